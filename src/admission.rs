@@ -1,0 +1,287 @@
+//! AdmissionReview bytes in, AdmissionReview bytes out; total: no input makes it panic.
+//!
+//! It never denies: the server's own fault is a 500, which failurePolicy Ignore admits, while
+//! `allowed: false` and a patch that does not apply reject the user's request even then.
+
+use std::borrow::Cow;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use crate::workload::{self, Change, Rules};
+
+/// What the server sends back, and what it logs and counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status: 200 with an AdmissionReview, 4xx with a `metav1.Status`.
+    pub status: u16,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What to log: never the object.
+    pub record: Record,
+}
+
+/// One line of the log. What the review did not have is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// `request.uid`
+    pub uid: String,
+    /// `request.kind.kind`
+    pub kind: String,
+    /// `request.namespace`
+    pub namespace: String,
+    /// `request.name`; empty under generateName.
+    pub name: String,
+    /// `request.userInfo.username`
+    pub user: String,
+    /// `CREATE`, `UPDATE`, …
+    pub operation: String,
+    /// `request.dryRun`
+    pub dry_run: bool,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Why, in a few words, where there is more to say than the outcome.
+    pub reason: String,
+}
+
+/// What a review came to; the metric's label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not a review: 4xx.
+    #[default]
+    Refused,
+    /// Allowed as it is.
+    Unchanged,
+    /// Allowed with the emptying patch.
+    Emptied,
+    /// Allowed with the restoring patch.
+    Restored,
+}
+
+impl Outcome {
+    /// The word in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unchanged => "unchanged",
+            Self::Emptied => "emptied",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// As deep as serde_json's own `Value` goes, and far deeper than any manifest.
+const MAX_DEPTH: usize = 127;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    #[serde(borrow, default)]
+    api_version: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    request: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow, default)]
+    uid: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    kind: Kind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    namespace: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    operation: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    user_info: Option<User<'a>>,
+    #[serde(default)]
+    dry_run: Option<bool>,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct Kind<'a> {
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct User<'a> {
+    #[serde(borrow, default)]
+    username: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct TypeMeta<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+/// Answers one review: `body` is what the API server posted. The kind in it decides what is
+/// done, not the path that it came to.
+pub fn review(body: &[u8], rules: &Rules) -> Answer {
+    let (uid, request) = match read(body) {
+        Ok(read) => read,
+        Err(why) => return refuse(&why),
+    };
+    let text = |field: &Option<Cow<'_, str>>| field.as_deref().unwrap_or_default().to_owned();
+    let mut record = Record {
+        kind: text(&request.kind.kind),
+        namespace: text(&request.namespace),
+        name: text(&request.name),
+        user: request.user_info.as_ref().map(|u| text(&u.username)).unwrap_or_default(),
+        operation: text(&request.operation),
+        dry_run: request.dry_run.unwrap_or_default(),
+        outcome: Outcome::Unchanged,
+        uid,
+        reason: String::new(),
+    };
+    let change = decide(&request, rules, &mut record);
+    if change.is_empty() {
+        record.outcome = Outcome::Unchanged;
+    }
+    Answer { status: 200, body: allow(&record.uid, &change), record }
+}
+
+/// What to do with the object, and in `record` how to call it.
+fn decide(request: &Request<'_>, rules: &Rules, record: &mut Record) -> Change {
+    let nothing = Change { patch: "[]".to_owned(), warnings: Vec::new() };
+    let warned = |warning: &str| Change { warnings: vec![warning.to_owned()], ..nothing.clone() };
+    let writes = ["CREATE", "UPDATE"].contains(&record.operation.as_str());
+    let whole = request.sub_resource.as_deref().unwrap_or_default().is_empty();
+    if !writes || !whole || own(rules, record) {
+        return nothing;
+    }
+    let Some(object) = request.object.map(RawValue::get) else {
+        return warned("diyadm: the review has no object to look at");
+    };
+    match serde_json::from_str::<TypeMeta<'_>>(object) {
+        Ok(meta) if meta.kind == record.kind => {}
+        _ => return warned("diyadm: the review's kind is not its object's; left as it is"),
+    }
+    let change = if workload::is_emptied(object) && workload::declines(object) {
+        record.outcome = Outcome::Restored;
+        workload::restore(object)
+    } else {
+        record.outcome = Outcome::Emptied;
+        workload::empty(rules, object)
+    };
+    record.reason = change.warnings.join("; ");
+    if applies(object, &change) {
+        return change;
+    }
+    record.reason = "the patch did not apply to its own object: a bug of diyadm".to_owned();
+    warned("diyadm: a bug kept this object from being changed; please report it")
+}
+
+/// kube-system and the webhook's own objects; the request's namespace counts, since an object
+/// may be posted without one.
+fn own(rules: &Rules, record: &Record) -> bool {
+    record.namespace == "kube-system"
+        || (record.namespace == rules.own.0 && record.name == rules.own.1)
+}
+
+/// Whether the patch applies: one that does not would reject the user's request.
+fn applies(object: &str, change: &Change) -> bool {
+    if change.is_empty() {
+        return true;
+    }
+    let (Ok(mut object), Ok(patch)) = (
+        serde_json::from_str::<serde_json::Value>(object),
+        serde_json::from_str::<json_patch::Patch>(&change.patch),
+    ) else {
+        return false;
+    };
+    json_patch::patch(&mut object, &patch).is_ok()
+}
+
+/// The uid and the request of a body that is an AdmissionReview, or what is wrong with it.
+fn read(body: &[u8]) -> Result<(String, Request<'_>), String> {
+    let text = std::str::from_utf8(body).map_err(|e| format!("the body is not UTF-8: {e}"))?;
+    if deeper_than(body, MAX_DEPTH) {
+        return Err(format!("the body nests deeper than {MAX_DEPTH} levels"));
+    }
+    let not_json = |e: serde_json::Error| format!("the body is not an AdmissionReview: {e}");
+    let review: Review<'_> = serde_json::from_str(text).map_err(not_json)?;
+    let is = |field: Option<&RawValue>, wanted: &str| {
+        field.and_then(|f| serde_json::from_str::<Cow<'_, str>>(f.get()).ok()).as_deref()
+            == Some(wanted)
+    };
+    if !is(review.api_version, "admission.k8s.io/v1") || !is(review.kind, "AdmissionReview") {
+        return Err("expected apiVersion admission.k8s.io/v1 and kind AdmissionReview".to_owned());
+    }
+    let request = review.request.ok_or("expected a request in the AdmissionReview")?;
+    let request: Request<'_> = serde_json::from_str(request.get()).map_err(not_json)?;
+    let uid = request.uid.and_then(|uid| serde_json::from_str::<String>(uid.get()).ok());
+    match uid {
+        Some(uid) if !uid.is_empty() => Ok((uid, request)),
+        _ => Err("expected request.uid to be a string that is not empty".to_owned()),
+    }
+}
+
+/// Whether brackets outside strings nest deeper than `max`. Looks at bytes alone, so it holds
+/// for what is no JSON too.
+fn deeper_than(body: &[u8], max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for &byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > max {
+            return true;
+        }
+    }
+    false
+}
+
+/// The allowing answer; `patchType` goes with a patch only, as the API server demands.
+fn allow(uid: &str, change: &Change) -> Vec<u8> {
+    let mut response = json!({ "uid": uid, "allowed": true });
+    if !change.is_empty() {
+        response["patchType"] = "JSONPatch".into();
+        response["patch"] = STANDARD.encode(&change.patch).into();
+    }
+    if !change.warnings.is_empty() {
+        response["warnings"] = json!(change.warnings);
+    }
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": response,
+    });
+    review.to_string().into_bytes()
+}
+
+fn refuse(why: &str) -> Answer {
+    let record = Record { reason: why.to_owned(), ..Record::default() };
+    Answer { status: 400, body: status(400, "BadRequest", &format!("diyadm: {why}")), record }
+}
+
+/// A `metav1.Status` as JSON: the API server shows its message, and hides plain text.
+pub fn status(code: u16, reason: &str, message: &str) -> Vec<u8> {
+    let status = json!({
+        "apiVersion": "v1",
+        "kind": "Status",
+        "metadata": {},
+        "status": "Failure",
+        "reason": reason,
+        "message": message,
+        "code": code,
+    });
+    status.to_string().into_bytes()
+}

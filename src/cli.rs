@@ -1,0 +1,85 @@
+//! The command line: clap derive types, and nothing but types.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub mod init;
+pub mod render;
+pub mod serve;
+pub mod verify;
+
+/// Turns any Kubernetes workload into a small Linux for a developer, and back.
+#[derive(Parser, Debug)]
+#[command(name = "diyadm", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make the CA and the server's certificate, or inspect them
+    Init(init::Init),
+    /// Print the webhook's manifests, with the CA in place
+    Render(render::Render),
+    /// Run the webhook's server
+    Serve(serve::Serve),
+    /// Prove that a workload is emptied and given back, on this machine alone
+    Verify(verify::Verify),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to complete for
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Flags that hold for every command.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Global {
+    /// Print errors and results, no progress
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Colour on stderr
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub color: Color,
+}
+
+/// When stderr gets colour.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The webhook's names: the blog's by default.
+#[derive(Args, Debug, Clone)]
+pub struct Names {
+    /// Namespace of the webhook, and the one that is labelled
+    #[arg(short, long, default_value = "test", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration
+    #[arg(long, default_value = "diyadmissionwebhook", value_name = "NAME")]
+    pub service: String,
+    /// Name of the Secret with ca.crt, server.crt and server.key
+    #[arg(long, default_value = "webhook-secret", value_name = "NAME")]
+    pub secret: String,
+    /// Label of a namespace that turns emptying on there: KEY=VALUE
+    #[arg(long, default_value = "inject-empty-container=enabled", value_name = "KEY=VALUE")]
+    pub label: String,
+}

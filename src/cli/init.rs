@@ -1,0 +1,65 @@
+//! `diyadm init`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Names;
+
+/// Flags of `init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// The names
+    #[command(flatten)]
+    pub names: Names,
+    /// How the certificates are made
+    #[command(flatten)]
+    pub certificates: Certificates,
+    /// Write ca.crt, server.crt and server.key into this folder; no cluster is needed
+    #[arg(long, value_name = "DIR", required_unless_present = "inspect")]
+    pub out: Option<PathBuf>,
+    /// Replace certificates that are there already and differ
+    #[arg(long)]
+    pub force: bool,
+    /// Print what a certificate says, as JSON: a PEM file, or the folder of --out
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "out")]
+    pub inspect: Option<PathBuf>,
+}
+
+/// How certificates are made.
+#[derive(Args, Debug, Clone)]
+pub struct Certificates {
+    /// The certificate request, as OpenSSL reads it (default: csr.conf in this folder if there is
+    /// one, else the one built in, with the names of --service and --namespace)
+    #[arg(long, value_name = "FILE")]
+    pub csr_conf: Option<PathBuf>,
+    /// Days that the server's certificate is valid
+    #[arg(long, default_value_t = 365, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub days: u32,
+    /// Days that the CA is valid
+    #[arg(long, default_value_t = 3650, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub ca_days: u32,
+    /// Kind of the keys (default: RSA with csr.conf's default_bits)
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub key: Option<Key>,
+}
+
+/// Kinds of key.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// RSA, 2048 bit
+    Rsa2048,
+    /// RSA, 4096 bit
+    Rsa4096,
+    /// ECDSA on NIST P-256
+    P256,
+}
+
+/// Machine-readable formats.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}

@@ -1,0 +1,95 @@
+//! `diyadm render`, and the flags that shape the webhook's manifests.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Names;
+use super::init::Output;
+
+/// Flags of `render`.
+#[derive(Args, Debug)]
+pub struct Render {
+    /// The names
+    #[command(flatten)]
+    pub names: Names,
+    /// The shape of the webhook
+    #[command(flatten)]
+    pub webhook: Webhook,
+    /// The CA's certificate: a PEM file, or the folder of `init --out`
+    #[arg(long, value_name = "FILE|DIR")]
+    pub ca: PathBuf,
+    /// Format
+    #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// What the webhook's manifests look like.
+#[derive(Args, Debug, Clone)]
+pub struct Webhook {
+    /// Image of the webhook's server
+    #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE")]
+    pub webhook_image: String,
+    /// Image that workloads are emptied to
+    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
+    pub image: String,
+    /// Replicas of the server; past one a PodDisruptionBudget comes along
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub replicas: u32,
+    /// What the API server does when the webhook does not answer
+    #[arg(long, value_enum, default_value = "Ignore", value_name = "POLICY")]
+    pub failure_policy: FailurePolicy,
+    /// Type of the webhook's Service
+    #[arg(long, value_enum, default_value = "ClusterIP", value_name = "TYPE")]
+    pub service_type: ServiceType,
+    /// Port of the webhook's Service
+    #[arg(long, default_value_t = 80, value_name = "PORT")]
+    pub port: u16,
+    /// Port that the server listens on in its container
+    #[arg(long, default_value_t = 8443, value_name = "PORT")]
+    pub container_port: u16,
+    /// Seconds that the API server waits for an answer
+    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(1..=30))]
+    pub timeout_seconds: i32,
+    /// Folder in the container where the Secret is mounted
+    #[arg(long, default_value = "/etc/webhook/certs", value_name = "DIR")]
+    pub cert_dir: String,
+    /// Let the API server reach the webhook at this address instead of through the Service: only
+    /// the configuration is rendered then
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// `failurePolicy` of a webhook.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// The workload is created as it is written
+    #[value(name = "Ignore")]
+    Ignore,
+    /// The workload is refused
+    #[value(name = "Fail")]
+    Fail,
+}
+
+/// `type` of the webhook's Service.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceType {
+    /// Inside the cluster only
+    #[value(name = "ClusterIP")]
+    ClusterIp,
+    /// On a port of each node, as the blog has it
+    #[value(name = "NodePort")]
+    NodePort,
+}
+
+impl Default for Webhook {
+    /// What the flags say when none is given.
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            webhook: Webhook,
+        }
+        <Flags as clap::Parser>::parse_from(["webhook"]).webhook
+    }
+}

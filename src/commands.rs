@@ -1,0 +1,32 @@
+//! One file a subcommand: gather, call the pure part, emit.
+
+use anyhow::Result;
+use clap::CommandFactory;
+
+use crate::{
+    cli::{Cli, Command},
+    exit::Code,
+};
+
+mod certificates;
+mod client;
+mod init;
+mod render;
+mod serve;
+pub mod terminal;
+mod verify;
+
+/// Runs what the command line asks for.
+pub fn run(cli: Cli) -> Result<Code> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Init(args) => init::run(&global, &args),
+        Command::Render(args) => render::run(&global, &args),
+        Command::Serve(args) => serve::run(&global, &args),
+        Command::Verify(args) => verify::run(&global, &args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());
+            Ok(Code::Done)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! From the flags to certificates: reads csr.conf, makes the keys, issues.
+
+use std::{
+    fs,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Result;
+
+use crate::{
+    cli::{
+        Names,
+        init::{Certificates, Key},
+    },
+    exit::Failure,
+    manifests,
+    pki::{self, Bundle, KeyKind, Request, Terms},
+};
+
+/// Makes new certificates as the flags ask: from `--csr-conf`, else ./csr.conf, else the one
+/// that is built in. The CA's key is gone when this returns.
+pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
+    let (file, text) = csr_conf(names, flags)?;
+    let request = Request::parse(&file, &text).map_err(|error| {
+        Failure::usage(
+            format!("{error:#}"),
+            format!("Mend {file}, or name another with --csr-conf FILE."),
+        )
+    })?;
+    let kind = match flags.key {
+        Some(Key::Rsa2048) => KeyKind::Rsa(2048),
+        Some(Key::Rsa4096) => KeyKind::Rsa(4096),
+        Some(Key::P256) => KeyKind::P256,
+        None => request.key_kind(),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let terms = Terms {
+        now: i64::try_from(now)?,
+        days: flags.days,
+        ca_days: flags.ca_days,
+        service: names.service.clone(),
+        namespace: names.namespace.clone(),
+    };
+    pki::issue(&request, &terms, &pki::generate_key(kind)?, &pki::generate_key(kind)?)
+}
+
+/// The name and text of the csr.conf that counts.
+fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
+    let here = Path::new("csr.conf");
+    let file = match &flags.csr_conf {
+        Some(file) => file.as_path(),
+        None if here.exists() => here,
+        None => {
+            let text = manifests::csr_conf(&names.service, &names.namespace);
+            return Ok(("the built-in csr.conf".to_owned(), text));
+        }
+    };
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::usage(
+            format!("{} could not be read: {error}.", file.display()),
+            "Name a readable file with --csr-conf FILE.",
+        )
+    })?;
+    Ok((file.display().to_string(), text))
+}

@@ -1,0 +1,74 @@
+//! `diyadm render`: the webhook's manifests, with the CA in place.
+
+use std::{fs, io::Write, path::Path};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        Global, Names,
+        init::Output,
+        render::{Render, Webhook},
+    },
+    exit::{Code, Failure},
+    manifests::{self, Settings},
+    pki,
+};
+
+pub(super) fn run(_global: &Global, args: &Render) -> Result<Code> {
+    let objects = manifests::webhook(&settings(&args.names, &args.webhook, read_ca(&args.ca)?)?)?;
+    let text = match args.output {
+        Output::Yaml => manifests::to_yaml(&objects)?,
+        Output::Json => {
+            let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+            format!("{list:#}\n")
+        }
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(Code::Done)
+}
+
+/// A PEM file, or ca.crt in a folder.
+fn read_ca(path: &Path) -> Result<String> {
+    let file = if path.is_dir() { path.join("ca.crt") } else { path.to_owned() };
+    let hint = "Make one with `diyadm init --out DIR`, then `diyadm render --ca DIR`.";
+    let text = fs::read_to_string(&file).map_err(|error| {
+        Failure::usage(format!("{} could not be read: {error}.", file.display()), hint)
+    })?;
+    match pki::inspect(text.as_bytes(), None) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure::usage(format!("{}: {error:#}.", file.display()), hint).into()),
+    }
+}
+
+/// The flags as the manifests' settings.
+pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Result<Settings> {
+    let Some((key, value)) = names.label.split_once('=') else {
+        let what = format!("--label {} is not KEY=VALUE.", names.label);
+        return Err(
+            Failure::usage(what, "Type it like --label inject-empty-container=enabled.").into()
+        );
+    };
+    let word = |value: Option<clap::builder::PossibleValue>| {
+        value.map(|v| v.get_name().to_owned()).unwrap_or_default()
+    };
+    Ok(Settings {
+        namespace: names.namespace.clone(),
+        service: names.service.clone(),
+        secret: names.secret.clone(),
+        webhook_image: webhook.webhook_image.clone(),
+        image: webhook.image.clone(),
+        replicas: webhook.replicas,
+        failure_policy: word(webhook.failure_policy.to_possible_value()),
+        service_type: word(webhook.service_type.to_possible_value()),
+        port: webhook.port,
+        container_port: webhook.container_port,
+        timeout_seconds: webhook.timeout_seconds,
+        label: (key.to_owned(), value.to_owned()),
+        cert_dir: webhook.cert_dir.clone(),
+        url: webhook.url.clone(),
+        ca_pem,
+    })
+}

@@ -1,0 +1,63 @@
+//! `diyadm serve`: from the flags to a running server.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::{
+    cli::{Global, serve::Serve},
+    exit::{Code, Failure},
+    server::{Bound, Options, Tls},
+    workload::Rules,
+};
+
+pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
+    let level = if global.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .init();
+    let Some((namespace, name)) = args.self_name.split_once('/') else {
+        let what = format!("--self-name {} is not NAMESPACE/NAME.", args.self_name);
+        return Err(
+            Failure::usage(what, "Type it like --self-name test/diyadmissionwebhook.").into()
+        );
+    };
+    let options = Options {
+        listen: args.listen,
+        health: Some(args.health_listen),
+        tls: Tls::Files { cert: args.cert.clone(), key: args.key.clone() },
+        rules: Rules { image: args.image.clone(), own: (namespace.to_owned(), name.to_owned()) },
+        workers: args.workers,
+        max_in_flight: args.max_in_flight,
+        drain: Duration::from_secs(args.drain),
+    };
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(
+        async {
+            let bound = Bound::bind(options).map_err(|error| {
+                let hint = "Make a certificate with `diyadm init --out DIR`, then \
+                            `diyadm serve --cert DIR/server.crt --key DIR/server.key`.";
+                Failure::usage(format!("{error:#}."), hint)
+            })?;
+            let (mut term, mut int) =
+                (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            tracing::info!(
+                listen = bound.addr().to_string(),
+                health = bound.health_addr().map(|a| a.to_string()),
+                "serving"
+            );
+            bound
+                .run(async {
+                    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+                    tracing::info!("draining");
+                })
+                .await?;
+            tracing::info!("done");
+            Ok(Code::Done)
+        },
+    )
+}

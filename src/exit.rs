@@ -1,0 +1,93 @@
+//! The exit codes, the one error type that carries one, and how an error is shown.
+//!
+//! Nothing else in the crate prints an error or ends the process.
+
+use std::{fmt, io, process::ExitCode};
+
+/// What a process of diyadm ends with. The numbers are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// Done, or the answer is yes.
+    Done = 0,
+    /// The answer is no: a check failed, a difference was found, the work could not be done.
+    No = 1,
+    /// The command line, or a file that it names, makes no sense. `check` also ends with this
+    /// when it could not look.
+    Usage = 2,
+    /// The cluster could not be reached, or did not allow it.
+    Unreachable = 3,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl Code {
+    /// The code for what clap says: help and version that were asked for are a success.
+    pub fn from_clap(error: &clap::Error) -> Self {
+        if error.use_stderr() { Self::Usage } else { Self::Done }
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// An error with its exit code, one sentence of what went wrong, and one of what to do next.
+///
+/// Reaches `main` through [`anyhow::Error`]; an error without one of these in its chain ends
+/// with [`Code::No`].
+#[derive(Debug)]
+pub struct Failure {
+    /// What the process ends with.
+    pub code: Code,
+    /// What went wrong, one sentence. Never holds a secret.
+    pub what: String,
+    /// What to do next, with the command to type; empty where there is nothing to add.
+    pub hint: String,
+}
+
+impl Failure {
+    /// The answer is no.
+    pub fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: Code::No, what: what.into(), hint: hint.into() }
+    }
+
+    /// The command line or an input file makes no sense.
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: Code::Usage, what: what.into(), hint: hint.into() }
+    }
+
+    /// The cluster could not be reached or did not allow it.
+    pub fn unreachable(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: Code::Unreachable, what: what.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints `error` with its causes to stderr, then the hint on a line of its own, and returns the
+/// code to end with. A broken pipe (`diyadm render | head`) is a success.
+pub fn report(error: &anyhow::Error) -> Code {
+    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(broken_pipe) {
+        return Code::Done;
+    }
+    eprintln!("diyadm: {error:#}");
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    if let Some(Failure { hint, .. }) = failure
+        && !hint.is_empty()
+    {
+        eprintln!("{hint}");
+    }
+    failure.map_or(Code::No, |failure| failure.code)
+}

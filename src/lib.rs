@@ -1,0 +1,24 @@
+//! diyadm turns any Kubernetes workload into a small Linux for a developer, and back.
+//!
+//! # Code map
+//!
+//! ```text
+//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report
+//!                  └─► shell: server
+//! ```
+//!
+//! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
+//! no clock, no environment. The time, key material and what was seen of a cluster come in as
+//! arguments. The shell gathers, calls the pure part, and emits. `server → admission → workload`
+//! is the only other way in. `cargo xtask tidy` holds the pure modules to this.
+
+pub mod admission;
+pub mod checks;
+pub mod cli;
+pub mod commands;
+pub mod exit;
+pub mod manifests;
+pub mod pki;
+pub mod report;
+pub mod server;
+pub mod workload;

@@ -1,0 +1,200 @@
+//! Templates → objects: the webhook's Deployment, Service, configuration and what goes with them.
+//!
+//! The templates are valid YAML without placeholders: they are parsed into k8s-openapi's types,
+//! fields are set, and the objects are written again. No text is ever replaced in YAML.
+
+use anyhow::{Context, Result};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        admissionregistration::v1::{MutatingWebhookConfiguration, WebhookClientConfig},
+        apps::v1::Deployment,
+        core::v1::Service,
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The blog's request, with the repository's own names in it.
+const CSR_CONF: &str = include_str!("../csr.conf");
+const WEBHOOK: &str = include_str!("../templates/webhook.yaml");
+/// The Deployment that `verify` creates.
+pub const TEST: &str = include_str!("../templates/test.yaml");
+
+/// What the manifests are rendered from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Of the webhook.
+    pub namespace: String,
+    /// Name of Service, Deployment, configuration.
+    pub service: String,
+    /// Secret with the certificates.
+    pub secret: String,
+    /// Of the webhook's server.
+    pub webhook_image: String,
+    /// That workloads are emptied to.
+    pub image: String,
+    /// Of the webhook's server.
+    pub replicas: u32,
+    /// `Ignore` or `Fail`.
+    pub failure_policy: String,
+    /// `ClusterIP` or `NodePort`.
+    pub service_type: String,
+    /// Of the Service.
+    pub port: u16,
+    /// Of the container.
+    pub container_port: u16,
+    /// 1 to 30.
+    pub timeout_seconds: i32,
+    /// Key and value of the namespace's label.
+    pub label: (String, String),
+    /// Where the Secret is mounted.
+    pub cert_dir: String,
+    /// `https://HOST:PORT`, instead of a Service: only the configuration is rendered then.
+    pub url: Option<String>,
+    /// PEM of the CA.
+    pub ca_pem: String,
+}
+
+/// The webhook's objects in the order in which they are applied: Deployment, Service,
+/// PodDisruptionBudget past one replica, MutatingWebhookConfiguration last.
+pub fn webhook(settings: &Settings) -> Result<Vec<Value>> {
+    let (mut deployment, mut service, mut budget, mut configuration) = templates()?;
+    configure(&mut configuration, settings);
+    let configuration = object(&configuration)?;
+    if settings.url.is_some() {
+        return Ok(vec![configuration]);
+    }
+    for meta in [&mut deployment.metadata, &mut service.metadata, &mut budget.metadata] {
+        rename(meta, settings);
+        meta.namespace = Some(settings.namespace.clone());
+    }
+    deploy(&mut deployment, settings);
+    let spec = service.spec.get_or_insert_default();
+    spec.type_ = Some(settings.service_type.clone());
+    spec.selector.get_or_insert_default().insert("app".to_owned(), settings.service.clone());
+    for port in spec.ports.iter_mut().flatten() {
+        port.port = settings.port.into();
+    }
+    let mut objects = vec![object(&deployment)?, object(&service)?];
+    if settings.replicas > 1 {
+        select(&mut budget.spec.get_or_insert_default().selector, settings);
+        objects.push(object(&budget)?);
+    }
+    objects.push(configuration);
+    Ok(objects)
+}
+
+fn deploy(deployment: &mut Deployment, settings: &Settings) {
+    let spec = deployment.spec.get_or_insert_default();
+    spec.replicas = i32::try_from(settings.replicas).ok();
+    let app = ("app".to_owned(), settings.service.clone());
+    spec.selector.match_labels.get_or_insert_default().extend([app.clone()]);
+    let meta = spec.template.metadata.get_or_insert_default();
+    meta.labels.get_or_insert_default().extend([app]);
+    let pod = spec.template.spec.get_or_insert_default();
+    for constraint in pod.topology_spread_constraints.iter_mut().flatten() {
+        select(&mut constraint.label_selector, settings);
+    }
+    for secret in pod.volumes.iter_mut().flatten().filter_map(|v| v.secret.as_mut()) {
+        secret.secret_name = Some(settings.secret.clone());
+    }
+    let Settings { cert_dir, namespace, service, .. } = settings;
+    for container in &mut pod.containers {
+        container.name.clone_from(service);
+        container.image = Some(settings.webhook_image.clone());
+        container.args = Some(vec![
+            "serve".to_owned(),
+            format!("--image={}", settings.image),
+            format!("--listen=0.0.0.0:{}", settings.container_port),
+            format!("--cert={cert_dir}/server.crt"),
+            format!("--key={cert_dir}/server.key"),
+            format!("--self-name={namespace}/{service}"),
+        ]);
+        for mount in container.volume_mounts.iter_mut().flatten() {
+            mount.mount_path.clone_from(cert_dir);
+        }
+        let ports = container.ports.iter_mut().flatten();
+        for port in ports.filter(|p| p.name.as_deref() == Some("webhook")) {
+            port.container_port = settings.container_port.into();
+        }
+    }
+}
+
+fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settings) {
+    rename(&mut configuration.metadata, settings);
+    for webhook in configuration.webhooks.iter_mut().flatten() {
+        webhook.name = format!("{}.{}.svc", settings.service, settings.namespace);
+        webhook.failure_policy = Some(settings.failure_policy.clone());
+        webhook.timeout_seconds = Some(settings.timeout_seconds);
+        let client: &mut WebhookClientConfig = &mut webhook.client_config;
+        client.ca_bundle = Some(ByteString(settings.ca_pem.clone().into_bytes()));
+        if let Some(service) = &mut client.service {
+            service.name.clone_from(&settings.service);
+            service.namespace.clone_from(&settings.namespace);
+            service.port = Some(settings.port.into());
+        }
+        if let Some(url) = &settings.url {
+            let service = client.service.take();
+            let path = service.and_then(|s| s.path).unwrap_or_default();
+            client.url = Some(format!("{}{path}", url.trim_end_matches('/')));
+        }
+        let selector = webhook.namespace_selector.get_or_insert_default();
+        selector.match_labels = Some([settings.label.clone()].into());
+        let own = webhook.object_selector.get_or_insert_default();
+        for expression in own.match_expressions.iter_mut().flatten() {
+            expression.values = Some(vec![settings.service.clone()]);
+        }
+    }
+}
+
+fn rename(meta: &mut ObjectMeta, settings: &Settings) {
+    meta.name = Some(settings.service.clone());
+    meta.labels.get_or_insert_default().insert("app".to_owned(), settings.service.clone());
+}
+
+fn select(selector: &mut Option<LabelSelector>, settings: &Settings) {
+    let labels = [("app".to_owned(), settings.service.clone())].into();
+    selector.get_or_insert_default().match_labels = Some(labels);
+}
+
+type Templates = (Deployment, Service, PodDisruptionBudget, MutatingWebhookConfiguration);
+
+fn templates() -> Result<Templates> {
+    let mut documents = serde_yaml::Deserializer::from_str(WEBHOOK);
+    Ok((
+        next(documents.next())?,
+        next(documents.next())?,
+        next(documents.next())?,
+        next(documents.next())?,
+    ))
+}
+
+fn next<T: DeserializeOwned>(document: Option<serde_yaml::Deserializer<'_>>) -> Result<T> {
+    let document = document.context("templates/webhook.yaml lacks a document")?;
+    T::deserialize(document).context("templates/webhook.yaml is not what it should be")
+}
+
+fn object<T: serde::Serialize>(typed: &T) -> Result<Value> {
+    Ok(serde_json::to_value(typed)?)
+}
+
+/// templates/test.yaml in `namespace`.
+pub fn test_deployment(namespace: &str) -> Result<Value> {
+    let mut deployment: Deployment = serde_yaml::from_str(TEST)?;
+    deployment.metadata.namespace = Some(namespace.to_owned());
+    object(&deployment)
+}
+
+/// The text of csr.conf for a Service: the repository's own with the names replaced.
+pub fn csr_conf(service: &str, namespace: &str) -> String {
+    CSR_CONF.replace("diyadmissionwebhook.test.svc", &format!("{service}.{namespace}.svc"))
+}
+
+/// Objects as YAML, `---` between them.
+pub fn to_yaml(objects: &[Value]) -> Result<String> {
+    let texts: Vec<_> = objects.iter().map(serde_yaml::to_string).collect::<Result<_, _>>()?;
+    Ok(texts.join("---\n"))
+}

@@ -1,0 +1,87 @@
+//! What a certificate says, for people and for `check`.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use openssl::{
+    asn1::{Asn1Time, Asn1TimeRef},
+    hash::MessageDigest,
+    pkey::PKey,
+    x509::{X509, X509NameRef, X509Ref},
+};
+use serde::Serialize;
+
+/// What a certificate says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// `C = CN, O = Wise2c, CN = …`, in the order of the certificate.
+    pub subject: String,
+    /// Like the subject.
+    pub issuer: String,
+    /// `DNS:…`, `IP:…`
+    pub sans: Vec<String>,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// SHA-256, upper-case hex with colons.
+    pub fingerprint: String,
+    /// Whether the given key belongs to it; absent where no key was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_matches: Option<bool>,
+}
+
+/// What each certificate of `pem` says; `key` (PEM) is held against the first.
+///
+/// # Errors
+/// PEM that cannot be read. Never quotes the key.
+pub fn inspect(pem: &[u8], key: Option<&[u8]>) -> Result<Vec<Facts>> {
+    let certificates = X509::stack_from_pem(pem).context("this is no PEM certificate")?;
+    anyhow::ensure!(!certificates.is_empty(), "there is no certificate in this PEM");
+    let key = key.map(PKey::private_key_from_pem).transpose().context("this is no PEM key")?;
+    let mut facts = certificates.iter().map(|c| facts(c)).collect::<Result<Vec<_>>>()?;
+    if let (Some(first), Some(key)) = (certificates.first(), key) {
+        facts[0].key_matches = Some(first.public_key()?.public_eq(&key));
+    }
+    Ok(facts)
+}
+
+fn facts(certificate: &X509Ref) -> Result<Facts> {
+    let names = certificate.subject_alt_names();
+    let sans = names.iter().flatten().filter_map(|name| {
+        let ip = |bytes: &[u8]| match bytes.len() {
+            4 => <[u8; 4]>::try_from(bytes).ok().map(|b| std::net::IpAddr::from(b).to_string()),
+            _ => <[u8; 16]>::try_from(bytes).ok().map(|b| std::net::IpAddr::from(b).to_string()),
+        };
+        let dns = name.dnsname().map(|name| format!("DNS:{name}"));
+        dns.or_else(|| name.ipaddress().and_then(ip).map(|ip| format!("IP:{ip}")))
+    });
+    let digest = certificate.digest(MessageDigest::sha256())?;
+    let hex: Vec<_> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    Ok(Facts {
+        subject: name(certificate.subject_name())?,
+        issuer: name(certificate.issuer_name())?,
+        sans: sans.collect(),
+        not_before: unix(certificate.not_before())?,
+        not_after: unix(certificate.not_after())?,
+        fingerprint: hex.join(":"),
+        key_matches: None,
+    })
+}
+
+fn name(name: &X509NameRef) -> Result<String> {
+    let mut text = String::new();
+    for entry in name.entries() {
+        let field = entry.object().nid().short_name()?;
+        let separator = if text.is_empty() { "" } else { ", " };
+        write!(text, "{separator}{field} = {}", &*entry.data().to_string()?)?;
+    }
+    Ok(text)
+}
+
+/// Seconds since 1970 of a certificate's time.
+fn unix(time: &Asn1TimeRef) -> Result<i64> {
+    let since = Asn1Time::from_unix(0)?.diff(time)?;
+    Ok(i64::from(since.days) * 24 * 60 * 60 + i64::from(since.secs))
+}

@@ -1,0 +1,179 @@
+//! Makes the CA and, with it, the server's certificate.
+
+use anyhow::{Context, Result};
+use openssl::{
+    asn1::{Asn1Integer, Asn1Time},
+    bn::{BigNum, MsbOption},
+    hash::MessageDigest,
+    pkey::{HasPublic, Id, PKey, PKeyRef, Private},
+    x509::{
+        X509, X509Builder, X509Name, X509NameBuilder, X509Ref,
+        extension::{
+            AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage,
+            SubjectAlternativeName, SubjectKeyIdentifier,
+        },
+    },
+};
+
+use super::{
+    Request,
+    request::{San, nid},
+};
+
+/// Clocks of a cluster differ; certificates begin this many seconds before they are made.
+const CLOCK_SKEW: i64 = 5 * 60;
+const DAY: i64 = 24 * 60 * 60;
+
+/// What a certificate is made from beside the request.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Validity of the leaf, days.
+    pub days: u32,
+    /// Validity of the CA, days.
+    pub ca_days: u32,
+    /// Name of the Service.
+    pub service: String,
+    /// Namespace of the Service.
+    pub namespace: String,
+}
+
+/// PEM files as they stand in the Secret. Has no Debug: one of them is a key.
+pub struct Bundle {
+    /// ca.crt
+    pub ca_crt: String,
+    /// server.crt
+    pub server_crt: String,
+    /// server.key, PKCS#8.
+    pub server_key: String,
+}
+
+/// Makes a CA with `ca_key`, and with it the certificate of `server_key`.
+///
+/// The SANs are the request's and the four names of the Service.
+pub fn issue(
+    request: &Request,
+    terms: &Terms,
+    ca_key: &PKey<Private>,
+    server_key: &PKey<Private>,
+) -> Result<Bundle> {
+    let ca = authority(request, terms, ca_key)?;
+    let leaf = leaf(request, terms, &ca, ca_key, server_key)?;
+    Ok(Bundle {
+        ca_crt: pem(&ca.to_pem()?)?,
+        server_crt: pem(&leaf.to_pem()?)?,
+        server_key: pem(&server_key.private_key_to_pem_pkcs8()?)?,
+    })
+}
+
+fn authority(request: &Request, terms: &Terms, key: &PKey<Private>) -> Result<X509> {
+    // A name of its own: where CA and leaf share one, as in the blog, verifiers take the leaf
+    // for self-signed.
+    let mut name = X509NameBuilder::new()?;
+    name.append_entry_by_nid(nid("CN"), "diyadm webhook CA")?;
+    let name = name.build();
+    let mut builder = builder(terms, terms.ca_days, key)?;
+    builder.set_subject_name(&name)?;
+    builder.set_issuer_name(&name)?;
+    builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
+    builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
+    let id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
+    builder.append_extension(id)?;
+    builder.sign(key, request.digest()?)?;
+    Ok(builder.build())
+}
+
+fn leaf(
+    request: &Request,
+    terms: &Terms,
+    ca: &X509Ref,
+    ca_key: &PKey<Private>,
+    key: &PKey<Private>,
+) -> Result<X509> {
+    let mut builder = builder(terms, terms.days, key)?;
+    builder.set_subject_name(&*subject(request)?)?;
+    builder.set_issuer_name(ca.subject_name())?;
+    builder.append_extension(BasicConstraints::new().build()?)?;
+    builder.append_extension(key_usage(request, key)?)?;
+    let mut extended = ExtendedKeyUsage::new();
+    for usage in &request.extended_key_usage {
+        extended.other(usage);
+    }
+    builder.append_extension(extended.build()?)?;
+
+    let mut request = request.clone();
+    let (service, namespace) = (&terms.service, &terms.namespace);
+    for name in [
+        format!("{service}.{namespace}.svc"),
+        service.clone(),
+        format!("{service}.{namespace}"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+    ] {
+        request.add_san(San::Dns(name));
+    }
+    let mut sans = SubjectAlternativeName::new();
+    for san in &request.sans {
+        match san {
+            San::Dns(name) => sans.dns(name),
+            San::Ip(address) => sans.ip(address),
+        };
+    }
+    let context = builder.x509v3_context(Some(ca), None);
+    let (sans, id) = (sans.build(&context)?, SubjectKeyIdentifier::new().build(&context)?);
+    let authority = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
+    for extension in [sans, id, authority] {
+        builder.append_extension(extension)?;
+    }
+    let digest: MessageDigest = request.digest()?;
+    builder.sign(ca_key, digest)?;
+    Ok(builder.build())
+}
+
+/// csr.conf's usages; and digitalSignature, since that is what a TLS 1.3 server does with its
+/// key, and with an ECDSA key the only thing it can do (RFC 8446, section 4.4.2.2).
+fn key_usage(request: &Request, key: &PKey<Private>) -> Result<openssl::x509::X509Extension> {
+    let mut usage = KeyUsage::new();
+    if request.key_usage_critical {
+        usage.critical();
+    }
+    usage.digital_signature();
+    for word in &request.key_usage {
+        match *word {
+            "nonRepudiation" => usage.non_repudiation(),
+            "keyEncipherment" if key.id() == Id::RSA => usage.key_encipherment(),
+            "dataEncipherment" if key.id() == Id::RSA => usage.data_encipherment(),
+            "keyAgreement" => usage.key_agreement(),
+            "encipherOnly" => usage.encipher_only(),
+            "decipherOnly" => usage.decipher_only(),
+            _ => &mut usage,
+        };
+    }
+    Ok(usage.build()?)
+}
+
+fn subject(request: &Request) -> Result<X509Name> {
+    let mut name = X509NameBuilder::new()?;
+    for (field, value) in &request.subject {
+        name.append_entry_by_nid(nid(field), value)?;
+    }
+    Ok(name.build())
+}
+
+fn builder<K: HasPublic>(terms: &Terms, days: u32, key: &PKeyRef<K>) -> Result<X509Builder> {
+    let mut builder = X509::builder()?;
+    builder.set_version(2)?;
+    // 126 random bits: positive, and no two alike (CA/Browser Forum asks for 64 at least).
+    let mut serial = BigNum::new()?;
+    serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
+    let serial: Asn1Integer = serial.to_asn1_integer()?;
+    builder.set_serial_number(&serial)?;
+    builder.set_not_before(&*Asn1Time::from_unix(terms.now - CLOCK_SKEW)?)?;
+    builder.set_not_after(&*Asn1Time::from_unix(terms.now + i64::from(days) * DAY)?)?;
+    builder.set_pubkey(key)?;
+    Ok(builder)
+}
+
+fn pem(bytes: &[u8]) -> Result<String> {
+    Ok(std::str::from_utf8(bytes).context("OpenSSL wrote PEM that is no text")?.to_owned())
+}

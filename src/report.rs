@@ -1,0 +1,84 @@
+//! Prints findings as JSON or JUnit; the lines for people are the terminal's.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use crate::checks::{Finding, Level};
+
+/// `{"findings": […], "ok": n, "failed": n}`, indented, with a newline at its end.
+pub fn json(findings: &[Finding]) -> String {
+    let failed = failed(findings);
+    let report = json!({ "findings": findings, "ok": findings.len() - failed, "failed": failed });
+    format!("{report:#}\n")
+}
+
+/// JUnit XML: one test suite, one case a finding.
+pub fn junit(suite: &str, findings: &[Finding]) -> String {
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let (tests, failures, suite) = (findings.len(), failed(findings), escape(suite));
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "{text}");
+    };
+    line(format_args!("<testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\">"));
+    for Finding { id, title, level, hint, micros } in findings {
+        let seconds = std::time::Duration::from_micros(*micros).as_secs_f64();
+        let case = format!("  <testcase classname=\"{suite}\" name=\"{id}\" time=\"{seconds:.6}\"");
+        match level {
+            Level::Ok => line(format_args!("{case}/>")),
+            Level::Failed => line(format_args!(
+                "{case}>\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
+                escape(title),
+                escape(hint)
+            )),
+        }
+    }
+    line(format_args!("</testsuite>"));
+    out
+}
+
+fn failed(findings: &[Finding]) -> usize {
+    findings.iter().filter(|f| f.level == Level::Failed).count()
+}
+
+/// XML's five, and what XML 1.0 cannot hold at all becomes U+FFFD.
+fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn junit_escapes_what_xml_cannot_hold() {
+        let hint = "a < b & \"c\" \u{1b}[0m".to_owned();
+        let finding = Finding::failed("x", "'t'".to_owned(), hint, Duration::ZERO);
+        let xml = junit("s", &[finding]);
+        assert!(xml.contains("tests=\"1\" failures=\"1\""), "{xml}");
+        assert!(xml.contains("message=\"&apos;t&apos;\""), "{xml}");
+        assert!(xml.contains("a &lt; b &amp; &quot;c&quot; \u{fffd}[0m"), "{xml}");
+    }
+
+    #[test]
+    fn json_counts() {
+        let ok = Finding::ok("a", "b".to_owned(), Duration::from_millis(2));
+        let value: serde_json::Value = serde_json::from_str(&json(&[ok])).unwrap();
+        assert_eq!(value["ok"], 1);
+        assert_eq!(value["failed"], 0);
+        assert_eq!(value["findings"][0]["micros"], 2000);
+    }
+}

@@ -1,0 +1,140 @@
+//! The certificate and key: loaded before a port is bound, and again when the files change.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use openssl::{
+    pkey::PKey,
+    ssl::{SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslVersion},
+    x509::X509,
+};
+
+use crate::pki;
+
+/// Where certificate and key come from.
+#[derive(Clone)]
+pub enum Tls {
+    /// PEM in memory; never reloaded.
+    Pem {
+        /// The chain, the server's own first.
+        cert: Vec<u8>,
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// PEM files, read again as they change: the kubelet swaps a symlink when a Secret changes.
+    Files {
+        /// The chain.
+        cert: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+}
+
+/// What the metrics tell of the certificate.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) not_after: AtomicU64,
+    pub(super) reloaded: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+/// Looks at the files every second.
+pub(super) struct Watch {
+    tls: Tls,
+    context: Arc<RwLock<SslContext>>,
+    counters: Arc<Counters>,
+    last: (Vec<u8>, Vec<u8>),
+}
+
+/// The acceptor for the port, and the watch that keeps its certificate new.
+pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
+    let last = read(&tls)?;
+    let context = Arc::new(RwLock::new(context(&last)?));
+    let counters = Arc::new(Counters::default());
+    counters.not_after.store(not_after(&last), Relaxed);
+    let mut builder = builder(&last)?;
+    let current = context.clone();
+    // OpenSSL asks at every handshake, whether the client names a server or not.
+    builder.set_servername_callback(move |ssl, _| {
+        if let Ok(context) = current.read() {
+            // Cannot fail but for memory; then the first certificate stands.
+            let _ = ssl.set_ssl_context(&context);
+        }
+        Ok(())
+    });
+    Ok((builder, Watch { tls, context, counters, last }))
+}
+
+impl Watch {
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// Never ends. A new pair that cannot be used is refused and the old one kept.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let Ok(now) = read(&self.tls) else { continue };
+            if now == self.last {
+                continue;
+            }
+            match context(&now) {
+                Ok(context) => {
+                    if let Ok(mut current) = self.context.write() {
+                        *current = context;
+                    }
+                    self.counters.not_after.store(not_after(&now), Relaxed);
+                    self.counters.reloaded.fetch_add(1, Relaxed);
+                    tracing::info!("certificate reloaded");
+                }
+                Err(error) => {
+                    self.counters.refused.fetch_add(1, Relaxed);
+                    tracing::error!(error = format!("{error:#}"), "new certificate refused");
+                }
+            }
+            self.last = now;
+        }
+    }
+}
+
+fn read(tls: &Tls) -> Result<(Vec<u8>, Vec<u8>)> {
+    match tls {
+        Tls::Pem { cert, key } => Ok((cert.clone(), key.clone())),
+        Tls::Files { cert, key } => Ok((
+            fs::read(cert).with_context(|| format!("--cert {}", cert.display()))?,
+            fs::read(key).with_context(|| format!("--key {}", key.display()))?,
+        )),
+    }
+}
+
+fn context(pair: &(Vec<u8>, Vec<u8>)) -> Result<SslContext> {
+    Ok(builder(pair)?.build().into_context())
+}
+
+fn builder((cert, key): &(Vec<u8>, Vec<u8>)) -> Result<SslAcceptorBuilder> {
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    let chain = X509::stack_from_pem(cert).context("the certificate is no PEM")?;
+    let (leaf, rest) = chain.split_first().context("the certificate's file holds none")?;
+    builder.set_certificate(leaf)?;
+    for certificate in rest {
+        builder.add_extra_chain_cert(certificate.clone())?;
+    }
+    let key = PKey::private_key_from_pem(key).context("the key is no PEM")?;
+    builder.set_private_key(&key).context("the key does not belong to the certificate")?;
+    builder.check_private_key().context("the key does not belong to the certificate")?;
+    Ok(builder)
+}
+
+fn not_after((cert, _): &(Vec<u8>, Vec<u8>)) -> u64 {
+    let facts = pki::inspect(cert, None).unwrap_or_default();
+    facts.first().and_then(|f| u64::try_from(f.not_after).ok()).unwrap_or_default()
+}

@@ -1,0 +1,235 @@
+//! A borrowed view of a workload's JSON text: only what emptying touches is looked into.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::patch::Pointer;
+
+/// Present, whatever it is, `null` too; serde's own `Option` would take `null` for absent.
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(d).map(Some)
+}
+
+type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawObject<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    metadata: RawMetadata<'a>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    spec: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct RawMetadata<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    namespace: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    labels: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    annotations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawTemplated<'a> {
+    #[serde(borrow)]
+    template: RawTemplate<'a>,
+}
+
+#[derive(Deserialize)]
+struct RawTemplate<'a> {
+    #[serde(borrow, default)]
+    metadata: Option<RawMetadata<'a>>,
+    #[serde(borrow)]
+    spec: RawPod<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawPod<'a> {
+    #[serde(borrow, default)]
+    containers: Option<Vec<Container<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    termination_grace_period_seconds: Option<&'a RawValue>,
+}
+
+/// What emptying looks at in a container.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Container<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    image: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    image_pull_policy: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    command: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    args: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    liveness_probe: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    readiness_probe: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    startup_probe: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    lifecycle: Option<&'a RawValue>,
+}
+
+impl<'a> Container<'a> {
+    /// Empty where there is none.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// The field's JSON text; `None` where it is absent.
+    pub(super) fn field(&self, name: &str) -> Option<&'a str> {
+        match name {
+            "image" => self.image,
+            "imagePullPolicy" => self.image_pull_policy,
+            "command" => self.command,
+            "args" => self.args,
+            "livenessProbe" => self.liveness_probe,
+            "readinessProbe" => self.readiness_probe,
+            "startupProbe" => self.startup_probe,
+            "lifecycle" => self.lifecycle,
+            _ => None,
+        }
+        .map(RawValue::get)
+    }
+}
+
+/// A pod template's spec, and where it is.
+pub(super) struct Pod<'a> {
+    pointer: Pointer,
+    annotations: BTreeMap<String, String>,
+    raw: RawPod<'a>,
+}
+
+impl<'a> Pod<'a> {
+    /// Where the pod's spec is in the object.
+    pub(super) fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
+    /// Its containers; none where the list is absent or null.
+    pub(super) fn containers(&self) -> &[Container<'a>] {
+        self.raw.containers.as_deref().unwrap_or_default()
+    }
+
+    /// The container that was called `name` at `index`; where others came before it since, the
+    /// one of that name.
+    pub(super) fn find_container(
+        &self,
+        index: usize,
+        name: &str,
+    ) -> Option<(usize, &Container<'a>)> {
+        let all = self.containers();
+        let there = all.get(index).filter(|c| c.name() == name).map(|c| (index, c));
+        there.or_else(|| all.iter().enumerate().find(|(_, c)| c.name() == name))
+    }
+
+    /// An annotation of the pod template.
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).map(String::as_str)
+    }
+
+    /// A field of the pod's spec, as JSON text.
+    pub(super) fn field(&self, name: &str) -> Option<&'a str> {
+        match name {
+            "terminationGracePeriodSeconds" => {
+                self.raw.termination_grace_period_seconds.map(RawValue::get)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An object that has a kind, a version and metadata.
+pub(super) struct Object<'a> {
+    raw: RawObject<'a>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Reads the view; `None` for what no API server would take for a workload.
+pub(super) fn parse(text: &str) -> Option<Object<'_>> {
+    let raw: RawObject<'_> = serde_json::from_str(text).ok()?;
+    let annotations = match raw.metadata.annotations {
+        Some(annotations) if annotations.get() != "null" => Some(strings(annotations)?),
+        _ => None,
+    };
+    Some(Object { raw, annotations })
+}
+
+fn strings(map: &RawValue) -> Option<BTreeMap<String, String>> {
+    let members: Members<'_> = serde_json::from_str(map.get()).ok()?;
+    let text = |value: &RawValue| serde_json::from_str(value.get()).ok();
+    members.into_iter().map(|(k, v)| Some((k.into_owned(), text(v)?))).collect()
+}
+
+impl<'a> Object<'a> {
+    /// `metadata.name`
+    pub(super) fn name(&self) -> Option<&str> {
+        self.raw.metadata.name.as_deref()
+    }
+
+    /// `metadata.namespace`
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.raw.metadata.namespace.as_deref()
+    }
+
+    /// A label of the workload.
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.raw.metadata.labels.as_ref()?.get(key).map(AsRef::as_ref)
+    }
+
+    /// An annotation of the workload.
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// How many annotations there are.
+    pub(super) fn annotations_len(&self) -> usize {
+        self.annotations.as_ref().map_or(0, BTreeMap::len)
+    }
+
+    /// Keys and values together, bytes, as the API server counts them.
+    pub(super) fn annotations_size(&self) -> usize {
+        self.annotations.iter().flatten().map(|(k, v)| k.len() + v.len()).sum()
+    }
+
+    /// Whether `metadata.annotations` is there.
+    pub(super) fn annotations_state(&self) -> super::original::Annotations {
+        use super::original::Annotations;
+        match (&self.annotations, self.raw.metadata.annotations) {
+            (Some(_), _) => Annotations::Present,
+            (None, Some(_)) => Annotations::Null,
+            (None, None) => Annotations::Absent,
+        }
+    }
+
+    /// The pod template of a workload whose kind diyadm knows.
+    pub(super) fn pod(&self) -> Option<Pod<'a>> {
+        let known = ["Deployment", "StatefulSet"].contains(&self.raw.kind.as_ref());
+        if !known || self.raw.api_version != "apps/v1" {
+            return None;
+        }
+        let spec: RawTemplated<'a> = serde_json::from_str(self.raw.spec?.get()).ok()?;
+        let annotations = spec.template.metadata.and_then(|m| m.annotations).and_then(strings);
+        Some(Pod {
+            pointer: Pointer::root().join("spec").join("template").join("spec"),
+            annotations: annotations.unwrap_or_default(),
+            raw: spec.template.spec,
+        })
+    }
+}
