@@ -1,8 +1,46 @@
 //! diyadm's own chores: `cargo xtask test|cluster|tidy|bench`.
+//!
+//! Never part of what is shipped, and never needed to build or run diyadm.
 
 mod bench;
 mod cluster;
+mod interrupt;
+mod paths;
 mod test;
 mod tidy;
 
-fn main() {}
+use std::{env, process::ExitCode};
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask test [--no-cluster] [-- FILTER…]   format, lints, house rules and every test
+cargo xtask cluster up|down|status|kubeconfig  the API server that the tests use
+cargo xtask tidy                               the house rules
+cargo xtask bench NAME                         measurements";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            if interrupt::seen() { ExitCode::from(130) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<ExitCode> {
+    let (task, rest) = args.split_first().map_or(("help", args), |(t, rest)| (t.as_str(), rest));
+    match task {
+        "test" => test::run(rest),
+        "cluster" => cluster::run(rest),
+        "tidy" => tidy::run(),
+        "bench" => bench::run(rest).map(|()| ExitCode::SUCCESS),
+        "help" | "-h" | "--help" => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("there is no task `{other}`. The tasks are:\n{USAGE}"),
+    }
+}

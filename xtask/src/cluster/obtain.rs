@@ -1,0 +1,201 @@
+//! Programs that the machine lacks: etcd from Debian's package, Kubernetes' own built with Go.
+//!
+//! Both end up in the cache folder, once. Nothing is installed: the package is unpacked there, so
+//! no service is started. Where Go and apt download from is their own configuration's business.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::interrupt;
+
+const KUBERNETES: &str = "v1.36.3";
+/// What the staging modules of [`KUBERNETES`] are called when published by themselves.
+const STAGING: &str = "v0.36.3";
+/// `k8s.io/kubernetes` requires these at v0.0.0 and replaces them within itself, which counts for
+/// nothing in a module that only requires it.
+const STAGING_MODULES: [&str; 31] = [
+    "api",
+    "apiextensions-apiserver",
+    "apimachinery",
+    "apiserver",
+    "cli-runtime",
+    "client-go",
+    "cloud-provider",
+    "cluster-bootstrap",
+    "code-generator",
+    "component-base",
+    "component-helpers",
+    "controller-manager",
+    "cri-api",
+    "cri-client",
+    "cri-streaming",
+    "csi-translation-lib",
+    "dynamic-resource-allocation",
+    "endpointslice",
+    "externaljwt",
+    "kms",
+    "kube-aggregator",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+    "metrics",
+    "mount-utils",
+    "pod-security-admission",
+    "sample-apiserver",
+    "streaming",
+];
+const PROGRAMS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kubectl"];
+/// A line this often shows that a silent build still runs.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// Puts the program `name` into `bin` and returns its path. A second process waits for the first
+/// and then takes what `find` sees.
+pub(super) fn obtain(
+    name: &str,
+    bin: &Path,
+    find: impl Fn() -> Option<PathBuf>,
+) -> Result<PathBuf> {
+    fs::create_dir_all(bin)?;
+    let lock = File::create(bin.with_file_name("bin.lock"))?;
+    lock.lock().context("cannot lock the cache folder")?;
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    let made = if name == "etcd" { unpack_etcd(bin) } else { build(name, bin) };
+    made.with_context(|| {
+        format!(
+            "there is no {name} in $KUBEBUILDER_ASSETS, on PATH or in {}, and none could be made. \
+             Name a folder that has it: export KUBEBUILDER_ASSETS=FOLDER",
+            bin.display()
+        )
+    })?;
+    find().with_context(|| format!("{name} was made, but is not of the version that tests need"))
+}
+
+fn unpack_etcd(bin: &Path) -> Result<()> {
+    let folder = bin.with_file_name("build-etcd");
+    fs::create_dir_all(&folder)?;
+    let download = || {
+        // Root's apt would else drop to a user who may not write here, and say so.
+        let mut apt = Command::new("apt-get");
+        apt.args(["-q", "-o", "APT::Sandbox::User=root", "download", "etcd-server"]);
+        apt.current_dir(&folder);
+        apt
+    };
+    if run("download etcd-server", &mut download()).is_err() {
+        // A fresh image has no package lists; reading them is root's right.
+        run("apt-get update", Command::new("apt-get").args(["-q", "update"]))?;
+        run("download etcd-server", &mut download())?;
+    }
+    let package = fs::read_dir(&folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get left no package")?;
+    run("unpack etcd", Command::new("dpkg-deb").arg("-x").arg(package).arg(folder.join("root")))?;
+    fs::rename(folder.join("root/usr/bin/etcd"), bin.join("etcd"))?;
+    fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+fn build(name: &str, bin: &Path) -> Result<()> {
+    let folder = bin.with_file_name("build");
+    fs::create_dir_all(&folder)?;
+    // `go install …@version` refuses a module with replace lines; a module of our own does not.
+    fs::write(folder.join("go.mod"), go_mod())?;
+    fs::write(folder.join("imports.go"), imports())?;
+    let go = || {
+        let mut go = Command::new("go");
+        go.current_dir(&folder).env("CGO_ENABLED", "0");
+        go
+    };
+    run("go mod tidy", go().args(["mod", "tidy"]))?;
+    let fresh = folder.join(name);
+    let version = "k8s.io/component-base/version";
+    let flags = format!(
+        "-s -w -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor=1 \
+         -X {version}.gitMinor=36"
+    );
+    let package = format!("k8s.io/kubernetes/cmd/{name}");
+    run(
+        &format!("build {name} {KUBERNETES} (once; minutes on a small machine)"),
+        go().args(["build", "-ldflags", &flags, "-o"]).arg(&fresh).arg(package),
+    )?;
+    // Half a program must never be found.
+    fs::rename(fresh, bin.join(name))?;
+    Ok(())
+}
+
+fn go_mod() -> String {
+    let replace: String = STAGING_MODULES
+        .iter()
+        .map(|module| format!("\tk8s.io/{module} => k8s.io/{module} {STAGING}\n"))
+        .collect();
+    format!(
+        "module diyadm.invalid/kubernetes\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\n\
+         replace (\n{replace})\n"
+    )
+}
+
+/// A file that no build takes in, so that `go mod tidy` keeps what the programs need.
+fn imports() -> String {
+    let imports: String = PROGRAMS
+        .iter()
+        .map(|program| format!("import _ \"k8s.io/kubernetes/cmd/{program}\"\n"))
+        .collect();
+    format!("//go:build tools\n\npackage tools\n\n{imports}")
+}
+
+/// Runs `command` with its output on stderr, and says now and then that it still does.
+fn run(what: &str, command: &mut Command) -> Result<()> {
+    eprintln!("{what} …");
+    let begun = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .spawn()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let mut said = Duration::ZERO;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if let Err(interrupted) = interrupt::check() {
+            child.kill()?;
+            child.wait()?;
+            return Err(interrupted);
+        }
+        if begun.elapsed() - said > HEARTBEAT {
+            said = begun.elapsed();
+            eprintln!("{what}: {} s", said.as_secs());
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    if !status.success() {
+        bail!("{what}: {status}");
+    }
+    eprintln!("{what}: done in {:.0?}", begun.elapsed());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_staging_module_is_replaced_once() {
+        let text = go_mod();
+        for module in STAGING_MODULES {
+            let line = format!("\tk8s.io/{module} => k8s.io/{module} {STAGING}\n");
+            assert_eq!(text.matches(&line).count(), 1, "{module}");
+        }
+    }
+}

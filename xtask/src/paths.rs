@@ -1,0 +1,22 @@
+//! Where things are: the repository, and the cache folder that outlives it.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
+}
+
+/// `$XDG_CACHE_HOME/diyadm`, by default `~/.cache/diyadm`: programs and the running cluster.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("diyadm"))
+        .context("neither XDG_CACHE_HOME nor HOME is set. Set one: export XDG_CACHE_HOME=FOLDER")
+}
