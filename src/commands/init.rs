@@ -52,7 +52,7 @@ fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
     let texts = [&bundle.ca_crt, &bundle.server_crt, &bundle.server_key];
     // All are written beside their names first, so that a full disk leaves the old ones whole.
     for (name, text) in FILES.iter().zip(texts) {
-        let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
+        let mode = if *name == "server.key" { 0o600 } else { 0o644 };
         let new = dir.join(format!(".{name}.new"));
         if let Err(error) = fs::remove_file(&new)
             && error.kind() != ErrorKind::NotFound

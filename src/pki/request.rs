@@ -80,11 +80,10 @@ impl Request {
                         conf.error(entry, "Kubernetes takes sha256, sha384 or sha512")
                     })?;
                 }
-                "prompt" if value == "no" => {}
+                "prompt" | "encrypt_key" if value == "no" => {}
                 "prompt" => return Err(conf.error(entry, "nobody can be asked here: say no")),
                 "distinguished_name" => names = Some(entry),
                 "req_extensions" => extensions = Some(entry),
-                "encrypt_key" if value == "no" => {}
                 "string_mask" | "utf8" => {}
                 _ => return Err(conf.error(entry, "not understood in [ req ]")),
             }

@@ -34,7 +34,7 @@ pub(super) async fn handle(
     } else {
         match body(&request, payload).await {
             Ok(body) => answer(&body, &shared),
-            Err(refused) => refused,
+            Err((code, reason, message)) => refuse(code, reason, message),
         }
     };
     close_if_draining(response, &shared)
@@ -66,36 +66,40 @@ fn answer(body: &[u8], shared: &Shared) -> HttpResponse {
     json(status, body)
 }
 
+/// Status, reason and message of what is no review.
+type Refusal = (u16, &'static str, &'static str);
+
 /// The whole body in one buffer, or why not.
-async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, HttpResponse> {
+async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
     let text =
         |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
     let media = text(header::CONTENT_TYPE).and_then(|t| t.split(';').next()).map(str::trim);
     let plain = matches!(text(header::CONTENT_ENCODING), None | Some("identity"));
     if !plain || !media.is_some_and(|m| m.eq_ignore_ascii_case("application/json")) {
         let what = "diyadm: expected Content-Type application/json without Content-Encoding";
-        return Err(refuse(415, "UnsupportedMediaType", what));
+        return Err((415, "UnsupportedMediaType", what));
     }
     let length = text(header::CONTENT_LENGTH).and_then(|l| l.parse().ok()).unwrap_or(0);
-    let too_large = || refuse(413, "RequestEntityTooLarge", "diyadm: the body is over 7 MiB");
+    let too_large = (413, "RequestEntityTooLarge", "diyadm: the body is over 7 MiB");
     if length > BODY_CAP {
-        return Err(too_large());
+        return Err(too_large);
     }
     let read = async {
         let mut body = Vec::with_capacity(length);
         while let Some(chunk) = payload.next().await {
-            let chunk =
-                chunk.map_err(|_| refuse(400, "BadRequest", "diyadm: the body broke off"))?;
+            let chunk = chunk.map_err(|_| (400, "BadRequest", "diyadm: the body broke off"))?;
             if body.len() + chunk.len() > BODY_CAP {
-                return Err(too_large());
+                return Err(too_large);
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     };
-    tokio::time::timeout(BODY_TIMEOUT, read)
-        .await
-        .unwrap_or_else(|_| Err(refuse(408, "Timeout", "diyadm: the body did not come in time")))
+    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err((
+        408,
+        "Timeout",
+        "diyadm: the body did not come in time",
+    )))
 }
 
 /// Any method but POST.

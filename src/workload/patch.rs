@@ -33,7 +33,9 @@ impl Patch {
         };
         self.0.push(if self.0.is_empty() { '[' } else { ',' });
         let path = serde_json::Value::from(at.0.as_str());
-        self.0.push_str(&format!("{{\"op\":\"{op}\",\"path\":{path}"));
+        for part in ["{\"op\":\"", op, "\",\"path\":", &path.to_string()] {
+            self.0.push_str(part);
+        }
         if let Some(value) = to {
             self.0.push_str(",\"value\":");
             self.0.push_str(value);

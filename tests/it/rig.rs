@@ -1,1 +1,168 @@
-//! Tests: rig.
+//! What the tests stand on: the program, the API server of `cargo xtask test`, a namespace each.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::panicking,
+};
+
+/// Says why a test did not run; under `CI=true` that is a failure.
+pub(crate) fn skip(why: &str) {
+    assert!(env::var("CI").as_deref() != Ok("true"), "skipped in CI: {why}");
+    if let Some(file) = env::var_os("DIYADM_TEST_SKIPS") {
+        let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{why}").unwrap();
+    }
+    eprintln!("skipped: {why}");
+}
+
+/// What a program left behind.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Runs it to its end, with `stdin` as its input.
+    pub(crate) fn of(command: &mut Command, stdin: &str) -> Self {
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        // A program that does not read its input is no failure here.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Holds the exit code against what is expected.
+    #[track_caller]
+    pub(crate) fn code(self, expected: i32) -> Self {
+        let Self { stdout, stderr, .. } = &self;
+        assert_eq!(self.code, Some(expected), "stdout: {stdout}\nstderr: {stderr}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_has(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in: {}", self.stderr);
+        self
+    }
+}
+
+/// The program, run in `folder`.
+pub(crate) fn diyadm(folder: &Path, args: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
+    Run::of(command.args(args).current_dir(folder), "")
+}
+
+/// The API server, or `None` where there is none.
+pub(crate) fn cluster() -> Option<Cluster> {
+    let (kubeconfig, kubectl) =
+        (env::var("DIYADM_TEST_KUBECONFIG"), env::var("DIYADM_TEST_KUBECTL"));
+    let (Ok(kubeconfig), Ok(kubectl)) = (kubeconfig, kubectl) else {
+        skip("no API server: run `cargo xtask test`");
+        return None;
+    };
+    Some(Cluster { kubeconfig, kubectl })
+}
+
+pub(crate) struct Cluster {
+    kubeconfig: String,
+    kubectl: String,
+}
+
+impl Cluster {
+    /// kubectl, with `stdin` as its input; must succeed.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, args: &[&str], stdin: &str) -> String {
+        let mut command = Command::new(&self.kubectl);
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        Run::of(&mut command, stdin).code(0).stdout
+    }
+
+    /// A namespace of the test's own, labelled `KEY=enabled` with its name as the key.
+    pub(crate) fn namespace<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+        self.kubectl(&["create", "namespace", name], "");
+        self.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
+        Namespace { cluster: self, name }
+    }
+}
+
+/// Deleted when dropped, with the webhook configuration of the same name; shows what is in it
+/// when the test fails.
+pub(crate) struct Namespace<'a> {
+    cluster: &'a Cluster,
+    name: &'a str,
+}
+
+impl Drop for Namespace<'_> {
+    fn drop(&mut self) {
+        let show = |args: &[&str]| {
+            let mut command = Command::new(&self.cluster.kubectl);
+            command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).args(args);
+            let run = Run::of(&mut command, "");
+            format!("{}{}", run.stdout, run.stderr)
+        };
+        if panicking() {
+            let kinds = "deployments,statefulsets,events";
+            eprintln!("{}", show(&["-n", self.name, "get", kinds, "-o", "yaml"]));
+        }
+        show(&["delete", "mutatingwebhookconfigurations", self.name, "--ignore-not-found"]);
+        show(&["delete", "namespace", self.name, "--wait=false"]);
+    }
+}
+
+/// `diyadm serve` as a process; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// `ADDRESS:PORT` of the reviews.
+    pub(crate) address: String,
+    /// `ADDRESS:PORT` of health and metrics.
+    pub(crate) health: String,
+}
+
+impl Server {
+    /// Starts it with the certificates of `folder`.
+    pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
+            .args(["serve", "--cert", "server.crt", "--key", "server.key"])
+            .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+            .args(args)
+            .current_dir(folder)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let serving = log
+            .by_ref()
+            .map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap())
+            .find(|line| line["message"] == "serving")
+            .unwrap();
+        // The log must be read on, or the server's pipe fills.
+        std::thread::spawn(move || log.for_each(drop));
+        let text = |field: &str| serving[field].as_str().unwrap().to_owned();
+        Self { child, address: text("listen"), health: text("health") }
+    }
+
+    /// SIGTERM, then the exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Gone already where the test ended it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

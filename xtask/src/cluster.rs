@@ -103,11 +103,6 @@ fn status(folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The kubeconfig of the cluster that `up` left in the cache folder, if it answers.
-pub(crate) fn left_running() -> Result<Option<PathBuf>> {
-    Ok(running(&paths::cache()?.join("cluster")))
-}
-
 fn running(folder: &Path) -> Option<PathBuf> {
     let servers = server::recorded(folder).ok()?;
     let whole = servers.len() == 3 && servers.iter().all(|(_, pid)| pid.is_some());
@@ -281,21 +276,6 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
         held.push(listener);
     }
     Ok(ports)
-}
-
-/// Stops and removes what tests that were killed left in `cache`: folders `test-PID` whose process
-/// is gone.
-pub(crate) fn sweep(cache: &Path) -> Result<()> {
-    for entry in fs::read_dir(cache)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix("test-")) else { continue };
-        if pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists() {
-            server::stop_all(&entry.path())?;
-            fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! diyadm's own chores: `cargo xtask test|cluster|tidy|bench`.
+//! diyadm's own chores: `cargo xtask test|cluster|tidy`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
-mod bench;
 mod cluster;
 mod interrupt;
 mod paths;
@@ -14,10 +13,9 @@ use std::{env, process::ExitCode};
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask test [--no-cluster] [-- FILTER…]   format, lints, house rules and every test
+cargo xtask test [-- FILTER…]                  format, lints, house rules and every test
 cargo xtask cluster up|down|status|kubeconfig  the API server that the tests use
-cargo xtask tidy                               the house rules
-cargo xtask bench NAME                         measurements";
+cargo xtask tidy                               the house rules";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -36,7 +34,6 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "test" => test::run(rest),
         "cluster" => cluster::run(rest),
         "tidy" => tidy::run(),
-        "bench" => bench::run(rest).map(|()| ExitCode::SUCCESS),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

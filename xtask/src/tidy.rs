@@ -1,6 +1,105 @@
-//! tidy.
-use anyhow::{Result, bail};
-use std::process::ExitCode;
+//! `cargo xtask tidy`: the house rules, as a test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+
+use crate::paths;
+
+/// A file that is longer is seldom about one thing.
+const MOST_LINES: usize = 400;
+/// Modules of the library that know no shell.
+const PURE: [&str; 6] = ["admission", "checks", "manifests", "pki", "report", "workload"];
+/// What a pure module never says.
+const SHELL: [&str; 11] = [
+    "kube::",
+    "actix_web",
+    "tokio",
+    "std::fs",
+    "std::env",
+    "std::net::Tcp",
+    "SystemTime",
+    "Instant::now",
+    "crate::cluster",
+    "crate::commands",
+    "crate::server",
+];
+
+/// Prints each broken rule.
 pub(crate) fn run() -> Result<ExitCode> {
-    bail!("not yet")
+    let broken = look(paths::root())?;
+    broken.iter().for_each(|rule| println!("{rule}"));
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every broken rule below `root`, a line each.
+pub(crate) fn look(root: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "xtask/src"] {
+        collect(&root.join(folder), &mut files)?;
+    }
+    files.sort();
+    let mut broken = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let name = file.strip_prefix(root)?.display().to_string();
+        broken.extend(rules(&name, &text).into_iter().map(|rule| format!("{name}: {rule}")));
+    }
+    Ok(broken)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn rules(name: &str, text: &str) -> Vec<String> {
+    let mut broken = Vec::new();
+    if !text.starts_with("//!") {
+        broken.push("does not open with //!".to_owned());
+    }
+    let lines = text.lines().count();
+    if lines > MOST_LINES {
+        broken.push(format!("{lines} lines; is it still about one thing?"));
+    }
+    let module = name.strip_prefix("src/").map(|n| n.split(['/', '.']).next().unwrap_or(n));
+    if module.is_some_and(|module| PURE.contains(&module)) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for (line, word) in code.flat_map(|line| SHELL.map(|word| (line, word))) {
+            if line.contains(word) {
+                broken.push(format!("is pure, yet says {word}"));
+            }
+        }
+    }
+    broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pure_module_says_no_shell() {
+        assert_eq!(rules("src/pki/x.rs", "//! x\nuse std::fs;\n").len(), 1);
+        assert_eq!(rules("src/server/x.rs", "//! x\nuse std::fs;\n").len(), 0);
+        assert_eq!(rules("src/pki.rs", "//! x\n#[cfg(test)]\nuse std::fs;\n").len(), 0);
+    }
+
+    #[test]
+    fn a_module_says_what_it_is_for_and_is_short() {
+        assert_eq!(rules("src/x.rs", "fn x() {}\n").len(), 1);
+        assert_eq!(rules("src/x.rs", &"//! x\n".repeat(MOST_LINES + 1)).len(), 1);
+    }
 }

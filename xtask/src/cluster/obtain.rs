@@ -173,7 +173,7 @@ fn run(what: &str, command: &mut Command) -> Result<()> {
             child.wait()?;
             return Err(interrupted);
         }
-        if begun.elapsed() - said > HEARTBEAT {
+        if begun.elapsed().saturating_sub(said) > HEARTBEAT {
             said = begun.elapsed();
             eprintln!("{what}: {} s", said.as_secs());
         }

@@ -1,0 +1,88 @@
+//! The webhook on a real API server: Go verifies our certificate, and workloads go there and back.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{
+    rig::{Server, cluster, diyadm},
+    serve::certificates,
+};
+
+#[test]
+fn the_blogs_workload_goes_there_and_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "blog-there-and-back";
+    let _namespace = cluster.namespace(name);
+    let certs = certificates(name, name);
+    let server = Server::start(certs.path(), &[]);
+    let url = format!("https://{}", server.address);
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
+    let render = [&["render", "--ca", ".", "--url", &url], &names[..]].concat();
+    let yaml = diyadm(certs.path(), &render).code(0).stdout;
+    cluster.kubectl(&["apply", "-f", "-"], &yaml);
+
+    let get = |what: &str| -> Value {
+        let text = cluster.kubectl(&["-n", name, "get", what, "-o", "json"], "");
+        serde_json::from_str(&text).unwrap()
+    };
+    let deployment = diyadm::manifests::test_deployment(name).unwrap();
+    let mut stateful = deployment.clone();
+    stateful["kind"] = "StatefulSet".into();
+    stateful["spec"]["serviceName"] = "test".into();
+    stateful["spec"]["template"]["spec"]["containers"][0]["command"] = json!(["run", "/"]);
+
+    // What the API server makes of them without a webhook.
+    let mut twins = Vec::new();
+    for object in [&deployment, &stateful] {
+        let mut twin = object.clone();
+        twin["metadata"]["annotations"] = json!({ "inject-empty-container": "disabled" });
+        let made = cluster
+            .kubectl(&["create", "-f", "-", "-o", "json", "--dry-run=server"], &twin.to_string());
+        twins.push(serde_json::from_str::<Value>(&made).unwrap()["spec"].clone());
+    }
+
+    // A new webhook is known to every part of the API server after a moment.
+    for (object, twin) in [&deployment, &stateful].into_iter().zip(twins) {
+        let what = format!("{}/test", object["kind"].as_str().unwrap().to_lowercase());
+        let mut image = Value::Null;
+        for _ in 0..50 {
+            cluster.kubectl(&["apply", "-f", "-"], &object.to_string());
+            image = get(&what)["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+            if image == "empty-container:latest" {
+                break;
+            }
+            cluster.kubectl(&["-n", name, "delete", &what], "");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        assert_eq!(image, "empty-container:latest");
+        let disabled = "inject-empty-container=disabled";
+        cluster.kubectl(&["-n", name, "annotate", &what, disabled], "");
+        let back = get(&what);
+        assert_eq!(back["spec"], twin, "{what}");
+        assert!(back["metadata"]["annotations"].get("diyadm.io/original").is_none());
+    }
+}
+
+#[test]
+fn what_render_prints_is_taken() {
+    let Some(cluster) = cluster() else { return };
+    let name = "render-is-taken";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let certs = certificates(name, name);
+    fs::copy(certs.path().join("ca.crt"), folder.path().join("ca.crt")).unwrap();
+    let names = ["-n", name, "--service", name];
+    for more in [
+        &[][..],
+        &["-o", "json"],
+        &["--replicas", "1", "--service-type", "NodePort", "--failure-policy", "Fail"],
+    ] {
+        let render = [&["render", "--ca", "ca.crt"], &names[..], more].concat();
+        let text = diyadm(folder.path(), &render).code(0).stdout;
+        let taken = cluster.kubectl(&["apply", "--dry-run=server", "-o", "name", "-f", "-"], &text);
+        let objects = if more.contains(&"1") { 3 } else { 4 };
+        assert_eq!(taken.lines().count(), objects, "{taken}");
+    }
+}

@@ -1,0 +1,271 @@
+//! The laws of the pure core (design.md), as properties over generated and real manifests.
+
+use std::{env, fs, path::Path};
+
+use diyadm::{
+    admission,
+    workload::{self, Change, Rules},
+};
+use proptest::{collection::vec, option, prelude::*};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::rig::skip;
+
+fn cases() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) }
+}
+
+/// Any JSON, as it stands in fields that diyadm has never heard of.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[ -~é/\"\\\\]{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::from),
+            vec(("[a-z~/é.]{0,4}", inner), 0..3)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+fn container() -> impl Strategy<Value = Value> {
+    let field = || option::of(anything());
+    (
+        option::of("[ab]"),
+        option::of("[a-z]{1,6}(:[0-9])?"),
+        [field(), field(), field(), field(), field(), field(), field(), field()],
+    )
+        .prop_map(|(name, image, fields)| {
+            let mut container = json!({});
+            let names = [
+                "imagePullPolicy",
+                "command",
+                "args",
+                "livenessProbe",
+                "readinessProbe",
+                "startupProbe",
+                "lifecycle",
+                "un/kn~own",
+            ];
+            let texts = [("name", name), ("image", image)];
+            for (key, value) in texts.into_iter().filter_map(|(k, v)| Some((k, v?))) {
+                container[key] = value.into();
+            }
+            for (key, value) in names.into_iter().zip(fields).filter_map(|(k, v)| Some((k, v?))) {
+                container[key] = value;
+            }
+            container
+        })
+}
+
+fn annotations() -> impl Strategy<Value = Option<Value>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Value::Null)),
+        vec(("[a-z~/.]{1,5}", "[ -~é]{0,5}"), 0..3)
+            .prop_map(|m| Some(m.into_iter().map(|(k, v)| (k, Value::from(v))).collect())),
+        "[*]|[ab]|a,b".prop_map(|c| Some(json!({ workload::CONTAINERS: c }))),
+    ]
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    (
+        prop_oneof![Just("Deployment"), Just("StatefulSet")],
+        annotations(),
+        option::of(vec(container(), 0..6)),
+        option::of(prop_oneof![Just(Value::Null), (0..60).prop_map(Value::from)]),
+        anything(),
+    )
+        .prop_map(|(kind, annotations, containers, grace, unknown)| {
+            let mut object = json!({
+                "apiVersion": "apps/v1",
+                "kind": kind,
+                "metadata": { "name": "x", "namespace": "n", "labels": { "a": "b" } },
+                "spec": { "template": { "spec": { "volumes": unknown } }, "x~/y": unknown },
+            });
+            if let Some(annotations) = annotations {
+                object["metadata"]["annotations"] = annotations;
+            }
+            let pod = &mut object["spec"]["template"]["spec"];
+            if let Some(grace) = grace {
+                pod["terminationGracePeriodSeconds"] = grace;
+            }
+            pod["containers"] = containers.map_or(Value::Null, Value::from);
+            object
+        })
+}
+
+/// The object with the patch applied, by an implementation that is not ours.
+fn applied(object: &Value, change: &Change) -> Value {
+    let mut object = object.clone();
+    let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+    json_patch::patch(&mut object, &patch).unwrap();
+    object
+}
+
+fn emptied(object: &Value) -> Value {
+    applied(object, &workload::empty(&Rules::default(), &object.to_string()))
+}
+
+fn restored(object: &Value) -> Value {
+    applied(object, &workload::restore(&object.to_string()))
+}
+
+/// A review of `object`.
+fn review(object: &Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "u",
+            "kind": { "group": "apps", "version": "v1", "kind": object["kind"] },
+            "namespace": "n",
+            "name": "x",
+            "operation": "CREATE",
+            "object": object,
+        },
+    })
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn restoring_gives_back_what_was_emptied(object in object()) {
+        prop_assert_eq!(restored(&emptied(&object)), object);
+    }
+
+    #[test]
+    fn emptying_twice_is_emptying_once(object in object()) {
+        let once = emptied(&object);
+        let twice = workload::empty(&Rules::default(), &once.to_string());
+        prop_assert!(twice.is_empty(), "{:?}", twice);
+    }
+
+    #[test]
+    fn a_patch_applies_and_touches_only_its_fields(object in object()) {
+        let mut found = emptied(&object);
+        let mut wanted = object.clone();
+        for side in [&mut found, &mut wanted] {
+            side["metadata"]["annotations"] = Value::Null;
+            let pod = side["spec"]["template"]["spec"].as_object_mut().unwrap();
+            pod.remove("terminationGracePeriodSeconds");
+            for container in pod["containers"].as_array_mut().into_iter().flatten() {
+                let container = container.as_object_mut().unwrap();
+                container.retain(|key, _| key == "name" || key == "un/kn~own");
+            }
+        }
+        prop_assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_cut_or_edited_original_is_never_applied(object in object(), at in any::<prop::sample::Index>()) {
+        let mut emptied = emptied(&object);
+        let pointer = format!("/metadata/annotations/{}", workload::ORIGINAL.replace('/', "~1"));
+        if let Some(Value::String(original)) = emptied.pointer_mut(&pointer) {
+            let at = at.index(original.len());
+            let at = (0..=at).rev().find(|i| original.is_char_boundary(*i)).unwrap();
+            original.truncate(at);
+            let change = workload::restore(&emptied.to_string());
+            prop_assert!(change.is_empty() && change.warnings.len() == 1, "{:?}", change);
+        }
+    }
+
+    #[test]
+    fn a_review_answers_whatever_comes(
+        object in object(),
+        cut in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut body = review(&object).to_string().into_bytes();
+        let answer = admission::review(&body, &Rules::default());
+        prop_assert_eq!(answer.status, 200);
+        let at = cut.index(body.len());
+        body[at] = byte;
+        let answer = admission::review(&body, &Rules::default());
+        prop_assert!(matches!(answer.status, 200 | 400));
+        prop_assert!(serde_json::from_slice::<Value>(&answer.body).is_ok());
+        body.truncate(at);
+        prop_assert_eq!(admission::review(&body, &Rules::default()).status, 400);
+    }
+}
+
+#[test]
+fn every_workload_of_the_corpus_goes_there_and_back() {
+    let Some(corpus) = env::var_os("DIYADM_CORPUS") else {
+        return skip("DIYADM_CORPUS is not set: the folder of manifests that other people run");
+    };
+    let (mut files, mut workloads) = (vec![Path::new(&corpus).to_owned()], 0);
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let object = Value::deserialize(document).unwrap();
+            let known = ["Deployment", "StatefulSet"].iter().any(|kind| object["kind"] == *kind);
+            if !known || object["apiVersion"] != "apps/v1" {
+                continue;
+            }
+            workloads += 1;
+            let emptied = emptied(&object);
+            let image = emptied.pointer("/spec/template/spec/containers/0/image");
+            assert_eq!(image, Some(&json!("empty-container:latest")), "{}", path.display());
+            assert_eq!(restored(&emptied), object, "{}", path.display());
+        }
+    }
+    assert!(workloads > 10, "the corpus holds {workloads} workloads");
+}
+
+#[test]
+fn who_says_no_is_left_alone() {
+    let plain = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "x", "namespace": "n" },
+        "spec": { "template": { "spec": { "containers": [{ "name": "a", "image": "b" }] } } },
+    });
+    let change = |object: &Value| workload::empty(&Rules::default(), &object.to_string());
+    assert!(!change(&plain).is_empty());
+    for place in ["labels", "annotations"] {
+        for (value, stays) in [("enabled", false), ("disabled", true), ("", true), ("on", true)] {
+            let mut object = plain.clone();
+            object["metadata"][place] = json!({ workload::LABEL: value });
+            assert_eq!(change(&object).is_empty(), stays, "{place} {value:?}");
+        }
+    }
+    for (namespace, name) in [("kube-system", "x"), ("test", "diyadmissionwebhook")] {
+        let mut object = plain.clone();
+        object["metadata"] = json!({ "name": name, "namespace": namespace });
+        assert!(change(&object).is_empty(), "{namespace}/{name}");
+    }
+    let mut large = plain;
+    large["metadata"]["annotations"] = json!({ "a": "x".repeat(256 * 1024) });
+    assert_eq!(change(&large).warnings.len(), 1);
+}
+
+#[test]
+fn a_newer_field_stays_when_restoring() {
+    let object = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "x", "namespace": "n" },
+        "spec": { "template": { "spec": { "containers": [
+            { "name": "a", "image": "b:1", "command": ["run"], "livenessProbe": {} },
+        ] } } },
+    });
+    let mut updated = emptied(&object);
+    updated["spec"]["template"]["spec"]["containers"][0]["image"] = "b:2".into();
+    let mut wanted = object;
+    wanted["spec"]["template"]["spec"]["containers"][0]["image"] = "b:2".into();
+    assert_eq!(restored(&updated), wanted);
+}
