@@ -22,7 +22,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Make the CA and the server's certificate, or inspect them
+    /// Label the namespace, make the certificates and keep them in the Secret
     Init(init::Init),
     /// Print the webhook's manifests, with the CA in place
     Render(render::Render),
@@ -40,6 +40,15 @@ pub enum Command {
 /// Flags that hold for every command.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub context: Option<String>,
+    /// Kubeconfig file (default: $KUBECONFIG, else ~/.kube/config)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub kubeconfig: Option<std::path::PathBuf>,
+    /// Print each request to the API server, without its content
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
     /// Print errors and results, no progress
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
@@ -67,6 +76,15 @@ pub enum Color {
     Never,
 }
 
+/// Where a change stops.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DryRun {
+    /// Nothing is sent that would change anything
+    Client,
+    /// The API server goes through everything but storing
+    Server,
+}
+
 /// The webhook's names: the blog's by default.
 #[derive(Args, Debug, Clone)]
 pub struct Names {
@@ -82,4 +100,11 @@ pub struct Names {
     /// Label of a namespace that turns emptying on there: KEY=VALUE
     #[arg(long, default_value = "inject-empty-container=enabled", value_name = "KEY=VALUE")]
     pub label: String,
+}
+
+impl Names {
+    /// The DNS name that the API server asks the certificate for.
+    pub fn host(&self) -> String {
+        format!("{}.{}.svc", self.service, self.namespace)
+    }
 }

@@ -12,6 +12,7 @@ mod certificates;
 mod client;
 mod init;
 mod render;
+mod runtime;
 mod serve;
 pub mod terminal;
 mod verify;

@@ -46,22 +46,39 @@ pub struct Failure {
     pub what: String,
     /// What to do next, with the command to type; empty where there is nothing to add.
     pub hint: String,
+    /// What another program said, for code that looks into it. Not printed: `what` tells it.
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Failure {
+    fn new(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, what: what.into(), hint: hint.into(), cause: None }
+    }
+
+    /// Keeps what another program said.
+    #[must_use]
+    pub fn because(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { cause: Some(Box::new(cause)), ..self }
+    }
+
     /// The answer is no.
     pub fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: Code::No, what: what.into(), hint: hint.into() }
+        Self::new(Code::No, what, hint)
     }
 
     /// The command line or an input file makes no sense.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: Code::Usage, what: what.into(), hint: hint.into() }
+        Self::new(Code::Usage, what, hint)
     }
 
     /// The cluster could not be reached or did not allow it.
     pub fn unreachable(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: Code::Unreachable, what: what.into(), hint: hint.into() }
+        Self::new(Code::Unreachable, what, hint)
+    }
+
+    /// Ctrl-C; `hint` says what is left.
+    pub fn interrupted(hint: impl Into<String>) -> Self {
+        Self::new(Code::Interrupted, "Interrupted.", hint)
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report
-//!                  └─► shell: server
+//!                  └─► shell: cluster  server
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
@@ -15,6 +15,7 @@
 pub mod admission;
 pub mod checks;
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod exit;
 pub mod manifests;

@@ -4,6 +4,7 @@
 //! fields are set, and the objects are written again. No text is ever replaced in YAML.
 
 use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::{
     ByteString,
     api::{
@@ -15,7 +16,9 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::pki::Bundle;
 
 /// The blog's request, with the repository's own names in it.
 const CSR_CONF: &str = include_str!("../csr.conf");
@@ -179,6 +182,31 @@ fn next<T: DeserializeOwned>(document: Option<serde_yaml::Deserializer<'_>>) -> 
 
 fn object<T: serde::Serialize>(typed: &T) -> Result<Value> {
     Ok(serde_json::to_value(typed)?)
+}
+
+/// A namespace with the label that turns emptying on, as far as diyadm owns it.
+pub fn namespace(name: &str, (key, value): &(String, String)) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "name": name, "labels": { key: value } },
+    })
+}
+
+/// The Secret with the certificates.
+pub fn secret(namespace: &str, name: &str, bundle: &Bundle) -> Value {
+    let Bundle { ca_crt, server_crt, server_key } = bundle;
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": name, "namespace": namespace },
+        "type": "Opaque",
+        "data": {
+            "ca.crt": STANDARD.encode(ca_crt),
+            "server.crt": STANDARD.encode(server_crt),
+            "server.key": STANDARD.encode(server_key),
+        },
+    })
 }
 
 /// templates/test.yaml in `namespace`.

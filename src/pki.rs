@@ -12,10 +12,14 @@ mod conf;
 mod inspect;
 mod issue;
 mod request;
+mod rotate;
+mod verify;
 
 pub use inspect::{Facts, inspect};
 pub use issue::{Bundle, Terms, issue};
 pub use request::Request;
+pub use rotate::{signer, split};
+pub use verify::{Fault, verify};
 
 /// Kinds of key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Names;
+use super::{DryRun, Names};
 
 /// Flags of `init`.
 #[derive(Args, Debug)]
@@ -15,14 +15,29 @@ pub struct Init {
     /// How the certificates are made
     #[command(flatten)]
     pub certificates: Certificates,
-    /// Write ca.crt, server.crt and server.key into this folder; no cluster is needed
-    #[arg(long, value_name = "DIR", required_unless_present = "inspect")]
+    /// Write ca.crt, server.crt and server.key into this folder instead; no cluster is needed
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace certificates that are there already and differ
+    /// Replace certificates that are there and cannot serve, and take over fields of others
     #[arg(long)]
     pub force: bool,
-    /// Print what a certificate says, as JSON: a PEM file, or the folder of --out
-    #[arg(long, value_name = "FILE|DIR", conflicts_with = "out")]
+    /// Make a new CA and certificate, and trust the old CA beside it until --finish
+    #[arg(long, conflicts_with_all = ["out", "inspect"])]
+    pub rotate: bool,
+    /// With --rotate: stop trusting the old CA
+    #[arg(long, requires = "rotate")]
+    pub finish: bool,
+    /// Change nothing: `client` only tells, `server` lets the API server judge it
+    #[arg(long, value_enum, value_name = "WHERE", conflicts_with_all = ["out", "inspect"])]
+    pub dry_run: Option<DryRun>,
+    /// Print what a certificate says, as JSON: a PEM file, the folder of --out, or `secret`
+    #[arg(
+        long,
+        value_name = "FILE|DIR|secret",
+        num_args = 0..=1,
+        default_missing_value = "secret",
+        conflicts_with = "out"
+    )]
     pub inspect: Option<PathBuf>,
 }
 

@@ -16,9 +16,9 @@ pub struct Render {
     /// The shape of the webhook
     #[command(flatten)]
     pub webhook: Webhook,
-    /// The CA's certificate: a PEM file, or the folder of `init --out`
+    /// The CA's certificate: a PEM file, or the folder of `init --out` (default: the Secret's)
     #[arg(long, value_name = "FILE|DIR")]
-    pub ca: PathBuf,
+    pub ca: Option<PathBuf>,
     /// Format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
     pub output: Output,

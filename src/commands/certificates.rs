@@ -34,9 +34,8 @@ pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
         Some(Key::P256) => KeyKind::P256,
         None => request.key_kind(),
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let terms = Terms {
-        now: i64::try_from(now)?,
+        now: now()?,
         days: flags.days,
         ca_days: flags.ca_days,
         service: names.service.clone(),
@@ -63,4 +62,19 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
         )
     })?;
     Ok((file.display().to_string(), text))
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> Result<i64> {
+    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
+}
+
+/// Key and value of `--label`.
+pub(super) fn label(names: &Names) -> Result<(String, String)> {
+    let Some((key, value)) = names.label.split_once('=') else {
+        let what = format!("--label {} is not KEY=VALUE.", names.label);
+        let hint = "Type it like --label inject-empty-container=enabled.";
+        return Err(Failure::usage(what, hint).into());
+    };
+    Ok((key.to_owned(), value.to_owned()))
 }

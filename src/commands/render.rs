@@ -6,19 +6,29 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::{certificates, init::cluster::Secret, runtime};
 use crate::{
     cli::{
         Global, Names,
         init::Output,
         render::{Render, Webhook},
     },
+    cluster::Cluster,
     exit::{Code, Failure},
     manifests::{self, Settings},
     pki,
 };
 
-pub(super) fn run(_global: &Global, args: &Render) -> Result<Code> {
-    let objects = manifests::webhook(&settings(&args.names, &args.webhook, read_ca(&args.ca)?)?)?;
+pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
+    let ca = match &args.ca {
+        Some(path) => read_ca(path)?,
+        None => runtime::run("", async {
+            let cluster = Cluster::connect(global).await?;
+            let secret = Secret::demand(&cluster, &args.names).await?;
+            Ok(String::from_utf8(secret.ca_crt)?)
+        })?,
+    };
+    let objects = manifests::webhook(&settings(&args.names, &args.webhook, ca)?)?;
     let text = match args.output {
         Output::Yaml => manifests::to_yaml(&objects)?,
         Output::Json => {
@@ -45,12 +55,6 @@ fn read_ca(path: &Path) -> Result<String> {
 
 /// The flags as the manifests' settings.
 pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Result<Settings> {
-    let Some((key, value)) = names.label.split_once('=') else {
-        let what = format!("--label {} is not KEY=VALUE.", names.label);
-        return Err(
-            Failure::usage(what, "Type it like --label inject-empty-container=enabled.").into()
-        );
-    };
     let word = |value: Option<clap::builder::PossibleValue>| {
         value.map(|v| v.get_name().to_owned()).unwrap_or_default()
     };
@@ -66,7 +70,7 @@ pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Resu
         port: webhook.port,
         container_port: webhook.container_port,
         timeout_seconds: webhook.timeout_seconds,
-        label: (key.to_owned(), value.to_owned()),
+        label: certificates::label(names)?,
         cert_dir: webhook.cert_dir.clone(),
         url: webhook.url.clone(),
         ca_pem,

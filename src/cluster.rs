@@ -1,0 +1,324 @@
+//! The cluster: the only user of `kube::Client`.
+//!
+//! Objects travel as `serde_json::Value`, so that fields this diyadm does not know survive.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+use kube::{
+    Client, Config,
+    api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::Request,
+};
+use serde_json::{Value, json};
+
+use crate::{cli::Global, exit::Failure};
+
+pub mod error;
+mod kinds;
+
+pub use kinds::*;
+
+/// Our name in `managedFields`.
+pub const FIELD_MANAGER: &str = "diyadm";
+
+/// A write may take 34 s with all its webhooks; an API server that is silent for longer is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection to one API server, as one user.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    server: String,
+    namespace: String,
+    verbose: bool,
+}
+
+/// How an object is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apply {
+    /// The API server goes through everything but storing.
+    pub dry_run: bool,
+    /// Takes over fields that another manager owns.
+    pub force: bool,
+}
+
+/// What an apply came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was not there.
+    Created,
+    /// It is another one now.
+    Configured,
+    /// It is as it was.
+    Unchanged,
+}
+
+impl Applied {
+    /// kubectl's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// Something that one must be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right<'a> {
+    /// `get`, `create`, `patch`, …
+    pub verb: &'static str,
+    /// On what.
+    pub kind: &'static Kind,
+    /// Where; empty for what has no namespace.
+    pub namespace: &'a str,
+}
+
+impl Cluster {
+    /// Connects as kubectl would: `--kubeconfig`, else `$KUBECONFIG`, else ~/.kube/config, else
+    /// the Pod's own service account.
+    ///
+    /// # Errors
+    /// [`crate::exit::Code::Unreachable`] where no usable kubeconfig is found. No request is made.
+    pub async fn connect(global: &Global) -> Result<Self> {
+        let options =
+            KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
+        let config = match &global.kubeconfig {
+            Some(file) => match Kubeconfig::read_from(file) {
+                Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
+                Err(error) => Err(error),
+            },
+            None => match Config::from_kubeconfig(&options).await {
+                Err(_) if global.context.is_none() && std::env::var_os("KUBECONFIG").is_none() => {
+                    // In a Pod there is no kubeconfig; outside one, its absence is what to tell.
+                    match Config::incluster() {
+                        Ok(config) => Ok(config),
+                        Err(_) => Config::from_kubeconfig(&options).await,
+                    }
+                }
+                other => other,
+            },
+        };
+        let mut config = config.map_err(|error| error::kubeconfig(&error))?;
+        config.connect_timeout = Some(CONNECT);
+        config.read_timeout = Some(SILENCE);
+        config.reset_reader_on_write = true;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
+        Ok(Self { client, server, namespace, verbose: global.verbose })
+    }
+
+    /// The API server's address.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The context's own namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// `gitVersion`: `v1.36.3`.
+    pub async fn version(&self) -> Result<String> {
+        let info = self.raw("/version").await?.unwrap_or_default();
+        Ok(info["gitVersion"].as_str().context("the API server told no version")?.to_owned())
+    }
+
+    /// Any GET; `None` where there is nothing.
+    pub async fn raw(&self, path: &str) -> Result<Option<Value>> {
+        // `Request::get` wants a collection and a name; a path is both.
+        let (collection, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let request = Request::new(collection).get(name, &GetParams::default());
+        error::absent(self.send("GET", path, request).await)
+    }
+
+    /// One object; `None` where there is none.
+    pub async fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Value>> {
+        self.raw(&format!("{}/{name}", kind.path(namespace))).await
+    }
+
+    /// Every object of a kind in `namespace`, with `selector` (labels) where it is not empty.
+    pub async fn list(&self, kind: &Kind, namespace: &str, selector: &str) -> Result<Vec<Value>> {
+        let mut params = ListParams::default().limit(500);
+        if !selector.is_empty() {
+            params = params.labels(selector);
+        }
+        let path = kind.path(namespace);
+        let mut items = Vec::new();
+        loop {
+            let request = Request::new(&path).list(&params);
+            let mut page = self.send("LIST", &path, request).await?;
+            if let Value::Array(page) = page["items"].take() {
+                items.extend(page);
+            }
+            match page["metadata"]["continue"].as_str() {
+                Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
+                _ => break,
+            }
+        }
+        // The items of a list come without what the list itself says.
+        for item in &mut items {
+            item["apiVersion"] = kind.api_version().into();
+            item["kind"] = kind.kind.into();
+        }
+        Ok(items)
+    }
+
+    /// Server-side apply as [`FIELD_MANAGER`]; tells what it came to, and the object as stored.
+    pub async fn apply(&self, object: &Value, how: Apply) -> Result<(Applied, Value)> {
+        let (kind, namespace, name) = kinds::identify(object)?;
+        let before = self.get(kind, namespace, name).await?;
+        let params = PatchParams {
+            dry_run: how.dry_run,
+            force: how.force,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            field_validation: None,
+        };
+        let path = kind.path(namespace);
+        let request = Request::new(&path).patch(name, &params, &Patch::Apply(object));
+        let after = self.send("APPLY", &format!("{path}/{name}"), request).await?;
+        let applied = match before {
+            None => Applied::Created,
+            Some(before) if content(&before) == content(&after) => Applied::Unchanged,
+            Some(_) => Applied::Configured,
+        };
+        Ok((applied, after))
+    }
+
+    /// Applies a JSON Patch (an array of operations) as [`FIELD_MANAGER`].
+    pub async fn json_patch(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+        dry_run: bool,
+    ) -> Result<Value> {
+        let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
+        let field_manager = Some(FIELD_MANAGER.to_owned());
+        let params = PatchParams { dry_run, field_manager, ..PatchParams::default() };
+        let path = kind.path(namespace);
+        let request = Request::new(&path).patch(name, &params, &patch);
+        self.send("PATCH", &format!("{path}/{name}"), request).await
+    }
+
+    /// Creates an object and returns it as it was stored, or, in a dry run, would be.
+    pub async fn create(&self, object: &Value, dry_run: bool) -> Result<Value> {
+        let (kind, namespace, _) = kinds::identify(object)?;
+        let path = kind.path(namespace);
+        let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        let request = Request::new(&path).create(&params, serde_json::to_vec(object)?);
+        self.send("CREATE", &path, request).await
+    }
+
+    /// Deletes an object with what it owns; whether it was there.
+    pub async fn delete(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+        dry_run: bool,
+    ) -> Result<bool> {
+        let path = kind.path(namespace);
+        let params = DeleteParams {
+            dry_run,
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        let request = Request::new(&path).delete(name, &params);
+        Ok(error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await)?.is_some())
+    }
+
+    /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).
+    pub async fn missing<'a>(&self, rights: &[Right<'a>]) -> Result<Vec<Right<'a>>> {
+        let allowed = try_join_all(rights.iter().map(|right| async move {
+            let review = json!({
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": { "resourceAttributes": {
+                    "namespace": right.namespace,
+                    "verb": right.verb,
+                    "group": right.kind.group,
+                    "resource": right.kind.plural,
+                }},
+            });
+            let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+            let body = serde_json::to_vec(&review)?;
+            let request = Request::new(path).create(&PostParams::default(), body);
+            let answer = self.send("REVIEW", path, request).await?;
+            anyhow::Ok(answer["status"]["allowed"] == true)
+        }))
+        .await?;
+        Ok(rights.iter().zip(allowed).filter(|(_, yes)| !yes).map(|(right, _)| *right).collect())
+    }
+
+    /// Fails with every missing right by name, before anything is changed.
+    pub async fn demand(&self, rights: &[Right<'_>]) -> Result<()> {
+        let missing = self.missing(rights).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        let first = missing[0];
+        let place = match first.namespace {
+            "" => String::new(),
+            namespace => format!(" -n {namespace}"),
+        };
+        Err(Failure::unreachable(
+            format!("You may not {}; nothing was changed.", words.join(", nor ")),
+            format!(
+                "Ask for these rights; then `kubectl auth can-i {} {}{place}` says yes.",
+                first.verb,
+                first.kind.resource()
+            ),
+        )
+        .into())
+    }
+
+    async fn send(
+        &self,
+        verb: &str,
+        path: &str,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Value> {
+        let began = Instant::now();
+        let outcome = self.client.request::<Value>(request?).await;
+        if self.verbose {
+            let code = match &outcome {
+                Ok(_) => "ok".to_owned(),
+                Err(kube::Error::Api(status)) => status.code.to_string(),
+                Err(_) => "no answer".to_owned(),
+            };
+            eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
+        }
+        outcome.map_err(|error| error::request(&error, &self.server))
+    }
+}
+
+impl std::fmt::Display for Right<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.kind.resource())?;
+        if self.namespace.is_empty() {
+            return Ok(());
+        }
+        write!(f, " in namespace {}", self.namespace)
+    }
+}
+
+/// An object without what every write changes.
+fn content(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        for field in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"]
+        {
+            meta.remove(field);
+        }
+    }
+    object
+}

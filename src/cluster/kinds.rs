@@ -1,0 +1,126 @@
+//! The kinds of object that diyadm reads and writes, and where the API server has them.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+/// A kind, as discovery would tell of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Empty for the core group.
+    pub group: &'static str,
+    /// `v1`
+    pub version: &'static str,
+    /// `Deployment`
+    pub kind: &'static str,
+    /// `deployments`
+    pub plural: &'static str,
+    /// Whether its objects are in a namespace.
+    pub namespaced: bool,
+}
+
+const fn kind(
+    group: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    namespaced: bool,
+) -> Kind {
+    Kind { group, version: "v1", kind, plural, namespaced }
+}
+
+/// `v1`
+pub static NAMESPACE: Kind = kind("", "Namespace", "namespaces", false);
+/// `v1`
+pub static SECRET: Kind = kind("", "Secret", "secrets", true);
+/// `v1`
+pub static SERVICE: Kind = kind("", "Service", "services", true);
+/// `v1`
+pub static EVENT: Kind = kind("", "Event", "events", true);
+/// `v1`
+pub static POD: Kind = kind("", "Pod", "pods", true);
+/// `apps/v1`
+pub static DEPLOYMENT: Kind = kind("apps", "Deployment", "deployments", true);
+/// `apps/v1`
+pub static STATEFUL_SET: Kind = kind("apps", "StatefulSet", "statefulsets", true);
+/// `policy/v1`
+pub static BUDGET: Kind = kind("policy", "PodDisruptionBudget", "poddisruptionbudgets", true);
+/// `discovery.k8s.io/v1`
+pub static ENDPOINT_SLICE: Kind = kind("discovery.k8s.io", "EndpointSlice", "endpointslices", true);
+/// `admissionregistration.k8s.io/v1`
+pub static CONFIGURATION: Kind = kind(
+    "admissionregistration.k8s.io",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    false,
+);
+
+/// Every kind there is here.
+static ALL: [&Kind; 10] = [
+    &NAMESPACE,
+    &SECRET,
+    &SERVICE,
+    &EVENT,
+    &POD,
+    &DEPLOYMENT,
+    &STATEFUL_SET,
+    &BUDGET,
+    &ENDPOINT_SLICE,
+    &CONFIGURATION,
+];
+
+impl Kind {
+    /// `apps/v1`, `v1`
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// `deployments.apps`, as kubectl takes it and RBAC's messages say it.
+    pub fn resource(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
+    }
+
+    /// The path of the collection, in `namespace` where that is not empty.
+    pub fn path(&self, namespace: &str) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        let place = match namespace {
+            namespace if self.namespaced && !namespace.is_empty() => {
+                format!("namespaces/{namespace}/")
+            }
+            _ => String::new(),
+        };
+        format!("/{root}/{}/{place}{}", self.api_version(), self.plural)
+    }
+}
+
+/// Kind, namespace (empty where it has none) and name of an object.
+pub(super) fn identify(object: &Value) -> Result<(&'static Kind, &str, &str)> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let (version, name) = (text("/apiVersion"), text("/kind"));
+    let kind = ALL
+        .into_iter()
+        .find(|k| Some(k.kind) == name && Some(k.api_version().as_str()) == version)
+        .with_context(|| format!("diyadm does not know {name:?} of {version:?}"))?;
+    let named = text("/metadata/name").unwrap_or_default();
+    Ok((kind, text("/metadata/namespace").unwrap_or_default(), named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_the_api_servers() {
+        assert_eq!(SECRET.path("test"), "/api/v1/namespaces/test/secrets");
+        assert_eq!(DEPLOYMENT.path(""), "/apis/apps/v1/deployments");
+        assert_eq!(NAMESPACE.path("test"), "/api/v1/namespaces");
+        assert_eq!(NAMESPACE.resource(), "namespaces");
+        assert_eq!(DEPLOYMENT.resource(), "deployments.apps");
+    }
+}

@@ -1,0 +1,73 @@
+//! `diyadm init --out DIR`: ca.crt, server.crt and server.key in a folder, no cluster needed.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cli::init::Init,
+    commands::{certificates, terminal::Terminal},
+    exit::{Code, Failure},
+    pki,
+};
+
+const FILES: [&str; 3] = ["ca.crt", "server.crt", "server.key"];
+
+pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
+    let hint = "Replace them with --force, or name another folder.";
+    let there = FILES.iter().filter(|name| dir.join(name).exists()).count();
+    if there > 0 && there < FILES.len() && !args.force {
+        let what = format!("{} holds some of the files already.", dir.display());
+        return Err(Failure::no(what, hint).into());
+    }
+    if there == FILES.len() && !args.force {
+        let [ca, crt, key] = FILES.map(|name| fs::read(dir.join(name)));
+        let host = args.names.host();
+        return match pki::verify(&ca?, &crt?, Some(&key?), &host, certificates::now()?) {
+            Ok(_) => {
+                terminal.say(&format!("Nothing to do: {} has them already.", dir.display()));
+                Ok(Code::Done)
+            }
+            Err(fault) => {
+                let what = format!("{} holds other certificates: {fault}.", dir.display());
+                Err(Failure::no(what, hint).into())
+            }
+        };
+    }
+    let bundle = certificates::issue(&args.names, &args.certificates)?;
+    fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    let texts = [&bundle.ca_crt, &bundle.server_crt, &bundle.server_key];
+    // All are written beside their names first, so that a full disk leaves the old ones whole.
+    for (name, text) in FILES.iter().zip(texts) {
+        let mode = if *name == "server.key" { 0o600 } else { 0o644 };
+        let new = dir.join(format!(".{name}.new"));
+        if let Err(error) = fs::remove_file(&new)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error).with_context(|| format!("{} is in the way", new.display()));
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&new)
+            .with_context(|| format!("{} cannot be written", new.display()))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+    }
+    for name in FILES {
+        fs::rename(dir.join(format!(".{name}.new")), dir.join(name))?;
+    }
+    terminal.done(&format!("wrote ca.crt, server.crt and server.key to {}", dir.display()), None);
+    Ok(Code::Done)
+}
+
+/// What server.crt of a folder says, held against its key.
+pub(super) fn facts(dir: &Path) -> Result<Vec<pki::Facts>> {
+    pki::inspect(&fs::read(dir.join("server.crt"))?, Some(&fs::read(dir.join("server.key"))?))
+}

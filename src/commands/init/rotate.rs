@@ -1,0 +1,133 @@
+//! `diyadm init --rotate`: a new CA and certificate while writes go on.
+//!
+//! First both CAs are trusted (in the Secret's ca.crt and the webhook's caBundle), then the new
+//! certificate serves; `--finish` ends the trust in the old CA. At every point the API server
+//! trusts whatever certificate a Pod still shows, and a command that was cut off goes on when it
+//! is typed again.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use super::cluster::{Applier, Secret};
+use crate::{
+    cli::{DryRun, init::Init},
+    cluster::{CONFIGURATION, Cluster, Right, SECRET},
+    commands::{certificates, terminal::Terminal},
+    exit::Failure,
+    manifests,
+    pki::{self, Bundle},
+};
+
+/// API servers take a new webhook configuration from their watch within a moment.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// The kubelet brings a changed Secret to its Pods within its sync period and cache, 90 s
+/// together at their defaults; certificates begin five minutes before they are made.
+const KUBELET: i64 = 90;
+const CLOCK_SKEW: i64 = 5 * 60;
+
+pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
+    let names = &args.names;
+    let namespace = names.namespace.as_str();
+    let mut rights = Vec::new();
+    for verb in ["get", "patch"] {
+        rights.push(Right { verb, kind: &SECRET, namespace });
+        rights.push(Right { verb, kind: &CONFIGURATION, namespace: "" });
+    }
+    cluster.demand(&rights).await?;
+    let secret = Secret::demand(cluster, names).await?;
+    let applier = Applier {
+        terminal,
+        cluster,
+        dry_run: args.dry_run,
+        force: args.force,
+        namespace_exists: true,
+    };
+    let cas = pki::split(&secret.ca_crt);
+    let signer = pki::signer(&cas, &secret.server_crt);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let with = |ca_crt: String, server_crt: String, server_key: String| {
+        let bundle = Bundle { ca_crt, server_crt, server_key };
+        manifests::secret(namespace, &names.secret, &bundle)
+    };
+
+    if args.finish {
+        let Some(signer) = signer else {
+            let what = "None of the CAs in the Secret has signed its certificate.";
+            return Err(
+                Failure::no(what, "Type `diyadm init --force`, then `diyadm install`.").into()
+            );
+        };
+        if cas.len() == 1 {
+            terminal.say("Nothing to do: only one CA is trusted.");
+            return Ok(());
+        }
+        let facts = pki::inspect(&secret.server_crt, None)?;
+        let age = certificates::now()? - facts[0].not_before - CLOCK_SKEW;
+        if age < KUBELET && !args.force {
+            let what = format!("The new certificate is {age} s old; Pods may not have it yet.");
+            let hint = format!(
+                "Type `diyadm init --rotate --finish` in {} s, or add --force.",
+                KUBELET - age
+            );
+            return Err(Failure::no(what, hint).into());
+        }
+        trust(&applier, &names.service, &cas[signer]).await?;
+        let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
+        applier.apply(&with(cas[signer].clone(), crt, key)).await?;
+        terminal.done("the old CA is not trusted any more", None);
+        return Ok(());
+    }
+
+    if cas.len() > 1 && signer == Some(0) && !args.force {
+        let what =
+            "A rotation is going on: the new certificate serves, the old CA is still trusted.";
+        return Err(Failure::no(what, "End it with `diyadm init --rotate --finish`.").into());
+    }
+    let new = certificates::issue(names, &args.certificates)?;
+    // The CA of the certificate that serves now; one left by a rotation that was cut off before
+    // its certificate came signs nothing.
+    let old = signer.map(|at| cas[at].clone()).unwrap_or_default();
+    let both = format!("{}{old}", new.ca_crt);
+    let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
+    applier.apply(&with(both.clone(), crt, key)).await?;
+    trust(&applier, &names.service, &both).await?;
+    if args.dry_run.is_none() {
+        tokio::time::sleep(SETTLE).await;
+    }
+    applier.apply(&with(both, new.server_crt, new.server_key)).await?;
+    terminal.say(
+        "Both CAs are trusted and the new certificate serves as soon as the Pods have it; \
+         end the trust in the old CA with `diyadm init --rotate --finish`.",
+    );
+    Ok(())
+}
+
+/// Makes the installed configuration trust `ca`; where none is installed there is nothing to do.
+async fn trust(applier: &Applier<'_>, name: &str, ca: &str) -> Result<()> {
+    let Some(found) = applier.cluster.get(&CONFIGURATION, "", name).await? else {
+        applier.terminal.say("No webhook is installed, so its caBundle needs no change.");
+        return Ok(());
+    };
+    let what = format!("mutatingwebhookconfiguration/{name}");
+    if applier.dry_run == Some(DryRun::Client) {
+        applier.terminal.done(&format!("{what} would trust it (dry run)"), None);
+        return Ok(());
+    }
+    // A configuration that changed meanwhile is refused instead of overwritten.
+    let version = &found["metadata"]["resourceVersion"];
+    let mut patch =
+        vec![json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version })];
+    let bundle = STANDARD.encode(ca);
+    for index in 0..found["webhooks"].as_array().map_or(0, Vec::len) {
+        let path = format!("/webhooks/{index}/clientConfig/caBundle");
+        patch.push(json!({ "op": "add", "path": path, "value": bundle }));
+    }
+    let dry_run = applier.dry_run.is_some();
+    applier.cluster.json_patch(&CONFIGURATION, "", name, Value::from(patch), dry_run).await?;
+    applier.terminal.done(&format!("{what} trusts it"), None);
+    Ok(())
+}
