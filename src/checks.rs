@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+mod explain;
+mod webhook;
+
+pub use explain::{Cause, explain};
+pub use webhook::{
+    Connection, DryCreate, Look, Observed, Secret, Subject, findings, ready, url_host,
+};
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -16,7 +24,7 @@ pub struct Finding {
     /// What to do next; empty where there is nothing to do.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
-    /// How long it took, microseconds.
+    /// How long it took, microseconds; 0 where it took no time of its own.
     pub micros: u64,
 }
 
@@ -26,22 +34,48 @@ pub struct Finding {
 pub enum Level {
     /// As it should be.
     Ok,
+    /// Works, and someone should know.
+    Warning,
     /// Does not work.
     Failed,
+    /// Could not be looked at.
+    Unknown,
 }
 
 impl Finding {
+    /// A finding that took no time of its own.
+    pub fn new(
+        level: Level,
+        id: &'static str,
+        title: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self { id, title: title.into(), level, hint: hint.into(), micros: 0 }
+    }
+
+    /// The same with the time it took.
+    #[must_use]
+    pub fn took(self, took: Duration) -> Self {
+        Self { micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX), ..self }
+    }
+
     /// As it should be.
-    pub fn ok(id: &'static str, title: String, took: Duration) -> Self {
-        Self { id, title, level: Level::Ok, hint: String::new(), micros: micros(took) }
+    pub fn ok(id: &'static str, title: impl Into<String>) -> Self {
+        Self::new(Level::Ok, id, title, "")
     }
 
     /// Does not work, and what to do.
-    pub fn failed(id: &'static str, title: String, hint: String, took: Duration) -> Self {
-        Self { id, title, level: Level::Failed, hint, micros: micros(took) }
+    pub fn failed(id: &'static str, title: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Level::Failed, id, title, hint)
     }
-}
 
-fn micros(took: Duration) -> u64 {
-    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+    /// Works, and someone should know.
+    pub fn warning(id: &'static str, title: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Level::Warning, id, title, hint)
+    }
+
+    /// Could not be looked at, and why.
+    pub fn unknown(id: &'static str, title: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Level::Unknown, id, title, hint)
+    }
 }

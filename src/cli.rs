@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub mod check;
 pub mod init;
+pub mod install;
 pub mod render;
 pub mod serve;
 pub mod verify;
@@ -28,7 +30,13 @@ pub enum Command {
     Render(render::Render),
     /// Run the webhook's server
     Serve(serve::Serve),
-    /// Prove that a workload is emptied and given back, on this machine alone
+    /// Put the webhook on a cluster and wait until it answers
+    Install(install::Install),
+    /// Take the webhook off a cluster; workloads stay as they are
+    Uninstall(install::Uninstall),
+    /// Look at everything that a webhook needs, and say what is wrong
+    Check(check::Check),
+    /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
     /// Print a completion script for a shell
     Completions {
@@ -107,4 +115,16 @@ impl Names {
     pub fn host(&self) -> String {
         format!("{}.{}.svc", self.service, self.namespace)
     }
+}
+
+/// Formats of a report.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Report {
+    /// One line a step, for people, on stderr
+    #[default]
+    Text,
+    /// JSON
+    Json,
+    /// JUnit XML, for pipelines
+    Junit,
 }

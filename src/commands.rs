@@ -9,12 +9,15 @@ use crate::{
 };
 
 mod certificates;
+mod check;
 mod client;
 mod init;
+mod install;
 mod render;
 mod runtime;
 mod serve;
 pub mod terminal;
+mod uninstall;
 mod verify;
 
 /// Runs what the command line asks for.
@@ -24,6 +27,9 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Init(args) => init::run(&global, &args),
         Command::Render(args) => render::run(&global, &args),
         Command::Serve(args) => serve::run(&global, &args),
+        Command::Install(args) => install::run(&global, &args),
+        Command::Uninstall(args) => uninstall::run(&global, &args),
+        Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());

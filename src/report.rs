@@ -6,26 +6,46 @@ use serde_json::json;
 
 use crate::checks::{Finding, Level};
 
-/// `{"findings": […], "ok": n, "failed": n}`, indented, with a newline at its end.
+/// `{"findings": […], "ok": n, "warnings": n, "failed": n, "unknown": n}`, indented, with a
+/// newline at its end.
 pub fn json(findings: &[Finding]) -> String {
-    let failed = failed(findings);
-    let report = json!({ "findings": findings, "ok": findings.len() - failed, "failed": failed });
+    let count = |level| count(findings, level);
+    let report = json!({
+        "findings": findings,
+        "ok": count(Level::Ok),
+        "warnings": count(Level::Warning),
+        "failed": count(Level::Failed),
+        "unknown": count(Level::Unknown),
+    });
     format!("{report:#}\n")
 }
 
 /// JUnit XML: one test suite, one case a finding.
 pub fn junit(suite: &str, findings: &[Finding]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let (tests, failures, suite) = (findings.len(), failed(findings), escape(suite));
+    let (tests, suite) = (findings.len(), escape(suite));
+    let (failures, skipped) = (count(findings, Level::Failed), count(findings, Level::Unknown));
     let mut line = |text: std::fmt::Arguments<'_>| {
         let _ = writeln!(out, "{text}");
     };
-    line(format_args!("<testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\">"));
+    line(format_args!(
+        "<testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" \
+         skipped=\"{skipped}\">"
+    ));
     for Finding { id, title, level, hint, micros } in findings {
         let seconds = std::time::Duration::from_micros(*micros).as_secs_f64();
         let case = format!("  <testcase classname=\"{suite}\" name=\"{id}\" time=\"{seconds:.6}\"");
         match level {
             Level::Ok => line(format_args!("{case}/>")),
+            Level::Warning => line(format_args!(
+                "{case}>\n    <system-out>{}\n{}</system-out>\n  </testcase>",
+                escape(title),
+                escape(hint)
+            )),
+            Level::Unknown => line(format_args!(
+                "{case}>\n    <skipped message=\"{}\"/>\n  </testcase>",
+                escape(title)
+            )),
             Level::Failed => line(format_args!(
                 "{case}>\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
                 escape(title),
@@ -37,8 +57,8 @@ pub fn junit(suite: &str, findings: &[Finding]) -> String {
     out
 }
 
-fn failed(findings: &[Finding]) -> usize {
-    findings.iter().filter(|f| f.level == Level::Failed).count()
+fn count(findings: &[Finding], level: Level) -> usize {
+    findings.iter().filter(|f| f.level == level).count()
 }
 
 /// XML's five, and what XML 1.0 cannot hold at all becomes U+FFFD.
@@ -66,16 +86,16 @@ mod tests {
     #[test]
     fn junit_escapes_what_xml_cannot_hold() {
         let hint = "a < b & \"c\" \u{1b}[0m".to_owned();
-        let finding = Finding::failed("x", "'t'".to_owned(), hint, Duration::ZERO);
+        let finding = Finding::failed("x", "'t'", hint);
         let xml = junit("s", &[finding]);
-        assert!(xml.contains("tests=\"1\" failures=\"1\""), "{xml}");
+        assert!(xml.contains("tests=\"1\" failures=\"1\" skipped=\"0\""), "{xml}");
         assert!(xml.contains("message=\"&apos;t&apos;\""), "{xml}");
         assert!(xml.contains("a &lt; b &amp; &quot;c&quot; \u{fffd}[0m"), "{xml}");
     }
 
     #[test]
     fn json_counts() {
-        let ok = Finding::ok("a", "b".to_owned(), Duration::from_millis(2));
+        let ok = Finding::ok("a", "b").took(Duration::from_millis(2));
         let value: serde_json::Value = serde_json::from_str(&json(&[ok])).unwrap();
         assert_eq!(value["ok"], 1);
         assert_eq!(value["failed"], 0);

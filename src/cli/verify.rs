@@ -1,8 +1,8 @@
 //! `diyadm verify`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{Names, init::Certificates};
+use super::{DryRun, Names, Report, init::Certificates};
 
 /// Flags of `verify`.
 #[derive(Args, Debug)]
@@ -13,25 +13,19 @@ pub struct Verify {
     /// How the certificates are made
     #[command(flatten)]
     pub certificates: Certificates,
-    /// Prove it on this machine alone: no cluster, no kubeconfig, no network (the only way so far)
-    #[arg(long, required = true)]
+    /// Prove it on this machine alone: no cluster, no kubeconfig, no network
+    #[arg(long)]
     pub offline: bool,
+    /// Leave the Deployment in the namespace
+    #[arg(long, conflicts_with_all = ["offline", "dry_run"])]
+    pub keep: bool,
+    /// `server`: leave no trace, the API server goes through everything but storing
+    #[arg(long, value_enum, value_name = "WHERE", conflicts_with = "offline")]
+    pub dry_run: Option<DryRun>,
     /// Image that workloads are emptied to
     #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
     pub image: String,
     /// Format of the result
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Report,
-}
-
-/// Formats of a report.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Report {
-    /// One line a step, for people, on stderr
-    #[default]
-    Text,
-    /// JSON
-    Json,
-    /// JUnit XML, for pipelines
-    Junit,
 }

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::cli::{Color, Global};
+use crate::{
+    checks::{Finding, Level},
+    cli::{Color, Global},
+};
 
 /// Where a command tells what it is doing.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,20 @@ impl Terminal {
     /// Something to know.
     pub fn warn(&self, what: &str) {
         self.line("33", "!", what, None);
+    }
+
+    /// A finding, with what to do on a line of its own.
+    pub fn finding(&self, finding: &Finding) {
+        let (colour, mark) = match finding.level {
+            Level::Ok => ("32", "✓"),
+            Level::Warning => ("33", "!"),
+            Level::Failed => ("31", "✗"),
+            Level::Unknown => ("33", "?"),
+        };
+        self.line(colour, mark, &finding.title, None);
+        if !finding.hint.is_empty() {
+            self.say(&format!("  {}", finding.hint));
+        }
     }
 
     /// Prose without a mark.

@@ -60,7 +60,7 @@ impl fmt::Display for Fault {
 }
 
 /// Holds `crt` (PEM, the leaf first) and `key` (PEM, where there is one) against the CAs in `ca`
-/// (PEM, one or more), the DNS name `host` and the time `now` (seconds since 1970), and tells of
+/// (PEM, one or more), the DNS name or IP address `host` and the time `now` (seconds since 1970), and tells of
 /// the leaf.
 pub fn verify(
     ca: &[u8],
@@ -105,7 +105,10 @@ fn chain_result(
     param.set_purpose(X509PurposeId::SSL_SERVER)?;
     // Go does not look at the common name.
     param.set_hostflags(X509CheckFlags::NEVER_CHECK_SUBJECT);
-    param.set_host(host)?;
+    match host.parse() {
+        Ok(address) => param.set_ip(address)?,
+        Err(_) => param.set_host(host)?,
+    }
     let mut store = X509StoreBuilder::new()?;
     for root in roots {
         store.add_cert(root)?;
@@ -129,7 +132,7 @@ fn fault(result: X509VerifyResult, facts: Facts, host: &str) -> Fault {
         // No issuer found; self-signed and not known; a signature that is another key's.
         2 | 7 | 18..=21 => Fault::UnknownCa,
         26 => Fault::NotForServers,
-        62 => Fault::WrongName { host: host.to_owned(), sans: facts.sans },
+        62 | 64 => Fault::WrongName { host: host.to_owned(), sans: facts.sans },
         _ => Fault::Other(result.error_string().to_owned()),
     }
 }

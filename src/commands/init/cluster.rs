@@ -25,7 +25,7 @@ pub(in crate::commands) struct Secret {
 }
 
 impl Secret {
-    fn of(object: &Value) -> Self {
+    pub(in crate::commands) fn of(object: &Value) -> Self {
         let data = |key: &str| {
             let text = object["data"][key].as_str().unwrap_or_default();
             STANDARD.decode(text).unwrap_or_default()

@@ -1,0 +1,93 @@
+//! Whether a webhook is called for objects of a namespace, as the API server decides it.
+
+use serde_json::Value;
+
+/// Whether the creation of `resource` (of apps/v1) in a namespace with `labels` reaches `webhook`.
+/// objectSelector and matchConditions are not looked at: they speak of one object.
+pub(super) fn matches(webhook: &Value, labels: &Value, resource: &str) -> bool {
+    let rules = webhook["rules"].as_array().map_or(&[][..], Vec::as_slice);
+    let has = |list: &Value, word: &str| {
+        list.as_array().is_some_and(|l| l.iter().any(|w| w == word || w == "*"))
+    };
+    let named = rules.iter().any(|rule| {
+        has(&rule["apiGroups"], "apps")
+            && has(&rule["apiVersions"], "v1")
+            && has(&rule["operations"], "CREATE")
+            && (has(&rule["resources"], resource) || has(&rule["resources"], "*/*"))
+            && rule["scope"] != "Cluster"
+    });
+    named && selects(&webhook["namespaceSelector"], labels)
+}
+
+/// The blog's rule: services are in the core group, not in apps.
+pub(super) fn names_services_of_apps(webhook: &Value) -> bool {
+    let rules = webhook["rules"].as_array().map_or(&[][..], Vec::as_slice);
+    rules.iter().any(|rule| {
+        let holds =
+            |list: &Value, word: &str| list.as_array().is_some_and(|l| l.iter().any(|w| w == word));
+        let core = holds(&rule["apiGroups"], "") || holds(&rule["apiGroups"], "*");
+        holds(&rule["resources"], "services") && holds(&rule["apiGroups"], "apps") && !core
+    })
+}
+
+/// A LabelSelector (apimachinery's meta/v1); an empty or absent one selects everything.
+fn selects(selector: &Value, labels: &Value) -> bool {
+    let label = |key: &str| labels[key].as_str();
+    let exact = selector["matchLabels"].as_object();
+    let exact = exact.into_iter().flatten().all(|(key, value)| label(key) == value.as_str());
+    let expressions = selector["matchExpressions"].as_array();
+    exact
+        && expressions.into_iter().flatten().all(|expression| {
+            let found = label(expression["key"].as_str().unwrap_or_default());
+            let values = expression["values"].as_array().map_or(&[][..], Vec::as_slice);
+            let among = found.is_some_and(|found| values.iter().any(|value| value == found));
+            match expression["operator"].as_str() {
+                Some("In") => among,
+                Some("NotIn") => !among,
+                Some("Exists") => found.is_some(),
+                Some("DoesNotExist") => found.is_none(),
+                _ => false,
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn selectors_are_the_api_servers() {
+        let labels = json!({ "a": "1" });
+        for (selector, expected) in [
+            (json!(null), true),
+            (json!({}), true),
+            (json!({ "matchLabels": { "a": "1" } }), true),
+            (json!({ "matchLabels": { "a": "2" } }), false),
+            (json!({ "matchExpressions": [{ "key": "a", "operator": "Exists" }] }), true),
+            (json!({ "matchExpressions": [{ "key": "b", "operator": "DoesNotExist" }] }), true),
+            (
+                json!({ "matchExpressions": [{ "key": "a", "operator": "NotIn", "values": ["1"] }] }),
+                false,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "b", "operator": "NotIn", "values": ["1"] }] }),
+                true,
+            ),
+            (
+                json!({ "matchExpressions": [{ "key": "b", "operator": "In", "values": ["1"] }] }),
+                false,
+            ),
+        ] {
+            assert_eq!(selects(&selector, &labels), expected, "{selector}");
+        }
+    }
+
+    #[test]
+    fn the_blogs_rule_for_services_is_known() {
+        let rule = |group: &str| json!({ "rules": [{ "apiGroups": [group], "resources": ["deployments", "services"] }] });
+        assert!(names_services_of_apps(&rule("apps")));
+        assert!(!names_services_of_apps(&rule("")));
+    }
+}

@@ -1,0 +1,42 @@
+//! `diyadm install` and `diyadm uninstall`.
+
+use clap::Args;
+
+use super::{DryRun, Names, init::Certificates, render::Webhook};
+
+/// Flags of `install`.
+#[derive(Args, Debug)]
+pub struct Install {
+    /// The names
+    #[command(flatten)]
+    pub names: Names,
+    /// How the certificates are made, where there are none yet
+    #[command(flatten)]
+    pub certificates: Certificates,
+    /// The shape of the webhook
+    #[command(flatten)]
+    pub webhook: Webhook,
+    /// Take over fields that another manager owns
+    #[arg(long)]
+    pub force: bool,
+    /// Seconds to wait for the webhook
+    #[arg(long, default_value_t = 180, value_name = "SECONDS")]
+    pub timeout: u64,
+    /// Change nothing: `client` only tells, `server` lets the API server judge it
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub dry_run: Option<DryRun>,
+}
+
+/// Flags of `uninstall`.
+#[derive(Args, Debug)]
+pub struct Uninstall {
+    /// The names
+    #[command(flatten)]
+    pub names: Names,
+    /// Take the Secret and the namespace's label away too
+    #[arg(long)]
+    pub all: bool,
+    /// Change nothing: `client` only tells, `server` lets the API server judge it
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub dry_run: Option<DryRun>,
+}

@@ -1,0 +1,69 @@
+//! `diyadm check`: looks at everything that a webhook needs, and says what is wrong.
+
+use anyhow::Result;
+
+use super::{certificates, runtime, terminal::Terminal};
+use crate::{
+    checks::{self, Finding, Level, Subject},
+    cli::{Global, Names, Report, check::Check},
+    cluster::Cluster,
+    exit::Code,
+    report,
+};
+
+mod connection;
+mod observe;
+mod probe;
+
+pub(super) use observe::test_image;
+
+pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let left = "A configuration diyadm-probe-… may be left; it matches nothing any more: \
+                `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
+    let findings = runtime::run(if args.probe { left } else { "" }, async {
+        let cluster = Cluster::connect(global).await?;
+        let subject = subject(&args.names, &args.image)?;
+        look(&cluster, &subject, args.probe).await
+    })?;
+    match args.output {
+        Report::Text => findings.iter().for_each(|finding| terminal.finding(finding)),
+        Report::Json => print!("{}", report::json(&findings)),
+        Report::Junit => print!("{}", report::junit("diyadm check", &findings)),
+    }
+    Ok(code(&findings))
+}
+
+/// 1 where something failed, else 2 where something could not be looked at, else 0.
+fn code(findings: &[Finding]) -> Code {
+    let any = |level| findings.iter().any(|finding| finding.level == level);
+    match (any(Level::Failed), any(Level::Unknown)) {
+        (true, _) => Code::No,
+        (false, true) => Code::Usage,
+        (false, false) => Code::Done,
+    }
+}
+
+/// What the names mean for the checks.
+pub(super) fn subject(names: &Names, image: &str) -> Result<Subject> {
+    Ok(Subject {
+        namespace: names.namespace.clone(),
+        service: names.service.clone(),
+        secret: names.secret.clone(),
+        label: certificates::label(names)?,
+        image: image.to_owned(),
+    })
+}
+
+/// Looks, and with `probe` asks for the reason of a failure that a policy hides.
+pub(super) async fn look(
+    cluster: &Cluster,
+    subject: &Subject,
+    probe: bool,
+) -> Result<Vec<Finding>> {
+    let mut observed = observe::observe(cluster, subject).await?;
+    if probe {
+        probe::ask(cluster, subject, &mut observed).await?;
+    }
+    Ok(checks::findings(&observed, subject, certificates::now()?))
+}

@@ -1,0 +1,107 @@
+//! Gathers what `checks` judges. What may not be looked at is a finding too.
+
+use anyhow::{Error, Result};
+use serde_json::Value;
+
+use super::connection;
+use crate::{
+    checks::{DryCreate, Look, Observed, Secret, Subject, ready},
+    cluster::{
+        CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NAMESPACE, SECRET, SERVICE,
+        STATEFUL_SET, error,
+    },
+    commands::init::cluster,
+    exit::{Code, Failure},
+    manifests,
+};
+
+/// Asks the API server about everything.
+///
+/// # Errors
+/// Only where nothing can be asked at all: not reached, or not known to it.
+pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Observed> {
+    let Subject { namespace, service, secret, .. } = subject;
+    // Whoever is not reached, or does not know us, will not answer the rest either.
+    let version = look(cluster.version().await)?;
+    let registration = look(cluster.raw("/apis/admissionregistration.k8s.io/v1").await)?;
+    let slices_of = format!("kubernetes.io/service-name={service}");
+    let configurations = look(cluster.list(&CONFIGURATION, "", "").await)?;
+    let slices = look(cluster.list(&ENDPOINT_SLICE, namespace, &slices_of).await)?;
+    let own = configurations
+        .as_ref()
+        .ok()
+        .and_then(|all| all.iter().find(|c| c["metadata"]["name"] == service.as_str()).cloned());
+    let connection = match &own {
+        None => Ok(None),
+        Some(own) => connection::try_it(own, subject, slices.as_deref().map(ready)).await,
+    };
+    let mut workloads = look(cluster.list(&DEPLOYMENT, namespace, "").await)?;
+    if let Ok(all) = &mut workloads {
+        match look(cluster.list(&STATEFUL_SET, namespace, "").await)? {
+            Ok(more) => all.extend(more),
+            Err(why) => workloads = Err(why),
+        }
+    }
+    Ok(Observed {
+        version,
+        registration: registration.map(|found| {
+            let resources = found.map(|found| found["resources"].to_string());
+            resources.is_some_and(|r| r.contains(CONFIGURATION.plural))
+        }),
+        namespace: look(cluster.get(&NAMESPACE, "", namespace).await)?,
+        secret: look(cluster.get(&SECRET, namespace, secret).await)?.map(|found| {
+            let found = cluster::Secret::of(found.as_ref()?);
+            let cluster::Secret { ca_crt, server_crt, server_key } = found;
+            Some(Secret { ca_crt, server_crt, server_key })
+        }),
+        configurations,
+        service: look(cluster.get(&SERVICE, namespace, service).await)?,
+        slices,
+        connection,
+        dry_create: dry_create(cluster, namespace).await,
+        workloads,
+        events: look(cluster.list(&EVENT, namespace, "").await)?,
+    })
+}
+
+/// A refusal is something seen; no answer, or 401, is the end.
+fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
+    match outcome {
+        Ok(seen) => Ok(Ok(seen)),
+        Err(error) => match error::status(&error) {
+            Some(status) if status.code != 401 => Ok(Err(status.message.clone())),
+            _ => Err(blind(error)),
+        },
+    }
+}
+
+/// `check` ends with 2 where it could not look.
+fn blind(error: Error) -> Error {
+    match error.downcast::<Failure>() {
+        Ok(failure) => Failure { code: Code::Usage, ..failure }.into(),
+        Err(error) => error,
+    }
+}
+
+async fn dry_create(cluster: &Cluster, namespace: &str) -> Look<DryCreate> {
+    let mut object = manifests::test_deployment(namespace).map_err(|e| e.to_string())?;
+    // A name of its own, so that one that is there does not stand in the way.
+    object["metadata"]["name"] = "diyadm-check".into();
+    match cluster.create(&object, true).await {
+        Ok(object) => Ok(DryCreate::Image(test_image(&object).to_owned())),
+        Err(error) => match error::status(&error) {
+            // Not allowed to create is no word about the webhook.
+            Some(status) if status.code == 403 && status.message.contains("cannot create") => {
+                Err(status.message.clone())
+            }
+            Some(status) => Ok(DryCreate::Refused(status.message.clone())),
+            None => Err(format!("{error:#}")),
+        },
+    }
+}
+
+/// The image of the first container of a Deployment.
+pub(in crate::commands) fn test_image(object: &Value) -> &str {
+    let image = object.pointer("/spec/template/spec/containers/0/image");
+    image.and_then(Value::as_str).unwrap_or("no image")
+}

@@ -1,0 +1,81 @@
+//! `check --probe`: makes the API server tell why a webhook under failurePolicy Ignore fails.
+//!
+//! A copy of the configuration with policy Fail is created for a moment. It matches a single
+//! object, by a label with a random value, and that object is only ever created in a dry run.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    checks::{DryCreate, Observed, Subject},
+    cluster::{CONFIGURATION, Cluster, Right, error},
+    manifests,
+};
+
+const LABEL: &str = "diyadm.io/probe";
+
+/// API servers take a new configuration from their watch; 20 × 250 ms is long for that.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Replaces the dry run of `observed` by one that tells the reason, where the policy hid it.
+pub(super) async fn ask(
+    cluster: &Cluster,
+    subject: &Subject,
+    observed: &mut Observed,
+) -> Result<()> {
+    let hidden =
+        matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image != subject.image);
+    let own = observed.configurations.as_ref().ok().and_then(|all| {
+        all.iter().find(|c| c["metadata"]["name"] == subject.service.as_str()).cloned()
+    });
+    let (true, Some(own)) = (hidden, own) else { return Ok(()) };
+    let rights =
+        ["create", "delete"].map(|verb| Right { verb, kind: &CONFIGURATION, namespace: "" });
+    cluster.demand(&rights).await?;
+
+    let mut random = [0; 6];
+    openssl::rand::rand_bytes(&mut random)?;
+    let mark: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("diyadm-probe-{mark}");
+    cluster.create(&configuration(&own, &name, &mark, &subject.namespace), false).await?;
+    let outcome = answers(cluster, subject, &mark).await;
+    cluster.delete(&CONFIGURATION, "", &name, false).await?;
+    if let Some(seen) = outcome? {
+        observed.dry_create = Ok(seen);
+    }
+    Ok(())
+}
+
+async fn answers(cluster: &Cluster, subject: &Subject, mark: &str) -> Result<Option<DryCreate>> {
+    let mut object = manifests::test_deployment(&subject.namespace)?;
+    object["metadata"]["name"] = "diyadm-check".into();
+    object["metadata"]["labels"] = json!({ LABEL: mark });
+    for _ in 0..TRIES {
+        tokio::time::sleep(PAUSE).await;
+        match cluster.create(&object, true).await {
+            Ok(_) => {}
+            Err(error) => match error::status(&error) {
+                Some(status) => return Ok(Some(DryCreate::Refused(status.message.clone()))),
+                None => return Err(error),
+            },
+        }
+    }
+    Ok(None)
+}
+
+fn configuration(own: &Value, name: &str, mark: &str, namespace: &str) -> Value {
+    let mut webhook = own["webhooks"][0].clone();
+    webhook["failurePolicy"] = "Fail".into();
+    webhook["objectSelector"] = json!({ "matchLabels": { LABEL: mark } });
+    webhook["namespaceSelector"] =
+        json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": { "name": name, "labels": { LABEL: mark } },
+        "webhooks": [webhook],
+    })
+}
