@@ -341,16 +341,15 @@ fn service(observed: &Observed, subject: &Subject) -> Vec<Finding> {
         }
         Err(why) => return vec![unseen("service", "the Service", why)],
     };
-    let wanted = client.and_then(|c| c["service"]["port"].as_i64()).unwrap_or(443);
+    let wanted = client.map(|client| client["service"]["port"].as_i64().unwrap_or(443));
     let ports = found["spec"]["ports"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut findings = vec![if ports.iter().any(|p| p["port"] == wanted) {
-        Finding::ok("service", format!("Service {service} has port {wanted}"))
-    } else {
-        Finding::failed(
+    let mut findings = vec![match wanted {
+        Some(port) if !ports.iter().any(|p| p["port"] == port) => Finding::failed(
             "service",
-            format!("Service {service} lacks the port {wanted} that the configuration names"),
+            format!("Service {service} lacks the port {port} that the configuration names"),
             again_hint(&names),
-        )
+        ),
+        _ => Finding::ok("service", format!("Service {service} is there")),
     }];
     findings.push(match &observed.slices {
         Ok(slices) => match ready(slices).len() {

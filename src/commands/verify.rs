@@ -50,7 +50,11 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
         verbs.iter().map(|verb| Right { verb, kind: &DEPLOYMENT, namespace }).collect();
     cluster.demand(&rights).await?;
 
-    let object = manifests::test_deployment(namespace)?;
+    let mut object = manifests::test_deployment(namespace)?;
+    if dry_run {
+        // A name of its own, so that one that is there does not stand in the way.
+        object["metadata"]["name"] = "diyadm-check".into();
+    }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let created = match cluster.create(&object, dry_run).await {
         Ok(created) => created,

@@ -2,6 +2,8 @@
 
 mod cli;
 mod cluster;
+mod failures;
+mod install;
 mod laws;
 mod pki;
 mod rig;

@@ -4,8 +4,10 @@ use std::{
     env,
     fs::OpenOptions,
     io::{BufRead, BufReader, Write},
+    net::Ipv4Addr,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread::panicking,
 };
 
@@ -87,6 +89,23 @@ impl Cluster {
         Run::of(&mut command, stdin).code(0).stdout
     }
 
+    /// The program, on this cluster, in `folder`.
+    pub(crate) fn diyadm(&self, folder: &Path, args: &[&str]) -> Run {
+        diyadm(folder, &[args, &["--kubeconfig", &self.kubeconfig]].concat())
+    }
+
+    /// A name for a namespace that the test itself, or the program, makes.
+    pub(crate) fn unmade<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+        Namespace { cluster: self, name }
+    }
+
+    /// An object as JSON.
+    #[track_caller]
+    pub(crate) fn get(&self, namespace: &str, what: &str) -> serde_json::Value {
+        let text = self.kubectl(&["-n", namespace, "get", what, "-o", "json"], "");
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// A namespace of the test's own, labelled `KEY=enabled` with its name as the key.
     pub(crate) fn namespace<'a>(&'a self, name: &'a str) -> Namespace<'a> {
         self.kubectl(&["create", "namespace", name], "");
@@ -129,11 +148,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it with the certificates of `folder`.
+    /// Starts it on loopback with the certificates of `folder`.
     pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
+        let command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
+        let listen = ["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"];
+        Self::spawn(command, folder, &[&listen, args].concat())
+    }
+
+    /// Starts it as a Pod would: at an address of its own, in a network namespace.
+    pub(crate) fn start_in(net: &Net, folder: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &net.name, env!("CARGO_BIN_EXE_diyadm")]);
+        let listen = format!("{}:8443", net.address);
+        let health = format!("{}:8080", net.address);
+        let listen = ["--listen", &listen, "--health-listen", &health];
+        Self::spawn(command, folder, &[&listen, args].concat())
+    }
+
+    fn spawn(mut command: Command, folder: &Path, args: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--cert", "server.crt", "--key", "server.key"])
-            .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
             .args(args)
             .current_dir(folder)
             .stderr(Stdio::piped())
@@ -164,5 +198,67 @@ impl Drop for Server {
         // Gone already where the test ended it.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A network namespace with one address, reached from the host through a pair of interfaces, as
+/// a Pod's is. Gone when dropped.
+pub(crate) struct Net {
+    name: String,
+    /// IPv4, not loopback: an EndpointSlice may not hold that.
+    pub(crate) address: String,
+}
+
+impl Net {
+    /// `None` where this user may not make one. The addresses are of 198.18.0.0/15, which is kept
+    /// free for tests (RFC 2544).
+    pub(crate) fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let ip = |args: &[&str]| {
+            let output = Command::new("ip").args(args).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let number = std::process::id() % 128 * 256 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let (name, link) = (format!("diyadm-{number}"), format!("diyadm{number}"));
+        let subnet = format!("198.18.{}.{}", number / 64 % 256, number % 64 * 4);
+        let base: Ipv4Addr = subnet.parse().unwrap();
+        let at = |n: u32| Ipv4Addr::from(u32::from(base) + n).to_string();
+        let net = Self { address: at(2), name: name.clone() };
+        let made = ip(&["netns", "add", &name])
+            && ip(&["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &name])
+            && ip(&["addr", "add", &format!("{}/30", at(1)), "dev", &link])
+            && ip(&["link", "set", &link, "up"])
+            && ip(&["-n", &name, "addr", "add", &format!("{}/30", at(2)), "dev", "eth0"])
+            && ip(&["-n", &name, "link", "set", "eth0", "up"])
+            && ip(&["-n", &name, "link", "set", "lo", "up"]);
+        if !made {
+            skip("no network namespace: it takes root and iproute2");
+            return None;
+        }
+        Some(net)
+    }
+
+    /// The EndpointSlice that puts it behind a Service.
+    pub(crate) fn slice(&self, namespace: &str, service: &str) -> String {
+        serde_json::json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": format!("{service}-test"),
+                "namespace": namespace,
+                "labels": { "kubernetes.io/service-name": service },
+            },
+            "addressType": "IPv4",
+            "ports": [{ "name": "webhook", "port": 8443, "protocol": "TCP" }],
+            "endpoints": [{ "addresses": [self.address], "conditions": { "ready": true } }],
+        })
+        .to_string()
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // Its interface goes with it, and the peer with that.
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).output();
     }
 }

@@ -1,0 +1,230 @@
+//! The blog's whole way with the program's own commands, the server behind a Service as its Pods
+//! would be: in a network namespace, found through an EndpointSlice.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use super::rig::{Cluster, Net, Server, cluster, diyadm};
+
+/// Does what the kubelet does: brings the Secret into the files of its Pod.
+fn mount(cluster: &Cluster, namespace: &str, folder: &Path) {
+    let secret = cluster.get(namespace, "secret/webhook-secret");
+    // The key before the certificate or after it: a server must live with either.
+    for name in ["server.key", "server.crt"] {
+        let bytes = STANDARD.decode(secret["data"][name].as_str().unwrap()).unwrap();
+        let new = folder.join(format!(".{name}"));
+        fs::write(&new, bytes).unwrap();
+        fs::rename(new, folder.join(name)).unwrap();
+    }
+}
+
+fn findings(run: &super::rig::Run) -> Vec<(String, String)> {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let all = report["findings"].as_array().unwrap().iter();
+    all.map(|f| (text(&f["id"]), text(&f["level"]))).collect()
+}
+
+#[test]
+fn from_nothing_to_verified_and_back() {
+    let Some(cluster) = cluster() else { return };
+    let Some(net) = Net::new() else { return };
+    let name = "from-nothing";
+    let _namespace = cluster.unmade(name);
+    let folder = tempfile::tempdir().unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+
+    // Everything is missing, and nothing is made by looking or by a dry run.
+    run(&["check"]).code(1).stderr_has("diyadm init");
+    run(&["verify"]).code(1).stderr_has("diyadm install");
+    run(&["init", "--dry-run=server"]).code(0);
+    run(&["install", "--dry-run=client"]).code(0);
+    assert_eq!(cluster.kubectl(&["get", "namespace", name, "--ignore-not-found"], ""), "");
+
+    run(&["init"]).code(0).stderr_has("secret/webhook-secret created");
+    let secret = cluster.get(name, "secret/webhook-secret");
+    run(&["init"]).code(0).stderr_has("Nothing to do");
+    assert_eq!(cluster.get(name, "secret/webhook-secret"), secret, "init twice changes nothing");
+    let facts = run(&["init", "--inspect"]).code(0).stdout;
+    assert!(facts.contains("\"keyMatches\": true"), "{facts}");
+    let key = secret["data"]["server.key"].as_str().unwrap();
+    assert!(!facts.contains(key), "the key stays where it is");
+
+    // What is without a server says so, and does not switch the webhook on.
+    run(&["install", "--timeout", "1"]).code(1).stderr_has("not switched on");
+    run(&["check"]).code(1).stderr_has("no Pod of the webhook is ready");
+
+    mount(&cluster, name, folder.path());
+    let self_name = format!("{name}/{name}");
+    let _server = Server::start_in(&net, folder.path(), &["--self-name", &self_name]);
+    cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
+    run(&["install", "--timeout", "60"]).code(0).stderr_has("start empty");
+    run(&["install", "--timeout", "60"]).code(0).stderr_has("deployment/from-nothing unchanged");
+
+    run(&["verify"]).code(0).stderr_has("came back with empty-container:latest");
+    run(&["verify", "--dry-run=server"]).code(0).stderr_has("in a dry run");
+    let left = cluster.kubectl(&["-n", name, "get", "deployments", "-o", "name"], "");
+    assert_eq!(left.trim(), "deployment.apps/from-nothing", "verify leaves nothing");
+    run(&["verify", "--keep"]).code(0);
+    run(&["verify"]).code(1).stderr_has("already");
+    let check = run(&["check", "-o", "json"]).code(0);
+    for (id, level) in findings(&check) {
+        assert_eq!(level, "ok", "{id}: {}", check.stdout);
+    }
+    let junit = run(&["check", "-o", "junit"]).code(0).stdout;
+    assert!(junit.contains("failures=\"0\""), "{junit}");
+
+    // A StatefulSet too; and the webhook's own Deployment is as it was rendered.
+    let mut stateful = diyadm::manifests::test_deployment(name).unwrap();
+    stateful["kind"] = "StatefulSet".into();
+    stateful["spec"]["serviceName"] = "test".into();
+    cluster.kubectl(&["create", "-f", "-"], &stateful.to_string());
+    let image = "/spec/template/spec/containers/0/image";
+    let found = cluster.get(name, "statefulset/test");
+    assert_eq!(found.pointer(image).unwrap(), "empty-container:latest");
+    let own = cluster.get(name, &format!("deployment/{name}"));
+    assert_eq!(own.pointer(image).unwrap(), "admissionwebhook:latest");
+
+    let rendered = run(&["render"]).code(0).stdout;
+    let ca = secret["data"]["ca.crt"].as_str().unwrap();
+    assert!(rendered.contains(ca), "render takes the CA from the Secret");
+
+    run(&["uninstall", "--dry-run=server"]).code(0);
+    assert!(run(&["verify", "--dry-run=server"]).code == Some(0));
+    run(&["uninstall"])
+        .code(0)
+        .stderr_has("still empty in namespace from-nothing: deployment/test, statefulset/test");
+    cluster.get(name, "secret/webhook-secret");
+    run(&["uninstall", "--all"]).code(0).stderr_has("lost its label");
+    let labels = cluster.get(name, &format!("namespace/{name}"))["metadata"]["labels"].clone();
+    assert!(labels.get(name).is_none(), "{labels}");
+    let gone = ["-n", name, "get", "secret", "webhook-secret", "--ignore-not-found"];
+    assert_eq!(cluster.kubectl(&gone, ""), "");
+}
+
+#[test]
+fn certificates_rotate_while_writes_go_on() {
+    let Some(cluster) = cluster() else { return };
+    let Some(net) = Net::new() else { return };
+    let name = "rotation";
+    let _namespace = cluster.unmade(name);
+    let folder = tempfile::tempdir().unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+    run(&["init"]).code(0);
+    mount(&cluster, name, folder.path());
+    let _server = Server::start_in(&net, folder.path(), &[]);
+    run(&["install", "--failure-policy", "Fail", "--timeout", "0"]).code(1);
+    cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
+    run(&["install", "--failure-policy", "Fail", "--timeout", "60"]).code(0);
+
+    let done = AtomicBool::new(false);
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = 0;
+            while !done.load(Ordering::Relaxed) {
+                let mut object = diyadm::manifests::test_deployment(name).unwrap();
+                object["metadata"]["name"] = format!("test-{written}").into();
+                let made = ["create", "-f", "-", "-o", "json"];
+                let made = cluster.kubectl(&made, &object.to_string());
+                let made: Value = serde_json::from_str(&made).unwrap();
+                let image = made.pointer("/spec/template/spec/containers/0/image").unwrap();
+                assert_eq!(image, "empty-container:latest", "write {written}");
+                written += 1;
+            }
+            written
+        });
+        // Whatever fails here, the writer must end.
+        let rotated = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let bundle = || {
+                let what = format!("mutatingwebhookconfiguration/{name}");
+                let found =
+                    cluster.get(name, &what)["webhooks"][0]["clientConfig"]["caBundle"].clone();
+                String::from_utf8(STANDARD.decode(found.as_str().unwrap()).unwrap()).unwrap()
+            };
+            for _ in 0..2 {
+                let before = bundle();
+                run(&["init", "--rotate"]).code(0);
+                assert!(bundle().ends_with(&before), "the old CA is trusted beside the new one");
+                mount(&cluster, name, folder.path());
+                run(&["init", "--rotate", "--finish"]).code(1).stderr_has("may not have it yet");
+                // Longer than the server takes to see its files change.
+                thread::sleep(Duration::from_secs(3));
+                run(&["check"]).code(0).stderr_has("a rotation is not finished");
+                run(&["init", "--rotate", "--finish", "--force"]).code(0);
+                assert!(!bundle().contains(&before), "the old CA is gone");
+                thread::sleep(Duration::from_secs(1));
+            }
+        }));
+        done.store(true, Ordering::Relaxed);
+        let written = writer.join().unwrap();
+        if let Err(panic) = rotated {
+            std::panic::resume_unwind(panic);
+        }
+        written
+    });
+    assert!(written > 10, "{written} writes went on beside two rotations");
+    run(&["uninstall", "--all"]).code(0);
+}
+
+#[test]
+fn who_may_not_is_told_what_is_missing() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rights";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let token = cluster.kubectl(&["-n", name, "create", "token", "default"], "");
+    let kubeconfig = |change: &dyn Fn(&mut Value)| {
+        let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
+        let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
+        config["users"][0]["user"] = json!({ "token": token.trim() });
+        change(&mut config);
+        let file = folder.path().join("kubeconfig");
+        fs::write(&file, config.to_string()).unwrap();
+        file.display().to_string()
+    };
+    let names = ["-n", name, "--service", name];
+    let run = |args: &[&str], file: &str| {
+        diyadm(folder.path(), &[args, &names, &["--kubeconfig", file]].concat())
+    };
+
+    let poor = kubeconfig(&|_| ());
+    for (command, right) in [
+        ("init", "create secrets in namespace rights"),
+        ("install", "patch mutatingwebhookconfigurations.admissionregistration.k8s.io"),
+        ("uninstall", "delete services in namespace rights"),
+        ("verify", "create deployments.apps in namespace rights"),
+    ] {
+        run(&[command], &poor).code(3).stderr_has(right).stderr_has("kubectl auth can-i");
+    }
+    run(&["render"], &poor).code(3).stderr_has("403");
+    // Findings, not an error: some could be looked at.
+    let check = run(&["check", "-o", "json"], &poor);
+    assert!(findings(&check).contains(&("secret".to_owned(), "unknown".to_owned())));
+    assert!(findings(&check).contains(&("version".to_owned(), "ok".to_owned())));
+    assert_eq!(check.code, Some(2), "{}", check.stdout);
+
+    let stranger = kubeconfig(&|c| c["users"][0]["user"] = json!({ "token": "wrong" }));
+    run(&["init"], &stranger).code(3).stderr_has("401");
+    run(&["check"], &stranger).code(2).stderr_has("401");
+    let nowhere = kubeconfig(&|c| {
+        c["clusters"][0]["cluster"] = json!({ "server": "https://127.0.0.1:1" });
+    });
+    run(&["init"], &nowhere).code(3).stderr_has("could not be reached");
+    run(&["check"], &nowhere).code(2).stderr_has("could not be reached");
+    run(&["init", "--context", "none"], &poor).code(3).stderr_has("no context none");
+    fs::write(&poor, "token: hunter2: [").unwrap();
+    let junk = run(&["init"], &poor).code(3);
+    assert!(!junk.stderr.contains("hunter2"), "{}", junk.stderr);
+}
