@@ -348,7 +348,8 @@ fn what_is_wrong_with_the_service_is_named() {
     let out = ["init", "--out", ".", "--service", "else", "-n", name];
     super::rig::diyadm(folder.path(), &out).code(0);
     let _server = Server::start_in(&net, folder.path(), &[]);
-    check_until(&cluster, name, &[], "unknown-ca");
+    // Go looks at the name before the signature.
+    check_until(&cluster, name, &[], "wrong-name");
     let bundle = fs::read(folder.path().join("ca.crt")).unwrap();
     let set = |bundle: &[u8]| {
         let path = "/webhooks/0/clientConfig/caBundle";
