@@ -1,22 +1,18 @@
 //! From what was seen of a cluster to findings about its webhook.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::{Finding, explain, webhook::select::matches};
-use crate::{
-    pki::{self, Fault},
-    workload,
-};
-
+use super::Finding;
+mod certificate;
+mod configuration;
+mod objects;
 mod select;
+mod service;
+
+pub use service::ready;
 
 /// What was seen, or why it could not be looked at.
 pub type Look<T> = Result<T, String>;
-
-/// Certificates with fewer days left are told of.
-const SOON: i64 = 30;
-const DAY: i64 = 24 * 60 * 60;
 
 /// Which webhook is meant, and what it should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,13 +86,13 @@ pub struct Observed {
 /// Every finding, in the order in which a request meets what they are about.
 pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
     let mut all = vec![version(observed), registration(observed), namespace(observed, subject)];
-    all.extend(secret(observed, subject, now));
-    all.extend(configuration(observed, subject, now));
-    all.extend(service(observed, subject));
-    all.extend(connection(observed, subject));
-    all.push(dry_create(observed, subject));
-    all.push(missed(observed, subject));
-    all.extend(events(observed, subject));
+    all.extend(certificate::findings(observed, subject, now));
+    all.extend(configuration::findings(observed, subject, now));
+    all.extend(service::findings(observed, subject));
+    all.extend(service::connection(observed, subject));
+    all.push(objects::dry_create(observed, subject));
+    all.push(objects::missed(observed, subject));
+    all.extend(objects::events(observed, subject));
     all
 }
 
@@ -168,331 +164,6 @@ pub fn url_host(url: &str) -> Option<String> {
     authority.split(':').next().map(ToOwned::to_owned)
 }
 
-fn secret(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
-    let Subject { namespace, secret, service, .. } = subject;
-    let names = format!("-n {namespace} --service {service} --secret {secret}");
-    let found = match &observed.secret {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            return vec![Finding::failed(
-                "secret",
-                format!("there is no Secret {secret} in namespace {namespace}"),
-                format!("Make it: `diyadm init {names}`."),
-            )];
-        }
-        Err(why) => return vec![unseen("secret", "the Secret", why)],
-    };
-    let Secret { ca_crt, server_crt, server_key } = found;
-    let host = host(observed, subject);
-    let certificate = match pki::verify(ca_crt, server_crt, Some(server_key), &host, now) {
-        Ok(facts) => {
-            let days = (facts.not_after - now) / DAY;
-            let title = format!("the certificate serves {host} for {days} more days");
-            if days < SOON {
-                let hint = format!("Renew it in good time: `diyadm init --rotate {names}`.");
-                Finding::warning("certificate", title, hint)
-            } else {
-                Finding::ok("certificate", title)
-            }
-        }
-        Err(fault) => {
-            let hint = match fault {
-                Fault::Expired => format!("Make a new one: `diyadm init --rotate {names}`."),
-                _ => format!(
-                    "Make a new one: `diyadm init --force {names}`, then `diyadm install {names}`."
-                ),
-            };
-            Finding::failed("certificate", format!("in Secret {secret}: {fault}"), hint)
-        }
-    };
-    vec![Finding::ok("secret", format!("Secret {secret} is there")), certificate]
-}
-
-fn configuration(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
-    let Subject { namespace, service, secret, label: (key, value), .. } = subject;
-    let names = format!("-n {namespace} --service {service}");
-    let all = match &observed.configurations {
-        Ok(all) => all,
-        Err(why) => return vec![unseen("configuration", "the webhook configurations", why)],
-    };
-    let Some(found) = own(observed, subject) else {
-        return vec![Finding::failed(
-            "configuration",
-            format!("there is no MutatingWebhookConfiguration {service}"),
-            format!("Install the webhook: `diyadm install {names}`."),
-        )];
-    };
-    let first = &found["webhooks"][0];
-    let title = format!(
-        "the configuration is there: failurePolicy {}, {} s",
-        first["failurePolicy"].as_str().unwrap_or("Fail"),
-        first["timeoutSeconds"].as_i64().unwrap_or(10),
-    );
-    let mut findings = vec![Finding::ok("configuration", title)];
-
-    let pem = STANDARD.decode(first["clientConfig"]["caBundle"].as_str().unwrap_or_default());
-    let pem = pem.unwrap_or_default();
-    let again = format!("Put the Secret's CA into it: `diyadm install {names}`.");
-    findings.push(match (&observed.secret, pki::split(&pem).len()) {
-        (_, 0) => Finding::failed("ca-bundle", "the caBundle holds no PEM certificate", again),
-        (Ok(Some(secret)), cas) => {
-            let host = host(observed, subject);
-            match pki::verify(&pem, &secret.server_crt, None, &host, now) {
-                Err(Fault::UnknownCa) => Finding::failed(
-                    "ca-bundle",
-                    "the caBundle does not hold the CA that signed the Secret's certificate",
-                    again,
-                ),
-                _ if cas > 1 => Finding::warning(
-                    "ca-bundle",
-                    format!("the caBundle trusts {cas} CAs: a rotation is not finished"),
-                    format!(
-                        "End it: `diyadm init --rotate --finish {names} --secret {secret}`.",
-                        secret = subject.secret
-                    ),
-                ),
-                _ => Finding::ok("ca-bundle", "the caBundle trusts the Secret's certificate"),
-            }
-        }
-        (_, _) => Finding::unknown(
-            "ca-bundle",
-            format!("the caBundle could not be held against Secret {secret}"),
-            "",
-        ),
-    });
-
-    let labels = observed.namespace.as_ref().ok().and_then(Option::as_ref);
-    let labels = labels.map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]);
-    let matching = |configuration: &Value| {
-        webhooks(configuration).iter().any(|webhook| matches(webhook, labels, "deployments"))
-    };
-    findings.push(if matching(found) {
-        Finding::ok("rules", format!("Deployments of namespace {namespace} reach the webhook"))
-    } else {
-        Finding::failed(
-            "rules",
-            format!(
-                "no rule and namespaceSelector of the webhook matches Deployments of namespace \
-                 {namespace} ({key}={value})"
-            ),
-            format!("Install it as it should be: `diyadm install {names}`."),
-        )
-    });
-    for webhook in webhooks(found) {
-        let name = webhook["name"].as_str().unwrap_or_default();
-        if !["None", "NoneOnDryRun"].contains(&webhook["sideEffects"].as_str().unwrap_or_default())
-        {
-            findings.push(Finding::failed(
-                "side-effects",
-                format!("sideEffects of {name} make every dry run fail"),
-                again_hint(&names),
-            ));
-        }
-        if select::names_services_of_apps(webhook) {
-            findings.push(Finding::warning(
-                "rules-services",
-                format!("{name} has a rule for apps/services, which matches nothing"),
-                again_hint(&names),
-            ));
-        }
-    }
-
-    // The API server calls webhooks in the order of their configurations' names.
-    let name = |c: &Value| c["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let others = all.iter().filter(|c| name(c) != *service && matching(c)).map(name);
-    let (before, after): (Vec<_>, Vec<_>) = others.partition(|other| other < service);
-    let words = [("before it", before), ("after it", after)];
-    let words: Vec<_> = words
-        .iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(when, names)| format!("{when} {}", names.join(", ")))
-        .collect();
-    findings.push(if words.is_empty() {
-        Finding::ok("other-webhooks", "no other webhook changes Deployments here")
-    } else {
-        Finding::warning(
-            "other-webhooks",
-            format!("other webhooks change Deployments here too: {}", words.join("; ")),
-            "What they add is kept; see `kubectl get mutatingwebhookconfigurations`.",
-        )
-    });
-    findings
-}
-
 fn again_hint(names: &str) -> String {
     format!("Install it as it should be: `diyadm install {names}`.")
-}
-
-fn service(observed: &Observed, subject: &Subject) -> Vec<Finding> {
-    let Subject { namespace, service, .. } = subject;
-    let client = own(observed, subject).map(|c| &c["webhooks"][0]["clientConfig"]);
-    if client.is_some_and(|client| client["url"].is_string()) {
-        return Vec::new();
-    }
-    let names = format!("-n {namespace} --service {service}");
-    let found = match &observed.service {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            return vec![Finding::failed(
-                "service",
-                format!("there is no Service {service} in namespace {namespace}"),
-                format!("Install the webhook: `diyadm install {names}`."),
-            )];
-        }
-        Err(why) => return vec![unseen("service", "the Service", why)],
-    };
-    let wanted = client.map(|client| client["service"]["port"].as_i64().unwrap_or(443));
-    let ports = found["spec"]["ports"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut findings = vec![match wanted {
-        Some(port) if !ports.iter().any(|p| p["port"] == port) => Finding::failed(
-            "service",
-            format!("Service {service} lacks the port {port} that the configuration names"),
-            again_hint(&names),
-        ),
-        _ => Finding::ok("service", format!("Service {service} is there")),
-    }];
-    findings.push(match &observed.slices {
-        Ok(slices) => match ready(slices).len() {
-            0 => Finding::failed(
-                "endpoints",
-                "no Pod of the webhook is ready behind its Service",
-                format!("See why: `kubectl -n {namespace} describe pods -l app={service}`."),
-            ),
-            n => Finding::ok("endpoints", format!("{n} ready behind Service {service}")),
-        },
-        Err(why) => unseen("endpoints", "the Service's endpoints", why),
-    });
-    findings
-}
-
-/// Address and port of every ready endpoint.
-pub fn ready(slices: &[Value]) -> Vec<(String, u16)> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let mut found = Vec::new();
-    for slice in slices {
-        let ports = list(&slice["ports"]);
-        let port = ports.iter().find_map(|p| u16::try_from(p["port"].as_u64()?).ok());
-        for endpoint in list(&slice["endpoints"]) {
-            // Absent means ready (discovery.k8s.io/v1, EndpointConditions).
-            let ready = endpoint["conditions"]["ready"].as_bool().unwrap_or(true);
-            let addresses = list(&endpoint["addresses"]);
-            if let (true, Some(port)) = (ready, port) {
-                found.extend(addresses.iter().filter_map(|a| Some((a.as_str()?.to_owned(), port))));
-            }
-        }
-    }
-    found
-}
-
-fn connection(observed: &Observed, subject: &Subject) -> Option<Finding> {
-    let id = "connection";
-    let emptied =
-        matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image == subject.image);
-    match &observed.connection {
-        Ok(None) => None,
-        Ok(Some(Connection::Trusted(address))) => {
-            Some(Finding::ok(id, format!("a fresh TLS connection to {address} is trusted")))
-        }
-        Ok(Some(Connection::Refused(address, why))) => Some(Finding::failed(
-            id,
-            format!("a fresh TLS connection to {address} failed: {why}"),
-            format!(
-                "See what its Pods do: `kubectl -n {} logs -l app={}`.",
-                subject.namespace, subject.service
-            ),
-        )),
-        // Inside the cluster's network: the API server's own way there has been tried instead.
-        Ok(Some(Connection::NotFromHere(address, _))) if emptied => Some(Finding::ok(
-            id,
-            format!("{address} is not reached from here; the API server reaches it"),
-        )),
-        Ok(Some(Connection::NotFromHere(address, why))) => Some(Finding::warning(
-            id,
-            format!("{address} is not reached from here: {why}"),
-            "Type `diyadm check` where Pods can be reached, on a node for example.",
-        )),
-        Err(why) => Some(unseen(id, "a fresh TLS connection", why)),
-    }
-}
-
-fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
-    let id = "dry-run";
-    let Subject { namespace, service, image, .. } = subject;
-    match &observed.dry_create {
-        Ok(DryCreate::Image(found)) if found == image => {
-            Finding::ok(id, format!("a Deployment created here would get {image}"))
-        }
-        Ok(DryCreate::Image(found)) => Finding::failed(
-            id,
-            format!("a Deployment created here would keep {found} instead of {image}"),
-            format!(
-                "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
-                 `diyadm check --probe -n {namespace} --service {service}`."
-            ),
-        ),
-        Ok(DryCreate::Refused(text)) => match explain(text, service, namespace) {
-            Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
-            None => {
-                Finding::failed(id, format!("a Deployment created here is refused: {text}"), "")
-            }
-        },
-        Err(why) => unseen(id, "a dry-run create", why),
-    }
-}
-
-fn missed(observed: &Observed, subject: &Subject) -> Finding {
-    let id = "missed";
-    let workloads = match &observed.workloads {
-        Ok(workloads) => workloads,
-        Err(why) => return unseen(id, "the workloads", why),
-    };
-    let is_missed = |object: &&Value| {
-        let text = object.to_string();
-        object["metadata"]["name"] != subject.service.as_str()
-            && !workload::is_emptied(&text)
-            && !workload::declines(&text)
-    };
-    let names: Vec<_> = workloads
-        .iter()
-        .filter(is_missed)
-        .map(|o| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            format!("{}/{}", text(&o["kind"]).to_lowercase(), text(&o["metadata"]["name"]))
-        })
-        .collect();
-    if names.is_empty() {
-        return Finding::ok(id, "every workload here is emptied, or asks not to be");
-    }
-    Finding::warning(
-        id,
-        format!("not emptied, they were here before: {}", names.join(", ")),
-        format!(
-            "Any write empties them: `kubectl -n {} rollout restart {}`.",
-            subject.namespace, names[0]
-        ),
-    )
-}
-
-fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {
-    let events = match &observed.events {
-        Ok(events) => events,
-        Err(why) => return vec![unseen("events", "the events", why)],
-    };
-    let mut found: Vec<Finding> = Vec::new();
-    for event in events {
-        let message = event["message"].as_str().unwrap_or_default();
-        let Some(cause) = explain(message, &subject.service, &subject.namespace) else { continue };
-        let about = &event["involvedObject"];
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let whose = format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"]));
-        let title = format!("an event of {whose}: {}", cause.what);
-        // It may be over by now: what holds now the other findings tell.
-        if found.iter().all(|f| f.title != title) {
-            found.push(Finding::warning("events", title, cause.hint));
-        }
-    }
-    if found.is_empty() {
-        found.push(Finding::ok("events", "no event tells of a webhook that failed"));
-    }
-    found
 }
