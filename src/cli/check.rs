@@ -1,8 +1,10 @@
 //! `diyadm check`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use super::{Names, Report};
+use super::{DryRun, Names, Report};
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
@@ -17,6 +19,19 @@ pub struct Check {
     /// deletes again, a configuration with policy Fail that matches one dry-run object only
     #[arg(long)]
     pub probe: bool,
+    /// Look at the API server's static Pod instead, usually
+    /// /etc/kubernetes/manifests/kube-apiserver.yaml
+    #[arg(long, value_name = "FILE", conflicts_with = "probe")]
+    pub manifest: Option<PathBuf>,
+    /// With --manifest: name the webhook plugins in its flags, changing that line only
+    #[arg(long, requires = "manifest")]
+    pub fix: bool,
+    /// With --fix: where the old file is kept (default: diyadm-backup beside the file's folder)
+    #[arg(long, value_name = "DIR", requires = "fix")]
+    pub backup: Option<PathBuf>,
+    /// With --fix: print what would change
+    #[arg(long, value_enum, value_name = "WHERE", requires = "fix")]
+    pub dry_run: Option<DryRun>,
     /// Format of the findings
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Report,

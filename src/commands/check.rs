@@ -12,20 +12,25 @@ use crate::{
 };
 
 mod connection;
+mod manifest;
 mod observe;
 mod probe;
 
 pub(super) use observe::test_image;
 
+const LEFT: &str = "A configuration diyadm-probe-… may be left; it matches nothing any more: \
+                    `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
+
 pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
     let terminal = Terminal::new(global);
-    let left = "A configuration diyadm-probe-… may be left; it matches nothing any more: \
-                `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
-    let findings = runtime::run(if args.probe { left } else { "" }, async {
-        let cluster = Cluster::connect(global).await?;
-        let subject = subject(&args.names, &args.image)?;
-        look(&cluster, &subject, args.probe).await
-    })?;
+    let findings = match &args.manifest {
+        Some(file) => manifest::run(&terminal, args, file)?,
+        None => runtime::run(if args.probe { LEFT } else { "" }, async {
+            let cluster = Cluster::connect(global).await?;
+            let subject = subject(&args.names, &args.image)?;
+            look(&cluster, &subject, args.probe).await
+        })?,
+    };
     match args.output {
         Report::Text => findings.iter().for_each(|finding| terminal.finding(finding)),
         Report::Json => print!("{}", report::json(&findings)),

@@ -5,6 +5,7 @@ mod cluster;
 mod failures;
 mod install;
 mod laws;
+mod manifest;
 mod pki;
 mod rig;
 mod serve;

@@ -1,0 +1,106 @@
+//! `diyadm check --manifest FILE [--fix]`: the API server's static Pod, looked at and mended.
+
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::Write,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    checks::{Finding, static_pod},
+    cli::check::Check,
+    commands::{certificates, terminal::Terminal},
+    exit::Failure,
+};
+
+pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<Finding>> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| {
+        let hint = "Name the API server's static Pod with --manifest FILE, as someone who may \
+                    read it.";
+        Failure::usage(format!("{shown} could not be read: {error}."), hint)
+    })?;
+    let refuse = |why: String| {
+        let hint = "Add MutatingAdmissionWebhook,ValidatingAdmissionWebhook to \
+                    --enable-admission-plugins by hand.";
+        Failure::usage(format!("{shown} was left as it is: {why}."), hint)
+    };
+    if args.fix {
+        match static_pod::fix(&text).map_err(refuse)? {
+            None => terminal.say("Nothing to do: both plugins are named."),
+            Some(fixed) if args.dry_run.is_some() => {
+                print_changes(&text, &fixed);
+                return Ok(static_pod::findings(&fixed).map_err(refuse)?);
+            }
+            Some(fixed) => {
+                let backup = replace(file, &text, &fixed, args.backup.as_deref())?;
+                terminal.done(&format!("{shown} is changed; the kubelet restarts it"), None);
+                terminal.say(&format!(
+                    "  The old one is {0}; go back with `cp {0} {shown}`.",
+                    backup.display()
+                ));
+                return Ok(static_pod::findings(&fixed).map_err(refuse)?);
+            }
+        }
+    }
+    let unread = |why: String| {
+        let hint = "Name the API server's static Pod with --manifest FILE.";
+        Failure::usage(format!("{shown} could not be looked at: {why}."), hint)
+    };
+    Ok(static_pod::findings(&text).map_err(unread)?)
+}
+
+fn print_changes(old: &str, new: &str) {
+    let lines = |text: &str| text.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
+    let (old, new) = (lines(old), lines(new));
+    for line in old.iter().filter(|line| !new.contains(line)) {
+        println!("-{line}");
+    }
+    for line in new.iter().filter(|line| !old.contains(line)) {
+        println!("+{line}");
+    }
+}
+
+/// Puts `new` in the file's place, and keeps the old one outside the folder: the kubelet runs
+/// every file that it finds there, but for those whose names start with a dot.
+fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<PathBuf> {
+    let file = file.canonicalize()?;
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+        let what = format!("{} is no file in a folder.", file.display());
+        return Err(Failure::usage(what, "Name the file itself.").into());
+    };
+    let beside = folder.parent().unwrap_or(folder).join("diyadm-backup");
+    let backups = backup.map_or(beside, Path::to_owned);
+    fs::create_dir_all(&backups)
+        .with_context(|| format!("{} cannot be made", backups.display()))?;
+    if backups.canonicalize()?.starts_with(folder) {
+        let what = format!("The kubelet would run a backup in {}.", backups.display());
+        return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
+    }
+    let meta = fs::metadata(&file)?;
+    let write = |path: &Path, text: &str| -> Result<()> {
+        let mut out = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        out.write_all(text.as_bytes())?;
+        out.set_permissions(Permissions::from_mode(meta.permissions().mode()))?;
+        out.sync_all()?;
+        Ok(())
+    };
+    let name = name.to_string_lossy();
+    let kept = backups.join(format!("{name}.{}", certificates::now()?));
+    write(&kept, old)?;
+    let fresh = folder.join(format!(".{name}.diyadm"));
+    // Left by a run that was cut off.
+    let _ = fs::remove_file(&fresh);
+    write(&fresh, new)?;
+    chown(&fresh, Some(meta.uid()), Some(meta.gid()))?;
+    fs::rename(&fresh, &file)?;
+    Ok(kept)
+}
