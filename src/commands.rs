@@ -11,6 +11,7 @@ use crate::{
 mod certificates;
 mod check;
 mod client;
+mod files;
 mod init;
 mod install;
 mod render;

@@ -3,7 +3,7 @@
 //! # Code map
 //!
 //! ```text
-//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report
+//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml
 //!                  └─► shell: cluster  server
 //! ```
 //!
@@ -23,3 +23,4 @@ pub mod pki;
 pub mod report;
 pub mod server;
 pub mod workload;
+pub mod yaml;

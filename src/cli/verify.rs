@@ -1,5 +1,7 @@
 //! `diyadm verify`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{DryRun, Names, Report, init::Certificates};
@@ -16,6 +18,10 @@ pub struct Verify {
     /// Prove it on this machine alone: no cluster, no kubeconfig, no network
     #[arg(long)]
     pub offline: bool,
+    /// With --offline: prove it for the workloads of these manifests (a folder is not read
+    /// recursively; - is the standard input)
+    #[arg(short, long, value_name = "FILE|DIR|-", requires = "offline")]
+    pub filename: Vec<PathBuf>,
     /// Leave the Deployment in the namespace
     #[arg(long, conflicts_with_all = ["offline", "dry_run"])]
     pub keep: bool,

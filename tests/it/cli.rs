@@ -67,9 +67,29 @@ fn what_is_wrong_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);
     run(&["--no-such-flag"]).code(2);
-    run(&["init"]).code(2).stderr_has("--out <DIR>");
+    run(&["init"]).code(3).stderr_has("diyadm verify --offline");
     run(&["render", "--ca", "none"]).code(2).stderr_has("diyadm init --out DIR");
     run(&["serve", "--cert", "none"]).code(2).stderr_has("diyadm init --out DIR");
     run(&["init", "--inspect", "none"]).code(2).stderr_has("none");
     assert!(run(&["completions", "bash"]).code(0).stdout.contains("_diyadm"));
+}
+
+#[test]
+fn verify_offline_takes_the_users_own_manifests() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  \
+                    metadata: {name: web}\n- apiVersion: apps/v1\n  kind: StatefulSet\n  metadata:\n    \
+                    name: db\n    annotations: {a: b}\n  spec:\n    template:\n      spec:\n        \
+                    containers:\n        - {name: db, image: \"mysql:8\", command: [run, 0644]}\n";
+    std::fs::write(folder.path().join("a.yaml"), manifest).unwrap();
+    let run = |args: &[&str]| {
+        diyadm(folder.path(), &[&["verify", "--offline", "--key", "p256"], args].concat())
+    };
+    run(&["-f", "."]).code(0).stderr_has("statefulset/db (./a.yaml:1) came back with");
+    run(&["-f", "a.yaml", "-f", "a.yaml"]).code(0);
+    run(&["-f", "none.yaml"]).code(2).stderr_has("none.yaml could not be read");
+    std::fs::write(folder.path().join("b.yaml"), "a: 1\n---\nb: [\n").unwrap();
+    run(&["-f", "b.yaml"]).code(2).stderr_has("b.yaml:");
+    std::fs::write(folder.path().join("b.yaml"), "kind: Service\nmetadata: {name: x}\n").unwrap();
+    run(&["-f", "b.yaml"]).code(2).stderr_has("service/x");
 }

@@ -9,3 +9,4 @@ mod manifest;
 mod pki;
 mod rig;
 mod serve;
+mod yaml;

@@ -61,6 +61,8 @@ impl Run {
 /// The program, run in `folder`.
 pub(crate) fn diyadm(folder: &Path, args: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
+    // Whatever cluster the one who tests is logged in to is not touched.
+    command.env_remove("KUBECONFIG").env("HOME", folder);
     Run::of(command.args(args).current_dir(folder), "")
 }
 

@@ -9,21 +9,23 @@ use serde_json::{Value, json};
 use crate::{
     checks::Finding,
     cli::{Global, Report, render::Webhook, verify::Verify},
-    commands::{certificates, client::Client, render, terminal::Terminal},
-    exit::Code,
+    commands::{certificates, client::Client, files, render, terminal::Terminal},
+    exit::{Code, Failure},
     manifests, report,
     server::{Bound, Options, Tls},
-    workload::{LABEL, Rules},
+    workload::{self, LABEL, Rules},
 };
 
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let terminal = Terminal::new(global);
+    // Before anything is begun: a file that cannot be read is no step that failed.
+    let subjects = subjects(args)?;
     let mut steps = Steps { terminal, quiet: args.output != Report::Text, findings: Vec::new() };
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?
-        .block_on(prove(args, &mut steps));
+        .block_on(prove(args, subjects, &mut steps));
     match args.output {
         Report::Text => {}
         Report::Json => print!("{}", report::json(&steps.findings)),
@@ -34,7 +36,7 @@ pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
 }
 
 /// The steps in order; `None` once one has failed.
-async fn prove(args: &Verify, steps: &mut Steps) -> Option<()> {
+async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Option<()> {
     let names = &args.names;
     let bundle = steps.step(
         "certificates",
@@ -78,11 +80,10 @@ async fn prove(args: &Verify, steps: &mut Steps) -> Option<()> {
         let _ = stopped.await;
     }));
     let image = args.image.clone();
-    let namespace = names.namespace.clone();
     let (mut findings, proved) = {
         let mut inner = Steps { findings: Vec::new(), ..*steps };
         let work = tokio::task::spawn_blocking(move || {
-            let proved = ask(&mut inner, &yaml, address, &namespace, &image);
+            let proved = ask(&mut inner, &yaml, address, &subjects, &image);
             (inner.findings, proved)
         });
         work.await.ok()?
@@ -98,32 +99,78 @@ fn ask(
     steps: &mut Steps,
     yaml: &str,
     address: std::net::SocketAddr,
-    namespace: &str,
+    subjects: &[Subject],
     image: &str,
 ) -> Option<()> {
     let client = steps.step("trust", "Report this: the rendered YAML is diyadm's own.", || {
         let client = Client::from_yaml(yaml, address)?;
         Ok((format!("trusting only the caBundle of the YAML, for {}", client.host()), client))
     })?;
-    let deployment = manifests::test_deployment(namespace).ok()?;
     let hint = "Report this with the output of `diyadm verify --offline -o json`.";
-    let emptied = steps.step("empty", hint, || {
-        let emptied = client.review("CREATE", &deployment)?;
-        let found = emptied.pointer("/spec/template/spec/containers/0/image");
-        let found = found.and_then(Value::as_str).unwrap_or("no image");
-        ensure!(found == image, "found the image {found}, expected {image}");
-        Ok((format!("templates/test.yaml came back with {found}"), emptied))
-    })?;
-    steps.step("restore", hint, || {
-        let mut asked = emptied.clone();
-        asked["metadata"]["annotations"][LABEL] = json!("disabled");
-        let mut restored = client.review("UPDATE", &asked)?;
-        let meta = restored["metadata"].as_object_mut().context("no metadata came back")?;
-        let left = meta.remove("annotations").unwrap_or_default();
-        ensure!(left == json!({ LABEL: "disabled" }), "annotations were left: {left}");
-        ensure!(restored == deployment, "the workload that came back is not the original");
-        Ok(("annotated as disabled it came back exactly as it was".to_owned(), ()))
-    })
+    for Subject { what, object } in subjects {
+        let emptied = steps.step("empty", hint, || {
+            let emptied = client.review("CREATE", object)?;
+            let text = emptied.to_string();
+            ensure!(workload::is_emptied(&text), "{what} was not emptied");
+            let containers = emptied.pointer("/spec/template/spec/containers");
+            let mut images = containers.and_then(Value::as_array).into_iter().flatten();
+            let found = images.find_map(|c| c["image"].as_str().filter(|found| *found == image));
+            let found = found.with_context(|| format!("{what} has no container with {image}"))?;
+            Ok((format!("{what} came back with {found}"), emptied))
+        })?;
+        steps.step("restore", hint, || {
+            let mut asked = emptied.clone();
+            asked["metadata"]["annotations"][LABEL] = json!("disabled");
+            let mut restored = client.review("UPDATE", &asked)?;
+            let before = object["metadata"].get("annotations");
+            let meta = restored["metadata"].as_object_mut().context("no metadata came back")?;
+            let annotations = meta.get_mut("annotations").and_then(Value::as_object_mut);
+            let left = annotations.and_then(|annotations| annotations.remove(LABEL));
+            ensure!(left == Some(json!("disabled")), "the annotation that asked for it is gone");
+            if before.is_none() {
+                meta.remove("annotations");
+            }
+            ensure!(restored == *object, "the workload that came back is not the original");
+            Ok((format!("{what}, annotated as disabled, came back exactly as it was"), ()))
+        })?;
+    }
+    Some(())
+}
+
+/// A workload that is proved with.
+struct Subject {
+    /// How it is called in the steps.
+    what: String,
+    object: Value,
+}
+
+/// templates/test.yaml, or the workloads of the user's manifests.
+fn subjects(args: &Verify) -> Result<Vec<Subject>> {
+    if args.filename.is_empty() {
+        let object = manifests::test_deployment(&args.names.namespace)?;
+        return Ok(vec![Subject { what: "templates/test.yaml".to_owned(), object }]);
+    }
+    let rules = Rules { image: args.image.clone(), ..Rules::default() };
+    let (mut subjects, mut others) = (Vec::new(), Vec::new());
+    for file in files::read(&args.filename)? {
+        for document in file.objects {
+            let text = |value: &Value| value.as_str().unwrap_or("unnamed").to_owned();
+            let (kind, meta) = (text(&document.value["kind"]), &document.value["metadata"]);
+            let what = format!("{}/{}", kind.to_lowercase(), text(&meta["name"]));
+            // What says no, or is no workload, has nothing to prove.
+            if workload::empty(&rules, &document.value.to_string()).is_empty() {
+                others.push(what);
+            } else {
+                let what = format!("{what} ({}:{})", file.name, document.line);
+                subjects.push(Subject { what, object: document.value });
+            }
+        }
+    }
+    if subjects.is_empty() {
+        let what = format!("None of these is a workload to empty: {}.", others.join(", "));
+        return Err(Failure::usage(what, "Name manifests with Deployments or StatefulSets.").into());
+    }
+    Ok(subjects)
 }
 
 /// Times each step, tells of it and keeps the finding.
