@@ -129,7 +129,10 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
 fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settings) {
     rename(&mut configuration.metadata, settings);
     for webhook in configuration.webhooks.iter_mut().flatten() {
-        webhook.name = format!("{}.{}.svc", settings.service, settings.namespace);
+        // One is called after the Service, the other has a word before that.
+        let own = format!("{}.{}.svc", settings.service, settings.namespace);
+        let is_services = webhook.name.starts_with("services.");
+        webhook.name = if is_services { format!("services.{own}") } else { own };
         webhook.failure_policy = Some(settings.failure_policy.clone());
         webhook.timeout_seconds = Some(settings.timeout_seconds);
         let client: &mut WebhookClientConfig = &mut webhook.client_config;

@@ -4,13 +4,16 @@
 //! borrowed view of the manifest's JSON text and answer with a JSON Patch; neither reads a file,
 //! asks a cluster or knows what time it is.
 
+mod choose;
 mod original;
 mod patch;
+mod service;
+mod template;
 mod view;
 
-use original::{Original, Saved};
+use original::Presence;
 use patch::{Patch, Pointer};
-use view::{Container, Object, Pod};
+use view::Object;
 
 /// What emptying does. The defaults are the blog's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +42,14 @@ pub const ENABLED: &str = "enabled";
 pub const ORIGINAL: &str = "diyadm.io/original";
 /// The annotation of a workload that names the containers to empty: `a,b`, or `*` for all.
 pub const CONTAINERS: &str = "diyadm.io/containers";
-/// kubectl's own annotation of a pod template, which names the container that people mean.
-const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+/// The annotation of a Service that asks for a port of this number, named `debug`.
+pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
+/// The annotation of a Service that asks for another type.
+pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
 
 /// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
 /// k8s.io/apimachinery, keys and values counted).
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
-
-/// `tail -f /dev/null` as PID 1 ignores SIGTERM, so a longer grace is only a longer wait.
-const GRACE_SECONDS: &str = "1";
-
-/// Container fields that emptying takes away.
-const REMOVED: [&str; 6] =
-    ["command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
 
 /// A change to an object: JSON Patch operations in order, and what the user should be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,117 +98,74 @@ fn says_no(object: &Object<'_>) -> bool {
     [object.annotation(LABEL), object.label(LABEL)].into_iter().flatten().any(|v| v != ENABLED)
 }
 
-/// Empties the workload whose JSON text is `object`.
+/// Empties the workload whose JSON text is `object`, or opens the Service that asks for it.
 ///
-/// An object that is no workload, is emptied already, says no, or has no container gives an
-/// empty change, with a warning where the user would expect another outcome.
+/// One that is emptied already keeps its original, and newer values in it are saved and emptied
+/// too, field by field (law 5). An object that is none of the kinds here, says no, or has no
+/// container gives an empty change, with a warning where the user would expect another outcome.
 pub fn empty(rules: &Rules, object: &str) -> Change {
     let Some(object) = view::parse(object) else { return Change::none() };
-    let Some(pod) = object.pod() else { return Change::none() };
-    if object.annotation(ORIGINAL).is_some() || says_no(&object) || is_own(rules, &object) {
+    if is_own(rules, &object) || says_no(&object) {
         return Change::none();
     }
-    let chosen = match choose(&object, &pod) {
-        Ok(chosen) => chosen,
-        Err(warning) => return Change::warned(warning),
-    };
-    if chosen.is_empty() {
-        return Change::none();
+    if let Some(service) = object.service() {
+        return service::open(&object, &service);
     }
-
-    let mut patch = Patch::default();
-    let image = serde_json::Value::from(rules.image.as_str()).to_string();
-    let mut original = Original { image: image.clone(), ..Original::default() };
-    for (index, container) in chosen {
-        let at = pod.pointer().join("containers").join(&index.to_string());
-        let mut saved = Vec::new();
-        let mut put = |patch: &mut Patch, field: &'static str, to: Option<&str>| {
-            let was = container.field(field);
-            if was == to {
-                return;
-            }
-            saved.push(Saved::new(field, was));
-            patch.put(&at.join(field), was.is_some(), to);
-        };
-        put(&mut patch, "image", Some(&image));
-        put(&mut patch, "imagePullPolicy", Some("\"IfNotPresent\""));
-        for field in REMOVED {
-            put(&mut patch, field, None);
-        }
-        original.containers.push((index, container.name().to_owned(), saved));
+    match object.pod() {
+        Some(pod) => template::empty(rules, &object, &pod),
+        None => Change::none(),
     }
-    let grace = pod.field("terminationGracePeriodSeconds");
-    if grace != Some(GRACE_SECONDS) {
-        original.pod.push(Saved::new("terminationGracePeriodSeconds", grace));
-        let at = pod.pointer().join("terminationGracePeriodSeconds");
-        patch.put(&at, grace.is_some(), Some(GRACE_SECONDS));
-    }
-
-    original.annotations = object.annotations_state();
-    let text = original.seal();
-    if object.annotations_size() + ORIGINAL.len() + text.len() > ANNOTATIONS_LIMIT {
-        return Change::warned(
-            "diyadm: not emptied: what must be kept does not fit the 256 KiB of all annotations",
-        );
-    }
-    let text = serde_json::Value::from(text).to_string();
-    let annotations = Pointer::root().join("metadata").join("annotations");
-    match original.annotations {
-        original::Annotations::Present => {
-            patch.put(&annotations.join(ORIGINAL), false, Some(&text));
-        }
-        state => patch.put(
-            &annotations,
-            state == original::Annotations::Null,
-            Some(&format!("{{\"{ORIGINAL}\":{text}}}")),
-        ),
-    }
-    Change { patch: patch.finish(), warnings: Vec::new() }
 }
 
-/// Gives back what [`empty`] took, for the workload whose JSON text is `object`.
+/// Gives back what [`empty`] took, for the object whose JSON text is `object`.
 ///
 /// A field that no longer has the emptied form was set by a newer update and stays as it is
 /// (law 5). An original that is forged, cut or foreign is not trusted: a warning, no patch.
 pub fn restore(object: &str) -> Change {
     let Some(object) = view::parse(object) else { return Change::none() };
-    let (Some(pod), Some(text)) = (object.pod(), object.annotation(ORIGINAL)) else {
-        return Change::none();
-    };
-    let original = match Original::open(text) {
-        Ok(original) => original,
-        Err(why) => return Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}")),
-    };
-    let mut patch = Patch::default();
-    for (index, name, saved) in &original.containers {
-        let Some((index, container)) = pod.find_container(*index, name) else { continue };
-        let at = pod.pointer().join("containers").join(&index.to_string());
-        for field in saved {
-            give_back(&mut patch, &at, field, container.field(field.name()), &original.image);
-        }
+    let Some(text) = object.annotation(ORIGINAL) else { return Change::none() };
+    if let Some(service) = object.service() {
+        return service::close(&object, &service, text);
     }
-    for field in &original.pod {
-        give_back(&mut patch, pod.pointer(), field, pod.field(field.name()), &original.image);
+    match object.pod() {
+        Some(pod) => template::restore(&object, &pod, text),
+        None => Change::none(),
     }
-    let annotations = Pointer::root().join("metadata").join("annotations");
-    match (object.annotations_len(), original.annotations) {
-        (1, original::Annotations::Absent) => patch.put(&annotations, true, None),
-        (1, original::Annotations::Null) => patch.put(&annotations, true, Some("null")),
-        _ => patch.put(&annotations.join(ORIGINAL), true, None),
-    }
-    Change { patch: patch.finish(), warnings: Vec::new() }
 }
 
-/// Puts one saved field back, unless a newer update has set it meanwhile.
-fn give_back(patch: &mut Patch, at: &Pointer, saved: &Saved, now: Option<&str>, image: &str) {
-    let emptied = match saved.name() {
-        name if REMOVED.contains(&name) => now.is_none(),
-        "imagePullPolicy" => now == Some("\"IfNotPresent\""),
-        "terminationGracePeriodSeconds" => now == Some(GRACE_SECONDS),
-        _ => now == Some(image),
-    };
-    if emptied && now != saved.text() {
-        patch.put(&at.join(saved.name()), now.is_some(), saved.text());
+fn untrusted(why: &str) -> Change {
+    Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}"))
+}
+
+/// Keeps `text` as the original; whether it fits the limit of all annotations.
+fn keep_original(patch: &mut Patch, object: &Object<'_>, text: &str) -> bool {
+    let now = object.annotation(ORIGINAL);
+    if now == Some(text) {
+        return true;
+    }
+    let others = object.annotations_size() - now.map_or(0, |now| ORIGINAL.len() + now.len());
+    if others + ORIGINAL.len() + text.len() > ANNOTATIONS_LIMIT {
+        return false;
+    }
+    let value = serde_json::Value::from(text).to_string();
+    let annotations = Pointer::root().join("metadata").join("annotations");
+    match object.annotations_presence() {
+        Presence::Present => patch.put(&annotations.join(ORIGINAL), now.is_some(), Some(&value)),
+        presence => {
+            let map = format!("{{\"{ORIGINAL}\":{value}}}");
+            patch.put(&annotations, presence == Presence::Null, Some(&map));
+        }
+    }
+    true
+}
+
+/// Takes the original away, and the map with it where there was none before.
+fn drop_original(patch: &mut Patch, object: &Object<'_>, before: Presence) {
+    let annotations = Pointer::root().join("metadata").join("annotations");
+    match (object.annotations_len(), before) {
+        (1, Presence::Absent) => patch.put(&annotations, true, None),
+        (1, Presence::Null) => patch.put(&annotations, true, Some("null")),
+        _ => patch.put(&annotations.join(ORIGINAL), true, None),
     }
 }
 
@@ -219,29 +174,4 @@ fn is_own(rules: &Rules, object: &Object<'_>) -> bool {
     namespace == Some("kube-system")
         || (object.name() == Some(rules.own.1.as_str())
             && namespace.is_none_or(|n| n == rules.own.0))
-}
-
-/// The containers to empty, by index, or the warning why none is.
-fn choose<'p, 'a>(
-    object: &Object<'_>,
-    pod: &'p Pod<'a>,
-) -> Result<Vec<(usize, &'p Container<'a>)>, String> {
-    let all = || pod.containers().iter().enumerate();
-    match object.annotation(CONTAINERS) {
-        Some("*") => Ok(all().collect()),
-        Some(names) => names
-            .split(',')
-            .map(str::trim)
-            .map(|name| {
-                all()
-                    .find(|(_, c)| c.name() == name)
-                    .ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))
-            })
-            .collect(),
-        None => {
-            let default = pod.annotation(DEFAULT_CONTAINER);
-            let named = default.and_then(|name| all().find(|(_, c)| c.name() == name));
-            Ok(named.or_else(|| all().next()).into_iter().collect())
-        }
-    }
 }

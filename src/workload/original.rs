@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 /// The format's version.
@@ -44,10 +44,10 @@ impl Saved {
     }
 }
 
-/// What `metadata.annotations` was before ours came.
+/// How a map or list was before we put something into it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Annotations {
+pub(super) enum Presence {
     /// A map, maybe an empty one.
     #[default]
     Present,
@@ -62,7 +62,7 @@ pub(super) enum Annotations {
 pub(super) struct Original {
     /// The image that the containers were emptied to, as JSON text.
     pub(super) image: String,
-    pub(super) annotations: Annotations,
+    pub(super) annotations: Presence,
     /// Index, name, and the fields that changed.
     pub(super) containers: Vec<(usize, String, Vec<Saved>)>,
     pub(super) pod: Vec<Saved>,
@@ -81,7 +81,7 @@ struct Sealed<'a> {
 #[serde(deny_unknown_fields)]
 struct Body {
     image: Box<RawValue>,
-    annotations: Annotations,
+    annotations: Presence,
     containers: Vec<ContainerBody>,
     pod: Fields,
 }
@@ -139,23 +139,12 @@ impl Original {
             containers: self.containers.iter().map(container).collect(),
             pod: Fields::pack(&self.pod),
         };
-        // Maps with string keys and raw JSON: serialising them has no way to fail.
-        let body = serde_json::to_string(&body).unwrap_or_default();
-        format!("{{\"v\":{VERSION},\"sum\":\"{}\",\"body\":{body}}}", checksum(&body))
+        seal(&body)
     }
 
     /// Reads an annotation's value; the error says in a few words why it is not trusted.
     pub(super) fn open(text: &str) -> Result<Self, String> {
-        let sealed: Sealed<'_> =
-            serde_json::from_str(text).map_err(|_| "it is cut or not diyadm's".to_owned())?;
-        if sealed.v != VERSION {
-            return Err(format!("it has format {}, this diyadm reads {VERSION}", sealed.v));
-        }
-        if sealed.sum != checksum(sealed.body.get()) {
-            return Err("its checksum does not match".to_owned());
-        }
-        let body: Body = serde_json::from_str(sealed.body.get())
-            .map_err(|_| "it holds what diyadm never writes".to_owned())?;
+        let body: Body = open(text)?;
         let containers = body.containers.into_iter();
         Ok(Self {
             image: body.image.get().to_owned(),
@@ -166,6 +155,27 @@ impl Original {
             pod: body.pod.unpack()?,
         })
     }
+}
+
+/// The annotation's value for `body`.
+pub(super) fn seal(body: &impl Serialize) -> String {
+    // Structs with string keys and raw JSON: serialising them has no way to fail.
+    let body = serde_json::to_string(body).unwrap_or_default();
+    format!("{{\"v\":{VERSION},\"sum\":\"{}\",\"body\":{body}}}", checksum(&body))
+}
+
+/// Reads what [`seal`] wrote; the error says in a few words why it is not trusted.
+pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let sealed: Sealed<'_> =
+        serde_json::from_str(text).map_err(|_| "it is cut or not diyadm's".to_owned())?;
+    if sealed.v != VERSION {
+        return Err(format!("it has format {}, this diyadm reads {VERSION}", sealed.v));
+    }
+    if sealed.sum != checksum(sealed.body.get()) {
+        return Err("its checksum does not match".to_owned());
+    }
+    serde_json::from_str(sealed.body.get())
+        .map_err(|_| "it holds what diyadm never writes".to_owned())
 }
 
 fn checksum(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::patch::Pointer;
+use super::{original::Presence, patch::Pointer};
 
 /// Present, whatever it is, `null` too; serde's own `Option` would take `null` for absent.
 fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
@@ -127,18 +127,6 @@ impl<'a> Pod<'a> {
         self.raw.containers.as_deref().unwrap_or_default()
     }
 
-    /// The container that was called `name` at `index`; where others came before it since, the
-    /// one of that name.
-    pub(super) fn find_container(
-        &self,
-        index: usize,
-        name: &str,
-    ) -> Option<(usize, &Container<'a>)> {
-        let all = self.containers();
-        let there = all.get(index).filter(|c| c.name() == name).map(|c| (index, c));
-        there.or_else(|| all.iter().enumerate().find(|(_, c)| c.name() == name))
-    }
-
     /// An annotation of the pod template.
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.get(key).map(String::as_str)
@@ -152,6 +140,39 @@ impl<'a> Pod<'a> {
             }
             _ => None,
         }
+    }
+}
+
+/// What is looked at in a Service's spec.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Service<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    ports: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    r#type: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "clusterIP")]
+    cluster_ip: Option<Cow<'a, str>>,
+}
+
+impl Service<'_> {
+    /// How they are there, and what they are.
+    pub(super) fn ports(&self) -> (Presence, Vec<serde_json::Value>) {
+        match self.ports.map(|ports| serde_json::from_str(ports.get())) {
+            None => (Presence::Absent, Vec::new()),
+            Some(Ok(serde_json::Value::Array(ports))) => (Presence::Present, ports),
+            Some(_) => (Presence::Null, Vec::new()),
+        }
+    }
+
+    /// JSON text; `None` where it is absent.
+    pub(super) fn r#type(&self) -> Option<&str> {
+        self.r#type.map(RawValue::get)
+    }
+
+    /// Without an address of its own.
+    pub(super) fn is_headless(&self) -> bool {
+        self.cluster_ip.as_deref() == Some("None")
     }
 }
 
@@ -209,13 +230,22 @@ impl<'a> Object<'a> {
     }
 
     /// Whether `metadata.annotations` is there.
-    pub(super) fn annotations_state(&self) -> super::original::Annotations {
-        use super::original::Annotations;
+    pub(super) fn annotations_presence(&self) -> Presence {
         match (&self.annotations, self.raw.metadata.annotations) {
-            (Some(_), _) => Annotations::Present,
-            (None, Some(_)) => Annotations::Null,
-            (None, None) => Annotations::Absent,
+            (Some(_), _) => Presence::Present,
+            (None, Some(_)) => Presence::Null,
+            (None, None) => Presence::Absent,
         }
+    }
+
+    /// The spec of a Service whose ports are a list, or not there.
+    pub(super) fn service(&self) -> Option<Service<'a>> {
+        if self.raw.kind != "Service" || self.raw.api_version != "v1" {
+            return None;
+        }
+        let service: Service<'a> = serde_json::from_str(self.raw.spec?.get()).ok()?;
+        let odd = service.ports.is_some_and(|p| !p.get().starts_with('[') && p.get() != "null");
+        (!odd).then_some(service)
     }
 
     /// The pod template of a workload whose kind diyadm knows.

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use super::rig::skip;
 
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) }
 }
 
 /// Any JSON, as it stands in fields that diyadm has never heard of.
-fn anything() -> impl Strategy<Value = Value> {
+pub(crate) fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -101,7 +101,7 @@ fn object() -> impl Strategy<Value = Value> {
 }
 
 /// The object with the patch applied, by an implementation that is not ours.
-fn applied(object: &Value, change: &Change) -> Value {
+pub(crate) fn applied(object: &Value, change: &Change) -> Value {
     let mut object = object.clone();
     let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
     json_patch::patch(&mut object, &patch).unwrap();

@@ -1,0 +1,216 @@
+//! A Service that asks for a debugger's port or another type, and its way back.
+//!
+//! `diyadm.io/debug-port: "5005"` adds that port under the name `debug`;
+//! `diyadm.io/service-type: NodePort` sets the type. As with a pod template, what the user last
+//! meant is computed first, then what is asked for is put on top.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, drop_original, keep_original,
+    original::{self, Presence},
+    patch::{Patch, Pointer},
+    untrusted,
+    view::{Object, Service},
+};
+
+const NAME: &str = "debug";
+/// All ports of a Service need a name once there are two; the only one may have had none.
+const FIRST: &str = "app";
+const TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
+
+/// What was changed, and how it was before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Opened {
+    annotations: Presence,
+    /// The port that was added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// Whether there were ports before.
+    #[serde(default)]
+    ports: Presence,
+    /// Whether the first port got its name from us.
+    #[serde(default)]
+    named: bool,
+    /// The type that was set, and the JSON text that was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r#type: Option<(String, Option<String>)>,
+}
+
+/// Ports and type, as they are or as they should be.
+#[derive(Clone, Debug, PartialEq)]
+struct Shape {
+    presence: Presence,
+    ports: Vec<Value>,
+    /// JSON text; `None` where it is absent.
+    r#type: Option<String>,
+}
+
+impl Shape {
+    /// JSON text of the ports; `None` where they are absent.
+    fn ports_text(&self) -> Option<String> {
+        match self.presence {
+            Presence::Absent => None,
+            Presence::Null => Some("null".to_owned()),
+            Presence::Present => Some(Value::from(self.ports.clone()).to_string()),
+        }
+    }
+}
+
+fn now(service: &Service<'_>) -> Shape {
+    let (presence, ports) = service.ports();
+    Shape { presence, ports, r#type: service.r#type().map(ToOwned::to_owned) }
+}
+
+/// What the user last meant, under what we put on top.
+fn meant(now: &Shape, opened: &Opened) -> Shape {
+    let mut shape = now.clone();
+    if let Some(port) = opened.port {
+        let before = shape.ports.len();
+        shape.ports.retain(|entry| !(entry["name"] == NAME && entry["port"] == port));
+        if shape.ports.is_empty() && shape.ports.len() < before {
+            shape.presence = opened.ports;
+        }
+        if opened.named
+            && let [Value::Object(only)] = shape.ports.as_mut_slice()
+            && only.get("name").is_some_and(|name| name == FIRST)
+        {
+            only.shift_remove("name");
+        }
+    }
+    if let Some((set, was)) = &opened.r#type
+        && shape.r#type.as_deref() == Some(&Value::from(set.as_str()).to_string())
+    {
+        shape.r#type.clone_from(was);
+    }
+    shape
+}
+
+/// Puts what the annotations ask for on top of `shape`; warnings for what cannot be.
+fn wanted(
+    object: &Object<'_>,
+    service: &Service<'_>,
+    shape: &mut Shape,
+    opened: &mut Opened,
+) -> Vec<String> {
+    let (port, kind) = (object.annotation(DEBUG_PORT), object.annotation(SERVICE_TYPE));
+    let mut warnings = Vec::new();
+    if port.is_none() && kind.is_none() {
+        return warnings;
+    }
+    if service.is_headless() || shape.r#type.as_deref() == Some("\"ExternalName\"") {
+        warnings
+            .push("diyadm: a Service that is headless or an ExternalName stays as it is".into());
+        return warnings;
+    }
+    match port.map(|text| (text, text.parse::<u16>())) {
+        None => {}
+        Some((text, Err(_) | Ok(0))) => {
+            warnings.push(format!("diyadm: {DEBUG_PORT} is no port: {text}"));
+        }
+        Some((_, Ok(port))) => {
+            let tcp = |entry: &Value| entry["protocol"].as_str().unwrap_or("TCP") == "TCP";
+            if shape.ports.iter().any(|entry| entry["port"] == port && tcp(entry)) {
+                warnings.push(format!("diyadm: the Service has port {port} already"));
+            } else if shape.ports.iter().any(|entry| entry["name"] == NAME) {
+                warnings.push(format!("diyadm: another port of the Service is called {NAME}"));
+            } else {
+                add(shape, opened, port);
+            }
+        }
+    }
+    match kind {
+        None => {}
+        Some(kind) if TYPES.contains(&kind) => {
+            let text = Value::from(kind).to_string();
+            if shape.r#type.as_deref() != Some(&text) {
+                opened.r#type = Some((kind.to_owned(), shape.r#type.replace(text)));
+            }
+        }
+        Some(kind) => {
+            warnings
+                .push(format!("diyadm: {SERVICE_TYPE} is none of {}: {kind}", TYPES.join(", ")));
+        }
+    }
+    warnings
+}
+
+fn add(shape: &mut Shape, opened: &mut Opened, port: u16) {
+    (opened.port, opened.ports) = (Some(port), shape.presence);
+    if let [Value::Object(only)] = shape.ports.as_mut_slice()
+        && !only.contains_key("name")
+    {
+        opened.named = true;
+        // Where Go's own encoder has it, so that reading the object is no surprise.
+        let mut first: Map<_, _> = [("name".to_owned(), FIRST.into())].into_iter().collect();
+        first.append(only);
+        *only = first;
+    }
+    shape.presence = Presence::Present;
+    shape.ports.push(json!({ "name": NAME, "protocol": "TCP", "port": port, "targetPort": port }));
+}
+
+/// Does what the annotations ask for; takes back what they do not ask for any more.
+pub(super) fn open(object: &Object<'_>, service: &Service<'_>) -> Change {
+    let old = match object.annotation(ORIGINAL).map(self::opened) {
+        Some(Ok(opened)) => Some(opened),
+        Some(Err(why)) => return untrusted(&why),
+        None => None,
+    };
+    let is = now(service);
+    let mut shape = old.as_ref().map_or_else(|| is.clone(), |old| meant(&is, old));
+    let before = old.as_ref().map_or_else(|| object.annotations_presence(), |old| old.annotations);
+    let mut new = Opened { annotations: before, ..Opened::default() };
+    let warnings = wanted(object, service, &mut shape, &mut new);
+    let mut patch = Patch::default();
+    put(&mut patch, &is, &shape);
+    let kept = if new.port.is_none() && new.r#type.is_none() {
+        if old.is_some() {
+            drop_original(&mut patch, object, before);
+        }
+        true
+    } else {
+        keep_original(&mut patch, object, &original::seal(&new))
+    };
+    if !kept {
+        return Change::warned(
+            "diyadm: not opened: what must be kept does not fit the 256 KiB of all annotations",
+        );
+    }
+    Change { patch: patch.finish(), warnings: warnings.into_iter().map(super::shorten).collect() }
+}
+
+/// Takes everything back.
+pub(super) fn close(object: &Object<'_>, service: &Service<'_>, text: &str) -> Change {
+    let opened = match opened(text) {
+        Ok(opened) => opened,
+        Err(why) => return untrusted(&why),
+    };
+    let is = now(service);
+    let mut patch = Patch::default();
+    put(&mut patch, &is, &meant(&is, &opened));
+    drop_original(&mut patch, object, opened.annotations);
+    Change { patch: patch.finish(), warnings: Vec::new() }
+}
+
+fn opened(text: &str) -> Result<Opened, String> {
+    let opened: Opened = original::open(text)?;
+    let known = opened.r#type.as_ref().is_none_or(|(_, was)| match was.as_deref() {
+        None => true,
+        Some(was) => serde_json::from_str::<Value>(was).is_ok(),
+    });
+    if known { Ok(opened) } else { Err("it holds what diyadm never writes".to_owned()) }
+}
+
+fn put(patch: &mut Patch, is: &Shape, to: &Shape) {
+    let spec = Pointer::root().join("spec");
+    let (ports, new) = (is.ports_text(), to.ports_text());
+    if ports != new {
+        patch.put(&spec.join("ports"), ports.is_some(), new.as_deref());
+    }
+    if is.r#type != to.r#type {
+        patch.put(&spec.join("type"), is.r#type.is_some(), to.r#type.as_deref());
+    }
+}
