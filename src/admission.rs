@@ -9,7 +9,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use crate::workload::{self, Change, Rules};
+use crate::workload::{Change, Rules, Subject};
+
+mod json;
 
 /// What the server sends back, and what it logs and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +73,6 @@ impl Outcome {
     }
 }
 
-/// As deep as serde_json's own `Value` goes, and far deeper than any manifest.
-const MAX_DEPTH: usize = 127;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Review<'a> {
@@ -82,7 +81,7 @@ struct Review<'a> {
     #[serde(borrow, default)]
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    request: Option<&'a RawValue>,
+    request: Option<Request<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -164,19 +163,25 @@ fn decide(request: &Request<'_>, rules: &Rules, record: &mut Record) -> Change {
     let Some(object) = request.object.map(RawValue::get) else {
         return warned("diyadm: the review has no object to look at");
     };
-    match serde_json::from_str::<TypeMeta<'_>>(object) {
-        Ok(meta) if meta.kind == record.kind => {}
-        _ => return warned("diyadm: the review's kind is not its object's; left as it is"),
+    let mismatch = "diyadm: the review's kind is not its object's; left as it is";
+    let Some(subject) = Subject::parse(object) else {
+        // No object of a kind that is known here.
+        let kind = serde_json::from_str::<TypeMeta<'_>>(object).ok().map(|meta| meta.kind);
+        return if kind == Some(record.kind.as_str().into()) { nothing } else { warned(mismatch) };
+    };
+    if subject.kind() != record.kind {
+        return warned(mismatch);
     }
-    let change = if workload::is_emptied(object) && workload::declines(object) {
+    let change = if subject.is_emptied() && subject.declines() {
         record.outcome = Outcome::Restored;
-        workload::restore(object)
+        subject.restore()
     } else {
         record.outcome = Outcome::Emptied;
-        workload::empty(rules, object)
+        subject.empty(rules)
     };
     record.reason = change.warnings.join("; ");
-    if applies(object, &change) {
+    // One that does not apply would reject the user's request.
+    if subject.takes(&change) {
         return change;
     }
     record.reason = "the patch did not apply to its own object: a bug of diyadm".to_owned();
@@ -190,26 +195,10 @@ fn own(rules: &Rules, record: &Record) -> bool {
         || (record.namespace == rules.own.0 && record.name == rules.own.1)
 }
 
-/// Whether the patch applies: one that does not would reject the user's request.
-fn applies(object: &str, change: &Change) -> bool {
-    if change.is_empty() {
-        return true;
-    }
-    let (Ok(mut object), Ok(patch)) = (
-        serde_json::from_str::<serde_json::Value>(object),
-        serde_json::from_str::<json_patch::Patch>(&change.patch),
-    ) else {
-        return false;
-    };
-    json_patch::patch(&mut object, &patch).is_ok()
-}
-
 /// The uid and the request of a body that is an AdmissionReview, or what is wrong with it.
 fn read(body: &[u8]) -> Result<(String, Request<'_>), String> {
     let text = std::str::from_utf8(body).map_err(|e| format!("the body is not UTF-8: {e}"))?;
-    if deeper_than(body, MAX_DEPTH) {
-        return Err(format!("the body nests deeper than {MAX_DEPTH} levels"));
-    }
+    json::scan(text)?;
     let not_json = |e: serde_json::Error| format!("the body is not an AdmissionReview: {e}");
     let review: Review<'_> = serde_json::from_str(text).map_err(not_json)?;
     let is = |field: Option<&RawValue>, wanted: &str| {
@@ -220,7 +209,6 @@ fn read(body: &[u8]) -> Result<(String, Request<'_>), String> {
         return Err("expected apiVersion admission.k8s.io/v1 and kind AdmissionReview".to_owned());
     }
     let request = review.request.ok_or("expected a request in the AdmissionReview")?;
-    let request: Request<'_> = serde_json::from_str(request.get()).map_err(not_json)?;
     let uid = request.uid.and_then(|uid| serde_json::from_str::<String>(uid.get()).ok());
     match uid {
         Some(uid) if !uid.is_empty() => Ok((uid, request)),
@@ -228,43 +216,28 @@ fn read(body: &[u8]) -> Result<(String, Request<'_>), String> {
     }
 }
 
-/// Whether brackets outside strings nest deeper than `max`. Looks at bytes alone, so it holds
-/// for what is no JSON too.
-fn deeper_than(body: &[u8], max: usize) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for &byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > max {
-            return true;
-        }
-    }
-    false
-}
-
-/// The allowing answer; `patchType` goes with a patch only, as the API server demands.
+/// The allowing answer, written once into one buffer; `patchType` goes with a patch only, as the
+/// API server demands.
 fn allow(uid: &str, change: &Change) -> Vec<u8> {
-    let mut response = json!({ "uid": uid, "allowed": true });
-    if !change.is_empty() {
-        response["patchType"] = "JSONPatch".into();
-        response["patch"] = STANDARD.encode(&change.patch).into();
+    let uid = serde_json::Value::from(uid).to_string();
+    let patch = if change.is_empty() { "" } else { &change.patch };
+    let mut body = String::with_capacity(256 + uid.len() + patch.len() / 3 * 4);
+    body.push_str(
+        "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":",
+    );
+    body.push_str(&uid);
+    body.push_str(",\"allowed\":true");
+    if !patch.is_empty() {
+        body.push_str(",\"patchType\":\"JSONPatch\",\"patch\":\"");
+        STANDARD.encode_string(patch, &mut body);
+        body.push('"');
     }
     if !change.warnings.is_empty() {
-        response["warnings"] = json!(change.warnings);
+        body.push_str(",\"warnings\":");
+        body.push_str(&json!(change.warnings).to_string());
     }
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "response": response,
-    });
-    review.to_string().into_bytes()
+    body.push_str("}}");
+    body.into_bytes()
 }
 
 fn refuse(why: &str) -> Answer {

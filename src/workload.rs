@@ -4,6 +4,7 @@
 //! borrowed view of the manifest's JSON text and answer with a JSON Patch; neither reads a file,
 //! asks a cluster or knows what time it is.
 
+mod applies;
 mod choose;
 mod original;
 mod patch;
@@ -83,15 +84,77 @@ fn shorten(mut warning: String) -> String {
     warning
 }
 
-/// Whether `object` (JSON text) carries an original, that is, was emptied.
-pub fn is_emptied(object: &str) -> bool {
-    view::parse(object).is_some_and(|o| o.annotation(ORIGINAL).is_some())
+/// An object of a kind that emptying knows, or any other: read once, asked many things.
+pub struct Subject<'a> {
+    text: &'a str,
+    object: Object<'a>,
 }
 
-/// Whether the workload itself says no: [`LABEL`] as its label or annotation with any value but
-/// [`ENABLED`].
+impl<'a> Subject<'a> {
+    /// Reads the parts of an object (JSON text) that matter here; `None` for what no API server
+    /// would take for an object.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        Some(Self { text, object: view::parse(text)? })
+    }
+
+    /// `kind`
+    pub fn kind(&self) -> &str {
+        self.object.kind()
+    }
+
+    /// Whether it carries an original, that is, was emptied.
+    pub fn is_emptied(&self) -> bool {
+        self.object.annotation(ORIGINAL).is_some()
+    }
+
+    /// Whether it says no itself: [`LABEL`] as its label or annotation with any value but
+    /// [`ENABLED`].
+    pub fn declines(&self) -> bool {
+        says_no(&self.object)
+    }
+
+    /// See [`empty`].
+    pub fn empty(&self, rules: &Rules) -> Change {
+        let object = &self.object;
+        if is_own(rules, object) || self.declines() {
+            return Change::none();
+        }
+        if let Some(service) = object.service() {
+            return service::open(object, &service);
+        }
+        match object.pod() {
+            Some(pod) => template::empty(rules, object, &pod),
+            None => Change::none(),
+        }
+    }
+
+    /// See [`restore`].
+    pub fn restore(&self) -> Change {
+        let object = &self.object;
+        let Some(text) = object.annotation(ORIGINAL) else { return Change::none() };
+        if let Some(service) = object.service() {
+            return service::close(object, &service, text);
+        }
+        match object.pod() {
+            Some(pod) => template::restore(object, &pod, text),
+            None => Change::none(),
+        }
+    }
+
+    /// Whether a change applies to the object: the patch is played against its text.
+    pub fn takes(&self, change: &Change) -> bool {
+        change.is_empty() || applies::applies(self.text, &change.patch)
+    }
+}
+
+/// Whether `object` (JSON text) carries an original, that is, was emptied.
+pub fn is_emptied(object: &str) -> bool {
+    Subject::parse(object).is_some_and(|subject| subject.is_emptied())
+}
+
+/// Whether `object` (JSON text) says no itself.
 pub fn declines(object: &str) -> bool {
-    view::parse(object).is_some_and(|o| says_no(&o))
+    Subject::parse(object).is_some_and(|subject| subject.declines())
 }
 
 fn says_no(object: &Object<'_>) -> bool {
@@ -104,17 +167,7 @@ fn says_no(object: &Object<'_>) -> bool {
 /// too, field by field (law 5). An object that is none of the kinds here, says no, or has no
 /// container gives an empty change, with a warning where the user would expect another outcome.
 pub fn empty(rules: &Rules, object: &str) -> Change {
-    let Some(object) = view::parse(object) else { return Change::none() };
-    if is_own(rules, &object) || says_no(&object) {
-        return Change::none();
-    }
-    if let Some(service) = object.service() {
-        return service::open(&object, &service);
-    }
-    match object.pod() {
-        Some(pod) => template::empty(rules, &object, &pod),
-        None => Change::none(),
-    }
+    Subject::parse(object).map_or_else(Change::none, |subject| subject.empty(rules))
 }
 
 /// Gives back what [`empty`] took, for the object whose JSON text is `object`.
@@ -122,15 +175,7 @@ pub fn empty(rules: &Rules, object: &str) -> Change {
 /// A field that no longer has the emptied form was set by a newer update and stays as it is
 /// (law 5). An original that is forged, cut or foreign is not trusted: a warning, no patch.
 pub fn restore(object: &str) -> Change {
-    let Some(object) = view::parse(object) else { return Change::none() };
-    let Some(text) = object.annotation(ORIGINAL) else { return Change::none() };
-    if let Some(service) = object.service() {
-        return service::close(&object, &service, text);
-    }
-    match object.pod() {
-        Some(pod) => template::restore(&object, &pod, text),
-        None => Change::none(),
-    }
+    Subject::parse(object).map_or_else(Change::none, |subject| subject.restore())
 }
 
 fn untrusted(why: &str) -> Change {

@@ -11,7 +11,7 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 /// The containers to empty, by index, or the warning why none is.
 pub(super) fn choose<'p, 'a>(
     object: &Object<'_>,
-    pod: &'p Pod<'a>,
+    pod: &Pod<'p, 'a>,
 ) -> Result<Vec<(usize, &'p Container<'a>)>, String> {
     let all = || pod.containers().iter().enumerate();
     match object.annotation(CONTAINERS) {

@@ -59,7 +59,7 @@ impl Shape {
     }
 }
 
-fn now(service: &Service<'_>) -> Shape {
+fn now(service: &Service<'_, '_>) -> Shape {
     let (presence, ports) = service.ports();
     Shape { presence, ports, r#type: service.r#type().map(ToOwned::to_owned) }
 }
@@ -91,7 +91,7 @@ fn meant(now: &Shape, opened: &Opened) -> Shape {
 /// Puts what the annotations ask for on top of `shape`; warnings for what cannot be.
 fn wanted(
     object: &Object<'_>,
-    service: &Service<'_>,
+    service: &Service<'_, '_>,
     shape: &mut Shape,
     opened: &mut Opened,
 ) -> Vec<String> {
@@ -153,7 +153,7 @@ fn add(shape: &mut Shape, opened: &mut Opened, port: u16) {
 }
 
 /// Does what the annotations ask for; takes back what they do not ask for any more.
-pub(super) fn open(object: &Object<'_>, service: &Service<'_>) -> Change {
+pub(super) fn open(object: &Object<'_>, service: &Service<'_, '_>) -> Change {
     let old = match object.annotation(ORIGINAL).map(self::opened) {
         Some(Ok(opened)) => Some(opened),
         Some(Err(why)) => return untrusted(&why),
@@ -183,7 +183,7 @@ pub(super) fn open(object: &Object<'_>, service: &Service<'_>) -> Change {
 }
 
 /// Takes everything back.
-pub(super) fn close(object: &Object<'_>, service: &Service<'_>, text: &str) -> Change {
+pub(super) fn close(object: &Object<'_>, service: &Service<'_, '_>, text: &str) -> Change {
     let opened = match opened(text) {
         Ok(opened) => opened,
         Err(why) => return untrusted(&why),

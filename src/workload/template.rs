@@ -54,7 +54,7 @@ fn meant<'a>(
     }
 }
 
-pub(super) fn empty(rules: &Rules, object: &Object<'_>, pod: &Pod<'_>) -> Change {
+pub(super) fn empty(rules: &Rules, object: &Object<'_>, pod: &Pod<'_, '_>) -> Change {
     let old = match object.annotation(super::ORIGINAL).map(Original::open) {
         Some(Ok(original)) => Some(original),
         Some(Err(why)) => return untrusted(&why),
@@ -118,7 +118,7 @@ pub(super) fn empty(rules: &Rules, object: &Object<'_>, pod: &Pod<'_>) -> Change
     Change { patch: patch.finish(), warnings: Vec::new() }
 }
 
-pub(super) fn restore(object: &Object<'_>, pod: &Pod<'_>, text: &str) -> Change {
+pub(super) fn restore(object: &Object<'_>, pod: &Pod<'_, '_>, text: &str) -> Change {
     let original = match Original::open(text) {
         Ok(original) => original,
         Err(why) => return untrusted(&why),
@@ -143,7 +143,7 @@ pub(super) fn restore(object: &Object<'_>, pod: &Pod<'_>, text: &str) -> Change 
 
 /// What is saved of each container of `pod`, by its index now: the container that was saved is
 /// the one of the same index and name, else, where others came before it since, of the same name.
-fn assign<'o>(original: &'o Original, pod: &Pod<'_>) -> Vec<Option<&'o [Saved]>> {
+fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o [Saved]>> {
     let containers: &[Container<'_>] = pod.containers();
     let mut assigned = vec![None; containers.len()];
     let is = |index: usize, name: &str| containers.get(index).is_some_and(|c| c.name() == name);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{original::Presence, patch::Pointer};
 
 /// Present, whatever it is, `null` too; serde's own `Option` would take `null` for absent.
-fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(d).map(Some)
 }
 
@@ -23,8 +23,22 @@ struct RawObject<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow)]
     metadata: RawMetadata<'a>,
+    #[serde(borrow, default)]
+    spec: Option<RawSpec<'a>>,
+}
+
+/// A spec of any kind, as far as it is looked at. The API server has decoded an object into its
+/// types before a webhook sees it, so one struct can stand for all kinds, read in one pass.
+#[derive(Deserialize)]
+struct RawSpec<'a> {
+    #[serde(borrow, default)]
+    template: Option<RawTemplate<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
-    spec: Option<&'a RawValue>,
+    ports: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    r#type: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "clusterIP")]
+    cluster_ip: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -40,17 +54,11 @@ struct RawMetadata<'a> {
 }
 
 #[derive(Deserialize)]
-struct RawTemplated<'a> {
-    #[serde(borrow)]
-    template: RawTemplate<'a>,
-}
-
-#[derive(Deserialize)]
 struct RawTemplate<'a> {
     #[serde(borrow, default)]
     metadata: Option<RawMetadata<'a>>,
-    #[serde(borrow)]
-    spec: RawPod<'a>,
+    #[serde(borrow, default)]
+    spec: Option<RawPod<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -110,20 +118,20 @@ impl<'a> Container<'a> {
 }
 
 /// A pod template's spec, and where it is.
-pub(super) struct Pod<'a> {
+pub(super) struct Pod<'o, 'a> {
     pointer: Pointer,
     annotations: BTreeMap<String, String>,
-    raw: RawPod<'a>,
+    raw: &'o RawPod<'a>,
 }
 
-impl<'a> Pod<'a> {
+impl<'o, 'a> Pod<'o, 'a> {
     /// Where the pod's spec is in the object.
     pub(super) fn pointer(&self) -> &Pointer {
         &self.pointer
     }
 
     /// Its containers; none where the list is absent or null.
-    pub(super) fn containers(&self) -> &[Container<'a>] {
+    pub(super) fn containers(&self) -> &'o [Container<'a>] {
         self.raw.containers.as_deref().unwrap_or_default()
     }
 
@@ -143,22 +151,13 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// What is looked at in a Service's spec.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Service<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    ports: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    r#type: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "clusterIP")]
-    cluster_ip: Option<Cow<'a, str>>,
-}
+/// A Service's spec.
+pub(super) struct Service<'o, 'a>(&'o RawSpec<'a>);
 
-impl Service<'_> {
+impl Service<'_, '_> {
     /// How they are there, and what they are.
     pub(super) fn ports(&self) -> (Presence, Vec<serde_json::Value>) {
-        match self.ports.map(|ports| serde_json::from_str(ports.get())) {
+        match self.0.ports.map(|ports| serde_json::from_str(ports.get())) {
             None => (Presence::Absent, Vec::new()),
             Some(Ok(serde_json::Value::Array(ports))) => (Presence::Present, ports),
             Some(_) => (Presence::Null, Vec::new()),
@@ -167,12 +166,12 @@ impl Service<'_> {
 
     /// JSON text; `None` where it is absent.
     pub(super) fn r#type(&self) -> Option<&str> {
-        self.r#type.map(RawValue::get)
+        self.0.r#type.map(RawValue::get)
     }
 
     /// Without an address of its own.
     pub(super) fn is_headless(&self) -> bool {
-        self.cluster_ip.as_deref() == Some("None")
+        self.0.cluster_ip.as_deref() == Some("None")
     }
 }
 
@@ -238,28 +237,33 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// `kind`
+    pub(super) fn kind(&self) -> &str {
+        &self.raw.kind
+    }
+
     /// The spec of a Service whose ports are a list, or not there.
-    pub(super) fn service(&self) -> Option<Service<'a>> {
+    pub(super) fn service(&self) -> Option<Service<'_, 'a>> {
         if self.raw.kind != "Service" || self.raw.api_version != "v1" {
             return None;
         }
-        let service: Service<'a> = serde_json::from_str(self.raw.spec?.get()).ok()?;
-        let odd = service.ports.is_some_and(|p| !p.get().starts_with('[') && p.get() != "null");
-        (!odd).then_some(service)
+        let spec = self.raw.spec.as_ref()?;
+        let odd = spec.ports.is_some_and(|p| !p.get().starts_with('[') && p.get() != "null");
+        (!odd).then_some(Service(spec))
     }
 
     /// The pod template of a workload whose kind diyadm knows.
-    pub(super) fn pod(&self) -> Option<Pod<'a>> {
+    pub(super) fn pod(&self) -> Option<Pod<'_, 'a>> {
         let known = ["Deployment", "StatefulSet"].contains(&self.raw.kind.as_ref());
         if !known || self.raw.api_version != "apps/v1" {
             return None;
         }
-        let spec: RawTemplated<'a> = serde_json::from_str(self.raw.spec?.get()).ok()?;
-        let annotations = spec.template.metadata.and_then(|m| m.annotations).and_then(strings);
+        let template = self.raw.spec.as_ref()?.template.as_ref()?;
+        let annotations = template.metadata.as_ref().and_then(|m| m.annotations).and_then(strings);
         Some(Pod {
             pointer: Pointer::root().join("spec").join("template").join("spec"),
             annotations: annotations.unwrap_or_default(),
-            raw: spec.template.spec,
+            raw: template.spec.as_ref()?,
         })
     }
 }

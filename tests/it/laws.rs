@@ -269,3 +269,48 @@ fn a_newer_field_stays_when_restoring() {
     wanted["spec"]["template"]["spec"]["containers"][0]["image"] = "b:2".into();
     assert_eq!(restored(&updated), wanted);
 }
+
+proptest! {
+    #![proptest_config(cases())]
+
+    /// A review skips most of its body; it must not let pass what serde_json would refuse to read.
+    #[test]
+    fn a_body_is_valid_where_serde_json_says_so(
+        parts in vec(prop_oneof![
+            Just("1e999".to_owned()), Just("-1E+999".to_owned()), Just("1e308".to_owned()),
+            Just("9".repeat(400)), Just("0.".to_owned() + &"9".repeat(400)), Just("01".to_owned()),
+            Just("-".to_owned()), Just("1.".to_owned()), Just("1e".to_owned()), Just("+1".to_owned()),
+            Just("\"\\ud800\"".to_owned()), Just("\"\\udc00\"".to_owned()),
+            Just("\"\\ud83d\\ude00\"".to_owned()), Just("\"\\ud83d\\u0041\"".to_owned()),
+            Just("\"\\uD83D\"".to_owned()), Just("\"\\ud83d\\\\ude00\"".to_owned()),
+            Just("\"\\u12\"".to_owned()), Just("\"\\x\"".to_owned()), Just("\"\t\"".to_owned()),
+            Just("\"\\\\\"".to_owned()), Just("\"\\\"[{\"".to_owned()), Just("nul".to_owned()),
+            (100..130_usize).prop_map(|n| "[".repeat(n) + &"]".repeat(n)),
+            Just("{}".to_owned()), Just("[1,]".to_owned()), Just("{\"a\":1,\"a\":2}".to_owned()),
+            anything().prop_map(|v| v.to_string()),
+            "[\\[\\]{}\":,0-9eE.+\\\\u -]{0,12}",
+        ], 0..3),
+        cut in option::of(any::<prop::sample::Index>()),
+        flip in option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut inner = format!("[{}]", parts.join(",")).into_bytes();
+        if let Some((at, byte)) = flip {
+            let at = at.index(inner.len());
+            inner[at] = byte;
+        }
+        if let Some(cut) = cut {
+            inner.truncate(cut.index(inner.len()));
+        }
+        let head = b"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\
+            \"request\":{\"uid\":\"u\",\"operation\":\"CREATE\",\"kind\":{\"kind\":\"X\"},\
+            \"object\":{\"kind\":\"X\",\"spec\":";
+        let body = [&head[..], &inner, b"}}}"].concat();
+        let valid = serde_json::from_slice::<Value>(&body).is_ok();
+        // Bytes that end the object and go on with the envelope are another review.
+        let whole = serde_json::from_slice::<Value>(&inner).is_ok();
+        let status = admission::review(&body, &Rules::default()).status;
+        if whole || !valid {
+            prop_assert_eq!(status == 200, valid, "{}", String::from_utf8_lossy(&body));
+        }
+    }
+}
