@@ -1,7 +1,8 @@
-//! diyadm's own chores: `cargo xtask test|cluster|tidy`.
+//! diyadm's own chores: `cargo xtask test|cluster|tidy|bench`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
+mod bench;
 mod cluster;
 mod interrupt;
 mod paths;
@@ -15,7 +16,8 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask test [-- FILTER…]                  format, lints, house rules and every test
 cargo xtask cluster up|down|status|kubeconfig  the API server that the tests use
-cargo xtask tidy                               the house rules";
+cargo xtask tidy                               the house rules
+cargo xtask bench serve [--quick]              the webhook's server against a bare echo";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -34,6 +36,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "test" => test::run(rest),
         "cluster" => cluster::run(rest),
         "tidy" => tidy::run(),
+        "bench" => bench::run(rest),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,119 @@
+//! The API server's side of a benchmark: kept-alive HTTP/1.1 over TLS, a thread a connection.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use openssl::ssl::{SslConnector, SslMethod, SslStream};
+
+/// How much is asked of a server.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    pub(super) connections: usize,
+    /// All together.
+    pub(super) requests: usize,
+}
+
+/// What was seen.
+pub(super) struct Seen {
+    /// Bytes of one answer's body.
+    pub(super) answer: usize,
+    /// Seconds.
+    pub(super) p50: f64,
+    /// Seconds.
+    pub(super) p99: f64,
+}
+
+pub(super) struct Client {
+    connector: SslConnector,
+    address: SocketAddr,
+}
+
+impl Client {
+    pub(super) fn new(folder: &Path, address: SocketAddr) -> Result<Self> {
+        let mut connector = SslConnector::builder(SslMethod::tls_client())?;
+        connector.set_ca_file(folder.join("ca.crt"))?;
+        Ok(Self { connector: connector.build(), address })
+    }
+
+    fn connect(&self) -> Result<SslStream<TcpStream>> {
+        let tcp = TcpStream::connect(self.address)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+        self.connector
+            .connect("diyadmissionwebhook.test.svc", tcp)
+            .map_err(|error| anyhow!("no TLS connection: {error}"))
+    }
+
+    /// Connects first, then asks; the connections are not part of the times.
+    pub(super) fn load(&self, body: &[u8], load: Load) -> Result<Seen> {
+        let head = format!(
+            "POST /mutating-pods?timeout=5s HTTP/1.1\r\nHost: x\r\nContent-Type: \
+             application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let request = [head.as_bytes(), body].concat();
+        let each = load.requests.div_ceil(load.connections);
+        let streams: Vec<_> =
+            (0..load.connections).map(|_| self.connect()).collect::<Result<_>>()?;
+        let outcomes = thread::scope(|scope| {
+            let threads: Vec<_> = streams
+                .into_iter()
+                .map(|stream| scope.spawn(|| ask(stream, &request, each)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|t| t.join().map_err(|_| anyhow!("a client died"))?)
+                .collect::<Result<Vec<_>>>()
+        })?;
+        let answer = outcomes.first().map_or(0, |(answer, _)| *answer);
+        let mut times: Vec<f64> = outcomes.into_iter().flat_map(|(_, times)| times).collect();
+        times.sort_by(f64::total_cmp);
+        let at = |part: usize| times[(times.len() - 1) * part / 100];
+        Ok(Seen { answer, p50: at(50), p99: at(99) })
+    }
+}
+
+fn ask(
+    mut stream: SslStream<TcpStream>,
+    request: &[u8],
+    times: usize,
+) -> Result<(usize, Vec<f64>)> {
+    let mut taken = Vec::with_capacity(times);
+    let mut answer = 0;
+    let mut buffer = vec![0; 64 * 1024];
+    for _ in 0..times {
+        let began = Instant::now();
+        stream.write_all(request)?;
+        let mut have = 0;
+        let (start, length) = loop {
+            let read = stream.read(&mut buffer[have..])?;
+            ensure!(read > 0, "the server closed");
+            have += read;
+            let head = &buffer[..have];
+            if let Some(end) = head.windows(4).position(|w| w == b"\r\n\r\n") {
+                let head = std::str::from_utf8(&head[..end])?.to_ascii_lowercase();
+                ensure!(head.starts_with("http/1.1 200"), "{head}");
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: "))
+                    .context("no Content-Length")?;
+                break (end + 4, length.trim().parse::<usize>()?);
+            }
+        };
+        let mut body = have - start;
+        while body < length {
+            let read = stream.read(&mut buffer)?;
+            ensure!(read > 0, "the server closed");
+            body += read;
+        }
+        answer = length;
+        taken.push(began.elapsed().as_secs_f64());
+    }
+    Ok((answer, taken))
+}
