@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use crate::workload::{Change, Rules, Subject};
+use crate::workload::{Change, Context, Rules, Settled, Stamp, Subject};
 
 mod json;
 
@@ -105,6 +105,8 @@ struct Request<'a> {
     dry_run: Option<bool>,
     #[serde(borrow, default)]
     object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]
@@ -125,9 +127,10 @@ struct TypeMeta<'a> {
     kind: Cow<'a, str>,
 }
 
-/// Answers one review: `body` is what the API server posted. The kind in it decides what is
-/// done, not the path that it came to.
-pub fn review(body: &[u8], rules: &Rules) -> Answer {
+/// Answers one review: `body` is what the API server posted, `now` the time as
+/// `2026-11-24T22:05:35Z`, for what is emptied now. The kind in the review decides what is done,
+/// not the path that it came to.
+pub fn review(body: &[u8], rules: &Rules, now: &str) -> Answer {
     let (uid, request) = match read(body) {
         Ok(read) => read,
         Err(why) => return refuse(&why),
@@ -144,48 +147,68 @@ pub fn review(body: &[u8], rules: &Rules) -> Answer {
         uid,
         reason: String::new(),
     };
-    let change = decide(&request, rules, &mut record);
+    let change = match decide(&request, rules, now, &mut record) {
+        Ok(change) => change,
+        Err(why) => return refuse(&why),
+    };
     if change.is_empty() {
         record.outcome = Outcome::Unchanged;
     }
     Answer { status: 200, body: allow(&record.uid, &change), record }
 }
 
-/// What to do with the object, and in `record` how to call it.
-fn decide(request: &Request<'_>, rules: &Rules, record: &mut Record) -> Change {
+/// What to do with the object, and in `record` how to call it; an error where the object is
+/// something that no API server could have sent.
+fn decide(
+    request: &Request<'_>,
+    rules: &Rules,
+    now: &str,
+    record: &mut Record,
+) -> Result<Change, String> {
     let nothing = Change { patch: "[]".to_owned(), warnings: Vec::new() };
     let warned = |warning: &str| Change { warnings: vec![warning.to_owned()], ..nothing.clone() };
     let writes = ["CREATE", "UPDATE"].contains(&record.operation.as_str());
     let whole = request.sub_resource.as_deref().unwrap_or_default().is_empty();
     if !writes || !whole || own(rules, record) {
-        return nothing;
+        return Ok(nothing);
     }
     let Some(object) = request.object.map(RawValue::get) else {
-        return warned("diyadm: the review has no object to look at");
+        return Ok(warned("diyadm: the review has no object to look at"));
     };
     let mismatch = "diyadm: the review's kind is not its object's; left as it is";
-    let Some(subject) = Subject::parse(object) else {
-        // No object of a kind that is known here.
-        let kind = serde_json::from_str::<TypeMeta<'_>>(object).ok().map(|meta| meta.kind);
-        return if kind == Some(record.kind.as_str().into()) { nothing } else { warned(mismatch) };
+    let subject = match Subject::read(object) {
+        Ok(subject) => subject,
+        Err(error) if error.to_string().starts_with("duplicate field") => {
+            return Err("the object has two members of one name".to_owned());
+        }
+        Err(_) => {
+            // No object of a kind that is known here.
+            let kind = serde_json::from_str::<TypeMeta<'_>>(object).ok().map(|meta| meta.kind);
+            let known = kind == Some(record.kind.as_str().into());
+            return Ok(if known { nothing } else { warned(mismatch) });
+        }
     };
     if subject.kind() != record.kind {
-        return warned(mismatch);
+        return Ok(warned(mismatch));
     }
-    let change = if subject.is_emptied() && subject.declines() {
-        record.outcome = Outcome::Restored;
-        subject.restore()
-    } else {
-        record.outcome = Outcome::Emptied;
-        subject.empty(rules)
+    let old = request.old_object.and_then(|old| Subject::parse(old.get()));
+    // An UPDATE that does not show the object before it is still one.
+    let old = (record.operation == "UPDATE").then(|| old.as_ref().unwrap_or(&subject));
+    let stamp = Stamp { at: now.to_owned(), by: record.user.clone() };
+    let context = Context { namespace: &record.namespace, old, stamp: Some(&stamp), wishes: &[] };
+    let (settled, change) = subject.settle(rules, &context);
+    record.outcome = match settled {
+        Settled::Unchanged => Outcome::Unchanged,
+        Settled::Emptied => Outcome::Emptied,
+        Settled::Restored => Outcome::Restored,
     };
     record.reason = change.warnings.join("; ");
     // One that does not apply would reject the user's request.
     if subject.takes(&change) {
-        return change;
+        return Ok(change);
     }
     record.reason = "the patch did not apply to its own object: a bug of diyadm".to_owned();
-    warned("diyadm: a bug kept this object from being changed; please report it")
+    Ok(warned("diyadm: a bug kept this object from being changed; please report it"))
 }
 
 /// kube-system and the webhook's own objects; the request's namespace counts, since an object
@@ -199,7 +222,11 @@ fn own(rules: &Rules, record: &Record) -> bool {
 fn read(body: &[u8]) -> Result<(String, Request<'_>), String> {
     let text = std::str::from_utf8(body).map_err(|e| format!("the body is not UTF-8: {e}"))?;
     json::scan(text)?;
-    let not_json = |e: serde_json::Error| format!("the body is not an AdmissionReview: {e}");
+    // serde's own words may quote the object.
+    let not_json = |e: serde_json::Error| {
+        let (line, column) = (e.line(), e.column());
+        format!("the body is no AdmissionReview in JSON, at line {line} column {column}")
+    };
     let review: Review<'_> = serde_json::from_str(text).map_err(not_json)?;
     let is = |field: Option<&RawValue>, wanted: &str| {
         field.and_then(|f| serde_json::from_str::<Cow<'_, str>>(f.get()).ok()).as_deref()

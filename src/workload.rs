@@ -1,56 +1,45 @@
 //! The heart: what emptying does to a workload, and what restoring gives back.
 //!
-//! Everything that changes a workload goes through [`empty`] and [`restore`]. Both look at a
-//! borrowed view of the manifest's JSON text and answer with a JSON Patch; neither reads a file,
-//! asks a cluster or knows what time it is.
+//! Everything that changes a workload goes through [`empty`], [`restore`], or [`Subject::settle`],
+//! which chooses between the two. They look at a borrowed view of the manifest's JSON text and
+//! answer with a JSON Patch; none reads a file, asks a cluster or knows what time it is.
 
+use std::collections::BTreeMap;
+
+mod agent;
+mod annotations;
 mod applies;
 mod choose;
+mod kinds;
+mod newer;
 mod original;
 mod patch;
+mod rules;
 mod service;
 mod template;
 mod view;
 
-use original::Presence;
+pub use annotations::{
+    ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, ENABLED, IDLE, IMAGE, LABEL, LEVEL,
+    ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
+};
+pub use kinds::{KINDS, Kind, of as kind_of};
+pub use original::Stamp;
+pub use rules::{
+    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, Level, Match, Rule, Rules, Source, Way,
+    parse as parse_rules, same_kind,
+};
+
+use newer::Newer;
+use original::{Note, Original, Presence};
 use patch::{Patch, Pointer};
-use view::Object;
-
-/// What emptying does. The defaults are the blog's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Image that the chosen container gets.
-    pub image: String,
-    /// Namespace and name of the webhook itself, which is never emptied.
-    pub own: (String, String),
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            image: "empty-container:latest".to_owned(),
-            own: ("test".to_owned(), "diyadmissionwebhook".to_owned()),
-        }
-    }
-}
-
-/// The label of a namespace that turns emptying on, and the label or annotation of a workload
-/// that turns it off.
-pub const LABEL: &str = "inject-empty-container";
-/// The value of [`LABEL`] that means yes. Any other, the empty one too, means no.
-pub const ENABLED: &str = "enabled";
-/// The annotation that keeps what emptying changed.
-pub const ORIGINAL: &str = "diyadm.io/original";
-/// The annotation of a workload that names the containers to empty: `a,b`, or `*` for all.
-pub const CONTAINERS: &str = "diyadm.io/containers";
-/// The annotation of a Service that asks for a port of this number, named `debug`.
-pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
-/// The annotation of a Service that asks for another type.
-pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
+use view::{Object, Pod};
 
 /// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
 /// k8s.io/apimachinery, keys and values counted).
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+const TOO_LARGE: &str =
+    "diyadm: left as it is: what must be kept does not fit the 256 KiB of all annotations";
 
 /// A change to an object: JSON Patch operations in order, and what the user should be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +73,43 @@ fn shorten(mut warning: String) -> String {
     warning
 }
 
+/// What is known beside the object itself.
+#[derive(Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// The namespace, where the object does not name its own.
+    pub namespace: &'a str,
+    /// The object before an update.
+    pub old: Option<&'a Subject<'a>>,
+    /// Who empties it, and when.
+    pub stamp: Option<&'a Stamp>,
+    /// Annotations that a client changes along with emptying.
+    pub wishes: &'a [Wish],
+}
+
+/// An annotation that a client sets or takes away along with emptying, so that the webhook sees
+/// what it wants; restoring undoes that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// One of [`WISHES`].
+    pub key: &'static str,
+    /// `None` takes it away.
+    pub value: Option<String>,
+    /// Whether what it said before is nobody's wish, so that restoring need not bring it back: a
+    /// refusal that an earlier restore has left.
+    pub forget: bool,
+}
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Left as it is.
+    Unchanged,
+    /// Emptied.
+    Emptied,
+    /// Given back.
+    Restored,
+}
+
 /// An object of a kind that emptying knows, or any other: read once, asked many things.
 pub struct Subject<'a> {
     text: &'a str,
@@ -91,10 +117,17 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Reads the parts of an object (JSON text) that matter here; `None` for what no API server
-    /// would take for an object.
+    /// Reads the parts of an object (JSON text) that matter here.
+    ///
+    /// # Errors
+    /// What no API server would take for an object, with serde's word for it.
+    pub fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        Ok(Self { text, object: view::parse(text)? })
+    }
+
+    /// [`Subject::read`], where it does not matter why it fails.
     pub fn parse(text: &'a str) -> Option<Self> {
-        Some(Self { text, object: view::parse(text)? })
+        Self::read(text).ok()
     }
 
     /// `kind`
@@ -102,43 +135,162 @@ impl<'a> Subject<'a> {
         self.object.kind()
     }
 
+    /// The kind of workload that it is.
+    pub fn workload(&self) -> Option<&'static Kind> {
+        self.object.workload()
+    }
+
+    /// Whether something controls it: a ReplicaSet of a Deployment, a Pod of a ReplicaSet.
+    pub fn is_controlled(&self) -> bool {
+        self.object.controller().is_some()
+    }
+
     /// Whether it carries an original, that is, was emptied.
     pub fn is_emptied(&self) -> bool {
         self.object.annotation(ORIGINAL).is_some()
     }
 
-    /// Whether it says no itself: [`LABEL`] as its label or annotation with any value but
-    /// [`ENABLED`].
+    /// Since when it is empty, and by whom.
+    ///
+    /// # Errors
+    /// In a few words, why the original is not trusted.
+    pub fn stamp(&self) -> Option<Result<Stamp, String>> {
+        let text = self.object.annotation(ORIGINAL)?;
+        Some(if self.object.service().is_some() {
+            Ok(Stamp::default())
+        } else {
+            Original::open(text).map(|original| original.stamp)
+        })
+    }
+
+    /// Whether the pod still runs what emptying made it run; `None` where it was not emptied.
+    pub fn holds(&self) -> Option<bool> {
+        let original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
+        Some(template::holds(&original, &self.object.pod()?))
+    }
+
+    /// Whether it says no itself: [`LABEL`] as a label or annotation, its own or its pod
+    /// template's, with any value but [`ENABLED`].
     pub fn declines(&self) -> bool {
-        says_no(&self.object)
+        let object = &self.object;
+        let own = [object.annotation(LABEL), object.label(LABEL)];
+        let pod = object.pod();
+        let template = pod.as_ref().map(|pod| [pod.annotation(LABEL), pod.label(LABEL)]);
+        let mut all = own.into_iter().chain(template.into_iter().flatten()).flatten();
+        all.any(|value| value != ENABLED)
+    }
+
+    /// What the rules make of it, and who decided.
+    ///
+    /// # Errors
+    /// A sentence: see [`Rules::decide`].
+    pub fn decide(&self, rules: &Rules, context: &Context<'_>) -> Result<Decision, String> {
+        let pod = self.object.pod();
+        rules.decide(&about(&self.object, pod.as_ref(), context))
+    }
+
+    /// Makes the object what the rules say: emptied, or, where it says no by now, as it was.
+    pub fn settle(&self, rules: &Rules, context: &Context<'_>) -> (Settled, Change) {
+        let object = &self.object;
+        if is_own(rules, object, context.namespace) {
+            return (Settled::Unchanged, Change::none());
+        }
+        if context.old.is_some_and(|old| self.comes_back_to(old)) {
+            let mut change = self.restore(true, context.old);
+            change.warnings.push(format!("diyadm: given back; `{LABEL}-` empties it again"));
+            return (Settled::Restored, change);
+        }
+        let no = self.declines() || self.pod_says_no(rules, context);
+        if context.old.is_some() && self.workload().is_some_and(|kind| !kind.mutable) {
+            let warning = "diyadm: its pod cannot change any more; delete it and create it again";
+            let stuck = no && self.is_emptied();
+            let change = if stuck { Change::warned(warning) } else { Change::none() };
+            return (Settled::Unchanged, change);
+        }
+        if no && self.is_emptied() {
+            (Settled::Restored, self.restore(false, context.old))
+        } else {
+            (Settled::Emptied, self.empty(rules, context))
+        }
+    }
+
+    /// Whether an emptied revision comes back (`kubectl rollout undo`) to a workload that was
+    /// given back. A client that empties it anew notes that it took the refusal away.
+    fn comes_back_to(&self, old: &Subject<'_>) -> bool {
+        let given_back = old.declines() && !old.is_emptied();
+        let original = self.object.annotation(ORIGINAL).filter(|_| given_back && !self.declines());
+        let original = original.and_then(|text| Original::open(text).ok());
+        original.is_some_and(|original| original.notes.iter().all(|note| note.key != LABEL))
+    }
+
+    /// Whether the rules give the workload back.
+    fn pod_says_no(&self, rules: &Rules, context: &Context<'_>) -> bool {
+        let decision = self.decide(rules, context);
+        self.workload().is_some_and(|kind| {
+            decision.is_ok_and(|Decision { way, .. }| {
+                !way.empty || (way.level == Level::Pod && kind.kind != "Pod")
+            })
+        })
     }
 
     /// See [`empty`].
-    pub fn empty(&self, rules: &Rules) -> Change {
+    pub fn empty(&self, rules: &Rules, context: &Context<'_>) -> Change {
         let object = &self.object;
-        if is_own(rules, object) || self.declines() {
+        let declines = self.declines() && !context.wishes.iter().any(|wish| wish.key == LABEL);
+        if is_own(rules, object, context.namespace) || declines {
             return Change::none();
         }
         if let Some(service) = object.service() {
             return service::open(object, &service);
         }
-        match object.pod() {
-            Some(pod) => template::empty(rules, object, &pod),
-            None => Change::none(),
+        let Some(pod) = object.pod() else { return Change::none() };
+        let Decision { way, .. } = match rules.decide(&about(object, Some(&pod), context)) {
+            Ok(decision) => decision,
+            Err(why) => return Change::warned(format!("diyadm: not emptied: {why}")),
+        };
+        let is_pod = object.kind() == "Pod";
+        // What a controller made is emptied with its owner, or, at level pod, as a Pod.
+        let wanted = match (way.level, self.is_controlled()) {
+            (Level::Workload, controlled) => !controlled,
+            (Level::Pod, _) => is_pod,
+        };
+        if !way.empty || !wanted {
+            return Change::none();
         }
+        if pod.field("os").is_some_and(|os| os.contains("\"windows\"")) {
+            return Change::warned("diyadm: a Windows pod stays as it is");
+        }
+        empty_pod(object, &pod, &way, rules, context)
     }
 
-    /// See [`restore`].
-    pub fn restore(&self) -> Change {
+    /// See [`restore`]; with `decline` the object says no from then on. `old` is the object
+    /// before an update.
+    pub fn restore(&self, decline: bool, old: Option<&Subject<'_>>) -> Change {
         let object = &self.object;
         let Some(text) = object.annotation(ORIGINAL) else { return Change::none() };
         if let Some(service) = object.service() {
             return service::close(object, &service, text);
         }
-        match object.pod() {
-            Some(pod) => template::restore(object, &pod, text),
-            None => Change::none(),
+        let Some(pod) = object.pod() else { return Change::none() };
+        let original = match Original::open(text) {
+            Ok(original) => original,
+            Err(why) => return untrusted(&why),
+        };
+        let newer = newer_of(old, object);
+        let mut patch = Patch::default();
+        template::restore(object, &pod, &original, &newer, &mut patch);
+        let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];
+        for note in &original.notes {
+            let now = object.annotation(&note.key);
+            let meant = if now == note.set.as_deref() { note.was.as_deref() } else { now };
+            edits.push((&note.key, meant));
         }
+        if decline {
+            edits.retain(|(key, _)| *key != LABEL);
+            edits.push((LABEL, Some(DISABLED)));
+        }
+        annotate(&mut patch, object, &edits, original.annotations);
+        Change { patch: patch.finish(), warnings: Vec::new() }
     }
 
     /// Whether a change applies to the object: the patch is played against its text.
@@ -157,17 +309,14 @@ pub fn declines(object: &str) -> bool {
     Subject::parse(object).is_some_and(|subject| subject.declines())
 }
 
-fn says_no(object: &Object<'_>) -> bool {
-    [object.annotation(LABEL), object.label(LABEL)].into_iter().flatten().any(|v| v != ENABLED)
-}
-
 /// Empties the workload whose JSON text is `object`, or opens the Service that asks for it.
 ///
 /// One that is emptied already keeps its original, and newer values in it are saved and emptied
 /// too, field by field (law 5). An object that is none of the kinds here, says no, or has no
 /// container gives an empty change, with a warning where the user would expect another outcome.
 pub fn empty(rules: &Rules, object: &str) -> Change {
-    Subject::parse(object).map_or_else(Change::none, |subject| subject.empty(rules))
+    let subject = Subject::parse(object);
+    subject.map_or_else(Change::none, |subject| subject.empty(rules, &Context::default()))
 }
 
 /// Gives back what [`empty`] took, for the object whose JSON text is `object`.
@@ -175,47 +324,169 @@ pub fn empty(rules: &Rules, object: &str) -> Change {
 /// A field that no longer has the emptied form was set by a newer update and stays as it is
 /// (law 5). An original that is forged, cut or foreign is not trusted: a warning, no patch.
 pub fn restore(object: &str) -> Change {
-    Subject::parse(object).map_or_else(Change::none, |subject| subject.restore())
+    Subject::parse(object).map_or_else(Change::none, |subject| subject.restore(false, None))
+}
+
+fn empty_pod(
+    object: &Object<'_>,
+    pod: &Pod<'_, '_>,
+    way: &Way,
+    rules: &Rules,
+    context: &Context<'_>,
+) -> Change {
+    let old = match object.annotation(ORIGINAL).map(Original::open) {
+        Some(Ok(original)) => Some(original),
+        Some(Err(why)) => return untrusted(&why),
+        // One that an update has dropped still counts while the pod is the emptied one.
+        None => context
+            .old
+            .and_then(|old| Original::open(old.object.annotation(ORIGINAL)?).ok())
+            .filter(|original| template::holds(original, pod)),
+    };
+    if old.is_none() && template::looks_emptied(pod, way) {
+        return Change::warned("diyadm: it runs the empty container already, without an original");
+    }
+    let newer = newer_of(context.old, object);
+    let mut patch = Patch::default();
+    let (agent, image) = (old.as_ref(), rules.agent_image.as_str());
+    let mut new = match template::empty(object, pod, way, image, agent, &newer, &mut patch) {
+        Ok(Some(new)) => new,
+        Ok(None) => return Change::none(),
+        Err(warning) => return Change::warned(warning),
+    };
+    let old = old.unwrap_or_else(|| Original {
+        stamp: context.stamp.cloned().unwrap_or_default(),
+        annotations: object.annotations_presence(),
+        ..Original::default()
+    });
+    (new.stamp, new.annotations, new.notes) = (old.stamp, old.annotations, old.notes);
+    for Wish { key, value, forget } in context.wishes {
+        let now = object.annotation(key);
+        let at = new.notes.iter().position(|note| note.key == *key);
+        let old = at.map(|at| new.notes.remove(at));
+        let was = match &old {
+            _ if *forget => None,
+            Some(note) if now == note.set.as_deref() => note.was.as_deref(),
+            _ => now,
+        };
+        // A refusal that was taken away is noted even so: it tells this from an undone restore.
+        if was != value.as_deref() || (*key == LABEL && now != value.as_deref()) {
+            let (was, set) = (was.map(ToOwned::to_owned), value.clone());
+            new.notes.push(Note { key: (*key).to_owned(), was, set });
+        }
+    }
+    let text = new.seal();
+    let wishes = context.wishes.iter();
+    let mut edits: Vec<_> = wishes.map(|wish| (wish.key, wish.value.as_deref())).collect();
+    edits.push((ORIGINAL, Some(&text)));
+    if !annotate(&mut patch, object, &edits, new.annotations) {
+        return Change::warned(TOO_LARGE);
+    }
+    Change { patch: patch.finish(), warnings: Vec::new() }
+}
+
+fn newer_of(old: Option<&Subject<'_>>, object: &Object<'_>) -> Newer {
+    // Only what was emptied before can have been spoken of since.
+    let old = old.filter(|_| object.annotation(ORIGINAL).is_some());
+    old.map_or_else(Newer::default, |old| Newer::of(&old.object, object))
+}
+
+/// What rules may ask about an object. Its own annotations come before its pod template's.
+fn about<'o>(
+    object: &'o Object<'_>,
+    pod: Option<&'o Pod<'_, '_>>,
+    context: &'o Context<'_>,
+) -> About<'o> {
+    let wishes = context.wishes.iter();
+    let wished = wishes.filter_map(|wish| Some((wish.key, wish.value.as_deref()?)));
+    let gone = |key: &str| context.wishes.iter().any(|wish| wish.key == key);
+    let mut annotations: Vec<_> = wished.collect();
+    annotations.extend(object.annotations().filter(|(key, _)| !gone(key)));
+    annotations.extend(pod.into_iter().flat_map(Pod::annotations));
+    About {
+        namespace: object.namespace().unwrap_or(context.namespace),
+        names: names(object),
+        labels: object.labels().collect::<BTreeMap<_, _>>(),
+        annotations,
+    }
+}
+
+/// Kind and name of what an object stands for: a Pod's or ReplicaSet's owner, as far as it can be
+/// told from the object alone.
+fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
+    let own = object.name().or(object.generate_name()).unwrap_or_default();
+    let Some(owner) = object.controller() else { return vec![(object.kind(), own)] };
+    let (kind, name) = (owner.kind.as_ref(), owner.name.as_ref());
+    // A Deployment's ReplicaSet is NAME-HASH, and its Pods carry the hash; a CronJob's Job is
+    // NAME-MINUTES.
+    let hash = object.label("pod-template-hash");
+    let deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
+    let minutes = name
+        .rsplit_once('-')
+        .filter(|(_, tail)| tail.len() >= 8 && tail.bytes().all(|byte| byte.is_ascii_digit()));
+    match kind {
+        "ReplicaSet" => deployment.map_or(vec![(kind, name)], |name| vec![("Deployment", name)]),
+        "Job" => {
+            let cron = minutes.map(|(name, _)| ("CronJob", name));
+            cron.into_iter().chain([(kind, name)]).collect()
+        }
+        _ => vec![(kind, name)],
+    }
 }
 
 fn untrusted(why: &str) -> Change {
     Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}"))
 }
 
-/// Keeps `text` as the original; whether it fits the limit of all annotations.
-fn keep_original(patch: &mut Patch, object: &Object<'_>, text: &str) -> bool {
-    let now = object.annotation(ORIGINAL);
-    if now == Some(text) {
-        return true;
+/// Sets and takes away annotations of the object; where none is left and there was no map
+/// `before`, that goes too. Whether they fit the limit of all annotations.
+fn annotate(
+    patch: &mut Patch,
+    object: &Object<'_>,
+    edits: &[(&str, Option<&str>)],
+    before: Presence,
+) -> bool {
+    let mut new: BTreeMap<&str, &str> = object.annotations().collect();
+    for (key, value) in edits {
+        match value {
+            Some(value) => drop(new.insert(key, value)),
+            None => drop(new.remove(key)),
+        }
     }
-    let others = object.annotations_size() - now.map_or(0, |now| ORIGINAL.len() + now.len());
-    if others + ORIGINAL.len() + text.len() > ANNOTATIONS_LIMIT {
+    let size: usize = new.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let grows = edits.iter().any(|(_, value)| value.is_some());
+    if grows && size > ANNOTATIONS_LIMIT {
         return false;
     }
-    let value = serde_json::Value::from(text).to_string();
-    let annotations = Pointer::root().join("metadata").join("annotations");
-    match object.annotations_presence() {
-        Presence::Present => patch.put(&annotations.join(ORIGINAL), now.is_some(), Some(&value)),
-        presence => {
-            let map = format!("{{\"{ORIGINAL}\":{value}}}");
-            patch.put(&annotations, presence == Presence::Null, Some(&map));
+    let map = Pointer::root().join("metadata").join("annotations");
+    let text = |value: &str| serde_json::Value::from(value).to_string();
+    match (object.annotations_presence(), before) {
+        (Presence::Present, Presence::Absent) if new.is_empty() => patch.put(&map, true, None),
+        (Presence::Present, Presence::Null) if new.is_empty() => {
+            patch.put(&map, true, Some("null"));
+        }
+        (Presence::Present, _) => {
+            for (key, value) in edits {
+                let now = object.annotation(key);
+                if now != *value {
+                    patch.put(&map.join(key), now.is_some(), value.map(text).as_deref());
+                }
+            }
+        }
+        (_, _) if new.is_empty() => {}
+        (presence, _) => {
+            let whole: serde_json::Map<_, _> =
+                new.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+            let whole = serde_json::Value::Object(whole).to_string();
+            patch.put(&map, presence == Presence::Null, Some(&whole));
         }
     }
     true
 }
 
-/// Takes the original away, and the map with it where there was none before.
-fn drop_original(patch: &mut Patch, object: &Object<'_>, before: Presence) {
-    let annotations = Pointer::root().join("metadata").join("annotations");
-    match (object.annotations_len(), before) {
-        (1, Presence::Absent) => patch.put(&annotations, true, None),
-        (1, Presence::Null) => patch.put(&annotations, true, Some("null")),
-        _ => patch.put(&annotations.join(ORIGINAL), true, None),
-    }
-}
-
-fn is_own(rules: &Rules, object: &Object<'_>) -> bool {
-    let namespace = object.namespace();
+/// kube-system's objects and the webhook's own.
+fn is_own(rules: &Rules, object: &Object<'_>, namespace: &str) -> bool {
+    let namespace = object.namespace().or(Some(namespace).filter(|n| !n.is_empty()));
     namespace == Some("kube-system")
         || (object.name() == Some(rules.own.1.as_str())
             && namespace.is_none_or(|n| n == rules.own.0))

@@ -31,7 +31,10 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
         listen: args.listen,
         health: Some(args.health_listen),
         tls: Tls::Files { cert: args.cert.clone(), key: args.key.clone() },
-        rules: Rules { image: args.image.clone(), own: (namespace.to_owned(), name.to_owned()) },
+        rules: Rules {
+            own: (namespace.to_owned(), name.to_owned()),
+            ..Rules::with_image(&args.image)
+        },
         workers: args.workers,
         max_in_flight: args.max_in_flight,
         drain: Duration::from_secs(args.drain),

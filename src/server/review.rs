@@ -43,8 +43,9 @@ pub(super) async fn handle(
 fn answer(body: &[u8], shared: &Shared) -> HttpResponse {
     let began = Instant::now();
     // `review` is total; a bug in it must still not take the process, or the user's write.
+    let now = format!("{:.0}", jiff::Timestamp::now());
     let Ok(Answer { status, body, record }) =
-        catch_unwind(AssertUnwindSafe(|| admission::review(body, &shared.rules)))
+        catch_unwind(AssertUnwindSafe(|| admission::review(body, &shared.rules, &now)))
     else {
         return refuse(500, "InternalError", "diyadm: a bug kept the review from being answered");
     };

@@ -1,38 +1,45 @@
 //! Which containers of a pod are emptied.
 
-use super::{
-    CONTAINERS,
-    view::{Container, Object, Pod},
-};
+use super::{annotations::CONTAINERS, view::Pod};
 
 /// kubectl's own annotation of a pod template, which names the container that people mean.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
-/// The containers to empty, by index, or the warning why none is.
-pub(super) fn choose<'p, 'a>(
-    object: &Object<'_>,
-    pod: &Pod<'p, 'a>,
-) -> Result<Vec<(usize, &'p Container<'a>)>, String> {
+/// Containers that injectors of service meshes and secrets add; without them a Pod has no network.
+const INJECTED: [&str; 6] =
+    ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "vault-agent", "daprd"];
+
+/// The containers to empty, by index and in order, or the warning why none is. `wanted`: `a,b`,
+/// `*`, or `None` for the one that people mean.
+pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Vec<usize>, String> {
+    let injected = |name: &str| INJECTED.contains(&name);
     let all = || pod.containers().iter().enumerate();
-    match object.annotation(CONTAINERS) {
-        Some("*") => Ok(all().collect()),
+    let own = || all().filter(|(_, container)| !injected(container.name())).map(|(at, _)| at);
+    match wanted {
+        Some("*") => Ok(own().collect()),
         Some(names) => {
-            let mut chosen: Vec<(usize, &Container<'_>)> = Vec::new();
+            let mut chosen = Vec::new();
             for name in names.split(',').map(str::trim) {
-                let found = all().find(|(_, c)| c.name() == name);
-                let (index, container) = found
-                    .ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))?;
-                if chosen.iter().all(|(other, _)| *other != index) {
-                    chosen.push((index, container));
+                if injected(name) {
+                    return Err(format!(
+                        "diyadm: {CONTAINERS} names an injected container: {name}"
+                    ));
                 }
+                let found = all().find(|(_, container)| container.name() == name);
+                let (at, _) = found
+                    .ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))?;
+                chosen.push(at);
             }
-            chosen.sort_by_key(|(index, _)| *index);
+            chosen.sort_unstable();
+            chosen.dedup();
             Ok(chosen)
         }
         None => {
             let default = pod.annotation(DEFAULT_CONTAINER);
-            let named = default.and_then(|name| all().find(|(_, c)| c.name() == name));
-            Ok(named.or_else(|| all().next()).into_iter().collect())
+            let named = default.filter(|name| !injected(name)).and_then(|name| {
+                all().find(|(_, container)| container.name() == name).map(|(at, _)| at)
+            });
+            Ok(named.or_else(|| own().next()).into_iter().collect())
         }
     }
 }

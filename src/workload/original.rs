@@ -2,18 +2,20 @@
 //!
 //! `{"v":1,"sum":"<16 hex digits of SHA-256 of body's text>","body":{…}}`. The checksum finds an
 //! annotation that was cut or edited; it is no signature. What limits a forged one is that only
-//! the fields of [`FIELDS`] are ever read from it.
+//! the fields of [`FIELDS`], and list elements with diyadm's own names, are ever changed by it.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+
+use super::annotations::WISHES;
 
 /// The format's version.
 const VERSION: u32 = 1;
 
 /// The fields that emptying changes, and so the only ones that restoring may set.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "image",
     "imagePullPolicy",
     "command",
@@ -23,24 +25,34 @@ const FIELDS: [&str; 9] = [
     "startupProbe",
     "lifecycle",
     "terminationGracePeriodSeconds",
+    "replicas",
 ];
 
-/// A field as it was.
+/// A field: what it was, and what emptying made of it. JSON texts; `None` is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Saved(&'static str, Option<String>);
+pub(super) struct Saved {
+    pub(super) field: &'static str,
+    pub(super) was: Option<String>,
+    pub(super) set: Option<String>,
+}
 
 impl Saved {
-    /// `was`: JSON text, `None` where the field was absent.
-    pub(super) fn new(field: &'static str, was: Option<&str>) -> Self {
-        Self(field, was.map(ToOwned::to_owned))
+    /// What the user last meant the field to be: what was saved while the field has the value
+    /// that emptying gave it, else what a newer update has set (law 5).
+    pub(super) fn meant<'a>(&'a self, now: Option<&'a str>) -> Option<&'a str> {
+        if same(now, self.set.as_deref()) { self.was.as_deref() } else { now }
     }
+}
 
-    pub(super) fn name(&self) -> &'static str {
-        self.0
-    }
-
-    pub(super) fn text(&self) -> Option<&str> {
-        self.1.as_deref()
+/// Whether two JSON texts are one value: what the API server hands on it has written itself, with
+/// its own escapes.
+pub(super) fn same(one: Option<&str>, other: Option<&str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let read = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+            one == other || (one.len() > 2 && other.len() > 2 && read(one) == read(other))
+        }
+        (one, other) => one == other,
     }
 }
 
@@ -48,7 +60,7 @@ impl Saved {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Presence {
-    /// A map, maybe an empty one.
+    /// A map or list, maybe an empty one.
     #[default]
     Present,
     /// Not there.
@@ -57,15 +69,56 @@ pub(super) enum Presence {
     Null,
 }
 
+/// When something was emptied first, and by whom. Empty where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// `2026-11-24T22:05:35Z`
+    pub at: String,
+    /// The user's name, as the API server tells it.
+    pub by: String,
+}
+
+/// A container that was emptied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Emptied {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) saved: Vec<Saved>,
+    /// How its volumeMounts were, where the agent's was added.
+    pub(super) mounts: Option<Presence>,
+}
+
+/// Where the agent's init container and volume were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Added {
+    pub(super) init_containers: Presence,
+    pub(super) volumes: Presence,
+}
+
+/// An annotation that a client changed along with emptying.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    pub(super) key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) was: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) set: Option<String>,
+}
+
 /// Everything that restoring needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Original {
-    /// The image that the containers were emptied to, as JSON text.
-    pub(super) image: String,
+    pub(super) stamp: Stamp,
     pub(super) annotations: Presence,
-    /// Index, name, and the fields that changed.
-    pub(super) containers: Vec<(usize, String, Vec<Saved>)>,
+    pub(super) notes: Vec<Note>,
+    pub(super) containers: Vec<Emptied>,
+    /// Fields of the pod's spec.
     pub(super) pod: Vec<Saved>,
+    /// Fields of the workload's own spec.
+    pub(super) spec: Vec<Saved>,
+    pub(super) added: Option<Added>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,10 +133,20 @@ struct Sealed<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
-    image: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    at: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    by: String,
     annotations: Presence,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
     containers: Vec<ContainerBody>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pod: Fields,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    spec: Fields,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added: Option<Added>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,67 +155,85 @@ struct ContainerBody {
     index: usize,
     name: String,
     fields: Fields,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mounts: Option<Presence>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+type Fields = BTreeMap<String, Values>;
+
+/// Absent members are absent fields; `null` is a value.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
-    was: BTreeMap<String, Box<RawValue>>,
-    absent: Vec<String>,
+struct Values {
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    was: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    set: Option<Box<RawValue>>,
 }
 
-impl Fields {
-    fn pack(saved: &[Saved]) -> Self {
-        let mut fields = Self::default();
-        for Saved(name, was) in saved {
-            match was.clone().map(RawValue::from_string) {
-                Some(Ok(raw)) => drop(fields.was.insert((*name).to_owned(), raw)),
-                _ => fields.absent.push((*name).to_owned()),
-            }
-        }
-        fields
-    }
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(d).map(Some)
+}
 
-    fn unpack(self) -> Result<Vec<Saved>, String> {
-        let known = |name: &str| {
-            let found = FIELDS.into_iter().find(|f| *f == name);
-            found.ok_or_else(|| "it holds a field that emptying never changes".to_owned())
-        };
-        let was = self.was.iter().map(|(n, raw)| Ok(Saved(known(n)?, Some(raw.get().to_owned()))));
-        let absent = self.absent.iter().map(|n| Ok(Saved(known(n)?, None)));
-        was.chain(absent).collect()
-    }
+fn pack(saved: &[Saved]) -> Fields {
+    let raw = |text: &Option<String>| text.clone().and_then(|t| RawValue::from_string(t).ok());
+    let values = |s: &Saved| Values { was: raw(&s.was), set: raw(&s.set) };
+    saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
+}
+
+fn unpack(fields: Fields) -> Result<Vec<Saved>, String> {
+    let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
+    let saved = fields.into_iter().map(|(name, Values { was, set })| {
+        let known = FIELDS.into_iter().find(|known| *known == name);
+        let field = known.ok_or("it holds a field that emptying never changes")?;
+        Ok(Saved { field, was: text(was), set: text(set) })
+    });
+    saved.collect()
 }
 
 impl Original {
     /// The annotation's value.
     pub(super) fn seal(&self) -> String {
-        let container = |(index, name, saved): &(usize, String, Vec<Saved>)| ContainerBody {
-            index: *index,
-            name: name.clone(),
-            fields: Fields::pack(saved),
+        let container = |emptied: &Emptied| ContainerBody {
+            index: emptied.index,
+            name: emptied.name.clone(),
+            fields: pack(&emptied.saved),
+            mounts: emptied.mounts,
         };
-        let image = RawValue::from_string(self.image.clone());
-        let body = Body {
-            image: image.unwrap_or_else(|_| RawValue::NULL.to_owned()),
+        seal(&Body {
+            at: self.stamp.at.clone(),
+            by: self.stamp.by.clone(),
             annotations: self.annotations,
+            notes: self.notes.clone(),
             containers: self.containers.iter().map(container).collect(),
-            pod: Fields::pack(&self.pod),
-        };
-        seal(&body)
+            pod: pack(&self.pod),
+            spec: pack(&self.spec),
+            added: self.added,
+        })
     }
 
     /// Reads an annotation's value; the error says in a few words why it is not trusted.
     pub(super) fn open(text: &str) -> Result<Self, String> {
         let body: Body = open(text)?;
-        let containers = body.containers.into_iter();
+        let foreign = |note: &&Note| !WISHES.contains(&note.key.as_str());
+        if body.notes.iter().find(foreign).is_some() {
+            return Err("it holds an annotation that emptying never changes".to_owned());
+        }
+        let container = |ContainerBody { index, name, fields, mounts }| {
+            Ok(Emptied { index, name, saved: unpack(fields)?, mounts })
+        };
         Ok(Self {
-            image: body.image.get().to_owned(),
+            stamp: Stamp { at: body.at, by: body.by },
             annotations: body.annotations,
-            containers: containers
-                .map(|c| Ok((c.index, c.name, c.fields.unpack()?)))
+            notes: body.notes,
+            containers: body
+                .containers
+                .into_iter()
+                .map(container)
                 .collect::<Result<_, String>>()?,
-            pod: body.pod.unpack()?,
+            pod: unpack(body.pod)?,
+            spec: unpack(body.spec)?,
+            added: body.added,
         })
     }
 }

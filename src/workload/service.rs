@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, drop_original, keep_original,
+    Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, TOO_LARGE, annotate,
     original::{self, Presence},
     patch::{Patch, Pointer},
     untrusted,
@@ -166,18 +166,10 @@ pub(super) fn open(object: &Object<'_>, service: &Service<'_, '_>) -> Change {
     let warnings = wanted(object, service, &mut shape, &mut new);
     let mut patch = Patch::default();
     put(&mut patch, &is, &shape);
-    let kept = if new.port.is_none() && new.r#type.is_none() {
-        if old.is_some() {
-            drop_original(&mut patch, object, before);
-        }
-        true
-    } else {
-        keep_original(&mut patch, object, &original::seal(&new))
-    };
-    if !kept {
-        return Change::warned(
-            "diyadm: not opened: what must be kept does not fit the 256 KiB of all annotations",
-        );
+    let opens = new.port.is_some() || new.r#type.is_some();
+    let text = opens.then(|| original::seal(&new));
+    if !annotate(&mut patch, object, &[(ORIGINAL, text.as_deref())], before) {
+        return Change::warned(TOO_LARGE);
     }
     Change { patch: patch.finish(), warnings: warnings.into_iter().map(super::shorten).collect() }
 }
@@ -191,7 +183,7 @@ pub(super) fn close(object: &Object<'_>, service: &Service<'_, '_>, text: &str) 
     let is = now(service);
     let mut patch = Patch::default();
     put(&mut patch, &is, &meant(&is, &opened));
-    drop_original(&mut patch, object, opened.annotations);
+    annotate(&mut patch, object, &[(ORIGINAL, None)], opened.annotations);
     Change { patch: patch.finish(), warnings: Vec::new() }
 }
 

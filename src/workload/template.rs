@@ -6,154 +6,254 @@
 //! update are the same code.
 
 use super::{
-    Change, Rules,
+    agent::{self, Lists},
     choose::choose,
-    drop_original, keep_original,
-    original::{Original, Saved},
+    newer::{At, Newer},
+    original::{Emptied, Original, Saved, same},
     patch::{Patch, Pointer},
-    untrusted,
+    rules::{Idle, Image, Way},
     view::{Container, Object, Pod},
 };
 
+/// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
+/// without `sleep` ends it at once, so that it never spins.
+const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; while :; do sleep 2147483647 & wait $! || exit 1; done"]"#;
+
 /// `tail -f /dev/null` as PID 1 ignores SIGTERM, so a longer grace is only a longer wait.
-const GRACE_SECONDS: &str = "1";
-
-const GRACE: &str = "terminationGracePeriodSeconds";
-const PULL_POLICY: &str = "\"IfNotPresent\"";
-
-/// Container fields that emptying takes away.
-const REMOVED: [&str; 6] =
-    ["command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
+const SHORT_GRACE: &str = "1";
 
 /// The fields of a container that emptying changes.
-fn fields() -> impl Iterator<Item = &'static str> {
-    ["image", "imagePullPolicy"].into_iter().chain(REMOVED)
+const FIELDS: [&str; 8] = [
+    "image",
+    "imagePullPolicy",
+    "command",
+    "args",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+/// Those that say what a container runs.
+const PROGRAM: [&str; 2] = ["image", "command"];
+const GRACE: &str = "terminationGracePeriodSeconds";
+const REPLICAS: &str = "replicas";
+
+/// What emptying makes of a field; JSON texts.
+enum Target {
+    /// It stays as the user means it.
+    Leave,
+    /// This; `None` is absent.
+    Set(Option<String>),
 }
 
-/// The emptied value of a field, where `image` (JSON text) is the one that is emptied to.
-fn emptied<'i>(field: &str, image: &'i str) -> Option<&'i str> {
-    match field {
-        "image" => Some(image),
-        "imagePullPolicy" => Some(PULL_POLICY),
-        GRACE => Some(GRACE_SECONDS),
-        _ => None,
+fn target(field: &str, way: &Way) -> Target {
+    let set = |text: &str| Target::Set(Some(text.to_owned()));
+    match (field, &way.image, way.idle) {
+        ("image", Image::Name(name), _) => {
+            Target::Set(Some(serde_json::Value::from(name.as_str()).to_string()))
+        }
+        ("imagePullPolicy", Image::Name(_), _) => set("\"IfNotPresent\""),
+        ("image" | "imagePullPolicy", Image::Keep, _) => Target::Leave,
+        ("command", _, Idle::Shell) => set(SHELL),
+        ("command", _, Idle::Agent) => set(agent::COMMAND),
+        (GRACE, _, Idle::Entrypoint) => set(SHORT_GRACE),
+        (GRACE, ..) => Target::Leave,
+        (REPLICAS, ..) => way.replicas.map_or(Target::Leave, |n| Target::Set(Some(n.to_string()))),
+        _ => Target::Set(None),
     }
 }
 
-/// What the user last meant a field to be: the saved value while the field has the emptied form,
-/// else what a newer update has set (law 5).
-fn meant<'a>(
-    field: &str,
-    now: Option<&'a str>,
-    saved: Option<&'a Saved>,
-    image: &str,
-) -> Option<&'a str> {
-    match saved {
-        Some(saved) if now == emptied(field, image) => saved.text(),
-        _ => now,
+/// Makes a field what it should be, and says what to save of it.
+struct Field<'p> {
+    patch: &'p mut Patch,
+    newer: &'p Newer,
+}
+
+impl Field<'_> {
+    fn settle(
+        &mut self,
+        field: &'static str,
+        (at, place): (&Pointer, At<'_>),
+        now: Option<&str>,
+        saved: &[Saved],
+        target: Target,
+    ) -> Option<Saved> {
+        let saved = saved.iter().find(|saved| saved.field == field);
+        let meant = match saved {
+            Some(saved) if !self.newer.speaks_of(place, field) => saved.meant(now),
+            _ => now,
+        };
+        let set = match target {
+            Target::Leave => {
+                self.make(&at.join(field), now, meant);
+                return None;
+            }
+            Target::Set(set) => set,
+        };
+        self.make(&at.join(field), now, set.as_deref());
+        let changed = !same(meant, set.as_deref());
+        changed.then(|| Saved { field, was: meant.map(ToOwned::to_owned), set })
+    }
+
+    fn make(&mut self, at: &Pointer, now: Option<&str>, to: Option<&str>) {
+        if !same(now, to) {
+            self.patch.put(at, now.is_some(), to);
+        }
     }
 }
 
-pub(super) fn empty(rules: &Rules, object: &Object<'_>, pod: &Pod<'_, '_>) -> Change {
-    let old = match object.annotation(super::ORIGINAL).map(Original::open) {
-        Some(Ok(original)) => Some(original),
-        Some(Err(why)) => return untrusted(&why),
-        None => None,
+/// What emptying does to the pod and the workload's spec: operations go to `patch`, what must be
+/// kept is returned; `Ok(None)` where there is nothing to empty, `Err` a warning.
+pub(super) fn empty(
+    object: &Object<'_>,
+    pod: &Pod<'_, '_>,
+    way: &Way,
+    agent_image: &str,
+    old: Option<&Original>,
+    newer: &Newer,
+    patch: &mut Patch,
+) -> Result<Option<Original>, String> {
+    let chosen = choose(way.containers.as_deref(), pod)?;
+    let Some(first) = chosen.first() else { return Ok(None) };
+    let wants_agent = way.idle == Idle::Agent;
+    let had_agent = old.and_then(|old| old.added);
+    let lists = if wants_agent || had_agent.is_some() {
+        let lists = Lists::read(pod).ok_or("diyadm: volumes or initContainers are no lists")?;
+        if had_agent.is_none() && lists.has_ours() {
+            return Err("diyadm: not emptied: the name diyadm-agent is taken in this pod".into());
+        }
+        Some(lists)
+    } else {
+        None
     };
-    let chosen = match choose(object, pod) {
-        Ok(chosen) => chosen,
-        Err(warning) => return Change::warned(warning),
-    };
-    if chosen.is_empty() {
-        return Change::none();
-    }
 
-    let image = serde_json::Value::from(rules.image.as_str()).to_string();
-    let was_image = old.as_ref().map_or(image.as_str(), |old| old.image.as_str());
-    let saved = old.as_ref().map_or_else(Vec::new, |old| assign(old, pod));
-    let mut new = Original {
-        image: image.clone(),
-        annotations: old
-            .as_ref()
-            .map_or_else(|| object.annotations_presence(), |old| old.annotations),
-        ..Original::default()
-    };
-    let mut patch = Patch::default();
+    let mut new = Original::default();
+    let saved = old.map_or_else(Vec::new, |old| assign(old, pod));
+    let mut field = Field { patch, newer };
     for (index, container) in pod.containers().iter().enumerate() {
-        let saved = saved.get(index).copied().flatten().unwrap_or_default();
-        let is_chosen = chosen.iter().any(|(chosen, _)| *chosen == index);
+        let old = saved.get(index).copied().flatten();
+        let is_chosen = chosen.contains(&index);
         let at = pod.pointer().join("containers").join(&index.to_string());
-        let mut kept = Vec::new();
-        for field in fields() {
-            let now = container.field(field);
-            let saved = saved.iter().find(|saved| saved.name() == field);
-            let meant = meant(field, now, saved, was_image);
+        let place = (&at, At::Container(container.name()));
+        let mut emptied =
+            Emptied { index, name: container.name().to_owned(), ..Emptied::default() };
+        for name in FIELDS {
             // One that is not chosen any more is given back.
-            let target = if is_chosen { emptied(field, &image) } else { meant };
-            if now != target {
-                patch.put(&at.join(field), now.is_some(), target);
+            let target = if is_chosen { target(name, way) } else { Target::Leave };
+            let saved = old.map_or(&[][..], |old| &old.saved);
+            emptied.saved.extend(field.settle(name, place, container.field(name), saved, target));
+        }
+        let mounted = old.and_then(|old| old.mounts);
+        match (&lists, mounted) {
+            (Some(lists), _) if wants_agent && is_chosen => {
+                emptied.mounts = Some(lists.mount(field.patch, index, mounted));
             }
-            if is_chosen && meant != target {
-                kept.push(Saved::new(field, meant));
-            }
+            (Some(lists), Some(before)) => lists.unmount(field.patch, index, before),
+            _ => {}
         }
         if is_chosen {
-            new.containers.push((index, container.name().to_owned(), kept));
+            new.containers.push(emptied);
         }
     }
-    let now = pod.field(GRACE);
-    let saved = old.as_ref().and_then(|old| old.pod.iter().find(|saved| saved.name() == GRACE));
-    let meant = meant(GRACE, now, saved, was_image);
-    if now != Some(GRACE_SECONDS) {
-        patch.put(&pod.pointer().join(GRACE), now.is_some(), Some(GRACE_SECONDS));
+    let saved = old.map_or(&[][..], |old| &old.pod);
+    let place = (pod.pointer(), At::Pod);
+    new.pod.extend(field.settle(GRACE, place, pod.field(GRACE), saved, target(GRACE, way)));
+    if object.workload().is_some_and(|kind| kind.replicas) {
+        let saved = old.map_or(&[][..], |old| &old.spec);
+        let spec = Pointer::root().join("spec");
+        let (now, target) = (object.field(REPLICAS), target(REPLICAS, way));
+        new.spec.extend(field.settle(REPLICAS, (&spec, At::Spec), now, saved, target));
     }
-    if meant != Some(GRACE_SECONDS) {
-        new.pod.push(Saved::new(GRACE, meant));
+    match lists {
+        Some(lists) if wants_agent => {
+            let like = &pod.containers()[*first];
+            new.added = Some(lists.add(patch, agent_image, like, had_agent));
+        }
+        Some(lists) => {
+            if let Some(before) = had_agent {
+                lists.remove(patch, before);
+            }
+        }
+        None => {}
     }
-    if !keep_original(&mut patch, object, &new.seal()) {
-        return Change::warned(
-            "diyadm: not emptied: what must be kept does not fit the 256 KiB of all annotations",
-        );
-    }
-    Change { patch: patch.finish(), warnings: Vec::new() }
+    Ok(Some(new))
 }
 
-pub(super) fn restore(object: &Object<'_>, pod: &Pod<'_, '_>, text: &str) -> Change {
-    let original = match Original::open(text) {
-        Ok(original) => original,
-        Err(why) => return untrusted(&why),
-    };
-    let image = original.image.as_str();
-    let mut patch = Patch::default();
-    let mut give_back = |at: &Pointer, saved: &Saved, now: Option<&str>| {
-        let meant = meant(saved.name(), now, Some(saved), image);
-        if now != meant {
-            patch.put(&at.join(saved.name()), now.is_some(), meant);
-        }
-    };
-    for (index, saved) in assign(&original, pod).into_iter().enumerate() {
-        let (Some(saved), Some(container)) = (saved, pod.containers().get(index)) else { continue };
+/// Gives back what `original` saved.
+pub(super) fn restore(
+    object: &Object<'_>,
+    pod: &Pod<'_, '_>,
+    original: &Original,
+    newer: &Newer,
+    patch: &mut Patch,
+) {
+    let lists = original.added.and_then(|added| Some((Lists::read(pod)?, added)));
+    let mut field = Field { patch, newer };
+    for (index, emptied) in assign(original, pod).into_iter().enumerate() {
+        let Some(emptied) = emptied else { continue };
+        let container = &pod.containers()[index];
         let at = pod.pointer().join("containers").join(&index.to_string());
-        saved.iter().for_each(|saved| give_back(&at, saved, container.field(saved.name())));
+        let place = (&at, At::Container(container.name()));
+        for saved in &emptied.saved {
+            let now = container.field(saved.field);
+            field.settle(saved.field, place, now, &emptied.saved, Target::Leave);
+        }
+        if let (Some((lists, _)), Some(before)) = (&lists, emptied.mounts) {
+            lists.unmount(field.patch, index, before);
+        }
     }
-    original.pod.iter().for_each(|saved| give_back(pod.pointer(), saved, pod.field(saved.name())));
-    drop_original(&mut patch, object, original.annotations);
-    Change { patch: patch.finish(), warnings: Vec::new() }
+    for saved in &original.pod {
+        let place = (pod.pointer(), At::Pod);
+        field.settle(saved.field, place, pod.field(saved.field), &original.pod, Target::Leave);
+    }
+    let spec = Pointer::root().join("spec");
+    for saved in original.spec.iter().filter(|_| object.workload().is_some_and(|k| k.replicas)) {
+        let place = (&spec, At::Spec);
+        field.settle(saved.field, place, object.field(saved.field), &original.spec, Target::Leave);
+    }
+    if let Some((lists, added)) = lists {
+        lists.remove(patch, added);
+    }
+}
+
+/// Whether the pod still runs what emptying made it run, in every container that was emptied.
+pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
+    let assigned = assign(original, pod);
+    assigned.iter().flatten().count() == original.containers.len()
+        && !original.containers.is_empty()
+        && assigned.iter().enumerate().all(|(index, emptied)| {
+            let mut saved = emptied.iter().flat_map(|e| &e.saved);
+            let runs = |s: &Saved| same(pod.containers()[index].field(s.field), s.set.as_deref());
+            saved.all(|saved| !PROGRAM.contains(&saved.field) || runs(saved))
+        })
+}
+
+/// Whether a chosen container already runs what `way` would make it run.
+pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
+    let has = |container: &Container<'_>, field| match target(field, way) {
+        Target::Leave => true,
+        Target::Set(set) => same(container.field(field), set.as_deref()),
+    };
+    let chosen = choose(way.containers.as_deref(), pod).unwrap_or_default();
+    let mut containers = chosen.iter().map(|at| &pod.containers()[*at]);
+    containers.any(|container| PROGRAM.iter().all(|field| has(container, field)))
 }
 
 /// What is saved of each container of `pod`, by its index now: the container that was saved is
 /// the one of the same index and name, else, where others came before it since, of the same name.
-fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o [Saved]>> {
+fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o Emptied>> {
     let containers: &[Container<'_>] = pod.containers();
     let mut assigned = vec![None; containers.len()];
     let is = |index: usize, name: &str| containers.get(index).is_some_and(|c| c.name() == name);
-    for (index, _, saved) in original.containers.iter().filter(|(i, n, _)| is(*i, n)) {
-        assigned[*index] = Some(saved.as_slice());
+    let (still, moved): (Vec<_>, Vec<_>) =
+        original.containers.iter().partition(|emptied| is(emptied.index, &emptied.name));
+    for emptied in still {
+        assigned[emptied.index] = Some(emptied);
     }
-    for (_, name, saved) in original.containers.iter().filter(|(i, n, _)| !is(*i, n)) {
-        let free = (0..containers.len()).find(|at| assigned[*at].is_none() && is(*at, name));
-        if let Some(at) = free {
-            assigned[at] = Some(saved.as_slice());
+    for emptied in moved {
+        let free = |at: &usize| assigned[*at].is_none() && is(*at, &emptied.name);
+        if let Some(at) = (0..containers.len()).find(free) {
+            assigned[at] = Some(emptied);
         }
     }
     assigned

@@ -5,14 +5,16 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{original::Presence, patch::Pointer};
+use super::{
+    kinds::{self, Kind},
+    original::Presence,
+    patch::Pointer,
+};
 
 /// Present, whatever it is, `null` too; serde's own `Option` would take `null` for absent.
 pub(super) fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(d).map(Some)
 }
-
-type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,11 +30,29 @@ struct RawObject<'a> {
 }
 
 /// A spec of any kind, as far as it is looked at. The API server has decoded an object into its
-/// types before a webhook sees it, so one struct can stand for all kinds, read in one pass.
+/// types before a webhook sees it, so one struct can stand for a workload's spec, a pod's and a
+/// Service's, read in one pass.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawSpec<'a> {
     #[serde(borrow, default)]
-    template: Option<RawTemplate<'a>>,
+    template: Option<Box<RawTemplate<'a>>>,
+    #[serde(borrow, default)]
+    job_template: Option<Box<RawTemplate<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    replicas: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    containers: Option<Vec<Container<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    init_containers: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    volumes: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    security_context: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    os: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    termination_grace_period_seconds: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     ports: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -42,15 +62,34 @@ struct RawSpec<'a> {
 }
 
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct RawMetadata<'a> {
     #[serde(borrow, default)]
     name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    generate_name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     namespace: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     labels: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
     #[serde(borrow, default, deserialize_with = "present")]
     annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    owner_references: Option<Vec<Owner<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    managed_fields: Option<&'a RawValue>,
+}
+
+/// An entry of `ownerReferences`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Owner<'a> {
+    #[serde(borrow, default)]
+    pub(super) kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) name: Cow<'a, str>,
+    #[serde(default)]
+    controller: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -58,16 +97,7 @@ struct RawTemplate<'a> {
     #[serde(borrow, default)]
     metadata: Option<RawMetadata<'a>>,
     #[serde(borrow, default)]
-    spec: Option<RawPod<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawPod<'a> {
-    #[serde(borrow, default)]
-    containers: Option<Vec<Container<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    termination_grace_period_seconds: Option<&'a RawValue>,
+    spec: Option<RawSpec<'a>>,
 }
 
 /// What emptying looks at in a container.
@@ -92,6 +122,12 @@ pub(super) struct Container<'a> {
     startup_probe: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     lifecycle: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    volume_mounts: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    security_context: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    resources: Option<&'a RawValue>,
 }
 
 impl<'a> Container<'a> {
@@ -111,17 +147,21 @@ impl<'a> Container<'a> {
             "readinessProbe" => self.readiness_probe,
             "startupProbe" => self.startup_probe,
             "lifecycle" => self.lifecycle,
+            "volumeMounts" => self.volume_mounts,
+            "securityContext" => self.security_context,
+            "resources" => self.resources,
             _ => None,
         }
         .map(RawValue::get)
     }
 }
 
-/// A pod template's spec, and where it is.
+/// The pod that a workload starts, and where its spec is.
 pub(super) struct Pod<'o, 'a> {
     pointer: Pointer,
+    metadata: Option<&'o RawMetadata<'a>>,
     annotations: BTreeMap<String, String>,
-    raw: &'o RawPod<'a>,
+    raw: &'o RawSpec<'a>,
 }
 
 impl<'o, 'a> Pod<'o, 'a> {
@@ -135,6 +175,16 @@ impl<'o, 'a> Pod<'o, 'a> {
         self.raw.containers.as_deref().unwrap_or_default()
     }
 
+    /// A label of the pod template.
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.metadata?.labels.as_ref()?.get(key).map(AsRef::as_ref)
+    }
+
+    /// Every annotation of the pod template.
+    pub(super) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// An annotation of the pod template.
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.get(key).map(String::as_str)
@@ -143,11 +193,14 @@ impl<'o, 'a> Pod<'o, 'a> {
     /// A field of the pod's spec, as JSON text.
     pub(super) fn field(&self, name: &str) -> Option<&'a str> {
         match name {
-            "terminationGracePeriodSeconds" => {
-                self.raw.termination_grace_period_seconds.map(RawValue::get)
-            }
+            "terminationGracePeriodSeconds" => self.raw.termination_grace_period_seconds,
+            "initContainers" => self.raw.init_containers,
+            "volumes" => self.raw.volumes,
+            "securityContext" => self.raw.security_context,
+            "os" => self.raw.os,
             _ => None,
         }
+        .map(RawValue::get)
     }
 }
 
@@ -181,26 +234,31 @@ pub(super) struct Object<'a> {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Reads the view; `None` for what no API server would take for a workload.
-pub(super) fn parse(text: &str) -> Option<Object<'_>> {
-    let raw: RawObject<'_> = serde_json::from_str(text).ok()?;
+/// Reads the view; fails for what no API server would take for an object.
+pub(super) fn parse(text: &str) -> serde_json::Result<Object<'_>> {
+    let raw: RawObject<'_> = serde_json::from_str(text)?;
     let annotations = match raw.metadata.annotations {
-        Some(annotations) if annotations.get() != "null" => Some(strings(annotations)?),
+        Some(annotations) if annotations.get() != "null" => {
+            Some(serde_json::from_str(annotations.get())?)
+        }
         _ => None,
     };
-    Some(Object { raw, annotations })
+    Ok(Object { raw, annotations })
 }
 
 fn strings(map: &RawValue) -> Option<BTreeMap<String, String>> {
-    let members: Members<'_> = serde_json::from_str(map.get()).ok()?;
-    let text = |value: &RawValue| serde_json::from_str(value.get()).ok();
-    members.into_iter().map(|(k, v)| Some((k.into_owned(), text(v)?))).collect()
+    serde_json::from_str(map.get()).ok()
 }
 
 impl<'a> Object<'a> {
     /// `metadata.name`
     pub(super) fn name(&self) -> Option<&str> {
         self.raw.metadata.name.as_deref()
+    }
+
+    /// What its name will begin with, where the API server makes it up.
+    pub(super) fn generate_name(&self) -> Option<&str> {
+        self.raw.metadata.generate_name.as_deref()
     }
 
     /// `metadata.namespace`
@@ -213,19 +271,20 @@ impl<'a> Object<'a> {
         self.raw.metadata.labels.as_ref()?.get(key).map(AsRef::as_ref)
     }
 
+    /// Every label of the workload.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.raw.metadata.labels.iter().flatten();
+        labels.map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
     /// An annotation of the workload.
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }
 
-    /// How many annotations there are.
-    pub(super) fn annotations_len(&self) -> usize {
-        self.annotations.as_ref().map_or(0, BTreeMap::len)
-    }
-
-    /// Keys and values together, bytes, as the API server counts them.
-    pub(super) fn annotations_size(&self) -> usize {
-        self.annotations.iter().flatten().map(|(k, v)| k.len() + v.len()).sum()
+    /// Every annotation of the workload.
+    pub(super) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.annotations.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether `metadata.annotations` is there.
@@ -252,18 +311,47 @@ impl<'a> Object<'a> {
         (!odd).then_some(Service(spec))
     }
 
-    /// The pod template of a workload whose kind diyadm knows.
+    /// The kind of workload that it is.
+    pub(super) fn workload(&self) -> Option<&'static Kind> {
+        kinds::of(&self.raw.api_version, &self.raw.kind)
+    }
+
+    /// The pod of a workload whose kind diyadm knows.
     pub(super) fn pod(&self) -> Option<Pod<'_, 'a>> {
-        let known = ["Deployment", "StatefulSet"].contains(&self.raw.kind.as_ref());
-        if !known || self.raw.api_version != "apps/v1" {
-            return None;
+        let kind = self.workload()?;
+        let (mut metadata, mut spec) = (Some(&self.raw.metadata), self.raw.spec.as_ref()?);
+        for step in kind.pod {
+            let template = match *step {
+                "template" => spec.template.as_ref()?,
+                "jobTemplate" => spec.job_template.as_ref()?,
+                _ => continue,
+            };
+            (metadata, spec) = (template.metadata.as_ref(), template.spec.as_ref()?);
         }
-        let template = self.raw.spec.as_ref()?.template.as_ref()?;
-        let annotations = template.metadata.as_ref().and_then(|m| m.annotations).and_then(strings);
+        let annotations = metadata.and_then(|m| m.annotations).and_then(strings);
         Some(Pod {
-            pointer: Pointer::root().join("spec").join("template").join("spec"),
+            pointer: kind.pod.iter().fold(Pointer::root(), |at, step| at.join(step)),
+            metadata,
             annotations: annotations.unwrap_or_default(),
-            raw: template.spec.as_ref()?,
+            raw: spec,
         })
+    }
+
+    /// A field of the workload's own spec, as JSON text.
+    pub(super) fn field(&self, name: &str) -> Option<&'a str> {
+        let spec = self.raw.spec.as_ref()?;
+        let found = if name == "replicas" { spec.replicas } else { None };
+        found.map(RawValue::get)
+    }
+
+    /// What controls it: a ReplicaSet's Deployment, a Pod's ReplicaSet.
+    pub(super) fn controller(&self) -> Option<&Owner<'a>> {
+        let owners = self.raw.metadata.owner_references.as_ref()?;
+        owners.iter().find(|owner| owner.controller == Some(true))
+    }
+
+    /// `metadata.managedFields`, as JSON text.
+    pub(super) fn managed_fields(&self) -> Option<&'a str> {
+        self.raw.metadata.managed_fields.map(RawValue::get)
     }
 }

@@ -4,117 +4,17 @@ use std::{env, fs, path::Path};
 
 use diyadm::{
     admission,
-    workload::{self, Change, Rules},
+    workload::{self, Rules, kind_of},
 };
 use proptest::{collection::vec, option, prelude::*};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rig::skip;
+use super::{
+    generated::{anything, cases, emptied, object, pod, restored, rules, wished, wishes},
+    rig::skip,
+};
 
-pub(crate) fn cases() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) }
-}
-
-/// Any JSON, as it stands in fields that diyadm has never heard of.
-pub(crate) fn anything() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        "[ -~é/\"\\\\]{0,8}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(2, 8, 3, |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..3).prop_map(Value::from),
-            vec(("[a-z~/é.]{0,4}", inner), 0..3)
-                .prop_map(|m| Value::Object(m.into_iter().collect())),
-        ]
-    })
-}
-
-fn container() -> impl Strategy<Value = Value> {
-    let field = || option::of(anything());
-    (
-        option::of("[ab]"),
-        option::of("[a-z]{1,6}(:[0-9])?"),
-        [field(), field(), field(), field(), field(), field(), field(), field()],
-    )
-        .prop_map(|(name, image, fields)| {
-            let mut container = json!({});
-            let names = [
-                "imagePullPolicy",
-                "command",
-                "args",
-                "livenessProbe",
-                "readinessProbe",
-                "startupProbe",
-                "lifecycle",
-                "un/kn~own",
-            ];
-            let texts = [("name", name), ("image", image)];
-            for (key, value) in texts.into_iter().filter_map(|(k, v)| Some((k, v?))) {
-                container[key] = value.into();
-            }
-            for (key, value) in names.into_iter().zip(fields).filter_map(|(k, v)| Some((k, v?))) {
-                container[key] = value;
-            }
-            container
-        })
-}
-
-fn annotations() -> impl Strategy<Value = Option<Value>> {
-    prop_oneof![
-        Just(None),
-        Just(Some(Value::Null)),
-        vec(("[a-z~/.]{1,5}", "[ -~é]{0,5}"), 0..3)
-            .prop_map(|m| Some(m.into_iter().map(|(k, v)| (k, Value::from(v))).collect())),
-        "[*]|[ab]|a,b".prop_map(|c| Some(json!({ workload::CONTAINERS: c }))),
-    ]
-}
-
-fn object() -> impl Strategy<Value = Value> {
-    (
-        prop_oneof![Just("Deployment"), Just("StatefulSet")],
-        annotations(),
-        option::of(vec(container(), 0..6)),
-        option::of(prop_oneof![Just(Value::Null), (0..60).prop_map(Value::from)]),
-        anything(),
-    )
-        .prop_map(|(kind, annotations, containers, grace, unknown)| {
-            let mut object = json!({
-                "apiVersion": "apps/v1",
-                "kind": kind,
-                "metadata": { "name": "x", "namespace": "n", "labels": { "a": "b" } },
-                "spec": { "template": { "spec": { "volumes": unknown } }, "x~/y": unknown },
-            });
-            if let Some(annotations) = annotations {
-                object["metadata"]["annotations"] = annotations;
-            }
-            let pod = &mut object["spec"]["template"]["spec"];
-            if let Some(grace) = grace {
-                pod["terminationGracePeriodSeconds"] = grace;
-            }
-            pod["containers"] = containers.map_or(Value::Null, Value::from);
-            object
-        })
-}
-
-/// The object with the patch applied, by an implementation that is not ours.
-pub(crate) fn applied(object: &Value, change: &Change) -> Value {
-    let mut object = object.clone();
-    let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
-    json_patch::patch(&mut object, &patch).unwrap();
-    object
-}
-
-fn emptied(object: &Value) -> Value {
-    applied(object, &workload::empty(&Rules::default(), &object.to_string()))
-}
-
-fn restored(object: &Value) -> Value {
-    applied(object, &workload::restore(&object.to_string()))
-}
+const NOW: &str = "2026-11-24T22:05:35Z";
 
 /// A review of `object`.
 fn review(object: &Value) -> Value {
@@ -136,36 +36,64 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn restoring_gives_back_what_was_emptied(object in object()) {
-        prop_assert_eq!(restored(&emptied(&object)), object);
+    fn restoring_gives_back_what_was_emptied(object in object(), rules in rules()) {
+        prop_assert_eq!(restored(&emptied(&object, &rules)), object);
     }
 
     #[test]
-    fn emptying_twice_is_emptying_once(object in object()) {
-        let once = emptied(&object);
-        let twice = workload::empty(&Rules::default(), &once.to_string());
+    fn restoring_takes_back_a_clients_wishes(
+        object in object(),
+        rules in rules(),
+        first in wishes(),
+        second in wishes(),
+    ) {
+        let emptied = wished(&wished(&object, &rules, &first), &rules, &second);
+        prop_assert_eq!(restored(&emptied), object);
+    }
+
+    #[test]
+    fn emptying_twice_is_emptying_once(object in object(), rules in rules()) {
+        let once = emptied(&object, &rules);
+        let twice = workload::empty(&rules, &once.to_string());
         prop_assert!(twice.is_empty(), "{:?}", twice);
     }
 
     #[test]
-    fn a_patch_applies_and_touches_only_its_fields(object in object()) {
-        let mut found = emptied(&object);
+    fn a_patch_applies_and_touches_only_its_fields(object in object(), rules in rules()) {
+        let mut found = emptied(&object, &rules);
         let mut wanted = object.clone();
+        let ours = |list: &mut Value| {
+            if let Some(list) = list.as_array_mut() {
+                list.retain(|item| item["name"] != "diyadm-agent");
+            }
+            if list.as_array().is_some_and(Vec::is_empty) {
+                *list = Value::Null;
+            }
+        };
         for side in [&mut found, &mut wanted] {
             side["metadata"]["annotations"] = Value::Null;
-            let pod = side["spec"]["template"]["spec"].as_object_mut().unwrap();
-            pod.remove("terminationGracePeriodSeconds");
+            side["spec"]["replicas"] = Value::Null;
+            let pod = pod(side);
+            pod["terminationGracePeriodSeconds"] = Value::Null;
+            ours(&mut pod["volumes"]);
+            ours(&mut pod["initContainers"]);
             for container in pod["containers"].as_array_mut().into_iter().flatten() {
+                ours(&mut container["volumeMounts"]);
                 let container = container.as_object_mut().unwrap();
-                container.retain(|key, _| key == "name" || key == "un/kn~own");
+                let stays = ["name", "un/kn~own", "volumeMounts", "securityContext"];
+                container.retain(|key, _| stays.contains(&key.as_str()));
             }
         }
         prop_assert_eq!(found, wanted);
     }
 
     #[test]
-    fn a_cut_or_edited_original_is_never_applied(object in object(), at in any::<prop::sample::Index>()) {
-        let mut emptied = emptied(&object);
+    fn a_cut_or_edited_original_is_never_applied(
+        object in object(),
+        rules in rules(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut emptied = emptied(&object, &rules);
         let pointer = format!("/metadata/annotations/{}", workload::ORIGINAL.replace('/', "~1"));
         if let Some(Value::String(original)) = emptied.pointer_mut(&pointer) {
             let at = at.index(original.len());
@@ -183,15 +111,15 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let mut body = review(&object).to_string().into_bytes();
-        let answer = admission::review(&body, &Rules::default());
+        let answer = admission::review(&body, &Rules::default(), NOW);
         prop_assert_eq!(answer.status, 200);
         let at = cut.index(body.len());
         body[at] = byte;
-        let answer = admission::review(&body, &Rules::default());
+        let answer = admission::review(&body, &Rules::default(), NOW);
         prop_assert!(matches!(answer.status, 200 | 400));
         prop_assert!(serde_json::from_slice::<Value>(&answer.body).is_ok());
         body.truncate(at);
-        prop_assert_eq!(admission::review(&body, &Rules::default()).status, 400);
+        prop_assert_eq!(admission::review(&body, &Rules::default(), NOW).status, 400);
     }
 }
 
@@ -210,17 +138,22 @@ fn every_workload_of_the_corpus_goes_there_and_back() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        for document in serde_yaml::Deserializer::from_str(&text) {
-            let object = Value::deserialize(document).unwrap();
-            let known = ["Deployment", "StatefulSet"].iter().any(|kind| object["kind"] == *kind);
-            if !known || object["apiVersion"] != "apps/v1" {
+        let documents = diyadm::yaml::read("corpus", &text).unwrap();
+        for document in diyadm::yaml::objects(documents) {
+            let object = document.value;
+            let text = |key: &str| object[key].as_str().unwrap_or_default();
+            if kind_of(text("apiVersion"), text("kind")).is_none() {
                 continue;
             }
             workloads += 1;
-            let emptied = emptied(&object);
-            let image = emptied.pointer("/spec/template/spec/containers/0/image");
-            assert_eq!(image, Some(&json!("empty-container:latest")), "{}", path.display());
-            assert_eq!(restored(&emptied), object, "{}", path.display());
+            let mut emptied = emptied(&object, &Rules::default());
+            let name = path.display();
+            assert_eq!(
+                pod(&mut emptied)["containers"][0]["image"],
+                "empty-container:latest",
+                "{name}"
+            );
+            assert_eq!(restored(&emptied), object, "{name}");
         }
     }
     assert!(workloads > 10, "the corpus holds {workloads} workloads");
@@ -263,7 +196,7 @@ fn a_newer_field_stays_when_restoring() {
             { "name": "a", "image": "b:1", "command": ["run"], "livenessProbe": {} },
         ] } } },
     });
-    let mut updated = emptied(&object);
+    let mut updated = emptied(&object, &Rules::default());
     updated["spec"]["template"]["spec"]["containers"][0]["image"] = "b:2".into();
     let mut wanted = object;
     wanted["spec"]["template"]["spec"]["containers"][0]["image"] = "b:2".into();
@@ -308,7 +241,7 @@ proptest! {
         let valid = serde_json::from_slice::<Value>(&body).is_ok();
         // Bytes that end the object and go on with the envelope are another review.
         let whole = serde_json::from_slice::<Value>(&inner).is_ok();
-        let status = admission::review(&body, &Rules::default()).status;
+        let status = admission::review(&body, &Rules::default(), NOW).status;
         if whole || !valid {
             prop_assert_eq!(status == 200, valid, "{}", String::from_utf8_lossy(&body));
         }

@@ -3,6 +3,7 @@
 mod cli;
 mod cluster;
 mod failures;
+mod generated;
 mod install;
 mod laws;
 mod manifest;

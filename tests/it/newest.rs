@@ -1,31 +1,48 @@
-//! Law 5: whatever updates come while a workload is empty, restoring gives back the newest form.
-//! The reference is a twin, the same workload without diyadm.
+//! Law 5: whatever updates, emptyings, restores and changes of rules come, restoring gives back
+//! the newest form. The reference is a twin, the same workload without diyadm.
 
-use diyadm::workload::{self, Rules};
-use proptest::{collection::vec, prelude::*};
+use diyadm::workload::{
+    self, Choice, Context, DISABLED, Idle, Image, LABEL, Rules, Settled, Subject, Wish,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::laws::{applied, cases};
+use super::generated::{applied, cases, restored};
 
 const POD: &str = "/spec/template/spec";
 
-/// What a user does to a workload. None of the values has the emptied form: a field that is taken
-/// away while it is away already cannot be told from one that nobody touched.
+/// What happens to a workload. None of the values has the emptied form: a field that is taken
+/// away while it is away already cannot be told from one that nobody touched (but see
+/// `what_the_user_says_of_a_field_counts`).
 #[derive(Clone, Debug)]
-enum Update {
+enum Step {
     /// `kubectl set image`, `kubectl apply` with a new field, …
     Field(&'static str, &'static str, Value),
     Grace(u32),
+    Replicas(u32),
     /// A sidecar, in front or behind.
     Add(&'static str, bool),
+    /// Something else in the lists that the agent uses.
+    Volume(&'static str),
     Reverse,
-    /// Another rule of the server.
-    Image(&'static str),
+    /// Other rules of the server.
+    Rules(Choice),
     /// Another choice of containers.
     Choose(&'static str),
+    /// `diyadm restore`: given back, and left alone.
+    Restore,
+    /// `diyadm empty`: back again, with a wish or without.
+    Empty(Option<&'static str>),
 }
 
-fn update() -> impl Strategy<Value = Update> {
+fn choice() -> impl Strategy<Value = Choice> {
+    let image = prop_oneof![Just(Image::Keep), Just(Image::Name("other:empty".to_owned()))];
+    let idle = select(&[Idle::Entrypoint, Idle::Shell, Idle::Agent][..]);
+    (option::of(image), option::of(idle), option::of(0..2_u32))
+        .prop_map(|(image, idle, replicas)| Choice { image, idle, replicas, ..Choice::default() })
+}
+
+fn step() -> impl Strategy<Value = Step> {
     let name = prop_oneof![Just("a"), Just("b"), Just("c")];
     let policy = prop_oneof![Just("Always"), Just("Never")];
     let list = prop_oneof![Just("command"), Just("args"), Just("livenessProbe"), Just("lifecycle")];
@@ -34,37 +51,60 @@ fn update() -> impl Strategy<Value = Update> {
         policy.prop_map(|value| ("imagePullPolicy", Value::from(value))),
         (list, 0..3_u8).prop_map(|(field, value)| (field, json!([value]))),
         (0..3_u8).prop_map(|value| ("resources", json!({ "x": value }))),
+        Just(("volumeMounts", json!([{ "name": "data", "mountPath": "/data" }]))),
     ];
     prop_oneof![
-        6 => (name, field).prop_map(|(name, (field, value))| Update::Field(name, field, value)),
-        1 => (2..60_u32).prop_map(Update::Grace),
-        1 => (prop_oneof![Just("c"), Just("d")], any::<bool>()).prop_map(|(n, f)| Update::Add(n, f)),
-        1 => Just(Update::Reverse),
-        1 => prop_oneof![Just("empty-container:latest"), Just("other:empty")].prop_map(Update::Image),
+        6 => (name, field).prop_map(|(name, (field, value))| Step::Field(name, field, value)),
+        1 => (2..60_u32).prop_map(Step::Grace),
+        1 => (2..9_u32).prop_map(Step::Replicas),
+        1 => (prop_oneof![Just("c"), Just("d")], any::<bool>()).prop_map(|(n, f)| Step::Add(n, f)),
+        1 => prop_oneof![Just("volumes"), Just("initContainers")].prop_map(Step::Volume),
+        1 => Just(Step::Reverse),
+        2 => choice().prop_map(Step::Rules),
         1 => prop_oneof![Just("a"), Just("b"), Just("*"), Just("a, b"), Just("none")]
-            .prop_map(Update::Choose),
+            .prop_map(Step::Choose),
+        1 => Just(Step::Restore),
+        1 => option::of(select(&["shell", "agent"][..])).prop_map(Step::Empty),
     ]
 }
 
-fn apply(update: &Update, object: &mut Value) {
+/// What an update does to the object, whoever looks after it.
+fn update(step: &Step, object: &mut Value) {
     let pod = object.pointer_mut(POD).unwrap();
     let containers = pod["containers"].as_array_mut().unwrap();
-    match update {
-        Update::Field(name, field, value) => {
+    match step {
+        Step::Field(name, field, value) => {
             if let Some(container) = containers.iter_mut().find(|c| c["name"] == *name) {
-                container[*field] = value.clone();
+                if *field == "volumeMounts" {
+                    // A strategic merge keeps what others have put into the list.
+                    push(container, field, &value[0]);
+                } else {
+                    container[*field] = value.clone();
+                }
             }
         }
-        Update::Grace(seconds) => pod["terminationGracePeriodSeconds"] = (*seconds).into(),
-        Update::Add(name, front) if containers.iter().all(|c| c["name"] != *name) => {
+        Step::Grace(seconds) => pod["terminationGracePeriodSeconds"] = (*seconds).into(),
+        Step::Replicas(replicas) => object["spec"]["replicas"] = (*replicas).into(),
+        Step::Add(name, front) if containers.iter().all(|c| c["name"] != *name) => {
             let at = if *front { 0 } else { containers.len() };
             containers.insert(at, json!({ "name": name, "image": "side:1" }));
         }
-        Update::Reverse => containers.reverse(),
-        Update::Choose(names) => {
+        Step::Volume(list) => push(pod, list, &json!({ "name": "data" })),
+        Step::Reverse => containers.reverse(),
+        Step::Choose(names) => {
             object["metadata"]["annotations"][workload::CONTAINERS] = (*names).into();
         }
-        Update::Add(..) | Update::Image(_) => {}
+        Step::Add(..) | Step::Rules(_) | Step::Restore | Step::Empty(_) => {}
+    }
+}
+
+fn push(parent: &mut Value, list: &str, item: &Value) {
+    if parent[list].is_null() {
+        parent[list] = json!([]);
+    }
+    let list = parent[list].as_array_mut().unwrap();
+    if list.iter().all(|other| other["name"] != item["name"]) {
+        list.push(item.clone());
     }
 }
 
@@ -73,45 +113,66 @@ fn start() -> Value {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": { "name": "x", "namespace": "n", "annotations": { "k": "v" } },
-        "spec": { "template": { "spec": { "containers": [
+        "spec": { "replicas": 3, "template": { "spec": { "containers": [
             { "name": "a", "image": "app:1", "command": ["run"], "livenessProbe": { "p": 1 } },
             { "name": "b", "image": "side:1" },
         ] } } },
     })
 }
 
+/// What the webhook makes of an update from `old` to `new`.
+fn reviewed(rules: &Rules, old: Option<&Value>, new: &Value) -> (Settled, Value) {
+    let (old, text) = (old.map(ToString::to_string), new.to_string());
+    let old = old.as_deref().and_then(Subject::parse);
+    let context = Context { old: old.as_ref(), ..Context::default() };
+    let (settled, change) = Subject::parse(&text).unwrap().settle(rules, &context);
+    (settled, applied(new, &change))
+}
+
 proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn restoring_gives_back_the_newest_form(updates in vec(update(), 0..12)) {
+    fn restoring_gives_back_the_newest_form(steps in vec(step(), 0..12)) {
         let mut rules = Rules::default();
-        let review = |rules: &Rules, object: &Value| {
-            applied(object, &workload::empty(rules, &object.to_string()))
-        };
         let mut twin = start();
-        let mut live = review(&rules, &twin);
-        for update in &updates {
-            if let Update::Image(image) = update {
-                rules.image = (*image).to_owned();
+        let mut live = reviewed(&rules, None, &twin).1;
+        let mut given_back = false;
+        for step in &steps {
+            let before = live.clone();
+            if let Step::Rules(choice) = step {
+                rules.flags = choice.clone();
             }
-            apply(update, &mut twin);
-            apply(update, &mut live);
-            live = review(&rules, &live);
-            let again = workload::empty(&rules, &live.to_string());
-            prop_assert_eq!(&again.patch, "[]", "twice is once");
-            let names = twin["metadata"]["annotations"][workload::CONTAINERS].as_str();
-            for container in live.pointer(POD).unwrap()["containers"].as_array().unwrap() {
-                let name = container["name"].as_str().unwrap();
-                let chosen = match names {
-                    None | Some("none") => continue,
-                    Some("*") => true,
-                    Some(names) => names.split(", ").any(|n| n == name),
-                };
-                prop_assert_eq!(container["image"] == rules.image.as_str(), chosen, "{}", name);
+            update(step, &mut twin);
+            update(step, &mut live);
+            let text = live.to_string();
+            let subject = Subject::parse(&text).unwrap();
+            match step {
+                Step::Restore => {
+                    live = applied(&live, &subject.restore(true, None));
+                    given_back |= !workload::is_emptied(&live.to_string()) && workload::declines(&live.to_string());
+                }
+                Step::Empty(idle) => {
+                    let wish = |key, value| Wish { key, value, forget: key == LABEL };
+                    let mut wishes = vec![wish(LABEL, None)];
+                    wishes.extend(idle.map(|idle| wish(workload::IDLE, Some(idle.to_owned()))));
+                    let context = Context { wishes: &wishes, ..Context::default() };
+                    live = applied(&live, &subject.empty(&rules, &context));
+                    given_back &= workload::declines(&live.to_string());
+                }
+                _ => {}
             }
+            live = reviewed(&rules, Some(&before), &live).1;
+            let (_, again) = reviewed(&rules, Some(&live), &live);
+            prop_assert_eq!(&again, &live, "twice is once");
+            prop_assert_eq!(workload::declines(&live.to_string()), given_back);
         }
-        let restored = applied(&live, &workload::restore(&live.to_string()));
+        let mut restored = restored(&live);
+        if let Some(annotations) = restored["metadata"]["annotations"].as_object_mut()
+            && given_back
+        {
+            prop_assert_eq!(annotations.shift_remove(LABEL), Some(json!(DISABLED)));
+        }
         prop_assert_eq!(restored, twin);
     }
 }
@@ -128,4 +189,77 @@ fn an_untrusted_original_is_left_alone() {
         assert!(change.is_empty());
         assert!(change.warnings[0].contains("not trusted"), "{:?}", change.warnings);
     }
+}
+
+/// A field that an update takes away while emptying has taken it away already: the records of
+/// client-side and server-side apply tell.
+#[test]
+fn what_the_user_says_of_a_field_counts() {
+    let applied_by_kubectl = |object: &mut Value, config: &Value| {
+        object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+            config.to_string().into();
+    };
+    let owned = |object: &mut Value, fields: Value| {
+        object["metadata"]["managedFields"] = json!([
+            { "manager": "x", "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": {
+                "f:spec": { "f:containers": { "k:{\"name\":\"a\"}": fields } },
+            } } } },
+        ]);
+    };
+    let first = start();
+    let mut second = start();
+    second["spec"]["template"]["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("livenessProbe");
+    for server_side in [false, true] {
+        let mut object = first.clone();
+        let update = |object: &mut Value, config: &Value, fields: Value| {
+            if server_side {
+                owned(object, fields);
+            } else {
+                applied_by_kubectl(object, config);
+            }
+        };
+        update(&mut object, &first, json!({ "f:livenessProbe": {}, "f:image": {} }));
+        let live = reviewed(&Rules::default(), None, &object).1;
+        let mut updated = live.clone();
+        update(&mut updated, &second, json!({ "f:image": {} }));
+        let live = reviewed(&Rules::default(), Some(&live), &updated).1;
+        let found = restored(&live);
+        let container = &found["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "app:1");
+        assert_eq!(container.get("livenessProbe"), None, "server-side: {server_side}");
+    }
+}
+
+/// `kubectl rollout undo` brings back template and annotations of the emptied revision.
+#[test]
+fn an_emptied_revision_does_not_come_back() {
+    let rules = Rules::default();
+    let emptied = reviewed(&rules, None, &start()).1;
+    let text = emptied.to_string();
+    let given_back = applied(&emptied, &Subject::parse(&text).unwrap().restore(true, None));
+    let (settled, live) = reviewed(&rules, Some(&given_back), &emptied);
+    assert_eq!((settled, live), (Settled::Restored, given_back));
+}
+
+/// An update that drops the annotation while the pod is the emptied one does not lose it; one that
+/// brings the whole workload again is a new beginning.
+#[test]
+fn a_dropped_original_is_kept_and_a_replaced_workload_is_new() {
+    let rules = Rules::default();
+    let emptied = reviewed(&rules, None, &start()).1;
+    let mut dropped = emptied.clone();
+    dropped["metadata"].as_object_mut().unwrap().remove("annotations");
+    let live = reviewed(&rules, Some(&emptied), &dropped).1;
+    let mut wanted = start();
+    wanted["metadata"]["annotations"] = json!({});
+    assert_eq!(restored(&live), wanted);
+
+    let mut replaced = start();
+    let container = &mut replaced["spec"]["template"]["spec"]["containers"][0];
+    *container = json!({ "name": "a", "image": "app:2" });
+    let live = reviewed(&rules, Some(&emptied), &replaced).1;
+    assert_eq!(restored(&live), replaced);
 }

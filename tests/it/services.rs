@@ -5,7 +5,7 @@ use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Value, json};
 
 use super::{
-    laws::{anything, applied, cases},
+    generated::{anything, applied, cases},
     rig::{Server, cluster},
     serve::certificates,
 };

@@ -63,8 +63,8 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
             health: None,
             tls,
             rules: Rules {
-                image: args.image.clone(),
                 own: (names.namespace.clone(), names.service.clone()),
+                ..Rules::with_image(&args.image)
             },
             workers: Some(1),
             max_in_flight: 16,
@@ -150,7 +150,7 @@ fn subjects(args: &Verify) -> Result<Vec<Subject>> {
         let object = manifests::test_deployment(&args.names.namespace)?;
         return Ok(vec![Subject { what: "templates/test.yaml".to_owned(), object }]);
     }
-    let rules = Rules { image: args.image.clone(), ..Rules::default() };
+    let rules = Rules::with_image(&args.image);
     let (mut subjects, mut others) = (Vec::new(), Vec::new());
     for file in files::read(&args.filename)? {
         for document in file.objects {

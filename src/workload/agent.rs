@@ -1,0 +1,175 @@
+//! What the agent needs in a pod: an init container that brings the program, a volume to keep it
+//! in, and a mount of that in each emptied container.
+//!
+//! The elements are known by diyadm's own names, so that restoring finds them wherever an update
+//! has moved them.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    original::{Added, Presence},
+    patch::{Patch, Pointer},
+    view::{Container, Pod},
+};
+
+/// Name of the init container and of the volume.
+const NAME: &str = "diyadm-agent";
+/// Where the volume is mounted.
+const FOLDER: &str = "/diyadm";
+/// What the emptied container runs.
+pub(super) const COMMAND: &str = "[\"/diyadm/diyadm\",\"idle\"]";
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    image: String,
+}
+
+/// A list of things with names.
+struct List {
+    pointer: Pointer,
+    presence: Presence,
+    length: usize,
+    /// Where ours is, and its image.
+    ours: Option<(usize, String)>,
+}
+
+impl List {
+    /// `text`: the list as JSON text; `None` where it is absent.
+    fn read(pointer: Pointer, text: Option<&str>) -> Option<Self> {
+        let presence = match text {
+            None => Presence::Absent,
+            Some("null") => Presence::Null,
+            Some(_) => Presence::Present,
+        };
+        let items: Vec<Named> = match presence {
+            Presence::Present => serde_json::from_str(text?).ok()?,
+            Presence::Absent | Presence::Null => Vec::new(),
+        };
+        let ours = items.iter().position(|item| item.name == NAME);
+        let ours = ours.map(|at| (at, items[at].image.clone()));
+        Some(Self { pointer, presence, length: items.len(), ours })
+    }
+
+    /// How the list is without ours, where `before` is how it was when ours came.
+    fn before(&self, before: Option<Presence>) -> Presence {
+        match (&self.ours, before) {
+            (Some(_), Some(before)) if self.length == 1 => before,
+            _ => self.presence,
+        }
+    }
+
+    fn add(&self, patch: &mut Patch, element: &Value) {
+        match (&self.ours, self.presence) {
+            (Some((at, image)), _) => {
+                let new = element["image"].as_str().unwrap_or_default();
+                if image != new {
+                    let at = self.pointer.join(&at.to_string());
+                    patch.put(&at, true, Some(&element.to_string()));
+                }
+            }
+            (None, Presence::Present) => {
+                patch.put(&self.pointer.join("-"), false, Some(&element.to_string()));
+            }
+            (None, presence) => {
+                let list = json!([element]).to_string();
+                patch.put(&self.pointer, presence == Presence::Null, Some(&list));
+            }
+        }
+    }
+
+    fn remove(&self, patch: &mut Patch, before: Presence) {
+        let Some((at, _)) = &self.ours else { return };
+        match (self.length, before) {
+            (1, Presence::Absent) => patch.put(&self.pointer, true, None),
+            (1, Presence::Null) => patch.put(&self.pointer, true, Some("null")),
+            _ => patch.put(&self.pointer.join(&at.to_string()), true, None),
+        }
+    }
+}
+
+/// The pod's two lists and every container's mounts.
+pub(super) struct Lists {
+    init_containers: List,
+    volumes: List,
+    mounts: Vec<List>,
+}
+
+impl Lists {
+    /// `None` where one of them is no list of things with names: then nothing can be added.
+    pub(super) fn read(pod: &Pod<'_, '_>) -> Option<Self> {
+        let list = |field: &str| List::read(pod.pointer().join(field), pod.field(field));
+        let containers = pod.pointer().join("containers");
+        let mounts = pod.containers().iter().enumerate().map(|(at, container)| {
+            let pointer = containers.join(&at.to_string()).join("volumeMounts");
+            List::read(pointer, container.field("volumeMounts"))
+        });
+        Some(Self {
+            init_containers: list("initContainers")?,
+            volumes: list("volumes")?,
+            mounts: mounts.collect::<Option<_>>()?,
+        })
+    }
+
+    /// Whether something of our name is there.
+    pub(super) fn has_ours(&self) -> bool {
+        let lists = [&self.init_containers, &self.volumes];
+        lists.into_iter().chain(&self.mounts).any(|list| list.ours.is_some())
+    }
+
+    /// Adds what is missing; `like` is the container whose rights and resources the init
+    /// container shares, so that it passes whatever policy and quota that passes.
+    pub(super) fn add(
+        &self,
+        patch: &mut Patch,
+        image: &str,
+        like: &Container<'_>,
+        before: Option<Added>,
+    ) -> Added {
+        let mut init = json!({
+            "name": NAME,
+            "image": image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["/diyadm", "agent", "install", FOLDER],
+            "volumeMounts": [{ "name": NAME, "mountPath": FOLDER }],
+        });
+        for field in ["securityContext", "resources"] {
+            let value = like.field(field).and_then(|text| serde_json::from_str(text).ok());
+            if let Some(value @ Value::Object(_)) = value {
+                init[field] = value;
+            }
+        }
+        self.init_containers.add(patch, &init);
+        self.volumes.add(patch, &json!({ "name": NAME, "emptyDir": {} }));
+        Added {
+            init_containers: self.init_containers.before(before.map(|b| b.init_containers)),
+            volumes: self.volumes.before(before.map(|b| b.volumes)),
+        }
+    }
+
+    /// Adds the mount to the container of this index; how its mounts were before.
+    pub(super) fn mount(
+        &self,
+        patch: &mut Patch,
+        index: usize,
+        before: Option<Presence>,
+    ) -> Presence {
+        let mount = json!({ "name": NAME, "mountPath": FOLDER });
+        self.mounts[index].add(patch, &mount);
+        self.mounts[index].before(before)
+    }
+
+    /// Takes the pod's elements away.
+    pub(super) fn remove(&self, patch: &mut Patch, before: Added) {
+        self.init_containers.remove(patch, before.init_containers);
+        self.volumes.remove(patch, before.volumes);
+    }
+
+    /// Takes the mount of the container of this index away.
+    pub(super) fn unmount(&self, patch: &mut Patch, index: usize, before: Presence) {
+        self.mounts[index].remove(patch, before);
+    }
+}

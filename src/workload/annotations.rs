@@ -1,0 +1,109 @@
+//! What diyadm reads from an object's labels and annotations: one list, for the code and the docs.
+
+/// The label of a namespace that turns emptying on, and the label or annotation of a workload
+/// that turns it off.
+pub const LABEL: &str = "inject-empty-container";
+/// The value of [`LABEL`] that means yes. Any other, the empty one too, means no.
+pub const ENABLED: &str = "enabled";
+/// The value of [`LABEL`] that diyadm itself writes for no.
+pub const DISABLED: &str = "disabled";
+/// What emptying changed, as it was before.
+pub const ORIGINAL: &str = "diyadm.io/original";
+/// The containers to empty: `a,b`, or `*` for all.
+pub const CONTAINERS: &str = "diyadm.io/containers";
+/// The image to empty to, or `keep`.
+pub const IMAGE: &str = "diyadm.io/image";
+/// How the container idles: `entrypoint`, `shell` or `agent`.
+pub const IDLE: &str = "diyadm.io/idle";
+/// Where emptying happens: `workload` or `pod`.
+pub const LEVEL: &str = "diyadm.io/level";
+/// How many replicas the empty workload has.
+pub const REPLICAS: &str = "diyadm.io/replicas";
+/// The port, named `debug`, that a Service gets.
+pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
+/// The type that a Service gets.
+pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
+
+/// An annotation as the docs show it.
+pub struct Annotation {
+    /// Its key.
+    pub name: &'static str,
+    /// What carries it.
+    pub on: &'static str,
+    /// What it may say.
+    pub values: &'static str,
+    /// What that does.
+    pub meaning: &'static str,
+}
+
+const fn annotation(
+    name: &'static str,
+    on: &'static str,
+    values: &'static str,
+    meaning: &'static str,
+) -> Annotation {
+    Annotation { name, on, values, meaning }
+}
+
+/// Every label and annotation that means something to diyadm. The docs' table is made from it.
+pub const ANNOTATIONS: [Annotation; 9] = [
+    annotation(
+        LABEL,
+        "label of a namespace; label or annotation of a workload or pod template",
+        "`enabled`; anything else means no",
+        "turns emptying on in the namespace; off for the workload, which is given back if it is empty",
+    ),
+    annotation(
+        CONTAINERS,
+        "workload or pod template",
+        "`a,b` or `*`",
+        "which containers are emptied (default: the one that \
+         `kubectl.kubernetes.io/default-container` names, else the first)",
+    ),
+    annotation(
+        IMAGE,
+        "workload or pod template",
+        "an image, or `keep`",
+        "what they are emptied to",
+    ),
+    annotation(
+        IDLE,
+        "workload or pod template",
+        "`entrypoint`, `shell`, `agent`",
+        "how the container idles (default: `entrypoint`; with `keep` `shell`)",
+    ),
+    annotation(
+        LEVEL,
+        "workload or pod template",
+        "`workload`, `pod`",
+        "whether the workload's own spec changes, or only its Pods",
+    ),
+    annotation(
+        REPLICAS,
+        "Deployment, StatefulSet, ReplicaSet",
+        "a number",
+        "how many replicas it has while it is empty",
+    ),
+    annotation(
+        DEBUG_PORT,
+        "Service",
+        "a port",
+        "the Service gets that port under the name `debug`",
+    ),
+    annotation(
+        SERVICE_TYPE,
+        "Service",
+        "`ClusterIP`, `NodePort`, `LoadBalancer`",
+        "the Service gets that type",
+    ),
+    annotation(
+        ORIGINAL,
+        "whatever was emptied",
+        "written by diyadm",
+        "what was there before; restoring reads it",
+    ),
+];
+
+/// The keys that a client may set or take away along with emptying, so that the webhook sees its
+/// wishes; restoring undoes that.
+pub const WISHES: [&str; 6] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS];

@@ -1,0 +1,112 @@
+//! What an update says of a field beside the field's own value.
+//!
+//! A field that has the emptied form may be one that nobody touched, or one that the user has just
+//! set to that, or taken away while it was away. Two records tell them apart: kubectl's
+//! last-applied-configuration, and the fields that a server-side applier owns.
+
+use serde_json::Value;
+
+use super::view::Object;
+
+/// kubectl's record of a client-side apply.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// An update's records, before and after.
+#[derive(Default)]
+pub(super) struct Newer {
+    /// The whole object as the user wrote it.
+    applied: Option<(Value, Value)>,
+    /// `fieldsV1` of each server-side applier that was there before.
+    owned: Vec<(Value, Value)>,
+    /// From the object to the pod's spec.
+    pod: &'static [&'static str],
+}
+
+/// Where a field is.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    /// In the container of this name.
+    Container(&'a str),
+    /// In the pod's spec.
+    Pod,
+    /// In the workload's own spec.
+    Spec,
+}
+
+impl Newer {
+    /// Reads the records where they differ; `old` is the object before the update.
+    pub(super) fn of(old: &Object<'_>, new: &Object<'_>) -> Self {
+        let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+        let (before, after) = (old.annotation(LAST_APPLIED), new.annotation(LAST_APPLIED));
+        let applied = match (before, after) {
+            (Some(before), Some(after)) if before != after => read(before).zip(read(after)),
+            _ => None,
+        };
+        let appliers = |object: &Object<'_>| {
+            let entries = object.managed_fields().and_then(read);
+            let mut entries = match entries {
+                Some(Value::Array(entries)) => entries,
+                _ => Vec::new(),
+            };
+            entries.retain(|entry| entry["operation"] == "Apply");
+            entries
+        };
+        let owned = if old.managed_fields() == new.managed_fields() {
+            Vec::new()
+        } else {
+            let mut after = appliers(new);
+            let mut pair = |mut before: Value| {
+                let same = |entry: &Value| entry["manager"] == before["manager"];
+                // An applier that owns nothing any more has no entry.
+                let found = after.iter().position(same).map(|at| after.swap_remove(at));
+                let fields = |entry: &mut Value| entry["fieldsV1"].take();
+                (fields(&mut before), found.map_or(Value::Null, |mut entry| fields(&mut entry)))
+            };
+            appliers(old).into_iter().map(&mut pair).collect()
+        };
+        let pod = new.workload().map_or(&[][..], |kind| kind.pod);
+        Self { applied, owned, pod }
+    }
+
+    /// Whether the user's own word about the field has changed, so that its value counts even
+    /// where it is the emptied one.
+    pub(super) fn speaks_of(&self, at: At<'_>, field: &str) -> bool {
+        let applied = self.applied.as_ref().is_some_and(|(before, after)| {
+            self.value(before, at, field) != self.value(after, at, field)
+        });
+        applied
+            || self
+                .owned
+                .iter()
+                .any(|(before, after)| self.owns(before, at, field) && !self.owns(after, at, field))
+    }
+
+    fn value<'v>(&self, object: &'v Value, at: At<'_>, field: &str) -> Option<&'v Value> {
+        let pod = || self.pod.iter().try_fold(object, |value, step| value.get(step));
+        let parent = match at {
+            At::Spec => object.get("spec"),
+            At::Pod => pod(),
+            At::Container(name) => {
+                let containers = pod().and_then(|pod| pod["containers"].as_array());
+                containers.and_then(|all| all.iter().find(|c| c["name"] == name))
+            }
+        };
+        parent?.get(field)
+    }
+
+    fn owns(&self, fields: &Value, at: At<'_>, field: &str) -> bool {
+        fn step<'v>(value: Option<&'v Value>, key: &str) -> Option<&'v Value> {
+            value?.get(format!("f:{key}"))
+        }
+        let pod = || self.pod.iter().try_fold(fields, |value, key| step(Some(value), key));
+        let parent = match at {
+            At::Spec => step(Some(fields), "spec"),
+            At::Pod => pod(),
+            At::Container(name) => {
+                let key = format!("k:{}", serde_json::json!({ "name": name }));
+                step(pod(), "containers").and_then(|containers| containers.get(key))
+            }
+        };
+        step(parent, field).is_some()
+    }
+}

@@ -1,0 +1,427 @@
+//! Which workloads are emptied, and how: annotation over file over flag, field by field.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, REPLICAS};
+
+/// The image that a container gets.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Image {
+    /// Its own: only what it runs is replaced.
+    Keep,
+    /// Another one.
+    Name(String),
+}
+
+impl From<String> for Image {
+    fn from(text: String) -> Self {
+        if text == "keep" { Self::Keep } else { Self::Name(text) }
+    }
+}
+
+/// What an empty container runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idle {
+    /// The image's own ENTRYPOINT, as in the blog.
+    Entrypoint,
+    /// A loop that any image with `sh` and `sleep` can run; hears SIGTERM and reaps.
+    Shell,
+    /// `diyadm idle`, which an init container brings along.
+    Agent,
+}
+
+/// Where emptying happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The workload's own pod template changes, as in the blog.
+    Workload,
+    /// Only the Pods change; their owner stays as it is written.
+    Pod,
+}
+
+/// Wishes of one source: a flag, a rule of the file, an annotation. `None` leaves it to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Choice {
+    /// Whether it is emptied at all.
+    pub empty: Option<bool>,
+    /// `a,b`, or `*` for all.
+    pub containers: Option<String>,
+    /// See [`Image`].
+    pub image: Option<Image>,
+    /// See [`Idle`].
+    pub idle: Option<Idle>,
+    /// See [`Level`].
+    pub level: Option<Level>,
+    /// How many replicas it has while it is empty.
+    pub replicas: Option<u32>,
+}
+
+/// A rule of rules.yaml.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Rule {
+    /// Which workloads it is about; an empty one is about all.
+    pub r#match: Match,
+    /// What becomes of them.
+    #[serde(flatten)]
+    pub choice: Choice,
+}
+
+/// What a rule is about: every list that is not empty must hold what fits. `*` and `?` stand for
+/// any text and any character.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Match {
+    /// Namespaces.
+    pub namespaces: Vec<String>,
+    /// `Deployment`, `deploy`, …
+    pub kinds: Vec<String>,
+    /// Names.
+    pub names: Vec<String>,
+    /// Labels of the workload (of the Pod where that is what is looked at).
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What emptying does. The defaults are the blog's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// What the flags say.
+    pub flags: Choice,
+    /// Of rules.yaml; the first that fits counts.
+    pub list: Vec<Rule>,
+    /// The image that has the agent, for [`Idle::Agent`].
+    pub agent_image: String,
+    /// Namespace and name of the webhook itself, which is never emptied.
+    pub own: (String, String),
+}
+
+/// The blog's image.
+pub const EMPTY_IMAGE: &str = "empty-container:latest";
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            flags: Choice::default(),
+            list: Vec::new(),
+            agent_image: EMPTY_IMAGE.to_owned(),
+            own: ("test".to_owned(), "diyadmissionwebhook".to_owned()),
+        }
+    }
+}
+
+impl Rules {
+    /// The blog's, with another image.
+    pub fn with_image(image: &str) -> Self {
+        let image = Some(Image::from(image.to_owned()));
+        Self { flags: Choice { image, ..Choice::default() }, ..Self::default() }
+    }
+}
+
+/// What is emptied, as rules see it.
+#[derive(Clone, Debug, Default)]
+pub struct About<'a> {
+    /// Its namespace; empty where it is not known.
+    pub namespace: &'a str,
+    /// Kind and name; of a Pod its owner's, with every name that may stand behind it.
+    pub names: Vec<(&'a str, &'a str)>,
+    /// Its labels.
+    pub labels: BTreeMap<&'a str, &'a str>,
+    /// Its own annotations, then its pod template's.
+    pub annotations: Vec<(&'a str, &'a str)>,
+}
+
+/// How a workload is emptied: every wish settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// See [`Choice::empty`].
+    pub empty: bool,
+    /// See [`Choice::containers`]; `None` is the one that people mean.
+    pub containers: Option<String>,
+    /// See [`Image`].
+    pub image: Image,
+    /// See [`Idle`].
+    pub idle: Idle,
+    /// See [`Level`].
+    pub level: Level,
+    /// `None` leaves them as they are.
+    pub replicas: Option<u32>,
+}
+
+/// Who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody: diyadm's default.
+    Default,
+    /// A flag.
+    Flag,
+    /// The rule of this number, from 1.
+    Rule(usize),
+    /// An annotation.
+    Annotation,
+}
+
+/// A way, and who decided each part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What to do.
+    pub way: Way,
+    /// The first rule that fits, from 1.
+    pub rule: Option<usize>,
+    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, in this order.
+    pub sources: [(&'static str, Source); 6],
+}
+
+impl Rules {
+    /// Settles every wish for one workload.
+    ///
+    /// # Errors
+    /// A sentence: what an annotation says that makes no sense, or wishes that do not go together.
+    pub fn decide(&self, about: &About<'_>) -> Result<Decision, String> {
+        let fits = self.list.iter().position(|rule| rule.r#match.fits(about));
+        let none = Choice::default();
+        let file = fits.map_or(&none, |at| &self.list[at].choice);
+        let notes = annotated(about)?;
+        let sources = [
+            (Source::Annotation, &notes),
+            (Source::Rule(fits.map_or(0, |at| at + 1)), file),
+            (Source::Flag, &self.flags),
+        ];
+        let empty = first(&sources, |c| c.empty);
+        let containers = first(&sources, |c| c.containers.clone());
+        let image = first(&sources, |c| c.image.clone());
+        let idle = first(&sources, |c| c.idle);
+        let level = first(&sources, |c| c.level);
+        let replicas = first(&sources, |c| c.replicas);
+        let way = Way {
+            empty: empty.0.unwrap_or(true),
+            containers: containers.0,
+            idle: idle.0.unwrap_or(match image.0 {
+                // Its own ENTRYPOINT is the application.
+                Some(Image::Keep) => Idle::Shell,
+                _ => Idle::Entrypoint,
+            }),
+            image: image.0.unwrap_or_else(|| Image::Name(EMPTY_IMAGE.to_owned())),
+            level: level.0.unwrap_or(Level::Workload),
+            replicas: replicas.0,
+        };
+        if way.image == Image::Keep && way.idle == Idle::Entrypoint {
+            return Err(
+                "image keep runs the application itself; idle shell or agent empties it".to_owned()
+            );
+        }
+        let sources = [
+            ("empty", empty.1),
+            ("containers", containers.1),
+            ("image", image.1),
+            ("idle", idle.1),
+            ("level", level.1),
+            ("replicas", replicas.1),
+        ];
+        Ok(Decision { way, rule: fits.map(|at| at + 1), sources })
+    }
+}
+
+/// The first source that says something.
+fn first<'c, T>(
+    sources: &[(Source, &'c Choice); 3],
+    pick: impl Fn(&'c Choice) -> Option<T>,
+) -> (Option<T>, Source) {
+    let found = sources.iter().find_map(|(from, choice)| Some((pick(choice)?, *from)));
+    found.map_or((None, Source::Default), |(value, from)| (Some(value), from))
+}
+
+/// A word of an enum here.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(text.into()).ok()
+}
+
+/// What the annotations ask for.
+fn annotated(about: &About<'_>) -> Result<Choice, String> {
+    let get = |key: &str| about.annotations.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+    let wrong = |key: &str, value: &str| format!("annotation {key} says {value:?}");
+    let idle = get(IDLE).map(|v| word(v).ok_or_else(|| wrong(IDLE, v))).transpose()?;
+    let level = get(LEVEL).map(|v| word(v).ok_or_else(|| wrong(LEVEL, v))).transpose()?;
+    let replicas = get(REPLICAS).map(|v| v.parse().map_err(|_| wrong(REPLICAS, v))).transpose()?;
+    Ok(Choice {
+        empty: None,
+        containers: get(CONTAINERS).map(ToOwned::to_owned),
+        image: get(IMAGE).map(|v| Image::from(v.to_owned())),
+        idle,
+        level,
+        replicas,
+    })
+}
+
+impl Match {
+    fn fits(&self, about: &About<'_>) -> bool {
+        let any = |patterns: &[String], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
+        };
+        let kind = |name: &str| {
+            self.kinds.is_empty() || self.kinds.iter().any(|kind| same_kind(kind, name))
+        };
+        any(&self.namespaces, about.namespace)
+            && about.names.iter().any(|(k, name)| kind(k) && any(&self.names, name))
+            && self.labels.iter().all(|(key, pattern)| {
+                about.labels.get(key.as_str()).is_some_and(|value| glob(pattern, value))
+            })
+    }
+}
+
+/// The names that kubectl takes for a kind: `deploy`, `deployments`, `Deployment`.
+const SHORT: [(&str, &str); 7] = [
+    ("Deployment", "deploy"),
+    ("StatefulSet", "sts"),
+    ("DaemonSet", "ds"),
+    ("ReplicaSet", "rs"),
+    ("Job", "job"),
+    ("CronJob", "cj"),
+    ("Pod", "po"),
+];
+
+/// Whether `word` is a name of `kind`.
+pub fn same_kind(word: &str, kind: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let full = kind.to_ascii_lowercase();
+    let short = SHORT.iter().find(|(known, _)| *known == kind).map(|(_, short)| *short);
+    word == full || word.strip_suffix('s') == Some(full.as_str()) || Some(word.as_str()) == short
+}
+
+/// Whether `text` fits `pattern`: `*` any text, `?` any character. Only the last `*` is ever gone
+/// back to, so that no pattern is slow.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    let mut back = None;
+    loop {
+        let rest = text.clone();
+        match (pattern.next(), text.next()) {
+            (Some('*'), _) => {
+                back = Some((pattern.clone(), rest.clone()));
+                text = rest;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {}
+            (None, None) => return true,
+            _ => {
+                let Some((after, from)) = &mut back else { return false };
+                if from.next().is_none() {
+                    return false;
+                }
+                (pattern, text) = (after.clone(), from.clone());
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rules: Vec<serde_yaml::Value>,
+}
+
+/// The names of a rule's members.
+const MEMBERS: [&str; 7] = ["match", "empty", "containers", "image", "idle", "level", "replicas"];
+
+/// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
+///
+/// # Errors
+/// A sentence with the rule's number, and the line where YAML itself is wrong.
+pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
+    let file: File = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    let read = |(number, value): (usize, serde_yaml::Value)| {
+        // serde's flatten knows no unknown members.
+        let members = value.as_mapping().into_iter().flat_map(serde_yaml::Mapping::keys);
+        let mut names = members.filter_map(serde_yaml::Value::as_str);
+        if let Some(name) = names.find(|name| !MEMBERS.contains(name)) {
+            return Err(format!(
+                "rule {number}: there is no `{name}`, only {}",
+                MEMBERS.join(", ")
+            ));
+        }
+        let rule: Rule =
+            serde_yaml::from_value(value).map_err(|error| format!("rule {number}: {error}"))?;
+        let unknown = rule
+            .r#match
+            .kinds
+            .iter()
+            .find(|word| !SHORT.iter().any(|(kind, _)| same_kind(word, kind)));
+        match unknown {
+            Some(word) => Err(format!("rule {number}: {word} is no kind of workload")),
+            None => Ok(rule),
+        }
+    };
+    (1..).zip(file.rules).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_globs() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("*", "a", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c*e", "abcde", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("", "a", false),
+            ("é*", "éa", true),
+            ("*b", "abc", false),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_counts_and_annotations_win() {
+        let list = parse(
+            "rules:\n\
+             - match: {kinds: [sts], names: [\"db-*\"]}\n  empty: false\n\
+             - match: {labels: {app: api}}\n  image: keep\n  idle: agent\n  replicas: 1\n",
+        )
+        .unwrap();
+        let rules = Rules { list, ..Rules::default() };
+        let about = |kind, name, app, idle: &'static str| About {
+            namespace: "n",
+            names: vec![(kind, name)],
+            labels: [("app", app)].into(),
+            annotations: if idle.is_empty() { vec![] } else { vec![(IDLE, idle)] },
+        };
+        let way = |kind, name, app, idle| rules.decide(&about(kind, name, app, idle)).unwrap().way;
+        assert!(!way("StatefulSet", "db-0", "api", "").empty);
+        assert!(way("Deployment", "db-0", "x", "").empty);
+        let kept = way("Deployment", "db-0", "api", "shell");
+        assert_eq!((kept.image, kept.idle, kept.replicas), (Image::Keep, Idle::Shell, Some(1)));
+        assert!(rules.decide(&about("Deployment", "x", "api", "entrypoint")).is_err());
+        assert!(rules.decide(&about("Deployment", "x", "", "sleep")).is_err());
+        let decision = rules.decide(&about("Deployment", "x", "api", "shell")).unwrap();
+        assert_eq!(decision.rule, Some(2));
+        assert_eq!(decision.sources[3], ("idle", Source::Annotation));
+        assert_eq!(decision.sources[2], ("image", Source::Rule(2)));
+        assert_eq!(decision.sources[4], ("level", Source::Default));
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_named() {
+        for (text, word) in [
+            ("rules:\n- match: {kind: [x]}\n", "rule 1"),
+            ("rules:\n- {}\n- imag: keep\n", "rule 2: there is no `imag`"),
+            ("rules:\n- idle: sleep\n", "rule 1"),
+            ("rules:\n- match: {kinds: [Service]}\n", "Service is no kind"),
+            ("rules: {\n", "line"),
+            ("rule: []\n", "rule"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+        assert_eq!(parse("rules: []\n").unwrap(), []);
+    }
+}

@@ -1,0 +1,215 @@
+//! Generated workloads of every kind, and every way to empty them.
+
+use diyadm::workload::{
+    self, Change, Choice, Context, Idle, Image, KINDS, Kind, Rules, Subject, Wish,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+pub(crate) fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let cases = cases.unwrap_or(10_000);
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
+/// Any JSON, as it stands in fields that diyadm has never heard of.
+pub(crate) fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[ -~é/\"\\\\]{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::from),
+            vec(("[a-z~/é.]{0,4}", inner), 0..3)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+/// Absent, `null`, empty, or a few things with names.
+fn list() -> impl Strategy<Value = Option<Value>> {
+    let named = "[a-c]".prop_map(|name| json!({ "name": name, "x": 1 }));
+    prop_oneof![
+        Just(None),
+        Just(Some(Value::Null)),
+        vec(named, 0..3).prop_map(|list| Some(list.into())),
+    ]
+}
+
+fn set(object: &mut Value, key: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        object[key] = value;
+    }
+}
+
+fn container() -> impl Strategy<Value = Value> {
+    let field = || option::of(anything());
+    (
+        option::of("[ab]|istio-proxy"),
+        option::of("[a-z]{1,6}(:[0-9])?"),
+        [field(), field(), field(), field(), field(), field(), field(), field()],
+        list(),
+        option::of(Just(json!({ "runAsUser": 1000 }))),
+    )
+        .prop_map(|(name, image, fields, mounts, security)| {
+            let mut container = json!({});
+            let names = [
+                "imagePullPolicy",
+                "command",
+                "args",
+                "livenessProbe",
+                "readinessProbe",
+                "startupProbe",
+                "lifecycle",
+                "un/kn~own",
+            ];
+            set(&mut container, "name", name.map(Value::from));
+            set(&mut container, "image", image.map(Value::from));
+            for (key, value) in names.into_iter().zip(fields) {
+                set(&mut container, key, value);
+            }
+            set(&mut container, "volumeMounts", mounts);
+            set(&mut container, "securityContext", security);
+            container
+        })
+}
+
+fn annotations() -> impl Strategy<Value = Option<Value>> {
+    let wish = prop_oneof![
+        "[*]|[ab]|a,b".prop_map(|v| (workload::CONTAINERS, v)),
+        "keep|other:[0-9]".prop_map(|v| (workload::IMAGE, v)),
+        "entrypoint|shell|agent|sleep".prop_map(|v| (workload::IDLE, v)),
+        "workload|pod".prop_map(|v| (workload::LEVEL, v)),
+        Just((workload::LABEL, "disabled".to_owned())),
+        "[0-3]|x".prop_map(|v| (workload::REPLICAS, v)),
+    ];
+    prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(Value::Null)),
+        2 => vec(("[a-z~/.]{1,5}", "[ -~é]{0,5}"), 0..3)
+            .prop_map(|m| Some(m.into_iter().map(|(k, v)| (k, Value::from(v))).collect())),
+        2 => vec(wish, 1..3).prop_map(|m| {
+            Some(m.into_iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect())
+        }),
+    ]
+}
+
+/// A workload of any kind.
+pub(crate) fn object() -> impl Strategy<Value = Value> {
+    let few = vec(container(), 0..5);
+    let many = vec(container(), 200..201);
+    let containers = prop_oneof![
+        200 => few.prop_map(Value::from),
+        8 => Just(Value::Null),
+        1 => many.prop_map(Value::from),
+    ];
+    let number = || option::of(prop_oneof![Just(Value::Null), (0..60).prop_map(Value::from)]);
+    (
+        (0..KINDS.len()).prop_map(|at| &KINDS[at]),
+        (annotations(), annotations()),
+        (option::of(containers), list(), list()),
+        (number(), number()),
+        (anything(), any::<bool>()),
+    )
+        .prop_map(|(kind, notes, (containers, init, volumes), numbers, (unknown, bare))| {
+            let (grace, replicas) = numbers;
+            let mut pod = json!({ "x~/y": unknown });
+            set(&mut pod, "containers", containers);
+            set(&mut pod, "initContainers", init);
+            set(&mut pod, "volumes", volumes);
+            set(&mut pod, "terminationGracePeriodSeconds", grace);
+            let mut object = workload(kind, pod, notes.1.filter(|_| !bare));
+            set(&mut object["spec"], "x~/y", Some(unknown));
+            set(&mut object["spec"], "replicas", replicas);
+            set(&mut object["metadata"], "annotations", notes.0);
+            object
+        })
+}
+
+/// An object of `kind` around the spec of its pod, with the pod template's annotations.
+pub(crate) fn workload(kind: &Kind, pod: Value, annotations: Option<Value>) -> Value {
+    let mut metadata = json!({});
+    set(&mut metadata, "annotations", annotations);
+    let spec = match kind.kind {
+        "Pod" => pod,
+        "CronJob" => json!({ "jobTemplate": { "spec": { "template": {
+            "metadata": metadata, "spec": pod,
+        } } } }),
+        _ => json!({ "template": { "metadata": metadata, "spec": pod } }),
+    };
+    json!({
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": { "name": "x", "namespace": "n", "labels": { "a": "b" } },
+        "spec": spec,
+    })
+}
+
+/// The spec of an object's pod.
+pub(crate) fn pod(object: &mut Value) -> &mut Value {
+    let pointer = match object["kind"].as_str() {
+        Some("Pod") => "/spec",
+        Some("CronJob") => "/spec/jobTemplate/spec/template/spec",
+        _ => "/spec/template/spec",
+    };
+    object.pointer_mut(pointer).unwrap()
+}
+
+/// Any flags.
+pub(crate) fn rules() -> impl Strategy<Value = Rules> {
+    let image = prop_oneof![Just(Image::Keep), Just(Image::Name("other:empty".to_owned()))];
+    (
+        option::of("[*]|[ab]|a, b".prop_map(|v| v)),
+        option::of(image),
+        option::of(select(&[Idle::Entrypoint, Idle::Shell, Idle::Agent][..])),
+        option::of(0..3_u32),
+    )
+        .prop_map(|(containers, image, idle, replicas)| Rules {
+            flags: Choice { containers, image, idle, replicas, ..Choice::default() },
+            ..Rules::default()
+        })
+}
+
+/// What a client may set or take away along with emptying.
+pub(crate) fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+    let wish = prop_oneof![
+        Just((workload::LABEL, None)),
+        Just((workload::IDLE, Some("shell".to_owned()))),
+        Just((workload::IMAGE, Some("keep".to_owned()))),
+        Just((workload::REPLICAS, Some("1".to_owned()))),
+    ];
+    vec(wish, 0..3).prop_map(|mut wishes| {
+        wishes.sort();
+        wishes.dedup_by_key(|(key, _)| *key);
+        let wish = |(key, value)| Wish { key, value, forget: false };
+        wishes.into_iter().map(wish).collect()
+    })
+}
+
+/// The object with the patch applied, by an implementation that is not ours.
+pub(crate) fn applied(object: &Value, change: &Change) -> Value {
+    let mut object = object.clone();
+    let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+    json_patch::patch(&mut object, &patch).unwrap();
+    object
+}
+
+/// What emptying makes of it.
+pub(crate) fn emptied(object: &Value, rules: &Rules) -> Value {
+    applied(object, &workload::empty(rules, &object.to_string()))
+}
+
+/// What emptying makes of it for a client with wishes.
+pub(crate) fn wished(object: &Value, rules: &Rules, wishes: &[Wish]) -> Value {
+    let text = object.to_string();
+    let context = Context { wishes, ..Context::default() };
+    applied(object, &Subject::parse(&text).unwrap().empty(rules, &context))
+}
+
+/// What restoring makes of it.
+pub(crate) fn restored(object: &Value) -> Value {
+    applied(object, &workload::restore(&object.to_string()))
+}
