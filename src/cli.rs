@@ -8,6 +8,7 @@ pub mod install;
 pub mod render;
 pub mod serve;
 pub mod verify;
+pub mod ways;
 
 /// Turns any Kubernetes workload into a small Linux for a developer, and back.
 #[derive(Parser, Debug)]

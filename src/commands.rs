@@ -20,6 +20,7 @@ mod serve;
 pub mod terminal;
 mod uninstall;
 mod verify;
+mod ways;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> Result<Code> {

@@ -8,7 +8,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::{
     ByteString,
     api::{
-        admissionregistration::v1::{MutatingWebhookConfiguration, WebhookClientConfig},
+        admissionregistration::v1::{
+            MutatingWebhookConfiguration, RuleWithOperations, WebhookClientConfig,
+        },
         apps::v1::Deployment,
         core::v1::Service,
         policy::v1::PodDisruptionBudget,
@@ -18,11 +20,13 @@ use k8s_openapi::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::pki::Bundle;
+use crate::{pki::Bundle, workload::Level};
 
 /// The blog's request, with the repository's own names in it.
 const CSR_CONF: &str = include_str!("../csr.conf");
 const WEBHOOK: &str = include_str!("../templates/webhook.yaml");
+/// Where the template mounts rules.yaml.
+const RULES_DIR: &str = "/etc/webhook/rules";
 /// The Deployment that `verify` creates.
 pub const TEST: &str = include_str!("../templates/test.yaml");
 
@@ -37,8 +41,12 @@ pub struct Settings {
     pub secret: String,
     /// Of the webhook's server.
     pub webhook_image: String,
-    /// That workloads are emptied to.
-    pub image: String,
+    /// Flags of `diyadm serve` that say how workloads are emptied.
+    pub serve: Vec<String>,
+    /// Whether workloads or Pods reach the webhook.
+    pub level: Level,
+    /// rules.yaml; the server takes a ConfigMap that comes later, too.
+    pub rules: Option<String>,
     /// Of the webhook's server.
     pub replicas: u32,
     /// `Ignore` or `Fail`.
@@ -61,8 +69,9 @@ pub struct Settings {
     pub ca_pem: String,
 }
 
-/// The webhook's objects in the order in which they are applied: Deployment, Service,
-/// PodDisruptionBudget past one replica, MutatingWebhookConfiguration last.
+/// The webhook's objects in the order in which they are applied: the rules' ConfigMap where there
+/// are rules, Deployment, Service, PodDisruptionBudget past one replica,
+/// MutatingWebhookConfiguration last.
 pub fn webhook(settings: &Settings) -> Result<Vec<Value>> {
     let (mut deployment, mut service, mut budget, mut configuration) = templates()?;
     configure(&mut configuration, settings);
@@ -82,6 +91,9 @@ pub fn webhook(settings: &Settings) -> Result<Vec<Value>> {
         port.port = settings.port.into();
     }
     let mut objects = vec![object(&deployment)?, object(&service)?];
+    if let Some(rules) = &settings.rules {
+        objects.insert(0, rules_map(settings, rules));
+    }
     if settings.replicas > 1 {
         select(&mut budget.spec.get_or_insert_default().selector, settings);
         objects.push(object(&budget)?);
@@ -104,19 +116,25 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
     for secret in pod.volumes.iter_mut().flatten().filter_map(|v| v.secret.as_mut()) {
         secret.secret_name = Some(settings.secret.clone());
     }
+    for map in pod.volumes.iter_mut().flatten().filter_map(|v| v.config_map.as_mut()) {
+        map.name = rules_name(settings);
+    }
     let Settings { cert_dir, namespace, service, .. } = settings;
     for container in &mut pod.containers {
         container.name.clone_from(service);
         container.image = Some(settings.webhook_image.clone());
-        container.args = Some(vec![
+        let mut args = vec![
             "serve".to_owned(),
-            format!("--image={}", settings.image),
             format!("--listen=0.0.0.0:{}", settings.container_port),
             format!("--cert={cert_dir}/server.crt"),
             format!("--key={cert_dir}/server.key"),
+            format!("--rules={RULES_DIR}/rules.yaml"),
             format!("--self-name={namespace}/{service}"),
-        ]);
-        for mount in container.volume_mounts.iter_mut().flatten() {
+        ];
+        args.extend(settings.serve.iter().cloned());
+        container.args = Some(args);
+        let mounts = container.volume_mounts.iter_mut().flatten();
+        for mount in mounts.filter(|mount| mount.name == "webhook-certs") {
             mount.mount_path.clone_from(cert_dir);
         }
         let ports = container.ports.iter_mut().flatten();
@@ -135,6 +153,9 @@ fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settin
         webhook.name = if is_services { format!("services.{own}") } else { own };
         webhook.failure_policy = Some(settings.failure_policy.clone());
         webhook.timeout_seconds = Some(settings.timeout_seconds);
+        if !is_services && settings.level == Level::Pod {
+            webhook.rules = Some(vec![pods()]);
+        }
         let client: &mut WebhookClientConfig = &mut webhook.client_config;
         client.ca_bundle = Some(ByteString(settings.ca_pem.clone().into_bytes()));
         if let Some(service) = &mut client.service {
@@ -153,6 +174,36 @@ fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settin
         for expression in own.match_expressions.iter_mut().flatten() {
             expression.values = Some(vec![settings.service.clone()]);
         }
+    }
+}
+
+/// Name of the ConfigMap with rules.yaml.
+fn rules_name(settings: &Settings) -> String {
+    format!("{}-rules", settings.service)
+}
+
+fn rules_map(settings: &Settings, rules: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": rules_name(settings),
+            "namespace": settings.namespace,
+            "labels": { "app": settings.service },
+        },
+        "data": { "rules.yaml": rules },
+    })
+}
+
+/// At level `pod` only Pods reach the webhook, as they are created.
+fn pods() -> RuleWithOperations {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    RuleWithOperations {
+        api_groups: words(&[""]),
+        api_versions: words(&["v1"]),
+        operations: words(&["CREATE"]),
+        resources: words(&["pods"]),
+        scope: Some("Namespaced".to_owned()),
     }
 }
 

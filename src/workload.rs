@@ -4,14 +4,15 @@
 //! which chooses between the two. They look at a borrowed view of the manifest's JSON text and
 //! answer with a JSON Patch; none reads a file, asks a cluster or knows what time it is.
 
-use std::collections::BTreeMap;
-
+mod about;
 mod agent;
 mod annotations;
 mod applies;
+mod change;
 mod choose;
 mod kinds;
 mod newer;
+mod notes;
 mod original;
 mod patch;
 mod rules;
@@ -23,6 +24,7 @@ pub use annotations::{
     ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, ENABLED, IDLE, IMAGE, LABEL, LEVEL,
     ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
 };
+pub use change::Change;
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use rules::{
@@ -30,48 +32,15 @@ pub use rules::{
     parse as parse_rules, same_kind,
 };
 
+use about::about;
 use newer::Newer;
-use original::{Note, Original, Presence};
-use patch::{Patch, Pointer};
+use notes::annotate;
+use original::{Note, Original};
+use patch::Patch;
 use view::{Object, Pod};
 
-/// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
-/// k8s.io/apimachinery, keys and values counted).
-const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 const TOO_LARGE: &str =
     "diyadm: left as it is: what must be kept does not fit the 256 KiB of all annotations";
-
-/// A change to an object: JSON Patch operations in order, and what the user should be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// The RFC 6902 patch as JSON text: an array of operations, `[]` where nothing changes.
-    pub patch: String,
-    /// Sentences of at most 120 characters each, the length that the API server passes on.
-    pub warnings: Vec<String>,
-}
-
-impl Change {
-    /// Whether the object stays as it is.
-    pub fn is_empty(&self) -> bool {
-        self.patch.is_empty() || self.patch == "[]"
-    }
-
-    fn none() -> Self {
-        Self { patch: "[]".to_owned(), warnings: Vec::new() }
-    }
-
-    fn warned(warning: impl Into<String>) -> Self {
-        Self { warnings: vec![shorten(warning.into())], ..Self::none() }
-    }
-}
-
-/// Cuts a warning to the 120 characters that the API server asks for.
-fn shorten(mut warning: String) -> String {
-    if let Some((at, _)) = warning.char_indices().nth(120) {
-        warning.truncate(at);
-    }
-    warning
-}
 
 /// What is known beside the object itself.
 #[derive(Clone, Copy, Default)]
@@ -391,97 +360,8 @@ fn newer_of(old: Option<&Subject<'_>>, object: &Object<'_>) -> Newer {
     old.map_or_else(Newer::default, |old| Newer::of(&old.object, object))
 }
 
-/// What rules may ask about an object. Its own annotations come before its pod template's.
-fn about<'o>(
-    object: &'o Object<'_>,
-    pod: Option<&'o Pod<'_, '_>>,
-    context: &'o Context<'_>,
-) -> About<'o> {
-    let wishes = context.wishes.iter();
-    let wished = wishes.filter_map(|wish| Some((wish.key, wish.value.as_deref()?)));
-    let gone = |key: &str| context.wishes.iter().any(|wish| wish.key == key);
-    let mut annotations: Vec<_> = wished.collect();
-    annotations.extend(object.annotations().filter(|(key, _)| !gone(key)));
-    annotations.extend(pod.into_iter().flat_map(Pod::annotations));
-    About {
-        namespace: object.namespace().unwrap_or(context.namespace),
-        names: names(object),
-        labels: object.labels().collect::<BTreeMap<_, _>>(),
-        annotations,
-    }
-}
-
-/// Kind and name of what an object stands for: a Pod's or ReplicaSet's owner, as far as it can be
-/// told from the object alone.
-fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
-    let own = object.name().or(object.generate_name()).unwrap_or_default();
-    let Some(owner) = object.controller() else { return vec![(object.kind(), own)] };
-    let (kind, name) = (owner.kind.as_ref(), owner.name.as_ref());
-    // A Deployment's ReplicaSet is NAME-HASH, and its Pods carry the hash; a CronJob's Job is
-    // NAME-MINUTES.
-    let hash = object.label("pod-template-hash");
-    let deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
-    let minutes = name
-        .rsplit_once('-')
-        .filter(|(_, tail)| tail.len() >= 8 && tail.bytes().all(|byte| byte.is_ascii_digit()));
-    match kind {
-        "ReplicaSet" => deployment.map_or(vec![(kind, name)], |name| vec![("Deployment", name)]),
-        "Job" => {
-            let cron = minutes.map(|(name, _)| ("CronJob", name));
-            cron.into_iter().chain([(kind, name)]).collect()
-        }
-        _ => vec![(kind, name)],
-    }
-}
-
 fn untrusted(why: &str) -> Change {
     Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}"))
-}
-
-/// Sets and takes away annotations of the object; where none is left and there was no map
-/// `before`, that goes too. Whether they fit the limit of all annotations.
-fn annotate(
-    patch: &mut Patch,
-    object: &Object<'_>,
-    edits: &[(&str, Option<&str>)],
-    before: Presence,
-) -> bool {
-    let mut new: BTreeMap<&str, &str> = object.annotations().collect();
-    for (key, value) in edits {
-        match value {
-            Some(value) => drop(new.insert(key, value)),
-            None => drop(new.remove(key)),
-        }
-    }
-    let size: usize = new.iter().map(|(key, value)| key.len() + value.len()).sum();
-    let grows = edits.iter().any(|(_, value)| value.is_some());
-    if grows && size > ANNOTATIONS_LIMIT {
-        return false;
-    }
-    let map = Pointer::root().join("metadata").join("annotations");
-    let text = |value: &str| serde_json::Value::from(value).to_string();
-    match (object.annotations_presence(), before) {
-        (Presence::Present, Presence::Absent) if new.is_empty() => patch.put(&map, true, None),
-        (Presence::Present, Presence::Null) if new.is_empty() => {
-            patch.put(&map, true, Some("null"));
-        }
-        (Presence::Present, _) => {
-            for (key, value) in edits {
-                let now = object.annotation(key);
-                if now != *value {
-                    patch.put(&map.join(key), now.is_some(), value.map(text).as_deref());
-                }
-            }
-        }
-        (_, _) if new.is_empty() => {}
-        (presence, _) => {
-            let whole: serde_json::Map<_, _> =
-                new.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-            let whole = serde_json::Value::Object(whole).to_string();
-            patch.put(&map, presence == Presence::Null, Some(&whole));
-        }
-    }
-    true
 }
 
 /// kube-system's objects and the webhook's own.

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Names;
-use super::init::Output;
+use super::{Names, init::Output, ways::Ways};
 
 /// Flags of `render`.
 #[derive(Args, Debug)]
@@ -30,9 +29,10 @@ pub struct Webhook {
     /// Image of the webhook's server
     #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE")]
     pub webhook_image: String,
-    /// Image that workloads are emptied to
-    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
-    pub image: String,
+    /// How workloads are emptied; --rules goes into a ConfigMap, which the server reads again as
+    /// it changes
+    #[command(flatten)]
+    pub ways: Ways,
     /// Replicas of the server; past one a PodDisruptionBudget comes along
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub replicas: u32,

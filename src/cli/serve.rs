@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
+use super::ways::Ways;
+
 /// Flags of `serve`.
 #[derive(Args, Debug, Clone)]
 pub struct Serve {
@@ -19,9 +21,9 @@ pub struct Serve {
     /// Where health, readiness and metrics are served (plain HTTP)
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
-    /// Image that workloads are emptied to
-    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
-    pub image: String,
+    /// How workloads are emptied; --rules is read again as it changes, and may come later
+    #[command(flatten)]
+    pub ways: Ways,
     /// Threads that answer reviews (default: the processors, at most 4)
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,

@@ -10,6 +10,7 @@ use super::{
     init::cluster::{Applier, Secret, prepare, rights},
     render, runtime,
     terminal::Terminal,
+    ways,
 };
 use crate::{
     checks::{Level, Subject, ready},
@@ -66,7 +67,7 @@ async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Resu
         namespace_exists: exists,
     };
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let subject = check::subject(&args.names, &args.webhook.image)?;
+    let subject = check::subject(&args.names, ways::image(&args.webhook.ways))?;
     for object in &objects {
         // The configuration is the last: until a server is ready there is nothing to call.
         if object["kind"] == CONFIGURATION.kind

@@ -6,17 +6,18 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{certificates, init::cluster::Secret, runtime};
+use super::{certificates, init::cluster::Secret, runtime, ways};
 use crate::{
     cli::{
         Global, Names,
         init::Output,
         render::{Render, Webhook},
+        ways::Level,
     },
     cluster::Cluster,
     exit::{Code, Failure},
     manifests::{self, Settings},
-    pki,
+    pki, workload,
 };
 
 pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
@@ -63,7 +64,12 @@ pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Resu
         service: names.service.clone(),
         secret: names.secret.clone(),
         webhook_image: webhook.webhook_image.clone(),
-        image: webhook.image.clone(),
+        serve: ways::arguments(&webhook.ways),
+        level: match webhook.ways.level {
+            Some(Level::Pod) => workload::Level::Pod,
+            Some(Level::Workload) | None => workload::Level::Workload,
+        },
+        rules: ways::read(&webhook.ways)?.map(|(text, _)| text),
         replicas: webhook.replicas,
         failure_policy: word(webhook.failure_policy.to_possible_value()),
         service_type: word(webhook.service_type.to_possible_value()),

@@ -6,11 +6,11 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::ways;
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
     server::{Bound, Options, Tls},
-    workload::Rules,
 };
 
 pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
@@ -21,6 +21,10 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .init();
+    // One line of the log, without the panic's message: that may quote what was being read.
+    std::panic::set_hook(Box::new(|info| {
+        tracing::error!(at = info.location().map(ToString::to_string), "panic");
+    }));
     let Some((namespace, name)) = args.self_name.split_once('/') else {
         let what = format!("--self-name {} is not NAMESPACE/NAME.", args.self_name);
         return Err(
@@ -31,10 +35,8 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
         listen: args.listen,
         health: Some(args.health_listen),
         tls: Tls::Files { cert: args.cert.clone(), key: args.key.clone() },
-        rules: Rules {
-            own: (namespace.to_owned(), name.to_owned()),
-            ..Rules::with_image(&args.image)
-        },
+        rules: ways::flags(&args.ways, (namespace, name)),
+        rules_file: args.ways.rules.clone(),
         workers: args.workers,
         max_in_flight: args.max_in_flight,
         drain: Duration::from_secs(args.drain),
@@ -42,9 +44,12 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(
         async {
             let bound = Bound::bind(options).map_err(|error| {
+                if error.downcast_ref::<Failure>().is_some() {
+                    return error;
+                }
                 let hint = "Make a certificate with `diyadm init --out DIR`, then \
                             `diyadm serve --cert DIR/server.crt --key DIR/server.key`.";
-                Failure::usage(format!("{error:#}."), hint)
+                Failure::usage(format!("{error:#}."), hint).into()
             })?;
             let (mut term, mut int) =
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -53,12 +58,23 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
                 health = bound.health_addr().map(|a| a.to_string()),
                 "serving"
             );
-            bound
-                .run(async {
-                    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-                    tracing::info!("draining");
-                })
-                .await?;
+            let (ask, asked) = tokio::sync::oneshot::channel::<()>();
+            let signals = async {
+                tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+                tracing::info!("draining");
+                // The server may have ended by itself.
+                let _ = ask.send(());
+                tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            };
+            let serving = bound.run(async {
+                // Sent, or dropped with the sender: both mean stop.
+                let _ = asked.await;
+            });
+            tokio::select! {
+                ended = serving => ended?,
+                // Whoever asks twice does not want to wait.
+                () = signals => return Err(Failure::interrupted("").into()),
+            }
             tracing::info!("done");
             Ok(Code::Done)
         },

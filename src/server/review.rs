@@ -8,63 +8,116 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
+    http::{ConnectionType, StatusCode, header},
+    web::{self, ServiceConfig},
 };
 use futures_util::StreamExt;
 
 use super::Shared;
-use crate::admission::{self, Answer};
+use crate::{
+    admission::{self, Answer},
+    workload::Rules,
+};
 
 /// An UPDATE carries an object twice, and etcd takes objects of at most 1.5 MiB (3 MiB in the
 /// API server's own request limit).
 const BODY_CAP: usize = 7 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `POST /mutating-pods` and `/mutating-service`.
-pub(super) async fn handle(
-    request: HttpRequest,
-    payload: web::Payload,
-    shared: web::Data<Shared>,
-) -> HttpResponse {
-    let flight = Flight::begin(&shared);
-    let response = if flight.is_none() {
-        shared.metrics.rejected();
-        refuse(503, "ServiceUnavailable", "diyadm: too many reviews at once")
-    } else {
-        match body(&request, payload).await {
-            Ok(body) => answer(&body, &shared),
-            Err((code, reason, message)) => refuse(code, reason, message),
-        }
-    };
-    close_if_draining(response, &shared)
+/// From a review's body to its answer; [`admission::review`].
+pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;
+
+/// What the port of the reviews knows: `POST /mutating-pods` and `/mutating-service`, both
+/// answered by `review`.
+pub(super) fn routes(shared: web::Data<Shared>, review: Review) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        let path = |path: &str| {
+            let handle = move |request: HttpRequest, payload, shared: web::Data<Shared>| async move {
+                let response = handle(&request, payload, &shared, review).await;
+                told(response, &shared)
+            };
+            let other = |shared: web::Data<Shared>| async move {
+                let what = "diyadm: reviews are posted";
+                told(refuse(405, "MethodNotAllowed", what), &shared)
+            };
+            web::resource(path).route(web::post().to(handle)).default_service(web::to(other))
+        };
+        let other = |shared: web::Data<Shared>| async move {
+            let what = "diyadm: reviews go to /mutating-pods or /mutating-service";
+            told(refuse(404, "NotFound", what), &shared)
+        };
+        config
+            .app_data(shared)
+            .service(path("/mutating-pods"))
+            .service(path("/mutating-service"))
+            .default_service(web::to(other));
+    }
 }
 
-fn answer(body: &[u8], shared: &Shared) -> HttpResponse {
+async fn handle(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+    review: Review,
+) -> HttpResponse {
+    let Some(_flight) = Flight::begin(shared) else {
+        return refuse(503, "ServiceUnavailable", "diyadm: too many reviews at once");
+    };
+    match body(request, payload).await {
+        Ok(body) => answer(&body, shared, review),
+        Err((code, reason, message)) => refuse(code, reason, message),
+    }
+}
+
+fn answer(body: &[u8], shared: &Shared, review: Review) -> HttpResponse {
     let began = Instant::now();
     // `review` is total; a bug in it must still not take the process, or the user's write.
+    let rules = shared.rules.current();
     let now = format!("{:.0}", jiff::Timestamp::now());
     let Ok(Answer { status, body, record }) =
-        catch_unwind(AssertUnwindSafe(|| admission::review(body, &shared.rules, &now)))
+        catch_unwind(AssertUnwindSafe(|| review(body, &rules, &now)))
     else {
         return refuse(500, "InternalError", "diyadm: a bug kept the review from being answered");
     };
     let took = began.elapsed();
     shared.metrics.answered(&record, took);
-    tracing::info!(
-        uid = record.uid,
-        kind = record.kind,
-        namespace = record.namespace,
-        name = record.name,
-        user = record.user,
-        operation = record.operation,
-        dryRun = record.dry_run,
-        outcome = record.outcome.as_str(),
-        reason = record.reason,
-        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        "review"
-    );
+    if status == 200 {
+        // Not `record.reason`: it may quote the object, which is nobody's business here. Whoever
+        // sent the review has it as a warning.
+        tracing::info!(
+            uid = short(&record.uid),
+            kind = short(&record.kind),
+            namespace = short(&record.namespace),
+            name = short(&record.name),
+            user = short(&record.user),
+            operation = short(&record.operation),
+            dryRun = record.dry_run,
+            outcome = record.outcome.as_str(),
+            micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "review"
+        );
+    }
     json(status, body)
+}
+
+/// No longer than a name may be in Kubernetes, 253: a sender that is no API server cannot fill
+/// the log.
+fn short(text: &str) -> &str {
+    text.char_indices().nth(253).map_or(text, |(at, _)| &text[..at])
+}
+
+/// What holds for every answer: refusals are counted and logged, and a server that drains has the
+/// connection closed behind its answer.
+fn told(mut response: HttpResponse, shared: &Shared) -> HttpResponse {
+    let status = response.status();
+    if !status.is_success() {
+        shared.metrics.refused(status.as_u16());
+        tracing::warn!(code = status.as_u16(), "refused");
+    }
+    if shared.draining.load(Relaxed) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
 /// Status, reason and message of what is no review.
@@ -103,16 +156,6 @@ async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8
     )))
 }
 
-/// Any method but POST.
-pub(super) async fn not_allowed() -> HttpResponse {
-    refuse(405, "MethodNotAllowed", "diyadm: reviews are posted")
-}
-
-/// Any other path.
-pub(super) async fn not_found() -> HttpResponse {
-    refuse(404, "NotFound", "diyadm: reviews go to /mutating-pods or /mutating-service")
-}
-
 fn refuse(code: u16, reason: &str, message: &str) -> HttpResponse {
     let mut response = json(code, admission::status(code, reason, message));
     let headers = response.headers_mut();
@@ -122,7 +165,7 @@ fn refuse(code: u16, reason: &str, message: &str) -> HttpResponse {
     }
     if matches!(code, 408 | 413 | 415) {
         // What is left of the body is not read.
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
 }
@@ -130,13 +173,6 @@ fn refuse(code: u16, reason: &str, message: &str) -> HttpResponse {
 fn json(code: u16, body: Vec<u8>) -> HttpResponse {
     let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(code).content_type("application/json").body(body)
-}
-
-fn close_if_draining(mut response: HttpResponse, shared: &Shared) -> HttpResponse {
-    if shared.draining.load(Relaxed) {
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-    }
-    response
 }
 
 /// A place among the reviews in flight, given back when dropped.

@@ -46,21 +46,24 @@ pub(super) struct Counters {
     pub(super) refused: AtomicU64,
 }
 
+/// The chain and the key, PEM.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// Looks at the files every second.
 pub(super) struct Watch {
     tls: Tls,
     context: Arc<RwLock<SslContext>>,
     counters: Arc<Counters>,
-    last: (Vec<u8>, Vec<u8>),
+    first: Pair,
 }
 
 /// The acceptor for the port, and the watch that keeps its certificate new.
 pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
-    let last = read(&tls)?;
-    let context = Arc::new(RwLock::new(context(&last)?));
+    let first = read(&tls)?;
+    let context = Arc::new(RwLock::new(context(&first)?));
     let counters = Arc::new(Counters::default());
-    counters.not_after.store(not_after(&last), Relaxed);
-    let mut builder = builder(&last)?;
+    counters.not_after.store(not_after(&first), Relaxed);
+    let mut builder = builder(&first)?;
     let current = context.clone();
     // OpenSSL asks at every handshake, whether the client names a server or not.
     builder.set_servername_callback(move |ssl, _| {
@@ -70,7 +73,7 @@ pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
         }
         Ok(())
     });
-    Ok((builder, Watch { tls, context, counters, last }))
+    Ok((builder, Watch { tls, context, counters, first }))
 }
 
 impl Watch {
@@ -79,33 +82,45 @@ impl Watch {
     }
 
     /// Never ends. A new pair that cannot be used is refused and the old one kept.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        let (mut judged, mut doubted) = (Ok(self.first.clone()), None);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let Ok(now) = read(&self.tls) else { continue };
-            if now == self.last {
+            let seen = read(&self.tls).map_err(|error| format!("{error:#}"));
+            if seen == judged {
+                doubted = None;
                 continue;
             }
-            match context(&now) {
-                Ok(context) => {
+            let usable = seen.clone().and_then(|pair| {
+                let context = context(&pair).map_err(|error| format!("{error:#}"))?;
+                Ok((context, not_after(&pair)))
+            });
+            match usable {
+                Ok((context, not_after)) => {
                     if let Ok(mut current) = self.context.write() {
                         *current = context;
                     }
-                    self.counters.not_after.store(not_after(&now), Relaxed);
+                    self.counters.not_after.store(not_after, Relaxed);
                     self.counters.reloaded.fetch_add(1, Relaxed);
                     tracing::info!("certificate reloaded");
                 }
+                // The two files are read one after the other: a change may come between them, or
+                // be half done. What is still so at the next look is meant so.
+                Err(_) if doubted.as_ref() != Some(&seen) => {
+                    doubted = Some(seen);
+                    continue;
+                }
                 Err(error) => {
                     self.counters.refused.fetch_add(1, Relaxed);
-                    tracing::error!(error = format!("{error:#}"), "new certificate refused");
+                    tracing::error!(error, "new certificate refused");
                 }
             }
-            self.last = now;
+            (judged, doubted) = (seen, None);
         }
     }
 }
 
-fn read(tls: &Tls) -> Result<(Vec<u8>, Vec<u8>)> {
+fn read(tls: &Tls) -> Result<Pair> {
     match tls {
         Tls::Pem { cert, key } => Ok((cert.clone(), key.clone())),
         Tls::Files { cert, key } => Ok((
@@ -115,11 +130,11 @@ fn read(tls: &Tls) -> Result<(Vec<u8>, Vec<u8>)> {
     }
 }
 
-fn context(pair: &(Vec<u8>, Vec<u8>)) -> Result<SslContext> {
+fn context(pair: &Pair) -> Result<SslContext> {
     Ok(builder(pair)?.build().into_context())
 }
 
-fn builder((cert, key): &(Vec<u8>, Vec<u8>)) -> Result<SslAcceptorBuilder> {
+fn builder((cert, key): &Pair) -> Result<SslAcceptorBuilder> {
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     let chain = X509::stack_from_pem(cert).context("the certificate is no PEM")?;
@@ -134,7 +149,7 @@ fn builder((cert, key): &(Vec<u8>, Vec<u8>)) -> Result<SslAcceptorBuilder> {
     Ok(builder)
 }
 
-fn not_after((cert, _): &(Vec<u8>, Vec<u8>)) -> u64 {
+fn not_after((cert, _): &Pair) -> u64 {
     let facts = pki::inspect(cert, None).unwrap_or_default();
     facts.first().and_then(|f| u64::try_from(f.not_after).ok()).unwrap_or_default()
 }

@@ -171,7 +171,10 @@ pub(super) fn open(object: &Object<'_>, service: &Service<'_, '_>) -> Change {
     if !annotate(&mut patch, object, &[(ORIGINAL, text.as_deref())], before) {
         return Change::warned(TOO_LARGE);
     }
-    Change { patch: patch.finish(), warnings: warnings.into_iter().map(super::shorten).collect() }
+    Change {
+        patch: patch.finish(),
+        warnings: warnings.into_iter().map(super::change::shorten).collect(),
+    }
 }
 
 /// Takes everything back.

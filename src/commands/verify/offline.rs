@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checks::Finding,
-    cli::{Global, Report, render::Webhook, verify::Verify},
+    cli::{Global, Report, render::Webhook, verify::Verify, ways::Ways},
     commands::{certificates, client::Client, files, render, terminal::Terminal},
     exit::{Code, Failure},
     manifests, report,
@@ -48,7 +48,8 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
         },
     )?;
     let yaml = steps.step("render", "See `diyadm render --help` for the flags.", || {
-        let webhook = Webhook { image: args.image.clone(), ..Webhook::default() };
+        let ways = Ways { image: Some(args.image.clone()), ..Ways::default() };
+        let webhook = Webhook { ways, ..Webhook::default() };
         let settings = render::settings(names, &webhook, bundle.ca_crt.clone());
         let yaml = manifests::to_yaml(&manifests::webhook(&settings?)?)?;
         Ok((format!("rendered webhook.yaml, {} bytes", yaml.len()), yaml))
@@ -66,6 +67,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
                 own: (names.namespace.clone(), names.service.clone()),
                 ..Rules::with_image(&args.image)
             },
+            rules_file: None,
             workers: Some(1),
             max_in_flight: 16,
             drain: Duration::ZERO,

@@ -1,0 +1,99 @@
+//! rules.yaml: read before a port is bound, and again when the file changes.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    exit::Failure,
+    workload::{self, Rules},
+};
+
+/// The rules that count now.
+pub(super) struct Live {
+    flags: Rules,
+    file: Option<PathBuf>,
+    current: RwLock<Arc<Rules>>,
+    pub(super) reloaded: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+impl Live {
+    /// Reads the file, if one is named and there; one that is not there holds no rules.
+    ///
+    /// # Errors
+    /// What [`workload::parse_rules`] refuses, with the file's name.
+    pub(super) fn new(flags: Rules, file: Option<PathBuf>) -> Result<Self> {
+        let live = Self {
+            current: RwLock::new(Arc::new(flags.clone())),
+            flags,
+            file,
+            reloaded: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
+        let text = live.text()?;
+        live.take(&text)?;
+        Ok(live)
+    }
+
+    /// The rules for one review.
+    pub(super) fn current(&self) -> Arc<Rules> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the file every second. A new one that makes no sense is refused, and the old
+    /// rules are kept.
+    pub(super) async fn watch(&self) {
+        let mut judged = self.text().ok();
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let Ok(text) = self.text() else { continue };
+            if judged.as_ref() == Some(&text) {
+                continue;
+            }
+            match self.take(&text) {
+                Ok(()) => {
+                    self.reloaded.fetch_add(1, Relaxed);
+                    tracing::info!(rules = self.current().list.len(), "rules reloaded");
+                }
+                Err(error) => {
+                    self.refused.fetch_add(1, Relaxed);
+                    tracing::error!(error = format!("{error:#}"), "new rules refused");
+                }
+            }
+            judged = Some(text);
+        }
+    }
+
+    /// Empty where there is no file.
+    fn text(&self) -> Result<String> {
+        let Some(file) = &self.file else { return Ok(String::new()) };
+        match fs::read_to_string(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            text => text.with_context(|| format!("--rules {}", file.display())),
+        }
+    }
+
+    fn take(&self, text: &str) -> Result<()> {
+        let file = self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+        let list = if text.trim().is_empty() {
+            Vec::new()
+        } else {
+            workload::parse_rules(text).map_err(|why| {
+                let hint = "Mend that rule; `diyadm rules check FILE` says whether it is right.";
+                Failure::usage(format!("--rules {file}: {why}."), hint)
+            })?
+        };
+        let rules = Arc::new(Rules { list, ..self.flags.clone() });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        Ok(())
+    }
+}

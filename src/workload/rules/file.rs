@@ -1,0 +1,144 @@
+//! rules.yaml, and what its matches fit.
+
+use serde::Deserialize;
+
+use super::{About, Match, Rule};
+
+impl Match {
+    pub(super) fn fits(&self, about: &About<'_>) -> bool {
+        let any = |patterns: &[String], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
+        };
+        let kind = |name: &str| {
+            self.kinds.is_empty() || self.kinds.iter().any(|kind| same_kind(kind, name))
+        };
+        any(&self.namespaces, about.namespace)
+            && about.names.iter().any(|(k, name)| kind(k) && any(&self.names, name))
+            && self.labels.iter().all(|(key, pattern)| {
+                about.labels.get(key.as_str()).is_some_and(|value| glob(pattern, value))
+            })
+    }
+}
+
+/// The names that kubectl takes for a kind: `deploy`, `deployments`, `Deployment`.
+const SHORT: [(&str, &str); 7] = [
+    ("Deployment", "deploy"),
+    ("StatefulSet", "sts"),
+    ("DaemonSet", "ds"),
+    ("ReplicaSet", "rs"),
+    ("Job", "job"),
+    ("CronJob", "cj"),
+    ("Pod", "po"),
+];
+
+/// Whether `word` is a name of `kind`.
+pub fn same_kind(word: &str, kind: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let full = kind.to_ascii_lowercase();
+    let short = SHORT.iter().find(|(known, _)| *known == kind).map(|(_, short)| *short);
+    word == full || word.strip_suffix('s') == Some(full.as_str()) || Some(word.as_str()) == short
+}
+
+/// Whether `text` fits `pattern`: `*` any text, `?` any character. Only the last `*` is ever gone
+/// back to, so that no pattern is slow.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    let mut back = None;
+    loop {
+        let rest = text.clone();
+        match (pattern.next(), text.next()) {
+            (Some('*'), _) => {
+                back = Some((pattern.clone(), rest.clone()));
+                text = rest;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {}
+            (None, None) => return true,
+            _ => {
+                let Some((after, from)) = &mut back else { return false };
+                if from.next().is_none() {
+                    return false;
+                }
+                (pattern, text) = (after.clone(), from.clone());
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rules: Vec<serde_yaml::Value>,
+}
+
+/// The names of a rule's members.
+const MEMBERS: [&str; 7] = ["match", "empty", "containers", "image", "idle", "level", "replicas"];
+
+/// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
+///
+/// # Errors
+/// A sentence with the rule's number, and the line where YAML itself is wrong.
+pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
+    let file: File = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    let read = |(number, value): (usize, serde_yaml::Value)| {
+        // serde's flatten knows no unknown members.
+        let members = value.as_mapping().into_iter().flat_map(serde_yaml::Mapping::keys);
+        let mut names = members.filter_map(serde_yaml::Value::as_str);
+        if let Some(name) = names.find(|name| !MEMBERS.contains(name)) {
+            return Err(format!(
+                "rule {number}: there is no `{name}`, only {}",
+                MEMBERS.join(", ")
+            ));
+        }
+        let rule: Rule =
+            serde_yaml::from_value(value).map_err(|error| format!("rule {number}: {error}"))?;
+        let unknown = rule
+            .r#match
+            .kinds
+            .iter()
+            .find(|word| !SHORT.iter().any(|(kind, _)| same_kind(word, kind)));
+        match unknown {
+            Some(word) => Err(format!("rule {number}: {word} is no kind of workload")),
+            None => Ok(rule),
+        }
+    };
+    (1..).zip(file.rules).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_globs() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("*", "a", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c*e", "abcde", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("", "a", false),
+            ("é*", "éa", true),
+            ("*b", "abc", false),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_named() {
+        for (text, word) in [
+            ("rules:\n- match: {kind: [x]}\n", "rule 1"),
+            ("rules:\n- {}\n- imag: keep\n", "rule 2: there is no `imag`"),
+            ("rules:\n- idle: sleep\n", "rule 1"),
+            ("rules:\n- match: {kinds: [Service]}\n", "Service is no kind"),
+            ("rules: {\n", "line"),
+            ("rule: []\n", "rule"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+        assert_eq!(parse("rules: []\n").unwrap(), []);
+    }
+}
