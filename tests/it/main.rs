@@ -12,4 +12,5 @@ mod pki;
 mod rig;
 mod serve;
 mod services;
+mod shapes;
 mod yaml;
