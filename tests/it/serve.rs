@@ -11,7 +11,7 @@ pub(crate) use client::certificates;
 use serde_json::{Value, json};
 
 use super::rig::Server;
-use client::{bytes, post, review, send, set};
+use client::{Answer, bytes, post, review, send, set};
 
 const MIB: usize = 1024 * 1024;
 
@@ -132,6 +132,14 @@ fn an_odd_object_goes_there_and_back() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);
     let plain = post(&server, certs.path(), &bytes(|_| ()));
+    // The original tells when it was saved; all else is the same.
+    let operations = |answer: &Answer| {
+        let is_original = |operation: &Value| operation["path"] == "/metadata/annotations";
+        let (original, others): (Vec<_>, Vec<_>) =
+            answer.patch().into_iter().partition(is_original);
+        assert_eq!(original.len(), 1);
+        others
+    };
     let two = json!([{ "name": "a", "image": "b:1" }, { "name": "a", "image": "c:1" }]);
     let keys = json!({ "a/b": "1", "c~d~1/e": "2", "\u{e9}\u{1f600}": "\u{7f}\u{2028}", "": "" });
     let cases = [
@@ -172,7 +180,7 @@ fn an_odd_object_goes_there_and_back() {
         wanted[0] = "empty-container:latest".into();
         assert_eq!(images(&emptied), wanted, "{case}");
         if ["dryRun", "unknown fields", "generateName"].contains(&case) {
-            assert_eq!(answer.response()["patch"], plain.response()["patch"], "{case}");
+            assert_eq!(operations(&answer), operations(&plain), "{case}");
         }
 
         body["request"]["operation"] = "UPDATE".into();

@@ -64,13 +64,16 @@ impl Answer {
     /// `object` as it would be stored, by an implementation of JSON Patch that is not ours.
     pub(super) fn applied(&self, object: &Value) -> Value {
         let mut object = object.clone();
-        if let Some(patch) = self.response()["patch"].as_str() {
-            assert_eq!(self.response()["patchType"], "JSONPatch");
-            let patch: json_patch::Patch =
-                serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
-            json_patch::patch(&mut object, &patch).unwrap();
-        }
+        let patch: json_patch::Patch = serde_json::from_value(self.patch().into()).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
         object
+    }
+
+    /// The operations of the patch; none where there is none.
+    pub(super) fn patch(&self) -> Vec<Value> {
+        let Some(patch) = self.response()["patch"].as_str() else { return Vec::new() };
+        assert_eq!(self.response()["patchType"], "JSONPatch");
+        serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap()
     }
 
     pub(super) fn closes(&self) -> bool {
