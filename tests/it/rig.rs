@@ -8,7 +8,8 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    thread::panicking,
+    thread::{JoinHandle, panicking},
+    time::{Duration, Instant},
 };
 
 /// Says why a test did not run; under `CI=true` that is a failure.
@@ -140,9 +141,20 @@ impl Drop for Namespace<'_> {
     }
 }
 
+/// Waits for what comes sooner or later; a minute is for ever.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// `diyadm serve` as a process; killed when dropped.
 pub(crate) struct Server {
     child: Child,
+    log: Option<JoinHandle<Vec<String>>>,
     /// `ADDRESS:PORT` of the reviews.
     pub(crate) address: String,
     /// `ADDRESS:PORT` of health and metrics.
@@ -182,16 +194,25 @@ impl Server {
             .find(|line| line["message"] == "serving")
             .unwrap();
         // The log must be read on, or the server's pipe fills.
-        std::thread::spawn(move || log.for_each(drop));
+        let log = std::thread::spawn(move || log.map(Result::unwrap).collect());
         let text = |field: &str| serving[field].as_str().unwrap().to_owned();
-        Self { child, address: text("listen"), health: text("health") }
+        Self { child, log: Some(log), address: text("listen"), health: text("health") }
     }
 
-    /// SIGTERM, then the exit code.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGTERM, and does not wait.
+    pub(crate) fn signal(&self) {
+        let id = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+    }
+
+    /// Waits for its end; the exit code, and what it logged after it had begun to serve.
+    pub(crate) fn ended(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.log.take().unwrap().join().unwrap())
     }
 }
 
@@ -242,20 +263,31 @@ impl Net {
 
     /// The EndpointSlice that puts it behind a Service.
     pub(crate) fn slice(&self, namespace: &str, service: &str) -> String {
-        serde_json::json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": format!("{service}-test"),
-                "namespace": namespace,
-                "labels": { "kubernetes.io/service-name": service },
-            },
-            "addressType": "IPv4",
-            "ports": [{ "name": "webhook", "port": 8443, "protocol": "TCP" }],
-            "endpoints": [{ "addresses": [self.address], "conditions": { "ready": true } }],
-        })
-        .to_string()
+        slice(namespace, service, &[(self, true)])
     }
+}
+
+/// The EndpointSlice of several; the ones that are not ready are being ended.
+pub(crate) fn slice(namespace: &str, service: &str, of: &[(&Net, bool)]) -> String {
+    let endpoint = |(net, ready): &(&Net, bool)| {
+        serde_json::json!({
+            "addresses": [net.address],
+            "conditions": { "ready": ready, "serving": true, "terminating": !ready },
+        })
+    };
+    serde_json::json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("{service}-test"),
+            "namespace": namespace,
+            "labels": { "kubernetes.io/service-name": service },
+        },
+        "addressType": "IPv4",
+        "ports": [{ "name": "webhook", "port": 8443, "protocol": "TCP" }],
+        "endpoints": of.iter().map(endpoint).collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 impl Drop for Net {
