@@ -14,6 +14,8 @@ mod client;
 mod files;
 mod init;
 mod install;
+mod names;
+mod outcome;
 mod render;
 mod runtime;
 mod serve;
@@ -33,7 +35,9 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script))?;
             Ok(Code::Done)
         }
     }

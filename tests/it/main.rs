@@ -3,12 +3,14 @@
 mod cli;
 mod cluster;
 mod failures;
+mod hints;
 mod install;
 mod laws;
 mod manifest;
 mod newest;
 mod pki;
 mod rig;
+mod rights;
 mod serve;
 mod services;
 mod yaml;
