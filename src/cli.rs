@@ -64,7 +64,7 @@ pub struct Global {
     /// Print each request to the API server, without its content
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub verbose: bool,
-    /// Print errors and results, no progress
+    /// Print what is wrong, and nothing about what is well
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Colour on stderr
@@ -115,6 +115,18 @@ pub struct Names {
     /// Label of a namespace that turns emptying on there: KEY=VALUE
     #[arg(long, default_value = "inject-empty-container=enabled", value_name = "KEY=VALUE")]
     pub label: String,
+}
+
+impl Default for Names {
+    /// What the flags say when none is given.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Flags {
+            #[command(flatten)]
+            names: Names,
+        }
+        Flags::parse_from(["names"]).names
+    }
 }
 
 impl Names {

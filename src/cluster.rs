@@ -2,7 +2,10 @@
 //!
 //! Objects travel as `serde_json::Value`, so that fields this diyadm does not know survive.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::{self, Write as _},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
@@ -14,7 +17,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{cli::Global, exit::Failure};
+use crate::{
+    cli::Global,
+    exit::{Failure, quoted},
+};
 
 pub mod error;
 mod kinds;
@@ -34,6 +40,7 @@ pub struct Cluster {
     client: Client,
     server: String,
     namespace: String,
+    flags: String,
     verbose: bool,
 }
 
@@ -77,6 +84,27 @@ pub struct Right<'a> {
     pub kind: &'static Kind,
     /// Where; empty for what has no namespace.
     pub namespace: &'a str,
+    /// The one object that is meant; empty for any.
+    pub name: &'a str,
+}
+
+/// One object, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// What it is.
+    pub kind: &'static Kind,
+    /// Where; empty for what has no namespace.
+    pub namespace: &'a str,
+    /// `metadata.name`
+    pub name: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// The right to do `verb` with it.
+    pub fn right(self, verb: &'static str) -> Right<'a> {
+        let Self { kind, namespace, name } = self;
+        Right { verb, kind, namespace, name }
+    }
 }
 
 impl Cluster {
@@ -111,7 +139,19 @@ impl Cluster {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
-        Ok(Self { client, server, namespace, verbose: global.verbose })
+        let mut flags = String::new();
+        if let Some(context) = &global.context {
+            flags = format!(" --context {}", quoted(context));
+        }
+        if let Some(file) = &global.kubeconfig {
+            let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
+        }
+        Ok(Self { client, server, namespace, flags, verbose: global.verbose })
+    }
+
+    /// The flags that lead to this cluster again, each after a blank: for commands in hints.
+    pub fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// The API server's address.
@@ -182,7 +222,9 @@ impl Cluster {
         };
         let path = kind.path(namespace);
         let request = Request::new(&path).patch(name, &params, &Patch::Apply(object));
-        let after = self.send("APPLY", &format!("{path}/{name}"), request).await?;
+        let sent = self.send("APPLY", &format!("{path}/{name}"), request).await;
+        let target = Target { kind, namespace, name };
+        let after = sent.map_err(|failure| error::whose(failure, target))?;
         let applied = match before {
             None => Applied::Created,
             Some(before) if content(&before) == content(&after) => Applied::Unchanged,
@@ -246,6 +288,7 @@ impl Cluster {
                     "verb": right.verb,
                     "group": right.kind.group,
                     "resource": right.kind.plural,
+                    "name": right.name,
                 }},
             });
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -260,25 +303,28 @@ impl Cluster {
 
     /// Fails with every missing right by name, before anything is changed.
     pub async fn demand(&self, rights: &[Right<'_>]) -> Result<()> {
-        let missing = self.missing(rights).await?;
-        if missing.is_empty() {
-            return Ok(());
+        refuse(&self.missing(rights).await?)
+    }
+
+    /// [`Cluster::demand`] for server-side apply of `targets`, and `more`: it takes `get` and
+    /// `patch`, and `create` only for what is not there.
+    pub async fn demand_apply(&self, targets: &[Target<'_>], more: &[Right<'_>]) -> Result<()> {
+        let seen = targets.iter().map(|target| target.right("get"));
+        let rights: Vec<_> =
+            seen.chain(targets.iter().map(|t| t.right("patch"))).chain(more.to_vec()).collect();
+        let mut missing = self.missing(&rights).await?;
+        let mut absent = Vec::new();
+        for target in targets {
+            // What may not be looked at may be absent: whoever asks for rights asks once.
+            let Target { kind, namespace, name } = *target;
+            if missing.contains(&target.right("get"))
+                || self.get(kind, namespace, name).await?.is_none()
+            {
+                absent.push(target.right("create"));
+            }
         }
-        let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
-        let first = missing[0];
-        let place = match first.namespace {
-            "" => String::new(),
-            namespace => format!(" -n {namespace}"),
-        };
-        Err(Failure::unreachable(
-            format!("You may not {}; nothing was changed.", words.join(", nor ")),
-            format!(
-                "Ask for these rights; then `kubectl auth can-i {} {}{place}` says yes.",
-                first.verb,
-                first.kind.resource()
-            ),
-        )
-        .into())
+        missing.extend(self.missing(&absent).await?);
+        refuse(&missing)
     }
 
     async fn send(
@@ -301,9 +347,39 @@ impl Cluster {
     }
 }
 
-impl std::fmt::Display for Right<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.verb, self.kind.resource())?;
+fn refuse(missing: &[Right<'_>]) -> Result<()> {
+    let Some(first) = missing.first() else { return Ok(()) };
+    let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let place = match first.namespace {
+        "" => String::new(),
+        namespace => format!(" -n {namespace}"),
+    };
+    Err(Failure::unreachable(
+        format!("You may not {}; nothing was changed.", words.join(", nor ")),
+        format!(
+            "Ask for these rights; then `kubectl auth can-i {} {}{place}` says yes.",
+            first.verb,
+            first.what()
+        ),
+    )
+    .into())
+}
+
+impl Right<'_> {
+    /// `secrets/webhook-secret`; a role that lets create has no names in it.
+    fn what(&self) -> String {
+        let resource = self.kind.resource();
+        if self.name.is_empty() || self.verb == "create" {
+            resource
+        } else {
+            format!("{resource}/{}", self.name)
+        }
+    }
+}
+
+impl fmt::Display for Right<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.what())?;
         if self.namespace.is_empty() {
             return Ok(());
         }

@@ -15,6 +15,8 @@ mod client;
 mod files;
 mod init;
 mod install;
+mod names;
+mod outcome;
 mod render;
 mod runtime;
 mod serve;
@@ -37,7 +39,9 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script))?;
             Ok(Code::Done)
         }
     }

@@ -103,6 +103,15 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// A word of a command in a hint, so that a shell takes it for one.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Prints `error` with its causes to stderr, then the hint on a line of its own, and returns the
 /// code to end with. A broken pipe (`diyadm render | head`) is a success.
 pub fn report(error: &anyhow::Error) -> Code {

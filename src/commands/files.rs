@@ -1,4 +1,5 @@
-//! `-f FILE|DIR|-`: from names to the objects in them, as kubectl's -f reads them.
+//! From names on the command line to what they hold: any file, `-` for the standard input, and
+//! `-f FILE|DIR|-` as kubectl's -f reads it.
 
 use std::{
     fs,
@@ -31,13 +32,10 @@ pub(super) struct File {
 pub(super) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
     let mut files = Vec::new();
     for name in names {
-        if name == Path::new("-") {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(|error| unreadable(&"-", &error))?;
-            files.push(parse("-", &text)?);
-        } else if name.is_dir() {
+        if name.is_dir() {
             let entries = fs::read_dir(name).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-            let entries = entries.map_err(|error| unreadable(&name.display(), &error))?;
+            let shown = name.display().to_string();
+            let entries = entries.map_err(|error| unreadable(&shown, &error, "another folder"))?;
             let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
             paths.retain(|path| {
                 let extension = path.extension().and_then(|e| e.to_str());
@@ -59,17 +57,37 @@ pub(super) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
 }
 
 fn file(path: &Path) -> Result<File> {
-    let text = fs::read_to_string(path).map_err(|error| unreadable(&path.display(), &error))?;
-    parse(&path.display().to_string(), &text)
-}
-
-fn parse(name: &str, text: &str) -> Result<File> {
-    let documents = yaml::read(name, text)
+    let name = path.display().to_string();
+    let text = text(path).map_err(|error| {
+        unreadable(&name, &error, "a file, a folder, or - for the standard input")
+    })?;
+    let documents = yaml::read(&name, &text)
         .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
-    Ok(File { name: name.to_owned(), objects: yaml::objects(documents) })
+    Ok(File { name, objects: yaml::objects(documents) })
 }
 
-fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
-    let what = format!("{name} could not be read: {error}.");
-    Failure::usage(what, "Name a file, a folder, or - for the standard input.").into()
+/// What a file holds, or the standard input where it is called `-`.
+pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// [`bytes`] of a text file.
+///
+/// # Errors
+/// Bytes that are no UTF-8 are told of with their line.
+pub(super) fn text(path: &Path) -> io::Result<String> {
+    String::from_utf8(bytes(path)?).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is no UTF-8 text"))
+    })
+}
+
+fn unreadable(name: &str, error: &io::Error, what: &str) -> anyhow::Error {
+    Failure::usage(format!("{name} could not be read: {error}."), format!("Name {what}.")).into()
 }

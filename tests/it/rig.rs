@@ -61,10 +61,20 @@ impl Run {
 
 /// The program, run in `folder`.
 pub(crate) fn diyadm(folder: &Path, args: &[&str]) -> Run {
+    diyadm_reads(folder, args, "")
+}
+
+/// The program, run in `folder` with `stdin` as its input.
+pub(crate) fn diyadm_reads(folder: &Path, args: &[&str], stdin: &str) -> Run {
+    Run::of(program(folder).args(args), stdin)
+}
+
+/// The program, to be run in `folder`.
+pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
     // Whatever cluster the one who tests is logged in to is not touched.
-    command.env_remove("KUBECONFIG").env("HOME", folder);
-    Run::of(command.args(args).current_dir(folder), "")
+    command.env_remove("KUBECONFIG").env("HOME", folder).current_dir(folder);
+    command
 }
 
 /// The API server, or `None` where there is none.
@@ -94,7 +104,14 @@ impl Cluster {
 
     /// The program, on this cluster, in `folder`.
     pub(crate) fn diyadm(&self, folder: &Path, args: &[&str]) -> Run {
-        diyadm(folder, &[args, &["--kubeconfig", &self.kubeconfig]].concat())
+        Run::of(self.program(folder).args(args), "")
+    }
+
+    /// The program, to be run on this cluster, in `folder`.
+    pub(crate) fn program(&self, folder: &Path) -> Command {
+        let mut command = program(folder);
+        command.args(["--kubeconfig", &self.kubeconfig]);
+        command
     }
 
     /// A name for a namespace that the test itself, or the program, makes.
