@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::rig::{Cluster, Net, Server, cluster, diyadm};
 
 /// Does what the kubelet does: brings the Secret into the files of its Pod.
-fn mount(cluster: &Cluster, namespace: &str, folder: &Path) {
+pub(crate) fn mount(cluster: &Cluster, namespace: &str, folder: &Path) {
     let secret = cluster.get(namespace, "secret/webhook-secret");
     // The key before the certificate or after it: a server must live with either.
     for name in ["server.key", "server.crt"] {

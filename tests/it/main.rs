@@ -10,6 +10,7 @@ mod manifest;
 mod newest;
 mod pki;
 mod rig;
+mod rolling;
 mod serve;
 mod services;
 mod shapes;

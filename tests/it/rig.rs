@@ -97,6 +97,13 @@ impl Cluster {
         diyadm(folder, &[args, &["--kubeconfig", &self.kubeconfig]].concat())
     }
 
+    /// A client that keeps its connection, for many requests.
+    pub(crate) async fn client(&self) -> ::diyadm::cluster::Cluster {
+        let kubeconfig = Some(self.kubeconfig.clone().into());
+        let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
+        ::diyadm::cluster::Cluster::connect(&global).await.unwrap()
+    }
+
     /// A name for a namespace that the test itself, or the program, makes.
     pub(crate) fn unmade<'a>(&'a self, name: &'a str) -> Namespace<'a> {
         Namespace { cluster: self, name }
