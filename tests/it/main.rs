@@ -9,6 +9,7 @@ mod laws;
 mod manifest;
 mod newest;
 mod pki;
+mod pod_security;
 mod rig;
 mod rolling;
 mod serve;

@@ -87,9 +87,14 @@ impl Cluster {
     /// kubectl, with `stdin` as its input; must succeed.
     #[track_caller]
     pub(crate) fn kubectl(&self, args: &[&str], stdin: &str) -> String {
+        self.try_kubectl(args, stdin).code(0).stdout
+    }
+
+    /// kubectl, with `stdin` as its input, whatever comes of it.
+    pub(crate) fn try_kubectl(&self, args: &[&str], stdin: &str) -> Run {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        Run::of(&mut command, stdin).code(0).stdout
+        Run::of(&mut command, stdin)
     }
 
     /// The program, on this cluster, in `folder`.
