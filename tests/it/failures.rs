@@ -1,6 +1,7 @@
 //! Every failure text of webhook.md, provoked on the real API server under both failure policies,
 //! and named by `check` and `verify`.
 
+mod events;
 mod stand;
 
 use std::{fs, path::Path};
