@@ -18,7 +18,7 @@ pub struct Cause {
 
 /// A piece of the API server's text, the cause's id, and what it means. The first that is found
 /// counts: what is more special stands before what is more general.
-const TEXTS: [(&str, &str, &str, Remedy); 19] = [
+const TEXTS: [(&str, &str, &str, Remedy); 21] = [
     (
         "certificate signed by unknown authority",
         "unknown-ca",
@@ -71,9 +71,9 @@ const TEXTS: [(&str, &str, &str, Remedy); 19] = [
         Remedy::Server,
     ),
     (
-        "is registered for version \"admission.k8s.io/v1\" in scheme",
-        "no-type-meta",
-        "the server does not know AdmissionReview of admission.k8s.io/v1",
+        "no kind \"AdmissionReview\" is registered for version",
+        "unknown-version",
+        "server and API server do not know the same version of AdmissionReview",
         Remedy::Server,
     ),
     (
@@ -107,9 +107,12 @@ const TEXTS: [(&str, &str, &str, Remedy); 19] = [
         Remedy::Pods,
     ),
     ("no such host", "no-such-host", "the webhook's name does not resolve", Remedy::Reach),
-    ("EOF", "closed", "the server closed the connection without an answer", Remedy::Pods),
+    ("connection reset by peer", "closed", CLOSED, Remedy::Pods),
+    ("write: broken pipe", "closed", CLOSED, Remedy::Pods),
+    ("EOF", "closed", CLOSED, Remedy::Pods),
 ];
 
+const CLOSED: &str = "the server closed the connection without an answer";
 const WRONG_NAME: &str = "the server's certificate is for other names";
 
 /// What helps; the command has the names in it.

@@ -97,9 +97,14 @@ impl Cluster {
     /// kubectl, with `stdin` as its input; must succeed.
     #[track_caller]
     pub(crate) fn kubectl(&self, args: &[&str], stdin: &str) -> String {
+        self.try_kubectl(args, stdin).code(0).stdout
+    }
+
+    /// kubectl, with `stdin` as its input, whatever comes of it.
+    pub(crate) fn try_kubectl(&self, args: &[&str], stdin: &str) -> Run {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        Run::of(&mut command, stdin).code(0).stdout
+        Run::of(&mut command, stdin)
     }
 
     /// The program, on this cluster, in `folder`.
@@ -112,6 +117,13 @@ impl Cluster {
         let mut command = program(folder);
         command.args(["--kubeconfig", &self.kubeconfig]);
         command
+    }
+
+    /// A client that keeps its connection, for many requests.
+    pub(crate) async fn client(&self) -> ::diyadm::cluster::Cluster {
+        let kubeconfig = Some(self.kubeconfig.clone().into());
+        let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
+        ::diyadm::cluster::Cluster::connect(&global).await.unwrap()
     }
 
     /// A name for a namespace that the test itself, or the program, makes.

@@ -4,6 +4,7 @@ mod abuse;
 mod client;
 mod drain;
 mod observed;
+mod overload;
 mod reload;
 
 pub(crate) use client::certificates;
