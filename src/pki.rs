@@ -9,6 +9,7 @@ use openssl::{
 };
 
 mod conf;
+mod extensions;
 mod inspect;
 mod issue;
 mod request;

@@ -70,7 +70,7 @@ pub enum Key {
     Rsa2048,
     /// RSA, 4096 bit
     Rsa4096,
-    /// ECDSA on NIST P-256
+    /// ECDSA on NIST P-256, without csr.conf's keyEncipherment and dataEncipherment: they are RSA's
     P256,
 }
 
