@@ -4,7 +4,12 @@
 //! Never pushed anywhere: `cargo xtask cluster load` gives them to the rig's node.
 
 mod archive;
+mod bare;
+mod build;
+mod dockerfile;
+mod jre;
 mod libraries;
+mod recipe;
 mod rootfs;
 
 use std::{
@@ -21,13 +26,18 @@ use crate::{cluster, interrupt, paths};
 
 pub(crate) use self::libraries::libraries;
 
-/// The images there are.
-pub(crate) const NAMES: [&str; 3] = ["pause", "busybox", "kube-apiserver"];
+/// The images there are beside those of the Dockerfile.
+const OTHERS: [&str; 5] = ["bare", "busybox", "jre", "kube-apiserver", "pause"];
+
+/// The names of all images.
+pub(crate) fn names() -> Result<Vec<String>> {
+    Ok(recipe::targets()?.into_iter().chain(OTHERS.map(str::to_owned)).collect())
+}
 
 /// Makes the images that are named, or all, and prints where they are.
 pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     interrupt::watch()?;
-    let all: Vec<String> = NAMES.map(str::to_owned).into();
+    let all = self::names()?;
     for name in if names.is_empty() { &all } else { names } {
         println!("{}", archive(name)?.display());
     }
@@ -74,9 +84,12 @@ fn forget_old(name: &str, folder: &std::path::Path) -> Result<()> {
 
 fn image(name: &str) -> Result<Image> {
     Ok(match name {
+        "bare" => bare::image()?,
+        "jre" => jre::image()?,
         "pause" => rootfs::pause(&cluster::busybox()?)?,
         "busybox" => rootfs::busybox(&cluster::busybox()?)?,
         "kube-apiserver" => rootfs::program("kube-apiserver:rig", &cluster::apiserver()?)?,
-        _ => bail!("there is no image {name}. The images are {}", NAMES.join(", ")),
+        _ if recipe::targets()?.iter().any(|target| target == name) => recipe::image(name)?,
+        _ => bail!("there is no image {name}. The images are {}", names()?.join(", ")),
     })
 }

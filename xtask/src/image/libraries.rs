@@ -9,7 +9,13 @@ use anyhow::{Context, Result, bail};
 
 /// The libraries that the loader would bring, it itself among them; none for a static program.
 pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    libraries_beside(program, Path::new(""))
+}
+
+/// [`libraries`] of what is loaded after those in the folder `beside`.
+pub(super) fn libraries_beside(program: &Path, beside: &Path) -> Result<Vec<PathBuf>> {
     let mut ldd = Command::new("ldd");
+    ldd.env("LD_LIBRARY_PATH", beside);
     // What it says is read.
     let output = ldd.arg(program).env("LC_ALL", "C").output().context("ldd cannot be run")?;
     let said = String::from_utf8_lossy(&output.stdout);

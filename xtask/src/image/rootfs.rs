@@ -15,6 +15,11 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// that waits. It ends on SIGTERM.
 const PAUSE: &str = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done";
 
+/// Nothing at all.
+pub(super) fn scratch() -> Image {
+    Image { tag: String::new(), config: Config::default(), layers: Vec::new() }
+}
+
 /// What the node starts each Pod with.
 pub(super) fn pause(busybox: &Path) -> Result<Image> {
     let mut image = self::busybox(busybox)?;
