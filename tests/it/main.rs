@@ -8,6 +8,7 @@ mod install;
 mod laws;
 mod manifest;
 mod newest;
+mod node;
 mod pki;
 mod rig;
 mod serve;
