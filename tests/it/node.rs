@@ -178,10 +178,18 @@ fn java_runs() {
     let Some(node) = node() else { return };
     let name = "rig-java";
     let _namespace = node.namespace(name);
-    node.load(&["jre"]);
+    node.load(&["jre", "jre-bare"]);
     node.pod(name, "pod", &json!({ "image": "jre:rig", "command": ["sh", "-c", IDLE] }));
     let version = ["-n", name, "exec", "pod", "--", "java", "-version"];
     node.try_kubectl(&version, "").code(0).stderr_has("Server VM");
+
+    // Without a shell.
+    let image = ["--image=jre-bare:rig", "--image-pull-policy=IfNotPresent", "--restart=Never"];
+    let run = [&["-n", name, "run", "bare"], &image[..], &["--", "-version"]].concat();
+    node.kubectl(&run, "");
+    node.wait(name, "pod/bare", "jsonpath={.status.phase}=Succeeded");
+    let logs = node.kubectl(&["-n", name, "logs", "bare"], "");
+    assert!(logs.contains("Server VM"), "{logs}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     cluster::{self, Cluster, Kind, Life, Taint},
-    interrupt, paths, tidy,
+    image, interrupt, paths, tidy,
 };
 
 /// What ran.
@@ -49,6 +49,12 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let skips = scratch.join("skips");
     // Without a node the tests that need one say so themselves.
     let node = cluster::node_possible();
+    if node.is_ok() && filters.is_empty() {
+        // A test makes what it lacks, but minutes of compiling disturb those beside it.
+        for name in image::names()? {
+            image::archive(&name).with_context(|| format!("the image {name}"))?;
+        }
+    }
     let kind = if node.is_ok() { Kind::Node(Taint::Asked) } else { Kind::Plain };
     let mut servers = Cluster::start(&scratch.join("cluster"), kind, Life::Held)?;
     let ran = tests(filters, |command| {

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -101,6 +101,7 @@ fn found(folder: &Path, recipe: &str) -> Result<Option<PathBuf>> {
         let names: Vec<&str> = inputs.lines().collect();
         let same = digest(recipe, &names).is_ok_and(|digest| built.ends_with(digest));
         if let Some(program) = only_program(&built)?.filter(|_| same) {
+            File::open(built.join("inputs"))?.set_modified(SystemTime::now())?;
             return Ok(Some(program));
         }
     }
@@ -120,9 +121,22 @@ fn keep(folder: &Path, recipe: &str, program: &Path, begun: SystemTime) -> Resul
     let kept = folder.join(digest(recipe, &names)?);
     fs::create_dir_all(&kept)?;
     fs::copy(program, kept.join(name)).with_context(|| program.display().to_string())?;
+    forget_old(folder)?;
     // Last: without it the folder is not looked at.
     fs::write(kept.join("inputs"), names.join("\n"))?;
     Ok(kept.join(name))
+}
+
+/// Removes programs of sources that nobody built or asked for in a week.
+fn forget_old(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let built = entry?.path();
+        let Ok(facts) = fs::metadata(built.join("inputs")) else { continue };
+        if facts.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(7 * 24 * 3600) {
+            fs::remove_dir_all(built)?;
+        }
+    }
+    Ok(())
 }
 
 fn only_program(built: &Path) -> Result<Option<PathBuf>> {
