@@ -10,6 +10,7 @@ mod install;
 mod laws;
 mod manifest;
 mod newest;
+mod node;
 mod pki;
 mod pod_security;
 mod rig;

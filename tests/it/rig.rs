@@ -12,6 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod node;
+
+pub(crate) use self::node::{Held, Node, node};
+
 /// Says why a test did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(env::var("CI").as_deref() != Ok("true"), "skipped in CI: {why}");
@@ -100,11 +104,16 @@ impl Cluster {
         self.try_kubectl(args, stdin).code(0).stdout
     }
 
-    /// kubectl, with `stdin` as its input, whatever comes of it.
+    /// kubectl, however it ends.
     pub(crate) fn try_kubectl(&self, args: &[&str], stdin: &str) -> Run {
+        Run::of(&mut self.kubectl_command(args), stdin)
+    }
+
+    /// kubectl, not yet started.
+    pub(crate) fn kubectl_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        Run::of(&mut command, stdin)
+        command
     }
 
     /// The program, on this cluster, in `folder`.
@@ -156,9 +165,7 @@ pub(crate) struct Namespace<'a> {
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         let show = |args: &[&str]| {
-            let mut command = Command::new(&self.cluster.kubectl);
-            command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).args(args);
-            let run = Run::of(&mut command, "");
+            let run = self.cluster.try_kubectl(args, "");
             format!("{}{}", run.stdout, run.stderr)
         };
         if panicking() {
