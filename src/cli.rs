@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod check;
 pub mod init;
 pub mod install;
+pub mod mutate;
 pub mod render;
 pub mod serve;
 pub mod verify;
@@ -39,6 +40,8 @@ pub enum Command {
     Check(check::Check),
     /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
+    /// Empty or restore workloads in manifests, without a cluster: a filter
+    Mutate(mutate::Mutate),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

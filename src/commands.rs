@@ -14,6 +14,7 @@ mod client;
 mod files;
 mod init;
 mod install;
+mod mutate;
 mod render;
 mod runtime;
 mod serve;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Uninstall(args) => uninstall::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
+        Command::Mutate(args) => mutate::run(&global, &args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());
             Ok(Code::Done)

@@ -7,6 +7,7 @@ mod generated;
 mod install;
 mod laws;
 mod manifest;
+mod mutate;
 mod newest;
 mod pki;
 mod rig;
