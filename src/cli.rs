@@ -6,6 +6,7 @@ pub mod agent;
 pub mod check;
 pub mod init;
 pub mod install;
+pub mod mutate;
 pub mod render;
 pub mod serve;
 pub mod verify;
@@ -45,6 +46,8 @@ pub enum Command {
     /// The container's end of a connection
     #[command(hide = true)]
     Agent(agent::Agent),
+    /// Empty or restore workloads in manifests, without a cluster: a filter
+    Mutate(mutate::Mutate),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

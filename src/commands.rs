@@ -17,6 +17,7 @@ mod init;
 mod install;
 mod names;
 mod outcome;
+mod mutate;
 mod render;
 mod runtime;
 mod serve;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Verify(args) => verify::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
+        Command::Mutate(args) => mutate::run(&global, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);

@@ -3,7 +3,7 @@
 //! # Code map
 //!
 //! ```text
-//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml
+//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
 //!                  └─► shell: cluster  server  agent
 //! ```
 //!
@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod commands;
 pub mod exit;
 pub mod manifests;
+pub mod mutate;
 pub mod pki;
 pub mod report;
 pub mod server;

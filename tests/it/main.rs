@@ -9,6 +9,7 @@ mod hints;
 mod install;
 mod laws;
 mod manifest;
+mod mutate;
 mod newest;
 mod node;
 mod pki;

@@ -38,9 +38,13 @@ impl Run {
     pub(crate) fn of(command: &mut Command, stdin: &str) -> Self {
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().unwrap();
-        // A program that does not read its input is no failure here.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            // A filter writes before it has read everything. A program that does not read its
+            // input is no failure here.
+            scope.spawn(move || drop(input.write_all(stdin.as_bytes())));
+            child.wait_with_output().unwrap()
+        });
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
