@@ -2,7 +2,10 @@
 //!
 //! Objects travel as `serde_json::Value`, so that fields this diyadm does not know survive.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
@@ -16,10 +19,13 @@ use serde_json::{Value, json};
 
 use crate::{cli::Global, exit::Failure};
 
+mod change;
 pub mod error;
 mod kinds;
+mod send;
 pub mod targets;
 
+pub use change::Changed;
 pub use kinds::*;
 
 /// Our name in `managedFields`.
@@ -36,6 +42,8 @@ pub struct Cluster {
     server: String,
     namespace: String,
     verbose: bool,
+    /// Whether it has answered anything yet.
+    reached: Arc<AtomicBool>,
 }
 
 /// How an object is applied.
@@ -109,10 +117,13 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
         config.reset_reader_on_write = true;
+        // kube's own would wait for as long as any Retry-After says; `send` has bounds.
+        config.default_retry = false;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
-        Ok(Self { client, server, namespace, verbose: global.verbose })
+        let reached = Arc::default();
+        Ok(Self { client, server, namespace, verbose: global.verbose, reached })
     }
 
     /// The API server's address.
@@ -294,25 +305,6 @@ impl Cluster {
             ),
         )
         .into())
-    }
-
-    async fn send(
-        &self,
-        verb: &str,
-        path: &str,
-        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Value> {
-        let began = Instant::now();
-        let outcome = self.client.request::<Value>(request?).await;
-        if self.verbose {
-            let code = match &outcome {
-                Ok(_) => "ok".to_owned(),
-                Err(kube::Error::Api(status)) => status.code.to_string(),
-                Err(_) => "no answer".to_owned(),
-            };
-            eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
-        }
-        outcome.map_err(|error| error::request(&error, &self.server))
     }
 }
 
