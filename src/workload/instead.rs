@@ -91,7 +91,8 @@ mod tests {
 
     fn played(object: &Value, change: &Change) -> Value {
         let mut object = object.clone();
-        json_patch::patch(&mut object, &serde_json::from_str(&change.patch).unwrap()).unwrap();
+        let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
         object
     }
 
