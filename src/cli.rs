@@ -9,6 +9,7 @@ pub mod install;
 pub mod mutate;
 pub mod render;
 pub mod serve;
+pub mod targets;
 pub mod verify;
 pub mod ways;
 

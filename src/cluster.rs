@@ -4,7 +4,8 @@
 
 use std::{
     fmt::{self, Write as _},
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -22,9 +23,13 @@ use crate::{
     exit::{Failure, quoted},
 };
 
+mod change;
 pub mod error;
 mod kinds;
+mod send;
+pub mod targets;
 
+pub use change::Changed;
 pub use kinds::*;
 
 /// Our name in `managedFields`.
@@ -42,6 +47,8 @@ pub struct Cluster {
     namespace: String,
     flags: String,
     verbose: bool,
+    /// Whether it has answered anything yet.
+    reached: Arc<AtomicBool>,
 }
 
 /// How an object is applied.
@@ -136,6 +143,8 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
         config.reset_reader_on_write = true;
+        // kube's own would wait for as long as any Retry-After says; `send` has bounds.
+        config.default_retry = false;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
@@ -146,7 +155,8 @@ impl Cluster {
         if let Some(file) = &global.kubeconfig {
             let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
         }
-        Ok(Self { client, server, namespace, flags, verbose: global.verbose })
+        let reached = Arc::default();
+        Ok(Self { client, server, namespace, flags, verbose: global.verbose, reached })
     }
 
     /// The flags that lead to this cluster again, each after a blank: for commands in hints.
@@ -185,9 +195,23 @@ impl Cluster {
 
     /// Every object of a kind in `namespace`, with `selector` (labels) where it is not empty.
     pub async fn list(&self, kind: &Kind, namespace: &str, selector: &str) -> Result<Vec<Value>> {
+        self.list_where(kind, namespace, Some(selector).filter(|s| !s.is_empty()), None).await
+    }
+
+    /// [`Cluster::list`] by labels and fields.
+    pub async fn list_where(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        labels: Option<&str>,
+        fields: Option<&str>,
+    ) -> Result<Vec<Value>> {
         let mut params = ListParams::default().limit(500);
-        if !selector.is_empty() {
-            params = params.labels(selector);
+        if let Some(labels) = labels {
+            params = params.labels(labels);
+        }
+        if let Some(fields) = fields {
+            params = params.fields(fields);
         }
         let path = kind.path(namespace);
         let mut items = Vec::new();
@@ -325,25 +349,6 @@ impl Cluster {
         }
         missing.extend(self.missing(&absent).await?);
         refuse(&missing)
-    }
-
-    async fn send(
-        &self,
-        verb: &str,
-        path: &str,
-        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Value> {
-        let began = Instant::now();
-        let outcome = self.client.request::<Value>(request?).await;
-        if self.verbose {
-            let code = match &outcome {
-                Ok(_) => "ok".to_owned(),
-                Err(kube::Error::Api(status)) => status.code.to_string(),
-                Err(_) => "no answer".to_owned(),
-            };
-            eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
-        }
-        outcome.map_err(|error| error::request(&error, &self.server))
     }
 }
 

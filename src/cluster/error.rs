@@ -55,6 +55,38 @@ pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
     }
 }
 
+/// Whether nobody knows what became of the request: the answer was lost, or the server failed.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    failure.is_some_and(|failure| match &failure.cause {
+        Some(cause) => {
+            cause.downcast_ref::<Lost>().is_some() || status(error).is_some_and(at_fault)
+        }
+        None => false,
+    })
+}
+
+fn at_fault(status: &Status) -> bool {
+    matches!(status.code, 429 | 500 | 502..=504)
+}
+
+/// No answer came.
+#[derive(Debug)]
+struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no answer came")
+    }
+}
+
+impl std::error::Error for Lost {}
+
+/// Whether the API server says that the user may not.
+pub fn is_forbidden(error: &Error) -> bool {
+    status(error).is_some_and(Status::is_forbidden)
+}
+
 /// 404 is an answer too.
 pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
@@ -103,6 +135,7 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             format!("The API server {server} could not be reached: {cause}."),
             "See whether `kubectl version` reaches it, or name another with --context NAME.",
         )
+        .because(Lost)
         .into();
     };
     let message = status.message.trim_end_matches('.').to_owned();
