@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml
-//!                  └─► shell: cluster  server
+//!                  └─► shell: cluster  server  agent
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
@@ -13,6 +13,7 @@
 //! is the only other way in. `cargo xtask tidy` holds the pure modules to this.
 
 pub mod admission;
+pub mod agent;
 pub mod checks;
 pub mod cli;
 pub mod cluster;

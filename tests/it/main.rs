@@ -1,5 +1,6 @@
 //! The one integration crate: the program from outside, and the real API server.
 
+mod agent;
 mod cli;
 mod cluster;
 mod failures;

@@ -1,0 +1,298 @@
+//! What the laptop and the container say to each other. Pure: bytes in, values out, and back; no
+//! file, no socket, no clock, no runtime, so that a tokio client and a blocking agent share it.
+//!
+//! One `kubectl exec` of `diyadm agent` is one conversation over its stdin and stdout:
+//!
+//! 1. Each side sends [`Hello`] first. Its layout never changes, so that any two versions
+//!    understand this much; where [`Hello::protocol`] differs, the agent adds
+//!    [`Failed::Mismatch`] and ends, and the client offers to upload the right program.
+//! 2. The client sends [`Request`]s, one at a time: the next when the answer to the last is here
+//!    ([`Answer`], and [`Line`]s for logs). Two exceptions: [`Request::Cancel`] ends
+//!    [`Request::Logs`] and [`Request::Wait`], and after [`Request::Receive`] steps may be sent
+//!    ahead (see [`transfer`]).
+//! 3. The client's end of input ends the conversation. What was asked for is done all the same
+//!    (an application that was started lives on), but answers still under way are dropped: keep
+//!    the sending side open until the answer is here.
+//!
+//! Every message is a [`Frame`]. Small ones are JSON, bulk ones raw bytes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+mod bytes;
+mod frame;
+mod line;
+mod status;
+pub mod transfer;
+
+pub use bytes::{Bytes, Hash};
+pub use frame::{Broken, Decoder, Frame, HEADER, Kind, MOST_PAYLOAD, append, json};
+pub use line::{Line, Stream};
+pub use status::{App, Apps, End, How, State, Supervisor, signal_name};
+
+/// The version of everything here but [`Hello`]. Raised when an older side would misunderstand.
+pub const PROTOCOL: u32 = 1;
+/// The processor that this program was built for, as Rust names it.
+const ARCH: &str = if cfg!(target_arch = "x86_64") {
+    "x86_64"
+} else if cfg!(target_arch = "aarch64") {
+    "aarch64"
+} else {
+    "another"
+};
+/// Longest name of an application.
+pub const MOST_NAME: usize = 63;
+
+/// The first message of each side. Fields may be added, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL`] of the one who speaks.
+    pub protocol: u32,
+    /// Version of its program, for people: `0.1.0`.
+    pub build: String,
+    /// Processor its program was built for, as Rust names it: `x86_64`, `aarch64`.
+    #[serde(default)]
+    pub arch: String,
+}
+
+impl Hello {
+    /// This program's own.
+    pub fn own() -> Self {
+        Self {
+            protocol: PROTOCOL,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            arch: ARCH.to_owned(),
+        }
+    }
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// What runs and what ran: [`Answer::Apps`]. Starts no supervisor where there is none.
+    List,
+    /// Starts an application: [`Answer::Started`].
+    Start(Start),
+    /// SIGTERM to the application's process group, SIGKILL after `grace_ms`:
+    /// [`Answer::Ended`] when the group is gone, at once where it was gone before.
+    Stop {
+        /// Which application.
+        name: String,
+        /// Milliseconds from SIGTERM to SIGKILL.
+        grace_ms: u64,
+    },
+    /// Stops as [`Request::Stop`], then starts the same command again: [`Answer::Started`].
+    Restart {
+        /// Which application.
+        name: String,
+        /// Milliseconds from SIGTERM to SIGKILL.
+        grace_ms: u64,
+    },
+    /// Sends a signal to the application's process group (3 makes a JVM dump its threads):
+    /// [`Answer::Sent`].
+    Signal {
+        /// Which application.
+        name: String,
+        /// The signal's number, 1 to 31.
+        signal: i32,
+    },
+    /// Waits until the application does not run: [`Answer::Ended`].
+    Wait {
+        /// Which application.
+        name: String,
+    },
+    /// Its output: [`Line`] frames, [`Answer::Lost`] in their midst, then [`Answer::End`].
+    Logs(Logs),
+    /// Ends `Logs` ([`Answer::End`]) or `Wait` ([`Answer::End`]) early.
+    Cancel,
+    /// Stops every application: [`Answer::Sent`] when all are gone.
+    StopAll {
+        /// Milliseconds from SIGTERM to SIGKILL.
+        grace_ms: u64,
+        /// The supervisor ends too. PID 1 does not: its end would restart the container.
+        exit: bool,
+    },
+    /// Turns the conversation into a transfer of files into a folder: [`Answer::Ready`], after
+    /// which every request is a [`Request::Step`].
+    Receive(transfer::Receive),
+    /// One step of a transfer.
+    Step {
+        /// Counts up from 1; answers carry it.
+        id: u32,
+        /// What to do.
+        op: transfer::Op,
+    },
+}
+
+/// An application to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// What it is called from now on; see [`name_fits`].
+    pub name: String,
+    /// Program, found by PATH, and its arguments. Not empty.
+    pub command: Vec<Bytes>,
+    /// Set on top of the container's environment.
+    #[serde(default)]
+    pub env: Vec<(Bytes, Bytes)>,
+    /// Working directory; the container's own where there is none.
+    #[serde(default)]
+    pub cwd: Option<Bytes>,
+    /// Stop a running one of this name first; without it that is [`Failed::Runs`].
+    #[serde(default)]
+    pub replace: bool,
+    /// Milliseconds from SIGTERM to SIGKILL for the one that is replaced.
+    #[serde(default)]
+    pub grace_ms: u64,
+}
+
+/// Which lines of an application's output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    /// Which application.
+    pub name: String,
+    /// Only lines after the one of this number ([`Line::number`]): to go on after a lost
+    /// connection without a line twice.
+    #[serde(default)]
+    pub after: u64,
+    /// Only lines of this time or later, in milliseconds since 1970.
+    #[serde(default)]
+    pub since_ms: u64,
+    /// Only so many lines at the end of what is there already.
+    #[serde(default)]
+    pub tail: Option<u64>,
+    /// What follows the lines that are there.
+    #[serde(default)]
+    pub follow: Follow,
+}
+
+/// How long [`Request::Logs`] goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follow {
+    /// What is there, then [`Answer::End`].
+    #[default]
+    No,
+    /// Until it ends: [`Answer::Ended`] comes after its last line, then [`Answer::End`].
+    Run,
+    /// For ever, over restarts: [`Answer::Ended`] and [`Answer::Started`] come in between.
+    Always,
+}
+
+/// What an agent answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// What runs and what ran.
+    Apps(Apps),
+    /// It runs.
+    Started(App),
+    /// It does not run (any more).
+    Ended(App),
+    /// Done; there is nothing to tell.
+    Sent,
+    /// So many lines were overwritten before this reader came to them.
+    Lost {
+        /// How many.
+        lines: u64,
+    },
+    /// The last of an answer in many parts.
+    End,
+    /// It could not be done. The conversation goes on, but after `Mismatch` and `Malformed`.
+    Failed(Failed),
+    /// The transfer may begin.
+    Ready,
+    /// Some of what is below the root; ends with `Done` of the same step.
+    Entries {
+        /// The step.
+        id: u32,
+        /// At most a few hundred.
+        entries: Vec<transfer::Entry>,
+    },
+    /// A step of a transfer is done.
+    Done {
+        /// The step.
+        id: u32,
+        /// Whether anything is different now.
+        changed: bool,
+    },
+    /// A step of a transfer failed; everything is as it was before the step.
+    Refused {
+        /// The step.
+        id: u32,
+        /// Why.
+        refusal: transfer::Refusal,
+    },
+}
+
+/// Why a request failed. Displayed as one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failed {
+    /// The two sides are of different versions; this is the agent's.
+    Mismatch(Hello),
+    /// What came is not a message, or not one for this place.
+    Malformed {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An application of this name runs already.
+    Runs(Box<App>),
+    /// No application has this name.
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The program could not be started.
+    Spawn {
+        /// What the system said, with the program or folder that it is about.
+        why: String,
+        /// What a shell would exit with: 127 not found, 126 found but not runnable.
+        code: u8,
+    },
+    /// Another request holds this application (a stop under way), or there are too many.
+    Busy {
+        /// What is under way, or what there is too much of.
+        why: String,
+    },
+    /// No supervisor runs and none could be started.
+    NoSupervisor {
+        /// Why.
+        why: String,
+    },
+    /// The transfer could not begin.
+    Refused(transfer::Refusal),
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch(Hello { protocol, build, .. }) => {
+                write!(f, "the agent in the container is diyadm {build} (protocol {protocol})")
+            }
+            Self::Malformed { what } => write!(f, "the agent could not read a message: {what}"),
+            Self::Runs(app) => write!(f, "{} runs already (pid {})", app.name, app.pid),
+            Self::Unknown { name, known } if known.is_empty() => {
+                write!(f, "no application {name:?}; none was started yet")
+            }
+            Self::Unknown { name, known } => {
+                write!(f, "no application {name:?}; there is {}", known.join(", "))
+            }
+            Self::Spawn { why, .. } | Self::Busy { why } => f.write_str(why),
+            Self::NoSupervisor { why } => write!(f, "no supervisor in the container: {why}"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+/// Whether an application may have this name: 1 to [`MOST_NAME`] letters, digits, `.`, `_`, `-`,
+/// with a letter or digit first.
+pub fn name_fits(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    name.len() <= MOST_NAME
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(good)
+}

@@ -1,0 +1,212 @@
+//! Frames: a length, a kind, a payload. Nothing is allocated from a length that was not checked,
+//! nor ahead of the bytes that came.
+
+use std::fmt;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Bytes before a payload: its length as a little-endian u32, then the kind.
+pub const HEADER: usize = 5;
+/// Longest payload, in bytes. Bounds what a peer can make the other side hold.
+pub const MOST_PAYLOAD: usize = 1 << 20;
+
+/// What a payload is. The numbers travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// JSON of [`super::Hello`].
+    Hello = 1,
+    /// JSON of [`super::Request`].
+    Request = 2,
+    /// JSON of [`super::Answer`].
+    Answer = 3,
+    /// [`super::Line`].
+    Line = 4,
+    /// [`super::transfer::Hashes`].
+    Hashes = 5,
+    /// [`super::transfer::Need`].
+    Need = 6,
+    /// [`super::transfer::Data`].
+    Data = 7,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        let all = [
+            Self::Hello,
+            Self::Request,
+            Self::Answer,
+            Self::Line,
+            Self::Hashes,
+            Self::Need,
+            Self::Data,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// One message as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What the payload is.
+    pub kind: Kind,
+    /// At most the decoder's cap.
+    pub payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The message, where this frame is JSON of `kind`.
+    pub fn parse<T: DeserializeOwned>(&self, kind: Kind) -> Result<T, Broken> {
+        if self.kind != kind {
+            return Err(Broken::Unexpected(self.kind));
+        }
+        serde_json::from_slice(self.payload).map_err(|error| Broken::Content(error.to_string()))
+    }
+}
+
+/// Why bytes are not frames. After one of these the stream cannot be read on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// A payload longer than the cap was announced; `0` is what it said, `1` the cap.
+    TooLong(usize, usize),
+    /// No kind has this number: the peer is newer, or no diyadm at all.
+    NoKind(u8),
+    /// A good frame, but not here.
+    Unexpected(Kind),
+    /// The payload is not what its kind says.
+    Content(String),
+    /// The input ended inside a frame.
+    Cut,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(length, cap) => {
+                write!(f, "a frame of {length} bytes was announced, the most is {cap}")
+            }
+            Self::NoKind(byte) => write!(f, "no message is of kind {byte}"),
+            Self::Unexpected(kind) => write!(f, "a message of kind {kind:?} has no place here"),
+            Self::Content(why) => f.write_str(why),
+            Self::Cut => f.write_str("the connection ended in the middle of a message"),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Cuts a stream of bytes, in pieces of any length, into frames.
+///
+/// ```
+/// use diyadm::agent::protocol::{Decoder, Hello, Kind, json};
+/// let sent = json(Kind::Hello, &Hello::own());
+/// let mut decoder = Decoder::default();
+/// let mut piece = &sent[..];
+/// while let Some(frame) = decoder.next(&mut piece)? {
+///     assert_eq!(frame.parse::<Hello>(Kind::Hello)?, Hello::own());
+/// }
+/// decoder.end()?;
+/// # Ok::<(), diyadm::agent::protocol::Broken>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    cap: usize,
+    header: [u8; HEADER],
+    /// Bytes of the header that are here.
+    headed: usize,
+    /// What is here of the payload.
+    payload: Vec<u8>,
+    /// The payload was handed out and goes with the next call.
+    given: bool,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(MOST_PAYLOAD)
+    }
+}
+
+impl Decoder {
+    /// With a cap of its own on payloads, in bytes, no more than [`MOST_PAYLOAD`].
+    pub fn new(cap: usize) -> Self {
+        let cap = cap.min(MOST_PAYLOAD);
+        Self { cap, header: [0; HEADER], headed: 0, payload: Vec::new(), given: false }
+    }
+
+    /// Takes bytes off the front of `input` until a frame is whole, or `input` is empty.
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Frame<'_>>, Broken> {
+        if self.given {
+            (self.given, self.headed) = (false, 0);
+            self.payload.clear();
+        }
+        let take = input.len().min(HEADER - self.headed);
+        self.header[self.headed..self.headed + take].copy_from_slice(&input[..take]);
+        self.headed += take;
+        *input = &input[take..];
+        if self.headed < HEADER {
+            return Ok(None);
+        }
+        let [a, b, c, d, kind] = self.header;
+        let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+        // The kind first: it tells an agent's bytes from a shell's words.
+        let kind = Kind::of(kind).ok_or(Broken::NoKind(kind))?;
+        if length > self.cap {
+            return Err(Broken::TooLong(length, self.cap));
+        }
+        let take = input.len().min(length - self.payload.len());
+        self.reserve(take, length);
+        self.payload.extend_from_slice(&input[..take]);
+        *input = &input[take..];
+        if self.payload.len() < length {
+            return Ok(None);
+        }
+        self.given = true;
+        Ok(Some(Frame { kind, payload: &self.payload }))
+    }
+
+    /// Says whether the input may end here: [`Broken::Cut`] inside a frame.
+    pub fn end(&self) -> Result<(), Broken> {
+        if self.headed == 0 || self.given { Ok(()) } else { Err(Broken::Cut) }
+    }
+
+    /// Bytes held in memory; never more than the cap.
+    pub fn held(&self) -> usize {
+        self.payload.capacity()
+    }
+
+    /// Room for `take` more bytes: doubled as bytes come, never past the frame's own length.
+    fn reserve(&mut self, take: usize, length: usize) {
+        let (have, here) = (self.payload.capacity(), self.payload.len());
+        if here + take > have {
+            let room = (here + take).max(2 * have).min(length);
+            self.payload.reserve_exact(room - here);
+        }
+    }
+}
+
+/// Appends a frame to `out`.
+///
+/// # Panics
+///
+/// Where the payload is longer than [`MOST_PAYLOAD`]: the caller made it, so the caller is wrong.
+pub fn append(out: &mut Vec<u8>, kind: Kind, payload: &[&[u8]]) {
+    let length: usize = payload.iter().map(|part| part.len()).sum();
+    let length = u32::try_from(length).ok().filter(|_| length <= MOST_PAYLOAD);
+    out.extend(length.expect("a payload is within the cap").to_le_bytes());
+    out.push(kind as u8);
+    payload.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// A message as a frame of JSON.
+///
+/// # Panics
+///
+/// As [`append`], where a message is longer than a frame may be.
+pub fn json<T: Serialize>(kind: Kind, message: &T) -> Vec<u8> {
+    let mut out = vec![0, 0, 0, 0, kind as u8];
+    serde_json::to_writer(&mut out, message).expect("a message is plain data");
+    let length = out.len() - HEADER;
+    assert!(length <= MOST_PAYLOAD, "a message of {length} bytes");
+    out[..4].copy_from_slice(&u32::try_from(length).expect("checked above").to_le_bytes());
+    out
+}

@@ -1,0 +1,152 @@
+//! What is told about applications and their supervisor: plain data, as it travels.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Bytes;
+
+/// Answer to `List`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apps {
+    /// Who supervises; nobody yet in a container that another program idles in.
+    pub supervisor: Option<Supervisor>,
+    /// By name.
+    pub apps: Vec<App>,
+}
+
+/// The process that supervises.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervisor {
+    /// 1 where it is the container's own process, which reaps every orphan.
+    pub pid: u32,
+    /// Version of its program.
+    pub build: String,
+    /// When it started, in milliseconds since 1970. Line numbers start anew with it.
+    pub since_ms: u64,
+    /// Whether the applications' output reaches `kubectl logs`.
+    pub logs: bool,
+}
+
+/// An application, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its name.
+    pub name: String,
+    /// Program and arguments.
+    pub command: Vec<Bytes>,
+    /// Working directory it was started in.
+    pub cwd: Bytes,
+    /// Whether it runs.
+    pub state: State,
+    /// Process id of the newest run, which is its process group's too.
+    pub pid: u32,
+    /// When the newest run started, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// How often it was started again, by `Restart` or by `Start` with `replace`.
+    pub restarts: u32,
+    /// Processes in its group; some may outlive the first one.
+    pub processes: u32,
+    /// CPU time of those processes so far, user and system, milliseconds.
+    pub cpu_ms: u64,
+    /// Resident memory of those processes, bytes.
+    pub rss: u64,
+    /// Number of its newest line ([`super::Line::number`]); 0 before the first.
+    pub lines: u64,
+}
+
+/// Whether an application runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It runs.
+    Running,
+    /// SIGTERM was sent, some of it runs yet.
+    Stopping,
+    /// Its first process ended.
+    Ended(End),
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// How.
+    pub how: How,
+    /// Whether a request asked for it.
+    pub asked: bool,
+}
+
+/// How a process ended. Displayed as `exit 1`, `SIGKILL (out of memory)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It exited.
+    Exit {
+        /// Its exit status.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Whether the kernel says that it wrote a core file.
+        core: bool,
+        /// The container's cgroup counted a kill for memory during this run, and the signal is
+        /// the kernel's (9). Where the cgroup cannot be read this is false.
+        oom: bool,
+    },
+}
+
+impl How {
+    /// What a shell would make of it: the exit status, or 128 and the signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Exit { code } => code,
+            Self::Signal { signal, .. } => 128 + signal,
+        }
+    }
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Exit { code } => write!(f, "exit {code}"),
+            Self::Signal { signal, core, oom } => {
+                match signal_name(signal) {
+                    Some(name) => f.write_str(name)?,
+                    None => write!(f, "signal {signal}")?,
+                }
+                f.write_str(if oom { " (out of memory)" } else { "" })?;
+                f.write_str(if core { " (core dumped)" } else { "" })
+            }
+        }
+    }
+}
+
+/// The name of a signal that ends programs, by its number on Linux (signal(7); x86_64 and
+/// aarch64 agree on these).
+pub fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
