@@ -1,32 +1,53 @@
-//! `cargo xtask cluster`: etcd, kube-apiserver and kube-controller-manager on loopback.
+//! `cargo xtask cluster`: a real Kubernetes on this machine, with a node or without.
 //!
-//! Two lives: `up` leaves a cluster running in the cache folder until `down`; the tests hold one
-//! of their own that dies with them. Nothing survives a stop, so servers are killed rather than
-//! asked. Never listens beyond 127.0.0.1, and never touches a kubeconfig but its own.
+//! etcd, kube-apiserver and kube-controller-manager on loopback; `--node` adds the scheduler,
+//! containerd and a kubelet; `--static-apiserver` lets that kubelet run the API server. Two lives:
+//! `up` leaves a cluster running in the cache folder until `down`; the tests hold one of their own
+//! that dies with them. Nothing survives a stop, so servers are killed rather than asked. Never
+//! listens where another machine could reach it, and never touches a kubeconfig but its own.
 
 mod binaries;
 mod certificates;
+mod cgroups;
+mod command;
+mod containerd;
+mod control_plane;
+mod kubelet;
+mod namespaces;
+mod network;
+mod node;
 mod obtain;
 mod server;
+mod static_pod;
 
 use std::{
-    fs::{self, File},
+    fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 
-use self::{binaries::Binaries, server::Server};
-use crate::{interrupt, paths};
+use self::{
+    binaries::Binaries,
+    control_plane::{Addresses, Kubelets, controller_manager, scheduler},
+    node::Node,
+    server::{Place, Server},
+};
+use crate::interrupt;
 
-pub(crate) use binaries::kubectl;
+pub(crate) use self::{
+    binaries::{apiserver, busybox, kubectl},
+    command::run,
+    kubelet::Taint,
+    namespaces::possible as node_possible,
+};
 
-/// The API server cannot advertise loopback, and nothing here connects to what it advertises: an
-/// address that RFC 5737 keeps for documentation is never anybody's.
+/// The API server cannot advertise loopback, and without a node nothing connects to what it
+/// advertises: an address that RFC 5737 keeps for documentation is never anybody's.
 const ADVERTISED: &str = "192.0.2.1";
 const SERVICE_RANGE: &str = "10.96.0.0/16";
 /// The first of [`SERVICE_RANGE`]: the `kubernetes` Service.
@@ -43,6 +64,40 @@ pub(crate) enum Life {
     Left,
 }
 
+/// What a cluster has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An API server and controllers: Pods stay pending.
+    Plain,
+    /// A node beside them, on which Pods run.
+    Node(Taint),
+    /// All of it on the node, the API server as a static Pod.
+    StaticApiserver,
+}
+
+impl Kind {
+    /// What `status` lists, by the names of their pid files.
+    fn servers(self) -> &'static [&'static str] {
+        const ALL: [&str; 7] = [
+            "node",
+            "etcd",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "containerd",
+            "kubelet",
+        ];
+        const PLAIN: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
+        const STATIC: [&str; 6] =
+            ["node", "etcd", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet"];
+        match self {
+            Self::Plain => &PLAIN,
+            Self::Node(_) => &ALL,
+            Self::StaticApiserver => &STATIC,
+        }
+    }
+}
+
 /// Servers that run.
 pub(crate) struct Cluster {
     folder: PathBuf,
@@ -50,101 +105,34 @@ pub(crate) struct Cluster {
     life: Life,
 }
 
-/// `cargo xtask cluster up|down|status|kubeconfig`.
-pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let folder = paths::cache()?.join("cluster");
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["up"] => up(&folder)?,
-        ["down"] => down(&folder)?,
-        ["status"] => return status(&folder),
-        ["kubeconfig"] => {
-            let Some(kubeconfig) = running(&folder) else {
-                bail!("no cluster runs. Start it: cargo xtask cluster up");
-            };
-            println!("{}", kubeconfig.display());
-        }
-        _ => bail!("`cargo xtask cluster` takes one word: up, down, status or kubeconfig"),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn up(folder: &Path) -> Result<()> {
-    interrupt::watch()?;
-    let parent = folder.parent().context("the cluster's folder has no parent")?;
-    fs::create_dir_all(parent)?;
-    let lock = File::create(parent.join("cluster.lock"))?;
-    lock.lock().context("cannot lock the cluster's folder")?;
-    if running(folder).is_none() {
-        let _left = Cluster::start(folder, Life::Left)?;
-    }
-    eprintln!("the cluster is up. Use it: export KUBECONFIG=$(cargo xtask cluster kubeconfig)");
-    Ok(())
-}
-
-fn down(folder: &Path) -> Result<()> {
-    let stopped = server::stop_all(folder)?;
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    eprintln!("{}", if stopped == 0 { "no cluster ran" } else { "the cluster is down" });
-    Ok(())
-}
-
-fn status(folder: &Path) -> Result<ExitCode> {
-    let servers = server::recorded(folder)?;
-    for (name, pid) in &servers {
-        println!("{name}\t{}", pid.map_or("stopped".into(), |pid| format!("running\tpid {pid}")));
-    }
-    if running(folder).is_some() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    eprintln!("no whole cluster runs. Start it: cargo xtask cluster up");
-    Ok(ExitCode::FAILURE)
-}
-
-fn running(folder: &Path) -> Option<PathBuf> {
-    let servers = server::recorded(folder).ok()?;
-    let whole = servers.len() == 3 && servers.iter().all(|(_, pid)| pid.is_some());
-    let kubeconfig = folder.join("admin.kubeconfig");
-    (whole && answers(&kubectl().ok()?, &kubeconfig, &["get", "--raw", "/readyz"]))
-        .then_some(kubeconfig)
-}
-
-/// Whether kubectl says yes.
-fn answers(kubectl: &Path, kubeconfig: &Path, args: &[&str]) -> bool {
-    Command::new(kubectl)
-        .arg("--kubeconfig")
-        .arg(kubeconfig)
-        .arg("--request-timeout=5s")
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
 impl Cluster {
-    /// Starts the three servers in `folder`, which is emptied first, and waits until the API
-    /// server is ready and the controllers work. On an error nothing is left running.
-    pub(crate) fn start(folder: &Path, life: Life) -> Result<Self> {
+    /// Starts a cluster in `folder`, which is emptied first, and waits until the API server is
+    /// ready and the controllers work. A node that is held may take a few seconds more. On an
+    /// error nothing is left running.
+    pub(crate) fn start(folder: &Path, kind: Kind, life: Life) -> Result<Self> {
         let begun = Instant::now();
         let binaries = Binaries::find_or_make()?;
-        server::stop_all(folder)?;
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
+        stop(folder)?;
         certificates::private_folder(folder)?;
+        fs::write(folder.join("kind"), format!("{kind:?}"))?;
         let mut cluster = Self { folder: folder.to_owned(), servers: Vec::new(), life };
-        if let Err(error) = cluster.start_all(&binaries) {
+        let started = cluster.start_all(&binaries, kind).and_then(|()| match (kind, life) {
+            (Kind::Plain, _) | (_, Life::Held) => Ok(()),
+            _ => cluster.wait_for_node(&binaries.kubectl),
+        });
+        if let Err(error) = started {
             let tail = cluster.log_of_the_dead();
             cluster.life = Life::Held;
             drop(cluster);
             return Err(error.context(format!("the cluster did not start{tail}")));
         }
-        eprintln!("etcd, kube-apiserver, kube-controller-manager: {:.1?}", begun.elapsed());
+        eprintln!("{}: {:.1?}", kind.servers().join(", "), begun.elapsed());
         Ok(cluster)
+    }
+
+    fn wait_for_node(&mut self, kubectl: &Path) -> Result<()> {
+        let ready = ["wait", "node", "--all", "--for=condition=Ready", "--timeout=1s"];
+        self.wait(kubectl, "the node to be ready", &ready)
     }
 
     /// The administrator's kubeconfig.
@@ -152,72 +140,99 @@ impl Cluster {
         self.folder.join("admin.kubeconfig")
     }
 
-    fn start_all(&mut self, binaries: &Binaries) -> Result<()> {
-        let [etcd, peer, api] = free_ports()?;
-        let folder = self.folder.clone();
-        let file = |name: &str| folder.join(name).display().to_string();
-        certificates::write(&folder, &format!("https://127.0.0.1:{api}"), SERVICE_ADDRESS)?;
+    fn start_all(&mut self, binaries: &Binaries, kind: Kind) -> Result<()> {
+        match kind {
+            Kind::Plain => self.plain(binaries),
+            Kind::Node(taint) => self.with_node(binaries, taint),
+            Kind::StaticApiserver => self.on_node(binaries),
+        }
+    }
 
+    fn plain(&mut self, binaries: &Binaries) -> Result<()> {
+        let [etcd, peer, port] = free_ports()?;
+        let addresses = Addresses {
+            etcd: [etcd, peer],
+            api: "127.0.0.1".into(),
+            port,
+            advertised: ADVERTISED.into(),
+            services: SERVICE_RANGE.into(),
+            service: SERVICE_ADDRESS.into(),
+        };
+        certificates::write(&self.folder, &addresses.url(), &addresses.service, None)?;
+        self.servers(binaries, &addresses, Kubelets::None)
+    }
+
+    fn with_node(&mut self, binaries: &Binaries, taint: Taint) -> Result<()> {
+        let node = self.node(binaries, false)?;
+        let [etcd, peer] = free_ports()?;
+        let addresses = node.addresses([etcd, peer]);
+        node.certificates(&addresses)?;
+        self.servers.push(node.containerd(self.life)?);
+        self.servers(binaries, &addresses, Kubelets::One(taint))?;
+        node.load(&["pause"])?;
+        self.servers.push(node.kubelet(self.life, taint)?);
         self.spawn(
-            &binaries.etcd,
-            &[
-                format!("--data-dir={}", file("etcd")),
-                format!("--listen-client-urls=http://127.0.0.1:{etcd}"),
-                format!("--advertise-client-urls=http://127.0.0.1:{etcd}"),
-                format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
-                format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
-                format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
-            ],
-        )?;
-        self.spawn(
-            &binaries.apiserver,
-            &[
-                format!("--etcd-servers=http://127.0.0.1:{etcd}"),
-                "--bind-address=127.0.0.1".into(),
-                format!("--secure-port={api}"),
-                format!("--advertise-address={ADVERTISED}"),
-                format!("--cert-dir={}", folder.display()),
-                format!("--tls-cert-file={}", file("apiserver.crt")),
-                format!("--tls-private-key-file={}", file("apiserver.key")),
-                format!("--client-ca-file={}", file("ca.crt")),
-                "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
-                format!("--service-account-key-file={}", file("service-account.pub")),
-                format!("--service-account-signing-key-file={}", file("service-account.key")),
-                format!("--service-cluster-ip-range={SERVICE_RANGE}"),
-                "--authorization-mode=Node,RBAC".into(),
-                "--enable-admission-plugins=\
-             NodeRestriction,MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
-                    .into(),
-                // A webhook's Service resolves through its EndpointSlices: no kube-proxy is needed.
-                "--enable-aggregator-routing=true".into(),
-                "--allow-privileged=true".into(),
-            ],
-        )?;
-        self.wait(&binaries.kubectl, "the API server to be ready", &["get", "--raw", "/readyz"])?;
-        self.spawn(
-            &binaries.controller_manager,
-            &[
-                format!("--kubeconfig={}", file("controller-manager.kubeconfig")),
-                format!("--root-ca-file={}", file("ca.crt")),
-                format!("--service-account-private-key-file={}", file("service-account.key")),
-                "--use-service-account-credentials=true".into(),
-                "--leader-elect=false".into(),
-                // Its own port would listen on every address, and nobody asks it.
-                "--secure-port=0".into(),
-                "--kube-api-qps=200".into(),
-                "--kube-api-burst=400".into(),
-            ],
-        )?;
-        let account = ["get", "serviceaccount", "default", "--namespace=default"];
-        self.wait(
-            &binaries.kubectl,
-            "the controllers to make the default service account",
-            &account,
+            "kube-scheduler",
+            &node.programs.scheduler,
+            &scheduler(&self.folder),
+            Place::Host,
         )
     }
 
-    fn spawn(&mut self, program: &Path, args: &[String]) -> Result<()> {
-        self.servers.push(Server::spawn(&self.folder, program, args, self.life)?);
+    /// With everything on the node, as the API server there reaches nothing of the host.
+    fn on_node(&mut self, binaries: &Binaries) -> Result<()> {
+        let node = self.node(binaries, true)?;
+        let addresses = node.addresses([2379, 2380]);
+        node.certificates(&addresses)?;
+        let etcd = control_plane::etcd(&self.folder, &addresses);
+        self.spawn("etcd", &binaries.etcd, &etcd, node.place())?;
+        self.servers.push(node.containerd(self.life)?);
+        node.load(&["pause", "kube-apiserver"])?;
+        let manifest = self.folder.join(static_pod::MANIFEST);
+        fs::create_dir_all(manifest.parent().context("the manifest has no folder")?)?;
+        let kubelets = Kubelets::One(Taint::None);
+        fs::write(manifest, static_pod::manifest(&self.folder, &addresses, kubelets))?;
+        self.servers.push(node.kubelet(self.life, Taint::None)?);
+        self.controllers(binaries, node.place())?;
+        let scheduler = scheduler(&self.folder);
+        self.spawn("kube-scheduler", &node.programs.scheduler, &scheduler, node.place())
+    }
+
+    fn node(&mut self, binaries: &Binaries, api_on_node: bool) -> Result<Node> {
+        namespaces::possible().context("a node cannot be had here")?;
+        let (node, server) = Node::make(&self.folder, binaries, self.life, api_on_node)?;
+        self.servers.push(server);
+        Ok(node)
+    }
+
+    fn servers(
+        &mut self,
+        binaries: &Binaries,
+        addresses: &Addresses,
+        kubelets: Kubelets,
+    ) -> Result<()> {
+        let etcd = control_plane::etcd(&self.folder, addresses);
+        self.spawn("etcd", &binaries.etcd, &etcd, Place::Host)?;
+        let pki = self.folder.join("pki");
+        let plugins = control_plane::plugins(kubelets);
+        let apiserver = control_plane::apiserver(&pki, addresses, kubelets, plugins);
+        self.spawn("kube-apiserver", &binaries.apiserver, &apiserver, Place::Host)?;
+        self.controllers(binaries, Place::Host)
+    }
+
+    /// Waits for the API server, then starts the controllers and waits for them.
+    fn controllers(&mut self, binaries: &Binaries, place: Place) -> Result<()> {
+        self.wait(&binaries.kubectl, "the API server to be ready", &["get", "--raw", "/readyz"])?;
+        let args = controller_manager(&self.folder);
+        self.spawn("kube-controller-manager", &binaries.controller_manager, &args, place)?;
+        let account = ["get", "serviceaccount", "default", "--namespace=default"];
+        let what = "the controllers to make the default service account";
+        self.wait(&binaries.kubectl, what, &account)
+    }
+
+    fn spawn(&mut self, name: &str, program: &Path, args: &[String], place: Place) -> Result<()> {
+        let server = Server::spawn(&self.folder, name, program, args, self.life, place)?;
+        self.servers.push(server);
         Ok(())
     }
 
@@ -258,12 +273,42 @@ impl Drop for Cluster {
         if self.life == Life::Left {
             return;
         }
-        // The newest first: nobody complains about a server that went before it.
+        // The newest first: nobody complains about a server that went before it. The node is the
+        // oldest, and what still runs in it ends with it.
         while self.servers.pop().map(Server::kill).is_some() {}
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            eprintln!("xtask: cannot remove {}: {error}", self.folder.display());
+        if let Err(error) = stop(&self.folder) {
+            eprintln!("xtask: {error:#}");
         }
     }
+}
+
+/// Ends what runs for the cluster in `folder`, and removes all that it made, the folder last: what
+/// could not be removed is found again by the next call. Returns how many servers ran.
+fn stop(folder: &Path) -> Result<usize> {
+    let stopped = server::stop_all(folder)?;
+    let left = node::clear(folder);
+    if !left.is_empty() {
+        bail!("of the cluster is left: {}. Try again: cargo xtask cluster down", left.join(", "));
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(stopped)
+}
+
+/// Whether kubectl says yes.
+fn answers(kubectl: &Path, kubeconfig: &Path, args: &[&str]) -> bool {
+    Command::new(kubectl)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .arg("--request-timeout=5s")
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Ports that were free a moment ago, all different.

@@ -1,11 +1,14 @@
-//! diyadm's own chores: `cargo xtask test|cluster|tidy|bench`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|tidy|bench`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
 mod bench;
 mod cluster;
+mod image;
 mod interrupt;
+mod jar;
 mod paths;
+mod process;
 mod test;
 mod tidy;
 
@@ -15,7 +18,9 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 cargo xtask test [-- FILTER…]                  format, lints, house rules and every test
-cargo xtask cluster up|down|status|kubeconfig  the API server that the tests use
+cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; up --node adds a node
+cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
+cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask tidy                               the house rules
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo";
 
@@ -35,6 +40,8 @@ fn run(args: &[String]) -> Result<ExitCode> {
     match task {
         "test" => test::run(rest),
         "cluster" => cluster::run(rest),
+        "image" => image::run(rest),
+        "jar" => jar::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
         "help" | "-h" | "--help" => {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    cluster::{self, Cluster, Life},
+    cluster::{self, Cluster, Kind, Life, Taint},
     interrupt, paths, tidy,
 };
 
@@ -45,8 +45,15 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let _ = fs::remove_dir_all(&scratch);
     fs::create_dir_all(&scratch)?;
     let skips = scratch.join("skips");
-    let servers = Cluster::start(&scratch.join("cluster"), Life::Held)?;
+    // Without a node the tests that need one say so themselves.
+    let node = cluster::node_possible();
+    let kind = if node.is_ok() { Kind::Node(Taint::Asked) } else { Kind::Plain };
+    let servers = Cluster::start(&scratch.join("cluster"), kind, Life::Held)?;
     let ran = tests(filters, |command| {
+        match &node {
+            Ok(()) => command.env("DIYADM_TEST_NODE", "1"),
+            Err(why) => command.env("DIYADM_TEST_NO_NODE", format!("{why:#}")),
+        };
         command
             .env("DIYADM_TEST_KUBECONFIG", servers.kubeconfig())
             .env("DIYADM_TEST_SKIPS", &skips);

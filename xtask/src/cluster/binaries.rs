@@ -12,12 +12,12 @@ use std::{
 use anyhow::Result;
 
 use super::obtain;
-use crate::paths;
+use crate::{image::libraries, paths};
 
 /// The minor version that diyadm is tested against.
 const MINOR: &str = "v1.36.";
 
-/// Paths of the programs.
+/// Paths of the control plane's programs.
 pub(super) struct Binaries {
     pub(super) etcd: PathBuf,
     pub(super) apiserver: PathBuf,
@@ -30,11 +30,62 @@ impl Binaries {
     pub(super) fn find_or_make() -> Result<Self> {
         Ok(Self {
             etcd: find_or_make("etcd")?,
-            apiserver: find_or_make("kube-apiserver")?,
+            apiserver: apiserver()?,
             controller_manager: find_or_make("kube-controller-manager")?,
             kubectl: kubectl()?,
         })
     }
+
+    /// What may run inside a node.
+    pub(super) fn inside(&self) -> [&Path; 2] {
+        [&self.etcd, &self.controller_manager]
+    }
+}
+
+/// Paths of what a node takes beyond that.
+pub(super) struct NodePrograms {
+    pub(super) scheduler: PathBuf,
+    pub(super) kubelet: PathBuf,
+    pub(super) containerd: PathBuf,
+    pub(super) ctr: PathBuf,
+    pub(super) shim: PathBuf,
+    pub(super) runc: PathBuf,
+    /// The others are beside it.
+    pub(super) cni_bridge: PathBuf,
+}
+
+impl NodePrograms {
+    /// Finds all; downloads or builds those that are missing.
+    pub(super) fn find_or_make() -> Result<Self> {
+        for plugin in ["cni/host-local", "cni/loopback"] {
+            find_or_make(plugin)?;
+        }
+        Ok(Self {
+            scheduler: find_or_make("kube-scheduler")?,
+            kubelet: find_or_make("kubelet")?,
+            containerd: find_or_make("containerd")?,
+            ctr: find_or_make("ctr")?,
+            shim: find_or_make("containerd-shim-runc-v2")?,
+            runc: find_or_make("runc")?,
+            cni_bridge: find_or_make("cni/bridge")?,
+        })
+    }
+
+    /// What may run inside a node.
+    pub(super) fn inside(&self) -> Vec<&Path> {
+        let Self { scheduler, kubelet, containerd, ctr, shim, runc, cni_bridge } = self;
+        vec![scheduler, kubelet, containerd, ctr, shim, runc, cni_bridge]
+    }
+}
+
+/// A statically linked busybox: it runs in an image that has nothing else.
+pub(crate) fn busybox() -> Result<PathBuf> {
+    find_or_make("busybox")
+}
+
+/// The API server, which the image of a static Pod holds too.
+pub(crate) fn apiserver() -> Result<PathBuf> {
+    find_or_make("kube-apiserver")
 }
 
 /// kubectl of the tests' version.
@@ -56,17 +107,19 @@ fn find(name: &str, bin: &Path) -> Option<PathBuf> {
     assets
         .into_iter()
         .chain(env::split_paths(&path))
-        .chain([bin.to_owned()])
+        // Where Debian has the network plugins.
+        .chain([bin.to_owned(), PathBuf::from("/usr/lib")])
         .map(|folder| folder.join(name))
         .find(|program| program.is_file() && fits(name, program))
 }
 
-/// Any etcd will do; the rest must say that it is of [`MINOR`].
+/// Kubernetes' programs must say that they are of [`MINOR`]; of the rest any will do.
 fn fits(name: &str, program: &Path) -> bool {
     let args: &[&str] = match name {
-        "etcd" => return true,
+        "busybox" => return libraries(program).is_ok_and(|libraries| libraries.is_empty()),
         "kubectl" => &["version", "--client"],
-        _ => &["--version"],
+        _ if name.starts_with("kube") => &["--version"],
+        _ => return true,
     };
     let said = Command::new(program).args(args).output();
     said.is_ok_and(|output| is_minor(&String::from_utf8_lossy(&output.stdout)))

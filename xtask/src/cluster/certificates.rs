@@ -37,7 +37,7 @@ struct Pair {
 /// What a certificate is for.
 enum Use<'a> {
     Authority,
-    Server { address: &'a str },
+    Server { names: &'a [&'a str], addresses: &'a [&'a str] },
     Client { group: &'a str },
 }
 
@@ -50,29 +50,61 @@ pub(super) fn private_folder(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot make {}", folder.display()))
 }
 
-/// Writes every file that the servers are pointed at, and `admin.kubeconfig`.
-pub(super) fn write(folder: &Path, url: &str, service_address: &str) -> Result<()> {
-    let put = |name: &str, content: Vec<u8>| write_private(&folder.join(name), &content);
+/// Who a node is.
+pub(super) struct NodeName<'a> {
+    pub(super) name: &'a str,
+    pub(super) address: &'a str,
+}
+
+/// Writes every file that the servers are pointed at into `folder/pki`, and the kubeconfigs,
+/// `admin.kubeconfig` among them, into `folder`.
+pub(super) fn write(
+    folder: &Path,
+    url: &str,
+    service_address: &str,
+    node: Option<&NodeName<'_>>,
+) -> Result<()> {
+    let pki = folder.join("pki");
+    private_folder(&pki)?;
+    let put = |name: &str, content: Vec<u8>| write_private(&pki.join(name), &content);
     let authority = issue(None, "diyadm-rig", &Use::Authority)?;
+    let both = |name: &str, pair: &Pair| {
+        put(&format!("{name}.crt"), pair.certificate.to_pem()?)?;
+        put(&format!("{name}.key"), pair.key.private_key_to_pem_pkcs8()?)
+    };
     put("ca.crt", authority.certificate.to_pem()?)?;
 
-    let server = Use::Server { address: service_address };
-    let server = issue(Some(&authority), "kube-apiserver", &server)?;
-    put("apiserver.crt", server.certificate.to_pem()?)?;
-    put("apiserver.key", server.key.private_key_to_pem_pkcs8()?)?;
+    let names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ];
+    let server = Use::Server { names: &names, addresses: &["127.0.0.1", service_address] };
+    both("apiserver", &issue(Some(&authority), "kube-apiserver", &server)?)?;
 
     let account = new_key()?;
     put("service-account.key", account.private_key_to_pem_pkcs8()?)?;
     put("service-account.pub", account.public_key_to_pem()?)?;
 
-    let users = [
-        ("admin", "diyadm-rig-admin", "system:masters"),
-        ("controller-manager", "system:kube-controller-manager", "diyadm-rig"),
+    let mut users = vec![
+        ("admin", "diyadm-rig-admin".to_owned(), "system:masters"),
+        ("controller-manager", "system:kube-controller-manager".to_owned(), "diyadm-rig"),
     ];
+    if let Some(NodeName { name, address }) = node {
+        let server = Use::Server { names: &[name], addresses: &[address] };
+        both("kubelet", &issue(Some(&authority), name, &server)?)?;
+        let group = "system:masters";
+        let client = issue(Some(&authority), "kube-apiserver", &Use::Client { group })?;
+        both("apiserver-kubelet-client", &client)?;
+        users.push(("scheduler", "system:kube-scheduler".to_owned(), "diyadm-rig"));
+        users.push(("kubelet", format!("system:node:{name}"), "system:nodes"));
+    }
     for (file, name, group) in users {
-        let user = issue(Some(&authority), name, &Use::Client { group })?;
+        let user = issue(Some(&authority), &name, &Use::Client { group })?;
         let text = kubeconfig(url, &authority.certificate, &user)?;
-        put(&format!("{file}.kubeconfig"), text.into_bytes())?;
+        write_private(&folder.join(format!("{file}.kubeconfig")), text.as_bytes())?;
     }
     Ok(())
 }
@@ -141,16 +173,16 @@ fn extend(builder: &mut X509Builder, issuer: Option<&Pair>, usage: &Use) -> Resu
             builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
             builder.append_extension(KeyUsage::new().critical().key_cert_sign().build()?)?;
         }
-        Use::Server { address } => {
+        Use::Server { names, addresses } => {
             let context = builder.x509v3_context(issuer.map(|ca| &*ca.certificate), None);
-            let names = SubjectAlternativeName::new()
-                .dns("localhost")
-                .dns("kubernetes")
-                .dns("kubernetes.default.svc")
-                .dns("kubernetes.default.svc.cluster.local")
-                .ip("127.0.0.1")
-                .ip(address)
-                .build(&context)?;
+            let mut alternative = SubjectAlternativeName::new();
+            for name in *names {
+                alternative.dns(name);
+            }
+            for address in *addresses {
+                alternative.ip(address);
+            }
+            let names = alternative.build(&context)?;
             builder.append_extension(names)?;
             builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
             builder.append_extension(signing)?;

@@ -1,19 +1,17 @@
-//! Programs that the machine lacks: etcd from Debian's package, Kubernetes' own built with Go.
+//! Programs that the machine lacks: from Debian's packages, Kubernetes' own built with Go.
 //!
-//! Both end up in the cache folder, once. Nothing is installed: the package is unpacked there, so
-//! no service is started. Where Go and apt download from is their own configuration's business.
+//! All end up in the cache folder, once. Nothing is installed: a package is unpacked there, so no
+//! service is started. Where Go and apt download from is their own configuration's business.
 
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::interrupt;
+use crate::process::aloud;
 
 const KUBERNETES: &str = "v1.36.3";
 /// What the staging modules of [`KUBERNETES`] are called when published by themselves.
@@ -53,9 +51,19 @@ const STAGING_MODULES: [&str; 31] = [
     "sample-apiserver",
     "streaming",
 ];
-const PROGRAMS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kubectl"];
-/// A line this often shows that a silent build still runs.
-const HEARTBEAT: Duration = Duration::from_secs(30);
+const PROGRAMS: [&str; 5] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet"];
+/// What Debian's packages are unpacked for: the package, and where in it the programs are.
+const PACKAGES: [(&str, &[&str]); 5] = [
+    ("etcd-server", &["usr/bin/etcd"]),
+    ("containerd", &["usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr"]),
+    ("runc", &["usr/sbin/runc"]),
+    (
+        "containernetworking-plugins",
+        &["usr/lib/cni/bridge", "usr/lib/cni/host-local", "usr/lib/cni/loopback"],
+    ),
+    ("busybox-static", &["bin/busybox"]),
+];
 
 /// Puts the program `name` into `bin` and returns its path. A second process waits for the first
 /// and then takes what `find` sees.
@@ -70,7 +78,11 @@ pub(super) fn obtain(
     if let Some(found) = find() {
         return Ok(found);
     }
-    let made = if name == "etcd" { unpack_etcd(bin) } else { build(name, bin) };
+    let package = PACKAGES.iter().find(|(_, paths)| paths.iter().any(|path| called(path) == name));
+    let made = match package {
+        Some((package, paths)) => unpack(package, paths, bin),
+        None => build(name, bin),
+    };
     made.with_context(|| {
         format!(
             "there is no {name} in $KUBEBUILDER_ASSETS, on PATH or in {}, and none could be made. \
@@ -81,27 +93,40 @@ pub(super) fn obtain(
     find().with_context(|| format!("{name} was made, but is not of the version that tests need"))
 }
 
-fn unpack_etcd(bin: &Path) -> Result<()> {
-    let folder = bin.with_file_name("build-etcd");
+/// What the program at `path` of a package is called here: its name, and for a network plugin,
+/// whose name may be another program's too, its folder's before that.
+fn called(path: &str) -> &str {
+    path.strip_prefix("usr/lib/").or(path.rsplit('/').next()).unwrap_or(path)
+}
+
+fn unpack(package: &str, paths: &[&str], bin: &Path) -> Result<()> {
+    let folder = bin.with_file_name(format!("build-{package}"));
     fs::create_dir_all(&folder)?;
+    let what = format!("download {package}");
     let download = || {
         // Root's apt would else drop to a user who may not write here, and say so.
         let mut apt = Command::new("apt-get");
-        apt.args(["-q", "-o", "APT::Sandbox::User=root", "download", "etcd-server"]);
+        apt.args(["-q", "-o", "APT::Sandbox::User=root", "download", package]);
         apt.current_dir(&folder);
         apt
     };
-    if run("download etcd-server", &mut download()).is_err() {
+    if aloud(&what, &mut download()).is_err() {
         // A fresh image has no package lists; reading them is root's right.
-        run("apt-get update", Command::new("apt-get").args(["-q", "update"]))?;
-        run("download etcd-server", &mut download())?;
+        aloud("apt-get update", Command::new("apt-get").args(["-q", "update"]))?;
+        aloud(&what, &mut download())?;
     }
-    let package = fs::read_dir(&folder)?
+    let file = fs::read_dir(&folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get left no package")?;
-    run("unpack etcd", Command::new("dpkg-deb").arg("-x").arg(package).arg(folder.join("root")))?;
-    fs::rename(folder.join("root/usr/bin/etcd"), bin.join("etcd"))?;
+    let root = folder.join("root");
+    let what = format!("unpack {package}");
+    aloud(&what, Command::new("dpkg-deb").arg("-x").arg(file).arg(&root))?;
+    for path in paths {
+        let program = bin.join(called(path));
+        fs::create_dir_all(program.parent().context("a program has no folder")?)?;
+        fs::rename(root.join(path), program)?;
+    }
     fs::remove_dir_all(folder)?;
     Ok(())
 }
@@ -117,7 +142,7 @@ fn build(name: &str, bin: &Path) -> Result<()> {
         go.current_dir(&folder).env("CGO_ENABLED", "0");
         go
     };
-    run("go mod tidy", go().args(["mod", "tidy"]))?;
+    aloud("go mod tidy", go().args(["mod", "tidy"]))?;
     let fresh = folder.join(name);
     let version = "k8s.io/component-base/version";
     let flags = format!(
@@ -125,7 +150,7 @@ fn build(name: &str, bin: &Path) -> Result<()> {
          -X {version}.gitMinor=36"
     );
     let package = format!("k8s.io/kubernetes/cmd/{name}");
-    run(
+    aloud(
         &format!("build {name} {KUBERNETES} (once; minutes on a small machine)"),
         go().args(["build", "-ldflags", &flags, "-o"]).arg(&fresh).arg(package),
     )?;
@@ -152,38 +177,6 @@ fn imports() -> String {
         .map(|program| format!("import _ \"k8s.io/kubernetes/cmd/{program}\"\n"))
         .collect();
     format!("//go:build tools\n\npackage tools\n\n{imports}")
-}
-
-/// Runs `command` with its output on stderr, and says now and then that it still does.
-fn run(what: &str, command: &mut Command) -> Result<()> {
-    eprintln!("{what} …");
-    let begun = Instant::now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .spawn()
-        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    let mut said = Duration::ZERO;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if let Err(interrupted) = interrupt::check() {
-            child.kill()?;
-            child.wait()?;
-            return Err(interrupted);
-        }
-        if begun.elapsed().saturating_sub(said) > HEARTBEAT {
-            said = begun.elapsed();
-            eprintln!("{what}: {} s", said.as_secs());
-        }
-        thread::sleep(Duration::from_millis(100));
-    };
-    if !status.success() {
-        bail!("{what}: {status}");
-    }
-    eprintln!("{what}: done in {:.0?}", begun.elapsed());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! in its command line.
 
 use std::{
+    env,
+    ffi::OsString,
     fs::{self, File},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -17,35 +19,54 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::Life;
 
+/// Whose network, mounts and processes a server sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Host,
+    /// The node's, by its first process.
+    Node(u32),
+}
+
 /// A server that this process started.
 pub(super) struct Server {
-    /// The program's name.
+    /// What it is called in `status`.
     pub(super) name: String,
     child: Child,
-    log: PathBuf,
+    /// Where it is not the child that must be killed but one below it.
+    really: Option<i32>,
+    folder: PathBuf,
 }
 
 impl Server {
     /// Starts `program` with its output in `folder/NAME.log` and its pid in `folder/NAME.pid`.
     pub(super) fn spawn(
         folder: &Path,
+        name: &str,
         program: &Path,
         args: &[String],
         life: Life,
+        place: Place,
     ) -> Result<Self> {
-        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let log = folder.join(format!("{name}.log"));
-        let output = File::create(&log)?;
-        let mut command = match life {
-            Life::Left => Command::new(program),
+        let output = File::create(folder.join(format!("{name}.log")))?;
+        let mut words: Vec<OsString> = Vec::new();
+        if life == Life::Held {
             // The kernel kills it when the thread that starts it ends: no way out leaves it behind.
-            Life::Held => {
-                let mut command = Command::new("setpriv");
-                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-                command
-            }
-        };
+            words.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
+        }
+        if let Place::Node(pid) = place {
+            words.push("nsenter".into());
+            words.extend(enter(pid).map(OsString::from));
+        }
+        words.push(program.into());
+        let mut command = Command::new(&words[0]);
+        if let Some(folder) = program.parent().filter(|_| place != Place::Host) {
+            // containerd looks for its shim, and the shim for runc, on PATH.
+            let path = env::var_os("PATH").unwrap_or_default();
+            let path = [folder.to_owned()].into_iter().chain(env::split_paths(&path));
+            command.env("PATH", env::join_paths(path)?);
+        }
         let child = command
+            .args(&words[1..])
             .args(args)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -55,7 +76,14 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         fs::write(folder.join(format!("{name}.pid")), child.id().to_string())?;
-        Ok(Self { name, child, log })
+        Ok(Self { name: name.to_owned(), child, really: None, folder: folder.to_owned() })
+    }
+
+    /// From here on it is stopped by killing `pid`, with which the child ends by itself.
+    pub(super) fn is_really(&mut self, pid: u32) -> Result<()> {
+        fs::write(self.folder.join(format!("{}.pid", self.name)), pid.to_string())?;
+        self.really = Some(i32::try_from(pid)?);
+        Ok(())
     }
 
     pub(super) fn lives(&mut self) -> bool {
@@ -64,17 +92,27 @@ impl Server {
 
     pub(super) fn kill(mut self) {
         // It may have ended by itself: there is nothing left to do then.
-        let _ = self.child.kill();
+        match self.really.filter(|pid| is_ours(*pid, &self.folder)).and_then(Pid::from_raw) {
+            Some(pid) => drop(kill_process(pid, Signal::KILL)),
+            None => drop(self.child.kill()),
+        }
         let _ = self.child.wait();
     }
 
     /// The last lines of what it said.
     pub(super) fn log_tail(&self) -> String {
-        let log = fs::read(&self.log).unwrap_or_default();
+        let log = self.folder.join(format!("{}.log", self.name));
+        let log = fs::read(log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+}
+
+/// nsenter's words that lead to where the node's first process is.
+pub(super) fn enter(node: u32) -> [String; 8] {
+    let target = node.to_string();
+    ["--target", &target, "--mount", "--net", "--pid", "--ipc", "--uts", "--"].map(str::to_owned)
 }
 
 /// The servers whose pid files are in `folder`, with the pid of those that run.

@@ -1,0 +1,95 @@
+//! `cargo xtask image`: images without Docker, each a docker-archive in the cache folder.
+//!
+//! diyadm's own are built as the repository's Dockerfile says; the others are what the tests run.
+//! Never pushed anywhere: `cargo xtask cluster load` gives them to the rig's node.
+
+mod archive;
+mod bare;
+mod build;
+mod dockerfile;
+mod jre;
+mod libraries;
+mod recipe;
+mod rootfs;
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, bail};
+
+use self::archive::Image;
+use crate::{cluster, interrupt, paths};
+
+pub(crate) use self::libraries::libraries;
+
+/// The images there are beside those of the Dockerfile.
+const OTHERS: [&str; 5] = ["bare", "busybox", "jre", "kube-apiserver", "pause"];
+
+/// The names of all images.
+pub(crate) fn names() -> Result<Vec<String>> {
+    Ok(recipe::targets()?.into_iter().chain(OTHERS.map(str::to_owned)).collect())
+}
+
+/// Makes the images that are named, or all, and prints where they are.
+pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
+    interrupt::watch()?;
+    let all = self::names()?;
+    for name in if names.is_empty() { &all } else { names } {
+        println!("{}", archive(name)?.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The docker-archive of an image, made where there is none with the same content.
+pub(crate) fn archive(name: &str) -> Result<PathBuf> {
+    let image = image(name)?;
+    let folder = paths::cache()?.join("images");
+    fs::create_dir_all(&folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock().context("cannot lock the folder of images")?;
+    let path = folder.join(format!("{name}-{}.tar", &image.stamp()?[..16]));
+    if path.exists() {
+        // Whoever tidies up sees that it is used.
+        File::open(&path)?.set_modified(SystemTime::now())?;
+        return Ok(path);
+    }
+    let fresh = folder.join(format!("{name}.new"));
+    image.write(&fresh)?;
+    // Half an image must never be found.
+    fs::rename(fresh, &path)?;
+    forget_old(name, &folder)?;
+    Ok(path)
+}
+
+/// Removes archives of an image that nobody used for a day.
+fn forget_old(name: &str, folder: &std::path::Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let stamp = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+        let ours = stamp.and_then(|stamp| stamp.strip_suffix(".tar")).is_some_and(|stamp| {
+            stamp.len() == 16 && stamp.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+        if ours && age > Duration::from_secs(24 * 3600) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn image(name: &str) -> Result<Image> {
+    Ok(match name {
+        "bare" => bare::image()?,
+        "jre" => jre::image()?,
+        "pause" => rootfs::pause(&cluster::busybox()?)?,
+        "busybox" => rootfs::busybox(&cluster::busybox()?)?,
+        "kube-apiserver" => rootfs::program("kube-apiserver:rig", &cluster::apiserver()?)?,
+        _ if recipe::targets()?.iter().any(|target| target == name) => recipe::image(name)?,
+        _ => bail!("there is no image {name}. The images are {}", names()?.join(", ")),
+    })
+}

@@ -1,0 +1,179 @@
+//! The Dockerfile's build stage, run on this machine: the same cargo command with the same
+//! environment, in the repository.
+//!
+//! Its dependencies are compiled once for a machine, in the cache folder. A program that was built
+//! from the same sources is found again there, whichever clone they lie in.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use openssl::sha::Sha256;
+
+use super::{
+    archive::hex,
+    dockerfile::{Stage, Step},
+};
+use crate::{paths, process};
+
+/// What a build stage comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Where the stage has the repository.
+    source: String,
+    env: Vec<(String, String)>,
+    commands: Vec<String>,
+}
+
+impl Plan {
+    /// Reads a stage; an error where it takes more than cargo and the repository.
+    pub(super) fn of(stage: &Stage) -> Result<Self> {
+        if !stage.base.starts_with("rust:") {
+            bail!("stage {} is no Rust image: {}", stage.name, stage.base);
+        }
+        let mut plan = Self { source: String::new(), env: Vec::new(), commands: Vec::new() };
+        for step in &stage.steps {
+            match step {
+                Step::Workdir(folder) if plan.source.is_empty() => plan.source.clone_from(folder),
+                Step::Copy { from, to } if from == "." && to == "." => {}
+                Step::Env(name, value) => plan.env.push((name.clone(), value.clone())),
+                Step::Run(command) if command.starts_with("cargo ") => {
+                    plan.commands.push(command.clone());
+                }
+                _ => bail!("stage {} takes Docker: {step:?}", stage.name),
+            }
+        }
+        if plan.source.is_empty() || plan.commands.is_empty() {
+            bail!("stage {} builds nothing in a folder of its own", stage.name);
+        }
+        Ok(plan)
+    }
+
+    /// Where a file of the stage is on this machine, cargo's target folder being `target`.
+    fn place(&self, path: &str, target: &Path) -> Result<PathBuf> {
+        let below = path.strip_prefix(&format!("{}/target/", self.source));
+        below.map(|below| target.join(below)).with_context(|| format!("{path} is not built"))
+    }
+}
+
+/// The file that the stage leaves at `path`.
+pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
+    let plan = Plan::of(stage)?;
+    let folder = paths::cache()?.join("image-build");
+    fs::create_dir_all(&folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock().context("cannot lock the build of images")?;
+    let recipe = format!("{plan:?} {path} {}", compiler()?);
+    if let Some(found) = found(&folder, &recipe)? {
+        return Ok(found);
+    }
+    let target = folder.join("target");
+    for command in &plan.commands {
+        let mut sh = Command::new("sh");
+        sh.args(["-c", command]).current_dir(paths::root());
+        sh.env("CARGO_TARGET_DIR", &target)
+            .envs(plan.env.iter().map(|(name, value)| (name, value)));
+        // Whoever runs the tests may have made their own builds cheaper, or other.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PROFILE_")) {
+                sh.env_remove(name);
+            }
+        }
+        process::aloud(&format!("{command} (minutes, once)"), &mut sh)?;
+    }
+    keep(&folder, &recipe, &plan.place(path, &target)?)
+}
+
+fn compiler() -> Result<String> {
+    process::output(Command::new("rustc").arg("-vV"))
+}
+
+/// A program that was built by the same recipe from files that are the same here.
+fn found(folder: &Path, recipe: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let built = entry?.path();
+        let Ok(inputs) = fs::read_to_string(built.join("inputs")) else { continue };
+        let names: Vec<&str> = inputs.lines().collect();
+        let same = digest(recipe, &names).is_ok_and(|digest| built.ends_with(digest));
+        if let Some(program) = only_program(&built)?.filter(|_| same) {
+            return Ok(Some(program));
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps what was built in a folder that is named by what it was built from.
+fn keep(folder: &Path, recipe: &str, program: &Path) -> Result<PathBuf> {
+    let name = program.file_name().context("the program has no name")?;
+    let names = inputs(program)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let kept = folder.join(digest(recipe, &names)?);
+    fs::create_dir_all(&kept)?;
+    fs::copy(program, kept.join(name)).with_context(|| program.display().to_string())?;
+    // Last: without it the folder is not looked at.
+    fs::write(kept.join("inputs"), names.join("\n"))?;
+    Ok(kept.join(name))
+}
+
+fn only_program(built: &Path) -> Result<Option<PathBuf>> {
+    let mut files = fs::read_dir(built)?.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(files.find(|path| !path.ends_with("inputs")))
+}
+
+/// The files of the repository that the compiler read for `program`, as it wrote them down beside
+/// it, and those that cargo read.
+fn inputs(program: &Path) -> Result<Vec<String>> {
+    let written = program.with_extension("d");
+    let written = fs::read_to_string(&written).with_context(|| written.display().to_string())?;
+    let mut names: Vec<String> = vec!["Cargo.lock".into(), "Cargo.toml".into()];
+    for path in rule(&written) {
+        let name = Path::new(&path).strip_prefix(paths::root());
+        let name = name.with_context(|| format!("{path} is not in the repository"))?;
+        names.push(name.display().to_string());
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// The paths that a rule of make names: `PROGRAM: PATH PATH`, a blank in one written `\ `.
+fn rule(written: &str) -> Vec<String> {
+    let paths = written.lines().next().and_then(|line| line.split_once(": "));
+    let Some((_, paths)) = paths else { return Vec::new() };
+    let paths = paths.replace("\\ ", "\0");
+    paths.split_whitespace().map(|path| path.replace('\0', " ")).collect()
+}
+
+fn digest(recipe: &str, names: &[&str]) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(recipe.as_bytes());
+    for name in names {
+        let content = fs::read(paths::root().join(name)).with_context(|| (*name).to_owned())?;
+        hash.update(format!("\0{name}\0{}\0", content.len()).as_bytes());
+        hash.update(&content);
+    }
+    Ok(hex(&hash.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_its_files() {
+        let written = "/t/diyadm: /r/src/a.rs /r/with\\ blank.rs\n";
+        assert_eq!(rule(written), ["/r/src/a.rs", "/r/with blank.rs"]);
+        assert_eq!(rule(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_content_is_another_digest() {
+        let one = digest("a", &["Cargo.toml"]).unwrap();
+        assert_ne!(one, digest("b", &["Cargo.toml"]).unwrap());
+        assert_ne!(one, digest("a", &["Cargo.lock"]).unwrap());
+        assert!(digest("a", &["none"]).is_err());
+    }
+}
