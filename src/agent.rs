@@ -4,4 +4,19 @@
 //! [`protocol`] is what both sides speak, and pure. Everything else here runs in somebody else's
 //! container: it opens no port, adds no right, and starts no tokio, OpenSSL or thread pool.
 
+mod app;
+pub mod chunks;
+mod connection;
+pub(crate) mod idle;
+pub(crate) mod install;
+mod lines;
+mod proc;
 pub mod protocol;
+mod receive;
+pub(crate) mod relay;
+mod ring;
+pub(crate) mod shell;
+mod sink;
+mod socket;
+mod supervisor;
+mod wire;

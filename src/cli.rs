@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub mod agent;
 pub mod check;
 pub mod init;
 pub mod install;
@@ -39,6 +40,11 @@ pub enum Command {
     Check(check::Check),
     /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
+    /// Be PID 1 of an emptied container: reap, supervise what `run` starts
+    Idle(agent::Idle),
+    /// The container's end of a connection
+    #[command(hide = true)]
+    Agent(agent::Agent),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

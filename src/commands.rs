@@ -8,6 +8,7 @@ use crate::{
     exit::Code,
 };
 
+mod agent;
 mod certificates;
 mod check;
 mod client;
@@ -33,6 +34,8 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Uninstall(args) => uninstall::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
+        Command::Idle(args) => agent::idle(args),
+        Command::Agent(args) => agent::agent(&global, &args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());
             Ok(Code::Done)

@@ -6,19 +6,24 @@ use std::{fmt, io, process::ExitCode};
 
 /// What a process of diyadm ends with. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Code {
-    /// Done, or the answer is yes.
-    Done = 0,
-    /// The answer is no: a check failed, a difference was found, the work could not be done.
-    No = 1,
-    /// The command line, or a file that it names, makes no sense. `check` also ends with this
+    /// 0: done, or the answer is yes.
+    Done,
+    /// 1: the answer is no: a check failed, a difference was found, the work could not be done.
+    No,
+    /// 2: the command line, or a file that it names, makes no sense. `check` also ends with this
     /// when it could not look.
-    Usage = 2,
-    /// The cluster could not be reached, or did not allow it.
-    Unreachable = 3,
-    /// Ctrl-C.
-    Interrupted = 130,
+    Usage,
+    /// 3: the cluster could not be reached, or did not allow it.
+    Unreachable,
+    /// 130: Ctrl-C.
+    Interrupted,
+    /// 143: SIGTERM ended `idle`, orderly. Not 0: a Job's container would seem to have done its
+    /// work.
+    Terminated,
+    /// What a program ended with that was run on the user's behalf: its exit status, or 128 and the
+    /// signal.
+    Program(u8),
 }
 
 impl Code {
@@ -30,7 +35,15 @@ impl Code {
 
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
-        Self::from(code as u8)
+        Self::from(match code {
+            Code::Done => 0,
+            Code::No => 1,
+            Code::Usage => 2,
+            Code::Unreachable => 3,
+            Code::Interrupted => 130,
+            Code::Terminated => 143,
+            Code::Program(status) => status,
+        })
     }
 }
 

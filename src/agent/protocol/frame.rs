@@ -164,6 +164,12 @@ impl Decoder {
         Ok(Some(Frame { kind, payload: &self.payload }))
     }
 
+    /// The frame that [`Decoder::next`] gave last, until it is called again.
+    pub fn current(&self) -> Option<Frame<'_>> {
+        let kind = Kind::of(self.header[HEADER - 1]).filter(|_| self.given)?;
+        Some(Frame { kind, payload: &self.payload })
+    }
+
     /// Says whether the input may end here: [`Broken::Cut`] inside a frame.
     pub fn end(&self) -> Result<(), Broken> {
         if self.headed == 0 || self.given { Ok(()) } else { Err(Broken::Cut) }

@@ -67,8 +67,8 @@ pub enum State {
     Ended(End),
 }
 
-/// The end of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The end of a run. Displayed as `exit 1`, `SIGKILL (out of memory)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
@@ -76,9 +76,13 @@ pub struct End {
     pub how: How,
     /// Whether a request asked for it.
     pub asked: bool,
+    /// The container's cgroup counted a kill for memory during this run, and the end looks like
+    /// it: SIGKILL, or exit 137, which is what a shell makes of a child that had it. False where
+    /// the cgroup cannot be read.
+    pub oom: bool,
 }
 
-/// How a process ended. Displayed as `exit 1`, `SIGKILL (out of memory)`.
+/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
@@ -93,9 +97,6 @@ pub enum How {
         signal: i32,
         /// Whether the kernel says that it wrote a core file.
         core: bool,
-        /// The container's cgroup counted a kill for memory during this run, and the signal is
-        /// the kernel's (9). Where the cgroup cannot be read this is false.
-        oom: bool,
     },
 }
 
@@ -109,19 +110,23 @@ impl How {
     }
 }
 
-impl fmt::Display for How {
+impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Exit { code } => write!(f, "exit {code}"),
-            Self::Signal { signal, core, oom } => {
+        let core = match self.how {
+            How::Exit { code } => {
+                write!(f, "exit {code}")?;
+                false
+            }
+            How::Signal { signal, core } => {
                 match signal_name(signal) {
                     Some(name) => f.write_str(name)?,
                     None => write!(f, "signal {signal}")?,
                 }
-                f.write_str(if oom { " (out of memory)" } else { "" })?;
-                f.write_str(if core { " (core dumped)" } else { "" })
+                core
             }
-        }
+        };
+        f.write_str(if self.oom { " (out of memory)" } else { "" })?;
+        f.write_str(if core { " (core dumped)" } else { "" })
     }
 }
 

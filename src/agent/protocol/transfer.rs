@@ -11,13 +11,14 @@
 //! - In chunks: [`Op::File`], then [`Hashes`] frames until [`File::chunks`] records are there. The
 //!   agent looks what it has of them (in the file that is to be replaced, in what an interrupted
 //!   transfer left) and answers [`Need`]. The client sends a [`Data`] frame for each chunk needed,
-//!   in their order. Then comes `Done`.
+//!   in their order. Then comes `Done`; at once, in place of `Need`, where everything is here.
 //!
 //! Either way the file appears whole, with its mode and time, or not at all. What arrived of a
 //! file in chunks is kept when the connection ends, and is not asked for again.
 //!
-//! The client bounds what is under way: at most [`MOST_FILES`] files and [`MOST_CHUNKS`] chunks
-//! whose step is not answered yet.
+//! The client bounds what is under way: at most [`MOST_FILES`] files in chunks, and together
+//! [`MOST_CHUNKS`] chunks, whose step is not answered yet. Small files are not counted: the agent
+//! is done with one before it reads the next.
 
 use std::fmt;
 
@@ -29,8 +30,8 @@ mod chunks;
 
 pub use chunks::{Chunk, Data, Hashes, Need};
 
-/// Most files under way.
-pub const MOST_FILES: usize = 256;
+/// Most files in chunks under way. The agent holds four of its file descriptors open for each.
+pub const MOST_FILES: usize = 64;
 /// Most chunks of one file, and of all files under way together. 36 bytes each in memory.
 pub const MOST_CHUNKS: u32 = 1 << 18;
 /// Longest chunk, in bytes, before compression.
@@ -143,9 +144,10 @@ impl Cut {
     /// Whether the crate `fastcdc` takes these numbers, and a frame such a chunk.
     pub fn fits(self) -> bool {
         let Self { min, avg, max } = self;
-        (64..=avg).contains(&min)
+        let sizes = (64..=avg).contains(&min)
             && (256..=max).contains(&avg)
-            && (1024..=MOST_CHUNK).contains(&max)
+            && (1024..=MOST_CHUNK).contains(&max);
+        sizes && [min, avg, max].iter().all(|size| size.is_multiple_of(2))
     }
 }
 

@@ -20,12 +20,10 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes)
 }
 
+type Frames = Vec<(Kind, Vec<u8>)>;
+
 /// Every frame of `stream`, which is fed in `pieces`, and how the stream ended.
-fn decode(
-    decoder: &mut Decoder,
-    stream: &[u8],
-    pieces: &[usize],
-) -> (Vec<(Kind, Vec<u8>)>, Result<(), Broken>) {
+fn decode(decoder: &mut Decoder, stream: &[u8], pieces: &[usize]) -> (Frames, Result<(), Broken>) {
     let (mut frames, mut rest) = (Vec::new(), stream);
     let mut pieces = pieces.iter().copied().chain([usize::MAX]);
     while !rest.is_empty() {
@@ -164,12 +162,12 @@ proptest! {
             chunks: 7,
             cut: Cut::default(),
         };
-        let how = How::Signal { signal: code, core: asked, oom: !asked };
+        let how = How::Signal { signal: code, core: asked };
         let app = App {
             name: text.clone(),
             command: start.command.clone(),
             cwd: path.clone(),
-            state: State::Ended(End { at_ms: number, how, asked }),
+            state: State::Ended(End { at_ms: number, how, asked, oom: !asked }),
             pid: 1,
             since_ms: number,
             restarts: 2,

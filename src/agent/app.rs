@@ -1,0 +1,354 @@
+//! One application: its process group, its pipes, its last lines. Knows nothing of connections.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, ErrorKind, Read},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant, SystemTime},
+};
+
+use rustix::process::{Pid, Signal, WaitStatus};
+
+use super::{
+    lines::Lines,
+    proc,
+    protocol::{self, Bytes, End, Failed, How, Start, State, Stream},
+    ring::Ring,
+    sink::Sink,
+};
+
+/// How long a killed process may take to be gone before it is no longer waited for: one that
+/// hangs in the kernel (a dead NFS server) never is.
+const KILLED: Duration = Duration::from_secs(5);
+/// How often a group is looked at that dies, where no signal tells when it is gone.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// An application that was started at least once.
+#[derive(Debug)]
+pub(super) struct App {
+    start: Start,
+    cwd: Bytes,
+    /// Its output.
+    pub(super) ring: Ring,
+    pipes: Vec<Pipe>,
+    pid: Pid,
+    /// Counts its runs, from 1.
+    pub(super) run: u32,
+    /// Number of the first line of this run.
+    pub(super) first: u64,
+    /// Whether anything may be left of its process group. Once it is gone its number may be
+    /// another's, so it is never asked for again.
+    alive: bool,
+    end: Option<End>,
+    /// When this run started, in milliseconds since 1970.
+    pub(super) since_ms: u64,
+    oom_before: Option<u64>,
+    stopping: Option<Stopping>,
+    /// What to start when this run is gone.
+    pub(super) then: Option<Later>,
+    /// What became of the newest [`Later`].
+    pub(super) outcome: Option<(u64, Result<(), Failed>)>,
+}
+
+/// A start that waits for the end of the run before it.
+#[derive(Debug)]
+pub(super) struct Later {
+    /// Tells it from others.
+    pub(super) ticket: u64,
+    /// What to start.
+    pub(super) start: Start,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stopping {
+    /// SIGTERM was sent; when SIGKILL is.
+    Asked(Instant),
+    /// SIGKILL was sent; when it is given up.
+    Killed(Instant),
+}
+
+#[derive(Debug)]
+struct Pipe {
+    stream: Stream,
+    file: File,
+    lines: Lines,
+    ended: bool,
+}
+
+struct Run {
+    pid: Pid,
+    pipes: Vec<Pipe>,
+    cwd: Bytes,
+    since_ms: u64,
+    oom_before: Option<u64>,
+}
+
+impl App {
+    /// Starts it for the first time, with a ring of so many bytes.
+    pub(super) fn new(start: Start, ring: usize) -> Result<Self, Failed> {
+        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start)?;
+        Ok(Self {
+            start,
+            cwd,
+            ring: Ring::new(ring),
+            pipes,
+            pid,
+            run: 1,
+            first: 1,
+            alive: true,
+            end: None,
+            since_ms,
+            oom_before,
+            stopping: None,
+            then: None,
+            outcome: None,
+        })
+    }
+
+    /// Starts it again, as `start` says. The run before is gone.
+    pub(super) fn again(&mut self, start: Start) -> Result<(), Failed> {
+        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start)?;
+        // What another process still holds of the old pipes goes on into the same ring.
+        self.pipes.extend(pipes);
+        (self.start, self.pid, self.cwd) = (start, pid, cwd);
+        (self.since_ms, self.oom_before) = (since_ms, oom_before);
+        (self.alive, self.end, self.stopping) = (true, None, None);
+        (self.run, self.first) = (self.run + 1, self.ring.newest() + 1);
+        Ok(())
+    }
+
+    /// What it was started as.
+    pub(super) fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// Its first process.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Whether its first process ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Whether anything of it runs, as far as was seen last.
+    pub(super) fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Whether it was told to end.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.alive && self.stopping.is_some()
+    }
+
+    /// SIGTERM to its group, and SIGKILL after `grace`; an earlier end that was set stays.
+    pub(super) fn stop(&mut self, grace: Duration, now: Instant) {
+        if !self.alive {
+            return;
+        }
+        let at = now + grace;
+        match self.stopping {
+            None => {
+                self.signal(Signal::TERM);
+                // A stopped process hears nothing until it goes on.
+                self.signal(Signal::CONT);
+                self.stopping = Some(Stopping::Asked(at));
+            }
+            Some(Stopping::Asked(earlier)) => {
+                self.stopping = Some(Stopping::Asked(at.min(earlier)));
+            }
+            Some(Stopping::Killed(_)) => {}
+        }
+    }
+
+    /// Sends a signal to its group.
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.alive {
+            // Gone meanwhile, or become another user's: there is nobody to send it to.
+            let _ = rustix::process::kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Its first process was reaped.
+    pub(super) fn reaped(&mut self, status: WaitStatus) {
+        let how = match status.exit_status() {
+            Some(code) => How::Exit { code },
+            None => How::Signal {
+                signal: status.terminating_signal().unwrap_or_default(),
+                // WCOREDUMP of wait(2).
+                core: status.as_raw() & 0x80 != 0,
+            },
+        };
+        let killed = how.code() == 128 + Signal::KILL.as_raw();
+        let by_us = matches!(self.stopping, Some(Stopping::Killed(_)));
+        let kills = || Some(proc::oom_kills()? > self.oom_before?);
+        let oom = killed && !by_us && kills().unwrap_or_default();
+        self.end = Some(End { at_ms: now_ms(), how, asked: self.stopping.is_some(), oom });
+    }
+
+    /// Looks whether its group is gone, and kills what has had its grace.
+    pub(super) fn look(&mut self, now: Instant) {
+        if !self.alive {
+            return;
+        }
+        // The group's number is free for others only when the first process is reaped.
+        let gone = rustix::process::test_kill_process_group(self.pid);
+        if self.end.is_some() && gone == Err(rustix::io::Errno::SRCH) {
+            (self.alive, self.stopping) = (false, None);
+            return;
+        }
+        match self.stopping {
+            Some(Stopping::Asked(at)) if at <= now => {
+                self.signal(Signal::KILL);
+                self.stopping = Some(Stopping::Killed(now + KILLED));
+            }
+            Some(Stopping::Killed(at)) if at <= now && self.end.is_some() => {
+                (self.alive, self.stopping) = (false, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// How long until [`App::look`] is due; `None` while only events matter.
+    pub(super) fn due(&self, now: Instant) -> Option<Duration> {
+        let at = match self.stopping? {
+            Stopping::Asked(at) => at,
+            Stopping::Killed(at) if self.end.is_some() => at,
+            Stopping::Killed(_) => return None,
+        };
+        let left = at.saturating_duration_since(now);
+        // The first process ends with a SIGCHLD; the others need not.
+        Some(if self.end.is_some() { left.min(LOOK) } else { left })
+    }
+
+    /// What to poll for reading.
+    pub(super) fn pipes(&self) -> impl Iterator<Item = (Stream, BorrowedFd<'_>)> {
+        self.pipes.iter().map(|pipe| (pipe.stream, pipe.file.as_fd()))
+    }
+
+    /// Reads a pipe that has something, once.
+    pub(super) fn read(&mut self, pipe: usize, buffer: &mut [u8], sink: &mut Sink) {
+        let ring = &mut self.ring;
+        if let Some(pipe) = self.pipes.get_mut(pipe) {
+            pipe.read(buffer, ring, sink);
+        }
+    }
+
+    /// Reads all that is in the pipes now: what an application wrote before it ended comes before
+    /// its end.
+    pub(super) fn drain(&mut self, buffer: &mut [u8], out: &mut Sink, err: &mut Sink) {
+        for pipe in &mut self.pipes {
+            let sink = if pipe.stream == Stream::Out { &mut *out } else { &mut *err };
+            while pipe.read(buffer, &mut self.ring, sink) {}
+        }
+        self.forget();
+    }
+
+    /// Drops the pipes that have ended.
+    pub(super) fn forget(&mut self) {
+        self.pipes.retain(|pipe| !pipe.ended);
+    }
+
+    /// What is told about it; `processes` are all that can be seen.
+    pub(super) fn view(&self, processes: &[proc::Process]) -> protocol::App {
+        let group = self.pid.as_raw_nonzero().get();
+        let of_it = |p: &&proc::Process| self.alive && p.group == group && !p.zombie;
+        let of_it: Vec<_> = processes.iter().filter(of_it).collect();
+        protocol::App {
+            name: self.start.name.clone(),
+            command: self.start.command.clone(),
+            cwd: self.cwd.clone(),
+            state: match self.end {
+                _ if self.is_stopping() => State::Stopping,
+                Some(end) => State::Ended(end),
+                None => State::Running,
+            },
+            pid: group.unsigned_abs(),
+            since_ms: self.since_ms,
+            restarts: self.run - 1,
+            processes: u32::try_from(of_it.len()).unwrap_or(u32::MAX),
+            cpu_ms: of_it.iter().map(|process| process.cpu_ms).sum(),
+            rss: of_it.iter().map(|process| process.rss).sum(),
+            lines: self.ring.newest(),
+        }
+    }
+}
+
+impl Pipe {
+    fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
+        // Only this end: the application's stays as any program expects it.
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self { stream, file: pipe.into(), lines: Lines::default(), ended: false })
+    }
+
+    /// Reads once; `false` when there is nothing more now.
+    fn read(&mut self, buffer: &mut [u8], ring: &mut Ring, sink: &mut Sink) -> bool {
+        let (stream, at_ms) = (self.stream, now_ms());
+        let keep = |line: &[u8], cut| {
+            ring.push(stream, cut, at_ms, line);
+            sink.push(line, cut);
+        };
+        match self.file.read(buffer) {
+            Ok(read @ 1..) => self.lines.push(&buffer[..read], keep),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Ok(0) | Err(_) => {
+                self.lines.end(keep);
+                self.ended = true;
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn spawn(start: &Start) -> Result<Run, Failed> {
+    let failed = |subject: &Bytes, error: &io::Error| Failed::Spawn {
+        why: format!("{} could not be started: {error}", subject.show()),
+        code: if error.kind() == ErrorKind::NotFound { 127 } else { 126 },
+    };
+    let [program, args @ ..] = &start.command[..] else {
+        return Err(Failed::Malformed { what: "a command without a program".to_owned() });
+    };
+    let mut command = Command::new(OsStr::from_bytes(&program.0));
+    command.args(args.iter().map(|arg| OsStr::from_bytes(&arg.0)));
+    let os = |(name, value): &(Bytes, Bytes)| {
+        (OsStr::from_bytes(&name.0).to_owned(), OsStr::from_bytes(&value.0).to_owned())
+    };
+    command.envs(start.env.iter().map(os));
+    if let Some(cwd) = &start.cwd {
+        let path = Path::new(OsStr::from_bytes(&cwd.0));
+        // std reports a missing folder as a missing program.
+        let no_folder = || Err(ErrorKind::NotADirectory.into());
+        let folder =
+            path.metadata().and_then(|meta| if meta.is_dir() { Ok(()) } else { no_folder() });
+        folder.map_err(|error| Failed::Spawn {
+            why: format!("the working directory {} cannot be used: {error}", cwd.show()),
+            code: 126,
+        })?;
+        command.current_dir(path);
+    }
+    let oom_before = proc::oom_kills();
+    let pipes = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.process_group(0).spawn().map_err(|e| failed(program, &e))?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
+    let (out, err) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
+    let pipe = |stream, fd: OwnedFd| Pipe::new(stream, fd).map_err(|e| failed(program, &e));
+    let pipes = vec![pipe(Stream::Out, out.into())?, pipe(Stream::Err, err.into())?];
+    let own = || std::env::current_dir().map(|path| path.as_os_str().as_bytes().to_vec());
+    let cwd = start.cwd.clone().unwrap_or_else(|| Bytes(own().unwrap_or_default()));
+    Ok(Run { pid, pipes, cwd, since_ms: now_ms(), oom_before })
+}

@@ -1,0 +1,353 @@
+//! One client of the supervisor: its requests in, its answers out. Never blocks: what a client
+//! does not read waits in bounded memory, and lines wait in the ring until they are overwritten.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use rustix::event::PollFlags;
+
+use super::{
+    protocol::{
+        Answer, Broken, Decoder, Failed, Follow, Hello, Kind, Logs, PROTOCOL, Request, json,
+    },
+    supervisor::{Begun, Supervisor},
+};
+
+/// Longest request, in bytes: a start with its environment.
+const MOST_REQUEST: usize = 256 << 10;
+/// What a client has not read yet, in bytes, from which on it gets no more lines and no more of
+/// its requests are read.
+const FULL: usize = 128 << 10;
+
+/// A client.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: UnixStream,
+    decoder: Decoder,
+    greeted: bool,
+    /// Nothing more is read; what is in `out` is still written.
+    ended: bool,
+    out: Vec<u8>,
+    written: usize,
+    pending: Pending,
+}
+
+/// What a client waits for.
+#[derive(Debug)]
+enum Pending {
+    Nothing,
+    Start { name: String, ticket: u64 },
+    Stop { name: String },
+    Wait { name: String },
+    Logs(Reader),
+    StopAll { exit: bool },
+}
+
+/// Where a reader of an application's output is.
+#[derive(Debug)]
+struct Reader {
+    name: String,
+    /// Number of the line that comes next.
+    next: u64,
+    follow: Follow,
+    /// The run that it was told of.
+    run: u32,
+    /// It was told of this run's end.
+    told: bool,
+}
+
+impl Connection {
+    /// Greets the client.
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            decoder: Decoder::new(MOST_REQUEST),
+            greeted: false,
+            ended: false,
+            out: json(Kind::Hello, &Hello::own()),
+            written: 0,
+            pending: Pending::Nothing,
+        }
+    }
+
+    /// Whether it can be forgotten.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended && self.written == self.out.len()
+    }
+
+    /// What to poll.
+    pub(super) fn wants(&self) -> (BorrowedFd<'_>, PollFlags) {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, !self.ended && !self.is_full());
+        flags.set(PollFlags::OUT, self.written < self.out.len());
+        (self.stream.as_fd(), flags)
+    }
+
+    /// Serves what poll found.
+    pub(super) fn ready(
+        &mut self,
+        found: PollFlags,
+        supervisor: &mut Supervisor,
+        buffer: &mut [u8],
+    ) {
+        if found.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && !self.ended {
+            self.read(supervisor, buffer);
+        }
+        self.write();
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() - self.written >= FULL
+    }
+
+    fn read(&mut self, supervisor: &mut Supervisor, buffer: &mut [u8]) {
+        match self.stream.read(buffer) {
+            // The client hung up: nobody waits for what is pending.
+            Ok(0) => (self.ended, self.pending) = (true, Pending::Nothing),
+            Ok(read) => {
+                let mut decoder = std::mem::take(&mut self.decoder);
+                let mut input = &buffer[..read];
+                while !self.ended {
+                    match decoder.next(&mut input) {
+                        Ok(Some(frame)) if !self.greeted => match frame.parse(Kind::Hello) {
+                            Ok(hello) => self.greet(&hello),
+                            Err(broken) => self.give_up(&broken),
+                        },
+                        Ok(Some(frame)) => match frame.parse(Kind::Request) {
+                            Ok(request) => self.request(request, supervisor),
+                            Err(broken) => self.give_up(&broken),
+                        },
+                        Ok(None) => break,
+                        Err(broken) => self.give_up(&broken),
+                    }
+                }
+                self.decoder = decoder;
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(_) => self.hang_up(),
+        }
+    }
+
+    /// Writes as much as the client takes now.
+    fn write(&mut self) {
+        while self.written < self.out.len() {
+            match self.stream.write(&self.out[self.written..]) {
+                Ok(written) => self.written += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.hang_up(),
+            }
+        }
+        (self.out, self.written) = (Vec::new(), 0);
+    }
+
+    fn hang_up(&mut self) {
+        (self.ended, self.pending) = (true, Pending::Nothing);
+        (self.out, self.written) = (Vec::new(), 0);
+    }
+
+    fn give_up(&mut self, broken: &Broken) {
+        self.fail(Failed::Malformed { what: broken.to_string() });
+        (self.ended, self.pending) = (true, Pending::Nothing);
+    }
+
+    fn greet(&mut self, hello: &Hello) {
+        self.greeted = true;
+        if hello.protocol != PROTOCOL {
+            self.fail(Failed::Mismatch(Hello::own()));
+            self.ended = true;
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        self.out.extend(json(Kind::Answer, answer));
+    }
+
+    fn fail(&mut self, failed: Failed) {
+        self.answer(&Answer::Failed(failed));
+    }
+
+    fn request(&mut self, request: Request, supervisor: &mut Supervisor) {
+        if let Request::Cancel = request {
+            // Where there is nothing to cancel its end crossed this request: it was answered.
+            if matches!(self.pending, Pending::Logs(_) | Pending::Wait { .. }) {
+                self.pending = Pending::Nothing;
+                self.answer(&Answer::End);
+            }
+            return;
+        }
+        if !matches!(self.pending, Pending::Nothing) {
+            let why = "this connection waits for an answer already".to_owned();
+            return self.fail(Failed::Busy { why });
+        }
+        match self.begin(request, supervisor) {
+            Ok(pending) => self.pending = pending,
+            Err(failed) => self.fail(failed),
+        }
+    }
+
+    fn begin(&mut self, request: Request, supervisor: &mut Supervisor) -> Result<Pending, Failed> {
+        match request {
+            Request::List => self.answer(&Answer::Apps(supervisor.list())),
+            Request::Start(start) => {
+                let name = start.name.clone();
+                let begun = supervisor.start(start)?;
+                return self.begun(name, &begun, supervisor);
+            }
+            Request::Restart { name, grace_ms } => {
+                let begun = supervisor.restart(&name, grace_ms)?;
+                return self.begun(name, &begun, supervisor);
+            }
+            Request::Stop { name, grace_ms } => {
+                supervisor.stop(&name, grace_ms)?;
+                return Ok(Pending::Stop { name });
+            }
+            Request::Signal { name, signal } => {
+                supervisor.signal(&name, signal)?;
+                self.answer(&Answer::Sent);
+            }
+            Request::Wait { name } => {
+                supervisor.app(&name)?;
+                return Ok(Pending::Wait { name });
+            }
+            Request::Logs(logs) => return Reader::new(logs, supervisor).map(Pending::Logs),
+            Request::StopAll { grace_ms, exit } => {
+                let exit = exit && supervisor.adopted;
+                supervisor.stop_all(grace_ms, exit);
+                return Ok(Pending::StopAll { exit });
+            }
+            Request::Cancel => {}
+            Request::Receive(_) | Request::Step { .. } => {
+                let what = "files are received by the relay, not by the supervisor".to_owned();
+                return Err(Failed::Malformed { what });
+            }
+        }
+        Ok(Pending::Nothing)
+    }
+
+    fn begun(
+        &mut self,
+        name: String,
+        begun: &Begun,
+        supervisor: &mut Supervisor,
+    ) -> Result<Pending, Failed> {
+        match *begun {
+            Begun::Now => {
+                self.answer(&Answer::Started(supervisor.view(&name)?));
+                Ok(Pending::Nothing)
+            }
+            Begun::Later(ticket) => Ok(Pending::Start { name, ticket }),
+        }
+    }
+
+    /// Answers what can be answered by now, after anything may have happened. Whether the
+    /// supervisor was asked to exit, and may.
+    pub(super) fn go_on(&mut self, supervisor: &mut Supervisor) -> bool {
+        let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
+        match self.advance(pending, supervisor) {
+            Ok(pending) => self.pending = pending,
+            Err(failed) => self.fail(failed),
+        }
+        self.write();
+        matches!(self.pending, Pending::StopAll { exit: true }) && supervisor.is_idle()
+    }
+
+    fn advance(
+        &mut self,
+        pending: Pending,
+        supervisor: &mut Supervisor,
+    ) -> Result<Pending, Failed> {
+        match &pending {
+            Pending::Start { name, ticket } => {
+                let app = supervisor.app(name)?;
+                let waits = app.then.as_ref().is_some_and(|later| later.ticket == *ticket);
+                match app.outcome.take_if(|(of, _)| of == ticket) {
+                    Some((_, outcome)) => outcome?,
+                    None if waits => return Ok(pending),
+                    None => {
+                        let why = format!("{name} was stopped by another request");
+                        return Err(Failed::Busy { why });
+                    }
+                }
+                self.answer(&Answer::Started(supervisor.view(name)?));
+            }
+            Pending::Stop { name } if !supervisor.app(name)?.is_alive() => {
+                self.answer(&Answer::Ended(supervisor.view(name)?));
+            }
+            Pending::Wait { name } if supervisor.app(name)?.has_ended() => {
+                self.answer(&Answer::Ended(supervisor.view(name)?));
+            }
+            Pending::StopAll { exit: false } if supervisor.is_idle() => self.answer(&Answer::Sent),
+            Pending::StopAll { exit: true } if supervisor.is_idle() => {
+                self.answer(&Answer::Sent);
+                return Ok(pending);
+            }
+            Pending::Logs(_) => {
+                let Pending::Logs(mut reader) = pending else { return Ok(pending) };
+                let more = self.lines(&mut reader, supervisor)?;
+                return Ok(if more { Pending::Logs(reader) } else { Pending::Nothing });
+            }
+            _ => return Ok(pending),
+        }
+        Ok(Pending::Nothing)
+    }
+
+    /// Copies lines out of the ring, and tells of ends and starts in their midst. Whether there is
+    /// more to come.
+    fn lines(&mut self, reader: &mut Reader, supervisor: &mut Supervisor) -> Result<bool, Failed> {
+        loop {
+            // As it is written the client may take more at once.
+            self.write();
+            if self.ended || self.is_full() {
+                return Ok(!self.ended);
+            }
+            let app = supervisor.app(&reader.name)?;
+            let lost = app.ring.oldest().saturating_sub(reader.next);
+            if lost > 0 {
+                reader.next += lost;
+                self.answer(&Answer::Lost { lines: lost });
+            }
+            if reader.run < app.run && (reader.next >= app.first || reader.follow != Follow::Always)
+            {
+                (reader.run, reader.told) = (app.run, false);
+                if reader.follow == Follow::Always {
+                    self.answer(&Answer::Started(supervisor.view(&reader.name)?));
+                }
+                continue;
+            }
+            if let Some(line) = app.ring.get(reader.next) {
+                reader.next += 1;
+                line.append(&mut self.out);
+                continue;
+            }
+            if reader.follow != Follow::No && app.has_ended() && !reader.told {
+                reader.told = true;
+                self.answer(&Answer::Ended(supervisor.view(&reader.name)?));
+                continue;
+            }
+            let over = match reader.follow {
+                Follow::No => true,
+                Follow::Run => reader.told,
+                Follow::Always => false,
+            };
+            if over {
+                self.answer(&Answer::End);
+            }
+            return Ok(!over);
+        }
+    }
+}
+
+impl Reader {
+    fn new(logs: Logs, supervisor: &mut Supervisor) -> Result<Self, Failed> {
+        let app = supervisor.app(&logs.name)?;
+        let (next, run) = (app.ring.begin(&logs), app.run);
+        Ok(Self { name: logs.name, next, follow: logs.follow, run, told: false })
+    }
+}

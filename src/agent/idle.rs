@@ -1,0 +1,274 @@
+//! `diyadm idle`: PID 1 of an emptied container. Reaps, supervises, answers at its socket.
+//!
+//! One thread and one poll, without a time-out while nothing is due: an idle container costs no
+//! wake-up. It ends on SIGTERM and SIGINT alone, and never because of what an application or a
+//! client does.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::{fd::AsFd, unix::net::UnixListener, unix::net::UnixStream},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::Signal,
+};
+use signal_hook::{
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
+    iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
+};
+
+use super::{
+    connection::Connection,
+    proc,
+    sink::Sink,
+    socket::{self, Bound},
+    supervisor::{Source, Supervisor},
+};
+use crate::exit::{self, Code, Failure};
+
+/// Most clients at a time. One more waits in the socket's backlog.
+const MOST_CLIENTS: usize = 64;
+/// How often a shutdown looks whether the last process is gone that is nobody's child.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How to idle.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// From SIGTERM to SIGKILL for what runs, when the container ends.
+    pub(crate) grace: Duration,
+    /// Where the socket goes; `None` looks for a place ([`socket::places`]).
+    pub(crate) socket: Option<PathBuf>,
+    /// Bytes of output kept for each application.
+    pub(crate) ring: usize,
+    /// Another program is PID 1: become a daemon, say `ready` on stdout, and write to PID 1's
+    /// outputs.
+    pub(crate) adopt: bool,
+}
+
+type Signals = SignalDelivery<UnixStream, SignalOnly>;
+
+/// Idles until SIGTERM, SIGINT or a client's `StopAll` with `exit`.
+pub(crate) fn run(options: &Options) -> Result<Code> {
+    // Before anything can start: nothing must be missed, and PID 1 has no default actions.
+    let (read, write) = UnixStream::pair().context("no socket for signals")?;
+    let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2];
+    let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, wanted)
+        .context("no signal can be heard")?;
+    // Where PID 1 is another program, orphans of the applications are still reaped.
+    if std::process::id() != 1 {
+        let own = Some(rustix::process::getpid());
+        rustix::process::set_child_subreaper(own).context("this process cannot reap others")?;
+    }
+    if options.adopt {
+        // The group leader of a session has one already.
+        let _ = rustix::process::setsid();
+    }
+    let listener = match socket::bind(&socket::places(options.socket.as_deref())) {
+        Ok(Bound::Here(listener)) => Some(listener),
+        Ok(Bound::Taken(path)) => {
+            let what = format!("A supervisor listens at {} already.", path.display());
+            return Err(Failure::no(what, "Type `diyadm agent` to speak with it.").into());
+        }
+        Err(error) if options.adopt => return Err(error),
+        // The container must not end for that: it idles and reaps all the same.
+        Err(error) => {
+            exit::report(&error);
+            None
+        }
+    };
+    let (out, err) = if options.adopt { adopt()? } else { own() };
+    let mut supervisor = Supervisor::new(out, err, options.ring);
+    supervisor.adopted = options.adopt;
+    serve(&mut supervisor, listener.as_ref(), &mut signals, options.grace)
+}
+
+/// The process's own outputs.
+fn own() -> (Sink, Sink) {
+    let sink = |fd| Sink::new(rustix::io::fcntl_dupfd_cloexec(fd, 3).ok().map(File::from));
+    (sink(rustix::stdio::stdout()), sink(rustix::stdio::stderr()))
+}
+
+/// Tells the one who started it, lets go of what it was started with, and opens PID 1's outputs
+/// where this user may.
+fn adopt() -> Result<(Sink, Sink)> {
+    let said = std::io::stdout().write_all(b"ready\n");
+    said.context("the one who started it is gone")?;
+    std::io::stdout().flush().context("the one who started it is gone")?;
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null).context("stdin")?;
+    rustix::stdio::dup2_stdout(&null).context("stdout")?;
+    rustix::stdio::dup2_stderr(&null).context("stderr")?;
+    let sink = |fd: u8| {
+        let path = format!("/proc/1/fd/{fd}");
+        Sink::new(OpenOptions::new().append(true).open(path).ok())
+    };
+    Ok((sink(1), sink(2)))
+}
+
+#[derive(Clone, Copy)]
+enum Token {
+    Signals,
+    Listener,
+    Source(Source),
+    Client(usize),
+}
+
+fn serve(
+    supervisor: &mut Supervisor,
+    listener: Option<&UnixListener>,
+    signals: &mut Signals,
+    grace: Duration,
+) -> Result<Code> {
+    let mut clients: Vec<Connection> = Vec::new();
+    // Not on the stack, and not bigger than a pipe: each page that is touched stays.
+    let mut buffer = vec![0; 16 << 10];
+    let mut shutdown: Option<Instant> = None;
+    let mut room = true;
+    loop {
+        let mut polled = vec![(Token::Signals, signals.get_read().as_fd(), PollFlags::IN)];
+        if let Some(listener) = listener.filter(|_| room && clients.len() < MOST_CLIENTS) {
+            polled.push((Token::Listener, listener.as_fd(), PollFlags::IN));
+        }
+        polled.extend(supervisor.sources().map(|(source, fd)| {
+            let reads = matches!(source, Source::Pipe(..));
+            (Token::Source(source), fd, if reads { PollFlags::IN } else { PollFlags::OUT })
+        }));
+        polled.extend(clients.iter().enumerate().map(|(index, client)| {
+            let (fd, flags) = client.wants();
+            (Token::Client(index), fd, flags)
+        }));
+        let left = shutdown.map(|at| at.saturating_duration_since(Instant::now()).min(LOOK));
+        let due = supervisor.due().into_iter().chain(left).min();
+        let found = wait(&polled, due)?;
+
+        let mut sources = Vec::new();
+        let mut asking = Vec::new();
+        let (mut accept, mut heard) = (false, false);
+        for (token, flags) in found {
+            match token {
+                Token::Signals => heard = true,
+                Token::Listener => accept = true,
+                Token::Source(source) => sources.push(source),
+                Token::Client(index) => asking.push((index, flags)),
+            }
+        }
+        // Before the requests, which may put other applications in these places.
+        supervisor.ready(&sources, &mut buffer);
+        for (index, flags) in asking {
+            clients[index].ready(flags, supervisor, &mut buffer);
+        }
+        if heard {
+            for signal in signals.pending() {
+                match signal {
+                    SIGTERM | SIGINT if shutdown.is_none() => {
+                        shutdown = Some(Instant::now() + grace);
+                        let ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+                        supervisor.stop_all(ms, true);
+                        signal_children(Signal::TERM);
+                    }
+                    // What ended is reaped below.
+                    SIGCHLD | SIGTERM | SIGINT => {}
+                    other => {
+                        Signal::from_named_raw(other)
+                            .into_iter()
+                            .for_each(|s| supervisor.signal_all(s));
+                    }
+                }
+            }
+        }
+        let children = supervisor.reap(&mut buffer);
+        supervisor.look(&mut buffer);
+        if let Some(listener) = listener.filter(|_| accept) {
+            match accepted(listener) {
+                Ok(client) => clients.extend(client),
+                // No file descriptor is free: not before a client has gone.
+                Err(_) => room = clients.is_empty(),
+            }
+        }
+        let mut exit = false;
+        clients.iter_mut().for_each(|client| exit |= client.go_on(supervisor));
+        clients.retain(|client| {
+            room |= client.is_over();
+            !client.is_over()
+        });
+        if exit {
+            return Ok(Code::Done);
+        }
+        if let Some(at) = shutdown
+            && (supervisor.is_idle() && !children || at <= Instant::now())
+        {
+            signal_children(Signal::KILL);
+            flush(supervisor, &mut buffer);
+            return Ok(Code::Terminated);
+        }
+    }
+}
+
+/// What is ready of `polled`; nothing when the time is up or a signal came.
+fn wait(
+    polled: &[(Token, std::os::fd::BorrowedFd<'_>, PollFlags)],
+    due: Option<Duration>,
+) -> Result<Vec<(Token, PollFlags)>> {
+    let fds = polled.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags));
+    let mut fds: Vec<_> = fds.collect();
+    // A millisecond more, so that what is due then is due.
+    let due = due.map(|due| due + Duration::from_millis(1));
+    let due = due.and_then(|due| Timespec::try_from(due).ok());
+    match poll(&mut fds, due.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error).context("poll"),
+    }
+    let found = polled.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+    Ok(found.map(|((token, ..), fd)| (*token, fd.revents())).collect())
+}
+
+/// A client, unless it is another user's: that one is hung up on.
+fn accepted(listener: &UnixListener) -> io::Result<Option<Connection>> {
+    let stream = match listener.accept() {
+        Ok((stream, _)) => stream,
+        // It has gone already.
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let good = socket::may_order(&stream) && stream.set_nonblocking(true).is_ok();
+    Ok(good.then(|| Connection::new(stream)))
+}
+
+/// Sends a signal to every child: the applications, and what a shell left behind that ended.
+/// Programs that `kubectl exec` started are nobody's child here, and go with PID 1.
+fn signal_children(signal: Signal) {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let children = proc::processes().into_iter().filter(|process| process.parent == own);
+    for pid in children.filter_map(|process| rustix::process::Pid::from_raw(process.pid)) {
+        // Gone meanwhile, or another user's.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// Writes the last lines out, for a moment: the container ends.
+fn flush(supervisor: &mut Supervisor, buffer: &mut [u8]) {
+    let until = Instant::now() + Duration::from_millis(200);
+    loop {
+        let outputs =
+            supervisor.sources().filter(|(source, _)| !matches!(source, Source::Pipe(..)));
+        let polled: Vec<_> =
+            outputs.map(|(source, fd)| (Token::Source(source), fd, PollFlags::OUT)).collect();
+        let left = until.saturating_duration_since(Instant::now());
+        if polled.is_empty() || left.is_zero() {
+            return;
+        }
+        let Ok(found) = wait(&polled, Some(left)) else { return };
+        let found = found.into_iter().filter_map(|(token, _)| match token {
+            Token::Source(source) => Some(source),
+            _ => None,
+        });
+        supervisor.ready(&found.collect::<Vec<_>>(), buffer);
+    }
+}

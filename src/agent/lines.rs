@@ -1,0 +1,95 @@
+//! Cuts an application's output into lines. A line is given out whole, when its newline is here;
+//! one that is too long in pieces.
+
+/// Longest piece of a line, in bytes: what one application can make PID 1 hold back.
+pub(super) const MOST_LINE: usize = 64 << 10;
+
+/// What came of a line that has no end yet.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    /// Gives each line that ends in `bytes` to `each`, without its newline, and each piece of
+    /// [`MOST_LINE`] of a longer one, with `true`: no newline follows.
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8], bool)) {
+        while !bytes.is_empty() {
+            let room = MOST_LINE - self.begun.len();
+            let window = &bytes[..bytes.len().min(room + 1)];
+            match memchr::memchr(b'\n', window) {
+                Some(end) if self.begun.is_empty() => {
+                    each(&bytes[..end], false);
+                    bytes = &bytes[end + 1..];
+                }
+                Some(end) => {
+                    self.begun.extend_from_slice(&bytes[..end]);
+                    each(&self.begun, false);
+                    self.begun.clear();
+                    bytes = &bytes[end + 1..];
+                }
+                None if window.len() > room => {
+                    self.begun.extend_from_slice(&bytes[..room]);
+                    each(&self.begun, true);
+                    self.begun.clear();
+                    bytes = &bytes[room..];
+                }
+                None => {
+                    self.begun.extend_from_slice(bytes);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives out what is left when the output has ended.
+    pub(super) fn end(&mut self, mut each: impl FnMut(&[u8], bool)) {
+        if !self.begun.is_empty() {
+            each(&self.begun, true);
+            self.begun = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    proptest! {
+        #[test]
+        fn lines_joined_are_what_came(
+            parts in vec((0_usize..70_000, any::<bool>()), 0..6),
+            pieces in vec(1_usize..90_000, 1..9),
+        ) {
+            let mut text = Vec::new();
+            for (length, newline) in parts {
+                text.extend(std::iter::repeat_n(b'x', length));
+                text.extend(newline.then_some(b'\n'));
+            }
+            let (mut lines, mut joined) = (Lines::default(), Vec::new());
+            let mut each = |line: &[u8], cut: bool| {
+                assert!(line.len() <= MOST_LINE && !line.contains(&b'\n'));
+                joined.extend_from_slice(line);
+                joined.extend((!cut).then_some(b'\n'));
+            };
+            let (mut rest, mut pieces) = (&text[..], pieces.into_iter().cycle());
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(pieces.next().unwrap().min(rest.len()));
+                lines.push(piece, &mut each);
+                rest = after;
+            }
+            lines.end(&mut each);
+            prop_assert!(joined == text);
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_longest_length_is_whole() {
+        let mut given = Vec::new();
+        let mut lines = Lines::default();
+        lines.push(&[b'x'; MOST_LINE], |line, cut| given.push((line.len(), cut)));
+        lines.push(b"\n\n", |line, cut| given.push((line.len(), cut)));
+        assert_eq!(given, [(MOST_LINE, false), (0, false)]);
+    }
+}

@@ -1,0 +1,178 @@
+//! Receives files into a folder of the container, for `sync`. What is asked for is in
+//! [`super::protocol::transfer`]. Never writes or deletes outside the folder, and never follows a
+//! symbolic link below it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Write},
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    protocol::{
+        Answer, Broken, Failed, Frame, Kind, Request, json,
+        transfer::{self, Data, Hashes, MOST_CHUNKS, MOST_FILES, Op, Reason, Receive, Refusal},
+    },
+    wire::{Error, Input, send},
+};
+use crate::exit::Code;
+
+mod growing;
+mod incoming;
+mod list;
+mod path;
+mod refusal;
+mod root;
+
+use incoming::{Incoming, Step};
+use root::Root;
+
+/// Answers are written when there is nothing left to read, or so many bytes of them.
+const PIECE: usize = 32 << 10;
+
+/// Receives until the client hangs up.
+pub(super) fn run<R: Read>(
+    wanted: &Receive,
+    mut input: Input<R>,
+    mut output: File,
+) -> Result<Code> {
+    let root = match Root::open(wanted) {
+        Ok(root) => root,
+        Err(refusal) => {
+            send(&mut output, Kind::Answer, &Answer::Failed(Failed::Refused(refusal)))?;
+            return Ok(Code::No);
+        }
+    };
+    let mut session = Session {
+        root,
+        delete: wanted.delete,
+        newest: 0,
+        incoming: BTreeMap::new(),
+        buffers: incoming::Buffers::new().context("no memory for zstd")?,
+        out: json(Kind::Answer, &Answer::Ready),
+    };
+    loop {
+        if session.out.len() >= PIECE || !input.is_more() {
+            output.write_all(&session.out).context("the client is gone")?;
+            session.out.clear();
+        }
+        let broken = match input.frame() {
+            Ok(Some(frame)) => match session.frame(&frame) {
+                Ok(()) => continue,
+                Err(broken) => broken,
+            },
+            Ok(None) => return Ok(Code::Done),
+            Err(Error::Io(error)) => return Err(error).context("the client is gone"),
+            Err(Error::Broken(broken)) => broken,
+        };
+        session.answer(&Answer::Failed(Failed::Malformed { what: broken.to_string() }));
+        output.write_all(&session.out).context("the client is gone")?;
+        return Ok(Code::No);
+    }
+}
+
+struct Session {
+    root: Root,
+    delete: bool,
+    /// Id of the newest step. What comes for an older one that is not under way is left over
+    /// from before the client heard that it was refused.
+    newest: u32,
+    incoming: BTreeMap<u32, Incoming>,
+    buffers: incoming::Buffers,
+    out: Vec<u8>,
+}
+
+impl Session {
+    fn answer(&mut self, answer: &Answer) {
+        self.out.extend(json(Kind::Answer, answer));
+    }
+
+    /// A frame of the client's; an error where it makes no sense, which ends the transfer.
+    fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Broken> {
+        match frame.kind {
+            Kind::Request => match frame.parse(Kind::Request)? {
+                Request::Step { id, op } if id > self.newest => {
+                    self.newest = id;
+                    self.step(id, op)
+                }
+                Request::Cancel => Ok(()),
+                _ => Err(Broken::Content("not a step of a transfer, or an old one".to_owned())),
+            },
+            Kind::Hashes => {
+                let Hashes { id, chunks } = Hashes::parse(frame.payload)?;
+                self.go_on(id, |incoming, _, root| incoming.hashes(&chunks, root))
+            }
+            Kind::Data => {
+                let data = Data::parse(frame.payload)?;
+                self.go_on(data.id, |incoming, buffers, root| incoming.data(&data, buffers, root))
+            }
+            other => Err(Broken::Unexpected(other)),
+        }
+    }
+
+    fn step(&mut self, id: u32, op: Op) -> Result<(), Broken> {
+        let root = &self.root;
+        let done = match op {
+            Op::File(file) => return self.file(id, file),
+            Op::List { hash } => {
+                let mut parts = Vec::new();
+                let listed = list::list(root, hash, |entries| {
+                    parts.extend(json(Kind::Answer, &Answer::Entries { id, entries }));
+                });
+                self.out.append(&mut parts);
+                listed.map(|()| false)
+            }
+            Op::Folder { path, mode } => root.folder(&path, mode),
+            Op::Settle { path, mode, mtime } => root.settle(&path, mode, mtime),
+            Op::Link { path, to } => root.link(&path, &to),
+            Op::Delete { path } if !self.delete => {
+                let detail = "the transfer was begun without the right to delete".to_owned();
+                Err(Refusal { reason: Reason::Denied, path, detail })
+            }
+            Op::Delete { path } => root.delete(&path),
+        };
+        self.answer(&answer(id, done));
+        Ok(())
+    }
+
+    fn file(&mut self, id: u32, file: transfer::File) -> Result<(), Broken> {
+        let chunks: u64 = self.incoming.values().map(Incoming::chunks).sum();
+        if self.incoming.len() >= MOST_FILES
+            || chunks + u64::from(file.chunks) > u64::from(MOST_CHUNKS)
+        {
+            return Err(Broken::Content("more files under way than agreed".to_owned()));
+        }
+        self.incoming.insert(id, Incoming::new(id, file)?);
+        // An empty file has no data to wait for.
+        self.go_on(id, Incoming::begin)
+    }
+
+    fn go_on(
+        &mut self,
+        id: u32,
+        with: impl FnOnce(&mut Incoming, &mut incoming::Buffers, &Root) -> Result<Step, Broken>,
+    ) -> Result<(), Broken> {
+        let Some(mut incoming) = self.incoming.remove(&id) else {
+            let old = Broken::Content("content for a step that was never begun".to_owned());
+            return if id <= self.newest { Ok(()) } else { Err(old) };
+        };
+        match with(&mut incoming, &mut self.buffers, &self.root)? {
+            Step::More => drop(self.incoming.insert(id, incoming)),
+            Step::Need(need) => {
+                need.append(&mut self.out);
+                self.incoming.insert(id, incoming);
+            }
+            Step::Done(done) => self.answer(&answer(id, done)),
+        }
+        Ok(())
+    }
+}
+
+fn answer(id: u32, done: Result<bool, Refusal>) -> Answer {
+    match done {
+        Ok(changed) => Answer::Done { id, changed },
+        Err(refusal) => Answer::Refused { id, refusal },
+    }
+}

@@ -1,0 +1,219 @@
+//! One file on its way: collects what is said of it, asks for what is needed, takes what comes.
+
+use std::{fs::File, io};
+
+use zstd::bulk::Decompressor;
+
+use super::{
+    super::protocol::{
+        Broken, Hash,
+        transfer::{self, Chunk, Data, MOST_CHUNK, Need, Reason, Refusal},
+    },
+    growing::{Fail, Growing},
+    refusal::{of, refuse},
+    root::Root,
+};
+
+/// What all files share.
+pub(super) struct Buffers {
+    zstd: Decompressor<'static>,
+    plain: Vec<u8>,
+}
+
+impl Buffers {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { zstd: Decompressor::new()?, plain: Vec::new() })
+    }
+
+    /// The content of `data`; `None` where it is not `length` bytes with this hash.
+    fn content<'a>(&'a mut self, data: &Data<'a>, length: u32, hash: Hash) -> Option<&'a [u8]> {
+        let length = usize::try_from(length).ok()?;
+        let bytes = if data.zstd {
+            self.plain.clear();
+            // zstd writes to the capacity, and fails where there is more.
+            self.plain.reserve_exact(length);
+            self.zstd.decompress_to_buffer(data.bytes, &mut self.plain).ok()?;
+            &self.plain
+        } else {
+            data.bytes
+        };
+        (bytes.len() == length && Hash::from(blake3::hash(bytes)) == hash).then_some(bytes)
+    }
+}
+
+/// How a file goes on.
+pub(super) enum Step {
+    /// Something has to come yet.
+    More,
+    /// These chunks have to come.
+    Need(Need),
+    /// It is done: whether anything changed, or why not.
+    Done(Result<bool, Refusal>),
+}
+
+/// A file on its way.
+pub(super) struct Incoming {
+    id: u32,
+    file: transfer::File,
+    chunks: Vec<Chunk>,
+    growing: Option<Growing>,
+}
+
+impl Incoming {
+    /// Looks whether the file makes sense; nothing is touched yet.
+    pub(super) fn new(id: u32, file: transfer::File) -> Result<Self, Broken> {
+        let fits = match file.chunks {
+            0 => file.size <= u64::from(MOST_CHUNK),
+            chunks => file.cut.fits() && file.size >= u64::from(chunks),
+        };
+        let wrong = || Broken::Content("a file of impossible chunks".to_owned());
+        if fits { Ok(Self { id, file, chunks: Vec::new(), growing: None }) } else { Err(wrong()) }
+    }
+
+    /// How many chunks it has.
+    pub(super) fn chunks(&self) -> u64 {
+        self.file.chunks.into()
+    }
+
+    /// What can be done before anything of it came.
+    pub(super) fn begin(&mut self, buffers: &mut Buffers, root: &Root) -> Result<Step, Broken> {
+        if let Err(refusal) = root.place(&self.file.path) {
+            return Ok(Step::Done(Err(refusal)));
+        }
+        if self.file.size > 0 {
+            return Ok(Step::More);
+        }
+        self.data(&Data { id: self.id, index: 0, zstd: false, bytes: b"" }, buffers, root)
+    }
+
+    /// Some of the list of its chunks came.
+    pub(super) fn hashes(&mut self, chunks: &[Chunk], root: &Root) -> Result<Step, Broken> {
+        let wrong = |what: &str| Err(Broken::Content(what.to_owned()));
+        let all = self.file.chunks as usize;
+        if self.growing.is_some() || self.chunks.len() + chunks.len() > all {
+            return wrong("more chunks than the file has");
+        }
+        self.chunks.extend_from_slice(chunks);
+        if self.chunks.len() < all {
+            return Ok(Step::More);
+        }
+        if self.chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() != self.file.size {
+            return wrong("chunks that are not as long as the file");
+        }
+        Ok(match self.look(root) {
+            Ok(step) => step,
+            Err(refusal) => Step::Done(Err(refusal)),
+        })
+    }
+
+    fn look(&mut self, root: &Root) -> Result<Step, Refusal> {
+        let Self { id, file, chunks, .. } = self;
+        let place = root.place(&file.path)?;
+        let old = place.file();
+        let mut growing = Growing::open(place, old).map_err(|error| of(&file.path, error))?;
+        let looked = growing.look(chunks, file.cut, file.hash);
+        if looked.map_err(|error| of(&file.path, error))? {
+            // What another transfer left of this file is of no use any more.
+            growing.keep = false;
+            drop(growing);
+            return self.settle(root).map(|changed| Step::Done(Ok(changed)));
+        }
+        let need = Need::new(*id, growing.needed(chunks));
+        self.growing = Some(growing);
+        let done = self.go_on()?;
+        Ok(if done { Step::Done(Ok(true)) } else { Step::Need(need) })
+    }
+
+    /// Content came.
+    pub(super) fn data(
+        &mut self,
+        data: &Data<'_>,
+        buffers: &mut Buffers,
+        root: &Root,
+    ) -> Result<Step, Broken> {
+        let wrong = |what: &str| Err(Broken::Content(what.to_owned()));
+        if self.file.chunks == 0 {
+            if data.index != 0 {
+                return wrong("a second piece of a small file");
+            }
+            return Ok(Step::Done(self.small(data, buffers, root)));
+        }
+        let index = data.index as usize;
+        let (Some(growing), Some(chunk)) = (&mut self.growing, self.chunks.get(index)) else {
+            return wrong("content before it was asked for");
+        };
+        if index != growing.count {
+            return wrong("content that was not asked for, or out of order");
+        }
+        let done = match buffers.content(data, chunk.length, chunk.hash) {
+            None => Err(Fail::Changed),
+            Some(bytes) => growing.append(chunk.hash, bytes),
+        };
+        let done = done.map_err(|fail| self.failed(fail)).and_then(|()| self.go_on());
+        Ok(match done {
+            Ok(false) => Step::More,
+            Ok(true) => Step::Done(Ok(true)),
+            Err(refusal) => Step::Done(Err(refusal)),
+        })
+    }
+
+    /// Writes what is here; whether that was all.
+    fn go_on(&mut self) -> Result<bool, Refusal> {
+        let Some(growing) = &mut self.growing else { return Ok(false) };
+        if let Err(fail) = growing.copy(&self.chunks) {
+            return Err(self.failed(fail));
+        }
+        if growing.count < self.chunks.len() {
+            return Ok(false);
+        }
+        let finished = self.growing.take().map_or(Ok(()), |growing| growing.finish(&self.file));
+        finished.map(|()| true).map_err(|fail| self.failed(fail))
+    }
+
+    /// A file that came in one piece.
+    fn small(&self, data: &Data<'_>, buffers: &mut Buffers, root: &Root) -> Result<bool, Refusal> {
+        let Self { file, .. } = self;
+        let length = u32::try_from(file.size).unwrap_or(MOST_CHUNK);
+        let changed = || refuse(Reason::Changed, &file.path);
+        let bytes = buffers.content(data, length, file.hash).ok_or_else(changed)?;
+        let place = root.place(&file.path)?;
+        if place.file().is_some_and(|old| is(&old, file)) {
+            return self.settle(root);
+        }
+        let failed = |error: io::Error| of(&file.path, error);
+        let mut growing = Growing::open(place, None).map_err(failed)?;
+        let written = growing.append(file.hash, bytes).and_then(|()| growing.finish(file));
+        written.map(|()| true).map_err(|fail| match fail {
+            Fail::Io(error) => failed(error),
+            Fail::Changed => changed(),
+        })
+    }
+
+    fn settle(&self, root: &Root) -> Result<bool, Refusal> {
+        root.settle(&self.file.path, self.file.mode, self.file.mtime)
+    }
+
+    /// What is told of a failure. A full disk gets back what was written in vain.
+    fn failed(&mut self, fail: Fail) -> Refusal {
+        let path = &self.file.path;
+        let refusal = match fail {
+            Fail::Io(error) => of(path, error),
+            Fail::Changed => refuse(Reason::Changed, path),
+        };
+        if refusal.reason == Reason::NoSpace
+            && let Some(growing) = &mut self.growing
+        {
+            growing.keep = false;
+        }
+        refusal
+    }
+}
+
+/// Whether a small file has this content already.
+fn is(old: &File, file: &transfer::File) -> bool {
+    use std::io::Read;
+    let mut content = Vec::new();
+    old.metadata().is_ok_and(|meta| meta.len() == file.size)
+        && old.take(file.size + 1).read_to_end(&mut content).is_ok()
+        && Hash::from(blake3::hash(&content)) == file.hash
+}

@@ -1,0 +1,101 @@
+//! What is below the root, for a sender that skips what is the same.
+
+use std::{fs::File, io::Read, os::fd::OwnedFd};
+
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
+
+use super::{
+    super::protocol::{
+        Bytes, Hash,
+        transfer::{Entry, Refusal, What},
+    },
+    path::is_beside,
+    refusal::of,
+    root::{Root, mtime_of},
+};
+
+/// Bytes of JSON, about, after which entries are handed on: far below a frame's cap.
+const PIECE: usize = 64 << 10;
+
+/// Hands everything below the root to `each`, some at a time, a folder before what is in it. A
+/// folder that this user may not read is told without its content.
+pub(super) fn list(
+    root: &Root,
+    hash: bool,
+    mut each: impl FnMut(Vec<Entry>),
+) -> Result<(), Refusal> {
+    let (mut entries, mut size) = (Vec::new(), 0);
+    // The paths of folders yet to read, and not the folders: the deepest tree needs one of them
+    // open at a time.
+    let mut folders = vec![Bytes::default()];
+    let mut first = true;
+    while let Some(path) = folders.pop() {
+        let folder = match root.reading(&path) {
+            Ok(folder) => folder,
+            Err(refusal) if first => return Err(refusal),
+            Err(_) => continue,
+        };
+        first = false;
+        let read = Dir::read_from(&folder).map_err(|error| of(&path, error))?;
+        for item in read {
+            let item = item.map_err(|error| of(&path, error))?;
+            let name = item.file_name().to_bytes();
+            // Gone again meanwhile, it is as if it never was.
+            if let (false, Some(entry)) =
+                (matches!(name, b"." | b".."), entry(&folder, &path, name, hash))
+            {
+                if entry.what == What::Folder {
+                    folders.push(entry.path.clone());
+                }
+                // Six bytes for one at the worst, in JSON.
+                let to = if let What::Link { to } = &entry.what { to.0.len() } else { 0 };
+                size += 6 * (entry.path.0.len() + to) + 200;
+                entries.push(entry);
+            }
+            if size >= PIECE {
+                each(std::mem::take(&mut entries));
+                size = 0;
+            }
+        }
+    }
+    if !entries.is_empty() {
+        each(entries);
+    }
+    Ok(())
+}
+
+fn entry(folder: &OwnedFd, path: &Bytes, name: &[u8], hash: bool) -> Option<Entry> {
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let slash: &[u8] = if path.0.is_empty() { b"" } else { b"/" };
+    let what = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => What::Folder,
+        FileType::RegularFile | FileType::Symlink if is_beside(name) => What::Part,
+        FileType::RegularFile => file(folder, name, &stat, hash),
+        FileType::Symlink => What::Link {
+            to: Bytes(rustix::fs::readlinkat(folder, name, Vec::new()).ok()?.into_bytes()),
+        },
+        _ => What::Other,
+    };
+    let path = Bytes([&path.0, slash, name].concat());
+    Some(Entry { path, what, mode: stat.st_mode & 0o7777, mtime: mtime_of(&stat) })
+}
+
+fn file(folder: &OwnedFd, name: &[u8], stat: &Stat, hash: bool) -> What {
+    let size = u64::try_from(stat.st_size).unwrap_or_default();
+    // One that cannot be read has no hash, and so differs from any.
+    let hash = if hash { content(folder, name) } else { None };
+    What::File { size, hash }
+}
+
+fn content(folder: &OwnedFd, name: &[u8]) -> Option<Hash> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?);
+    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some(hasher.finalize().into()),
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+}

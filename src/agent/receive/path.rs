@@ -1,0 +1,97 @@
+//! What a path below the root may be. Pure: looks at its bytes alone.
+
+use super::super::protocol::transfer::MOST_PATH;
+
+/// Longest name in a folder (`NAME_MAX`).
+const MOST_NAME: usize = 255;
+/// What ends the name of a file that is being received, and of what an earlier content left.
+pub(super) const PART: &[u8] = b".diyadm-part";
+/// What ends the name of what an interrupted transfer of another content left.
+pub(super) const HAVE: &[u8] = b".diyadm-have";
+
+/// The parts of a path, where it stays below the root: relative, without `.`, `..`, empty parts
+/// and NUL.
+pub(super) fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
+    if path.len() > MOST_PATH || path.contains(&0) {
+        return None;
+    }
+    let parts: Vec<_> = path.split(|byte| *byte == b'/').collect();
+    parts.iter().all(|part| !matches!(*part, b"" | b"." | b"..")).then_some(parts)
+}
+
+/// Whether a link with this text, so many folders below the root, leads to something below it.
+/// `..` is counted only at its start: past a name, which may be a link itself, only the file
+/// system knows where it leads.
+pub(super) fn link_stays(depth: usize, to: &[u8]) -> bool {
+    if to.is_empty() || to.len() > MOST_PATH || to.contains(&0) || to[0] == b'/' {
+        return false;
+    }
+    let parts = to.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    let (mut ups, mut down) = (0, false);
+    for part in parts {
+        match (part, down) {
+            (b"..", true) => return false,
+            (b"..", false) => ups += 1,
+            _ => down = true,
+        }
+    }
+    ups <= depth
+}
+
+/// `.NAME.diyadm-part`, or a hash in place of a name that is too long for that.
+pub(super) fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
+    if name.len() + end.len() < MOST_NAME {
+        return [b".", name, end].concat();
+    }
+    let hash = blake3::hash(name).to_hex();
+    [b".", hash[..32].as_bytes(), end].concat()
+}
+
+/// Whether [`beside`] made this name.
+pub(super) fn is_beside(name: &[u8]) -> bool {
+    name.starts_with(b".") && (name.ends_with(PART) || name.ends_with(HAVE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for good in [&b"a"[..], b"a/b", b"-rf", b"a\n\xff/...", b"..a", b" "] {
+            assert!(parts(good).is_some(), "{}", good.escape_ascii());
+        }
+        for bad in
+            [&b""[..], b"/", b"/a", b"a/", b"a//b", b".", b"..", b"a/..", b"../a", b"a/./b", b"a\0"]
+        {
+            assert!(parts(bad).is_none(), "{}", bad.escape_ascii());
+        }
+        assert!(parts(&[b'a'; MOST_PATH + 1]).is_none());
+    }
+
+    #[test]
+    fn links_stay_below_the_root() {
+        for (depth, to) in
+            [(0, "a"), (0, "./a/b"), (1, ".."), (1, "../a"), (2, "../../a"), (0, "a/./b/")]
+        {
+            assert!(link_stays(depth, to.as_bytes()), "{depth} {to}");
+        }
+        for (depth, to) in
+            [(0, ""), (0, "/"), (9, "/a"), (0, ".."), (1, "../.."), (1, "a/../.."), (0, "a/../b")]
+        {
+            assert!(!link_stays(depth, to.as_bytes()), "{depth} {to}");
+        }
+    }
+
+    #[test]
+    fn names_beside_fit_a_folder() {
+        assert_eq!(beside(b"a.jar", PART), b".a.jar.diyadm-part");
+        for length in [1, 241, 242, 243, 255] {
+            let name = vec![b'x'; length];
+            let beside = beside(&name, PART);
+            assert!(beside.len() <= MOST_NAME && is_beside(&beside));
+        }
+        assert_ne!(beside(&[b'x'; 255], PART), beside(&[b'y'; 255], PART));
+        assert!(!is_beside(b"a.diyadm-part"));
+    }
+}

@@ -1,0 +1,40 @@
+//! What the system's errors mean for a transfer.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use super::super::protocol::{
+    Bytes,
+    transfer::{Reason, Refusal},
+};
+
+/// A refusal without more to say.
+pub(super) fn refuse(reason: Reason, path: &Bytes) -> Refusal {
+    Refusal { reason, path: path.clone(), detail: String::new() }
+}
+
+/// An error about `path`, by its number.
+pub(super) fn of(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
+    let error = error.into();
+    let reason = match Errno::from_io_error(&error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => Reason::NoSpace,
+        Some(Errno::ROFS) => Reason::ReadOnly,
+        Some(Errno::ACCESS | Errno::PERM) => Reason::Denied,
+        Some(Errno::WOULDBLOCK) => Reason::Busy,
+        Some(Errno::LOOP) => Reason::Outside,
+        Some(Errno::NOENT) => Reason::Missing,
+        Some(Errno::NOTEMPTY | Errno::EXIST | Errno::ISDIR | Errno::NOTDIR) => Reason::InTheWay,
+        // A file that is mounted into the container by itself cannot be replaced.
+        Some(Errno::BUSY) => {
+            return Refusal {
+                reason: Reason::Other,
+                path: path.clone(),
+                detail: "it is mounted into the container by itself".to_owned(),
+            };
+        }
+        _ => Reason::Other,
+    };
+    let detail = if reason == Reason::Other { error.to_string() } else { String::new() };
+    Refusal { reason, path: path.clone(), detail }
+}

@@ -1,0 +1,154 @@
+//! `diyadm agent`: what `kubectl exec` starts in the container. It hands the client's requests to
+//! the supervisor, starts one where an application is to run and nobody supervises, and receives
+//! files itself, so that PID 1 does no heavy work.
+
+use std::{
+    io::{self, Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    protocol::{Answer, Apps, Failed, Hello, Kind, Request, json},
+    receive,
+    socket::{connect, places},
+    wire::{Error, Input, greet, send, stdio},
+};
+use crate::exit::{Code, Failure};
+
+/// Speaks with one client until it hangs up. `socket` is where the supervisor was told to listen.
+pub(crate) fn run(socket: Option<&Path>) -> Result<Code> {
+    let (stdin, mut output) = stdio().context("stdin and stdout must be open")?;
+    if rustix::termios::isatty(&stdin) {
+        let hint = "Type `diyadm ps`, `diyadm run` or `diyadm shell` on your own machine.";
+        return Err(
+            Failure::usage("`diyadm agent` speaks with diyadm, not with people.", hint).into()
+        );
+    }
+    let mut input = Input::new(stdin);
+    if greet(&mut input, &mut output)?.is_err() {
+        send(&mut output, Kind::Answer, &Answer::Failed(Failed::Mismatch(Hello::own())))?;
+        return Ok(Code::No);
+    }
+    let places = places(socket);
+    loop {
+        let frame = match input.frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(Code::Done),
+            Err(Error::Io(error)) => return Err(error).context("the client is gone"),
+            Err(Error::Broken(broken)) => return malformed(&mut output, broken.to_string()),
+        };
+        let request: Request = match frame.parse(Kind::Request) {
+            Ok(request) => request,
+            Err(broken) => return malformed(&mut output, broken.to_string()),
+        };
+        let request = match request {
+            Request::Receive(wanted) => return receive::run(&wanted, input, output),
+            Request::Step { .. } => return malformed(&mut output, "a step before Receive".into()),
+            request => request,
+        };
+        let supervisor = match (connect(&places), &request) {
+            (Some(supervisor), _) => Ok(supervisor),
+            (None, Request::Start(_)) => adopt(socket, &places),
+            (None, other) => {
+                nobody(&mut output, other)?;
+                continue;
+            }
+        };
+        match supervisor {
+            Ok(supervisor) => return splice(supervisor, &request, input, output),
+            Err(error) => {
+                let why = format!("{error:#}");
+                send(&mut output, Kind::Answer, &Answer::Failed(Failed::NoSupervisor { why }))?;
+            }
+        }
+    }
+}
+
+fn malformed(output: &mut impl Write, what: String) -> Result<Code> {
+    send(output, Kind::Answer, &Answer::Failed(Failed::Malformed { what }))?;
+    Ok(Code::No)
+}
+
+/// The answer where nobody supervises, and so nothing was ever started.
+fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
+    let answer = match request {
+        Request::List => Answer::Apps(Apps::default()),
+        Request::StopAll { .. } => Answer::Sent,
+        Request::Cancel => return Ok(()),
+        Request::Stop { name, .. }
+        | Request::Restart { name, .. }
+        | Request::Signal { name, .. }
+        | Request::Wait { name } => unknown(name),
+        Request::Logs(logs) => unknown(&logs.name),
+        Request::Start(_) | Request::Receive(_) | Request::Step { .. } => {
+            Answer::Failed(Failed::Malformed { what: "not for a supervisor".to_owned() })
+        }
+    };
+    send(output, Kind::Answer, &answer)
+}
+
+fn unknown(name: &str) -> Answer {
+    Answer::Failed(Failed::Unknown { name: name.to_owned(), known: Vec::new() })
+}
+
+/// Starts a supervisor that outlives this exec, for a container whose PID 1 is `tail` or a shell.
+///
+/// What is lost against being PID 1: orphans that never were below an application are not reaped,
+/// the applications hear no SIGTERM when the container ends, and their output shows in `kubectl
+/// logs` only where this user may write to PID 1's.
+fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
+    // Not by its path: the program may have been replaced by a newer one meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["idle", "--adopt"]);
+    if let Some(socket) = socket {
+        command.arg("--socket").arg(socket);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("it could not be started")?;
+    let mut said = String::new();
+    let mut stdout = child.stdout.take().context("its stdout is piped")?;
+    stdout.read_to_string(&mut said).context("it could not be heard")?;
+    if let Some(stream) = connect(places) {
+        // Also where another relay was faster, and this one's supervisor has given up.
+        return Ok(stream);
+    }
+    let mut why = String::new();
+    let mut stderr = child.stderr.take().context("its stderr is piped")?;
+    stderr.read_to_string(&mut why).context("it could not be heard")?;
+    // It has ended, or said nothing: either way nobody waits for it but this.
+    let _ = child.wait();
+    bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("diyadm: "))
+}
+
+/// Hands on what both sides say, until one of them has no more to say.
+fn splice(
+    supervisor: UnixStream,
+    request: &Request,
+    input: Input<std::fs::File>,
+    mut output: std::fs::File,
+) -> Result<Code> {
+    let mut to = supervisor.try_clone().context("the supervisor's socket")?;
+    let mut from = Input::new(supervisor);
+    if let Err(hello) = greet(&mut from, &mut to).context("the supervisor does not answer")? {
+        // The program was replaced while an older one supervises.
+        send(&mut output, Kind::Answer, &Answer::Failed(Failed::Mismatch(hello)))?;
+        return Ok(Code::No);
+    }
+    to.write_all(&json(Kind::Request, request)).context("the supervisor is gone")?;
+    let (ahead, mut client) = input.into_rest();
+    thread::spawn(move || {
+        // A failure is a side that is gone; the other direction notices as well.
+        let _ = to.write_all(&ahead).and_then(|()| io::copy(&mut client, &mut to));
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    let (ahead, mut from) = from.into_rest();
+    // Either side may go first; that is how a conversation ends.
+    let _ = output.write_all(&ahead).and_then(|()| io::copy(&mut from, &mut output));
+    Ok(Code::Done)
+}

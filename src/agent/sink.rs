@@ -1,0 +1,73 @@
+//! Where the lines of all applications go: the container's own stdout and stderr, which is what
+//! `kubectl logs` shows. Never blocks PID 1; where the reader is slow, the applications wait for
+//! it as they would without an agent.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// A pipe that poll calls writable takes so much without blocking, and as one piece (pipe(7)).
+const PIPE_BUF: usize = 4096;
+/// From here on the applications are not read until some of it is written.
+const FULL: usize = 256 << 10;
+
+/// One of the container's outputs.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    file: Option<File>,
+    waiting: Vec<u8>,
+    written: usize,
+}
+
+impl Sink {
+    /// `None` where output reaches nobody.
+    pub(super) fn new(file: Option<File>) -> Self {
+        Self { file, waiting: Vec::new(), written: 0 }
+    }
+
+    /// Whether output reaches somebody.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Lines go in whole, so no other line is ever in the midst of one.
+    pub(super) fn push(&mut self, line: &[u8], cut: bool) {
+        if self.file.is_some() {
+            self.waiting.extend_from_slice(line);
+            self.waiting.extend((!cut).then_some(b'\n'));
+        }
+    }
+
+    /// Whether the applications should wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() - self.written >= FULL
+    }
+
+    /// What to poll for writing, where there is something to write.
+    pub(super) fn wants(&self) -> Option<BorrowedFd<'_>> {
+        let file = self.file.as_ref()?;
+        (self.written < self.waiting.len()).then(|| file.as_fd())
+    }
+
+    /// Writes a piece, after poll said that it may.
+    pub(super) fn write(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        let rest = &self.waiting[self.written..];
+        match file.write(&rest[..rest.len().min(PIPE_BUF)]) {
+            Ok(written) => self.written += written,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            // Nobody reads any more, or the disk behind it is full: the ring has the lines.
+            Err(_) => (self.file, self.written) = (None, self.waiting.len()),
+        }
+        if self.written == self.waiting.len() {
+            // Given back: PID 1 rests most of its life.
+            (self.waiting, self.written) = (Vec::new(), 0);
+        } else if self.written > FULL {
+            self.waiting.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The socket file between PID 1 and the relay: where it is, who may use it.
+//!
+//! A file, and not an abstract socket: with hostNetwork that would be open to the whole node. Its
+//! name carries the container's mount namespace, since two containers of a Pod may share the
+//! folder, and each has a supervisor of its own.
+
+use std::{
+    env, fs,
+    io::{self, ErrorKind},
+    os::unix::{
+        fs::MetadataExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use rustix::{fs::FlockOperation, fs::Mode, net::sockopt::socket_peercred};
+
+use crate::exit::Failure;
+
+/// Longest path that fits an address, `sun_path` of unix(7) less its NUL.
+const MOST_PATH: usize = 107;
+
+/// Where the socket may be, in the order of trial by both sides: `only`, or else the folder of the
+/// binary, `$TMPDIR`, /tmp, /dev/shm, /run, /var/tmp.
+pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(only) = only {
+        return vec![only.to_owned()];
+    }
+    let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
+    let temporary = env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let fixed = ["/tmp", "/dev/shm", "/run", "/var/tmp"].map(PathBuf::from);
+    // The namespace's inode; a container always has one of its own.
+    let inode = fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino()).unwrap_or_default();
+    let folders = beside.into_iter().chain(temporary).chain(fixed);
+    let mut places: Vec<_> = folders.map(|at| at.join(format!("agent-{inode}.sock"))).collect();
+    places.retain(|path| path.as_os_str().len() <= MOST_PATH);
+    let mut seen = Vec::new();
+    places.retain(|path| {
+        !seen.contains(path) && {
+            seen.push(path.clone());
+            true
+        }
+    });
+    places
+}
+
+/// What came of [`bind`].
+#[derive(Debug)]
+pub(super) enum Bound {
+    /// Listening, non-blocking.
+    Here(UnixListener),
+    /// A supervisor listens already.
+    Taken(PathBuf),
+}
+
+/// Listens at the first place that is writable, for this user alone.
+pub(super) fn bind(places: &[PathBuf]) -> Result<Bound> {
+    let mut last = None;
+    for path in places {
+        match bind_at(path) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => last = Some(error),
+        }
+    }
+    let failed = || {
+        let tried: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+        let what = format!("No folder for the agent's socket is writable: {}.", tried.join(", "));
+        Failure::no(
+            what,
+            "Mount an emptyDir, and type `diyadm idle --socket PATH` with a path in it.",
+        )
+    };
+    let none = || io::Error::from(ErrorKind::NotFound);
+    Err(last.unwrap_or_else(none)).with_context(failed)
+}
+
+fn bind_at(path: &Path) -> io::Result<Bound> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let lock = fs::File::open(folder)?;
+    // Two that start at once must not each take the other's fresh socket for a stale one. Some
+    // file systems lock no folders; there the race stays.
+    let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
+    if path.symlink_metadata().is_ok() {
+        if UnixStream::connect(path).is_ok() {
+            return Ok(Bound::Taken(path.to_owned()));
+        }
+        fs::remove_file(path)?;
+    }
+    remove_stale(folder);
+    // A moment of wider rights would be one in which another user connects.
+    let before = rustix::process::umask(Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(before);
+    let listener = listener?;
+    listener.set_nonblocking(true)?;
+    Ok(Bound::Here(listener))
+}
+
+/// A container that was restarted left its socket behind, with the name of a namespace that is
+/// gone.
+fn remove_stale(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().and_then(|n| n.strip_prefix("agent-")?.strip_suffix(".sock"));
+        if ours.is_some_and(|inode| inode.bytes().all(|byte| byte.is_ascii_digit())) {
+            let refused = UnixStream::connect(entry.path())
+                .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+            if refused {
+                // Another's, or gone already.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Connects to the supervisor of this container; `None` where there is none.
+pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
+    let own = rustix::process::geteuid();
+    places.iter().find_map(|path| {
+        let stream = UnixStream::connect(path).ok()?;
+        // /tmp is everybody's: another user's socket there is no supervisor of ours.
+        let peer = socket_peercred(&stream).ok()?.uid;
+        (peer == own || peer.is_root() || own.is_root()).then_some(stream)
+    })
+}
+
+/// Whether the one at the other end may give orders: this user, or root.
+pub(super) fn may_order(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid();
+    socket_peercred(stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
+}

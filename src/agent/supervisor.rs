@@ -1,0 +1,257 @@
+//! All applications: what requests do to them, and what the kernel tells about them. Knows
+//! nothing of connections, and never waits.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::BorrowedFd,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Signal, WaitOptions};
+
+use super::{
+    app::{App, Later, now_ms},
+    proc,
+    protocol::{self, Apps, Bytes, Failed, Start, Stream, name_fits},
+    sink::Sink,
+};
+
+/// Most applications that are remembered; one that ended makes room.
+const MOST_APPS: usize = 64;
+/// Longest grace, so that a point in time stays one.
+const MOST_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The supervisor's state.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    apps: BTreeMap<String, App>,
+    out: Sink,
+    err: Sink,
+    ring: usize,
+    since_ms: u64,
+    tickets: u64,
+    /// It is not what the container runs, so its end does not restart that.
+    pub(super) adopted: bool,
+    /// No application may start any more.
+    pub(super) ending: bool,
+}
+
+/// What came of a start.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// It runs.
+    Now,
+    /// It will, when what runs under its name is gone.
+    Later(u64),
+}
+
+/// Something of the supervisor's to poll.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// The n-th pipe of the n-th application: for reading.
+    Pipe(usize, usize),
+    /// The container's stdout: for writing.
+    Out,
+    /// The container's stderr: for writing.
+    Err,
+}
+
+impl Supervisor {
+    /// Supervises nothing yet. Lines go to `out` and `err`, and `ring` bytes of them are kept for
+    /// each application.
+    pub(super) fn new(out: Sink, err: Sink, ring: usize) -> Self {
+        let (apps, since_ms) = (BTreeMap::new(), now_ms());
+        Self { apps, out, err, ring, since_ms, tickets: 0, adopted: false, ending: false }
+    }
+
+    /// Starts an application, at once or after the one of its name.
+    pub(super) fn start(&mut self, start: Start) -> Result<Begun, Failed> {
+        let malformed = |what: &str| Err(Failed::Malformed { what: what.to_owned() });
+        if self.ending {
+            return Err(Failed::Busy { why: "the container is shutting down".to_owned() });
+        }
+        if !name_fits(&start.name) {
+            return malformed("the name of an application is letters, digits, '.', '_' and '-'");
+        }
+        let bad = |name: &Bytes| name.0.is_empty() || name.0.contains(&b'=');
+        if start.env.iter().any(|(name, _)| bad(name)) {
+            return malformed("a variable without a name");
+        }
+        if let Some(app) = self.apps.get_mut(&start.name) {
+            app.look(Instant::now());
+            if app.is_alive() && !start.replace {
+                return Err(Failed::Runs(Box::new(app.view(&proc::processes()))));
+            }
+            let grace = start.grace_ms;
+            return self.replace(start, grace);
+        }
+        if self.apps.len() >= MOST_APPS {
+            let gone = self.apps.iter().filter(|(_, app)| !app.is_alive() && app.then.is_none());
+            let oldest = gone.min_by_key(|(_, app)| app.since_ms).map(|(name, _)| name.clone());
+            let full = || Failed::Busy { why: format!("{MOST_APPS} applications run already") };
+            self.apps.remove(&oldest.ok_or_else(full)?);
+        }
+        let name = start.name.clone();
+        self.apps.insert(name, App::new(start, self.ring)?);
+        Ok(Begun::Now)
+    }
+
+    /// Stops an application and starts it again as it was.
+    pub(super) fn restart(&mut self, name: &str, grace_ms: u64) -> Result<Begun, Failed> {
+        let start = self.app(name)?.start().clone();
+        self.replace(start, grace_ms)
+    }
+
+    fn replace(&mut self, start: Start, grace_ms: u64) -> Result<Begun, Failed> {
+        let ticket = self.tickets + 1;
+        let app = self.app(&start.name)?;
+        if app.then.is_some() {
+            return Err(Failed::Busy { why: format!("{} is being restarted already", start.name) });
+        }
+        if app.is_alive() {
+            app.stop(grace(grace_ms), Instant::now());
+            app.then = Some(Later { ticket, start });
+            self.tickets = ticket;
+            return Ok(Begun::Later(ticket));
+        }
+        app.again(start)?;
+        Ok(Begun::Now)
+    }
+
+    /// Tells an application to end. A restart that waits for its end is given up.
+    pub(super) fn stop(&mut self, name: &str, grace_ms: u64) -> Result<(), Failed> {
+        let app = self.app(name)?;
+        app.stop(grace(grace_ms), Instant::now());
+        app.then = None;
+        Ok(())
+    }
+
+    /// Tells every application to end, and lets none start where `for_good`.
+    pub(super) fn stop_all(&mut self, grace_ms: u64, for_good: bool) {
+        self.ending |= for_good;
+        let names: Vec<_> = self.apps.keys().cloned().collect();
+        names.iter().for_each(|name| {
+            // The names were just read.
+            let _ = self.stop(name, grace_ms);
+        });
+    }
+
+    /// Sends a signal to an application's group.
+    pub(super) fn signal(&mut self, name: &str, signal: i32) -> Result<(), Failed> {
+        let malformed = || Failed::Malformed { what: format!("there is no signal {signal}") };
+        let signal = Signal::from_named_raw(signal).ok_or_else(malformed)?;
+        self.app(name)?.signal(signal);
+        Ok(())
+    }
+
+    /// Passes a signal on to every application.
+    pub(super) fn signal_all(&self, signal: Signal) {
+        self.apps.values().for_each(|app| app.signal(signal));
+    }
+
+    /// An application by its name.
+    pub(super) fn app(&mut self, name: &str) -> Result<&mut App, Failed> {
+        let known = self.apps.keys().cloned().collect();
+        let unknown = || Failed::Unknown { name: name.to_owned(), known };
+        self.apps.get_mut(name).ok_or_else(unknown)
+    }
+
+    /// What is told about one.
+    pub(super) fn view(&mut self, name: &str) -> Result<protocol::App, Failed> {
+        Ok(self.app(name)?.view(&proc::processes()))
+    }
+
+    /// What is told about all.
+    pub(super) fn list(&mut self) -> Apps {
+        let (now, processes) = (Instant::now(), proc::processes());
+        self.apps.values_mut().for_each(|app| app.look(now));
+        Apps {
+            supervisor: Some(protocol::Supervisor {
+                pid: std::process::id(),
+                build: protocol::Hello::own().build,
+                since_ms: self.since_ms,
+                logs: self.out.is_open(),
+            }),
+            apps: self.apps.values().map(|app| app.view(&processes)).collect(),
+        }
+    }
+
+    /// Whether anything runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.apps.values().all(|app| !app.is_alive() && app.then.is_none())
+    }
+
+    /// What to poll. Applications are not read while the container's outputs are full.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (Source, BorrowedFd<'_>)> {
+        let (out, err) = (self.out.is_full(), self.err.is_full());
+        let apps = self.apps.values().enumerate();
+        let pipes = apps.flat_map(|(index, app)| {
+            let pipes = app.pipes().enumerate();
+            pipes.map(move |(pipe, (stream, fd))| (stream, Source::Pipe(index, pipe), fd))
+        });
+        let full = move |stream| if stream == Stream::Out { out } else { err };
+        let pipes = pipes.filter(move |(stream, ..)| !full(*stream));
+        let out = self.out.wants().map(|fd| (Source::Out, fd));
+        let err = self.err.wants().map(|fd| (Source::Err, fd));
+        pipes.map(|(_, source, fd)| (source, fd)).chain(out).chain(err)
+    }
+
+    /// Serves what poll found ready, in the order of [`Supervisor::sources`].
+    pub(super) fn ready(&mut self, sources: &[Source], buffer: &mut [u8]) {
+        for source in sources {
+            match *source {
+                Source::Out => self.out.write(),
+                Source::Err => self.err.write(),
+                Source::Pipe(index, pipe) => {
+                    let Some(app) = self.apps.values_mut().nth(index) else { continue };
+                    let stream = app.pipes().nth(pipe).map(|(stream, _)| stream);
+                    let out = stream == Some(Stream::Out);
+                    app.read(pipe, buffer, if out { &mut self.out } else { &mut self.err });
+                }
+            }
+        }
+        self.apps.values_mut().for_each(App::forget);
+    }
+
+    /// Reaps every process that ended, applications or not; whether any child is left.
+    pub(super) fn reap(&mut self, buffer: &mut [u8]) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let ended = |app: &&mut App| app.pid() == pid && !app.has_ended();
+                    if let Some(app) = self.apps.values_mut().find(ended) {
+                        app.drain(buffer, &mut self.out, &mut self.err);
+                        app.reaped(status);
+                    }
+                }
+                Ok(None) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Looks who is gone, kills who has had its grace, starts who waited for that.
+    pub(super) fn look(&mut self, buffer: &mut [u8]) {
+        let now = Instant::now();
+        for app in self.apps.values_mut() {
+            app.look(now);
+            if !app.is_alive()
+                && let Some(Later { ticket, start }) = app.then.take()
+            {
+                app.drain(buffer, &mut self.out, &mut self.err);
+                app.outcome = Some((ticket, app.again(start)));
+            }
+        }
+    }
+
+    /// How long until [`Supervisor::look`] is due; `None` while only events matter.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.apps.values().filter_map(|app| app.due(now)).min()
+    }
+}
+
+fn grace(ms: u64) -> Duration {
+    Duration::from_millis(ms.min(MOST_GRACE_MS))
+}

@@ -1,0 +1,115 @@
+//! Frames over blocking input and output, for the relay and the receiver.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::protocol::{Broken, Decoder, Frame, Hello, Kind, PROTOCOL, json};
+
+/// Bytes that are read at a time: what a big pipe holds.
+const PIECE: usize = 128 << 10;
+
+/// Frames that come in.
+#[derive(Debug)]
+pub(super) struct Input<R> {
+    from: R,
+    decoder: Decoder,
+    buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+}
+
+impl<R: Read> Input<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self { from, decoder: Decoder::default(), buffer: vec![0; PIECE], begin: 0, end: 0 }
+    }
+
+    /// The next frame; `None` where the input ended before one.
+    pub(super) fn frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
+        loop {
+            let mut input = &self.buffer[self.begin..self.end];
+            let whole = self.decoder.next(&mut input).map(|frame| frame.is_some())?;
+            self.begin = self.end - input.len();
+            if whole {
+                // Asked again: the borrow checker does not let a loop return what it borrowed.
+                return Ok(self.decoder.current());
+            }
+            (self.begin, self.end) = (0, self.from.read(&mut self.buffer)?);
+            if self.end == 0 {
+                self.decoder.end()?;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether the next frame, or a part of it, is here already.
+    pub(super) fn is_more(&self) -> bool {
+        self.begin < self.end
+    }
+
+    /// What was read ahead, and where the rest comes from.
+    pub(super) fn into_rest(mut self) -> (Vec<u8>, R) {
+        self.buffer.truncate(self.end);
+        self.buffer.drain(..self.begin);
+        (self.buffer, self.from)
+    }
+}
+
+/// Why no frame came.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// The connection failed.
+    Io(io::Error),
+    /// What came are no frames.
+    Broken(Broken),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Broken(broken) => broken.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Writes a message.
+pub(super) fn send<T: Serialize>(to: &mut impl Write, kind: Kind, message: &T) -> io::Result<()> {
+    to.write_all(&json(kind, message))?;
+    to.flush()
+}
+
+/// Says hello and hears it. `Err` with the other side's where its version is another.
+pub(super) fn greet<R: Read>(
+    input: &mut Input<R>,
+    output: &mut impl Write,
+) -> Result<Result<Hello, Hello>> {
+    send(output, Kind::Hello, &Hello::own()).context("the other side does not read")?;
+    let frame = input.frame()?.context("the other side hung up")?;
+    let hello: Hello = frame.parse(Kind::Hello)?;
+    Ok(if hello.protocol == PROTOCOL { Ok(hello) } else { Err(hello) })
+}
+
+/// This process's stdin and stdout without the locks and buffers of std.
+pub(super) fn stdio() -> io::Result<(File, File)> {
+    let copy = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 3).map(File::from);
+    Ok((copy(rustix::stdio::stdin())?, copy(rustix::stdio::stdout())?))
+}

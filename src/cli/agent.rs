@@ -1,0 +1,46 @@
+//! `diyadm idle` and `diyadm agent`: what runs in the container.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Flags of `idle`.
+#[derive(Args, Debug, Clone)]
+pub struct Idle {
+    /// Seconds from SIGTERM to SIGKILL for the applications, when the container ends
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    pub grace: u64,
+    /// The socket for `diyadm agent` (default: beside this program, else in $TMPDIR, /tmp,
+    /// /dev/shm, /run or /var/tmp)
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+    /// KiB of output that are kept for each application
+    #[arg(long, default_value_t = 1024, value_name = "KIB")]
+    pub ring: usize,
+    /// Supervise in a container whose PID 1 is another program
+    #[arg(long, hide = true)]
+    pub adopt: bool,
+}
+
+/// Flags of `agent`.
+#[derive(Args, Debug, Clone)]
+pub struct Agent {
+    /// The socket of `diyadm idle`, where that was told one
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+    /// What to do; speaks diyadm's protocol over stdin and stdout without one
+    #[command(subcommand)]
+    pub command: Option<AgentCommand>,
+}
+
+/// What `agent` can do besides.
+#[derive(Subcommand, Debug, Clone)]
+pub enum AgentCommand {
+    /// Copy this program into a folder, as `diyadm`
+    Install {
+        /// The folder; made where it is missing
+        folder: PathBuf,
+    },
+    /// A small shell, for images without one
+    Shell,
+}
