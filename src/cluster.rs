@@ -17,9 +17,13 @@ use serde_json::{Value, json};
 use crate::{cli::Global, exit::Failure};
 
 pub mod error;
+mod exec;
 mod kinds;
+mod tunnel;
 
+pub use exec::{End, Ending, Exec, Place, Size};
 pub use kinds::*;
+pub use tunnel::{Over, Tunnel};
 
 /// Our name in `managedFields`.
 pub const FIELD_MANAGER: &str = "diyadm";
