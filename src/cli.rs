@@ -8,6 +8,7 @@ pub mod init;
 pub mod install;
 pub mod render;
 pub mod serve;
+pub mod targets;
 pub mod verify;
 pub mod ways;
 

@@ -19,6 +19,7 @@ use crate::{cli::Global, exit::Failure};
 pub mod error;
 mod exec;
 mod kinds;
+pub mod targets;
 mod tunnel;
 
 pub use exec::{End, Ending, Exec, Place, Size};
@@ -149,9 +150,23 @@ impl Cluster {
 
     /// Every object of a kind in `namespace`, with `selector` (labels) where it is not empty.
     pub async fn list(&self, kind: &Kind, namespace: &str, selector: &str) -> Result<Vec<Value>> {
+        self.list_where(kind, namespace, Some(selector).filter(|s| !s.is_empty()), None).await
+    }
+
+    /// [`Cluster::list`] by labels and fields.
+    pub async fn list_where(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        labels: Option<&str>,
+        fields: Option<&str>,
+    ) -> Result<Vec<Value>> {
         let mut params = ListParams::default().limit(500);
-        if !selector.is_empty() {
-            params = params.labels(selector);
+        if let Some(labels) = labels {
+            params = params.labels(labels);
+        }
+        if let Some(fields) = fields {
+            params = params.fields(fields);
         }
         let path = kind.path(namespace);
         let mut items = Vec::new();

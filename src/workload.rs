@@ -20,6 +20,7 @@ mod service;
 mod template;
 mod view;
 
+pub use agent::{AGENT_FOLDER, IMAGE_PROGRAM};
 pub use annotations::{
     ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, ENABLED, IDLE, IMAGE, LABEL, LEVEL,
     ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,

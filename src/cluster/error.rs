@@ -16,6 +16,11 @@ pub fn exists(error: &Error) -> bool {
     status(error).is_some_and(Status::is_already_exists)
 }
 
+/// Whether the API server says that the user may not.
+pub fn is_forbidden(error: &Error) -> bool {
+    status(error).is_some_and(Status::is_forbidden)
+}
+
 /// 404 is an answer too.
 pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {

@@ -27,6 +27,15 @@ const fn kind(
     Kind { group, version: "v1", kind, plural, namespaced }
 }
 
+const fn versioned(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Kind {
+    Kind { group, version, kind, plural, namespaced: true }
+}
+
 /// `v1`
 pub static NAMESPACE: Kind = kind("", "Namespace", "namespaces", false);
 /// `v1`
@@ -41,6 +50,24 @@ pub static POD: Kind = kind("", "Pod", "pods", true);
 pub static DEPLOYMENT: Kind = kind("apps", "Deployment", "deployments", true);
 /// `apps/v1`
 pub static STATEFUL_SET: Kind = kind("apps", "StatefulSet", "statefulsets", true);
+/// `apps/v1`
+pub static DAEMON_SET: Kind = kind("apps", "DaemonSet", "daemonsets", true);
+/// `apps/v1`
+pub static REPLICA_SET: Kind = kind("apps", "ReplicaSet", "replicasets", true);
+/// `apps/v1`: what a StatefulSet or DaemonSet was before.
+pub static REVISION: Kind = kind("apps", "ControllerRevision", "controllerrevisions", true);
+/// `batch/v1`
+pub static JOB: Kind = kind("batch", "Job", "jobs", true);
+/// `batch/v1`
+pub static CRON_JOB: Kind = kind("batch", "CronJob", "cronjobs", true);
+/// `autoscaling/v2`
+pub static AUTOSCALER: Kind =
+    versioned("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
+/// `autoscaling.k8s.io/v1`; only where its CRD is.
+pub static VERTICAL: Kind =
+    kind("autoscaling.k8s.io", "VerticalPodAutoscaler", "verticalpodautoscalers", true);
+/// `keda.sh/v1alpha1`; only where its CRD is.
+pub static SCALED_OBJECT: Kind = versioned("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects");
 /// `policy/v1`
 pub static BUDGET: Kind = kind("policy", "PodDisruptionBudget", "poddisruptionbudgets", true);
 /// `discovery.k8s.io/v1`
@@ -53,8 +80,27 @@ pub static CONFIGURATION: Kind = kind(
     false,
 );
 
+/// `admissionregistration.k8s.io/v1`, from 1.36 on.
+pub static POLICY: Kind = kind(
+    "admissionregistration.k8s.io",
+    "MutatingAdmissionPolicy",
+    "mutatingadmissionpolicies",
+    false,
+);
+/// `admissionregistration.k8s.io/v1`, from 1.36 on.
+pub static POLICY_BINDING: Kind = kind(
+    "admissionregistration.k8s.io",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
+    false,
+);
+
+/// The kinds of workload, in the order of [`crate::workload::KINDS`].
+pub static WORKLOADS: [&Kind; 7] =
+    [&DEPLOYMENT, &STATEFUL_SET, &DAEMON_SET, &REPLICA_SET, &JOB, &CRON_JOB, &POD];
+
 /// Every kind there is here.
-static ALL: [&Kind; 10] = [
+static ALL: [&Kind; 20] = [
     &NAMESPACE,
     &SECRET,
     &SERVICE,
@@ -62,9 +108,19 @@ static ALL: [&Kind; 10] = [
     &POD,
     &DEPLOYMENT,
     &STATEFUL_SET,
+    &DAEMON_SET,
+    &REPLICA_SET,
+    &REVISION,
+    &JOB,
+    &CRON_JOB,
+    &AUTOSCALER,
+    &VERTICAL,
+    &SCALED_OBJECT,
     &BUDGET,
     &ENDPOINT_SLICE,
     &CONFIGURATION,
+    &POLICY,
+    &POLICY_BINDING,
 ];
 
 impl Kind {
@@ -75,6 +131,11 @@ impl Kind {
         } else {
             format!("{}/{}", self.group, self.version)
         }
+    }
+
+    /// `deployment`, as kubectl names one.
+    pub fn singular(&self) -> String {
+        self.kind.to_lowercase()
     }
 
     /// `deployments.apps`, as kubectl takes it and RBAC's messages say it.
@@ -114,6 +175,7 @@ pub(super) fn identify(object: &Value) -> Result<(&'static Kind, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload;
 
     #[test]
     fn paths_are_the_api_servers() {
@@ -122,5 +184,14 @@ mod tests {
         assert_eq!(NAMESPACE.path("test"), "/api/v1/namespaces");
         assert_eq!(NAMESPACE.resource(), "namespaces");
         assert_eq!(DEPLOYMENT.resource(), "deployments.apps");
+        let path = "/apis/autoscaling/v2/namespaces/test/horizontalpodautoscalers";
+        assert_eq!(AUTOSCALER.path("test"), path);
+    }
+
+    #[test]
+    fn the_kinds_of_workload_are_the_hearts() {
+        let ours = WORKLOADS.map(|kind| (kind.api_version(), kind.kind));
+        let hearts = workload::KINDS.each_ref().map(|k| (k.api_version.to_owned(), k.kind));
+        assert_eq!(ours, hearts);
     }
 }

@@ -15,10 +15,13 @@ use super::{
 
 /// Name of the init container and of the volume.
 const NAME: &str = "diyadm-agent";
-/// Where the volume is mounted.
-const FOLDER: &str = "/diyadm";
+/// Where the volume with the agent is mounted, in the init container and in the emptied one. Not
+/// where diyadm's own images have the program: nothing can be mounted on a file.
+pub const AGENT_FOLDER: &str = "/.diyadm";
+/// Where diyadm's own images have the program.
+pub const IMAGE_PROGRAM: &str = "/diyadm";
 /// What the emptied container runs.
-pub(super) const COMMAND: &str = "[\"/diyadm/diyadm\",\"idle\"]";
+pub(super) const COMMAND: &str = "[\"/.diyadm/diyadm\",\"idle\"]";
 
 #[derive(Deserialize)]
 struct Named {
@@ -133,8 +136,8 @@ impl Lists {
             "name": NAME,
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "command": ["/diyadm", "agent", "install", FOLDER],
-            "volumeMounts": [{ "name": NAME, "mountPath": FOLDER }],
+            "command": [IMAGE_PROGRAM, "agent", "install", AGENT_FOLDER],
+            "volumeMounts": [{ "name": NAME, "mountPath": AGENT_FOLDER }],
         });
         for field in ["securityContext", "resources"] {
             let value = like.field(field).and_then(|text| serde_json::from_str(text).ok());
@@ -157,7 +160,7 @@ impl Lists {
         index: usize,
         before: Option<Presence>,
     ) -> Presence {
-        let mount = json!({ "name": NAME, "mountPath": FOLDER });
+        let mount = json!({ "name": NAME, "mountPath": AGENT_FOLDER });
         self.mounts[index].add(patch, &mount);
         self.mounts[index].before(before)
     }

@@ -13,4 +13,5 @@ mod pki;
 mod rig;
 mod serve;
 mod services;
+mod shapes;
 mod yaml;

@@ -1,0 +1,180 @@
+//! From what the user named to the workloads of the cluster. Reads only.
+
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use self::words::Words;
+use super::{Cluster, Kind, NAMESPACE, WORKLOADS, error};
+use crate::{cli::targets::Targets, exit::Failure};
+
+mod words;
+
+/// How many reads go on at once.
+const READS: usize = 8;
+/// More names than this are not listed to someone who mistyped one.
+const NAMES: usize = 12;
+
+/// A workload of the cluster.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// One of [`WORKLOADS`].
+    pub kind: &'static Kind,
+    /// Where it is.
+    pub namespace: String,
+    /// `metadata.name`
+    pub name: String,
+    /// As the API server told it.
+    pub object: Value,
+}
+
+impl Found {
+    /// `deployment/web`
+    pub fn shown(&self) -> String {
+        format!("{}/{}", self.kind.singular(), self.name)
+    }
+
+    fn of(kind: &'static Kind, object: Value) -> Self {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        Self { kind, namespace: text("namespace"), name: text("name"), object }
+    }
+}
+
+/// What is meant where nothing is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// Everything: for commands that only look.
+    All,
+    /// Nothing: a command that changes wants to hear it.
+    Refused,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Targeted {
+    /// In the order in which they were named; each once.
+    pub found: Vec<Found>,
+    /// Whether each was named: then what cannot be done with one is a failure.
+    pub named: bool,
+    /// Sentences: kinds that nobody named and that may not be looked at.
+    pub unseen: Vec<String>,
+}
+
+/// Finds what is meant. Objects that another one controls are found by name only: they change
+/// with their owner.
+///
+/// # Errors
+/// Words that make no sense, names that are not there (with what is), and whatever the API server
+/// says.
+pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Result<Targeted> {
+    let everything = targets.all || targets.selector.is_some() || targets.field_selector.is_some();
+    let namespace = match &targets.namespace {
+        _ if targets.all_namespaces => "",
+        Some(namespace) => namespace,
+        None => cluster.namespace(),
+    };
+    let kinds = match words::read(&targets.workloads)? {
+        Words::Named(_) if everything || targets.all_namespaces => {
+            let what = "Names do not go together with -l, --field-selector, --all or -A.";
+            return Err(Failure::usage(what, "Type either names or a selector.").into());
+        }
+        Words::Named(named) => return by_name(cluster, namespace, named).await,
+        Words::Kinds(_) | Words::Nothing
+            if !everything && !targets.all_namespaces && unnamed == Unnamed::Refused =>
+        {
+            return Err(Failure::usage(
+                "Nothing says which workloads are meant.",
+                "Type KIND/NAME, like deploy/web, or -l SELECTOR, or --all.",
+            )
+            .into());
+        }
+        Words::Kinds(kinds) => (kinds, true),
+        Words::Nothing => (WORKLOADS.to_vec(), false),
+    };
+    by_kind(cluster, targets, namespace, kinds).await
+}
+
+async fn by_name(
+    cluster: &Cluster,
+    namespace: &str,
+    mut named: Vec<(&'static Kind, String)>,
+) -> Result<Targeted> {
+    let mut seen = Vec::new();
+    named.retain(|one| !seen.contains(one) && (seen.push(one.clone()), true).1);
+    let looks = named.iter().map(async |(kind, name)| {
+        anyhow::Ok((*kind, name, cluster.get(kind, namespace, name).await?))
+    });
+    let looked: Vec<_> = stream::iter(looks).buffered(READS).try_collect().await?;
+    let absent = looked.iter().find(|(_, _, object)| object.is_none());
+    if let Some((kind, name, _)) = absent {
+        return Err(missing(cluster, kind, namespace, name).await.into());
+    }
+    let found = looked.into_iter().filter_map(|(kind, _, object)| Some(Found::of(kind, object?)));
+    Ok(Targeted { found: found.collect(), named: true, unseen: Vec::new() })
+}
+
+async fn by_kind(
+    cluster: &Cluster,
+    targets: &Targets,
+    namespace: &str,
+    (kinds, chosen): (Vec<&'static Kind>, bool),
+) -> Result<Targeted> {
+    let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
+    let looks = kinds.into_iter().map(async |kind| {
+        let list = cluster.list_where(kind, namespace, labels, fields).await;
+        (kind, list)
+    });
+    let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
+    let mut targeted = Targeted::default();
+    let (all, mut refused) = (looked.len(), Vec::new());
+    for (kind, list) in looked {
+        match list {
+            Ok(list) => {
+                let own = list.into_iter().filter(|object| !is_controlled(object));
+                targeted.found.extend(own.map(|object| Found::of(kind, object)));
+            }
+            Err(error) if !chosen && error::is_forbidden(&error) => refused.push((kind, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if refused.len() == all
+        && let Some((_, error)) = refused.pop()
+    {
+        return Err(error);
+    }
+    let unseen = refused.iter().map(|(kind, _)| format!("{} may not be listed", kind.resource()));
+    targeted.unseen = unseen.collect();
+    Ok(targeted)
+}
+
+fn is_controlled(object: &Value) -> bool {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
+}
+
+/// One that is not there, and what is.
+async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: &str) -> Failure {
+    let shown = kind.singular();
+    // Whoever may not look gets the short answer.
+    if let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await {
+        let what = format!("There is no namespace {namespace}, so there is no {shown} {name}.");
+        return Failure::no(what, "Name another with -n; `kubectl get namespaces` lists them.");
+    }
+    let what = format!("There is no {shown} {name} in namespace {namespace}.");
+    for other in WORKLOADS.iter().filter(|other| **other != kind) {
+        if let Ok(Some(_)) = cluster.get(other, namespace, name).await {
+            let there = format!("{}/{name}", other.singular());
+            return Failure::no(what, format!("There is {there}: type that."));
+        }
+    }
+    let there = cluster.list_where(kind, namespace, None, None).await.unwrap_or_default();
+    let mut names: Vec<_> = there.iter().filter_map(|o| o["metadata"]["name"].as_str()).collect();
+    let more = names.len().saturating_sub(NAMES);
+    names.truncate(NAMES);
+    let hint = match (names.len(), more) {
+        (0, _) => format!("See what is there: `kubectl get {} -A`.", kind.plural),
+        (_, 0) => format!("There is: {}.", names.join(", ")),
+        (..) => format!("There is: {} and {more} more.", names.join(", ")),
+    };
+    Failure::no(what, hint)
+}

@@ -1,0 +1,242 @@
+//! Pods of every shape: which container is emptied, what stays, and who is left alone.
+
+use diyadm::workload::{
+    self, Choice, Context, Idle, Image, KINDS, Level, Rules, Settled, Subject, kind_of,
+};
+use serde_json::{Value, json};
+
+use super::generated::{applied, emptied, pod, restored, workload};
+
+const EMPTY: &str = "empty-container:latest";
+
+fn rules(choice: Choice) -> Rules {
+    Rules { flags: choice, ..Rules::default() }
+}
+
+fn idle(idle: Idle) -> Rules {
+    rules(Choice { idle: Some(idle), ..Choice::default() })
+}
+
+fn deployment(pod: Value) -> Value {
+    workload(kind_of("apps/v1", "Deployment").unwrap(), pod, None)
+}
+
+fn image(object: &Value, container: usize) -> String {
+    pod(&mut object.clone())["containers"][container]["image"].as_str().unwrap().to_owned()
+}
+
+/// What the webhook decides.
+fn settled(rules: &Rules, old: Option<&Value>, object: &Value) -> (Settled, Value, Vec<String>) {
+    let (old, text) = (old.map(ToString::to_string), object.to_string());
+    let old = old.as_deref().and_then(Subject::parse);
+    let context = Context { old: old.as_ref(), ..Context::default() };
+    let (settled, change) = Subject::parse(&text).unwrap().settle(rules, &context);
+    (settled, applied(object, &change), change.warnings)
+}
+
+fn owned(object: &Value, kind: &str, name: &str) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["ownerReferences"] = json!([{ "apiVersion": "x/v1", "kind": kind, "name": name, "uid": "u", "controller": true }]);
+    object
+}
+
+#[test]
+fn every_kind_keeps_its_pod_where_it_keeps_it() {
+    let spec = json!({ "containers": [{ "name": "a", "image": "app:1", "command": ["run"] }] });
+    for kind in &KINDS {
+        let object = workload(kind, spec.clone(), None);
+        for way in [Idle::Entrypoint, Idle::Shell, Idle::Agent] {
+            let emptied = emptied(&object, &idle(way));
+            assert_eq!(image(&emptied, 0), EMPTY, "{} {way:?}", kind.kind);
+            assert_eq!(restored(&emptied), object, "{} {way:?}", kind.kind);
+        }
+    }
+}
+
+#[test]
+fn the_container_that_people_mean_is_emptied() {
+    let pod = json!({ "containers": [
+        { "name": "istio-proxy", "image": "istio:1" },
+        { "name": "a", "image": "a:1" },
+        { "name": "b", "image": "b:1" },
+    ] });
+    let deployment = kind_of("apps/v1", "Deployment").unwrap();
+    let cases: [(Value, [bool; 3]); 6] = [
+        (json!({}), [false, true, false]),
+        (json!({ "kubectl.kubernetes.io/default-container": "b" }), [false, false, true]),
+        (json!({ "kubectl.kubernetes.io/default-container": "istio-proxy" }), [false, true, false]),
+        (json!({ "diyadm.io/containers": "b" }), [false, false, true]),
+        (json!({ "diyadm.io/containers": "*" }), [false, true, true]),
+        (json!({ "diyadm.io/containers": "istio-proxy" }), [false, false, false]),
+    ];
+    for (annotations, wanted) in cases {
+        let object = workload(deployment, pod.clone(), Some(annotations.clone()));
+        let emptied = emptied(&object, &Rules::default());
+        let found = [0, 1, 2].map(|at| image(&emptied, at) == EMPTY);
+        assert_eq!(found, wanted, "{annotations}");
+        assert_eq!(restored(&emptied), object, "{annotations}");
+    }
+}
+
+#[test]
+fn what_is_beside_the_application_stays() {
+    let object = deployment(json!({
+        "hostNetwork": true,
+        "securityContext": { "runAsNonRoot": true, "runAsUser": 1000 },
+        "initContainers": [
+            { "name": "migrate", "image": "app:1", "command": ["migrate"] },
+            { "name": "log", "image": "log:1", "restartPolicy": "Always", "livenessProbe": {} },
+        ],
+        "volumes": [{ "name": "data", "emptyDir": {} }],
+        "containers": [{
+            "name": "a",
+            "image": "app:1",
+            "env": [{ "name": "A", "value": "b" }],
+            "resources": { "limits": { "memory": "1Gi" } },
+            "securityContext": { "readOnlyRootFilesystem": true },
+            "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+        }],
+    }));
+    let mut found = emptied(&object, &Rules::default());
+    let (found, before) = (pod(&mut found).clone(), pod(&mut object.clone()).clone());
+    for field in ["hostNetwork", "securityContext", "initContainers", "volumes"] {
+        assert_eq!(found[field], before[field], "{field}");
+    }
+    for field in ["env", "resources", "securityContext", "volumeMounts"] {
+        assert_eq!(found["containers"][0][field], before["containers"][0][field], "{field}");
+    }
+
+    // The agent's init container may what the application may, and takes no more than it.
+    let mut found = emptied(&object, &idle(Idle::Agent));
+    let found = pod(&mut found).clone();
+    assert_eq!(found["initContainers"][0], before["initContainers"][0]);
+    assert_eq!(found["initContainers"][1], before["initContainers"][1]);
+    let init = &found["initContainers"][2];
+    assert_eq!(init["securityContext"], json!({ "readOnlyRootFilesystem": true }));
+    assert_eq!(init["resources"], json!({ "limits": { "memory": "1Gi" } }));
+    assert_eq!(found["volumes"][1]["name"], init["volumeMounts"][0]["name"]);
+    assert_eq!(found["containers"][0]["volumeMounts"][1], init["volumeMounts"][0]);
+}
+
+#[test]
+fn its_own_image_can_stay() {
+    let object = deployment(json!({ "terminationGracePeriodSeconds": 60, "containers": [
+        { "name": "a", "image": "app:1", "imagePullPolicy": "Always", "args": ["x"] },
+    ] }));
+    let keep = |idle| rules(Choice { image: Some(Image::Keep), idle, ..Choice::default() });
+    for way in [None, Some(Idle::Shell), Some(Idle::Agent)] {
+        let mut emptied = emptied(&object, &keep(way));
+        let pod = pod(&mut emptied);
+        let container = &pod["containers"][0];
+        assert_eq!(
+            (&container["image"], &container["imagePullPolicy"]),
+            (&json!("app:1"), &json!("Always"))
+        );
+        assert_eq!(
+            container["command"][0],
+            if way == Some(Idle::Agent) { "/.diyadm/diyadm" } else { "sh" }
+        );
+        assert_eq!(container.get("args"), None);
+        // PID 1 hears SIGTERM, and an application may need its time.
+        assert_eq!(pod["terminationGracePeriodSeconds"], 60);
+        assert_eq!(restored(&emptied), object);
+    }
+    let change = workload::empty(&keep(Some(Idle::Entrypoint)), &object.to_string());
+    assert!(change.is_empty() && change.warnings[0].contains("keep"), "{change:?}");
+}
+
+#[test]
+fn who_cannot_be_emptied_is_left_alone() {
+    let app = json!({ "name": "a", "image": "app:1" });
+    let windows = deployment(json!({ "os": { "name": "windows" }, "containers": [app] }));
+    let taken = deployment(json!({ "volumes": [{ "name": "diyadm-agent" }], "containers": [app] }));
+    let foreign = deployment(json!({ "containers": [{ "name": "a", "image": EMPTY }] }));
+    for (object, rules, word) in [
+        (windows, Rules::default(), "Windows"),
+        (taken, idle(Idle::Agent), "taken"),
+        (foreign, Rules::default(), "without an original"),
+    ] {
+        let (_, found, warnings) = settled(&rules, None, &object);
+        assert_eq!(found, object, "{word}");
+        assert!(warnings[0].contains(word), "{warnings:?}");
+        assert!(warnings[0].chars().count() <= 120, "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_workload_or_its_pods_are_emptied_never_both() {
+    let spec = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
+    let make =
+        |version: &str, kind: &str| workload(kind_of(version, kind).unwrap(), spec.clone(), None);
+    let mut pod = owned(&make("v1", "Pod"), "ReplicaSet", "shop-5d4f8");
+    pod["metadata"]["labels"]["pod-template-hash"] = "5d4f8".into();
+    let cases = [
+        ("a Deployment", make("apps/v1", "Deployment"), [true, false]),
+        (
+            "its ReplicaSet",
+            owned(&make("apps/v1", "ReplicaSet"), "Deployment", "shop"),
+            [false, false],
+        ),
+        ("a ReplicaSet alone", make("apps/v1", "ReplicaSet"), [true, false]),
+        ("its Pod", pod.clone(), [false, true]),
+        ("a bare Pod", make("v1", "Pod"), [true, true]),
+        ("a CronJob", make("batch/v1", "CronJob"), [true, false]),
+        ("its Job", owned(&make("batch/v1", "Job"), "CronJob", "x"), [false, false]),
+    ];
+    for (what, object, wanted) in cases {
+        for (level, wanted) in [Level::Workload, Level::Pod].into_iter().zip(wanted) {
+            let rules = rules(Choice { level: Some(level), ..Choice::default() });
+            let (_, found, _) = settled(&rules, None, &object);
+            assert_eq!(found != object, wanted, "{what} at level {level:?}");
+        }
+    }
+    // A rule about the Deployment is one about its Pods.
+    let file = "rules:\n- match: {kinds: [deploy], names: [shop]}\n  level: pod\n";
+    let list = workload::parse_rules(file).unwrap();
+    let rules = Rules { list, ..Rules::default() };
+    assert_eq!(settled(&rules, None, &pod).0, Settled::Emptied);
+    let mut no = pod.clone();
+    no["metadata"]["labels"]["inject-empty-container"] = "disabled".into();
+    assert_eq!(settled(&rules, None, &no).1, no);
+}
+
+#[test]
+fn what_cannot_change_any_more_is_not_changed() {
+    let spec = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
+    for (version, kind) in [("batch/v1", "Job"), ("v1", "Pod")] {
+        let object = workload(kind_of(version, kind).unwrap(), spec.clone(), None);
+        let (settled_as, emptied, _) = settled(&Rules::default(), None, &object);
+        assert_eq!(settled_as, Settled::Emptied);
+        assert_eq!(settled(&Rules::default(), Some(&object), &object).1, object, "{kind}");
+        let mut declined = emptied.clone();
+        declined["metadata"]["annotations"][workload::LABEL] = "disabled".into();
+        let (_, found, warnings) = settled(&Rules::default(), Some(&emptied), &declined);
+        assert_eq!(found, declined, "{kind}");
+        assert!(warnings[0].contains("create it again"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_says_no_gives_back() {
+    let object = deployment(json!({ "containers": [{ "name": "a", "image": "app:1" }] }));
+    let (_, emptied, _) = settled(&Rules::default(), None, &object);
+    for file in ["rules:\n- empty: false\n", "rules:\n- level: pod\n"] {
+        let rules = Rules { list: workload::parse_rules(file).unwrap(), ..Rules::default() };
+        let (settled_as, found, _) = settled(&rules, Some(&emptied), &emptied);
+        assert_eq!((settled_as, found), (Settled::Restored, object.clone()), "{file}");
+        assert_eq!(settled(&rules, None, &object).1, object, "{file}");
+    }
+}
+
+#[test]
+fn fewer_replicas_are_noted_and_given_back() {
+    let mut object = deployment(json!({ "containers": [{ "name": "a", "image": "app:1" }] }));
+    object["spec"]["replicas"] = 3.into();
+    let rules = rules(Choice { replicas: Some(1), ..Choice::default() });
+    let mut emptied = emptied(&object, &rules);
+    assert_eq!(emptied["spec"]["replicas"], 1);
+    assert_eq!(restored(&emptied), object);
+    // Scaled by somebody meanwhile: that is what is meant now.
+    emptied["spec"]["replicas"] = 5.into();
+    assert_eq!(restored(&emptied)["spec"]["replicas"], 5);
+}
