@@ -257,6 +257,8 @@ impl Cluster {
     /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).
     pub async fn missing<'a>(&self, rights: &[Right<'a>]) -> Result<Vec<Right<'a>>> {
         let allowed = try_join_all(rights.iter().map(|right| async move {
+            let plural = right.kind.plural;
+            let (resource, subresource) = plural.split_once('/').unwrap_or((plural, ""));
             let review = json!({
                 "apiVersion": "authorization.k8s.io/v1",
                 "kind": "SelfSubjectAccessReview",
@@ -264,7 +266,8 @@ impl Cluster {
                     "namespace": right.namespace,
                     "verb": right.verb,
                     "group": right.kind.group,
-                    "resource": right.kind.plural,
+                    "resource": resource,
+                    "subresource": subresource,
                 }},
             });
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";

@@ -16,6 +16,25 @@ pub fn exists(error: &Error) -> bool {
     status(error).is_some_and(Status::is_already_exists)
 }
 
+/// Whether no answer came: the API server is not reached, or not any more.
+pub fn is_lost(error: &Error) -> bool {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let cause = failure.and_then(|failure| failure.cause.as_ref());
+    cause.is_some_and(|cause| cause.downcast_ref::<Lost>().is_some())
+}
+
+/// No answer came.
+#[derive(Debug)]
+struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no answer came")
+    }
+}
+
+impl std::error::Error for Lost {}
+
 /// Whether the API server says that the user may not.
 pub fn is_forbidden(error: &Error) -> bool {
     status(error).is_some_and(Status::is_forbidden)
@@ -69,6 +88,7 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             format!("The API server {server} could not be reached: {cause}."),
             "See whether `kubectl version` reaches it, or name another with --context NAME.",
         )
+        .because(Lost)
         .into();
     };
     let message = status.message.trim_end_matches('.').to_owned();

@@ -58,11 +58,7 @@ impl Cluster {
 
 impl Tunnel {
     /// Carries bytes both ways until one end closes.
-    pub async fn carry(
-        self,
-        from: impl AsyncRead + Unpin,
-        to: impl AsyncWrite + Unpin,
-    ) -> Over {
+    pub async fn carry(self, from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin) -> Over {
         let (sink, stream) = self.0.into_stream().split();
         let state = State::default();
         tokio::select! {
