@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod agent;
 pub mod check;
+pub mod dev;
 pub mod init;
 pub mod install;
 pub mod mutate;
@@ -42,6 +43,16 @@ pub enum Command {
     Check(check::Check),
     /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
+    /// Start an application in an emptied container, and follow its output
+    Run(dev::Run),
+    /// Stop an application
+    Stop(dev::Stop),
+    /// Stop an application and start it again
+    Restart(dev::Stop),
+    /// What runs, and what ran
+    Ps(dev::Ps),
+    /// What an application wrote
+    Logs(dev::Logs),
     /// Be PID 1 of an emptied container: reap, supervise what `run` starts
     Idle(agent::Idle),
     /// The container's end of a connection

@@ -25,12 +25,16 @@ use crate::{
 
 mod change;
 pub mod error;
+mod exec;
 mod kinds;
 mod send;
 pub mod targets;
+mod tunnel;
 
 pub use change::Changed;
+pub use exec::{End, Ending, Exec, Place, Size};
 pub use kinds::*;
+pub use tunnel::{Over, Tunnel};
 
 /// Our name in `managedFields`.
 pub const FIELD_MANAGER: &str = "diyadm";
@@ -304,6 +308,8 @@ impl Cluster {
     /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).
     pub async fn missing<'a>(&self, rights: &[Right<'a>]) -> Result<Vec<Right<'a>>> {
         let allowed = try_join_all(rights.iter().map(|right| async move {
+            let plural = right.kind.plural;
+            let (resource, subresource) = plural.split_once('/').unwrap_or((plural, ""));
             let review = json!({
                 "apiVersion": "authorization.k8s.io/v1",
                 "kind": "SelfSubjectAccessReview",
@@ -311,7 +317,8 @@ impl Cluster {
                     "namespace": right.namespace,
                     "verb": right.verb,
                     "group": right.kind.group,
-                    "resource": right.kind.plural,
+                    "resource": resource,
+                    "subresource": subresource,
                     "name": right.name,
                 }},
             });

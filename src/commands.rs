@@ -12,15 +12,20 @@ mod agent;
 mod certificates;
 mod check;
 mod client;
+mod dev;
 mod files;
 mod init;
 mod install;
 mod names;
 mod outcome;
 mod mutate;
+mod logs;
+mod ps;
 mod render;
+mod run;
 mod runtime;
 mod serve;
+mod stop;
 pub mod terminal;
 mod uninstall;
 mod verify;
@@ -37,6 +42,11 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Uninstall(args) => uninstall::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
+        Command::Run(args) => run::run(&global, args),
+        Command::Stop(args) => stop::run(&global, &args, false),
+        Command::Restart(args) => stop::run(&global, &args, true),
+        Command::Ps(args) => ps::run(&global, &args),
+        Command::Logs(args) => logs::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

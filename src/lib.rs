@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
-//!                  └─► shell: cluster  server  agent
+//!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
@@ -18,6 +18,7 @@ pub mod checks;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod dev;
 pub mod exit;
 pub mod manifests;
 pub mod mutate;

@@ -144,6 +144,19 @@ impl<'a> Subject<'a> {
         Some(template::holds(&original, &self.object.pod()?))
     }
 
+    /// The container that people mean: the first that was emptied, or that emptying would choose.
+    pub fn container(&self) -> Option<String> {
+        let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
+        if let Some(emptied) = original.and_then(|original| original.containers.into_iter().next())
+        {
+            return Some(emptied.name);
+        }
+        let pod = self.object.pod()?;
+        let wanted = self.object.annotation(CONTAINERS).or(pod.annotation(CONTAINERS));
+        let chosen = choose::choose(wanted, &pod).ok()?;
+        Some(pod.containers().get(*chosen.first()?)?.name().to_owned())
+    }
+
     /// Whether it says no itself: [`LABEL`] as a label or annotation, its own or its pod
     /// template's, with any value but [`ENABLED`].
     pub fn declines(&self) -> bool {

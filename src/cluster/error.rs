@@ -70,6 +70,13 @@ fn at_fault(status: &Status) -> bool {
     matches!(status.code, 429 | 500 | 502..=504)
 }
 
+/// Whether no answer came: the API server is not reached, or not any more.
+pub fn is_lost(error: &Error) -> bool {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let cause = failure.and_then(|failure| failure.cause.as_ref());
+    cause.is_some_and(|cause| cause.downcast_ref::<Lost>().is_some())
+}
+
 /// No answer came.
 #[derive(Debug)]
 struct Lost;

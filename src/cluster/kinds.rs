@@ -46,6 +46,12 @@ pub static SERVICE: Kind = kind("", "Service", "services", true);
 pub static EVENT: Kind = kind("", "Event", "events", true);
 /// `v1`
 pub static POD: Kind = kind("", "Pod", "pods", true);
+/// Running commands in a Pod; only for asking whether one may.
+pub static POD_EXEC: Kind = kind("", "PodExecOptions", "pods/exec", true);
+/// Reaching a Pod's ports; only for asking whether one may.
+pub static POD_FORWARD: Kind = kind("", "PodPortForwardOptions", "pods/portforward", true);
+/// What a Pod's containers wrote; only for asking whether one may.
+pub static POD_LOG: Kind = kind("", "PodLogOptions", "pods/log", true);
 /// `apps/v1`
 pub static DEPLOYMENT: Kind = kind("apps", "Deployment", "deployments", true);
 /// `apps/v1`

@@ -1,0 +1,145 @@
+//! `diyadm shell`, `run`, `stop`, `restart`, `ps` and `logs`.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+
+/// Where to work.
+#[derive(Args, Debug, Clone)]
+pub struct At {
+    /// The workload, as kubectl names it: deploy/web, sts/db, job/report; a bare name is a Pod's
+    #[arg(value_name = "KIND/NAME")]
+    pub workload: String,
+    /// What holds for any way to name it
+    #[command(flatten)]
+    pub inside: Inside,
+}
+
+/// Which container, and how to reach it.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Inside {
+    /// The container (default: the emptied one)
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// The workload's namespace (default: the context's)
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Bring this diyadm's agent into the container, whatever is there
+    #[arg(long)]
+    pub upload_agent: bool,
+    /// The program that is brought where none is (default: this one, else diyadm-agent-ARCH beside
+    /// it)
+    #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
+    pub agent_program: Option<PathBuf>,
+}
+
+/// Flags of `shell`.
+#[derive(Args, Debug)]
+pub struct Shell {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// Another command in place of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Flags of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// What the application is called
+    #[arg(long, default_value = "app", value_name = "NAME")]
+    pub name: String,
+    /// Start it and come back, without following its output
+    #[arg(long, conflicts_with = "stop_on_exit")]
+    pub detach: bool,
+    /// Stop one of the same name first
+    #[arg(long)]
+    pub replace: bool,
+    /// Stop it when this command ends, at Ctrl-C too
+    #[arg(long)]
+    pub stop_on_exit: bool,
+    /// Set a variable on top of the container's
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Folder in the container to start it in (default: the container's own)
+    #[arg(short, long, value_name = "FOLDER")]
+    pub workdir: Option<PathBuf>,
+    /// How it is stopped
+    #[command(flatten)]
+    pub grace: Grace,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// How an application is stopped.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Grace {
+    /// Seconds from SIGTERM to SIGKILL
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    pub grace: u64,
+}
+
+/// Flags of `stop` and `restart`.
+#[derive(Args, Debug)]
+pub struct Stop {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// The application (default: the only one)
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// How it is stopped
+    #[command(flatten)]
+    pub grace: Grace,
+}
+
+/// Flags of `ps`.
+#[derive(Args, Debug)]
+pub struct Ps {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// Format
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Listing,
+}
+
+/// Formats of `ps`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// A table
+    #[default]
+    Table,
+    /// A table with the command and the working directory
+    Wide,
+    /// JSON
+    Json,
+}
+
+/// Flags of `logs`.
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// The application (default: the only one)
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Go on with what is written from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only what is newer: 90s, 5m, 1h30m
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only so many lines at the end
+    #[arg(long, value_name = "LINES")]
+    pub tail: Option<u64>,
+    /// Each line's time before it
+    #[arg(long)]
+    pub timestamps: bool,
+}

@@ -1,0 +1,300 @@
+//! A command in a container, with its streams: exec over a WebSocket, as kubectl speaks it
+//! (`v5.channel.k8s.io`; with an older API server v4, which has no end of input of its own).
+//!
+//! Not kube's own: that sends 4 KiB at a time, and never notices that nobody is there any more.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use kube::{
+    api::AttachParams,
+    client::Connection,
+    core::{Request, Status},
+};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, SimplexStream, WriteHalf, simplex},
+    sync::watch,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval_at, timeout},
+};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::{Cluster, POD, error};
+
+/// Bytes in one message, and in each stream's buffer.
+pub(super) const PIECE: usize = 64 << 10;
+const BUFFER: usize = 1 << 20;
+
+/// How often a sign of life is asked for.
+pub(super) const PING: Duration = Duration::from_secs(10);
+/// Without one for so long nobody is there.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The same while the far end does not take what we send, when it may not answer either: a
+/// container's disk can be slow.
+const STALL: Duration = Duration::from_secs(120);
+/// How long what is under way may take after the end was told.
+const REST: Duration = Duration::from_secs(2);
+
+// The channels of the protocol, the first byte of each message.
+const STDIN: u8 = 0;
+const STDOUT: u8 = 1;
+const STDERR: u8 = 2;
+const STATUS: u8 = 3;
+const RESIZE: u8 = 4;
+const CLOSE: u8 = 255;
+
+/// A container of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The Pod's namespace.
+    pub namespace: String,
+    /// The Pod's name.
+    pub pod: String,
+    /// The container's name.
+    pub container: String,
+}
+
+/// Columns and rows of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// A command that runs. Dropped, its connection ends; what becomes of the command then is the
+/// container runtime's business.
+#[derive(Debug)]
+pub struct Exec {
+    /// Its stdin. Shut down, it is the end of input.
+    pub stdin: WriteHalf<SimplexStream>,
+    /// Its stdout; ends with the command or the connection, and [`Exec::end`] tells which.
+    pub stdout: ReadHalf<SimplexStream>,
+    /// Its stderr, which must be read too. Empty where there is a terminal.
+    pub stderr: ReadHalf<SimplexStream>,
+    /// The size of its terminal.
+    pub size: watch::Sender<Option<Size>>,
+    /// How it ended.
+    pub end: Ending,
+}
+
+/// Tells how a command ended.
+#[derive(Debug)]
+pub struct Ending(JoinHandle<End>);
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this status.
+    Exit(i32),
+    /// The container's runtime could not start it, or says something else of it.
+    Failed(String),
+    /// The connection ended before the command; why.
+    Lost(String),
+}
+
+impl Ending {
+    /// Waits for it.
+    pub async fn wait(&mut self) -> End {
+        (&mut self.0).await.unwrap_or_else(|error| End::Lost(error.to_string()))
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Cluster {
+    /// Starts a command in a container. That it could not be started is told by its [`End`].
+    ///
+    /// # Errors
+    /// The API server refuses, or cannot be reached.
+    pub async fn exec(&self, place: &Place, command: &[&str], tty: bool) -> Result<Exec> {
+        let Place { namespace, pod, container } = place;
+        let params = AttachParams {
+            container: Some(container.clone()),
+            stdin: true,
+            stdout: true,
+            stderr: !tty,
+            tty,
+            ..AttachParams::default()
+        };
+        let path = POD.path(namespace);
+        let request = Request::new(&path).exec(pod, command.iter().copied(), &params)?;
+        let connection = self.connect_to(&format!("{path}/{pod}/exec"), "EXEC", request).await?;
+        let (stdin, to_stdin) = simplex(BUFFER);
+        let (from_stdout, stdout) = simplex(BUFFER);
+        let (from_stderr, stderr) = simplex(BUFFER);
+        let (size, sizes) = watch::channel(None);
+        let pump = pump(connection, stdin, sizes, Outputs { stdout, stderr });
+        let end = Ending(tokio::spawn(pump));
+        Ok(Exec { stdin: to_stdin, stdout: from_stdout, stderr: from_stderr, size, end })
+    }
+
+    /// Opens a WebSocket.
+    pub(super) async fn connect_to(
+        &self,
+        path: &str,
+        verb: &str,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<Connection> {
+        let began = Instant::now();
+        let outcome = self.client.connect(request).await;
+        if self.verbose {
+            let code = if outcome.is_ok() { "ok" } else { "failed" };
+            eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
+        }
+        outcome.map_err(|error| error::request(&error, &self.server))
+    }
+}
+
+struct Outputs {
+    stdout: WriteHalf<SimplexStream>,
+    stderr: WriteHalf<SimplexStream>,
+}
+
+async fn pump(
+    connection: Connection,
+    stdin: ReadHalf<SimplexStream>,
+    sizes: watch::Receiver<Option<Size>>,
+    outputs: Outputs,
+) -> End {
+    let closes = connection.supports_stream_close();
+    let (sink, stream) = connection.into_stream().split();
+    // Whether the far end keeps us waiting.
+    let stalled = AtomicBool::new(false);
+    let mut receiving = std::pin::pin!(receive(stream, outputs, &stalled));
+    tokio::select! {
+        end = &mut receiving => end,
+        why = send(sink, stdin, sizes, closes, &stalled) => {
+            // A command that ended takes no more input; its status may be on its way.
+            timeout(REST, receiving).await.unwrap_or(End::Lost(why))
+        }
+    }
+}
+
+/// Sends until the connection fails; why.
+async fn send(
+    mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
+    mut stdin: ReadHalf<SimplexStream>,
+    mut sizes: watch::Receiver<Option<Size>>,
+    closes: bool,
+    stalled: &AtomicBool,
+) -> String {
+    let mut buffer = vec![STDIN; PIECE + 1];
+    let (mut open, mut resizes) = (true, true);
+    let mut pings = interval_at(tokio::time::Instant::now() + PING, PING);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            read = stdin.read(&mut buffer[1..]), if open => match read {
+                Ok(0) | Err(_) => {
+                    open = false;
+                    if closes { Message::binary(vec![CLOSE, STDIN]) } else { Message::Close(None) }
+                }
+                Ok(read) => Message::binary(buffer[..=read].to_vec()),
+            },
+            changed = sizes.changed(), if resizes => {
+                resizes = changed.is_ok();
+                let Some(Size { width, height }) = *sizes.borrow_and_update() else { continue };
+                let size = json!({ "Width": width, "Height": height }).to_string();
+                Message::binary([&[RESIZE], size.as_bytes()].concat())
+            }
+            _ = pings.tick() => Message::Ping(Vec::new().into()),
+        };
+        stalled.store(true, Ordering::Relaxed);
+        if let Err(error) = sink.send(message).await {
+            return error.to_string();
+        }
+        stalled.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Receives until the connection ends.
+async fn receive(
+    mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+    Outputs { mut stdout, mut stderr }: Outputs,
+    stalled: &AtomicBool,
+) -> End {
+    let mut end = None;
+    loop {
+        let patience = if end.is_some() { REST } else { SILENCE };
+        let message = match next(&mut stream, patience, stalled).await {
+            Ok(Some(message)) => message,
+            Ok(None) => break,
+            Err(_) if end.is_some() => break,
+            Err(why) => return End::Lost(why),
+        };
+        match &message[..] {
+            // Whoever does not read what comes has no use for it: the far end must not wait.
+            [STDOUT, bytes @ ..] => drop(stdout.write_all(bytes).await),
+            [STDERR, bytes @ ..] => drop(stderr.write_all(bytes).await),
+            [STATUS, status @ ..] if !status.is_empty() => end = Some(ended(status)),
+            _ => {}
+        }
+    }
+    end.unwrap_or_else(|| End::Lost("the API server closed the connection".to_owned()))
+}
+
+/// The next message with content; `None` at the orderly end.
+pub(super) async fn next(
+    stream: &mut (impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin),
+    patience: Duration,
+    stalled: &AtomicBool,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut silent = Duration::ZERO;
+    loop {
+        match timeout(patience, stream.next()).await {
+            Ok(Some(Ok(Message::Binary(bytes)))) => return Ok(Some(bytes.into())),
+            Ok(Some(Ok(Message::Close(_))) | None) => return Ok(None),
+            Ok(Some(Ok(_))) => silent = Duration::ZERO,
+            Ok(Some(Err(error))) => return Err(error.to_string()),
+            Err(_) => {
+                silent += patience;
+                if silent >= STALL || !stalled.load(Ordering::Relaxed) {
+                    return Err(format!("nothing was heard for {} s", silent.as_secs()));
+                }
+            }
+        }
+    }
+}
+
+/// What the last message says of the command.
+fn ended(status: &[u8]) -> End {
+    let Ok(status) = serde_json::from_slice::<Status>(status) else {
+        return End::Failed("the API server told its end in no known way".to_owned());
+    };
+    if status.is_success() {
+        return End::Exit(0);
+    }
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let code = causes.into_iter().find(|cause| cause.reason == "ExitCode");
+    match code.and_then(|cause| cause.message.parse().ok()) {
+        Some(code) => End::Exit(code),
+        None => End::Failed(status.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_message_tells_the_exit_status() {
+        let exit = r#"{"metadata":{},"status":"Failure","message":"command terminated with non-zero exit code: exit status 3","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}"#;
+        assert_eq!(ended(exit.as_bytes()), End::Exit(3));
+        assert_eq!(ended(br#"{"metadata":{},"status":"Success"}"#), End::Exit(0));
+        let failed = r#"{"metadata":{},"status":"Failure","message":"OCI runtime exec failed: no such file","reason":"InternalError","details":{"causes":[{"message":"x"}]},"code":500}"#;
+        let said = End::Failed("OCI runtime exec failed: no such file".to_owned());
+        assert_eq!(ended(failed.as_bytes()), said);
+        assert!(matches!(ended(b"x"), End::Failed(_)));
+    }
+}

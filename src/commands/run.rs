@@ -1,0 +1,52 @@
+//! `diyadm run`.
+
+use anyhow::Result;
+
+use super::{
+    dev::{block, bytes, named},
+    terminal::Terminal,
+};
+use crate::{
+    agent::protocol::{Bytes, Start},
+    cli::{Global, dev::Run},
+    cluster::Cluster,
+    dev::{
+        run::{self, Then},
+        session::{Session, millis},
+        target::EXEC,
+    },
+    exit::{Code, Failure},
+};
+
+pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let grace_ms = millis(args.grace.grace);
+    let then = match (args.detach, args.stop_on_exit) {
+        (true, _) => Then::Detach,
+        (_, true) => Then::StopOnExit { grace_ms },
+        _ => Then::Follow,
+    };
+    let start = Start {
+        name: named(&args.name)?.to_owned(),
+        command: args.command.into_iter().map(bytes).collect(),
+        env: args.env.iter().map(|text| variable(text)).collect::<Result<_>>()?,
+        cwd: args.workdir.map(|folder| bytes(folder.into())),
+        replace: args.replace,
+        grace_ms,
+    };
+    block(async {
+        let cluster = Cluster::connect(global).await?;
+        let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
+        run::run(&session, start, then).await
+    })
+}
+
+fn variable(text: &str) -> Result<(Bytes, Bytes)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        // Its value may be a secret: it is not repeated.
+        _ => {
+            Err(Failure::usage("An --env has no NAME before `=`.", "Type --env NAME=VALUE.").into())
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The laptop's side of the developer's loop: shell, run, stop, ps, logs, forward, sync, dev.
+//!
+//! It reaches into containers by exec and port-forward alone ([`crate::cluster`]) and speaks with
+//! the agent there ([`crate::agent::protocol`]) over any pair of streams, so that a test may put
+//! the agent's own process at the other end.
+
+mod backoff;
+pub(crate) mod follow;
+mod pods;
+pub(crate) mod printer;
+mod program;
+mod reach;
+pub(crate) mod run;
+pub(crate) mod session;
+pub(crate) mod table;
+pub(crate) mod target;
+mod trouble;
+mod upload;
+pub mod wire;
+mod words;
+
+pub use trouble::Trouble;

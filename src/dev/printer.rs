@@ -1,0 +1,68 @@
+//! Writes an application's lines to this side's stdout and stderr, as it wrote them.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+
+use crate::agent::protocol::{Line, Stream};
+
+/// Where lines go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Printer {
+    /// Each line's time before it.
+    pub(crate) timestamps: bool,
+    /// Whether the last line of each stream goes on in the next one.
+    open: [bool; 2],
+}
+
+impl Printer {
+    /// With or without the time of each line.
+    pub(crate) fn new(timestamps: bool) -> Self {
+        Self { timestamps, open: [false; 2] }
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        match line.stream {
+            Stream::Out => self.write(&mut io::stdout().lock(), line),
+            Stream::Err => self.write(&mut io::stderr().lock(), line),
+        }
+    }
+
+    fn write(&mut self, to: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
+        let open = &mut self.open[usize::from(line.stream == Stream::Err)];
+        if self.timestamps && !*open {
+            let at =
+                i64::try_from(line.at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            write!(to, "{:.3} ", at.unwrap_or(Timestamp::UNIX_EPOCH))?;
+        }
+        *open = line.cut;
+        to.write_all(line.text)?;
+        if !line.cut {
+            to.write_all(b"\n")?;
+        }
+        to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_line_goes_on() {
+        let mut printer = Printer::new(true);
+        let mut written = Vec::new();
+        for (text, cut, stream) in [
+            ("a", true, Stream::Out),
+            ("b", false, Stream::Out),
+            ("e", false, Stream::Err),
+            ("", false, Stream::Out),
+        ] {
+            let line = Line { stream, cut, number: 1, at_ms: 1500, text: text.as_bytes() };
+            printer.write(&mut written, &line).unwrap();
+        }
+        let at = "1970-01-01T00:00:01.500Z ";
+        assert_eq!(String::from_utf8(written).unwrap(), format!("{at}ab\n{at}e\n{at}\n"));
+    }
+}

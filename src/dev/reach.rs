@@ -1,0 +1,240 @@
+//! The way to an agent in a container: where emptying has put it, else wherever one is, else
+//! brought there now.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{
+    pods::Pick,
+    trouble::Trouble,
+    upload,
+    wire::{Conversation, Reader, Writer},
+};
+use crate::{
+    cluster::{Cluster, End, Ending, Exec, Place},
+    commands::terminal::Terminal,
+    exit::Failure,
+};
+
+/// Where emptying puts the agent, and where the `empty-container` image has it.
+const MOUNTED: &str = "/diyadm/diyadm";
+const IMAGE: &str = "/diyadm";
+/// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
+/// container's user, the last its working directory.
+pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
+const FIND: &str = include_str!("find.sh");
+/// What a program says on stderr at the most, for an error's text.
+const MOST_WORDS: u64 = 4 << 10;
+/// From the end of a stream to the word why.
+const MOMENT: Duration = Duration::from_secs(3);
+
+/// How an agent is to be had.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct How {
+    /// Bring this program's own, whatever is there.
+    pub(crate) upload: bool,
+    /// Bring this file, where one must be brought.
+    pub(crate) program: Option<PathBuf>,
+}
+
+/// An agent that answers.
+pub(crate) struct Agent {
+    /// The conversation with it.
+    pub(crate) talk: Conversation,
+    /// Its exec, which must live as long.
+    end: Ending,
+}
+
+impl Agent {
+    /// A lost connection, with what its exec says of it.
+    pub(crate) async fn blame(&mut self, trouble: Trouble) -> Trouble {
+        let Trouble::Lost(why) = trouble else { return trouble };
+        // It ended already, or is about to.
+        match timeout(MOMENT, self.end.wait()).await {
+            Ok(End::Lost(why) | End::Failed(why)) => Trouble::Lost(why),
+            Ok(End::Exit(code)) => Trouble::Lost(format!("the agent's relay ended with {code}")),
+            Err(_) => Trouble::Lost(why),
+        }
+    }
+}
+
+impl Pick {
+    /// Where it is, for exec.
+    pub(crate) fn place(&self) -> Place {
+        let Self { namespace, pod, container, .. } = self.clone();
+        Place { namespace, pod, container }
+    }
+
+    /// `web-5d4/app`
+    pub(crate) fn shown(&self) -> String {
+        format!("{}/{}", self.pod, self.container)
+    }
+}
+
+/// A command that speaks, or says why it cannot.
+pub(super) struct Started {
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+    pub(super) end: Ending,
+    pub(super) words: JoinHandle<String>,
+}
+
+impl From<Exec> for Started {
+    fn from(exec: Exec) -> Self {
+        let Exec { stdin, stdout, stderr, end, .. } = exec;
+        let words = tokio::spawn(words(stderr));
+        Self { reader: Reader::new(stdout), writer: Writer::new(stdin), end, words }
+    }
+}
+
+/// Reads to the end, so that the far end never waits, and keeps the beginning.
+async fn words(from: impl AsyncRead + Unpin) -> String {
+    let mut said = Vec::new();
+    let mut some = from.take(MOST_WORDS);
+    // What was heard until an error is as good.
+    let _ = some.read_to_end(&mut said).await;
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
+    said
+}
+
+/// Why no agent answers.
+enum No {
+    /// There is no such program.
+    Absent,
+    /// A shell looked and found none; the processor, as `uname -m` names it.
+    Without(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+/// Finds the agent of a container, or brings one.
+///
+/// # Errors
+/// What the container lacks for that, an agent of another version, a broken connection.
+pub(crate) async fn agent(
+    cluster: &Cluster,
+    pick: &Pick,
+    how: &How,
+    terminal: &Terminal,
+) -> Result<Agent> {
+    let place = pick.place();
+    if pick.agent && !how.upload {
+        match begin(cluster.exec(&place, &[MOUNTED, "agent"], false).await?.into()).await {
+            Ok(agent) => return Ok(agent),
+            Err(No::Other(error)) => return Err(error),
+            Err(No::Absent | No::Without(_)) => {}
+        }
+    }
+    let candidates = if how.upload { Vec::new() } else { candidates() };
+    match begin(look(cluster, &place, &candidates).await?).await {
+        Ok(agent) => Ok(agent),
+        Err(No::Other(error)) => Err(error),
+        Err(No::Without(machine)) => {
+            let started = upload::bring(cluster, &place, &machine, how, terminal).await?;
+            begin(started).await.map_err(|no| match no {
+                No::Other(error) => error,
+                No::Absent | No::Without(_) => no_way(pick),
+            })
+        }
+        // No shell: the image may still be diyadm's own.
+        Err(No::Absent) => {
+            let own = cluster.exec(&place, &[IMAGE, "agent"], false).await?;
+            begin(own.into()).await.map_err(|no| match no {
+                No::Other(error) => error,
+                No::Absent | No::Without(_) => no_way(pick),
+            })
+        }
+    }
+}
+
+fn candidates() -> Vec<String> {
+    let brought = FOLDERS.iter().map(|folder| format!("{folder}/.diyadm/diyadm"));
+    [MOUNTED, IMAGE].map(ToOwned::to_owned).into_iter().chain(brought).collect()
+}
+
+async fn look(cluster: &Cluster, place: &Place, candidates: &[String]) -> Result<Started> {
+    let mut words = vec!["sh", "-c", FIND, "diyadm"];
+    words.extend(candidates.iter().map(String::as_str));
+    Ok(cluster.exec(place, &words, false).await?.into())
+}
+
+async fn begin(started: Started) -> Result<Agent, No> {
+    let Started { reader, writer, mut end, words } = started;
+    match Conversation::begin(reader, writer).await {
+        Ok(talk) => Ok(Agent { talk, end }),
+        Err(Trouble::Lost(why)) => Err(failed(end.wait().await, words, why).await),
+        Err(trouble) => Err(No::Other(trouble.into())),
+    }
+}
+
+/// What the end of a command that said no hello means.
+async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
+    let said = words.await.unwrap_or_default();
+    match end {
+        End::Exit(127) if said.contains("diyadm: no agent") => {
+            let machine = said.rsplit(' ').next().unwrap_or_default();
+            No::Without(machine.to_owned())
+        }
+        // The shell's and the runtime's codes for what cannot be run.
+        End::Exit(126 | 127) => No::Absent,
+        End::Failed(what) if is_absent(&what) => No::Absent,
+        End::Failed(what) => No::Other(Trouble::NoAgent(what).into()),
+        End::Exit(73) => No::Other(
+            Failure::no(
+                "The container has no folder that one may write to and run programs from.",
+                "Empty it with `diyadm empty --idle agent`, which mounts one with the agent in it.",
+            )
+            .into(),
+        ),
+        End::Exit(code) => {
+            let said = if said.is_empty() { why } else { said };
+            No::Other(Trouble::NoAgent(format!("exit {code}: {said}")).into())
+        }
+        End::Lost(why) => No::Other(Trouble::Lost(why).into()),
+    }
+}
+
+/// Whether a runtime (runc, crun, youki) says that there is no such program.
+fn is_absent(what: &str) -> bool {
+    let what = what.to_lowercase();
+    let words = ["not found in", "no such file", "permission denied", "a directory"];
+    what.contains("exec") && words.iter().any(|word| what.contains(word))
+}
+
+fn no_way(pick: &Pick) -> anyhow::Error {
+    Failure::no(
+        format!(
+            "Container {} of Pod {} has neither diyadm's agent nor a shell to bring it with.",
+            pick.container, pick.pod
+        ),
+        "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runtimes_say_that_a_program_is_absent() {
+        for what in [
+            "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/diyadm/diyadm\": stat /diyadm/diyadm: no such file or directory: unknown",
+            "command terminated with exit code: crun: executable file `sh` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+            "exec failed: exec: \"/diyadm\": permission denied",
+            "exec failed: exec: \"/diyadm\": is a directory",
+        ] {
+            assert!(is_absent(what), "{what}");
+        }
+        assert!(!is_absent("container not found (\"app\")"));
+        assert!(!is_absent("failed to exec in container: container is in CONTAINER_EXITED state"));
+    }
+}

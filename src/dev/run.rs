@@ -1,0 +1,144 @@
+//! Starts an application and follows it; what becomes of it when this side goes is as asked.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::timeout;
+
+use super::{
+    follow::{follow, said, started},
+    pods::Pick,
+    printer::Printer,
+    reach::Agent,
+    session::Session,
+};
+use crate::{
+    agent::protocol::{Answer, App, Follow, Logs, Request, Start, State},
+    exit::{Code, Failure},
+};
+
+/// How long the last lines of a stopped application may take.
+const LAST: Duration = Duration::from_secs(5);
+
+/// What follows the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing.
+    Detach,
+    /// Its output; it goes on when this side goes.
+    Follow,
+    /// Its output; it is stopped when this side goes.
+    StopOnExit {
+        /// Milliseconds from SIGTERM to SIGKILL.
+        grace_ms: u64,
+    },
+}
+
+/// Starts it, and returns its exit status where it was followed to its end.
+pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Result<Code> {
+    let (pick, mut agent) = session.agent().await?;
+    let name = start.name.clone();
+    let app = match session.ask(&mut agent, &Request::Start(start)).await? {
+        Answer::Started(app) => app,
+        other => return Err(session.unexpected(&other)),
+    };
+    session.terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
+    let shown = &session.target.shown;
+    if then == Then::Detach {
+        session.terminal.say(&format!("Watch it with `diyadm logs -f {shown} {name}`."));
+        return Ok(Code::Done);
+    }
+    let logs = Logs { name, after: app.lines, follow: Follow::Run, ..Logs::default() };
+    let outcome = attend(session, &pick, agent, logs, then).await;
+    match outcome {
+        Ok(Some(app)) => Ok(report(session, &app)),
+        Ok(None) => Err(session.unexpected(&Answer::End)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Follows it until it ends or this side is told to.
+async fn attend(
+    session: &Session<'_>,
+    pick: &Pick,
+    agent: Agent,
+    logs: Logs,
+    then: Then,
+) -> Result<Option<App>> {
+    let name = logs.name.clone();
+    let mut printer = Printer::default();
+    let mut following = std::pin::pin!(follow(session, pick, agent, logs, &mut printer));
+    let shown = &session.target.shown;
+    let outcome = tokio::select! {
+        outcome = &mut following => outcome,
+        () = interrupted() => {
+            let Then::StopOnExit { grace_ms } = then else {
+                return Err(Failure::interrupted(format!(
+                    "{name} goes on: `diyadm logs -f {shown} {name}` watches it, \
+                     `diyadm stop {shown} {name}` stops it."
+                ))
+                .into());
+            };
+            session.terminal.warn(&format!("stopping {name}"));
+            let both = async {
+                let (stopped, _) = tokio::join!(
+                    stop(session, pick, &name, grace_ms),
+                    // Its last lines; without them it is stopped all the same.
+                    timeout(Duration::from_millis(grace_ms) + LAST, following.as_mut()),
+                );
+                stopped
+            };
+            let app = tokio::select! {
+                stopped = both => stopped?,
+                () = interrupted() => {
+                    let hint = format!("{name} may still run: `diyadm ps {shown}` tells.");
+                    return Err(Failure::interrupted(hint).into());
+                }
+            };
+            return Err(Failure::interrupted(format!("{}.", said(&app))).into());
+        }
+    };
+    if let (Err(_), Then::StopOnExit { grace_ms }) = (&outcome, then) {
+        // Nobody reads its output any more; that it cannot be stopped either is told by that error.
+        let _ = stop(session, pick, &name, grace_ms).await;
+    }
+    outcome
+}
+
+/// Stops an application in this container.
+pub(crate) async fn stop(
+    session: &Session<'_>,
+    pick: &Pick,
+    name: &str,
+    grace_ms: u64,
+) -> Result<App> {
+    let mut agent = session.agent_of(pick).await?;
+    let request = Request::Stop { name: name.to_owned(), grace_ms };
+    match session.ask(&mut agent, &request).await? {
+        Answer::Ended(app) => Ok(app),
+        other => Err(session.unexpected(&other)),
+    }
+}
+
+/// Tells how it ended, and makes that the exit code.
+pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
+    let State::Ended(end) = &app.state else { return Code::Done };
+    match end.how.code() {
+        0 => session.terminal.done(&said(app), None),
+        _ => session.terminal.failed(&said(app), None),
+    }
+    match u8::try_from(end.how.code()) {
+        Ok(0) => Code::Done,
+        Ok(code) => Code::Program(code),
+        Err(_) => Code::No,
+    }
+}
+
+/// Ctrl-C, or the terminal is closed, or someone ends this process.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+    futures_util::future::select_all(waits).await;
+}

@@ -1,0 +1,151 @@
+//! A workload that commands work in: how to come to an agent there, again and again.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::sleep;
+
+use super::{
+    backoff::Backoff,
+    pods::Pick,
+    reach::{self, Agent, How},
+    target::{self, Target},
+    trouble::{Trouble, explain, is_lost},
+};
+use crate::{
+    agent::protocol::{Answer, Apps, Request},
+    cli::dev::At,
+    cluster::{Cluster, Kind, POD},
+    commands::terminal::Terminal,
+    exit::Failure,
+};
+
+/// A workload, and the way there.
+pub(crate) struct Session<'a> {
+    /// The cluster.
+    pub(crate) cluster: &'a Cluster,
+    /// Where progress is told.
+    pub(crate) terminal: &'a Terminal,
+    /// The workload.
+    pub(crate) target: Target,
+    /// How an agent is to be had.
+    pub(crate) how: How,
+}
+
+impl<'a> Session<'a> {
+    /// Asks whether the user may, and looks the workload up.
+    pub(crate) async fn open(
+        cluster: &'a Cluster,
+        terminal: &'a Terminal,
+        at: &At,
+        rights: &[(&'static str, &'static Kind)],
+    ) -> Result<Self> {
+        let target = target::find(cluster, at, rights).await?;
+        let inside = &at.inside;
+        let how = How { upload: inside.upload_agent, program: inside.agent_program.clone() };
+        Ok(Self { cluster, terminal, target, how })
+    }
+
+    /// The agent of the container that is meant.
+    pub(crate) async fn agent(&self) -> Result<(Pick, Agent)> {
+        let pick = self.target.pick(self.cluster).await?;
+        let agent = self.agent_of(&pick).await?;
+        Ok((pick, agent))
+    }
+
+    /// The agent of this container.
+    pub(crate) async fn agent_of(&self, pick: &Pick) -> Result<Agent> {
+        reach::agent(self.cluster, pick, &self.how, self.terminal).await.map_err(
+            |error| match error.downcast::<Trouble>() {
+                Ok(trouble) => self.explain(trouble),
+                Err(error) => error,
+            },
+        )
+    }
+
+    /// Asks one thing of an agent.
+    pub(crate) async fn ask(&self, agent: &mut Agent, request: &Request) -> Result<Answer> {
+        agent.talk.ask(request).await.map_err(|trouble| self.explain(trouble))
+    }
+
+    /// What runs and ran in a container.
+    pub(crate) async fn list(&self, agent: &mut Agent) -> Result<Apps> {
+        match self.ask(agent, &Request::List).await? {
+            Answer::Apps(apps) => Ok(apps),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// An agent's refusal, for people.
+    pub(crate) fn explain(&self, trouble: Trouble) -> anyhow::Error {
+        explain(trouble, &self.target.shown)
+    }
+
+    /// An answer to another question.
+    pub(crate) fn unexpected(&self, answer: &Answer) -> anyhow::Error {
+        self.explain(Trouble::NoAgent(format!("an answer that was not asked for: {answer:?}")))
+    }
+
+    /// The agent of the same container, after the connection was lost. The container may have
+    /// been restarted meanwhile.
+    ///
+    /// # Errors
+    /// The Pod is gone; or the last error, when it was tried for long enough.
+    pub(crate) async fn again(&self, pick: &Pick, why: &anyhow::Error) -> Result<Agent> {
+        let why = why.to_string();
+        self.terminal.warn(&format!("{}; trying again", why.trim_end_matches('.')));
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.same(pick).await {
+                Ok(agent) => {
+                    self.terminal.done("connected again", None);
+                    return Ok(agent);
+                }
+                Err(Again::Never(error)) => return Err(error),
+                Err(Again::Later(error)) => error,
+            };
+            match backoff.pause() {
+                Some(pause) => sleep(pause).await,
+                None => return Err(error.context("It was tried again for two minutes")),
+            }
+        }
+    }
+
+    async fn same(&self, pick: &Pick) -> Result<Agent, Again> {
+        let Pick { namespace, pod, uid, .. } = pick;
+        let now = self.cluster.get(&POD, namespace, pod).await.map_err(Again::of)?;
+        let same = |pod: &serde_json::Value| {
+            pod["metadata"]["uid"] == **uid && !pod["metadata"]["deletionTimestamp"].is_string()
+        };
+        if !now.as_ref().is_some_and(same) {
+            return Err(Again::Never(gone(pick, &self.target.shown)));
+        }
+        self.agent_of(pick).await.map_err(Again::Later)
+    }
+}
+
+/// Whether to try once more.
+enum Again {
+    Later(anyhow::Error),
+    Never(anyhow::Error),
+}
+
+impl Again {
+    fn of(error: anyhow::Error) -> Self {
+        if is_lost(&error) { Self::Later(error) } else { Self::Never(error) }
+    }
+}
+
+/// What is said where the Pod went away meanwhile.
+pub(crate) fn gone(pick: &Pick, shown: &str) -> anyhow::Error {
+    Failure::no(
+        format!("Pod {} is gone, and what ran in it.", pick.pod),
+        format!("`diyadm ps {shown}` shows what runs in the Pods that are there now."),
+    )
+    .into()
+}
+
+/// `--grace` as the protocol has it.
+pub(crate) fn millis(grace: u64) -> u64 {
+    u64::try_from(Duration::from_secs(grace).as_millis()).unwrap_or(u64::MAX)
+}

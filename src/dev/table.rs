@@ -1,0 +1,150 @@
+//! What `ps` shows, as text. Pure: the time comes in.
+
+use crate::agent::protocol::{App, Apps, State};
+
+/// A Pod's container and what its agent told.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// The Pod.
+    pub(crate) pod: String,
+    /// The container.
+    pub(crate) container: String,
+    /// What it told.
+    pub(crate) apps: Apps,
+}
+
+/// The table, a line an application under a line of titles. `wide` adds command and folder.
+pub(crate) fn table(seen: &[Seen], wide: bool, now_ms: u64) -> String {
+    let pods = wide || seen.len() > 1;
+    let mut titles = vec!["NAME", "PID", "STATUS", "SINCE", "CPU", "RSS", "RESTARTS", "LAST EXIT"];
+    if pods {
+        titles.insert(0, "POD");
+    }
+    if wide {
+        titles.extend(["FOLDER", "COMMAND"]);
+    }
+    let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(ToOwned::to_owned).collect()];
+    for Seen { pod, apps, .. } in seen {
+        for app in &apps.apps {
+            let mut row = row(app, now_ms);
+            if pods {
+                row.insert(0, pod.clone());
+            }
+            if wide {
+                let words: Vec<_> = app.command.iter().map(super::words::quoted).collect();
+                row.extend([app.cwd.show(), words.join(" ")]);
+            }
+            rows.push(row);
+        }
+    }
+    let widths: Vec<_> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        text += cells.collect::<Vec<_>>().join("   ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn row(app: &App, now_ms: u64) -> Vec<String> {
+    let (status, pid, last) = match &app.state {
+        State::Running => ("Running", app.pid.to_string(), "-".to_owned()),
+        State::Stopping => ("Stopping", app.pid.to_string(), "-".to_owned()),
+        State::Ended(end) => {
+            let ago = span(now_ms.saturating_sub(end.at_ms));
+            // What outlived the first process still counts for CPU and memory.
+            let status = if app.processes > 0 { "Ended, children run" } else { "Ended" };
+            (status, "-".to_owned(), format!("{end}, {ago} ago"))
+        }
+    };
+    vec![
+        app.name.clone(),
+        pid,
+        status.to_owned(),
+        span(now_ms.saturating_sub(app.since_ms)),
+        span(app.cpu_ms),
+        size(app.rss),
+        app.restarts.to_string(),
+        last,
+    ]
+}
+
+/// `0s`, `45s`, `3m12s`, `5h3m`, `2d4h`: as kubectl shows ages.
+pub(crate) fn span(ms: u64) -> String {
+    let s = ms / 1000;
+    let (big, small) = match s {
+        0..60 => return format!("{s}s"),
+        60..3600 => ((s / 60, 'm'), (s % 60, 's')),
+        3600..86400 => ((s / 3600, 'h'), (s % 3600 / 60, 'm')),
+        _ => ((s / 86400, 'd'), (s % 86400 / 3600, 'h')),
+    };
+    match small.0 {
+        0 => format!("{}{}", big.0, big.1),
+        _ => format!("{}{}{}{}", big.0, big.1, small.0, small.1),
+    }
+}
+
+/// `0`, `812Ki`, `313Mi`, `2.5Gi`.
+pub(crate) fn size(bytes: u64) -> String {
+    let kib = bytes.div_ceil(1024);
+    match kib {
+        0 => "0".to_owned(),
+        1..1024 => format!("{kib}Ki"),
+        1024..1_048_576 => format!("{}Mi", kib / 1024),
+        _ => format!("{}.{}Gi", kib / 1_048_576, kib % 1_048_576 * 10 / 1_048_576),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::protocol::{Bytes, End, How};
+
+    #[test]
+    fn a_table_tells_signal_and_memory_apart() {
+        let app = |name: &str, state| App {
+            name: name.to_owned(),
+            command: vec!["java".into(), "-jar".into(), Bytes(b"a b\xff.jar".to_vec())],
+            cwd: "/".into(),
+            state,
+            pid: 42,
+            since_ms: 1000,
+            restarts: 1,
+            processes: 1,
+            cpu_ms: 61_500,
+            rss: 320 << 20,
+            lines: 3,
+        };
+        let ended = |how, oom| State::Ended(End { at_ms: 181_000, how, asked: false, oom });
+        let killed = How::Signal { signal: 9, core: false };
+        let apps = vec![
+            app("a", State::Running),
+            App { processes: 0, rss: 0, ..app("b", ended(killed, true)) },
+            App { processes: 0, rss: 0, ..app("c", ended(How::Exit { code: 1 }, false)) },
+        ];
+        let apps = Apps { supervisor: None, apps };
+        let seen = Seen { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
+        let text = table(&[seen.clone()], false, 241_000);
+        assert_eq!(
+            text,
+            "NAME   PID   STATUS    SINCE   CPU    RSS     RESTARTS   LAST EXIT\n\
+             a      42    Running   4m      1m1s   320Mi   1          -\n\
+             b      -     Ended     4m      1m1s   0       1          SIGKILL (out of memory), 1m ago\n\
+             c      -     Ended     4m      1m1s   0       1          exit 1, 1m ago\n"
+        );
+        let wide = table(&[seen], true, 241_000);
+        assert!(wide.contains("web-1"), "{wide}");
+        assert!(wide.ends_with("/        java -jar 'a b\u{fffd}.jar'\n"), "{wide}");
+    }
+
+    #[test]
+    fn spans_and_sizes_are_short() {
+        let spans: Vec<_> = [0, 59_999, 60_000, 3_725_000, 97_200_000].map(span).into();
+        assert_eq!(spans, ["0s", "59s", "1m", "1h2m", "1d3h"]);
+        let sizes: Vec<_> = [0, 1, 1 << 20, 5 << 29].map(size).into();
+        assert_eq!(sizes, ["0", "1Ki", "1Mi", "2.5Gi"]);
+    }
+}

@@ -1,0 +1,118 @@
+//! From what the user named to the Pods and containers that are meant. Reads only.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::pods::{self, Pick, Wanted};
+use crate::{
+    cli::{dev::At, targets::Targets},
+    cluster::{
+        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right,
+        targets::{self, Found, Unnamed},
+    },
+    exit::Failure,
+    workload,
+};
+
+/// A workload, as the user named it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// `deploy/web`, as it was typed.
+    pub(crate) shown: String,
+    /// What was found.
+    pub(crate) found: Found,
+    /// The container of -c.
+    pub(crate) container: Option<String>,
+}
+
+/// What `exec` takes: a WebSocket begins as a GET, and newer API servers ask for create too.
+pub(crate) const EXEC: [(&str, &Kind); 2] = [("create", &POD_EXEC), ("get", &POD_EXEC)];
+
+/// Asks whether the user may, then looks the workload up.
+pub(crate) async fn find(
+    cluster: &Cluster,
+    at: &At,
+    rights: &[(&'static str, &'static Kind)],
+) -> Result<Target> {
+    let namespace = at.inside.namespace.as_deref().unwrap_or(cluster.namespace()).to_owned();
+    demand(cluster, &namespace, rights).await?;
+    // A bare name is a Pod's, as kubectl has it for exec and logs.
+    let bare = !at.workload.contains('/');
+    let word = if bare { format!("pod/{}", at.workload) } else { at.workload.clone() };
+    let targets =
+        Targets { workloads: vec![word], namespace: Some(namespace.clone()), ..Targets::default() };
+    let targeted = targets::find(cluster, &targets, Unnamed::Refused).await?;
+    let found = targeted.found.into_iter().next().ok_or_else(|| {
+        Failure::usage("Nothing says which workload is meant.", "Type KIND/NAME, like deploy/web.")
+    })?;
+    Ok(Target {
+        shown: at.workload.clone(),
+        namespace,
+        found,
+        container: at.inside.container.clone(),
+    })
+}
+
+/// Fails with every missing right by name.
+pub(crate) async fn demand(
+    cluster: &Cluster,
+    namespace: &str,
+    rights: &[(&'static str, &'static Kind)],
+) -> Result<()> {
+    let all = [&[("list", &POD)], rights].concat();
+    let rights: Vec<_> =
+        all.into_iter().map(|(verb, kind)| Right { verb, kind, namespace }).collect();
+    cluster.demand(&rights).await
+}
+
+impl Target {
+    /// The container to work in.
+    pub(crate) async fn pick(&self, cluster: &Cluster) -> Result<Pick> {
+        let pods = self.pods(cluster).await?;
+        let meant = self.meant();
+        Ok(pods::choose(&pods, self.wanted(meant.as_deref()), &self.shown)?)
+    }
+
+    /// The containers of all Pods that run.
+    pub(crate) async fn all(&self, cluster: &Cluster) -> Result<Vec<Pick>> {
+        let pods = self.pods(cluster).await?;
+        let meant = self.meant();
+        let picks = pods::all(&pods, self.wanted(meant.as_deref()))?;
+        if picks.is_empty() {
+            // Its error says what they wait for.
+            pods::choose(&pods, self.wanted(meant.as_deref()), &self.shown)?;
+        }
+        Ok(picks)
+    }
+
+    fn meant(&self) -> Option<String> {
+        workload::Subject::parse(&self.found.object.to_string())?.container()
+    }
+
+    fn wanted<'a>(&'a self, meant: Option<&'a str>) -> Wanted<'a> {
+        Wanted { named: self.container.as_deref(), meant }
+    }
+
+    /// Its Pods.
+    pub(crate) async fn pods(&self, cluster: &Cluster) -> Result<Vec<Value>> {
+        let Found { kind, namespace, name, object } = &self.found;
+        if *kind == &POD {
+            // Anew: what was found may be a Pod of before.
+            return Ok(cluster.get(&POD, namespace, name).await?.into_iter().collect());
+        }
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        if *kind == &CRON_JOB {
+            let jobs = cluster.list(&JOB, namespace, "").await?;
+            let own = jobs.iter().filter(|job| pods::is_of(job, kind.kind, name, uid));
+            let names: Vec<_> = own.filter_map(|job| job["metadata"]["name"].as_str()).collect();
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            let selector = format!("batch.kubernetes.io/job-name in ({})", names.join(","));
+            return cluster.list(&POD, namespace, &selector).await;
+        }
+        let selector = pods::selector(&object["spec"]["selector"]);
+        let pods = cluster.list(&POD, namespace, &selector).await?;
+        Ok(pods.into_iter().filter(|pod| pods::is_of(pod, kind.kind, name, uid)).collect())
+    }
+}

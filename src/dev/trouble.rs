@@ -1,0 +1,105 @@
+//! What can go wrong between this side and a container, for code to branch on.
+
+use std::fmt;
+
+use anyhow::Error;
+
+use crate::{
+    agent::protocol::{Broken, Failed, Hello},
+    cluster,
+    exit::Failure,
+};
+
+/// What went wrong in a conversation with an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection ended; what was asked for may have been done. Worth another try.
+    Lost(String),
+    /// What answers is no agent.
+    NoAgent(String),
+    /// An agent of another version.
+    Mismatch(Hello),
+    /// The agent refused.
+    Failed(Box<Failed>),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(why) => write!(f, "the connection to the container was lost: {why}"),
+            Self::NoAgent(why) => write!(f, "no agent answers in the container: {why}"),
+            Self::Mismatch(hello) => Failed::Mismatch(hello.clone()).fmt(f),
+            Self::Failed(failed) => failed.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<Failed> for Trouble {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Mismatch(hello) => Self::Mismatch(hello),
+            failed => Self::Failed(Box::new(failed)),
+        }
+    }
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        Self::NoAgent(broken.to_string())
+    }
+}
+
+/// Whether another try may succeed: the connection broke, or the API server does not answer.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    matches!(trouble(error), Some(Trouble::Lost(_))) || cluster::error::is_lost(error)
+}
+
+fn trouble(error: &Error) -> Option<&Trouble> {
+    error.chain().find_map(|cause| {
+        let failure = cause.downcast_ref::<Failure>().and_then(|failure| failure.cause.as_ref());
+        cause.downcast_ref().or_else(|| failure?.downcast_ref())
+    })
+}
+
+/// A refusal as a sentence, with what to do. `target` is as the user typed it.
+pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
+    let what = format!("{}.", capital(&trouble.to_string()));
+    let hint = match &trouble {
+        Trouble::Failed(failed) => match &**failed {
+            Failed::Runs(app) => format!(
+                "Type --replace to stop it first, or `diyadm logs -f {target} {}` to watch it.",
+                app.name
+            ),
+            Failed::Unknown { .. } => format!("`diyadm ps {target}` shows what runs there."),
+            Failed::Spawn { .. } => format!("`diyadm shell {target}` lets you look around there."),
+            Failed::NoSupervisor { .. } => {
+                "Empty it with `diyadm empty --idle agent`, which mounts a folder for it.".into()
+            }
+            _ => String::new(),
+        },
+        Trouble::Mismatch(own) => {
+            let Hello { build, protocol, .. } = Hello::own();
+            return Failure::no(
+                format!(
+                    "The agent in the container is diyadm {} (protocol {}), and this is diyadm \
+                     {build} (protocol {protocol}).",
+                    own.build, own.protocol
+                ),
+                "Type the same with --upload-agent: this one's agent is brought there.",
+            )
+            .because(trouble)
+            .into();
+        }
+        Trouble::Lost(_) => return Failure::unreachable(what, "").because(trouble).into(),
+        Trouble::NoAgent(_) => String::new(),
+    };
+    Failure::no(what, hint).because(trouble).into()
+}
+
+/// A sentence begins with a capital.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,56 @@
+//! Brings an agent into a container that has none: through a shell there, into a folder that
+//! programs can be run from.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::{
+    program,
+    reach::{FOLDERS, How, Started},
+};
+use crate::{
+    cluster::{Cluster, Place},
+    commands::terminal::Terminal,
+};
+
+const UPLOAD: &str = include_str!("upload.sh");
+/// Bytes that are sent at a time, so that the progress shows.
+const PIECE: usize = 256 << 10;
+
+/// Sends the program and becomes its client. `machine`: the processor as `uname -m` names it.
+///
+/// # Errors
+/// No program for that processor is here, or the API server refuses. That it could not be taken
+/// there shows when the agent should speak.
+pub(super) async fn bring(
+    cluster: &Cluster,
+    place: &Place,
+    machine: &str,
+    how: &How,
+    terminal: &Terminal,
+) -> Result<Started> {
+    let began = Instant::now();
+    let program = program::find(program::arch(machine), how.program.as_deref())?;
+    let (length, sum) = (program.len().to_string(), sha256(&program));
+    let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum];
+    words.extend(FOLDERS);
+    let mut started = Started::from(cluster.exec(place, &words, false).await?);
+    let mut sent = 0;
+    for piece in program.chunks(PIECE) {
+        terminal.progress(&format!("bringing the agent: {} %", sent * 100 / program.len()));
+        if started.writer.bytes(piece).await.is_err() {
+            // Its end says why.
+            break;
+        }
+        sent += piece.len();
+    }
+    terminal.clear();
+    let what = format!("brought the agent into {} ({} MB)", place.pod, program.len() / 1_000_000);
+    terminal.done(&what, Some(began.elapsed()));
+    Ok(started)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    openssl::sha::sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

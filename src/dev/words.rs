@@ -1,0 +1,25 @@
+//! A command's words, as a person would type them. Pure.
+
+use crate::agent::protocol::Bytes;
+
+/// One word, in quotes where a shell would otherwise cut it.
+pub(crate) fn quoted(word: &Bytes) -> String {
+    let text = word.show();
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_shell_would_cut_is_quoted() {
+        let quoted: Vec<_> =
+            ["-Xmx64m", "a b", "", "it's", "$HOME"].map(|w| quoted(&w.into())).into();
+        assert_eq!(quoted, ["-Xmx64m", "'a b'", "''", "'it'\\''s'", "'$HOME'"]);
+    }
+}
