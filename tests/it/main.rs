@@ -4,6 +4,7 @@ mod cli;
 mod cluster;
 mod failures;
 mod generated;
+mod golden;
 mod install;
 mod laws;
 mod manifest;
