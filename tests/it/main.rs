@@ -5,6 +5,7 @@ mod cli;
 mod cluster;
 mod failures;
 mod generated;
+mod golden;
 mod hints;
 mod install;
 mod laws;

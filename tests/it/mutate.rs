@@ -222,8 +222,11 @@ fn the_ways_are_the_flags_the_rules_and_the_annotations() {
         warned.contains("-:1: diyadm: diyadm.io/containers names no container: none"),
         "{warned}"
     );
-    let quiet =
-        diyadm_reads(folder.path(), &["mutate", "-q", "-f", "-", "--containers", "none"], DEPLOYMENT);
+    let quiet = diyadm_reads(
+        folder.path(),
+        &["mutate", "-q", "-f", "-", "--containers", "none"],
+        DEPLOYMENT,
+    );
     assert_eq!(quiet.code(0).stderr, "");
 }
 
@@ -294,7 +297,8 @@ fn there_and_back(file: &Path, way: &[&str]) -> (String, String) {
     let name = file.display().to_string();
     let there = [&["mutate", "-f", &name], way].concat();
     let emptied = diyadm(folder.path(), &there).code(0).stdout;
-    let back = diyadm_reads(folder.path(), &["mutate", "-f", "-", "--restore"], &emptied).code(0).stdout;
+    let back =
+        diyadm_reads(folder.path(), &["mutate", "-f", "-", "--restore"], &emptied).code(0).stdout;
     (emptied, back)
 }
 

@@ -18,9 +18,7 @@ pub(crate) fn subject() -> Subject {
         service: "hook".to_owned(),
         secret: "webhook-secret".to_owned(),
         label: ("inject-empty-container".to_owned(), "enabled".to_owned()),
-        serve: Vec::new(),
-        level: crate::workload::Level::Workload,
-        rules: None,
+        image: "empty-container:latest".to_owned(),
         flags: " --service hook".to_owned(),
     }
 }
@@ -45,7 +43,9 @@ fn configuration(ca_pem: &str) -> Value {
         service: "hook".to_owned(),
         secret: "webhook-secret".to_owned(),
         webhook_image: "admissionwebhook:latest".to_owned(),
-        image: "empty-container:latest".to_owned(),
+        serve: Vec::new(),
+        level: crate::workload::Level::Workload,
+        rules: None,
         replicas: 1,
         failure_policy: "Ignore".to_owned(),
         service_type: "ClusterIP".to_owned(),
