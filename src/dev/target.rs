@@ -45,12 +45,7 @@ pub(crate) async fn find(
     let found = targeted.found.into_iter().next().ok_or_else(|| {
         Failure::usage("Nothing says which workload is meant.", "Type KIND/NAME, like deploy/web.")
     })?;
-    Ok(Target {
-        shown: at.workload.clone(),
-        namespace,
-        found,
-        container: at.inside.container.clone(),
-    })
+    Ok(Target { shown: at.workload.clone(), found, container: at.inside.container.clone() })
 }
 
 /// Fails with every missing right by name.

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::workload::{Choice, Context, Idle, Rules};
 
-    fn workload(image: &str, more: Value) -> Value {
+    fn workload(image: &str, more: &Value) -> Value {
         let mut container = json!({ "name": "app", "image": image, "env": [{ "name": "A" }] });
         container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         json!({
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn only_what_emptying_touches_is_taken_from_the_manifest() {
-        let real = workload("app:1", json!({ "livenessProbe": { "x": 1 } }));
+        let real = workload("app:1", &json!({ "livenessProbe": { "x": 1 } }));
         let flags = Choice { idle: Some(Idle::Agent), ..Choice::default() };
         let rules = Rules { flags, ..Rules::default() };
         let text = real.to_string();
@@ -114,7 +114,7 @@ mod tests {
         let change = subject.restore_from(&Subject::parse(&manifest).unwrap(), "diyadm", false);
         assert_eq!(played(&forged, &change.unwrap()), real);
 
-        let other = workload("app:1", json!({})).to_string().replace("\"x\"", "\"y\"");
+        let other = workload("app:1", &json!({})).to_string().replace("\"x\"", "\"y\"");
         let wrong = subject.restore_from(&Subject::parse(&other).unwrap(), "diyadm", false);
         assert_eq!(wrong.unwrap_err(), "it holds Deployment y, not Deployment x");
     }
