@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::rig::{Held, Node, node};
+use super::rig::{Held, Node, java, node};
 
 /// Idles, and ends with status 7 on SIGTERM.
 const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
@@ -176,6 +176,9 @@ fn pod_security_is_enforced_by_the_namespaces_label() {
 #[test]
 fn java_runs() {
     let Some(node) = node() else { return };
+    if !java() {
+        return;
+    }
     let name = "rig-java";
     let _namespace = node.namespace(name);
     node.load(&["jre", "jre-bare"]);

@@ -14,7 +14,7 @@ use std::{
 
 mod node;
 
-pub(crate) use self::node::{Held, Node, node};
+pub(crate) use self::node::{Held, Node, java, node};
 
 /// Says why a test did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {

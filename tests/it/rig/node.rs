@@ -28,6 +28,15 @@ pub(crate) fn node() -> Option<Node> {
     Some(node)
 }
 
+/// Whether there is a JDK of which images with Java are made; skips where there is none.
+pub(crate) fn java() -> bool {
+    let there = Command::new("jlink").arg("--version").output().is_ok();
+    if !there {
+        skip("no Java: it takes a JDK with jlink on PATH");
+    }
+    there
+}
+
 /// A cluster with a node.
 pub(crate) struct Node {
     cluster: Cluster,
