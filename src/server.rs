@@ -179,6 +179,7 @@ mod tests {
         net::TcpStream,
     };
 
+    use clap::Parser;
     use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 
     use super::*;
@@ -210,6 +211,19 @@ mod tests {
                     Content-Type: application/json";
         let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         ask(&mut any.build().connect("x", tcp).unwrap(), &request)
+    }
+
+    #[test]
+    fn the_pod_outlives_the_drain() {
+        let flags = crate::cli::Cli::try_parse_from(["diyadm", "serve"]).unwrap();
+        let crate::cli::Command::Serve(serve) = flags.command else { panic!("{flags:?}") };
+        let grace = include_str!("../templates/webhook.yaml")
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("terminationGracePeriodSeconds: "))
+            .unwrap();
+        let longest = Duration::from_secs(serve.drain) + LAST_ANSWERS;
+        assert!(longest < Duration::from_secs(grace.parse().unwrap()), "{longest:?}, {grace} s");
+        assert!(LAST_ANSWERS > review::BODY_TIMEOUT, "a body that comes at last is answered");
     }
 
     #[test]
