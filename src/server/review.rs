@@ -25,7 +25,7 @@ use crate::{
 /// An UPDATE carries an object twice, and etcd takes objects of at most 1.5 MiB (3 MiB in the
 /// API server's own request limit).
 const BODY_CAP: usize = 7 * 1024 * 1024;
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From a review's body to its answer; [`admission::review`].
 pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;

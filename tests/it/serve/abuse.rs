@@ -104,6 +104,20 @@ fn permissive(folder: &Path) -> std::net::TcpStream {
     std::net::TcpStream::connect(address).unwrap()
 }
 
+#[test]
+fn the_mute_keep_nobody_out() {
+    let certs = certificates("diyadmissionwebhook", "test");
+    let server = Server::start(certs.path(), &["--workers", "1"]);
+    // More than actix would let shake hands at a time.
+    let mute: Vec<_> = (0..600).map(|_| tcp(&server)).collect();
+    assert_eq!(post(&server, certs.path(), &bytes(|_| ())).status, 200);
+    // Served before them, and not once the time for their handshakes was over.
+    let first = &mute[0];
+    first.set_nonblocking(true).unwrap();
+    let found = first.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(found, Err(std::io::ErrorKind::WouldBlock), "not closed yet");
+}
+
 /// Places in flight by default.
 const CAP: usize = 256;
 
