@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod agent;
 pub mod check;
 pub mod dev;
+pub mod empty;
 pub mod init;
 pub mod install;
 pub mod mutate;

@@ -8,6 +8,7 @@ mod about;
 mod agent;
 mod annotations;
 mod applies;
+pub mod autoscaler;
 mod change;
 mod choose;
 mod instead;
