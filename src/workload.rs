@@ -11,6 +11,7 @@ mod applies;
 pub mod autoscaler;
 mod change;
 mod choose;
+pub mod fresh;
 mod instead;
 mod kinds;
 mod newer;
