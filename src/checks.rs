@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod explain;
+pub mod reach;
 pub mod static_pod;
 mod titles;
 mod webhook;

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod agent;
 pub mod check;
 pub mod dev;
+pub mod empty;
 pub mod init;
 pub mod install;
 pub mod mutate;
@@ -60,6 +61,10 @@ pub enum Command {
     Agent(agent::Agent),
     /// Empty or restore workloads in manifests, without a cluster: a filter
     Mutate(mutate::Mutate),
+    /// Empty workloads of a cluster from here; no webhook is needed
+    Empty(empty::Empty),
+    /// Give workloads of a cluster their original back
+    Restore(empty::Restore),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

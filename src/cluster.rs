@@ -12,7 +12,10 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use kube::{
     Client, Config,
-    api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    api::{
+        DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
+        PropagationPolicy,
+    },
     config::{KubeConfigOptions, Kubeconfig},
     core::Request,
 };
@@ -303,6 +306,57 @@ impl Cluster {
         };
         let request = Request::new(&path).delete(name, &params);
         Ok(error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await)?.is_some())
+    }
+
+    /// Deletes this very version of an object, with what it owns.
+    pub async fn delete_exactly(&self, kind: &Kind, object: &Value) -> Result<()> {
+        let text = |field: &str| object["metadata"][field].as_str().map(ToOwned::to_owned);
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions {
+                resource_version: text("resourceVersion"),
+                uid: text("uid"),
+            }),
+            ..DeleteParams::default()
+        };
+        let path = kind.path(&text("namespace").unwrap_or_default());
+        let name = text("name").unwrap_or_default();
+        let request = Request::new(&path).delete(&name, &params);
+        error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await).map(drop)
+    }
+
+    /// Asks for a Pod to go, as far as its PodDisruptionBudgets allow it (429 while they do not).
+    pub async fn evict(&self, namespace: &str, name: &str) -> Result<()> {
+        let path = POD.path(namespace);
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": { "name": name, "namespace": namespace },
+        });
+        let body = serde_json::to_vec(&eviction)?;
+        let request =
+            Request::new(&path).create_subresource("eviction", name, &PostParams::default(), body);
+        let sent = self.send("EVICT", &format!("{path}/{name}"), request).await;
+        error::absent(sent).map(drop)
+    }
+
+    /// The user's name, as the API server knows it; empty where it does not tell (before 1.28).
+    pub async fn whoami(&self) -> Result<String> {
+        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let review =
+            json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+        let request =
+            Request::new(path).create(&PostParams::default(), serde_json::to_vec(&review)?);
+        match self.send("REVIEW", path, request).await {
+            Ok(answer) => {
+                let name = answer["status"]["userInfo"]["username"].as_str();
+                Ok(name.unwrap_or_default().to_owned())
+            }
+            Err(error) if error::status(&error).is_some_and(|s| [403, 404].contains(&s.code)) => {
+                Ok(String::new())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).

@@ -13,6 +13,7 @@ mod certificates;
 mod check;
 mod client;
 mod dev;
+mod empty;
 mod files;
 mod init;
 mod install;
@@ -22,6 +23,7 @@ mod names;
 mod outcome;
 mod ps;
 mod render;
+mod restore;
 mod run;
 mod runtime;
 mod serve;
@@ -30,6 +32,7 @@ pub mod terminal;
 mod uninstall;
 mod verify;
 mod ways;
+mod workloads;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> Result<Code> {
@@ -50,6 +53,8 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),
+        Command::Empty(args) => empty::run(&global, &args),
+        Command::Restore(args) => restore::run(&global, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);

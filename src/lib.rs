@@ -24,6 +24,7 @@ pub mod manifests;
 pub mod mutate;
 pub mod pki;
 pub mod report;
+pub mod rollout;
 pub mod server;
 pub mod workload;
 pub mod yaml;

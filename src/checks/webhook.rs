@@ -6,7 +6,7 @@ use super::Finding;
 mod certificate;
 mod configuration;
 mod objects;
-mod select;
+pub(super) mod select;
 mod service;
 #[cfg(test)]
 pub(super) mod tests;

@@ -56,7 +56,7 @@ pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
 }
 
 /// Whether nobody knows what became of the request: the answer was lost, or the server failed.
-pub(super) fn is_unknown(error: &Error) -> bool {
+pub fn is_unknown(error: &Error) -> bool {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
     failure.is_some_and(|failure| match &failure.cause {
         Some(cause) => {
