@@ -45,7 +45,9 @@ impl Terminal {
     /// One step that failed, with what to do on a line of its own.
     pub fn failed(&self, what: &str, took: Option<Duration>, hint: &str) {
         self.line("31", "✗", what, took);
-        eprintln!("  {hint}");
+        if !hint.is_empty() {
+            eprintln!("  {hint}");
+        }
     }
 
     /// Something to know.
@@ -78,6 +80,21 @@ impl Terminal {
     /// Begins to wait for something.
     pub fn wait(&self) -> Wait<'_> {
         Wait { terminal: self, last: String::new() }
+    }
+
+    /// How far several things at once are: rewritten in place, and only on a terminal, since it
+    /// changes too often for a log. [`Terminal::clear`] takes it away.
+    pub fn progress(&self, what: &str) {
+        if self.interactive && !self.quiet {
+            eprint!("\r\x1b[2K  {what}");
+        }
+    }
+
+    /// Takes the line of [`Terminal::progress`] away.
+    pub fn clear(&self) {
+        if self.interactive && !self.quiet {
+            eprint!("\r\x1b[2K");
+        }
     }
 
     fn line(&self, colour: &str, mark: &str, what: &str, took: Option<Duration>) {

@@ -153,10 +153,8 @@ impl Errand<'_> {
             (1, _) => Err(failed.remove(0).1),
             (_, count) => {
                 for (found, error) in &failed {
-                    self.terminal.failed(&format!("{}: {error:#}", self.shown(found)), None);
-                    if let Some(hint) = exit::hint(error) {
-                        self.terminal.say(&format!("  {hint}"));
-                    }
+                    let what = format!("{}: {error:#}", self.shown(found));
+                    self.terminal.failed(&what, None, exit::hint(error).unwrap_or_default());
                 }
                 let what = format!("{count} of {all} workloads {not_done}.");
                 let code = exit::code(&failed[0].1);
