@@ -1,3 +1,8 @@
 //! The container's side: what is said, what runs, what is received, with real processes.
 
+mod client;
+mod namespace;
 mod protocol;
+mod receive;
+mod sender;
+mod supervisor;
