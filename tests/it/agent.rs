@@ -5,4 +5,5 @@ mod namespace;
 mod protocol;
 mod receive;
 mod sender;
+mod shell;
 mod supervisor;
