@@ -14,7 +14,7 @@ use crate::paths;
 const MOST_LINES: usize = 400;
 /// Modules of the library that know no shell.
 const PURE: [&str; 8] =
-    ["admission", "checks", "manifests", "mutate", "pki", "report", "workload", "yaml"];
+    ["admission", "checks", "json", "manifests", "mutate", "pki", "report", "workload", "yaml"];
 /// What a pure module never says.
 const SHELL: [&str; 11] = [
     "kube::",
