@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
 
-use crate::workload::{Change, Context, Rules, Settled, Stamp, Subject};
-
-mod json;
+use crate::{
+    json::{self, Node, Plan, Tree},
+    workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject},
+};
 
 /// What the server sends back, and what it logs and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,127 +72,62 @@ impl Outcome {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Review<'a> {
-    #[serde(borrow, default)]
-    api_version: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    request: Option<Request<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    #[serde(borrow, default)]
-    uid: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    kind: Kind<'a>,
-    #[serde(borrow, default)]
-    sub_resource: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    namespace: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    operation: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    user_info: Option<User<'a>>,
-    #[serde(default)]
-    dry_run: Option<bool>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    old_object: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct Kind<'a> {
-    #[serde(borrow, default)]
-    kind: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct User<'a> {
-    #[serde(borrow, default)]
-    username: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct TypeMeta<'a> {
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-}
+/// What is looked at in a review: all of it in one pass, the object too.
+static REVIEW: Plan = Plan::Members(&[("request", &REQUEST)], &["apiVersion", "kind"]);
+static REQUEST: Plan = Plan::Members(
+    &[("kind", &KIND), ("userInfo", &USER), ("object", &OBJECT)],
+    &["uid", "subResource", "name", "namespace", "operation", "dryRun", "oldObject"],
+);
+static KIND: Plan = Plan::Members(&[], &["kind"]);
+static USER: Plan = Plan::Members(&[], &["username"]);
 
 /// Answers one review: `body` is what the API server posted, `now` the time as
 /// `2026-11-24T22:05:35Z`, for what is emptied now. The kind in the review decides what is done,
 /// not the path that it came to.
 pub fn review(body: &[u8], rules: &Rules, now: &str) -> Answer {
-    let (uid, request) = match read(body) {
+    let (tree, mut record) = match read(body) {
         Ok(read) => read,
         Err(why) => return refuse(&why),
     };
-    let text = |field: &Option<Cow<'_, str>>| field.as_deref().unwrap_or_default().to_owned();
-    let mut record = Record {
-        kind: text(&request.kind.kind),
-        namespace: text(&request.namespace),
-        name: text(&request.name),
-        user: request.user_info.as_ref().map(|u| text(&u.username)).unwrap_or_default(),
-        operation: text(&request.operation),
-        dry_run: request.dry_run.unwrap_or_default(),
-        outcome: Outcome::Unchanged,
-        uid,
-        reason: String::new(),
-    };
-    let change = match decide(&request, rules, now, &mut record) {
-        Ok(change) => change,
-        Err(why) => return refuse(&why),
-    };
+    let change = decide(tree, rules, now, &mut record);
     if change.is_empty() {
         record.outcome = Outcome::Unchanged;
     }
     Answer { status: 200, body: allow(&record.uid, &change), record }
 }
 
-/// What to do with the object, and in `record` how to call it; an error where the object is
-/// something that no API server could have sent.
-fn decide(
-    request: &Request<'_>,
-    rules: &Rules,
-    now: &str,
-    record: &mut Record,
-) -> Result<Change, String> {
+/// What to do with the object, and in `record` how to call it.
+fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Change {
     let nothing = Change { patch: "[]".to_owned(), warnings: Vec::new() };
     let warned = |warning: &str| Change { warnings: vec![warning.to_owned()], ..nothing.clone() };
+    let request = review.root().get("request");
+    let member = |name| request.and_then(|request| request.get(name));
+    let is_part =
+        member("subResource").is_some_and(|part| !["null", "\"\""].contains(&part.text()));
     let writes = ["CREATE", "UPDATE"].contains(&record.operation.as_str());
-    let whole = request.sub_resource.as_deref().unwrap_or_default().is_empty();
-    if !writes || !whole || own(rules, record) {
-        return Ok(nothing);
+    if !writes || is_part || own(rules, record) {
+        return nothing;
     }
-    let Some(object) = request.object.map(RawValue::get) else {
-        return Ok(warned("diyadm: the review has no object to look at"));
+    let Some(object) = member("object").filter(|object| !object.is_null()) else {
+        return warned("diyadm: the review has no object to look at");
     };
     let mismatch = "diyadm: the review's kind is not its object's; left as it is";
-    let subject = match Subject::read(object) {
+    // An UPDATE that does not show the object before it is still one.
+    let old = (record.operation == "UPDATE")
+        .then(|| member("oldObject").map_or("null", |old: Node<'_, '_>| old.text()));
+    let place = object.place();
+    let subject = match Subject::of(review, place) {
         Ok(subject) => subject,
-        Err(error) if error.to_string().starts_with("duplicate field") => {
-            return Err("the object has two members of one name".to_owned());
-        }
-        Err(_) => {
+        Err((_, review)) => {
             // No object of a kind that is known here.
-            let kind = serde_json::from_str::<TypeMeta<'_>>(object).ok().map(|meta| meta.kind);
-            let known = kind == Some(record.kind.as_str().into());
-            return Ok(if known { nothing } else { warned(mismatch) });
+            let kind = review.node(place).get("kind").and_then(Node::string);
+            let known = kind.is_some_and(|kind| kind == record.kind);
+            return if known { nothing } else { warned(mismatch) };
         }
     };
     if subject.kind() != record.kind {
-        return Ok(warned(mismatch));
+        return warned(mismatch);
     }
-    let old = request.old_object.and_then(|old| Subject::parse(old.get()));
-    // An UPDATE that does not show the object before it is still one.
-    let old = (record.operation == "UPDATE").then(|| old.as_ref().unwrap_or(&subject));
     let stamp = Stamp { at: now.to_owned(), by: record.user.clone() };
     let context = Context { namespace: &record.namespace, old, stamp: Some(&stamp), wishes: &[] };
     let (settled, change) = subject.settle(rules, &context);
@@ -205,10 +139,10 @@ fn decide(
     record.reason = change.warnings.join("; ");
     // One that does not apply would reject the user's request.
     if subject.takes(&change) {
-        return Ok(change);
+        return change;
     }
     record.reason = "the patch did not apply to its own object: a bug of diyadm".to_owned();
-    Ok(warned("diyadm: a bug kept this object from being changed; please report it"))
+    warned("diyadm: a bug kept this object from being changed; please report it")
 }
 
 /// kube-system and the webhook's own objects; the request's namespace counts, since an object
@@ -218,41 +152,63 @@ fn own(rules: &Rules, record: &Record) -> bool {
         || (record.namespace == rules.own.0 && record.name == rules.own.1)
 }
 
-/// The uid and the request of a body that is an AdmissionReview, or what is wrong with it.
-fn read(body: &[u8]) -> Result<(String, Request<'_>), String> {
+/// A body that is an AdmissionReview, and what the log says of it; or what is wrong with it.
+fn read(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
     let text = std::str::from_utf8(body).map_err(|e| format!("the body is not UTF-8: {e}"))?;
-    json::scan(text)?;
-    // serde's own words may quote the object.
-    let not_json = |e: serde_json::Error| {
-        let (line, column) = (e.line(), e.column());
-        format!("the body is no AdmissionReview in JSON, at line {line} column {column}")
+    let review = json::read(text, &REVIEW).map_err(|broken| {
+        let (line, column) = broken.place(text);
+        format!("the body is {} at line {line} column {column}", broken.fault)
+    })?;
+    let root = review.root();
+    let is = |name, wanted: &str| {
+        root.get(name).and_then(Node::string).is_some_and(|found| found == wanted)
     };
-    let review: Review<'_> = serde_json::from_str(text).map_err(not_json)?;
-    let is = |field: Option<&RawValue>, wanted: &str| {
-        field.and_then(|f| serde_json::from_str::<Cow<'_, str>>(f.get()).ok()).as_deref()
-            == Some(wanted)
-    };
-    if !is(review.api_version, "admission.k8s.io/v1") || !is(review.kind, "AdmissionReview") {
+    if !is("apiVersion", "admission.k8s.io/v1") || !is("kind", "AdmissionReview") {
         return Err("expected apiVersion admission.k8s.io/v1 and kind AdmissionReview".to_owned());
     }
-    let request = review.request.ok_or("expected a request in the AdmissionReview")?;
-    let uid = request.uid.and_then(|uid| serde_json::from_str::<String>(uid.get()).ok());
-    match uid {
-        Some(uid) if !uid.is_empty() => Ok((uid, request)),
-        _ => Err("expected request.uid to be a string that is not empty".to_owned()),
-    }
+    let request = root.get("request").filter(|request| !request.is_null());
+    let request = request.ok_or("expected a request in the AdmissionReview")?;
+    let uid = request.get("uid").and_then(Node::string).filter(|uid| !uid.is_empty());
+    let uid = uid.ok_or("expected request.uid to be a string that is not empty")?;
+    let member = |parent: &str, name| match parent {
+        "" => request.get(name),
+        parent => request.get(parent)?.get(name),
+    };
+    let text = |parent, name| match member(parent, name).filter(|text| !text.is_null()) {
+        None => Ok(String::new()),
+        Some(node) => node
+            .string()
+            .map(Cow::into_owned)
+            .ok_or_else(|| format!("expected {name} of the request to be a string")),
+    };
+    let dry_run = match member("", "dryRun").map(Node::text) {
+        None | Some("null" | "false") => false,
+        Some("true") => true,
+        Some(_) => return Err("expected request.dryRun to be true or false".to_owned()),
+    };
+    let record = Record {
+        kind: text("kind", "kind")?,
+        namespace: text("", "namespace")?,
+        name: text("", "name")?,
+        user: text("userInfo", "username")?,
+        operation: text("", "operation")?,
+        dry_run,
+        outcome: Outcome::Unchanged,
+        uid: uid.into_owned(),
+        reason: String::new(),
+    };
+    Ok((review, record))
 }
 
 /// The allowing answer, written once into one buffer; `patchType` goes with a patch only, as the
 /// API server demands.
 fn allow(uid: &str, change: &Change) -> Vec<u8> {
-    let uid = serde_json::Value::from(uid).to_string();
     let patch = if change.is_empty() { "" } else { &change.patch };
     let mut body = String::with_capacity(256 + uid.len() + patch.len() / 3 * 4);
     body.push_str(
         "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":",
     );
-    body.push_str(&uid);
+    json::quote(uid, &mut body);
     body.push_str(",\"allowed\":true");
     if !patch.is_empty() {
         body.push_str(",\"patchType\":\"JSONPatch\",\"patch\":\"");
@@ -261,7 +217,7 @@ fn allow(uid: &str, change: &Change) -> Vec<u8> {
     }
     if !change.warnings.is_empty() {
         body.push_str(",\"warnings\":");
-        body.push_str(&json!(change.warnings).to_string());
+        body.push_str(&serde_json::json!(change.warnings).to_string());
     }
     body.push_str("}}");
     body.into_bytes()
@@ -274,7 +230,7 @@ fn refuse(why: &str) -> Answer {
 
 /// A `metav1.Status` as JSON: the API server shows its message, and hides plain text.
 pub fn status(code: u16, reason: &str, message: &str) -> Vec<u8> {
-    let status = json!({
+    let status = serde_json::json!({
         "apiVersion": "v1",
         "kind": "Status",
         "metadata": {},

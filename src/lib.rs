@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
+//!                  │          (admission and workload read through json)
 //!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod cluster;
 pub mod commands;
 pub mod dev;
 pub mod exit;
+mod json;
 pub mod manifests;
 pub mod mutate;
 pub mod pki;

@@ -4,16 +4,21 @@
 //! which chooses between the two. They look at a borrowed view of the manifest's JSON text and
 //! answer with a JSON Patch; none reads a file, asks a cluster or knows what time it is.
 
+use serde::de::Error as _;
+use serde_json::Error;
+
 mod about;
 mod agent;
 mod annotations;
 mod applies;
 pub mod autoscaler;
+mod before;
 mod change;
 mod choose;
 pub mod fresh;
 mod instead;
 mod kinds;
+mod members;
 mod newer;
 mod notes;
 mod original;
@@ -41,11 +46,15 @@ pub use rules::{
 pub use told::{EmptyContainer, Told};
 
 use about::about;
+use before::Before;
 use newer::Newer;
 use notes::annotate;
 use original::{Note, Original};
 use patch::Patch;
 use view::{Object, Pod};
+
+use crate::json::{self, Tree};
+pub(crate) use view::OBJECT;
 
 const TOO_LARGE: &str =
     "diyadm: left as it is: what must be kept does not fit the 256 KiB of all annotations";
@@ -55,8 +64,8 @@ const TOO_LARGE: &str =
 pub struct Context<'a> {
     /// The namespace, where the object does not name its own.
     pub namespace: &'a str,
-    /// The object before an update.
-    pub old: Option<&'a Subject<'a>>,
+    /// The object before an update, as JSON text; read where that matters.
+    pub old: Option<&'a str>,
     /// Who empties it, and when.
     pub stamp: Option<&'a Stamp>,
     /// Annotations that a client changes along with emptying.
@@ -89,7 +98,8 @@ pub enum Settled {
 
 /// An object of a kind that emptying knows, or any other: read once, asked many things.
 pub struct Subject<'a> {
-    text: &'a str,
+    tree: Tree<'a>,
+    root: usize,
     object: Object<'a>,
 }
 
@@ -97,9 +107,24 @@ impl<'a> Subject<'a> {
     /// Reads the parts of an object (JSON text) that matter here.
     ///
     /// # Errors
-    /// What no API server would take for an object, with serde's word for it.
+    /// What no API server would take for an object.
     pub fn read(text: &'a str) -> Result<Self, serde_json::Error> {
-        Ok(Self { text, object: view::parse(text)? })
+        let tree = json::read(text, &OBJECT).map_err(|broken| {
+            let (line, column) = broken.place(text);
+            Error::custom(format!("{} at line {line} column {column}", broken.fault))
+        })?;
+        Self::of(tree, 0).map_err(|(odd, _)| Error::custom(odd))
+    }
+
+    /// The object at `root` of a tree, which [`OBJECT`] has kept.
+    ///
+    /// # Errors
+    /// What is odd about it.
+    pub(crate) fn of(tree: Tree<'a>, root: usize) -> Result<Self, (&'static str, Tree<'a>)> {
+        match Object::read(tree.node(root)) {
+            Ok(object) => Ok(Self { tree, root, object }),
+            Err(odd) => Err((odd, tree)),
+        }
     }
 
     /// [`Subject::read`], where it does not matter why it fails.
@@ -185,22 +210,22 @@ impl<'a> Subject<'a> {
         if is_own(rules, object, context.namespace) {
             return (Settled::Unchanged, Change::none());
         }
-        if context.old.is_some_and(|old| self.comes_back_to(old)) {
-            let mut change = self.restore(true, context.old);
+        let before = Before::new(context.old);
+        if self.is_emptied() && before.get().is_some_and(|old| self.comes_back_to(old)) {
+            let mut change = self.restore(true, before.get());
             change.warnings.push(format!("diyadm: given back; `{LABEL}-` empties it again"));
             return (Settled::Restored, change);
         }
-        let no = self.declines() || self.pod_says_no(rules, context);
+        let goes_back = self.is_emptied() && (self.declines() || self.pod_says_no(rules, context));
         if context.old.is_some() && self.workload().is_some_and(|kind| !kind.mutable) {
             let warning = "diyadm: its pod cannot change any more; delete it and create it again";
-            let stuck = no && self.is_emptied();
-            let change = if stuck { Change::warned(warning) } else { Change::none() };
+            let change = if goes_back { Change::warned(warning) } else { Change::none() };
             return (Settled::Unchanged, change);
         }
-        if no && self.is_emptied() {
-            (Settled::Restored, self.restore(false, context.old))
+        if goes_back {
+            (Settled::Restored, self.restore(false, before.get()))
         } else {
-            (Settled::Emptied, self.empty(rules, context))
+            (Settled::Emptied, self.emptied(rules, context, &before))
         }
     }
 
@@ -225,6 +250,10 @@ impl<'a> Subject<'a> {
 
     /// See [`empty`].
     pub fn empty(&self, rules: &Rules, context: &Context<'_>) -> Change {
+        self.emptied(rules, context, &Before::new(context.old))
+    }
+
+    fn emptied(&self, rules: &Rules, context: &Context<'_>, before: &Before<'_>) -> Change {
         let object = &self.object;
         let declines = self.declines() && !context.wishes.iter().any(|wish| wish.key == LABEL);
         if is_own(rules, object, context.namespace) || declines {
@@ -250,7 +279,7 @@ impl<'a> Subject<'a> {
         if pod.field("os").is_some_and(|os| os.contains("\"windows\"")) {
             return Change::warned("diyadm: a Windows pod stays as it is");
         }
-        empty_pod(object, &pod, &way, rules, context)
+        empty_pod((object, &pod), &way, rules, context, before)
     }
 
     /// See [`restore`]; with `decline` the object says no from then on. `old` is the object
@@ -266,7 +295,7 @@ impl<'a> Subject<'a> {
             Ok(original) => original,
             Err(why) => return untrusted(&why),
         };
-        let newer = newer_of(old, object);
+        let newer = old.map_or_else(Newer::default, |old| Newer::of(&old.object, object));
         let mut patch = Patch::default();
         template::restore(object, &pod, &original, &newer, &mut patch);
         let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];
@@ -283,9 +312,9 @@ impl<'a> Subject<'a> {
         Change { patch: patch.finish(), warnings: Vec::new() }
     }
 
-    /// Whether a change applies to the object: the patch is played against its text.
+    /// Whether a change applies to the object: the patch is played against what was read of it.
     pub fn takes(&self, change: &Change) -> bool {
-        change.is_empty() || applies::applies(self.text, &change.patch)
+        change.is_empty() || applies::applies(self.tree.node(self.root), &change.patch)
     }
 }
 
@@ -318,25 +347,28 @@ pub fn restore(object: &str) -> Change {
 }
 
 fn empty_pod(
-    object: &Object<'_>,
-    pod: &Pod<'_, '_>,
+    (object, pod): (&Object<'_>, &Pod<'_, '_>),
     way: &Way,
     rules: &Rules,
     context: &Context<'_>,
+    before: &Before<'_>,
 ) -> Change {
     let old = match object.annotation(ORIGINAL).map(Original::open) {
         Some(Ok(original)) => Some(original),
         Some(Err(why)) => return untrusted(&why),
         // One that an update has dropped still counts while the pod is the emptied one.
-        None => context
-            .old
+        None => before
+            .emptied()
             .and_then(|old| Original::open(old.object.annotation(ORIGINAL)?).ok())
             .filter(|original| template::holds(original, pod)),
     };
     if old.is_none() && template::looks_emptied(pod, way) {
         return Change::warned("diyadm: it runs the empty container already, without an original");
     }
-    let newer = newer_of(context.old, object);
+    // Only what was emptied before can have been spoken of since.
+    let is_emptied = object.annotation(ORIGINAL).is_some();
+    let newer = is_emptied.then(|| before.get()).flatten();
+    let newer = newer.map_or_else(Newer::default, |old| Newer::of(&old.object, object));
     let mut patch = Patch::default();
     let (agent, image) = (old.as_ref(), rules.agent_image.as_str());
     let mut new = match template::empty(object, pod, way, image, agent, &newer, &mut patch) {
@@ -379,12 +411,6 @@ fn empty_pod(
         return Change::warned(TOO_LARGE);
     }
     Change { patch: patch.finish(), warnings: Vec::new() }
-}
-
-fn newer_of(old: Option<&Subject<'_>>, object: &Object<'_>) -> Newer {
-    // Only what was emptied before can have been spoken of since.
-    let old = old.filter(|_| object.annotation(ORIGINAL).is_some());
-    old.map_or_else(Newer::default, |old| Newer::of(&old.object, object))
 }
 
 fn untrusted(why: &str) -> Change {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Context,
+    annotations::WISHES,
     rules::About,
     view::{Object, Pod},
 };
@@ -14,17 +15,19 @@ pub(super) fn about<'o>(
     pod: Option<&'o Pod<'_, '_>>,
     context: &'o Context<'_>,
 ) -> About<'o> {
-    let wishes = context.wishes.iter();
-    let wished = wishes.filter_map(|wish| Some((wish.key, wish.value.as_deref()?)));
-    let gone = |key: &str| context.wishes.iter().any(|wish| wish.key == key);
-    let mut annotations: Vec<_> = wished.collect();
-    annotations.extend(object.annotations().filter(|(key, _)| !gone(key)));
-    annotations.extend(pod.into_iter().flat_map(Pod::annotations));
+    let wished = |key: &str| context.wishes.iter().find(|wish| wish.key == key);
+    let note = |key: &&'static str| {
+        let value = match wished(key) {
+            Some(wish) => wish.value.as_deref(),
+            None => object.annotation(key),
+        };
+        Some((*key, value.or_else(|| pod?.annotation(key))?))
+    };
     About {
         namespace: object.namespace().unwrap_or(context.namespace),
         names: names(object),
         labels: object.labels().collect::<BTreeMap<_, _>>(),
-        annotations,
+        annotations: WISHES.iter().filter_map(note).collect(),
     }
 }
 

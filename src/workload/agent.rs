@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    members::Container,
     original::{Added, Presence},
     patch::{Patch, Pointer},
-    view::{Container, Pod},
+    view::Pod,
 };
 
 /// Name of the init container and of the volume.

@@ -1,124 +1,140 @@
 //! Whether a patch applies to an object, without building the object.
 //!
-//! One pass over the object's text keeps a skeleton of the places that the patch names; then the
-//! operations are played on that. It shares no code with what makes patches, and a property holds
-//! it to the `json-patch` crate's judgement.
+//! The operations are played on the object as far as they look into it: each value is opened once
+//! a path goes through it. It shares no code with what makes patches, and a property holds it to
+//! the `json-patch` crate's judgement.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::borrow::Cow;
 
-use super::view::present;
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use crate::json::{self, Node, Plan};
 
-#[derive(Deserialize)]
-struct Operation<'a> {
-    #[serde(borrow)]
-    op: Cow<'a, str>,
-    #[serde(borrow)]
-    path: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    value: Option<&'a serde_json::value::RawValue>,
-}
+/// A patch: a list of operations.
+static PATCH: Plan = Plan::Items(&OPERATION);
+static OPERATION: Plan = Plan::Members(&[], &["op", "path", "value"]);
+/// One level of any value.
+static MEMBERS: Plan = Plan::Members(&[], &[]);
+static ITEMS: Plan = Plan::Items(&Plan::Text);
 
-/// The tokens of every path, as a tree: what the skeleton must keep.
-#[derive(Default)]
-struct Places(BTreeMap<String, Places>);
-
-impl Places {
-    fn insert(&mut self, tokens: &[String]) {
-        if let Some((first, rest)) = tokens.split_first() {
-            self.0.entry(first.clone()).or_default().insert(rest);
-        }
-    }
-}
-
-/// An object as far as the patch looks into it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Bone {
+/// A value as far as it was looked into.
+enum Bone<'t, 'a> {
+    /// What was read of the object, not looked into yet.
+    Kept(Node<'t, 'a>),
+    /// JSON text, not looked into yet.
+    Text(&'a str),
     /// Anything without children.
     Scalar,
-    /// The members that the patch names; others are of no interest.
-    Object(BTreeMap<String, Bone>),
-    /// All elements, those that the patch does not name as scalars.
-    Array(Vec<Bone>),
+    Object(Vec<(Cow<'a, str>, Bone<'t, 'a>)>),
+    Array(Vec<Bone<'t, 'a>>),
 }
 
-/// Whether `patch` (JSON text) applies to `object` (JSON text).
-pub(super) fn applies(object: &str, patch: &str) -> bool {
-    let Ok(operations) = serde_json::from_str::<Vec<Operation<'_>>>(patch) else { return false };
-    let mut paths = Vec::new();
-    let mut places = Places::default();
-    for operation in &operations {
-        let Some(tokens) = tokens(&operation.path) else { return false };
-        places.insert(&tokens);
-        paths.push(tokens);
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    let Ok(mut bones) = Skeleton(&places).deserialize(&mut deserializer) else { return false };
-    operations.iter().zip(&paths).all(|(operation, path)| play(&mut bones, operation, path))
-}
-
-/// RFC 6901: `None` for what is no pointer to something inside.
-fn tokens(path: &str) -> Option<Vec<String>> {
-    let tokens = path.strip_prefix('/')?.split('/');
-    Some(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
-}
-
-fn play(root: &mut Bone, operation: &Operation<'_>, path: &[String]) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    let mut at = root;
-    for token in parents {
-        let next = match at {
-            Bone::Object(members) => members.get_mut(token),
-            Bone::Array(items) => index(token).and_then(|index| items.get_mut(index)),
-            Bone::Scalar => None,
-        };
-        let Some(next) = next else { return false };
-        at = next;
-    }
-    let value = || operation.value.and_then(|value| serde_json::from_str(value.get()).ok());
-    match (operation.op.as_ref(), at) {
-        ("add", Bone::Object(members)) => {
-            value().map(|bone| members.insert(last.clone(), bone)).is_some()
-        }
-        ("replace", Bone::Object(members)) => match (members.get_mut(last), value()) {
-            (Some(slot), Some(bone)) => {
-                *slot = bone;
-                true
-            }
-            _ => false,
-        },
-        ("remove", Bone::Object(members)) => members.remove(last).is_some(),
-        ("add", Bone::Array(items)) => {
-            let index = if last == "-" { Some(items.len()) } else { index(last) };
-            match (index.filter(|index| *index <= items.len()), value()) {
-                (Some(index), Some(bone)) => {
-                    items.insert(index, bone);
-                    true
+impl<'t, 'a> Bone<'t, 'a> {
+    /// Looks into it, one level deep.
+    fn open(&mut self) -> &mut Self {
+        loop {
+            *self = match self {
+                Self::Kept(node) if node.is_open() => Self::level(*node, Self::Kept),
+                Self::Kept(node) => Self::Text(node.text()),
+                Self::Text(text) => {
+                    let plan = if text.starts_with('[') { &ITEMS } else { &MEMBERS };
+                    match json::read(text, plan) {
+                        Ok(tree) if tree.root().is_open() => {
+                            Self::level(tree.root(), |child| Self::Text(child.text()))
+                        }
+                        _ => Self::Scalar,
+                    }
                 }
+                Self::Scalar | Self::Object(_) | Self::Array(_) => return self,
+            }
+        }
+    }
+
+    fn level<'n>(node: Node<'n, 'a>, bone: impl Fn(Node<'n, 'a>) -> Self) -> Self {
+        let member = |child: Node<'n, 'a>| (child.key().clone(), bone(child));
+        if node.text().starts_with('{') {
+            Self::Object(node.children().map(member).collect())
+        } else {
+            Self::Array(node.children().map(bone).collect())
+        }
+    }
+
+    /// The child that a token of a path names.
+    fn child(&mut self, token: &str) -> Option<&mut Self> {
+        match self.open() {
+            Self::Object(members) => {
+                // Of two of one name the last counts.
+                let found = members.iter_mut().rev().find(|(key, _)| key == token);
+                found.map(|(_, value)| value)
+            }
+            Self::Array(items) => items.get_mut(index(token)?),
+            _ => None,
+        }
+    }
+}
+
+/// Whether `patch` (JSON text) applies to `object`.
+pub(super) fn applies(object: Node<'_, '_>, patch: &str) -> bool {
+    let Ok(patch) = json::read(patch, &PATCH) else { return false };
+    let mut root = Bone::Kept(object);
+    patch.root().is_open()
+        && patch.root().children().all(|operation| {
+            let text = |name| operation.get(name).and_then(Node::string);
+            let value = operation.get("value").map(|value| Bone::Text(value.text()));
+            match (text("op"), text("path")) {
+                (Some(op), Some(path)) => play(&mut root, &op, &path, value).is_some(),
                 _ => false,
             }
+        })
+}
+
+/// `None` where it cannot be played. Nothing here writes move, copy or test.
+fn play<'t, 'a>(
+    root: &mut Bone<'t, 'a>,
+    op: &str,
+    path: &str,
+    value: Option<Bone<'t, 'a>>,
+) -> Option<()> {
+    // RFC 6901: without a slash it is no pointer to something inside.
+    let (parents, last) = path.rsplit_once('/')?;
+    let mut parents = parents.split('/');
+    if parents.next() != Some("") {
+        return None;
+    }
+    let parent = parents.try_fold(root, |at, token| at.child(&unescaped(token)))?;
+    let last = unescaped(last);
+    match op {
+        "replace" => *parent.child(&last)? = value?,
+        "remove" => {
+            parent.child(&last)?;
+            match parent {
+                Bone::Object(members) => members.retain(|(key, _)| *key != last),
+                Bone::Array(items) => drop(items.remove(index(&last)?)),
+                _ => return None,
+            }
         }
-        ("replace", Bone::Array(items)) => {
-            match (index(last).and_then(|index| items.get_mut(index)), value()) {
-                (Some(slot), Some(bone)) => {
-                    *slot = bone;
-                    true
+        "add" => match parent.open() {
+            Bone::Object(members) => {
+                members.retain(|(key, _)| *key != last);
+                members.push((Cow::Owned(last.into_owned()), value?));
+            }
+            Bone::Array(items) => {
+                let at = if last == "-" { items.len() } else { index(&last)? };
+                if at > items.len() {
+                    return None;
                 }
-                _ => false,
+                items.insert(at, value?);
             }
-        }
-        ("remove", Bone::Array(items)) => match index(last).filter(|index| *index < items.len()) {
-            Some(index) => {
-                items.remove(index);
-                true
-            }
-            None => false,
+            _ => return None,
         },
-        // Nothing here writes move, copy or test.
-        _ => false,
+        _ => return None,
+    }
+    Some(())
+}
+
+fn unescaped(token: &str) -> Cow<'_, str> {
+    if token.contains('~') {
+        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
+    } else {
+        Cow::Borrowed(token)
     }
 }
 
@@ -129,105 +145,16 @@ fn index(token: &str) -> Option<usize> {
     (digits && plain).then(|| token.parse().ok()).flatten()
 }
 
-/// Reads the bones of the places, and skips the rest.
-struct Skeleton<'p>(&'p Places);
-
-impl<'de> DeserializeSeed<'de> for Skeleton<'_> {
-    type Value = Bone;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Bone, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Skeleton<'_> {
-    type Value = Bone;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Bone, E> {
-        Ok(Bone::Scalar)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Bone, E> {
-        Ok(Bone::Scalar)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Bone, E> {
-        Ok(Bone::Scalar)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Bone, E> {
-        Ok(Bone::Scalar)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Bone, E> {
-        Ok(Bone::Scalar)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Bone, E> {
-        Ok(Bone::Scalar)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bone, A::Error> {
-        let mut items = Vec::new();
-        let mut number = String::new();
-        loop {
-            number.clear();
-            let _ = fmt::Write::write_fmt(&mut number, format_args!("{}", items.len()));
-            let item = match self.0.0.get(&number) {
-                Some(places) => seq.next_element_seed(Skeleton(places))?,
-                None => seq.next_element::<IgnoredAny>()?.map(|_| Bone::Scalar),
-            };
-            match item {
-                Some(item) => items.push(item),
-                None => return Ok(Bone::Array(items)),
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Bone, A::Error> {
-        let mut members = BTreeMap::new();
-        while let Some(key) = map.next_key::<Text<'_>>()? {
-            match self.0.0.get_key_value(key.0.as_ref()) {
-                Some((key, places)) => {
-                    members.insert(key.clone(), map.next_value_seed(Skeleton(places))?);
-                }
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(Bone::Object(members))
-    }
-}
-
-/// A key that is borrowed where it can be; serde's own Cow never borrows inside a map.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The bones of a value that is put in: all of it.
-impl<'de> Deserialize<'de> for Bone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        fn bones(value: &serde_json::Value) -> Bone {
-            match value {
-                serde_json::Value::Array(items) => Bone::Array(items.iter().map(bones).collect()),
-                serde_json::Value::Object(members) => {
-                    Bone::Object(members.iter().map(|(k, v)| (k.clone(), bones(v))).collect())
-                }
-                _ => Bone::Scalar,
-            }
-        }
-        serde_json::Value::deserialize(deserializer).map(|value| bones(&value))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
     use serde_json::{Value, json};
 
     use super::*;
+
+    /// Much of the object is kept, as a review keeps it.
+    static DEEP: Plan = Plan::Members(&[("a", &DEEP), ("b", &LIST)], &[]);
+    static LIST: Plan = Plan::Items(&DEEP);
 
     fn value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), any::<i8>().prop_map(Value::from)];
@@ -260,7 +187,11 @@ mod tests {
             let text = Value::from(operations).to_string();
             let patch: json_patch::Patch = serde_json::from_str(&text).unwrap();
             let theirs = json_patch::patch(&mut object.clone(), &patch).is_ok();
-            prop_assert_eq!(applies(&object.to_string(), &text), theirs);
+            let object = object.to_string();
+            for plan in [&Plan::Text, &DEEP] {
+                let tree = json::read(&object, plan).unwrap();
+                prop_assert_eq!(applies(tree.root(), &text), theirs);
+            }
         }
     }
 }

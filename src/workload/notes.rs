@@ -7,6 +7,7 @@ use super::{
     patch::{Patch, Pointer},
     view::Object,
 };
+use crate::json;
 
 /// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
 /// k8s.io/apimachinery, keys and values counted).
@@ -20,23 +21,18 @@ pub(super) fn annotate(
     edits: &[(&str, Option<&str>)],
     before: Presence,
 ) -> bool {
-    let mut new: BTreeMap<&str, &str> = object.annotations().collect();
-    for (key, value) in edits {
-        match value {
-            Some(value) => drop(new.insert(key, value)),
-            None => drop(new.remove(key)),
-        }
-    }
-    let size: usize = new.iter().map(|(key, value)| key.len() + value.len()).sum();
-    let grows = edits.iter().any(|(_, value)| value.is_some());
-    if grows && size > LIMIT {
+    let added = edits.iter().filter_map(|(key, value)| Some(key.len() + (*value)?.len()));
+    let added: usize = added.sum();
+    if added > 0 && object.annotations_size() + added > LIMIT && size(object, edits) > LIMIT {
         return false;
     }
+    let stays = |key: &str| edits.iter().all(|(edited, _)| *edited != key);
+    let is_empty =
+        edits.iter().all(|(_, value)| value.is_none()) && !object.annotation_keys().any(stays);
     let map = Pointer::root().join("metadata").join("annotations");
-    let text = |value: &str| serde_json::Value::from(value).to_string();
     match (object.annotations_presence(), before) {
-        (Presence::Present, Presence::Absent) if new.is_empty() => patch.put(&map, true, None),
-        (Presence::Present, Presence::Null) if new.is_empty() => {
+        (Presence::Present, Presence::Absent) if is_empty => patch.put(&map, true, None),
+        (Presence::Present, Presence::Null) if is_empty => {
             patch.put(&map, true, Some("null"));
         }
         (Presence::Present, _) => {
@@ -47,13 +43,36 @@ pub(super) fn annotate(
                 }
             }
         }
-        (_, _) if new.is_empty() => {}
+        (_, _) if is_empty => {}
         (presence, _) => {
-            let whole: serde_json::Map<_, _> =
-                new.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-            let whole = serde_json::Value::Object(whole).to_string();
+            let mut whole = String::new();
+            for (key, value) in edits.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+                whole.push(if whole.is_empty() { '{' } else { ',' });
+                json::quote(key, &mut whole);
+                whole.push(':');
+                json::quote(value, &mut whole);
+            }
+            whole.push('}');
             patch.put(&map, presence == Presence::Null, Some(&whole));
         }
     }
     true
+}
+
+fn text(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    json::quote(value, &mut text);
+    text
+}
+
+/// Bytes of all annotations once they are edited.
+fn size(object: &Object<'_>, edits: &[(&str, Option<&str>)]) -> usize {
+    let mut new: BTreeMap<&str, &str> = object.annotations().collect();
+    for (key, value) in edits {
+        match value {
+            Some(value) => drop(new.insert(key, value)),
+            None => drop(new.remove(key)),
+        }
+    }
+    new.iter().map(|(key, value)| key.len() + value.len()).sum()
 }

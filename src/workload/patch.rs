@@ -1,5 +1,7 @@
 //! Writes JSON Patch (RFC 6902) text: the operations that emptying and restoring need, no more.
 
+use crate::json;
+
 /// A JSON Pointer (RFC 6901), escaped as it is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pointer(String);
@@ -12,8 +14,19 @@ impl Pointer {
 
     /// One step further down; `~` and `/` of `key` are escaped.
     pub(super) fn join(&self, key: &str) -> Self {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        Self(format!("{}/{key}", self.0))
+        let mut pointer = String::with_capacity(self.0.len() + key.len() + 8);
+        pointer.push_str(&self.0);
+        pointer.push('/');
+        for part in key.split_inclusive(['~', '/']) {
+            match part.strip_suffix('~') {
+                Some(before) => pointer.extend([before, "~0"]),
+                None => match part.strip_suffix('/') {
+                    Some(before) => pointer.extend([before, "~1"]),
+                    None => pointer.push_str(part),
+                },
+            }
+        }
+        Self(pointer)
     }
 }
 
@@ -31,11 +44,13 @@ impl Patch {
             (true, None) => "remove",
             (false, None) => return,
         };
-        self.0.push(if self.0.is_empty() { '[' } else { ',' });
-        let path = serde_json::Value::from(at.0.as_str());
-        for part in ["{\"op\":\"", op, "\",\"path\":", &path.to_string()] {
-            self.0.push_str(part);
+        if self.0.is_empty() {
+            // Most patches fit: they hold the original twice.
+            self.0.reserve(2048);
         }
+        self.0.push(if self.0.is_empty() { '[' } else { ',' });
+        self.0.extend(["{\"op\":\"", op, "\",\"path\":"]);
+        json::quote(&at.0, &mut self.0);
         if let Some(value) = to {
             self.0.push_str(",\"value\":");
             self.0.push_str(value);

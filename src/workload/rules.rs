@@ -136,7 +136,7 @@ pub struct About<'a> {
     pub names: Vec<(&'a str, &'a str)>,
     /// Its labels.
     pub labels: BTreeMap<&'a str, &'a str>,
-    /// Its own annotations, then its pod template's.
+    /// What annotations say of it: a client's wishes, then its own, then its pod template's.
     pub annotations: Vec<(&'a str, &'a str)>,
 }
 

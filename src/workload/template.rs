@@ -8,11 +8,12 @@
 use super::{
     agent::{self, Lists},
     choose::choose,
+    members::Container,
     newer::{At, Newer},
     original::{Emptied, Original, Saved, same},
     patch::{Patch, Pointer},
     rules::{Idle, Image, Way},
-    view::{Container, Object, Pod},
+    view::{Object, Pod},
 };
 
 /// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
@@ -85,19 +86,19 @@ impl Field<'_> {
         };
         let set = match target {
             Target::Leave => {
-                self.make(&at.join(field), now, meant);
+                self.make(at, field, now, meant);
                 return None;
             }
             Target::Set(set) => set,
         };
-        self.make(&at.join(field), now, set.as_deref());
+        self.make(at, field, now, set.as_deref());
         let changed = !same(meant, set.as_deref());
         changed.then(|| Saved { field, was: meant.map(ToOwned::to_owned), set })
     }
 
-    fn make(&mut self, at: &Pointer, now: Option<&str>, to: Option<&str>) {
+    fn make(&mut self, at: &Pointer, field: &str, now: Option<&str>, to: Option<&str>) {
         if !same(now, to) {
-            self.patch.put(at, now.is_some(), to);
+            self.patch.put(&at.join(field), now.is_some(), to);
         }
     }
 }
@@ -156,7 +157,8 @@ pub(super) fn empty(
         }
     }
     let saved = old.map_or(&[][..], |old| &old.pod);
-    let place = (pod.pointer(), At::Pod);
+    let at = pod.pointer();
+    let place = (&at, At::Pod);
     new.pod.extend(field.settle(GRACE, place, pod.field(GRACE), saved, target(GRACE, way)));
     if object.workload().is_some_and(|kind| kind.replicas) {
         let saved = old.map_or(&[][..], |old| &old.spec);
@@ -203,7 +205,8 @@ pub(super) fn restore(
         }
     }
     for saved in &original.pod {
-        let place = (pod.pointer(), At::Pod);
+        let at = pod.pointer();
+        let place = (&at, At::Pod);
         field.settle(saved.field, place, pod.field(saved.field), &original.pod, Target::Leave);
     }
     let spec = Pointer::root().join("spec");

@@ -123,8 +123,7 @@ fn start() -> Value {
 /// What the webhook makes of an update from `old` to `new`.
 fn reviewed(rules: &Rules, old: Option<&Value>, new: &Value) -> (Settled, Value) {
     let (old, text) = (old.map(ToString::to_string), new.to_string());
-    let old = old.as_deref().and_then(Subject::parse);
-    let context = Context { old: old.as_ref(), ..Context::default() };
+    let context = Context { old: old.as_deref(), ..Context::default() };
     let (settled, change) = Subject::parse(&text).unwrap().settle(rules, &context);
     (settled, applied(new, &change))
 }

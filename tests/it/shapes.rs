@@ -28,8 +28,7 @@ fn image(object: &Value, container: usize) -> String {
 /// What the webhook decides.
 fn settled(rules: &Rules, old: Option<&Value>, object: &Value) -> (Settled, Value, Vec<String>) {
     let (old, text) = (old.map(ToString::to_string), object.to_string());
-    let old = old.as_deref().and_then(Subject::parse);
-    let context = Context { old: old.as_ref(), ..Context::default() };
+    let context = Context { old: old.as_deref(), ..Context::default() };
     let (settled, change) = Subject::parse(&text).unwrap().settle(rules, &context);
     (settled, applied(object, &change), change.warnings)
 }

@@ -1,48 +1,46 @@
 //! AdmissionReviews of Deployments of a size, as an API server posts them.
+//!
+//! Both were recorded from kube-apiserver v1.36 for the same Java service: one container with two
+//! probes, resources, environment, a ConfigMap and a Secret. A real one grows with what it is told
+//! through its environment, so larger ones have more of that, in each place where an API server
+//! repeats it: the container, managedFields, and kubectl's last-applied-configuration.
 
-use std::fmt::Write as _;
+/// After `kubectl apply --server-side`, 4 KB: half of it is the Deployment, a quarter
+/// managedFields.
+const SERVER_SIDE: &str = include_str!("server-side.json");
+/// After `kubectl apply`, 7 KB: a third is the Deployment, a third managedFields, a third the
+/// manifest again, as a string full of escapes.
+const CLIENT_SIDE: &str = include_str!("client-side.json");
 
-/// A review whose Deployment has about `size` bytes: environment, volumes and managedFields, which
-/// are what makes real ones large.
+/// The environment's two entries that are repeated, in each place. `_N` makes a name of its own.
+const ENTRIES: [(&str, &str); 6] = [
+    ("{\"name\":\"ORDERS_DB_URL\",\"value\":", "}"),
+    ("{\"name\":\"ORDERS_DB_PASSWORD\",\"valueFrom\":", "}}}"),
+    ("\"k:{\\\"name\\\":\\\"ORDERS_DB_URL\\\"}\":", "}}"),
+    ("\"k:{\\\"name\\\":\\\"ORDERS_DB_PASSWORD\\\"}\":", "}}}"),
+    ("{\\\"name\\\":\\\"ORDERS_DB_URL\\\",\\\"value\\\":", "}"),
+    ("{\\\"name\\\":\\\"ORDERS_DB_PASSWORD\\\",\\\"valueFrom\\\":", "}}}"),
+];
+
+/// A review of about `size` bytes; 4 KB are the least.
 pub(super) fn of(size: usize) -> Vec<u8> {
-    let mut env = String::new();
-    let mut fields = String::new();
-    for n in 0.. {
-        // 400 bytes are the rest of it.
-        if env.len() + fields.len() + 1200 >= size {
-            break;
-        }
-        let comma = if n > 0 { "," } else { "" };
-        let _ = write!(
-            env,
-            "{comma}{{\"name\":\"SETTING_{n}\",\"value\":\"http://service-{n}.test.svc:8080/\\u003cpath\\u003e\\\\{n}\"}}"
-        );
-        let _ = write!(
-            fields,
-            "{comma}\"k:{{\\\"name\\\":\\\"SETTING_{n}\\\"}}\":{{\".\":{{}},\"f:name\":{{}},\"f:value\":{{}}}}"
-        );
+    let recorded = if size < CLIENT_SIDE.len() { SERVER_SIDE } else { CLIENT_SIDE };
+    let hundred = grown(recorded, 100).len() - recorded.len();
+    grown(recorded, size.saturating_sub(recorded.len()) * 100 / hundred).into_bytes()
+}
+
+/// With `more` entries of each kind.
+fn grown(recorded: &str, more: usize) -> String {
+    let mut text = recorded.trim_end().to_owned();
+    for (begin, end) in ENTRIES {
+        let Some(start) = text.find(begin) else { continue };
+        let Some(length) = text[start..].find(end) else { continue };
+        let entry = text[start..start + length + end.len()].to_owned();
+        let another = |n| format!(",{}", entry.replacen("ORDERS_DB", &format!("ORDERS_{n}"), 1));
+        let others: String = (0..more).map(another).collect();
+        text.insert_str(start + entry.len(), &others);
     }
-    format!(
-        "{{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":{{\
-         \"uid\":\"705ab4f5-6393-11e8-b7cc-42010a800002\",\
-         \"kind\":{{\"group\":\"apps\",\"version\":\"v1\",\"kind\":\"Deployment\"}},\
-         \"resource\":{{\"group\":\"apps\",\"version\":\"v1\",\"resource\":\"deployments\"}},\
-         \"name\":\"app\",\"namespace\":\"shop\",\"operation\":\"CREATE\",\
-         \"userInfo\":{{\"username\":\"jane\",\"groups\":[\"system:authenticated\"]}},\
-         \"object\":{{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{{\
-         \"name\":\"app\",\"namespace\":\"shop\",\"labels\":{{\"app\":\"app\"}},\
-         \"annotations\":{{\"team\":\"shop\"}},\"managedFields\":[{{\"manager\":\"kubectl\",\
-         \"operation\":\"Update\",\"fieldsV1\":{{{fields}}}}}]}},\"spec\":{{\"replicas\":2,\
-         \"selector\":{{\"matchLabels\":{{\"app\":\"app\"}}}},\"template\":{{\"metadata\":{{\
-         \"labels\":{{\"app\":\"app\"}}}},\"spec\":{{\"containers\":[{{\"name\":\"app\",\
-         \"image\":\"registry.test/app:1.2.3\",\"command\":[\"java\",\"-jar\",\"/app.jar\"],\
-         \"env\":[{env}],\"livenessProbe\":{{\"httpGet\":{{\"path\":\"/health\",\"port\":8080}},\
-         \"periodSeconds\":10}},\"readinessProbe\":{{\"httpGet\":{{\"path\":\"/ready\",\
-         \"port\":8080}}}},\"imagePullPolicy\":\"Always\"}}],\"restartPolicy\":\"Always\",\
-         \"terminationGracePeriodSeconds\":30}}}}}}}},\"oldObject\":null,\"dryRun\":false,\
-         \"options\":{{\"kind\":\"CreateOptions\",\"apiVersion\":\"meta.k8s.io/v1\"}}}}}}"
-    )
-    .into_bytes()
+    text
 }
 
 #[cfg(test)]
@@ -50,12 +48,15 @@ mod tests {
     use super::of;
 
     #[test]
-    fn a_review_has_its_size() {
-        for size in [4 << 10, 14 << 10, 300 << 10] {
+    fn a_review_has_its_size_and_is_whole() {
+        for (size, places) in [(4 << 10, 0), (14 << 10, 3), (300 << 10, 3)] {
             let review = of(size);
             assert!(review.len().abs_diff(size) < 1000, "{} instead of {size}", review.len());
             let text = String::from_utf8(review).unwrap();
             assert_eq!(text.matches('{').count(), text.matches('}').count());
+            for name in ["ORDERS_0_URL", "ORDERS_0_PASSWORD"] {
+                assert_eq!(text.matches(name).count(), places, "{name} in {size} bytes");
+            }
         }
     }
 }

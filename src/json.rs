@@ -1,0 +1,189 @@
+//! JSON text, judged in one pass that keeps only what a plan names.
+//!
+//! Valid is what `serde_json::Value` takes, exactly: grammar, escapes and surrogates, control
+//! characters, numbers that fit an f64, nesting of at most 127 levels. What the plan does not name
+//! is judged and skipped; nothing is copied but a string with escapes, once it is asked for.
+
+use std::{borrow::Cow, fmt};
+
+mod quotes;
+mod scan;
+
+/// What of a value is kept. The text of a value is kept in any case.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// Nothing more.
+    Text,
+    /// Every member of an object: those of the first list by their own plans, the others as texts.
+    /// Two members of one name are an error where either list has it; 64 names are the most.
+    Members(&'static [(&'static str, &'static Plan)], &'static [&'static str]),
+    /// The elements of an array, each by this plan.
+    Items(&'static Plan),
+}
+
+/// What was kept of a text: its root first, then, in order and each before its children, what is
+/// below.
+#[derive(Debug)]
+pub(crate) struct Tree<'a> {
+    nodes: Vec<Entry<'a>>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    /// Of a member; empty elsewhere.
+    key: Cow<'a, str>,
+    text: &'a str,
+    /// After the last of its children.
+    end: usize,
+    /// Whether its children were kept.
+    open: bool,
+}
+
+/// A value in a tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'t, 'a> {
+    tree: &'t Tree<'a>,
+    at: usize,
+}
+
+/// Reads all of `text` by `plan`.
+pub(crate) fn read<'a>(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
+    scan::document(text, plan)
+}
+
+impl<'a> Tree<'a> {
+    /// The whole document.
+    pub(crate) fn root(&self) -> Node<'_, 'a> {
+        self.node(0)
+    }
+
+    /// The value that said this of its place.
+    pub(crate) fn node(&self, place: usize) -> Node<'_, 'a> {
+        Node { tree: self, at: place }
+    }
+}
+
+impl<'t, 'a> Node<'t, 'a> {
+    fn entry(self) -> &'t Entry<'a> {
+        &self.tree.nodes[self.at]
+    }
+
+    /// Its place, for [`Tree::node`].
+    pub(crate) fn place(self) -> usize {
+        self.at
+    }
+
+    /// Its JSON text.
+    pub(crate) fn text(self) -> &'a str {
+        self.entry().text
+    }
+
+    /// Its name in the object that it is a member of.
+    pub(crate) fn key(self) -> &'t Cow<'a, str> {
+        &self.entry().key
+    }
+
+    /// Whether its members or elements were kept.
+    pub(crate) fn is_open(self) -> bool {
+        self.entry().open
+    }
+
+    /// Its members or elements; none where they were not kept.
+    pub(crate) fn children(self) -> impl Iterator<Item = Self> {
+        let (tree, end) = (self.tree, self.entry().end);
+        let mut next = self.at + 1;
+        std::iter::from_fn(move || {
+            let node = (next < end).then_some(Self { tree, at: next })?;
+            next = node.entry().end;
+            Some(node)
+        })
+    }
+
+    /// The member of this name; the first, where the plan takes several.
+    pub(crate) fn get(self, name: &str) -> Option<Self> {
+        self.children().find(|child| child.key() == name)
+    }
+
+    /// Whether it is `null`.
+    pub(crate) fn is_null(self) -> bool {
+        self.text() == "null"
+    }
+
+    /// The string that it is.
+    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+        string(self.text())
+    }
+}
+
+/// The string whose JSON text is `text`; `None` where it is another value.
+pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(text).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// Puts the JSON text of a string behind `out`.
+pub(crate) fn quote(string: &str, out: &mut String) {
+    if string.bytes().fold(u8::MAX, u8::min) < b' ' {
+        out.push_str(&serde_json::Value::from(string).to_string());
+        return;
+    }
+    out.reserve(string.len() + string.len() / 4 + 2);
+    out.push('"');
+    let mut rest = string;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest.as_bytes()) {
+        let (before, special) = rest.split_at(at);
+        out.extend([before, "\\", &special[..1]]);
+        rest = &special[1..];
+    }
+    out.extend([rest, "\""]);
+}
+
+/// Why a text is not taken, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// Bytes before it.
+    at: usize,
+    /// What it is.
+    pub(crate) fault: Fault,
+}
+
+/// What is wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Not JSON, or not all of it, or more than one document.
+    Grammar,
+    /// Arrays and objects in each other.
+    Depth,
+    /// A number past f64.
+    Number,
+    /// Half of a surrogate pair.
+    Surrogate,
+    /// Two members of one name.
+    Twice,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grammar => f.write_str("no JSON"),
+            Self::Depth => write!(f, "nested deeper than {} levels", scan::MAX_DEPTH),
+            Self::Number => f.write_str("a number that is out of range"),
+            Self::Surrogate => f.write_str("half of a surrogate pair"),
+            Self::Twice => f.write_str("two members of one name"),
+        }
+    }
+}
+
+impl Broken {
+    /// Line and column, from 1, in the text that was read.
+    pub(crate) fn place(self, text: &str) -> (usize, usize) {
+        let before = &text.as_bytes()[..self.at.min(text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count();
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        (line + 1, column + 1)
+    }
+}

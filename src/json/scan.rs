@@ -1,0 +1,300 @@
+//! The one pass over a JSON text.
+
+use std::{borrow::Cow, ops::Range};
+
+use super::{
+    Broken, Entry, Fault, Plan, Tree,
+    quotes::{Cursor, Quotes},
+};
+
+/// As deep as `serde_json::Value` goes, and far deeper than any manifest.
+pub(super) const MAX_DEPTH: u32 = 127;
+
+/// No number with so few characters and without an exponent is past f64.
+const SHORT: usize = 300;
+
+pub(super) fn document<'a>(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
+    // The API server writes a line feed after the document, and no other.
+    let least = text.trim_ascii_end().bytes().fold(u8::MAX, u8::min);
+    if least < b' ' {
+        Scan::<true>::document(text, plan)
+    } else {
+        Scan::<false>::document(text, plan)
+    }
+}
+
+struct Scan<'a, const CONTROLS: bool> {
+    text: &'a str,
+    bytes: &'a [u8],
+    quotes: Quotes<'a, CONTROLS>,
+    nodes: Vec<Entry<'a>>,
+}
+
+/// How far it has come: apart from the rest, so that it stays in registers.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    cursor: Cursor,
+}
+
+impl Place {
+    fn fault(self, fault: Fault) -> Broken {
+        Broken { at: self.at, fault }
+    }
+}
+
+impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
+    fn document(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
+        let (bytes, nodes) = (text.as_bytes(), Vec::with_capacity(128));
+        let mut scan = Self { text, bytes, quotes: Quotes::new(text), nodes };
+        let mut place = Place { at: 0, cursor: Cursor::START };
+        let mut read = scan.keep(&mut place, plan, Cow::Borrowed(""), 0);
+        if read.is_ok() && scan.look(&mut place).is_some() {
+            read = Err(place.fault(Fault::Grammar));
+        }
+        match (scan.quotes.broken, read) {
+            (Some(broken), _) | (None, Err(broken)) => Err(broken),
+            (None, Ok(())) => Ok(Tree { nodes: scan.nodes }),
+        }
+    }
+
+    /// The next byte that is no white space, not taken yet.
+    #[inline(always)]
+    fn look(&self, place: &mut Place) -> Option<u8> {
+        loop {
+            let byte = *self.bytes.get(place.at)?;
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            place.at += 1;
+        }
+    }
+
+    /// Past the string whose opening quote comes next.
+    #[inline(always)]
+    fn string(&mut self, place: &mut Place) -> Result<(), Broken> {
+        match self.quotes.string(&mut place.cursor, place.at) {
+            Some(end) => place.at = end,
+            None => return Err(place.fault(Fault::Grammar)),
+        }
+        Ok(())
+    }
+
+    /// Past a member's name and its colon. Returns where the name is.
+    #[inline(always)]
+    fn key(&mut self, place: &mut Place) -> Result<Range<usize>, Broken> {
+        if self.look(place) != Some(b'"') {
+            return Err(place.fault(Fault::Grammar));
+        }
+        let start = place.at;
+        self.string(place)?;
+        let key = start..place.at;
+        if self.look(place) != Some(b':') {
+            return Err(place.fault(Fault::Grammar));
+        }
+        place.at += 1;
+        Ok(key)
+    }
+
+    /// Past a number, `true`, `false` or `null`, whose first byte is `first`.
+    #[inline]
+    fn scalar(&self, place: &mut Place, first: u8) -> Result<(), Broken> {
+        let word: &[u8] = match first {
+            b'-' | b'0'..=b'9' => return self.number(place),
+            b't' => b"true",
+            b'f' => b"false",
+            b'n' => b"null",
+            _ => return Err(place.fault(Fault::Grammar)),
+        };
+        if !self.bytes[place.at..].starts_with(word) {
+            return Err(place.fault(Fault::Grammar));
+        }
+        place.at += word.len();
+        Ok(())
+    }
+
+    fn number(&self, place: &mut Place) -> Result<(), Broken> {
+        let start = place.at;
+        let digits = |from: usize| {
+            let digits = self.bytes.get(from..).unwrap_or_default().iter();
+            digits.take_while(|byte| byte.is_ascii_digit()).count()
+        };
+        let byte = |at: usize| self.bytes.get(at).copied();
+        let mut at = start + usize::from(byte(start) == Some(b'-'));
+        let whole = digits(at);
+        let mut good = whole == 1 || (whole > 1 && byte(at) != Some(b'0'));
+        at += whole;
+        if byte(at) == Some(b'.') {
+            let part = digits(at + 1);
+            good &= part > 0;
+            at += 1 + part;
+        }
+        let mut large = at - start > SHORT;
+        if matches!(byte(at), Some(b'e' | b'E')) {
+            at += 1 + usize::from(matches!(byte(at + 1), Some(b'+' | b'-')));
+            let part = digits(at);
+            good &= part > 0;
+            at += part;
+            large = true;
+        }
+        if !good {
+            return Err(place.fault(Fault::Grammar));
+        }
+        // What is past f64 serde_json itself says.
+        if large && serde_json::from_str::<serde_json::Number>(&self.text[start..at]).is_err() {
+            return Err(place.fault(Fault::Number));
+        }
+        place.at = at;
+        Ok(())
+    }
+
+    /// Past a value that is of no interest; `depth` levels are open around it.
+    #[inline(never)]
+    fn skip(&mut self, kept: &mut Place, depth: u32) -> Result<(), Broken> {
+        let mut place = *kept;
+        // Whether the innermost level is an object, and each of those around it, a bit a level.
+        let (mut is_object, mut around) = (false, 0_u128);
+        let mut level = depth;
+        loop {
+            match self.look(&mut place) {
+                Some(b'"') => self.string(&mut place)?,
+                // Most of managedFields.
+                Some(b'{') if self.bytes.get(place.at + 1) == Some(&b'}') && level < MAX_DEPTH => {
+                    place.at += 2;
+                }
+                Some(open @ (b'{' | b'[')) => {
+                    if level == MAX_DEPTH {
+                        return Err(place.fault(Fault::Depth));
+                    }
+                    level += 1;
+                    around = around << 1 | u128::from(is_object);
+                    is_object = open == b'{';
+                    place.at += 1;
+                    match (is_object, self.look(&mut place)) {
+                        (true, Some(b'}')) | (false, Some(b']')) => {}
+                        (true, _) => {
+                            self.key(&mut place)?;
+                            continue;
+                        }
+                        (false, _) => continue,
+                    }
+                }
+                Some(first) => self.scalar(&mut place, first)?,
+                None => return Err(place.fault(Fault::Grammar)),
+            }
+            loop {
+                if level == depth {
+                    *kept = place;
+                    return Ok(());
+                }
+                let next = self.look(&mut place);
+                place.at += 1;
+                match (is_object, next) {
+                    (true, Some(b',')) => {
+                        self.key(&mut place)?;
+                        break;
+                    }
+                    (false, Some(b',')) => break,
+                    (true, Some(b'}')) | (false, Some(b']')) => {
+                        level -= 1;
+                        is_object = around & 1 == 1;
+                        around >>= 1;
+                    }
+                    _ => return Err(place.fault(Fault::Grammar)),
+                }
+            }
+        }
+    }
+
+    /// Past a value that is kept by `plan`.
+    fn keep(
+        &mut self,
+        place: &mut Place,
+        plan: &'static Plan,
+        key: Cow<'a, str>,
+        depth: u32,
+    ) -> Result<(), Broken> {
+        let first = self.look(place);
+        let (node, start) = (self.nodes.len(), place.at);
+        let open =
+            matches!((plan, first), (Plan::Members(..), Some(b'{')) | (Plan::Items(_), Some(b'[')));
+        self.nodes.push(Entry { key, text: "", end: node + 1, open });
+        match plan {
+            _ if !open => self.skip(place, depth)?,
+            _ if depth == MAX_DEPTH => return Err(place.fault(Fault::Depth)),
+            Plan::Members(plans, texts) => self.members(place, plans, texts, depth + 1)?,
+            Plan::Items(plan) => self.items(place, plan, depth + 1)?,
+            Plan::Text => {}
+        }
+        let end = self.nodes.len();
+        let entry = &mut self.nodes[node];
+        (entry.text, entry.end) = (&self.text[start..place.at], end);
+        Ok(())
+    }
+
+    /// Past the object whose brace comes next.
+    fn members(
+        &mut self,
+        place: &mut Place,
+        plans: &'static [(&'static str, &'static Plan)],
+        texts: &'static [&'static str],
+        depth: u32,
+    ) -> Result<(), Broken> {
+        place.at += 1;
+        if self.look(place) == Some(b'}') {
+            place.at += 1;
+            return Ok(());
+        }
+        let mut seen = 0_u64;
+        loop {
+            let key = self.key(place)?;
+            let key = if key.start < self.quotes.slashed {
+                super::string(&self.text[key]).ok_or_else(|| place.fault(Fault::Grammar))?
+            } else {
+                Cow::Borrowed(&self.text[key.start + 1..key.end - 1])
+            };
+            let is = |name: &str| name.as_bytes().first() == key.as_bytes().first() && *name == key;
+            let (plan, known) = match plans.iter().position(|(name, _)| is(name)) {
+                Some(at) => (plans[at].1, Some(at)),
+                None => {
+                    (&Plan::Text, texts.iter().position(|name| is(name)).map(|at| plans.len() + at))
+                }
+            };
+            if let Some(at) = known {
+                if seen >> at & 1 == 1 {
+                    return Err(place.fault(Fault::Twice));
+                }
+                seen |= 1 << at;
+            }
+            self.keep(place, plan, key, depth)?;
+            match self.look(place) {
+                Some(b',') => place.at += 1,
+                Some(b'}') => {
+                    place.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(place.fault(Fault::Grammar)),
+            }
+        }
+    }
+
+    /// Past the array whose bracket comes next.
+    fn items(&mut self, place: &mut Place, plan: &'static Plan, depth: u32) -> Result<(), Broken> {
+        place.at += 1;
+        if self.look(place) == Some(b']') {
+            place.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.keep(place, plan, Cow::Borrowed(""), depth)?;
+            match self.look(place) {
+                Some(b',') => place.at += 1,
+                Some(b']') => {
+                    place.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(place.fault(Fault::Grammar)),
+            }
+        }
+    }
+}

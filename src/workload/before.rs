@@ -1,0 +1,30 @@
+//! The object before an update, read only where that matters: it is as long as the object itself.
+
+use std::cell::OnceCell;
+
+use memchr::memmem;
+
+use super::{ORIGINAL, Subject};
+
+pub(super) struct Before<'a> {
+    text: Option<&'a str>,
+    read: OnceCell<Option<Subject<'a>>>,
+}
+
+impl<'a> Before<'a> {
+    /// `text`: JSON, where there was an object before.
+    pub(super) fn new(text: Option<&'a str>) -> Self {
+        Self { text, read: OnceCell::new() }
+    }
+
+    /// `None` where there was none, or none that can be read.
+    pub(super) fn get(&self) -> Option<&Subject<'a>> {
+        self.read.get_or_init(|| Subject::parse(self.text?)).as_ref()
+    }
+
+    /// The same, where it may carry an original: no API server writes the annotation's key with
+    /// escapes.
+    pub(super) fn emptied(&self) -> Option<&Subject<'a>> {
+        memmem::find(self.text?.as_bytes(), ORIGINAL.as_bytes()).and_then(|_| self.get())
+    }
+}

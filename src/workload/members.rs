@@ -1,0 +1,267 @@
+//! The parts of an object that are looked at, each with the plan that keeps its text.
+//!
+//! The API server has decoded an object into its types before a webhook sees it, so one struct can
+//! stand for a workload's spec, a pod's and a Service's.
+
+use std::{borrow::Cow, sync::OnceLock};
+
+use super::original::Presence;
+use crate::json::{self, Node, Plan};
+
+/// What is odd about something that no API server would take for an object.
+pub(super) type Odd = &'static str;
+
+/// Labels, annotations: every member is kept.
+static MAP: Plan = Plan::Members(&[], &[]);
+static OWNER: Plan = Plan::Members(&[], &["kind", "name", "controller"]);
+static OWNERS: Plan = Plan::Items(&OWNER);
+pub(super) static METADATA: Plan = Plan::Members(
+    &[("labels", &MAP), ("annotations", &MAP), ("ownerReferences", &OWNERS)],
+    &["name", "generateName", "namespace", "managedFields"],
+);
+static TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &SPEC)], &[]);
+pub(super) static SPEC: Plan = Plan::Members(
+    &[("template", &TEMPLATE), ("jobTemplate", &TEMPLATE), ("containers", &CONTAINERS)],
+    &SPEC_FIELDS,
+);
+static CONTAINERS: Plan = Plan::Items(&CONTAINER);
+static CONTAINER: Plan = Plan::Members(&[("name", &Plan::Text)], &CONTAINER_FIELDS);
+
+/// What is looked at in a spec beside templates and containers.
+static SPEC_FIELDS: [&str; 9] = [
+    "replicas",
+    "initContainers",
+    "volumes",
+    "securityContext",
+    "os",
+    "terminationGracePeriodSeconds",
+    "ports",
+    "type",
+    "clusterIP",
+];
+/// What is looked at in a container.
+static CONTAINER_FIELDS: [&str; 11] = [
+    "image",
+    "imagePullPolicy",
+    "command",
+    "args",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+    "volumeMounts",
+    "securityContext",
+    "resources",
+];
+
+/// An object or an array: `None` where it is absent or null, odd where it is something else.
+pub(super) fn open<'t, 'a>(node: Option<Node<'t, 'a>>) -> Result<Option<Node<'t, 'a>>, Odd> {
+    match node.filter(|node| !node.is_null()) {
+        Some(node) if !node.is_open() => Err("something has another type"),
+        node => Ok(node),
+    }
+}
+
+/// A string, likewise.
+pub(super) fn string<'a>(node: Option<Node<'_, 'a>>) -> Result<Option<Cow<'a, str>>, Odd> {
+    match node.filter(|node| !node.is_null()) {
+        None => Ok(None),
+        Some(node) => node.string().map(Some).ok_or("something is no string"),
+    }
+}
+
+/// A string that is decoded once it is asked for.
+struct Text<'a> {
+    json: &'a str,
+    read: OnceLock<Cow<'a, str>>,
+}
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        self.read.get_or_init(|| json::string(self.json).unwrap_or_default())
+    }
+}
+
+/// Labels or annotations.
+#[derive(Default)]
+pub(super) struct Map<'a>(Vec<(Cow<'a, str>, Text<'a>)>);
+
+impl<'a> Map<'a> {
+    fn read(map: Option<Node<'_, 'a>>) -> Result<Self, Odd> {
+        let Some(map) = open(map)? else { return Ok(Self::default()) };
+        let text = |value: Node<'_, 'a>| {
+            let json = value.text();
+            let text = Text { json, read: OnceLock::new() };
+            json.starts_with('"').then(|| (value.key().clone(), text))
+        };
+        map.children().map(text).collect::<Option<_>>().map(Self).ok_or("something is no string")
+    }
+
+    /// Of two of one key the last counts, as anywhere in JSON.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        let found = self.0.iter().rev().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_str()))
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_ref())
+    }
+
+    /// At most this many bytes are in keys and values: no escape is shorter than what it stands
+    /// for.
+    pub(super) fn size(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.json.len()).sum()
+    }
+}
+
+/// An entry of `ownerReferences`.
+pub(super) struct Owner<'a> {
+    pub(super) kind: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) controller: bool,
+}
+
+/// What is looked at in metadata.
+pub(super) struct Metadata<'a> {
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) generate_name: Option<Cow<'a, str>>,
+    pub(super) namespace: Option<Cow<'a, str>>,
+    pub(super) labels: Map<'a>,
+    /// None where they are odd.
+    pub(super) annotations: Map<'a>,
+    /// Whether they are odd, which matters where they are the object's own.
+    pub(super) annotations_odd: bool,
+    pub(super) annotations_presence: Presence,
+    pub(super) owners: Vec<Owner<'a>>,
+    pub(super) managed_fields: Option<&'a str>,
+}
+
+impl<'a> Metadata<'a> {
+    pub(super) fn read(metadata: Node<'_, 'a>) -> Result<Self, Odd> {
+        let text = |name| string(metadata.get(name));
+        let node = metadata.get("annotations");
+        let annotations = Map::read(node);
+        let owner = |owner: Node<'_, 'a>| {
+            let owner = open(Some(owner))?.ok_or("an owner is null")?;
+            Ok(Owner {
+                kind: string(owner.get("kind"))?.unwrap_or_default(),
+                name: string(owner.get("name"))?.unwrap_or_default(),
+                controller: owner.get("controller").is_some_and(|c| c.text() == "true"),
+            })
+        };
+        let owners = open(metadata.get("ownerReferences"))?.map(|all| all.children().map(owner));
+        Ok(Self {
+            name: text("name")?,
+            generate_name: text("generateName")?,
+            namespace: text("namespace")?,
+            labels: Map::read(metadata.get("labels"))?,
+            annotations_odd: annotations.is_err(),
+            annotations: annotations.unwrap_or_default(),
+            annotations_presence: match node {
+                None => Presence::Absent,
+                Some(null) if null.is_null() => Presence::Null,
+                Some(_) => Presence::Present,
+            },
+            owners: owners.into_iter().flatten().collect::<Result<_, Odd>>()?,
+            managed_fields: metadata.get("managedFields").map(Node::text),
+        })
+    }
+}
+
+/// The texts of the fields of a fixed list.
+struct Fields<'a, const N: usize> {
+    names: &'static [&'static str; N],
+    texts: [Option<&'a str>; N],
+}
+
+impl<'a, const N: usize> Fields<'a, N> {
+    fn read(names: &'static [&'static str; N], object: Node<'_, 'a>) -> Self {
+        let mut texts = [None; N];
+        for member in object.children() {
+            if let Some(at) = names.iter().position(|name| name == member.key()) {
+                texts[at] = Some(member.text());
+            }
+        }
+        Self { names, texts }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.texts[self.names.iter().position(|known| *known == name)?]
+    }
+}
+
+/// A spec of any kind.
+pub(super) struct Spec<'a> {
+    pub(super) template: Option<Box<Template<'a>>>,
+    pub(super) job_template: Option<Box<Template<'a>>>,
+    pub(super) containers: Vec<Container<'a>>,
+    fields: Fields<'a, { SPEC_FIELDS.len() }>,
+}
+
+/// A template.
+pub(super) struct Template<'a> {
+    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) spec: Option<Spec<'a>>,
+}
+
+impl<'a> Spec<'a> {
+    pub(super) fn read(spec: Node<'_, 'a>) -> Result<Self, Odd> {
+        let template = |name| {
+            let template = open(spec.get(name))?.map(Template::read);
+            template.transpose().map(|template| template.map(Box::new))
+        };
+        let containers = open(spec.get("containers"))?.map(|all| all.children());
+        Ok(Self {
+            template: template("template")?,
+            job_template: template("jobTemplate")?,
+            containers: containers
+                .into_iter()
+                .flatten()
+                .map(Container::read)
+                .collect::<Result<_, Odd>>()?,
+            fields: Fields::read(&SPEC_FIELDS, spec),
+        })
+    }
+
+    /// A field's JSON text; `None` where it is absent.
+    pub(super) fn field(&self, name: &str) -> Option<&'a str> {
+        self.fields.get(name)
+    }
+}
+
+impl<'a> Template<'a> {
+    fn read(template: Node<'_, 'a>) -> Result<Self, Odd> {
+        Ok(Self {
+            metadata: open(template.get("metadata"))?.map(Metadata::read).transpose()?,
+            spec: open(template.get("spec"))?.map(Spec::read).transpose()?,
+        })
+    }
+}
+
+/// What emptying looks at in a container.
+pub(super) struct Container<'a> {
+    name: Option<Cow<'a, str>>,
+    fields: Fields<'a, { CONTAINER_FIELDS.len() }>,
+}
+
+impl<'a> Container<'a> {
+    fn read(container: Node<'_, 'a>) -> Result<Self, Odd> {
+        let container = open(Some(container))?.ok_or("a container is null")?;
+        let name = string(container.get("name"))?;
+        Ok(Self { name, fields: Fields::read(&CONTAINER_FIELDS, container) })
+    }
+
+    /// Empty where there is none.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// The field's JSON text; `None` where it is absent.
+    pub(super) fn field(&self, name: &str) -> Option<&'a str> {
+        self.fields.get(name)
+    }
+}
