@@ -9,6 +9,7 @@ pub mod init;
 pub mod install;
 pub mod mutate;
 pub mod render;
+pub mod rules;
 pub mod serve;
 pub mod targets;
 pub mod verify;
@@ -60,6 +61,9 @@ pub enum Command {
     Agent(agent::Agent),
     /// Empty or restore workloads in manifests, without a cluster: a filter
     Mutate(mutate::Mutate),
+    /// Which rule decides what
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

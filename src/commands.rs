@@ -22,6 +22,7 @@ mod names;
 mod outcome;
 mod ps;
 mod render;
+mod rules;
 mod run;
 mod runtime;
 mod serve;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),
+        Command::Rules(args) => rules::run(&global, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
+//!                  │         explain  tables
 //!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
@@ -20,10 +21,12 @@ pub mod cluster;
 pub mod commands;
 pub mod dev;
 pub mod exit;
+pub mod explain;
 pub mod manifests;
 pub mod mutate;
 pub mod pki;
 pub mod report;
 pub mod server;
+pub mod tables;
 pub mod workload;
 pub mod yaml;

@@ -13,8 +13,18 @@ use crate::paths;
 /// A file that is longer is seldom about one thing.
 const MOST_LINES: usize = 400;
 /// Modules of the library that know no shell.
-const PURE: [&str; 8] =
-    ["admission", "checks", "manifests", "mutate", "pki", "report", "workload", "yaml"];
+const PURE: [&str; 10] = [
+    "admission",
+    "checks",
+    "explain",
+    "manifests",
+    "mutate",
+    "pki",
+    "report",
+    "tables",
+    "workload",
+    "yaml",
+];
 /// What a pure module never says.
 const SHELL: [&str; 11] = [
     "kube::",
