@@ -10,6 +10,7 @@ pub mod init;
 pub mod install;
 pub mod mutate;
 pub mod render;
+pub mod rules;
 pub mod serve;
 pub mod targets;
 pub mod verify;
@@ -65,6 +66,9 @@ pub enum Command {
     Empty(empty::Empty),
     /// Give workloads of a cluster their original back
     Restore(empty::Restore),
+    /// Which rule decides what
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

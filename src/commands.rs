@@ -24,6 +24,7 @@ mod outcome;
 mod ps;
 mod render;
 mod restore;
+mod rules;
 mod run;
 mod runtime;
 mod serve;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Mutate(args) => mutate::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
+        Command::Rules(args) => rules::run(&global, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);

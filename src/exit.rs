@@ -27,6 +27,44 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code that is diyadm's own, in the order of the numbers. The docs' table is made from
+    /// it.
+    pub const OWN: [Self; 6] =
+        [Self::Done, Self::No, Self::Usage, Self::Unreachable, Self::Interrupted, Self::Terminated];
+
+    /// What a script sees.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::Program(status) => status,
+        }
+    }
+
+    /// What it means to a script.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, or the answer is yes",
+            Self::No => {
+                "the answer is no: a check failed, a difference was found, the work could not be \
+                 done"
+            }
+            Self::Usage => {
+                "the command line, or a file that it names, makes no sense; `check` could not look"
+            }
+            Self::Unreachable => "the cluster could not be reached, or did not allow it",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "SIGTERM ended `idle` in good order",
+            Self::Program(_) => {
+                "of a program that was run on your behalf: its own, or 128 and the signal"
+            }
+        }
+    }
+
     /// The code for what clap says: help and version that were asked for are a success.
     pub fn from_clap(error: &clap::Error) -> Self {
         if error.use_stderr() { Self::Usage } else { Self::Done }
@@ -35,15 +73,7 @@ impl Code {
 
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
-        Self::from(match code {
-            Code::Done => 0,
-            Code::No => 1,
-            Code::Usage => 2,
-            Code::Unreachable => 3,
-            Code::Interrupted => 130,
-            Code::Terminated => 143,
-            Code::Program(status) => status,
-        })
+        Self::from(code.number())
     }
 }
 

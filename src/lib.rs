@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
-//!                  │          (admission and workload read through json)
+//!                  │         explain  tables  rollout  json
 //!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
@@ -22,11 +22,13 @@ pub mod commands;
 pub mod dev;
 pub mod exit;
 mod json;
+pub mod explain;
 pub mod manifests;
 pub mod mutate;
 pub mod pki;
 pub mod report;
 pub mod rollout;
 pub mod server;
+pub mod tables;
 pub mod workload;
 pub mod yaml;

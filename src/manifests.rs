@@ -22,6 +22,10 @@ use serde_json::{Value, json};
 
 use crate::{pki::Bundle, workload::Level};
 
+mod policy;
+
+pub use policy::policy;
+
 /// The blog's request, with the repository's own names in it.
 const CSR_CONF: &str = include_str!("../csr.conf");
 const WEBHOOK: &str = include_str!("../templates/webhook.yaml");

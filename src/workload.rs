@@ -30,19 +30,23 @@ mod template;
 mod told;
 mod view;
 
-pub use agent::{AGENT_FOLDER, IMAGE_PROGRAM};
+pub use agent::{
+    AGENT, AGENT_FOLDER, AGENT_LIKE, IMAGE_PROGRAM, agent_init_container, agent_mount, agent_volume,
+};
 pub use annotations::{
-    ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, ENABLED, IDLE, IMAGE, LABEL, LEVEL,
-    ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
+    ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, IDLE, IMAGE,
+    LABEL, LEVEL, ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
 };
 pub use change::Change;
+pub use choose::{DEFAULT_CONTAINER, INJECTED};
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use refusal::Refusal;
 pub use rules::{
-    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, Level, Match, Rule, Rules, Source, Way,
-    parse as parse_rules, same_kind,
+    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, Level, MATCHES, MEMBERS, Match, Member,
+    Rule, Rules, SHORT, Source, Way, lint as lint_rules, parse as parse_rules, same_kind,
 };
+pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use told::{EmptyContainer, Told};
 
 use about::about;
@@ -202,6 +206,13 @@ impl<'a> Subject<'a> {
     pub fn decide(&self, rules: &Rules, context: &Context<'_>) -> Result<Decision, String> {
         let pod = self.object.pod();
         rules.decide(&about(&self.object, pod.as_ref(), context))
+    }
+
+    /// The rules before the one that fits, with which of their lists is about others:
+    /// `namespaces`, `kinds`, `names`, `labels`.
+    pub fn passed(&self, rules: &Rules, context: &Context<'_>) -> Vec<(usize, &'static str)> {
+        let pod = self.object.pod();
+        rules.passed(&about(&self.object, pod.as_ref(), context))
     }
 
     /// Makes the object what the rules say: emptied, or, where it says no by now, as it was.

@@ -26,6 +26,9 @@ pub struct Render {
 /// What the webhook's manifests look like.
 #[derive(Args, Debug, Clone)]
 pub struct Webhook {
+    /// Who empties
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub mode: Mode,
     /// Image of the webhook's server
     #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE")]
     pub webhook_image: String,
@@ -58,6 +61,17 @@ pub struct Webhook {
     /// the configuration is rendered then
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+}
+
+/// Who empties on a cluster.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A server that the API server calls: every Kubernetes from 1.16 on
+    #[default]
+    Webhook,
+    /// The API server itself, by a MutatingAdmissionPolicy (Kubernetes 1.36): Pods only, as with
+    /// --level pod; no server, no certificates
+    Policy,
 }
 
 /// `failurePolicy` of a webhook.

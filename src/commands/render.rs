@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{files, init::cluster::Secret, names, runtime, terminal, ways};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     cli::{
         Global, Names,
         init::Output,
-        render::{Render, Webhook},
+        render::{Mode, Render, Webhook},
         ways::Level,
     },
     cluster::Cluster,
@@ -25,16 +25,21 @@ use crate::{
 const HEALTH_PORT: u16 = 8080;
 
 pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
-    let ca = match &args.ca {
-        Some(path) => read_ca(path)?,
-        None => runtime::run("", async {
-            settings(&args.names, &args.webhook, String::new())?;
-            let cluster = Cluster::connect(global).await?;
-            let secret = Secret::demand(&cluster, &args.names).await?;
-            Ok(String::from_utf8(secret.ca_crt)?)
-        })?,
+    let objects = match args.webhook.mode {
+        Mode::Webhook => {
+            let ca = match &args.ca {
+                Some(path) => read_ca(path)?,
+                None => runtime::run("", async {
+                    settings(&args.names, &args.webhook, String::new())?;
+                    let cluster = Cluster::connect(global).await?;
+                    let secret = Secret::demand(&cluster, &args.names).await?;
+                    Ok(String::from_utf8(secret.ca_crt)?)
+                })?,
+            };
+            manifests::webhook(&settings(&args.names, &args.webhook, ca)?)?
+        }
+        Mode::Policy => policy(&args.names, &args.webhook)?,
     };
-    let objects = manifests::webhook(&settings(&args.names, &args.webhook, ca)?)?;
     let text = match args.output {
         Output::Yaml => manifests::to_yaml(&objects)?,
         Output::Json => {
@@ -44,6 +49,17 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
     };
     terminal::print(&text)?;
     Ok(Code::Done)
+}
+
+/// The policy's objects; no CA and no cluster is needed for them.
+pub(super) fn policy(names: &Names, webhook: &Webhook) -> Result<Vec<Value>> {
+    let mut rules = ways::flags(&webhook.ways, (&names.namespace, &names.service));
+    rules.list = ways::read(&webhook.ways)?.map(|(_, list)| list).unwrap_or_default();
+    let settings = settings(names, webhook, String::new())?;
+    manifests::policy(&settings, &rules).map_err(|why| {
+        let hint = "Take the webhook for that: leave --mode policy out.";
+        Failure::usage(format!("--mode policy cannot do it: {why}."), hint).into()
+    })
 }
 
 /// A PEM file, or ca.crt in a folder.

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Name of the init container and of the volume.
-const NAME: &str = "diyadm-agent";
+pub const AGENT: &str = "diyadm-agent";
 /// Where the volume with the agent is mounted, in the init container and in the emptied one. Not
 /// where diyadm's own images have the program: nothing can be mounted on a file.
 pub const AGENT_FOLDER: &str = "/.diyadm";
@@ -23,6 +23,31 @@ pub const AGENT_FOLDER: &str = "/.diyadm";
 pub const IMAGE_PROGRAM: &str = "/diyadm";
 /// What the emptied container runs.
 pub(super) const COMMAND: &str = "[\"/.diyadm/diyadm\",\"idle\"]";
+
+/// The fields that the init container shares with the first emptied container, so that it passes
+/// whatever policy and quota that passes.
+pub const AGENT_LIKE: [&str; 2] = ["securityContext", "resources"];
+
+/// The init container, without [`AGENT_LIKE`].
+pub fn agent_init_container(image: &str) -> Value {
+    json!({
+        "name": AGENT,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [IMAGE_PROGRAM, "agent", "install", AGENT_FOLDER],
+        "volumeMounts": [agent_mount()],
+    })
+}
+
+/// The volume that the program is kept in.
+pub fn agent_volume() -> Value {
+    json!({ "name": AGENT, "emptyDir": {} })
+}
+
+/// Where each emptied container has it.
+pub fn agent_mount() -> Value {
+    json!({ "name": AGENT, "mountPath": AGENT_FOLDER })
+}
 
 #[derive(Deserialize)]
 struct Named {
@@ -53,7 +78,7 @@ impl List {
             Presence::Present => serde_json::from_str(text?).ok()?,
             Presence::Absent | Presence::Null => Vec::new(),
         };
-        let ours = items.iter().position(|item| item.name == NAME);
+        let ours = items.iter().position(|item| item.name == AGENT);
         let ours = ours.map(|at| (at, items[at].image.clone()));
         Some(Self { pointer, presence, length: items.len(), ours })
     }
@@ -124,8 +149,8 @@ impl Lists {
         lists.into_iter().chain(&self.mounts).any(|list| list.ours.is_some())
     }
 
-    /// Adds what is missing; `like` is the container whose rights and resources the init
-    /// container shares, so that it passes whatever policy and quota that passes.
+    /// Adds what is missing; `like` is the container whose [`AGENT_LIKE`] the init container
+    /// shares.
     pub(super) fn add(
         &self,
         patch: &mut Patch,
@@ -133,21 +158,15 @@ impl Lists {
         like: &Container<'_>,
         before: Option<Added>,
     ) -> Added {
-        let mut init = json!({
-            "name": NAME,
-            "image": image,
-            "imagePullPolicy": "IfNotPresent",
-            "command": [IMAGE_PROGRAM, "agent", "install", AGENT_FOLDER],
-            "volumeMounts": [{ "name": NAME, "mountPath": AGENT_FOLDER }],
-        });
-        for field in ["securityContext", "resources"] {
+        let mut init = agent_init_container(image);
+        for field in AGENT_LIKE {
             let value = like.field(field).and_then(|text| serde_json::from_str(text).ok());
             if let Some(value @ Value::Object(_)) = value {
                 init[field] = value;
             }
         }
         self.init_containers.add(patch, &init);
-        self.volumes.add(patch, &json!({ "name": NAME, "emptyDir": {} }));
+        self.volumes.add(patch, &agent_volume());
         Added {
             init_containers: self.init_containers.before(before.map(|b| b.init_containers)),
             volumes: self.volumes.before(before.map(|b| b.volumes)),
@@ -161,8 +180,7 @@ impl Lists {
         index: usize,
         before: Option<Presence>,
     ) -> Presence {
-        let mount = json!({ "name": NAME, "mountPath": AGENT_FOLDER });
-        self.mounts[index].add(patch, &mount);
+        self.mounts[index].add(patch, &agent_mount());
         self.mounts[index].before(before)
     }
 

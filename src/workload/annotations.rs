@@ -9,6 +9,8 @@ pub const ENABLED: &str = "enabled";
 pub const DISABLED: &str = "disabled";
 /// What emptying changed, as it was before.
 pub const ORIGINAL: &str = "diyadm.io/original";
+/// Who emptied a Pod, where no original is kept: `policy`.
+pub const EMPTIED_BY: &str = "diyadm.io/emptied-by";
 /// The containers to empty: `a,b`, or `*` for all.
 pub const CONTAINERS: &str = "diyadm.io/containers";
 /// The image to empty to, or `keep`.
@@ -46,7 +48,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that means something to diyadm. The docs' table is made from it.
-pub const ANNOTATIONS: [Annotation; 9] = [
+pub const ANNOTATIONS: [Annotation; 10] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -101,6 +103,12 @@ pub const ANNOTATIONS: [Annotation; 9] = [
         "whatever was emptied",
         "written by diyadm",
         "what was there before; restoring reads it",
+    ),
+    annotation(
+        EMPTIED_BY,
+        "Pod",
+        "`policy`; written by `render --mode policy`'s policy",
+        "emptied without an original: its owner still has it as it was",
     ),
 ];
 

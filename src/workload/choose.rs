@@ -3,10 +3,10 @@
 use super::{annotations::CONTAINERS, view::Pod};
 
 /// kubectl's own annotation of a pod template, which names the container that people mean.
-const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// Containers that injectors of service meshes and secrets add; without them a Pod has no network.
-const INJECTED: [&str; 6] =
+pub const INJECTED: [&str; 6] =
     ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "vault-agent", "daprd"];
 
 /// The containers to empty, by index and in order, or the warning why none is. `wanted`: `a,b`,

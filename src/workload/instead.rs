@@ -6,7 +6,7 @@ use super::{
     annotate,
     original::{Added, Presence, same},
     patch::{Patch, Pointer},
-    template::{FIELDS, GRACE, REPLICAS},
+    template::{CONTAINER_FIELDS, GRACE, REPLICAS},
 };
 
 impl Subject<'_> {
@@ -43,7 +43,7 @@ impl Subject<'_> {
         for (at, container) in pod.containers().iter().enumerate() {
             let same_name = wanted.containers().iter().find(|c| c.name() == container.name());
             let Some(wanted) = same_name else { continue };
-            for field in FIELDS {
+            for field in CONTAINER_FIELDS {
                 put(&place(at).join(field), container.field(field), wanted.field(field));
             }
         }

@@ -7,8 +7,10 @@ use serde::Deserialize;
 use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, REPLICAS};
 
 mod file;
+mod lint;
 
-pub use file::{parse, same_kind};
+pub use file::{MATCHES, MEMBERS, Member, SHORT, parse, same_kind};
+pub use lint::lint;
 
 /// The image that a container gets.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -228,6 +230,14 @@ impl Rules {
             ("replicas", replicas.1),
         ];
         Ok(Decision { way, rule: fits.map(|at| at + 1), sources })
+    }
+}
+
+impl Rules {
+    /// The rules before the one that fits, with which of their lists is about others.
+    pub fn passed(&self, about: &About<'_>) -> Vec<(usize, &'static str)> {
+        let misfits = self.list.iter().map_while(|rule| rule.r#match.misfit(about));
+        (1..).zip(misfits).collect()
     }
 }
 

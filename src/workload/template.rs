@@ -24,7 +24,7 @@ const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; 
 const SHORT_GRACE: &str = "1";
 
 /// The fields of a container that emptying changes.
-pub(super) const FIELDS: [&str; 8] = [
+pub const CONTAINER_FIELDS: [&str; 8] = [
     "image",
     "imagePullPolicy",
     "command",
@@ -35,19 +35,22 @@ pub(super) const FIELDS: [&str; 8] = [
     "lifecycle",
 ];
 /// Those that say what a container runs.
-const PROGRAM: [&str; 2] = ["image", "command"];
-pub(super) const GRACE: &str = "terminationGracePeriodSeconds";
+pub const PROGRAM: [&str; 2] = ["image", "command"];
+/// The field of a pod that emptying changes.
+pub const GRACE: &str = "terminationGracePeriodSeconds";
 pub(super) const REPLICAS: &str = "replicas";
 
 /// What emptying makes of a field; JSON texts.
-enum Target {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
     /// It stays as the user means it.
     Leave,
     /// This; `None` is absent.
     Set(Option<String>),
 }
 
-fn target(field: &str, way: &Way) -> Target {
+/// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of [`GRACE`].
+pub fn target(field: &str, way: &Way) -> Target {
     let set = |text: &str| Target::Set(Some(text.to_owned()));
     match (field, &way.image, way.idle) {
         ("image", Image::Name(name), _) => {
@@ -138,7 +141,7 @@ pub(super) fn empty(
         let place = (&at, At::Container(container.name()));
         let mut emptied =
             Emptied { index, name: container.name().to_owned(), ..Emptied::default() };
-        for name in FIELDS {
+        for name in CONTAINER_FIELDS {
             // One that is not chosen any more is given back.
             let target = if is_chosen { target(name, way) } else { Target::Leave };
             let saved = old.map_or(&[][..], |old| &old.saved);

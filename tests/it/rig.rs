@@ -159,7 +159,7 @@ impl Cluster {
     }
 }
 
-/// Deleted when dropped, with the webhook configuration of the same name; shows what is in it
+/// Deleted when dropped, with the webhook configuration and the policy of the same name; shows what is in it
 /// when the test fails.
 pub(crate) struct Namespace<'a> {
     cluster: &'a Cluster,
@@ -176,7 +176,9 @@ impl Drop for Namespace<'_> {
             let kinds = "deployments,statefulsets,events";
             eprintln!("{}", show(&["-n", self.name, "get", kinds, "-o", "yaml"]));
         }
-        show(&["delete", "mutatingwebhookconfigurations", self.name, "--ignore-not-found"]);
+        let kinds = "mutatingwebhookconfigurations,mutatingadmissionpolicies,\
+                     mutatingadmissionpolicybindings";
+        show(&["delete", kinds, self.name, "--ignore-not-found"]);
         show(&["delete", "namespace", self.name, "--wait=false"]);
     }
 }

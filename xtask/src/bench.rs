@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{interrupt, paths};
 
 mod client;
+pub(crate) mod mutate;
 mod review;
 
 use client::{Client, Load};

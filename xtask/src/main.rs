@@ -22,7 +22,8 @@ cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; u
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask tidy                               the house rules
-cargo xtask bench serve [--quick]              the webhook's server against a bare echo";
+cargo xtask bench serve [--quick]              the webhook's server against a bare echo
+cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -43,7 +44,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "image" => image::run(rest),
         "jar" => jar::run(rest),
         "tidy" => tidy::run(),
-        "bench" => bench::run(rest),
+        "bench" => match rest.split_first() {
+            Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
+            _ => bench::run(rest),
+        },
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -6,22 +6,36 @@ use super::{About, Match, Rule};
 
 impl Match {
     pub(super) fn fits(&self, about: &About<'_>) -> bool {
+        self.misfit(about).is_none()
+    }
+
+    /// Which of its lists is about others; `None` where it fits.
+    pub(super) fn misfit(&self, about: &About<'_>) -> Option<&'static str> {
         let any = |patterns: &[String], text: &str| {
             patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
         };
         let kind = |name: &str| {
             self.kinds.is_empty() || self.kinds.iter().any(|kind| same_kind(kind, name))
         };
-        any(&self.namespaces, about.namespace)
-            && about.names.iter().any(|(k, name)| kind(k) && any(&self.names, name))
-            && self.labels.iter().all(|(key, pattern)| {
-                about.labels.get(key.as_str()).is_some_and(|value| glob(pattern, value))
-            })
+        if !any(&self.namespaces, about.namespace) {
+            return Some("namespaces");
+        }
+        let mut of_kind = about.names.iter().filter(|(k, _)| kind(k)).peekable();
+        if of_kind.peek().is_none() {
+            return Some("kinds");
+        }
+        if !of_kind.any(|(_, name)| any(&self.names, name)) {
+            return Some("names");
+        }
+        let has = |(key, pattern): (&String, &String)| {
+            about.labels.get(key.as_str()).is_some_and(|value| glob(pattern, value))
+        };
+        (!self.labels.iter().all(has)).then_some("labels")
     }
 }
 
-/// The names that kubectl takes for a kind: `deploy`, `deployments`, `Deployment`.
-const SHORT: [(&str, &str); 7] = [
+/// The kinds of workload with kubectl's short names for them.
+pub const SHORT: [(&str, &str); 7] = [
     ("Deployment", "deploy"),
     ("StatefulSet", "sts"),
     ("DaemonSet", "ds"),
@@ -70,8 +84,42 @@ struct File {
     rules: Vec<serde_yaml::Value>,
 }
 
-/// The names of a rule's members.
-const MEMBERS: [&str; 7] = ["match", "empty", "containers", "image", "idle", "level", "replicas"];
+/// A member of a rule, as the docs show it.
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may say.
+    pub values: &'static str,
+    /// What that does.
+    pub meaning: &'static str,
+}
+
+const fn member(name: &'static str, values: &'static str, meaning: &'static str) -> Member {
+    Member { name, values, meaning }
+}
+
+/// The members of a rule. The docs' table is made from it.
+pub const MEMBERS: [Member; 7] = [
+    member("match", "see below", "which workloads the rule is about (default: all)"),
+    member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
+    member("containers", "`a,b`, or `*` for all", "which containers"),
+    member("image", "an image, or `keep` for their own", "what they are emptied to"),
+    member("idle", "`entrypoint`, `shell`, `agent`", "what the empty container runs"),
+    member("level", "`workload`, `pod`", "whether the workload's own spec changes, or its Pods"),
+    member("replicas", "a number", "how many replicas an empty workload has"),
+];
+
+/// The members of `match`. The docs' table is made from it.
+pub const MATCHES: [Member; 4] = [
+    member("namespaces", "patterns", "their namespace"),
+    member(
+        "kinds",
+        "`Deployment`, `deployments`, `deploy`, …",
+        "their kind; a Pod's is that of what controls it",
+    ),
+    member("names", "patterns", "their name; a Pod's is that of what controls it"),
+    member("labels", "a pattern for each key", "their labels; at level `pod` the Pod's"),
+];
 
 /// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
 ///
@@ -83,11 +131,9 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
         // serde's flatten knows no unknown members.
         let members = value.as_mapping().into_iter().flat_map(serde_yaml::Mapping::keys);
         let mut names = members.filter_map(serde_yaml::Value::as_str);
-        if let Some(name) = names.find(|name| !MEMBERS.contains(name)) {
-            return Err(format!(
-                "rule {number}: there is no `{name}`, only {}",
-                MEMBERS.join(", ")
-            ));
+        if let Some(name) = names.find(|name| MEMBERS.iter().all(|known| known.name != *name)) {
+            let known = MEMBERS.map(|known| known.name).join(", ");
+            return Err(format!("rule {number}: there is no `{name}`, only {known}"));
         }
         let rule: Rule =
             serde_yaml::from_value(value).map_err(|error| format!("rule {number}: {error}"))?;

@@ -1,0 +1,81 @@
+//! `diyadm rules`: whether rules.yaml is right, what it makes of a workload, what else decides.
+
+use std::{fs, path::Path};
+
+use anyhow::Result;
+
+use super::{
+    files,
+    terminal::{self, Terminal},
+    ways,
+};
+use crate::{
+    cli::{
+        Global,
+        rules::{Explain, Format, Rules},
+    },
+    exit::{Code, Failure},
+    explain::{Explained, explain, is_workload},
+    tables,
+    workload::{self, Context, Subject},
+    yaml,
+};
+
+pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
+    match args {
+        Rules::Check { file } => check(&Terminal::new(global), file),
+        Rules::Explain(args) => explained(args),
+        Rules::Annotations => {
+            terminal::print(&tables::annotations())?;
+            Ok(Code::Done)
+        }
+    }
+}
+
+fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::usage(format!("{shown} could not be read: {error}."), "Name a rules.yaml.")
+    })?;
+    let rules = workload::parse_rules(&text).map_err(|why| {
+        let hint = "Mend that rule: docs/rules.md has the format, \
+                    `diyadm rules annotations` what workloads may say themselves.";
+        Failure::usage(format!("{shown}: {why}."), hint)
+    })?;
+    for sentence in workload::lint_rules(&rules) {
+        terminal.warn(&format!("{shown}: {sentence}"));
+    }
+    terminal.done(&format!("{shown} is right: {} rules", rules.len()), None);
+    Ok(Code::Done)
+}
+
+fn explained(args: &Explain) -> Result<Code> {
+    let rules = ways::rules(&args.ways, None)?;
+    let mut all = Vec::new();
+    for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
+        let object = document.value;
+        let text = object.to_string();
+        let Some(subject) = Subject::parse(&text).filter(|_| is_workload(&object)) else {
+            continue;
+        };
+        let word = |key: &str| object["metadata"][key].as_str();
+        let namespace = word("namespace").or(args.namespace.as_deref()).unwrap_or_default();
+        let context = Context { namespace, ..Context::default() };
+        let name = word("name").or(word("generateName")).unwrap_or_default();
+        all.push(explain(&rules, &subject, &context, name));
+    }
+    if all.is_empty() {
+        let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
+        return Err(Failure::usage("There is no workload in these files.", hint).into());
+    }
+    terminal::print(&shown(&all, args.output)?)?;
+    Ok(Code::Done)
+}
+
+fn shown(all: &[Explained], format: Format) -> Result<String> {
+    Ok(match format {
+        Format::Text => all.iter().map(Explained::text).collect::<Vec<_>>().join("\n"),
+        Format::Json => serde_json::to_string_pretty(all)? + "\n",
+        Format::Yaml => yaml::write(&serde_json::to_value(all)?)?,
+    })
+}

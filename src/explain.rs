@@ -1,0 +1,163 @@
+//! Which rule decided how a workload is emptied, and who decided each part of it.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::workload::{
+    self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject,
+};
+
+/// One part of how a workload is emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`
+    pub part: &'static str,
+    /// What it is, in the word that a rule would say; empty where it is left as it is.
+    pub value: String,
+    /// `default`, `flag`, `rule 2`, `annotation`
+    pub decided_by: String,
+}
+
+/// What the rules make of one workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    /// `Deployment`
+    pub kind: String,
+    /// Empty where it is not known.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The first rule that fits, from 1.
+    pub rule: Option<usize>,
+    /// Why each rule before that does not: it is about other `namespaces`, `kinds`, …
+    pub passed: Vec<Passed>,
+    /// Whether the workload says no itself, whatever the rules say.
+    pub declines: bool,
+    /// Who decided what; none where the wishes make no sense.
+    pub parts: Vec<Part>,
+    /// Why the wishes make no sense, and so it stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A rule that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Passed {
+    /// From 1.
+    pub rule: usize,
+    /// `namespaces`, `kinds`, `names` or `labels`
+    pub about_other: &'static str,
+}
+
+/// What `rules` make of a workload called `name`.
+pub fn explain(
+    rules: &Rules,
+    subject: &Subject<'_>,
+    context: &Context<'_>,
+    name: &str,
+) -> Explained {
+    let decided = subject.decide(rules, context);
+    let passed = subject.passed(rules, context);
+    let rule = Some(passed.len() + 1).filter(|rule| *rule <= rules.list.len());
+    Explained {
+        kind: subject.kind().to_owned(),
+        namespace: context.namespace.to_owned(),
+        name: name.to_owned(),
+        rule,
+        passed: passed
+            .into_iter()
+            .map(|(rule, about_other)| Passed { rule, about_other })
+            .collect(),
+        declines: subject.declines(),
+        parts: decided.as_ref().map(parts).unwrap_or_default(),
+        error: decided.err(),
+    }
+}
+
+/// Each part of a decision, and who decided it.
+pub fn parts(decision: &Decision) -> Vec<Part> {
+    let Decision { way, sources, .. } = decision;
+    let value = |part: &str| match part {
+        "empty" => way.empty.to_string(),
+        "containers" => way.containers.clone().unwrap_or_default(),
+        "image" => match &way.image {
+            Image::Keep => "keep".to_owned(),
+            Image::Name(name) => name.clone(),
+        },
+        "idle" => idle(way.idle).to_owned(),
+        "level" => level(way.level).to_owned(),
+        _ => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
+    };
+    let part = |(part, source): &(&'static str, Source)| Part {
+        part,
+        value: value(part),
+        decided_by: match source {
+            Source::Default => "default".to_owned(),
+            Source::Flag => "flag".to_owned(),
+            Source::Rule(number) => format!("rule {number}"),
+            Source::Annotation => "annotation".to_owned(),
+        },
+    };
+    sources.iter().map(part).collect()
+}
+
+/// The word for it.
+pub fn idle(idle: Idle) -> &'static str {
+    match idle {
+        Idle::Entrypoint => "entrypoint",
+        Idle::Shell => "shell",
+        Idle::Agent => "agent",
+    }
+}
+
+/// The word for it.
+pub fn level(level: Level) -> &'static str {
+    match level {
+        Level::Workload => "workload",
+        Level::Pod => "pod",
+    }
+}
+
+impl Explained {
+    /// For people.
+    pub fn text(&self) -> String {
+        let Self { kind, namespace, name, .. } = self;
+        let mut text = format!("{}/{name}", kind.to_lowercase());
+        if !namespace.is_empty() {
+            let _ = write!(text, " in namespace {namespace}");
+        }
+        text.push('\n');
+        for Passed { rule, about_other } in &self.passed {
+            let _ = writeln!(text, "  rule {rule} is about other {about_other}");
+        }
+        let _ = match self.rule {
+            Some(rule) => writeln!(text, "  rule {rule} fits"),
+            None => writeln!(text, "  no rule is about it"),
+        };
+        if self.declines {
+            let _ = writeln!(text, "  it says no itself: {LABEL} is there ({DISABLED})");
+        }
+        if let Some(error) = &self.error {
+            let _ = writeln!(text, "  it stays as it is: {error}");
+        }
+        for Part { part, value, decided_by } in &self.parts {
+            let value = match (*part, value.as_str()) {
+                ("containers", "") => "the one that people mean",
+                ("replicas", "") => "as they are",
+                (_, value) => value,
+            };
+            let _ = writeln!(text, "  {part:<11} {value:<26} {decided_by}");
+        }
+        text
+    }
+}
+
+/// Whether an object of this kind can be emptied at all.
+pub fn is_workload(object: &serde_json::Value) -> bool {
+    let word = |key: &str| object[key].as_str().unwrap_or_default();
+    workload::kind_of(word("apiVersion"), word("kind")).is_some()
+}

@@ -1,0 +1,74 @@
+//! Values and patterns as CEL says them.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// A string: CEL knows JSON's escapes.
+pub(super) fn text(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A list of strings.
+pub(super) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let texts: Vec<_> = texts.into_iter().map(text).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+/// Any JSON. The members of a map are of one type in CEL, unless they are of no type.
+pub(super) fn json(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let member = |(k, v): (&String, &Value)| format!("{}: dyn({})", text(k), json(v));
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Whether `value`, an expression, fits one of `patterns`, in which `*` stands for any text and `?`
+/// for any character.
+pub(super) fn fits(value: &str, patterns: &[String]) -> String {
+    let one = |pattern: &String| {
+        if pattern.contains(['*', '?']) {
+            format!("{value}.matches({})", text(&regex(pattern)))
+        } else {
+            format!("{value} == {}", text(pattern))
+        }
+    };
+    let all: Vec<_> = patterns.iter().map(one).collect();
+    if all.len() == 1 { all.concat() } else { format!("({})", all.join(" || ")) }
+}
+
+/// RE2's form of a pattern.
+fn regex(pattern: &str) -> String {
+    let mut regex = "(?s)^".to_owned();
+    for c in pattern.chars() {
+        let _ = match c {
+            '*' => write!(regex, ".*"),
+            '?' => write!(regex, "."),
+            c if c.is_ascii_punctuation() => write!(regex, "\\{c}"),
+            c => write!(regex, "{c}"),
+        };
+    }
+    regex + "$"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_said_in_cel() {
+        let value = json!({ "a": "x\"\n", "b": [{ "c": 1 }], "d": {} });
+        let said = r#"{"a": dyn("x\"\n"), "b": dyn([{"c": dyn(1)}]), "d": dyn({})}"#;
+        assert_eq!(json(&value), said);
+        let patterns = ["a.b".to_owned(), "db-*".to_owned(), "?".to_owned()];
+        let said = r#"(n == "a.b" || n.matches("(?s)^db\\-.*$") || n.matches("(?s)^.$"))"#;
+        assert_eq!(fits("n", &patterns), said);
+    }
+}

@@ -1,0 +1,221 @@
+//! Whether a Pod is emptied and how, in CEL: what [`Rules::decide`] and the choice of containers
+//! say in Rust.
+
+use super::{
+    cel,
+    mutate::{Form, cases},
+};
+use crate::explain;
+use crate::workload::{
+    AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, EMPTY_IMAGE, ENABLED, IDLE, IMAGE, INJECTED,
+    Image, KINDS, LABEL, LEVEL, Level, Match, ORIGINAL, PROGRAM, REPLICAS, Rule, Rules, same_kind,
+};
+
+/// The policy's variables, in their order. The last is `chosen`: the indexes of the containers that
+/// are emptied, none where the Pod stays as it is.
+pub(super) fn variables(rules: &Rules) -> Vec<(&'static str, String)> {
+    let level = Some(rules.flags.level.unwrap_or(Level::Pod));
+    let flags = Choice { level, ..rules.flags.clone() };
+    let part = |none: &str, pick: &dyn Fn(&Choice) -> Option<String>| {
+        part(&rules.list, &flags, none, pick)
+    };
+    let image = |image: &Image| match image {
+        Image::Keep => cel::text("keep"),
+        Image::Name(name) => cel::text(name),
+    };
+    let mut all = vec![
+        ("notes", "object.metadata[?\"annotations\"].orValue(dyn({}))".to_owned()),
+        ("labels", "object.metadata[?\"labels\"].orValue(dyn({}))".to_owned()),
+        (
+            "owners",
+            "object.metadata[?\"ownerReferences\"].orValue(dyn([]))\
+             .filter(o, o[?\"controller\"].orValue(false))"
+                .to_owned(),
+        ),
+    ];
+    if !rules.list.is_empty() {
+        all.extend(names());
+        all.push(("rule", rule(&rules.list)));
+    }
+    all.extend([
+        ("empty", part("true", &|c| c.empty.map(|empty| empty.to_string()))),
+        ("wanted", {
+            let said =
+                part("[]", &|c| c.containers.as_ref().map(|names| cel::list([names.as_str()])));
+            format!("{}.optMap(names, [string(names)]).orValue({said})", note(CONTAINERS))
+        }),
+        ("image", noted(IMAGE, &part(&cel::text(EMPTY_IMAGE), &|c| c.image.as_ref().map(image)))),
+        ("idle", {
+            let default = "(variables.image == \"keep\" ? \"shell\" : \"entrypoint\")";
+            noted(IDLE, &part(default, &|c| c.idle.map(|idle| cel::text(explain::idle(idle)))))
+        }),
+        ("level", noted(LEVEL, &part("", &|c| c.level.map(|l| cel::text(explain::level(l)))))),
+        ("containers", "object.spec.containers".to_owned()),
+        ("own", {
+            let injected = cel::list(INJECTED);
+            format!(
+                "lists.range(size(variables.containers))\
+                 .filter(i, !(variables.containers[i].name in {injected}))"
+            )
+        }),
+        ("candidates", candidates()),
+        ("stays", stays(rules)),
+        ("chosen", "variables.stays ? [] : variables.candidates".to_owned()),
+    ]);
+    all
+}
+
+/// An annotation's value, an optional.
+fn note(key: &str) -> String {
+    format!("variables.notes[?{}]", cel::text(key))
+}
+
+/// What an annotation says, else `otherwise`.
+fn noted(key: &str, otherwise: &str) -> String {
+    format!("string({}.orValue({otherwise}))", note(key))
+}
+
+/// What the rule that fits says, else the flag, else `none`.
+fn part(
+    list: &[Rule],
+    flags: &Choice,
+    none: &str,
+    pick: &dyn Fn(&Choice) -> Option<String>,
+) -> String {
+    let otherwise = pick(flags).unwrap_or_else(|| none.to_owned());
+    let said = (1..).zip(list).filter_map(|(number, rule)| Some((number, pick(&rule.choice)?)));
+    let said: Vec<(usize, String)> = said.filter(|(_, said)| *said != otherwise).collect();
+    let said: String = said
+        .iter()
+        .map(|(number, said)| format!("variables.rule == {number} ? {said} : "))
+        .collect();
+    if said.is_empty() { otherwise } else { format!("({said}{otherwise})") }
+}
+
+/// Kind and name of what the Pod stands for: a Deployment's ReplicaSet is NAME-HASH, and its Pods
+/// carry the hash; a CronJob's Job is NAME-MINUTES.
+fn names() -> [(&'static str, String); 4] {
+    let first = |field: &str| {
+        format!("size(variables.owners) == 0 ? \"\" : string(variables.owners[0].{field})")
+    };
+    let names = "variables.ownerKind == \"\" ? [[\"Pod\", \
+        string(object.metadata[?\"name\"].or(object.metadata[?\"generateName\"]).orValue(\"\"))]] : \
+        variables.ownerKind == \"ReplicaSet\" && variables.hash != \"\" && \
+        variables.ownerName.endsWith(\"-\" + variables.hash) ? \
+        [[\"Deployment\", variables.ownerName.substring(0, \
+        size(variables.ownerName) - size(variables.hash) - 1)]] : \
+        (variables.ownerKind == \"Job\" && variables.ownerName.matches(\"-[0-9]{8,}$\") ? \
+        [[\"CronJob\", variables.ownerName.substring(0, variables.ownerName.lastIndexOf(\"-\"))]] : \
+        []) + [[variables.ownerKind, variables.ownerName]]";
+    [
+        ("ownerKind", first("kind")),
+        ("ownerName", first("name")),
+        ("hash", "string(variables.labels[?\"pod-template-hash\"].orValue(\"\"))".to_owned()),
+        ("names", names.to_owned()),
+    ]
+}
+
+/// The number of the first rule that fits, 0 where none does.
+fn rule(list: &[Rule]) -> String {
+    let cases = (1..).zip(list).map(|(n, rule)| format!("{} ? {n} : ", fits(&rule.r#match)));
+    cases.collect::<String>() + "0"
+}
+
+fn fits(Match { namespaces, kinds, names, labels }: &Match) -> String {
+    let mut all = Vec::new();
+    if !namespaces.is_empty() {
+        all.push(cel::fits("request.namespace", namespaces));
+    }
+    let mut one = Vec::new();
+    if !kinds.is_empty() {
+        let meant = |kind: &&str| kinds.iter().any(|word| same_kind(word, kind));
+        one.push(format!("n[0] in {}", cel::list(KINDS.iter().map(|k| k.kind).filter(meant))));
+    }
+    if !names.is_empty() {
+        one.push(cel::fits("n[1]", names));
+    }
+    if !one.is_empty() {
+        all.push(format!("variables.names.exists(n, {})", one.join(" && ")));
+    }
+    for (key, pattern) in labels {
+        let fits = cel::fits("v", std::slice::from_ref(pattern));
+        all.push(format!("variables.labels[?{}].optMap(v, {fits}).orValue(false)", cel::text(key)));
+    }
+    if all.is_empty() { "true".to_owned() } else { all.join(" && ") }
+}
+
+/// The containers that would be emptied; none where one that is named is not there.
+fn candidates() -> String {
+    let key = cel::text(DEFAULT_CONTAINER);
+    let name = "variables.containers[i].name";
+    let list = "variables.wanted[0].split(\",\")";
+    let meant = format!(
+        "(({key} in variables.notes ? \
+         variables.own.filter(i, {name} == variables.notes[{key}]) : []) + variables.own)"
+    );
+    format!(
+        "size(variables.own) == 0 ? [] : \
+         size(variables.wanted) == 0 ? [{meant}[0]] : \
+         variables.wanted[0] == \"*\" ? variables.own : \
+         {list}.all(n, variables.own.exists(i, {name} == n.trim())) ? \
+         variables.own.filter(i, {list}.exists(n, n.trim() == {name})) : []"
+    )
+}
+
+/// Why the Pod would stay as it is.
+fn stays(rules: &Rules) -> String {
+    let (namespace, name) = &rules.own;
+    let no = |map: &str| {
+        let label = cel::text(LABEL);
+        format!("variables.{map}[?{label}].orValue({0}) != {0}", cel::text(ENABLED))
+    };
+    let words = |words: &[&str]| cel::list(words.iter().copied());
+    let agent = cel::text(AGENT);
+    let has_agent = |list: &str| format!("{list}.orValue(dyn([])).exists(e, e.name == {agent})");
+    let all = [
+        "request.namespace == \"kube-system\"".to_owned(),
+        format!(
+            "(request.namespace == {} && object.metadata[?\"name\"].orValue(\"\") == {})",
+            cel::text(namespace),
+            cel::text(name)
+        ),
+        no("labels"),
+        no("notes"),
+        format!("{} in variables.notes", cel::text(ORIGINAL)),
+        "object.spec[?\"os\"].orValue(dyn({}))[?\"name\"].orValue(\"\") == \"windows\"".to_owned(),
+        "!variables.empty".to_owned(),
+        format!("!(variables.idle in {})", words(&["entrypoint", "shell", "agent"])),
+        "(variables.image == \"keep\" && variables.idle == \"entrypoint\")".to_owned(),
+        format!("!(variables.level in {})", words(&["workload", "pod"])),
+        "(variables.level == \"workload\" && size(variables.owners) > 0)".to_owned(),
+        format!("!{}.orValue(\"0\").matches(\"^[+]?[0-9]{{1,9}}$\")", note(REPLICAS)),
+        format!(
+            "(variables.idle == \"agent\" && ({} || {} || variables.containers.exists(c, {})))",
+            has_agent("object.spec[?\"initContainers\"]"),
+            has_agent("object.spec[?\"volumes\"]"),
+            has_agent("c[?\"volumeMounts\"]")
+        ),
+        looks_emptied(),
+    ];
+    all.join(" || ")
+}
+
+/// Whether a container that would be emptied runs what it would then run.
+fn looks_emptied() -> String {
+    let runs = |field: &str| {
+        let at = format!("variables.containers[i][?\"{field}\"]");
+        cases(field)
+            .into_iter()
+            .map(|(when, form)| match form {
+                Form::Leave => format!("({when})"),
+                Form::Absent => format!("({when} && !{at}.hasValue())"),
+                Form::Value(value) => {
+                    format!("({when} && {at}.optMap(v, v == {value}).orValue(false))")
+                }
+            })
+            .collect::<Vec<_>>()
+            .join(" || ")
+    };
+    let all: Vec<_> = PROGRAM.iter().map(|field| format!("({})", runs(field))).collect();
+    format!("variables.candidates.exists(i, {})", all.join(" && "))
+}

@@ -1,0 +1,168 @@
+//! What is done to the chosen containers, in CEL: what [`target`] says of each field.
+
+use serde_json::Value;
+
+use super::cel;
+use crate::{
+    explain,
+    workload::{
+        AGENT_LIKE, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Target, Way,
+        agent_init_container, agent_mount, agent_volume, target,
+    },
+};
+
+/// What becomes of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// It stays.
+    Leave,
+    /// It goes.
+    Absent,
+    /// It becomes this, in CEL.
+    Value(String),
+}
+
+/// Stands for whatever image the Pod gets.
+const ANY: &str = "\u{0}";
+
+/// Every way there is to empty a container.
+fn ways() -> impl Iterator<Item = Way> {
+    let images = [Image::Keep, Image::Name(ANY.to_owned())];
+    images.into_iter().flat_map(|image| {
+        [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().map(move |idle| Way {
+            empty: true,
+            containers: None,
+            image: image.clone(),
+            idle,
+            level: Level::Pod,
+            replicas: None,
+        })
+    })
+}
+
+/// What becomes of a field, and when: the conditions exclude each other, and one of them holds.
+pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
+    let form = |way: &Way| match target(field, way) {
+        Target::Leave => Form::Leave,
+        Target::Set(None) => Form::Absent,
+        Target::Set(Some(value)) if value == cel::text(ANY) => {
+            Form::Value("variables.image".to_owned())
+        }
+        Target::Set(Some(value)) => {
+            let value: Value = serde_json::from_str(&value).unwrap_or_default();
+            Form::Value(cel::json(&value))
+        }
+    };
+    let mut cases: Vec<(Vec<Way>, Form)> = Vec::new();
+    for way in ways() {
+        let form = form(&way);
+        match cases.iter_mut().find(|(_, known)| *known == form) {
+            Some((ways, _)) => ways.push(way),
+            None => cases.push((vec![way], form)),
+        }
+    }
+    cases.into_iter().map(|(ways, form)| (when(&ways), form)).collect()
+}
+
+/// The condition under which a Pod is emptied in one of these ways.
+fn when(these: &[Way]) -> String {
+    let all =
+        |holds: &dyn Fn(&Way) -> bool| ways().filter(|way| holds(way)).eq(these.iter().cloned());
+    if all(&|_| true) {
+        return "true".to_owned();
+    }
+    let keeps = |way: &Way| way.image == Image::Keep;
+    if all(&keeps) {
+        return "variables.image == \"keep\"".to_owned();
+    }
+    if all(&|way| !keeps(way)) {
+        return "variables.image != \"keep\"".to_owned();
+    }
+    if all(&|way| these.iter().any(|one| one.idle == way.idle)) {
+        let mut words: Vec<_> = these.iter().map(|way| explain::idle(way.idle)).collect();
+        words.sort_unstable();
+        words.dedup();
+        return format!("variables.idle in {}", cel::list(words));
+    }
+    let one = |way: &Way| {
+        let op = if keeps(way) { "==" } else { "!=" };
+        let idle = cel::text(explain::idle(way.idle));
+        format!("(variables.image {op} \"keep\" && variables.idle == {idle})")
+    };
+    format!("({})", these.iter().map(one).collect::<Vec<_>>().join(" || "))
+}
+
+/// The list of JSON Patch operations.
+pub(super) fn expression(agent_image: &str) -> String {
+    let mut parts = Vec::new();
+    for field in CONTAINER_FIELDS {
+        for (when, form) in cases(field) {
+            let path = format!("\"/spec/containers/\" + string(i) + \"/{field}\"");
+            let each = match form {
+                Form::Leave => continue,
+                Form::Absent => format!(
+                    "variables.chosen.filter(i, \"{field}\" in variables.containers[i])\
+                     .map(i, JSONPatch{{op: \"remove\", path: {path}}})"
+                ),
+                Form::Value(value) => format!(
+                    "variables.chosen.map(i, JSONPatch{{op: \"add\", path: {path}, value: {value}}})"
+                ),
+            };
+            parts.push(only(&when, &each));
+        }
+    }
+    for (when, form) in cases(GRACE) {
+        let path = format!("\"/spec/{GRACE}\"");
+        let one = match form {
+            Form::Leave => continue,
+            Form::Absent => format!(
+                "(\"{GRACE}\" in object.spec ? [JSONPatch{{op: \"remove\", path: {path}}}] : [])"
+            ),
+            Form::Value(value) => {
+                format!("[JSONPatch{{op: \"add\", path: {path}, value: {value}}}]")
+            }
+        };
+        parts.push(only(&when, &one));
+    }
+    parts.push(only("variables.idle == \"agent\"", &agent(agent_image)));
+    let by = cel::text(EMPTIED_BY);
+    parts.push(format!(
+        "(\"annotations\" in object.metadata ? \
+         [JSONPatch{{op: \"add\", path: \"/metadata/annotations/\" + jsonpatch.escapeKey({by}), \
+         value: \"policy\"}}] : \
+         [JSONPatch{{op: \"add\", path: \"/metadata/annotations\", value: {{{by}: \"policy\"}}}}])"
+    ));
+    format!("size(variables.chosen) == 0 ? [] : {}", parts.join("\n+ "))
+}
+
+fn only(when: &str, operations: &str) -> String {
+    if when == "true" { operations.to_owned() } else { format!("({when} ? {operations} : [])") }
+}
+
+/// The init container, its volume, and each chosen container's mount.
+fn agent(image: &str) -> String {
+    let add = |holder: &str, field: &str, path: &str, element: &Value| {
+        let element = cel::json(element);
+        format!(
+            "(\"{field}\" in {holder} ? \
+             JSONPatch{{op: \"add\", path: {path} + \"/{field}/-\", value: {element}}} : \
+             JSONPatch{{op: \"add\", path: {path} + \"/{field}\", value: [{element}]}})"
+        )
+    };
+    let init = add("object.spec", "initContainers", "\"/spec\"", &agent_init_container(image));
+    let volume = add("object.spec", "volumes", "\"/spec\"", &agent_volume());
+    // Not as optional members of the init container itself: a map with one whose type is not known
+    // makes the validator of cel-go 0.26, and so the API server's request, panic.
+    let like = AGENT_LIKE.map(|field| {
+        let first = "variables.containers[variables.chosen[0]]";
+        format!(
+            "(\"{field}\" in {first} ? [JSONPatch{{op: \"add\", path: \"/spec/initContainers/\" + \
+             string(size(object.spec[?\"initContainers\"].orValue(dyn([])))) + \"/{field}\", \
+             value: {first}.{field}}}] : [])"
+        )
+    });
+    let path = "\"/spec/containers/\" + string(i)";
+    let mount = add("variables.containers[i]", "volumeMounts", path, &agent_mount());
+    let like = like.join(" + ");
+    format!("([{init}, {volume}] + {like} + variables.chosen.map(i, {mount}))")
+}

@@ -1,0 +1,61 @@
+//! What is allowed in rules.yaml and still not what anyone means.
+
+use super::{Choice, Idle, Image, Match, Rule};
+
+/// A sentence for each rule that can do nothing, with its number.
+pub fn lint(rules: &[Rule]) -> Vec<String> {
+    let all = Match::default();
+    let last = rules.iter().position(|rule| rule.r#match == all);
+    let mut found = Vec::new();
+    for (number, Rule { r#match, choice }) in (1..).zip(rules) {
+        if let Some(last) = last.filter(|last| *last + 1 < number) {
+            found
+                .push(format!("rule {number} is never reached: rule {} fits everything", last + 1));
+        }
+        if choice.image == Some(Image::Keep) && choice.idle == Some(Idle::Entrypoint) {
+            found.push(format!(
+                "rule {number} empties nothing: image keep with idle entrypoint runs the \
+                 application itself"
+            ));
+        }
+        let Choice { empty, containers, image, idle, level, replicas } = choice;
+        let how = [
+            containers.is_some(),
+            image.is_some(),
+            idle.is_some(),
+            level.is_some(),
+            replicas.is_some(),
+        ];
+        if *empty == Some(false) && how.contains(&true) {
+            found.push(format!("rule {number} says how to empty and not to: empty is false"));
+        }
+        if empty.is_none() && !how.contains(&true) && *r#match == all && number < rules.len() {
+            found.push(format!("rule {number} says nothing, and no rule after it counts"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::parse_rules;
+
+    #[test]
+    fn what_can_do_nothing_is_named() {
+        for (text, said) in [
+            ("rules:\n- {match: {kinds: [ds]}, empty: false}\n- {image: keep}\n", vec![]),
+            ("rules:\n- {image: keep}\n- {idle: agent}\n", vec!["rule 2 is never reached"]),
+            ("rules:\n- {image: keep, idle: entrypoint}\n", vec!["rule 1 empties nothing"]),
+            ("rules:\n- {empty: false, level: pod}\n", vec!["rule 1 says how to empty"]),
+            ("rules:\n- {}\n- {}\n", vec!["rule 1 says nothing", "rule 2 is never reached"]),
+        ] {
+            let found = lint(&parse_rules(text).unwrap());
+            assert_eq!(found.len(), said.len(), "{found:?}");
+            assert!(
+                found.iter().zip(said).all(|(found, said)| found.starts_with(said)),
+                "{found:?}"
+            );
+        }
+    }
+}

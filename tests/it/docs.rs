@@ -1,0 +1,68 @@
+//! The docs say what the code does: their tables are made from it, their examples are tried.
+//!
+//! `DIYADM_UPDATE_DOCS=1 cargo test docs::` writes the tables anew.
+
+use std::{collections::BTreeSet, env, fs, path::Path};
+
+use diyadm::{exit::Code, tables, workload::parse_rules};
+
+use super::rig::diyadm;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Markdown with the table of each place anew; the names of the places.
+fn filled(text: &str) -> (String, BTreeSet<String>) {
+    let (mut out, mut names, mut rest) = (String::new(), BTreeSet::new(), text);
+    while let Some((before, after)) = rest.split_once("<!-- table: ") {
+        let (name, after) = after.split_once(" -->\n").expect("a place has a name");
+        let (_, after) = after.split_once("<!-- end -->").expect("a place has an end");
+        let found = tables::all().into_iter().find(|(known, _)| *known == name);
+        let (_, table) = found.unwrap_or_else(|| panic!("there is no table `{name}`"));
+        out += &format!("{before}<!-- table: {name} -->\n{table}<!-- end -->");
+        names.insert(name.to_owned());
+        rest = after;
+    }
+    (out + rest, names)
+}
+
+#[test]
+fn the_tables_are_the_codes() {
+    let mut places = BTreeSet::new();
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    for file in docs.chain([root().join("README.md")]) {
+        let text = fs::read_to_string(&file).unwrap();
+        let (fresh, names) = filled(&text);
+        places.extend(names);
+        if env::var_os("DIYADM_UPDATE_DOCS").is_some() {
+            fs::write(&file, fresh).unwrap();
+        } else {
+            let name = file.display();
+            assert!(text == fresh, "{name} is behind: DIYADM_UPDATE_DOCS=1 cargo test docs::");
+        }
+    }
+    let all = tables::all().map(|(name, _)| name.to_owned());
+    assert_eq!(places, BTreeSet::from(all), "every table has its place");
+}
+
+#[test]
+fn the_examples_of_rules_are_right() {
+    let text = fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let blocks: Vec<_> =
+        text.split("```yaml\n").skip(1).filter_map(|b| b.split_once("```")).collect();
+    assert!(!blocks.is_empty());
+    for (block, _) in blocks {
+        parse_rules(block).unwrap_or_else(|why| panic!("{why}: {block}"));
+    }
+}
+
+#[test]
+fn the_annotations_are_printed() {
+    let run = diyadm(Path::new("."), &["rules", "annotations"]).code(0);
+    assert_eq!(run.stdout, tables::annotations());
+    for key in ["inject-empty-container", "diyadm.io/original", "diyadm.io/idle"] {
+        assert!(run.stdout.contains(&format!("| `{key}` |")), "{key}");
+    }
+    assert!(Code::OWN.map(Code::number).is_sorted());
+}

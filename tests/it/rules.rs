@@ -1,0 +1,88 @@
+//! `diyadm rules`: from outside.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::rig::diyadm;
+
+const RULES: &str = "rules:
+- match: {namespaces: [prod]}
+  empty: false
+- match: {kinds: [sts]}
+- match: {kinds: [deploy], names: [db]}
+- match: {labels: {lang: java}}
+  image: keep
+  idle: agent
+";
+
+#[test]
+fn a_rules_file_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    let run = |text: &str| {
+        fs::write(&file, text).unwrap();
+        diyadm(folder.path(), &["rules", "check", "rules.yaml"])
+    };
+    run(RULES).code(0).stderr_has("rules.yaml is right: 4 rules");
+    run("rules:\n- idle: agent\n- image: keep\n").code(0).stderr_has("rule 2 is never reached");
+    run("rules:\n- {}\n- imag: keep\n").code(2).stderr_has("rule 2: there is no `imag`");
+    run("rules: [\n").code(2).stderr_has("line");
+    diyadm(folder.path(), &["rules", "check", "none"]).code(2).stderr_has("could not be read");
+}
+
+#[test]
+fn who_decided_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
+    let object = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "web",
+            "labels": { "lang": "java" },
+            "annotations": { "diyadm.io/idle": "shell" },
+        },
+        "spec": { "template": { "spec": { "containers": [{ "name": "a", "image": "b" }] } } },
+    });
+    fs::write(folder.path().join("web.json"), object.to_string()).unwrap();
+    let run = |args: &[&str]| {
+        let base = ["rules", "explain", "-f", "web.json", "--rules", "rules.yaml"];
+        diyadm(folder.path(), &[&base, args].concat())
+    };
+    let text = run(&["-n", "dev", "--level", "pod"]).code(0).stdout;
+    assert_eq!(
+        text,
+        "deployment/web in namespace dev
+  rule 1 is about other namespaces
+  rule 2 is about other kinds
+  rule 3 is about other names
+  rule 4 fits
+  empty       true                       default
+  containers  the one that people mean   default
+  image       keep                       rule 4
+  idle        shell                      annotation
+  level       pod                        flag
+  replicas    as they are                default
+"
+    );
+    let found = run(&["-n", "prod", "-o", "json"]).code(0).stdout;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found[0]["rule"], 1);
+    assert_eq!(
+        found[0]["parts"][0],
+        json!({ "part": "empty", "value": "false", "decidedBy": "rule 1" })
+    );
+    let yaml = run(&["-o", "yaml"]).code(0).stdout;
+    assert_eq!(diyadm::yaml::read("t", &yaml).unwrap()[0].value[0]["rule"], 4);
+
+    let mut wrong = object;
+    wrong["metadata"]["annotations"] = json!({ "diyadm.io/idle": "sleep" });
+    wrong["metadata"]["labels"] = json!({ "inject-empty-container": "disabled" });
+    fs::write(folder.path().join("web.json"), wrong.to_string()).unwrap();
+    let text = run(&[]).code(0).stdout;
+    assert!(text.contains("it stays as it is: annotation diyadm.io/idle says \"sleep\""), "{text}");
+    assert!(text.contains("no rule is about it") && text.contains("says no itself"), "{text}");
+    fs::write(folder.path().join("web.json"), "{\"kind\":\"X\"}").unwrap();
+    run(&[]).code(2).stderr_has("no workload");
+}
