@@ -11,6 +11,7 @@ pub mod install;
 pub mod mutate;
 pub mod render;
 pub mod serve;
+pub mod status;
 pub mod targets;
 pub mod verify;
 pub mod ways;
@@ -65,6 +66,8 @@ pub enum Command {
     Empty(empty::Empty),
     /// Give workloads of a cluster their original back
     Restore(empty::Restore),
+    /// Show what is empty: since when, by whom, what idles, and what is waiting
+    Status(status::Status),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

@@ -27,6 +27,7 @@ mod restore;
 mod run;
 mod runtime;
 mod serve;
+mod status;
 mod stop;
 pub mod terminal;
 mod uninstall;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Mutate(args) => mutate::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
+        Command::Status(args) => status::run(&global, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);

@@ -14,6 +14,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod board;
 pub mod checks;
 pub mod cli;
 pub mod cluster;
