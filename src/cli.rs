@@ -12,6 +12,7 @@ pub mod mutate;
 pub mod render;
 pub mod rules;
 pub mod serve;
+pub mod status;
 pub mod targets;
 pub mod verify;
 pub mod ways;
@@ -69,6 +70,8 @@ pub enum Command {
     /// Which rule decides what
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Show what is empty: since when, by whom, what idles, and what is waiting
+    Status(status::Status),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

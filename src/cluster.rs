@@ -33,12 +33,14 @@ mod rights;
 mod send;
 pub mod targets;
 mod tunnel;
+mod watch;
 
 pub use change::Changed;
 pub use exec::{End, Ending, Exec, Place, Size};
 pub use kinds::*;
 pub use rights::{Right, Target};
 pub use tunnel::{Over, Tunnel};
+pub use watch::Sight;
 
 /// Our name in `managedFields`.
 pub const FIELD_MANAGER: &str = "diyadm";
@@ -203,10 +205,7 @@ impl Cluster {
             }
         }
         // The items of a list come without what the list itself says.
-        for item in &mut items {
-            item["apiVersion"] = kind.api_version().into();
-            item["kind"] = kind.kind.into();
-        }
+        items.iter_mut().for_each(|item| kind.name(item));
         Ok(items)
     }
 

@@ -28,6 +28,7 @@ mod rules;
 mod run;
 mod runtime;
 mod serve;
+mod status;
 mod stop;
 pub mod terminal;
 mod uninstall;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
+        Command::Status(args) => status::run(&global, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
-//!                  │         explain  tables  rollout  json
+//!                  │         explain  tables  rollout  board  json
 //!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
@@ -15,6 +15,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod board;
 pub mod checks;
 pub mod cli;
 pub mod cluster;

@@ -41,6 +41,8 @@ pub static NAMESPACE: Kind = kind("", "Namespace", "namespaces", false);
 /// `v1`
 pub static SECRET: Kind = kind("", "Secret", "secrets", true);
 /// `v1`
+pub static CONFIG_MAP: Kind = kind("", "ConfigMap", "configmaps", true);
+/// `v1`
 pub static SERVICE: Kind = kind("", "Service", "services", true);
 /// `v1`
 pub static EVENT: Kind = kind("", "Event", "events", true);
@@ -106,9 +108,10 @@ pub static WORKLOADS: [&Kind; 7] =
     [&DEPLOYMENT, &STATEFUL_SET, &DAEMON_SET, &REPLICA_SET, &JOB, &CRON_JOB, &POD];
 
 /// Every kind there is here.
-static ALL: [&Kind; 20] = [
+static ALL: [&Kind; 21] = [
     &NAMESPACE,
     &SECRET,
+    &CONFIG_MAP,
     &SERVICE,
     &EVENT,
     &POD,
@@ -151,6 +154,12 @@ impl Kind {
         } else {
             format!("{}.{}", self.plural, self.group)
         }
+    }
+
+    /// Writes into an object what it is.
+    pub(super) fn name(&self, object: &mut Value) {
+        object["apiVersion"] = self.api_version().into();
+        object["kind"] = self.kind.into();
     }
 
     /// The path of the collection, in `namespace` where that is not empty.

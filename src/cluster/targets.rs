@@ -34,9 +34,10 @@ impl Found {
         format!("{}/{}", self.kind.singular(), self.name)
     }
 
-    /// The words that name it on a command line: `deployment/web -n shop`.
-    pub fn typed(&self) -> String {
-        format!("{} -n {}", self.shown(), self.namespace)
+    /// The words that name it on a command line: `deployment/web -n shop`, with whatever leads to
+    /// this cluster again.
+    pub fn typed(&self, cluster: &Cluster) -> String {
+        format!("{} -n {}{}", self.shown(), self.namespace, cluster.flags())
     }
 
     fn of(kind: &'static Kind, object: Value) -> Self {

@@ -34,10 +34,7 @@ pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
     plan::check(args)?;
-    let rules = Rules {
-        list: ways::read(&args.ways)?.map(|(_, list)| list).unwrap_or_default(),
-        ..ways::flags(&args.ways, ("", ""))
-    };
+    let rules = ways::rules(&args.ways, None)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
         let errand = Errand {
@@ -165,7 +162,7 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
             }
             Waited::Stuck { told, trouble } => {
                 let (what, hint) = trouble.map_or((told, String::new()), |t| (t.what, t.hint));
-                let typed = done[at].found.typed();
+                let typed = done[at].found.typed(errand.cluster);
                 let hint = if args.rollback {
                     hint
                 } else {

@@ -98,6 +98,10 @@ impl Terminal {
     }
 
     fn line(&self, colour: &str, mark: &str, what: &str, took: Option<Duration>) {
+        if self.interactive {
+            // Whatever is being waited for stands there.
+            eprint!("\r\x1b[2K");
+        }
         let mark =
             if self.colour { format!("\x1b[{colour}m{mark}\x1b[0m") } else { mark.to_owned() };
         match took {
@@ -127,6 +131,16 @@ impl Wait<'_> {
             eprintln!("  {what}");
         }
         what.clone_into(&mut self.last);
+    }
+
+    /// How many are through; in a log no more than each tenth of them is a line.
+    pub fn count(&mut self, word: &str, through: usize, all: usize) {
+        let tenth = through * 10 / all.max(1);
+        let is_news =
+            self.terminal.interactive || tenth > through.saturating_sub(1) * 10 / all.max(1);
+        if all > 1 && is_news && (self.terminal.interactive || all >= 50) {
+            self.say(&format!("{word}: {through} of {all}"));
+        }
     }
 }
 

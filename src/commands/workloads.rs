@@ -1,13 +1,13 @@
 //! What the commands on workloads of a cluster share: many at once, what became of each, and how
 //! that is told.
 
-use std::io::Write;
+use std::cell::RefCell;
 
 use anyhow::{Error, Result};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::terminal::Terminal;
+use super::terminal::{self, Terminal};
 use crate::{
     cli::{
         DryRun,
@@ -16,6 +16,7 @@ use crate::{
     },
     cluster::{Cluster, targets::Found},
     exit::{self, Code, Failure},
+    yaml,
 };
 
 pub(super) mod beside;
@@ -97,19 +98,16 @@ impl Errand<'_> {
         work: impl AsyncFn(T) -> O,
     ) -> Vec<O> {
         let (all, work) = (items.len(), &work);
-        let through = std::cell::Cell::new(0_usize);
+        let wait = RefCell::new((self.terminal.wait(), 0));
         let one = async |item| {
             let outcome = work(item).await;
-            through.set(through.get() + 1);
-            if all > 1 {
-                self.terminal.progress(&format!("{word}: {} of {all}", through.get()));
-            }
+            let (wait, through) = &mut *wait.borrow_mut();
+            *through += 1;
+            wait.count(word, *through, all);
             outcome
         };
         let flow = stream::iter(items.into_iter().map(one));
-        let outcomes = flow.buffered(self.work.concurrency.into()).collect().await;
-        self.terminal.clear();
-        outcomes
+        flow.buffered(self.work.concurrency.into()).collect().await
     }
 
     /// Prints what `-o` asks for of those that are as they should be.
@@ -133,11 +131,10 @@ impl Errand<'_> {
                 good.iter().map(line).collect()
             }
             Output::Json => format!("{:#}\n", object()),
-            Output::Yaml => serde_yaml::to_string(&object())?,
+            Output::Yaml => yaml::write(&object())?,
             Output::Patch => good.iter().map(|one| format!("{}\n", json!(one.patch))).collect(),
         };
-        std::io::stdout().write_all(text.as_bytes())?;
-        Ok(())
+        terminal::print(&text)
     }
 
     /// What the command ends with: the error itself where one workload was meant, else a count.

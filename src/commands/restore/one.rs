@@ -76,7 +76,7 @@ async fn try_restore(
         let hint = format!(
             "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
              has done so far, and the files in it, are lost.",
-            found.typed()
+            found.typed(errand.cluster)
         );
         return Err(Failure::no(what, hint).into());
     }
@@ -112,7 +112,7 @@ async fn try_restore(
         errand.terminal.say(&format!(
             "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
              `diyadm empty {}` takes that away",
-            found.typed()
+            found.typed(errand.cluster)
         ));
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
@@ -200,7 +200,7 @@ fn untrusted(errand: &Errand<'_>, found: &Found, why: &str) -> anyhow::Error {
     let hint = format!(
         "Put it back from your own manifest: `diyadm restore {} --force-from FILE`, which takes \
          only the fields that emptying touches.",
-        found.typed()
+        found.typed(errand.cluster)
     );
     Failure::no(what, hint).into()
 }

@@ -102,7 +102,7 @@ async fn try_restore(
     errand.terminal.say(&format!(
         "  {who} Pods of this namespace, so its template has the annotation {LABEL}: disabled, a \
          small drift from what is written; `diyadm empty {}` takes it away",
-        found.typed()
+        found.typed(errand.cluster)
     ));
     Ok((object, sent))
 }

@@ -100,6 +100,7 @@ impl Errand<'_> {
     async fn gone(&self, found: &Found) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let uid = &found.object["metadata"]["uid"];
+        let mut wait = self.terminal.wait();
         loop {
             let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
             if now.is_none_or(|now| now["metadata"]["uid"] != *uid) {
@@ -110,7 +111,7 @@ impl Errand<'_> {
                 let hint = "The same command goes on; --timeout gives it longer.";
                 return Err(Failure::no(what, hint).into());
             }
-            self.terminal.progress(&format!("{}: the old one ends", self.shown(found)));
+            wait.say(&format!("{}: the old one ends", self.shown(found)));
             tokio::time::sleep(PAUSE).await;
         }
     }

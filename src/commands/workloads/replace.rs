@@ -52,6 +52,7 @@ impl Errand<'_> {
     pub(in crate::commands) async fn replace(&self, found: &Found, right: &Right) -> Result<usize> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let object = &found.object;
+        let mut wait = self.terminal.wait();
         let mut pods = self.pods(object).await;
         let old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
         loop {
@@ -83,7 +84,7 @@ impl Errand<'_> {
                 let hint = "The same command goes on; --timeout gives it longer.";
                 return Err(Failure::no(what, hint).into());
             }
-            self.terminal.progress(&format!("{}: {told}", self.shown(found)));
+            wait.say(&format!("{}: {told}", self.shown(found)));
             tokio::time::sleep(PAUSE).await;
             pods = self.pods(object).await;
         }

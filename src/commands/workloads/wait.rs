@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{EVENT, Kind, POD, targets::Found},
+    cluster::{EVENT, FIELD_MANAGER, Kind, POD, targets::Found},
+    commands::terminal::Wait,
     rollout::{self, Progress, Seen, Trouble},
 };
 
@@ -46,6 +47,7 @@ impl Errand<'_> {
             .map(|(at, found)| Pending { at, found, last: Progress::default() })
             .collect();
         let mut pause = FIRST_PAUSE;
+        let mut wait = self.terminal.wait();
         loop {
             let late = Instant::now() >= deadline;
             let looked = self.look(&pending).await;
@@ -71,22 +73,21 @@ impl Errand<'_> {
             if pending.is_empty() {
                 break;
             }
-            self.tell(all.len(), &pending);
+            self.tell(&mut wait, all.len(), &pending);
             let rest = deadline.saturating_duration_since(Instant::now());
             tokio::time::sleep(pause.min(rest)).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
-        self.terminal.clear();
         let lost = || Waited::Lost("it was not looked at".to_owned());
         waited.into_iter().map(|one| one.unwrap_or_else(lost)).collect()
     }
 
-    fn tell(&self, all: usize, pending: &[Pending<'_>]) {
+    fn tell(&self, wait: &mut Wait<'_>, all: usize, pending: &[Pending<'_>]) {
         let Some(Pending { found, last, .. }) = pending.first() else { return };
         let why = last.trouble.as_ref().map_or(last.told.as_str(), |trouble| &trouble.what);
         let ready = all - pending.len();
         let count = if all > 1 { format!("{ready} of {all} ready; ") } else { String::new() };
-        self.terminal.progress(&format!("{count}{}: {why}", self.shown(found)));
+        wait.say(&format!("{count}{}: {why}", self.shown(found)));
     }
 
     async fn look(&self, pending: &[Pending<'_>]) -> Vec<Result<Progress>> {
@@ -184,8 +185,7 @@ impl Errand<'_> {
 /// When diyadm changed the object last, by the API server's clock; empty where it never did.
 fn written(object: &Value) -> String {
     let entries = object["metadata"]["managedFields"].as_array();
-    let ours =
-        entries.into_iter().flatten().filter(|e| e["manager"] == crate::cluster::FIELD_MANAGER);
+    let ours = entries.into_iter().flatten().filter(|e| e["manager"] == FIELD_MANAGER);
     let times = ours.filter_map(|entry| entry["time"].as_str());
     times.max().unwrap_or_default().to_owned()
 }

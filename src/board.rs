@@ -1,0 +1,237 @@
+//! (workloads, Pods, who is watched) → the board that `status` shows: pure. Everything on it is
+//! read from the objects; nothing is kept anywhere else.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    rollout,
+    workload::{EmptyContainer, Idle, Stamp, Subject},
+};
+
+mod table;
+
+pub use table::{Columns, age, table};
+
+/// How a workload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Emptied, by what its pod template says.
+    Empty,
+    /// Emptied by its Pods alone.
+    Pods,
+    /// Emptied once; since then it was given something else to run.
+    Drifted,
+    /// Its original is cut, edited or not diyadm's.
+    Untrusted,
+    /// A webhook sees it, and it is not empty.
+    Missed,
+    /// It was on the board before, and is not empty any more, or gone.
+    Restored,
+}
+
+impl State {
+    /// The word on the board.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Pods => "pods",
+            Self::Drifted => "drifted",
+            Self::Untrusted => "untrusted",
+            Self::Missed => "missed",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// A line of the board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// Where it is.
+    pub namespace: String,
+    /// `Deployment`
+    pub kind: String,
+    /// `metadata.name`
+    pub name: String,
+    /// See [`State`].
+    pub state: State,
+    /// `workload` or `pod`; empty where it is not empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub level: String,
+    /// Since when, RFC 3339; empty where it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub since: String,
+    /// By whom.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// What idles.
+    pub containers: Vec<Container>,
+    /// `1/2`
+    pub ready: String,
+    /// When the newest original came, where that was after it was emptied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newer_since: Option<String>,
+    /// Who brought it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newer_by: Option<String>,
+    /// Whether restoring gives another form than the one that was emptied.
+    pub newer: bool,
+    /// What there is to know beside that: a sentence without its full stop, or empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl Row {
+    /// The line of a workload that is on the board no more.
+    #[must_use]
+    pub fn gone(self) -> Self {
+        Self { state: State::Restored, note: String::new(), newer: false, ..self }
+    }
+}
+
+/// A container that idles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its image now.
+    pub image: String,
+    /// `entrypoint`, `shell`, `agent`
+    pub idle: &'static str,
+}
+
+impl From<EmptyContainer> for Container {
+    fn from(EmptyContainer { name, image, idle }: EmptyContainer) -> Self {
+        let idle = match idle {
+            Idle::Entrypoint => "entrypoint",
+            Idle::Shell => "shell",
+            Idle::Agent => "agent",
+        };
+        Self { name, image, idle }
+    }
+}
+
+/// The board's lines, in the order of `objects`. `pods` are those of the same namespaces, none
+/// where they may not be seen; `watched` says whether a webhook is called for an object and would
+/// empty it.
+pub fn rows(objects: &[Value], pods: &[Value], watched: impl Fn(&Value) -> bool) -> Vec<Row> {
+    let emptied: Vec<_> = pods.iter().filter_map(|pod| Some((pod, emptied_pod(pod)?))).collect();
+    let row = |object: &Value| {
+        let text = object.to_string();
+        let subject = Subject::parse(&text)?;
+        if subject.is_emptied() {
+            return Some(of_emptied(object, &subject));
+        }
+        if subject.is_controlled() {
+            return None;
+        }
+        let own: Vec<_> = emptied.iter().filter(|(pod, _)| rollout::selects(object, pod)).collect();
+        if object["kind"] != "Pod"
+            && let Some((_, first)) = own.first()
+        {
+            return Some(of_pods(object, first, own.len()));
+        }
+        let missed = !subject.declines() && watched(object);
+        missed.then(|| {
+            let how = if subject.workload().is_some_and(|kind| kind.mutable) {
+                "it was here before the webhook: any write empties it, `diyadm empty` too"
+            } else {
+                "it was here before the webhook: `diyadm empty --recreate` empties it"
+            };
+            Row { note: how.to_owned(), ..bare(object, State::Missed) }
+        })
+    };
+    objects.iter().filter_map(row).collect()
+}
+
+fn bare(object: &Value, state: State) -> Row {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Row {
+        namespace: text(&object["metadata"]["namespace"]),
+        kind: text(&object["kind"]),
+        name: text(&object["metadata"]["name"]),
+        state,
+        level: String::new(),
+        since: String::new(),
+        by: String::new(),
+        containers: Vec::new(),
+        ready: ready(object),
+        newer_since: None,
+        newer_by: None,
+        newer: false,
+        note: String::new(),
+    }
+}
+
+fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
+    let mut row = bare(object, State::Empty);
+    let told = match subject.told() {
+        Some(Ok(told)) => told,
+        Some(Err(why)) => {
+            row.note = format!("its original is not trusted: {why}");
+            return Row { state: State::Untrusted, ..row };
+        }
+        None => return row,
+    };
+    row.level = "workload".to_owned();
+    (row.since, row.by) = (told.stamp.at, told.stamp.by);
+    row.containers = told.containers.into_iter().map(Container::from).collect();
+    row.newer = told.newer.is_some() || told.overtaken;
+    if let Some(Stamp { at, by }) = told.newer {
+        (row.newer_since, row.newer_by) = (Some(at), Some(by));
+    }
+    if told.drifted {
+        row.state = State::Drifted;
+        row.note = "a later update has won: restoring keeps it and puts back the rest, emptying \
+                    again empties it"
+            .to_owned();
+    } else if told.overtaken {
+        row.note = "an update set fields that were away: restoring keeps them".to_owned();
+    }
+    row
+}
+
+/// When and by whom, and what idles, of a Pod that was emptied itself.
+fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
+    let text = pod.to_string();
+    let subject = Subject::parse(&text)?;
+    if !subject.is_controlled() {
+        return None;
+    }
+    let told = subject.told()?.ok()?;
+    Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
+}
+
+fn of_pods(object: &Value, (stamp, containers): &(Stamp, Vec<Container>), count: usize) -> Row {
+    Row {
+        level: "pod".to_owned(),
+        since: stamp.at.clone(),
+        by: stamp.by.clone(),
+        containers: containers.clone(),
+        note: match count {
+            1 => "1 of its Pods is empty; it stays as it is written".to_owned(),
+            count => format!("{count} of its Pods are empty; it stays as it is written"),
+        },
+        ..bare(object, State::Pods)
+    }
+}
+
+/// `1/2`, by what the workload itself says; `-` where there is nothing to be ready.
+fn ready(object: &Value) -> String {
+    let count = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64);
+    let status = |field: &str| count(&format!("/status/{field}")).unwrap_or(0);
+    match object["kind"].as_str() {
+        Some("CronJob") => "-".to_owned(),
+        Some("Pod") => format!("{}/1", u8::from(rollout::is_ready(object))),
+        Some("DaemonSet") => {
+            format!("{}/{}", status("numberReady"), status("desiredNumberScheduled"))
+        }
+        Some("Job") => format!("{}/{}", status("ready"), count("/spec/parallelism").unwrap_or(1)),
+        _ => format!("{}/{}", status("readyReplicas"), count("/spec/replicas").unwrap_or(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Boards of workloads that the heart itself has emptied.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::workload::{Context, LABEL, Rules};
+
+fn deployment(name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": name, "namespace": "shop", "uid": name },
+        "spec": { "replicas": 2, "template": { "spec": { "containers": [
+            { "name": "app", "image": "app:1", "livenessProbe": { "x": 1 } },
+        ] } } },
+        "status": { "readyReplicas": 1 },
+    })
+}
+
+fn emptied(object: &Value) -> Value {
+    let text = object.to_string();
+    let stamp = Stamp { at: "2026-11-24T22:05:35Z".into(), by: "ada".into() };
+    let context = Context { stamp: Some(&stamp), ..Context::default() };
+    let change = Subject::parse(&text).unwrap().empty(&Rules::default(), &context);
+    let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch).unwrap();
+    object
+}
+
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+#[test]
+fn every_state_is_told_from_the_objects_alone() {
+    let empty = emptied(&deployment("empty"));
+    let mut drifted = emptied(&deployment("drifted"));
+    *drifted.pointer_mut(IMAGE).unwrap() = "app:2".into();
+    let mut overtaken = emptied(&deployment("overtaken"));
+    overtaken.pointer_mut("/spec/template/spec/containers/0").unwrap()["livenessProbe"] =
+        json!({ "x": 2 });
+    let mut forged = emptied(&deployment("forged"));
+    forged["metadata"]["annotations"]["diyadm.io/original"] = "{}".into();
+    let mut declines = deployment("declines");
+    declines["metadata"]["labels"] = json!({ LABEL: "disabled" });
+    let at_pod_level = deployment("at-pod-level");
+    let pod = emptied(&json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": "at-pod-level-abc-x", "namespace": "shop",
+            "labels": { "pod-template-hash": "abc" },
+        },
+        "spec": { "containers": [{ "name": "app", "image": "app:1" }] },
+    }));
+    let mut controlled = pod.clone();
+    controlled["metadata"]["ownerReferences"] =
+        json!([{ "kind": "ReplicaSet", "name": "at-pod-level-abc", "controller": true }]);
+    let all = [
+        empty,
+        drifted,
+        overtaken,
+        forged,
+        deployment("missed"),
+        deployment("unwatched"),
+        declines,
+        at_pod_level,
+    ];
+    let watched = |object: &Value| object["metadata"]["name"] != "unwatched";
+    let rows = rows(&all, &[controlled], watched);
+    let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state, row.newer)).collect();
+    assert_eq!(
+        told,
+        [
+            ("empty", State::Empty, false),
+            ("drifted", State::Drifted, true),
+            ("overtaken", State::Empty, true),
+            ("forged", State::Untrusted, false),
+            ("missed", State::Missed, false),
+            ("at-pod-level", State::Pods, false),
+        ]
+    );
+    assert_eq!((rows[0].since.as_str(), rows[0].by.as_str()), ("2026-11-24T22:05:35Z", "ada"));
+    assert_eq!((rows[0].ready.as_str(), rows[0].level.as_str()), ("1/2", "workload"));
+    assert_eq!(rows[5].level, "pod");
+
+    let columns = Columns { wide: true, titles: true, namespace: false };
+    let text = table(&rows[..1], columns, 1_795_559_735);
+    let mut lines = text.lines();
+    assert!(lines.next().unwrap().starts_with("WORKLOAD           STATE   SINCE"), "{text}");
+    let line = lines.next().unwrap();
+    assert!(line.contains("app=empty-container:latest"), "{line}");
+    assert!(line.contains("empty   30m "), "{line}");
+}
+
+/// An update that the webhook sees is told as a newer original, a change of rules is not.
+#[test]
+fn a_newer_original_is_told() {
+    let before = emptied(&deployment("x"));
+    let mut update = before.clone();
+    *update.pointer_mut(IMAGE).unwrap() = "app:2".into();
+    let again = |object: &Value, rules: &Rules| {
+        let (text, old) = (object.to_string(), before.to_string());
+        let old = Subject::parse(&old);
+        let stamp = Stamp { at: "2026-11-25T00:00:00Z".into(), by: "bob".into() };
+        let context = Context { stamp: Some(&stamp), old: old.as_ref(), ..Context::default() };
+        let change = Subject::parse(&text).unwrap().empty(rules, &context);
+        let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+        let mut object = object.clone();
+        json_patch::patch(&mut object, &patch).unwrap();
+        rows(&[object], &[], |_| false).remove(0)
+    };
+    let row = again(&update, &Rules::default());
+    assert_eq!((row.state, row.newer), (State::Empty, true));
+    assert_eq!(row.newer_by.as_deref(), Some("bob"));
+    assert_eq!(row.by, "ada", "who emptied it first stays");
+    let row = again(&before, &Rules::with_image("other:1"));
+    assert!(!row.newer, "{row:?}");
+}
