@@ -5,14 +5,14 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Server, cluster, diyadm},
+    rig::{Server, cluster, diyadm, reaching_cluster},
     serve::certificates,
 };
 
 #[test]
 fn the_blogs_workload_goes_there_and_back() {
-    let Some(cluster) = cluster() else { return };
-    let name = "blog-there-and-back";
+    let Some(cluster) = reaching_cluster() else { return };
+    let name = cluster.name("blog-there-and-back");
     let _namespace = cluster.namespace(name);
     let certs = certificates(name, name);
     let server = Server::start(certs.path(), &[]);
@@ -68,7 +68,7 @@ fn the_blogs_workload_goes_there_and_back() {
 #[test]
 fn what_render_prints_is_taken() {
     let Some(cluster) = cluster() else { return };
-    let name = "render-is-taken";
+    let name = cluster.name("render-is-taken");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
     let certs = certificates(name, name);

@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::rig::{Cluster, Net, Run, Server, cluster, wait_until};
+use super::rig::{Cluster, Net, Run, Server, reaching_cluster, wait_until};
 use stand::{Authority, Flaw, Stand, stand};
 
 fn answer(response: &Value) -> Value {
@@ -178,8 +178,8 @@ fn rows() -> Vec<Row> {
 
 #[test]
 fn every_text_is_provoked_and_named() {
-    let Some(cluster) = cluster() else { return };
-    let name = "failures";
+    let Some(cluster) = reaching_cluster() else { return };
+    let name = cluster.name("failures");
     let _namespace = cluster.namespace(name);
     let (authority, other) = (Authority::new(), Authority::new());
     for Row { wanted, text, stand: what, trust } in rows() {
@@ -220,9 +220,9 @@ fn every_text_is_provoked_and_named() {
 
 #[test]
 fn what_is_wrong_with_the_service_is_named() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = reaching_cluster() else { return };
     let Some(net) = Net::new() else { return };
-    let name = "failing-service";
+    let name = cluster.name("failing-service");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     install::mount,
-    rig::{Cluster, Net, Run, Server, cluster},
+    rig::{Cluster, Net, Run, Server, cluster, reaching_cluster},
 };
 
 /// Types every `diyadm …` of a hint. After each the kubelet has its turn.
@@ -79,9 +79,9 @@ fn expired(service: &str, namespace: &str) -> pki::Bundle {
 
 #[test]
 fn the_commands_in_hints_mend_what_they_speak_of() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = reaching_cluster() else { return };
     let Some(net) = Net::new() else { return };
-    let name = "hints";
+    let name = cluster.name("hints");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -171,7 +171,7 @@ fn the_commands_in_hints_mend_what_they_speak_of() {
 #[test]
 fn a_wait_is_told_without_a_terminal_and_ends_at_ctrl_c() {
     let Some(cluster) = cluster() else { return };
-    let name = "interrupted";
+    let name = cluster.name("interrupted");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");
@@ -191,7 +191,8 @@ fn a_wait_is_told_without_a_terminal_and_ends_at_ctrl_c() {
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     log.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
-    for word in ["Interrupted.", "diyadm uninstall -n interrupted", "\nAPPLY /api/v1/namespaces/"] {
+    let undo = format!("diyadm uninstall -n {name}");
+    for word in ["Interrupted.", &undo, "\nAPPLY /api/v1/namespaces/"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     assert_eq!(said.matches("waiting for a server").count(), 1, "once, not at each look: {said}");

@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::rig::{Cluster, Net, Server, cluster};
+use super::rig::{Cluster, Net, Server, reaching_cluster};
 
 /// Does what the kubelet does: brings the Secret into the files of its Pod.
 pub(crate) fn mount(cluster: &Cluster, namespace: &str, folder: &Path) {
@@ -35,9 +35,9 @@ pub(crate) fn findings(run: &super::rig::Run) -> Vec<(String, String)> {
 
 #[test]
 fn from_nothing_to_verified_and_back() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = reaching_cluster() else { return };
     let Some(net) = Net::new() else { return };
-    let name = "from-nothing";
+    let name = cluster.name("from-nothing");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");
@@ -69,12 +69,14 @@ fn from_nothing_to_verified_and_back() {
     let _server = Server::start_in(&net, folder.path(), &["--self-name", &self_name]);
     cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
     run(&["install", "--timeout", "60"]).code(0).stderr_has("start empty");
-    run(&["install", "--timeout", "60"]).code(0).stderr_has("deployment/from-nothing unchanged");
+    run(&["install", "--timeout", "60"])
+        .code(0)
+        .stderr_has(&format!("deployment/{name} unchanged"));
 
     run(&["verify"]).code(0).stderr_has("came back with empty-container:latest");
     run(&["verify", "--dry-run=server"]).code(0).stderr_has("in a dry run");
     let left = cluster.kubectl(&["-n", name, "get", "deployments", "-o", "name"], "");
-    assert_eq!(left.trim(), "deployment.apps/from-nothing", "verify leaves nothing");
+    assert_eq!(left.trim(), format!("deployment.apps/{name}"), "verify leaves nothing");
     run(&["verify", "--keep"]).code(0);
     run(&["verify"]).code(1).stderr_has("already");
     let check = run(&["check", "-o", "json"]).code(0);
@@ -103,9 +105,9 @@ fn from_nothing_to_verified_and_back() {
     assert!(run(&["verify", "--dry-run=server"]).code == Some(0));
     run(&["uninstall"])
         .code(0)
-        .stderr_has("still empty in namespace from-nothing: deployment/test, statefulset/test");
+        .stderr_has(&format!("still empty in namespace {name}: deployment/test, statefulset/test"));
     cluster.get(name, "secret/webhook-secret");
-    run(&["uninstall", "--all"]).code(0).stderr_has("namespace/from-nothing unlabelled");
+    run(&["uninstall", "--all"]).code(0).stderr_has(&format!("namespace/{name} unlabelled"));
     let labels = cluster.get(name, &format!("namespace/{name}"))["metadata"]["labels"].clone();
     assert!(labels.get(name).is_none(), "{labels}");
     let gone = ["-n", name, "get", "secret", "webhook-secret", "--ignore-not-found"];
@@ -114,9 +116,9 @@ fn from_nothing_to_verified_and_back() {
 
 #[test]
 fn certificates_rotate_while_writes_go_on() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = reaching_cluster() else { return };
     let Some(net) = Net::new() else { return };
-    let name = "rotation";
+    let name = cluster.name("rotation");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");

@@ -48,7 +48,7 @@ fn answer(address: &str) -> std::io::Result<String> {
 #[test]
 fn a_pod_is_entered_read_and_forwarded() {
     let Some(node) = node() else { return };
-    let name = "rig-entered";
+    let name = node.name("rig-entered");
     let _namespace = node.namespace(name);
     node.load(&["busybox", "bare"]);
     let talk = "echo started; while read -r line; do echo got $line; done";
@@ -90,7 +90,7 @@ fn a_pod_is_entered_read_and_forwarded() {
 #[test]
 fn a_pod_reaches_the_api_server_and_nothing_beyond_this_machine() {
     let Some(node) = node() else { return };
-    let name = "rig-reaches";
+    let name = node.name("rig-reaches");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
     node.pod(name, "pod", &json!({ "image": "busybox:rig", "command": ["sh", "-c", IDLE] }));
@@ -105,7 +105,7 @@ fn a_pod_reaches_the_api_server_and_nothing_beyond_this_machine() {
 #[test]
 fn probes_limits_and_signals_are_kept() {
     let Some(node) = node() else { return };
-    let name = "rig-kept";
+    let name = node.name("rig-kept");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
     let probe = json!({
@@ -147,7 +147,7 @@ fn probes_limits_and_signals_are_kept() {
 #[test]
 fn pod_security_is_enforced_by_the_namespaces_label() {
     let Some(node) = node() else { return };
-    let name = "rig-restricted";
+    let name = node.name("rig-restricted");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
     let level = "pod-security.kubernetes.io/enforce=restricted";
@@ -179,7 +179,7 @@ fn java_runs() {
     if !java() {
         return;
     }
-    let name = "rig-java";
+    let name = node.name("rig-java");
     let _namespace = node.namespace(name);
     node.load(&["jre", "jre-bare"]);
     node.pod(name, "pod", &json!({ "image": "jre:rig", "command": ["sh", "-c", IDLE] }));
@@ -198,7 +198,7 @@ fn java_runs() {
 #[test]
 fn the_webhook_runs_from_the_image_that_the_dockerfile_says() {
     let Some(node) = node() else { return };
-    let name = "rig-webhook";
+    let name = node.name("rig-webhook");
     let _namespace = node.namespace(name);
     node.load(&["webhook", "empty-container"]);
     let folder = tempfile::tempdir().unwrap();

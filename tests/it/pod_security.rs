@@ -10,7 +10,7 @@ use super::{
 #[test]
 fn the_rendered_pod_is_admitted_as_restricted() {
     let Some(cluster) = cluster() else { return };
-    let name = "restricted";
+    let name = cluster.name("restricted");
     let _namespace = cluster.namespace(name);
     let enforce = "pod-security.kubernetes.io/enforce=restricted";
     let version = "pod-security.kubernetes.io/enforce-version=latest";

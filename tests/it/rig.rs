@@ -4,17 +4,21 @@ use std::{
     env,
     fs::OpenOptions,
     io::{BufRead, BufReader, Write},
-    net::Ipv4Addr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread::{JoinHandle, panicking},
     time::{Duration, Instant},
 };
 
+mod net;
 mod node;
+mod reach;
 
-pub(crate) use self::node::{Held, Node, java, node};
+pub(crate) use self::{
+    net::{Net, slice},
+    node::{Held, Node, java, node},
+    reach::reaching_cluster,
+};
 
 /// Says why a test did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
@@ -93,12 +97,14 @@ pub(crate) fn cluster() -> Option<Cluster> {
         skip("no API server: run `cargo xtask test`");
         return None;
     };
-    Some(Cluster { kubeconfig, kubectl })
+    let suffix = env::var("DIYADM_TEST_SUFFIX").map(|suffix| format!("-{suffix}"));
+    Some(Cluster { kubeconfig, kubectl, suffix: suffix.unwrap_or_default() })
 }
 
 pub(crate) struct Cluster {
     kubeconfig: String,
     kubectl: String,
+    suffix: String,
 }
 
 impl Cluster {
@@ -139,6 +145,19 @@ impl Cluster {
         ::diyadm::cluster::Cluster::connect(&global).await.unwrap()
     }
 
+    /// `base`, as a name that no other run has used: on a cluster that outlives its tests
+    /// (`DIYADM_TEST_CONTEXT`) the last run's namespaces may not be gone yet, and nothing of the
+    /// user's is ever met.
+    pub(crate) fn name(&self, base: &str) -> &'static str {
+        // A few dozen of them, and as handy as the literals that they stand for.
+        format!("{base}{}", self.suffix).leak()
+    }
+
+    /// The flags that hints have for this cluster.
+    pub(crate) fn flags(&self) -> String {
+        format!(" --kubeconfig {}", self.kubeconfig)
+    }
+
     /// A name for a namespace that the test itself, or the program, makes.
     pub(crate) fn unmade<'a>(&'a self, name: &'a str) -> Namespace<'a> {
         Namespace { cluster: self, name }
@@ -173,8 +192,12 @@ impl Drop for Namespace<'_> {
             format!("{}{}", run.stdout, run.stderr)
         };
         if panicking() {
-            let kinds = "deployments,statefulsets,events";
+            // No Secrets: what fails in CI is read by many.
+            let kinds = "deployments,statefulsets,pods,services,endpointslices,events";
             eprintln!("{}", show(&["-n", self.name, "get", kinds, "-o", "yaml"]));
+            let webhook = format!("mutatingwebhookconfiguration/{}", self.name);
+            let webhook = ["get", &webhook, "--ignore-not-found", "-o", "yaml"];
+            eprintln!("{}", show(&[&webhook[..], &["--show-managed-fields"]].concat()));
         }
         let kinds = "mutatingwebhookconfigurations,mutatingadmissionpolicies,\
                      mutatingadmissionpolicybindings";
@@ -263,78 +286,5 @@ impl Drop for Server {
         // Gone already where the test ended it.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A network namespace with one address, reached from the host through a pair of interfaces, as
-/// a Pod's is. Gone when dropped.
-pub(crate) struct Net {
-    name: String,
-    /// IPv4, not loopback: an EndpointSlice may not hold that.
-    pub(crate) address: String,
-}
-
-impl Net {
-    /// `None` where this user may not make one. The addresses are of 198.18.0.0/15, which is kept
-    /// free for tests (RFC 2544).
-    pub(crate) fn new() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let ip = |args: &[&str]| {
-            let output = Command::new("ip").args(args).output();
-            output.is_ok_and(|output| output.status.success())
-        };
-        let number = std::process::id() % 128 * 256 + NEXT.fetch_add(1, Ordering::Relaxed);
-        let (name, link) = (format!("diyadm-{number}"), format!("diyadm{number}"));
-        let subnet = format!("198.18.{}.{}", number / 64 % 256, number % 64 * 4);
-        let base: Ipv4Addr = subnet.parse().unwrap();
-        let at = |n: u32| Ipv4Addr::from(u32::from(base) + n).to_string();
-        let net = Self { address: at(2), name: name.clone() };
-        let made = ip(&["netns", "add", &name])
-            && ip(&["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &name])
-            && ip(&["addr", "add", &format!("{}/30", at(1)), "dev", &link])
-            && ip(&["link", "set", &link, "up"])
-            && ip(&["-n", &name, "addr", "add", &format!("{}/30", at(2)), "dev", "eth0"])
-            && ip(&["-n", &name, "link", "set", "eth0", "up"])
-            && ip(&["-n", &name, "link", "set", "lo", "up"]);
-        if !made {
-            skip("no network namespace: it takes root and iproute2");
-            return None;
-        }
-        Some(net)
-    }
-
-    /// The EndpointSlice that puts it behind a Service.
-    pub(crate) fn slice(&self, namespace: &str, service: &str) -> String {
-        slice(namespace, service, &[(self, true)])
-    }
-}
-
-/// The EndpointSlice of several; the ones that are not ready are being ended.
-pub(crate) fn slice(namespace: &str, service: &str, of: &[(&Net, bool)]) -> String {
-    let endpoint = |(net, ready): &(&Net, bool)| {
-        serde_json::json!({
-            "addresses": [net.address],
-            "conditions": { "ready": ready, "serving": true, "terminating": !ready },
-        })
-    };
-    serde_json::json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": format!("{service}-test"),
-            "namespace": namespace,
-            "labels": { "kubernetes.io/service-name": service },
-        },
-        "addressType": "IPv4",
-        "ports": [{ "name": "webhook", "port": 8443, "protocol": "TCP" }],
-        "endpoints": of.iter().map(endpoint).collect::<Vec<_>>(),
-    })
-    .to_string()
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        // Its interface goes with it, and the peer with that.
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).output();
     }
 }

@@ -12,7 +12,7 @@ use super::{
 #[test]
 fn who_may_not_is_told_what_is_missing() {
     let Some(cluster) = cluster() else { return };
-    let name = "rights";
+    let name = cluster.name("rights");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
     let token = cluster.kubectl(&["-n", name, "create", "token", "default"], "");
@@ -32,12 +32,15 @@ fn who_may_not_is_told_what_is_missing() {
 
     let poor = kubeconfig(&|_| ());
     for (command, right) in [
-        ("init", "create secrets in namespace rights"),
-        ("install", "patch mutatingwebhookconfigurations.admissionregistration.k8s.io/rights"),
-        ("uninstall", "delete services/rights in namespace rights"),
-        ("verify", "create deployments.apps in namespace rights"),
+        ("init", "create secrets in namespace NAME"),
+        ("install", "patch mutatingwebhookconfigurations.admissionregistration.k8s.io/NAME"),
+        ("uninstall", "delete services/NAME in namespace NAME"),
+        ("verify", "create deployments.apps in namespace NAME"),
     ] {
-        run(&[command], &poor).code(3).stderr_has(right).stderr_has("kubectl auth can-i");
+        run(&[command], &poor)
+            .code(3)
+            .stderr_has(&right.replace("NAME", name))
+            .stderr_has("kubectl auth can-i");
     }
     run(&["render"], &poor).code(3).stderr_has("403");
     // Findings, not an error: some could be looked at.
@@ -64,7 +67,7 @@ fn who_may_not_is_told_what_is_missing() {
 #[test]
 fn rights_on_the_objects_by_name_are_enough() {
     let Some(cluster) = cluster() else { return };
-    let name = "narrow-rights";
+    let name = cluster.name("narrow-rights");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
     let by_name = |group: &str, resource: &str, verbs: &[&str], name: &str| {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     install::mount,
-    rig::{Cluster, Net, Server, cluster, slice, wait_until},
+    rig::{Cluster, Net, Server, reaching_cluster, slice, wait_until},
 };
 
 const WRITERS: usize = 4;
@@ -26,7 +26,7 @@ const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 #[test]
 fn an_update_of_the_server_loses_no_write() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = reaching_cluster() else { return };
     let (Some(one), Some(two)) = (Net::new(), Net::new()) else { return };
     for policy in ["Fail", "Ignore"] {
         roll(&cluster, [&one, &two], policy);
@@ -42,18 +42,18 @@ struct Load {
 }
 
 fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
-    let name = format!("rolling-{}", policy.to_lowercase());
-    let _namespace = cluster.unmade(&name);
+    let name = cluster.name(&format!("rolling-{}", policy.to_lowercase()));
+    let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");
-    let names = ["-n", &name, "--service", &name, "--label", &label];
+    let names = ["-n", name, "--service", name, "--label", &label];
     let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
     run(&["init"]).code(0);
-    mount(cluster, &name, folder.path());
+    mount(cluster, name, folder.path());
     let own = format!("{name}/{name}");
     let start = |net| Server::start_in(net, folder.path(), &["--self-name", &own, "--drain", "4"]);
     let behind = |of: &[(&Net, bool)]| {
-        cluster.kubectl(&["apply", "-f", "-"], &slice(&name, &name, of));
+        cluster.kubectl(&["apply", "-f", "-"], &slice(name, name, of));
     };
     let mut server = start(nets[0]);
     run(&["install", "--failure-policy", policy, "--timeout", "0"]).code(1);
@@ -63,7 +63,7 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
     let load = Load::default();
     thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (name, load) = (&name, &load);
+            let (name, load) = (name, &load);
             scope.spawn(move || write(cluster, name, writer, load));
         }
         // Whatever fails here, the writers must end.

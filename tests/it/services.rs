@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     generated::{anything, applied, cases},
-    rig::{Server, cluster},
+    rig::{Server, reaching_cluster},
     serve::certificates,
 };
 
@@ -127,8 +127,8 @@ fn what_cannot_be_opened_is_told() {
 
 #[test]
 fn the_api_server_takes_it_both_ways() {
-    let Some(cluster) = cluster() else { return };
-    let name = "debugged-service";
+    let Some(cluster) = reaching_cluster() else { return };
+    let name = cluster.name("debugged-service");
     let _namespace = cluster.namespace(name);
     let certs = certificates(name, name);
     let server = Server::start(certs.path(), &[]);

@@ -7,6 +7,7 @@ mod cluster;
 mod image;
 mod interrupt;
 mod jar;
+mod leftovers;
 mod paths;
 mod process;
 mod test;

@@ -1,16 +1,21 @@
 //! `cargo xtask test`: format, lints, house rules and every test, counted from what ran.
 
 use std::{
-    env, fs,
-    io::{BufRead, BufReader},
+    env,
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
     process::{Command, ExitCode, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
     cluster::{self, Cluster, Kind, Life, Taint},
-    image, interrupt, paths, tidy,
+    image, interrupt, leftovers, paths, tidy,
 };
 
 /// What ran.
@@ -47,6 +52,52 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let _ = fs::remove_dir_all(&scratch);
     fs::create_dir_all(&scratch)?;
     let skips = scratch.join("skips");
+    leftovers::sweep();
+    let context = env::var("DIYADM_TEST_CONTEXT").ok().filter(|context| !context.is_empty());
+    let mut ground = match &context {
+        Some(context) => foreign(&scratch, context)?,
+        None => own(&scratch, filters)?,
+    };
+    let ran = tests(filters, |command| {
+        command.envs(ground.variables.drain(..)).env("DIYADM_TEST_SKIPS", &skips);
+        let corpus = paths::root().join("../shared/corpus");
+        if env::var_os("DIYADM_CORPUS").is_none() && corpus.is_dir() {
+            command.env("DIYADM_CORPUS", corpus);
+        }
+        command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
+        Ok(())
+    });
+    if let Some(mut servers) = ground.servers {
+        let dead = servers.dead();
+        if !dead.is_empty() {
+            eprintln!("xtask: a server ended by itself{dead}");
+        }
+    }
+    // What tests that were killed could not take away themselves.
+    leftovers::sweep();
+    let ran = ran?;
+
+    let skipped = fs::read_to_string(&skips).unwrap_or_default();
+    skipped.lines().for_each(|why| eprintln!("skipped: {why}"));
+    let skips = skipped.lines().count();
+    let passed = count.passed + ran.passed.saturating_sub(skips);
+    let (failed, skipped) = (count.failed + ran.failed, skips + ran.ignored);
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    let strict = env::var("CI").is_ok_and(|ci| ci == "true");
+    let good = failed == 0 && ran.passed > 0 && !(strict && skipped > 0);
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the tests stand on.
+struct Ground {
+    /// None where they are the user's.
+    servers: Option<Cluster>,
+    /// Told to the tests.
+    variables: Vec<(&'static str, OsString)>,
+}
+
+/// Servers of our own, with a node where this machine can have one.
+fn own(scratch: &Path, filters: &[String]) -> Result<Ground> {
     // Without a node the tests that need one say so themselves.
     let node = cluster::node_possible();
     if node.is_ok() && filters.is_empty() {
@@ -59,38 +110,39 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         }
     }
     let kind = if node.is_ok() { Kind::Node(Taint::Asked) } else { Kind::Plain };
-    let mut servers = Cluster::start(&scratch.join("cluster"), kind, Life::Held)?;
-    let ran = tests(filters, |command| {
-        match &node {
-            Ok(()) => command.env("DIYADM_TEST_NODE", servers.folder()),
-            Err(why) => command.env("DIYADM_TEST_NO_NODE", format!("{why:#}")),
-        };
-        command.env("DIYADM_TEST_XTASK", env::current_exe()?);
-        command
-            .env("DIYADM_TEST_KUBECONFIG", servers.kubeconfig())
-            .env("DIYADM_TEST_SKIPS", &skips);
-        let corpus = paths::root().join("../shared/corpus");
-        if env::var_os("DIYADM_CORPUS").is_none() && corpus.is_dir() {
-            command.env("DIYADM_CORPUS", corpus);
-        }
-        command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
-        Ok(())
-    })?;
-    let dead = servers.dead();
-    if !dead.is_empty() {
-        eprintln!("xtask: a server ended by itself{dead}");
-    }
-    drop(servers);
+    let servers = Cluster::start(&scratch.join("cluster"), kind, Life::Held)?;
+    let told = match node {
+        Ok(()) => ("DIYADM_TEST_NODE", servers.folder().into()),
+        Err(why) => ("DIYADM_TEST_NO_NODE", format!("{why:#}").into()),
+    };
+    let variables = vec![
+        told,
+        ("DIYADM_TEST_XTASK", env::current_exe()?.into()),
+        ("DIYADM_TEST_KUBECONFIG", servers.kubeconfig().into()),
+    ];
+    Ok(Ground { servers: Some(servers), variables })
+}
 
-    let skipped = fs::read_to_string(&skips).unwrap_or_default();
-    skipped.lines().for_each(|why| eprintln!("skipped: {why}"));
-    let skips = skipped.lines().count();
-    let passed = count.passed + ran.passed.saturating_sub(skips);
-    let (failed, skipped) = (count.failed + ran.failed, skips + ran.ignored);
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    let strict = env::var("CI").is_ok_and(|ci| ci == "true");
-    let good = failed == 0 && ran.passed > 0 && !(strict && skipped > 0);
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// A context of the user's kubeconfig: kind, k3s. The tests get that context and no other.
+fn foreign(scratch: &Path, context: &str) -> Result<Ground> {
+    let mut view = Command::new(cluster::kubectl()?);
+    view.args(["config", "view", "--raw", "--flatten", "--minify", "--context", context]);
+    let view = view.stderr(Stdio::inherit()).output()?;
+    if !view.status.success() {
+        bail!("DIYADM_TEST_CONTEXT names no context. See: kubectl config get-contexts");
+    }
+    let kubeconfig = scratch.join("kubeconfig");
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&kubeconfig)?;
+    file.write_all(&view.stdout)?;
+    // Names that no run before has used: what it made may not be gone yet.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let variables = vec![
+        ("DIYADM_TEST_SUFFIX", format!("{:x}", now % 0x00ff_ffff).into()),
+        ("DIYADM_TEST_NO_NODE", format!("the tests use the context {context}").into()),
+        ("DIYADM_TEST_KUBECONFIG", kubeconfig.into()),
+    ];
+    Ok(Ground { servers: None, variables })
 }
 
 fn cargo(args: &[&str]) -> Result<bool> {

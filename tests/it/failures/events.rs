@@ -8,7 +8,7 @@ use crate::rig::{cluster, wait_until};
 #[test]
 fn a_controllers_event_is_recognised() {
     let Some(cluster) = cluster() else { return };
-    let name = "failing-events";
+    let name = cluster.name("failing-events");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");

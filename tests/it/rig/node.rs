@@ -142,6 +142,7 @@ impl Held {
         let cluster = Cluster {
             kubeconfig: kubeconfig.trim().to_owned(),
             kubectl: beside.cluster.kubectl.clone(),
+            suffix: String::new(),
         };
         let node = Node { cluster, folder, xtask: beside.xtask.clone() };
         let held = Self { child, node, _scratch: scratch };

@@ -5,7 +5,7 @@ use std::{io::Write, thread};
 use serde_json::Value;
 
 use super::client::{bytes, certificates, connect, head, in_flight, metric, post, read};
-use crate::rig::{Server, cluster, diyadm, wait_until};
+use crate::rig::{Server, diyadm, reaching_cluster, wait_until};
 
 const REFUSED: &str = "diyadm_refused_total{code=\"503\"}";
 
@@ -29,8 +29,8 @@ fn past_the_cap_it_says_when_to_come_again() {
 
 #[test]
 fn the_api_server_comes_again() {
-    let Some(cluster) = cluster() else { return };
-    let name = "overload";
+    let Some(cluster) = reaching_cluster() else { return };
+    let name = cluster.name("overload");
     let _namespace = cluster.namespace(name);
     let certs = certificates(name, name);
     let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
