@@ -20,10 +20,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    cli::Global,
-    exit::{Failure, quoted},
-};
+use crate::{cli::Global, exit::quoted};
 
 mod change;
 pub mod error;

@@ -182,7 +182,7 @@ impl Broken {
     /// Line and column, from 1, in the text that was read.
     pub(crate) fn place(self, text: &str) -> (usize, usize) {
         let before = &text.as_bytes()[..self.at.min(text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count();
+        let line = memchr::memchr_iter(b'\n', before).count();
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
         (line + 1, column + 1)
     }

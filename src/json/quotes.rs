@@ -3,6 +3,8 @@
 //! Finding each quote by itself waits for the one before; the bits of a block are found side by
 //! side. The arithmetic of escapes is simdjson's (`json_escape_scanner.h`).
 
+#![expect(clippy::inline_always, reason = "a call in these loops costs more than what is called")]
+
 use wide::u8x16;
 
 use super::{Broken, Fault};
@@ -78,15 +80,13 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
     /// The bits of the block at `start`.
     #[inline(never)]
     fn block(&mut self, start: usize) -> u64 {
-        match self.bytes[start..].first_chunk() {
-            Some(block) => self.bits(block, start),
-            None => {
-                let rest = &self.bytes[start..];
-                let mut last = [b' '; BLOCK];
-                last[..rest.len()].copy_from_slice(rest);
-                self.bits(&last, start)
-            }
+        let rest = &self.bytes[start..];
+        if let Some(block) = rest.first_chunk() {
+            return self.bits(block, start);
         }
+        let mut last = [b' '; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        self.bits(&last, start)
     }
 
     /// Quotes without an escape before them, and control characters.
@@ -152,11 +152,11 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
 const HEX: [u8; 256] = {
     let mut table = [16; 256];
     let digits = b"0123456789abcdef";
-    let mut at = 0;
-    while at < 16 {
-        table[digits[at] as usize] = at as u8;
-        table[digits[at].to_ascii_uppercase() as usize] = at as u8;
-        at += 1;
+    let (mut at, mut value) = (0, 0);
+    while at < digits.len() {
+        table[digits[at] as usize] = value;
+        table[digits[at].to_ascii_uppercase() as usize] = value;
+        (at, value) = (at + 1, value + 1);
     }
     table
 };

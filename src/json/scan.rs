@@ -1,5 +1,7 @@
 //! The one pass over a JSON text.
 
+#![expect(clippy::inline_always, reason = "a call in these loops costs more than what is called")]
+
 use std::{borrow::Cow, ops::Range};
 
 use super::{

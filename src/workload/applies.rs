@@ -27,7 +27,7 @@ enum Bone<'t, 'a> {
     Array(Vec<Bone<'t, 'a>>),
 }
 
-impl<'t, 'a> Bone<'t, 'a> {
+impl<'a> Bone<'_, 'a> {
     /// Looks into it, one level deep.
     fn open(&mut self) -> &mut Self {
         loop {

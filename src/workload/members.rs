@@ -214,7 +214,7 @@ impl<'a> Spec<'a> {
             let template = open(spec.get(name))?.map(Template::read);
             template.transpose().map(|template| template.map(Box::new))
         };
-        let containers = open(spec.get("containers"))?.map(|all| all.children());
+        let containers = open(spec.get("containers"))?.map(Node::children);
         Ok(Self {
             template: template("template")?,
             job_template: template("jobTemplate")?,

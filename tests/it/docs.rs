@@ -20,7 +20,9 @@ fn filled(text: &str) -> (String, BTreeSet<String>) {
         let (_, after) = after.split_once("<!-- end -->").expect("a place has an end");
         let found = tables::all().into_iter().find(|(known, _)| *known == name);
         let (_, table) = found.unwrap_or_else(|| panic!("there is no table `{name}`"));
-        out += &format!("{before}<!-- table: {name} -->\n{table}<!-- end -->");
+        for part in [before, "<!-- table: ", name, " -->\n", &table, "<!-- end -->"] {
+            out.push_str(part);
+        }
         names.insert(name.to_owned());
         rest = after;
     }

@@ -46,8 +46,8 @@ impl Pair<'_> {
         let [hook, policy] = self.made(pods);
         let mut emptied = 0;
         for ((pod, hook), policy) in pods.iter().zip(hook).zip(policy) {
-            let (hook, by_hook) = plain(hook, ORIGINAL);
-            let (policy, by_policy) = plain(policy, EMPTIED_BY);
+            let (hook, by_hook) = plain(&hook, ORIGINAL);
+            let (policy, by_policy) = plain(&policy, EMPTIED_BY);
             assert_eq!(by_hook, by_policy, "{pod}\nwebhook: {hook}\npolicy: {policy}");
             assert_eq!(hook, policy, "{pod}");
             emptied += usize::from(by_policy);
@@ -57,7 +57,7 @@ impl Pair<'_> {
 }
 
 /// A Pod without what differs from one create to the next, and whether it carries `mark`.
-fn plain(pod: Value, mark: &str) -> (Value, bool) {
+fn plain(pod: &Value, mark: &str) -> (Value, bool) {
     let mut text = pod.to_string();
     // The service account's volume has a name of its own each time.
     let volume = "kube-api-access-";
@@ -103,12 +103,12 @@ fn beside(name: &str, flags: &[&str], files: &[(&str, &str)], test: impl FnOnce(
     apply(&policy, &["--mode", "policy"]);
     let pair = Pair { cluster: &cluster, hook: &hook, policy: &policy };
     // New ones are known to every part of the API server after a moment.
-    let mut pod = pod(json!([{ "name": "a", "image": "b" }]));
+    let mut pod = pod(&json!([{ "name": "a", "image": "b" }]));
     pod["metadata"]["name"] = "probe".into();
     let mut marked = [false, false];
     for _ in 0..100 {
         let [hook, policy] = pair.made(std::slice::from_ref(&pod));
-        marked = [plain(hook[0].clone(), ORIGINAL).1, plain(policy[0].clone(), EMPTIED_BY).1];
+        marked = [plain(&hook[0], ORIGINAL).1, plain(&policy[0], EMPTIED_BY).1];
         if marked == [true, true] {
             break;
         }
@@ -118,7 +118,7 @@ fn beside(name: &str, flags: &[&str], files: &[(&str, &str)], test: impl FnOnce(
     test(&pair);
 }
 
-fn pod(containers: Value) -> Value {
+fn pod(containers: &Value) -> Value {
     let meta = json!({ "name": "x" });
     json!({ "apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": { "containers": containers } })
 }
@@ -283,13 +283,13 @@ fn any_pod() -> impl Strategy<Value = Value> {
     let odd = select(&["", "", "", "", "windows", "init", "taken", "volume", "generated"][..]);
     (containers, annotations(), option::of(owner), labels, odd, option::of(0..60_u8)).prop_map(
         |(containers, annotations, owner, labels, odd, grace)| {
-            let mut pod = pod(containers);
+            let mut pod = pod(&containers);
             pod["spec"]["volumes"] = json!([{ "name": "data", "emptyDir": {} }]);
             let text = pod.to_string();
             let agent = json!({ "name": "diyadm-agent", "emptyDir": {} });
             if text.contains("\"name\":\"diyadm-agent\"") || odd == "volume" {
                 pod["spec"]["volumes"].as_array_mut().unwrap().push(agent);
-            } else if !text.contains("volumeMounts") && odd == "" {
+            } else if !text.contains("volumeMounts") && odd.is_empty() {
                 pod["spec"].as_object_mut().unwrap().remove("volumes");
             }
             if annotations != json!({}) {

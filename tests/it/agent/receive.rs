@@ -408,7 +408,7 @@ fn what_its_user_may_not_do_is_one_clear_error() {
     let mut sender = Sender::try_new(relay(), &into(&theirs)).unwrap();
     assert_eq!(sender.small(b"a", b"new"), Ok(true));
     // A file that its owner may not read is no reason to fail: it is replaced.
-    fs::set_permissions(theirs.join("a"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(theirs.join("a"), fs::Permissions::from_mode(0o0)).unwrap();
     assert_eq!(sender.send(b"a", &noise(1, 5000)).0, Ok(true));
     let refused = Sender::try_new(relay(), &Receive { create: true, ..into(&mine.join("sub")) });
     let Err(Failed::Refused(refusal)) = refused else { panic!("it is refused") };

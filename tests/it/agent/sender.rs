@@ -109,7 +109,7 @@ impl Sender {
     /// Frames of these chunks, every other one compressed.
     pub(super) fn frames(&self, chunks: &[(Chunk, Vec<u8>)], need: &[usize]) -> Vec<Vec<u8>> {
         let frame = |index: &usize| {
-            let zstd = index % 2 == 0;
+            let zstd = index.is_multiple_of(2);
             let plain = &chunks[*index].1;
             let packed = zstd::bulk::compress(plain, 1).unwrap();
             let bytes = if zstd { &packed } else { plain };

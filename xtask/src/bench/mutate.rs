@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::median;
 use crate::{
-    cluster::{self, Cluster, Life},
+    cluster::{self, Cluster, Kind, Life},
     interrupt, paths,
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let folder = target.join("xtask-bench-mutate");
     fs::create_dir_all(&folder)?;
     let input = folder.join("input.yaml");
-    let servers = Cluster::start(&folder.join("cluster"), Life::Held)?;
+    let servers = Cluster::start(&folder.join("cluster"), Kind::Plain, Life::Held)?;
     let (from, bytes) = write_input(&input, &servers)?;
 
     let diyadm = target.join("release/diyadm");
