@@ -1,6 +1,7 @@
 //! The container's side: what is said, what runs, what is received, with real processes.
 
 mod client;
+mod disk;
 mod namespace;
 mod protocol;
 mod receive;

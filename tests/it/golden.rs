@@ -126,6 +126,7 @@ fn every_template_is_rendered() {
     let test = ::diyadm::manifests::test_deployment("test").unwrap();
     let made = [
         ("webhook.yaml", render(&[])),
+        ("policy.yaml", render(&["--mode", "policy"])),
         ("test.yaml", ::diyadm::manifests::to_yaml(&[test]).unwrap()),
     ];
     hold("golden/templates", &made.map(|(name, text)| (name.to_owned(), text)).into());
@@ -158,13 +159,14 @@ fn render_is_as_it_was() {
     let flags = command.find_subcommand("render").unwrap().get_arguments();
     let global = ["context", "kubeconfig", "verbose", "quiet", "color", "help"];
     for flag in flags.filter_map(clap::Arg::get_long).filter(|flag| !global.contains(flag)) {
-        let elsewhere = ["ca", "output", "url"].contains(&flag);
+        let elsewhere = ["ca", "output", "url", "mode"].contains(&flag);
         let given = every.iter().any(|arg| arg.starts_with(&format!("--{flag}=")));
         assert!(given || elsewhere, "no golden file shows what --{flag} does");
     }
     let made = [
         ("every-flag.yaml", render(&every)),
         ("url.yaml", render(&url)),
+        ("policy.yaml", render(&["--mode", "policy", "--idle", "agent"])),
         ("one-replica.yaml", render(&["--replicas", "1"])),
         ("node-port.yaml", render(&["--service-type", "NodePort"])),
         ("defaults.json", render(&["-o", "json"])),

@@ -6,26 +6,23 @@ use std::{
     fs,
     os::unix::{
         ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt, symlink},
-        process::CommandExt,
+        fs::{MetadataExt, symlink},
     },
     path::Path,
-    process::Command,
 };
 
 use diyadm::agent::protocol::{
     Answer, Bytes, Failed,
-    transfer::{Data, Entry, File, Hashes, Mtime, Op, Reason, Receive, Refusal, What},
+    transfer::{Data, File, Hashes, Mtime, Op, Reason, Receive, Refusal, What},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
-    super::rig::skip,
-    client::{PROGRAM, Said, relay},
+    client::{Said, relay},
     sender::{Sender, file, into},
 };
 
-fn names(folder: &Path) -> Vec<String> {
+pub(super) fn names(folder: &Path) -> Vec<String> {
     let read = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> =
         read.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -34,7 +31,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Bytes that look random, and are the same for the same seed.
-fn noise(seed: u32, length: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u32, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
@@ -336,84 +333,4 @@ fn steps_may_be_sent_ahead() {
     sender.client.say(&late);
     assert_eq!(sender.done(), Err(Reason::Outside));
     assert_eq!(sender.small(b"x", b"x"), Ok(true));
-}
-
-/// A small file system of the test's own.
-struct Disk<'a>(&'a Path);
-
-impl<'a> Disk<'a> {
-    fn mount(at: &'a Path, options: &str) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "diyadm-test"]).arg(at);
-        mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
-#[test]
-fn a_full_or_read_only_disk_is_one_clear_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mount(folder.path(), "size=256k") else {
-        return skip("no tmpfs: it takes root");
-    };
-    let target = folder.path().join("a");
-    fs::write(&target, "old").unwrap();
-    let mut sender = Sender::new(&into(folder.path()));
-    assert_eq!(sender.send(b"a", &noise(1, 500_000)).0, Err(Reason::NoSpace));
-    assert_eq!(sender.small(b"b", &noise(1, 400_000)), Err(Reason::NoSpace));
-    assert_eq!(
-        (fs::read(&target).unwrap(), names(folder.path())),
-        (b"old".to_vec(), vec!["a".to_owned()])
-    );
-    // What was written in vain is given back.
-    assert_eq!(sender.send(b"a", &noise(1, 100_000)).0, Ok(true));
-    sender.hang_up();
-    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(folder.path()).status();
-    assert!(remount.unwrap().success());
-    let mut sender = Sender::new(&into(folder.path()));
-    assert_eq!(sender.send(b"a", &noise(2, 5000)).0, Err(Reason::ReadOnly));
-    assert_eq!(sender.small(b"b", b"b"), Err(Reason::ReadOnly));
-    assert_eq!(sender.step(Op::Folder { path: "d".into(), mode: 0o755 }), Err(Reason::ReadOnly));
-    sender.hang_up();
-    drop(disk);
-}
-
-#[test]
-fn what_its_user_may_not_do_is_one_clear_error() {
-    if Command::new("true").uid(65534).status().is_err() {
-        return skip("no other user: it takes root");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let install = Command::new(PROGRAM).args(["agent", "install"]).arg(folder.path()).status();
-    assert!(install.unwrap().success());
-    let (mine, theirs) = (folder.path().join("mine"), folder.path().join("theirs"));
-    fs::create_dir(&mine).unwrap();
-    fs::create_dir(&theirs).unwrap();
-    std::os::unix::fs::chown(&theirs, Some(65534), Some(65534)).unwrap();
-    fs::write(mine.join("a"), "old").unwrap();
-    let relay = || {
-        let mut command = Command::new(folder.path().join("diyadm"));
-        command.arg("agent").uid(65534).gid(65534);
-        command
-    };
-    let mut sender = Sender::try_new(relay(), &into(&mine)).unwrap();
-    assert_eq!(sender.small(b"a", b"new"), Err(Reason::Denied));
-    assert_eq!(sender.send(b"a", &noise(1, 5000)).0, Err(Reason::Denied));
-    let mut sender = Sender::try_new(relay(), &into(&theirs)).unwrap();
-    assert_eq!(sender.small(b"a", b"new"), Ok(true));
-    // A file that its owner may not read is no reason to fail: it is replaced.
-    fs::set_permissions(theirs.join("a"), fs::Permissions::from_mode(0o0)).unwrap();
-    assert_eq!(sender.send(b"a", &noise(1, 5000)).0, Ok(true));
-    let refused = Sender::try_new(relay(), &Receive { create: true, ..into(&mine.join("sub")) });
-    let Err(Failed::Refused(refusal)) = refused else { panic!("it is refused") };
-    assert_eq!(refusal.reason, Reason::Denied);
-    let entry: Entry =
-        Entry { path: refusal.path, what: What::Other, mode: 0, mtime: Mtime::default() };
-    assert!(entry.path.show().ends_with("mine/sub"));
 }

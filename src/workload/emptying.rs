@@ -1,0 +1,81 @@
+//! Emptying one workload: its pod, the annotations that a client wants along with that, and the
+//! original that keeps what was there.
+
+use super::{
+    Change, Context, LABEL, ORIGINAL, Rules, TOO_LARGE, Way, Wish,
+    before::Before,
+    newer::Newer,
+    notes::annotate,
+    original::{Note, Original},
+    patch::Patch,
+    template, told, untrusted,
+    view::{Object, Pod},
+};
+
+/// Empties the pod of an object in a way.
+pub(super) fn empty(
+    (object, pod): (&Object<'_>, &Pod<'_, '_>),
+    way: &Way,
+    rules: &Rules,
+    context: &Context<'_>,
+    before: &Before<'_>,
+) -> Change {
+    let old = match object.annotation(ORIGINAL).map(Original::open) {
+        Some(Ok(original)) => Some(original),
+        Some(Err(why)) => return untrusted(&why),
+        // One that an update has dropped still counts while the pod is the emptied one.
+        None => before
+            .emptied()
+            .and_then(|old| Original::open(old.object.annotation(ORIGINAL)?).ok())
+            .filter(|original| template::holds(original, pod)),
+    };
+    if old.is_none() && template::looks_emptied(pod, way) {
+        return Change::warned("diyadm: it runs the empty container already, without an original");
+    }
+    // Only what was emptied before can have been spoken of since.
+    let is_emptied = object.annotation(ORIGINAL).is_some();
+    let newer = is_emptied.then(|| before.get()).flatten();
+    let newer = newer.map_or_else(Newer::default, |old| Newer::of(&old.object, object));
+    let mut patch = Patch::default();
+    let (agent, image) = (old.as_ref(), rules.agent_image.as_str());
+    let mut new = match template::empty(object, pod, way, image, agent, &newer, &mut patch) {
+        Ok(Some(new)) => new,
+        Ok(None) => return Change::none(),
+        Err(warning) => return Change::warned(warning),
+    };
+    let stamp = context.stamp.cloned().unwrap_or_default();
+    new.newer = match &old {
+        Some(old) if told::is_newer(old, &new) => Some(stamp.clone()),
+        Some(old) => old.newer.clone(),
+        None => None,
+    };
+    let old = old.unwrap_or_else(|| Original {
+        stamp,
+        annotations: object.annotations_presence(),
+        ..Original::default()
+    });
+    (new.stamp, new.annotations, new.notes) = (old.stamp, old.annotations, old.notes);
+    for Wish { key, value, forget } in context.wishes {
+        let now = object.annotation(key);
+        let at = new.notes.iter().position(|note| note.key == *key);
+        let old = at.map(|at| new.notes.remove(at));
+        let was = match &old {
+            _ if *forget => None,
+            Some(note) if now == note.set.as_deref() => note.was.as_deref(),
+            _ => now,
+        };
+        // A refusal that was taken away is noted even so: it tells this from an undone restore.
+        if was != value.as_deref() || (*key == LABEL && now != value.as_deref()) {
+            let (was, set) = (was.map(ToOwned::to_owned), value.clone());
+            new.notes.push(Note { key: (*key).to_owned(), was, set });
+        }
+    }
+    let text = new.seal();
+    let wishes = context.wishes.iter();
+    let mut edits: Vec<_> = wishes.map(|wish| (wish.key, wish.value.as_deref())).collect();
+    edits.push((ORIGINAL, Some(&text)));
+    if !annotate(&mut patch, object, &edits, new.annotations) {
+        return Change::warned(TOO_LARGE);
+    }
+    Change { patch: patch.finish(), warnings: Vec::new() }
+}

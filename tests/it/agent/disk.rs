@@ -1,0 +1,100 @@
+//! Files, received by a disk that is full or read-only, and by a user who may not.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::Command,
+};
+
+use diyadm::agent::protocol::{
+    Failed,
+    transfer::{Entry, Mtime, Op, Reason, Receive, What},
+};
+
+use super::{
+    super::rig::skip,
+    client::PROGRAM,
+    receive::{names, noise},
+    sender::{Sender, into},
+};
+
+/// A small file system of the test's own.
+struct Disk<'a>(&'a Path);
+
+impl<'a> Disk<'a> {
+    fn mount(at: &'a Path, options: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "diyadm-test"]).arg(at);
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_or_read_only_disk_is_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(folder.path(), "size=256k") else {
+        return skip("no tmpfs: it takes root");
+    };
+    let target = folder.path().join("a");
+    fs::write(&target, "old").unwrap();
+    let mut sender = Sender::new(&into(folder.path()));
+    assert_eq!(sender.send(b"a", &noise(1, 500_000)).0, Err(Reason::NoSpace));
+    assert_eq!(sender.small(b"b", &noise(1, 400_000)), Err(Reason::NoSpace));
+    assert_eq!(
+        (fs::read(&target).unwrap(), names(folder.path())),
+        (b"old".to_vec(), vec!["a".to_owned()])
+    );
+    // What was written in vain is given back.
+    assert_eq!(sender.send(b"a", &noise(1, 100_000)).0, Ok(true));
+    sender.hang_up();
+    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(folder.path()).status();
+    assert!(remount.unwrap().success());
+    let mut sender = Sender::new(&into(folder.path()));
+    assert_eq!(sender.send(b"a", &noise(2, 5000)).0, Err(Reason::ReadOnly));
+    assert_eq!(sender.small(b"b", b"b"), Err(Reason::ReadOnly));
+    assert_eq!(sender.step(Op::Folder { path: "d".into(), mode: 0o755 }), Err(Reason::ReadOnly));
+    sender.hang_up();
+    drop(disk);
+}
+
+#[test]
+fn what_its_user_may_not_do_is_one_clear_error() {
+    if Command::new("true").uid(65534).status().is_err() {
+        return skip("no other user: it takes root");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let install = Command::new(PROGRAM).args(["agent", "install"]).arg(folder.path()).status();
+    assert!(install.unwrap().success());
+    let (mine, theirs) = (folder.path().join("mine"), folder.path().join("theirs"));
+    fs::create_dir(&mine).unwrap();
+    fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(65534), Some(65534)).unwrap();
+    fs::write(mine.join("a"), "old").unwrap();
+    let relay = || {
+        let mut command = Command::new(folder.path().join("diyadm"));
+        command.arg("agent").uid(65534).gid(65534);
+        command
+    };
+    let mut sender = Sender::try_new(relay(), &into(&mine)).unwrap();
+    assert_eq!(sender.small(b"a", b"new"), Err(Reason::Denied));
+    assert_eq!(sender.send(b"a", &noise(1, 5000)).0, Err(Reason::Denied));
+    let mut sender = Sender::try_new(relay(), &into(&theirs)).unwrap();
+    assert_eq!(sender.small(b"a", b"new"), Ok(true));
+    // A file that its owner may not read is no reason to fail: it is replaced.
+    fs::set_permissions(theirs.join("a"), fs::Permissions::from_mode(0o0)).unwrap();
+    assert_eq!(sender.send(b"a", &noise(1, 5000)).0, Ok(true));
+    let refused = Sender::try_new(relay(), &Receive { create: true, ..into(&mine.join("sub")) });
+    let Err(Failed::Refused(refusal)) = refused else { panic!("it is refused") };
+    assert_eq!(refusal.reason, Reason::Denied);
+    let entry: Entry =
+        Entry { path: refusal.path, what: What::Other, mode: 0, mtime: Mtime::default() };
+    assert!(entry.path.show().ends_with("mine/sub"));
+}
