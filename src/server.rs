@@ -261,6 +261,7 @@ mod tests {
                     let answer = post(addr, "odd");
                     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
                     assert!(answer.contains("\"kind\":\"Status\""), "{answer}");
+                    assert!(answer.contains("diyadm: a bug kept the review from"), "{answer}");
                     assert!(!answer.contains("what no review"), "{answer}");
                 }
                 let answer = post(addr, "{}");

@@ -18,7 +18,19 @@ pub struct Cause {
 
 /// A piece of the API server's text, the cause's id, and what it means. The first that is found
 /// counts: what is more special stands before what is more general.
-const TEXTS: [(&str, &str, &str, Remedy); 21] = [
+const TEXTS: [(&str, &str, &str, Remedy); 23] = [
+    (
+        "to call webhook: diyadm: reviews go to",
+        "wrong-path",
+        "the path in the webhook's configuration is none that the server knows",
+        Remedy::Install,
+    ),
+    (
+        "to call webhook: diyadm: a bug",
+        "server-bug",
+        "the server met a bug of its own",
+        Remedy::Logs,
+    ),
     (
         "certificate signed by unknown authority",
         "unknown-ca",
@@ -97,7 +109,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 21] = [
     (
         "context deadline exceeded",
         "too-slow",
-        "the server did not answer in time, or a firewall stands between the API server and it",
+        "the server did not answer in time: it has too much to do, or a firewall stands in between",
         Remedy::Reach,
     ),
     (
@@ -119,6 +131,7 @@ const WRONG_NAME: &str = "the server's certificate is for other names";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     Install,
+    Logs,
     Rotate,
     Renew,
     Port,
@@ -130,8 +143,9 @@ enum Remedy {
 /// What a text of the API server means, for the webhook that `subject` names; `None` for a text
 /// that is not about a webhook that failed, or a failure nobody has seen yet.
 pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
-    if !text.contains("calling webhook") && !text.contains("admission webhook") {
-        return None;
+    let name = webhook(text)?;
+    if !subject.is_own(name) {
+        return Some(foreign(text, name));
     }
     let (_, id, what, remedy) = TEXTS.into_iter().find(|(piece, ..)| text.contains(piece))?;
     let Subject { namespace, service, flags, .. } = subject;
@@ -139,6 +153,9 @@ pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     let hint = match remedy {
         Remedy::Install => {
             format!("Put the Secret's CA into the webhook: `{install}`, {AS_BEFORE}.")
+        }
+        Remedy::Logs => {
+            format!("See what it logged: `kubectl -n {namespace} logs -l app={service}`.")
         }
         Remedy::Rotate => {
             format!("Make a new certificate: `diyadm init --rotate{flags}`.")
@@ -168,6 +185,26 @@ pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     Some(Cause { id, what: what.to_owned(), hint })
 }
 
+/// The name of the webhook that a text is about.
+fn webhook(text: &str) -> Option<&str> {
+    let names = ["calling webhook \"", "admission webhook \""];
+    let after = names.iter().find_map(|before| Some(text.split_once(before)?.1))?;
+    Some(after.split_once('"')?.0)
+}
+
+/// A webhook of someone else: nothing of ours mends it.
+fn foreign(text: &str, name: &str) -> Cause {
+    let known = TEXTS.iter().find(|(piece, ..)| text.contains(piece));
+    let what = match known {
+        Some((_, "denied", ..)) => format!("another webhook, {name}, denied the request"),
+        Some((_, _, what, _)) => format!("another webhook, {name}, could not be called: {what}"),
+        None => format!("another webhook, {name}, could not be called"),
+    };
+    let hint = "See whose it is: `kubectl get mutatingwebhookconfigurations,\
+                validatingwebhookconfigurations -o yaml`.";
+    Cause { id: "other-webhook", what, hint: hint.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,13 +213,21 @@ mod tests {
     #[test]
     fn every_text_is_told_apart() {
         let subject = subject();
-        let prefix = "Internal error occurred: failed calling webhook \"w.test.svc\": ";
+        let prefix = |name: &str| {
+            let host = format!("{}.{}.svc", subject.service, subject.namespace);
+            format!("Internal error occurred: failed calling webhook \"{name}{host}\": ")
+        };
         for (piece, id, ..) in TEXTS {
-            let cause = explain(&format!("{prefix}… {piece} …"), &subject).unwrap();
-            assert_eq!(cause.id, id, "{piece}");
-            assert!(cause.hint.contains('`'), "{piece}: a command to type");
+            for name in ["", "services."] {
+                let cause = explain(&format!("{}… {piece} …", prefix(name)), &subject).unwrap();
+                assert_eq!(cause.id, id, "{piece}");
+                assert!(cause.hint.contains('`'), "{piece}: a command to type");
+            }
+            let other = explain(&format!("{}… {piece} …", prefix("not-")), &subject).unwrap();
+            assert_eq!(other.id, "other-webhook", "{piece}");
+            assert!(!other.hint.contains("diyadm"), "{other:?}");
         }
         assert_eq!(explain("EOF", &subject), None, "no webhook in it");
-        assert_eq!(explain(&format!("{prefix}something new"), &subject), None);
+        assert_eq!(explain(&format!("{}something new", prefix("")), &subject), None);
     }
 }

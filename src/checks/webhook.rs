@@ -58,6 +58,13 @@ impl Subject {
     fn host(&self) -> String {
         format!("{}.{}.svc", self.service, self.namespace)
     }
+
+    /// Whether a webhook of this name is one of this configuration's: they are called after the
+    /// Service, with a word before that or without.
+    pub(super) fn is_own(&self, webhook: &str) -> bool {
+        let word = webhook.strip_suffix(&self.host());
+        word.is_some_and(|word| word.is_empty() || word.ends_with('.'))
+    }
 }
 
 /// PEM as the Secret has it; what it lacks is empty. Has no Debug: one of them is a key.

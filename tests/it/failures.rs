@@ -2,6 +2,7 @@
 //! and named by `check` and `verify`.
 
 mod events;
+mod own;
 mod stand;
 
 use std::{fs, path::Path};
@@ -23,7 +24,7 @@ fn configuration(name: &str, policy: &str, client: &Value) -> Value {
         "kind": "MutatingWebhookConfiguration",
         "metadata": { "name": name },
         "webhooks": [{
-            "name": format!("{name}.test.svc"),
+            "name": format!("{name}.{name}.svc"),
             "admissionReviewVersions": ["v1"],
             "clientConfig": client,
             "rules": [{
@@ -169,6 +170,11 @@ fn rows() -> Vec<Row> {
                 (200, answer(&json!({ "uid": uid, "allowed": true, "patchType": kind })))
             },
         ),
+        says("server-bug", "diyadm: a bug kept the review from being answered", |_| {
+            let message = "diyadm: a bug kept the review from being answered";
+            let status = diyadm::admission::status(500, "InternalError", message);
+            (500, serde_json::from_slice(&status).unwrap())
+        }),
         says("denied", "denied the request: not today", |uid| {
             let status = json!({ "message": "not today" });
             (200, answer(&json!({ "uid": uid, "allowed": false, "status": status })))

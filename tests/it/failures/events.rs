@@ -50,4 +50,18 @@ fn a_controllers_event_is_recognised() {
     assert!(seen["hint"].as_str().unwrap().contains("`kubectl -n failing-events "), "{seen}");
     let raw = cluster.kubectl(&["-n", name, "get", "events", "-o", "json"], "");
     assert!(raw.contains("failed calling webhook"), "made by the controller itself: {raw}");
+
+    // The same of a webhook that someone else put there: nothing of diyadm's mends that.
+    pods["metadata"]["name"] = "failing-others".into();
+    pods["webhooks"][0]["name"] = "others.example.org".into();
+    let _others = cluster.unmade("failing-others");
+    cluster.kubectl(&["create", "-f", "-"], &pods.to_string());
+    cluster.kubectl(&["delete", "mutatingwebhookconfigurations", name], "");
+    cluster.kubectl(&["-n", name, "scale", "deployment", "test", "--replicas=3"], "");
+    wait_until("the other webhook's event is told of", || {
+        seen =
+            event("another webhook, others.example.org, could not be called").unwrap_or_default();
+        !seen.is_null()
+    });
+    assert!(!seen["hint"].as_str().unwrap().contains("diyadm"), "{seen}");
 }
