@@ -51,7 +51,9 @@ mod tests {
     fn a_review_has_its_size_and_is_whole() {
         for (size, places) in [(4 << 10, 0), (14 << 10, 3), (300 << 10, 3)] {
             let review = of(size);
-            assert!(review.len().abs_diff(size) < 1000, "{} instead of {size}", review.len());
+            // As near as whole entries come.
+            let off = review.len().abs_diff(size);
+            assert!(off < 1000.max(size / 100), "{} instead of {size}", review.len());
             let text = String::from_utf8(review).unwrap();
             assert_eq!(text.matches('{').count(), text.matches('}').count());
             for name in ["ORDERS_0_URL", "ORDERS_0_PASSWORD"] {
