@@ -21,7 +21,9 @@ fn check_is_as_it_was() {
         for (format, suffix) in [("text", "txt"), ("json", "json"), ("junit", "xml")] {
             let run: Run = run(&["check", "-o", format]).code(code);
             // What another cluster or day would say: versions, addresses, days that are left.
+            let kubeconfig = std::env::var("DIYADM_TEST_KUBECONFIG").unwrap();
             let text = timeless(output(&run)).replace(&net.address, "ADDRESS");
+            let text = text.replace(&kubeconfig, "KUBECONFIG");
             let text = mask(&mask(&text, "the API server is v"), ".svc for ");
             made.insert(format!("{case}.{suffix}"), text);
         }
