@@ -47,7 +47,8 @@ fn a_controllers_event_is_recognised() {
     });
     assert_eq!(seen["level"], "warning", "it may be over by now");
     assert!(seen.to_string().contains("nothing listens at the webhook's address"), "{seen}");
-    assert!(seen["hint"].as_str().unwrap().contains("`kubectl -n failing-events "), "{seen}");
+    let hint = format!("`kubectl -n {name} ");
+    assert!(seen["hint"].as_str().unwrap().contains(&hint), "{seen}");
     let raw = cluster.kubectl(&["-n", name, "get", "events", "-o", "json"], "");
     assert!(raw.contains("failed calling webhook"), "made by the controller itself: {raw}");
 
