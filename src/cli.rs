@@ -42,6 +42,8 @@ pub enum Command {
     Check(check::Check),
     /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
+    /// A terminal in an emptied container
+    Shell(dev::Shell),
     /// Start an application in an emptied container, and follow its output
     Run(dev::Run),
     /// Stop an application

@@ -22,6 +22,7 @@ mod render;
 mod run;
 mod runtime;
 mod serve;
+mod shell;
 mod stop;
 pub mod terminal;
 mod uninstall;
@@ -39,6 +40,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Uninstall(args) => uninstall::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
+        Command::Shell(args) => shell::run(&global, &args),
         Command::Run(args) => run::run(&global, args),
         Command::Stop(args) => stop::run(&global, &args, false),
         Command::Restart(args) => stop::run(&global, &args, true),

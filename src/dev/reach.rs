@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// Where emptying puts the agent, and where the `empty-container` image has it.
-const MOUNTED: &str = "/diyadm/diyadm";
-const IMAGE: &str = "/diyadm";
+pub(super) const MOUNTED: &str = "/diyadm/diyadm";
+pub(super) const IMAGE: &str = "/diyadm";
 /// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
 /// container's user, the last its working directory.
 pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
@@ -202,7 +202,7 @@ async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
 }
 
 /// Whether a runtime (runc, crun, youki) says that there is no such program.
-fn is_absent(what: &str) -> bool {
+pub(super) fn is_absent(what: &str) -> bool {
     let what = what.to_lowercase();
     let words = ["not found in", "no such file", "permission denied", "a directory"];
     what.contains("exec") && words.iter().any(|word| what.contains(word))

@@ -40,17 +40,12 @@ pub(crate) async fn find(
     let bare = !at.workload.contains('/');
     let word = if bare { format!("pod/{}", at.workload) } else { at.workload.clone() };
     let targets =
-        Targets { workloads: vec![word], namespace: Some(namespace.clone()), ..Targets::default() };
+        Targets { workloads: vec![word], namespace: Some(namespace), ..Targets::default() };
     let targeted = targets::find(cluster, &targets, Unnamed::Refused).await?;
     let found = targeted.found.into_iter().next().ok_or_else(|| {
         Failure::usage("Nothing says which workload is meant.", "Type KIND/NAME, like deploy/web.")
     })?;
-    Ok(Target {
-        shown: at.workload.clone(),
-        namespace,
-        found,
-        container: at.inside.container.clone(),
-    })
+    Ok(Target { shown: at.workload.clone(), found, container: at.inside.container.clone() })
 }
 
 /// Fails with every missing right by name.
