@@ -5,12 +5,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod explain;
+pub mod reach;
 pub mod static_pod;
+mod titles;
 mod webhook;
 
 pub use explain::{Cause, explain};
 pub use webhook::{
-    Connection, DryCreate, Look, Observed, Secret, Subject, findings, ready, url_host,
+    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, port_name, ready,
+    url_host,
 };
 
 /// One finding.
@@ -18,10 +21,12 @@ pub use webhook::{
 pub struct Finding {
     /// Stable, kebab-case.
     pub id: &'static str,
-    /// What was looked at, or what was seen: one line.
-    pub title: String,
+    /// What was looked at, in a few words: the same for every finding of that id.
+    pub title: &'static str,
     /// What it came to.
     pub level: Level,
+    /// What was seen, one line.
+    pub seen: String,
     /// What to do next; empty where there is nothing to do.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
@@ -48,10 +53,11 @@ impl Finding {
     pub fn new(
         level: Level,
         id: &'static str,
-        title: impl Into<String>,
+        seen: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { id, title: title.into(), level, hint: hint.into(), micros: 0 }
+        let title = titles::of(id);
+        Self { id, title, level, seen: seen.into(), hint: hint.into(), micros: 0 }
     }
 
     /// The same with the time it took.
@@ -61,22 +67,22 @@ impl Finding {
     }
 
     /// As it should be.
-    pub fn ok(id: &'static str, title: impl Into<String>) -> Self {
-        Self::new(Level::Ok, id, title, "")
+    pub fn ok(id: &'static str, seen: impl Into<String>) -> Self {
+        Self::new(Level::Ok, id, seen, "")
     }
 
     /// Does not work, and what to do.
-    pub fn failed(id: &'static str, title: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Level::Failed, id, title, hint)
+    pub fn failed(id: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Level::Failed, id, seen, hint)
     }
 
     /// Works, and someone should know.
-    pub fn warning(id: &'static str, title: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Level::Warning, id, title, hint)
+    pub fn warning(id: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Level::Warning, id, seen, hint)
     }
 
     /// Could not be looked at, and why.
-    pub fn unknown(id: &'static str, title: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Level::Unknown, id, title, hint)
+    pub fn unknown(id: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Level::Unknown, id, seen, hint)
     }
 }

@@ -5,8 +5,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod agent;
 pub mod check;
 pub mod dev;
+pub mod empty;
 pub mod init;
 pub mod install;
+pub mod mutate;
 pub mod render;
 pub mod serve;
 pub mod targets;
@@ -59,6 +61,12 @@ pub enum Command {
     /// The container's end of a connection
     #[command(hide = true)]
     Agent(agent::Agent),
+    /// Empty or restore workloads in manifests, without a cluster: a filter
+    Mutate(mutate::Mutate),
+    /// Empty workloads of a cluster from here; no webhook is needed
+    Empty(empty::Empty),
+    /// Give workloads of a cluster their original back
+    Restore(empty::Restore),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for
@@ -78,7 +86,7 @@ pub struct Global {
     /// Print each request to the API server, without its content
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub verbose: bool,
-    /// Print errors and results, no progress
+    /// Print what is wrong, and nothing about what is well
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Colour on stderr
@@ -129,6 +137,18 @@ pub struct Names {
     /// Label of a namespace that turns emptying on there: KEY=VALUE
     #[arg(long, default_value = "inject-empty-container=enabled", value_name = "KEY=VALUE")]
     pub label: String,
+}
+
+impl Default for Names {
+    /// What the flags say when none is given.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Flags {
+            #[command(flatten)]
+            names: Names,
+        }
+        Flags::parse_from(["names"]).names
+    }
 }
 
 impl Names {

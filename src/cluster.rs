@@ -2,26 +2,39 @@
 //!
 //! Objects travel as `serde_json::Value`, so that fields this diyadm does not know survive.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::{self, Write as _},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use kube::{
     Client, Config,
-    api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    api::{
+        DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
+        PropagationPolicy,
+    },
     config::{KubeConfigOptions, Kubeconfig},
     core::Request,
 };
 use serde_json::{Value, json};
 
-use crate::{cli::Global, exit::Failure};
+use crate::{
+    cli::Global,
+    exit::{Failure, quoted},
+};
 
+mod change;
 pub mod error;
 mod exec;
 mod kinds;
+mod send;
 pub mod targets;
 mod tunnel;
 
+pub use change::Changed;
 pub use exec::{End, Ending, Exec, Place, Size};
 pub use kinds::*;
 pub use tunnel::{Over, Tunnel};
@@ -39,7 +52,10 @@ pub struct Cluster {
     client: Client,
     server: String,
     namespace: String,
+    flags: String,
     verbose: bool,
+    /// Whether it has answered anything yet.
+    reached: Arc<AtomicBool>,
 }
 
 /// How an object is applied.
@@ -82,6 +98,27 @@ pub struct Right<'a> {
     pub kind: &'static Kind,
     /// Where; empty for what has no namespace.
     pub namespace: &'a str,
+    /// The one object that is meant; empty for any.
+    pub name: &'a str,
+}
+
+/// One object, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// What it is.
+    pub kind: &'static Kind,
+    /// Where; empty for what has no namespace.
+    pub namespace: &'a str,
+    /// `metadata.name`
+    pub name: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// The right to do `verb` with it.
+    pub fn right(self, verb: &'static str) -> Right<'a> {
+        let Self { kind, namespace, name } = self;
+        Right { verb, kind, namespace, name }
+    }
 }
 
 impl Cluster {
@@ -113,10 +150,25 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
         config.reset_reader_on_write = true;
+        // kube's own would wait for as long as any Retry-After says; `send` has bounds.
+        config.default_retry = false;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
-        Ok(Self { client, server, namespace, verbose: global.verbose })
+        let mut flags = String::new();
+        if let Some(context) = &global.context {
+            flags = format!(" --context {}", quoted(context));
+        }
+        if let Some(file) = &global.kubeconfig {
+            let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
+        }
+        let reached = Arc::default();
+        Ok(Self { client, server, namespace, flags, verbose: global.verbose, reached })
+    }
+
+    /// The flags that lead to this cluster again, each after a blank: for commands in hints.
+    pub fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// The API server's address.
@@ -201,7 +253,9 @@ impl Cluster {
         };
         let path = kind.path(namespace);
         let request = Request::new(&path).patch(name, &params, &Patch::Apply(object));
-        let after = self.send("APPLY", &format!("{path}/{name}"), request).await?;
+        let sent = self.send("APPLY", &format!("{path}/{name}"), request).await;
+        let target = Target { kind, namespace, name };
+        let after = sent.map_err(|failure| error::whose(failure, target))?;
         let applied = match before {
             None => Applied::Created,
             Some(before) if content(&before) == content(&after) => Applied::Unchanged,
@@ -254,6 +308,57 @@ impl Cluster {
         Ok(error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await)?.is_some())
     }
 
+    /// Deletes this very version of an object, with what it owns.
+    pub async fn delete_exactly(&self, kind: &Kind, object: &Value) -> Result<()> {
+        let text = |field: &str| object["metadata"][field].as_str().map(ToOwned::to_owned);
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions {
+                resource_version: text("resourceVersion"),
+                uid: text("uid"),
+            }),
+            ..DeleteParams::default()
+        };
+        let path = kind.path(&text("namespace").unwrap_or_default());
+        let name = text("name").unwrap_or_default();
+        let request = Request::new(&path).delete(&name, &params);
+        error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await).map(drop)
+    }
+
+    /// Asks for a Pod to go, as far as its PodDisruptionBudgets allow it (429 while they do not).
+    pub async fn evict(&self, namespace: &str, name: &str) -> Result<()> {
+        let path = POD.path(namespace);
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": { "name": name, "namespace": namespace },
+        });
+        let body = serde_json::to_vec(&eviction)?;
+        let request =
+            Request::new(&path).create_subresource("eviction", name, &PostParams::default(), body);
+        let sent = self.send("EVICT", &format!("{path}/{name}"), request).await;
+        error::absent(sent).map(drop)
+    }
+
+    /// The user's name, as the API server knows it; empty where it does not tell (before 1.28).
+    pub async fn whoami(&self) -> Result<String> {
+        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let review =
+            json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+        let request =
+            Request::new(path).create(&PostParams::default(), serde_json::to_vec(&review)?);
+        match self.send("REVIEW", path, request).await {
+            Ok(answer) => {
+                let name = answer["status"]["userInfo"]["username"].as_str();
+                Ok(name.unwrap_or_default().to_owned())
+            }
+            Err(error) if error::status(&error).is_some_and(|s| [403, 404].contains(&s.code)) => {
+                Ok(String::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).
     pub async fn missing<'a>(&self, rights: &[Right<'a>]) -> Result<Vec<Right<'a>>> {
         let allowed = try_join_all(rights.iter().map(|right| async move {
@@ -268,6 +373,7 @@ impl Cluster {
                     "group": right.kind.group,
                     "resource": resource,
                     "subresource": subresource,
+                    "name": right.name,
                 }},
             });
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -282,50 +388,64 @@ impl Cluster {
 
     /// Fails with every missing right by name, before anything is changed.
     pub async fn demand(&self, rights: &[Right<'_>]) -> Result<()> {
-        let missing = self.missing(rights).await?;
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
-        let first = missing[0];
-        let place = match first.namespace {
-            "" => String::new(),
-            namespace => format!(" -n {namespace}"),
-        };
-        Err(Failure::unreachable(
-            format!("You may not {}; nothing was changed.", words.join(", nor ")),
-            format!(
-                "Ask for these rights; then `kubectl auth can-i {} {}{place}` says yes.",
-                first.verb,
-                first.kind.resource()
-            ),
-        )
-        .into())
+        refuse(&self.missing(rights).await?)
     }
 
-    async fn send(
-        &self,
-        verb: &str,
-        path: &str,
-        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Value> {
-        let began = Instant::now();
-        let outcome = self.client.request::<Value>(request?).await;
-        if self.verbose {
-            let code = match &outcome {
-                Ok(_) => "ok".to_owned(),
-                Err(kube::Error::Api(status)) => status.code.to_string(),
-                Err(_) => "no answer".to_owned(),
-            };
-            eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
+    /// [`Cluster::demand`] for server-side apply of `targets`, and `more`: it takes `get` and
+    /// `patch`, and `create` only for what is not there.
+    pub async fn demand_apply(&self, targets: &[Target<'_>], more: &[Right<'_>]) -> Result<()> {
+        let seen = targets.iter().map(|target| target.right("get"));
+        let rights: Vec<_> =
+            seen.chain(targets.iter().map(|t| t.right("patch"))).chain(more.to_vec()).collect();
+        let mut missing = self.missing(&rights).await?;
+        let mut absent = Vec::new();
+        for target in targets {
+            // What may not be looked at may be absent: whoever asks for rights asks once.
+            let Target { kind, namespace, name } = *target;
+            if missing.contains(&target.right("get"))
+                || self.get(kind, namespace, name).await?.is_none()
+            {
+                absent.push(target.right("create"));
+            }
         }
-        outcome.map_err(|error| error::request(&error, &self.server))
+        missing.extend(self.missing(&absent).await?);
+        refuse(&missing)
     }
 }
 
-impl std::fmt::Display for Right<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.verb, self.kind.resource())?;
+fn refuse(missing: &[Right<'_>]) -> Result<()> {
+    let Some(first) = missing.first() else { return Ok(()) };
+    let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let place = match first.namespace {
+        "" => String::new(),
+        namespace => format!(" -n {namespace}"),
+    };
+    Err(Failure::unreachable(
+        format!("You may not {}; nothing was changed.", words.join(", nor ")),
+        format!(
+            "Ask for these rights; then `kubectl auth can-i {} {}{place}` says yes.",
+            first.verb,
+            first.what()
+        ),
+    )
+    .into())
+}
+
+impl Right<'_> {
+    /// `secrets/webhook-secret`; a role that lets create has no names in it.
+    fn what(&self) -> String {
+        let resource = self.kind.resource();
+        if self.name.is_empty() || self.verb == "create" {
+            resource
+        } else {
+            format!("{resource}/{}", self.name)
+        }
+    }
+}
+
+impl fmt::Display for Right<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.what())?;
         if self.namespace.is_empty() {
             return Ok(());
         }

@@ -13,12 +13,17 @@ mod certificates;
 mod check;
 mod client;
 mod dev;
+mod empty;
 mod files;
 mod init;
 mod install;
 mod logs;
+mod mutate;
+mod names;
+mod outcome;
 mod ps;
 mod render;
+mod restore;
 mod run;
 mod runtime;
 mod serve;
@@ -28,6 +33,7 @@ pub mod terminal;
 mod uninstall;
 mod verify;
 mod ways;
+mod workloads;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> Result<Code> {
@@ -48,8 +54,13 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Logs(args) => logs::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
+        Command::Mutate(args) => mutate::run(&global, &args),
+        Command::Empty(args) => empty::run(&global, &args),
+        Command::Restore(args) => restore::run(&global, &args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script))?;
             Ok(Code::Done)
         }
     }

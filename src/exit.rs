@@ -103,6 +103,15 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// A word of a command in a hint, so that a shell takes it for one.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Prints `error` with its causes to stderr, then the hint on a line of its own, and returns the
 /// code to end with. A broken pipe (`diyadm render | head`) is a success.
 pub fn report(error: &anyhow::Error) -> Code {
@@ -113,11 +122,22 @@ pub fn report(error: &anyhow::Error) -> Code {
         return Code::Done;
     }
     eprintln!("diyadm: {error:#}");
-    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
-    if let Some(Failure { hint, .. }) = failure
-        && !hint.is_empty()
-    {
+    if let Some(hint) = hint(error) {
         eprintln!("{hint}");
     }
-    failure.map_or(Code::No, |failure| failure.code)
+    code(error)
+}
+
+/// What to do about an error, where someone knows.
+pub fn hint(error: &anyhow::Error) -> Option<&str> {
+    failure(error).map(|failure| failure.hint.as_str()).filter(|hint| !hint.is_empty())
+}
+
+/// The code to end with because of an error.
+pub fn code(error: &anyhow::Error) -> Code {
+    failure(error).map_or(Code::No, |failure| failure.code)
+}
+
+fn failure(error: &anyhow::Error) -> Option<&Failure> {
+    error.chain().find_map(|cause| cause.downcast_ref())
 }

@@ -3,7 +3,7 @@
 //! # Code map
 //!
 //! ```text
-//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml
+//! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
 //!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
@@ -21,8 +21,10 @@ pub mod commands;
 pub mod dev;
 pub mod exit;
 pub mod manifests;
+pub mod mutate;
 pub mod pki;
 pub mod report;
+pub mod rollout;
 pub mod server;
 pub mod workload;
 pub mod yaml;

@@ -9,13 +9,14 @@ use openssl::{
 };
 
 mod conf;
+mod extensions;
 mod inspect;
 mod issue;
 mod request;
 mod rotate;
 mod verify;
 
-pub use inspect::{Facts, inspect};
+pub use inspect::{Facts, inspect, rfc3339};
 pub use issue::{Bundle, Terms, issue};
 pub use request::Request;
 pub use rotate::{signer, split};

@@ -32,23 +32,23 @@ pub fn junit(suite: &str, findings: &[Finding]) -> String {
         "<testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" \
          skipped=\"{skipped}\">"
     ));
-    for Finding { id, title, level, hint, micros } in findings {
+    for Finding { id, seen, level, hint, micros, .. } in findings {
         let seconds = std::time::Duration::from_micros(*micros).as_secs_f64();
         let case = format!("  <testcase classname=\"{suite}\" name=\"{id}\" time=\"{seconds:.6}\"");
         match level {
             Level::Ok => line(format_args!("{case}/>")),
             Level::Warning => line(format_args!(
                 "{case}>\n    <system-out>{}\n{}</system-out>\n  </testcase>",
-                escape(title),
+                escape(seen),
                 escape(hint)
             )),
             Level::Unknown => line(format_args!(
                 "{case}>\n    <skipped message=\"{}\"/>\n  </testcase>",
-                escape(title)
+                escape(seen)
             )),
             Level::Failed => line(format_args!(
                 "{case}>\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
-                escape(title),
+                escape(seen),
                 escape(hint)
             )),
         }

@@ -29,7 +29,11 @@ mod tls;
 /// the one that closes, or a review races the close.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
-/// The API server writes a head at once.
+/// Connections of one thread, each some 50 KiB at the most. actix stops at 256 that are still in their
+/// handshake: so many that say nothing would keep all others out.
+const CONNECTIONS: usize = 2048;
+
+/// The API server shakes hands, and writes a head, at once.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is in flight once the listener is closed has this long, more than a slow body may take.
@@ -102,6 +106,9 @@ impl Bound {
             HttpServer::new(move || App::new().configure(review::routes(data.clone(), review)))
                 .workers(workers)
                 .keep_alive(KEEP_ALIVE)
+                .max_connections(CONNECTIONS)
+                .max_connection_rate(CONNECTIONS)
+                .tls_handshake_timeout(HEAD_TIMEOUT)
                 .client_request_timeout(HEAD_TIMEOUT)
                 // A delayed acknowledgement costs 40 ms where Nagle waits for it.
                 .tcp_nodelay(true)
@@ -179,6 +186,7 @@ mod tests {
         net::TcpStream,
     };
 
+    use clap::Parser;
     use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 
     use super::*;
@@ -210,6 +218,19 @@ mod tests {
                     Content-Type: application/json";
         let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         ask(&mut any.build().connect("x", tcp).unwrap(), &request)
+    }
+
+    #[test]
+    fn the_pod_outlives_the_drain() {
+        let flags = crate::cli::Cli::try_parse_from(["diyadm", "serve"]).unwrap();
+        let crate::cli::Command::Serve(serve) = flags.command else { panic!("{flags:?}") };
+        let grace = include_str!("../templates/webhook.yaml")
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("terminationGracePeriodSeconds: "))
+            .unwrap();
+        let longest = Duration::from_secs(serve.drain) + LAST_ANSWERS;
+        assert!(longest < Duration::from_secs(grace.parse().unwrap()), "{longest:?}, {grace} s");
+        assert!(LAST_ANSWERS > review::BODY_TIMEOUT, "a body that comes at last is answered");
     }
 
     #[test]

@@ -8,16 +8,21 @@ mod about;
 mod agent;
 mod annotations;
 mod applies;
+pub mod autoscaler;
 mod change;
 mod choose;
+pub mod fresh;
+mod instead;
 mod kinds;
 mod newer;
 mod notes;
 mod original;
 mod patch;
+mod refusal;
 mod rules;
 mod service;
 mod template;
+mod told;
 mod view;
 
 pub use agent::{AGENT_FOLDER, IMAGE_PROGRAM};
@@ -28,10 +33,12 @@ pub use annotations::{
 pub use change::Change;
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
+pub use refusal::Refusal;
 pub use rules::{
     About, Choice, Decision, EMPTY_IMAGE, Idle, Image, Level, Match, Rule, Rules, Source, Way,
     parse as parse_rules, same_kind,
 };
+pub use told::{EmptyContainer, Told};
 
 use about::about;
 use newer::Newer;
@@ -337,8 +344,14 @@ fn empty_pod(
         Ok(None) => return Change::none(),
         Err(warning) => return Change::warned(warning),
     };
+    let stamp = context.stamp.cloned().unwrap_or_default();
+    new.newer = match &old {
+        Some(old) if told::is_newer(old, &new) => Some(stamp.clone()),
+        Some(old) => old.newer.clone(),
+        None => None,
+    };
     let old = old.unwrap_or_else(|| Original {
-        stamp: context.stamp.cloned().unwrap_or_default(),
+        stamp,
         annotations: object.annotations_presence(),
         ..Original::default()
     });

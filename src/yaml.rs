@@ -7,8 +7,12 @@ use std::fmt;
 
 use serde_json::Value;
 
+mod chunk;
+mod json;
 mod scalar;
 
+pub use chunk::{Chunk, chunks, is_marker};
+pub use json::{json, parse_json};
 use scalar::Node;
 
 /// One object, and where it began.
@@ -50,42 +54,41 @@ impl std::error::Error for Error {}
 /// that hold nothing are left out.
 pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // kubectl tells JSON by its first character.
-    if text.trim_start().starts_with('{')
-        && let Some(documents) = read_json(text)
-    {
-        return Ok(documents);
-    }
-    let mut documents = Vec::new();
-    for (number, (line, text)) in (1..).zip(split(text)) {
-        let place = |at: Option<(usize, usize)>, what: String| {
-            let (row, column) = at.unwrap_or((1, 1));
-            Error { file: file.to_owned(), document: number, line: line + row - 1, column, what }
+    if let Some(objects) = json(text) {
+        let read = |(number, (line, object))| {
+            let value = parse_json(object)?;
+            Some(Document { value, line, number })
         };
-        let Node(value) = serde_saphyr::from_str_with_options(&text, options()).map_err(|e| {
-            let at = e.location().map(|l| (position(l.line()), position(l.column())));
-            place(at, sentence(&e.to_string()))
-        })?;
-        if !value.is_null() {
-            documents.push(Document { value, line, number });
+        if let Some(documents) = (1..).zip(objects).map(read).collect() {
+            return Ok(documents);
         }
     }
+    let mut documents = Vec::new();
+    for chunk in chunks(text).filter(|chunk| !chunk.body.is_empty()) {
+        let number = documents.len() + 1;
+        let value = parse(file, &chunk, number)?;
+        documents.push(Document { value, line: chunk.line, number });
+    }
+    documents.retain(|document| !document.value.is_null());
     Ok(documents)
 }
 
-/// `None` where it is no JSON: a YAML flow mapping starts alike.
-fn read_json(text: &str) -> Option<Vec<Document>> {
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Node>();
-    let mut documents = Vec::new();
-    let mut from = 0;
-    while let Some(value) = stream.next() {
-        let Node(value) = value.ok()?;
-        let skipped = text[from..].len() - text[from..].trim_start().len();
-        let line = 1 + text[..from + skipped].matches('\n').count();
-        from = stream.byte_offset();
-        documents.push(Document { value, line, number: documents.len() + 1 });
-    }
-    Some(documents)
+/// Reads one document, the one of this `number` in `file`.
+pub fn parse(file: &str, chunk: &Chunk<'_>, number: usize) -> Result<Value, Error> {
+    let read = serde_saphyr::from_str_with_options(chunk.body, options());
+    let Node(value) = read.map_err(|error| {
+        let at = error.location().map(|l| (position(l.line()), position(l.column())));
+        let (row, column) = at.unwrap_or((1, 1));
+        let shift = if row == 1 { chunk.column() - 1 } else { 0 };
+        Error {
+            file: file.to_owned(),
+            document: number,
+            line: chunk.line + row - 1,
+            column: column + shift,
+            what: sentence(&error.to_string()),
+        }
+    })?;
+    Ok(value)
 }
 
 /// The objects of `documents`: a List's items stand for themselves, as in `kubectl apply`.
@@ -135,43 +138,6 @@ fn position(number: u64) -> usize {
 fn sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     line.split(" at line ").next().unwrap_or(line).to_owned()
-}
-
-/// Documents with the line that each begins at. A marker is a line that starts with `---` alone
-/// or before a blank (YAML 1.2, section 9.1.2): what follows it on its line belongs to the
-/// document, so the marker becomes blanks and columns stay true.
-fn split(text: &str) -> Vec<(usize, String)> {
-    let mut documents = vec![(1, String::new())];
-    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-        let rest = line.strip_prefix("---");
-        let marker =
-            rest.filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        match (marker, documents.last_mut()) {
-            (Some(rest), Some((start, document))) => {
-                let fresh = format!("   {rest}");
-                if is_blank(document) {
-                    (*start, *document) = (number, fresh);
-                } else {
-                    documents.push((number, fresh));
-                }
-            }
-            (_, Some((start, document))) => {
-                if document.trim().is_empty() && !line.trim().is_empty() {
-                    // Blank lines before a document are not part of it.
-                    (*start, *document) = (number, String::new());
-                }
-                document.push_str(line);
-            }
-            (_, None) => {}
-        }
-    }
-    documents.retain(|(_, document)| !is_blank(document));
-    documents
-}
-
-/// Nothing but blanks, comments and directives.
-fn is_blank(document: &str) -> bool {
-    document.lines().map(str::trim).all(|l| l.is_empty() || l.starts_with(['#', '%']) || l == "...")
 }
 
 #[cfg(test)]

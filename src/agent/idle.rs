@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::Signal,
+    process::{Pid, Signal},
 };
 use signal_hook::{
     consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
@@ -128,6 +128,8 @@ fn serve(
     // Not on the stack, and not bigger than a pipe: each page that is touched stays.
     let mut buffer = vec![0; 16 << 10];
     let mut shutdown: Option<Instant> = None;
+    // Which children were told to end.
+    let mut told = Vec::new();
     let mut room = true;
     loop {
         let mut polled = vec![(Token::Signals, signals.get_read().as_fd(), PollFlags::IN)];
@@ -169,7 +171,6 @@ fn serve(
                         shutdown = Some(Instant::now() + grace);
                         let ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
                         supervisor.stop_all(ms, true);
-                        signal_children(Signal::TERM);
                     }
                     // What ended is reaped below.
                     SIGCHLD | SIGTERM | SIGINT => {}
@@ -199,12 +200,14 @@ fn serve(
         if exit {
             return Ok(Code::Done);
         }
-        if let Some(at) = shutdown
-            && (supervisor.is_idle() && !children || at <= Instant::now())
-        {
-            signal_children(Signal::KILL);
-            flush(supervisor, &mut buffer);
-            return Ok(Code::Terminated);
+        if let Some(at) = shutdown {
+            if supervisor.is_idle() && !children || at <= Instant::now() {
+                signal_children(Signal::KILL, &mut Vec::new());
+                flush(supervisor, &mut buffer);
+                return Ok(Code::Terminated);
+            }
+            // Each time, as those that end leave their own children to this process.
+            signal_children(Signal::TERM, &mut told);
         }
     }
 }
@@ -241,14 +244,17 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<Connection>> {
     Ok(good.then(|| Connection::new(stream)))
 }
 
-/// Sends a signal to every child: the applications, and what a shell left behind that ended.
+/// Sends a signal to every child that was not `told`: the applications, and what a shell left behind that ended.
 /// Programs that `kubectl exec` started are nobody's child here, and go with PID 1.
-fn signal_children(signal: Signal) {
+fn signal_children(signal: Signal, told: &mut Vec<i32>) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
-    let children = proc::processes().into_iter().filter(|process| process.parent == own);
-    for pid in children.filter_map(|process| rustix::process::Pid::from_raw(process.pid)) {
-        // Gone meanwhile, or another user's.
-        let _ = rustix::process::kill_process(pid, signal);
+    for process in proc::processes() {
+        let pid = process.pid;
+        if process.parent == own && !process.zombie && !told.contains(&pid) {
+            told.push(pid);
+            // Gone meanwhile, or another user's.
+            let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
+        }
     }
 }
 

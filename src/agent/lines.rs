@@ -88,7 +88,7 @@ mod tests {
     fn a_line_of_the_longest_length_is_whole() {
         let mut given = Vec::new();
         let mut lines = Lines::default();
-        lines.push(&[b'x'; MOST_LINE], |line, cut| given.push((line.len(), cut)));
+        lines.push(&vec![b'x'; MOST_LINE], |line, cut| given.push((line.len(), cut)));
         lines.push(b"\n\n", |line, cut| given.push((line.len(), cut)));
         assert_eq!(given, [(MOST_LINE, false), (0, false)]);
     }

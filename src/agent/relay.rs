@@ -135,20 +135,40 @@ fn splice(
 ) -> Result<Code> {
     let mut to = supervisor.try_clone().context("the supervisor's socket")?;
     let mut from = Input::new(supervisor);
-    if let Err(hello) = greet(&mut from, &mut to).context("the supervisor does not answer")? {
+    let refused = match greet(&mut from, &mut to) {
+        Ok(Ok(_)) => None,
         // The program was replaced while an older one supervises.
-        send(&mut output, Kind::Answer, &Answer::Failed(Failed::Mismatch(hello)))?;
+        Ok(Err(hello)) => Some(Failed::Mismatch(hello)),
+        Err(error) => Some(Failed::NoSupervisor { why: format!("it does not answer: {error:#}") }),
+    };
+    if let Some(failed) = refused {
+        send(&mut output, Kind::Answer, &Answer::Failed(failed))?;
         return Ok(Code::No);
     }
     to.write_all(&json(Kind::Request, request)).context("the supervisor is gone")?;
     let (ahead, mut client) = input.into_rest();
     thread::spawn(move || {
         // A failure is a side that is gone; the other direction notices as well.
-        let _ = to.write_all(&ahead).and_then(|()| io::copy(&mut client, &mut to));
+        let _ = hand_on(&ahead, &mut client, &mut to);
         let _ = to.shutdown(Shutdown::Write);
     });
     let (ahead, mut from) = from.into_rest();
     // Either side may go first; that is how a conversation ends.
-    let _ = output.write_all(&ahead).and_then(|()| io::copy(&mut from, &mut output));
+    let _ = hand_on(&ahead, &mut from, &mut output);
     Ok(Code::Done)
+}
+
+/// Writes `ahead` and then whatever comes, as it comes. Not `io::copy`: that takes splice(2), which
+/// leaves bytes of a socket lying until there are more.
+fn hand_on(ahead: &[u8], from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    to.write_all(ahead)?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

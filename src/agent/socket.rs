@@ -15,7 +15,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::{fs::FlockOperation, fs::Mode, net::sockopt::socket_peercred};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use rustix::{fs::FlockOperation, fs::Mode};
 
 use crate::exit::Failure;
 
@@ -83,8 +84,14 @@ fn bind_at(path: &Path) -> io::Result<Bound> {
     // file systems lock no folders; there the race stays.
     let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
     if path.symlink_metadata().is_ok() {
-        if UnixStream::connect(path).is_ok() {
-            return Ok(Bound::Taken(path.to_owned()));
+        if let Ok(stream) = UnixStream::connect(path) {
+            let ours = peer(&stream).is_some_and(|peer| peer.is_trusted());
+            // Somebody else's in a folder that is everybody's: the next place may be free.
+            return if ours {
+                Ok(Bound::Taken(path.to_owned()))
+            } else {
+                Err(ErrorKind::AddrInUse.into())
+            };
         }
         fs::remove_file(path)?;
     }
@@ -118,17 +125,36 @@ fn remove_stale(folder: &Path) {
 
 /// Connects to the supervisor of this container; `None` where there is none.
 pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
-    let own = rustix::process::geteuid();
+    let root = rustix::process::geteuid().is_root();
     places.iter().find_map(|path| {
         let stream = UnixStream::connect(path).ok()?;
         // /tmp is everybody's: another user's socket there is no supervisor of ours.
-        let peer = socket_peercred(&stream).ok()?.uid;
-        (peer == own || peer.is_root() || own.is_root()).then_some(stream)
+        let peer = peer(&stream)?;
+        (root || peer.is_trusted()).then_some(stream)
     })
 }
 
-/// Whether the one at the other end may give orders: this user, or root.
+/// Whether the one at the other end may give orders: this user or root, and a process of this
+/// container. One of another container that shares the folder is not: it may not do here what it
+/// could not do without us.
 pub(super) fn may_order(stream: &UnixStream) -> bool {
-    let own = rustix::process::geteuid();
-    socket_peercred(stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
+    peer(stream).is_some_and(|peer| peer.is_trusted())
+}
+
+/// Who is at the other end.
+struct Peer {
+    uid: u32,
+}
+
+impl Peer {
+    fn is_trusted(&self) -> bool {
+        self.uid == rustix::process::geteuid().as_raw() || self.uid == 0
+    }
+}
+
+/// The one at the other end; `None` for a process that this PID namespace does not see, which the
+/// kernel gives the number 0. Through nix, as rustix 1.1 takes that 0 for a number that is none.
+fn peer(stream: &UnixStream) -> Option<Peer> {
+    let credentials = getsockopt(stream, PeerCredentials).ok()?;
+    (credentials.pid() > 0).then_some(Peer { uid: credentials.uid() })
 }

@@ -3,6 +3,8 @@
 //! The texts are those of Kubernetes' webhook client and of Go's net, tls and x509; tests/it
 //! provokes each on a real API server.
 
+use super::{Subject, webhook::AS_BEFORE};
+
 /// Why a webhook's call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -16,7 +18,7 @@ pub struct Cause {
 
 /// A piece of the API server's text, the cause's id, and what it means. The first that is found
 /// counts: what is more special stands before what is more general.
-const TEXTS: [(&str, &str, &str, Remedy); 19] = [
+const TEXTS: [(&str, &str, &str, Remedy); 21] = [
     (
         "certificate signed by unknown authority",
         "unknown-ca",
@@ -69,9 +71,9 @@ const TEXTS: [(&str, &str, &str, Remedy); 19] = [
         Remedy::Server,
     ),
     (
-        "is registered for version \"admission.k8s.io/v1\" in scheme",
-        "no-type-meta",
-        "the server does not know AdmissionReview of admission.k8s.io/v1",
+        "no kind \"AdmissionReview\" is registered for version",
+        "unknown-version",
+        "server and API server do not know the same version of AdmissionReview",
         Remedy::Server,
     ),
     (
@@ -105,9 +107,12 @@ const TEXTS: [(&str, &str, &str, Remedy); 19] = [
         Remedy::Pods,
     ),
     ("no such host", "no-such-host", "the webhook's name does not resolve", Remedy::Reach),
-    ("EOF", "closed", "the server closed the connection without an answer", Remedy::Pods),
+    ("connection reset by peer", "closed", CLOSED, Remedy::Pods),
+    ("write: broken pipe", "closed", CLOSED, Remedy::Pods),
+    ("EOF", "closed", CLOSED, Remedy::Pods),
 ];
 
+const CLOSED: &str = "the server closed the connection without an answer";
 const WRONG_NAME: &str = "the server's certificate is for other names";
 
 /// What helps; the command has the names in it.
@@ -122,24 +127,25 @@ enum Remedy {
     Reach,
 }
 
-/// What a text of the API server means, for the webhook `service` in `namespace`; `None` for a
-/// text that is not about a webhook that failed, or a failure nobody has seen yet.
-pub fn explain(text: &str, service: &str, namespace: &str) -> Option<Cause> {
+/// What a text of the API server means, for the webhook that `subject` names; `None` for a text
+/// that is not about a webhook that failed, or a failure nobody has seen yet.
+pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     if !text.contains("calling webhook") && !text.contains("admission webhook") {
         return None;
     }
     let (_, id, what, remedy) = TEXTS.into_iter().find(|(piece, ..)| text.contains(piece))?;
-    let names = format!("-n {namespace} --service {service}");
+    let Subject { namespace, service, flags, .. } = subject;
+    let install = subject.install("");
     let hint = match remedy {
         Remedy::Install => {
-            format!("Put the Secret's CA into the webhook again: `diyadm install {names}`.")
+            format!("Put the Secret's CA into the webhook: `{install}`, {AS_BEFORE}.")
         }
         Remedy::Rotate => {
-            format!("Make a new certificate: `diyadm init --rotate {names}`.")
+            format!("Make a new certificate: `diyadm init --rotate{flags}`.")
         }
         Remedy::Renew => format!(
-            "Make one for {service}.{namespace}.svc: `diyadm init --force {names}`, \
-             then `diyadm install {names}`."
+            "Make one for {service}.{namespace}.svc: `diyadm init --force{flags}`, \
+             then `{install}`, {AS_BEFORE}."
         ),
         Remedy::Port => format!(
             "See that the Service's targetPort is the TLS port of `diyadm serve`: \
@@ -165,16 +171,18 @@ pub fn explain(text: &str, service: &str, namespace: &str) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::webhook::tests::subject;
 
     #[test]
     fn every_text_is_told_apart() {
+        let subject = subject();
         let prefix = "Internal error occurred: failed calling webhook \"w.test.svc\": ";
         for (piece, id, ..) in TEXTS {
-            let cause = explain(&format!("{prefix}… {piece} …"), "w", "test").unwrap();
+            let cause = explain(&format!("{prefix}… {piece} …"), &subject).unwrap();
             assert_eq!(cause.id, id, "{piece}");
             assert!(cause.hint.contains('`'), "{piece}: a command to type");
         }
-        assert_eq!(explain("EOF", "w", "test"), None, "no webhook in it");
-        assert_eq!(explain(&format!("{prefix}something new"), "w", "test"), None);
+        assert_eq!(explain("EOF", &subject), None, "no webhook in it");
+        assert_eq!(explain(&format!("{prefix}something new"), &subject), None);
     }
 }

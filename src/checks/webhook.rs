@@ -6,10 +6,13 @@ use super::Finding;
 mod certificate;
 mod configuration;
 mod objects;
-mod select;
+pub(super) mod select;
 mod service;
+#[cfg(test)]
+pub(super) mod tests;
 
-pub use service::ready;
+pub use objects::image_of;
+pub use service::{port_name, ready};
 
 /// What was seen, or why it could not be looked at.
 pub type Look<T> = Result<T, String>;
@@ -27,6 +30,34 @@ pub struct Subject {
     pub label: (String, String),
     /// That workloads are emptied to.
     pub image: String,
+    /// The flags that name all this on a command line, each after a blank; empty for the defaults.
+    pub flags: String,
+}
+
+/// The blog's; what `--image` is by default.
+const DEFAULT_IMAGE: &str = "empty-container:latest";
+
+/// What `install` must be told again: it makes of the webhook what its flags say.
+pub(super) const AS_BEFORE: &str = "with the flags that shaped the webhook before";
+
+impl Subject {
+    /// `diyadm install` with `more` and the flags that lead to this webhook.
+    pub(super) fn install(&self, more: &str) -> String {
+        format!("diyadm install{more}{}{}", self.flags, self.image_flag())
+    }
+
+    /// ` --image NAME`, where it is not the default.
+    pub fn image_flag(&self) -> String {
+        match self.image.as_str() {
+            image if image == DEFAULT_IMAGE => String::new(),
+            image => format!(" --image {image}"),
+        }
+    }
+
+    /// The certificate's name that the API server asks for.
+    fn host(&self) -> String {
+        format!("{}.{}.svc", self.service, self.namespace)
+    }
 }
 
 /// PEM as the Secret has it; what it lacks is empty. Has no Debug: one of them is a key.
@@ -73,8 +104,8 @@ pub struct Observed {
     pub service: Look<Option<Value>>,
     /// The Service's EndpointSlices.
     pub slices: Look<Vec<Value>>,
-    /// `None` where there is nothing to connect to.
-    pub connection: Look<Option<Connection>>,
+    /// One for each server that the configuration calls; none where there is nothing to call.
+    pub connections: Look<Vec<Connection>>,
     /// The dry run.
     pub dry_create: Look<DryCreate>,
     /// Deployments and StatefulSets of the namespace.
@@ -89,7 +120,7 @@ pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding
     all.extend(certificate::findings(observed, subject, now));
     all.extend(configuration::findings(observed, subject, now));
     all.extend(service::findings(observed, subject));
-    all.extend(service::connection(observed, subject));
+    all.extend(service::connections(observed, subject));
     all.push(objects::dry_create(observed, subject));
     all.push(objects::missed(observed, subject));
     all.extend(objects::events(observed, subject));
@@ -132,9 +163,22 @@ fn registration(observed: &Observed) -> Finding {
 }
 
 fn namespace(observed: &Observed, subject: &Subject) -> Finding {
-    let (id, Subject { namespace, label: (key, value), .. }) = ("namespace", subject);
-    let hint = format!("Make and label it: `diyadm init -n {namespace}`.");
+    let (id, Subject { namespace, label: (key, value), flags, .. }) = ("namespace", subject);
+    let hint = format!("Make and label it: `diyadm init{flags}`.");
     match &observed.namespace {
+        // Another value is someone's decision: it takes --force to overrule it.
+        Ok(Some(found))
+            if found["metadata"]["labels"][key].as_str().is_some_and(|v| v != value) =>
+        {
+            Finding::failed(
+                id,
+                format!(
+                    "namespace {namespace} is labelled {key}={}, not {value}",
+                    found["metadata"]["labels"][key].as_str().unwrap_or_default()
+                ),
+                format!("Label it anew: `diyadm init --force{flags}`."),
+            )
+        }
         Ok(Some(found)) if found["metadata"]["labels"][key] == value.as_str() => {
             Finding::ok(id, format!("namespace {namespace} is labelled {key}={value}"))
         }
@@ -149,10 +193,8 @@ fn namespace(observed: &Observed, subject: &Subject) -> Finding {
 }
 
 /// The name that the API server asks the certificate for: the Service's, or the URL's host.
-fn host(observed: &Observed, subject: &Subject) -> String {
-    let url = own(observed, subject).and_then(|c| c["webhooks"][0]["clientConfig"]["url"].as_str());
-    url.and_then(url_host)
-        .unwrap_or_else(|| format!("{}.{}.svc", subject.service, subject.namespace))
+fn host(client: &Value, subject: &Subject) -> String {
+    client["url"].as_str().and_then(url_host).unwrap_or_else(|| subject.host())
 }
 
 /// The host of `https://HOST:PORT/PATH`, an IPv6 address without its brackets.
@@ -164,6 +206,7 @@ pub fn url_host(url: &str) -> Option<String> {
     authority.split(':').next().map(ToOwned::to_owned)
 }
 
-fn again_hint(names: &str) -> String {
-    format!("Install it as it should be: `diyadm install {names}`.")
+/// For what someone else has changed in what `install` applies.
+fn again_hint(subject: &Subject) -> String {
+    format!("Install it as it should be: `{}`, {AS_BEFORE}.", subject.install(" --force"))
 }

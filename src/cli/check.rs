@@ -20,8 +20,8 @@ pub struct Check {
     #[arg(long)]
     pub probe: bool,
     /// Look at the API server's static Pod instead, usually
-    /// /etc/kubernetes/manifests/kube-apiserver.yaml
-    #[arg(long, value_name = "FILE", conflicts_with = "probe")]
+    /// /etc/kubernetes/manifests/kube-apiserver.yaml; - is the standard input
+    #[arg(long, value_name = "FILE|-", conflicts_with = "probe")]
     pub manifest: Option<PathBuf>,
     /// With --manifest: name the webhook plugins in its flags, changing that line only
     #[arg(long, requires = "manifest")]

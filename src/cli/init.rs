@@ -30,7 +30,8 @@ pub struct Init {
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(long, value_enum, value_name = "WHERE", conflicts_with_all = ["out", "inspect"])]
     pub dry_run: Option<DryRun>,
-    /// Print what a certificate says, as JSON: a PEM file, the folder of --out, or `secret`
+    /// Print what a certificate says, and whether the key in the file or beside it (server.key
+    /// for server.crt) belongs to it: a PEM file, -, the folder of --out, or `secret`
     #[arg(
         long,
         value_name = "FILE|DIR|secret",
@@ -39,6 +40,9 @@ pub struct Init {
         conflicts_with = "out"
     )]
     pub inspect: Option<PathBuf>,
+    /// Print what became of each object, or what --inspect found
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Output>,
 }
 
 /// How certificates are made.
@@ -46,7 +50,7 @@ pub struct Init {
 pub struct Certificates {
     /// The certificate request, as OpenSSL reads it (default: csr.conf in this folder if there is
     /// one, else the one built in, with the names of --service and --namespace)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|-")]
     pub csr_conf: Option<PathBuf>,
     /// Days that the server's certificate is valid
     #[arg(long, default_value_t = 365, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
@@ -66,7 +70,7 @@ pub enum Key {
     Rsa2048,
     /// RSA, 4096 bit
     Rsa4096,
-    /// ECDSA on NIST P-256
+    /// ECDSA on NIST P-256, without csr.conf's keyEncipherment and dataEncipherment: they are RSA's
     P256,
 }
 

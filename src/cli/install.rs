@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use super::{DryRun, Names, init::Certificates, render::Webhook};
+use super::{
+    DryRun, Names,
+    init::{Certificates, Output},
+    render::Webhook,
+};
 
 /// Flags of `install`.
 #[derive(Args, Debug)]
@@ -25,6 +29,9 @@ pub struct Install {
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(long, value_enum, value_name = "WHERE")]
     pub dry_run: Option<DryRun>,
+    /// Print what became of each object
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Output>,
 }
 
 /// Flags of `uninstall`.
@@ -39,4 +46,7 @@ pub struct Uninstall {
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(long, value_enum, value_name = "WHERE")]
     pub dry_run: Option<DryRun>,
+    /// Print what became of each object
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Output>,
 }

@@ -15,8 +15,8 @@ pub struct Render {
     /// The shape of the webhook
     #[command(flatten)]
     pub webhook: Webhook,
-    /// The CA's certificate: a PEM file, or the folder of `init --out` (default: the Secret's)
-    #[arg(long, value_name = "FILE|DIR")]
+    /// The CA's certificate: a PEM file, -, or the folder of `init --out` (default: the Secret's)
+    #[arg(long, value_name = "FILE|DIR|-")]
     pub ca: Option<PathBuf>,
     /// Format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
@@ -43,10 +43,10 @@ pub struct Webhook {
     #[arg(long, value_enum, default_value = "ClusterIP", value_name = "TYPE")]
     pub service_type: ServiceType,
     /// Port of the webhook's Service
-    #[arg(long, default_value_t = 80, value_name = "PORT")]
+    #[arg(long, default_value_t = 80, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
     /// Port that the server listens on in its container
-    #[arg(long, default_value_t = 8443, value_name = "PORT")]
+    #[arg(long, default_value_t = 8443, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub container_port: u16,
     /// Seconds that the API server waits for an answer
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(1..=30))]

@@ -3,6 +3,7 @@
 use anyhow::{Error, Result};
 use kube::{config::KubeconfigError, core::Status};
 
+use super::Target;
 use crate::exit::Failure;
 
 /// What the API server answered, where it did.
@@ -14,6 +15,59 @@ pub fn status(error: &Error) -> Option<&Status> {
 /// Whether the API server says that there is one already.
 pub fn exists(error: &Error) -> bool {
     status(error).is_some_and(Status::is_already_exists)
+}
+
+/// The fields that another manager owns, where that is why an apply was refused.
+pub fn conflicts(error: &Error) -> Vec<&str> {
+    status(error).filter(|s| is_conflict(s)).into_iter().flat_map(causes).collect()
+}
+
+fn is_conflict(status: &Status) -> bool {
+    status.code == 409 && status.reason == "Conflict"
+}
+
+/// The fields of a `FieldManagerConflict`.
+fn causes(status: &Status) -> impl Iterator<Item = &str> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.filter(|c| c.reason == "FieldManagerConflict").map(|c| c.field.as_str())
+}
+
+fn has_cause(status: &Status, reason: &str) -> bool {
+    status.details.iter().flat_map(|details| &details.causes).any(|c| c.reason == reason)
+}
+
+/// The same, with the command that shows whose the fields are.
+pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
+    let Target { kind, namespace, name } = target;
+    let place = if namespace.is_empty() { String::new() } else { format!("-n {namespace} ") };
+    match error.downcast::<Failure>() {
+        Ok(failure) => {
+            let hint = format!(
+                "See whose it is: `kubectl {place}get {}/{name} -o yaml --show-managed-fields`; \
+                 --force takes it over.",
+                kind.resource()
+            );
+            let status = failure.cause.as_ref().and_then(|cause| cause.downcast_ref::<Status>());
+            let owned = status.is_some_and(|s| is_conflict(s) && causes(s).next().is_some());
+            if owned { Failure { hint, ..failure }.into() } else { failure.into() }
+        }
+        Err(error) => error,
+    }
+}
+
+/// Whether nobody knows what became of the request: the answer was lost, or the server failed.
+pub fn is_unknown(error: &Error) -> bool {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    failure.is_some_and(|failure| match &failure.cause {
+        Some(cause) => {
+            cause.downcast_ref::<Lost>().is_some() || status(error).is_some_and(at_fault)
+        }
+        None => false,
+    })
+}
+
+fn at_fault(status: &Status) -> bool {
+    matches!(status.code, 429 | 500 | 502..=504)
 }
 
 /// Whether no answer came: the API server is not reached, or not any more.
@@ -98,13 +152,17 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             "Log in again, or name another context: `kubectl config get-contexts`, \
              then --context NAME.",
         ),
+        403 if has_cause(status, "NamespaceTerminating") => Failure::no(
+            format!("The namespace is on its way out (403): {message}."),
+            "Wait until `kubectl get namespaces` does not show it any more.",
+        ),
         403 => Failure::unreachable(
             format!("The API server does not allow it (403): {message}."),
             "Ask for this right; `kubectl auth can-i --list` shows those you have.",
         ),
-        409 if status.reason == "Conflict" => Failure::no(
-            format!("Another manager owns what is to be changed (409): {message}."),
-            "Look at it with `kubectl get … -o yaml --show-managed-fields`; --force takes it over.",
+        409 if is_conflict(status) => Failure::no(
+            format!("Someone else changed it (409): {message}."),
+            "Look at it, then type the command again.",
         ),
         code => Failure::no(format!("The API server refused it ({code}): {message}."), ""),
     };

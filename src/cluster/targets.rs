@@ -5,8 +5,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use self::words::Words;
-use super::{Cluster, Kind, NAMESPACE, WORKLOADS, error};
-use crate::{cli::targets::Targets, exit::Failure};
+use super::{Cluster, JOB, Kind, NAMESPACE, POD, WORKLOADS, error};
+use crate::{cli::targets::Targets, exit::Failure, workload::fresh};
 
 mod words;
 
@@ -24,7 +24,7 @@ pub struct Found {
     pub namespace: String,
     /// `metadata.name`
     pub name: String,
-    /// As the API server told it.
+    /// As the API server told it; without a `uid` where it is to be created again.
     pub object: Value,
 }
 
@@ -32,6 +32,11 @@ impl Found {
     /// `deployment/web`
     pub fn shown(&self) -> String {
         format!("{}/{}", self.kind.singular(), self.name)
+    }
+
+    /// The words that name it on a command line: `deployment/web -n shop`.
+    pub fn typed(&self) -> String {
+        format!("{} -n {}", self.shown(), self.namespace)
     }
 
     fn of(kind: &'static Kind, object: Value) -> Self {
@@ -45,7 +50,9 @@ impl Found {
 pub enum Unnamed {
     /// Everything: for commands that only look.
     All,
-    /// Nothing: a command that changes wants to hear it.
+    /// Everything of all namespaces with -A, else nothing.
+    WithAll,
+    /// Nothing: a command that changes wants to hear --all.
     Refused,
 }
 
@@ -80,7 +87,9 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
         }
         Words::Named(named) => return by_name(cluster, namespace, named).await,
         Words::Kinds(_) | Words::Nothing
-            if !everything && !targets.all_namespaces && unnamed == Unnamed::Refused =>
+            if !everything
+                && (unnamed == Unnamed::Refused
+                    || (unnamed == Unnamed::WithAll && !targets.all_namespaces)) =>
         {
             return Err(Failure::usage(
                 "Nothing says which workloads are meant.",
@@ -102,7 +111,13 @@ async fn by_name(
     let mut seen = Vec::new();
     named.retain(|one| !seen.contains(one) && (seen.push(one.clone()), true).1);
     let looks = named.iter().map(async |(kind, name)| {
-        anyhow::Ok((*kind, name, cluster.get(kind, namespace, name).await?))
+        let mut object = cluster.get(kind, namespace, name).await?;
+        if object.is_none() && (*kind == &POD || *kind == &JOB) {
+            // One that a command was creating anew when it was cut off.
+            let holder = cluster.get(kind, namespace, &fresh::holder_name(name)).await?;
+            object = holder.and_then(|holder| fresh::held(&holder, name));
+        }
+        anyhow::Ok((*kind, name, object))
     });
     let looked: Vec<_> = stream::iter(looks).buffered(READS).try_collect().await?;
     let absent = looked.iter().find(|(_, _, object)| object.is_none());

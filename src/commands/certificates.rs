@@ -1,13 +1,13 @@
 //! From the flags to certificates: reads csr.conf, makes the keys, issues.
 
 use std::{
-    fs,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Result;
 
+use super::files;
 use crate::{
     cli::{
         Names,
@@ -21,11 +21,19 @@ use crate::{
 /// Makes new certificates as the flags ask: from `--csr-conf`, else ./csr.conf, else the one
 /// that is built in. The CA's key is gone when this returns.
 pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
+    if flags.days > flags.ca_days {
+        let what = format!(
+            "A certificate of {} days would outlive its CA of {} days.",
+            flags.days, flags.ca_days
+        );
+        let hint = format!("Type `--ca-days {}`, or more.", flags.days);
+        return Err(Failure::usage(what, hint).into());
+    }
     let (file, text) = csr_conf(names, flags)?;
     let request = Request::parse(&file, &text).map_err(|error| {
         Failure::usage(
             format!("{error:#}"),
-            format!("Mend {file}, or name another with --csr-conf FILE."),
+            format!("Mend {file}, or name another: `--csr-conf FILE`."),
         )
     })?;
     let kind = match flags.key {
@@ -55,10 +63,10 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
             return Ok(("the built-in csr.conf".to_owned(), text));
         }
     };
-    let text = fs::read_to_string(file).map_err(|error| {
+    let text = files::text(file).map_err(|error| {
         Failure::usage(
             format!("{} could not be read: {error}.", file.display()),
-            "Name a readable file with --csr-conf FILE.",
+            "Name a readable file, or - for the standard input: `--csr-conf FILE`.",
         )
     })?;
     Ok((file.display().to_string(), text))
@@ -67,14 +75,4 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
 /// Seconds since 1970.
 pub(super) fn now() -> Result<i64> {
     Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
-}
-
-/// Key and value of `--label`.
-pub(super) fn label(names: &Names) -> Result<(String, String)> {
-    let Some((key, value)) = names.label.split_once('=') else {
-        let what = format!("--label {} is not KEY=VALUE.", names.label);
-        let hint = "Type it like --label inject-empty-container=enabled.";
-        return Err(Failure::usage(what, hint).into());
-    };
-    Ok((key.to_owned(), value.to_owned()))
 }

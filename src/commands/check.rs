@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 
-use super::{certificates, runtime, terminal::Terminal};
+use super::{
+    certificates, names, runtime,
+    terminal::{self, Terminal},
+};
 use crate::{
     checks::{self, Finding, Level, Subject},
-    cli::{Global, Names, Report, check::Check},
+    cli::{Global, Report, check::Check},
     cluster::Cluster,
     exit::Code,
     report,
@@ -16,7 +19,7 @@ mod manifest;
 mod observe;
 mod probe;
 
-pub(super) use observe::test_image;
+pub(super) use connection::verified_as;
 
 const LEFT: &str = "A configuration diyadm-probe-… may be left; it matches nothing any more: \
                     `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
@@ -26,15 +29,17 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
     let findings = match &args.manifest {
         Some(file) => manifest::run(&terminal, args, file)?,
         None => runtime::run(if args.probe { LEFT } else { "" }, async {
-            let cluster = Cluster::connect(global).await?;
-            let subject = subject(&args.names, &args.image)?;
+            // Usage first: no cluster makes a wrong flag right.
+            names::label(&args.names)?;
+            let cluster = Cluster::connect(global).await.map_err(observe::blind)?;
+            let subject = names::subject(&cluster, &args.names, &args.image)?;
             look(&cluster, &subject, args.probe).await
         })?,
     };
     match args.output {
         Report::Text => findings.iter().for_each(|finding| terminal.finding(finding)),
-        Report::Json => print!("{}", report::json(&findings)),
-        Report::Junit => print!("{}", report::junit("diyadm check", &findings)),
+        Report::Json => terminal::print(&report::json(&findings))?,
+        Report::Junit => terminal::print(&report::junit("diyadm check", &findings))?,
     }
     Ok(code(&findings))
 }
@@ -47,17 +52,6 @@ fn code(findings: &[Finding]) -> Code {
         (false, true) => Code::Usage,
         (false, false) => Code::Done,
     }
-}
-
-/// What the names mean for the checks.
-pub(super) fn subject(names: &Names, image: &str) -> Result<Subject> {
-    Ok(Subject {
-        namespace: names.namespace.clone(),
-        service: names.service.clone(),
-        secret: names.secret.clone(),
-        label: certificates::label(names)?,
-        image: image.to_owned(),
-    })
 }
 
 /// Looks, and with `probe` asks for the reason of a failure that a policy hides.

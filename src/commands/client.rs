@@ -15,6 +15,8 @@ use openssl::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::check::verified_as;
+
 /// Everything is on this machine; what takes longer is stuck.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -66,14 +68,19 @@ impl Client {
     pub(super) fn review(&self, operation: &str, object: &Value) -> Result<Value> {
         let uid = "705ab4f5-6393-11e8-b7cc-42010a800002";
         let meta = &object["metadata"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
+        let (group, version) = version.split_once('/').unwrap_or(("", &version));
+        // The kinds of workload all have regular plurals.
+        let resource = format!("{}s", kind.to_lowercase());
         let old = if operation == "UPDATE" { object.clone() } else { Value::Null };
         let review = json!({
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
             "request": {
                 "uid": uid,
-                "kind": { "group": "apps", "version": "v1", "kind": object["kind"] },
-                "resource": { "group": "apps", "version": "v1", "resource": "deployments" },
+                "kind": { "group": group, "version": version, "kind": kind },
+                "resource": { "group": group, "version": version, "resource": resource },
                 "name": meta["name"],
                 "namespace": meta["namespace"],
                 "operation": operation,
@@ -109,9 +116,8 @@ impl Client {
         let tcp = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
         tcp.set_read_timeout(Some(TIMEOUT))?;
         tcp.set_write_timeout(Some(TIMEOUT))?;
-        let mut tls = self
-            .connector
-            .connect(&self.host, tcp)
+        let mut tls = verified_as(&self.connector, &self.host)?
+            .connect(tcp)
             .with_context(|| format!("no trusted TLS connection for {}", self.host))?;
         let (path, host, length) = (&self.path, &self.host, body.len());
         write!(

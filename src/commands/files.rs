@@ -1,4 +1,5 @@
-//! `-f FILE|DIR|-`: from names to the objects in them, as kubectl's -f reads them.
+//! From names on the command line to what they hold: any file, `-` for the standard input, and
+//! `-f FILE|DIR|-` as kubectl's -f reads it.
 
 use std::{
     fs,
@@ -24,52 +25,108 @@ pub(super) struct File {
     pub(super) objects: Vec<Document>,
 }
 
-/// Reads every file that `names` name, folders not recursively and in the order of their names.
+/// Where manifests are read from.
+pub(super) enum Source {
+    /// `-`
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// As it was named.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Stdin => "-".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Every file that `names` name, those of a folder in the order of their names.
+///
+/// # Errors
+/// What cannot be read, or a folder without manifests.
+pub(super) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for name in names {
+        if name == Path::new("-") {
+            sources.push(Source::Stdin);
+        } else if name.is_dir() {
+            let before = sources.len();
+            folder(name, recursive, &mut sources)?;
+            if sources.len() == before {
+                let what = format!("{} holds no .yaml, .yml or .json file.", name.display());
+                let hint = "Name a folder with manifests; -R reads those inside it too.";
+                return Err(Failure::usage(what, hint).into());
+            }
+        } else {
+            sources.push(Source::File(name.clone()));
+        }
+    }
+    Ok(sources)
+}
+
+fn folder(name: &Path, recursive: bool, sources: &mut Vec<Source>) -> Result<()> {
+    let entries = fs::read_dir(name).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| unreadable(&name.display(), &error))?;
+    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let extension = path.extension().and_then(|e| e.to_str());
+        if path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e)) {
+            sources.push(Source::File(path));
+        } else if recursive && path.is_dir() && !path.is_symlink() {
+            // A link may lead back to where it is.
+            folder(&path, recursive, sources)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads every file that `names` name, folders not recursively.
 ///
 /// # Errors
 /// What cannot be read, or is no YAML: file, line, column.
 pub(super) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
-    let mut files = Vec::new();
-    for name in names {
-        if name == Path::new("-") {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(|error| unreadable(&"-", &error))?;
-            files.push(parse("-", &text)?);
-        } else if name.is_dir() {
-            let entries = fs::read_dir(name).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-            let entries = entries.map_err(|error| unreadable(&name.display(), &error))?;
-            let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-            paths.retain(|path| {
-                let extension = path.extension().and_then(|e| e.to_str());
-                path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e))
-            });
-            paths.sort();
-            if paths.is_empty() {
-                let what = format!("{} holds no .yaml, .yml or .json file.", name.display());
-                return Err(Failure::usage(what, "Name a folder with manifests.").into());
-            }
-            for path in paths {
-                files.push(file(&path)?);
-            }
-        } else {
-            files.push(file(name)?);
-        }
+    let read = |source: Source| {
+        let name = source.name();
+        let text = match &source {
+            Source::Stdin => text(Path::new("-")),
+            Source::File(path) => text(path),
+        };
+        let text = text.map_err(|error| unreadable(&name, &error))?;
+        let documents = yaml::read(&name, &text)
+            .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
+        Ok(File { name, objects: yaml::objects(documents) })
+    };
+    sources(names, false)?.into_iter().map(read).collect()
+}
+
+/// What a file holds, or the standard input where it is called `-`.
+pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
     }
-    Ok(files)
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
-fn file(path: &Path) -> Result<File> {
-    let text = fs::read_to_string(path).map_err(|error| unreadable(&path.display(), &error))?;
-    parse(&path.display().to_string(), &text)
+/// [`bytes`] of a text file.
+///
+/// # Errors
+/// Bytes that are no UTF-8 are told of with their line.
+pub(super) fn text(path: &Path) -> io::Result<String> {
+    String::from_utf8(bytes(path)?).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is no UTF-8 text"))
+    })
 }
 
-fn parse(name: &str, text: &str) -> Result<File> {
-    let documents = yaml::read(name, text)
-        .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
-    Ok(File { name: name.to_owned(), objects: yaml::objects(documents) })
-}
-
-fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
+/// What cannot be read.
+pub(super) fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
     let what = format!("{name} could not be read: {error}.");
     Failure::usage(what, "Name a file, a folder, or - for the standard input.").into()
 }

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::{
     certificates, check,
-    init::cluster::{Applier, Secret, prepare, rights},
-    render, runtime,
+    init::cluster::{Applier, Secret, prepare, targets},
+    names, render, runtime,
     terminal::Terminal,
     ways,
 };
 use crate::{
-    checks::{Level, Subject, ready},
+    checks::{Level, Subject, image_of, ready},
     cli::{Global, Names, init::Init, install::Install},
     cluster::{
-        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, Right, SERVICE,
+        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Right, SERVICE, Target,
     },
     exit::{Code, Failure},
     manifests,
@@ -28,9 +28,11 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
     let terminal = Terminal::new(global);
     let Names { namespace, service, .. } = &args.names;
     let left = format!(
-        "What was applied stays: `diyadm install` goes on, \
+        "What was applied stays: the same command goes on, \
          `diyadm uninstall -n {namespace} --service {service}` takes it away."
     );
+    // Usage first: no cluster makes a wrong flag right.
+    render::settings(&args.names, &args.webhook, String::new())?;
     runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
         install(&terminal, &cluster, args).await
@@ -40,7 +42,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
 
 async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Result<()> {
     let Names { namespace, service, .. } = &args.names;
-    cluster.demand(&wanted(args)).await?;
+    cluster.demand_apply(&wanted(args), &more(args)).await?;
     let init = Init {
         names: args.names.clone(),
         certificates: args.certificates.clone(),
@@ -50,24 +52,19 @@ async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Resu
         finish: false,
         dry_run: args.dry_run,
         inspect: None,
+        output: None,
     };
-    prepare(terminal, cluster, &init).await?;
-    let exists = cluster.get(&crate::cluster::NAMESPACE, "", namespace).await?.is_some();
+    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
+    let facts = prepare(&mut applier, &init).await?;
+    applier.namespace_exists |= args.dry_run.is_none();
     let ca = match Secret::read(cluster, &args.names).await? {
         Some(secret) => String::from_utf8(secret.ca_crt)?,
         // A dry run has made none.
         None => certificates::issue(&args.names, &args.certificates)?.ca_crt,
     };
     let objects = manifests::webhook(&render::settings(&args.names, &args.webhook, ca)?)?;
-    let applier = Applier {
-        terminal,
-        cluster,
-        dry_run: args.dry_run,
-        force: args.force,
-        namespace_exists: exists,
-    };
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let subject = check::subject(&args.names, ways::image(&args.webhook.ways))?;
+    let subject = names::subject(cluster, &args.names, ways::image(&args.webhook.ways))?;
     for object in &objects {
         // The configuration is the last: until a server is ready there is nothing to call.
         if object["kind"] == CONFIGURATION.kind
@@ -79,26 +76,39 @@ async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Resu
         applier.apply(object).await?;
     }
     if args.dry_run.is_some() {
-        return Ok(());
+        return applier.outcomes.print(args.output, Some(&facts));
     }
     wait_for_webhook(terminal, cluster, &subject, deadline).await?;
     terminal.done(
         &format!("workloads created in namespace {namespace} start empty, by {service}"),
         None,
     );
-    Ok(())
+    applier.outcomes.print(args.output, Some(&facts))
 }
 
-fn wanted(args: &Install) -> Vec<Right<'_>> {
+/// What is applied.
+fn wanted(args: &Install) -> Vec<Target<'_>> {
+    let Names { namespace, service: name, .. } = &args.names;
+    let mut all = targets(&args.names).to_vec();
+    all.push(Target { kind: &CONFIGURATION, namespace: "", name });
+    if args.webhook.url.is_none() {
+        all.extend([&DEPLOYMENT, &SERVICE].map(|kind| Target { kind, namespace, name }));
+        if args.webhook.replicas > 1 {
+            all.push(Target { kind: &BUDGET, namespace, name });
+        }
+    }
+    all
+}
+
+/// What the waiting looks at: endpoints, and a Deployment that is created in a dry run.
+fn more(args: &Install) -> Vec<Right<'_>> {
     let namespace = args.names.namespace.as_str();
-    let mut all = rights(&args.names);
-    let kinds: &[&'static Kind] = match args.webhook.url {
-        Some(_) => &[&CONFIGURATION],
-        None => &[&DEPLOYMENT, &SERVICE, &BUDGET, &CONFIGURATION],
-    };
-    for kind in kinds {
-        let namespace = if kind.namespaced { namespace } else { "" };
-        all.extend(["get", "create", "patch"].map(|verb| Right { verb, kind, namespace }));
+    if args.dry_run.is_some() {
+        return Vec::new();
+    }
+    let mut all = vec![Right { verb: "create", kind: &DEPLOYMENT, namespace, name: "" }];
+    if args.webhook.url.is_none() {
+        all.push(Right { verb: "list", kind: &ENDPOINT_SLICE, namespace, name: "" });
     }
     all
 }
@@ -112,25 +122,27 @@ async fn wait_for_server(
 ) -> Result<()> {
     let Subject { namespace, service, .. } = subject;
     let selector = format!("kubernetes.io/service-name={service}");
+    let mut wait = terminal.wait();
     loop {
         let slices = cluster.list(&ENDPOINT_SLICE, namespace, &selector).await?;
-        if !ready(&slices).is_empty() {
+        if !ready(&slices, None).is_empty() {
+            drop(wait);
             terminal.done(&format!("a server is ready behind Service {service}"), None);
             return Ok(());
         }
         let why = trouble(cluster, subject).await;
         if Instant::now() > deadline {
-            terminal.clear();
             let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
             let what = format!("No server is ready behind Service {service} in time{why}.");
             let hint = format!(
                 "See why: `kubectl -n {namespace} describe pods -l app={service}`. The webhook is \
-                 not switched on; `diyadm install` goes on, `diyadm uninstall` takes it away."
+                 not switched on; the same command goes on, `diyadm uninstall{}` takes it away.",
+                subject.flags
             );
             return Err(Failure::no(what, hint).into());
         }
         let why = why.unwrap_or_else(|| "Pods start".to_owned());
-        terminal.progress(&format!("waiting for a server behind Service {service}: {why}"));
+        wait.say(&format!("waiting for a server behind Service {service}: {why}"));
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -159,23 +171,25 @@ async fn wait_for_webhook(
 ) -> Result<()> {
     let mut object = manifests::test_deployment(&subject.namespace)?;
     object["metadata"]["name"] = "diyadm-check".into();
+    let mut wait = terminal.wait();
     loop {
-        terminal.progress("waiting until a dry-run create comes back emptied");
+        wait.say("waiting until a dry-run create comes back emptied");
         // A refusal may be the old state of an API server that has not heard yet.
         if let Ok(created) = cluster.create(&object, true).await
-            && check::test_image(&created) == subject.image
+            && image_of(&created) == subject.image
         {
             return Ok(());
         }
         if Instant::now() > deadline {
-            terminal.clear();
+            drop(wait);
             let findings = check::look(cluster, subject, false).await?;
             let wrong = findings.iter().filter(|finding| finding.level == Level::Failed);
             wrong.for_each(|finding| terminal.finding(finding));
             let what = "The webhook is installed and does not empty what is created.";
             let hint = format!(
-                "Look closer with `diyadm check --probe -n {} --service {}`.",
-                subject.namespace, subject.service
+                "Look closer with `diyadm check --probe{}{}`.",
+                subject.flags,
+                subject.image_flag()
             );
             return Err(Failure::no(what, hint).into());
         }

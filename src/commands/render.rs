@@ -1,13 +1,14 @@
 //! `diyadm render`: the webhook's manifests, with the CA in place.
 
-use std::{fs, io::Write, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{certificates, init::cluster::Secret, runtime, ways};
+use super::{files, init::cluster::Secret, names, runtime, terminal, ways};
 use crate::{
+    checks,
     cli::{
         Global, Names,
         init::Output,
@@ -20,10 +21,14 @@ use crate::{
     pki, workload,
 };
 
+/// Where `serve` answers probes in the Pod of templates/webhook.yaml.
+const HEALTH_PORT: u16 = 8080;
+
 pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
     let ca = match &args.ca {
         Some(path) => read_ca(path)?,
         None => runtime::run("", async {
+            settings(&args.names, &args.webhook, String::new())?;
             let cluster = Cluster::connect(global).await?;
             let secret = Secret::demand(&cluster, &args.names).await?;
             Ok(String::from_utf8(secret.ca_crt)?)
@@ -37,7 +42,7 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
             format!("{list:#}\n")
         }
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(Code::Done)
 }
 
@@ -45,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
 fn read_ca(path: &Path) -> Result<String> {
     let file = if path.is_dir() { path.join("ca.crt") } else { path.to_owned() };
     let hint = "Make one with `diyadm init --out DIR`, then `diyadm render --ca DIR`.";
-    let text = fs::read_to_string(&file).map_err(|error| {
+    let text = files::text(&file).map_err(|error| {
         Failure::usage(format!("{} could not be read: {error}.", file.display()), hint)
     })?;
     match pki::inspect(text.as_bytes(), None) {
@@ -56,6 +61,20 @@ fn read_ca(path: &Path) -> Result<String> {
 
 /// The flags as the manifests' settings.
 pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Result<Settings> {
+    if webhook.container_port == HEALTH_PORT {
+        let what = format!("Port {HEALTH_PORT} of the container is for health and metrics.");
+        return Err(Failure::usage(what, "Type another: `--container-port 8443`.").into());
+    }
+    if !webhook.cert_dir.starts_with('/') {
+        let what = format!("--cert-dir {} does not begin with /.", webhook.cert_dir);
+        return Err(Failure::usage(what, "Type it like `--cert-dir /etc/webhook/certs`.").into());
+    }
+    if let Some(url) = &webhook.url
+        && checks::url_host(url).is_none_or(|host| host.is_empty())
+    {
+        let what = format!("--url {url} is not https://HOST:PORT.");
+        return Err(Failure::usage(what, "The API server calls webhooks by https only.").into());
+    }
     let word = |value: Option<clap::builder::PossibleValue>| {
         value.map(|v| v.get_name().to_owned()).unwrap_or_default()
     };
@@ -76,7 +95,7 @@ pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Resu
         port: webhook.port,
         container_port: webhook.container_port,
         timeout_seconds: webhook.timeout_seconds,
-        label: certificates::label(names)?,
+        label: names::label(names)?,
         cert_dir: webhook.cert_dir.clone(),
         url: webhook.url.clone(),
         ca_pem,

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{certificates, runtime, terminal::Terminal};
+use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
 use crate::{
     cli::{DryRun, Global, Names, install::Uninstall},
     cluster::{
-        Apply, BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, Kind, NAMESPACE, Right, SECRET, SERVICE,
-        STATEFUL_SET,
+        Apply, BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, SECRET, SERVICE,
+        STATEFUL_SET, Target, error,
     },
     exit::Code,
     workload,
@@ -16,7 +16,9 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
     let terminal = Terminal::new(global);
-    let left = "What was not deleted yet stays; `diyadm uninstall` goes on from there.";
+    let left = "What was not deleted yet stays; the same command goes on from there.";
+    // Usage first: no cluster makes a wrong flag right.
+    names::label(&args.names)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
         uninstall(&terminal, &cluster, args).await
@@ -26,53 +28,49 @@ pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
 
 async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Result<()> {
     let Names { namespace, service, secret, .. } = &args.names;
-    let mut doomed: Vec<(&'static Kind, &str, &str)> = vec![
-        (&CONFIGURATION, "", service),
-        (&DEPLOYMENT, namespace, service),
-        (&SERVICE, namespace, service),
-        (&BUDGET, namespace, service),
+    let target = |kind, namespace, name| Target { kind, namespace, name };
+    let mut doomed = vec![
+        target(&CONFIGURATION, "", service.as_str()),
+        target(&DEPLOYMENT, namespace, service),
+        target(&SERVICE, namespace, service),
+        target(&BUDGET, namespace, service),
     ];
     if args.all {
-        doomed.push((&SECRET, namespace, secret));
+        doomed.push(target(&SECRET, namespace, secret));
     }
-    let mut rights: Vec<_> = doomed
-        .iter()
-        .map(|(kind, namespace, _)| Right { verb: "delete", kind, namespace })
-        .collect();
+    let mut rights: Vec<_> = doomed.iter().map(|target| target.right("delete")).collect();
     if args.all {
-        rights.extend(["get", "patch"].map(|verb| Right { verb, kind: &NAMESPACE, namespace: "" }));
+        let own = target(&NAMESPACE, "", namespace);
+        rights.extend(["get", "patch"].map(|verb| own.right(verb)));
     }
     cluster.demand(&rights).await?;
 
-    let dry_run = args.dry_run.is_some();
-    for (kind, namespace, name) in doomed {
-        let what = format!("{}/{name}", kind.kind.to_lowercase());
-        if args.dry_run == Some(DryRun::Client) {
-            terminal.done(&format!("{what} would be deleted (dry run)"), None);
-        } else if cluster.delete(kind, namespace, name, dry_run).await? {
-            let dry = if dry_run { " (server dry run)" } else { "" };
-            terminal.done(&format!("{what} deleted{dry}"), None);
-        } else {
-            terminal.done(&format!("{what} was not there"), None);
-        }
+    let mut outcomes = Outcomes::new(terminal, args.dry_run);
+    for Target { kind, namespace, name } in doomed {
+        let there = match args.dry_run {
+            Some(DryRun::Client) => true,
+            other => cluster.delete(kind, namespace, name, other.is_some()).await?,
+        };
+        outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
     }
     if args.all {
-        unlabel(terminal, cluster, args).await?;
+        unlabel(&mut outcomes, cluster, args).await?;
     }
-    tell_empty(terminal, cluster, namespace).await
+    tell_empty(terminal, cluster, namespace).await?;
+    outcomes.print(args.output, None)
 }
 
 /// Gives up the label, and nothing else: an apply without it takes away what we own.
-async fn unlabel(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Result<()> {
+async fn unlabel(outcomes: &mut Outcomes<'_>, cluster: &Cluster, args: &Uninstall) -> Result<()> {
     let namespace = args.names.namespace.as_str();
-    let (key, value) = certificates::label(&args.names)?;
+    let (key, value) = names::label(&args.names)?;
     let found = cluster.get(&NAMESPACE, "", namespace).await?;
     if !found.is_some_and(|found| found["metadata"]["labels"][&key] == value.as_str()) {
-        terminal.done(&format!("namespace/{namespace} has no label {key}={value}"), None);
+        outcomes.add(NAMESPACE.kind, "", namespace, "unchanged");
         return Ok(());
     }
     if args.dry_run == Some(DryRun::Client) {
-        terminal.done(&format!("namespace/{namespace} would lose its label (dry run)"), None);
+        outcomes.add(NAMESPACE.kind, "", namespace, "unlabelled");
         return Ok(());
     }
     let bare =
@@ -80,21 +78,33 @@ async fn unlabel(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Re
     let how = Apply { dry_run: args.dry_run.is_some(), force: false };
     let (_, after) = cluster.apply(&bare, how).await?;
     if after["metadata"]["labels"].get(&key).is_some() {
-        terminal.warn(&format!(
-            "another manager has set the label too; take it away with \
+        outcomes.add(NAMESPACE.kind, "", namespace, "unchanged");
+        outcomes.terminal.warn(&format!(
+            "someone else has set its label too; take it away with \
              `kubectl label namespace {namespace} {key}-`"
         ));
     } else {
-        terminal.done(&format!("namespace/{namespace} lost its label; it stays itself"), None);
+        outcomes.add(NAMESPACE.kind, "", namespace, "unlabelled");
     }
     Ok(())
 }
 
-/// Workloads stay as they are; says which are still empty.
+/// Workloads stay as they are; says which are still empty, where that may be looked at: all that
+/// was asked for is done by now.
 async fn tell_empty(terminal: &Terminal, cluster: &Cluster, namespace: &str) -> Result<()> {
     let mut empty = Vec::new();
     for kind in [&DEPLOYMENT, &STATEFUL_SET] {
-        for object in cluster.list(kind, namespace, "").await? {
+        let all = match cluster.list(kind, namespace, "").await {
+            Err(error) if error::status(&error).is_some_and(|status| status.code == 403) => {
+                terminal.warn(&format!(
+                    "which workloads of namespace {namespace} are still empty could not be \
+                     looked at: {error}"
+                ));
+                return Ok(());
+            }
+            all => all?,
+        };
+        for object in all {
             if workload::is_emptied(&object.to_string()) {
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 empty.push(format!("{}/{name}", kind.kind.to_lowercase()));

@@ -2,11 +2,14 @@
 
 use anyhow::Result;
 
-use super::{check, runtime, terminal::Terminal};
+use super::{
+    check, names, runtime,
+    terminal::{self, Terminal},
+};
 use crate::{
-    checks::{Finding, Level},
+    checks::{Finding, Level, image_of},
     cli::{DryRun, Global, Report, verify::Verify},
-    cluster::{Cluster, DEPLOYMENT, Right, error},
+    cluster::{Cluster, DEPLOYMENT, Right, Target, error},
     exit::{Code, Failure},
     manifests, report,
 };
@@ -18,18 +21,26 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         return offline::run(global, args);
     }
     let terminal = Terminal::new(global);
-    let left = format!(
-        "Deployment test may be left: `kubectl -n {} delete deployment test`.",
-        args.names.namespace
-    );
+    if args.dry_run == Some(DryRun::Client) {
+        let what = "verify asks the API server, so --dry-run=client proves nothing.";
+        return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
+    }
+    names::label(&args.names)?;
+    let left = match args.dry_run {
+        Some(_) => String::new(),
+        None => format!(
+            "Deployment test may be left: `kubectl -n {} delete deployment test`.",
+            args.names.namespace
+        ),
+    };
     let findings = runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
         prove(&cluster, args).await
     })?;
     match args.output {
         Report::Text => findings.iter().for_each(|finding| terminal.finding(finding)),
-        Report::Json => print!("{}", report::json(&findings)),
-        Report::Junit => print!("{}", report::junit("diyadm verify", &findings)),
+        Report::Json => terminal::print(&report::json(&findings))?,
+        Report::Junit => terminal::print(&report::junit("diyadm verify", &findings))?,
     }
     let failed = findings.iter().any(|finding| finding.level == Level::Failed);
     Ok(if failed { Code::No } else { Code::Done })
@@ -37,32 +48,29 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
 
 async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let namespace = args.names.namespace.as_str();
-    let dry_run = match args.dry_run {
-        Some(DryRun::Client) => {
-            let what = "verify asks the API server, so --dry-run=client proves nothing.";
-            return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
-        }
-        Some(DryRun::Server) => true,
-        None => false,
-    };
-    let verbs = if dry_run { &["create"][..] } else { &["create", "get", "delete"] };
-    let rights: Vec<_> =
-        verbs.iter().map(|verb| Right { verb, kind: &DEPLOYMENT, namespace }).collect();
-    cluster.demand(&rights).await?;
-
+    let dry_run = args.dry_run.is_some();
     let mut object = manifests::test_deployment(namespace)?;
     if dry_run {
         // A name of its own, so that one that is there does not stand in the way.
         object["metadata"]["name"] = "diyadm-check".into();
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let test = Target { kind: &DEPLOYMENT, namespace, name };
+    // Nobody's name counts when something is created.
+    let mut rights = vec![Right { name: "", ..test.right("create") }];
+    if !dry_run {
+        rights.extend(["get", "delete"].map(|verb| test.right(verb)));
+    }
+    cluster.demand(&rights).await?;
+
     let created = match cluster.create(&object, dry_run).await {
         Ok(created) => created,
         Err(error) if error::exists(&error) => {
             let what = format!("There is a Deployment {name} in namespace {namespace} already.");
             let hint = format!(
-                "Type `diyadm verify --dry-run=server`, or delete it: \
-                 `kubectl -n {namespace} delete deployment {name}`."
+                "Type `diyadm verify --dry-run=server{}`, or delete it: \
+                 `kubectl -n {namespace} delete deployment {name}`.",
+                names::flags(cluster, &args.names)
             );
             return Err(Failure::no(what, hint).into());
         }
@@ -73,13 +81,14 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let stored = if dry_run {
         created
     } else {
-        let stored = cluster.get(&DEPLOYMENT, namespace, name).await?;
+        let stored = cluster.get(&DEPLOYMENT, namespace, name).await;
+        // Whatever came of the reading: what was made is taken away.
         if !args.keep {
             cluster.delete(&DEPLOYMENT, namespace, name, false).await?;
         }
-        stored.unwrap_or(created)
+        stored?.unwrap_or(created)
     };
-    let found = check::test_image(&stored);
+    let found = image_of(&stored);
     if found != args.image {
         return explained(cluster, args).await;
     }
@@ -88,18 +97,19 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
         (false, true) => "and is still there",
         (false, false) => "and is gone again",
     };
-    let title = format!("templates/test.yaml came back with {found}, {how}");
-    Ok(vec![Finding::ok("image", title)])
+    let seen = format!("templates/test.yaml came back with {found}, {how}");
+    Ok(vec![Finding::ok("image", seen)])
 }
 
 /// What `check` finds wrong.
 async fn explained(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
-    let subject = check::subject(&args.names, &args.image)?;
+    let subject = names::subject(cluster, &args.names, &args.image)?;
     let findings = check::look(cluster, &subject, false).await?;
     let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != Level::Ok).collect();
     if wrong.iter().all(|f| f.level != Level::Failed) {
-        let title = "templates/test.yaml was not emptied, and everything else looks right now";
-        wrong.push(Finding::failed("image", title, "Type `diyadm verify` once more."));
+        let seen = "templates/test.yaml was not emptied, and everything else looks right now";
+        let hint = format!("Type `diyadm verify{}` once more.", subject.flags);
+        wrong.push(Finding::failed("image", seen, hint));
     }
     Ok(wrong)
 }

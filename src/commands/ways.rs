@@ -52,6 +52,15 @@ pub(super) fn flags(ways: &Ways, (namespace, name): (&str, &str)) -> Rules {
     }
 }
 
+/// All that the flags say, --rules too, for what works without a server.
+pub(super) fn rules(ways: &Ways, replicas: Option<u32>) -> Result<Rules> {
+    let own = Rules::default().own;
+    let mut rules = flags(ways, (&own.0, &own.1));
+    rules.flags.replicas = replicas;
+    rules.list = read(ways)?.map(|(_, list)| list).unwrap_or_default();
+    Ok(rules)
+}
+
 /// A rules.yaml that makes no sense.
 pub(super) fn unusable(file: &str, why: &str) -> Failure {
     let hint = "Mend that rule; `diyadm rules check FILE` says whether it is right.";

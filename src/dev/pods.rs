@@ -239,12 +239,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(name: &str, created: &str, ready: bool, state: Value) -> Value {
+    fn pod(name: &str, created: &str, ready: bool, state: &Value) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": { "name": name, "namespace": "n", "uid": name, "creationTimestamp": created },
             "spec": { "containers": [
-                { "name": "app", "volumeMounts": [{ "name": AGENT, "mountPath": "/diyadm" }] },
+                { "name": "app", "volumeMounts": [{ "name": AGENT, "mountPath": "/.diyadm" }] },
                 { "name": "side" },
             ] },
             "status": {
@@ -266,10 +266,10 @@ mod tests {
 
     #[test]
     fn the_newest_ready_pod_is_chosen() {
-        let old = pod("old", "2026-01-01T00:00:00Z", true, running());
-        let new = pod("new", "2026-01-02T00:00:00Z", true, running());
-        let unready = pod("unready", "2026-01-03T00:00:00Z", false, running());
-        let mut going = pod("going", "2026-01-04T00:00:00Z", true, running());
+        let old = pod("old", "2026-01-01T00:00:00Z", true, &running());
+        let new = pod("new", "2026-01-02T00:00:00Z", true, &running());
+        let unready = pod("unready", "2026-01-03T00:00:00Z", false, &running());
+        let mut going = pod("going", "2026-01-04T00:00:00Z", true, &running());
         going["metadata"]["deletionTimestamp"] = "2026-01-05T00:00:00Z".into();
         let mut pods = vec![old, unready, going, new];
         let pick = choose(&pods, ANY, "deploy/x").unwrap();
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_emptied_container_is_meant() {
-        let mut pod = pod("a", "2026-01-01T00:00:00Z", true, running());
+        let mut pod = pod("a", "2026-01-01T00:00:00Z", true, &running());
         pod["metadata"]["annotations"] = json!({ "diyadm.io/containers": "side" });
         assert_eq!(choose(&[pod.clone()], ANY, "a").unwrap().container, "side");
         pod["metadata"]["annotations"] =
@@ -333,8 +333,8 @@ mod tests {
         assert_eq!(none.what, "There is no Pod of deploy/x.");
         let image =
             json!({ "waiting": { "reason": "ErrImageNeverPull", "message": "not here\nx" } });
-        let waiting = pod("a", "2026-01-01T00:00:00Z", false, image);
-        let said = choose(&[waiting.clone()], ANY, "deploy/x").unwrap_err();
+        let waiting = pod("a", "2026-01-01T00:00:00Z", false, &image);
+        let said = choose(std::slice::from_ref(&waiting), ANY, "deploy/x").unwrap_err();
         assert!(said.what.ends_with("a is Running (ErrImageNeverPull: not here)."), "{said}");
         let mut pending = waiting.clone();
         pending["status"] = json!({ "phase": "Pending", "conditions": [

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Where emptying puts the agent, and where the `empty-container` image has it.
-pub(super) const MOUNTED: &str = "/diyadm/diyadm";
+pub(super) const MOUNTED: &str = "/.diyadm/diyadm";
 pub(super) const IMAGE: &str = "/diyadm";
 /// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
 /// container's user, the last its working directory.
@@ -227,7 +227,7 @@ mod tests {
     fn runtimes_say_that_a_program_is_absent() {
         for what in [
             "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/diyadm/diyadm\": stat /diyadm/diyadm: no such file or directory: unknown",
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm\": stat /.diyadm/diyadm: no such file or directory: unknown",
             "command terminated with exit code: crun: executable file `sh` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
             "exec failed: exec: \"/diyadm\": permission denied",
             "exec failed: exec: \"/diyadm\": is a directory",

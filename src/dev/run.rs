@@ -125,7 +125,7 @@ pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
     let State::Ended(end) = &app.state else { return Code::Done };
     match end.how.code() {
         0 => session.terminal.done(&said(app), None),
-        _ => session.terminal.failed(&said(app), None),
+        _ => session.terminal.failed(&said(app), None, ""),
     }
     match u8::try_from(end.how.code()) {
         Ok(0) => Code::Done,

@@ -127,7 +127,7 @@ mod tests {
         ];
         let apps = Apps { supervisor: None, apps };
         let seen = Seen { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
-        let text = table(&[seen.clone()], false, 241_000);
+        let text = table(std::slice::from_ref(&seen), false, 241_000);
         assert_eq!(
             text,
             "NAME   PID   STATUS    SINCE   CPU    RSS     RESTARTS   LAST EXIT\n\

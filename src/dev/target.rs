@@ -56,7 +56,7 @@ pub(crate) async fn demand(
 ) -> Result<()> {
     let all = [&[("list", &POD)], rights].concat();
     let rights: Vec<_> =
-        all.into_iter().map(|(verb, kind)| Right { verb, kind, namespace }).collect();
+        all.into_iter().map(|(verb, kind)| Right { verb, kind, namespace, name: "" }).collect();
     cluster.demand(&rights).await
 }
 

@@ -1,16 +1,24 @@
-//! The syntax of OpenSSL's configuration files, as config(5) describes it: sections, comments,
-//! quotes, escapes, continuation, `$variables`. What a value means is `request`'s business.
+//! The syntax of OpenSSL's configuration files, as `def_load_bio` of OpenSSL 3's conf_def.c reads
+//! it: sections, comments, quotes, escapes, continuation, `$variables`. What a value means is
+//! `request`'s business.
+//!
+//! What OpenSSL would pass over in silence (text behind a section's bracket, a quote that never
+//! ends, a line that nothing reads) is an error here. Never reads the environment or another file.
+
+use std::cell::Cell;
 
 use anyhow::{Result, bail};
 
 /// One `name = value`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) section: String,
     pub(super) name: String,
     pub(super) value: String,
     /// From 1; of a continued line the first.
     pub(super) line: usize,
+    /// Whether anyone has asked for it.
+    read: Cell<bool>,
 }
 
 /// A file's entries in order.
@@ -21,54 +29,89 @@ pub(super) struct Conf {
     sections: Vec<String>,
 }
 
+/// Where OpenSSL looks when a section has no such name.
+const DEFAULT: &str = "default";
+/// OpenSSL stops at 65,536 bytes; no field of a certificate is near it.
+const LONGEST: usize = 32_768;
+
 impl Conf {
     /// Parses `text`; errors begin `file:line: `.
     pub(super) fn parse(file: &str, text: &str) -> Result<Self> {
         let mut conf = Self { file: file.to_owned(), entries: vec![], sections: vec![] };
-        let mut section = "default".to_owned();
+        let mut section = DEFAULT.to_owned();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut lines = text.lines().enumerate();
-        while let Some((at, first)) = lines.next() {
-            let mut whole = uncomment(first).to_owned();
-            while ends_in_continuation(&whole) {
+        let mut lines = (1..).zip(text.split('\n'));
+        while let Some((line, first)) = lines.next() {
+            let mut whole = bare(first).to_owned();
+            while is_continued(&whole) {
                 whole.pop();
                 let Some((_, next)) = lines.next() else { break };
-                whole.push_str(uncomment(next));
+                whole.push_str(bare(next));
             }
-            let (line, content) = (at + 1, whole.trim());
+            // A carriage return or a NUL within a line means other things to OpenSSL, by where
+            // its buffer ends.
+            if whole.contains(['\r', '\0']) {
+                bail!("{file}:{line}: a control character is in the line");
+            }
+            // After the lines are joined: a comment that ends in a backslash takes the next along.
+            let content = uncomment(&whole).trim_matches(is_blank);
             if content.is_empty() {
                 continue;
             }
             if let Some(rest) = content.strip_prefix('[') {
-                let Some(name) = rest.strip_suffix(']') else {
-                    bail!("{file}:{line}: the section {content:?} lacks its closing bracket");
-                };
-                name.trim().clone_into(&mut section);
+                section = header(rest).map_err(|why| anyhow_at(file, line, content, why))?;
                 conf.sections.push(section.clone());
-            } else if content.starts_with('.') {
-                bail!("{file}:{line}: {content:?}: directives are not read; write the lines here");
             } else {
-                let Some((name, value)) = content.split_once('=') else {
-                    bail!("{file}:{line}: {content:?} is neither a section nor NAME = VALUE");
-                };
-                let value = conf.expand(&section, value.trim(), line)?;
-                let (own, name) = name.trim().split_once("::").unwrap_or((&section, name.trim()));
-                let (section, name) = (own.to_owned(), name.to_owned());
-                conf.entries.push(Entry { section, name, value, line });
+                conf.assignment(&section, content, line)?;
             }
         }
         Ok(conf)
     }
 
+    fn assignment(&mut self, current: &str, content: &str, line: usize) -> Result<()> {
+        let fail = |why: &str| anyhow_at(&self.file, line, content, why);
+        let (first, rest) = name(content);
+        let (section, name, rest) = match rest.strip_prefix("::") {
+            Some(rest) => {
+                let (second, rest) = name(rest);
+                (first, second, rest)
+            }
+            None => (current, first, rest),
+        };
+        if name.starts_with(".include") || name.starts_with(".pragma") {
+            return Err(fail("directives are not followed; write the lines here"));
+        }
+        let Some(raw) = rest.trim_start_matches(is_blank).strip_prefix('=') else {
+            return Err(fail("neither a section nor NAME = VALUE"));
+        };
+        let value = self.expand(section, raw.trim_matches(is_blank));
+        let value = value.map_err(|why| fail(&why))?;
+        // The last of a name wins, at its own place.
+        self.entries.retain(|entry| entry.section != section || entry.name != name);
+        let (section, name) = (section.to_owned(), name.to_owned());
+        self.entries.push(Entry { section, name, value, line, read: Cell::new(false) });
+        Ok(())
+    }
+
     /// The entries of a section, in order; `None` where the file has no such section.
     pub(super) fn section(&self, name: &str) -> Option<Vec<&Entry>> {
         let entries: Vec<_> = self.entries.iter().filter(|e| e.section == name).collect();
+        entries.iter().for_each(|entry| entry.read.set(true));
         (!entries.is_empty() || self.sections.iter().any(|s| s == name)).then_some(entries)
     }
 
-    /// The last entry of that name wins, as in OpenSSL.
+    /// An entry of that section, else of the default one.
     pub(super) fn get(&self, section: &str, name: &str) -> Option<&Entry> {
-        self.entries.iter().rev().find(|e| e.section == section && e.name == name)
+        let of =
+            |section: &str| self.entries.iter().find(|e| e.section == section && e.name == name);
+        let found = of(section).or_else(|| of(DEFAULT))?;
+        found.read.set(true);
+        Some(found)
+    }
+
+    /// The first entry that nobody asked for.
+    pub(super) fn unread(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| !entry.read.get())
     }
 
     /// An error about one entry, with the word that was not understood.
@@ -76,65 +119,131 @@ impl Conf {
         anyhow::anyhow!("{}:{}: {} = {}: {what}", self.file, entry.line, entry.name, entry.value)
     }
 
-    /// Quotes, escapes and variables of one value.
-    fn expand(&self, section: &str, raw: &str, line: usize) -> Result<String> {
-        let file = &self.file;
+    /// Quotes, escapes and variables of one value (`str_copy`).
+    fn expand(&self, section: &str, raw: &str) -> Result<String, String> {
         let mut out = String::new();
-        let mut chars = raw.chars().peekable();
-        let mut quote = None;
-        while let Some(c) = chars.next() {
+        let mut rest = raw;
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
             match c {
-                '\\' if quote != Some('\'') => match chars.next() {
-                    Some('n') => out.push('\n'),
-                    Some('r') => out.push('\r'),
-                    Some('t') => out.push('\t'),
-                    Some(other) => out.push(other),
-                    None => bail!("{file}:{line}: a backslash ends the value {raw:?}"),
-                },
-                '"' | '\'' | '`' if quote.is_none() => quote = Some(c),
-                _ if quote == Some(c) => quote = None,
-                '$' if quote != Some('\'') => {
-                    let close = match chars.peek() {
-                        Some('{') => Some('}'),
-                        Some('(') => Some(')'),
-                        _ => None,
-                    };
-                    if close.is_some() {
-                        chars.next();
-                    }
-                    let mut name = String::new();
-                    while let Some(&c) = chars.peek() {
-                        if !(c.is_alphanumeric() || c == '_' || c == ':') {
-                            break;
-                        }
-                        name.push(c);
-                        chars.next();
-                    }
-                    if let Some(close) = close
-                        && chars.next() != Some(close)
-                    {
-                        bail!("{file}:{line}: the variable {name:?} lacks its closing {close:?}");
-                    }
-                    let found = match name.split_once("::") {
-                        Some((section, name)) => self.get(section, name),
-                        None => self.get(section, &name).or_else(|| self.get("default", &name)),
-                    };
-                    match found {
-                        Some(entry) => out.push_str(&entry.value),
-                        None => bail!("{file}:{line}: the variable {name:?} has no value"),
-                    }
+                // Within quotes nothing is special but the quote itself and the backslash.
+                '"' | '\'' | '`' => rest = quoted(c, rest, &mut out)?,
+                '\\' => {
+                    let escaped = rest.chars().next().ok_or("a backslash ends the value")?;
+                    rest = &rest[escaped.len_utf8()..];
+                    out.push(match escaped {
+                        'n' => '\n',
+                        'r' => '\r',
+                        'b' => '\u{8}',
+                        't' => '\t',
+                        other => other,
+                    });
+                }
+                '$' => {
+                    let (value, after) = self.variable(section, rest)?;
+                    out.push_str(value);
+                    rest = after;
                 }
                 _ => out.push(c),
             }
-        }
-        if quote.is_some() {
-            bail!("{file}:{line}: the value {raw:?} lacks its closing quote");
+            if out.len() > LONGEST {
+                return Err("the value grows too long".to_owned());
+            }
         }
         Ok(out)
     }
+
+    /// The value of the variable that `text` (behind the `$`) names, and what follows.
+    fn variable<'t>(&self, own: &str, text: &'t str) -> Result<(&str, &'t str), String> {
+        let close = match text.chars().next() {
+            Some('{') => Some('}'),
+            Some('(') => Some(')'),
+            _ => None,
+        };
+        let (mut section, (mut name, mut rest)) =
+            (own, word(&text[usize::from(close.is_some())..]));
+        if let Some(after) = rest.strip_prefix("::") {
+            section = name;
+            (name, rest) = word(after);
+        }
+        if let Some(close) = close {
+            let closed = rest.strip_prefix(close);
+            rest = closed.ok_or_else(|| format!("the variable {name:?} lacks its {close:?}"))?;
+        }
+        // OpenSSL would look into the environment before it looks into the default section.
+        let environment =
+            section == "ENV" && !self.entries.iter().any(|e| e.section == "ENV" && e.name == name);
+        if environment {
+            return Err(format!("the environment's {name:?} is not read"));
+        }
+        let found = self.get(section, name);
+        let found = found.ok_or_else(|| format!("the variable {name:?} has no value"))?;
+        Ok((&found.value, rest))
+    }
 }
 
-/// The line up to a `#` that is neither quoted nor escaped.
+fn anyhow_at(file: &str, line: usize, content: &str, why: &str) -> anyhow::Error {
+    anyhow::anyhow!("{file}:{line}: {content}: {why}")
+}
+
+/// A line without its line ending.
+fn bare(line: &str) -> &str {
+    line.trim_end_matches('\r')
+}
+
+/// One backslash at the end, and not two: OpenSSL looks at no more than that.
+fn is_continued(line: &str) -> bool {
+    line.ends_with('\\') && !line.ends_with("\\\\")
+}
+
+/// `CONF_WS`
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// What names of sections and entries are made of: `CONF_ALNUM_PUNCT`.
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_!.%&*+,/;?@^~|-".contains(c)
+}
+
+/// A name, and what follows.
+fn name(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c| !is_of_name(c)).unwrap_or(text.len()))
+}
+
+/// A variable's name (`CONF_ALNUM`), and what follows.
+fn word(text: &str) -> (&str, &str) {
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
+/// The name of `[ name ]`, from behind its bracket.
+fn header(rest: &str) -> Result<String, &'static str> {
+    let (name, behind) = rest.split_once(']').ok_or("the section lacks its closing bracket")?;
+    let name = name.trim_matches(is_blank);
+    if name.is_empty() || !name.chars().all(|c| is_of_name(c) || is_blank(c)) {
+        return Err("this is no name of a section");
+    }
+    if !behind.is_empty() {
+        return Err("nothing reads what is behind the bracket");
+    }
+    Ok(name.to_owned())
+}
+
+/// Copies what is in quotes, up to `quote`; returns what follows.
+fn quoted<'t>(quote: char, text: &'t str, out: &mut String) -> Result<&'t str, String> {
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next().map(|(_, escaped)| escaped)),
+            c if c == quote => return Ok(&text[at + c.len_utf8()..]),
+            c => out.push(c),
+        }
+    }
+    Err(format!("the quote {quote} is not closed"))
+}
+
+/// The line up to a `#` that is neither quoted nor escaped (`clear_comments`).
 fn uncomment(line: &str) -> &str {
     let (mut quote, mut escaped) = (None, false);
     for (at, c) in line.char_indices() {
@@ -148,9 +257,4 @@ fn uncomment(line: &str) -> &str {
         }
     }
     line
-}
-
-/// An odd number of backslashes at the end.
-fn ends_in_continuation(line: &str) -> bool {
-    line.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
 }

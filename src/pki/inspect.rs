@@ -9,7 +9,7 @@ use openssl::{
     pkey::PKey,
     x509::{X509, X509NameRef, X509Ref},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,15 +21,28 @@ pub struct Facts {
     pub issuer: String,
     /// `DNS:…`, `IP:…`
     pub sans: Vec<String>,
-    /// Seconds since 1970.
+    /// Seconds since 1970; written as RFC 3339.
+    #[serde(serialize_with = "as_rfc3339")]
     pub not_before: i64,
-    /// Seconds since 1970.
+    /// Seconds since 1970; written as RFC 3339.
+    #[serde(serialize_with = "as_rfc3339")]
     pub not_after: i64,
     /// SHA-256, upper-case hex with colons.
     pub fingerprint: String,
     /// Whether the given key belongs to it; absent where no key was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_matches: Option<bool>,
+}
+
+/// `2026-11-24T22:19:03Z` of seconds since 1970.
+pub fn rfc3339(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds);
+    time.map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn as_rfc3339<S: Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*seconds))
 }
 
 /// What each certificate of `pem` says; `key` (PEM) is held against the first.
@@ -39,7 +52,8 @@ pub struct Facts {
 pub fn inspect(pem: &[u8], key: Option<&[u8]>) -> Result<Vec<Facts>> {
     let certificates = X509::stack_from_pem(pem).context("this is no PEM certificate")?;
     anyhow::ensure!(!certificates.is_empty(), "there is no certificate in this PEM");
-    let key = key.map(PKey::private_key_from_pem).transpose().context("this is no PEM key")?;
+    let key = key.map(PKey::private_key_from_pem).transpose();
+    let key = key.map_err(|_| anyhow::anyhow!("its key is no PEM key"))?;
     let mut facts = certificates.iter().map(|c| facts(c)).collect::<Result<Vec<_>>>()?;
     if let (Some(first), Some(key)) = (certificates.first(), key) {
         facts[0].key_matches = Some(first.public_key()?.public_eq(&key));

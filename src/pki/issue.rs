@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 use openssl::{
     asn1::{Asn1Integer, Asn1Time},
     bn::{BigNum, MsbOption},
-    hash::MessageDigest,
+    nid::Nid,
     pkey::{HasPublic, Id, PKey, PKeyRef, Private},
     x509::{
-        X509, X509Builder, X509Name, X509NameBuilder, X509Ref,
+        X509, X509Builder, X509Extension, X509NameBuilder, X509Ref, X509v3Context,
         extension::{
             AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage,
             SubjectAlternativeName, SubjectKeyIdentifier,
@@ -17,7 +17,7 @@ use openssl::{
 
 use super::{
     Request,
-    request::{San, nid},
+    extensions::{Authority, Extensions, San},
 };
 
 /// Clocks of a cluster differ; certificates begin this many seconds before they are made.
@@ -71,7 +71,7 @@ fn authority(request: &Request, terms: &Terms, key: &PKey<Private>) -> Result<X5
     // A name of its own: where CA and leaf share one, as in the blog, verifiers take the leaf
     // for self-signed.
     let mut name = X509NameBuilder::new()?;
-    name.append_entry_by_nid(nid("CN"), "diyadm webhook CA")?;
+    name.append_entry_by_nid(Nid::COMMONNAME, "diyadm webhook CA")?;
     let name = name.build();
     let mut builder = builder(terms, terms.ca_days, key)?;
     builder.set_subject_name(&name)?;
@@ -91,18 +91,7 @@ fn leaf(
     ca_key: &PKey<Private>,
     key: &PKey<Private>,
 ) -> Result<X509> {
-    let mut builder = builder(terms, terms.days, key)?;
-    builder.set_subject_name(&*subject(request)?)?;
-    builder.set_issuer_name(ca.subject_name())?;
-    builder.append_extension(BasicConstraints::new().build()?)?;
-    builder.append_extension(key_usage(request, key)?)?;
-    let mut extended = ExtendedKeyUsage::new();
-    for usage in &request.extended_key_usage {
-        extended.other(usage);
-    }
-    builder.append_extension(extended.build()?)?;
-
-    let mut request = request.clone();
+    let mut extensions = request.extensions.clone();
     let (service, namespace) = (&terms.service, &terms.namespace);
     for name in [
         format!("{service}.{namespace}.svc"),
@@ -110,35 +99,40 @@ fn leaf(
         format!("{service}.{namespace}"),
         format!("{service}.{namespace}.svc.cluster.local"),
     ] {
-        request.add_san(San::Dns(name));
+        extensions.add_san(San::Dns(name));
     }
-    let mut sans = SubjectAlternativeName::new();
-    for san in &request.sans {
-        match san {
-            San::Dns(name) => sans.dns(name),
-            San::Ip(address) => sans.ip(address),
-        };
+    let mut builder = builder(terms, terms.days, key)?;
+    builder.set_subject_name(&*request.subject()?)?;
+    builder.set_issuer_name(ca.subject_name())?;
+    let mut basic = BasicConstraints::new();
+    if extensions.basic_constraints.critical {
+        basic.critical();
     }
+    builder.append_extension(basic.build()?)?;
+    builder.append_extension(key_usage(&extensions, key)?)?;
+    builder.append_extension(extended_key_usage(&extensions)?)?;
     let context = builder.x509v3_context(Some(ca), None);
-    let (sans, id) = (sans.build(&context)?, SubjectKeyIdentifier::new().build(&context)?);
-    let authority = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
-    for extension in [sans, id, authority] {
+    for extension in [
+        alternative_names(&extensions, &context)?,
+        SubjectKeyIdentifier::new().build(&context)?,
+        authority_key(&extensions, &context)?,
+    ] {
         builder.append_extension(extension)?;
     }
-    let digest: MessageDigest = request.digest()?;
-    builder.sign(ca_key, digest)?;
+    builder.sign(ca_key, request.digest()?)?;
     Ok(builder.build())
 }
 
 /// csr.conf's usages; and digitalSignature, since that is what a TLS 1.3 server does with its
-/// key, and with an ECDSA key the only thing it can do (RFC 8446, section 4.4.2.2).
-fn key_usage(request: &Request, key: &PKey<Private>) -> Result<openssl::x509::X509Extension> {
+/// key, and with an ECDSA key the only thing it can do (RFC 8446, section 4.4.2.2). Encipherment
+/// is RSA's (RFC 8813).
+fn key_usage(extensions: &Extensions, key: &PKey<Private>) -> Result<X509Extension> {
     let mut usage = KeyUsage::new();
-    if request.key_usage_critical {
+    if extensions.key_usage.critical {
         usage.critical();
     }
     usage.digital_signature();
-    for word in &request.key_usage {
+    for word in &extensions.key_usage.value {
         match *word {
             "nonRepudiation" => usage.non_repudiation(),
             "keyEncipherment" if key.id() == Id::RSA => usage.key_encipherment(),
@@ -152,12 +146,50 @@ fn key_usage(request: &Request, key: &PKey<Private>) -> Result<openssl::x509::X5
     Ok(usage.build()?)
 }
 
-fn subject(request: &Request) -> Result<X509Name> {
-    let mut name = X509NameBuilder::new()?;
-    for (field, value) in &request.subject {
-        name.append_entry_by_nid(nid(field), value)?;
+/// serverAuth where csr.conf says nothing.
+fn extended_key_usage(extensions: &Extensions) -> Result<X509Extension> {
+    let mut usage = ExtendedKeyUsage::new();
+    if extensions.extended_key_usage.critical {
+        usage.critical();
     }
-    Ok(name.build())
+    if extensions.extended_key_usage.value.is_empty() {
+        usage.server_auth();
+    }
+    for word in &extensions.extended_key_usage.value {
+        usage.other(word);
+    }
+    Ok(usage.build()?)
+}
+
+fn alternative_names(
+    extensions: &Extensions,
+    context: &X509v3Context<'_>,
+) -> Result<X509Extension> {
+    let mut names = SubjectAlternativeName::new();
+    if extensions.sans.critical {
+        names.critical();
+    }
+    for san in &extensions.sans.value {
+        match san {
+            San::Dns(name) => names.dns(name),
+            San::Ip(address) => names.ip(address),
+        };
+    }
+    Ok(names.build(context)?)
+}
+
+/// The CA's key identifier where csr.conf says nothing.
+fn authority_key(extensions: &Extensions, context: &X509v3Context<'_>) -> Result<X509Extension> {
+    let default = Authority { key: Some(true), issuer: None };
+    let Authority { key, issuer } = extensions.authority.unwrap_or(default);
+    let mut id = AuthorityKeyIdentifier::new();
+    if let Some(always) = key {
+        id.keyid(always);
+    }
+    if let Some(always) = issuer {
+        id.issuer(always);
+    }
+    Ok(id.build(context)?)
 }
 
 fn builder<K: HasPublic>(terms: &Terms, days: u32, key: &PKeyRef<K>) -> Result<X509Builder> {

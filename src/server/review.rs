@@ -1,6 +1,8 @@
 //! One review over HTTP: the body in, bounded, and the answer out.
 
 use std::{
+    convert::Infallible,
+    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
@@ -8,10 +10,11 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody, SizedStream},
     http::{ConnectionType, StatusCode, header},
     web::{self, ServiceConfig},
 };
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 
 use super::Shared;
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
 /// An UPDATE carries an object twice, and etcd takes objects of at most 1.5 MiB (3 MiB in the
 /// API server's own request limit).
 const BODY_CAP: usize = 7 * 1024 * 1024;
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From a review's body to its answer; [`admission::review`].
 pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;
@@ -30,33 +33,31 @@ pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;
 /// What the port of the reviews knows: `POST /mutating-pods` and `/mutating-service`, both
 /// answered by `review`.
 pub(super) fn routes(shared: web::Data<Shared>, review: Review) -> impl FnOnce(&mut ServiceConfig) {
+    let handle = move |request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>| async move {
+        let mut payload = payload;
+        let response = handle(&request, &mut payload, &shared, review).await;
+        told(response, payload, &shared)
+    };
+    let always = |code, reason: &'static str, message: &'static str| {
+        move |payload: web::Payload, shared: web::Data<Shared>| async move {
+            told(refuse(code, reason, message), payload, &shared)
+        }
+    };
     move |config| {
-        let path = |path: &str| {
-            let handle = move |request: HttpRequest, payload, shared: web::Data<Shared>| async move {
-                let response = handle(&request, payload, &shared, review).await;
-                told(response, &shared)
-            };
-            let other = |shared: web::Data<Shared>| async move {
-                let what = "diyadm: reviews are posted";
-                told(refuse(405, "MethodNotAllowed", what), &shared)
-            };
-            web::resource(path).route(web::post().to(handle)).default_service(web::to(other))
-        };
-        let other = |shared: web::Data<Shared>| async move {
-            let what = "diyadm: reviews go to /mutating-pods or /mutating-service";
-            told(refuse(404, "NotFound", what), &shared)
-        };
-        config
-            .app_data(shared)
-            .service(path("/mutating-pods"))
-            .service(path("/mutating-service"))
-            .default_service(web::to(other));
+        config.app_data(shared);
+        for path in ["/mutating-pods", "/mutating-service"] {
+            let other = always(405, "MethodNotAllowed", "diyadm: reviews are posted");
+            let resource = web::resource(path).route(web::post().to(handle));
+            config.service(resource.default_service(web::to(other)));
+        }
+        let what = "diyadm: reviews go to /mutating-pods or /mutating-service";
+        config.default_service(web::to(always(404, "NotFound", what)));
     }
 }
 
 async fn handle(
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     shared: &Shared,
     review: Review,
 ) -> HttpResponse {
@@ -108,11 +109,12 @@ fn short(text: &str) -> &str {
 
 /// What holds for every answer: refusals are counted and logged, and a server that drains has the
 /// connection closed behind its answer.
-fn told(mut response: HttpResponse, shared: &Shared) -> HttpResponse {
+fn told(mut response: HttpResponse, payload: web::Payload, shared: &Shared) -> HttpResponse {
     let status = response.status();
     if !status.is_success() {
         shared.metrics.refused(status.as_u16());
         tracing::warn!(code = status.as_u16(), "refused");
+        response = response.map_body(|_, body| unread(body, payload));
     }
     if shared.draining.load(Relaxed) {
         response.head_mut().set_connection_type(ConnectionType::Close);
@@ -120,11 +122,24 @@ fn told(mut response: HttpResponse, shared: &Shared) -> HttpResponse {
     response
 }
 
+/// Keeps what was not read of a request until its refusal is written: actix then closes the
+/// connection. It would read a chunked body that was dropped to its end, for ever where there is
+/// none.
+fn unread(refusal: BoxBody, payload: web::Payload) -> BoxBody {
+    let text = refusal.try_into_bytes().unwrap_or_default();
+    let length = text.len() as u64;
+    let once = stream::once(ready(Ok::<_, Infallible>(text)));
+    let keeps = once.inspect(move |_| {
+        let _payload = &payload;
+    });
+    BoxBody::new(SizedStream::new(length, keeps))
+}
+
 /// Status, reason and message of what is no review.
 type Refusal = (u16, &'static str, &'static str);
 
 /// The whole body in one buffer, or why not.
-async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
+async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Vec<u8>, Refusal> {
     let text =
         |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
     let media = text(header::CONTENT_TYPE).and_then(|t| t.split(';').next()).map(str::trim);
@@ -162,10 +177,6 @@ fn refuse(code: u16, reason: &str, message: &str) -> HttpResponse {
     if code == 503 {
         // The API server retries after this many seconds.
         headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-    }
-    if matches!(code, 408 | 413 | 415) {
-        // What is left of the body is not read.
-        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
 }

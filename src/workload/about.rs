@@ -30,7 +30,7 @@ pub(super) fn about<'o>(
 
 /// Kind and name of what an object stands for: a Pod's or ReplicaSet's owner, as far as it can be
 /// told from the object alone.
-fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
+pub(super) fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
     let own = object.name().or(object.generate_name()).unwrap_or_default();
     let Some(owner) = object.controller() else { return vec![(object.kind(), own)] };
     let (kind, name) = (owner.kind.as_ref(), owner.name.as_ref());

@@ -111,6 +111,8 @@ pub(super) struct Note {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Original {
     pub(super) stamp: Stamp,
+    /// Of the update that brought what is kept here, where one has since.
+    pub(super) newer: Option<Stamp>,
     pub(super) annotations: Presence,
     pub(super) notes: Vec<Note>,
     pub(super) containers: Vec<Emptied>,
@@ -137,6 +139,8 @@ struct Body {
     at: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newer: Option<Stamp>,
     annotations: Presence,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
@@ -203,6 +207,7 @@ impl Original {
         seal(&Body {
             at: self.stamp.at.clone(),
             by: self.stamp.by.clone(),
+            newer: self.newer.clone(),
             annotations: self.annotations,
             notes: self.notes.clone(),
             containers: self.containers.iter().map(container).collect(),
@@ -224,6 +229,7 @@ impl Original {
         };
         Ok(Self {
             stamp: Stamp { at: body.at, by: body.by },
+            newer: body.newer,
             annotations: body.annotations,
             notes: body.notes,
             containers: body

@@ -23,7 +23,7 @@ const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; 
 const SHORT_GRACE: &str = "1";
 
 /// The fields of a container that emptying changes.
-const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 8] = [
     "image",
     "imagePullPolicy",
     "command",
@@ -35,8 +35,8 @@ const FIELDS: [&str; 8] = [
 ];
 /// Those that say what a container runs.
 const PROGRAM: [&str; 2] = ["image", "command"];
-const GRACE: &str = "terminationGracePeriodSeconds";
-const REPLICAS: &str = "replicas";
+pub(super) const GRACE: &str = "terminationGracePeriodSeconds";
+pub(super) const REPLICAS: &str = "replicas";
 
 /// What emptying makes of a field; JSON texts.
 enum Target {
@@ -241,7 +241,7 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
 
 /// What is saved of each container of `pod`, by its index now: the container that was saved is
 /// the one of the same index and name, else, where others came before it since, of the same name.
-fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o Emptied>> {
+pub(super) fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o Emptied>> {
     let containers: &[Container<'_>] = pod.containers();
     let mut assigned = vec![None; containers.len()];
     let is = |index: usize, name: &str| containers.get(index).is_some_and(|c| c.name() == name);

@@ -1,3 +1,9 @@
 //! The container's side: what is said, what runs, what is received, with real processes.
 
+mod client;
+mod namespace;
 mod protocol;
+mod receive;
+mod sender;
+mod shell;
+mod supervisor;

@@ -1,10 +1,10 @@
 //! The program from outside: exit codes, what goes where, files.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::rig::diyadm;
+use super::rig::{Run, diyadm, diyadm_reads};
 
 #[test]
 fn verify_offline_proves_the_way_there_and_back() {
@@ -56,10 +56,40 @@ fn init_writes_once_and_never_over_another() {
     assert_eq!(read("server.key"), key);
     init(&["--service", "other", "--force"]).code(0);
     assert_ne!(read("server.key"), key);
-    let facts = diyadm(folder.path(), &["init", "--inspect", "certs"]).code(0).stdout;
-    let facts: Value = serde_json::from_str(&facts).unwrap();
-    assert_eq!(facts[0]["keyMatches"], true);
-    assert!(facts.to_string().contains("DNS:other.test.svc"), "{facts}");
+}
+
+#[test]
+fn inspect_says_what_a_certificate_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| diyadm(folder.path(), args);
+    let made = run(&["init", "--out", "certs", "--key", "p256", "-o", "json"]).code(0).stdout;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(made["objects"].as_array().unwrap().len(), 3);
+    let facts = |what: &str| {
+        let facts = run(&["init", "-o", "json", "--inspect", what]).code(0).stdout;
+        serde_json::from_str::<Value>(&facts).unwrap()
+    };
+    let whole = facts("certs");
+    assert_eq!(whole[0]["keyMatches"], true);
+    assert_eq!(whole[0]["fingerprint"], made["certificate"]["fingerprint"]);
+    let time = whole[0]["notAfter"].as_str().unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z'), "RFC 3339: {time}");
+    assert_eq!(facts("certs/server.crt"), whole, "the key beside it is looked at");
+    assert!(facts("certs/ca.crt")[0].get("keyMatches").is_none());
+    let text = run(&["init", "--inspect", "certs"]).code(0).stdout;
+    for word in ["subject", "DNS:diyadmissionwebhook.test.svc", "belongs to the certificate"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    // Another key beside it; both in one file; the standard input.
+    run(&["init", "--out", "other", "--key", "p256"]).code(0);
+    fs::copy(folder.path().join("other/server.key"), folder.path().join("certs/server.key"))
+        .unwrap();
+    assert_eq!(facts("certs/server.crt")[0]["keyMatches"], false);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let both = read("other/server.crt") + &read("other/server.key");
+    let run = diyadm_reads(folder.path(), &["init", "--inspect", "-"], &both).code(0);
+    assert!(run.stdout.contains("belongs to the certificate"), "{}", run.stdout);
+    assert!(!run.stdout.contains("PRIVATE"), "{}", run.stdout);
 }
 
 #[test]
@@ -71,7 +101,115 @@ fn what_is_wrong_says_what_to_do() {
     run(&["render", "--ca", "none"]).code(2).stderr_has("diyadm init --out DIR");
     run(&["serve", "--cert", "none"]).code(2).stderr_has("diyadm init --out DIR");
     run(&["init", "--inspect", "none"]).code(2).stderr_has("none");
+    run(&["check"]).code(2).stderr_has("--kubeconfig FILE");
+    run(&["check", "--context", "none"]).code(2).stderr_has("--kubeconfig FILE");
+    run(&["verify", "--dry-run=client"]).code(2).stderr_has("--dry-run=server");
+    for command in ["init", "install", "render", "check", "verify"] {
+        run(&[command, "--label", "x"]).code(2).stderr_has("KEY=VALUE");
+    }
+    run(&["verify", "--offline", "--label", "x"]).code(2).stderr_has("KEY=VALUE");
+    run(&["uninstall", "--all", "--label", "x"]).code(2).stderr_has("KEY=VALUE");
+    run(&["install", "--container-port", "8080"]).code(2).stderr_has("--container-port 8443");
+    run(&["install", "--url", "http://x"]).code(2).stderr_has("https");
+    run(&["init", "--out", "c", "--days", "400", "--ca-days", "300"])
+        .code(2)
+        .stderr_has("--ca-days 400");
     assert!(run(&["completions", "bash"]).code(0).stdout.contains("_diyadm"));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let script =
+        format!("set -o pipefail; {} completions bash | true", env!("CARGO_BIN_EXE_diyadm"));
+    let run = Run::of(Command::new("bash").args(["-c", &script]).current_dir(folder.path()), "");
+    run.code(0);
+}
+
+#[test]
+fn render_has_a_flag_for_each_of_its_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    diyadm(folder.path(), &["init", "--out", ".", "--key", "p256"]).code(0);
+    let render = |more: &[&str]| {
+        let args = [&["render", "--ca", "-", "-o", "json"], more].concat();
+        let ca = fs::read_to_string(folder.path().join("ca.crt")).unwrap();
+        let list = diyadm_reads(folder.path(), &args, &ca).code(0).stdout;
+        let list: Value = serde_json::from_str(&list).unwrap();
+        list["items"].as_array().unwrap().clone()
+    };
+    let objects = render(&[
+        "--port=443",
+        "--container-port=9443",
+        "--timeout-seconds=7",
+        "--cert-dir=/certs",
+        "--secret=s",
+        "--replicas=3",
+        "--webhook-image=w:1",
+        "--image=e:1",
+        "--failure-policy=Fail",
+        "--service-type=NodePort",
+        "--label=a=b",
+        "-n=n",
+        "--service=x",
+    ]);
+    let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
+    let all = ["Deployment", "Service", "PodDisruptionBudget", "MutatingWebhookConfiguration"];
+    assert_eq!(kinds, all);
+    let [deployment, service, _, configuration] = &objects[..] else { panic!() };
+    for (object, pointer, expected) in [
+        (deployment, "/spec/replicas", json!(3)),
+        (deployment, "/metadata/namespace", json!("n")),
+        (deployment, "/spec/template/spec/containers/0/image", json!("w:1")),
+        (deployment, "/spec/template/spec/containers/0/ports/0/containerPort", json!(9443)),
+        (deployment, "/spec/template/spec/containers/0/volumeMounts/0/mountPath", json!("/certs")),
+        (deployment, "/spec/template/spec/volumes/0/secret/secretName", json!("s")),
+        (service, "/spec/ports/0/port", json!(443)),
+        (service, "/spec/ports/0/targetPort", json!("webhook")),
+        (service, "/spec/type", json!("NodePort")),
+        (configuration, "/metadata/name", json!("x")),
+    ] {
+        assert_eq!(object.pointer(pointer), Some(&expected), "{pointer}");
+    }
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    for arg in [
+        "--listen=0.0.0.0:9443",
+        "--cert=/certs/server.crt",
+        "--key=/certs/server.key",
+        "--image=e:1",
+        "--self-name=n/x",
+    ] {
+        assert!(args.contains(arg), "{arg}: {args}");
+    }
+    for webhook in configuration["webhooks"].as_array().unwrap() {
+        assert_eq!(webhook["timeoutSeconds"], 7);
+        assert_eq!(webhook["failurePolicy"], "Fail");
+        assert_eq!(webhook["clientConfig"]["service"]["port"], 443);
+        assert_eq!(webhook["namespaceSelector"]["matchLabels"], json!({ "a": "b" }));
+    }
+    // A name that does not fit a common name (64 characters) is no reason to fail.
+    let long = "a".repeat(63);
+    let names = ["--service", &long, "-n", &long];
+    diyadm(folder.path(), &[&["init", "--out", "long", "--key", "p256"], &names[..]].concat())
+        .code(0);
+    let text = diyadm(folder.path(), &["init", "--inspect", "long"]).code(0).stdout;
+    assert!(text.contains(&format!("DNS:{long}.{long}.svc")), "{text}");
+}
+
+#[test]
+fn quiet_says_what_is_wrong_and_colour_is_a_choice() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        diyadm(folder.path(), &[&["verify", "--offline", "--key", "p256"], args].concat())
+    };
+    let quiet = run(&["-q"]).code(0);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    assert!(run(&["--color", "always"]).code(0).stderr.contains("\u{1b}[32m✓\u{1b}[0m"));
+    fs::write(folder.path().join("csr.conf"), "junk\n").unwrap();
+    run(&["-q"]).code(1).stderr_has("csr.conf:1").stderr_has("--csr-conf FILE");
+    fs::write(folder.path().join("pod.yaml"), "kind: Pod\n").unwrap();
+    diyadm(folder.path(), &["check", "-q", "--manifest", "pod.yaml"])
+        .code(2)
+        .stderr_has("pod.yaml");
 }
 
 #[test]
@@ -85,11 +223,28 @@ fn verify_offline_takes_the_users_own_manifests() {
     let run = |args: &[&str]| {
         diyadm(folder.path(), &[&["verify", "--offline", "--key", "p256"], args].concat())
     };
-    run(&["-f", "."]).code(0).stderr_has("statefulset/db (./a.yaml:1) came back with");
+    run(&["-f", "."])
+        .code(0)
+        .stderr_has("statefulset/db (./a.yaml:1) came back with")
+        .stderr_has("Nothing to empty in service/web (./a.yaml:1).");
     run(&["-f", "a.yaml", "-f", "a.yaml"]).code(0);
     run(&["-f", "none.yaml"]).code(2).stderr_has("none.yaml could not be read");
     std::fs::write(folder.path().join("b.yaml"), "a: 1\n---\nb: [\n").unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("b.yaml:");
     std::fs::write(folder.path().join("b.yaml"), "kind: Service\nmetadata: {name: x}\n").unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("service/x");
+    std::fs::write(folder.path().join("b.yaml"), "---\n").unwrap();
+    run(&["-f", "b.yaml"]).code(2).stderr_has("no object");
+    // Whatever annotations there are, what comes back is the original.
+    for annotations in [
+        "annotations:",
+        "annotations: {}",
+        "annotations: {inject-empty-container: enabled}",
+        "labels: {inject-empty-container: enabled}",
+    ] {
+        let manifest = manifest.replace("annotations: {a: b}", annotations);
+        assert!(manifest.contains(annotations));
+        let args = ["verify", "--offline", "--key", "p256", "-f", "-"];
+        diyadm_reads(folder.path(), &args, &manifest).code(0).stderr_has("(-:1) came back with");
+    }
 }

@@ -1,201 +1,16 @@
-//! Every failure text of webhook.md, provoked on the real API server, and named by `check`.
+//! Every failure text of webhook.md, provoked on the real API server under both failure policies,
+//! and named by `check` and `verify`.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    path::Path,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod events;
+mod stand;
+
+use std::{fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use openssl::{
-    asn1::Asn1Time,
-    bn::BigNum,
-    hash::MessageDigest,
-    pkey::{PKey, Private},
-    ssl::{SslAcceptor, SslMethod},
-    x509::{
-        X509, X509Name,
-        extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName},
-    },
-};
 use serde_json::{Value, json};
 
-use super::rig::{Cluster, Net, Server, cluster};
-
-/// A CA, and certificates as wrong as a row wants them.
-struct Authority {
-    key: PKey<Private>,
-    cert: X509,
-}
-
-/// What is wrong with a certificate.
-#[derive(Clone, Copy, PartialEq)]
-enum Flaw {
-    None,
-    Expired,
-    OtherName,
-    CommonNameOnly,
-    ClientOnly,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = diyadm::pki::generate_key(diyadm::pki::KeyKind::P256).unwrap();
-        let cert = build(&key, &key, "the CA", "the CA", 3650, |builder| {
-            let ca = BasicConstraints::new().critical().ca().build().unwrap();
-            builder.append_extension(ca).unwrap();
-        });
-        Self { key, cert }
-    }
-
-    fn pem(&self) -> Vec<u8> {
-        self.cert.to_pem().unwrap()
-    }
-
-    /// An acceptor whose certificate is for 127.0.0.1, but for its flaw.
-    fn acceptor(&self, flaw: Flaw) -> SslAcceptor {
-        let key = diyadm::pki::generate_key(diyadm::pki::KeyKind::P256).unwrap();
-        let days = if flaw == Flaw::Expired { -1 } else { 10 };
-        let cert = build(&key, &self.key, "127.0.0.1", "the CA", days, |builder| {
-            let usage = match flaw {
-                Flaw::ClientOnly => ExtendedKeyUsage::new().client_auth().build(),
-                _ => ExtendedKeyUsage::new().server_auth().build(),
-            };
-            builder.append_extension(usage.unwrap()).unwrap();
-            let mut san = SubjectAlternativeName::new();
-            match flaw {
-                Flaw::CommonNameOnly => return,
-                Flaw::OtherName => san.dns("else.test.svc"),
-                _ => san.ip("127.0.0.1"),
-            };
-            let san = san.build(&builder.x509v3_context(None, None)).unwrap();
-            builder.append_extension(san).unwrap();
-        });
-        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
-        acceptor.set_certificate(&cert).unwrap();
-        acceptor.set_private_key(&key).unwrap();
-        acceptor.build()
-    }
-}
-
-fn build(
-    key: &PKey<Private>,
-    signer: &PKey<Private>,
-    subject: &str,
-    issuer: &str,
-    days: i64,
-    extend: impl FnOnce(&mut openssl::x509::X509Builder),
-) -> X509 {
-    let name = |text: &str| {
-        let mut name = X509Name::builder().unwrap();
-        name.append_entry_by_text("CN", text).unwrap();
-        name.build()
-    };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let now = i64::try_from(now).unwrap();
-    let at = |days: i64| Asn1Time::from_unix(now + days * 86_400).unwrap();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    let serial = BigNum::from_u32(u32::try_from(now % 1_000_000).unwrap()).unwrap();
-    builder.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
-    builder.set_not_before(&at(-20)).unwrap();
-    builder.set_not_after(&at(days)).unwrap();
-    builder.set_subject_name(&name(subject)).unwrap();
-    builder.set_issuer_name(&name(issuer)).unwrap();
-    builder.set_pubkey(key).unwrap();
-    extend(&mut builder);
-    builder.sign(signer, MessageDigest::sha256()).unwrap();
-    builder.build()
-}
-
-/// What stands at the webhook's address.
-enum Stand {
-    /// TLS with this flaw, and these answers: status line and body, made from the request's uid.
-    Tls(Flaw, fn(&str) -> (u16, Value)),
-    /// Accepts and never says a word.
-    Mute,
-    /// Accepts and closes.
-    Closes,
-    /// HTTP without TLS.
-    Plain,
-    /// Nobody listens.
-    Nobody,
-}
-
-/// Serves on a loopback port until the test's process ends; a thread a connection, a few at most.
-fn stand(authority: &Authority, stand: Stand) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let acceptor = match &stand {
-        Stand::Nobody => return port,
-        Stand::Tls(flaw, _) => Some(authority.acceptor(*flaw)),
-        _ => None,
-    };
-    thread::spawn(move || {
-        let mut kept = Vec::new();
-        for tcp in listener.incoming().flatten().take(1000) {
-            match &stand {
-                Stand::Mute => kept.push(tcp),
-                Stand::Plain => {
-                    let mut tcp = tcp;
-                    let _ = tcp.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-                    drain(&tcp);
-                }
-                Stand::Tls(_, answer) => {
-                    let (acceptor, answer) = (acceptor.clone().unwrap(), *answer);
-                    thread::spawn(move || serve(&acceptor, tcp, answer));
-                }
-                Stand::Closes | Stand::Nobody => drop(tcp),
-            }
-        }
-    });
-    port
-}
-
-/// Reads what still comes, so that closing does not reset what was answered.
-fn drain(tcp: &TcpStream) {
-    tcp.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let _ = tcp.shutdown(std::net::Shutdown::Write);
-    let _ = tcp.take(1 << 20).read_to_end(&mut Vec::new());
-}
-
-fn serve(acceptor: &SslAcceptor, tcp: TcpStream, answer: fn(&str) -> (u16, Value)) {
-    let Ok(tls) = acceptor.accept(tcp) else { return };
-    let mut tls = BufReader::new(tls);
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if tls.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let line = line.trim().to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        if tls.read_exact(&mut body).is_err() {
-            return;
-        }
-        let review: Value = serde_json::from_slice(&body).unwrap();
-        let (status, body) = answer(review["request"]["uid"].as_str().unwrap());
-        let body = body.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        if tls.get_mut().write_all(format!("{head}{body}").as_bytes()).is_err() {
-            return;
-        }
-    }
-}
+use super::rig::{Cluster, Net, Run, Server, cluster, wait_until};
+use stand::{Authority, Flaw, Stand, stand};
 
 fn answer(response: &Value) -> Value {
     json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response })
@@ -223,25 +38,142 @@ fn configuration(name: &str, policy: &str, client: &Value) -> Value {
     })
 }
 
-/// The ids that `check` says have failed, asked until `wanted` is among them: an API server hears
-/// of a new configuration after a moment.
-fn check_until(cluster: &Cluster, name: &str, more: &[&str], wanted: &str) -> String {
-    let folder = Path::new(".");
+/// `check` and `verify` of this webhook.
+fn ask(cluster: &Cluster, name: &str, args: &[&str]) -> Run {
     let label = format!("{name}=enabled");
-    let names = ["check", "-o", "json", "-n", name, "--service", name, "--label", &label];
-    let mut last = String::new();
-    for _ in 0..40 {
-        let run = cluster.diyadm(folder, &[&names, more].concat()).code(1);
-        let report: Value = serde_json::from_str(&run.stdout).unwrap();
-        let all = report["findings"].as_array().unwrap();
-        if let Some(found) = all.iter().find(|f| f["id"] == wanted && f["level"] == "failed") {
-            assert!(found["hint"].as_str().unwrap().contains('`'), "a command to type: {found}");
-            return run.stdout;
-        }
-        last = run.stdout;
-        thread::sleep(Duration::from_millis(100));
-    }
-    panic!("check never said {wanted}: {last}");
+    let names = ["-o", "json", "-n", name, "--service", name, "--label", &label];
+    cluster.diyadm(Path::new("."), &[args, &names].concat()).code(1)
+}
+
+/// The finding of a report that says `wanted` has failed; each has a command to type.
+fn failed(run: &Run, wanted: &str) -> Option<Value> {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let all = report["findings"].as_array().unwrap();
+    let found = all.iter().find(|f| f["id"] == wanted && f["level"] == "failed")?;
+    assert!(found["hint"].as_str().unwrap().contains('`'), "a command to type: {found}");
+    Some(found.clone())
+}
+
+#[track_caller]
+fn names(run: &Run, wanted: &str) {
+    assert!(failed(run, wanted).is_some(), "{wanted} is not told: {}", run.stdout);
+}
+
+/// A dry-run create, until the API server says what it should: it hears of a new configuration
+/// after a moment.
+#[track_caller]
+fn create_until(cluster: &Cluster, namespace: &str, what: &str, holds: impl Fn(&Run) -> bool) {
+    let object = diyadm::manifests::test_deployment(namespace).unwrap().to_string();
+    wait_until(what, || {
+        holds(&cluster.try_kubectl(&["create", "--dry-run=server", "-f", "-"], &object))
+    });
+}
+
+/// One way to fail.
+struct Row {
+    /// The finding's id.
+    wanted: &'static str,
+    /// What the API server says, as webhook.md has it.
+    text: &'static str,
+    stand: Stand,
+    trust: Trust,
+}
+
+/// What the API server is to trust.
+enum Trust {
+    Right,
+    Wrong,
+    Nothing,
+}
+
+fn rows() -> Vec<Row> {
+    let good = |uid: &str| (200, answer(&json!({ "uid": uid, "allowed": true })));
+    let row = |wanted, text, stand| Row { wanted, text, stand, trust: Trust::Right };
+    let says = |wanted, text, answer| row(wanted, text, Stand::Tls(Flaw::None, answer));
+    let unknown_ca = |trust| {
+        let text =
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+        Row { trust, ..says("unknown-ca", text, good) }
+    };
+    let certificate = |wanted, text, flaw| row(wanted, text, Stand::Tls(flaw, good));
+    vec![
+        unknown_ca(Trust::Wrong),
+        unknown_ca(Trust::Nothing),
+        certificate(
+            "expired",
+            "x509: certificate has expired or is not yet valid: current time ",
+            Flaw::Expired,
+        ),
+        certificate(
+            "wrong-name",
+            "x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs",
+            Flaw::OtherName,
+        ),
+        certificate(
+            "common-name-only",
+            "x509: certificate relies on legacy Common Name field, use SANs instead",
+            Flaw::CommonNameOnly,
+        ),
+        certificate(
+            "key-usage",
+            "x509: certificate specifies an incompatible key usage",
+            Flaw::ClientOnly,
+        ),
+        row("plain-http", "http: server gave HTTP response to HTTPS client", Stand::Plain),
+        row("too-slow", "context deadline exceeded", Stand::Mute),
+        row("closed", "EOF", Stand::Closes),
+        row("connection-refused", "connect: connection refused", Stand::Nobody),
+        says(
+            "no-type-meta",
+            "received invalid webhook response: expected webhook response of \
+             admission.k8s.io/v1, Kind=AdmissionReview, got /, Kind=",
+            |uid| (200, json!({ "response": { "uid": uid, "allowed": true } })),
+        ),
+        // What the API server says of a version that it does not know …
+        says(
+            "unknown-version",
+            "no kind \"AdmissionReview\" is registered for version \"admission.k8s.io/v2\" in scheme",
+            |uid| {
+                let mut answer = answer(&json!({ "uid": uid, "allowed": true }));
+                answer["apiVersion"] = "admission.k8s.io/v2".into();
+                (200, answer)
+            },
+        ),
+        // … and what a server as old as the blog's example says of v1: it denies with its error.
+        says(
+            "unknown-version",
+            "denied the request: no kind \"AdmissionReview\" is registered for version",
+            |uid| {
+                let error = "no kind \"AdmissionReview\" is registered for version \
+                             \"admission.k8s.io/v1\" in scheme \"pkg/runtime/scheme.go:101\"";
+                let status = json!({ "message": error });
+                (200, answer(&json!({ "uid": uid, "allowed": false, "status": status })))
+            },
+        ),
+        says("wrong-uid", "received invalid webhook response: expected response.uid=\"", |_| {
+            (200, answer(&json!({ "uid": "else", "allowed": true })))
+        }),
+        says(
+            "patch-without-type",
+            "webhook returned response.patch but not response.patchType",
+            |uid| {
+                let patch = STANDARD.encode("[]");
+                (200, answer(&json!({ "uid": uid, "allowed": true, "patch": patch })))
+            },
+        ),
+        says(
+            "patch-without-type",
+            "webhook returned response.patchType but not response.patch",
+            |uid| {
+                let kind = "JSONPatch";
+                (200, answer(&json!({ "uid": uid, "allowed": true, "patchType": kind })))
+            },
+        ),
+        says("denied", "denied the request: not today", |uid| {
+            let status = json!({ "message": "not today" });
+            (200, answer(&json!({ "uid": uid, "allowed": false, "status": status })))
+        }),
+    ]
 }
 
 #[test]
@@ -250,77 +182,40 @@ fn every_text_is_provoked_and_named() {
     let name = "failures";
     let _namespace = cluster.namespace(name);
     let (authority, other) = (Authority::new(), Authority::new());
-    let good = |uid: &str| (200, answer(&json!({ "uid": uid, "allowed": true })));
-    let rows: Vec<(&str, Stand, Vec<u8>)> = vec![
-        ("unknown-ca", Stand::Tls(Flaw::None, good), other.pem()),
-        ("expired", Stand::Tls(Flaw::Expired, good), authority.pem()),
-        ("wrong-name", Stand::Tls(Flaw::OtherName, good), authority.pem()),
-        ("common-name-only", Stand::Tls(Flaw::CommonNameOnly, good), authority.pem()),
-        ("key-usage", Stand::Tls(Flaw::ClientOnly, good), authority.pem()),
-        ("plain-http", Stand::Plain, authority.pem()),
-        ("too-slow", Stand::Mute, authority.pem()),
-        ("closed", Stand::Closes, authority.pem()),
-        ("connection-refused", Stand::Nobody, authority.pem()),
-        (
-            "no-type-meta",
-            Stand::Tls(Flaw::None, |uid| {
-                (200, json!({ "response": { "uid": uid, "allowed": true } }))
-            }),
-            authority.pem(),
-        ),
-        (
-            "no-type-meta",
-            Stand::Tls(Flaw::None, |_| {
-                let text = "no kind \"AdmissionReview\" is registered for version \
-                            \"admission.k8s.io/v1\" in scheme \"pkg/runtime/scheme.go:100\"";
-                let status = json!({
-                    "apiVersion": "v1", "kind": "Status", "status": "Failure",
-                    "message": text, "code": 400,
-                });
-                (400, status)
-            }),
-            authority.pem(),
-        ),
-        (
-            "wrong-uid",
-            Stand::Tls(Flaw::None, |_| (200, answer(&json!({ "uid": "else", "allowed": true })))),
-            authority.pem(),
-        ),
-        (
-            "patch-without-type",
-            Stand::Tls(Flaw::None, |uid| {
-                let patch = STANDARD.encode("[]");
-                (200, answer(&json!({ "uid": uid, "allowed": true, "patch": patch })))
-            }),
-            authority.pem(),
-        ),
-        (
-            "denied",
-            Stand::Tls(Flaw::None, |uid| (200, answer(&json!({ "uid": uid, "allowed": false })))),
-            authority.pem(),
-        ),
-    ];
-    for (wanted, what, bundle) in rows {
-        let port = stand(&authority, what);
-        let url = format!("https://127.0.0.1:{port}/mutating-pods");
-        let client = json!({ "url": url, "caBundle": STANDARD.encode(bundle) });
-        let object = configuration(name, "Fail", &client);
-        cluster.kubectl(&["apply", "-f", "-"], &object.to_string());
-        check_until(&cluster, name, &[], wanted);
-        // The same under Ignore: the create goes through, and the reason takes a probe.
-        let object = configuration(name, "Ignore", &client);
-        cluster.kubectl(&["apply", "-f", "-"], &object.to_string());
-        if !["denied", "connection-refused"].contains(&wanted) {
+    for Row { wanted, text, stand: what, trust } in rows() {
+        let url = format!("https://127.0.0.1:{}/mutating-pods", stand(&authority, what));
+        let mut client = json!({ "url": url });
+        match trust {
+            Trust::Right => client["caBundle"] = STANDARD.encode(authority.pem()).into(),
+            Trust::Wrong => client["caBundle"] = STANDARD.encode(other.pem()).into(),
+            Trust::Nothing => {}
+        }
+        let apply = |policy| {
+            let object = configuration(name, policy, &client).to_string();
+            cluster.kubectl(&["apply", "-f", "-"], &object);
+        };
+        apply("Fail");
+        create_until(&cluster, name, text, |run| run.stderr.contains(text));
+        names(&ask(&cluster, name, &["check"]), wanted);
+        names(&ask(&cluster, name, &["verify"]), wanted);
+
+        apply("Ignore");
+        if text.contains("denied") {
             // A denial holds under Ignore too.
-            check_until(&cluster, name, &[], "dry-run");
+            create_until(&cluster, name, text, |run| run.stderr.contains(text));
+            names(&ask(&cluster, name, &["check"]), wanted);
+            continue;
         }
-        if wanted == "unknown-ca" {
-            check_until(&cluster, name, &["--probe"], wanted);
-            let left =
-                ["get", "mutatingwebhookconfigurations", "-l", "diyadm.io/probe", "-o", "name"];
-            assert_eq!(cluster.kubectl(&left, ""), "", "the probe is gone");
-        }
+        // The create goes through, and the reason takes a probe.
+        create_until(&cluster, name, "created", |run| run.code == Some(0));
+        names(&ask(&cluster, name, &["check"]), "dry-run");
+        names(&ask(&cluster, name, &["check", "--probe"]), wanted);
+        names(&ask(&cluster, name, &["verify"]), "dry-run");
     }
+    let probes = ["get", "mutatingwebhookconfigurations", "-l", "diyadm.io/probe", "-o", "name"];
+    assert_eq!(cluster.kubectl(&probes, ""), "", "every probe is gone");
+    let left = ["-n", name, "get", "deployments", "-o", "name"];
+    assert_eq!(cluster.kubectl(&left, ""), "", "verify leaves nothing");
 }
 
 #[test]
@@ -331,16 +226,40 @@ fn what_is_wrong_with_the_service_is_named() {
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");
-    let names = ["-n", name, "--service", name, "--label", &label];
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+    let names_of = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names_of].concat());
     run(&["init"]).code(0);
-    let render = run(&["render", "--failure-policy", "Fail"]).code(0).stdout;
-    cluster.kubectl(&["apply", "-f", "-"], &render);
-    check_until(&cluster, name, &[], "no-endpoints");
+    let render = |policy: &str| {
+        let yaml = run(&["render", "--failure-policy", policy]).code(0).stdout;
+        cluster.kubectl(&["apply", "-f", "-"], &yaml);
+    };
+    let patch = |pointer: &str, value: &str| {
+        let patch = json!([{ "op": "replace", "path": pointer, "value": value }]).to_string();
+        let what = ["patch", "mutatingwebhookconfiguration", name, "--type=json", "-p", &patch];
+        cluster.kubectl(&what, "");
+    };
+    // Under Fail the text, and under Ignore what a probe makes of it.
+    let both = |wanted: &str, text: &str| {
+        create_until(&cluster, name, text, |run| run.stderr.contains(text));
+        let seen = ask(&cluster, name, &["check"]);
+        names(&seen, wanted);
+        patch("/webhooks/0/failurePolicy", "Ignore");
+        create_until(&cluster, name, "created", |run| run.code == Some(0));
+        names(&ask(&cluster, name, &["check"]), "dry-run");
+        names(&ask(&cluster, name, &["check", "--probe"]), wanted);
+        patch("/webhooks/0/failurePolicy", "Fail");
+        create_until(&cluster, name, text, |run| run.stderr.contains(text));
+        seen.stdout
+    };
+    render("Fail");
+    both("no-endpoints", &format!("no endpoints available for service \"{name}\""));
     run(&["verify"]).code(1).stderr_has("no Pod of the webhook is ready behind its Service");
 
     cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
-    check_until(&cluster, name, &[], "connection-refused");
+    both(
+        "connection-refused",
+        &format!("dial tcp {}:8443: connect: connection refused", net.address),
+    );
 
     // Certificates of another Service behind this one.
     let conf = diyadm::manifests::csr_conf("else", name);
@@ -349,20 +268,15 @@ fn what_is_wrong_with_the_service_is_named() {
     super::rig::diyadm(folder.path(), &out).code(0);
     let _server = Server::start_in(&net, folder.path(), &[]);
     // Go looks at the name before the signature.
-    check_until(&cluster, name, &[], "wrong-name");
-    let bundle = fs::read(folder.path().join("ca.crt")).unwrap();
-    let set = |bundle: &[u8]| {
-        let path = "/webhooks/0/clientConfig/caBundle";
-        let patch = json!([{ "op": "replace", "path": path, "value": STANDARD.encode(bundle) }]);
-        let patch = patch.to_string();
-        let what = ["patch", "mutatingwebhookconfiguration", name, "--type=json", "-p", &patch];
-        cluster.kubectl(&what, "");
-    };
-    set(&bundle);
-    let seen = check_until(&cluster, name, &[], "wrong-name");
+    let text = format!(", not {name}.{name}.svc");
+    both("wrong-name", &text);
+    let bundle = "/webhooks/0/clientConfig/caBundle";
+    patch(bundle, &STANDARD.encode(fs::read(folder.path().join("ca.crt")).unwrap()));
+    let seen = both("wrong-name", &text);
     assert!(seen.contains("the caBundle does not hold the CA"), "{seen}");
     // Junk is taken by the API server, and found by us.
-    set(b"junk");
-    let seen = check_until(&cluster, name, &[], "ca-bundle-junk");
+    patch(bundle, &STANDARD.encode("junk"));
+    let text = "unable to load root certificates: unable to parse bytes as PEM block";
+    let seen = both("ca-bundle-junk", text);
     assert!(seen.contains("the caBundle holds no PEM certificate"), "{seen}");
 }

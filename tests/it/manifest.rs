@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use diyadm::checks::{Level, static_pod};
 use proptest::prelude::*;
 
-use super::rig::diyadm;
+use super::rig::{diyadm, diyadm_reads};
 
 const KUBEADM: &str = include_str!("../data/apiserver/kubeadm.yaml");
 const NODE: &str = "--enable-admission-plugins=NodeRestriction";
@@ -215,7 +215,17 @@ fn the_file_is_replaced_and_the_old_one_kept_elsewhere() {
     let inside = manifests.join("old").display().to_string();
     run(&["--fix", "--backup", &inside]).code(2).stderr_has("kubelet would run");
     assert_eq!(fs::read_to_string(&file).unwrap(), KUBEADM);
-    fs::remove_dir(manifests.join("old")).unwrap();
+    assert_eq!(seen(&manifests), 1, "nothing is made there");
+    run(&["--fix", "--dry-run=server"]).code(2).stderr_has("--dry-run=client");
+    let json = run(&["--fix", "--dry-run=client", "-o", "json"]).code(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["failed"], 0, "one document: {json}");
+    let stdin = |args: &[&str]| {
+        diyadm_reads(folder.path(), &[&["check", "--manifest", "-"], args].concat(), KUBEADM)
+    };
+    stdin(&[]).code(0).stderr_has("on by default");
+    assert_eq!(stdin(&["--fix", "--dry-run=client"]).code(0).stdout, dry.stdout);
+    stdin(&["--fix"]).code(2).stderr_has("written back");
 
     run(&["--fix"]).code(0).stderr_has("go back with `cp ");
     assert!(fs::read_to_string(&file).unwrap().contains(&format!("{NODE},{BOTH} #")));

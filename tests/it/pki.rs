@@ -1,129 +1,306 @@
-//! Our reading of csr.conf and our certificates, held against the real `openssl` command.
+//! Our reading of csr.conf and our certificates, held against the real `openssl` command, field by
+//! field: whatever csr.conf we take, openssl takes and makes the same of it.
 
-use std::{fs, process::Command};
+use std::{cell::Cell, collections::BTreeMap, fs, path::Path, process::Command};
 
 use diyadm::pki::{self, KeyKind, Request, Terms};
+use openssl::pkey::{PKey, Private};
+use proptest::prelude::*;
 
 use super::rig::{Run, skip};
 
-const BLOG: &str = include_str!("../../csr.conf");
+mod refused;
+mod texts;
 
-/// Files that both take, each with a trait of its own.
-fn taken() -> Vec<String> {
-    let subject = |rest: &str| format!("[req]\nprompt=no\ndistinguished_name=d\n{rest}");
-    vec![
-        BLOG.to_owned(),
-        BLOG.replace('\n', "\r\n"),
-        subject("default_md=sha512\n[d]\nCN=a.b.svc\n"),
-        subject("[d]\nCN = \"quoted # not a comment\"\n"),
-        subject("[d]\nCN = one \\\n two\n"),
-        subject("[d]\nname = x\nCN = a\\#b\n").replace("name = x\n", ""),
-        format!("base = cluster\n{}", subject("[d]\nCN = $base.${base}.$(base)\n")),
-        subject("[d]\n0.OU = first\n1.OU = second\nCN = c\n"),
-        subject("[d]\nCN=c\n[v3_ext]\nsubjectAltName=DNS:x.y,IP:10.0.0.1\n"),
-        subject("[d]\nCN=c\n[v3_ext]\nkeyUsage=critical,digitalSignature,keyEncipherment\n"),
-        subject("[d]\nCN=c\n[v3_ext]\nsubjectAltName=@a\n[a]\nDNS.1=x\nIP.1=::1\nDNS.2=y\n"),
-        subject("[d]\ncommonName = 'single'\norganizationName = Köln\nutf8=x\n")
-            .replace("utf8=x\n", ""),
-        format!("# a comment first\n\n{}", subject("[ d ]\nCN=c # and one behind\n")),
-    ]
+use texts::{any_conf, taken, traps};
+
+const BLOG: &str = include_str!("../../csr.conf");
+const DAY: i64 = 24 * 60 * 60;
+
+/// A certificate or a request as `openssl … -text` prints it.
+#[derive(Debug)]
+struct Text {
+    /// Name: value, of the lines that have one.
+    fields: BTreeMap<String, String>,
+    /// Name: (whether critical, value).
+    extensions: BTreeMap<String, (bool, String)>,
+}
+
+impl Text {
+    fn parse(text: &str) -> Self {
+        let mut parsed = Self { fields: BTreeMap::new(), extensions: BTreeMap::new() };
+        let mut extension: Option<String> = None;
+        for line in text.lines() {
+            let line = line.trim();
+            if let Some(name) = line.strip_prefix("X509v3 ")
+                && let Some((name, rest)) = name.split_once(':')
+                && name != "extensions"
+            {
+                extension = Some(name.to_owned());
+                let critical = rest.trim() == "critical";
+                parsed.extensions.insert(name.to_owned(), (critical, String::new()));
+            } else if line.starts_with("Signature Algorithm") || line.starts_with("Requested") {
+                extension = None;
+            }
+            if let Some((_, value)) = extension.as_ref().and_then(|e| parsed.extensions.get_mut(e))
+            {
+                if !line.starts_with("X509v3 ") {
+                    value.push_str(line);
+                    value.push('\n');
+                }
+            } else if let Some((name, value)) = line.split_once(':') {
+                parsed.fields.insert(name.trim().to_owned(), value.trim().to_owned());
+            }
+        }
+        parsed
+    }
+
+    fn words(&self, extension: &str) -> Vec<&str> {
+        let found = self.extensions.get(extension).map_or("", |(_, value)| value);
+        found.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()).collect()
+    }
+
+    fn critical(&self, extension: &str) -> Option<bool> {
+        self.extensions.get(extension).map(|(critical, _)| *critical)
+    }
+}
+
+/// A folder with a CA's key, a server's key, and openssl at work in it.
+struct Bench {
+    folder: tempfile::TempDir,
+    ca_key: PKey<Private>,
+    key: PKey<Private>,
+}
+
+const AS_TEXT: &str = "-noout -text -nameopt utf8,show_type,sep_comma_plus_space,sname";
+
+impl Bench {
+    /// `None` where there is no openssl.
+    fn new() -> Option<Self> {
+        if Command::new("openssl").arg("version").output().is_err() {
+            skip("no openssl command: install the package openssl");
+            return None;
+        }
+        let bench =
+            Self { folder: tempfile::tempdir().unwrap(), ca_key: generate(), key: generate() };
+        for (name, key) in [("ca.key", &bench.ca_key), ("k", &bench.key)] {
+            let pem = key.private_key_to_pem_pkcs8().unwrap();
+            bench.write(name, std::str::from_utf8(&pem).unwrap());
+        }
+        Some(bench)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn openssl(&self, args: &str) -> Result<String, String> {
+        let mut command = Command::new("openssl");
+        let run = Run::of(command.args(args.split(' ')).current_dir(self.path()), "");
+        if run.code == Some(0) { Ok(run.stdout) } else { Err(run.stderr) }
+    }
+
+    /// The blog's commands on `text`: the request and, where something is asked for it, the
+    /// certificate.
+    fn theirs(&self, text: &str, digest: &str) -> Result<(Text, Option<Text>), String> {
+        self.openssl("req -new -key k -config csr.conf -out theirs.csr")?;
+        let request = Text::parse(&self.openssl(&format!("req -in theirs.csr {AS_TEXT}"))?);
+        let names =
+            |name: &str| text.lines().any(|l| l.trim().trim_matches(['[', ']']).trim() == name);
+        let Some(section) = ["v3_ext", "req_ext"].into_iter().find(|name| names(name)) else {
+            return Ok((request, None));
+        };
+        self.openssl(&format!(
+            "x509 -req -in theirs.csr -CA ca.crt -CAkey ca.key -set_serial 1 -{digest} -days 365 \
+             -extensions {section} -extfile csr.conf -out theirs.crt"
+        ))?;
+        let certificate = self.openssl(&format!("x509 -in theirs.crt {AS_TEXT}"))?;
+        Ok((request, Some(Text::parse(&certificate))))
+    }
+
+    /// Whether both take `text` and make the same of it; `Err` tells of our refusal.
+    fn judge(&self, text: &str) -> Result<(), String> {
+        self.write("csr.conf", text);
+        let request = match Request::parse("csr.conf", text) {
+            Ok(request) => request,
+            Err(error) => return Err(error.to_string()),
+        };
+        let bundle = pki::issue(&request, &terms(), &self.ca_key, &self.key).unwrap();
+        self.write("ca.crt", &bundle.ca_crt);
+        self.write("ours.crt", &bundle.server_crt);
+        let ours = self.openssl(&format!("x509 -in ours.crt {AS_TEXT}")).unwrap();
+        let ours = Text::parse(&ours);
+        let algorithm = ours.fields["Signature Algorithm"].clone();
+        let digest = algorithm.trim_end_matches("WithRSAEncryption");
+        let (asked, theirs) = self
+            .theirs(text, digest)
+            .unwrap_or_else(|why| panic!("we take what openssl refuses: {why}\n{text}"));
+        assert_eq!(ours.fields["Subject"], asked.fields["Subject"], "{text}");
+        // What the request is signed with is what openssl made of default_md.
+        assert_eq!(algorithm, asked.fields["Signature Algorithm"], "{text}");
+        if let Some(theirs) = theirs {
+            compare(&ours, &theirs, text);
+        }
+        Ok(())
+    }
+}
+
+/// What diyadm adds to a certificate that openssl made.
+const SERVICE: [&str; 4] = ["DNS:s.n.svc", "DNS:s", "DNS:s.n", "DNS:s.n.svc.cluster.local"];
+
+#[track_caller]
+fn compare(ours: &Text, theirs: &Text, text: &str) {
+    assert_eq!(ours.fields["Version"], "3 (0x2)", "whatever is asked for: {text}");
+    for field in ["Signature Algorithm", "Issuer", "Subject", "Public-Key", "Exponent"] {
+        assert_eq!(ours.fields[field], theirs.fields[field], "{field}\n{text}");
+    }
+    let known = [
+        "Authority Key Identifier",
+        "Basic Constraints",
+        "Extended Key Usage",
+        "Key Usage",
+        "Subject Alternative Name",
+        "Subject Key Identifier",
+    ];
+    for extension in theirs.extensions.keys().chain(ours.extensions.keys()) {
+        assert!(known.contains(&extension.as_str()), "{extension}\n{text}");
+    }
+    // Those that we always write say what theirs say, where theirs say anything.
+    for extension in known {
+        let (our_words, their_words) = (ours.words(extension), theirs.words(extension));
+        let Some(critical) = theirs.critical(extension) else {
+            let default: &[&str] = match extension {
+                "Basic Constraints" => &["CA:FALSE"],
+                "Extended Key Usage" => &["TLS Web Server Authentication"],
+                "Key Usage" => &["Digital Signature"],
+                "Subject Alternative Name" => &SERVICE,
+                _ => &our_words,
+            };
+            assert_eq!(our_words, default, "{extension}\n{text}");
+            continue;
+        };
+        assert_eq!(ours.critical(extension), Some(critical), "{extension}\n{text}");
+        let added: &[&str] = match extension {
+            "Subject Alternative Name" => &SERVICE,
+            "Key Usage" => &["Digital Signature"],
+            _ => &[],
+        };
+        for word in &their_words {
+            assert!(
+                our_words.contains(word),
+                "{extension}: {word} is not in {our_words:?}\n{text}"
+            );
+        }
+        for word in our_words {
+            let known = their_words.contains(&word) || added.contains(&word);
+            assert!(known, "{extension}: nobody asked for {word}\n{text}");
+        }
+    }
 }
 
 #[test]
 fn what_openssl_reads_we_read_alike() {
-    if Command::new("openssl").arg("version").output().is_err() {
-        return skip("no openssl command: install the package openssl");
-    }
-    let (ca_key, key) = (generate(), generate());
-    for (at, text) in taken().into_iter().enumerate() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        write("csr.conf", &text);
-        let pem = ca_key.private_key_to_pem_pkcs8().unwrap();
-        write("ca.key", std::str::from_utf8(&pem).unwrap());
-        let request = Request::parse("csr.conf", &text).unwrap_or_else(|e| panic!("{at}: {e}"));
-        let bundle = pki::issue(&request, &terms(), &ca_key, &key).unwrap();
-        for (name, text) in [
-            ("ca.crt", &bundle.ca_crt),
-            ("ours.crt", &bundle.server_crt),
-            ("k", &bundle.server_key),
-        ] {
-            write(name, text);
+    let Some(bench) = Bench::new() else { return };
+    for text in taken().into_iter().chain(traps()) {
+        if let Err(why) = bench.judge(&text) {
+            panic!("{why}\n{text}");
         }
-        let openssl = |args: &str| {
-            let mut command = Command::new("openssl");
-            let run = Run::of(command.args(args.split(' ')).current_dir(folder.path()), "");
-            assert_eq!(run.code, Some(0), "{at}: openssl {args}: {}\n{text}", run.stderr);
-            run.stdout
-        };
-        openssl("req -new -utf8 -key k -config csr.conf -out theirs.csr");
-        let subject = "-noout -subject -nameopt utf8,sep_comma_plus_space,sname";
-        assert_eq!(
-            openssl(&format!("req -in theirs.csr {subject}")),
-            openssl(&format!("x509 -in ours.crt {subject}")),
-            "{at}: {text}"
-        );
-        openssl("verify -x509_strict -purpose sslserver -CAfile ca.crt ours.crt");
-        if text.contains("v3_ext") {
-            openssl(
-                "x509 -req -in theirs.csr -CA ca.crt -CAkey ca.key -set_serial 1 -extensions v3_ext \
-                 -extfile csr.conf -out theirs.crt -days 1",
-            );
-            // Ours has every name and usage of theirs, and the Service's names beside them.
-            let words = |file: &str, extension: &str| -> Vec<String> {
-                let text = openssl(&format!("x509 -in {file} -noout -ext {extension}"));
-                let value = text.lines().nth(1).unwrap_or_default();
-                value.split(',').map(|w| w.trim().to_owned()).filter(|w| !w.is_empty()).collect()
-            };
-            for extension in ["subjectAltName", "keyUsage"] {
-                let ours = words("ours.crt", extension);
-                for word in words("theirs.crt", extension) {
-                    assert!(ours.contains(&word), "{at}: {extension}: {word} not in {ours:?}");
-                }
-            }
-        }
+        let strictly = "verify -x509_strict -purpose sslserver -CAfile ca.crt ours.crt";
+        bench.openssl(strictly).unwrap_or_else(|why| panic!("{why}\n{text}"));
     }
 }
 
-fn generate() -> openssl::pkey::PKey<openssl::pkey::Private> {
+fn authority(bench: &Bench) -> String {
+    let request = Request::parse("csr.conf", BLOG).unwrap();
+    pki::issue(&request, &terms(), &bench.ca_key, &bench.key).unwrap().ca_crt
+}
+
+#[test]
+fn bits_validity_and_serials_are_as_asked() {
+    let Some(bench) = Bench::new() else { return };
+    for bits in [2048, 3072] {
+        let text = BLOG.replace("2048", &bits.to_string());
+        bench.write("csr.conf", &text);
+        bench
+            .openssl("req -new -newkey rsa -nodes -keyout new -config csr.conf -out new.csr")
+            .unwrap();
+        let theirs = Text::parse(&bench.openssl(&format!("req -in new.csr {AS_TEXT}")).unwrap());
+        assert_eq!(theirs.fields["Public-Key"], format!("({bits} bit)"));
+        let request = Request::parse("csr.conf", &text).unwrap();
+        assert_eq!(request.key_kind(), KeyKind::Rsa(bits));
+    }
+    let request = Request::parse("csr.conf", BLOG).unwrap();
+    let made = || pki::issue(&request, &terms(), &bench.ca_key, &bench.key).unwrap();
+    let (first, second) = (made(), made());
+    let mut serials = Vec::new();
+    for (name, pem, days) in [
+        ("a.crt", &first.server_crt, 365),
+        ("b.crt", &first.ca_crt, 3650),
+        ("c.crt", &second.server_crt, 365),
+        ("d.crt", &second.ca_crt, 3650),
+    ] {
+        let facts = &pki::inspect(pem.as_bytes(), None).unwrap()[0];
+        assert_eq!(facts.not_before, terms().now - 300, "five minutes for clocks that differ");
+        assert_eq!(facts.not_after, terms().now + days * DAY);
+        bench.write(name, pem);
+        let serial = bench.openssl(&format!("x509 -in {name} -noout -serial")).unwrap();
+        let serial = serial.trim().trim_start_matches("serial=").to_owned();
+        // Positive, 20 octets at most (RFC 5280, 4.1.2.2), 64 random bits at least.
+        assert!((16..=40).contains(&serial.len()) && !serial.starts_with('-'), "{serial}");
+        serials.push(serial);
+    }
+    serials.sort();
+    serials.dedup();
+    assert_eq!(serials.len(), 4, "no two alike");
+    let dates = bench.openssl("x509 -in a.crt -noout -startdate -dateopt iso_8601").unwrap();
+    let ours = pki::rfc3339(terms().now - 300).replace('T', " ");
+    assert_eq!(dates.trim().trim_start_matches("notBefore="), ours);
+}
+
+#[test]
+fn any_csr_conf_is_read_as_openssl_reads_it_or_refused() {
+    let Some(bench) = Bench::new() else { return };
+    let (taken, refused) = (Cell::new(0), Cell::new(0));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&any_conf(), |text| {
+            match bench.judge(&text) {
+                Ok(()) => taken.set(taken.get() + 1),
+                Err(why) => {
+                    prop_assert!(why.starts_with("csr.conf:"), "{why}\n{text}");
+                    refused.set(refused.get() + 1);
+                }
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let (taken, refused) = (taken.get(), refused.get());
+    assert!(taken > 80, "{taken} taken, {refused} refused: the cases say little");
+}
+
+fn generate() -> PKey<Private> {
     pki::generate_key(KeyKind::Rsa(2048)).unwrap()
 }
 
+/// A whole second, the same for a test's whole life.
 fn terms() -> Terms {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    static NOW: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_secs()).unwrap()
+    });
     Terms {
-        now: i64::try_from(now.as_secs()).unwrap(),
+        now: *NOW,
         days: 365,
         ca_days: 3650,
         service: "s".to_owned(),
         namespace: "n".to_owned(),
-    }
-}
-
-#[test]
-fn what_is_not_understood_is_named_by_line_and_word() {
-    let d = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n";
-    for (text, error) in [
-        ("", "[ req ] is missing"),
-        ("[req\n", "f:1: the section \"[req\" lacks"),
-        ("[req]\nwhat\n", "f:2: \"what\" is neither"),
-        (".include /etc/passwd\n", "f:1:"),
-        ("[req]\nprompt=yes\n", "f:2: prompt = yes"),
-        ("[req]\ndefault_bits=1024\n", "f:2: default_bits = 1024"),
-        ("[req]\ndefault_md=md5\n", "f:2: default_md = md5"),
-        ("[req]\ndistinguished_name=x\n", "f:2: distinguished_name = x: no such section"),
-        ("[req]\ndistinguished_name=d\n[d]\nXX=1\n", "f:4: XX = 1"),
-        ("[req]\ndistinguished_name=d\n[d]\nC=China\n", "f:4: C = China"),
-        ("[req]\ndistinguished_name=\"d\n", "f:2: the value \"\\\"d\" lacks"),
-        ("[req]\ndistinguished_name=$none\n", "f:2: the variable \"none\""),
-        (&format!("{d}[v3_ext]\nkeyUsage=keyCertSign\n"), "f:7: keyUsage = keyCertSign"),
-        (&format!("{d}[v3_ext]\nbasicConstraints=CA:TRUE\n"), "f:7:"),
-        (&format!("{d}[v3_ext]\nsubjectAltName=URI:x\n"), "f:7:"),
-        (&format!("{d}[v3_ext]\nsubjectAltName=@none\n"), "f:7:"),
-        (&format!("{d}[v3_ext]\nextendedKeyUsage=clientAuth\n"), "f:7:"),
-        (&format!("{d}[v3_ext]\nnsCertType=server\n"), "f:7: nsCertType"),
-    ] {
-        let found = Request::parse("f", text).map(|_| ()).unwrap_err().to_string();
-        assert!(found.contains(error), "{text:?}: {found}");
     }
 }

@@ -8,8 +8,13 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    thread::panicking,
+    thread::{JoinHandle, panicking},
+    time::{Duration, Instant},
 };
+
+mod node;
+
+pub(crate) use self::node::{Held, Node, java, node};
 
 /// Says why a test did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
@@ -33,9 +38,13 @@ impl Run {
     pub(crate) fn of(command: &mut Command, stdin: &str) -> Self {
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().unwrap();
-        // A program that does not read its input is no failure here.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            // A filter writes before it has read everything. A program that does not read its
+            // input is no failure here.
+            scope.spawn(move || drop(input.write_all(stdin.as_bytes())));
+            child.wait_with_output().unwrap()
+        });
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -60,10 +69,20 @@ impl Run {
 
 /// The program, run in `folder`.
 pub(crate) fn diyadm(folder: &Path, args: &[&str]) -> Run {
+    diyadm_reads(folder, args, "")
+}
+
+/// The program, run in `folder` with `stdin` as its input.
+pub(crate) fn diyadm_reads(folder: &Path, args: &[&str], stdin: &str) -> Run {
+    Run::of(program(folder).args(args), stdin)
+}
+
+/// The program, to be run in `folder`.
+pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
     // Whatever cluster the one who tests is logged in to is not touched.
-    command.env_remove("KUBECONFIG").env("HOME", folder);
-    Run::of(command.args(args).current_dir(folder), "")
+    command.env_remove("KUBECONFIG").env("HOME", folder).current_dir(folder);
+    command
 }
 
 /// The API server, or `None` where there is none.
@@ -86,14 +105,38 @@ impl Cluster {
     /// kubectl, with `stdin` as its input; must succeed.
     #[track_caller]
     pub(crate) fn kubectl(&self, args: &[&str], stdin: &str) -> String {
+        self.try_kubectl(args, stdin).code(0).stdout
+    }
+
+    /// kubectl, however it ends.
+    pub(crate) fn try_kubectl(&self, args: &[&str], stdin: &str) -> Run {
+        Run::of(&mut self.kubectl_command(args), stdin)
+    }
+
+    /// kubectl, not yet started.
+    pub(crate) fn kubectl_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        Run::of(&mut command, stdin).code(0).stdout
+        command
     }
 
     /// The program, on this cluster, in `folder`.
     pub(crate) fn diyadm(&self, folder: &Path, args: &[&str]) -> Run {
-        diyadm(folder, &[args, &["--kubeconfig", &self.kubeconfig]].concat())
+        Run::of(self.program(folder).args(args), "")
+    }
+
+    /// The program, to be run on this cluster, in `folder`.
+    pub(crate) fn program(&self, folder: &Path) -> Command {
+        let mut command = program(folder);
+        command.args(["--kubeconfig", &self.kubeconfig]);
+        command
+    }
+
+    /// A client that keeps its connection, for many requests.
+    pub(crate) async fn client(&self) -> ::diyadm::cluster::Cluster {
+        let kubeconfig = Some(self.kubeconfig.clone().into());
+        let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
+        ::diyadm::cluster::Cluster::connect(&global).await.unwrap()
     }
 
     /// A name for a namespace that the test itself, or the program, makes.
@@ -126,9 +169,7 @@ pub(crate) struct Namespace<'a> {
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         let show = |args: &[&str]| {
-            let mut command = Command::new(&self.cluster.kubectl);
-            command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).args(args);
-            let run = Run::of(&mut command, "");
+            let run = self.cluster.try_kubectl(args, "");
             format!("{}{}", run.stdout, run.stderr)
         };
         if panicking() {
@@ -140,9 +181,20 @@ impl Drop for Namespace<'_> {
     }
 }
 
+/// Waits for what comes sooner or later; a minute is for ever.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// `diyadm serve` as a process; killed when dropped.
 pub(crate) struct Server {
     child: Child,
+    log: Option<JoinHandle<Vec<String>>>,
     /// `ADDRESS:PORT` of the reviews.
     pub(crate) address: String,
     /// `ADDRESS:PORT` of health and metrics.
@@ -182,16 +234,25 @@ impl Server {
             .find(|line| line["message"] == "serving")
             .unwrap();
         // The log must be read on, or the server's pipe fills.
-        std::thread::spawn(move || log.for_each(drop));
+        let log = std::thread::spawn(move || log.map(Result::unwrap).collect());
         let text = |field: &str| serving[field].as_str().unwrap().to_owned();
-        Self { child, address: text("listen"), health: text("health") }
+        Self { child, log: Some(log), address: text("listen"), health: text("health") }
     }
 
-    /// SIGTERM, then the exit code.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGTERM, and does not wait.
+    pub(crate) fn signal(&self) {
+        let id = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+    }
+
+    /// Waits for its end; the exit code, and what it logged after it had begun to serve.
+    pub(crate) fn ended(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.log.take().unwrap().join().unwrap())
     }
 }
 
@@ -242,20 +303,31 @@ impl Net {
 
     /// The EndpointSlice that puts it behind a Service.
     pub(crate) fn slice(&self, namespace: &str, service: &str) -> String {
-        serde_json::json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": format!("{service}-test"),
-                "namespace": namespace,
-                "labels": { "kubernetes.io/service-name": service },
-            },
-            "addressType": "IPv4",
-            "ports": [{ "name": "webhook", "port": 8443, "protocol": "TCP" }],
-            "endpoints": [{ "addresses": [self.address], "conditions": { "ready": true } }],
-        })
-        .to_string()
+        slice(namespace, service, &[(self, true)])
     }
+}
+
+/// The EndpointSlice of several; the ones that are not ready are being ended.
+pub(crate) fn slice(namespace: &str, service: &str, of: &[(&Net, bool)]) -> String {
+    let endpoint = |(net, ready): &(&Net, bool)| {
+        serde_json::json!({
+            "addresses": [net.address],
+            "conditions": { "ready": ready, "serving": true, "terminating": !ready },
+        })
+    };
+    serde_json::json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("{service}-test"),
+            "namespace": namespace,
+            "labels": { "kubernetes.io/service-name": service },
+        },
+        "addressType": "IPv4",
+        "ports": [{ "name": "webhook", "port": 8443, "protocol": "TCP" }],
+        "endpoints": of.iter().map(endpoint).collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 impl Drop for Net {

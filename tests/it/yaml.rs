@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::rig::skip;
 
-/// What sigs.k8s.io/yaml v1.6.0, kubectl v1.36's, made of each text: see tests/data/yaml/README.
+mod kubectl;
+
+/// What kubectl makes of each text; `kubectl` holds it to that. See tests/data/yaml/README.
 const TRUTH: &str = include_str!("../data/yaml/truth.jsonl");
 
 /// Numbers as Kubernetes holds them: whole ones are integers where they fit.
@@ -107,34 +109,94 @@ proptest! {
         let text = yaml::write(&value).unwrap();
         let read = yaml::read("t", &text).unwrap_or_else(|e| panic!("{e}: {text}"));
         prop_assert_eq!(read.len(), 1, "{}", text);
-        prop_assert_eq!(&read[0].value, &value, "{}", text);
+        // As text: the order of keys counts.
+        prop_assert_eq!(read[0].value.to_string(), value.to_string(), "{}", text);
     }
+}
+
+/// Name and text of every manifest of the corpus, if there is one.
+fn corpus() -> Vec<(String, String)> {
+    let Some(corpus) = env::var_os("DIYADM_CORPUS").map(PathBuf::from) else {
+        skip("no corpus: DIYADM_CORPUS names none");
+        return Vec::new();
+    };
+    let mut folders = vec![corpus];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
+                found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 10, "{} files", found.len());
+    found
 }
 
 #[test]
 fn the_corpus_is_read_and_written() {
-    let Some(corpus) = env::var_os("DIYADM_CORPUS").map(PathBuf::from) else {
-        return skip("no corpus: DIYADM_CORPUS names none");
-    };
-    let mut folders = vec![corpus];
     let mut seen = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.display().to_string();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
-                let Ok(text) = fs::read_to_string(&path) else { continue };
-                let documents = yaml::read(&name, &text).unwrap_or_else(|e| panic!("{e}"));
-                for document in documents {
-                    seen += 1;
-                    let again = yaml::write(&document.value).unwrap();
-                    let again = yaml::read(&name, &again).unwrap_or_else(|e| panic!("{e}"));
-                    assert_eq!(again[0].value, document.value, "{name}:{}", document.line);
-                }
-            }
+    let corpus = corpus();
+    for (name, text) in &corpus {
+        for document in yaml::read(name, text).unwrap_or_else(|e| panic!("{e}")) {
+            seen += 1;
+            let again = yaml::write(&document.value).unwrap();
+            let again = yaml::read(name, &again).unwrap_or_else(|e| panic!("{e}"));
+            // As text: the order of keys counts.
+            assert_eq!(again[0].value.to_string(), document.value.to_string(), "{name}");
         }
     }
-    assert!(seen > 60, "{seen} documents");
+    assert!(corpus.is_empty() || seen > 60, "{seen} documents");
+}
+
+/// Every key, in the order of the text.
+fn keys(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, value)| {
+            found.push(key.clone());
+            keys(value, found);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+        _ => {}
+    }
+}
+
+/// The same, as another parser has it.
+fn their_keys(value: &serde_yaml::Value, found: &mut Vec<String>) {
+    match value {
+        serde_yaml::Value::Mapping(members) => members.iter().for_each(|(key, value)| {
+            let key: String = serde_yaml::from_value(key.clone()).unwrap();
+            found.push(key);
+            their_keys(value, found);
+        }),
+        serde_yaml::Value::Sequence(items) => items.iter().for_each(|i| their_keys(i, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn keys_keep_their_order() {
+    let text = "z: 1\nb: {k: 1, a: 2, \"10\": 3, \"9\": 4}\na: [{q: 1, c: 2}]\n";
+    let order = |text: &str| {
+        let mut found = Vec::new();
+        for document in yaml::read("t", text).unwrap() {
+            keys(&document.value, &mut found);
+        }
+        found
+    };
+    assert_eq!(order(text).concat(), "zbka109aqc");
+    let json = r#"{"z":1,"b":{"y":1,"a":2},"a":[{"q":1,"c":2}]}"#;
+    assert_eq!(order(json).concat(), "zbyaaqc");
+    let written = yaml::write(&yaml::read("t", text).unwrap()[0].value).unwrap();
+    assert_eq!(order(&written), order(text));
+    for (name, text) in corpus() {
+        let mut theirs = Vec::new();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            their_keys(&serde::Deserialize::deserialize(document).unwrap(), &mut theirs);
+        }
+        assert_eq!(order(&text), theirs, "{name}");
+    }
 }

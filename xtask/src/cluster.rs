@@ -135,6 +135,20 @@ impl Cluster {
         self.wait(kubectl, "the node to be ready", &ready)
     }
 
+    /// Where it is, for `cargo xtask cluster --in`.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the servers that ended by themselves said last; empty where all run.
+    pub(crate) fn dead(&mut self) -> String {
+        if self.servers.iter_mut().all(Server::lives) {
+            String::new()
+        } else {
+            self.log_of_the_dead()
+        }
+    }
+
     /// The administrator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.folder.join("admin.kubeconfig")
@@ -284,7 +298,7 @@ impl Drop for Cluster {
 
 /// Ends what runs for the cluster in `folder`, and removes all that it made, the folder last: what
 /// could not be removed is found again by the next call. Returns how many servers ran.
-fn stop(folder: &Path) -> Result<usize> {
+pub(crate) fn stop(folder: &Path) -> Result<usize> {
     let stopped = server::stop_all(folder)?;
     let left = node::clear(folder);
     if !left.is_empty() {

@@ -27,7 +27,7 @@ use crate::{cluster, interrupt, paths};
 pub(crate) use self::libraries::libraries;
 
 /// The images there are beside those of the Dockerfile.
-const OTHERS: [&str; 5] = ["bare", "busybox", "jre", "kube-apiserver", "pause"];
+const OTHERS: [&str; 6] = ["bare", "busybox", "jre", "jre-bare", "kube-apiserver", "pause"];
 
 /// The names of all images.
 pub(crate) fn names() -> Result<Vec<String>> {
@@ -85,7 +85,8 @@ fn forget_old(name: &str, folder: &std::path::Path) -> Result<()> {
 fn image(name: &str) -> Result<Image> {
     Ok(match name {
         "bare" => bare::image()?,
-        "jre" => jre::image()?,
+        "jre" => jre::image(jre::Shell::Busybox)?,
+        "jre-bare" => jre::image(jre::Shell::None)?,
         "pause" => rootfs::pause(&cluster::busybox()?)?,
         "busybox" => rootfs::busybox(&cluster::busybox()?)?,
         "kube-apiserver" => rootfs::program("kube-apiserver:rig", &cluster::apiserver()?)?,

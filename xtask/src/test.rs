@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     cluster::{self, Cluster, Kind, Life, Taint},
-    interrupt, paths, tidy,
+    image, interrupt, paths, tidy,
 };
 
 /// What ran.
@@ -42,18 +42,30 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     step("tidy", broken.is_empty());
 
     let scratch = paths::root().join("target").join("xtask-test");
+    // A run that was killed may have left some of a node.
+    cluster::stop(&scratch.join("cluster"))?;
     let _ = fs::remove_dir_all(&scratch);
     fs::create_dir_all(&scratch)?;
     let skips = scratch.join("skips");
     // Without a node the tests that need one say so themselves.
     let node = cluster::node_possible();
+    if node.is_ok() && filters.is_empty() {
+        // A test makes what it lacks, but minutes of compiling disturb those beside it.
+        for name in image::names()? {
+            if let Err(error) = image::archive(&name) {
+                interrupt::check()?;
+                eprintln!("xtask: there is no image {name}: {error:#}");
+            }
+        }
+    }
     let kind = if node.is_ok() { Kind::Node(Taint::Asked) } else { Kind::Plain };
-    let servers = Cluster::start(&scratch.join("cluster"), kind, Life::Held)?;
+    let mut servers = Cluster::start(&scratch.join("cluster"), kind, Life::Held)?;
     let ran = tests(filters, |command| {
         match &node {
-            Ok(()) => command.env("DIYADM_TEST_NODE", "1"),
+            Ok(()) => command.env("DIYADM_TEST_NODE", servers.folder()),
             Err(why) => command.env("DIYADM_TEST_NO_NODE", format!("{why:#}")),
         };
+        command.env("DIYADM_TEST_XTASK", env::current_exe()?);
         command
             .env("DIYADM_TEST_KUBECONFIG", servers.kubeconfig())
             .env("DIYADM_TEST_SKIPS", &skips);
@@ -64,6 +76,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
         Ok(())
     })?;
+    let dead = servers.dead();
+    if !dead.is_empty() {
+        eprintln!("xtask: a server ended by itself{dead}");
+    }
     drop(servers);
 
     let skipped = fs::read_to_string(&skips).unwrap_or_default();

@@ -13,7 +13,8 @@ use crate::paths;
 /// A file that is longer is seldom about one thing.
 const MOST_LINES: usize = 400;
 /// Modules of the library that know no shell.
-const PURE: [&str; 7] = ["admission", "checks", "manifests", "pki", "report", "workload", "yaml"];
+const PURE: [&str; 9] =
+    ["admission", "checks", "manifests", "mutate", "pki", "report", "rollout", "workload", "yaml"];
 /// What a pure module never says.
 const SHELL: [&str; 11] = [
     "kube::",
@@ -48,6 +49,21 @@ pub(crate) fn look(root: &Path) -> Result<Vec<String>> {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let name = file.strip_prefix(root)?.display().to_string();
         broken.extend(rules(&name, &text).into_iter().map(|rule| format!("{name}: {rule}")));
+    }
+    broken.extend(templates(root)?);
+    Ok(broken)
+}
+
+/// A template without a golden file is rendered by no test: tests/it/golden.rs holds the files of
+/// that folder, all of them, against what the program makes of the templates.
+fn templates(root: &Path) -> Result<Vec<String>> {
+    let mut broken = Vec::new();
+    for entry in fs::read_dir(root.join("templates")).context("templates")? {
+        let name = entry?.file_name().display().to_string();
+        let golden = format!("tests/data/golden/templates/{name}");
+        if !root.join(&golden).is_file() {
+            broken.push(format!("templates/{name}: no test renders it into {golden}"));
+        }
     }
     Ok(broken)
 }
@@ -95,6 +111,22 @@ mod tests {
         assert_eq!(rules("src/pki/x.rs", "//! x\nuse std::fs;\n").len(), 1);
         assert_eq!(rules("src/server/x.rs", "//! x\nuse std::fs;\n").len(), 0);
         assert_eq!(rules("src/pki.rs", "//! x\n#[cfg(test)]\nuse std::fs;\n").len(), 0);
+    }
+
+    #[test]
+    fn a_template_is_rendered_by_a_test() {
+        let root = std::env::temp_dir().join(format!("diyadm-tidy-{}", std::process::id()));
+        let golden = root.join("tests/data/golden/templates");
+        fs::create_dir_all(&golden).unwrap();
+        fs::create_dir_all(root.join("templates")).unwrap();
+        for name in ["a.yaml", "b.yaml"] {
+            fs::write(root.join("templates").join(name), "").unwrap();
+        }
+        fs::write(golden.join("a.yaml"), "").unwrap();
+        let broken = templates(&root).unwrap();
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(broken.len(), 1);
+        assert!(broken[0].starts_with("templates/b.yaml: "), "{broken:?}");
     }
 
     #[test]

@@ -82,15 +82,21 @@ pub(super) struct Growing {
     /// Every chunk that the file has.
     here: HashMap<Hash, Option<Here>>,
     buffer: Vec<u8>,
-    /// What becomes of the file beside when this goes: kept, for the next transfer.
+    /// What becomes of the file beside when this goes: kept, for the next transfer, or deleted.
     pub(super) keep: bool,
 }
 
 impl Drop for Growing {
     fn drop(&mut self) {
+        let remove = |end| {
+            // It may never have been there.
+            let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, end), AtFlags::empty());
+        };
+        if !self.keep {
+            remove(HAVE);
+        }
         if !self.keep || self.written == 0 {
-            // Gone already where it took its target's place.
-            let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, PART), AtFlags::empty());
+            remove(PART);
         }
     }
 }
@@ -225,11 +231,10 @@ impl Growing {
         }
         let part = beside(&self.name, PART);
         rustix::fs::renameat(&self.folder, &part, &self.folder, &self.name[..])?;
-        // Kept from now on: its name is the target's, and what has this one is another's.
+        // Kept from now on: its name is the target's, and what has the old one is another's.
         (self.keep, self.written) = (true, self.written.max(1));
-        if self.have.is_some() {
-            let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, HAVE), AtFlags::empty());
-        }
+        // It may never have been there.
+        let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, HAVE), AtFlags::empty());
         Ok(())
     }
 }
@@ -268,8 +273,9 @@ fn open_part(folder: &OwnedFd, name: &[u8]) -> io::Result<File> {
         let part = match rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(part) => File::from(part),
             // A link, or a file that was about to be read-only, of a transfer that died.
-            Err(Errno::LOOP | Errno::ACCESS) => {
-                rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
+            Err(error @ (Errno::LOOP | Errno::ACCESS)) => {
+                // Where there is nothing to delete it is the folder that may not be written.
+                rustix::fs::unlinkat(folder, name, AtFlags::empty()).map_err(|_| error)?;
                 continue;
             }
             Err(error) => return Err(error.into()),

@@ -32,6 +32,8 @@ const MODES: u32 = 0o777;
 #[derive(Debug)]
 pub(super) struct Root {
     folder: OwnedFd,
+    /// As it was asked for, for messages about the root itself.
+    path: Bytes,
 }
 
 /// A place below the root: its folder, open, and its name in there.
@@ -62,7 +64,7 @@ impl Root {
                 return Err(refuse(Reason::Busy, root));
             }
         }
-        Ok(Self { folder })
+        Ok(Self { folder, path: root.clone() })
     }
 
     /// Opens the folder that `path` is in.
@@ -81,6 +83,7 @@ impl Root {
         };
         let folder = self.walk(&parts, path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = if path.0.is_empty() { &self.path } else { path };
         rustix::fs::openat(folder, ".", flags, Mode::empty()).map_err(|error| of(path, error))
     }
 

@@ -84,9 +84,10 @@ fn entry(path: &Path, name: &OsStr, long: bool) -> io::Result<()> {
         if meta.mode() >> (8 - bit) & 1 == 1 { char::from(b"rwx"[bit % 3]) } else { '-' }
     });
     let mode: String = std::iter::once(letter).chain(bits).collect();
-    let link = match kind.is_symlink() {
-        true => format!(" -> {}", fs::read_link(path)?.display()),
-        false => String::new(),
+    let link = if kind.is_symlink() {
+        format!(" -> {}", fs::read_link(path)?.display())
+    } else {
+        String::new()
     };
     let (owner, group, size) = (meta.uid(), meta.gid(), meta.len());
     say(format!("{mode} {owner:>5} {group:>5} {size:>10}  {}{link}", name.display()).as_bytes())

@@ -3,12 +3,20 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::{Finding, Observed, Subject, again_hint, host, own, select, unseen, webhooks};
-use crate::pki::{self, Fault};
+use super::{
+    AS_BEFORE, Finding, Observed, Subject, again_hint, host, own, select, unseen, webhooks,
+};
+use crate::{
+    checks::Level,
+    pki::{self, Fault},
+};
+
+/// What the webhook is for: group, resource, how they are called.
+const WORKLOADS: [(&str, &str, &str); 2] =
+    [("apps", "deployments", "Deployments"), ("apps", "statefulsets", "StatefulSets")];
 
 pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
-    let Subject { namespace, service, secret, label: (key, value), .. } = subject;
-    let names = format!("-n {namespace} --service {service}");
+    let service = &subject.service;
     let all = match &observed.configurations {
         Ok(all) => all,
         Err(why) => return vec![unseen("configuration", "the webhook configurations", why)],
@@ -17,104 +25,189 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
         return vec![Finding::failed(
             "configuration",
             format!("there is no MutatingWebhookConfiguration {service}"),
-            format!("Install the webhook: `diyadm install {names}`."),
+            format!("Install the webhook: `{}`.", subject.install("")),
         )];
     };
-    let first = &found["webhooks"][0];
-    let title = format!(
-        "the configuration is there: failurePolicy {}, {} s",
-        first["failurePolicy"].as_str().unwrap_or("Fail"),
-        first["timeoutSeconds"].as_i64().unwrap_or(10),
-    );
-    let mut findings = vec![Finding::ok("configuration", title)];
+    let mut how: Vec<String> = Vec::new();
+    for webhook in webhooks(found) {
+        let policy = webhook["failurePolicy"].as_str().unwrap_or("Fail");
+        let one = format!("{policy}, {} s", webhook["timeoutSeconds"].as_i64().unwrap_or(10));
+        if !how.contains(&one) {
+            how.push(one);
+        }
+    }
+    let seen = format!("the configuration is there: failurePolicy {}", how.join("; "));
+    let mut findings = vec![Finding::ok("configuration", seen)];
+    findings.extend(each(found, |webhook| Some(bundle(webhook, observed, subject, now))));
+    findings.extend(each(found, |webhook| called(webhook, subject)));
+    findings.extend(rules(found, observed, subject));
+    findings.extend(each(found, |webhook| side_effects(webhook, subject)));
+    findings.push(others(found, all, observed, subject));
+    findings
+}
 
-    let pem = STANDARD.decode(first["clientConfig"]["caBundle"].as_str().unwrap_or_default());
-    let pem = pem.unwrap_or_default();
-    let again = format!("Put the Secret's CA into it: `diyadm install {names}`.");
-    findings.push(match (&observed.secret, pki::split(&pem).len()) {
-        (_, 0) => Finding::failed("ca-bundle", "the caBundle holds no PEM certificate", again),
+/// What is found of each webhook: once where they are alike, and by name where it is wrong.
+fn each(configuration: &Value, look: impl Fn(&Value) -> Option<Finding>) -> Vec<Finding> {
+    let mut found: Vec<(Vec<&str>, Finding)> = Vec::new();
+    for webhook in webhooks(configuration) {
+        let name = webhook["name"].as_str().unwrap_or_default();
+        let Some(finding) = look(webhook) else { continue };
+        match found.iter_mut().find(|(_, other)| *other == finding) {
+            Some((names, _)) => names.push(name),
+            None => found.push((vec![name], finding)),
+        }
+    }
+    let named = |(names, finding): (Vec<&str>, Finding)| match finding.level {
+        Level::Ok => finding,
+        _ => Finding { seen: format!("{}: {}", names.join(", "), finding.seen), ..finding },
+    };
+    found.into_iter().map(named).collect()
+}
+
+fn bundle(webhook: &Value, observed: &Observed, subject: &Subject, now: i64) -> Finding {
+    let id = "ca-bundle";
+    let client = &webhook["clientConfig"];
+    let pem = STANDARD.decode(client["caBundle"].as_str().unwrap_or_default()).unwrap_or_default();
+    let again = || format!("Put the Secret's CA into it: `{}`, {AS_BEFORE}.", subject.install(""));
+    match (&observed.secret, pki::split(&pem).len()) {
+        (_, 0) => Finding::failed(id, "the caBundle holds no PEM certificate", again()),
         (Ok(Some(secret)), cas) => {
-            let host = host(observed, subject);
+            let host = host(client, subject);
             match pki::verify(&pem, &secret.server_crt, None, &host, now) {
                 Err(Fault::UnknownCa) => Finding::failed(
-                    "ca-bundle",
+                    id,
                     "the caBundle does not hold the CA that signed the Secret's certificate",
-                    again,
+                    again(),
                 ),
                 _ if cas > 1 => Finding::warning(
-                    "ca-bundle",
+                    id,
                     format!("the caBundle trusts {cas} CAs: a rotation is not finished"),
-                    format!(
-                        "End it: `diyadm init --rotate --finish {names} --secret {secret}`.",
-                        secret = subject.secret
-                    ),
+                    format!("End it: `diyadm init --rotate --finish{}`.", subject.flags),
                 ),
-                _ => Finding::ok("ca-bundle", "the caBundle trusts the Secret's certificate"),
+                _ => Finding::ok(id, "the caBundle trusts the Secret's certificate"),
             }
         }
         (_, _) => Finding::unknown(
-            "ca-bundle",
-            format!("the caBundle could not be held against Secret {secret}"),
+            id,
+            format!("the caBundle could not be held against Secret {}", subject.secret),
             "",
         ),
-    });
+    }
+}
 
-    let labels = observed.namespace.as_ref().ok().and_then(Option::as_ref);
-    let labels = labels.map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]);
-    let matching = |configuration: &Value| {
-        webhooks(configuration)
-            .iter()
-            .any(|webhook| select::matches(webhook, labels, "deployments"))
-    };
-    findings.push(if matching(found) {
-        Finding::ok("rules", format!("Deployments of namespace {namespace} reach the webhook"))
-    } else {
-        Finding::failed(
-            "rules",
-            format!(
-                "no rule and namespaceSelector of the webhook matches Deployments of namespace \
-                 {namespace} ({key}={value})"
-            ),
-            format!("Install it as it should be: `diyadm install {names}`."),
-        )
-    });
-    for webhook in webhooks(found) {
-        let name = webhook["name"].as_str().unwrap_or_default();
-        if !["None", "NoneOnDryRun"].contains(&webhook["sideEffects"].as_str().unwrap_or_default())
-        {
-            findings.push(Finding::failed(
-                "side-effects",
-                format!("sideEffects of {name} make every dry run fail"),
-                again_hint(&names),
-            ));
+/// Whether it calls another Service than the one that is looked at.
+fn called(webhook: &Value, subject: &Subject) -> Option<Finding> {
+    let service = webhook["clientConfig"]["service"].as_object()?;
+    let text = |key: &str| service.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (name, namespace) = (text("name"), text("namespace"));
+    if (name, namespace) == (&subject.service, &subject.namespace) {
+        return None;
+    }
+    let seen = format!("Service {name} in namespace {namespace} is called, not {}", subject.host());
+    Some(Finding::failed("client", seen, again_hint(subject)))
+}
+
+fn labels(observed: &Observed) -> Option<&Value> {
+    let namespace = observed.namespace.as_ref().ok()?.as_ref()?;
+    Some(&namespace["metadata"]["labels"])
+}
+
+fn calls(configuration: &Value, labels: &Value, group: &str, resource: &str) -> bool {
+    webhooks(configuration).iter().any(|w| select::matches(w, labels, group, resource))
+}
+
+fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> {
+    let Subject { namespace, label: (key, value), .. } = subject;
+    let mut findings = Vec::new();
+    match (labels(observed), &observed.namespace) {
+        (Some(labels), _) => {
+            let (called, missed): (Vec<_>, Vec<_>) = WORKLOADS
+                .iter()
+                .partition(|(group, resource, _)| calls(found, labels, group, resource));
+            let words = |list: Vec<&(&str, &str, &str)>| {
+                list.into_iter().map(|(.., word)| *word).collect::<Vec<_>>().join(" and ")
+            };
+            if called.is_empty() {
+                findings.push(Finding::failed(
+                    "rules",
+                    format!(
+                        "no rule and namespaceSelector of the webhook matches workloads of \
+                         namespace {namespace} ({key}={value})"
+                    ),
+                    again_hint(subject),
+                ));
+            } else if missed.is_empty() {
+                let seen = format!("{} of namespace {namespace} are emptied", words(called));
+                findings.push(Finding::ok("rules", seen));
+            } else {
+                let seen = format!(
+                    "{} of namespace {namespace} are emptied, {} are not: no rule names them",
+                    words(called),
+                    words(missed)
+                );
+                findings.push(Finding::warning("rules", seen, again_hint(subject)));
+            }
+            if !calls(found, labels, "", "services") {
+                findings.push(Finding::warning(
+                    "rules-services",
+                    format!(
+                        "no rule matches Services of namespace {namespace}: diyadm.io/debug-port \
+                         does nothing there"
+                    ),
+                    again_hint(subject),
+                ));
+            }
         }
+        // Without the namespace there is nothing that could match; that has been told.
+        (None, Ok(_)) => {}
+        (None, Err(why)) => findings.push(unseen("rules", "the namespace's labels", why)),
+    }
+    for webhook in webhooks(found) {
         if select::names_services_of_apps(webhook) {
+            let name = webhook["name"].as_str().unwrap_or_default();
             findings.push(Finding::warning(
                 "rules-services",
                 format!("{name} has a rule for apps/services, which matches nothing"),
-                again_hint(&names),
+                again_hint(subject),
             ));
         }
     }
+    findings
+}
 
-    // The API server calls webhooks in the order of their configurations' names.
+fn side_effects(webhook: &Value, subject: &Subject) -> Option<Finding> {
+    let found = webhook["sideEffects"].as_str().unwrap_or("Unknown");
+    let quiet = ["None", "NoneOnDryRun"].contains(&found);
+    (!quiet).then(|| {
+        let seen = format!("sideEffects {found} make every dry run fail");
+        Finding::failed("side-effects", seen, again_hint(subject))
+    })
+}
+
+/// The API server calls webhooks in the order of their configurations' names.
+fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) -> Finding {
+    let id = "other-webhooks";
     let name = |c: &Value| c["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let others = all.iter().filter(|c| name(c) != *service && matching(c)).map(name);
-    let (before, after): (Vec<_>, Vec<_>) = others.partition(|other| other < service);
-    let words = [("before it", before), ("after it", after)];
-    let words: Vec<_> = words
+    let Some(labels) = labels(observed) else {
+        return Finding::unknown(id, "who else is called here could not be looked at", "");
+    };
+    let matching = all
         .iter()
+        .filter(|other| *other != found)
+        .filter(|other| WORKLOADS.iter().any(|(group, res, _)| calls(other, labels, group, res)));
+    let (before, after): (Vec<_>, Vec<_>) =
+        matching.map(name).partition(|other| *other < subject.service);
+    let words: Vec<_> = [("before it", before), ("after it", after)]
+        .into_iter()
         .filter(|(_, names)| !names.is_empty())
         .map(|(when, names)| format!("{when} {}", names.join(", ")))
         .collect();
-    findings.push(if words.is_empty() {
-        Finding::ok("other-webhooks", "no other webhook changes Deployments here")
-    } else {
-        Finding::warning(
-            "other-webhooks",
-            format!("other webhooks change Deployments here too: {}", words.join("; ")),
-            "What they add is kept; see `kubectl get mutatingwebhookconfigurations`.",
-        )
-    });
-    findings
+    if words.is_empty() {
+        return Finding::ok(id, "no other webhook changes workloads here");
+    }
+    Finding::warning(
+        id,
+        format!("other webhooks change workloads here too: {}", words.join("; ")),
+        "What they add is kept; see `kubectl get mutatingwebhookconfigurations`.",
+    )
 }

@@ -3,24 +3,33 @@
 use serde_json::Value;
 
 use super::{DryCreate, Finding, Observed, Subject, unseen};
-use crate::{checks::explain, workload};
+use crate::{checks::explain, manifests, workload};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
-    let Subject { namespace, service, image, .. } = subject;
+    let Subject { image, flags, .. } = subject;
     match &observed.dry_create {
         Ok(DryCreate::Image(found)) if found == image => {
             Finding::ok(id, format!("a Deployment created here would get {image}"))
         }
+        Ok(DryCreate::Image(found)) if *found != untouched() => Finding::failed(
+            id,
+            format!("a Deployment created here would get {found}, not {image}"),
+            format!(
+                "If the webhook is meant to empty to that, say so: \
+                 `diyadm check{flags} --image {found}`."
+            ),
+        ),
         Ok(DryCreate::Image(found)) => Finding::failed(
             id,
             format!("a Deployment created here would keep {found} instead of {image}"),
             format!(
                 "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
-                 `diyadm check --probe -n {namespace} --service {service}`."
+                 `diyadm check --probe{flags}{}`.",
+                subject.image_flag()
             ),
         ),
-        Ok(DryCreate::Refused(text)) => match explain(text, service, namespace) {
+        Ok(DryCreate::Refused(text)) => match explain(text, subject) {
             Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
             None => {
                 Finding::failed(id, format!("a Deployment created here is refused: {text}"), "")
@@ -28,6 +37,18 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         },
         Err(why) => unseen(id, "a dry-run create", why),
     }
+}
+
+/// The image that templates/test.yaml asks for.
+fn untouched() -> String {
+    let object = manifests::test_deployment("test").unwrap_or_default();
+    image_of(&object).to_owned()
+}
+
+/// The image of the first container of a Deployment.
+pub fn image_of(deployment: &Value) -> &str {
+    let image = deployment.pointer("/spec/template/spec/containers/0/image");
+    image.and_then(Value::as_str).unwrap_or("no image")
 }
 
 pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
@@ -71,14 +92,14 @@ pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for event in events {
         let message = event["message"].as_str().unwrap_or_default();
-        let Some(cause) = explain(message, &subject.service, &subject.namespace) else { continue };
+        let Some(cause) = explain(message, subject) else { continue };
         let about = &event["involvedObject"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let whose = format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"]));
-        let title = format!("an event of {whose}: {}", cause.what);
+        let seen = format!("an event of {whose}: {}", cause.what);
         // It may be over by now: what holds now the other findings tell.
-        if found.iter().all(|f| f.title != title) {
-            found.push(Finding::warning("events", title, cause.hint));
+        if found.iter().all(|f| f.seen != seen) {
+            found.push(Finding::warning("events", seen, cause.hint));
         }
     }
     if found.is_empty() {

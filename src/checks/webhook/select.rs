@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-/// Whether the creation of `resource` (of apps/v1) in a namespace with `labels` reaches `webhook`.
-/// objectSelector and matchConditions are not looked at: they speak of one object.
-pub(super) fn matches(webhook: &Value, labels: &Value, resource: &str) -> bool {
+/// Whether the creation of `resource` (of `group`/v1) in a namespace with `labels` reaches
+/// `webhook`. objectSelector and matchConditions are not looked at: they speak of one object.
+pub(super) fn matches(webhook: &Value, labels: &Value, group: &str, resource: &str) -> bool {
     let rules = webhook["rules"].as_array().map_or(&[][..], Vec::as_slice);
     let has = |list: &Value, word: &str| {
         list.as_array().is_some_and(|l| l.iter().any(|w| w == word || w == "*"))
     };
     let named = rules.iter().any(|rule| {
-        has(&rule["apiGroups"], "apps")
+        has(&rule["apiGroups"], group)
             && has(&rule["apiVersions"], "v1")
             && has(&rule["operations"], "CREATE")
             && (has(&rule["resources"], resource) || has(&rule["resources"], "*/*"))
@@ -31,7 +31,7 @@ pub(super) fn names_services_of_apps(webhook: &Value) -> bool {
 }
 
 /// A LabelSelector (apimachinery's meta/v1); an empty or absent one selects everything.
-fn selects(selector: &Value, labels: &Value) -> bool {
+pub(in crate::checks) fn selects(selector: &Value, labels: &Value) -> bool {
     let label = |key: &str| labels[key].as_str();
     let exact = selector["matchLabels"].as_object();
     let exact = exact.into_iter().flatten().all(|(key, value)| label(key) == value.as_str());

@@ -2,38 +2,45 @@
 
 use serde_json::Value;
 
-use super::{Connection, DryCreate, Finding, Observed, Subject, again_hint, own, unseen};
+use super::{Connection, DryCreate, Finding, Observed, Subject, again_hint, own, unseen, webhooks};
+
+/// The API server's default (`WebhookClientConfig`).
+const HTTPS: i64 = 443;
 
 pub(super) fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     let Subject { namespace, service, .. } = subject;
-    let client = own(observed, subject).map(|c| &c["webhooks"][0]["clientConfig"]);
-    if client.is_some_and(|client| client["url"].is_string()) {
+    let clients: Vec<_> = own(observed, subject)
+        .into_iter()
+        .flat_map(webhooks)
+        .map(|webhook| &webhook["clientConfig"])
+        .collect();
+    if !clients.is_empty() && clients.iter().all(|client| client["url"].is_string()) {
         return Vec::new();
     }
-    let names = format!("-n {namespace} --service {service}");
     let found = match &observed.service {
         Ok(Some(found)) => found,
         Ok(None) => {
             return vec![Finding::failed(
                 "service",
                 format!("there is no Service {service} in namespace {namespace}"),
-                format!("Install the webhook: `diyadm install {names}`."),
+                format!("Install the webhook: `{}`.", subject.install("")),
             )];
         }
         Err(why) => return vec![unseen("service", "the Service", why)],
     };
-    let wanted = client.map(|client| client["service"]["port"].as_i64().unwrap_or(443));
     let ports = found["spec"]["ports"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut findings = vec![match wanted {
-        Some(port) if !ports.iter().any(|p| p["port"] == port) => Finding::failed(
+    let lacks = |port: &i64| !ports.iter().any(|p| p["port"] == *port);
+    let wanted = clients.iter().filter(|client| client["service"].is_object()).map(|c| port(c));
+    let mut findings = vec![match wanted.into_iter().find(lacks) {
+        Some(port) => Finding::failed(
             "service",
             format!("Service {service} lacks the port {port} that the configuration names"),
-            again_hint(&names),
+            again_hint(subject),
         ),
-        _ => Finding::ok("service", format!("Service {service} is there")),
+        None => Finding::ok("service", format!("Service {service} is there")),
     }];
     findings.push(match &observed.slices {
-        Ok(slices) => match ready(slices).len() {
+        Ok(slices) => match ready(slices, None).len() {
             0 => Finding::failed(
                 "endpoints",
                 "no Pod of the webhook is ready behind its Service",
@@ -46,13 +53,27 @@ pub(super) fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// Address and port of every ready endpoint.
-pub fn ready(slices: &[Value]) -> Vec<(String, u16)> {
+/// The Service's port that a `clientConfig` names.
+fn port(client: &Value) -> i64 {
+    client["service"]["port"].as_i64().unwrap_or(HTTPS)
+}
+
+/// The name of the Service's port that a `clientConfig` calls: slices have the same.
+pub fn port_name<'a>(service: &'a Value, client: &Value) -> Option<&'a str> {
+    let ports = service["spec"]["ports"].as_array()?;
+    let found = ports.iter().find(|p| p["port"] == port(client))?;
+    Some(found["name"].as_str().unwrap_or_default())
+}
+
+/// Address and port of every ready endpoint: the port of that name, else the first.
+pub fn ready(slices: &[Value], name: Option<&str>) -> Vec<(String, u16)> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut found = Vec::new();
     for slice in slices {
         let ports = list(&slice["ports"]);
-        let port = ports.iter().find_map(|p| u16::try_from(p["port"].as_u64()?).ok());
+        let named = ports.iter().find(|p| name == Some(p["name"].as_str().unwrap_or_default()));
+        let port = named.or_else(|| ports.first());
+        let port = port.and_then(|p| u16::try_from(p["port"].as_u64()?).ok());
         for endpoint in list(&slice["endpoints"]) {
             // Absent means ready (discovery.k8s.io/v1, EndpointConditions).
             let ready = endpoint["conditions"]["ready"].as_bool().unwrap_or(true);
@@ -65,33 +86,38 @@ pub fn ready(slices: &[Value]) -> Vec<(String, u16)> {
     found
 }
 
-pub(super) fn connection(observed: &Observed, subject: &Subject) -> Option<Finding> {
+pub(super) fn connections(observed: &Observed, subject: &Subject) -> Vec<Finding> {
+    match &observed.connections {
+        Ok(all) => all.iter().map(|one| connection(one, observed, subject)).collect(),
+        Err(why) => vec![unseen("connection", "a fresh TLS connection", why)],
+    }
+}
+
+fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Finding {
     let id = "connection";
     let emptied =
         matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image == subject.image);
-    match &observed.connection {
-        Ok(None) => None,
-        Ok(Some(Connection::Trusted(address))) => {
-            Some(Finding::ok(id, format!("a fresh TLS connection to {address} is trusted")))
+    match one {
+        Connection::Trusted(address) => {
+            Finding::ok(id, format!("a fresh TLS connection to {address} is trusted"))
         }
-        Ok(Some(Connection::Refused(address, why))) => Some(Finding::failed(
+        Connection::Refused(address, why) => Finding::failed(
             id,
             format!("a fresh TLS connection to {address} failed: {why}"),
             format!(
                 "See what its Pods do: `kubectl -n {} logs -l app={}`.",
                 subject.namespace, subject.service
             ),
-        )),
+        ),
         // Inside the cluster's network: the API server's own way there has been tried instead.
-        Ok(Some(Connection::NotFromHere(address, _))) if emptied => Some(Finding::ok(
+        Connection::NotFromHere(address, _) if emptied => Finding::ok(
             id,
             format!("{address} is not reached from here; the API server reaches it"),
-        )),
-        Ok(Some(Connection::NotFromHere(address, why))) => Some(Finding::warning(
+        ),
+        Connection::NotFromHere(address, why) => Finding::warning(
             id,
             format!("{address} is not reached from here: {why}"),
             "Type `diyadm check` where Pods can be reached, on a node for example.",
-        )),
-        Err(why) => Some(unseen(id, "a fresh TLS connection", why)),
+        ),
     }
 }

@@ -4,21 +4,32 @@ use std::{
     fs::{self, OpenOptions, Permissions},
     io::Write,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 
 use crate::{
     checks::{Finding, static_pod},
-    cli::check::Check,
-    commands::{certificates, terminal::Terminal},
+    cli::{DryRun, Report, check::Check},
+    commands::{
+        certificates, files,
+        terminal::{self, Terminal},
+    },
     exit::Failure,
 };
 
 pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<Finding>> {
     let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| {
+    if args.fix && file == Path::new("-") && args.dry_run.is_none() {
+        let what = "What came from the standard input cannot be written back.";
+        return Err(Failure::usage(what, "Type --dry-run=client, or name the file.").into());
+    }
+    if args.dry_run == Some(DryRun::Server) {
+        let what = "No API server is asked with --manifest, so --dry-run=server means nothing.";
+        return Err(Failure::usage(what, "Type --dry-run=client.").into());
+    }
+    let text = files::text(file).map_err(|error| {
         let hint = "Name the API server's static Pod with --manifest FILE, as someone who may \
                     read it.";
         Failure::usage(format!("{shown} could not be read: {error}."), hint)
@@ -32,8 +43,15 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
         match static_pod::fix(&text).map_err(refuse)? {
             None => terminal.say("Nothing to do: both plugins are named."),
             Some(fixed) if args.dry_run.is_some() => {
-                print_changes(&text, &fixed);
-                return Ok(static_pod::findings(&fixed).map_err(refuse)?);
+                let changes = changes(&text, &fixed);
+                let mut findings = static_pod::findings(&fixed).map_err(refuse)?;
+                if args.output == Report::Text {
+                    terminal::print(&changes)?;
+                } else {
+                    // What machines read is one document.
+                    findings.push(Finding::ok("fix", changes.trim_end()));
+                }
+                return Ok(findings);
             }
             Some(fixed) => {
                 let backup = replace(file, &text, &fixed, args.backup.as_deref())?;
@@ -53,15 +71,27 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
     Ok(static_pod::findings(&text).map_err(unread)?)
 }
 
-fn print_changes(old: &str, new: &str) {
+/// The lines that go, and those that come.
+fn changes(old: &str, new: &str) -> String {
     let lines = |text: &str| text.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
     let (old, new) = (lines(old), lines(new));
-    for line in old.iter().filter(|line| !new.contains(line)) {
-        println!("-{line}");
-    }
-    for line in new.iter().filter(|line| !old.contains(line)) {
-        println!("+{line}");
-    }
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("-{line}\n"));
+    let come = new.iter().filter(|line| !old.contains(line)).map(|line| format!("+{line}\n"));
+    gone.chain(come).collect()
+}
+
+/// Where a folder is, or will be: symbolic links count for what is there already.
+fn real(folder: &Path) -> Result<PathBuf> {
+    let folder = std::path::absolute(folder)?;
+    let there = folder.ancestors().find(|ancestor| ancestor.exists());
+    let there = there.context("the file system has no root")?;
+    let rest = folder.strip_prefix(there)?;
+    anyhow::ensure!(
+        rest.components().all(|part| matches!(part, Component::Normal(_))),
+        "{} goes back up from a folder that is not there",
+        folder.display()
+    );
+    Ok(there.canonicalize()?.join(rest))
 }
 
 /// Puts `new` in the file's place, and keeps the old one outside the folder: the kubelet runs
@@ -74,12 +104,12 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     };
     let beside = folder.parent().unwrap_or(folder).join("diyadm-backup");
     let backups = backup.map_or(beside, Path::to_owned);
-    fs::create_dir_all(&backups)
-        .with_context(|| format!("{} cannot be made", backups.display()))?;
-    if backups.canonicalize()?.starts_with(folder) {
+    if real(&backups)?.starts_with(folder) {
         let what = format!("The kubelet would run a backup in {}.", backups.display());
         return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
     }
+    fs::create_dir_all(&backups)
+        .with_context(|| format!("{} cannot be made", backups.display()))?;
     let meta = fs::metadata(&file)?;
     let write = |path: &Path, text: &str| -> Result<()> {
         let mut out = OpenOptions::new()

@@ -1,11 +1,10 @@
 //! Gathers what `checks` judges. What may not be looked at is a finding too.
 
 use anyhow::{Error, Result};
-use serde_json::Value;
 
 use super::connection;
 use crate::{
-    checks::{DryCreate, Look, Observed, Secret, Subject, ready},
+    checks::{DryCreate, Look, Observed, Secret, Subject, image_of},
     cluster::{
         CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NAMESPACE, SECRET, SERVICE,
         STATEFUL_SET, error,
@@ -31,9 +30,10 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
         .as_ref()
         .ok()
         .and_then(|all| all.iter().find(|c| c["metadata"]["name"] == service.as_str()).cloned());
-    let connection = match &own {
-        None => Ok(None),
-        Some(own) => connection::try_it(own, subject, slices.as_deref().map(ready)).await,
+    let service_found = look(cluster.get(&SERVICE, namespace, service).await)?;
+    let connections = match &own {
+        None => Ok(Vec::new()),
+        Some(own) => connection::try_all(own, subject, &service_found, &slices).await,
     };
     let mut workloads = look(cluster.list(&DEPLOYMENT, namespace, "").await)?;
     if let Ok(all) = &mut workloads {
@@ -55,9 +55,9 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
             Some(Secret { ca_crt, server_crt, server_key })
         }),
         configurations,
-        service: look(cluster.get(&SERVICE, namespace, service).await)?,
+        service: service_found,
         slices,
-        connection,
+        connections,
         dry_create: dry_create(cluster, namespace).await,
         workloads,
         events: look(cluster.list(&EVENT, namespace, "").await)?,
@@ -76,7 +76,7 @@ fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
 }
 
 /// `check` ends with 2 where it could not look.
-fn blind(error: Error) -> Error {
+pub(super) fn blind(error: Error) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) => Failure { code: Code::Usage, ..failure }.into(),
         Err(error) => error,
@@ -88,7 +88,7 @@ async fn dry_create(cluster: &Cluster, namespace: &str) -> Look<DryCreate> {
     // A name of its own, so that one that is there does not stand in the way.
     object["metadata"]["name"] = "diyadm-check".into();
     match cluster.create(&object, true).await {
-        Ok(object) => Ok(DryCreate::Image(test_image(&object).to_owned())),
+        Ok(object) => Ok(DryCreate::Image(image_of(&object).to_owned())),
         Err(error) => match error::status(&error) {
             // Not allowed to create is no word about the webhook.
             Some(status) if status.code == 403 && status.message.contains("cannot create") => {
@@ -98,10 +98,4 @@ async fn dry_create(cluster: &Cluster, namespace: &str) -> Look<DryCreate> {
             None => Err(format!("{error:#}")),
         },
     }
-}
-
-/// The image of the first container of a Deployment.
-pub(in crate::commands) fn test_image(object: &Value) -> &str {
-    let image = object.pointer("/spec/template/spec/containers/0/image");
-    image.and_then(Value::as_str).unwrap_or("no image")
 }

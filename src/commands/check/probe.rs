@@ -32,8 +32,12 @@ pub(super) async fn ask(
         all.iter().find(|c| c["metadata"]["name"] == subject.service.as_str()).cloned()
     });
     let (true, Some(own)) = (hidden, own) else { return Ok(()) };
-    let rights =
-        ["create", "delete"].map(|verb| Right { verb, kind: &CONFIGURATION, namespace: "" });
+    let rights = ["create", "delete"].map(|verb| Right {
+        verb,
+        kind: &CONFIGURATION,
+        namespace: "",
+        name: "",
+    });
     cluster.demand(&rights).await?;
 
     let mut random = [0; 6];
@@ -67,7 +71,10 @@ async fn answers(cluster: &Cluster, subject: &Subject, mark: &str) -> Result<Opt
 }
 
 fn configuration(own: &Value, name: &str, mark: &str, namespace: &str) -> Value {
-    let mut webhook = own["webhooks"][0].clone();
+    let all = own["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
+    // The one for workloads: Services are another's.
+    let first = all.iter().find(|w| w["rules"].to_string().contains("deployments"));
+    let mut webhook = first.or(all.first()).cloned().unwrap_or_default();
     webhook["failurePolicy"] = "Fail".into();
     webhook["objectSelector"] = json!({ "matchLabels": { LABEL: mark } });
     webhook["namespaceSelector"] =

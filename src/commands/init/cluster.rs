@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::{
     cli::{DryRun, Names, init::Init},
-    cluster::{Applied, Apply, Cluster, NAMESPACE, Right, SECRET},
-    commands::{certificates, terminal::Terminal},
+    cluster::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
+    commands::{certificates, names, outcome::Outcomes, terminal::Terminal},
     exit::Failure,
     manifests,
-    pki::{self, Fault},
+    pki::{self, Facts, Fault},
 };
 
 /// A certificate with fewer days left than this is told of.
@@ -49,111 +49,141 @@ impl Secret {
         Self::read(cluster, names).await?.ok_or_else(|| {
             Failure::no(
                 format!("There is no Secret {secret} in namespace {namespace}."),
-                format!("Make it with `diyadm init -n {namespace} --secret {secret}`."),
+                format!("Make it with `diyadm init{}`.", names::flags(cluster, names)),
             )
             .into()
         })
     }
 
     /// Whether it can serve now, under the Service's name.
-    pub(in crate::commands) fn judge(&self, names: &Names) -> Result<Result<pki::Facts, Fault>> {
+    pub(in crate::commands) fn judge(&self, names: &Names) -> Result<Result<Facts, Fault>> {
         let Self { ca_crt, server_crt, server_key } = self;
         let now = certificates::now()?;
         Ok(pki::verify(ca_crt, server_crt, Some(server_key), &names.host(), now))
     }
 }
 
-/// Applies and tells what it came to, as kubectl does: `secrets/webhook-secret created`.
+/// Applies, and tells what it came to.
 pub(in crate::commands) struct Applier<'a> {
-    pub(in crate::commands) terminal: &'a Terminal,
     pub(in crate::commands) cluster: &'a Cluster,
+    pub(in crate::commands) outcomes: Outcomes<'a>,
     pub(in crate::commands) dry_run: Option<DryRun>,
     pub(in crate::commands) force: bool,
     /// Whether the namespace is there, so that a dry run can be judged in it.
     pub(in crate::commands) namespace_exists: bool,
 }
 
-impl Applier<'_> {
-    pub(in crate::commands) async fn apply(&self, object: &Value) -> Result<Applied> {
+impl<'a> Applier<'a> {
+    /// For the objects of `namespace`, and those that have none.
+    pub(in crate::commands) async fn new(
+        terminal: &'a Terminal,
+        cluster: &'a Cluster,
+        namespace: &str,
+        dry_run: Option<DryRun>,
+        force: bool,
+    ) -> Result<Self> {
+        let namespace_exists = cluster.get(&NAMESPACE, "", namespace).await?.is_some();
+        let outcomes = Outcomes::new(terminal, dry_run);
+        Ok(Self { cluster, outcomes, dry_run, force, namespace_exists })
+    }
+
+    pub(in crate::commands) async fn apply(&mut self, object: &Value) -> Result<()> {
+        self.apply_with(object, self.force).await
+    }
+
+    /// [`Applier::apply`] that takes over what others own, where `force` says so.
+    pub(in crate::commands) async fn apply_with(
+        &mut self,
+        object: &Value,
+        force: bool,
+    ) -> Result<()> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-        let kind = text("/kind").unwrap_or_default().to_lowercase();
-        let what = format!("{kind}/{}", text("/metadata/name").unwrap_or_default());
-        let homeless = !self.namespace_exists && text("/metadata/namespace").is_some();
-        if self.dry_run == Some(DryRun::Client) || (self.dry_run.is_some() && homeless) {
-            self.terminal.done(&format!("{what} would be applied (dry run)"), None);
-            return Ok(Applied::Unchanged);
+        let (kind, name) = (text("/kind"), text("/metadata/name"));
+        let namespace = text("/metadata/namespace").unwrap_or_default();
+        let homeless = !self.namespace_exists && !namespace.is_empty();
+        let applied =
+            if self.dry_run == Some(DryRun::Client) || (self.dry_run.is_some() && homeless) {
+                "applied"
+            } else {
+                self.send(object, Apply { dry_run: self.dry_run.is_some(), force }).await?.as_str()
+            };
+        self.outcomes.add(kind.unwrap_or_default(), namespace, name.unwrap_or_default(), applied);
+        Ok(())
+    }
+
+    /// A caBundle is diyadm's whoever wrote it last: `init --rotate`, kubectl, another tool. All
+    /// else that someone else has set is refused without --force.
+    async fn send(&self, object: &Value, how: Apply) -> Result<Applied> {
+        let outcome = self.cluster.apply(object, how).await;
+        let only_bundles = outcome.as_ref().is_err_and(|error| {
+            let fields = error::conflicts(error);
+            !fields.is_empty() && fields.iter().all(|f| f.ends_with(".clientConfig.caBundle"))
+        });
+        if object["kind"] == CONFIGURATION.kind && only_bundles {
+            return Ok(self.cluster.apply(object, Apply { force: true, ..how }).await?.0);
         }
-        let how = Apply { dry_run: self.dry_run.is_some(), force: self.force };
-        let (applied, _) = self.cluster.apply(object, how).await?;
-        let dry = if how.dry_run { " (server dry run)" } else { "" };
-        self.terminal.done(&format!("{what} {}{dry}", applied.as_str()), None);
-        Ok(applied)
+        Ok(outcome?.0)
     }
 }
 
-/// The rights that [`run`] needs.
-pub(in crate::commands) fn rights(names: &Names) -> Vec<Right<'_>> {
-    let namespace = names.namespace.as_str();
-    ["get", "create", "patch"]
-        .into_iter()
-        .flat_map(|verb| {
-            [
-                Right { verb, kind: &NAMESPACE, namespace: "" },
-                Right { verb, kind: &SECRET, namespace },
-            ]
-        })
-        .collect()
+/// What [`prepare`] applies.
+pub(in crate::commands) fn targets(names: &Names) -> [Target<'_>; 2] {
+    [
+        Target { kind: &NAMESPACE, namespace: "", name: &names.namespace },
+        Target { kind: &SECRET, namespace: &names.namespace, name: &names.secret },
+    ]
 }
 
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
-    cluster.demand(&rights(&args.names)).await?;
-    let changed = prepare(terminal, cluster, args).await?;
-    if !changed && args.dry_run.is_none() {
+    cluster.demand_apply(&targets(&args.names), &[]).await?;
+    let namespace = &args.names.namespace;
+    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
+    let facts = prepare(&mut applier, args).await?;
+    if !applier.outcomes.changed() && args.dry_run.is_none() {
         terminal.say("Nothing to do: the namespace and the Secret are as they should be.");
     }
-    Ok(())
+    applier.outcomes.print(args.output, Some(&facts))
 }
 
-/// Namespace, label and Secret; whether anything was changed.
-pub(in crate::commands) async fn prepare(
-    terminal: &Terminal,
-    cluster: &Cluster,
-    args: &Init,
-) -> Result<bool> {
+/// Namespace, label and Secret; what the Secret's certificate says in the end.
+pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init) -> Result<Facts> {
+    let (cluster, terminal) = (applier.cluster, applier.outcomes.terminal);
     let Names { namespace, secret, .. } = &args.names;
-    let namespace_exists = cluster.get(&NAMESPACE, "", namespace).await?.is_some();
+    let flags = names::flags(cluster, &args.names);
     // Everything that may be refused is looked at before anything is changed.
-    let present = if namespace_exists { Secret::read(cluster, &args.names).await? } else { None };
-    let facts = match present.map(|secret| secret.judge(&args.names)).transpose()? {
-        Some(Ok(facts)) => Some(facts),
+    let label = names::label(&args.names)?;
+    let present =
+        if applier.namespace_exists { Secret::read(cluster, &args.names).await? } else { None };
+    let (issued, facts) = match present.map(|secret| secret.judge(&args.names)).transpose()? {
+        Some(Ok(facts)) => (None, facts),
         Some(Err(fault)) if !args.force => {
             let what = format!("Secret {secret} in namespace {namespace} cannot serve: {fault}.");
-            let hint = "Replace it with `diyadm init --force`; `diyadm install` then puts the new \
-                        CA into the webhook.";
+            let hint = match fault {
+                Fault::Expired => format!("Make a new one with `diyadm init --rotate{flags}`."),
+                _ => format!(
+                    "Replace it with `diyadm init --force{flags}`; `diyadm install{flags}` then \
+                     puts the new CA into the webhook."
+                ),
+            };
             return Err(Failure::no(what, hint).into());
         }
-        Some(Err(_)) | None => None,
-    };
-    let issued = match facts {
-        Some(_) => None,
-        None => Some(certificates::issue(&args.names, &args.certificates)?),
+        Some(Err(_)) | None => {
+            let bundle = certificates::issue(&args.names, &args.certificates)?;
+            let facts = pki::inspect(bundle.server_crt.as_bytes(), None)?.swap_remove(0);
+            (Some(bundle), facts)
+        }
     };
 
-    let applier =
-        Applier { terminal, cluster, dry_run: args.dry_run, force: args.force, namespace_exists };
-    let label = certificates::label(&args.names)?;
-    let labelled = applier.apply(&manifests::namespace(namespace, &label)).await?;
-    let mut changed = labelled != Applied::Unchanged;
-    if let Some(bundle) = &issued {
-        let object = manifests::secret(namespace, secret, bundle);
-        changed |= applier.apply(&object).await? != Applied::Unchanged;
+    applier.apply(&manifests::namespace(namespace, &label)).await?;
+    match issued {
+        Some(bundle) => applier.apply(&manifests::secret(namespace, secret, &bundle)).await?,
+        None => applier.outcomes.add(SECRET.kind, namespace, secret, "unchanged"),
     }
-    if let Some(facts) = facts {
-        let days = (facts.not_after - certificates::now()?) / (24 * 60 * 60);
-        terminal.done(&format!("secret/{secret} unchanged, valid for {days} more days"), None);
-        if days < SOON_DAYS {
-            terminal.warn(&format!("it expires in {days} days; type `diyadm init --rotate`"));
-        }
+    let days = (facts.not_after - certificates::now()?) / (24 * 60 * 60);
+    if days < SOON_DAYS {
+        terminal.warn(&format!(
+            "its certificate expires in {days} days; type `diyadm init --rotate{flags}`"
+        ));
     }
-    Ok(changed)
+    Ok(facts)
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     cli::init::Init,
-    commands::{certificates, terminal::Terminal},
+    commands::{certificates, outcome::Outcomes, terminal::Terminal},
     exit::{Code, Failure},
     pki,
 };
@@ -29,9 +29,9 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
         let [ca, crt, key] = FILES.map(|name| fs::read(dir.join(name)));
         let host = args.names.host();
         return match pki::verify(&ca?, &crt?, Some(&key?), &host, certificates::now()?) {
-            Ok(_) => {
+            Ok(facts) => {
                 terminal.say(&format!("Nothing to do: {} has them already.", dir.display()));
-                Ok(Code::Done)
+                tell(terminal, args, dir, "unchanged", &facts)
             }
             Err(fault) => {
                 let what = format!("{} holds other certificates: {fault}.", dir.display());
@@ -63,11 +63,21 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
     for name in FILES {
         fs::rename(dir.join(format!(".{name}.new")), dir.join(name))?;
     }
-    terminal.done(&format!("wrote ca.crt, server.crt and server.key to {}", dir.display()), None);
-    Ok(Code::Done)
+    let facts = pki::inspect(bundle.server_crt.as_bytes(), None)?.swap_remove(0);
+    tell(terminal, args, dir, if there > 0 { "replaced" } else { "created" }, &facts)
 }
 
-/// What server.crt of a folder says, held against its key.
-pub(super) fn facts(dir: &Path) -> Result<Vec<pki::Facts>> {
-    pki::inspect(&fs::read(dir.join("server.crt"))?, Some(&fs::read(dir.join("server.key"))?))
+fn tell(
+    terminal: &Terminal,
+    args: &Init,
+    dir: &Path,
+    outcome: &'static str,
+    facts: &pki::Facts,
+) -> Result<Code> {
+    let mut outcomes = Outcomes::new(terminal, None);
+    for name in FILES {
+        outcomes.add("File", "", &dir.join(name).display().to_string(), outcome);
+    }
+    outcomes.print(args.output, Some(facts))?;
+    Ok(Code::Done)
 }

@@ -11,11 +11,11 @@ use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::cluster::{Applier, Secret};
+use super::cluster::{Applier, Secret, targets};
 use crate::{
     cli::{DryRun, init::Init},
-    cluster::{CONFIGURATION, Cluster, Right, SECRET},
-    commands::{certificates, terminal::Terminal},
+    cluster::{CONFIGURATION, Cluster, Target},
+    commands::{certificates, names, terminal::Terminal},
     exit::Failure,
     manifests,
     pki::{self, Bundle},
@@ -31,21 +31,17 @@ const CLOCK_SKEW: i64 = 5 * 60;
 
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
     let names = &args.names;
-    let namespace = names.namespace.as_str();
-    let mut rights = Vec::new();
-    for verb in ["get", "patch"] {
-        rights.push(Right { verb, kind: &SECRET, namespace });
-        rights.push(Right { verb, kind: &CONFIGURATION, namespace: "" });
+    let (namespace, flags) = (names.namespace.as_str(), names::flags(cluster, names));
+    let [_, secret] = targets(names);
+    let webhook = Target { kind: &CONFIGURATION, namespace: "", name: &names.service };
+    cluster.demand(&[secret.right("get"), secret.right("patch"), webhook.right("get")]).await?;
+    if cluster.get(webhook.kind, "", webhook.name).await?.is_some() {
+        cluster.demand(&[webhook.right("patch")]).await?;
     }
-    cluster.demand(&rights).await?;
     let secret = Secret::demand(cluster, names).await?;
-    let applier = Applier {
-        terminal,
-        cluster,
-        dry_run: args.dry_run,
-        force: args.force,
-        namespace_exists: true,
-    };
+    // Who rotates wants these three files to be others, whoever wrote them: the blog's Secret is
+    // kubectl's.
+    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, true).await?;
     let cas = pki::split(&secret.ca_crt);
     let signer = pki::signer(&cas, &secret.server_crt);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -57,35 +53,36 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     if args.finish {
         let Some(signer) = signer else {
             let what = "None of the CAs in the Secret has signed its certificate.";
-            return Err(
-                Failure::no(what, "Type `diyadm init --force`, then `diyadm install`.").into()
-            );
+            let hint = format!("Type `diyadm init --force{flags}`, then `diyadm install{flags}`.");
+            return Err(Failure::no(what, hint).into());
         };
         if cas.len() == 1 {
             terminal.say("Nothing to do: only one CA is trusted.");
-            return Ok(());
+            let facts = pki::inspect(&secret.server_crt, None)?;
+            return applier.outcomes.print(args.output, facts.first());
         }
         let facts = pki::inspect(&secret.server_crt, None)?;
         let age = certificates::now()? - facts[0].not_before - CLOCK_SKEW;
         if age < KUBELET && !args.force {
             let what = format!("The new certificate is {age} s old; Pods may not have it yet.");
             let hint = format!(
-                "Type `diyadm init --rotate --finish` in {} s, or add --force.",
+                "Type `diyadm init --rotate --finish{flags}` in {} s, or add --force.",
                 KUBELET - age
             );
             return Err(Failure::no(what, hint).into());
         }
-        trust(&applier, &names.service, &cas[signer]).await?;
+        trust(&mut applier, &names.service, &cas[signer]).await?;
         let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
         applier.apply(&with(cas[signer].clone(), crt, key)).await?;
-        terminal.done("the old CA is not trusted any more", None);
-        return Ok(());
+        terminal.say("The old CA is not trusted any more.");
+        return applier.outcomes.print(args.output, facts.first());
     }
 
     if cas.len() > 1 && signer == Some(0) && !args.force {
         let what =
             "A rotation is going on: the new certificate serves, the old CA is still trusted.";
-        return Err(Failure::no(what, "End it with `diyadm init --rotate --finish`.").into());
+        let hint = format!("End it with `diyadm init --rotate --finish{flags}`.");
+        return Err(Failure::no(what, hint).into());
     }
     let new = certificates::issue(names, &args.certificates)?;
     // The CA of the certificate that serves now; one left by a rotation that was cut off before
@@ -94,27 +91,28 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let both = format!("{}{old}", new.ca_crt);
     let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
     applier.apply(&with(both.clone(), crt, key)).await?;
-    trust(&applier, &names.service, &both).await?;
+    trust(&mut applier, &names.service, &both).await?;
     if args.dry_run.is_none() {
         tokio::time::sleep(SETTLE).await;
     }
+    let facts = pki::inspect(new.server_crt.as_bytes(), None)?;
     applier.apply(&with(both, new.server_crt, new.server_key)).await?;
-    terminal.say(
+    terminal.say(&format!(
         "Both CAs are trusted and the new certificate serves as soon as the Pods have it; \
-         end the trust in the old CA with `diyadm init --rotate --finish`.",
-    );
-    Ok(())
+         end the trust in the old CA with `diyadm init --rotate --finish{flags}`."
+    ));
+    applier.outcomes.print(args.output, facts.first())
 }
 
 /// Makes the installed configuration trust `ca`; where none is installed there is nothing to do.
-async fn trust(applier: &Applier<'_>, name: &str, ca: &str) -> Result<()> {
+async fn trust(applier: &mut Applier<'_>, name: &str, ca: &str) -> Result<()> {
     let Some(found) = applier.cluster.get(&CONFIGURATION, "", name).await? else {
-        applier.terminal.say("No webhook is installed, so its caBundle needs no change.");
+        let terminal = applier.outcomes.terminal;
+        terminal.say("No webhook is installed, so its caBundle needs no change.");
         return Ok(());
     };
-    let what = format!("mutatingwebhookconfiguration/{name}");
     if applier.dry_run == Some(DryRun::Client) {
-        applier.terminal.done(&format!("{what} would trust it (dry run)"), None);
+        applier.outcomes.add(CONFIGURATION.kind, "", name, "patched");
         return Ok(());
     }
     // A configuration that changed meanwhile is refused instead of overwritten.
@@ -128,6 +126,6 @@ async fn trust(applier: &Applier<'_>, name: &str, ca: &str) -> Result<()> {
     }
     let dry_run = applier.dry_run.is_some();
     applier.cluster.json_patch(&CONFIGURATION, "", name, Value::from(patch), dry_run).await?;
-    applier.terminal.done(&format!("{what} trusts it"), None);
+    applier.outcomes.add(CONFIGURATION.kind, "", name, "patched");
     Ok(())
 }

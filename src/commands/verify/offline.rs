@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 use crate::{
     checks::Finding,
     cli::{Global, Report, render::Webhook, verify::Verify, ways::Ways},
-    commands::{certificates, client::Client, files, render, terminal::Terminal},
+    commands::{
+        certificates,
+        client::Client,
+        files, names, render,
+        terminal::{self, Terminal},
+    },
     exit::{Code, Failure},
     manifests, report,
     server::{Bound, Options, Tls},
@@ -19,7 +24,8 @@ use crate::{
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let terminal = Terminal::new(global);
     // Before anything is begun: a file that cannot be read is no step that failed.
-    let subjects = subjects(args)?;
+    names::label(&args.names)?;
+    let subjects = subjects(&terminal, args)?;
     let mut steps = Steps { terminal, quiet: args.output != Report::Text, findings: Vec::new() };
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -28,8 +34,8 @@ pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
         .block_on(prove(args, subjects, &mut steps));
     match args.output {
         Report::Text => {}
-        Report::Json => print!("{}", report::json(&steps.findings)),
-        Report::Junit => print!("{}", report::junit("diyadm verify", &steps.findings)),
+        Report::Json => terminal::print(&report::json(&steps.findings))?,
+        Report::Junit => terminal::print(&report::junit("diyadm verify", &steps.findings))?,
     }
     // A step that failed has been told already, with what to do.
     Ok(if outcome.is_some() { Code::Done } else { Code::No })
@@ -121,18 +127,15 @@ fn ask(
             Ok((format!("{what} came back with {found}"), emptied))
         })?;
         steps.step("restore", hint, || {
-            let mut asked = emptied.clone();
-            asked["metadata"]["annotations"][LABEL] = json!("disabled");
-            let mut restored = client.review("UPDATE", &asked)?;
-            let before = object["metadata"].get("annotations");
-            let meta = restored["metadata"].as_object_mut().context("no metadata came back")?;
-            let annotations = meta.get_mut("annotations").and_then(Value::as_object_mut);
-            let left = annotations.and_then(|annotations| annotations.remove(LABEL));
-            ensure!(left == Some(json!("disabled")), "the annotation that asked for it is gone");
-            if before.is_none() {
-                meta.remove("annotations");
-            }
-            ensure!(restored == *object, "the workload that came back is not the original");
+            let ask = |object: &Value| {
+                let mut asked = object.clone();
+                asked["metadata"]["annotations"][LABEL] = json!("disabled");
+                asked
+            };
+            let restored = client.review("UPDATE", &ask(&emptied))?;
+            // Whatever annotations it had, null ones and this one too: what comes back is the
+            // original with the wish in it.
+            ensure!(restored == ask(object), "the workload that came back is not the original");
             Ok((format!("{what}, annotated as disabled, came back exactly as it was"), ()))
         })?;
     }
@@ -147,7 +150,7 @@ struct Subject {
 }
 
 /// templates/test.yaml, or the workloads of the user's manifests.
-fn subjects(args: &Verify) -> Result<Vec<Subject>> {
+fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
     if args.filename.is_empty() {
         let object = manifests::test_deployment(&args.names.namespace)?;
         return Ok(vec![Subject { what: "templates/test.yaml".to_owned(), object }]);
@@ -159,18 +162,25 @@ fn subjects(args: &Verify) -> Result<Vec<Subject>> {
             let text = |value: &Value| value.as_str().unwrap_or("unnamed").to_owned();
             let (kind, meta) = (text(&document.value["kind"]), &document.value["metadata"]);
             let what = format!("{}/{}", kind.to_lowercase(), text(&meta["name"]));
+            let what = format!("{what} ({}:{})", file.name, document.line);
             // What says no, or is no workload, has nothing to prove.
-            if workload::empty(&rules, &document.value.to_string()).is_empty() {
+            let change = workload::empty(&rules, &document.value.to_string());
+            if change.is_empty() {
                 others.push(what);
             } else {
-                let what = format!("{what} ({}:{})", file.name, document.line);
                 subjects.push(Subject { what, object: document.value });
             }
         }
     }
     if subjects.is_empty() {
-        let what = format!("None of these is a workload to empty: {}.", others.join(", "));
+        let what = match others.as_slice() {
+            [] => "There is no object in these files.".to_owned(),
+            others => format!("None of these is a workload to empty: {}.", others.join(", ")),
+        };
         return Err(Failure::usage(what, "Name manifests with Deployments or StatefulSets.").into());
+    }
+    if !others.is_empty() {
+        terminal.say(&format!("Nothing to empty in {}.", others.join(", ")));
     }
     Ok(subjects)
 }
@@ -203,8 +213,7 @@ impl Steps {
             }
             Err(error) => {
                 let title = format!("{error:#}");
-                self.terminal.failed(&title, Some(took));
-                self.terminal.say(hint);
+                self.terminal.failed(&title, Some(took), hint);
                 self.findings.push(Finding::failed(id, title, hint).took(took));
                 None
             }

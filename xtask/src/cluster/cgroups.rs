@@ -16,8 +16,25 @@ use anyhow::{Context, Result};
 pub(super) fn make(name: &str) -> Result<()> {
     remove(name)?;
     for root in hierarchies()? {
+        delegate(&root)?;
         let path = root.join(name);
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Where v2 is alone, lets the controllers that a kubelet asks for count below its root. Beside v1
+/// it has none that matters.
+fn delegate(root: &Path) -> Result<()> {
+    if root != Path::new("/sys/fs/cgroup") {
+        return Ok(());
+    }
+    let there = fs::read_to_string(root.join("cgroup.controllers"))?;
+    for controller in there.split_whitespace() {
+        if ["cpu", "cpuset", "hugetlb", "memory", "pids"].contains(&controller) {
+            fs::write(root.join("cgroup.subtree_control"), format!("+{controller}"))
+                .with_context(|| format!("cannot use {controller} of {}", root.display()))?;
+        }
     }
     Ok(())
 }

@@ -1,9 +1,14 @@
-//! `cargo xtask cluster up|down|status|kubeconfig|load`: the cluster in the cache folder.
+//! `cargo xtask cluster up|down|status|kubeconfig|load`: the cluster in the cache folder, or in
+//! another with `--in FOLDER`.
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -11,13 +16,18 @@ use anyhow::{Context, Result, bail};
 use super::{Cluster, Kind, Life, Taint, answers, kubectl, node, server, static_pod, stop};
 use crate::{interrupt, paths};
 
-const WORDS: &str = "up [--node] [--static-apiserver], down, status, kubeconfig or load IMAGE…";
+const WORDS: &str = "up [--node] [--static-apiserver] [--held], down, status, kubeconfig or \
+                     load IMAGE…, each with --in FOLDER before it or without";
 
 /// Does what the words say.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let folder = paths::cache()?.join("cluster");
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["up", ref flags @ ..] => up(&folder, kind(flags)?)?,
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (folder, words) = match words[..] {
+        ["--in", folder, ref words @ ..] => (std::path::absolute(folder)?, words),
+        ref words => (paths::cache()?.join("cluster"), words),
+    };
+    match *words {
+        ["up", ref flags @ ..] => up(&folder, flags)?,
         ["down"] => down(&folder)?,
         ["status"] => return status(&folder),
         ["kubeconfig"] => {
@@ -26,39 +36,65 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             };
             println!("{}", kubeconfig.display());
         }
-        ["load", ref images @ ..] if !images.is_empty() => node::load_into(&folder, images)?,
+        ["load", ref images @ ..] if !images.is_empty() => {
+            interrupt::watch()?;
+            node::load_into(&folder, images)?;
+        }
         _ => bail!("`cargo xtask cluster` takes {WORDS}"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn kind(flags: &[&str]) -> Result<Kind> {
-    let mut kind = Kind::Plain;
+/// What `up` is to start, and for how long.
+fn wanted(flags: &[&str]) -> Result<(Kind, Life)> {
+    let (mut kind, mut life) = (Kind::Plain, Life::Left);
     for flag in flags {
-        kind = match (*flag, kind) {
-            ("--static-apiserver", _) => Kind::StaticApiserver,
-            ("--node", Kind::Plain) => Kind::Node(Taint::None),
-            ("--node", kind) => kind,
-            (other, _) => bail!("`cargo xtask cluster` has no {other}: it takes {WORDS}"),
-        };
+        match *flag {
+            "--static-apiserver" => kind = Kind::StaticApiserver,
+            "--node" if kind == Kind::Plain => kind = Kind::Node(Taint::None),
+            "--node" => {}
+            "--held" => life = Life::Held,
+            other => bail!("`cargo xtask cluster` has no {other}: it takes {WORDS}"),
+        }
     }
-    Ok(kind)
+    Ok((kind, life))
 }
 
-fn up(folder: &Path, kind: Kind) -> Result<()> {
+fn up(folder: &Path, flags: &[&str]) -> Result<()> {
+    let (kind, life) = wanted(flags)?;
     interrupt::watch()?;
     let parent = folder.parent().context("the cluster's folder has no parent")?;
     fs::create_dir_all(parent)?;
     let lock = File::create(parent.join("cluster.lock"))?;
     lock.lock().context("cannot lock the cluster's folder")?;
+    if life == Life::Held {
+        let cluster = Cluster::start(folder, kind, life)?;
+        println!("{}", cluster.kubeconfig().display());
+        return hold();
+    }
     if running(folder).is_none() {
-        let _left = Cluster::start(folder, kind, Life::Left)?;
+        let _left = Cluster::start(folder, kind, life)?;
     } else if recorded(folder) != Some(kind) {
         bail!("a cluster of another kind runs. Stop it first: cargo xtask cluster down");
     }
     eprintln!("the cluster is up. Use it: export KUBECONFIG=$(cargo xtask cluster kubeconfig)");
     if kind == Kind::StaticApiserver {
         eprintln!("its API server's manifest: {}", folder.join(static_pod::MANIFEST).display());
+    }
+    Ok(())
+}
+
+/// Until a signal comes, or standard input ends.
+fn hold() -> Result<()> {
+    eprintln!("the cluster is up until Ctrl-C, or until its input ends");
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        // Whatever is typed is nothing to it; an error is an end too.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        ended.send(())
+    });
+    while end.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+        interrupt::check()?;
     }
     Ok(())
 }
@@ -110,10 +146,13 @@ mod tests {
 
     #[test]
     fn the_kind_is_said_by_flags_in_any_order() {
-        assert_eq!(kind(&[]).unwrap(), Kind::Plain);
-        assert_eq!(kind(&["--node"]).unwrap(), Kind::Node(Taint::None));
-        assert_eq!(kind(&["--node", "--static-apiserver"]).unwrap(), Kind::StaticApiserver);
-        assert_eq!(kind(&["--static-apiserver", "--node"]).unwrap(), Kind::StaticApiserver);
-        assert!(kind(&["--nodes"]).is_err());
+        let left = |kind| (kind, Life::Left);
+        assert!(wanted(&[]).unwrap() == left(Kind::Plain));
+        assert!(wanted(&["--node"]).unwrap() == left(Kind::Node(Taint::None)));
+        for both in [["--node", "--static-apiserver"], ["--static-apiserver", "--node"]] {
+            assert!(wanted(&both).unwrap() == left(Kind::StaticApiserver));
+        }
+        assert!(wanted(&["--held"]).unwrap() == (Kind::Plain, Life::Held));
+        assert!(wanted(&["--nodes"]).is_err());
     }
 }

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -71,6 +72,7 @@ pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
         return Ok(found);
     }
     let target = folder.join("target");
+    let begun = SystemTime::now();
     for command in &plan.commands {
         let mut sh = Command::new("sh");
         sh.args(["-c", command]).current_dir(paths::root());
@@ -84,7 +86,7 @@ pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
         }
         process::aloud(&format!("{command} (minutes, once)"), &mut sh)?;
     }
-    keep(&folder, &recipe, &plan.place(path, &target)?)
+    keep(&folder, &recipe, &plan.place(path, &target)?, begun)
 }
 
 fn compiler() -> Result<String> {
@@ -99,23 +101,42 @@ fn found(folder: &Path, recipe: &str) -> Result<Option<PathBuf>> {
         let names: Vec<&str> = inputs.lines().collect();
         let same = digest(recipe, &names).is_ok_and(|digest| built.ends_with(digest));
         if let Some(program) = only_program(&built)?.filter(|_| same) {
+            File::open(built.join("inputs"))?.set_modified(SystemTime::now())?;
             return Ok(Some(program));
         }
     }
     Ok(None)
 }
 
-/// Keeps what was built in a folder that is named by what it was built from.
-fn keep(folder: &Path, recipe: &str, program: &Path) -> Result<PathBuf> {
+/// Keeps what was built since `begun` in a folder that is named by what it was built from.
+fn keep(folder: &Path, recipe: &str, program: &Path, begun: SystemTime) -> Result<PathBuf> {
     let name = program.file_name().context("the program has no name")?;
     let names = inputs(program)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        if fs::metadata(paths::root().join(name))?.modified()? > begun {
+            bail!("{name} changed while it was built. Do it again");
+        }
+    }
     let kept = folder.join(digest(recipe, &names)?);
     fs::create_dir_all(&kept)?;
     fs::copy(program, kept.join(name)).with_context(|| program.display().to_string())?;
+    forget_old(folder)?;
     // Last: without it the folder is not looked at.
     fs::write(kept.join("inputs"), names.join("\n"))?;
     Ok(kept.join(name))
+}
+
+/// Removes programs of sources that nobody built or asked for in a week.
+fn forget_old(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let built = entry?.path();
+        let Ok(facts) = fs::metadata(built.join("inputs")) else { continue };
+        if facts.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(7 * 24 * 3600) {
+            fs::remove_dir_all(built)?;
+        }
+    }
+    Ok(())
 }
 
 fn only_program(built: &Path) -> Result<Option<PathBuf>> {

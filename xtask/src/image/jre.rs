@@ -1,4 +1,5 @@
-//! A Java runtime, cut out of this machine's JDK with the libraries it needs, on top of busybox.
+//! A Java runtime, cut out of this machine's JDK with the libraries it needs: on top of busybox,
+//! or alone, as distroless images have it.
 //!
 //! Without a desktop: what draws on a screen or plays sound is left out.
 
@@ -30,8 +31,15 @@ const MODULES: &str = "java.base,java.desktop,java.instrument,java.logging,java.
 const DESKTOP: [&str; 4] = ["libawt_xawt.so", "libjawt.so", "libjsound.so", "libsplashscreen.so"];
 const HOME: &str = "opt/java";
 
-/// The image: `java` on PATH, and a shell.
-pub(super) fn image() -> Result<Image> {
+/// Whether there is a shell beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shell {
+    Busybox,
+    None,
+}
+
+/// The image: `java` on PATH.
+pub(super) fn image(shell: Shell) -> Result<Image> {
     let runtime = runtime()?;
     let mut layer = vec![Entry::folder("opt", 0o755), Entry::folder(HOME, 0o755)];
     let mut needed = BTreeSet::new();
@@ -51,8 +59,18 @@ pub(super) fn image() -> Result<Image> {
         let file = fs::canonicalize(library)?;
         layer.push(Entry::program(&bare(library), &file));
     }
-    let mut image = rootfs::busybox(&cluster::busybox()?)?;
-    image.tag = "jre:rig".into();
+    let mut image = match shell {
+        Shell::Busybox => rootfs::busybox(&cluster::busybox()?)?,
+        Shell::None => rootfs::scratch(),
+    };
+    image.tag = match shell {
+        Shell::Busybox => "jre:rig".into(),
+        Shell::None => "jre-bare:rig".into(),
+    };
+    if shell == Shell::None {
+        image.layers.push(vec![Entry::folder("tmp", 0o1777)]);
+        image.config.entrypoint = vec![format!("/{HOME}/bin/java")];
+    }
     image.layers.push(layer);
     image.config.env = vec![
         format!("JAVA_HOME=/{HOME}"),

@@ -1,0 +1,39 @@
+//! What each kind of finding looks at, in a few words: for reports, beside what was seen.
+
+/// Ids and their titles.
+const TITLES: [(&str, &str); 28] = [
+    ("version", "version of the API server"),
+    ("registration", "admissionregistration.k8s.io/v1"),
+    ("admission-plugin", "admission plugins"),
+    ("fix", "what --fix changes"),
+    ("policy", "MutatingAdmissionPolicy"),
+    ("namespace", "namespace and its label"),
+    ("secret", "Secret"),
+    ("certificate", "certificate in the Secret"),
+    ("configuration", "MutatingWebhookConfiguration"),
+    ("ca-bundle", "caBundle"),
+    ("client", "whom the webhook calls"),
+    ("rules", "rules for workloads"),
+    ("rules-services", "rules for Services"),
+    ("side-effects", "sideEffects"),
+    ("other-webhooks", "other webhooks"),
+    ("service", "Service"),
+    ("endpoints", "endpoints of the Service"),
+    ("connection", "fresh TLS connection"),
+    ("dry-run", "dry-run create"),
+    ("missed", "workloads that were there before"),
+    ("events", "events"),
+    ("image", "image of templates/test.yaml"),
+    ("certificates", "csr.conf and certificates"),
+    ("render", "webhook.yaml"),
+    ("serve", "server"),
+    ("trust", "trust in the caBundle"),
+    ("empty", "emptying"),
+    ("restore", "restoring"),
+];
+
+/// The title of an id. Ids that are not listed are the causes of a call that failed.
+pub(super) fn of(id: &str) -> &'static str {
+    let found = TITLES.iter().find(|(known, _)| *known == id);
+    found.map_or("call of the webhook", |(_, title)| title)
+}

@@ -1,0 +1,252 @@
+//! Each finding from what would be seen of a cluster; the real API server is tests/it's.
+
+use serde_json::{Value, json};
+
+use super::{Connection, DryCreate, Finding, Observed, Secret, Subject, findings};
+use crate::{
+    checks::Level,
+    manifests::{self, Settings},
+    pki::{self, Bundle, KeyKind, Request, Terms},
+};
+
+const NOW: i64 = 1_800_000_000;
+const DAY: i64 = 24 * 60 * 60;
+
+pub(crate) fn subject() -> Subject {
+    Subject {
+        namespace: "test".to_owned(),
+        service: "hook".to_owned(),
+        secret: "webhook-secret".to_owned(),
+        label: ("inject-empty-container".to_owned(), "enabled".to_owned()),
+        image: "empty-container:latest".to_owned(),
+        flags: " --service hook".to_owned(),
+    }
+}
+
+fn bundle() -> Bundle {
+    let conf = manifests::csr_conf("hook", "test");
+    let terms = Terms {
+        now: NOW,
+        days: 365,
+        ca_days: 3650,
+        service: "hook".to_owned(),
+        namespace: "test".to_owned(),
+    };
+    let key = || pki::generate_key(KeyKind::P256).unwrap();
+    pki::issue(&Request::parse("csr.conf", &conf).unwrap(), &terms, &key(), &key()).unwrap()
+}
+
+/// What diyadm itself installs.
+fn configuration(ca_pem: &str) -> Value {
+    let settings = Settings {
+        namespace: "test".to_owned(),
+        service: "hook".to_owned(),
+        secret: "webhook-secret".to_owned(),
+        webhook_image: "admissionwebhook:latest".to_owned(),
+        serve: Vec::new(),
+        level: crate::workload::Level::Workload,
+        rules: None,
+        replicas: 1,
+        failure_policy: "Ignore".to_owned(),
+        service_type: "ClusterIP".to_owned(),
+        port: 80,
+        container_port: 8443,
+        timeout_seconds: 5,
+        label: subject().label,
+        cert_dir: "/etc/webhook/certs".to_owned(),
+        url: None,
+        ca_pem: ca_pem.to_owned(),
+    };
+    manifests::webhook(&settings).unwrap().pop().unwrap()
+}
+
+/// Everything as it should be.
+fn well() -> Observed {
+    let Bundle { ca_crt, server_crt, server_key } = bundle();
+    let slice = json!({
+        "ports": [{ "name": "webhook", "port": 8443 }],
+        "endpoints": [{ "addresses": ["10.0.0.1"] }],
+    });
+    Observed {
+        version: Ok("v1.36.3".to_owned()),
+        registration: Ok(true),
+        namespace: Ok(Some(
+            json!({ "metadata": { "labels": { "inject-empty-container": "enabled" } } }),
+        )),
+        configurations: Ok(vec![configuration(&ca_crt)]),
+        secret: Ok(Some(Secret {
+            ca_crt: ca_crt.into(),
+            server_crt: server_crt.into(),
+            server_key: server_key.into(),
+        })),
+        service: Ok(Some(json!({ "spec": { "ports": [{ "name": "webhook", "port": 80 }] } }))),
+        slices: Ok(vec![slice]),
+        connections: Ok(vec![Connection::Trusted("10.0.0.1:8443".to_owned())]),
+        dry_create: Ok(DryCreate::Image("empty-container:latest".to_owned())),
+        workloads: Ok(Vec::new()),
+        events: Ok(Vec::new()),
+    }
+}
+
+fn own(observed: &mut Observed) -> &mut Value {
+    &mut observed.configurations.as_mut().unwrap()[0]
+}
+
+/// The findings that are not as they should be.
+fn wrong(observed: &Observed, now: i64) -> Vec<Finding> {
+    let all = findings(observed, &subject(), now);
+    all.into_iter().filter(|finding| finding.level != Level::Ok).collect()
+}
+
+/// The one finding that is not as it should be.
+#[track_caller]
+fn only(observed: &Observed) -> Finding {
+    let mut wrong = wrong(observed, NOW);
+    assert_eq!(wrong.len(), 1, "{wrong:#?}");
+    wrong.remove(0)
+}
+
+#[test]
+fn what_diyadm_installs_is_well() {
+    assert_eq!(wrong(&well(), NOW), []);
+    let all = findings(&well(), &subject(), NOW);
+    assert!(all.iter().all(|f| f.title != super::super::titles::of("")), "each has a title");
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_of() {
+    let found = wrong(&well(), NOW + 340 * DAY);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!((found[0].id, found[0].level), ("certificate", Level::Warning));
+    assert!(found[0].seen.contains("for 25 more days"), "{}", found[0].seen);
+    assert!(found[0].hint.contains("`diyadm init --rotate --service hook`"), "{}", found[0].hint);
+    let expired = wrong(&well(), NOW + 366 * DAY);
+    assert!(expired.iter().any(|f| f.id == "certificate" && f.level == Level::Failed));
+}
+
+#[test]
+fn every_webhook_is_looked_at_not_the_first_alone() {
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["clientConfig"]["caBundle"] = json!("anVuaw==");
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("ca-bundle", Level::Failed));
+    assert!(found.seen.starts_with("services.hook.test.svc: "), "{}", found.seen);
+
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["clientConfig"]["service"]["name"] = json!("else");
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("client", Level::Failed));
+
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["clientConfig"]["service"]["port"] = json!(81);
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("service", Level::Failed));
+    assert!(found.hint.contains("--force"), "someone has changed it: {}", found.hint);
+
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["sideEffects"] = json!("Some");
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("side-effects", Level::Failed));
+}
+
+#[test]
+fn rules_for_every_kind_are_looked_at() {
+    let mut observed = well();
+    own(&mut observed)["webhooks"][0]["rules"][0]["resources"] = json!(["deployments"]);
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("rules", Level::Warning));
+    assert!(found.seen.contains("StatefulSets are not"), "{}", found.seen);
+
+    // The blog's rule for Services matches nothing.
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["rules"][0]["apiGroups"] = json!(["apps"]);
+    let found = wrong(&observed, NOW);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found.iter().all(|f| (f.id, f.level) == ("rules-services", Level::Warning)));
+
+    let mut observed = well();
+    observed.namespace = Ok(Some(json!({ "metadata": { "labels": {} } })));
+    let ids: Vec<_> = wrong(&observed, NOW).into_iter().map(|f| (f.id, f.level)).collect();
+    let expected = [
+        ("namespace", Level::Failed),
+        ("rules", Level::Failed),
+        ("rules-services", Level::Warning),
+    ];
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_not_called_wrong() {
+    let mut observed = well();
+    observed.namespace = Err("forbidden".to_owned());
+    assert!(wrong(&observed, NOW).iter().all(|f| f.level == Level::Unknown));
+    let blind = Observed {
+        version: Err(String::new()),
+        registration: Err(String::new()),
+        namespace: Err(String::new()),
+        secret: Err(String::new()),
+        configurations: Err(String::new()),
+        service: Err(String::new()),
+        slices: Err(String::new()),
+        connections: Err(String::new()),
+        dry_create: Err(String::new()),
+        workloads: Err(String::new()),
+        events: Err(String::new()),
+    };
+    assert!(findings(&blind, &subject(), NOW).iter().all(|f| f.level == Level::Unknown));
+}
+
+#[test]
+fn other_webhooks_are_told_of_in_the_order_of_their_calls() {
+    let mut observed = well();
+    let all = observed.configurations.as_mut().unwrap();
+    for (name, group) in [("aaa", "apps"), ("zzz", "*"), ("else", "batch")] {
+        all.push(json!({
+            "metadata": { "name": name },
+            "webhooks": [{ "rules": [{
+                "apiGroups": [group], "apiVersions": ["*"],
+                "operations": ["*"], "resources": ["*"],
+            }] }],
+        }));
+    }
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("other-webhooks", Level::Warning));
+    assert!(found.seen.ends_with("before it aaa; after it zzz"), "{}", found.seen);
+}
+
+#[test]
+fn workloads_from_before_are_told_of() {
+    let mut observed = well();
+    let test = manifests::test_deployment("test").unwrap();
+    let mut declines = test.clone();
+    declines["metadata"]["annotations"] = json!({ "inject-empty-container": "disabled" });
+    let mut itself = test.clone();
+    itself["metadata"]["name"] = json!("hook");
+    observed.workloads = Ok(vec![test, declines, itself]);
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("missed", Level::Warning));
+    assert!(found.seen.ends_with(": deployment/test"), "{}", found.seen);
+    assert!(found.hint.contains("rollout restart deployment/test"), "{}", found.hint);
+}
+
+#[test]
+fn events_tell_of_a_webhook_that_failed() {
+    let mut observed = well();
+    let message = "Internal error occurred: failed calling webhook \"hook.test.svc\": failed to \
+                   call webhook: Post \"https://hook.test.svc:443/x\": EOF";
+    let event = |name: &str| json!({ "message": message, "involvedObject": { "kind": "ReplicaSet", "name": name } });
+    let other = json!({ "message": "Back-off pulling image", "involvedObject": {} });
+    observed.events = Ok(vec![event("a"), other, event("a"), event("b")]);
+    let found = wrong(&observed, NOW);
+    assert_eq!(found.len(), 2, "each once: {found:#?}");
+    assert!(found[0].seen.contains("replicaset/a"), "{}", found[0].seen);
+}
+
+#[test]
+fn an_image_that_was_not_expected_is_no_failure_to_empty() {
+    let mut observed = well();
+    observed.dry_create = Ok(DryCreate::Image("tools:1".to_owned()));
+    assert!(only(&observed).hint.contains("--image tools:1"));
+    observed.dry_create = Ok(DryCreate::Image("knative:latest".to_owned()));
+    assert!(only(&observed).hint.contains("--probe"));
+}

@@ -1,0 +1,84 @@
+//! A change to one object that never overwrites what someone else did meanwhile: a JSON Patch
+//! that holds only for the version it was made from, made again for a newer one.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Cluster, Kind, error, send::pause};
+use crate::exit::Failure;
+
+/// Tries in all, where others change the object at the same time or answers are lost.
+const TRIES: u32 = 8;
+
+/// What became of the object.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// As it is now, or, in a dry run, would be.
+    pub object: Value,
+    /// Whether it was changed here; by a lost answer's work too.
+    pub changed: bool,
+}
+
+impl Cluster {
+    /// Changes an object as `plan` says: operations of a JSON Patch for the object that it is
+    /// given, or `None` where it is as it should be. `known` is the object, where it was read
+    /// already. `plan` is asked again whenever the object has changed meanwhile, or when nobody
+    /// knows whether it has.
+    ///
+    /// Needs no right but `get` and `patch` on that object.
+    ///
+    /// # Errors
+    /// What `plan` says, that the object is gone, and what the API server says for good.
+    pub async fn change(
+        &self,
+        (kind, namespace, name): (&'static Kind, &str, &str),
+        known: Option<Value>,
+        dry_run: bool,
+        mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
+    ) -> Result<Changed> {
+        let mut known = known;
+        let mut sent = false;
+        let mut tries = 0;
+        loop {
+            let object = match known.take() {
+                Some(object) => object,
+                None => self.get(kind, namespace, name).await?.ok_or_else(|| gone(kind, name))?,
+            };
+            let Some(operations) = plan(&object)? else {
+                return Ok(Changed { object, changed: sent });
+            };
+            let version = object["metadata"]["resourceVersion"].clone();
+            let guard = json!({
+                "op": "test", "path": "/metadata/resourceVersion", "value": version,
+            });
+            let patch: Vec<_> = std::iter::once(guard).chain(operations).collect();
+            let error =
+                match self.json_patch(kind, namespace, name, Value::from(patch), dry_run).await {
+                    Ok(object) => return Ok(Changed { object, changed: true }),
+                    Err(error) => error,
+                };
+            tries += 1;
+            let unknown = error::is_unknown(&error);
+            sent |= unknown && !dry_run;
+            let again = unknown
+                || match error::status(&error).map(|status| status.code) {
+                    Some(409) => true,
+                    // A test that failed and an object that is wrong have one code: only a newer
+                    // version tells them apart.
+                    Some(422) => {
+                        known = self.get(kind, namespace, name).await?;
+                        known.as_ref().is_none_or(|o| o["metadata"]["resourceVersion"] != version)
+                    }
+                    _ => false,
+                };
+            if !again || tries >= TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(pause(tries)).await;
+        }
+    }
+}
+
+fn gone(kind: &Kind, name: &str) -> Failure {
+    Failure::no(format!("{}/{name} is gone: someone deleted it.", kind.singular()), "")
+}

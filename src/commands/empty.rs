@@ -1,0 +1,197 @@
+//! `diyadm empty`: the webhook's change, made from here with nothing more than `get` and `patch`.
+
+use anyhow::Result;
+
+use self::plan::{Plan, Settled};
+use super::{
+    restore, runtime,
+    terminal::Terminal,
+    ways,
+    workloads::{
+        Done, Errand, Outcome,
+        beside::Beside,
+        replace::{Right, is_by_hand},
+        wait::Waited,
+        webhooks::Webhooks,
+    },
+};
+use crate::{
+    cli::{DryRun, Global, empty::Empty},
+    cluster::{
+        Cluster,
+        targets::{self, Found, Unnamed},
+    },
+    exit::{Code, Failure},
+    workload::{Rules, Stamp},
+};
+
+mod change;
+mod plan;
+mod pods;
+
+pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
+                are, the same command goes on, `diyadm restore` takes it back.";
+    plan::check(args)?;
+    let rules = Rules {
+        list: ways::read(&args.ways)?.map(|(_, list)| list).unwrap_or_default(),
+        ..ways::flags(&args.ways, ("", ""))
+    };
+    runtime::run(left, async {
+        let cluster = Cluster::connect(global).await?;
+        let errand = Errand {
+            terminal: &terminal,
+            cluster: &cluster,
+            targets: &args.targets,
+            work: &args.work,
+        };
+        empty(&errand, args, &rules).await
+    })
+}
+
+async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code> {
+    let targeted = targets::find(errand.cluster, &args.targets, Unnamed::Refused).await?;
+    targeted.unseen.iter().for_each(|what| errand.terminal.warn(what));
+    if targeted.found.is_empty() {
+        errand.terminal.warn("there is no such workload, so nothing was emptied");
+        return Ok(Code::Done);
+    }
+    let beside = errand.beside(&targeted.found).await;
+    beside.unseen.iter().for_each(|what| errand.terminal.warn(what));
+    let stamp =
+        Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
+    let plan = Plan {
+        rules,
+        wishes: plan::wishes(args),
+        named: targeted.named,
+        recreate: args.recreate,
+        stamp,
+    };
+    if !plan.wishes.is_empty() {
+        let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
+        errand.terminal.say(&format!(
+            "Each gets what the flags say as annotations too ({}); restoring takes them back.",
+            keys.join(", ")
+        ));
+    }
+    let around = Around { beside, webhooks: Webhooks::default() };
+    let work = async |found| one(errand, args, &plan, &around, found).await;
+    let mut done = errand.each("emptied", targeted.found, work).await;
+    if args.work.wait && errand.is_real() {
+        wait(errand, args, &mut done).await?;
+    }
+    errand.print(&done)?;
+    errand.end(done, "were not emptied, or their Pods do not start")
+}
+
+/// What is beside the workloads.
+struct Around {
+    beside: Beside,
+    webhooks: Webhooks,
+}
+
+/// Everything up to the wait, for one workload.
+async fn one(
+    errand: &Errand<'_>,
+    args: &Empty,
+    plan: &Plan<'_>,
+    Around { beside, webhooks }: &Around,
+    found: Found,
+) -> Done {
+    let scaled = beside.of(&found).next().map(|(kind, object)| {
+        format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default())
+    });
+    let settled = plan.settle(&found, scaled.as_deref());
+    let shown = errand.shown(&found);
+    let done = match settled {
+        Ok(Settled::Patch) => change::patch(errand, plan, found, scaled.as_deref()).await,
+        Ok(Settled::Pods) => pods::empty(errand, webhooks, found).await,
+        Ok(Settled::Recreate) => change::recreate(errand, plan, found).await,
+        Err(plan::Refused { what, hint, soft }) if soft => {
+            errand.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
+            Done { found, patch: Vec::new(), outcome: Outcome::PassedOver(what) }
+        }
+        Err(plan::Refused { what, hint, .. }) => {
+            return Done::failed(
+                found,
+                Failure::no(format!("{shown} stays as it is: {what}."), hint),
+            );
+        }
+    };
+    if !done.is_good() {
+        return done;
+    }
+    let scalers: Vec<_> = beside.of(&done.found).collect();
+    for (kind, object) in scalers {
+        if !args.hold_autoscalers {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            errand.terminal.warn(&format!(
+                "{shown} is scaled by {}/{name}, which an idle container misleads; \
+                 --hold-autoscalers holds it meanwhile",
+                kind.singular()
+            ));
+        } else if args.work.dry_run == Some(DryRun::Client) {
+            errand.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
+        } else if let Err(error) = errand.scale(kind, object, true).await {
+            return Done { outcome: Outcome::Failed(error), ..done };
+        }
+    }
+    done
+}
+
+/// Waits for those that are empty now; what cannot start is told, and restored where that was
+/// asked for.
+async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()> {
+    for one in done.iter_mut().filter(|one| one.is_good()) {
+        if is_by_hand(&one.found.object)
+            && let Err(error) = errand.replace(&one.found, &Right::New).await
+        {
+            one.outcome = Outcome::Failed(error);
+        }
+    }
+    let good: Vec<_> = (0..done.len()).filter(|at| done[*at].is_good()).collect();
+    let all: Vec<_> = good.iter().map(|at| &done[*at].found).collect();
+    let waited = errand.wait(&all).await;
+    let mut stuck = Vec::new();
+    for (at, waited) in good.into_iter().zip(waited) {
+        let shown = errand.shown(&done[at].found);
+        match waited {
+            Waited::Ready(told) => errand.terminal.done(&format!("{shown}: {told}"), None),
+            Waited::Lost(why) => {
+                let what =
+                    format!("{shown} is empty; whether its Pods started is not known: {why}.");
+                done[at].outcome = Outcome::Failed(Failure::no(what, "").into());
+            }
+            Waited::Stuck { told, trouble } => {
+                let (what, hint) = trouble.map_or((told, String::new()), |t| (t.what, t.hint));
+                let typed = done[at].found.typed();
+                let hint = if args.rollback {
+                    hint
+                } else {
+                    format!("{hint} Give it back with `diyadm restore {typed}`.")
+                };
+                let what = format!("{shown} is empty, and its Pods do not start: {what}.");
+                let failure = Failure::no(what, hint.trim_start());
+                if args.rollback {
+                    stuck.push((at, failure));
+                } else {
+                    done[at].outcome = Outcome::Failed(failure.into());
+                }
+            }
+        }
+    }
+    for (at, mut failure) in stuck {
+        let outcome = restore::roll_back(errand, done[at].found.clone()).await;
+        failure.what.push_str(match &outcome {
+            Ok(()) => " It was restored.",
+            Err(_) => " Restoring it failed too.",
+        });
+        let error = match outcome {
+            Ok(()) => failure.into(),
+            Err(error) => error.context(failure.what),
+        };
+        done[at].outcome = Outcome::Failed(error);
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! Whether and how a workload is emptied from here, before anything is sent.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        empty::Empty,
+        ways::{self, Ways},
+    },
+    cluster::{FIELD_MANAGER, targets::Found},
+    commands::workloads::change::played,
+    exit::Failure,
+    workload::{
+        CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, REPLICAS, Refusal,
+        Rules, Source, Stamp, Subject, Wish,
+    },
+};
+
+/// What holds for every workload of one command.
+pub(super) struct Plan<'a> {
+    pub(super) rules: &'a Rules,
+    /// What the flags ask for, as annotations.
+    pub(super) wishes: Vec<Wish>,
+    /// Whether each was named, so that the user means this one.
+    pub(super) named: bool,
+    pub(super) recreate: bool,
+    pub(super) stamp: Stamp,
+}
+
+/// What is done to a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Its pod template is changed.
+    Patch,
+    /// Its Pods are replaced, and something else empties them.
+    Pods,
+    /// It is deleted and created again.
+    Recreate,
+}
+
+/// Why a workload stays as it is; `soft` where nobody meant this very one.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) what: String,
+    pub(super) hint: String,
+    pub(super) soft: bool,
+}
+
+/// Flags that do not go together.
+pub(super) fn check(args: &Empty) -> Result<()> {
+    let Ways { level, image, idle, containers, .. } = &args.ways;
+    let said = image.is_some() || idle.is_some() || containers.is_some() || args.replicas.is_some();
+    if *level == Some(ways::Level::Pod) && said {
+        let what = "At level pod the workload stays as it is, so nothing can be written on it.";
+        let hint = "Give --image, --idle and --containers to `diyadm install --level pod`, or \
+                    write rules.yaml for it.";
+        return Err(Failure::usage(what, hint).into());
+    }
+    Ok(())
+}
+
+/// The flags as annotations: a webhook that sees the workload then does the same.
+pub(super) fn wishes(args: &Empty) -> Vec<Wish> {
+    let Ways { image, idle, containers, .. } = &args.ways;
+    let idle = idle.map(|idle| match idle {
+        ways::Idle::Entrypoint => "entrypoint".to_owned(),
+        ways::Idle::Shell => "shell".to_owned(),
+        ways::Idle::Agent => "agent".to_owned(),
+    });
+    let said = [
+        (IMAGE, image.clone()),
+        (IDLE, idle),
+        (CONTAINERS, containers.clone()),
+        (REPLICAS, args.replicas.map(|replicas| replicas.to_string())),
+    ];
+    let said = said.into_iter().filter(|(_, value)| value.is_some());
+    said.map(|(key, value)| Wish { key, value, forget: false }).collect()
+}
+
+impl Plan<'_> {
+    /// What is done to `found`; `scaled` is what scales it.
+    pub(super) fn settle(&self, found: &Found, scaled: Option<&str>) -> Result<Settled, Refused> {
+        let text = found.object.to_string();
+        let refused = |what: String, hint: &str, soft: bool| Refused {
+            what,
+            hint: hint.to_owned(),
+            soft: soft && !self.named,
+        };
+        let subject = Subject::read(&text)
+            .map_err(|error| refused(format!("it makes no sense: {error}"), "", false))?;
+        if found.namespace == "kube-system" {
+            let what = "diyadm never touches kube-system".to_owned();
+            return Err(refused(what, "", true));
+        }
+        if subject.is_controlled() {
+            let owner = subject.stands_for();
+            let owners: Vec<_> = owner
+                .iter()
+                .map(|(kind, name)| format!("{}/{name}", kind.to_lowercase()))
+                .collect();
+            let hint = format!("Type that: `diyadm empty {} -n {}`.", owners[0], found.namespace);
+            let what = format!("it belongs to {}", owners.join(" or "));
+            return Err(refused(what, &hint, true));
+        }
+        let wishes = self.wishes_for(&subject, found)?;
+        let context =
+            Context { namespace: &found.namespace, wishes: &wishes, ..Context::default() };
+        let Decision { way, rule, sources } = subject
+            .decide(self.rules, &context)
+            .map_err(|why| refused(why, "Change the annotation, or the flags.", false))?;
+        if !way.empty {
+            let rule = rule.map(|rule| format!("rule {rule} of --rules")).unwrap_or_default();
+            return Err(refused(format!("{rule} says no"), "", true));
+        }
+        if way.level == Level::Pod && subject.kind() != "Pod" {
+            if self.wishes.is_empty() {
+                return Ok(Settled::Pods);
+            }
+            let by = sources.iter().find(|(name, _)| *name == "level").map(|(_, source)| source);
+            let by = match by {
+                Some(Source::Annotation) => "its annotation diyadm.io/level",
+                _ => "a rule of --rules",
+            };
+            let what = format!("{by} wants level pod, where nothing is written on the workload");
+            return Err(refused(
+                what,
+                "Leave --image, --idle, --containers and --replicas.",
+                false,
+            ));
+        }
+        if subject.workload().is_some_and(|kind| !kind.mutable) {
+            return self.fixed(&subject, found);
+        }
+        if let (Some(replicas), Some(by)) = (way.replicas, scaled) {
+            let what =
+                format!("{by} says how many replicas it has, and would undo --replicas {replicas}");
+            return Err(refused(
+                what,
+                "Leave --replicas; --hold-autoscalers keeps its number.",
+                false,
+            ));
+        }
+        Ok(Settled::Patch)
+    }
+
+    /// Whose pod template nobody can change.
+    fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<Settled, Refused> {
+        let is_there = found.object["metadata"]["uid"].is_string();
+        if subject.is_emptied() && is_there {
+            return Ok(Settled::Patch);
+        }
+        if self.recreate {
+            return Ok(Settled::Recreate);
+        }
+        let what = match subject.kind() {
+            "Pod" => "of a running Pod nothing but the image can be changed",
+            _ => "the Pods of a Job cannot be changed once it is there",
+        };
+        let hint = format!(
+            "`diyadm empty {} -n {} --recreate` deletes it and creates it again, emptied: what it \
+             has done so far, and the files in it, are lost.",
+            found.shown(),
+            found.namespace
+        );
+        Err(Refused { what: what.to_owned(), hint, soft: !self.named })
+    }
+
+    /// The flags' wishes, and that a refusal goes where it may.
+    fn wishes_for(&self, subject: &Subject<'_>, found: &Found) -> Result<Vec<Wish>, Refused> {
+        let mut wishes = self.wishes.clone();
+        for place in subject.refusals() {
+            let path = subject.workload().map(|_| "its pod template").unwrap_or_default();
+            let (what, hint) = match place {
+                Refusal::Annotation => {
+                    let ours = subject.annotated_by(FIELD_MANAGER, LABEL, false);
+                    // Whoever names a workload means it; a selector is not taken for that where
+                    // someone has said no by hand.
+                    if ours || self.named {
+                        wishes.push(Wish { key: LABEL, value: None, forget: ours });
+                        continue;
+                    }
+                    (format!("its annotation {LABEL} says no"), "Name it to empty it.".to_owned())
+                }
+                Refusal::PodAnnotation if ours_in_template(subject) => continue,
+                Refusal::Label => (
+                    format!("its label {LABEL} says no"),
+                    format!(
+                        "Take it away: `kubectl -n {} label {} {LABEL}-`.",
+                        found.namespace,
+                        found.shown()
+                    ),
+                ),
+                Refusal::PodAnnotation | Refusal::PodLabel => (
+                    format!("{path} says no by {LABEL}"),
+                    format!(
+                        "Take it away, or make it {ENABLED}: `kubectl -n {} edit {}`.",
+                        found.namespace,
+                        found.shown()
+                    ),
+                ),
+            };
+            return Err(Refused { what, hint, soft: !self.named });
+        }
+        Ok(wishes)
+    }
+
+    /// The operations that empty it, and what the user should be told; none where it is empty.
+    pub(super) fn operations(
+        &self,
+        found: &Found,
+        object: &Value,
+    ) -> Result<(Vec<Value>, Vec<String>)> {
+        let (mut operations, freed) = free(object)?;
+        let text = freed.to_string();
+        let subject = Subject::read(&text)?;
+        let refused = |refused: Refused| Failure::no(refused.what, refused.hint);
+        let wishes = self.wishes_for(&subject, found).map_err(refused)?;
+        let context = Context {
+            namespace: &found.namespace,
+            stamp: Some(&self.stamp),
+            wishes: &wishes,
+            ..Context::default()
+        };
+        let change = subject.empty(self.rules, &context);
+        operations.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
+        Ok((operations, change.warnings))
+    }
+}
+
+/// Whether the pod template says no because an earlier restore at level pod has written that.
+fn ours_in_template(subject: &Subject<'_>) -> bool {
+    subject.annotated_by(FIELD_MANAGER, LABEL, true)
+}
+
+/// Takes away what an earlier restore at level pod has written into the template: the operations,
+/// and the object without it.
+pub(super) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(&subject);
+    if !ours {
+        return Ok((Vec::new(), object.clone()));
+    }
+    let template =
+        if subject.kind() == "CronJob" { "jobTemplate/spec/template" } else { "template" };
+    let path = format!("/spec/{template}/metadata/annotations/{LABEL}");
+    let operations = vec![json!({ "op": "remove", "path": path })];
+    let freed = played(object, &operations)?;
+    Ok((operations, freed))
+}

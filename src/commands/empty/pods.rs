@@ -1,0 +1,74 @@
+//! Empties at level pod: the workload stays as it is written, its Pods are replaced, and a webhook
+//! or policy empties them as they are created.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::plan;
+use crate::{
+    cluster::targets::Found,
+    commands::workloads::{
+        Done, Errand, Outcome,
+        replace::Right,
+        webhooks::{Watcher, Webhooks},
+    },
+    exit::Failure,
+};
+
+pub(super) async fn empty(errand: &Errand<'_>, webhooks: &Webhooks, found: Found) -> Done {
+    match try_empty(errand, webhooks, &found).await {
+        Ok((object, patch, changed)) => {
+            let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+            Done { found: Found { object, ..found }, patch, outcome }
+        }
+        Err(error) => Done::failed(found, error),
+    }
+}
+
+async fn try_empty(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+) -> Result<(Value, Vec<Value>, bool)> {
+    let shown = errand.shown(found);
+    if webhooks.of_pods(errand.cluster, found).await == Watcher::Nobody {
+        let what = format!(
+            "{shown} stays as it is: at level pod a webhook empties Pods as they are created, and \
+             none is called for those of namespace {}.",
+            found.namespace
+        );
+        let hint = "Put one there with `diyadm install --level pod`, and label the namespace.";
+        return Err(Failure::no(what, hint).into());
+    }
+    if ["Job", "CronJob"].contains(&found.kind.kind) {
+        errand.terminal.done(&format!("{shown}: Pods that it starts from now on are empty"), None);
+        return Ok((found.object.clone(), Vec::new(), false));
+    }
+    let mut sent = Vec::new();
+    let operations = |object: &Value| {
+        let (operations, _) = plan::free(object)?;
+        sent.clone_from(&operations);
+        Ok((!operations.is_empty()).then_some(operations))
+    };
+    let (object, changed) = errand.change(found, operations).await?;
+    if changed {
+        let what = format!("{shown}: its pod template does not say no any more{}", errand.dry());
+        errand.terminal.done(&what, None);
+    }
+    if !errand.is_real() {
+        errand.terminal.done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
+        return Ok((object, sent, true));
+    }
+    if changed {
+        // The change of the template rolls it out.
+        return Ok((object, sent, true));
+    }
+    let now = Found { object: object.clone(), ..found.clone() };
+    let count = errand.replace(&now, &Right::Emptied(true)).await?;
+    let what = match count {
+        0 => format!("{shown}: its Pods were empty already"),
+        count => format!("{shown}: {count} Pods were replaced and are empty"),
+    };
+    errand.terminal.done(&what, None);
+    Ok((object, sent, count > 0))
+}

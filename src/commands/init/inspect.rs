@@ -1,0 +1,83 @@
+//! `diyadm init --inspect`: what certificates say, and whether the key belongs to them.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use super::cluster::Secret;
+use crate::{
+    cli::{Global, init::Init},
+    cluster::Cluster,
+    commands::{files, outcome, runtime, terminal},
+    exit::{Code, Failure},
+    pki::{self, Facts},
+};
+
+pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
+    let (facts, whose) = if what == Path::new("secret") {
+        let secret = runtime::run("", async {
+            let cluster = Cluster::connect(global).await?;
+            Secret::demand(&cluster, &args.names).await
+        })?;
+        let facts = pki::inspect(&secret.server_crt, Some(&secret.server_key));
+        (facts, format!("Secret {}", args.names.secret))
+    } else if what.is_dir() {
+        (of_file(&what.join("server.crt")), what.display().to_string())
+    } else {
+        (of_file(what), what.display().to_string())
+    };
+    let facts = facts.map_err(|error| {
+        Failure::usage(
+            format!("{whose}: {error:#}."),
+            "Name a PEM file, the folder of `diyadm init --out DIR`, or `secret`.",
+        )
+    })?;
+    match args.output {
+        Some(output) => outcome::print(output, &facts)?,
+        None => terminal::print(&text(&facts)?)?,
+    }
+    Ok(Code::Done)
+}
+
+/// What a file says, held against the key in it, else the key beside it: server.key for
+/// server.crt.
+fn of_file(file: &Path) -> Result<Vec<Facts>> {
+    let pem = files::bytes(file)?;
+    let holds_key = String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----");
+    let beside = file.with_extension("key");
+    let key = if holds_key {
+        Some(pem.clone())
+    } else if beside != file && beside.is_file() && file != Path::new("-") {
+        Some(fs::read(&beside).with_context(|| beside.display().to_string())?)
+    } else {
+        None
+    };
+    pki::inspect(&pem, key.as_deref())
+}
+
+fn text(facts: &[Facts]) -> Result<String> {
+    let mut out = String::new();
+    for (at, facts) in facts.iter().enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        let key = match facts.key_matches {
+            Some(true) => "belongs to the certificate",
+            Some(false) => "is another certificate's",
+            None => "was not looked at",
+        };
+        let rows = [
+            ("subject", facts.subject.as_str()),
+            ("issuer", &facts.issuer),
+            ("names", &facts.sans.join(", ")),
+            ("valid from", &pki::rfc3339(facts.not_before)),
+            ("valid until", &pki::rfc3339(facts.not_after)),
+            ("sha256", &facts.fingerprint),
+            ("key", key),
+        ];
+        for (name, value) in rows {
+            writeln!(out, "{name:<12} {value}")?;
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,108 @@
+//! `diyadm mutate`: reads documents one by one, and writes each before it reads the next.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::Result;
+
+use super::{
+    files::{self, Source},
+    terminal::Terminal,
+    ways,
+};
+use crate::{
+    cli::{
+        Global,
+        mutate::{Mutate, Output},
+    },
+    exit::{Code, Failure},
+    mutate::{Format, How, Rendered, Text, render},
+    yaml::{self, Chunk},
+};
+
+mod lines;
+
+use lines::Documents;
+
+pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
+    let rules = ways::rules(&args.ways, args.replicas)?;
+    let namespace = args.namespace.as_deref().unwrap_or_default();
+    let how = How { rules: &rules, namespace, restore: args.restore };
+    let format = match (args.diff, args.output) {
+        (true, _) => Format::Diff,
+        (false, Output::Yaml) => Format::Yaml,
+        (false, Output::Json) => Format::Json,
+        (false, Output::Patch) => Format::Patch,
+    };
+    let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let terminal = Terminal::new(global);
+    let mut filter = Filter { how, format, terminal, out, open: None, changed: false };
+    for source in files::sources(&args.filename, args.recursive)? {
+        filter.file(&source)?;
+    }
+    filter.out.flush()?;
+    Ok(if args.diff && filter.changed { Code::No } else { Code::Done })
+}
+
+/// Where documents go.
+struct Filter<'a, W> {
+    how: How<'a>,
+    format: Format,
+    terminal: Terminal,
+    out: W,
+    /// Whether what is written so far has ended its last line; `None` before the first.
+    open: Option<bool>,
+    changed: bool,
+}
+
+impl<W: Write> Filter<'_, W> {
+    fn file(&mut self, source: &Source) -> Result<()> {
+        let name = source.name();
+        let mut documents = Documents::open(source)?;
+        if let Some(text) = documents.json()? {
+            // A YAML flow mapping starts alike.
+            if let Some(objects) = yaml::json(&text) {
+                for (number, (line, object)) in (1..).zip(objects) {
+                    self.document((&name, line, number), &Text::Json(object))?;
+                }
+            } else {
+                let mut number = 0;
+                for chunk in yaml::chunks(&text) {
+                    self.chunk(&name, &mut number, chunk)?;
+                }
+            }
+            return Ok(());
+        }
+        let mut number = 0;
+        while let Some((line, text)) = documents.next()? {
+            self.chunk(&name, &mut number, Chunk::of(text, line))?;
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, file: &str, number: &mut usize, chunk: Chunk<'_>) -> Result<()> {
+        *number += usize::from(!chunk.body.is_empty());
+        self.document((file, chunk.line, *number), &Text::Yaml(chunk))
+    }
+
+    fn document(&mut self, place: (&str, usize, usize), text: &Text<'_>) -> Result<()> {
+        let rendered = render(&self.how, self.format, place, text)
+            .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
+        let Rendered { text, bare, changed, warnings } = rendered;
+        for warning in warnings {
+            self.terminal.warn(&format!("{}:{}: {warning}", place.0, place.1));
+        }
+        self.changed |= changed;
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.open == Some(true) {
+            self.out.write_all(b"\n")?;
+        }
+        if self.open.is_some() && bare {
+            self.out.write_all(b"---\n")?;
+        }
+        self.out.write_all(text.as_bytes())?;
+        self.open = Some(!text.ends_with('\n'));
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! `diyadm restore`: the original back, in its newest form, and nothing left of the empty one.
+
+use anyhow::Result;
+
+use self::{
+    leftovers::Leftovers,
+    manifest::Manifests,
+    one::{NOT_EMPTY, Way},
+};
+use super::{
+    runtime,
+    terminal::Terminal,
+    workloads::{
+        Done, Errand, Outcome,
+        beside::Beside,
+        replace::{Right, is_by_hand},
+        wait::Waited,
+        webhooks::Webhooks,
+    },
+};
+use crate::{
+    cli::{DryRun, Global, empty::Restore},
+    cluster::{
+        Cluster,
+        targets::{self, Found, Unnamed},
+    },
+    exit::{Code, Failure},
+    workload::autoscaler,
+};
+
+mod leftovers;
+mod manifest;
+mod one;
+mod pods;
+
+pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let left = "Each workload is restored as a whole or not at all: `diyadm status` tells which \
+                are still empty, the same command goes on.";
+    let manifests = args.force_from.as_deref().map(Manifests::read).transpose()?;
+    runtime::run(left, async {
+        let cluster = Cluster::connect(global).await?;
+        let errand = Errand {
+            terminal: &terminal,
+            cluster: &cluster,
+            targets: &args.targets,
+            work: &args.work,
+        };
+        let targeted = targets::find(&cluster, &args.targets, Unnamed::WithAll).await?;
+        targeted.unseen.iter().for_each(|what| terminal.warn(what));
+        let way = Way { manifests: manifests.as_ref(), recreate: args.recreate };
+        restore(&errand, &way, targeted.found, targeted.named).await
+    })
+}
+
+/// Restores all of them; where they were not named, those that are not empty are passed over.
+async fn restore(errand: &Errand<'_>, way: &Way<'_>, all: Vec<Found>, named: bool) -> Result<Code> {
+    let webhooks = Webhooks::default();
+    let beside = errand.beside(&all).await;
+    let emptied = pods::look(errand, &all).await;
+    let work = async |found: Found| {
+        let done = if pods::are_empty(&emptied, &found) {
+            pods::restore(errand, &webhooks, found).await
+        } else {
+            one::restore(errand, &webhooks, way, found).await
+        };
+        let released = release(errand, &beside, &done.found).await;
+        match released {
+            Ok(released) => (done, released),
+            Err(error) => (Done { outcome: Outcome::Failed(error), ..done }, false),
+        }
+    };
+    let done = errand.each("restored", all, work).await;
+    let (mut done, released): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+
+    if errand.is_real() {
+        finish(errand, &mut done).await;
+    }
+    for (one, released) in done.iter_mut().zip(released) {
+        if let Outcome::PassedOver(why) = &one.outcome {
+            if released {
+                one.outcome = Outcome::Unchanged;
+            } else if named {
+                let what = format!("{}: {why}.", errand.shown(&one.found));
+                one.outcome = Outcome::Failed(Failure::no(what, NOT_EMPTY).into());
+            }
+        }
+    }
+    if !done.iter().any(|one| one.is_good() || matches!(one.outcome, Outcome::Failed(_))) {
+        errand.terminal.say("Nothing to restore: none of these workloads is empty.");
+    }
+    errand.print(&done)?;
+    errand.end(done, "were not restored, or their Pods are not ready")
+}
+
+/// Restores one workload and waits for it.
+pub(super) async fn roll_back(errand: &Errand<'_>, found: Found) -> Result<()> {
+    let way = Way { manifests: None, recreate: false };
+    let webhooks = Webhooks::default();
+    let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await?;
+    let found = Found { object: object.unwrap_or_default(), ..found };
+    let beside = errand.beside(std::slice::from_ref(&found)).await;
+    let mut done = vec![one::restore(errand, &webhooks, &way, found).await];
+    release(errand, &beside, &done[0].found).await?;
+    finish(errand, &mut done).await;
+    match done.remove(0).outcome {
+        Outcome::Failed(error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Lets the workload's autoscalers go; whether one was held.
+async fn release(errand: &Errand<'_>, beside: &Beside, found: &Found) -> Result<bool> {
+    let mut released = false;
+    for (kind, object) in beside.of(found).filter(|(_, object)| autoscaler::is_held(object)) {
+        if errand.work.dry_run == Some(DryRun::Client) {
+            errand.terminal.done(&format!("{} would be let go (dry run)", kind.singular()), None);
+        } else {
+            released |= errand.scale(kind, object, false).await?;
+        }
+    }
+    Ok(released)
+}
+
+/// Waits for what was restored now or by a command that was cut off, then takes away the
+/// revisions of the empty form, which `kubectl rollout undo` could bring back.
+async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
+    let leftovers = Leftovers::look(errand, done.iter().map(|one| &one.found)).await;
+    let is_open =
+        |one: &Done| one.is_good() || (is_passed(one) && !leftovers.of(&one.found).is_empty());
+    let open: Vec<_> = (0..done.len()).filter(|at| is_open(&done[*at])).collect();
+    if !errand.work.wait {
+        if open.iter().any(|at| done[*at].is_good()) {
+            errand.terminal.say(
+                "Revisions of the empty form may stay behind, which `kubectl rollout undo` could \
+                 bring back: `diyadm restore` without --wait=false takes them away.",
+            );
+        }
+        return;
+    }
+    for at in &open {
+        one::unstick(errand, &done[*at].found).await;
+        if is_by_hand(&done[*at].found.object)
+            && let Err(error) = errand.replace(&done[*at].found, &Right::New).await
+        {
+            done[*at].outcome = Outcome::Failed(error);
+        }
+    }
+    let all: Vec<_> = open.iter().map(|at| &done[*at].found).collect();
+    let waited = errand.wait(&all).await;
+    for (at, waited) in open.into_iter().zip(waited) {
+        let shown = errand.shown(&done[at].found);
+        let one = &mut done[at];
+        if matches!(one.outcome, Outcome::Failed(_)) {
+            continue;
+        }
+        match waited {
+            Waited::Ready(told) => {
+                errand.terminal.done(&format!("{shown}: {told}"), None);
+                if is_passed(one) {
+                    one.outcome = Outcome::Unchanged;
+                }
+            }
+            Waited::Lost(why) => {
+                let what =
+                    format!("{shown} is restored; whether its Pods started is not known: {why}.");
+                one.outcome = Outcome::Failed(Failure::no(what, "").into());
+            }
+            Waited::Stuck { told, trouble } => {
+                let (what, hint) = trouble.map_or((told, String::new()), |t| (t.what, t.hint));
+                let what = format!("{shown} is restored, and its Pods are not ready: {what}.");
+                one.outcome = Outcome::Failed(Failure::no(what, hint).into());
+            }
+        }
+    }
+    let good = done.iter().filter(|one| one.is_good() && leftovers::may_have(&one.found));
+    let now =
+        errand.each("looked at", good.map(|one| &one.found).collect(), async |found: &Found| {
+            // What it says of its revisions has changed while it was waited for.
+            let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await;
+            object.ok().flatten().map(|object| Found { object, ..found.clone() })
+        });
+    let now: Vec<_> = now.await.into_iter().flatten().collect();
+    let now: Vec<_> = now.iter().collect();
+    Leftovers::look(errand, now.iter().copied()).await.sweep(errand, &now).await;
+}
+
+fn is_passed(one: &Done) -> bool {
+    matches!(one.outcome, Outcome::PassedOver(_))
+}

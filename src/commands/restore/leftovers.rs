@@ -1,0 +1,147 @@
+//! Revisions of the emptied form that stay behind: a Deployment's old ReplicaSets, the
+//! ControllerRevisions of a StatefulSet or DaemonSet.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Kind, REPLICA_SET, REVISION, error, targets::Found},
+    commands::workloads::Errand,
+    workload::{ORIGINAL, Subject},
+};
+
+/// What was found in the namespaces that were looked at.
+pub(super) struct Leftovers {
+    all: Vec<(&'static Kind, Value)>,
+    /// Kinds and namespaces that may not be looked at.
+    unseen: Vec<(&'static Kind, String)>,
+}
+
+fn kind_of(found: &Found) -> Option<&'static Kind> {
+    match found.kind.kind {
+        "Deployment" => Some(&REPLICA_SET),
+        "StatefulSet" | "DaemonSet" => Some(&REVISION),
+        _ => None,
+    }
+}
+
+/// Whether revisions of it can stay behind.
+pub(super) fn may_have(found: &Found) -> bool {
+    kind_of(found).is_some()
+}
+
+impl Leftovers {
+    pub(super) async fn look<'f>(
+        errand: &Errand<'_>,
+        all: impl Iterator<Item = &'f Found>,
+    ) -> Self {
+        let mut places: Vec<(&'static Kind, String)> = Vec::new();
+        for found in all {
+            if let Some(kind) = kind_of(found)
+                && !places.iter().any(|(k, n)| *k == kind && *n == found.namespace)
+            {
+                places.push((kind, found.namespace.clone()));
+            }
+        }
+        let looks = places.into_iter().map(async |(kind, namespace)| {
+            let list = errand.cluster.list(kind, &namespace, "").await;
+            (kind, namespace, list)
+        });
+        let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
+        for (kind, namespace, list) in join_all(looks).await {
+            match list {
+                Ok(list) => {
+                    let emptied = list.into_iter().filter(is_emptied);
+                    leftovers.all.extend(emptied.map(|object| (kind, object)));
+                }
+                Err(_) => leftovers.unseen.push((kind, namespace)),
+            }
+        }
+        leftovers
+    }
+
+    /// Those of one workload that is not empty any more.
+    pub(super) fn of(&self, found: &Found) -> Vec<&(&'static Kind, Value)> {
+        let object = &found.object;
+        let owned = |(_, one): &&(&'static Kind, Value)| {
+            let owners = one["metadata"]["ownerReferences"].as_array();
+            owners.is_some_and(|owners| {
+                owners.iter().any(|owner| owner["uid"] == object["metadata"]["uid"])
+            })
+        };
+        self.all.iter().filter(owned).collect()
+    }
+
+    /// Deletes what nothing runs of any more; says what it may not.
+    pub(super) async fn sweep(&self, errand: &Errand<'_>, restored: &[&Found]) {
+        let all = restored.iter().flat_map(|found| {
+            let idle = self.of(found).into_iter().filter(|(_, one)| is_idle(found, one));
+            idle.map(move |(kind, object)| (found, *kind, object))
+        });
+        let sweep = async |(found, kind, object): (&&Found, &'static Kind, &Value)| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let what = format!("{}/{name} of {}", kind.singular(), errand.shown(found));
+            (what, kind, errand.cluster.delete_exactly(kind, object).await)
+        };
+        let mut kept = Vec::new();
+        for (what, kind, deleted) in errand.each("swept", all.collect(), sweep).await {
+            match deleted {
+                Ok(()) => {
+                    let what = format!("{what}, a revision of the empty form, was deleted");
+                    errand.terminal.done(&what, None);
+                }
+                Err(error) => {
+                    let right = format!("deleting {} is not allowed", kind.resource());
+                    let why =
+                        if error::is_forbidden(&error) { right } else { format!("{error:#}") };
+                    kept.push((what, why));
+                }
+            }
+        }
+        for (what, why) in kept {
+            errand.terminal.warn(&format!(
+                "{what}, a revision of the empty form, stays ({why}): `kubectl rollout undo` can \
+                 bring it back"
+            ));
+        }
+        for (kind, namespace) in &self.unseen {
+            errand.terminal.warn(&format!(
+                "revisions of the empty form may stay in namespace {namespace}, which `kubectl \
+                 rollout undo` can bring back: seeing them takes the right to list {}",
+                kind.resource()
+            ));
+        }
+    }
+}
+
+/// A ReplicaSet is a workload itself; a ControllerRevision holds a patch with a template in it,
+/// and the annotations that its owner had then.
+fn is_emptied(object: &Value) -> bool {
+    let original = &object["metadata"]["annotations"][ORIGINAL];
+    if original.is_null() {
+        return false;
+    }
+    let text = match object["data"].get("spec") {
+        Some(spec) => json!({
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": { "annotations": { ORIGINAL: original } },
+            "spec": { "template": spec["template"] },
+        })
+        .to_string(),
+        None => object.to_string(),
+    };
+    let told = Subject::parse(&text).and_then(|subject| subject.told());
+    told.is_some_and(|told| told.is_ok_and(|told| !told.drifted))
+}
+
+/// Whether no Pod is of this revision, and none will be by what the workload says now.
+fn is_idle(found: &Found, revision: &Value) -> bool {
+    let none = |field: &Value| field.as_i64().unwrap_or(0) == 0;
+    if revision["kind"] == "ReplicaSet" {
+        return none(&revision["spec"]["replicas"]) && none(&revision["status"]["replicas"]);
+    }
+    let status = &found.object["status"];
+    let name = &revision["metadata"]["name"];
+    ["currentRevision", "updateRevision"].iter().all(|field| status[field] != *name)
+}

@@ -1,0 +1,236 @@
+//! Restores one workload by a guarded JSON Patch, and sees whether it stays so.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::manifest::Manifests;
+use crate::{
+    cluster::{FIELD_MANAGER, POD, error, targets::Found},
+    commands::workloads::{
+        Done, Errand, Outcome,
+        change::played,
+        webhooks::{Watcher, Webhooks},
+    },
+    exit::Failure,
+    rollout,
+    workload::{LABEL, Subject, fresh},
+};
+
+/// How workloads are restored.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// `--force-from`
+    pub(super) manifests: Option<&'a Manifests>,
+    pub(super) recreate: bool,
+}
+
+/// For those who named a workload that is not empty.
+pub(super) const NOT_EMPTY: &str = "`diyadm status` shows what is empty.";
+
+pub(super) async fn restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    found: Found,
+) -> Done {
+    match try_restore(errand, webhooks, way, &found).await {
+        Ok(Restored { object, patch, outcome }) => {
+            Done { found: Found { object, ..found }, patch, outcome }
+        }
+        Err(error) => Done::failed(found, error),
+    }
+}
+
+struct Restored {
+    object: Value,
+    patch: Vec<Value>,
+    outcome: Outcome,
+}
+
+async fn try_restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    found: &Found,
+) -> Result<Restored> {
+    let text = found.object.to_string();
+    let subject = Subject::read(&text)?;
+    let manifest = match (subject.stamp(), way.manifests) {
+        (None, _) => {
+            let outcome = Outcome::PassedOver("it is not empty: there is no original".to_owned());
+            return Ok(Restored { object: found.object.clone(), patch: Vec::new(), outcome });
+        }
+        (Some(_), Some(manifests)) => Some(manifests.of(found)?.to_string()),
+        (Some(Ok(_)), None) => None,
+        (Some(Err(why)), None) => return Err(untrusted(errand, found, &why)),
+    };
+    let shown = errand.shown(found);
+    if subject.workload().is_some_and(|kind| !kind.mutable) {
+        if way.recreate {
+            return recreate(errand, webhooks, found, manifest.as_deref()).await;
+        }
+        let what = format!(
+            "{shown} stays empty: {} cannot be changed once it is there.",
+            if subject.kind() == "Pod" { "a Pod" } else { "the Pods of a Job" }
+        );
+        let hint = format!(
+            "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
+             has done so far, and the files in it, are lost.",
+            found.typed()
+        );
+        return Err(Failure::no(what, hint).into());
+    }
+    let watcher = webhooks.of_update(errand.cluster, found).await;
+    let mut decline = !subject.declines() && matches!(watcher, Watcher::Webhook(_));
+    if watcher == Watcher::Unknown && !subject.declines() && errand.is_real() {
+        decline = would_be_emptied(errand, found, manifest.as_deref()).await?;
+    }
+    let mut sent = Vec::new();
+    let (mut object, mut changed) = errand
+        .change(found, |object| plan(object, manifest.as_deref(), decline, &mut sent))
+        .await?;
+    if is_empty(&object) && !decline {
+        // What may not be seen empties it all the same.
+        decline = true;
+        let again = Found { object, ..found.clone() };
+        (object, changed) = errand
+            .change(&again, |object| plan(object, manifest.as_deref(), decline, &mut sent))
+            .await?;
+    }
+    if is_empty(&object) {
+        let what = format!("{shown} was restored, and something emptied it again at once.");
+        let hint = "See which webhooks and policies are called: `kubectl get \
+                    mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
+        return Err(Failure::no(what, hint).into());
+    }
+    errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
+    if decline {
+        let who = match watcher {
+            Watcher::Webhook(name) => format!("webhook {name}"),
+            _ => "a webhook".to_owned(),
+        };
+        errand.terminal.say(&format!(
+            "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
+             `diyadm empty {}` takes that away",
+            found.typed()
+        ));
+    }
+    let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+    Ok(Restored { object, patch: sent, outcome })
+}
+
+/// Deletes it and creates it again, as it was.
+async fn recreate(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+    manifest: Option<&str>,
+) -> Result<Restored> {
+    let fresh = fresh::fresh(&found.object);
+    let watcher = webhooks.of_create(errand.cluster, found).await;
+    let operations = plan(&fresh, manifest, watcher != Watcher::Nobody, &mut Vec::new())?;
+    let new = played(&fresh, &operations.unwrap_or_default())?;
+    let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
+    if let Outcome::Failed(error) = outcome {
+        return Err(error);
+    }
+    if errand.is_real() && is_empty(&made.object) {
+        let what = format!("{} was created again, and something emptied it.", found.shown());
+        return Err(Failure::no(what, "Take the namespace's label away, then try again.").into());
+    }
+    let what = format!("{} was created again, as it was{}", errand.shown(found), errand.dry());
+    errand.terminal.done(&what, None);
+    Ok(Restored { object: made.object, patch, outcome })
+}
+
+fn is_empty(object: &Value) -> bool {
+    crate::workload::is_emptied(&object.to_string())
+}
+
+/// The operations that restore the object; `None` where it is not empty.
+fn plan(
+    object: &Value,
+    manifest: Option<&str>,
+    decline: bool,
+    sent: &mut Vec<Value>,
+) -> Result<Option<Vec<Value>>> {
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    if !subject.is_emptied() {
+        return Ok(None);
+    }
+    let change = match manifest {
+        Some(manifest) => {
+            let manifest = Subject::read(manifest)?;
+            subject.restore_from(&manifest, FIELD_MANAGER, decline).map_err(|why| {
+                Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
+            })?
+        }
+        None => subject.restore(decline, None),
+    };
+    if change.is_empty() {
+        // Someone has put another original there since it was judged.
+        let why = change.warnings.first().map_or("nothing would change", String::as_str);
+        return Err(Failure::no(format!("{why}."), "").into());
+    }
+    *sent = serde_json::from_str(&change.patch)?;
+    Ok(Some(sent.clone()))
+}
+
+/// Whether the API server, asked in a dry run, hands it back empty.
+async fn would_be_emptied(
+    errand: &Errand<'_>,
+    found: &Found,
+    manifest: Option<&str>,
+) -> Result<bool> {
+    let Found { kind, namespace, name, object } = found;
+    let target = (*kind, namespace.as_str(), name.as_str());
+    let mut sent = Vec::new();
+    let asked = errand
+        .cluster
+        .change(target, Some(object.clone()), true, |object| {
+            plan(object, manifest, false, &mut sent)
+        })
+        .await?;
+    Ok(is_empty(&asked.object))
+}
+
+fn untrusted(errand: &Errand<'_>, found: &Found, why: &str) -> anyhow::Error {
+    let what = format!("{} stays empty: its original is not trusted: {why}.", errand.shown(found));
+    let hint = format!(
+        "Put it back from your own manifest: `diyadm restore {} --force-from FILE`, which takes \
+         only the fields that emptying touches.",
+        found.typed()
+    );
+    Failure::no(what, hint).into()
+}
+
+/// A StatefulSet goes on with its next Pod only when the one before is ready, and one of the
+/// empty form that cannot start never will be: such a Pod is deleted.
+pub(super) async fn unstick(errand: &Errand<'_>, found: &Found) {
+    if found.kind.kind != "StatefulSet" {
+        return;
+    }
+    for pod in errand.pods(&found.object).await {
+        let going = pod["metadata"]["deletionTimestamp"].is_string();
+        if going || rollout::is_ready(&pod) || rollout::is_new(&found.object, &pod) {
+            continue;
+        }
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        match errand.cluster.delete_exactly(&POD, &pod).await {
+            Ok(()) => {
+                errand
+                    .terminal
+                    .done(&format!("pod/{name}, which did not start, was deleted"), None);
+            }
+            Err(error) if error::is_forbidden(&error) => errand.terminal.warn(&format!(
+                "pod/{name} does not start, and {} waits for it: whoever may deletes it with \
+                 `kubectl -n {} delete pod {name}`",
+                errand.shown(found),
+                found.namespace
+            )),
+            // It has changed meanwhile: it may start after all.
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the commands on workloads of a cluster share: many at once, what became of each, and how
+//! that is told.
+
+use std::io::Write;
+
+use anyhow::{Error, Result};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use super::terminal::Terminal;
+use crate::{
+    cli::{
+        DryRun,
+        empty::{Output, Work},
+        targets::Targets,
+    },
+    cluster::{Cluster, targets::Found},
+    exit::{self, Code, Failure},
+};
+
+pub(super) mod beside;
+pub(super) mod change;
+mod recreate;
+pub(super) mod replace;
+pub(super) mod wait;
+pub(super) mod webhooks;
+
+/// A command at work.
+pub(super) struct Errand<'a> {
+    pub(super) terminal: &'a Terminal,
+    pub(super) cluster: &'a Cluster,
+    pub(super) targets: &'a Targets,
+    pub(super) work: &'a Work,
+}
+
+/// What became of one workload.
+pub(super) struct Done {
+    /// As it is now, or, in a dry run, would be.
+    pub(super) found: Found,
+    /// What was sent, without the guard.
+    pub(super) patch: Vec<Value>,
+    pub(super) outcome: Outcome,
+}
+
+/// See [`Done`].
+pub(super) enum Outcome {
+    Changed,
+    /// It was so already.
+    Unchanged,
+    /// Left as it is, and why.
+    PassedOver(String),
+    Failed(Error),
+}
+
+impl Done {
+    /// A workload that something went wrong with.
+    pub(super) fn failed(found: Found, error: impl Into<Error>) -> Self {
+        Self { found, patch: Vec::new(), outcome: Outcome::Failed(error.into()) }
+    }
+
+    /// Whether it is as the command wants it.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.outcome, Outcome::Changed | Outcome::Unchanged)
+    }
+}
+
+impl Errand<'_> {
+    /// Whether the API server is to store something.
+    pub(super) fn is_real(&self) -> bool {
+        self.work.dry_run.is_none()
+    }
+
+    /// ` (dry run)` and the like, for the end of a line.
+    pub(super) fn dry(&self) -> &'static str {
+        match self.work.dry_run {
+            None => "",
+            Some(DryRun::Client) => " (dry run)",
+            Some(DryRun::Server) => " (server dry run)",
+        }
+    }
+
+    /// `deployment/web`, with its namespace where several are meant.
+    pub(super) fn shown(&self, found: &Found) -> String {
+        if self.targets.all_namespaces {
+            format!("{} in {}", found.shown(), found.namespace)
+        } else {
+            found.shown()
+        }
+    }
+
+    /// Does `work` to each, a bounded number at once, and keeps their order. `word` is what has
+    /// been done to those that are through: `emptied`.
+    pub(super) async fn each<T, O>(
+        &self,
+        word: &str,
+        items: Vec<T>,
+        work: impl AsyncFn(T) -> O,
+    ) -> Vec<O> {
+        let (all, work) = (items.len(), &work);
+        let through = std::cell::Cell::new(0_usize);
+        let one = async |item| {
+            let outcome = work(item).await;
+            through.set(through.get() + 1);
+            if all > 1 {
+                self.terminal.progress(&format!("{word}: {} of {all}", through.get()));
+            }
+            outcome
+        };
+        let flow = stream::iter(items.into_iter().map(one));
+        let outcomes = flow.buffered(self.work.concurrency.into()).collect().await;
+        self.terminal.clear();
+        outcomes
+    }
+
+    /// Prints what `-o` asks for of those that are as they should be.
+    pub(super) fn print(&self, done: &[Done]) -> Result<()> {
+        let Some(output) = self.work.output else { return Ok(()) };
+        let good: Vec<_> = done.iter().filter(|one| one.is_good()).collect();
+        let object = || match good.as_slice() {
+            [one] => one.found.object.clone(),
+            all => {
+                let items: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
+                json!({ "apiVersion": "v1", "kind": "List", "items": items })
+            }
+        };
+        let text = match output {
+            Output::Name => {
+                let line = |one: &&Done| {
+                    let Found { kind, name, .. } = &one.found;
+                    let group = if kind.group.is_empty() { "" } else { "." };
+                    format!("{}{group}{}/{name}\n", kind.singular(), kind.group)
+                };
+                good.iter().map(line).collect()
+            }
+            Output::Json => format!("{:#}\n", object()),
+            Output::Yaml => serde_yaml::to_string(&object())?,
+            Output::Patch => good.iter().map(|one| format!("{}\n", json!(one.patch))).collect(),
+        };
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(())
+    }
+
+    /// What the command ends with: the error itself where one workload was meant, else a count.
+    pub(super) fn end(&self, done: Vec<Done>, not_done: &str) -> Result<Code> {
+        let all = done.len();
+        let failed = done.into_iter().filter_map(|one| match one.outcome {
+            Outcome::Failed(error) => Some((one.found, error)),
+            _ => None,
+        });
+        let mut failed: Vec<_> = failed.collect();
+        match (all, failed.len()) {
+            (_, 0) => Ok(Code::Done),
+            (1, _) => Err(failed.remove(0).1),
+            (_, count) => {
+                for (found, error) in &failed {
+                    let what = format!("{}: {error:#}", self.shown(found));
+                    self.terminal.failed(&what, None, exit::hint(error).unwrap_or_default());
+                }
+                let what = format!("{count} of {all} workloads {not_done}.");
+                let code = exit::code(&failed[0].1);
+                let same = failed.iter().all(|(_, error)| exit::code(error) == code);
+                let hint = "What is above says why; the same command goes on with the rest.";
+                let failure = Failure::no(what, hint);
+                Err(Failure { code: if same { code } else { Code::No }, ..failure }.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Sends a change of one workload, or plays it here where nothing is to be sent.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::Errand;
+use crate::{cli::DryRun, cluster::targets::Found};
+
+/// The object after the operations.
+pub(in crate::commands) fn played(object: &Value, operations: &[Value]) -> Result<Value> {
+    let patch: json_patch::Patch = serde_json::from_value(Value::from(operations.to_vec()))?;
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch)?;
+    Ok(object)
+}
+
+impl Errand<'_> {
+    /// Changes the workload as `plan` says ([`crate::cluster::Cluster::change`]): the object then,
+    /// or, in a dry run, as it would be, and whether it differs.
+    pub(in crate::commands) async fn change(
+        &self,
+        found: &Found,
+        mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
+    ) -> Result<(Value, bool)> {
+        if self.work.dry_run == Some(DryRun::Client) {
+            return Ok(match plan(&found.object)? {
+                Some(operations) => (played(&found.object, &operations)?, true),
+                None => (found.object.clone(), false),
+            });
+        }
+        let Found { kind, namespace, name, object } = found;
+        let target = (*kind, namespace.as_str(), name.as_str());
+        let known = Some(object.clone());
+        let changed = self.cluster.change(target, known, !self.is_real(), plan).await?;
+        Ok((changed.object, changed.changed))
+    }
+}

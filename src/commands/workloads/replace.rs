@@ -1,0 +1,121 @@
+//! Replaces Pods one at a time, as a rollout would, where no controller does it by itself: at
+//! level `pod`, and for a ReplicaSet or the update strategy OnDelete.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::Errand;
+use crate::{
+    cluster::{POD, error, targets::Found},
+    exit::Failure,
+    rollout, workload,
+};
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Whether the workload's controller leaves Pods with an old template alone.
+pub(in crate::commands) fn is_by_hand(object: &Value) -> bool {
+    let on_delete = object["spec"]["updateStrategy"]["type"] == "OnDelete";
+    match object["kind"].as_str() {
+        Some("ReplicaSet") => true,
+        Some("StatefulSet" | "DaemonSet") => on_delete,
+        _ => false,
+    }
+}
+
+/// Which Pods need no successor.
+pub(in crate::commands) enum Right {
+    /// Those that run the template as it is. Whatever is created from now on does, whatever
+    /// others make of it on its way.
+    New,
+    /// Those that were emptied, or were not: something must see to it while they are created.
+    Emptied(bool),
+}
+
+impl Right {
+    fn has(&self, workload: &Value, pod: &Value) -> bool {
+        match self {
+            Self::New => rollout::is_new(workload, pod),
+            Self::Emptied(wanted) => workload::is_emptied(&pod.to_string()) == *wanted,
+        }
+    }
+}
+
+impl Errand<'_> {
+    /// Replaces each Pod of the workload that is not right; how many there were. A Pod goes when
+    /// all others are ready, and the next one only when its successor is.
+    ///
+    /// # Errors
+    /// What may not be deleted, a successor that is not right either, and `--timeout`.
+    pub(in crate::commands) async fn replace(&self, found: &Found, right: &Right) -> Result<usize> {
+        let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
+        let object = &found.object;
+        let mut pods = self.pods(object).await;
+        let old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
+        loop {
+            let (going, here): (Vec<_>, Vec<_>) =
+                pods.iter().partition(|pod| pod["metadata"]["deletionTimestamp"].is_string());
+            let (left, come): (Vec<&Value>, Vec<&Value>) =
+                here.iter().copied().partition(|pod| old.contains(&uid(pod)));
+            if let Right::Emptied(_) = right
+                && come.iter().any(|pod| !right.has(object, pod))
+            {
+                let what = format!("{}: a Pod came back as it was.", found.shown());
+                let hint = "No webhook or policy changes the Pods of this namespace as it should; \
+                            `diyadm check` looks at it. The other Pods were left alone.";
+                return Err(Failure::no(what, hint).into());
+            }
+            let unready = here.iter().filter(|pod| !rollout::is_ready(pod)).count();
+            // One that is not ready serves nobody: it goes first, and waits for no other.
+            let next = left.iter().find(|pod| !rollout::is_ready(pod)).or(left.first());
+            match next {
+                None if unready == 0 && going.is_empty() => return Ok(old.len()),
+                Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_ready(pod)) => {
+                    self.evict(found, pod).await?;
+                }
+                _ => {}
+            }
+            let told = format!("{} of {} Pods are replaced", old.len() - left.len(), old.len());
+            if Instant::now() > deadline {
+                let what = format!("{}: {told} in time.", found.shown());
+                let hint = "The same command goes on; --timeout gives it longer.";
+                return Err(Failure::no(what, hint).into());
+            }
+            self.terminal.progress(&format!("{}: {told}", self.shown(found)));
+            tokio::time::sleep(PAUSE).await;
+            pods = self.pods(object).await;
+        }
+    }
+
+    /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict deletes.
+    async fn evict(&self, found: &Found, pod: &Value) -> Result<()> {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let outcome = match self.cluster.evict(&found.namespace, name).await {
+            Err(error) if error::is_forbidden(&error) => {
+                self.cluster.delete(&POD, &found.namespace, name, false).await.map(drop)
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| {
+            let selector = found.object["spec"]["selector"]["matchLabels"].as_object();
+            let labels = selector.into_iter().flatten();
+            let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
+            let labels = labels.collect::<Vec<_>>().join(",");
+            Failure::no(
+                format!("{error:#} Pod {name} stays as it was."),
+                format!(
+                    "Its controller does not replace it; whoever may deletes it: \
+                     `kubectl -n {} delete pods -l {labels}`.",
+                    found.namespace
+                ),
+            )
+            .into()
+        })
+    }
+}
+
+fn uid(pod: &Value) -> String {
+    pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
+}

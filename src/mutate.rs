@@ -1,0 +1,146 @@
+//! Manifests in files: the change that the webhook would make, made to documents.
+//!
+//! Pure: documents come in as text and go out as text. What does not change goes out as the very
+//! text that it was, comments included.
+
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::workload::{self, Context, Rules, Subject};
+
+mod apply;
+mod render;
+
+pub use render::{Format, Rendered, Text, render};
+
+/// What becomes of the workloads.
+pub struct How<'a> {
+    /// How they are emptied.
+    pub rules: &'a Rules,
+    /// The namespace of objects that name none.
+    pub namespace: &'a str,
+    /// They are given back instead.
+    pub restore: bool,
+}
+
+/// What became of one object.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// `apiVersion`, `kind`, and, where it has them, `namespace` and `name`.
+    pub object: Map<String, Value>,
+    /// The JSON Patch, as text.
+    pub patch: String,
+}
+
+/// What became of a document.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Each object that changed.
+    pub edits: Vec<Edit>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Changes `document`, an object or a List of them, in place.
+pub fn mutate(how: &How<'_>, document: &mut Value) -> Outcome {
+    let mut outcome = Outcome::default();
+    visit(how, document, None, &mut outcome);
+    outcome
+}
+
+/// `list`: `apiVersion` and `kind` of the List that it is in; a typed List's items may have none of
+/// their own, and kubectl gives them the List's.
+fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: &mut Outcome) {
+    let Value::Object(members) = value else { return };
+    let text = |key: &str| members.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (mut version, mut kind) = (text("apiVersion"), text("kind"));
+    if let (true, Some((of, list))) = (kind.is_empty(), list) {
+        (version, kind) = (of.to_owned(), list.trim_end_matches("List").to_owned());
+    }
+    if kind.ends_with("List")
+        && let Some(Value::Array(items)) = members.get_mut("items")
+    {
+        let typed = Some((version.as_str(), kind.as_str()));
+        items.iter_mut().for_each(|item| visit(how, item, typed, outcome));
+        return;
+    }
+    if workload::kind_of(&version, &kind).is_none() && (version.as_str(), kind.as_str()) != SERVICE
+    {
+        return;
+    }
+    let text = text_of(members, &version, &kind);
+    let subject = match Subject::read(&text) {
+        Ok(subject) => subject,
+        Err(error) => {
+            let what = format!("diyadm: left as it is: no API server would take it: {error}");
+            outcome.warnings.push(what);
+            return;
+        }
+    };
+    let context = Context { namespace: how.namespace, ..Context::default() };
+    let change = if how.restore {
+        subject.restore(false, None)
+    } else {
+        subject.settle(how.rules, &context).1
+    };
+    // Law 3: one that does not apply is a bug of ours; the manifest is the user's, and stays.
+    let applies = subject.takes(&change);
+    outcome.warnings.extend(change.warnings);
+    if !applies {
+        outcome.warnings.push("diyadm: left as it is: the patch does not apply".to_owned());
+    } else if change.patch != "[]" && apply::apply(value, &change.patch).is_some() {
+        let object = name(value, how.namespace, version, kind);
+        outcome.edits.push(Edit { object, patch: change.patch });
+    }
+}
+
+/// Not a workload; its annotations may ask for a debugger's port.
+const SERVICE: (&str, &str) = ("v1", "Service");
+
+/// The object as JSON, its type named where the List names it.
+fn text_of(members: &Map<String, Value>, version: &str, kind: &str) -> String {
+    if members.get("kind").is_some_and(|own| own == kind) {
+        return serde_json::to_string(members).unwrap_or_default();
+    }
+    let mut named = members.clone();
+    named.insert("apiVersion".to_owned(), version.into());
+    named.insert("kind".to_owned(), kind.into());
+    serde_json::to_string(&named).unwrap_or_default()
+}
+
+/// What an object is called.
+fn name(value: &Value, namespace: &str, version: String, kind: String) -> Map<String, Value> {
+    let said = |key: &str| value["metadata"][key].as_str().map(ToOwned::to_owned);
+    let namespace = said("namespace").or(Some(namespace.to_owned()).filter(|n| !n.is_empty()));
+    let parts = [
+        ("apiVersion", Some(version)),
+        ("kind", Some(kind)),
+        ("namespace", namespace),
+        ("name", said("name")),
+        ("generateName", said("generateName")),
+    ];
+    let said = parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
+    said.collect()
+}
+
+impl Edit {
+    /// One JSON document: what it is about, and `patch`.
+    pub fn json(&self) -> String {
+        #[derive(serde::Serialize)]
+        struct Line<'a> {
+            #[serde(flatten)]
+            object: &'a Map<String, Value>,
+            patch: &'a RawValue,
+        }
+        let line = serde_json::from_str(&self.patch)
+            .and_then(|patch| serde_json::to_string(&Line { object: &self.object, patch }));
+        // The patch is JSON text, and so are strings.
+        line.unwrap_or_default()
+    }
+
+    /// `deployment/foo`
+    pub fn title(&self) -> String {
+        let word = |key: &str| self.object.get(key).and_then(Value::as_str).unwrap_or_default();
+        let name = if word("name").is_empty() { "generateName" } else { "name" };
+        format!("{}/{}", word("kind").to_lowercase(), word(name))
+    }
+}

@@ -1,0 +1,81 @@
+//! Applies a patch of ours to a document so that every key that stays keeps its place.
+//!
+//! A removal elsewhere (the json-patch crate's too) swaps the last key into the gap: the same
+//! object, but no longer the same to read.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+enum Operation {
+    Add { path: String, value: Value },
+    Replace { path: String, value: Value },
+    Remove { path: String },
+}
+
+/// `None` where it does not apply; `document` is then half done.
+pub(super) fn apply(document: &mut Value, patch: &str) -> Option<()> {
+    for operation in serde_json::from_str::<Vec<Operation>>(patch).ok()? {
+        match operation {
+            Operation::Add { path, value } => match parent(document, &path)? {
+                (Value::Object(members), key) => drop(members.insert(key, value)),
+                (Value::Array(items), key) => {
+                    let at = if key == "-" { items.len() } else { key.parse().ok()? };
+                    if at > items.len() {
+                        return None;
+                    }
+                    items.insert(at, value);
+                }
+                _ => return None,
+            },
+            Operation::Replace { path, value } => *document.pointer_mut(&path)? = value,
+            Operation::Remove { path } => match parent(document, &path)? {
+                (Value::Object(members), key) => drop(members.shift_remove(&key)?),
+                (Value::Array(items), key) => {
+                    let at: usize = key.parse().ok()?;
+                    if at >= items.len() {
+                        return None;
+                    }
+                    items.remove(at);
+                }
+                _ => return None,
+            },
+        }
+    }
+    Some(())
+}
+
+/// What holds the member at `path`, and the member's key.
+fn parent<'v>(document: &'v mut Value, path: &str) -> Option<(&'v mut Value, String)> {
+    let (parent, key) = path.rsplit_once('/')?;
+    let key = key.replace("~1", "/").replace("~0", "~");
+    Some((document.pointer_mut(parent)?, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keys_keep_their_places() {
+        let mut value = json!({ "a": 1, "b": [1, 2], "c~/": 3, "d": 4 });
+        let patch = json!([
+            { "op": "remove", "path": "/a" },
+            { "op": "replace", "path": "/c~0~1", "value": null },
+            { "op": "add", "path": "/b/-", "value": 3 },
+            { "op": "remove", "path": "/b/0" },
+            { "op": "add", "path": "/e", "value": {} },
+        ]);
+        assert_eq!(apply(&mut value, &patch.to_string()), Some(()));
+        assert_eq!(value.to_string(), r#"{"b":[2,3],"c~/":null,"d":4,"e":{}}"#);
+        for wrong in [
+            json!([{ "op": "remove", "path": "/none" }]),
+            json!([{ "op": "replace", "path": "/b/7", "value": 1 }]),
+            json!([{ "op": "add", "path": "/x/y", "value": 1 }]),
+        ] {
+            assert_eq!(apply(&mut value, &wrong.to_string()), None, "{wrong}");
+        }
+    }
+}

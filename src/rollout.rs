@@ -1,0 +1,159 @@
+//! (workload, its Pods, events) → how far its Pods have come, and what keeps them: pure.
+
+use serde_json::Value;
+
+mod pods;
+mod refused;
+
+pub use pods::{is_new, is_ready, selects};
+
+/// How far the Pods of a workload are with what its template says now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Nothing is left to wait for.
+    pub done: bool,
+    /// `1 of 3 Pods are ready`
+    pub told: String,
+    /// What keeps it.
+    pub trouble: Option<Trouble>,
+}
+
+/// What keeps a Pod from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// One sentence without its full stop.
+    pub what: String,
+    /// What to do about it, a sentence or two.
+    pub hint: String,
+    /// Whether waiting alone will not mend it.
+    pub lasting: bool,
+}
+
+impl Trouble {
+    fn new(what: impl Into<String>, hint: impl Into<String>, lasting: bool) -> Self {
+        Self { what: what.into(), hint: hint.into(), lasting }
+    }
+}
+
+/// What is known beside the workload itself. Whatever may not be looked at is empty.
+#[derive(Clone, Copy, Default)]
+pub struct Seen<'a> {
+    /// Pods of its namespace.
+    pub pods: &'a [Value],
+    /// Events of its namespace.
+    pub events: &'a [Value],
+    /// When the workload was changed, as RFC 3339 by the API server's clock: events before that
+    /// are of another time.
+    pub since: &'a str,
+}
+
+/// Looks at a workload of any kind, as the API server told it.
+pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
+    let count = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64);
+    let kind = workload["kind"].as_str().unwrap_or_default();
+    let observed = count("/status/observedGeneration").unwrap_or(0);
+    let fresh = observed >= count("/metadata/generation").unwrap_or(0);
+    let mut progress = match kind {
+        "CronJob" => done("its next Job starts so"),
+        "Pod" => one(is_ready(workload)),
+        "Job" if workload["spec"]["suspend"] == true => done("it is suspended"),
+        "Job" => one(count("/status/ready").unwrap_or(0) > 0),
+        _ if !fresh => waiting("its controller has not seen the change yet"),
+        "Deployment" => deployment(workload),
+        "StatefulSet" => stateful(workload),
+        "DaemonSet" => {
+            let wanted = count("/status/desiredNumberScheduled").unwrap_or(0);
+            let new = count("/status/updatedNumberScheduled").unwrap_or(0);
+            let ready = count("/status/numberAvailable").unwrap_or(0);
+            if workload["spec"]["updateStrategy"]["type"] == "OnDelete" {
+                by_hand(workload, seen, wanted)
+            } else {
+                pace(wanted, new, new, ready)
+            }
+        }
+        _ => by_hand(workload, seen, count("/spec/replicas").unwrap_or(1)),
+    };
+    if !progress.done {
+        let found = pods::trouble(workload, seen).or_else(|| refused::trouble(workload, seen));
+        progress.trouble = found.or(progress.trouble);
+    }
+    progress
+}
+
+fn done(told: impl Into<String>) -> Progress {
+    Progress { done: true, told: told.into(), trouble: None }
+}
+
+fn waiting(told: impl Into<String>) -> Progress {
+    Progress { done: false, told: told.into(), trouble: None }
+}
+
+fn one(ready: bool) -> Progress {
+    if ready { done("its Pod is ready") } else { waiting("its Pod is not ready yet") }
+}
+
+/// `all` is how many there are of old and new together, `new` how many of them are new.
+fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
+    if wanted == 0 {
+        done("it has no Pods")
+    } else if new < wanted {
+        waiting(format!("{new} of {wanted} Pods are replaced"))
+    } else if all > new {
+        waiting(format!("{} old Pods are still going", all - new))
+    } else if ready < wanted {
+        waiting(format!("{ready} of {wanted} Pods are ready"))
+    } else {
+        done(format!("{wanted} of {wanted} Pods are ready"))
+    }
+}
+
+/// As `kubectl rollout status` judges it.
+fn deployment(workload: &Value) -> Progress {
+    let status = |field: &str| workload["status"][field].as_i64().unwrap_or(0);
+    let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(1);
+    let (all, new) = (status("replicas"), status("updatedReplicas"));
+    let mut progress = pace(wanted, all, new, status("availableReplicas"));
+    if wanted == 0 && all > 0 {
+        progress = waiting(format!("{all} old Pods are still going"));
+    }
+    if workload["spec"]["paused"] == true && !progress.done {
+        let name = workload["metadata"]["name"].as_str().unwrap_or_default();
+        progress.trouble = Some(Trouble::new(
+            "its rollout is paused, so no Pod is replaced",
+            format!("Let it go on: `kubectl rollout resume deployment/{name}`."),
+            true,
+        ));
+    }
+    progress
+}
+
+fn stateful(workload: &Value) -> Progress {
+    let status = |field: &str| workload["status"][field].as_i64().unwrap_or(0);
+    let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(1);
+    let strategy = &workload["spec"]["updateStrategy"];
+    let partition = strategy["rollingUpdate"]["partition"].as_i64().unwrap_or(0);
+    let whole = workload["status"]["updateRevision"] == workload["status"]["currentRevision"];
+    // Once all are new, they are counted as current ones only.
+    let new = if whole { status("currentReplicas") } else { status("updatedReplicas") };
+    if strategy["type"] == "OnDelete" && !whole {
+        return pace(wanted, wanted, new, status("readyReplicas"));
+    }
+    let meant = (wanted - partition).max(0);
+    let mut progress = pace(meant, new.max(meant), new.max(0), status("readyReplicas").min(meant));
+    if partition > 0 && progress.done {
+        progress.told = format!("Pods from {partition} on are ready; those below stay as they are");
+    }
+    progress
+}
+
+/// What no controller replaces by itself is counted from the Pods.
+fn by_hand(workload: &Value, seen: &Seen<'_>, wanted: i64) -> Progress {
+    let own = seen.pods.iter().filter(|pod| selects(workload, pod));
+    let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
+    let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
+    let ready = new.iter().filter(|pod| is_ready(pod)).count();
+    pace(wanted, count(new.len() + old.len()), count(new.len()), count(ready))
+}
+
+#[cfg(test)]
+mod tests;

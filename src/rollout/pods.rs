@@ -1,0 +1,183 @@
+//! What Pods say of themselves, and what events say of them.
+
+use serde_json::Value;
+
+use super::{Seen, Trouble};
+
+/// Whether a Pod is one of the workload's: by its labels, and by what controls it.
+pub fn selects(workload: &Value, pod: &Value) -> bool {
+    if workload["kind"] == "Pod" {
+        return workload["metadata"]["name"] == pod["metadata"]["name"];
+    }
+    let kind = workload["kind"].as_str().unwrap_or_default();
+    let name = workload["metadata"]["name"].as_str().unwrap_or_default();
+    let owners = pod["metadata"]["ownerReferences"].as_array();
+    let owner = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
+    let Some(owner) = owner else { return false };
+    if kind != "Deployment" {
+        return owner["uid"] == workload["metadata"]["uid"];
+    }
+    // Its ReplicaSets, which may not be readable, are called NAME-HASH, and the Pod has the hash.
+    let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str().unwrap_or_default();
+    owner["kind"] == "ReplicaSet" && owner["name"] == format!("{name}-{hash}")
+}
+
+/// Whether a Pod runs what the workload's template says now, as far as what it runs goes.
+/// Containers that others put into the Pod do not count.
+pub fn is_new(workload: &Value, pod: &Value) -> bool {
+    let template = match workload["kind"].as_str() {
+        Some("Pod") => &workload["spec"],
+        _ => &workload["spec"]["template"]["spec"],
+    };
+    let running = pod["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
+    let wanted = template["containers"].as_array().map_or(&[][..], Vec::as_slice);
+    wanted.iter().all(|wanted| {
+        let found = running.iter().find(|running| running["name"] == wanted["name"]);
+        found.is_some_and(|found| {
+            ["image", "command", "args"].iter().all(|field| found[field] == wanted[field])
+        })
+    })
+}
+
+/// Whether a Pod is ready and is not going.
+pub fn is_ready(pod: &Value) -> bool {
+    pod["metadata"]["deletionTimestamp"].is_null() && condition(pod, "Ready")["status"] == "True"
+}
+
+fn condition<'v>(pod: &'v Value, kind: &str) -> &'v Value {
+    let all = pod["status"]["conditions"].as_array();
+    let found = all.and_then(|all| all.iter().find(|one| one["type"] == kind));
+    found.unwrap_or(&Value::Null)
+}
+
+/// What keeps one of the workload's new Pods; what lasts is told before what may pass.
+pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
+    let own = seen.pods.iter().filter(|pod| {
+        selects(workload, pod)
+            && is_new(workload, pod)
+            && pod["metadata"]["deletionTimestamp"].is_null()
+            && !is_ready(pod)
+    });
+    let mut troubles: Vec<_> =
+        own.filter_map(|pod| of_pod(pod).or_else(|| of_events(pod, seen.events))).collect();
+    let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
+    (!troubles.is_empty()).then(|| troubles.swap_remove(at))
+}
+
+fn of_pod(pod: &Value) -> Option<Trouble> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let scheduled = condition(pod, "PodScheduled");
+    if scheduled["status"] == "False" {
+        let message = scheduled["message"].as_str().unwrap_or("no node was found");
+        return Some(Trouble::new(
+            format!("no node takes Pod {name}: {}", line(message)),
+            "Free room on a node, or look at what the Pod asks for: \
+             `kubectl describe nodes | grep -A8 Allocated`.",
+            false,
+        ));
+    }
+    let statuses = |field: &str| pod["status"][field].as_array().cloned().unwrap_or_default();
+    let all = statuses("initContainerStatuses").into_iter().chain(statuses("containerStatuses"));
+    let mut troubles: Vec<_> = all.filter_map(|status| of_container(name, pod, &status)).collect();
+    let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
+    (!troubles.is_empty()).then(|| troubles.swap_remove(at))
+}
+
+fn of_container(pod: &str, whole: &Value, status: &Value) -> Option<Trouble> {
+    let container = status["name"].as_str().unwrap_or_default();
+    let image = status["image"].as_str().filter(|image| !image.is_empty());
+    let specs = ["initContainers", "containers"].map(|list| whole["spec"][list].as_array());
+    let mut specs = specs.into_iter().flatten().flatten();
+    let spec = specs.find(|spec| spec["name"] == container);
+    let image = image.or_else(|| spec?["image"].as_str()).unwrap_or_default();
+    let waiting = &status["state"]["waiting"];
+    let message = line(waiting["message"].as_str().unwrap_or_default());
+    let logs = format!("See its last words: `kubectl logs {pod} -c {container} --previous`.");
+    Some(match waiting["reason"].as_str() {
+        Some("InvalidImageName") => Trouble::new(
+            format!("container {container}: {image:?} is no name of an image"),
+            "Name another with --image.",
+            true,
+        ),
+        Some("ErrImageNeverPull") => Trouble::new(
+            format!("container {container}: image {image} is not on the node, and is never pulled"),
+            "Bring it to the node, or name another with --image.",
+            true,
+        ),
+        Some(reason @ ("ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable")) => {
+            let message = if message.is_empty() { reason } else { message };
+            Trouble::new(
+                format!("container {container}: image {image} cannot be pulled: {message}"),
+                "Push it to where the nodes pull from, name another with --image, or use the \
+                 workload's own with --image keep.",
+                reason == "ImagePullBackOff",
+            )
+        }
+        Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble::new(
+            format!("container {container} cannot be made: {message}"),
+            if message.contains("runAsNonRoot") {
+                "The Pod wants a user that is not root, and the image runs as root: name an image \
+                 with a numeric USER."
+                    .to_owned()
+            } else {
+                format!("Mend that; `kubectl describe pod {pod}` tells more.")
+            },
+            reason == "CreateContainerConfigError",
+        ),
+        Some("RunContainerError") => ended(container, 128, message, &logs),
+        Some("CrashLoopBackOff") => {
+            let last = &status["lastState"]["terminated"];
+            let words = line(last["message"].as_str().unwrap_or_default());
+            ended(container, last["exitCode"].as_i64().unwrap_or(-1), words, &logs)
+        }
+        _ => return None,
+    })
+}
+
+/// A container that ends at once. 126 to 128 are the shell's and the runtime's for a program that
+/// cannot be run.
+fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
+    let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+    let hint = if (126..=128).contains(&code) || words.contains("not found") {
+        "The image lacks the program; --idle agent brings its own, and works without a shell."
+            .to_owned()
+    } else {
+        format!("{logs} An image that ends by itself idles with --idle shell or --idle agent.")
+    };
+    Trouble::new(format!("container {container} ends at once with {code}{words}"), hint, true)
+}
+
+/// What the kubelet reports only as events: volumes, and the Pod's sandbox.
+fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let about = |event: &&Value| {
+        event["involvedObject"]["uid"] == pod["metadata"]["uid"] && event["type"] == "Warning"
+    };
+    let last = events.iter().filter(about).max_by_key(|event| time(event))?;
+    let message = line(last["message"].as_str().unwrap_or_default());
+    Some(match last["reason"].as_str()? {
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Trouble::new(
+            format!("a volume of Pod {name} cannot be mounted: {message}"),
+            format!("Make what it names, or mend it; `kubectl describe pod {name}` tells more."),
+            false,
+        ),
+        "FailedCreatePodSandBox" | "NetworkNotReady" => Trouble::new(
+            format!("the node cannot make Pod {name}: {message}"),
+            "That is the node's own trouble: `kubectl describe nodes`.",
+            false,
+        ),
+        _ => return None,
+    })
+}
+
+/// When an event was seen last; RFC 3339 of one clock and zone sorts as text.
+pub(super) fn time(event: &Value) -> String {
+    let text = event["series"]["lastObservedTime"].as_str().or(event["lastTimestamp"].as_str());
+    text.or(event["eventTime"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// The first line, and no more of it than a terminal shows.
+pub(super) fn line(text: &str) -> &str {
+    let text = text.lines().next().unwrap_or_default().trim().trim_end_matches('.');
+    text.char_indices().nth(240).map_or(text, |(at, _)| &text[..at])
+}

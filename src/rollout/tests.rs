@@ -1,0 +1,209 @@
+//! Statuses as a real cluster writes them.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn deployment(status: &Value) -> Value {
+    json!({
+        "kind": "Deployment",
+        "metadata": { "name": "web", "uid": "d", "generation": 2 },
+        "spec": { "replicas": 2, "template": { "spec": { "containers": [
+            { "name": "app", "image": "empty:1" },
+        ] } } },
+        "status": status,
+    })
+}
+
+fn pod(image: &str, status: &Value) -> Value {
+    json!({
+        "kind": "Pod",
+        "metadata": {
+            "name": "web-abc-x", "uid": "p", "labels": { "pod-template-hash": "abc" },
+            "ownerReferences": [
+                { "kind": "ReplicaSet", "name": "web-abc", "uid": "r", "controller": true },
+            ],
+        },
+        "spec": { "containers": [{ "name": "app", "image": image }] },
+        "status": status,
+    })
+}
+
+fn waiting_for(reason: &str, message: &str) -> Value {
+    json!({ "containerStatuses": [
+        { "name": "app", "state": { "waiting": { "reason": reason, "message": message } } },
+    ] })
+}
+
+#[test]
+fn a_deployment_is_judged_as_kubectl_judges_it() {
+    for (status, done, told) in [
+        (json!({ "observedGeneration": 1 }), false, "not seen the change"),
+        (json!({ "observedGeneration": 2, "replicas": 2 }), false, "0 of 2 Pods are replaced"),
+        (
+            json!({ "observedGeneration": 2, "replicas": 3, "updatedReplicas": 2 }),
+            false,
+            "1 old Pods",
+        ),
+        (
+            json!({
+                "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2,
+                "availableReplicas": 1,
+            }),
+            false,
+            "1 of 2 Pods are ready",
+        ),
+        (
+            json!({
+                "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2,
+                "availableReplicas": 2,
+            }),
+            true,
+            "2 of 2 Pods are ready",
+        ),
+    ] {
+        let progress = progress(&deployment(&status), &Seen::default());
+        assert_eq!(progress.done, done, "{status}");
+        assert!(progress.told.contains(told), "{progress:?}");
+    }
+    let mut paused = deployment(&json!({ "observedGeneration": 2 }));
+    paused["spec"]["paused"] = true.into();
+    let trouble = progress(&paused, &Seen::default()).trouble.unwrap();
+    assert!(trouble.lasting && trouble.what.contains("paused"), "{trouble:?}");
+}
+
+#[test]
+fn a_stateful_set_stops_at_its_partition() {
+    let set = |partition: i64, status: Value| {
+        json!({
+            "kind": "StatefulSet", "metadata": { "name": "db", "uid": "s", "generation": 1 },
+            "spec": { "replicas": 3, "updateStrategy": {
+                "type": "RollingUpdate", "rollingUpdate": { "partition": partition },
+            } },
+            "status": status,
+        })
+    };
+    let seen = Seen::default();
+    let status = json!({
+        "observedGeneration": 1, "updateRevision": "b", "currentRevision": "a",
+        "updatedReplicas": 1, "currentReplicas": 2, "readyReplicas": 3,
+    });
+    assert!(progress(&set(2, status.clone()), &seen).done);
+    assert!(!progress(&set(0, status), &seen).done);
+    let status = json!({
+        "observedGeneration": 1, "updateRevision": "b", "currentRevision": "b",
+        "currentReplicas": 3, "updatedReplicas": 3, "readyReplicas": 3,
+    });
+    assert!(progress(&set(0, status), &seen).done);
+}
+
+#[test]
+fn what_keeps_a_pod_is_told_with_what_to_do() {
+    let workload = deployment(&json!({ "observedGeneration": 2, "replicas": 2 }));
+    for (status, lasting, what, hint) in [
+        (waiting_for("ErrImagePull", "no such host"), false, "cannot be pulled", "--image"),
+        (waiting_for("ImagePullBackOff", ""), true, "empty:1 cannot be pulled", "--image keep"),
+        (waiting_for("InvalidImageName", ""), true, "no name of an image", "--image"),
+        (
+            waiting_for(
+                "CreateContainerConfigError",
+                "container has runAsNonRoot and image will run as root",
+            ),
+            true,
+            "cannot be made",
+            "numeric USER",
+        ),
+        (waiting_for("RunContainerError", "exec: \"sh\": not found"), true, "128", "--idle agent"),
+        (
+            json!({ "containerStatuses": [{
+                "name": "app",
+                "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+                "lastState": { "terminated": { "exitCode": 0 } },
+            }] }),
+            true,
+            "ends at once with 0",
+            "--idle shell",
+        ),
+        (
+            json!({ "conditions": [{
+                "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/1 nodes are available: 1 Insufficient cpu.",
+            }] }),
+            false,
+            "Insufficient cpu",
+            "nodes",
+        ),
+    ] {
+        let pods = [pod("empty:1", &status)];
+        let seen = Seen { pods: &pods, ..Seen::default() };
+        let trouble = progress(&workload, &seen).trouble.unwrap();
+        assert_eq!(trouble.lasting, lasting, "{trouble:?}");
+        assert!(trouble.what.contains(what) && trouble.hint.contains(hint), "{trouble:?}");
+        // A Pod of the old form is none of this rollout's.
+        let pods = [pod("app:1", &status)];
+        let seen = Seen { pods: &pods, ..Seen::default() };
+        assert_eq!(progress(&workload, &seen).trouble, None);
+    }
+}
+
+#[test]
+fn a_volume_tells_by_an_event() {
+    let workload = deployment(&json!({ "observedGeneration": 2 }));
+    let pods = [pod("empty:1", &json!({}))];
+    let events = [json!({
+        "type": "Warning", "reason": "FailedMount", "message": "secret \"x\" not found",
+        "involvedObject": { "kind": "Pod", "uid": "p" },
+        "lastTimestamp": "2026-11-24T22:05:35Z",
+    })];
+    let seen = Seen { pods: &pods, events: &events, since: "" };
+    let trouble = progress(&workload, &seen).trouble.unwrap();
+    assert!(trouble.what.contains("secret \"x\" not found"), "{trouble:?}");
+}
+
+#[test]
+fn a_pod_that_is_not_created_tells_by_its_controller() {
+    let message = |said: &str| format!("pods \"web-abc-\" is forbidden: {said}");
+    for (said, lasting, what) in [
+        ("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2", false, "a quota"),
+        ("violates PodSecurity \"restricted:latest\": runAsNonRoot != true", true, "Pod Security"),
+        ("admission webhook \"x\" denied the request: no", true, "a policy of the cluster"),
+    ] {
+        let condition = json!({ "observedGeneration": 2, "conditions": [{
+            "type": "ReplicaFailure", "status": "True", "message": message(said),
+        }] });
+        let trouble = progress(&deployment(&condition), &Seen::default()).trouble.unwrap();
+        assert_eq!(trouble.lasting, lasting);
+        assert!(trouble.what.contains(what), "{trouble:?}");
+
+        let event = |time: &str| {
+            json!({
+                "type": "Warning", "reason": "FailedCreate", "message": message(said),
+                "involvedObject": { "kind": "ReplicaSet", "name": "web-abc", "uid": "r" },
+                "lastTimestamp": time,
+            })
+        };
+        let since = "2026-11-24T22:00:00Z";
+        for (time, found) in [("2026-11-24T21:00:00Z", false), ("2026-11-24T22:00:01Z", true)] {
+            let events = [event(time)];
+            let seen = Seen { events: &events, since, ..Seen::default() };
+            let workload = deployment(&json!({ "observedGeneration": 2 }));
+            assert_eq!(progress(&workload, &seen).trouble.is_some(), found);
+        }
+    }
+}
+
+#[test]
+fn what_nobody_replaces_is_counted_by_its_pods() {
+    let workload = json!({
+        "kind": "ReplicaSet", "metadata": { "name": "r", "uid": "r" },
+        "spec": { "replicas": 1, "template": { "spec": { "containers": [
+            { "name": "app", "image": "empty:1" },
+        ] } } },
+    });
+    let ready = json!({ "conditions": [{ "type": "Ready", "status": "True" }] });
+    for (image, done) in [("app:1", false), ("empty:1", true)] {
+        let pods = [pod(image, &ready)];
+        let seen = Seen { pods: &pods, ..Seen::default() };
+        assert_eq!(progress(&workload, &seen).done, done);
+    }
+}

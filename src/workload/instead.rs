@@ -1,0 +1,121 @@
+//! The way back where the original is not to be trusted: the user's own manifest instead.
+
+use super::{
+    Change, DISABLED, LABEL, ORIGINAL, Subject, WISHES,
+    agent::Lists,
+    annotate,
+    original::{Added, Presence, same},
+    patch::{Patch, Pointer},
+    template::{FIELDS, GRACE, REPLICAS},
+};
+
+impl Subject<'_> {
+    /// Makes the fields that emptying touches, and no others, what `manifest` says of them, for
+    /// every container that it names; takes away whatever an original with no sense to it has
+    /// left. `writer` is diyadm's name among the managers of fields: wishes that it wrote become
+    /// the manifest's too. With `decline` the object says no from then on.
+    ///
+    /// # Errors
+    /// A sentence, where the manifest is not this workload's.
+    pub fn restore_from(
+        &self,
+        manifest: &Subject<'_>,
+        writer: &str,
+        decline: bool,
+    ) -> Result<Change, String> {
+        let (object, other) = (&self.object, &manifest.object);
+        if self.kind() != manifest.kind() || object.name() != other.name() {
+            let name = |subject: &Subject<'_>| {
+                format!("{} {}", subject.kind(), subject.object.name().unwrap_or_default())
+            };
+            return Err(format!("it holds {}, not {}", name(manifest), name(self)));
+        }
+        let (Some(pod), Some(wanted)) = (object.pod(), other.pod()) else {
+            return Err("it holds no pod template".to_owned());
+        };
+        let mut patch = Patch::default();
+        let mut put = |at: &Pointer, now: Option<&str>, to: Option<&str>| {
+            if !same(now, to) {
+                patch.put(at, now.is_some(), to);
+            }
+        };
+        let place = |at: usize| pod.pointer().join("containers").join(&at.to_string());
+        for (at, container) in pod.containers().iter().enumerate() {
+            let same_name = wanted.containers().iter().find(|c| c.name() == container.name());
+            let Some(wanted) = same_name else { continue };
+            for field in FIELDS {
+                put(&place(at).join(field), container.field(field), wanted.field(field));
+            }
+        }
+        put(&pod.pointer().join(GRACE), pod.field(GRACE), wanted.field(GRACE));
+        let replicas = other.field(REPLICAS);
+        if replicas.is_some() && object.workload().is_some_and(|kind| kind.replicas) {
+            let at = Pointer::root().join("spec").join(REPLICAS);
+            put(&at, object.field(REPLICAS), replicas);
+        }
+        let lists = Lists::read(&pod).filter(Lists::has_ours);
+        if let Some(lists) = lists.filter(|_| Lists::read(&wanted).is_none_or(|l| !l.has_ours())) {
+            for at in 0..pod.containers().len() {
+                lists.unmount(&mut patch, at, Presence::Absent);
+            }
+            let absent = Presence::Absent;
+            lists.remove(&mut patch, Added { init_containers: absent, volumes: absent });
+        }
+        let wishes = WISHES.into_iter().filter(|key| *key != LABEL);
+        let wishes = wishes.filter(|key| self.annotated_by(writer, key, false));
+        let mut edits: Vec<_> = wishes.map(|key| (key, other.annotation(key))).collect();
+        edits.push((ORIGINAL, None));
+        if decline {
+            edits.push((LABEL, Some(DISABLED)));
+        }
+        annotate(&mut patch, object, &edits, other.annotations_presence());
+        Ok(Change { patch: patch.finish(), warnings: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::workload::{Choice, Context, Idle, Rules};
+
+    fn workload(image: &str, more: &Value) -> Value {
+        let mut container = json!({ "name": "app", "image": image, "env": [{ "name": "A" }] });
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" },
+            "spec": { "replicas": 3, "template": { "spec": { "containers": [container] } } },
+        })
+    }
+
+    fn played(object: &Value, change: &Change) -> Value {
+        let mut object = object.clone();
+        let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
+        object
+    }
+
+    #[test]
+    fn only_what_emptying_touches_is_taken_from_the_manifest() {
+        let real = workload("app:1", &json!({ "livenessProbe": { "x": 1 } }));
+        let flags = Choice { idle: Some(Idle::Agent), ..Choice::default() };
+        let rules = Rules { flags, ..Rules::default() };
+        let text = real.to_string();
+        let context = Context::default();
+        let change = Subject::parse(&text).unwrap().empty(&rules, &context);
+        let mut forged = played(&real, &change);
+        forged["metadata"]["annotations"][ORIGINAL] = "{}".into();
+
+        let mut manifest = real.clone();
+        manifest["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{ "name": "B" }]);
+        let (text, manifest) = (forged.to_string(), manifest.to_string());
+        let subject = Subject::parse(&text).unwrap();
+        let change = subject.restore_from(&Subject::parse(&manifest).unwrap(), "diyadm", false);
+        assert_eq!(played(&forged, &change.unwrap()), real);
+
+        let other = workload("app:1", &json!({})).to_string().replace("\"x\"", "\"y\"");
+        let wrong = subject.restore_from(&Subject::parse(&other).unwrap(), "diyadm", false);
+        assert_eq!(wrong.unwrap_err(), "it holds Deployment y, not Deployment x");
+    }
+}

@@ -1,0 +1,79 @@
+//! Where a workload says no, and who wrote that.
+
+use serde_json::Value;
+
+use super::{ENABLED, LABEL, Subject};
+
+/// Where [`LABEL`] can say no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// An annotation of the workload.
+    Annotation,
+    /// A label of the workload.
+    Label,
+    /// An annotation of the pod template.
+    PodAnnotation,
+    /// A label of the pod template.
+    PodLabel,
+}
+
+impl Subject<'_> {
+    /// Every place where it says no. A Pod is its own template: each of its places comes once.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let pod = self.object.pod().filter(|_| self.kind() != "Pod");
+        let pod = pod.as_ref();
+        let places = [
+            (Refusal::Annotation, self.object.annotation(LABEL)),
+            (Refusal::Label, self.object.label(LABEL)),
+            (Refusal::PodAnnotation, pod.and_then(|pod| pod.annotation(LABEL))),
+            (Refusal::PodLabel, pod.and_then(|pod| pod.label(LABEL))),
+        ];
+        let no = places.into_iter().filter(|(_, value)| value.is_some_and(|v| v != ENABLED));
+        no.map(|(place, _)| place).collect()
+    }
+
+    /// Whether `manager` wrote this annotation: of the workload, or, with `pod`, of its template.
+    pub fn annotated_by(&self, manager: &str, key: &str, pod: bool) -> bool {
+        let entries = self.object.managed_fields();
+        let entries = entries.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
+        let path = self.workload().map_or(&[][..], |kind| kind.pod);
+        // The template's metadata is beside its spec.
+        let path = if pod { path.split_last().map_or(&[][..], |(_, path)| path) } else { &[] };
+        let own = ["metadata", "annotations", key];
+        let owns = |fields: &Value| {
+            let mut steps = path.iter().chain(&own);
+            steps.try_fold(fields, |value, step| value.get(format!("f:{step}"))).is_some()
+        };
+        entries.into_iter().flatten().any(|e| e["manager"] == manager && owns(&e["fieldsV1"]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_place_is_told_and_who_wrote_it() {
+        let own = json!({ "f:metadata": { "f:annotations": { "f:inject-empty-container": {} } } });
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {
+                "annotations": { LABEL: "disabled" },
+                "labels": { LABEL: "enabled" },
+                "managedFields": [
+                    { "manager": "diyadm", "fieldsV1": own },
+                    { "manager": "kubectl", "fieldsV1": { "f:spec": { "f:template": own } } },
+                ],
+            },
+            "spec": { "template": { "metadata": { "labels": { LABEL: "" } }, "spec": {} } },
+        });
+        let text = object.to_string();
+        let subject = Subject::parse(&text).unwrap();
+        assert_eq!(subject.refusals(), [Refusal::Annotation, Refusal::PodLabel]);
+        assert!(subject.annotated_by("diyadm", LABEL, false));
+        assert!(!subject.annotated_by("diyadm", LABEL, true));
+        assert!(subject.annotated_by("kubectl", LABEL, true));
+    }
+}

@@ -1,0 +1,31 @@
+//! JSON in a file: one object after the other, nothing between them but blanks.
+
+use serde_json::{Value, value::RawValue};
+
+use super::scalar::Node;
+
+/// The objects of `text` with the line that each begins at; `None` where it is no JSON: a YAML flow
+/// mapping starts alike.
+pub fn json(text: &str) -> Option<Vec<(usize, &str)>> {
+    // kubectl tells JSON by its first character.
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let (mut objects, mut from, mut line) = (Vec::new(), 0, 1);
+    while let Some(raw) = stream.next() {
+        let object = raw.ok()?.get();
+        let to = stream.byte_offset();
+        let start = to - object.len();
+        line += text[from..start].matches('\n').count();
+        objects.push((line, object));
+        line += object.matches('\n').count();
+        from = to;
+    }
+    Some(objects)
+}
+
+/// Reads one of them as kubectl does: whole floats are integers.
+pub fn parse_json(object: &str) -> Option<Value> {
+    serde_json::from_str(object).ok().map(|Node(value)| value)
+}

@@ -1,0 +1,229 @@
+//! What only PID 1 shows: a PID namespace of its own, made with `unshare`.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use diyadm::agent::protocol::{Answer, Apps, End, Failed, Logs, Request, State};
+
+use super::{
+    super::rig::skip,
+    client::{Client, Idle, PROGRAM, relay, script, text},
+};
+
+/// A command that becomes PID 1 of a namespace; gone with `unshare` itself. `None` where this user
+/// may not make one.
+fn unshare() -> Option<Command> {
+    let command = || {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child=SIGTERM"]);
+        command
+    };
+    let can = command().arg("true").stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !can {
+        skip("no PID namespace: it takes root and util-linux");
+    }
+    can.then(command)
+}
+
+/// A supervisor that is PID 1.
+fn pid_1(args: &[&str]) -> Option<Idle> {
+    let mut command = unshare()?;
+    command.arg(PROGRAM);
+    let mut idle = Idle::run(command, args);
+    idle.inside = Some(first_child(idle.child.id()));
+    Some(idle)
+}
+
+/// SIGTERM to PID 1, then the exit code of the container.
+fn terminate(idle: &mut Idle) -> Option<i32> {
+    let first = idle.inside.as_ref().unwrap();
+    assert!(Command::new("kill").args(["-TERM", first]).status().unwrap().success());
+    idle.child.wait().unwrap().code()
+}
+
+/// The id, out here, of the process that is PID 1 in there.
+fn first_child(parent: u32) -> String {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    children.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn pid_1_reaps_every_orphan() {
+    let Some(idle) = pid_1(&[]) else { return };
+    let mut client = idle.client();
+    // Each subshell's child is orphaned at once and ends later, in a group of nobody's.
+    let orphans = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); (setsid sleep 0.2 &); done; echo all";
+    client.started(&Request::Start(script("orphans", orphans)));
+    client.ended(&Request::Wait { name: "orphans".into() });
+    // Until none of them is left, dead or alive.
+    let look = "sleepers() { cat /proc/[0-9]*/stat 2>/dev/null | grep -c '(sleep)'; }; i=0; \
+                while [ $i -lt 300 ] && [ $(sleepers) != 0 ]; do i=$((i+1)); sleep 0.1; done; \
+                sleepers; true";
+    client.started(&Request::Start(script("look", look)));
+    client.ended(&Request::Wait { name: "look".into() });
+    client.ask(&Request::Logs(Logs { name: "look".into(), ..Logs::default() }));
+    assert_eq!(text(&client.until_end()), "0");
+}
+
+#[test]
+fn another_container_is_not_answered() {
+    let Some(idle) = pid_1(&[]) else { return };
+    // The same user, with the socket's folder mounted, but another PID namespace: one that PID 1
+    // cannot see, and one in which neither sees the other.
+    let mut outside = Client::of(relay(&idle.socket()));
+    assert!(matches!(outside.failed(&Request::List), Failed::NoSupervisor { .. }));
+    let mut beside = unshare().unwrap();
+    beside.args([PROGRAM, "agent", "--socket"]).arg(idle.socket());
+    assert_eq!(Client::of(beside).asked(&Request::List), Answer::Apps(Apps::default()));
+    assert!(idle.client().apps().is_empty());
+}
+
+#[test]
+fn pid_1_ends_everything_orderly() {
+    // A grace that the test would not live to see.
+    let Some(mut idle) = pid_1(&["--grace", "100000"]) else { return };
+    let mut client = idle.client();
+    let polite = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    client.started(&Request::Start(script("app", polite)));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    // One that nobody supervises: as if a shell had left it behind.
+    let orphan = "setsid sh -c \"trap 'echo orphan; exit 0' TERM; echo ready; \
+                  while :; do sleep 0.05; done\" >/proc/1/fd/1 & sleep 0.1; exit 0";
+    client.started(&Request::Start(script("other", orphan)));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    assert_eq!(terminate(&mut idle), Some(143));
+    let mut shown: Vec<_> = idle.shown.iter().collect();
+    shown.sort();
+    assert_eq!(shown, ["bye", "orphan"]);
+}
+
+#[test]
+fn pid_1_kills_what_does_not_end() {
+    let Some(mut idle) = pid_1(&["--grace", "1"]) else { return };
+    let mut client = idle.client();
+    client.started(&Request::Start(script(
+        "app",
+        "trap '' TERM; echo ready; sleep 1000; sleep 1000",
+    )));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    assert_eq!(terminate(&mut idle), Some(143));
+}
+
+/// A container that idles in another program: PID 1 is a shell.
+#[test]
+fn a_supervisor_is_started_where_none_is() {
+    let Some(mut command) = unshare() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    let logs = folder.path().join("logs");
+    command.args(["sh", "-c", "while :; do sleep 1000; done"]);
+    let mut container = command.stdout(fs::File::create(&logs).unwrap()).spawn().unwrap();
+    while fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.id()))
+        .unwrap()
+        .is_empty()
+    {}
+    let first = first_child(container.id());
+    let enter = || {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &first, "-p", "-m", PROGRAM, "agent", "--socket"]).arg(&socket);
+        Client::of(command)
+    };
+    let mut client = enter();
+    assert_eq!(client.asked(&Request::List), Answer::Apps(Apps::default()));
+    assert!(!socket.exists(), "looking starts nothing");
+    let app = client.started(&Request::Start(script("app", "echo up; exec sleep 1000")));
+    drop(client);
+    let Answer::Apps(Apps { supervisor: Some(supervisor), apps }) = enter().asked(&Request::List)
+    else {
+        panic!("it supervises on");
+    };
+    assert!(supervisor.pid > 1 && supervisor.logs);
+    assert_eq!((apps[0].pid, &apps[0].state), (app.pid, &State::Running));
+    while !fs::read_to_string(&logs).unwrap().contains("up\n") {}
+    let mut client = enter();
+    assert_eq!(client.asked(&Request::StopAll { grace_ms: 60_000, exit: true }), Answer::Sent);
+    assert_eq!(client.hear(), None);
+    assert_eq!(enter().asked(&Request::List), Answer::Apps(Apps::default()));
+    assert!(Command::new("kill").args(["-KILL", &first]).status().unwrap().success());
+    container.wait().unwrap();
+}
+
+/// A memory cgroup of the test's own.
+struct Memory(std::path::PathBuf);
+
+impl Memory {
+    fn new(bytes: u32) -> Option<Self> {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let (parent, limit) = if v1.is_dir() {
+            (v1, "memory.limit_in_bytes")
+        } else {
+            (Path::new("/sys/fs/cgroup"), "memory.max")
+        };
+        let group = Self(parent.join(format!("diyadm-test-{}", std::process::id())));
+        fs::create_dir(&group.0).ok()?;
+        fs::write(group.0.join(limit), bytes.to_string()).ok()?;
+        Some(group)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_kill_for_memory_is_told_apart() {
+    let Some(memory) = Memory::new(48 << 20) else {
+        return skip("no memory cgroup: it takes root");
+    };
+    let idle = Idle::start(&[]);
+    let mut client = idle.client();
+    let into = memory.0.join("cgroup.procs");
+    fs::write(&into, idle.child.id().to_string()).unwrap();
+    for (fate, oom) in
+        [("exec tail /dev/zero", true), ("tail /dev/zero; exit 137", true), ("kill -9 $$", false)]
+    {
+        client.started(&Request::Start(script("app", fate)));
+        let app = client.ended(&Request::Wait { name: "app".into() });
+        let State::Ended(end @ End { .. }) = app.state else { panic!("{app:?}") };
+        assert_eq!((end.how.code(), end.oom), (137, oom), "{fate}");
+    }
+    drop((client, idle));
+}
+
+#[test]
+fn the_relay_finds_the_socket_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let installed = Command::new(PROGRAM).args(["agent", "install"]).arg(folder.path()).status();
+    assert!(installed.unwrap().success());
+    let program = folder.path().join("diyadm");
+    let mut idle = Command::new(&program).arg("idle").stdout(Stdio::null()).spawn().unwrap();
+    let socket = || {
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter_map(|name| name.into_string().ok()).find(|name| name.ends_with(".sock"))
+    };
+    while socket().is_none() {}
+    let mut command = Command::new(&program);
+    command.arg("agent");
+    let mut client = Client::of(command);
+    let pid = match client.asked(&Request::List) {
+        Answer::Apps(Apps { supervisor: Some(supervisor), .. }) => supervisor.pid,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(pid, idle.id());
+    // A second one in the same container says that there is one.
+    let second = Command::new(&program).arg("idle").output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("listens at"));
+    idle.kill().unwrap();
+    idle.wait().unwrap();
+    // And a socket whose supervisor is gone is nobody's.
+    assert_eq!(
+        Client::of(relay(&folder.path().join(socket().unwrap()))).asked(&Request::List),
+        Answer::Apps(Apps::default())
+    );
+}

@@ -1,0 +1,41 @@
+//! `check` of a cluster where nothing is missing, and of one without a server.
+
+use super::{Golden, hold, mask, output, timeless};
+use crate::{
+    install::mount,
+    rig::{Net, Run, Server, cluster},
+};
+
+#[test]
+fn check_is_as_it_was() {
+    let Some(cluster) = cluster() else { return };
+    let Some(net) = Net::new() else { return };
+    let name = "golden-check";
+    let _namespace = cluster.unmade(name);
+    let folder = tempfile::tempdir().unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+    let mut made = Golden::new();
+    let mut look = |case: &str, code| {
+        for (format, suffix) in [("text", "txt"), ("json", "json"), ("junit", "xml")] {
+            let run: Run = run(&["check", "-o", format]).code(code);
+            // What another cluster or day would say: versions, addresses, days that are left.
+            let text = timeless(output(&run)).replace(&net.address, "ADDRESS");
+            let text = mask(&mask(&text, "the API server is v"), ".svc for ");
+            made.insert(format!("{case}.{suffix}"), text);
+        }
+    };
+    look("nothing", 1);
+    run(&["init"]).code(0);
+    run(&["install", "--timeout", "0"]).code(1);
+    look("no-server", 1);
+    mount(&cluster, name, folder.path());
+    let own = format!("{name}/{name}");
+    let _server = Server::start_in(&net, folder.path(), &["--self-name", &own]);
+    cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
+    run(&["install", "--timeout", "60"]).code(0);
+    look("healthy", 0);
+    hold("golden/check", &made);
+    run(&["uninstall", "--all"]).code(0);
+}

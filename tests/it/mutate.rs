@@ -1,0 +1,343 @@
+//! `diyadm mutate`: manifests there and back as a filter, as kubectl reads them.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use diyadm::{
+    mutate::{How, mutate},
+    workload::{ORIGINAL, Rules},
+    yaml,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{
+    generated::{cases, object, rules},
+    rig::{cluster, diyadm, diyadm_reads, skip},
+};
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web} # a comment inside
+spec:
+  template:
+    spec:
+      containers:
+      - image: \"web:1\"
+        name: web
+        command: [run]
+        x: 0644
+";
+/// A document that nothing changes, written as no program would.
+const OTHER: &str =
+    "kind:   ConfigMap   # kept\napiVersion: v1\ndata: {a: 'yes',\n  b: \"no\"}\n\n";
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// What `diyadm mutate -f -` makes of `text`.
+#[track_caller]
+fn filter(args: &[&str], text: &str) -> String {
+    let all = [&["mutate", "-f", "-"], args].concat();
+    diyadm_reads(here().path(), &all, text).code(0).stdout
+}
+
+fn read(text: &str) -> Vec<Value> {
+    yaml::read("t", text)
+        .unwrap_or_else(|e| panic!("{e}: {text}"))
+        .into_iter()
+        .map(|d| d.value)
+        .collect()
+}
+
+#[test]
+fn what_does_not_change_is_the_same_text() {
+    let text = format!("# first\n\n---\n{OTHER}--- # marker\n# Source: x.yaml\n{OTHER}...\n---\n");
+    assert_eq!(filter(&[], &text), text);
+    assert_eq!(filter(&["--restore"], &text), text);
+    let open = text.trim_end();
+    assert_eq!(filter(&[], open), open, "the last line is not ended");
+    assert_eq!(filter(&[], ""), "");
+
+    let text = format!("# licence\n---\n# Source: a\n\n{DEPLOYMENT}---\n{OTHER}--- {{a: 1}}\n");
+    let emptied = filter(&[], &text);
+    assert!(
+        emptied.starts_with("# licence\n---\n# Source: a\n\napiVersion: apps/v1\n"),
+        "{emptied}"
+    );
+    assert!(emptied.ends_with(&format!("---\n{OTHER}--- {{a: 1}}\n")), "{emptied}");
+    let keys =
+        ["apiVersion", "kind", "metadata", "name: web", "spec", "image", "name: web", "x: 420"];
+    let mut rest = emptied.as_str();
+    for key in keys {
+        rest = &rest[rest.find(key).unwrap_or_else(|| panic!("{key} in its order: {emptied}"))..];
+    }
+    assert_eq!(read(&filter(&["--restore"], &emptied)), read(&text));
+    // An object that began beside its marker.
+    let text = format!("---\n{OTHER}--- {}\n", read(DEPLOYMENT)[0]);
+    assert_eq!(read(&filter(&["--restore"], &filter(&[], &text))), read(&text));
+}
+
+#[test]
+fn files_and_folders_become_one_stream() {
+    let folder = here();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("a.yaml", OTHER.trim_end());
+    write("b.json", &format!("\u{feff}{}\n{{\"a\":1.0}}\n", read(DEPLOYMENT)[0]));
+    write("c/d.yml", &format!("---\r\n{}", DEPLOYMENT.replace('\n', "\r\n")));
+    write("c/README.md", "no manifest: [");
+    let run = |args: &[&str]| diyadm(folder.path(), &[&["mutate"], args].concat());
+    let texts = |text: &str| read(text).into_iter().map(|v| v["kind"].clone()).collect::<Vec<_>>();
+    let some = run(&["-f", "."]).code(0).stdout;
+    assert_eq!(
+        texts(&some),
+        ["ConfigMap", "Deployment"]
+            .map(Value::from)
+            .into_iter()
+            .chain([Value::Null])
+            .collect::<Vec<_>>()
+    );
+    let all = run(&["-f", ".", "-R"]).code(0).stdout;
+    assert_eq!(read(&all).len(), 4);
+    assert_eq!(read(&all)[1], read(&all)[3]);
+    run(&["-f", "c", "-f", "a.yaml"]).code(0);
+    fs::create_dir(folder.path().join("none")).unwrap();
+    run(&["-f", "none"]).code(2).stderr_has("holds no .yaml");
+    run(&["-f", "nowhere.yaml"]).code(2).stderr_has("nowhere.yaml could not be read");
+    run(&["-f", "a.yaml", "--restore", "--image", "x"]).code(2).stderr_has("--restore");
+    write("bad.yaml", "a: 1\n---\nb: *nope\n");
+    let bad = run(&["-f", "bad.yaml"]).code(2).stderr_has("bad.yaml:3:4: alias");
+    assert_eq!(bad.stdout, "a: 1\n", "a filter does not wait for the end");
+    fs::write(folder.path().join("bad.yaml"), b"a: \xff\n").unwrap();
+    run(&["-f", "bad.yaml"]).code(2).stderr_has("no UTF-8");
+}
+
+#[test]
+fn json_is_understood_and_written() {
+    let other = "{\"kind\": \"X\",  \"n\": 1.0}";
+    let text = format!("{}\n{other}", read(DEPLOYMENT)[0]);
+    let emptied = filter(&["-o", "json"], &text);
+    assert!(emptied.ends_with(&format!("}}\n{other}\n")), "{emptied}");
+    assert_eq!(read(&emptied)[0], read(&filter(&[], DEPLOYMENT))[0]);
+    assert_eq!(read(&filter(&["-o", "json", "--restore"], &emptied)), read(&text));
+    // YAML in, JSON out, and the reverse.
+    assert_eq!(read(&filter(&["-o", "json"], DEPLOYMENT))[0], read(&emptied)[0]);
+    assert_eq!(read(&filter(&["-o", "yaml"], &text)), read(&emptied));
+    // A YAML flow mapping looks like JSON at first.
+    let flow = "{a: 1}\n---\n{b: 2}\n";
+    assert_eq!(filter(&[], flow), flow);
+}
+
+#[test]
+fn a_patch_is_a_line_an_object() {
+    let text = format!("{DEPLOYMENT}---\n{OTHER}---\n{DEPLOYMENT}");
+    let out = filter(&["-o", "patch", "-n", "dev"], &text);
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    let mut named = lines[0].clone();
+    let patch = named.as_object_mut().unwrap().remove("patch").unwrap();
+    let name = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "namespace": "dev", "name": "web",
+    });
+    assert_eq!(named, name);
+    let mut object = read(DEPLOYMENT).remove(0);
+    let patch: json_patch::Patch = serde_json::from_value(patch).unwrap();
+    json_patch::patch(&mut object, &patch).unwrap();
+    assert_eq!(object, read(&filter(&["-n", "dev"], DEPLOYMENT))[0]);
+}
+
+#[test]
+fn a_diff_says_what_would_change() {
+    let folder = here();
+    fs::write(folder.path().join("a.yaml"), format!("---\n{OTHER}---\n{DEPLOYMENT}")).unwrap();
+    let run = |args: &[&str]| {
+        diyadm(folder.path(), &[&["mutate", "-f", "a.yaml", "--diff"], args].concat())
+    };
+    let diff = run(&[]).code(1).stdout;
+    assert!(diff.starts_with("--- a.yaml:8\tdeployment/web\n+++ "), "{diff}");
+    assert!(
+        diff.contains("\n-      - image: web:1\n+      - image: empty-container:latest\n"),
+        "{diff}"
+    );
+    assert!(!diff.contains("ConfigMap"), "{diff}");
+    assert_eq!(run(&["--restore"]).code(0).stdout, "");
+    run(&["-o", "json"]).code(2);
+}
+
+#[test]
+fn lists_stay_lists() {
+    let deployment = read(DEPLOYMENT).remove(0);
+    let mut bare = deployment.clone();
+    bare.as_object_mut().unwrap().retain(|key, _| key != "kind" && key != "apiVersion");
+    let list = json!({
+        "apiVersion": "v1", "kind": "List", "metadata": {},
+        "items": [deployment, { "kind": "X" }, { "apiVersion": "v1", "kind": "List", "items": [deployment] }],
+    });
+    // As kubectl reads a typed list: its items have no kind of their own.
+    let typed = json!({ "kind": "DeploymentList", "apiVersion": "apps/v1", "items": [bare] });
+    for (list, items) in
+        [(list, ["/items/0", "/items/2/items/0"].as_slice()), (typed, &["/items/0"])]
+    {
+        let emptied = read(&filter(&[], &list.to_string())).remove(0);
+        for item in items {
+            let item = emptied.pointer(item).unwrap();
+            assert!(item["metadata"]["annotations"].get(ORIGINAL).is_some(), "{emptied}");
+            assert_eq!(item.get("kind").is_some(), list["kind"] == "List");
+        }
+        assert_eq!(read(&filter(&["--restore"], &emptied.to_string()))[0], list);
+        let patches = filter(&["-o", "patch"], &list.to_string());
+        assert_eq!(patches.lines().count(), items.len());
+        assert!(patches.lines().all(|line| line.contains("\"kind\":\"Deployment\"")), "{patches}");
+    }
+}
+
+#[test]
+fn the_ways_are_the_flags_the_rules_and_the_annotations() {
+    let folder = here();
+    let image = |args: &[&str]| {
+        let all = [&["mutate", "-f", "-"], args].concat();
+        let run = diyadm_reads(folder.path(), &all, DEPLOYMENT).code(0);
+        (read(&run.stdout)[0].clone(), run.stderr)
+    };
+    let rules = "rules:\n- match: {namespaces: [prod]}\n  empty: false\n- image: tools:1\n  containers: web\n";
+    fs::write(folder.path().join("rules.yaml"), rules).unwrap();
+    let container = "/spec/template/spec/containers/0";
+    let (emptied, _) = image(&["--image", "keep", "--idle", "shell", "--replicas", "2"]);
+    assert_eq!(emptied.pointer(container).unwrap()["image"], "web:1");
+    assert_eq!(emptied["spec"]["replicas"], 2);
+    let (emptied, _) = image(&["--rules", "rules.yaml", "--image", "keep"]);
+    assert_eq!(emptied.pointer(container).unwrap()["image"], "tools:1");
+    assert_eq!(image(&["--rules", "rules.yaml", "-n", "prod"]).0, read(DEPLOYMENT)[0]);
+    assert_eq!(image(&["--level", "pod"]).0, read(DEPLOYMENT)[0]);
+    let (left, warned) = image(&["--containers", "none"]);
+    assert_eq!(left, read(DEPLOYMENT)[0]);
+    assert!(
+        warned.contains("-:1: diyadm: diyadm.io/containers names no container: none"),
+        "{warned}"
+    );
+    let quiet = diyadm_reads(
+        folder.path(),
+        &["mutate", "-q", "-f", "-", "--containers", "none"],
+        DEPLOYMENT,
+    );
+    assert_eq!(quiet.code(0).stderr, "");
+}
+
+/// Whether the keys that both have come in one order, all the way down.
+fn in_order(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let both = before.keys().filter(|key| after.contains_key(*key));
+            both.eq(after.keys().filter(|key| before.contains_key(*key)))
+                && before.iter().all(|(k, v)| after.get(k).is_none_or(|after| in_order(v, after)))
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            before.iter().zip(after).all(|(before, after)| in_order(before, after))
+        }
+        _ => true,
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+    #[test]
+    fn any_document_goes_there_and_back_in_its_order(object in object(), rules in rules()) {
+        let mut document = json!({ "kind": "List", "apiVersion": "v1", "items": [object] });
+        let before = document.clone();
+        let how = |restore| How { rules: &rules, namespace: "n", restore };
+        let outcome = mutate(&how(false), &mut document);
+        prop_assert!(in_order(&before, &document), "{} {}", before, document);
+        prop_assert_eq!(outcome.edits.is_empty(), before == document);
+        // One that came in emptied goes back further than to where it was.
+        if !before.to_string().contains(ORIGINAL) {
+            mutate(&how(true), &mut document);
+            prop_assert_eq!(&document, &before);
+        }
+    }
+}
+
+/// The corpus' files.
+fn corpus() -> Option<Vec<PathBuf>> {
+    let Some(corpus) = env::var_os("DIYADM_CORPUS") else {
+        skip("no corpus: DIYADM_CORPUS names none");
+        return None;
+    };
+    let (mut files, mut folders) = (Vec::new(), vec![PathBuf::from(corpus)]);
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for path in entries {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    assert!(files.len() > 10, "{files:?}");
+    Some(files)
+}
+
+const WAYS: [&[&str]; 4] = [
+    &[],
+    &["--idle", "shell", "--image", "keep", "--containers", "*"],
+    &["--idle", "agent", "--image", "tools:1"],
+    &["--idle", "agent", "--image", "keep", "--replicas", "1"],
+];
+
+fn there_and_back(file: &Path, way: &[&str]) -> (String, String) {
+    let folder = here();
+    let name = file.display().to_string();
+    let there = [&["mutate", "-f", &name], way].concat();
+    let emptied = diyadm(folder.path(), &there).code(0).stdout;
+    let back =
+        diyadm_reads(folder.path(), &["mutate", "-f", "-", "--restore"], &emptied).code(0).stdout;
+    (emptied, back)
+}
+
+#[test]
+fn the_corpus_goes_there_and_back() {
+    let mut empty = 0;
+    for file in corpus().unwrap_or_default() {
+        let text = fs::read_to_string(&file).unwrap();
+        for way in WAYS {
+            let (emptied, back) = there_and_back(&file, way);
+            let name = file.display();
+            empty += emptied.matches(ORIGINAL).count();
+            assert_eq!(read(&back), read(&text), "{name} {way:?}");
+        }
+    }
+    assert!(empty == 0 || empty > 100, "{empty} of the corpus were emptied");
+}
+
+#[test]
+fn kubectl_reads_the_corpus_as_it_was() {
+    let (Some(cluster), Some(files)) = (cluster(), corpus()) else { return };
+    let made = |text: &str| {
+        let args = ["create", "--dry-run=client", "--validate=false", "-f", "-", "-o", "json"];
+        cluster.kubectl(&args, text)
+    };
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let (emptied, back) = there_and_back(&file, &[]);
+        let before = made(&text);
+        let holds = emptied.contains(ORIGINAL);
+        assert_eq!(made(&emptied) != before, holds, "{}", file.display());
+        assert_eq!(made(&back), before, "{}", file.display());
+    }
+}
+
+#[test]
+fn the_empty_rules_of_the_library_are_the_programs() {
+    let how = How { rules: &Rules::default(), namespace: "", restore: false };
+    let mut object = read(DEPLOYMENT).remove(0);
+    mutate(&how, &mut object);
+    assert_eq!(object, read(&filter(&[], DEPLOYMENT))[0]);
+}

@@ -1,0 +1,113 @@
+//! What of a csr.conf is not understood, by file, line and word.
+
+use diyadm::pki::Request;
+
+use super::{Bench, authority};
+
+/// What openssl refuses; and, below, what it takes otherwise than it looks.
+#[test]
+fn what_is_not_understood_is_named_by_line_and_word() {
+    let d = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n";
+    let bench = Bench::new();
+    for (text, error) in [
+        (String::new(), "[ req ] is missing"),
+        ("[req\n".to_owned(), "f:1: [req: the section lacks its closing bracket"),
+        ("[req]\nwhat\n".to_owned(), "f:2: what: neither"),
+        (".include /etc/passwd\n".to_owned(), "f:1:"),
+        (
+            "[req]\ndefault_md=md5\ndistinguished_name=d\nprompt=no\n".to_owned(),
+            "f:2: default_md = md5",
+        ),
+        (
+            "[req]\nprompt=no\ndistinguished_name=x\n".to_owned(),
+            "f:3: distinguished_name = x: no such",
+        ),
+        (d.replace("CN=c", "XX=1"), "f:5: XX = 1"),
+        (d.replace("CN=c", "C=China"), "f:5: C = China"),
+        (d.replace("CN=c", "C=ö"), "f:5: C = ö"),
+        (d.replace("CN=c", &format!("CN={}", "c".repeat(65))), "f:5: CN"),
+        (d.replace("CN=c", "CN="), "f:5: CN"),
+        (d.replace("CN=c\n", ""), "names no subject"),
+        (d.replace("CN=c", "CN=$none"), "f:5: CN=$none: the variable \"none\" has no value"),
+        (d.replace("CN=c", "CN=$"), "f:5:"),
+        (d.replace("CN=c", "CN=${a"), "f:5:"),
+        (d.replace("CN=c", "CN=$e::f"), "f:5:"),
+        (d.replace("CN=c", "Ü=c"), "f:5:"),
+        (format!("{d}[v3_ext]\nkeyUsage=everything\n"), "f:7: keyUsage = everything"),
+        (format!("{d}[v3_ext]\nkeyUsage=critical ,digitalSignature\n"), "f:7: keyUsage"),
+        (format!("{d}[v3_ext]\nkeyUsage=digitalSignature,\n"), "f:7: keyUsage"),
+        (format!("{d}[v3_ext]\nbasicConstraints=CA:maybe\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=XX:x\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=IP:1.2.3\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=DNS\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=@none\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nextendedKeyUsage=none\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nwhat=ever\n"), "f:7: what = ever"),
+        (d.replace("[d]", "req_extensions=r\n[d]"), "f:4: req_extensions = r: no such section"),
+        // A slip in the request's extensions, beside a v3_ext that is right.
+        (
+            format!(
+                "{}[r]\nkeyUsage=everything\n[v3_ext]\n",
+                d.replace("[d]", "req_extensions=r\n[d]")
+            ),
+            "f:8: keyUsage = everything",
+        ),
+        (
+            format!(
+                "{}[r]\nauthorityKeyIdentifier=keyid\n",
+                d.replace("[d]", "req_extensions=r\n[d]")
+            ),
+            "f:8: authorityKeyIdentifier",
+        ),
+    ] {
+        refused(&text, error);
+        if let Some(bench) = &bench {
+            bench.write("csr.conf", &text);
+            bench.write("ca.crt", &authority(bench));
+            assert!(bench.theirs(&text, "sha256").is_err(), "openssl takes this:\n{text}");
+        }
+    }
+    for (text, error) in [
+        // OpenSSL would ask, or pass over in silence, or mean something else.
+        (d.replace("prompt=no\n", ""), "lacks `prompt = no`"),
+        (d.replace("prompt=no", "prompt=yes"), "f:2: prompt = yes"),
+        (d.replace("prompt=no", "prompt=no\ndefault_bots=1"), "f:3: default_bots = 1"),
+        (d.replace("prompt=no", "prompt=no\ndefault_bits=1024"), "f:3: default_bits = 1024"),
+        (d.replace("prompt=no", "prompt=no\ndefault_bits=2048x"), "f:3: default_bits = 2048x"),
+        (d.replace("prompt=no", "prompt=no\nstring_mask=pkix"), "f:3: string_mask = pkix"),
+        (d.replace("CN=c", "O=Köln\nCN=c"), "f:5: O = Köln: openssl takes this for Latin-1"),
+        (d.replace("CN=c", "CN=\"c"), "f:5: CN=\"c: the quote \" is not closed"),
+        (d.replace("CN=c", "CN=c\\ "), "f:5:"),
+        (d.replace("CN=c", "CN=c\\\\\\"), "f:5:"),
+        (d.replace("CN=c", "CN=c\rO=o"), "f:5: a control character"),
+        (d.replace("CN=c", "CN=$ENV::HOME"), "f:5: CN=$ENV::HOME: the environment's \"HOME\""),
+        (d.replace("CN=c", "CN=c\n+O=o"), "f:6: +O = o"),
+        (d.replace("[d]", "[d] x"), "f:4: [d] x: nothing reads what is behind the bracket"),
+        (format!("x=1\n{d}"), "f:1: x = 1: nothing reads this in [ default ]"),
+        (format!("{d}[v3_exts]\nkeyUsage=keyEncipherment\n"), "f:7: keyUsage"),
+        (format!("{d}[v3_ext]\nkeyUsage=keyCertSign\n"), "f:7: keyUsage = keyCertSign"),
+        (format!("{d}[v3_ext]\nbasicConstraints=CA:TRUE\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nbasicConstraints=CA:FALSE,pathlen:1\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=URI:http://x\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=DNS:a b\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectAltName=DNS:a\\nDNS:b\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nextendedKeyUsage=clientAuth\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nsubjectKeyIdentifier=critical,hash\n"), "f:7:"),
+        (format!("{d}[v3_ext]\nauthorityKeyIdentifier=issuer\n"), "f:7: authorityKeyIdentifier"),
+        (format!("{d}[v3_ext]\nnsComment=server\n"), "f:7: nsComment"),
+    ] {
+        refused(&text, error);
+    }
+    let bomb: String = ('b'..='z').map(|c| format!("{c}=$a$a\n").replace('a', &prior(c))).collect();
+    refused(&format!("a=aaaaaaaaaaaaaaaa\n{bomb}{d}"), "the value grows too long");
+}
+
+fn prior(c: char) -> String {
+    char::from(c as u8 - 1).to_string()
+}
+
+#[track_caller]
+fn refused(text: &str, error: &str) {
+    let found = Request::parse("f", text).map(|_| ()).unwrap_err().to_string();
+    assert!(found.contains(error), "{text:?}: {found}");
+}

@@ -1,0 +1,178 @@
+//! The node of `cargo xtask test`: Pods of namespaces that ask for it really run there.
+//!
+//! Other namespaces' Pods stay pending, as without a node: its taint keeps them off.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::json;
+
+use super::{Cluster, Namespace, Run, cluster, skip};
+
+/// The node, ready, or `None` where there is none.
+pub(crate) fn node() -> Option<Node> {
+    let cluster = cluster()?;
+    let (Ok(folder), Ok(xtask)) = (env::var("DIYADM_TEST_NODE"), env::var("DIYADM_TEST_XTASK"))
+    else {
+        let why = env::var("DIYADM_TEST_NO_NODE");
+        skip(&format!("no node: {}", why.as_deref().unwrap_or("run `cargo xtask test` as root")));
+        return None;
+    };
+    let node = Node { cluster, folder: folder.into(), xtask };
+    node.wait_until_ready();
+    Some(node)
+}
+
+/// Whether there is a JDK of which images with Java are made; skips where there is none.
+pub(crate) fn java() -> bool {
+    let there = Command::new("jlink").arg("--version").output().is_ok();
+    if !there {
+        skip("no Java: it takes a JDK with jlink on PATH");
+    }
+    there
+}
+
+/// A cluster with a node.
+pub(crate) struct Node {
+    cluster: Cluster,
+    folder: PathBuf,
+    xtask: String,
+}
+
+impl Deref for Node {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Node {
+    /// `cargo xtask`.
+    pub(crate) fn xtask(&self) -> Command {
+        Command::new(&self.xtask)
+    }
+
+    /// Gives the node images of `cargo xtask image`, made where they are missing.
+    #[track_caller]
+    pub(crate) fn load(&self, images: &[&str]) {
+        let mut xtask = self.xtask();
+        xtask.args(["cluster", "--in"]).arg(&self.folder).arg("load").args(images);
+        Run::of(&mut xtask, "").code(0);
+    }
+
+    /// As [`Cluster::namespace`], and its Pods run.
+    #[track_caller]
+    pub(crate) fn namespace<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+        let tolerations = r#"[{"key":"diyadm.io/rig","operator":"Exists"}]"#;
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": name,
+                "labels": { name: "enabled" },
+                "annotations": {
+                    "scheduler.alpha.kubernetes.io/defaultTolerations": tolerations,
+                },
+            },
+        });
+        self.kubectl(&["create", "-f", "-"], &namespace.to_string());
+        self.unmade(name)
+    }
+
+    /// A Pod of one container, ready. `spec` is merged into its container.
+    #[track_caller]
+    pub(crate) fn pod(&self, namespace: &str, name: &str, spec: &serde_json::Value) {
+        let mut container = json!({ "name": name, "imagePullPolicy": "IfNotPresent" });
+        let all = container.as_object_mut().unwrap();
+        all.extend(spec.as_object().unwrap().clone());
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": { "name": name, "namespace": namespace, "labels": { "app": name } },
+            "spec": { "containers": [container], "terminationGracePeriodSeconds": 1 },
+        });
+        self.kubectl(&["create", "-f", "-"], &pod.to_string());
+        self.wait(namespace, &format!("pod/{name}"), "condition=Ready");
+    }
+
+    /// Waits as `kubectl wait --for`; says what the namespace shows where it takes too long.
+    #[track_caller]
+    pub(crate) fn wait(&self, namespace: &str, what: &str, until: &str) {
+        let wait = ["-n", namespace, "wait", what, &format!("--for={until}"), "--timeout=240s"];
+        let run = self.try_kubectl(&wait, "");
+        if run.code != Some(0) {
+            let pods = self.try_kubectl(&["-n", namespace, "describe", "pods"], "").stdout;
+            panic!("{what} is not {until}: {}\n{pods}", run.stderr);
+        }
+    }
+
+    fn wait_until_ready(&self) {
+        // The kubelet may not have registered it yet.
+        self.wait("default", "node/rig", "create");
+        self.wait("default", "node/rig", "condition=Ready");
+    }
+}
+
+/// Another cluster with a node, for what cannot be done to the one that all tests use. Gone when
+/// dropped.
+pub(crate) struct Held {
+    child: Child,
+    node: Node,
+    _scratch: tempfile::TempDir,
+}
+
+impl Held {
+    /// `cargo xtask cluster up --held` with flags.
+    #[track_caller]
+    pub(crate) fn up(beside: &Node, flags: &[&str]) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("cluster");
+        let mut xtask = beside.xtask();
+        xtask.args(["cluster", "--in"]).arg(&folder).args(["up", "--held"]).args(flags);
+        let mut child = xtask.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut kubeconfig = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut kubeconfig).unwrap();
+        assert!(!kubeconfig.is_empty(), "it said why on stderr");
+        let cluster = Cluster {
+            kubeconfig: kubeconfig.trim().to_owned(),
+            kubectl: beside.cluster.kubectl.clone(),
+        };
+        let node = Node { cluster, folder, xtask: beside.xtask.clone() };
+        let held = Self { child, node, _scratch: scratch };
+        held.wait_until_ready();
+        held
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.node.folder
+    }
+
+    /// Ends its holder as nobody would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Deref for Held {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The end of its input is its end.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,135 @@
+//! What the commands say, and do, where rights are missing or narrow.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{
+    install::findings,
+    rig::{cluster, diyadm},
+};
+
+#[test]
+fn who_may_not_is_told_what_is_missing() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rights";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let token = cluster.kubectl(&["-n", name, "create", "token", "default"], "");
+    let kubeconfig = |change: &dyn Fn(&mut Value)| {
+        let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
+        let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
+        config["users"][0]["user"] = json!({ "token": token.trim() });
+        change(&mut config);
+        let file = folder.path().join("kubeconfig");
+        fs::write(&file, config.to_string()).unwrap();
+        file.display().to_string()
+    };
+    let names = ["-n", name, "--service", name];
+    let run = |args: &[&str], file: &str| {
+        diyadm(folder.path(), &[args, &names, &["--kubeconfig", file]].concat())
+    };
+
+    let poor = kubeconfig(&|_| ());
+    for (command, right) in [
+        ("init", "create secrets in namespace rights"),
+        ("install", "patch mutatingwebhookconfigurations.admissionregistration.k8s.io/rights"),
+        ("uninstall", "delete services/rights in namespace rights"),
+        ("verify", "create deployments.apps in namespace rights"),
+    ] {
+        run(&[command], &poor).code(3).stderr_has(right).stderr_has("kubectl auth can-i");
+    }
+    run(&["render"], &poor).code(3).stderr_has("403");
+    // Findings, not an error: some could be looked at.
+    let check = run(&["check", "-o", "json"], &poor);
+    assert!(findings(&check).contains(&("secret".to_owned(), "unknown".to_owned())));
+    assert!(findings(&check).contains(&("version".to_owned(), "ok".to_owned())));
+    assert_eq!(check.code, Some(2), "{}", check.stdout);
+
+    let stranger = kubeconfig(&|c| c["users"][0]["user"] = json!({ "token": "wrong" }));
+    run(&["init"], &stranger).code(3).stderr_has("401");
+    run(&["check"], &stranger).code(2).stderr_has("401");
+    let nowhere = kubeconfig(&|c| {
+        c["clusters"][0]["cluster"] = json!({ "server": "https://127.0.0.1:1" });
+    });
+    run(&["init"], &nowhere).code(3).stderr_has("could not be reached");
+    run(&["check"], &nowhere).code(2).stderr_has("could not be reached");
+    run(&["init", "--context", "none"], &poor).code(3).stderr_has("no context none");
+    fs::write(&poor, "token: hunter2: [").unwrap();
+    let junk = run(&["init"], &poor).code(3);
+    assert!(!junk.stderr.contains("hunter2"), "{}", junk.stderr);
+}
+
+/// Rights as narrow as they can be: each object by its name, nothing that is there may be created.
+#[test]
+fn rights_on_the_objects_by_name_are_enough() {
+    let Some(cluster) = cluster() else { return };
+    let name = "narrow-rights";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let by_name = |group: &str, resource: &str, verbs: &[&str], name: &str| {
+        json!({
+            "apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": [name],
+        })
+    };
+    let all = ["get", "patch", "create", "delete"];
+    let webhooks = "admissionregistration.k8s.io";
+    let rbac = "rbac.authorization.k8s.io";
+    let subject = json!([{ "kind": "ServiceAccount", "name": "default", "namespace": name }]);
+    let role = |kind: &str, rules: &Value| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "rules": rules,
+            "metadata": { "name": name, "namespace": name },
+        })
+    };
+    let binding = |kind: &str, role: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "subjects": subject,
+            "metadata": { "name": name, "namespace": name },
+            "roleRef": { "apiGroup": rbac, "kind": role, "name": name },
+        })
+    };
+    let wide = json!([
+        by_name("", "namespaces", &["get", "patch"], name),
+        by_name(webhooks, "mutatingwebhookconfigurations", &all, name),
+    ]);
+    let narrow = json!([
+        by_name("", "secrets", &all, "webhook-secret"),
+        by_name("apps", "deployments", &all, name),
+        by_name("", "services", &all, name),
+        by_name("policy", "poddisruptionbudgets", &all, name),
+        { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"] },
+        // The dry-run create that is waited for, under whatever name.
+        { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"] },
+    ]);
+    for object in [
+        role("ClusterRole", &wide),
+        role("Role", &narrow),
+        binding("ClusterRoleBinding", "ClusterRole"),
+        binding("RoleBinding", "Role"),
+    ] {
+        cluster.kubectl(&["apply", "-f", "-"], &object.to_string());
+    }
+    let token = cluster.kubectl(&["-n", name, "create", "token", "default"], "");
+    let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
+    let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
+    config["users"][0]["user"] = json!({ "token": token.trim() });
+    fs::write(folder.path().join("narrow"), config.to_string()).unwrap();
+
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label, "--kubeconfig", "narrow"];
+    let run = |args: &[&str]| diyadm(folder.path(), &[args, &names].concat());
+    // The label is kubectl's and says the same: both own it from now on.
+    run(&["init"]).code(0).stderr_has("secret/webhook-secret created");
+    run(&["init"]).code(0).stderr_has("Nothing to do");
+    run(&["install", "--timeout", "0"]).code(1).stderr_has("not switched on");
+    run(&["install", "--dry-run=server"]).code(0);
+    run(&["init", "--rotate"]).code(0).stderr_has("No webhook is installed");
+    run(&["verify", "--dry-run=server"]).code(1);
+    // Everything is done by then, but for a look that is not allowed.
+    let gone = run(&["uninstall", "--all"]).code(0).stderr_has("could not be looked at");
+    gone.stderr_has("someone else has set its label too");
+    for kind in ["clusterrole", "clusterrolebinding"] {
+        cluster.kubectl(&["delete", kind, name], "");
+    }
+}

@@ -1,0 +1,64 @@
+//! More reviews than there are places: refused with a word that the API server understands.
+
+use std::{io::Write, thread};
+
+use serde_json::Value;
+
+use super::client::{bytes, certificates, connect, head, in_flight, metric, post, read};
+use crate::rig::{Server, cluster, diyadm, wait_until};
+
+const REFUSED: &str = "diyadm_refused_total{code=\"503\"}";
+
+#[test]
+fn past_the_cap_it_says_when_to_come_again() {
+    let certs = certificates("diyadmissionwebhook", "test");
+    let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
+    let body = bytes(|_| ());
+    let mut only = connect(&server, certs.path());
+    only.write_all(head(body.len()).as_bytes()).unwrap();
+    wait_until("the only place is taken", || in_flight(&server) == 1);
+    let answer = post(&server, certs.path(), &body);
+    assert_eq!((answer.status, &answer.body["kind"]), (503, &"Status".into()));
+    assert!(answer.head.contains("\r\nretry-after: 1\r\n"), "{}", answer.head);
+    only.write_all(&body).unwrap();
+    assert_eq!(read(&mut only).unwrap().status, 200);
+    wait_until("the place is free", || in_flight(&server) == 0);
+    assert_eq!(post(&server, certs.path(), &body).status, 200);
+    assert_eq!(metric(&server, REFUSED), 1);
+}
+
+#[test]
+fn the_api_server_comes_again() {
+    let Some(cluster) = cluster() else { return };
+    let name = "overload";
+    let _namespace = cluster.namespace(name);
+    let certs = certificates(name, name);
+    let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
+    let url = format!("https://{}", server.address);
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
+    let render = ["render", "--ca", ".", "--url", &url, "--timeout-seconds", "30"];
+    let yaml = diyadm(certs.path(), &[&render, &names[..]].concat()).code(0).stdout;
+    cluster.kubectl(&["apply", "-f", "-"], &yaml);
+    let object = ::diyadm::manifests::test_deployment(name).unwrap().to_string();
+    let create = |more: &[&str]| {
+        let args = [&["create", "-f", "-", "-o", "json"], more].concat();
+        let made: Value = serde_json::from_str(&cluster.kubectl(&args, &object)).unwrap();
+        made.pointer("/spec/template/spec/containers/0/image").unwrap().clone()
+    };
+    wait_until("the webhook is called", || {
+        create(&["--dry-run=server"]) == "empty-container:latest"
+    });
+
+    let body = bytes(|_| ());
+    let mut only = connect(&server, certs.path());
+    only.write_all(head(body.len()).as_bytes()).unwrap();
+    wait_until("the only place is taken", || in_flight(&server) == 1);
+    thread::scope(|scope| {
+        let created = scope.spawn(|| create(&[]));
+        wait_until("it was told to come again", || metric(&server, REFUSED) > 0);
+        only.write_all(&body).unwrap();
+        assert_eq!(read(&mut only).unwrap().status, 200);
+        assert_eq!(created.join().unwrap(), "empty-container:latest", "nobody sees a failure");
+    });
+}
