@@ -56,6 +56,8 @@ pub enum Command {
     Ps(dev::Ps),
     /// What an application wrote
     Logs(dev::Logs),
+    /// Bring files into an emptied container, and only what differs
+    Sync(dev::Sync),
     /// Be PID 1 of an emptied container: reap, supervise what `run` starts
     Idle(agent::Idle),
     /// The container's end of a connection

@@ -29,6 +29,7 @@ mod runtime;
 mod serve;
 mod shell;
 mod stop;
+mod sync;
 pub mod terminal;
 mod uninstall;
 mod verify;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Restart(args) => stop::run(&global, &args, true),
         Command::Ps(args) => ps::run(&global, &args),
         Command::Logs(args) => logs::run(&global, &args),
+        Command::Sync(args) => sync::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

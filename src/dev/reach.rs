@@ -17,6 +17,7 @@ use super::{
     wire::{Conversation, Reader, Writer},
 };
 use crate::{
+    cli::dev::Inside,
     cluster::{Cluster, End, Ending, Exec, Place},
     commands::terminal::Terminal,
     exit::Failure,
@@ -41,6 +42,13 @@ pub(crate) struct How {
     pub(crate) upload: bool,
     /// Bring this file, where one must be brought.
     pub(crate) program: Option<PathBuf>,
+}
+
+impl How {
+    /// As the flags say.
+    pub(crate) fn of(inside: &Inside) -> Self {
+        Self { upload: inside.upload_agent, program: inside.agent_program.clone() }
+    }
 }
 
 /// An agent that answers.

@@ -63,22 +63,32 @@ type Stamp = (u64, u64, i64, i64, i64, i64);
 #[derive(Debug)]
 pub(crate) struct Library {
     root: PathBuf,
+    /// The one file there is, by its name there, and its name here.
+    only: Option<(Bytes, PathBuf)>,
     /// Whether small files are kept in memory too, for another Pod.
     many: bool,
     known: Mutex<HashMap<Bytes, (Stamp, Arc<Content>)>>,
 }
 
 impl Library {
-    /// Of the folder `root`; `many` where it goes to more than one Pod.
-    pub(crate) fn new(root: PathBuf, many: bool) -> Self {
-        Self { root, many, known: Mutex::default() }
+    /// Of the folder `root`, or of one file in it, by its name there and its name here. `many`
+    /// where it goes to more than one Pod.
+    pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, many: bool) -> Self {
+        Self { root, only, many, known: Mutex::default() }
+    }
+
+    /// Where a file is on this side.
+    pub(crate) fn at(&self, path: &Bytes) -> PathBuf {
+        match &self.only {
+            Some((there, here)) if there == path => self.root.join(here),
+            _ => self.root.join(OsStr::from_bytes(&path.0)),
+        }
     }
 
     fn open(&self, path: &Bytes) -> io::Result<File> {
         // Not through a link that has come since, and not waiting for a pipe's writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = self.root.join(OsStr::from_bytes(&path.0));
-        Ok(File::from(rustix::fs::open(file, flags, Mode::empty())?))
+        Ok(File::from(rustix::fs::open(self.at(path), flags, Mode::empty())?))
     }
 
     /// A file's content; blocks.
@@ -153,6 +163,11 @@ impl Content {
             Body::Small(bytes) => bytes.len() as u64,
             Body::Chunks(chunks) => indices.iter().map(|at| u64::from(chunks[*at].length)).sum(),
         }
+    }
+
+    /// Its hash.
+    pub(crate) fn hash(&self) -> Hash {
+        self.hash
     }
 
     /// Length of all of it, in bytes.

@@ -7,26 +7,29 @@ use crate::agent::protocol::{
     transfer::{Entry, Mtime, What},
 };
 
+/// The permission bits that travel.
+const MODES: u32 = 0o777;
+
 /// What must be done, in the order in which it is.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// What is in the way: of another kind than what must come there. What is in a folder comes
     /// before it.
-    pub(crate) clear: Vec<Bytes>,
+    pub clear: Vec<Bytes>,
     /// Folders to make, the upper ones first.
-    pub(crate) folders: Vec<Entry>,
+    pub folders: Vec<Entry>,
     /// Files whose content must be looked at.
-    pub(crate) files: Vec<Entry>,
+    pub files: Vec<Entry>,
     /// Links to make.
-    pub(crate) links: Vec<Entry>,
+    pub links: Vec<Entry>,
     /// What is there and not here, where that is to go. What is in a folder comes before it.
-    pub(crate) delete: Vec<Bytes>,
+    pub delete: Vec<Bytes>,
     /// What needs another mode or time alone; folders, the deepest first, when all is in them.
-    pub(crate) settle: Vec<Entry>,
+    pub settle: Vec<Entry>,
     /// What is there of another kind, and stays, as nothing may be deleted.
-    pub(crate) blocked: Vec<Bytes>,
+    pub blocked: Vec<Bytes>,
     /// How much there is to do with files, in bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// How to compare.
@@ -58,7 +61,10 @@ pub(crate) fn plan(
             matches!(
                 (&entry.what, &old.what),
                 (What::Folder, What::Folder)
-                    | (What::File { .. } | What::Link { .. }, What::File { .. } | What::Link { .. })
+                    | (
+                        What::File { .. } | What::Link { .. },
+                        What::File { .. } | What::Link { .. }
+                    )
             )
         });
         if !same_kind {
@@ -104,9 +110,10 @@ pub(crate) fn plan(
 fn touch(plan: &mut Plan, here: &[Entry]) {
     let changed = plan.folders.iter().chain(&plan.files).chain(&plan.links).map(|e| &e.path);
     let changed = changed.chain(&plan.delete).chain(&plan.clear);
-    let mut folders: BTreeSet<Bytes> =
-        changed.filter_map(|path| above(path).last()).collect();
-    plan.settle.iter().for_each(|entry| drop(folders.remove(&entry.path)));
+    let mut folders: BTreeSet<Bytes> = changed.filter_map(|path| above(path).last()).collect();
+    for entry in &plan.settle {
+        folders.remove(&entry.path);
+    }
     if folders.is_empty() {
         return;
     }
@@ -117,7 +124,9 @@ fn touch(plan: &mut Plan, here: &[Entry]) {
 }
 
 fn compare(plan: &mut Plan, entry: &Entry, old: Option<&Entry>) {
-    let settled = |old: &Entry| old.mode == entry.mode && same_time(old.mtime, entry.mtime);
+    // A folder may have set-group-id of its volume; that stays.
+    let same_mode = |old: &Entry| old.mode & MODES == entry.mode & MODES;
+    let settled = |old: &Entry| same_mode(old) && same_time(old.mtime, entry.mtime);
     match (&entry.what, old.map(|old| (&old.what, old))) {
         (What::Folder, None) => {
             plan.folders.push(entry.clone());
@@ -271,7 +280,10 @@ mod tests {
         let mut here = file("a", 1, 5);
         here.mtime.ns = 7;
         let there = file("a", 1, 5);
-        assert_eq!(plan(&[here.clone()], &[there.clone()], Rules::default(), |_| false), Plan::default());
+        assert_eq!(
+            plan(&[here.clone()], &[there.clone()], Rules::default(), |_| false),
+            Plan::default()
+        );
         let later = file("a", 1, 6);
         let plan_of = |there: Entry| plan(&[here.clone()], &[there], Rules::default(), |_| false);
         assert_eq!(plan_of(later).files.len(), 1);

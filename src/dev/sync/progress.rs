@@ -11,34 +11,39 @@ use crate::commands::terminal::Terminal;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How far it is.
-pub(crate) struct Progress {
+#[derive(Debug)]
+pub struct Progress {
     terminal: Terminal,
     began: Instant,
     /// Files that there are to look at, and their bytes.
-    files: u64,
-    bytes: u64,
+    files: Cell<u64>,
+    bytes: Cell<u64>,
     done_files: Cell<u64>,
     done_bytes: Cell<u64>,
-    needed: Cell<u64>,
     wrote: Cell<u64>,
     shown: RefCell<Option<Instant>>,
 }
 
 impl Progress {
-    /// Nothing is done yet of so many files and bytes.
-    pub(crate) fn new(terminal: Terminal, files: u64, bytes: u64) -> Self {
+    /// Nothing is known yet.
+    pub fn new(terminal: Terminal) -> Self {
         let zero = || Cell::new(0);
         Self {
             terminal,
             began: Instant::now(),
-            files,
-            bytes,
+            files: zero(),
+            bytes: zero(),
             done_files: zero(),
             done_bytes: zero(),
-            needed: zero(),
             wrote: zero(),
             shown: RefCell::default(),
         }
+    }
+
+    /// So much there is to look at.
+    pub(crate) fn begin(&self, files: u64, bytes: u64) {
+        self.files.set(self.files.get() + files);
+        self.bytes.set(self.bytes.get() + bytes);
     }
 
     /// A file of this length is there.
@@ -48,11 +53,6 @@ impl Progress {
         self.show();
     }
 
-    /// So much content has to travel.
-    pub(crate) fn needs(&self, bytes: u64) {
-        self.needed.set(self.needed.get() + bytes);
-    }
-
     /// So much has gone to the network.
     pub(crate) fn wrote(&self, bytes: usize) {
         self.wrote.set(self.wrote.get() + bytes as u64);
@@ -60,13 +60,8 @@ impl Progress {
     }
 
     /// Bytes that went to the network.
-    pub(crate) fn sent(&self) -> u64 {
+    pub fn sent(&self) -> u64 {
         self.wrote.get()
-    }
-
-    /// Bytes of content that had to travel, before compression.
-    pub(crate) fn needed(&self) -> u64 {
-        self.needed.get()
     }
 
     /// Since it began.
@@ -81,11 +76,11 @@ impl Progress {
             return;
         }
         *shown = Some(now);
-        let (files, done) = (self.files, self.done_files.get());
+        let (files, done) = (self.files.get(), self.done_files.get());
         self.terminal.progress(&format!(
             "{done} of {files} files, {} of {}, {} sent",
             megabytes(self.done_bytes.get()),
-            megabytes(self.bytes),
+            megabytes(self.bytes.get()),
             megabytes(self.wrote.get()),
         ));
     }
@@ -109,7 +104,8 @@ mod tests {
 
     #[test]
     fn sizes_have_two_or_three_figures() {
-        let shown: Vec<_> = [999, 41_200, 8_750_000, 87_121_076, 1_250_000_000].map(megabytes).into();
+        let shown: Vec<_> =
+            [999, 41_200, 8_750_000, 87_121_076, 1_250_000_000].map(megabytes).into();
         assert_eq!(shown, ["999 B", "41 kB", "8.7 MB", "87 MB", "1.2 GB"]);
     }
 }

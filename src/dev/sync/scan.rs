@@ -22,8 +22,10 @@ use crate::agent::protocol::{
 pub(crate) struct Scan {
     /// Folders before what is in them, and in an order that stays the same.
     pub(crate) entries: Vec<Entry>,
-    /// Sentences: what could not be read, and what cannot travel.
+    /// Sentences: what cannot travel.
     pub(crate) skipped: Vec<String>,
+    /// Sentences: what could not be read. What is there of it must not be taken for gone.
+    pub(crate) unread: Vec<String>,
 }
 
 /// Reads everything below `root` that is not left out.
@@ -43,12 +45,12 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
             // Gone again meanwhile, it is as if it never was.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                scan.skipped.push(format!("{} cannot be read: {error}", at.display()));
+                scan.unread.push(format!("{} cannot be read: {error}", at.display()));
                 continue;
             }
         };
         if let Some(wrong) = ignored.enter(&folder) {
-            scan.skipped.push(format!("an ignore file in {} is wrong: {wrong}", at.display()));
+            scan.unread.push(format!("an ignore file in {} is wrong: {wrong}", at.display()));
         }
         // The last is looked at first.
         let before = folders.len();
@@ -70,7 +72,7 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    scan.skipped.push(format!("{} cannot be read: {error}", path.display()));
+                    scan.unread.push(format!("{} cannot be read: {error}", path.display()));
                 }
             }
         }

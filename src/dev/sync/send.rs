@@ -21,7 +21,7 @@ use super::{
 };
 use crate::agent::protocol::{
     Answer, Bytes, Kind, Request, json,
-    transfer::{Entry, MOST_CHUNKS, MOST_FILES, Need, Op, Reason, Refusal},
+    transfer::{Entry, MOST_CHUNKS, MOST_FILES, Need, Op, Reason, What},
 };
 
 /// Bytes of content that are made at a time.
@@ -39,20 +39,20 @@ const MOST_STEPS: usize = 4096;
 
 /// What came of a transfer.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub struct Report {
     /// Files that are other than they were.
-    pub(crate) files: u64,
+    pub files: u64,
     /// Folders, links, modes and times that are.
-    pub(crate) others: u64,
+    pub others: u64,
     /// What was deleted.
-    pub(crate) deleted: u64,
+    pub deleted: u64,
     /// Sentences: what could not be done.
-    pub(crate) refused: Vec<String>,
+    pub refused: Vec<String>,
     /// Whether what is there and not here was left, since something went wrong before.
-    pub(crate) undeleted: bool,
+    pub undeleted: bool,
 }
 
-/// Does what the plan says. What is refused does not keep the rest from being done.
+/// Does what the plan says. `next` is the id of the next step. What is refused does not keep the rest from being done.
 ///
 /// # Errors
 /// The connection broke.
@@ -60,24 +60,21 @@ pub(crate) async fn send(
     talk: &mut Conversation,
     plan: &Plan,
     library: &Arc<Library>,
-    first_id: u32,
+    next: &mut u32,
     progress: &Progress,
 ) -> Result<Report, Trouble> {
     let (frames, mut outbox) = mpsc::channel::<Vec<u8>>(WAITING);
     let (asks, mut asked) = mpsc::unbounded_channel();
-    let state = State::new(first_id);
-    let sender = Sender { frames, library, state: &state, progress };
+    let state = State::new(*next);
+    let sender = Sender { frames, library, state: &state };
     let Conversation { reader, writer, .. } = talk;
-    let work = async {
-        sender.all(plan).await?;
-        Ok(())
-    };
     tokio::select! {
-        done = work => done?,
+        done = sender.all(plan) => done?,
         broken = write(writer, &mut outbox, progress) => return Err(broken),
         broken = read(reader, &state, &asks, progress) => return Err(broken),
         failed = sender.serve(&mut asked) => return Err(failed),
     }
+    *next = state.next.into_inner();
     Ok(state.report.into_inner())
 }
 
@@ -224,7 +221,6 @@ struct Sender<'a> {
     frames: mpsc::Sender<Vec<u8>>,
     library: &'a Arc<Library>,
     state: &'a State,
-    progress: &'a Progress,
 }
 
 impl Sender<'_> {
@@ -238,7 +234,7 @@ impl Sender<'_> {
         }
         self.files(plan.files.iter().map(|entry| entry.path.clone()).collect()).await?;
         for entry in &plan.links {
-            if let crate::agent::protocol::transfer::What::Link { to } = &entry.what {
+            if let What::Link { to } = &entry.what {
                 let op = Op::Link { path: entry.path.clone(), to: to.clone() };
                 self.op(&entry.path, Doing::Other, op).await?;
             }
@@ -291,7 +287,8 @@ impl Sender<'_> {
         while paths.peek().is_some() {
             let library = Arc::clone(self.library);
             let some: Vec<_> = paths.by_ref().take(BATCH_FILES).collect();
-            let (these, rest) = spawn_blocking(move || read_some(&library, some)).await.map_err(lost)?;
+            let (these, rest) =
+                spawn_blocking(move || read_some(&library, some)).await.map_err(lost)?;
             for (path, content) in these {
                 match content {
                     Ok(content) => self.file(path, content).await?,
@@ -317,14 +314,12 @@ impl Sender<'_> {
             let chunks = self.permits(&self.state.chunks, chunks).await?;
             vec![self.permits(&self.state.files, 1).await?, chunks]
         };
-        let step = Step { path: path.clone(), what: Doing::File(Arc::clone(&content)), _permits: permits };
+        let step =
+            Step { path: path.clone(), what: Doing::File(Arc::clone(&content)), _permits: permits };
         let id = self.state.begin(step);
         let op = Op::File(content.file(path));
         let mut out = json(Kind::Request, &Request::Step { id, op });
         content.append(&mut out, id).map_err(lost)?;
-        if chunks == 0 {
-            self.progress.needs(content.size());
-        }
         self.bytes(out).await
     }
 
@@ -346,7 +341,6 @@ impl Sender<'_> {
             _ => return Ok(()),
         };
         let indices: Vec<_> = need.indices().take_while(|at| *at < content.chunks()).collect();
-        self.progress.needs(content.length(&indices));
         let mut rest = &indices[..];
         while !rest.is_empty() {
             // Refused meanwhile: the rest is of no use.
@@ -407,9 +401,4 @@ fn read_some(library: &Library, paths: Vec<Bytes>) -> (Read, Vec<Bytes>) {
 
 fn lost(error: impl std::fmt::Display) -> Trouble {
     Trouble::Lost(error.to_string())
-}
-
-/// Whether a transfer was refused since another one holds the target.
-pub(crate) fn is_busy(refusal: &Refusal) -> bool {
-    refusal.reason == Reason::Busy
 }
