@@ -46,6 +46,8 @@ pub enum Command {
     Check(check::Check),
     /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
+    /// A terminal in an emptied container
+    Shell(dev::Shell),
     /// Start an application in an emptied container, and follow its output
     Run(dev::Run),
     /// Stop an application
@@ -56,6 +58,8 @@ pub enum Command {
     Ps(dev::Ps),
     /// What an application wrote
     Logs(dev::Logs),
+    /// Bring files into an emptied container, and only what differs
+    Sync(dev::Sync),
     /// Be PID 1 of an emptied container: reap, supervise what `run` starts
     Idle(agent::Idle),
     /// The container's end of a connection

@@ -29,7 +29,9 @@ mod run;
 mod runtime;
 mod serve;
 mod status;
+mod shell;
 mod stop;
+mod sync;
 pub mod terminal;
 mod uninstall;
 mod verify;
@@ -47,11 +49,13 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Uninstall(args) => uninstall::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
+        Command::Shell(args) => shell::run(&global, &args),
         Command::Run(args) => run::run(&global, args),
         Command::Stop(args) => stop::run(&global, &args, false),
         Command::Restart(args) => stop::run(&global, &args, true),
         Command::Ps(args) => ps::run(&global, &args),
         Command::Logs(args) => logs::run(&global, &args),
+        Command::Sync(args) => sync::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

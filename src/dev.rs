@@ -6,16 +6,20 @@
 
 mod backoff;
 pub(crate) mod follow;
-mod pods;
+pub(crate) mod pods;
 pub(crate) mod printer;
 mod program;
-mod reach;
+pub(crate) mod reach;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod shell;
+pub mod sync;
 pub(crate) mod table;
 pub(crate) mod target;
 mod trouble;
+mod tty;
 mod upload;
+pub(crate) mod watch;
 pub mod wire;
 mod words;
 

@@ -119,6 +119,11 @@ impl Failure {
         Self::new(Code::Unreachable, what, hint)
     }
 
+    /// Whether it says no, and nothing else is wrong.
+    pub fn is_no(&self) -> bool {
+        self.code == Code::No
+    }
+
     /// Ctrl-C; `hint` says what is left.
     pub fn interrupted(hint: impl Into<String>) -> Self {
         Self::new(Code::Interrupted, "Interrupted.", hint)

@@ -116,11 +116,15 @@ impl Session {
         let root = &self.root;
         let done = match op {
             Op::File(file) => return self.file(id, file),
-            Op::List { hash } => {
+            Op::List { hash, only } => {
                 let mut parts = Vec::new();
-                let listed = list::list(root, hash, |entries| {
+                let each = |entries| {
                     parts.extend(json(Kind::Answer, &Answer::Entries { id, entries }));
-                });
+                };
+                let listed = match only {
+                    Some(path) => list::only(root, &path, hash, each),
+                    None => list::list(root, hash, each),
+                };
                 self.out.append(&mut parts);
                 listed.map(|()| false)
             }

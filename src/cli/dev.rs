@@ -1,4 +1,4 @@
-//! `diyadm shell`, `run`, `stop`, `restart`, `ps` and `logs`.
+//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs` and `sync`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -142,4 +142,42 @@ pub struct Logs {
     /// Each line's time before it
     #[arg(long)]
     pub timestamps: bool,
+}
+
+/// Flags of `sync`.
+#[derive(Args, Debug)]
+pub struct Sync {
+    /// A file, or a folder, whose content is sent
+    #[arg(value_name = "SOURCE")]
+    pub source: PathBuf,
+    /// Where: deploy/web:/app, or, with -l, :/app. A file goes into a path that ends with a slash
+    #[arg(value_name = "KIND/NAME:PATH")]
+    pub destination: OsString,
+    /// To all Pods with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// To all Pods of the workload
+    #[arg(long)]
+    pub all: bool,
+    /// Go on, and send every change
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub watch: bool,
+    /// Delete what is there and not here
+    #[arg(long)]
+    pub delete: bool,
+    /// Leave out what fits, as in a .gitignore; what is there of it stays
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// Send what .gitignore and .diyadmignore leave out, and .git
+    #[arg(long)]
+    pub no_ignore: bool,
+    /// Compare content, and not length and time
+    #[arg(long)]
+    pub checksum: bool,
+    /// Change nothing, and print what would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What holds for any way to name Pods
+    #[command(flatten)]
+    pub inside: Inside,
 }

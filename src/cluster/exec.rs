@@ -17,7 +17,7 @@ use kube::{
 };
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, SimplexStream, WriteHalf, simplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::watch,
     task::JoinHandle,
     time::{MissedTickBehavior, interval_at, timeout},
@@ -72,12 +72,12 @@ pub struct Size {
 /// container runtime's business.
 #[derive(Debug)]
 pub struct Exec {
-    /// Its stdin. Shut down, it is the end of input.
-    pub stdin: WriteHalf<SimplexStream>,
+    /// Its stdin. Dropped or shut down, it is the end of input.
+    pub stdin: DuplexStream,
     /// Its stdout; ends with the command or the connection, and [`Exec::end`] tells which.
-    pub stdout: ReadHalf<SimplexStream>,
+    pub stdout: DuplexStream,
     /// Its stderr, which must be read too. Empty where there is a terminal.
-    pub stderr: ReadHalf<SimplexStream>,
+    pub stderr: DuplexStream,
     /// The size of its terminal.
     pub size: watch::Sender<Option<Size>>,
     /// How it ended.
@@ -130,9 +130,9 @@ impl Cluster {
         let path = POD.path(namespace);
         let request = Request::new(&path).exec(pod, command.iter().copied(), &params)?;
         let connection = self.connect_to(&format!("{path}/{pod}/exec"), "EXEC", request).await?;
-        let (stdin, to_stdin) = simplex(BUFFER);
-        let (from_stdout, stdout) = simplex(BUFFER);
-        let (from_stderr, stderr) = simplex(BUFFER);
+        let (stdin, to_stdin) = duplex(BUFFER);
+        let (from_stdout, stdout) = duplex(BUFFER);
+        let (from_stderr, stderr) = duplex(BUFFER);
         let (size, sizes) = watch::channel(None);
         let pump = pump(connection, stdin, sizes, Outputs { stdout, stderr });
         let end = Ending(tokio::spawn(pump));
@@ -157,13 +157,13 @@ impl Cluster {
 }
 
 struct Outputs {
-    stdout: WriteHalf<SimplexStream>,
-    stderr: WriteHalf<SimplexStream>,
+    stdout: DuplexStream,
+    stderr: DuplexStream,
 }
 
 async fn pump(
     connection: Connection,
-    stdin: ReadHalf<SimplexStream>,
+    stdin: DuplexStream,
     sizes: watch::Receiver<Option<Size>>,
     outputs: Outputs,
 ) -> End {
@@ -184,7 +184,7 @@ async fn pump(
 /// Sends until the connection fails; why.
 async fn send(
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
-    mut stdin: ReadHalf<SimplexStream>,
+    mut stdin: DuplexStream,
     mut sizes: watch::Receiver<Option<Size>>,
     closes: bool,
     stalled: &AtomicBool,

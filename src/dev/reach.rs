@@ -17,14 +17,15 @@ use super::{
     wire::{Conversation, Reader, Writer},
 };
 use crate::{
+    cli::dev::Inside,
     cluster::{Cluster, End, Ending, Exec, Place},
     commands::terminal::Terminal,
     exit::Failure,
 };
 
 /// Where emptying puts the agent, and where the `empty-container` image has it.
-const MOUNTED: &str = "/.diyadm/diyadm";
-const IMAGE: &str = "/diyadm";
+pub(super) const MOUNTED: &str = "/.diyadm/diyadm";
+pub(super) const IMAGE: &str = "/diyadm";
 /// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
 /// container's user, the last its working directory.
 pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
@@ -41,6 +42,13 @@ pub(crate) struct How {
     pub(crate) upload: bool,
     /// Bring this file, where one must be brought.
     pub(crate) program: Option<PathBuf>,
+}
+
+impl How {
+    /// As the flags say.
+    pub(crate) fn of(inside: &Inside) -> Self {
+        Self { upload: inside.upload_agent, program: inside.agent_program.clone() }
+    }
 }
 
 /// An agent that answers.
@@ -202,7 +210,7 @@ async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
 }
 
 /// Whether a runtime (runc, crun, youki) says that there is no such program.
-fn is_absent(what: &str) -> bool {
+pub(super) fn is_absent(what: &str) -> bool {
     let what = what.to_lowercase();
     let words = ["not found in", "no such file", "permission denied", "a directory"];
     what.contains("exec") && words.iter().any(|word| what.contains(word))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     backoff::Backoff,
@@ -19,6 +19,10 @@ use crate::{
     commands::terminal::Terminal,
     exit::Failure,
 };
+
+/// How long a Pod may take to run: images are pulled.
+const START: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// A workload, and the way there.
 pub(crate) struct Session<'a> {
@@ -42,8 +46,28 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
         let inside = &at.inside;
-        let how = How { upload: inside.upload_agent, program: inside.agent_program.clone() };
-        Ok(Self { cluster, terminal, target, how })
+        Ok(Self { cluster, terminal, target, how: How::of(inside) })
+    }
+
+    /// The container that is meant, as soon as one runs.
+    ///
+    /// # Errors
+    /// None does in time, with what keeps it.
+    pub(crate) async fn runs(&self) -> Result<Pick> {
+        let until = Instant::now() + START;
+        let mut wait = self.terminal.wait();
+        loop {
+            let error = match self.target.pick(self.cluster).await {
+                Ok(pick) => return Ok(pick),
+                Err(error) => error,
+            };
+            let later = is_lost(&error) || error.downcast_ref().is_some_and(Failure::is_no);
+            if !later || Instant::now() > until {
+                return Err(error);
+            }
+            wait.say(error.to_string().trim_end_matches('.'));
+            sleep(PAUSE).await;
+        }
     }
 
     /// The agent of the container that is meant.

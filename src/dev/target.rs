@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use super::pods::{self, Pick, Wanted};
 use crate::{
-    cli::{dev::At, targets::Targets},
+    cli::{
+        dev::{At, Inside},
+        targets::Targets,
+    },
     cluster::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right,
         targets::{self, Found, Unnamed},
@@ -20,9 +23,23 @@ pub(crate) struct Target {
     /// `deploy/web`, as it was typed.
     pub(crate) shown: String,
     /// What was found.
-    pub(crate) found: Found,
+    pub(crate) which: Which,
     /// The container of -c.
     pub(crate) container: Option<String>,
+}
+
+/// What Pods are meant.
+#[derive(Clone, Debug)]
+pub(crate) enum Which {
+    /// Those of a workload.
+    Workload(Box<Found>),
+    /// Those with these labels.
+    Labels {
+        /// Where.
+        namespace: String,
+        /// `app=web`
+        selector: String,
+    },
 }
 
 /// What `exec` takes: a WebSocket begins as a GET, and newer API servers ask for create too.
@@ -40,12 +57,21 @@ pub(crate) async fn find(
     let bare = !at.workload.contains('/');
     let word = if bare { format!("pod/{}", at.workload) } else { at.workload.clone() };
     let targets =
-        Targets { workloads: vec![word], namespace: Some(namespace.clone()), ..Targets::default() };
+        Targets { workloads: vec![word], namespace: Some(namespace), ..Targets::default() };
     let targeted = targets::find(cluster, &targets, Unnamed::Refused).await?;
     let found = targeted.found.into_iter().next().ok_or_else(|| {
         Failure::usage("Nothing says which workload is meant.", "Type KIND/NAME, like deploy/web.")
     })?;
-    Ok(Target { shown: at.workload.clone(), found, container: at.inside.container.clone() })
+    let which = Which::Workload(Box::new(found));
+    Ok(Target { shown: at.workload.clone(), which, container: at.inside.container.clone() })
+}
+
+/// Asks whether the user may work in the Pods with these labels.
+pub(crate) async fn select(cluster: &Cluster, inside: &Inside, selector: &str) -> Result<Target> {
+    let namespace = inside.namespace.as_deref().unwrap_or(cluster.namespace()).to_owned();
+    demand(cluster, &namespace, &EXEC).await?;
+    let which = Which::Labels { namespace, selector: selector.to_owned() };
+    Ok(Target { shown: format!("-l {selector}"), which, container: inside.container.clone() })
 }
 
 /// Fails with every missing right by name.
@@ -81,7 +107,12 @@ impl Target {
     }
 
     fn meant(&self) -> Option<String> {
-        workload::Subject::parse(&self.found.object.to_string())?.container()
+        match &self.which {
+            Which::Workload(found) => {
+                workload::Subject::parse(&found.object.to_string())?.container()
+            }
+            Which::Labels { .. } => None,
+        }
     }
 
     fn wanted<'a>(&'a self, meant: Option<&'a str>) -> Wanted<'a> {
@@ -90,7 +121,13 @@ impl Target {
 
     /// Its Pods.
     pub(crate) async fn pods(&self, cluster: &Cluster) -> Result<Vec<Value>> {
-        let Found { kind, namespace, name, object } = &self.found;
+        let found = match &self.which {
+            Which::Workload(found) => found,
+            Which::Labels { namespace, selector } => {
+                return cluster.list(&POD, namespace, selector).await;
+            }
+        };
+        let Found { kind, namespace, name, object } = &**found;
         if *kind == &POD {
             // Anew: what was found may be a Pod of before.
             return Ok(cluster.get(&POD, namespace, name).await?.into_iter().collect());

@@ -5,9 +5,9 @@ use std::fmt;
 use anyhow::Error;
 
 use crate::{
-    agent::protocol::{Broken, Failed, Hello},
+    agent::protocol::{Broken, Failed, Hello, transfer::Refusal},
     cluster,
-    exit::Failure,
+    exit::{Code, Failure},
 };
 
 /// What went wrong in a conversation with an agent.
@@ -56,6 +56,17 @@ pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Lost(_))) || cluster::error::is_lost(error)
 }
 
+/// Why a transfer was refused, where it was.
+pub(crate) fn refusal(error: &Error) -> Option<&Refusal> {
+    match trouble(error)? {
+        Trouble::Failed(failed) => match &**failed {
+            Failed::Refused(refusal) => Some(refusal),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn trouble(error: &Error) -> Option<&Trouble> {
     error.chain().find_map(|cause| {
         let failure = cause.downcast_ref::<Failure>().and_then(|failure| failure.cause.as_ref());
@@ -65,7 +76,19 @@ fn trouble(error: &Error) -> Option<&Trouble> {
 
 /// A refusal as a sentence, with what to do. `target` is as the user typed it.
 pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
-    let what = format!("{}.", capital(&trouble.to_string()));
+    let mut code = Code::No;
+    let what = match &trouble {
+        // These begin with a name, which is as it is.
+        Trouble::Failed(failed) => match &**failed {
+            Failed::Runs(app) => format!("There is a {} already (pid {}).", app.name, app.pid),
+            Failed::Spawn { why, code: status } => {
+                code = Code::Program(*status);
+                format!("It could not be started: {why}.")
+            }
+            other => format!("{}.", capital(&other.to_string())),
+        },
+        other => format!("{}.", capital(&other.to_string())),
+    };
     let hint = match &trouble {
         Trouble::Failed(failed) => match &**failed {
             Failed::Runs(app) => format!(
@@ -95,7 +118,8 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
         Trouble::Lost(_) => return Failure::unreachable(what, "").because(trouble).into(),
         Trouble::NoAgent(_) => String::new(),
     };
-    Failure::no(what, hint).because(trouble).into()
+    let failure = Failure::no(what, hint).because(trouble);
+    Failure { code, ..failure }.into()
 }
 
 /// A sentence begins with a capital.

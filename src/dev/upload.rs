@@ -36,16 +36,16 @@ pub(super) async fn bring(
     let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum];
     words.extend(FOLDERS);
     let mut started = Started::from(cluster.exec(place, &words, false).await?);
-    let (mut sent, mut wait) = (0, terminal.wait());
+    let mut sent = 0;
     for piece in program.chunks(PIECE) {
-        wait.say(&format!("bringing the agent: {} %", sent * 10 / program.len() * 10));
+        terminal.progress(&format!("bringing the agent: {} %", sent * 100 / program.len()));
         if started.writer.bytes(piece).await.is_err() {
             // Its end says why.
             break;
         }
         sent += piece.len();
     }
-    drop(wait);
+    terminal.clear();
     let what = format!("brought the agent into {} ({} MB)", place.pod, program.len() / 1_000_000);
     terminal.done(&what, Some(began.elapsed()));
     Ok(started)

@@ -66,6 +66,9 @@ pub enum Op {
     List {
         /// With the hash of each file: for a sync that does not trust size and time.
         hash: bool,
+        /// This one alone, and not what is below it. Nothing there is no entry.
+        #[serde(default)]
+        only: Option<Bytes>,
     },
     /// Makes a folder where there is none. It is writable for its owner until [`Op::Settle`].
     Folder {

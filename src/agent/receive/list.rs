@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use super::{
     super::protocol::{
         Bytes, Hash,
-        transfer::{Entry, Refusal, What},
+        transfer::{Entry, Reason, Refusal, What},
     },
     path::is_beside,
     refusal::of,
@@ -60,6 +60,25 @@ pub(super) fn list(
     }
     if !entries.is_empty() {
         each(entries);
+    }
+    Ok(())
+}
+
+/// Hands what is at `path` to `each`, where there is something.
+pub(super) fn only(
+    root: &Root,
+    path: &Bytes,
+    hash: bool,
+    each: impl FnOnce(Vec<Entry>),
+) -> Result<(), Refusal> {
+    let place = match root.place(path) {
+        Err(Refusal { reason: Reason::Missing, .. }) => return Ok(()),
+        other => other?,
+    };
+    let folder = path.0.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+    let folder = Bytes(path.0[..folder].to_vec());
+    if let Some(entry) = entry(&place.folder, &folder, place.name, hash) {
+        each(vec![entry]);
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ fn a_whole_folder_arrives() {
     assert_eq!(sender.step(Op::Folder { path: d(), mode: 0o555 }), Ok(false));
     assert_eq!(fs::read(root.join("d").join(OsStr::from_bytes(odd))).unwrap(), b"odd");
 
-    sender.ask(Op::List { hash: true });
+    sender.ask(Op::List { hash: true, only: None });
     let Answer::Entries { mut entries, .. } = sender.client.answer() else { panic!("entries") };
     assert_eq!(sender.done(), Ok(false));
     entries.sort_by(|a, b| a.path.cmp(&b.path));

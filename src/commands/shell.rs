@@ -1,0 +1,26 @@
+//! `diyadm shell`.
+
+use anyhow::Result;
+
+use super::{dev::block, terminal::Terminal};
+use crate::{
+    cli::{Global, dev::Shell},
+    cluster::Cluster,
+    dev::{session::Session, shell::shell, target::EXEC},
+    exit::{Code, Failure},
+};
+
+pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    // Words travel in a URL, as text.
+    let command: Option<Vec<String>> =
+        args.command.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
+    let command = command.ok_or_else(|| {
+        Failure::usage("A word of the command is not UTF-8.", "Type it inside the shell.")
+    })?;
+    block(async {
+        let cluster = Cluster::connect(global).await?;
+        let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
+        shell(&session, &command).await
+    })
+}

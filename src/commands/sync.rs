@@ -1,0 +1,198 @@
+//! `diyadm sync`.
+
+use anyhow::Result;
+use futures_util::future::join_all;
+
+use super::{
+    dev::block,
+    terminal::{Terminal, print},
+};
+use crate::{
+    cli::{
+        Global,
+        dev::{At, Sync},
+    },
+    cluster::Cluster,
+    dev::{
+        pods::Pick,
+        reach::How,
+        run::interrupted,
+        session::Session,
+        sync::{self, Here, Options, Outcome, Plan, Progress, Receiver, Source, megabytes},
+        target::{self, EXEC},
+        watch::Watch,
+    },
+    exit::{Code, Failure},
+};
+
+pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let (workload, to) = sync::destination(&args.destination)?;
+    if workload.is_empty() != args.selector.is_some() {
+        let hint = "Type deploy/web:/PATH for a workload, or -l SELECTOR and :/PATH for Pods.";
+        return Err(Failure::usage("It must be said which Pods are meant.", hint).into());
+    }
+    let options = Options {
+        delete: args.delete,
+        checksum: args.checksum,
+        dry_run: args.dry_run,
+        exclude: args.exclude.clone(),
+        ignore_files: !args.no_ignore,
+    };
+    block(async {
+        let cluster = Cluster::connect(global).await?;
+        let work = async {
+            let session = session(&cluster, &terminal, args, workload).await?;
+            let picks = picks(&session, args).await?;
+            let source = Source::new(&args.source, &to, options, picks.len() > 1)?;
+            let mut receivers: Vec<_> =
+                picks.into_iter().map(|pick| Receiver::new(&session, pick)).collect();
+            if args.watch {
+                return watch(&session, &source, args, receivers).await;
+            }
+            let here = source.look().await?;
+            all(&terminal, &source, &here, &mut receivers).await
+        };
+        tokio::select! {
+            outcome = work => outcome,
+            () = interrupted() => {
+                let hint = if args.watch { "" } else { "What arrived is not sent again." };
+                Err(Failure::interrupted(hint).into())
+            }
+        }
+    })
+}
+
+async fn session<'a>(
+    cluster: &'a Cluster,
+    terminal: &'a Terminal,
+    args: &Sync,
+    workload: String,
+) -> Result<Session<'a>> {
+    let inside = args.inside.clone();
+    match &args.selector {
+        Some(selector) => {
+            let target = target::select(cluster, &inside, selector).await?;
+            Ok(Session { cluster, terminal, target, how: How::of(&inside) })
+        }
+        None => Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await,
+    }
+}
+
+async fn picks(session: &Session<'_>, args: &Sync) -> Result<Vec<Pick>> {
+    if args.all || args.selector.is_some() {
+        return session.target.all(session.cluster).await;
+    }
+    Ok(vec![session.target.pick(session.cluster).await?])
+}
+
+/// Syncs to every Pod; one that fails keeps no other from it.
+async fn all(
+    terminal: &Terminal,
+    source: &Source,
+    here: &Here,
+    receivers: &mut [Receiver<'_>],
+) -> Result<Code> {
+    here.scan.skipped.iter().chain(&here.scan.unread).for_each(|what| terminal.warn(what));
+    let mut code = if here.scan.unread.is_empty() { Code::Done } else { Code::No };
+    let progress = Progress::new(*terminal);
+    let outcomes = join_all(receivers.iter_mut().map(async |receiver| {
+        let outcome = receiver.sync(source, here, &progress).await;
+        (receiver.pick.shown(), outcome)
+    }))
+    .await;
+    let single = outcomes.len() == 1;
+    for (shown, outcome) in outcomes {
+        match outcome {
+            Ok(Outcome { plan, .. }) if source.dry_run() => print(&lines(&plan))?,
+            Ok(outcome) => {
+                if !tell(terminal, &shown, &outcome, &progress) {
+                    code = Code::No;
+                }
+            }
+            Err(error) if single => return Err(error),
+            Err(error) => {
+                terminal.failed(&format!("{shown}: {error:#}"), None, "");
+                code = Code::No;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Says what was done; whether that was all.
+fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress) -> bool {
+    let Outcome { plan, report } = outcome;
+    for path in &plan.blocked {
+        let what = format!("{} is of another kind there", path.show());
+        terminal.failed(&what, None, "With --delete it is replaced.");
+    }
+    report.refused.iter().for_each(|what| terminal.failed(what, None, ""));
+    if report.undeleted {
+        terminal.warn("nothing was deleted, since not everything could be sent");
+    }
+    let mut words = Vec::new();
+    for (count, one, many) in [
+        (report.files, "file", "files"),
+        (report.others, "other change", "other changes"),
+        (report.deleted, "deleted", "deleted"),
+    ] {
+        if count > 0 {
+            words.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    }
+    let whole = report.refused.is_empty() && plan.blocked.is_empty();
+    match (words.is_empty(), whole) {
+        (true, true) => terminal.done(&format!("{shown} is up to date"), Some(progress.took())),
+        (true, false) => {}
+        (false, _) => {
+            let sent = megabytes(progress.sent());
+            let what = format!("{} to {shown}, {sent} sent", words.join(", "));
+            terminal.done(&what, Some(progress.took()));
+        }
+    }
+    whole
+}
+
+/// What a dry run tells, a line each.
+fn lines(plan: &Plan) -> String {
+    let mut text = String::new();
+    let deleted = plan.clear.iter().chain(&plan.delete).map(|path| ("delete", path));
+    let blocked = plan.blocked.iter().map(|path| ("blocked", path));
+    let entries = [("folder", &plan.folders), ("file", &plan.files), ("link", &plan.links)];
+    let written =
+        entries.into_iter().flat_map(|(word, all)| all.iter().map(move |e| (word, &e.path)));
+    for (word, path) in blocked.chain(written).chain(deleted) {
+        text += &format!("{word}\t{}\n", path.show());
+    }
+    text
+}
+
+/// Syncs now and after every change, until it is stopped; to a Pod that takes another's place too.
+async fn watch<'a>(
+    session: &'a Session<'a>,
+    source: &Source,
+    args: &Sync,
+    mut receivers: Vec<Receiver<'a>>,
+) -> Result<Code> {
+    let mut watch = Watch::new()?;
+    loop {
+        let here = source.watched(&mut watch).await?;
+        let outcome = all(session.terminal, source, &here, &mut receivers).await;
+        let gone = outcome.is_err();
+        if let Err(error) = outcome {
+            session.terminal.warn(&format!("{error:#}"));
+        }
+        if gone {
+            session.runs().await?;
+        } else {
+            watch.changed(|path| source.counts(&here, path)).await;
+        }
+        let mut known = std::mem::take(&mut receivers);
+        for pick in picks(session, args).await? {
+            let same = known.iter().position(|receiver| receiver.pick == pick);
+            let fresh = || Receiver::new(session, pick);
+            receivers.push(same.map_or_else(fresh, |at| known.swap_remove(at)));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A terminal in a container.
+
+use std::{
+    io::{self, Read, Write, stderr, stdout},
+    thread,
+};
+
+use anyhow::Result;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::{
+    pods::Pick,
+    reach::{IMAGE, MOUNTED, is_absent},
+    run::interrupted,
+    session::Session,
+    trouble::Trouble,
+    tty::{self, Tty},
+};
+use crate::{
+    cluster::{End, Exec},
+    exit::{Code, Failure},
+};
+
+/// Becomes the best shell that there is; $1 is the terminal's kind.
+const SCRIPT: &str = "[ -z \"$1\" ] || export TERM=\"$1\"
+if command -v bash >/dev/null 2>&1; then exec bash; fi
+exec sh";
+const PIECE: usize = 16 << 10;
+
+/// Runs `command`, or a shell where it is empty, and returns its exit status.
+///
+/// # Errors
+/// There is no such command, nor any shell; the connection is lost.
+pub(crate) async fn shell(session: &Session<'_>, command: &[String]) -> Result<Code> {
+    let pick = session.target.pick(session.cluster).await?;
+    let kind = std::env::var("TERM").unwrap_or_default();
+    let ways: Vec<Vec<&str>> = if command.is_empty() {
+        let mut ways = vec![vec!["sh", "-c", SCRIPT, "diyadm", &kind]];
+        ways.extend([vec![MOUNTED, "agent", "shell"], vec![IMAGE, "agent", "shell"]]);
+        ways
+    } else {
+        vec![command.iter().map(String::as_str).collect()]
+    };
+    let mut raw = Tty::raw()?;
+    if raw.is_some() {
+        // Before anything of the container's: the cursor is at the start of a line.
+        let what = if command.is_empty() { "a shell" } else { &command[0] };
+        session.terminal.say(&format!("{what} in {}\r", pick.shown()));
+    }
+    let mut last = String::new();
+    for way in &ways {
+        match attach(session, &pick, way, raw.as_mut()).await? {
+            End::Exit(code) => return Ok(code_of(code)),
+            End::Lost(why) => return Err(session.explain(Trouble::Lost(why))),
+            End::Failed(why) if is_absent(&why) => last = why,
+            End::Failed(why) => {
+                let what = format!("The container could not run it: {why}.");
+                return Err(Failure::no(what, "").into());
+            }
+        }
+    }
+    drop(raw);
+    Err(nothing(session, &pick, command, &last))
+}
+
+fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) -> anyhow::Error {
+    let shown = pick.shown();
+    match command.first() {
+        Some(command) => {
+            let hint = format!("`diyadm shell {}` lets you look around.", session.target.shown);
+            let what = format!("There is no {command} in {shown} that can be run ({why}).");
+            let failure = Failure::no(what, hint);
+            Failure { code: Code::Program(127), ..failure }.into()
+        }
+        None => Failure::no(
+            format!("There is no shell in {shown}, and no agent, which has one of its own."),
+            "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
+        )
+        .into(),
+    }
+}
+
+/// Connects this side's streams with the command's until it ends.
+async fn attach(
+    session: &Session<'_>,
+    pick: &Pick,
+    command: &[&str],
+    raw: Option<&mut Tty>,
+) -> Result<End> {
+    let exec = session.cluster.exec(&pick.place(), command, raw.is_some()).await?;
+    let Exec { stdin: mut to, stdout: out, stderr: err, size, mut end } = exec;
+    let (typed, screen) = match raw {
+        Some(Tty { typed, terminal, .. }) => (Some(typed), Some(&*terminal)),
+        None => (None, None),
+    };
+    let outputs = async { tokio::join!(show(out, stdout()), show(err, stderr())) };
+    let input = async {
+        match typed {
+            Some(typed) => {
+                while let Some(keys) = typed.recv().await {
+                    if to.write_all(&keys).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            // Its end is told to the command; what it does then is its own affair.
+            None => {
+                let mut pieces = piped();
+                while let Some(piece) = pieces.recv().await {
+                    if to.write_all(&piece).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        let _ = to.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    let sizes = async {
+        let (Some(screen), Ok(mut changes)) = (screen, signal(SignalKind::window_change())) else {
+            return std::future::pending().await;
+        };
+        loop {
+            if let Some(now) = tty::size(screen) {
+                size.send_replace(Some(now));
+            }
+            changes.recv().await;
+        }
+    };
+    tokio::select! {
+        (out, err) = outputs => {
+            // What cannot be shown ends it, as a broken pipe ends any program.
+            out.and(err)?;
+            Ok(end.wait().await)
+        }
+        () = input => Ok(end.wait().await),
+        () = sizes => Ok(end.wait().await),
+        // With a raw terminal Ctrl-C is not a signal but a byte, and goes in.
+        () = interrupted() => Err(Failure::interrupted("").into()),
+    }
+}
+
+/// What comes through a pipe or from a file. Read by a thread of its own, which nobody waits for.
+fn piped() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(1);
+    thread::spawn(move || {
+        let mut buffer = vec![0; PIECE];
+        while let Ok(read @ 1..) = io::stdin().read(&mut buffer) {
+            if sender.blocking_send(buffer[..read].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+async fn show(mut from: impl AsyncRead + Unpin, mut to: impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match from.read(&mut buffer).await {
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(read) => {
+                to.write_all(&buffer[..read])?;
+                to.flush()?;
+            }
+        }
+    }
+}
+
+fn code_of(status: i32) -> Code {
+    match u8::try_from(status) {
+        Ok(0) => Code::Done,
+        Ok(code) => Code::Program(code),
+        Err(_) => Code::No,
+    }
+}

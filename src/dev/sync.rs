@@ -1,0 +1,183 @@
+//! Brings files of this side into containers, and only what differs.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use tokio::task::spawn_blocking;
+
+use crate::{
+    agent::protocol::{
+        Bytes,
+        transfer::{Entry, What},
+    },
+    dev::watch::Watch,
+    exit::Failure,
+};
+
+mod content;
+mod ignored;
+mod place;
+mod plan;
+mod progress;
+mod receiver;
+mod scan;
+mod send;
+
+pub(crate) use place::destination;
+pub use plan::Plan;
+pub use progress::Progress;
+pub(crate) use progress::megabytes;
+pub(crate) use receiver::Receiver;
+pub use receiver::{Open, Outcome};
+pub use send::Report;
+
+use content::Library;
+use ignored::Ignored;
+use place::Way;
+use scan::Scan;
+
+/// What a sync does and leaves.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Delete what is there and not here.
+    pub delete: bool,
+    /// Compare content, and not length and time.
+    pub checksum: bool,
+    /// Only tell.
+    pub dry_run: bool,
+    /// Patterns as in a .gitignore.
+    pub exclude: Vec<String>,
+    /// Whether ignore files count.
+    pub ignore_files: bool,
+}
+
+/// What is on this side: where, and how it is read.
+#[derive(Debug)]
+pub struct Source {
+    /// What goes where.
+    pub(crate) way: Way,
+    /// The files' content.
+    pub(crate) library: Arc<Library>,
+    /// The real folder.
+    pub(crate) root: PathBuf,
+    options: Options,
+}
+
+/// What is on this side, as it was seen at one time.
+#[derive(Debug)]
+pub struct Here {
+    /// What was found.
+    pub(crate) scan: Scan,
+    ignored: Ignored,
+}
+
+impl Here {
+    /// Whether something there is left out here, and so stays.
+    pub(crate) fn keeps(&self, entry: &Entry) -> bool {
+        self.ignored.leaves_out_bytes(&entry.path.0, entry.what == What::Folder)
+    }
+}
+
+impl Source {
+    /// Of a file or folder, to a path in `many` containers or in one.
+    ///
+    /// # Errors
+    /// It is not there, or neither.
+    pub fn new(source: &Path, to: &Bytes, options: Options, many: bool) -> Result<Self> {
+        let shown = source.display();
+        // What is named is followed, where it is a link; what is in it is not.
+        let real = source.canonicalize().map_err(|error| {
+            Failure::usage(format!("{shown} cannot be read: {error}."), "Name a file or a folder.")
+        })?;
+        let meta = real.metadata().with_context(|| shown.to_string())?;
+        if !meta.is_dir() && !meta.is_file() {
+            let what = format!("{shown} is neither a file nor a folder.");
+            return Err(Failure::usage(what, "Name a file or a folder.").into());
+        }
+        // `.` has no name, its real path has.
+        let named = if source.file_name().is_some() { source } else { &real };
+        let way = Way::new(named, meta.is_dir(), to)?;
+        let (root, only) = match &way.file {
+            None => (real, None),
+            Some((_, there)) => {
+                let name = real.file_name().map(PathBuf::from).unwrap_or_default();
+                let folder = real.parent().unwrap_or(Path::new("/")).to_owned();
+                (folder, Some((there.clone(), name)))
+            }
+        };
+        let library = Arc::new(Library::new(root.clone(), only, many));
+        Ok(Self { way, library, root, options })
+    }
+
+    /// Whether nothing may be changed.
+    pub(crate) fn dry_run(&self) -> bool {
+        self.options.dry_run
+    }
+
+    /// Looks what is there now, and sees to it that every change from then on is heard.
+    pub(crate) async fn watched(&self, watch: &mut Watch) -> Result<Here> {
+        let mut here = self.look().await?;
+        while watch.cover(self.folders(&here))? {
+            here = self.look().await?;
+        }
+        Ok(here)
+    }
+
+    fn folders(&self, here: &Here) -> impl Iterator<Item = PathBuf> {
+        let single = self.way.file.is_some();
+        let below =
+            here.scan.entries.iter().filter(move |entry| !single && entry.what == What::Folder);
+        let below = below.map(|entry| self.root.join(OsStr::from_bytes(&entry.path.0)));
+        std::iter::once(self.root.clone()).chain(below)
+    }
+
+    /// Whether a change of this path on this side is one of what is sent.
+    pub(crate) fn counts(&self, here: &Here, path: &Path) -> bool {
+        let Ok(path) = path.strip_prefix(&self.root) else { return false };
+        match &self.way.file {
+            Some((_, there)) => self.root.join(path) == self.library.at(there),
+            None => !here.ignored.leaves_out_bytes(path.as_os_str().as_bytes(), false),
+        }
+    }
+
+    /// Looks what is there now.
+    pub async fn look(&self) -> Result<Here> {
+        let Options { exclude, ignore_files, checksum, .. } = self.options.clone();
+        let (root, library) = (self.root.clone(), Arc::clone(&self.library));
+        let only = self.way.file.as_ref().map(|(_, there)| there.clone());
+        let look = move || {
+            let mut ignored = Ignored::new(&root, &exclude, ignore_files)?;
+            let mut scan = match only {
+                None => scan::scan(&root, &mut ignored)?,
+                Some(there) => one(&library, there)?,
+            };
+            if checksum {
+                hash(&mut scan, &library);
+            }
+            anyhow::Ok(Here { scan, ignored })
+        };
+        spawn_blocking(look).await?
+    }
+}
+
+/// The one file, under its name there.
+fn one(library: &Library, there: Bytes) -> Result<Scan> {
+    let at = library.at(&there);
+    let entry = scan::entry(Path::new(""), &at).with_context(|| at.display().to_string())?;
+    let entry = entry.with_context(|| format!("{} is no file any more", at.display()))?;
+    Ok(Scan { entries: vec![Entry { path: there, ..entry }], ..Scan::default() })
+}
+
+fn hash(scan: &mut Scan, library: &Library) {
+    for entry in &mut scan.entries {
+        if let What::File { hash, .. } = &mut entry.what {
+            // One that cannot be read differs; sending it says why.
+            *hash = library.content(&entry.path).ok().map(|content| content.hash());
+        }
+    }
+}

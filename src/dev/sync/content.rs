@@ -1,0 +1,268 @@
+//! What is in the files of this side: read, hashed and cut once, for however many Pods and tries.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt},
+    },
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rustix::fs::{Mode, OFlags};
+use zstd::bulk::Compressor;
+
+use super::scan::mtime;
+use crate::agent::{
+    chunks::cut,
+    protocol::{
+        Bytes, Hash,
+        transfer::{self, Chunk, Cut, Data, Hashes, Mtime},
+    },
+};
+
+/// Up to here a file travels whole: its chunks' names would cost more than they save.
+const SMALL: u64 = 64 << 10;
+/// From here on a file has longer chunks.
+const HUGE: u64 = 2 << 30;
+/// How often a file that changes while it is read is read again.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(50);
+/// zstd's own default is 3; at 1 it is not slower than the network.
+const LEVEL: i32 = 1;
+
+/// A file as it was read.
+#[derive(Debug)]
+pub(crate) struct Content {
+    size: u64,
+    hash: Hash,
+    mode: u32,
+    mtime: Mtime,
+    cut: Cut,
+    body: Body,
+    /// Whether it was still being written; then what comes later is another sync's.
+    pub(crate) changing: bool,
+}
+
+#[derive(Debug)]
+enum Body {
+    Small(Vec<u8>),
+    Chunks(Vec<Chunk>),
+}
+
+/// By which a file is known to be the same as before.
+type Stamp = (u64, u64, i64, i64, i64, i64);
+
+/// The files below a folder.
+#[derive(Debug)]
+pub(crate) struct Library {
+    root: PathBuf,
+    /// The one file there is, by its name there, and its name here.
+    only: Option<(Bytes, PathBuf)>,
+    /// Whether small files are kept in memory too, for another Pod.
+    many: bool,
+    known: Mutex<HashMap<Bytes, (Stamp, Arc<Content>)>>,
+}
+
+impl Library {
+    /// Of the folder `root`, or of one file in it, by its name there and its name here. `many`
+    /// where it goes to more than one Pod.
+    pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, many: bool) -> Self {
+        Self { root, only, many, known: Mutex::default() }
+    }
+
+    /// Where a file is on this side.
+    pub(crate) fn at(&self, path: &Bytes) -> PathBuf {
+        match &self.only {
+            Some((there, here)) if there == path => self.root.join(here),
+            _ => self.root.join(OsStr::from_bytes(&path.0)),
+        }
+    }
+
+    fn open(&self, path: &Bytes) -> io::Result<File> {
+        // Not through a link that has come since, and not waiting for a pipe's writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::open(self.at(path), flags, Mode::empty())?))
+    }
+
+    /// A file's content; blocks.
+    pub(crate) fn content(&self, path: &Bytes) -> io::Result<Arc<Content>> {
+        let file = self.open(path)?;
+        let stamp = stamp(&file.metadata()?);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, content)) = known().get(path)
+            && *of == stamp
+        {
+            return Ok(Arc::clone(content));
+        }
+        let content = Arc::new(read(&file)?);
+        if !content.changing && (self.many || matches!(content.body, Body::Chunks(_))) {
+            known().insert(path.clone(), (stamp, Arc::clone(&content)));
+        }
+        Ok(content)
+    }
+
+    /// Forgets what was read, so that it is read again.
+    pub(crate) fn forget(&self, path: &Bytes) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+    }
+
+    /// Appends the `indices` of a file's chunks as frames; blocks. What has changed since is sent
+    /// as it is now, and refused.
+    pub(crate) fn data(
+        &self,
+        out: &mut Vec<u8>,
+        id: u32,
+        path: &Bytes,
+        content: &Content,
+        indices: &[usize],
+    ) -> io::Result<()> {
+        let Body::Chunks(chunks) = &content.body else { return Ok(()) };
+        let file = self.open(path)?;
+        let (mut plain, mut zstd) = (Vec::new(), Compressor::new(LEVEL)?);
+        let (mut offset, mut at) = (0, 0);
+        for index in indices {
+            offset += chunks[at..*index].iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
+            at = *index;
+            plain.resize(chunks[at].length as usize, 0);
+            match file.read_exact_at(&mut plain, offset) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => plain.fill(0),
+                other => other?,
+            }
+            append(out, id, u32::try_from(at).map_err(io::Error::other)?, &plain, &mut zstd)?;
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    /// What a step says of it.
+    pub(crate) fn file(&self, path: Bytes) -> transfer::File {
+        let Self { size, hash, mode, mtime, cut, .. } = *self;
+        let chunks = u32::try_from(self.chunks()).unwrap_or(u32::MAX);
+        transfer::File { path, mode, mtime, size, hash, chunks, cut }
+    }
+
+    /// How many chunks it has; 0 where it travels whole.
+    pub(crate) fn chunks(&self) -> usize {
+        match &self.body {
+            Body::Small(_) => 0,
+            Body::Chunks(chunks) => chunks.len(),
+        }
+    }
+
+    /// Length of these chunks, in bytes.
+    pub(crate) fn length(&self, indices: &[usize]) -> u64 {
+        match &self.body {
+            Body::Small(bytes) => bytes.len() as u64,
+            Body::Chunks(chunks) => indices.iter().map(|at| u64::from(chunks[*at].length)).sum(),
+        }
+    }
+
+    /// Its hash.
+    pub(crate) fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// Length of all of it, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends what follows the step: all of it, or the names of its chunks.
+    pub(crate) fn append(&self, out: &mut Vec<u8>, id: u32) -> io::Result<()> {
+        match &self.body {
+            Body::Small(bytes) if bytes.is_empty() => Ok(()),
+            Body::Small(bytes) => append(out, id, 0, bytes, &mut Compressor::new(LEVEL)?),
+            Body::Chunks(chunks) => {
+                Hashes::append(out, id, chunks);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Appends content as a frame, the shorter of plain and compressed.
+fn append(
+    out: &mut Vec<u8>,
+    id: u32,
+    index: u32,
+    plain: &[u8],
+    zstd: &mut Compressor<'_>,
+) -> io::Result<()> {
+    let packed = zstd.compress(plain)?;
+    let shorter = packed.len() < plain.len();
+    let bytes = if shorter { &packed } else { plain };
+    Data { id, index, zstd: shorter, bytes }.append(out);
+    Ok(())
+}
+
+fn stamp(meta: &Metadata) -> Stamp {
+    // The change time tells of writes that set the modification time back.
+    let (s, ns) = (meta.ctime(), meta.ctime_nsec());
+    (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec(), s, ns)
+}
+
+fn read(file: &File) -> io::Result<Content> {
+    let mut tries = 0;
+    loop {
+        let before = file.metadata()?;
+        let cut = cut_of(before.len());
+        let (size, hash, body) =
+            if before.len() <= SMALL { small(file)? } else { large(file, cut)? };
+        let changing = stamp(&file.metadata()?) != stamp(&before);
+        tries += 1;
+        if !changing || tries == TRIES {
+            let (mode, mtime) = (before.mode() & 0o777, mtime(&before));
+            return Ok(Content { size, hash, mode, mtime, cut, body, changing });
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The usual chunks, but for files that would have too many of them.
+fn cut_of(size: u64) -> Cut {
+    if size > HUGE { Cut { min: 64 << 10, avg: 256 << 10, max: 512 << 10 } } else { Cut::default() }
+}
+
+fn small(file: &File) -> io::Result<(u64, Hash, Body)> {
+    let mut bytes = Vec::new();
+    At(file, 0).take(SMALL + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SMALL {
+        return large(file, Cut::default());
+    }
+    Ok((bytes.len() as u64, blake3::hash(&bytes).into(), Body::Small(bytes)))
+}
+
+fn large(file: &File, size: Cut) -> io::Result<(u64, Hash, Body)> {
+    let mut chunks = Vec::new();
+    let (size, hash) = cut(At(file, 0), size, |_, chunk, _| {
+        chunks.push(chunk);
+        Ok(())
+    })?;
+    if chunks.len() > transfer::MOST_CHUNKS as usize {
+        let why = format!("it has more than {} chunks", transfer::MOST_CHUNKS);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    if chunks.is_empty() {
+        return Ok((0, hash, Body::Small(Vec::new())));
+    }
+    Ok((size, hash, Body::Chunks(chunks)))
+}
+
+/// Reads a file from a place of its own, so that it can be read again.
+struct At<'a>(&'a File, u64);
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read_at(buffer, self.1)?;
+        self.1 += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,118 @@
+//! Where a sync comes from and goes to, out of the words of the command line. Pure.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{agent::protocol::Bytes, exit::Failure};
+
+/// `deploy/web:/app` as a workload and a path there. With a selector the workload is empty.
+pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
+    let bytes = text.as_bytes();
+    let wrong = || {
+        let shown = text.to_string_lossy();
+        let what = format!("{shown:?} does not say where in the container.");
+        Failure::usage(what, "Type KIND/NAME:/PATH, like deploy/web:/app.")
+    };
+    let colon = bytes.iter().position(|byte| *byte == b':').ok_or_else(wrong)?;
+    let workload = str::from_utf8(&bytes[..colon]).map_err(|_| wrong())?.to_owned();
+    let path = &bytes[colon + 1..];
+    if path.is_empty() {
+        return Err(wrong());
+    }
+    Ok((workload, Bytes(path.to_vec())))
+}
+
+/// What is sent, and to where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The folder here that paths are relative to.
+    pub(crate) from: PathBuf,
+    /// The folder there.
+    pub(crate) root: Bytes,
+    /// The one file, by its name here and its name there; `None` for all of the folder.
+    pub(crate) file: Option<(PathBuf, Bytes)>,
+}
+
+impl Way {
+    /// Of the folder, or file, `source` to the path `to`. A file goes into a path that ends with a
+    /// slash, under its own name.
+    ///
+    /// # Errors
+    /// A file without a name, here or there.
+    pub(crate) fn new(source: &Path, is_folder: bool, to: &Bytes) -> Result<Self, Failure> {
+        let root = trimmed(&to.0);
+        if is_folder {
+            return Ok(Self { from: source.to_owned(), root: Bytes(root.to_vec()), file: None });
+        }
+        let nameless = || Failure::usage("The file that is sent has no name.", "Name it.");
+        let own = source.file_name().ok_or_else(nameless)?;
+        let parent = source.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let from = parent.unwrap_or(Path::new(".")).to_owned();
+        let (root, name) = match to.0.ends_with(b"/") {
+            true => (root, own.as_bytes()),
+            false => match root.iter().rposition(|byte| *byte == b'/') {
+                Some(0) => (&b"/"[..], &root[1..]),
+                Some(at) => (trimmed(&root[..at]), &root[at + 1..]),
+                None => (&b"."[..], root),
+            },
+        };
+        if matches!(name, b"" | b"." | b"..") {
+            let what = format!("{} is no name for a file.", to.show());
+            return Err(Failure::usage(
+                what,
+                "End the path with a slash to keep the file's own name.",
+            ));
+        }
+        let file = Some((PathBuf::from(own), Bytes(name.to_vec())));
+        Ok(Self { from, root: Bytes(root.to_vec()), file })
+    }
+}
+
+/// Without slashes at the end, but for the root's own.
+fn trimmed(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    if end == 0 && !path.is_empty() { &path[..1] } else { &path[..end] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_workload_and_a_path() {
+        let of = |text: &str| destination(OsStr::new(text)).map_err(|failure| failure.what);
+        assert_eq!(of("deploy/web:/a:b").unwrap(), ("deploy/web".to_owned(), "/a:b".into()));
+        assert_eq!(of(":/app").unwrap(), (String::new(), "/app".into()));
+        assert_eq!(of("web-0:x").unwrap(), ("web-0".to_owned(), "x".into()));
+        assert!(of("deploy/web").is_err() && of("deploy/web:").is_err());
+    }
+
+    #[test]
+    fn a_file_keeps_its_name_in_a_folder() {
+        let of = |source: &str, to: &str| {
+            let way = Way::new(Path::new(source), false, &to.into()).unwrap();
+            let (here, there) = way.file.unwrap();
+            let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+            [text(way.from), text(here), way.root.show(), there.show()]
+        };
+        assert_eq!(of("t/a.jar", "/tmp/"), ["t", "a.jar", "/tmp", "a.jar"]);
+        assert_eq!(of("a.jar", "/tmp/b.jar"), [".", "a.jar", "/tmp", "b.jar"]);
+        assert_eq!(of("/x/a.jar", "/b.jar"), ["/x", "a.jar", "/", "b.jar"]);
+        assert_eq!(of("a.jar", "/"), [".", "a.jar", "/", "a.jar"]);
+        assert_eq!(of("a.jar", "b.jar"), [".", "a.jar", ".", "b.jar"]);
+        assert_eq!(of("a.jar", "/tmp//b"), [".", "a.jar", "/tmp", "b"]);
+        for to in ["..", "/tmp/.."] {
+            assert!(Way::new(Path::new("a"), false, &to.into()).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_folder_goes_into_the_path() {
+        let way = Way::new(Path::new("src"), true, &"/app/".into()).unwrap();
+        assert_eq!((way.root, way.file), ("/app".into(), None));
+        assert_eq!(Way::new(Path::new("src"), true, &"/".into()).unwrap().root, "/".into());
+    }
+}

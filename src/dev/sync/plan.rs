@@ -1,0 +1,305 @@
+//! From what is here and what is there to what must be done. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::agent::protocol::{
+    Bytes,
+    transfer::{Entry, Mtime, What},
+};
+
+/// The permission bits that travel.
+const MODES: u32 = 0o777;
+
+/// What must be done, in the order in which it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is in the way: of another kind than what must come there. What is in a folder comes
+    /// before it.
+    pub clear: Vec<Bytes>,
+    /// Folders to make, the upper ones first.
+    pub folders: Vec<Entry>,
+    /// Files whose content must be looked at.
+    pub files: Vec<Entry>,
+    /// Links to make.
+    pub links: Vec<Entry>,
+    /// What is there and not here, where that is to go. What is in a folder comes before it.
+    pub delete: Vec<Bytes>,
+    /// What needs another mode or time alone; folders, the deepest first, when all is in them.
+    pub settle: Vec<Entry>,
+    /// What is there of another kind, and stays, as nothing may be deleted.
+    pub blocked: Vec<Bytes>,
+    /// How much there is to do with files, in bytes.
+    pub bytes: u64,
+}
+
+/// How to compare.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules {
+    /// Whether what is there and not here goes.
+    pub(crate) delete: bool,
+}
+
+/// Compares. `there` has hashes where `here` has.
+///
+/// A file of the same length and time is the same where neither has a hash. A time that the other
+/// side keeps in whole seconds is the same in whole seconds. `kept` says what is there and stays,
+/// though it is not here: what is left out on this side.
+pub(crate) fn plan(
+    here: &[Entry],
+    there: &[Entry],
+    rules: Rules,
+    kept: impl Fn(&Entry) -> bool,
+) -> Plan {
+    let theirs: BTreeMap<&Bytes, &Entry> = there.iter().map(|entry| (&entry.path, entry)).collect();
+    let ours: BTreeSet<&Bytes> = here.iter().map(|entry| &entry.path).collect();
+    let mut plan = Plan::default();
+    // Paths that are of another kind there, and what is below them, go first.
+    let mut cleared: BTreeSet<&Bytes> = BTreeSet::new();
+    for entry in here {
+        let old = theirs.get(&entry.path).copied();
+        let same_kind = old.is_none_or(|old| {
+            matches!(
+                (&entry.what, &old.what),
+                (What::Folder, What::Folder)
+                    | (
+                        What::File { .. } | What::Link { .. },
+                        What::File { .. } | What::Link { .. }
+                    )
+            )
+        });
+        if !same_kind {
+            // A file or link in place of a file or link needs no deletion; a folder does.
+            if !rules.delete {
+                plan.blocked.push(entry.path.clone());
+                continue;
+            }
+            cleared.insert(&entry.path);
+        }
+        if plan.blocked.iter().any(|blocked| is_below(&entry.path, blocked)) {
+            continue;
+        }
+        compare(&mut plan, entry, old.filter(|_| same_kind));
+    }
+    let mut gone: Vec<&Entry> = Vec::new();
+    for entry in there {
+        let clears = cleared.iter().any(|path| entry.path == **path || is_below(&entry.path, path));
+        if clears {
+            plan.clear.push(entry.path.clone());
+        } else if rules.delete && !ours.contains(&entry.path) && !kept(entry) {
+            gone.push(entry);
+        }
+    }
+    // A folder stays where something in it does.
+    let stays: BTreeSet<Bytes> = if rules.delete {
+        let stay = there.iter().filter(|entry| !ours.contains(&entry.path) && kept(entry));
+        stay.flat_map(|entry| above(&entry.path)).collect()
+    } else {
+        BTreeSet::new()
+    };
+    gone.retain(|entry| !stays.contains(&entry.path));
+    plan.delete = gone.into_iter().map(|entry| entry.path.clone()).collect();
+    touch(&mut plan, here);
+    // The lists have a folder before what is in it.
+    plan.delete.reverse();
+    plan.clear.reverse();
+    plan.settle.reverse();
+    plan
+}
+
+/// A folder's time changes with what comes into it or goes: it is set again when all is done.
+fn touch(plan: &mut Plan, here: &[Entry]) {
+    let changed = plan.folders.iter().chain(&plan.files).chain(&plan.links).map(|e| &e.path);
+    let changed = changed.chain(&plan.delete).chain(&plan.clear);
+    let mut folders: BTreeSet<Bytes> = changed.filter_map(|path| above(path).last()).collect();
+    for entry in &plan.settle {
+        folders.remove(&entry.path);
+    }
+    if folders.is_empty() {
+        return;
+    }
+    let known: BTreeSet<_> = plan.settle.iter().map(|entry| entry.path.clone()).collect();
+    let of_plan = |entry: &&Entry| known.contains(&entry.path);
+    let touched = |entry: &&Entry| entry.what == What::Folder && folders.contains(&entry.path);
+    plan.settle = here.iter().filter(|entry| of_plan(entry) || touched(entry)).cloned().collect();
+}
+
+fn compare(plan: &mut Plan, entry: &Entry, old: Option<&Entry>) {
+    // A folder may have set-group-id of its volume; that stays.
+    let same_mode = |old: &Entry| old.mode & MODES == entry.mode & MODES;
+    let settled = |old: &Entry| same_mode(old) && same_time(old.mtime, entry.mtime);
+    match (&entry.what, old.map(|old| (&old.what, old))) {
+        (What::Folder, None) => {
+            plan.folders.push(entry.clone());
+            plan.settle.push(entry.clone());
+        }
+        (What::Folder, Some((_, old))) => {
+            if !settled(old) {
+                plan.settle.push(entry.clone());
+            }
+        }
+        (What::Link { to }, Some((What::Link { to: old }, _))) if to == old => {}
+        (What::Link { .. }, _) => plan.links.push(entry.clone()),
+        (What::File { size, hash }, Some((What::File { size: old_size, hash: old_hash }, old)))
+            if size == old_size
+                && match (hash, old_hash) {
+                    (Some(hash), Some(old)) => hash == old,
+                    _ => same_time(old.mtime, entry.mtime),
+                } =>
+        {
+            if !settled(old) {
+                plan.settle.push(entry.clone());
+            }
+        }
+        (What::File { size, .. }, _) => {
+            plan.bytes += size;
+            plan.files.push(entry.clone());
+        }
+        (What::Part | What::Other, _) => {}
+    }
+}
+
+fn same_time(one: Mtime, other: Mtime) -> bool {
+    one.s == other.s && (one.ns == other.ns || one.ns == 0 || other.ns == 0)
+}
+
+fn is_below(path: &Bytes, folder: &Bytes) -> bool {
+    path.0.strip_prefix(&folder.0[..]).is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// The folders that a path is in, below the root.
+fn above(path: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
+    let cuts = path.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    cuts.map(|(at, _)| Bytes(path.0[..at].to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::btree_map, prelude::*};
+
+    fn entry(path: &str, what: What, s: i64) -> Entry {
+        let mode = if what == What::Folder { 0o755 } else { 0o644 };
+        Entry { path: path.into(), what, mode, mtime: Mtime { s, ns: 0 } }
+    }
+
+    fn file(path: &str, size: u64, s: i64) -> Entry {
+        entry(path, What::File { size, hash: None }, s)
+    }
+
+    /// A tree of few names, a folder before what is in it.
+    fn tree() -> impl Strategy<Value = Vec<Entry>> {
+        let paths = ["a", "a/b", "a/b/c", "a/d", "e", "e/f"];
+        let what = prop_oneof![
+            Just(What::Folder),
+            (0_u64..2).prop_map(|size| What::File { size, hash: None }),
+            Just(What::Link { to: "x".into() }),
+        ];
+        btree_map(proptest::sample::select(&paths[..]), (what, 0_i64..2), 0..6).prop_map(|map| {
+            let mut entries: Vec<Entry> = Vec::new();
+            for (path, (what, s)) in map {
+                let parent = above(&path.into()).last();
+                let whole = parent.is_none_or(|parent| {
+                    entries.iter().any(|e| e.path == parent && e.what == What::Folder)
+                });
+                if whole {
+                    entries.push(entry(path, what, s));
+                }
+            }
+            entries
+        })
+    }
+
+    /// Does what the plan says, as a file system would, which refuses what makes no sense.
+    fn play(there: &[Entry], plan: &Plan) -> BTreeMap<Bytes, Entry> {
+        let mut tree: BTreeMap<Bytes, Entry> =
+            there.iter().map(|entry| (entry.path.clone(), entry.clone())).collect();
+        let remove = |tree: &mut BTreeMap<Bytes, Entry>, path: &Bytes| {
+            assert!(!tree.keys().any(|other| is_below(other, path)), "{path:?} is not empty");
+            assert!(tree.remove(path).is_some(), "{path:?} is not there");
+        };
+        plan.clear.iter().for_each(|path| remove(&mut tree, path));
+        for new in plan.folders.iter().chain(&plan.files).chain(&plan.links) {
+            if let Some(parent) = above(&new.path).last() {
+                assert_eq!(tree[&parent].what, What::Folder);
+            }
+            let old = tree.insert(new.path.clone(), new.clone());
+            assert!(old.is_none_or(|old| old.what != What::Folder && new.what != What::Folder));
+        }
+        plan.delete.iter().for_each(|path| remove(&mut tree, path));
+        for entry in &plan.settle {
+            let there = tree.get_mut(&entry.path).unwrap();
+            (there.mode, there.mtime) = (entry.mode, entry.mtime);
+        }
+        tree
+    }
+
+    fn content(entry: &Entry) -> (What, Option<Mtime>) {
+        // A link's own time does not travel.
+        let time = !matches!(entry.what, What::Link { .. });
+        (entry.what.clone(), time.then_some(entry.mtime))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_there_becomes_what_is_here(here in tree(), there in tree()) {
+            let plan = plan(&here, &there, Rules { delete: true }, |_| false);
+            let after = play(&there, &plan);
+            let wanted: BTreeMap<_, _> = here.iter().map(|e| (e.path.clone(), content(e))).collect();
+            let after_content: BTreeMap<_, _> =
+                after.iter().map(|(path, e)| (path.clone(), content(e))).collect();
+            prop_assert_eq!(after_content, wanted);
+            // Once it is so there is nothing to do.
+            let after: Vec<_> = after.into_values().collect();
+            prop_assert_eq!(super::plan(&here, &after, Rules { delete: true }, |_| false), Plan::default());
+        }
+
+        #[test]
+        fn nothing_goes_unasked(here in tree(), there in tree()) {
+            let plan = plan(&here, &there, Rules { delete: false }, |_| false);
+            prop_assert!(plan.delete.is_empty() && plan.clear.is_empty());
+            let after = play(&there, &plan);
+            prop_assert!(there.iter().all(|old| after.contains_key(&old.path)));
+        }
+
+        #[test]
+        fn what_is_left_out_here_stays_there(here in tree(), there in tree(), which in 0_usize..6) {
+            let kept = there.get(which).map(|entry| entry.path.clone());
+            let keep = |entry: &Entry| {
+                kept.as_ref().is_some_and(|kept| entry.path == *kept || is_below(&entry.path, kept))
+            };
+            let ours = here.iter().any(|entry| keep(entry));
+            let plan = plan(&here, &there, Rules { delete: true }, keep);
+            if let Some(kept) = kept.as_ref().filter(|_| !ours && plan.clear.is_empty()) {
+                prop_assert!(play(&there, &plan).contains_key(kept));
+            }
+        }
+    }
+
+    #[test]
+    fn whole_seconds_are_enough_where_the_far_end_has_no_more() {
+        let mut here = file("a", 1, 5);
+        here.mtime.ns = 7;
+        let there = file("a", 1, 5);
+        assert_eq!(
+            plan(&[here.clone()], &[there.clone()], Rules::default(), |_| false),
+            Plan::default()
+        );
+        let later = file("a", 1, 6);
+        let plan_of = |there: Entry| plan(&[here.clone()], &[there], Rules::default(), |_| false);
+        assert_eq!(plan_of(later).files.len(), 1);
+        let mode = Entry { mode: 0o600, ..there };
+        assert_eq!(plan_of(mode).settle.len(), 1);
+    }
+
+    #[test]
+    fn with_hashes_time_does_not_count() {
+        let hash = |byte| Some(crate::agent::protocol::Hash([byte; 32]));
+        let here = entry("a", What::File { size: 1, hash: hash(1) }, 5);
+        let same = entry("a", What::File { size: 1, hash: hash(1) }, 6);
+        let other = entry("a", What::File { size: 1, hash: hash(2) }, 5);
+        let plan_of = |there: Entry| plan(&[here.clone()], &[there], Rules::default(), |_| false);
+        let same = plan_of(same);
+        assert!(same.files.is_empty() && same.settle.len() == 1);
+        assert_eq!(plan_of(other).bytes, 1);
+    }
+}

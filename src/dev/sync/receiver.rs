@@ -1,0 +1,208 @@
+//! A container that files are brought to: what is known of it, and the open connection.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Result;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Here, Options, Source,
+    plan::{Plan, Rules, plan},
+    progress::Progress,
+    send::{Report, send},
+};
+use crate::{
+    agent::protocol::{
+        Answer, Bytes, Failed, Kind, Request,
+        transfer::{self, Entry, Op, Reason},
+    },
+    dev::{
+        pods::Pick,
+        reach::Agent,
+        session::Session,
+        trouble::{Trouble, is_lost, refusal},
+        wire::Conversation,
+    },
+};
+
+/// How long the far end of a connection that was lost may hold the target.
+const HELD: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What a sync came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What was to be done, at the last try.
+    pub plan: Plan,
+    /// What was done, at the last try; nothing in a dry run.
+    pub report: Report,
+}
+
+/// A folder in a container that is open for a transfer.
+#[derive(Debug)]
+pub struct Open {
+    /// Id of the next step.
+    next: u32,
+    /// What is there.
+    there: Vec<Entry>,
+}
+
+impl Open {
+    /// Opens the target, and lists what is in it.
+    ///
+    /// # Errors
+    /// The agent refuses, or the connection is lost.
+    pub async fn begin(talk: &mut Conversation, source: &Source) -> Result<Self, Trouble> {
+        let Options { delete, checksum, dry_run, .. } = source.options;
+        let alone = source.way.file.is_none();
+        let root = source.way.root.clone();
+        let receive = transfer::Receive { root, create: !dry_run, delete, alone };
+        match talk.ask(&Request::Receive(receive)).await {
+            Ok(Answer::Ready) => {}
+            Ok(other) => return Err(unexpected(&other)),
+            Err(Trouble::Failed(failed)) if dry_run && is_missing(&failed) => {
+                return Ok(Self { next: 1, there: Vec::new() });
+            }
+            Err(trouble) => return Err(trouble),
+        }
+        let only = source.way.file.as_ref().map(|(_, there)| there.clone());
+        let there = list(talk, Op::List { hash: checksum, only }).await?;
+        Ok(Self { next: 2, there })
+    }
+
+    /// Makes what is there what is here, or says what that takes in a dry run. After an error, or
+    /// where something was refused, it must be opened anew.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn bring(
+        &mut self,
+        talk: &mut Conversation,
+        source: &Source,
+        here: &Here,
+        progress: &Progress,
+    ) -> Result<Outcome, Trouble> {
+        // What could not be read is not gone.
+        let delete = source.options.delete && here.scan.unread.is_empty();
+        let rules = Rules { delete };
+        let plan = plan(&here.scan.entries, &self.there, rules, |entry| here.keeps(entry));
+        if source.options.dry_run {
+            return Ok(Outcome { plan, report: Report::default() });
+        }
+        progress.begin(plan.files.len() as u64, plan.bytes);
+        let report = send(talk, &plan, &source.library, &mut self.next, progress).await?;
+        self.there = after(std::mem::take(&mut self.there), here, delete);
+        Ok(Outcome { plan, report })
+    }
+}
+
+/// A container, and the way to its agent.
+pub(crate) struct Receiver<'a> {
+    session: &'a Session<'a>,
+    /// Which container.
+    pub(crate) pick: Pick,
+    open: Option<(Agent, Open)>,
+}
+
+impl<'a> Receiver<'a> {
+    /// Nothing is known yet.
+    pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
+        Self { session, pick, open: None }
+    }
+
+    /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
+    /// again.
+    ///
+    /// # Errors
+    /// The Pod is gone, the agent refuses, the connection stays lost.
+    pub(crate) async fn sync(
+        &mut self,
+        source: &Source,
+        here: &Here,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let mut lost = None;
+        loop {
+            let outcome = self.once(source, here, progress, lost.as_ref()).await;
+            self.session.terminal.clear();
+            match outcome {
+                Err(error) if is_lost(&error) => lost = Some(error),
+                other => return other,
+            }
+        }
+    }
+
+    async fn once(
+        &mut self,
+        source: &Source,
+        here: &Here,
+        progress: &Progress,
+        lost: Option<&anyhow::Error>,
+    ) -> Result<Outcome> {
+        let (mut agent, mut open) = match self.open.take() {
+            Some(open) => open,
+            None => self.begin(source, lost).await?,
+        };
+        let outcome = match open.bring(&mut agent.talk, source, here, progress).await {
+            Ok(outcome) => outcome,
+            Err(trouble) => return Err(self.session.explain(agent.blame(trouble).await)),
+        };
+        if outcome.report.refused.is_empty() && outcome.plan.blocked.is_empty() {
+            self.open = Some((agent, open));
+        }
+        Ok(outcome)
+    }
+
+    async fn begin(&self, source: &Source, lost: Option<&anyhow::Error>) -> Result<(Agent, Open)> {
+        let session = self.session;
+        let until = Instant::now() + HELD;
+        loop {
+            let mut agent = match lost {
+                Some(why) => session.again(&self.pick, why).await?,
+                None => session.agent_of(&self.pick).await?,
+            };
+            let trouble = match Open::begin(&mut agent.talk, source).await {
+                Ok(open) => return Ok((agent, open)),
+                Err(trouble) => agent.blame(trouble).await,
+            };
+            let error = session.explain(trouble);
+            // Ours, perhaps, whose end the far side has not noticed yet.
+            let busy = refusal(&error).is_some_and(|refusal| refusal.reason == Reason::Busy);
+            if !busy || lost.is_none() || Instant::now() > until {
+                return Err(error);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// What is there.
+async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
+    talk.writer.send(Kind::Request, &Request::Step { id: 1, op }).await?;
+    let mut there = Vec::new();
+    loop {
+        match talk.reader.answer().await? {
+            Answer::Entries { mut entries, .. } => there.append(&mut entries),
+            Answer::Done { .. } => return Ok(there),
+            Answer::Refused { refusal, .. } => return Err(Failed::Refused(refusal).into()),
+            other => return Err(unexpected(&other)),
+        }
+    }
+}
+
+fn unexpected(answer: &Answer) -> Trouble {
+    Trouble::NoAgent(format!("an answer that was not asked for: {answer:?}"))
+}
+
+fn is_missing(failed: &Failed) -> bool {
+    matches!(failed, Failed::Refused(refusal) if refusal.reason == Reason::Missing)
+}
+
+/// What is there when all of a plan is done.
+fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> {
+    let stays = there.into_iter().filter(|entry| !delete || here.keeps(entry));
+    let mut all: BTreeMap<Bytes, Entry> = stays.map(|entry| (entry.path.clone(), entry)).collect();
+    all.extend(here.scan.entries.iter().map(|entry| (entry.path.clone(), entry.clone())));
+    // By path, a folder comes before what is in it.
+    all.into_values().collect()
+}

@@ -1,0 +1,113 @@
+//! What is below a folder on this side. Reads only; follows no link.
+
+use std::{
+    fs, io,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileTypeExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::ignored::Ignored;
+use crate::agent::protocol::{
+    Bytes,
+    transfer::{Entry, Mtime, What},
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// Folders before what is in them, and in an order that stays the same.
+    pub(crate) entries: Vec<Entry>,
+    /// Sentences: what cannot travel.
+    pub(crate) skipped: Vec<String>,
+    /// Sentences: what could not be read. What is there of it must not be taken for gone.
+    pub(crate) unread: Vec<String>,
+}
+
+/// Reads everything below `root` that is not left out.
+///
+/// # Errors
+/// `root` itself cannot be read.
+pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
+    let mut scan = Scan::default();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let at = root.join(&folder);
+        let items = match read(&at) {
+            Ok(items) => items,
+            Err(error) if folder.as_os_str().is_empty() => {
+                return Err(error).with_context(|| format!("{} cannot be read", at.display()));
+            }
+            // Gone again meanwhile, it is as if it never was.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                scan.unread.push(format!("{} cannot be read: {error}", at.display()));
+                continue;
+            }
+        };
+        if let Some(wrong) = ignored.enter(&folder) {
+            scan.unread.push(format!("an ignore file in {} is wrong: {wrong}", at.display()));
+        }
+        // The last is looked at first.
+        let before = folders.len();
+        for item in items {
+            let path = folder.join(item.file_name());
+            let Ok(kind) = item.file_type() else { continue };
+            if ignored.leaves_out(&path, kind.is_dir()) {
+                continue;
+            }
+            match entry(&path, &root.join(&path)) {
+                Ok(Some(entry)) => {
+                    if entry.what == What::Folder {
+                        folders.push(path);
+                    }
+                    scan.entries.push(entry);
+                }
+                Ok(None) => {
+                    scan.skipped.push(format!("{} is no file, folder or link", path.display()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    scan.unread.push(format!("{} cannot be read: {error}", path.display()));
+                }
+            }
+        }
+        folders[before..].reverse();
+    }
+    Ok(scan)
+}
+
+fn read(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    let mut items = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    items.sort_by_key(fs::DirEntry::file_name);
+    Ok(items)
+}
+
+/// One entry; `None` for what cannot travel.
+pub(crate) fn entry(path: &Path, at: &Path) -> io::Result<Option<Entry>> {
+    let meta = at.symlink_metadata()?;
+    let kind = meta.file_type();
+    let what = if kind.is_dir() {
+        What::Folder
+    } else if kind.is_symlink() {
+        What::Link { to: Bytes(fs::read_link(at)?.as_os_str().as_bytes().to_vec()) }
+    } else if kind.is_file() {
+        What::File { size: meta.len(), hash: None }
+    } else {
+        debug_assert!(
+            kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
+        );
+        return Ok(None);
+    };
+    let path = Bytes(path.as_os_str().as_bytes().to_vec());
+    Ok(Some(Entry { path, what, mode: meta.mode() & 0o777, mtime: mtime(&meta) }))
+}
+
+/// When it was changed last.
+pub(crate) fn mtime(meta: &fs::Metadata) -> Mtime {
+    Mtime { s: meta.mtime(), ns: u32::try_from(meta.mtime_nsec()).unwrap_or_default() }
+}

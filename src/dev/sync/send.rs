@@ -1,0 +1,404 @@
+//! The sender's half of a transfer over one connection: steps go ahead of their answers, and
+//! content follows as the far end asks for it. Reading, hashing and compressing happen on other
+//! threads, so that the connection is never idle for them.
+
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    task::spawn_blocking,
+    time::sleep,
+};
+
+use super::{
+    super::{
+        trouble::Trouble,
+        wire::{Conversation, Reader, Writer},
+    },
+    content::{Content, Library},
+    plan::Plan,
+    progress::Progress,
+};
+use crate::agent::protocol::{
+    Answer, Bytes, Kind, Request, json,
+    transfer::{Entry, MOST_CHUNKS, MOST_FILES, Need, Op, Reason, What},
+};
+
+/// Bytes of content that are made at a time.
+const PIECE: u64 = 512 << 10;
+/// Bytes of files, about, that are read at a time.
+const BATCH: u64 = 1 << 20;
+const BATCH_FILES: usize = 64;
+/// Pieces that wait for the network.
+const WAITING: usize = 4;
+/// How often a file is sent again that changed while it was sent.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
+/// Steps under way that are no files; bounds what both sides hold.
+const MOST_STEPS: usize = 4096;
+
+/// What came of a transfer.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Files that are other than they were.
+    pub files: u64,
+    /// Folders, links, modes and times that are.
+    pub others: u64,
+    /// What was deleted.
+    pub deleted: u64,
+    /// Sentences: what could not be done.
+    pub refused: Vec<String>,
+    /// Whether what is there and not here was left, since something went wrong before.
+    pub undeleted: bool,
+}
+
+/// Does what the plan says. `next` is the id of the next step. What is refused does not keep the rest from being done.
+///
+/// # Errors
+/// The connection broke.
+pub(crate) async fn send(
+    talk: &mut Conversation,
+    plan: &Plan,
+    library: &Arc<Library>,
+    next: &mut u32,
+    progress: &Progress,
+) -> Result<Report, Trouble> {
+    let (frames, mut outbox) = mpsc::channel::<Vec<u8>>(WAITING);
+    let (asks, mut asked) = mpsc::unbounded_channel();
+    let state = State::new(*next);
+    let sender = Sender { frames, library, state: &state };
+    let Conversation { reader, writer, .. } = talk;
+    tokio::select! {
+        done = sender.all(plan) => done?,
+        broken = write(writer, &mut outbox, progress) => return Err(broken),
+        broken = read(reader, &state, &asks, progress) => return Err(broken),
+        failed = sender.serve(&mut asked) => return Err(failed),
+    }
+    *next = state.next.into_inner();
+    Ok(state.report.into_inner())
+}
+
+/// A step under way.
+struct Step {
+    path: Bytes,
+    what: Doing,
+    /// Given back when it is done.
+    _permits: Vec<OwnedSemaphorePermit>,
+}
+
+enum Doing {
+    File(Arc<Content>),
+    Delete,
+    Other,
+}
+
+struct State {
+    next: RefCell<u32>,
+    steps: RefCell<BTreeMap<u32, Step>>,
+    idle: Notify,
+    /// Files that changed while they were sent.
+    again: RefCell<Vec<Bytes>>,
+    report: RefCell<Report>,
+    files: Arc<Semaphore>,
+    chunks: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+}
+
+impl State {
+    fn new(first: u32) -> Self {
+        Self {
+            next: RefCell::new(first),
+            steps: RefCell::default(),
+            idle: Notify::new(),
+            again: RefCell::default(),
+            report: RefCell::default(),
+            files: Arc::new(Semaphore::new(MOST_FILES)),
+            chunks: Arc::new(Semaphore::new(MOST_CHUNKS as usize)),
+            others: Arc::new(Semaphore::new(MOST_STEPS)),
+        }
+    }
+
+    fn begin(&self, step: Step) -> u32 {
+        let mut next = self.next.borrow_mut();
+        let id = *next;
+        *next += 1;
+        self.steps.borrow_mut().insert(id, step);
+        id
+    }
+
+    fn end(&self, id: u32) -> Option<Step> {
+        let mut steps = self.steps.borrow_mut();
+        let step = steps.remove(&id);
+        if steps.is_empty() {
+            self.idle.notify_one();
+        }
+        step
+    }
+
+    /// Until every step is answered.
+    async fn wait(&self) {
+        while !self.steps.borrow().is_empty() {
+            self.idle.notified().await;
+        }
+    }
+
+    fn refuse(&self, what: String) {
+        self.report.borrow_mut().refused.push(what);
+    }
+}
+
+async fn write(
+    writer: &mut Writer,
+    outbox: &mut mpsc::Receiver<Vec<u8>>,
+    progress: &Progress,
+) -> Trouble {
+    while let Some(bytes) = outbox.recv().await {
+        if let Err(trouble) = writer.bytes(&bytes).await {
+            return trouble;
+        }
+        progress.wrote(bytes.len());
+    }
+    std::future::pending().await
+}
+
+async fn read(
+    reader: &mut Reader,
+    state: &State,
+    asks: &mpsc::UnboundedSender<Need>,
+    progress: &Progress,
+) -> Trouble {
+    loop {
+        let frame = match reader.frame().await {
+            Ok(frame) => frame,
+            Err(trouble) => return trouble,
+        };
+        let heard = match frame.kind {
+            Kind::Need => {
+                Need::parse(frame.payload).map(|need| drop(asks.send(need))).map_err(Trouble::from)
+            }
+            _ => frame
+                .parse(Kind::Answer)
+                .map_err(Trouble::from)
+                .and_then(|answer| answered(state, answer, progress)),
+        };
+        if let Err(trouble) = heard {
+            return trouble;
+        }
+    }
+}
+
+fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Trouble> {
+    match answer {
+        Answer::Done { id, changed } => {
+            let Some(step) = state.end(id) else { return Ok(()) };
+            let mut report = state.report.borrow_mut();
+            match step.what {
+                Doing::File(content) => {
+                    report.files += u64::from(changed);
+                    progress.file(content.size());
+                }
+                Doing::Delete => report.deleted += u64::from(changed),
+                Doing::Other => report.others += u64::from(changed),
+            }
+        }
+        Answer::Refused { id, refusal } => {
+            let Some(step) = state.end(id) else { return Ok(()) };
+            if refusal.reason == Reason::Changed && matches!(step.what, Doing::File(_)) {
+                state.again.borrow_mut().push(step.path);
+            } else {
+                state.refuse(refusal.to_string());
+            }
+        }
+        Answer::Failed(failed) => return Err(failed.into()),
+        other => {
+            return Err(Trouble::NoAgent(format!("an answer that was not asked for: {other:?}")));
+        }
+    }
+    Ok(())
+}
+
+struct Sender<'a> {
+    frames: mpsc::Sender<Vec<u8>>,
+    library: &'a Arc<Library>,
+    state: &'a State,
+}
+
+impl Sender<'_> {
+    async fn all(&self, plan: &Plan) -> Result<(), Trouble> {
+        for path in &plan.clear {
+            self.op(path, Doing::Delete, Op::Delete { path: path.clone() }).await?;
+        }
+        for Entry { path, mode, .. } in &plan.folders {
+            let op = Op::Folder { path: path.clone(), mode: *mode };
+            self.op(path, Doing::Other, op).await?;
+        }
+        self.files(plan.files.iter().map(|entry| entry.path.clone()).collect()).await?;
+        for entry in &plan.links {
+            if let What::Link { to } = &entry.what {
+                let op = Op::Link { path: entry.path.clone(), to: to.clone() };
+                self.op(&entry.path, Doing::Other, op).await?;
+            }
+        }
+        self.state.wait().await;
+        self.changed().await?;
+        let whole = self.state.report.borrow().refused.is_empty();
+        if whole {
+            for path in &plan.delete {
+                self.op(path, Doing::Delete, Op::Delete { path: path.clone() }).await?;
+            }
+        } else {
+            self.state.report.borrow_mut().undeleted = !plan.delete.is_empty();
+        }
+        for Entry { path, mode, mtime, .. } in &plan.settle {
+            let op = Op::Settle { path: path.clone(), mode: *mode, mtime: *mtime };
+            self.op(path, Doing::Other, op).await?;
+        }
+        self.state.wait().await;
+        Ok(())
+    }
+
+    /// Sends again what changed while it was sent.
+    async fn changed(&self) -> Result<(), Trouble> {
+        for _ in 0..TRIES {
+            let again = std::mem::take(&mut *self.state.again.borrow_mut());
+            if again.is_empty() {
+                return Ok(());
+            }
+            again.iter().for_each(|path| self.library.forget(path));
+            sleep(PAUSE).await;
+            self.files(again).await?;
+            self.state.wait().await;
+        }
+        for path in self.state.again.borrow_mut().drain(..) {
+            let path = path.show();
+            self.state.refuse(format!("{path} changes all the time and could not be sent whole"));
+        }
+        Ok(())
+    }
+
+    async fn op(&self, path: &Bytes, what: Doing, op: Op) -> Result<(), Trouble> {
+        let permit = self.permits(&self.state.others, 1).await?;
+        let id = self.state.begin(Step { path: path.clone(), what, _permits: vec![permit] });
+        self.bytes(json(Kind::Request, &Request::Step { id, op })).await
+    }
+
+    async fn files(&self, paths: Vec<Bytes>) -> Result<(), Trouble> {
+        let mut paths = paths.into_iter().peekable();
+        while paths.peek().is_some() {
+            let library = Arc::clone(self.library);
+            let some: Vec<_> = paths.by_ref().take(BATCH_FILES).collect();
+            let (these, rest) =
+                spawn_blocking(move || read_some(&library, some)).await.map_err(lost)?;
+            for (path, content) in these {
+                match content {
+                    Ok(content) => self.file(path, content).await?,
+                    // It is another sync's to delete it there.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        self.state.refuse(format!("{} cannot be read: {error}", path.show()));
+                    }
+                }
+            }
+            if !rest.is_empty() {
+                paths = rest.into_iter().chain(paths).collect::<Vec<_>>().into_iter().peekable();
+            }
+        }
+        Ok(())
+    }
+
+    async fn file(&self, path: Bytes, content: Arc<Content>) -> Result<(), Trouble> {
+        let chunks = content.chunks();
+        let permits = if chunks == 0 {
+            vec![self.permits(&self.state.others, 1).await?]
+        } else {
+            let chunks = self.permits(&self.state.chunks, chunks).await?;
+            vec![self.permits(&self.state.files, 1).await?, chunks]
+        };
+        let step =
+            Step { path: path.clone(), what: Doing::File(Arc::clone(&content)), _permits: permits };
+        let id = self.state.begin(step);
+        let op = Op::File(content.file(path));
+        let mut out = json(Kind::Request, &Request::Step { id, op });
+        content.append(&mut out, id).map_err(lost)?;
+        self.bytes(out).await
+    }
+
+    /// Sends the content that is asked for.
+    async fn serve(&self, asked: &mut mpsc::UnboundedReceiver<Need>) -> Trouble {
+        while let Some(need) = asked.recv().await {
+            if let Err(trouble) = self.need(&need).await {
+                return trouble;
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn need(&self, need: &Need) -> Result<(), Trouble> {
+        let (path, content) = match self.state.steps.borrow().get(&need.id) {
+            Some(Step { path, what: Doing::File(content), .. }) => {
+                (path.clone(), Arc::clone(content))
+            }
+            _ => return Ok(()),
+        };
+        let indices: Vec<_> = need.indices().take_while(|at| *at < content.chunks()).collect();
+        let mut rest = &indices[..];
+        while !rest.is_empty() {
+            // Refused meanwhile: the rest is of no use.
+            if !self.state.steps.borrow().contains_key(&need.id) {
+                return Ok(());
+            }
+            let mut count = 0;
+            let mut length = 0;
+            while count < rest.len() && length < PIECE {
+                length += content.length(&rest[count..=count]);
+                count += 1;
+            }
+            let (some, more) = rest.split_at(count);
+            rest = more;
+            let (library, content) = (Arc::clone(self.library), Arc::clone(&content));
+            let (id, path, some) = (need.id, path.clone(), some.to_vec());
+            let made = spawn_blocking(move || {
+                let mut out = Vec::new();
+                library.data(&mut out, id, &path, &content, &some).map(|()| out)
+            });
+            match made.await.map_err(lost)? {
+                Ok(out) => self.bytes(out).await?,
+                Err(error) => return Err(Trouble::Lost(format!("a file cannot be read: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn bytes(&self, bytes: Vec<u8>) -> Result<(), Trouble> {
+        self.frames.send(bytes).await.map_err(lost)
+    }
+
+    async fn permits(
+        &self,
+        semaphore: &Arc<Semaphore>,
+        count: usize,
+    ) -> Result<OwnedSemaphorePermit, Trouble> {
+        let count = u32::try_from(count).map_err(lost)?;
+        Arc::clone(semaphore).acquire_many_owned(count).await.map_err(lost)
+    }
+}
+
+type Read = Vec<(Bytes, std::io::Result<Arc<Content>>)>;
+
+/// Reads files until it is enough for now; the rest comes back.
+fn read_some(library: &Library, paths: Vec<Bytes>) -> (Read, Vec<Bytes>) {
+    let (mut some, mut size) = (Vec::new(), 0);
+    let mut paths = paths.into_iter();
+    while size < BATCH
+        && let Some(path) = paths.next()
+    {
+        let content = library.content(&path);
+        size += content.as_ref().map_or(0, |content| content.size());
+        some.push((path, content));
+    }
+    (some, paths.collect())
+}
+
+fn lost(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Lost(error.to_string())
+}

@@ -1,0 +1,90 @@
+//! This side's terminal: raw while something else rules it, and as it was on every way out.
+
+use std::{
+    io::{self, stdin},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr},
+};
+use tokio::sync::mpsc;
+
+use crate::cluster::Size;
+
+const PIECE: usize = 4 << 10;
+
+/// The terminal that stdin is, raw until dropped. A panic drops it too.
+pub(crate) struct Tty {
+    /// For asking its size.
+    pub(crate) terminal: OwnedFd,
+    before: Termios,
+    /// What is typed; ends when the terminal is gone.
+    pub(crate) typed: mpsc::Receiver<Vec<u8>>,
+    /// Its end is the reading thread's.
+    _stop: UnixStream,
+}
+
+impl Tty {
+    /// Makes it raw; `None` where stdin is no terminal.
+    pub(crate) fn raw() -> io::Result<Option<Self>> {
+        if !isatty(stdin()) {
+            return Ok(None);
+        }
+        let terminal = stdin().as_fd().try_clone_to_owned()?;
+        let before = tcgetattr(&terminal)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        let (stop, stopped) = UnixStream::pair()?;
+        let (sender, typed) = mpsc::channel(1);
+        let input = terminal.try_clone()?;
+        tcsetattr(&terminal, OptionalActions::Drain, &raw)?;
+        let tty = Self { terminal, before, typed, _stop: stop };
+        thread::spawn(move || read(&input, &stopped, &sender));
+        Ok(Some(tty))
+    }
+}
+
+/// A terminal's size; `None` where it has none.
+pub(crate) fn size(terminal: &OwnedFd) -> Option<Size> {
+    let size = tcgetwinsize(terminal).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some(Size { width: size.ws_col, height: size.ws_row })
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
+    }
+}
+
+/// Reads what is typed until the other end of `stopped` is gone. Waits for both without reading:
+/// a key that is typed after that is somebody else's.
+fn read(input: &OwnedFd, stopped: &UnixStream, sender: &mpsc::Sender<Vec<u8>>) {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let mut both =
+            [input.as_fd(), stopped.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        match poll(&mut both, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return,
+        }
+        if !both[1].revents().is_empty() {
+            return;
+        }
+        if both[0].revents().is_empty() {
+            continue;
+        }
+        match rustix::io::read(input, &mut buffer) {
+            Ok(read @ 1..) if sender.blocking_send(buffer[..read].to_vec()).is_ok() => {}
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            _ => return,
+        }
+    }
+}
