@@ -146,6 +146,7 @@ pub struct Logs {
 
 /// Flags of `sync`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Sync {
     /// A file, or a folder, whose content is sent
     #[arg(value_name = "SOURCE")]

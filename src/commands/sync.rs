@@ -163,7 +163,9 @@ fn lines(plan: &Plan) -> String {
     let written =
         entries.into_iter().flat_map(|(word, all)| all.iter().map(move |e| (word, &e.path)));
     for (word, path) in blocked.chain(written).chain(deleted) {
-        text += &format!("{word}\t{}\n", path.show());
+        for part in [word, "\t", &path.show(), "\n"] {
+            text.push_str(part);
+        }
     }
     text
 }

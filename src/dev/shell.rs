@@ -99,21 +99,18 @@ async fn attach(
     };
     let outputs = async { tokio::join!(show(out, stdout()), show(err, stderr())) };
     let input = async {
-        match typed {
-            Some(typed) => {
-                while let Some(keys) = typed.recv().await {
-                    if to.write_all(&keys).await.is_err() {
-                        break;
-                    }
+        if let Some(typed) = typed {
+            while let Some(keys) = typed.recv().await {
+                if to.write_all(&keys).await.is_err() {
+                    break;
                 }
             }
+        } else {
             // Its end is told to the command; what it does then is its own affair.
-            None => {
-                let mut pieces = piped();
-                while let Some(piece) = pieces.recv().await {
-                    if to.write_all(&piece).await.is_err() {
-                        break;
-                    }
+            let mut pieces = piped();
+            while let Some(piece) = pieces.recv().await {
+                if to.write_all(&piece).await.is_err() {
+                    break;
                 }
             }
         }

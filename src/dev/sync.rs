@@ -43,6 +43,7 @@ use scan::Scan;
 
 /// What a sync does and leaves.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// Delete what is there and not here.
     pub delete: bool,

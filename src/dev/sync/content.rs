@@ -266,3 +266,23 @@ impl Read for At<'_> {
         Ok(read)
     }
 }
+
+/// Bytes of files, about, that are read at a time.
+const BATCH: u64 = 1 << 20;
+
+/// Files that were read, or why not.
+type Contents = Vec<(Bytes, io::Result<Arc<Content>>)>;
+
+/// Reads files until it is enough for now; the rest comes back.
+pub(super) fn read_some(library: &Library, paths: Vec<Bytes>) -> (Contents, Vec<Bytes>) {
+    let (mut some, mut size) = (Vec::new(), 0);
+    let mut paths = paths.into_iter();
+    while size < BATCH
+        && let Some(path) = paths.next()
+    {
+        let content = library.content(&path);
+        size += content.as_ref().map_or(0, |content| content.size());
+        some.push((path, content));
+    }
+    (some, paths.collect())
+}

@@ -51,13 +51,14 @@ impl Way {
         let own = source.file_name().ok_or_else(nameless)?;
         let parent = source.parent().filter(|parent| !parent.as_os_str().is_empty());
         let from = parent.unwrap_or(Path::new(".")).to_owned();
-        let (root, name) = match to.0.ends_with(b"/") {
-            true => (root, own.as_bytes()),
-            false => match root.iter().rposition(|byte| *byte == b'/') {
+        let (root, name) = if to.0.ends_with(b"/") {
+            (root, own.as_bytes())
+        } else {
+            match root.iter().rposition(|byte| *byte == b'/') {
                 Some(0) => (&b"/"[..], &root[1..]),
                 Some(at) => (trimmed(&root[..at]), &root[at + 1..]),
                 None => (&b"."[..], root),
-            },
+            }
         };
         if matches!(name, b"" | b"." | b"..") {
             let what = format!("{} is no name for a file.", to.show());

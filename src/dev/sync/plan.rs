@@ -188,13 +188,13 @@ mod tests {
 
     /// A tree of few names, a folder before what is in it.
     fn tree() -> impl Strategy<Value = Vec<Entry>> {
-        let paths = ["a", "a/b", "a/b/c", "a/d", "e", "e/f"];
+        let paths = vec!["a", "a/b", "a/b/c", "a/d", "e", "e/f"];
         let what = prop_oneof![
             Just(What::Folder),
             (0_u64..2).prop_map(|size| What::File { size, hash: None }),
             Just(What::Link { to: "x".into() }),
         ];
-        btree_map(proptest::sample::select(&paths[..]), (what, 0_i64..2), 0..6).prop_map(|map| {
+        btree_map(proptest::sample::select(paths), (what, 0_i64..2), 0..6).prop_map(|map| {
             let mut entries: Vec<Entry> = Vec::new();
             for (path, (what, s)) in map {
                 let parent = above(&path.into()).last();
@@ -267,7 +267,7 @@ mod tests {
             let keep = |entry: &Entry| {
                 kept.as_ref().is_some_and(|kept| entry.path == *kept || is_below(&entry.path, kept))
             };
-            let ours = here.iter().any(|entry| keep(entry));
+            let ours = here.iter().any(&keep);
             let plan = plan(&here, &there, Rules { delete: true }, keep);
             if let Some(kept) = kept.as_ref().filter(|_| !ours && plan.clear.is_empty()) {
                 prop_assert!(play(&there, &plan).contains_key(kept));
@@ -281,11 +281,17 @@ mod tests {
         here.mtime.ns = 7;
         let there = file("a", 1, 5);
         assert_eq!(
-            plan(&[here.clone()], &[there.clone()], Rules::default(), |_| false),
+            plan(
+                std::slice::from_ref(&here),
+                std::slice::from_ref(&there),
+                Rules::default(),
+                |_| false
+            ),
             Plan::default()
         );
         let later = file("a", 1, 6);
-        let plan_of = |there: Entry| plan(&[here.clone()], &[there], Rules::default(), |_| false);
+        let plan_of =
+            |there: Entry| plan(std::slice::from_ref(&here), &[there], Rules::default(), |_| false);
         assert_eq!(plan_of(later).files.len(), 1);
         let mode = Entry { mode: 0o600, ..there };
         assert_eq!(plan_of(mode).settle.len(), 1);
@@ -297,7 +303,8 @@ mod tests {
         let here = entry("a", What::File { size: 1, hash: hash(1) }, 5);
         let same = entry("a", What::File { size: 1, hash: hash(1) }, 6);
         let other = entry("a", What::File { size: 1, hash: hash(2) }, 5);
-        let plan_of = |there: Entry| plan(&[here.clone()], &[there], Rules::default(), |_| false);
+        let plan_of =
+            |there: Entry| plan(std::slice::from_ref(&here), &[there], Rules::default(), |_| false);
         let same = plan_of(same);
         assert!(same.files.is_empty() && same.settle.len() == 1);
         assert_eq!(plan_of(other).bytes, 1);

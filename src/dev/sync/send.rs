@@ -15,7 +15,7 @@ use super::{
         trouble::Trouble,
         wire::{Conversation, Reader, Writer},
     },
-    content::{Content, Library},
+    content::{Content, Library, read_some},
     plan::Plan,
     progress::Progress,
 };
@@ -26,8 +26,7 @@ use crate::agent::protocol::{
 
 /// Bytes of content that are made at a time.
 const PIECE: u64 = 512 << 10;
-/// Bytes of files, about, that are read at a time.
-const BATCH: u64 = 1 << 20;
+/// Files that are read at a time.
 const BATCH_FILES: usize = 64;
 /// Pieces that wait for the network.
 const WAITING: usize = 4;
@@ -381,22 +380,6 @@ impl Sender<'_> {
         let count = u32::try_from(count).map_err(lost)?;
         Arc::clone(semaphore).acquire_many_owned(count).await.map_err(lost)
     }
-}
-
-type Read = Vec<(Bytes, std::io::Result<Arc<Content>>)>;
-
-/// Reads files until it is enough for now; the rest comes back.
-fn read_some(library: &Library, paths: Vec<Bytes>) -> (Read, Vec<Bytes>) {
-    let (mut some, mut size) = (Vec::new(), 0);
-    let mut paths = paths.into_iter();
-    while size < BATCH
-        && let Some(path) = paths.next()
-    {
-        let content = library.content(&path);
-        size += content.as_ref().map_or(0, |content| content.size());
-        some.push((path, content));
-    }
-    (some, paths.collect())
 }
 
 fn lost(error: impl std::fmt::Display) -> Trouble {
