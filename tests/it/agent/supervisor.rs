@@ -11,7 +11,7 @@ use diyadm::agent::protocol::{
 };
 
 use super::{
-    super::rig::skip,
+    super::rig::{diyadm, skip},
     client::{Client, Idle, PROGRAM, Said, relay, script, text},
 };
 
@@ -332,6 +332,17 @@ fn another_user_is_not_answered() {
     let mut client = Client::of(other);
     assert!(matches!(client.failed(&Request::List), Failed::NoSupervisor { .. }));
     assert!(idle.client().apps().is_empty());
+}
+
+#[test]
+fn idle_is_read_as_any_command() {
+    // It has a way of its own through the command line, for its memory's sake.
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| diyadm(folder.path(), args);
+    run(&["idle", "--no-such"]).code(2).stderr_has("--no-such");
+    assert!(run(&["idle", "--help"]).code(0).stdout.contains("--grace <SECONDS>"));
+    run(&["idle", "--grace", "x"]).code(2).stderr_has("--grace");
+    run(&["idle", "--socket", "/proc/none", "--adopt"]).code(1).stderr_has("--socket PATH");
 }
 
 #[test]
