@@ -77,17 +77,22 @@ fn an_application_runs_is_read_and_ends() {
 fn one_name_runs_once_unless_replaced() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
+    // One that is told to end before it has said anything says nothing.
+    let shows = |line: &str| assert_eq!(idle.shown.recv().unwrap(), line);
     let first = client.started(&Request::Start(script("app", "echo one; exec sleep 1000")));
+    shows("one");
     let Failed::Runs(runs) = client.failed(&Request::Start(script("app", "true"))) else {
         panic!("it runs");
     };
     assert_eq!((runs.pid, runs.state, runs.processes), (first.pid, State::Running, 1));
     let start = Start { replace: true, ..script("app", "echo two; exec sleep 1000") };
     let second = client.started(&Request::Start(start));
+    shows("two");
     assert_eq!(second.restarts, 1);
     assert_ne!(second.pid, first.pid);
     let third = client.started(&Request::Restart { name: "app".into(), grace_ms: 60_000 });
     assert_eq!((third.restarts, &third.command), (2, &second.command));
+    shows("two");
     client.ended(&stop("app", 60_000));
     client.ask(&Request::Logs(logs("app", Follow::No)));
     assert_eq!(text(&client.until_end()), "one\ntwo\ntwo");
