@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use diyadm::{cli::Cli, commands, exit};
+use diyadm::{
+    cli::{Cli, agent::Idle},
+    commands, exit,
+};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Idle::alone(std::env::args_os()).map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
         Err(error) => {
             // A broken pipe while printing the help is not an error of ours.

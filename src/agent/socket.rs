@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::{fs::FlockOperation, fs::Mode};
 
@@ -65,16 +65,12 @@ pub(super) fn bind(places: &[PathBuf]) -> Result<Bound> {
             Err(error) => last = Some(error),
         }
     }
-    let failed = || {
-        let tried: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
-        let what = format!("No folder for the agent's socket is writable: {}.", tried.join(", "));
-        Failure::no(
-            what,
-            "Mount an emptyDir, and type `diyadm idle --socket PATH` with a path in it.",
-        )
-    };
-    let none = || io::Error::from(ErrorKind::NotFound);
-    Err(last.unwrap_or_else(none)).with_context(failed)
+    let tried: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+    let why = last.unwrap_or_else(|| io::Error::from(ErrorKind::NotFound));
+    let what =
+        format!("No folder for the agent's socket is writable ({}): {why}.", tried.join(", "));
+    let hint = "Mount an emptyDir, and type `diyadm idle --socket PATH` with a path in it.";
+    Err(Failure::no(what, hint).because(why).into())
 }
 
 fn bind_at(path: &Path) -> io::Result<Bound> {

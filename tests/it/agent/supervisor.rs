@@ -11,7 +11,7 @@ use diyadm::agent::protocol::{
 };
 
 use super::{
-    super::rig::skip,
+    super::rig::{diyadm, skip},
     client::{Client, Idle, PROGRAM, Said, relay, script, text},
 };
 
@@ -77,17 +77,22 @@ fn an_application_runs_is_read_and_ends() {
 fn one_name_runs_once_unless_replaced() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
+    // One that is told to end before it has said anything says nothing.
+    let shows = |line: &str| assert_eq!(idle.shown.recv().unwrap(), line);
     let first = client.started(&Request::Start(script("app", "echo one; exec sleep 1000")));
+    shows("one");
     let Failed::Runs(runs) = client.failed(&Request::Start(script("app", "true"))) else {
         panic!("it runs");
     };
     assert_eq!((runs.pid, runs.state, runs.processes), (first.pid, State::Running, 1));
     let start = Start { replace: true, ..script("app", "echo two; exec sleep 1000") };
     let second = client.started(&Request::Start(start));
+    shows("two");
     assert_eq!(second.restarts, 1);
     assert_ne!(second.pid, first.pid);
     let third = client.started(&Request::Restart { name: "app".into(), grace_ms: 60_000 });
     assert_eq!((third.restarts, &third.command), (2, &second.command));
+    shows("two");
     client.ended(&stop("app", 60_000));
     client.ask(&Request::Logs(logs("app", Follow::No)));
     assert_eq!(text(&client.until_end()), "one\ntwo\ntwo");
@@ -332,6 +337,17 @@ fn another_user_is_not_answered() {
     let mut client = Client::of(other);
     assert!(matches!(client.failed(&Request::List), Failed::NoSupervisor { .. }));
     assert!(idle.client().apps().is_empty());
+}
+
+#[test]
+fn idle_is_read_as_any_command() {
+    // It has a way of its own through the command line, for its memory's sake.
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| diyadm(folder.path(), args);
+    run(&["idle", "--no-such"]).code(2).stderr_has("--no-such");
+    assert!(run(&["idle", "--help"]).code(0).stdout.contains("--grace <SECONDS>"));
+    run(&["idle", "--grace", "x"]).code(2).stderr_has("--grace");
+    run(&["idle", "--socket", "/proc/none", "--adopt"]).code(1).stderr_has("--socket PATH");
 }
 
 #[test]
