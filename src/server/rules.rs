@@ -52,11 +52,15 @@ impl Live {
     /// Looks at the file every second. A new one that makes no sense is refused, and the old
     /// rules are kept.
     pub(super) async fn watch(&self) {
-        let mut judged = self.text().ok();
+        let (mut judged, mut gone) = (self.text().ok(), false);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let Ok(text) = self.text() else { continue };
-            if judged.as_ref() == Some(&text) {
+            // The kubelet takes the old folder away once its symlink points elsewhere: a file that
+            // is gone may have been looked for in between. At the next look it is gone for good.
+            let doubtful = text.is_empty() && !gone;
+            gone = text.is_empty();
+            if doubtful || judged.as_ref() == Some(&text) {
                 continue;
             }
             match self.take(&text) {

@@ -56,9 +56,11 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
         cluster.kubectl(&["apply", "-f", "-"], &slice(name, name, of));
     };
     let mut server = start(nets[0]);
-    run(&["install", "--failure-policy", policy, "--timeout", "0"]).code(1);
+    // A machine that is busy is not what is looked for here.
+    let install = ["install", "--failure-policy", policy, "--timeout-seconds", "30", "--timeout"];
+    run(&[&install[..], &["0"]].concat()).code(1);
     behind(&[(nets[0], true)]);
-    run(&["install", "--failure-policy", policy, "--timeout", "60"]).code(0);
+    run(&[&install[..], &["60"]].concat()).code(0);
 
     let load = Load::default();
     thread::scope(|scope| {
@@ -70,7 +72,10 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
         let rolled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for round in 0..ROUNDS {
                 let before = load.written.load(Relaxed);
-                wait_until("writes go on", || load.written.load(Relaxed) > before + 40);
+                wait_until("writes go on", || {
+                    let wrong = !load.wrong.lock().unwrap().is_empty();
+                    wrong || load.written.load(Relaxed) > before + 20
+                });
                 let (old, new) = (nets[round % 2], nets[(round + 1) % 2]);
                 let fresh = start(new);
                 wait_until("the new server is ready", || ready(&fresh));
@@ -91,6 +96,9 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
             }
         }));
         load.done.store(true, Relaxed);
+        // What went wrong with a write says more than what that led to.
+        let wrong = load.wrong.lock().unwrap();
+        assert!(wrong.is_empty(), "{policy}: {} wrong: {wrong:#?}", wrong.len());
         rolled.unwrap();
     });
     let wrong = load.wrong.into_inner().unwrap();
@@ -115,7 +123,11 @@ fn write(cluster: &Cluster, name: &str, writer: usize, load: &Load) {
         let mut number = 0;
         while !load.done.load(Relaxed) {
             number += 1;
-            if let Err(why) = life(&client, name, &format!("test-{writer}-{number}"), load).await {
+            let lived = life(&client, name, &format!("test-{writer}-{number}"), load).await;
+            // A disk that is too slow for etcd is no fault of a webhook.
+            if let Err(why) = lived
+                && !why.contains("etcdserver: ")
+            {
                 load.wrong.lock().unwrap().push(format!("test-{writer}-{number}: {why}"));
             }
         }

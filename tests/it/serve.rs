@@ -6,6 +6,7 @@ mod drain;
 mod observed;
 mod overload;
 mod reload;
+mod rules;
 
 pub(crate) use client::certificates;
 

@@ -53,9 +53,10 @@ fn a_controllers_event_is_recognised() {
     assert!(raw.contains("failed calling webhook"), "made by the controller itself: {raw}");
 
     // The same of a webhook that someone else put there: nothing of diyadm's mends that.
-    pods["metadata"]["name"] = "failing-others".into();
+    let others = cluster.name("failing-others");
+    pods["metadata"]["name"] = others.into();
     pods["webhooks"][0]["name"] = "others.example.org".into();
-    let _others = cluster.unmade("failing-others");
+    let _others = cluster.unmade(others);
     cluster.kubectl(&["create", "-f", "-"], &pods.to_string());
     cluster.kubectl(&["delete", "mutatingwebhookconfigurations", name], "");
     cluster.kubectl(&["-n", name, "scale", "deployment", "test", "--replicas=3"], "");

@@ -46,14 +46,14 @@ fn certificates_come_before_the_port() {
     serve("server.crt", "server.key").stderr_has("--listen").stderr_has("cannot be used");
 }
 
-/// Puts a Secret's files where a Pod finds them, as the kubelet does: into a new folder, to which
-/// a symlink is then swapped (AtomicWriter of k8s.io/kubernetes, pkg/volume/util).
-fn mount(folder: &Path, from: &Path, version: &str) {
+/// Puts files where a Pod finds them, as the kubelet does with a Secret or a ConfigMap: into a new
+/// folder, to which a symlink is then swapped (AtomicWriter of k8s.io/kubernetes, pkg/volume/util).
+pub(super) fn mount(folder: &Path, files: &[(&str, Vec<u8>)], version: &str) {
     let new = folder.join(version);
     fs::create_dir(&new).unwrap();
-    for name in ["server.crt", "server.key"] {
-        fs::copy(from.join(name), new.join(name)).unwrap();
-        if !folder.join(name).exists() {
+    for (name, content) in files {
+        fs::write(new.join(name), content).unwrap();
+        if folder.join(name).symlink_metadata().is_err() {
             symlink(Path::new("..data").join(name), folder.join(name)).unwrap();
         }
     }
@@ -63,6 +63,10 @@ fn mount(folder: &Path, from: &Path, version: &str) {
     if let Ok(old) = old {
         fs::remove_dir_all(folder.join(old)).unwrap();
     }
+}
+
+fn pair(folder: &Path) -> [(&'static str, Vec<u8>); 2] {
+    ["server.crt", "server.key"].map(|name| (name, fs::read(folder.join(name)).unwrap()))
 }
 
 /// A client that trusts several CAs, as an API server does while certificates rotate.
@@ -94,7 +98,7 @@ fn a_swapped_symlink_drops_no_connection() {
     let more = ["init", "--out", ".", "--force", "--key", "p256", "--days", "99"];
     diyadm(new.path(), &more).code(0);
     let folder = tempfile::tempdir().unwrap();
-    mount(folder.path(), old.path(), "..2026_1");
+    mount(folder.path(), &pair(old.path()), "..2026_1");
     let server = Server::start(folder.path(), &[]);
     assert_eq!(metric(&server, "diyadm_certificate_not_after_seconds"), expiry(old.path()));
 
@@ -130,7 +134,7 @@ fn a_swapped_symlink_drops_no_connection() {
             seen
         });
         let swapped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            mount(folder.path(), new.path(), "..2026_2");
+            mount(folder.path(), &pair(new.path()), "..2026_2");
             wait_until("the new certificate is taken", || metric(&server, RELOADS) == 1);
             // At least one connection more on each side of the swap.
             trusting(&[new.path()]).connect(HOST, tcp(&server)).expect("the new one");
