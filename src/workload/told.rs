@@ -115,7 +115,10 @@ pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
         })
     };
     new.containers.iter().any(|container| {
-        let before = old.containers.iter().find(|before| before.name == container.name);
+        let named = || old.containers.iter().filter(|before| before.name == container.name);
+        // Two of one name are told apart by their places.
+        let before = named().find(|before| before.index == container.index);
+        let before = before.or_else(|| named().next());
         before.is_some_and(|before| differs(&before.saved, &container.saved))
     }) || both(&old.pod, &new.pod)
         || both(&old.spec, &new.spec)
