@@ -187,3 +187,163 @@ impl Broken {
         (line + 1, column + 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::Index};
+    use serde_json::Value;
+
+    use super::*;
+
+    static DEEP: Plan = Plan::Members(&[("a", &DEEP), ("b", &LIST)], &["c"]);
+    static LIST: Plan = Plan::Items(&DEEP);
+
+    /// Values with everything that a string can hold, in pieces shorter and longer than a block.
+    fn value() -> impl Strategy<Value = Value> {
+        let text = "([ab\"\\\\/é😀\n\u{1}\u{7f}]|x{60,70}){0,6}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        let key = prop_oneof![4 => "[abcd]", 1 => text];
+        leaf.prop_recursive(6, 40, 6, move |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..6).prop_map(Value::from),
+                vec((key.clone(), inner), 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// As an API server writes it, or a person; with escapes where none are needed.
+    fn written() -> impl Strategy<Value = String> {
+        (value(), any::<[bool; 3]>(), 0..140_usize).prop_map(
+            |(value, [pretty, escape, deep], n)| {
+                let mut text = if pretty { format!("{value:#}\r\n") } else { value.to_string() };
+                if escape {
+                    text = text.replace('é', "\\u00E9").replace('😀', "\\ud83d\\ude00");
+                    text = text.replace('/', "\\/").replace("\"a\"", "\"\\u0061\"");
+                }
+                if deep {
+                    text = format!("{}{text}{}", "{\"b\":[".repeat(n / 2), "]}".repeat(n / 2));
+                }
+                text
+            },
+        )
+    }
+
+    /// What breaks a text, or does not.
+    fn piece() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(
+            &[
+                "",
+                "{",
+                "}",
+                "[",
+                "]",
+                ":",
+                ",",
+                "\"",
+                "\\",
+                "\\\"",
+                "\"a\":",
+                "\\u",
+                "\\ud83d",
+                "\\ude00",
+                "\\uD83D\\u0041",
+                "\\x",
+                "\u{1}",
+                "\t",
+                " ",
+                "\n",
+                "0",
+                "-",
+                ".",
+                "e9",
+                "1e999",
+                "0e999",
+                "01",
+                "1.",
+                "true",
+                "nul",
+                "{}",
+                "[]",
+                "é",
+                "\u{feff}",
+                "[[[",
+            ][..],
+        )
+    }
+
+    fn compare(node: Node<'_, '_>, value: &Value) {
+        assert_eq!(serde_json::from_str::<Value>(node.text()).unwrap(), *value);
+        match value {
+            Value::Array(items) if node.is_open() => {
+                assert_eq!(node.children().count(), items.len());
+                node.children().zip(items).for_each(|(node, item)| compare(node, item));
+            }
+            Value::Object(members) if node.is_open() => {
+                for (key, value) in members {
+                    let last = node.children().filter(|child| child.key() == key).last();
+                    compare(last.unwrap(), value);
+                }
+                assert!(node.children().all(|child| members.contains_key(child.key().as_ref())));
+            }
+            _ => assert!(!node.is_open()),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+
+        #[test]
+        fn it_reads_what_serde_json_reads(
+            text in written(),
+            edits in vec((any::<Index>(), 0..3_usize, piece()), 0..3),
+        ) {
+            let mut text: Vec<char> = text.chars().collect();
+            for (at, remove, piece) in edits {
+                let at = at.index(text.len() + 1);
+                let end = (at + remove).min(text.len());
+                text.splice(at..end, piece.chars());
+            }
+            let text: String = text.into_iter().collect();
+            let theirs = serde_json::from_str::<Value>(&text);
+            for plan in [&Plan::Text, &DEEP, &LIST] {
+                match (read(&text, plan), &theirs) {
+                    (Ok(tree), Ok(value)) => compare(tree.root(), value),
+                    (Err(broken), Ok(_)) => prop_assert_eq!(broken.fault, Fault::Twice),
+                    (Ok(_), Err(error)) => prop_assert!(false, "serde_json says {error}"),
+                    (Err(_), Err(_)) => {}
+                }
+            }
+        }
+
+        #[test]
+        fn a_string_goes_there_and_back(text in "([ab\"\\\\/é😀\n\u{1}\u{7f}]|x{60,70}){0,6}") {
+            let mut quoted = String::new();
+            quote(&text, &mut quoted);
+            prop_assert_eq!(&quoted, &Value::from(text.as_str()).to_string());
+            prop_assert_eq!(string(&quoted), Some(Cow::Borrowed(text.as_str())));
+        }
+    }
+
+    #[test]
+    fn two_members_of_one_name_are_told_where_they_matter() {
+        let fault = |text, plan| read(text, plan).map(|_| ()).map_err(|broken| broken.fault);
+        assert_eq!(fault("{\"c\":1,\"\\u0063\":2}", &DEEP), Err(Fault::Twice));
+        assert_eq!(fault("{\"a\":{\"b\":1,\"b\":2}}", &DEEP), Err(Fault::Twice));
+        assert_eq!(fault("{\"d\":1,\"d\":2}", &DEEP), Ok(()));
+        assert_eq!(fault("{\"c\":1,\"c\":2}", &Plan::Text), Ok(()));
+    }
+
+    #[test]
+    fn a_fault_has_a_place() {
+        let place = |text: &str| read(text, &Plan::Text).unwrap_err().place(text);
+        assert_eq!(place("{\n  \"a\": x}"), (2, 8));
+        assert_eq!(place(""), (1, 1));
+    }
+}

@@ -20,6 +20,7 @@ use crate::{admission, workload::Rules};
 use metrics::Metrics;
 pub use tls::Tls;
 
+pub mod log;
 mod metrics;
 mod review;
 mod rules;

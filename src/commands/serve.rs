@@ -10,17 +10,12 @@ use super::ways;
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
-    server::{Bound, Options, Tls},
+    server::{Bound, Options, Tls, log},
 };
 
 pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
     let level = if global.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .init();
+    log::start(level);
     // One line of the log, without the panic's message: that may quote what was being read.
     std::panic::set_hook(Box::new(|info| {
         tracing::error!(at = info.location().map(ToString::to_string), "panic");

@@ -18,15 +18,28 @@ use crate::admission::Record;
 /// Upper bounds of the latency histogram, microseconds: a review takes tens of them.
 const BOUNDS: [u64; 7] = [10, 30, 100, 300, 1_000, 10_000, 100_000];
 
-/// Kinds that a review can be about.
-const KINDS: [&str; 8] =
-    ["CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "Service", "StatefulSet"];
+/// What a label can say, in order: a sender cannot make series without end.
+const OPERATIONS: [&str; 5] = ["CONNECT", "CREATE", "DELETE", "UPDATE", OTHER];
+const KINDS: [&str; 9] = [
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "Job",
+    "Pod",
+    "ReplicaSet",
+    "Service",
+    "StatefulSet",
+    OTHER,
+];
+const OUTCOMES: [&str; 4] = ["emptied", "refused", "restored", "unchanged"];
+const OTHER: &str = "other";
 
 #[derive(Default)]
 pub(super) struct Metrics {
-    reviews: Mutex<BTreeMap<[&'static str; 3], u64>>,
-    buckets: [AtomicU64; BOUNDS.len()],
-    count: AtomicU64,
+    /// By operation, kind and outcome; nothing that reviews wait for.
+    reviews: [[[AtomicU64; OUTCOMES.len()]; KINDS.len()]; OPERATIONS.len()],
+    /// Each by itself; the last is for what is past every bound.
+    buckets: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
     refused: Mutex<BTreeMap<u16, u64>>,
 }
@@ -40,25 +53,16 @@ impl Metrics {
     }
 
     pub(super) fn answered(&self, record: &Record, took: Duration) {
-        // Labels from a fixed list: a sender cannot make series without end.
-        let of = |known: &[&'static str], word: &str| {
-            known.iter().find(|k| **k == word).copied().unwrap_or("other")
+        let of = |known: &[&str], word: &str| {
+            known.iter().position(|known| *known == word).unwrap_or(known.len() - 1)
         };
-        let labels = [
-            of(&["CREATE", "UPDATE", "DELETE", "CONNECT"], &record.operation),
-            of(&KINDS, &record.kind),
-            record.outcome.as_str(),
-        ];
-        if let Ok(mut reviews) = self.reviews.lock() {
-            *reviews.entry(labels).or_default() += 1;
-        }
+        let operation = of(&OPERATIONS, &record.operation);
+        let kind = of(&KINDS, &record.kind);
+        let outcome = of(&OUTCOMES, record.outcome.as_str());
+        self.reviews[operation][kind][outcome].fetch_add(1, Relaxed);
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
-            if took <= *bound {
-                bucket.fetch_add(1, Relaxed);
-            }
-        }
-        self.count.fetch_add(1, Relaxed);
+        let bucket = BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len());
+        self.buckets[bucket].fetch_add(1, Relaxed);
         self.micros.fetch_add(took, Relaxed);
     }
 
@@ -70,28 +74,34 @@ impl Metrics {
                 let _ = writeln!(out, "{name}{suffix} {value}");
             }
         };
-        let reviews = self.reviews.lock().map(|reviews| reviews.clone()).unwrap_or_default();
-        let reviews: Vec<_> = reviews
-            .iter()
-            .map(|([operation, kind, outcome], n)| {
-                let labels =
-                    format!("{{operation=\"{operation}\",kind=\"{kind}\",outcome=\"{outcome}\"}}");
-                (labels, n.to_string())
-            })
-            .collect();
+        let mut reviews = Vec::new();
+        for (operation, kinds) in OPERATIONS.iter().zip(&self.reviews) {
+            for (kind, outcomes) in KINDS.iter().zip(kinds) {
+                for (outcome, n) in OUTCOMES.iter().zip(outcomes) {
+                    let labels = format!(
+                        "{{operation=\"{operation}\",kind=\"{kind}\",outcome=\"{outcome}\"}}"
+                    );
+                    reviews.push((labels, n.load(Relaxed)));
+                }
+            }
+        }
+        reviews.retain(|(_, n)| *n > 0);
+        let reviews: Vec<_> = reviews.into_iter().map(|(l, n)| (l, n.to_string())).collect();
         family("diyadm_reviews_total", "counter", "Reviews by what came of them.", &reviews);
 
-        let (count, micros) = (self.count.load(Relaxed), self.micros.load(Relaxed));
         let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64().to_string();
-        let buckets = BOUNDS.iter().zip(&self.buckets);
-        let mut histogram: Vec<_> = buckets
-            .map(|(bound, bucket)| {
-                (format!("_bucket{{le=\"{}\"}}", seconds(*bound)), bucket.load(Relaxed).to_string())
-            })
-            .collect();
+        let mut count = 0;
+        let mut up_to = |bucket: &AtomicU64| {
+            count += bucket.load(Relaxed);
+            count.to_string()
+        };
+        let mut histogram = Vec::new();
+        for (at, bucket) in self.buckets.iter().enumerate() {
+            let bound = BOUNDS.get(at).map_or("+Inf".to_owned(), |bound| seconds(*bound));
+            histogram.push((format!("_bucket{{le=\"{bound}\"}}"), up_to(bucket)));
+        }
         histogram.extend([
-            ("_bucket{le=\"+Inf\"}".to_owned(), count.to_string()),
-            ("_sum".to_owned(), seconds(micros)),
+            ("_sum".to_owned(), seconds(self.micros.load(Relaxed))),
             ("_count".to_owned(), count.to_string()),
         ]);
         let help = "Time from a review's body to its answer.";

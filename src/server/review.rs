@@ -12,7 +12,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody, SizedStream},
     http::{ConnectionType, StatusCode, header},
-    web::{self, ServiceConfig},
+    web::{self, Bytes, ServiceConfig},
 };
 use futures_util::{StreamExt, stream};
 
@@ -138,8 +138,8 @@ fn unread(refusal: BoxBody, payload: web::Payload) -> BoxBody {
 /// Status, reason and message of what is no review.
 type Refusal = (u16, &'static str, &'static str);
 
-/// The whole body in one buffer, or why not.
-async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Vec<u8>, Refusal> {
+/// The whole body in one piece, or why not.
+async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Bytes, Refusal> {
     let text =
         |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
     let media = text(header::CONTENT_TYPE).and_then(|t| t.split(';').next()).map(str::trim);
@@ -153,16 +153,27 @@ async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Vec<u
     if length > BODY_CAP {
         return Err(too_large);
     }
+    let mut left = BODY_CAP;
+    let mut chunk = async || {
+        let Some(chunk) = payload.next().await else { return Ok(None) };
+        let chunk = chunk.map_err(|_| (400, "BadRequest", "diyadm: the body broke off"))?;
+        left = left.checked_sub(chunk.len()).ok_or(too_large)?;
+        Ok(Some(chunk))
+    };
     let read = async {
-        let mut body = Vec::with_capacity(length);
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| (400, "BadRequest", "diyadm: the body broke off"))?;
-            if body.len() + chunk.len() > BODY_CAP {
-                return Err(too_large);
-            }
-            body.extend_from_slice(&chunk);
+        // Most bodies come as one chunk: that is not copied.
+        let first = chunk().await?.unwrap_or_default();
+        let Some(mut next) = chunk().await? else { return Ok(first) };
+        let mut body = Vec::with_capacity(length.max(first.len()));
+        body.extend_from_slice(&first);
+        drop(first);
+        loop {
+            body.extend_from_slice(&next);
+            next = match chunk().await? {
+                Some(next) => next,
+                None => return Ok(body.into()),
+            };
         }
-        Ok(body)
     };
     tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err((
         408,

@@ -225,8 +225,15 @@ proptest! {
         ], 0..3),
         cut in option::of(any::<prop::sample::Index>()),
         flip in option::of((any::<prop::sample::Index>(), any::<u8>())),
+        (shift, spaced, place) in (0..70_usize, any::<bool>(), 0..4_usize),
     ) {
-        let mut inner = format!("[{}]", parts.join(",")).into_bytes();
+        // A string in front moves all of it over the places where the scanner's blocks meet.
+        let parts = [&[format!("\"{}\"", "x".repeat(shift))], &parts[..]].concat();
+        let mut inner = format!("[{}]", parts.join(","));
+        if spaced {
+            inner = inner.replace(',', " ,\r\n\t");
+        }
+        let mut inner = inner.into_bytes();
         if let Some((at, byte)) = flip {
             let at = at.index(inner.len());
             inner[at] = byte;
@@ -236,8 +243,16 @@ proptest! {
         }
         let head = b"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\
             \"request\":{\"uid\":\"u\",\"operation\":\"CREATE\",\"kind\":{\"kind\":\"X\"},\
-            \"object\":{\"kind\":\"X\",\"spec\":";
-        let body = [&head[..], &inner, b"}}}"].concat();
+            \"object\":{\"kind\":\"X\",\"metadata\":{},\"spec\":";
+        // What is skipped, and what is looked into.
+        let place = ["{\"x\":", "{\"template\":{\"spec\":{\"containers\":[{\"args\":",
+            "{\"containers\":", "{\"template\":{\"metadata\":{\"labels\":"][place];
+        let close: String = place.chars().rev().filter_map(|open| match open {
+            '{' => Some('}'),
+            '[' => Some(']'),
+            _ => None,
+        }).collect();
+        let body = [&head[..], place.as_bytes(), &inner, close.as_bytes(), b"}}}"].concat();
         let valid = serde_json::from_slice::<Value>(&body).is_ok();
         // Bytes that end the object and go on with the envelope are another review.
         let whole = serde_json::from_slice::<Value>(&inner).is_ok();

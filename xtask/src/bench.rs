@@ -1,12 +1,13 @@
 //! `cargo xtask bench serve`: the webhook's server against a bare echo, in one run.
 //!
 //! Both are release builds with one worker, pinned to one core; the client has the other. Rounds
-//! alternate, so that a machine that grows slower does so for both; what is printed is the median
-//! round's ratio. The server's CPU time per request (schedstat) is the steadiest figure.
+//! are short and alternate, so that a machine that grows slower does so for both; what is printed
+//! is the median of all rounds. The server's CPU time per request (schedstat) is the steadiest
+//! figure; latencies are only worth something on a machine that has nothing else to do.
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     thread,
@@ -14,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{interrupt, paths};
 
@@ -21,15 +23,17 @@ mod client;
 pub(crate) mod mutate;
 mod review;
 
-use client::{Client, Load};
+use client::{Client, Open};
 
-const SIZES: [(&str, usize); 3] = [("4 KB", 4 << 10), ("14 KB", 14 << 10), ("300 KB", 300 << 10)];
+/// Bytes, and at most how much more of a processor than the echo.
+const SIZES: [(&str, usize, f64); 3] =
+    [("4 KB", 4 << 10, 1.5), ("14 KB", 14 << 10, 1.5), ("300 KB", 300 << 10, 1.4)];
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 /// A server under measurement; ended when dropped.
 struct Server {
     child: Child,
-    address: SocketAddr,
+    client: Client,
 }
 
 impl Drop for Server {
@@ -62,84 +66,121 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         .current_dir(&folder)
         .status()?;
     ensure!(made.success(), "the certificates were not made");
-    // The client's threads inherit this.
-    pin(std::process::id(), 1)?;
+    let lab = Lab { programs, folder };
 
-    println!("| Deployment | connections | CPU per request | ratio | p50 ratio | p99 ratio |");
-    println!("| --- | --- | --- | --- | --- | --- |");
-    let rounds = if quick { 3 } else { 7 };
-    for (name, size) in SIZES {
+    println!("| Deployment | connections | ours | echo | CPU | at most | p50 | p99, at most 1.5 |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    let rounds = if quick { 5 } else { 25 };
+    for (name, size, limit) in SIZES {
         let request = review::of(size);
         for connections in CONNECTIONS {
-            cell(&programs, &folder, &request, name, connections, rounds)?;
+            interrupt::check()?;
+            eprintln!("xtask: {name}, {connections} connections");
+            let row = lab.row(&request, connections, rounds)?;
+            println!("| {name} | {connections} | {} |", row.show(limit));
         }
     }
     println!();
     for (name, size, limit) in [("14 KB", 14 << 10, 16), ("300 KB", 300 << 10, 64)] {
-        let server = start_ours(&programs[0], &folder)?;
-        let client = Client::new(&folder, server.address)?;
-        client.load(&review::of(size), Load { connections: 64, requests: 64 * 20 })?;
-        let peak = memory(server.child.id())?;
-        println!("peak memory at 64 x {name}: {peak:.1} MB (at most {limit})");
+        let request = review::of(size);
+        let peak = |server: &Server| {
+            server.client.open(64)?.load(&request, 64 * 20)?;
+            memory(server.child.id())
+        };
+        let ours = peak(&lab.ours()?)?;
+        let echo = peak(&lab.echo(2048)?)?;
+        println!(
+            "peak memory at 64 x {name}: {ours:.1} MB, at most {limit}; the echo {echo:.1} MB"
+        );
     }
-    let mut first = Vec::new();
-    for _ in 0..11 {
-        let began = Instant::now();
-        let server = start_ours(&programs[0], &folder)?;
-        let client = Client::new(&folder, server.address)?;
-        client.load(&review::of(4 << 10), Load { connections: 1, requests: 1 })?;
-        first.push(began.elapsed().as_secs_f64() * 1e3);
-    }
-    println!("first answer over TLS after exec: {:.1} ms (at most 30)", median(&mut first));
+    let request = review::of(4 << 10);
+    let first = |lab: &dyn Fn() -> Result<Server>| {
+        let mut times = Vec::new();
+        for _ in 0..21 {
+            let began = Instant::now();
+            let server = lab()?;
+            server.client.open(1)?.load(&request, 1)?;
+            times.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok::<_, anyhow::Error>(median(&mut times))
+    };
+    let (ours, echo) = (first(&|| lab.ours())?, first(&|| lab.echo(2048))?);
+    println!("first answer over TLS after exec: {ours:.1} ms, at most 30; the echo {echo:.1} ms");
     Ok(ExitCode::SUCCESS)
 }
 
-/// One row: rounds of ours and the echo by turns.
-fn cell(
-    programs: &[PathBuf; 2],
-    folder: &Path,
-    request: &[u8],
-    name: &str,
-    connections: usize,
-    rounds: usize,
-) -> Result<()> {
-    eprintln!("xtask: {name}, {connections} connections");
-    let ours = start_ours(&programs[0], folder)?;
-    let client = Client::new(folder, ours.address)?;
-    let answer = client.load(request, Load { connections: 1, requests: 1 })?.answer;
-    let echo = start_echo(&programs[1], folder, answer)?;
-    let bare = Client::new(folder, echo.address)?;
-    // About the same time for every cell.
-    let requests = (connections * 40).max(40_000_000 / (request.len() + 20_000));
-    let load = Load { connections, requests };
-    let (mut micros, mut cpu, mut p50, mut p99) = (vec![], vec![], vec![], vec![]);
-    for round in 0..=rounds {
-        interrupt::check()?;
-        let mut sides = Vec::new();
-        for (client, server) in [(&client, &ours), (&bare, &echo)] {
-            let before = cpu_nanos(server.child.id())?;
-            let seen = client.load(request, load)?;
-            let spent = (cpu_nanos(server.child.id())? - before) / 1e3;
-            #[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
-            let spent = spent / requests as f64;
-            sides.push((spent, seen.p50, seen.p99));
-        }
-        // The first one warms up.
-        if round > 0 {
-            micros.push(sides[0].0);
-            cpu.push(sides[0].0 / sides[1].0);
-            p50.push(sides[0].1 / sides[1].1);
-            p99.push(sides[0].2 / sides[1].2);
-        }
+/// What is measured, and where its certificates are.
+struct Lab {
+    /// Ours, and the echo.
+    programs: [PathBuf; 2],
+    folder: PathBuf,
+}
+
+/// Medians of all rounds.
+struct Row {
+    /// Microseconds of a processor per request: ours, and the echo's.
+    micros: [f64; 2],
+    /// Ours by the echo's: processor, and the two percentiles of the latency.
+    ratios: [f64; 3],
+}
+
+impl Row {
+    fn show(&self, limit: f64) -> String {
+        let [ours, echo] = self.micros;
+        let [cpu, p50, p99] = self.ratios;
+        format!("{ours:.0} us | {echo:.0} us | {cpu:.2} | {limit} | {p50:.2} | {p99:.2}")
     }
-    println!(
-        "| {name} | {connections} | {:.0} us | {:.2} | {:.2} | {:.2} |",
-        median(&mut micros),
-        median(&mut cpu),
-        median(&mut p50),
-        median(&mut p99)
-    );
-    Ok(())
+}
+
+impl Lab {
+    fn ours(&self) -> Result<Server> {
+        let mut command = Command::new(&self.programs[0]);
+        command
+            .args(["serve", "--workers", "1", "--health-listen", "127.0.0.1:0", "--cert"])
+            .arg(self.folder.join("server.crt"))
+            .arg("--key")
+            .arg(self.folder.join("server.key"))
+            .arg("--listen");
+        Server::start(command, |address| [address.to_string()].into(), &self.folder)
+    }
+
+    fn echo(&self, answer: usize) -> Result<Server> {
+        let mut command = Command::new(&self.programs[1]);
+        command.arg(self.folder.join("server.crt")).arg(self.folder.join("server.key"));
+        let rest = |address: SocketAddr| [address.to_string(), answer.to_string()].into();
+        Server::start(command, rest, &self.folder)
+    }
+
+    /// Rounds of ours and the echo by turns, each first in every second one.
+    fn row(&self, request: &[u8], connections: usize, rounds: usize) -> Result<Row> {
+        let ours = self.ours()?;
+        let mut to_ours = ours.client.open(connections)?;
+        let echo = self.echo(to_ours.load(request, connections)?.answer)?;
+        let mut to_echo = echo.client.open(connections)?;
+        // About the same time for every row.
+        let requests = (connections * 20).max(12_000_000 / (request.len() + 20_000));
+        let (mut micros, mut ratios) = ([vec![], vec![]], [vec![], vec![], vec![]]);
+        for round in 0..=rounds {
+            interrupt::check()?;
+            let mut seen = [[0.0; 3]; 2];
+            for turn in [round % 2, 1 - round % 2] {
+                let (server, open) =
+                    if turn == 0 { (&ours, &mut to_ours) } else { (&echo, &mut to_echo) };
+                seen[turn] = server.round(open, request, requests)?;
+            }
+            let [ours, echo] = seen;
+            // The first one warms up.
+            if round > 0 {
+                micros[0].push(ours[0]);
+                micros[1].push(echo[0]);
+                ratios.iter_mut().enumerate().for_each(|(n, all)| all.push(ours[n] / echo[n]));
+            }
+        }
+        Ok(Row {
+            micros: micros.each_mut().map(|all| median(all)),
+            ratios: ratios.each_mut().map(|all| median(all)),
+        })
+    }
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -147,61 +188,50 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn start_ours(program: &Path, folder: &Path) -> Result<Server> {
-    let address = free()?;
-    let mut command = pinned(program);
-    command
-        .args(["serve", "--workers", "1", "--health-listen", "127.0.0.1:0", "--cert"])
-        .arg(folder.join("server.crt"))
-        .arg("--key")
-        .arg(folder.join("server.key"))
-        .arg(format!("--listen={address}"));
-    start(command, folder, address)
-}
-
-fn start_echo(program: &Path, folder: &Path, answer: usize) -> Result<Server> {
-    let address = free()?;
-    let mut command = pinned(program);
-    command.arg(folder.join("server.crt")).arg(folder.join("server.key"));
-    command.args([address.to_string(), answer.to_string()]);
-    start(command, folder, address)
-}
-
-fn start(mut command: Command, folder: &Path, address: SocketAddr) -> Result<Server> {
-    // As in a Pod, where the log goes to a file of the node.
-    let log = fs::File::create(folder.join("log"))?;
-    let child = command.stderr(log).stdout(Stdio::null()).spawn()?;
-    let mut server = Server { child, address };
-    for _ in 0..2000 {
-        if std::net::TcpStream::connect(address).is_ok() {
-            return Ok(server);
+impl Server {
+    /// `command` with what `rest` makes of the address it listens at, on a processor of its own;
+    /// the client's threads have the other.
+    fn start(
+        mut command: Command,
+        rest: impl FnOnce(SocketAddr) -> Vec<String>,
+        folder: &Path,
+    ) -> Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let client = Client::new(folder, address)?;
+        // As in a Pod, where the log goes to a file of the node.
+        let log = fs::File::create(folder.join("log"))?;
+        command.args(rest(address)).stderr(log).stdout(Stdio::null());
+        // What is started inherits it.
+        pin(0)?;
+        let child = command.spawn();
+        pin(1)?;
+        let mut server = Self { child: child?, client };
+        for _ in 0..10_000 {
+            if TcpStream::connect(address).is_ok() {
+                return Ok(server);
+            }
+            ensure!(server.child.try_wait()?.is_none(), "a server ended at once");
+            thread::sleep(Duration::from_micros(200));
         }
-        ensure!(server.child.try_wait()?.is_none(), "a server ended at once");
-        thread::sleep(Duration::from_millis(1));
+        bail!("a server did not start")
     }
-    bail!("a server did not start")
+
+    /// Microseconds of a processor per request, then p50 and p99 of the latency in seconds.
+    fn round(&self, open: &mut Open, request: &[u8], requests: usize) -> Result<[f64; 3]> {
+        let before = cpu_nanos(self.child.id())?;
+        let seen = open.load(request, requests)?;
+        let spent = (cpu_nanos(self.child.id())? - before) / 1e3;
+        #[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
+        let spent = spent / seen.requests as f64;
+        Ok([spent, seen.p50, seen.p99])
+    }
 }
 
-/// A port that is free now.
-fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-/// `taskset` becomes the program, so that the process id stays.
-fn pinned(program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program);
-    command
-}
-
-fn pin(process: u32, core: u32) -> Result<()> {
-    let pinned = Command::new("taskset")
-        .args(["-a", "-c", "-p", &core.to_string(), &process.to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .context("taskset (util-linux) is needed")?;
-    ensure!(pinned.success(), "two processors are needed: one for the server, one for the client");
-    Ok(())
+fn pin(core: usize) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores)
+        .context("two processors are needed: one for the server, one for the client")
 }
 
 /// Time on a processor of all threads, nanoseconds: the first figure of schedstat.

@@ -11,16 +11,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use openssl::ssl::{SslConnector, SslMethod, SslStream};
 
-/// How much is asked of a server.
-#[derive(Clone, Copy)]
-pub(super) struct Load {
-    pub(super) connections: usize,
-    /// All together.
-    pub(super) requests: usize,
-}
-
 /// What was seen.
 pub(super) struct Seen {
+    /// How many were answered.
+    pub(super) requests: usize,
     /// Bytes of one answer's body.
     pub(super) answer: usize,
     /// Seconds.
@@ -29,6 +23,7 @@ pub(super) struct Seen {
     pub(super) p99: f64,
 }
 
+/// Connects to one server.
 pub(super) struct Client {
     connector: SslConnector,
     address: SocketAddr,
@@ -50,22 +45,33 @@ impl Client {
             .map_err(|error| anyhow!("no TLS connection: {error}"))
     }
 
-    /// Connects first, then asks; the connections are not part of the times.
-    pub(super) fn load(&self, body: &[u8], load: Load) -> Result<Seen> {
+    /// Connections that stay: a handshake is no part of a review.
+    pub(super) fn open(&self, connections: usize) -> Result<Open> {
+        let streams = (0..connections).map(|_| self.connect());
+        Ok(Open { streams: streams.collect::<Result<_>>()? })
+    }
+}
+
+/// Kept-alive connections.
+pub(super) struct Open {
+    streams: Vec<SslStream<TcpStream>>,
+}
+
+impl Open {
+    /// Posts `body` as often as that, over all connections at once.
+    pub(super) fn load(&mut self, body: &[u8], requests: usize) -> Result<Seen> {
         let head = format!(
-            "POST /mutating-pods?timeout=5s HTTP/1.1\r\nHost: x\r\nContent-Type: \
-             application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST /mutating-pods?timeout=10s HTTP/1.1\r\nHost: 127.0.0.1:8443\r\nUser-Agent: \
+             kube-apiserver-admission\r\nContent-Length: {}\r\nAccept: application/json, \
+             */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n",
             body.len()
         );
         let request = [head.as_bytes(), body].concat();
-        let each = load.requests.div_ceil(load.connections);
-        let streams: Vec<_> =
-            (0..load.connections).map(|_| self.connect()).collect::<Result<_>>()?;
+        let each = requests.div_ceil(self.streams.len());
         let outcomes = thread::scope(|scope| {
-            let threads: Vec<_> = streams
-                .into_iter()
-                .map(|stream| scope.spawn(|| ask(stream, &request, each)))
-                .collect();
+            let streams = self.streams.iter_mut();
+            let threads: Vec<_> =
+                streams.map(|stream| scope.spawn(|| ask(stream, &request, each))).collect();
             threads
                 .into_iter()
                 .map(|t| t.join().map_err(|_| anyhow!("a client died"))?)
@@ -75,12 +81,12 @@ impl Client {
         let mut times: Vec<f64> = outcomes.into_iter().flat_map(|(_, times)| times).collect();
         times.sort_by(f64::total_cmp);
         let at = |part: usize| times[(times.len() - 1) * part / 100];
-        Ok(Seen { answer, p50: at(50), p99: at(99) })
+        Ok(Seen { requests: times.len(), answer, p50: at(50), p99: at(99) })
     }
 }
 
 fn ask(
-    mut stream: SslStream<TcpStream>,
+    stream: &mut SslStream<TcpStream>,
     request: &[u8],
     times: usize,
 ) -> Result<(usize, Vec<f64>)> {
