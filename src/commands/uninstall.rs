@@ -18,7 +18,7 @@ pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
     let terminal = Terminal::new(global);
     let left = "What was not deleted yet stays; the same command goes on from there.";
     // Usage first: no cluster makes a wrong flag right.
-    names::label(&args.names)?;
+    names::check(&args.names)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
         uninstall(&terminal, &cluster, args).await

@@ -25,7 +25,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         let what = "verify asks the API server, so --dry-run=client proves nothing.";
         return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
     }
-    names::label(&args.names)?;
+    names::check(&args.names)?;
     let left = match args.dry_run {
         Some(_) => String::new(),
         None => format!(
