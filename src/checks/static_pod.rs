@@ -2,7 +2,7 @@
 //! that lets them.
 //!
 //! `--enable-admission-plugins` and `--disable-admission-plugins` are lists that add up when they
-//! are repeated (measured on v1.36.3; pflag's StringSlice), and what is on by default stays on
+//! are repeated (pflag's StringSlice; tests/it asks the real server), and what is on by default stays on
 //! unless it is disabled. The old `--admission-control` names everything that is on.
 
 use serde_json::Value;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Finding;
+use crate::workload::{self, Level};
 mod certificate;
 mod configuration;
 mod objects;
@@ -36,6 +37,9 @@ pub struct Subject {
 
 /// The blog's; what `--image` is by default.
 const DEFAULT_IMAGE: &str = "empty-container:latest";
+
+/// `--image keep`: workloads keep their own.
+const KEEP: &str = "keep";
 
 /// What `install` must be told again: it makes of the webhook what its flags say.
 pub(super) const AS_BEFORE: &str = "with the flags that shaped the webhook before";
@@ -89,10 +93,54 @@ pub enum Connection {
 
 /// What a dry-run create of templates/test.yaml came to.
 pub enum DryCreate {
-    /// The image that the container would get.
-    Image(String),
+    /// It would be stored.
+    Stored {
+        /// `Deployment`; `Pod` where the webhook is at level pod.
+        kind: &'static str,
+        /// The image that its container would get.
+        image: String,
+        /// Whether it would hold an original.
+        emptied: bool,
+    },
     /// What the API server said.
     Refused(String),
+}
+
+impl DryCreate {
+    /// From the object as it would be stored.
+    pub fn of(object: &Value) -> Self {
+        Self::Stored {
+            kind: if object["kind"] == "Pod" { "Pod" } else { "Deployment" },
+            image: image_of(object).to_owned(),
+            emptied: workload::is_emptied(&object.to_string()),
+        }
+    }
+
+    /// Whether it is what the webhook is for: the wanted image, or its own where that is kept.
+    pub fn is_empty(&self, wanted: &str) -> bool {
+        match self {
+            Self::Stored { image, emptied, .. } => image == wanted || (wanted == KEEP && *emptied),
+            Self::Refused(_) => false,
+        }
+    }
+}
+
+/// The level of a webhook by whom its rules call for; one that calls for nobody is the blog's.
+pub fn level(configuration: Option<&Value>) -> Level {
+    let rules = configuration
+        .into_iter()
+        .flat_map(webhooks)
+        .flat_map(|webhook| webhook["rules"].as_array().map_or(&[][..], Vec::as_slice));
+    let names = |rule: &Value, word: &str| {
+        let resources = rule["resources"].as_array().map_or(&[][..], Vec::as_slice);
+        resources.iter().any(|resource| resource == word)
+    };
+    let (mut pods, mut others) = (false, false);
+    for rule in rules {
+        pods |= names(rule, "pods");
+        others |= ["deployments", "statefulsets", "*", "*/*"].iter().any(|word| names(rule, word));
+    }
+    if pods && !others { Level::Pod } else { Level::Workload }
 }
 
 /// Everything that was looked at.
@@ -115,7 +163,7 @@ pub struct Observed {
     pub connections: Look<Vec<Connection>>,
     /// The dry run.
     pub dry_create: Look<DryCreate>,
-    /// Deployments and StatefulSets of the namespace.
+    /// Workloads of the namespace that the webhook could empty now; at level pod its Pods.
     pub workloads: Look<Vec<Value>>,
     /// Events of the namespace.
     pub events: Look<Vec<Value>>,

@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
         Some(file) => manifest::run(&terminal, args, file)?,
         None => runtime::run(if args.probe { LEFT } else { "" }, async {
             // Usage first: no cluster makes a wrong flag right.
-            names::label(&args.names)?;
+            names::check(&args.names)?;
             let cluster = Cluster::connect(global).await.map_err(observe::blind)?;
             let subject = names::subject(&cluster, &args.names, &args.image)?;
             look(&cluster, &subject, args.probe).await

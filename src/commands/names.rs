@@ -9,6 +9,39 @@ use crate::{
     exit::{Failure, quoted},
 };
 
+/// Whether these can be names at all. What a cluster has under them is another question.
+///
+/// # Errors
+/// The flag, and how it is typed. They end up in paths of requests and in certificates.
+pub(super) fn check(names: &Names) -> Result<()> {
+    label(names)?;
+    for (flag, name, dots) in [
+        ("--namespace", &names.namespace, false),
+        ("--service", &names.service, false),
+        ("--secret", &names.secret, true),
+    ] {
+        if !is_name(name, dots) {
+            let what = format!("{flag} {name:?} is no name of Kubernetes.");
+            let hint = "Names are lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
+            return Err(Failure::usage(what, hint).into());
+        }
+    }
+    Ok(())
+}
+
+/// RFC 1123, as Kubernetes has it: a label, or, with `dots`, labels between dots.
+fn is_name(name: &str, dots: bool) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let label = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(plain)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    let longest = if dots { 253 } else { 63 };
+    name.len() <= longest && (dots || !name.contains('.')) && name.split('.').all(label)
+}
+
 /// Key and value of `--label`.
 pub(super) fn label(names: &Names) -> Result<(String, String)> {
     let pair = names.label.split_once('=').filter(|(key, _)| !key.is_empty());

@@ -77,6 +77,7 @@ fn read_ca(path: &Path) -> Result<String> {
 
 /// The flags as the manifests' settings.
 pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Result<Settings> {
+    names::check(names)?;
     if webhook.container_port == HEALTH_PORT {
         let what = format!("Port {HEALTH_PORT} of the container is for health and metrics.");
         return Err(Failure::usage(what, "Type another: `--container-port 8443`.").into());

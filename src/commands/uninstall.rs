@@ -7,18 +7,18 @@ use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
 use crate::{
     cli::{DryRun, Global, Names, install::Uninstall},
     cluster::{
-        Apply, BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, SECRET, SERVICE,
+        Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, SECRET, SERVICE,
         STATEFUL_SET, Target, error,
     },
     exit::Code,
-    workload,
+    manifests, workload,
 };
 
 pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
     let terminal = Terminal::new(global);
     let left = "What was not deleted yet stays; the same command goes on from there.";
     // Usage first: no cluster makes a wrong flag right.
-    names::label(&args.names)?;
+    names::check(&args.names)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
         uninstall(&terminal, &cluster, args).await
@@ -28,12 +28,14 @@ pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
 
 async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Result<()> {
     let Names { namespace, service, secret, .. } = &args.names;
+    let rules = manifests::rules_name(service);
     let target = |kind, namespace, name| Target { kind, namespace, name };
     let mut doomed = vec![
         target(&CONFIGURATION, "", service.as_str()),
         target(&DEPLOYMENT, namespace, service),
         target(&SERVICE, namespace, service),
         target(&BUDGET, namespace, service),
+        target(&CONFIG_MAP, namespace, &rules),
     ];
     if args.all {
         doomed.push(target(&SECRET, namespace, secret));

@@ -38,6 +38,9 @@ fn a_broken_csr_conf_is_named_by_line_and_word() {
     run.stderr_has("csr.conf:2: default_bots = 1").stderr_has("--csr-conf FILE");
     assert!(!folder.path().join("certs").exists(), "a failure leaves nothing half done");
     diyadm(folder.path(), &["verify", "--offline"]).code(1).stderr_has("csr.conf:2");
+    let read = ["init", "--out", "certs", "--key", "p256", "--csr-conf", "-"];
+    diyadm_reads(folder.path(), &read, "[req]\nwhat\n").code(2).stderr_has("-:2: what");
+    diyadm_reads(folder.path(), &read, include_str!("../../csr.conf")).code(0);
 }
 
 #[test]
@@ -111,6 +114,11 @@ fn what_is_wrong_says_what_to_do() {
     run(&["uninstall", "--all", "--label", "x"]).code(2).stderr_has("KEY=VALUE");
     run(&["install", "--container-port", "8080"]).code(2).stderr_has("--container-port 8443");
     run(&["install", "--url", "http://x"]).code(2).stderr_has("https");
+    run(&["init", "--out", "/proc/c"]).code(2).stderr_has("--out DIR");
+    for flag in ["-n", "--service", "--secret"] {
+        run(&["check", flag, "Bad/Name"]).code(2).stderr_has("lower-case letters");
+        run(&["init", "--out", "c", flag, "../x"]).code(2).stderr_has("lower-case letters");
+    }
     run(&["init", "--out", "c", "--days", "400", "--ca-days", "300"])
         .code(2)
         .stderr_has("--ca-days 400");
@@ -231,8 +239,11 @@ fn verify_offline_takes_the_users_own_manifests() {
     run(&["-f", "none.yaml"]).code(2).stderr_has("none.yaml could not be read");
     std::fs::write(folder.path().join("b.yaml"), "a: 1\n---\nb: [\n").unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("b.yaml:");
-    std::fs::write(folder.path().join("b.yaml"), "kind: Service\nmetadata: {name: x}\n").unwrap();
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n";
+    std::fs::write(folder.path().join("b.yaml"), service).unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("service/x");
+    std::fs::write(folder.path().join("b.yaml"), "a: 1\n---\nb: 2\n").unwrap();
+    run(&["-f", "b.yaml"]).code(2).stderr_has("b.yaml:1: this is no object");
     std::fs::write(folder.path().join("b.yaml"), "---\n").unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("no object");
     // Whatever annotations there are, what comes back is the original.
@@ -247,4 +258,39 @@ fn verify_offline_takes_the_users_own_manifests() {
         let args = ["verify", "--offline", "--key", "p256", "-f", "-"];
         diyadm_reads(folder.path(), &args, &manifest).code(0).stderr_has("(-:1) came back with");
     }
+}
+
+/// Whatever the kind, and whatever its annotations ask for.
+#[test]
+fn verify_offline_takes_every_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let pod = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
+    let template = json!({ "spec": pod });
+    let mut all = Vec::new();
+    for (version, kind, spec) in [
+        ("apps/v1", "Deployment", json!({ "template": template })),
+        ("apps/v1", "StatefulSet", json!({ "template": template })),
+        ("apps/v1", "DaemonSet", json!({ "template": template })),
+        ("apps/v1", "ReplicaSet", json!({ "template": template })),
+        ("batch/v1", "Job", json!({ "template": template })),
+        ("batch/v1", "CronJob", json!({ "jobTemplate": { "spec": { "template": template } } })),
+        ("v1", "Pod", pod.clone()),
+    ] {
+        for annotations in [json!({}), json!({ "diyadm.io/image": "mine:1" })] {
+            let metadata = json!({ "name": "x", "namespace": "n", "annotations": annotations });
+            all.push(
+                json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec }),
+            );
+        }
+    }
+    // Opened for a debugger, and no workload all the same.
+    let metadata = json!({ "name": "s", "annotations": { "diyadm.io/debug-port": "5005" } });
+    all.push(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {} }));
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": all }).to_string();
+    let args = ["verify", "--offline", "--key", "p256", "-f", "-"];
+    let run = diyadm_reads(folder.path(), &args, &list).code(0);
+    let run = run.stderr_has("Nothing to empty in service/s (-:1).");
+    assert_eq!(run.stderr.matches("came back with empty-container:latest").count(), 7);
+    assert_eq!(run.stderr.matches("came back with mine:1").count(), 7);
+    assert_eq!(run.stderr.matches("exactly as it was").count(), 14);
 }

@@ -1,11 +1,11 @@
 //! `check --manifest FILE --fix`: the one line, and nothing else.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use diyadm::checks::{Level, static_pod};
 use proptest::prelude::*;
 
-use super::rig::{diyadm, diyadm_reads};
+use super::rig::{Run, diyadm, diyadm_reads, skip};
 
 const KUBEADM: &str = include_str!("../data/apiserver/kubeadm.yaml");
 const NODE: &str = "--enable-admission-plugins=NodeRestriction";
@@ -25,6 +25,26 @@ fn worst(text: &str) -> Level {
     let levels: Vec<_> =
         static_pod::findings(text).unwrap().into_iter().map(|finding| finding.level).collect();
     [Level::Failed, Level::Warning].into_iter().find(|l| levels.contains(l)).unwrap_or(Level::Ok)
+}
+
+/// The real API server names every plugin that it does not know before it misses its other flags:
+/// so it tells which of a repeated flag's values count. All of them do, not the last alone.
+#[test]
+fn repeated_flags_add_up_in_the_real_api_server() {
+    let Ok(program) = env::var("DIYADM_TEST_APISERVER") else {
+        return skip("no kube-apiserver of our own: run `cargo xtask test`");
+    };
+    for flag in ["--enable-admission-plugins", "--disable-admission-plugins", "--admission-control"]
+    {
+        for values in [["Bogus", "NodeRestriction"], ["NodeRestriction", "Bogus"]] {
+            let args = values.map(|value| format!("{flag}={value}"));
+            let run = Run::of(Command::new(&program).args(args), "");
+            assert_ne!(run.code, Some(0));
+            let unknown = format!("{} plugin \\\"Bogus\\\" is unknown", &flag[2..]);
+            let run = run.stderr_has(&unknown);
+            assert!(!run.stderr.contains("NodeRestriction"), "{}", run.stderr);
+        }
+    }
 }
 
 /// What it shows, the manifest, the worst finding, the lines taken out and put in.

@@ -119,6 +119,7 @@ fn own(scratch: &Path, filters: &[String]) -> Result<Ground> {
         told,
         ("DIYADM_TEST_XTASK", env::current_exe()?.into()),
         ("DIYADM_TEST_KUBECONFIG", servers.kubeconfig().into()),
+        ("DIYADM_TEST_APISERVER", cluster::apiserver()?.into()),
     ];
     Ok(Ground { servers: Some(servers), variables })
 }

@@ -2,16 +2,16 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
     cli::init::Init,
-    commands::{certificates, outcome::Outcomes, terminal::Terminal},
+    commands::{certificates, names, outcome::Outcomes, terminal::Terminal},
     exit::{Code, Failure},
     pki,
 };
@@ -19,6 +19,7 @@ use crate::{
 const FILES: [&str; 3] = ["ca.crt", "server.crt", "server.key"];
 
 pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
+    names::check(&args.names)?;
     let hint = "Replace them with --force, or name another folder.";
     let there = FILES.iter().filter(|name| dir.join(name).exists()).count();
     if there > 0 && there < FILES.len() && !args.force {
@@ -40,7 +41,11 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
         };
     }
     let bundle = certificates::issue(&args.names, &args.certificates)?;
-    fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    let unwritable = |path: &Path, error: &io::Error| {
+        let what = format!("{} cannot be written: {error}.", path.display());
+        Failure::usage(what, "Name a folder that you may write to: `--out DIR`.")
+    };
+    fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
     let texts = [&bundle.ca_crt, &bundle.server_crt, &bundle.server_key];
     // All are written beside their names first, so that a full disk leaves the old ones whole.
     for (name, text) in FILES.iter().zip(texts) {
@@ -49,14 +54,14 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
         if let Err(error) = fs::remove_file(&new)
             && error.kind() != ErrorKind::NotFound
         {
-            return Err(error).with_context(|| format!("{} is in the way", new.display()));
+            return Err(unwritable(&new, &error).into());
         }
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .open(&new)
-            .with_context(|| format!("{} cannot be written", new.display()))?;
+            .map_err(|error| unwritable(&new, &error))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
     }

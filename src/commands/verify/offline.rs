@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,13 +19,13 @@ use crate::{
     exit::{Code, Failure},
     manifests, report,
     server::{Bound, Options, Tls},
-    workload::{self, LABEL, Rules},
+    workload::{self, Kind, LABEL, Rules},
 };
 
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let terminal = Terminal::new(global);
     // Before anything is begun: a file that cannot be read is no step that failed.
-    names::label(&args.names)?;
+    names::check(&args.names)?;
     let subjects = subjects(&terminal, args)?;
     let mut steps = Steps { terminal, quiet: args.output != Report::Text, findings: Vec::new() };
     let outcome = tokio::runtime::Builder::new_multi_thread()
@@ -115,18 +116,29 @@ fn ask(
         Ok((format!("trusting only the caBundle of the YAML, for {}", client.host()), client))
     })?;
     let hint = "Report this with the output of `diyadm verify --offline -o json`.";
-    for Subject { what, object } in subjects {
+    for Subject { what, kind, object } in subjects {
         let emptied = steps.step("empty", hint, || {
             let emptied = client.review("CREATE", object)?;
-            let text = emptied.to_string();
-            ensure!(workload::is_emptied(&text), "{what} was not emptied");
-            let containers = emptied.pointer("/spec/template/spec/containers");
-            let mut images = containers.and_then(Value::as_array).into_iter().flatten();
-            let found = images.find_map(|c| c["image"].as_str().filter(|found| *found == image));
-            let found = found.with_context(|| format!("{what} has no container with {image}"))?;
-            Ok((format!("{what} came back with {found}"), emptied))
+            ensure!(workload::is_emptied(&emptied.to_string()), "{what} was not emptied");
+            let images = new_images(kind, object, &emptied);
+            // The user's own may say otherwise, by an annotation.
+            let ours = what == TEMPLATE;
+            ensure!(!ours || images == [image], "{what} came back with {}", images.join(", "));
+            let with = match images.as_slice() {
+                [] => "empty, in its own image".to_owned(),
+                images => format!("with {}", images.join(", ")),
+            };
+            Ok((format!("{what} came back {with}"), emptied))
         })?;
         steps.step("restore", hint, || {
+            if !kind.mutable {
+                // The API server lets nobody change it: who wants it back makes it anew.
+                let patch = workload::restore(&emptied.to_string()).patch;
+                let mut restored = emptied.clone();
+                json_patch::patch(&mut restored, &serde_json::from_str::<Patch>(&patch)?)?;
+                ensure!(restored == *object, "the workload in it is not the original");
+                return Ok((format!("{what} holds its original, exactly as it was"), ()));
+            }
             let ask = |object: &Value| {
                 let mut asked = object.clone();
                 asked["metadata"]["annotations"][LABEL] = json!("disabled");
@@ -142,33 +154,59 @@ fn ask(
     Some(())
 }
 
+const TEMPLATE: &str = "templates/test.yaml";
+
 /// A workload that is proved with.
 struct Subject {
     /// How it is called in the steps.
     what: String,
+    kind: &'static Kind,
     object: Value,
+}
+
+/// The images that containers have by emptying.
+fn new_images<'o>(kind: &Kind, before: &Value, after: &'o Value) -> Vec<&'o str> {
+    let pointer = match kind.kind {
+        "Pod" => "/spec/containers",
+        "CronJob" => "/spec/jobTemplate/spec/template/spec/containers",
+        _ => "/spec/template/spec/containers",
+    };
+    let containers = |object: &'o Value| object.pointer(pointer).and_then(Value::as_array);
+    let (Some(after), before) = (containers(after), before.pointer(pointer)) else {
+        return Vec::new();
+    };
+    let changed = after.iter().enumerate().filter(|(at, container)| {
+        before.is_none_or(|before| before[*at]["image"] != container["image"])
+    });
+    changed.filter_map(|(_, container)| container["image"].as_str()).collect()
 }
 
 /// templates/test.yaml, or the workloads of the user's manifests.
 fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
     if args.filename.is_empty() {
         let object = manifests::test_deployment(&args.names.namespace)?;
-        return Ok(vec![Subject { what: "templates/test.yaml".to_owned(), object }]);
+        let kind = workload::kind_of("apps/v1", "Deployment").context("no kind Deployment")?;
+        return Ok(vec![Subject { what: TEMPLATE.to_owned(), kind, object }]);
     }
     let rules = Rules::with_image(&args.image);
     let (mut subjects, mut others) = (Vec::new(), Vec::new());
     for file in files::read(&args.filename)? {
         for document in file.objects {
-            let text = |value: &Value| value.as_str().unwrap_or("unnamed").to_owned();
-            let (kind, meta) = (text(&document.value["kind"]), &document.value["metadata"]);
-            let what = format!("{}/{}", kind.to_lowercase(), text(&meta["name"]));
-            let what = format!("{what} ({}:{})", file.name, document.line);
-            // What says no, or is no workload, has nothing to prove.
-            let change = workload::empty(&rules, &document.value.to_string());
-            if change.is_empty() {
-                others.push(what);
-            } else {
-                subjects.push(Subject { what, object: document.value });
+            let place = format!("{}:{}", file.name, document.line);
+            let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+            let object = document.value;
+            let (Some(version), Some(word)) = (text(&object["apiVersion"]), text(&object["kind"]))
+            else {
+                let what = format!("{place}: this is no object: it lacks apiVersion or kind.");
+                return Err(Failure::usage(what, "Name manifests of Kubernetes.").into());
+            };
+            let name = text(&object["metadata"]["name"]).unwrap_or_else(|| "unnamed".to_owned());
+            let what = format!("{}/{name} ({place})", word.to_lowercase());
+            // What says no, is empty already, or is no workload, has nothing to prove.
+            let empty = || workload::empty(&rules, &object.to_string()).is_empty();
+            match workload::kind_of(&version, &word) {
+                Some(kind) if !empty() => subjects.push(Subject { what, kind, object }),
+                _ => others.push(what),
             }
         }
     }
