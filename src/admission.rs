@@ -154,7 +154,8 @@ fn own(rules: &Rules, record: &Record) -> bool {
 
 /// A body that is an AdmissionReview, and what the log says of it; or what is wrong with it.
 fn read(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
-    let text = std::str::from_utf8(body).map_err(|e| format!("the body is not UTF-8: {e}"))?;
+    let text = simdutf8::compat::from_utf8(body);
+    let text = text.map_err(|e| format!("the body is not UTF-8: {e}"))?;
     let review = json::read(text, &REVIEW).map_err(|broken| {
         let (line, column) = broken.place(text);
         format!("the body is {} at line {line} column {column}", broken.fault)

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod agent;
+mod alone;
 pub mod check;
 pub mod dev;
 pub mod empty;
@@ -16,6 +17,8 @@ pub mod status;
 pub mod targets;
 pub mod verify;
 pub mod ways;
+
+pub use alone::alone;
 
 /// Turns any Kubernetes workload into a small Linux for a developer, and back.
 #[derive(Parser, Debug)]

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use diyadm::{
-    cli::{Cli, agent::Idle},
+    cli::{self, Cli},
     commands, exit,
 };
 
 fn main() -> ExitCode {
-    let cli = match Idle::alone(std::env::args_os()).map_or_else(Cli::try_parse, Ok) {
+    let cli = match cli::alone(std::env::args_os()).map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
         Err(error) => {
             // A broken pipe while printing the help is not an error of ours.

@@ -1,10 +1,8 @@
 //! `diyadm idle` and `diyadm agent`: what runs in the container.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-
-use super::{Cli, Command, Global};
+use clap::{Args, Subcommand};
 
 /// Flags of `idle`.
 #[derive(Args, Debug, Clone)]
@@ -22,26 +20,6 @@ pub struct Idle {
     /// Supervise in a container whose PID 1 is another program
     #[arg(long, hide = true)]
     pub adopt: bool,
-}
-
-/// `idle` as a program of its own.
-#[derive(Parser, Debug)]
-struct Alone {
-    #[command(flatten)]
-    idle: Idle,
-}
-
-impl Idle {
-    /// `diyadm idle …`, read without the tree of all commands: PID 1 stays for the container's
-    /// life, and what it touched at the start stays in memory with it. `None` for anything else,
-    /// which is read as ever: another command, a wrong flag, `--help`.
-    pub fn alone(mut args: impl Iterator<Item = OsString>) -> Option<Cli> {
-        let _program = args.next()?;
-        // The first word takes the program's place in what is read.
-        let idle = args.next().filter(|first| first == "idle")?;
-        let Alone { idle } = Alone::try_parse_from(std::iter::once(idle).chain(args)).ok()?;
-        Some(Cli { global: Global::default(), command: Command::Idle(idle) })
-    }
 }
 
 /// Flags of `agent`.
