@@ -15,5 +15,7 @@ USER 65532:65532
 ENTRYPOINT ["/diyadm"]
 CMD ["serve"]
 
+# The blog's had `tail -f /dev/null` here, which reaps nothing and does not hear SIGTERM.
 FROM alpine:3 AS empty-container
-ENTRYPOINT ["tail", "-f", "/dev/null"]
+COPY --from=build /src/target/release/diyadm /diyadm
+ENTRYPOINT ["/diyadm", "idle"]

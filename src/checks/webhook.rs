@@ -125,22 +125,18 @@ impl DryCreate {
     }
 }
 
-/// The level of a webhook by whom its rules call for; one that calls for nobody is the blog's.
+/// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for
+/// nobody is the blog's.
 pub fn level(configuration: Option<&Value>) -> Level {
     let rules = configuration
         .into_iter()
         .flat_map(webhooks)
         .flat_map(|webhook| webhook["rules"].as_array().map_or(&[][..], Vec::as_slice));
-    let names = |rule: &Value, word: &str| {
-        let resources = rule["resources"].as_array().map_or(&[][..], Vec::as_slice);
-        resources.iter().any(|resource| resource == word)
-    };
-    let (mut pods, mut others) = (false, false);
-    for rule in rules {
-        pods |= names(rule, "pods");
-        others |= ["deployments", "statefulsets", "*", "*/*"].iter().any(|word| names(rule, word));
-    }
-    if pods && !others { Level::Pod } else { Level::Workload }
+    let resources = rules
+        .flat_map(|rule| rule["resources"].as_array().map_or(&[][..], Vec::as_slice))
+        .filter(|resource| *resource != "services");
+    let (pods, others): (Vec<_>, Vec<_>) = resources.partition(|resource| *resource == "pods");
+    if !pods.is_empty() && others.is_empty() { Level::Pod } else { Level::Workload }
 }
 
 /// Everything that was looked at.

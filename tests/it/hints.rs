@@ -140,7 +140,7 @@ fn the_commands_in_hints_mend_what_they_speak_of() {
     fix("namespace", &[]);
     well();
     let rule =
-        json!([{ "op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["pods"] }]);
+        json!([{ "op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["x"] }]);
     patch(&webhook, &rule);
     run(&["install"]).code(1).stderr_has("--force");
     fix("rules", &[]);

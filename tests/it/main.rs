@@ -1,6 +1,7 @@
 //! The one integration crate: the program from outside, and the real API server.
 
 mod agent;
+mod blog;
 mod cli;
 mod cluster;
 mod docs;

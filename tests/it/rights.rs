@@ -101,6 +101,7 @@ fn rights_on_the_objects_by_name_are_enough() {
         by_name("apps", "deployments", &all, name),
         by_name("", "services", &all, name),
         by_name("policy", "poddisruptionbudgets", &all, name),
+        by_name("", "configmaps", &["delete"], &format!("{name}-rules")),
         { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"] },
         // The dry-run create that is waited for, under whatever name.
         { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"] },

@@ -214,7 +214,7 @@ fn what_could_not_be_looked_at_is_not_called_wrong() {
 fn other_webhooks_are_told_of_in_the_order_of_their_calls() {
     let mut observed = well();
     let all = observed.configurations.as_mut().unwrap();
-    for (name, group) in [("aaa", "apps"), ("zzz", "*"), ("else", "batch")] {
+    for (name, group) in [("aaa", "apps"), ("zzz", "*"), ("else", "policy")] {
         all.push(json!({
             "metadata": { "name": name },
             "webhooks": [{ "rules": [{
