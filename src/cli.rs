@@ -60,6 +60,8 @@ pub enum Command {
     Logs(dev::Logs),
     /// Bring files into an emptied container, and only what differs
     Sync(dev::Sync),
+    /// Lead ports of this machine to ports of a Pod
+    Forward(dev::Forward),
     /// Be PID 1 of an emptied container: reap, supervise what `run` starts
     Idle(agent::Idle),
     /// The container's end of a connection

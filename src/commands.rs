@@ -15,6 +15,7 @@ mod client;
 mod dev;
 mod empty;
 mod files;
+mod forward;
 mod init;
 mod install;
 mod logs;
@@ -56,6 +57,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Ps(args) => ps::run(&global, &args),
         Command::Logs(args) => logs::run(&global, &args),
         Command::Sync(args) => sync::run(&global, &args),
+        Command::Forward(args) => forward::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

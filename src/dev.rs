@@ -6,7 +6,9 @@
 
 mod backoff;
 pub(crate) mod follow;
+pub(crate) mod forward;
 pub(crate) mod pods;
+pub(crate) mod ports;
 pub(crate) mod printer;
 mod program;
 pub(crate) mod reach;

@@ -1,4 +1,4 @@
-//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs` and `sync`.
+//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs`, `sync` and `forward`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -181,4 +181,15 @@ pub struct Sync {
     /// What holds for any way to name Pods
     #[command(flatten)]
     pub inside: Inside,
+}
+
+/// Flags of `forward`.
+#[derive(Args, Debug)]
+pub struct Forward {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free one here
+    #[arg(required = true, value_name = "[LOCAL:]REMOTE")]
+    pub ports: Vec<String>,
 }

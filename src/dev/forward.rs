@@ -1,0 +1,228 @@
+//! Ports of this machine that lead to ports of a Pod, and of the Pod that takes its place.
+
+use std::{
+    cell::RefCell,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, mpsc},
+    time::{Instant, sleep},
+};
+
+use super::{
+    backoff::Backoff,
+    pods::Pick,
+    ports::{self, Port, Ports},
+    session::Session,
+    trouble::is_lost,
+};
+use crate::{
+    cluster::{Kind, Over, POD, POD_FORWARD, error},
+    exit::Failure,
+};
+
+/// What port-forward takes.
+pub(crate) const FORWARD: [(&str, &Kind); 2] = [("create", &POD_FORWARD), ("get", &POD_FORWARD)];
+
+/// How often a free port is looked for that is free for IPv6 too.
+const TRIES: u32 = 16;
+/// Connections that are accepted and wait for their turn.
+const WAITING: usize = 64;
+/// The same complaint is told once in so long.
+const AGAIN: Duration = Duration::from_secs(10);
+/// When no file descriptor is free.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A port of this machine that is listened on.
+pub(crate) struct Bound {
+    listeners: Vec<TcpListener>,
+    remote: Port,
+}
+
+impl Bound {
+    /// Listens on 127.0.0.1 and, where there is such a thing, ::1.
+    ///
+    /// # Errors
+    /// Another program listens there.
+    pub(crate) async fn new(wanted: &Ports) -> Result<Self> {
+        for _ in 0..TRIES {
+            let taken = |error: io::Error, port: u16| {
+                let hint = "Name another port, or `:PORT` for any that is free.";
+                Failure::no(format!("Port {port} of this machine is taken: {error}."), hint)
+            };
+            let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted.local)).await;
+            let v4 = v4.map_err(|error| taken(error, wanted.local))?;
+            let port = v4.local_addr().context("a listener without an address")?.port();
+            let mut listeners = vec![v4];
+            match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+                Ok(v6) => listeners.push(v6),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && wanted.local == 0 => {
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    return Err(taken(error, port).into());
+                }
+                // No IPv6 here.
+                Err(_) => {}
+            }
+            return Ok(Self { listeners, remote: wanted.remote.clone() });
+        }
+        Err(Failure::no("No port is free for IPv4 and IPv6 alike.", "Name one.").into())
+    }
+
+    /// `127.0.0.1:8080, [::1]:8080`
+    pub(crate) fn shown(&self) -> String {
+        let all = self.listeners.iter().filter_map(|listener| listener.local_addr().ok());
+        all.map(|address: SocketAddr| address.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The Pod's port, as it was named.
+    pub(crate) fn remote(&self) -> &Port {
+        &self.remote
+    }
+}
+
+/// What forwarding goes by.
+pub(crate) struct Forward<'a> {
+    session: &'a Session<'a>,
+    /// The Pod that connections go to, and whether another was looked for since it was found gone.
+    current: Mutex<Pick>,
+    /// What was complained of last.
+    said: RefCell<Option<(String, Instant)>>,
+}
+
+impl<'a> Forward<'a> {
+    /// To this Pod, and to whichever takes its place.
+    pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
+        let current = Mutex::new(pick);
+        Self { session, current, said: RefCell::default() }
+    }
+
+    /// Carries every connection, until it is dropped.
+    pub(crate) async fn serve(&self, all: Vec<Bound>) {
+        let (sender, mut accepted) = mpsc::channel(WAITING);
+        for Bound { listeners, remote } in all {
+            for listener in listeners {
+                tokio::spawn(accept(listener, remote.clone(), sender.clone()));
+            }
+        }
+        drop(sender);
+        let mut connections = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                next = accepted.recv() => match next {
+                    Some((stream, remote)) => connections.push(self.connection(stream, remote)),
+                    None => return,
+                },
+                Some(()) = connections.next() => {}
+            }
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, remote: Port) {
+        // Without it each small answer may wait 40 ms.
+        let _ = stream.set_nodelay(true);
+        let mut backoff = Backoff::default();
+        loop {
+            let pick = self.current.lock().await.clone();
+            let error = match self.dial(&pick, &remote).await {
+                Ok(tunnel) => {
+                    let (from, to) = stream.into_split();
+                    let over = tunnel.carry(from, to).await;
+                    return self.told(&pick, &remote, over);
+                }
+                Err(error) => error,
+            };
+            // The Pod may be gone, or the API server for a moment.
+            let found = if is_gone(&error) || is_lost(&error) {
+                self.next(&pick).await
+            } else {
+                Err(error)
+            };
+            match (found, backoff.pause()) {
+                (Ok(()), Some(pause)) => sleep(pause).await,
+                (Ok(()), None) => return self.complain("a connection could not be made"),
+                (Err(error), _) => return self.complain(&format!("{error:#}")),
+            }
+        }
+    }
+
+    async fn dial(&self, pick: &Pick, remote: &Port) -> Result<crate::cluster::Tunnel> {
+        let cluster = self.session.cluster;
+        let port = match remote {
+            Port::Number(number) => *number,
+            Port::Named(_) => {
+                let pod = cluster.get(&POD, &pick.namespace, &pick.pod).await?.unwrap_or_default();
+                ports::number(remote, &pod)?
+            }
+        };
+        cluster.dial(&pick.namespace, &pick.pod, port).await
+    }
+
+    /// Finds the Pod that took `gone`'s place, once for all that ask.
+    async fn next(&self, gone: &Pick) -> Result<()> {
+        let mut current = self.current.lock().await;
+        if *current != *gone {
+            return Ok(());
+        }
+        let next = self.session.runs().await?;
+        if next.pod != gone.pod || next.uid != gone.uid {
+            self.session.terminal.done(&format!("connections go to {} now", next.pod), None);
+        }
+        *current = next;
+        Ok(())
+    }
+
+    fn told(&self, pick: &Pick, remote: &Port, over: Over) {
+        match over {
+            Over::Closed => {}
+            Over::Refused(why) if why.contains("onnection refused") => {
+                self.complain(&format!("nothing listens on port {remote} in {}", pick.pod));
+            }
+            Over::Refused(why) => {
+                self.complain(&format!("{} refused a connection: {why}", pick.pod));
+            }
+            Over::Lost(why) => self.complain(&format!("a connection was lost: {why}")),
+        }
+    }
+
+    /// Tells what is wrong, the same not too often.
+    fn complain(&self, what: &str) {
+        let now = Instant::now();
+        let mut said = self.said.borrow_mut();
+        if said.as_ref().is_some_and(|(last, at)| last == what && now - *at < AGAIN) {
+            return;
+        }
+        self.session.terminal.warn(what.trim_end_matches('.'));
+        *said = Some((what.to_owned(), now));
+    }
+}
+
+async fn accept(listener: TcpListener, remote: Port, sender: mpsc::Sender<(TcpStream, Port)>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if sender.send((stream, remote.clone())).await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Whether the API server says that there is no such Pod any more, or that it does not run.
+fn is_gone(error: &anyhow::Error) -> bool {
+    let status = error::status(error);
+    status.is_some_and(|status| {
+        let ended = ["is not running", "not found", "does not exist", "unable to upgrade"];
+        status.code == 404
+            || (status.code >= 400 && ended.iter().any(|word| status.message.contains(word)))
+    })
+}
