@@ -62,6 +62,8 @@ pub enum Command {
     Sync(dev::Sync),
     /// Lead ports of this machine to ports of a Pod
     Forward(dev::Forward),
+    /// The loop: empty, build, sync, run, forward, and again at every change
+    Dev(dev::Dev),
     /// Be PID 1 of an emptied container: reap, supervise what `run` starts
     Idle(agent::Idle),
     /// The container's end of a connection

@@ -17,6 +17,7 @@ mod empty;
 mod files;
 mod forward;
 mod init;
+mod inside;
 mod install;
 mod logs;
 mod mutate;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Logs(args) => logs::run(&global, &args),
         Command::Sync(args) => sync::run(&global, &args),
         Command::Forward(args) => forward::run(&global, &args),
+        Command::Dev(args) => dev::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

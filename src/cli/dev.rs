@@ -1,4 +1,4 @@
-//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs`, `sync` and `forward`.
+//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs`, `sync`, `forward` and `dev`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -192,4 +192,28 @@ pub struct Forward {
     /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free one here
     #[arg(required = true, value_name = "[LOCAL:]REMOTE")]
     pub ports: Vec<String>,
+}
+
+/// Flags of `dev`.
+#[derive(Args, Debug)]
+pub struct Dev {
+    /// The workload (default: what diyadm.yaml says)
+    #[arg(value_name = "KIND/NAME")]
+    pub workload: Option<String>,
+    /// The project's file (default: diyadm.yaml here)
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Write a first diyadm.yaml, guessed from what lies here
+    #[arg(long)]
+    pub init: bool,
+    /// Run Java with its debugger's port open, and forward it
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "the flag may have a value")]
+    pub debug: Option<Option<u16>>,
+    /// Do not empty the workload, whatever it runs
+    #[arg(long)]
+    pub no_empty: bool,
+    /// What holds for any way to name it
+    #[command(flatten)]
+    pub inside: Inside,
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{
-    dev::block,
+    inside::block,
     terminal::{Terminal, print},
 };
 use crate::{
