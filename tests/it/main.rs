@@ -3,6 +3,7 @@
 mod agent;
 mod cli;
 mod cluster;
+mod dev;
 mod docs;
 mod failures;
 mod generated;
