@@ -208,7 +208,6 @@ pub struct Dev {
     pub init: bool,
     /// Run Java with its debugger's port open, and forward it
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
-    #[expect(clippy::option_option, reason = "the flag may have a value")]
     pub debug: Option<Option<u16>>,
     /// Do not empty the workload, whatever it runs
     #[arg(long)]

@@ -22,9 +22,10 @@ use crate::{
     },
     cluster::Cluster,
     dev::{
-        cycle::{Leave, Loop, start_of},
+        cycle::{Leave, Loop},
         detect::{self, Found},
         forward::{Bound, FORWARD},
+        once::start_of,
         ports::{Port, Ports},
         project::{FILE, Project},
         run::interrupted,
@@ -44,7 +45,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     let project = block(sources::read(&file))?;
     let at = at(args, &project)?;
     if !args.no_empty && !block(is_emptied(global, &terminal, &at))? {
-        let code = empty::run(global, &words(global, &at, &project)?)?;
+        let code = empty::run(global, &words(&at, &project)?)?;
         if code != Code::Done {
             return Ok(code);
         }
@@ -113,7 +114,7 @@ async fn is_emptied(global: &Global, terminal: &Terminal, at: &At) -> Result<boo
 }
 
 /// `diyadm empty` as the file wants it.
-fn words(global: &Global, at: &At, project: &Project) -> Result<crate::cli::empty::Empty> {
+fn words(at: &At, project: &Project) -> Result<crate::cli::empty::Empty> {
     let mut words = vec!["diyadm".to_owned(), "empty".to_owned(), at.workload.clone()];
     let replicas = project.empty.replicas.map(|replicas| replicas.to_string());
     for (flag, value) in [
@@ -127,7 +128,6 @@ fn words(global: &Global, at: &At, project: &Project) -> Result<crate::cli::empt
             words.extend([flag.to_owned(), value.clone()]);
         }
     }
-    let _ = global;
     match Cli::try_parse_from(words)?.command {
         Command::Empty(args) => Ok(args),
         _ => unreachable!("`empty` is itself"),
