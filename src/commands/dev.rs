@@ -121,7 +121,7 @@ fn words(at: &At, project: &Project) -> Result<crate::cli::empty::Empty> {
         ("--namespace", &at.inside.namespace),
         ("--containers", &at.inside.container),
         ("--image", &project.empty.image),
-        ("--idle", &project.empty.idle),
+        ("--idle", &project.empty.idle().map(ToOwned::to_owned)),
         ("--replicas", &replicas),
     ] {
         if let Some(value) = value {

@@ -54,7 +54,7 @@ pub(crate) fn write(found: &Found, workload: Option<&str>) -> String {
     line("# change.");
     match workload {
         Some(workload) => line(&format!("workload: {workload}")),
-        None => line(&format!("workload: deploy/{}", found.folder)),
+        None => line(&format!("workload: deploy/{}", plain(&found.folder))),
     }
     line("# How it is emptied: its own image keeps its JRE or libraries.");
     line("empty:");
@@ -67,8 +67,8 @@ pub(crate) fn write(found: &Found, workload: Option<&str>) -> String {
     }
     line("sync:");
     for (from, to) in &kind.sync {
-        line(&format!("- from: {from}"));
-        line(&format!("  to: {to}"));
+        line(&format!("- from: {}", scalar(from)));
+        line(&format!("  to: {}", scalar(to)));
     }
     line("run:");
     line(&format!("  command: [{}]", kind.command.join(", ")));
@@ -121,9 +121,9 @@ fn kind(found: &Found) -> Kind {
             }
         }
         Some("go.mod") => Kind {
-            build: Some(format!("CGO_ENABLED=0 GOOS=linux go build -o build/{folder} .")),
+            build: Some(format!("CGO_ENABLED=0 GOOS=linux go build -o build/{} .", plain(folder))),
             watch: vec!["\"*.go\"", "go.mod"],
-            sync: pair(&format!("build/{folder}"), "/tmp/app"),
+            sync: pair(&format!("build/{}", plain(folder)), "/tmp/app"),
             command: words("/tmp/app"),
             port: 8080,
             note: "Static, so that it runs in any image.",
@@ -151,6 +151,24 @@ fn kind(found: &Found) -> Kind {
             port: 8080,
             note: "Say what is sent, and how it is started.",
         },
+    }
+}
+
+/// A folder's name as Kubernetes, and a shell, take one.
+fn plain(folder: &str) -> String {
+    let good = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = folder.chars().map(good).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "app".to_owned() } else { name.to_owned() }
+}
+
+/// A path as YAML takes it, whatever is in it.
+fn scalar(path: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+    if path.chars().all(bare) && !path.starts_with('-') {
+        path.to_owned()
+    } else {
+        serde_json::Value::from(path).to_string()
     }
 }
 
@@ -242,6 +260,25 @@ mod tests {
         }
         let text = write(&found(&[], ""), Some("sts/db"));
         assert_eq!(project::parse(&text).unwrap().workload.as_deref(), Some("sts/db"));
+    }
+
+    #[test]
+    fn a_folder_may_be_called_anything() {
+        for folder in ["My Shop: 2 #x", "-", "\u{e9}", "a\"b", "a\nb", "$(x)"] {
+            for names in [&["build.gradle"][..], &["go.mod"], &["pom.xml"], &[]] {
+                let found = Found { folder: folder.to_owned(), ..found(names, "") };
+                let text = write(&found, None);
+                let project = project::parse(&text).unwrap_or_else(|e| panic!("{text}\n{e}"));
+                let workload = project.workload.as_deref().unwrap();
+                let name = workload.strip_prefix("deploy/").unwrap();
+                let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                assert!(name.chars().all(good) && !name.is_empty(), "{text}");
+                if let ["build.gradle"] = names {
+                    let from = format!("build/libs/{folder}.jar");
+                    assert_eq!(project.sync().next().unwrap().from, from, "{text}");
+                }
+            }
+        }
     }
 
     #[test]

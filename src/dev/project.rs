@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::ports::{self, Ports};
+use super::{
+    misread::{self, at},
+    ports::{self, Ports},
+};
 use crate::agent::protocol::name_fits;
 
 /// The file's name.
@@ -45,7 +48,7 @@ pub(crate) struct Project {
 }
 
 /// How a workload is emptied: what `diyadm empty` has as flags.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Empty {
     /// An image, or `keep`.
@@ -53,7 +56,7 @@ pub(crate) struct Empty {
     pub(crate) image: Option<String>,
     /// `entrypoint`, `shell` or `agent`.
     #[serde(default)]
-    pub(crate) idle: Option<String>,
+    idle: Option<Spanned<String>>,
     /// How many replicas while it is empty.
     #[serde(default)]
     pub(crate) replicas: Option<u32>,
@@ -103,7 +106,7 @@ pub(crate) struct Run {
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a command is one line of words, or a list of them")]
 enum Words {
     List(Vec<String>),
     Text(String),
@@ -111,7 +114,7 @@ enum Words {
 
 /// `8080:80`, or a number alone.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a port is a number up to 65535, or LOCAL:REMOTE")]
 enum Number {
     Port(u16),
     Pair(String),
@@ -138,12 +141,7 @@ fn yes() -> bool {
 /// # Errors
 /// A sentence with the line: what is no YAML, what is unknown, what makes no sense.
 pub(crate) fn parse(text: &str) -> Result<Project, String> {
-    let project: Project = serde_saphyr::from_str(text).map_err(|error| {
-        let line = error.location().map(|location| location.line());
-        let what = error.without_snippet().to_string();
-        let what = what.lines().next().unwrap_or_default().trim().to_owned();
-        at(line.unwrap_or_default(), &without_place(&what))
-    })?;
+    let project: Project = serde_saphyr::from_str(text).map_err(|error| misread::said(&error))?;
     let Run { name, command, .. } = &project.run;
     if !name_fits(&name.value) {
         let what = format!("{:?} is no name for an application", name.value);
@@ -160,11 +158,19 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         pair(&number.value).map_err(|what| at(number.referenced.line(), &what))?;
     }
     if let Some(idle) = &project.empty.idle
-        && !matches!(idle.as_str(), "entrypoint" | "shell" | "agent")
+        && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
     {
-        return Err(format!("empty.idle: {idle:?} is none of entrypoint, shell and agent"));
+        let what = format!("{:?} is none of entrypoint, shell and agent", idle.value);
+        return Err(at(idle.referenced.line(), &what));
     }
     Ok(project)
+}
+
+impl Empty {
+    /// `entrypoint`, `shell` or `agent`.
+    pub(crate) fn idle(&self) -> Option<&str> {
+        self.idle.as_ref().map(|idle| idle.value.as_str())
+    }
 }
 
 impl Project {
@@ -240,19 +246,6 @@ fn pair(number: &Number) -> Result<Ports, String> {
         Number::Pair(text) => text.clone(),
     };
     ports::parse(&text).map_err(|failure| failure.what.trim_end_matches('.').to_owned())
-}
-
-fn at(line: u64, what: &str) -> String {
-    if line == 0 { what.to_owned() } else { format!("line {line}: {what}") }
-}
-
-/// serde-saphyr says the place once more, behind or before the sentence.
-fn without_place(what: &str) -> String {
-    let what = what.split(" at line ").next().unwrap_or(what);
-    match what.split_once(": ") {
-        Some((place, rest)) if place.contains("line ") => rest.to_owned(),
-        _ => what.to_owned(),
-    }
 }
 
 #[cfg(test)]
