@@ -226,3 +226,68 @@ fn is_gone(error: &anyhow::Error) -> bool {
             || (status.code >= 400 && ended.iter().any(|word| status.message.contains(word)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn block<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_free_port_is_the_same_one_for_both_families_and_is_taken_then() {
+        block(async {
+            let bound = Bound::new(&ports::parse(":http").unwrap()).await.unwrap();
+            let here: Vec<_> = bound.listeners.iter().map(|l| l.local_addr().unwrap()).collect();
+            let port = here[0].port();
+            assert!(port > 0 && here.iter().all(|a| a.port() == port && a.ip().is_loopback()));
+            let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok();
+            let shown = format!("127.0.0.1:{port}, [::1]:{port}");
+            assert_eq!(bound.shown(), if v6 { &shown } else { shown.split(',').next().unwrap() });
+            assert_eq!(bound.remote(), &Port::Named("http".into()));
+            let again = Bound::new(&ports::parse(&format!("{port}:80")).unwrap()).await;
+            let error = again.err().unwrap().to_string();
+            assert!(error.contains(&format!("Port {port} of this machine is taken")), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_port_that_is_taken_for_ipv6_alone_is_taken() {
+        block(async {
+            let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
+            let port = other.local_addr().unwrap().port();
+            let bound = Bound::new(&ports::parse(&port.to_string()).unwrap()).await;
+            assert!(bound.err().unwrap().to_string().contains("is taken"));
+        });
+    }
+
+    #[test]
+    fn every_connection_of_both_families_is_accepted() {
+        block(async {
+            let bound = Bound::new(&ports::parse(":80").unwrap()).await.unwrap();
+            let (sender, mut accepted) = mpsc::channel(1);
+            let mut clients = Vec::new();
+            for listener in bound.listeners {
+                let at = listener.local_addr().unwrap();
+                tokio::spawn(accept(listener, bound.remote.clone(), sender.clone()));
+                for _ in 0..8 {
+                    clients.push(TcpStream::connect(at).await.unwrap());
+                }
+            }
+            let mut here = Vec::new();
+            for _ in &clients {
+                let (mut stream, remote) = accepted.recv().await.unwrap();
+                assert_eq!(remote, Port::Number(80));
+                stream.write_all(b"x").await.unwrap();
+                here.push(stream.peer_addr().unwrap());
+            }
+            let mut there: Vec<_> = clients.iter().map(|c| c.local_addr().unwrap()).collect();
+            here.sort();
+            there.sort();
+            assert_eq!(here, there);
+        });
+    }
+}

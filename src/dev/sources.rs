@@ -191,3 +191,128 @@ pub(crate) async fn read(file: &Path) -> Result<Project> {
             .into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::dev::project::parse;
+
+    fn block<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    /// Whether a change wakes. One that does is waited for; of one that does not it shows soon.
+    async fn wakes(sources: &mut Sources<'_>, path: &str) -> bool {
+        wakes_in(sources, path, Duration::from_secs(60)).await
+    }
+
+    async fn sleeps(sources: &mut Sources<'_>, path: &str) -> bool {
+        !wakes_in(sources, path, Duration::from_millis(300)).await
+    }
+
+    async fn wakes_in(sources: &mut Sources<'_>, path: &str, patience: Duration) -> bool {
+        fs::write(sources.folder.join(path), path).unwrap();
+        timeout(patience, sources.changed()).await.is_ok()
+    }
+
+    fn folder(folders: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for path in folders {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+        }
+        folder
+    }
+
+    const BUILT: &str = "\
+        build: mkdir -p target && cat src/* > target/new && mv target/new target/app\n\
+        sync:\n- from: target/app\n  to: /tmp/app\nrun: {command: /tmp/app}\n";
+
+    #[test]
+    fn a_project_is_built_of_what_is_watched_and_sends_what_was_built() {
+        let folder = folder(&["src/deep", "docs"]);
+        let root = folder.path();
+        fs::write(root.join("src/a"), "a").unwrap();
+        let text = format!("{BUILT}watch: [src, '*.conf']\n");
+        let project = parse(&text).unwrap();
+        block(async {
+            let mut sources = Sources::new(root, &project).unwrap();
+            assert!(!sources.hears());
+            assert!(!sources.build().await.unwrap(), "cat cannot read a folder");
+            fs::remove_dir(root.join("src/deep")).unwrap();
+            assert!(sources.build().await.unwrap());
+            sources.look().await.unwrap();
+            assert!(sources.hears());
+            let sent: Vec<_> = sources.sent().collect();
+            assert_eq!(sent.len(), 1);
+            assert_eq!(sent[0].1.scan.entries.len(), 1);
+            // What a build writes does not build, nor what nobody watches.
+            assert!(sleeps(&mut sources, "target/app").await);
+            assert!(sleeps(&mut sources, "docs/a").await);
+            assert!(sleeps(&mut sources, "b").await);
+            assert!(wakes(&mut sources, "src/b").await);
+            assert!(wakes(&mut sources, "docs/a.conf").await);
+            // A folder that is new is watched from the next look on.
+            fs::create_dir(root.join("src/new")).unwrap();
+            sources.changed().await;
+            sources.look().await.unwrap();
+            assert!(wakes(&mut sources, "src/new/c").await);
+        });
+    }
+
+    #[test]
+    fn without_a_list_everything_but_what_tools_write_is_watched() {
+        let folder = folder(&["src", "target", "node_modules"]);
+        let root = folder.path();
+        fs::write(root.join(".gitignore"), "*.log\n").unwrap();
+        fs::write(root.join("src/a"), "a").unwrap();
+        let project = parse(BUILT).unwrap();
+        block(async {
+            let mut sources = Sources::new(root, &project).unwrap();
+            assert!(sources.build().await.unwrap());
+            sources.look().await.unwrap();
+            for path in ["target/x", "node_modules/x", "a.log", "src/A.class"] {
+                assert!(sleeps(&mut sources, path).await, "{path}");
+            }
+            assert!(wakes(&mut sources, "src/b").await && wakes(&mut sources, "README").await);
+        });
+    }
+
+    #[test]
+    fn a_build_that_failed_at_first_is_mended_by_a_change() {
+        let folder = folder(&["src"]);
+        let root = folder.path();
+        let project = parse(BUILT).unwrap();
+        block(async {
+            let mut sources = Sources::new(root, &project).unwrap();
+            assert!(!sources.build().await.unwrap(), "there is nothing in src");
+            // There is nothing to send yet, and changes are heard all the same.
+            assert!(sources.look().await.is_err() && sources.hears());
+            assert!(wakes(&mut sources, "src/a").await);
+            assert!(sources.build().await.unwrap());
+            sources.look().await.unwrap();
+            assert_eq!(sources.sent().count(), 1);
+        });
+    }
+
+    #[test]
+    fn without_a_build_what_is_sent_is_watched() {
+        let folder = folder(&["app/lib", "docs"]);
+        let root = folder.path();
+        fs::write(root.join("app/.gitignore"), "*.log\n").unwrap();
+        let text = "sync:\n- from: app\n  to: /app\n  exclude: ['*.tmp']\nrun: {command: x}\n";
+        let project = parse(text).unwrap();
+        block(async {
+            let mut sources = Sources::new(root, &project).unwrap();
+            assert!(sources.build().await.unwrap(), "there is none");
+            sources.look().await.unwrap();
+            for path in ["docs/a", "app/a.log", "app/lib/a.tmp"] {
+                assert!(sleeps(&mut sources, path).await, "{path}");
+            }
+            assert!(wakes(&mut sources, "app/lib/a").await);
+        });
+    }
+}
