@@ -20,7 +20,7 @@ use super::{
     pods::Pick,
     ports::{self, Port, Ports},
     session::Session,
-    trouble::is_lost,
+    trouble::{Trouble, is_gone, is_lost},
 };
 use crate::{
     cluster::{Kind, Over, POD, POD_FORWARD, error},
@@ -140,7 +140,7 @@ impl<'a> Forward<'a> {
                 Err(error) => error,
             };
             // The Pod may be gone, or the API server for a moment.
-            let found = if is_gone(&error) || is_lost(&error) {
+            let found = if is_gone(&error) || ended(&error) || is_lost(&error) {
                 self.next(&pick).await
             } else {
                 Err(error)
@@ -158,7 +158,9 @@ impl<'a> Forward<'a> {
         let port = match remote {
             Port::Number(number) => *number,
             Port::Named(_) => {
-                let pod = cluster.get(&POD, &pick.namespace, &pick.pod).await?.unwrap_or_default();
+                let pod = cluster.get(&POD, &pick.namespace, &pick.pod).await?;
+                let gone = || Trouble::Gone(format!("Pod {} is gone", pick.pod));
+                let pod = pod.ok_or_else(|| self.session.explain(gone()))?;
                 ports::number(remote, &pod)?
             }
         };
@@ -218,12 +220,12 @@ async fn accept(listener: TcpListener, remote: Port, sender: mpsc::Sender<(TcpSt
 }
 
 /// Whether the API server says that there is no such Pod any more, or that it does not run.
-fn is_gone(error: &anyhow::Error) -> bool {
+fn ended(error: &anyhow::Error) -> bool {
     let status = error::status(error);
     status.is_some_and(|status| {
-        let ended = ["is not running", "not found", "does not exist", "unable to upgrade"];
+        let words = ["is not running", "not found", "does not exist", "unable to upgrade"];
         status.code == 404
-            || (status.code >= 400 && ended.iter().any(|word| status.message.contains(word)))
+            || (status.code >= 400 && words.iter().any(|word| status.message.contains(word)))
     })
 }
 

@@ -2,5 +2,6 @@
 
 mod commands;
 mod conversation;
+mod forward;
 mod sync;
 mod tree;
