@@ -55,14 +55,24 @@ async fn reconnect(
         let mut agent = session.again(pick, &error).await?;
         match session.list(&mut agent).await {
             Ok(apps) => {
+                // One that was brought into the container can end without it; what it started may
+                // run on then.
+                let first = apps.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid == 1);
                 let now = apps.supervisor.map(|supervisor| supervisor.since_ms);
                 if now == since {
                     return Ok((agent, now));
                 }
-                let what = format!(
-                    "container {} of Pod {} was restarted, and what ran in it is gone",
-                    pick.container, pick.pod
-                );
+                let Pick { container, pod, .. } = pick;
+                let what = if first {
+                    format!(
+                        "container {container} of Pod {pod} was restarted, and what ran in it is gone"
+                    )
+                } else {
+                    format!(
+                        "the agent in container {container} of Pod {pod} is not the one of before, \
+                         which alone knew what ran"
+                    )
+                };
                 return Err(session.explain(Trouble::Gone(what)));
             }
             Err(again) if is_lost(&again) => error = again,
