@@ -63,6 +63,10 @@ pub enum Command {
     Logs(dev::Logs),
     /// Bring files into an emptied container, and only what differs
     Sync(dev::Sync),
+    /// Lead ports of this machine to ports of a Pod
+    Forward(dev::Forward),
+    /// The loop: empty, build, sync, run, forward, and again at every change
+    Dev(dev::Dev),
     /// Be PID 1 of an emptied container: reap, supervise what `run` starts
     Idle(agent::Idle),
     /// The container's end of a connection

@@ -15,7 +15,9 @@ mod client;
 mod dev;
 mod empty;
 mod files;
+mod forward;
 mod init;
+mod inside;
 mod install;
 mod logs;
 mod mutate;
@@ -56,6 +58,8 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Ps(args) => ps::run(&global, &args),
         Command::Logs(args) => logs::run(&global, &args),
         Command::Sync(args) => sync::run(&global, &args),
+        Command::Forward(args) => forward::run(&global, &args),
+        Command::Dev(args) => dev::run(&global, &args),
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

@@ -5,14 +5,22 @@
 //! the agent's own process at the other end.
 
 mod backoff;
+pub(crate) mod cycle;
+pub(crate) mod detect;
 pub(crate) mod follow;
+pub(crate) mod forward;
+mod misread;
+pub(crate) mod once;
 pub(crate) mod pods;
+pub(crate) mod ports;
 pub(crate) mod printer;
 mod program;
+pub(crate) mod project;
 pub(crate) mod reach;
 pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod shell;
+pub(crate) mod sources;
 pub mod sync;
 pub(crate) mod table;
 pub(crate) mod target;

@@ -1,4 +1,4 @@
-//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs` and `sync`.
+//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs`, `sync`, `forward` and `dev`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -179,6 +179,40 @@ pub struct Sync {
     #[arg(long)]
     pub dry_run: bool,
     /// What holds for any way to name Pods
+    #[command(flatten)]
+    pub inside: Inside,
+}
+
+/// Flags of `forward`.
+#[derive(Args, Debug)]
+pub struct Forward {
+    /// Where
+    #[command(flatten)]
+    pub at: At,
+    /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free one here
+    #[arg(required = true, value_name = "[LOCAL:]REMOTE")]
+    pub ports: Vec<String>,
+}
+
+/// Flags of `dev`.
+#[derive(Args, Debug)]
+pub struct Dev {
+    /// The workload (default: what diyadm.yaml says)
+    #[arg(value_name = "KIND/NAME")]
+    pub workload: Option<String>,
+    /// The project's file (default: diyadm.yaml here)
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Write a first diyadm.yaml, guessed from what lies here
+    #[arg(long)]
+    pub init: bool,
+    /// Run Java with its debugger's port open, and forward it
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
+    pub debug: Option<Option<u16>>,
+    /// Do not empty the workload, whatever it runs
+    #[arg(long)]
+    pub no_empty: bool,
+    /// What holds for any way to name it
     #[command(flatten)]
     pub inside: Inside,
 }

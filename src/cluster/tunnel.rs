@@ -59,12 +59,22 @@ impl Cluster {
 impl Tunnel {
     /// Carries bytes both ways until one end closes.
     pub async fn carry(self, from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin) -> Over {
-        let (sink, stream) = self.0.into_stream().split();
-        let state = State::default();
-        tokio::select! {
-            over = receive(stream, to, &state) => over,
-            over = send(sink, from, &state) => over,
-        }
+        carry(self.0.into_stream(), from, to).await
+    }
+}
+
+async fn carry(
+    socket: impl Stream<Item = Result<Message, tungstenite::Error>>
+    + Sink<Message, Error = tungstenite::Error>
+    + Unpin,
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin,
+) -> Over {
+    let (sink, stream) = socket.split();
+    let state = State::default();
+    tokio::select! {
+        over = receive(stream, to, &state) => over,
+        over = send(sink, from, &state) => over,
     }
 }
 
@@ -159,4 +169,89 @@ async fn receive(
     // The client reads its end of input; one that is gone already does not mind.
     let _ = to.shutdown().await;
     Over::Closed
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+
+    use super::*;
+
+    type Far = WebSocketStream<DuplexStream>;
+
+    /// A client, what became of its tunnel, and what `far` did as the API server.
+    fn tunnel<C, F>(
+        client: impl AsyncFnOnce(DuplexStream) -> C,
+        far: impl AsyncFnOnce(Far) -> F,
+    ) -> (C, Over, F) {
+        let work = async {
+            let (here, there) = duplex(PIECE);
+            let here = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
+            let mut there = WebSocketStream::from_raw_socket(there, Role::Server, None).await;
+            for channel in [0, 1] {
+                // Port 8080, as the kubelet says it first.
+                let head = vec![channel, 0x90, 0x1f];
+                there.send(Message::binary(head)).await.unwrap();
+            }
+            let (near, inner) = duplex(PIECE);
+            let (from, to) = tokio::io::split(inner);
+            tokio::join!(client(near), carry(here, from, to), far(there))
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    async fn heard(far: &mut Far, length: usize) -> Vec<u8> {
+        let mut heard = Vec::new();
+        while heard.len() < length {
+            if let Message::Binary(bytes) = far.next().await.unwrap().unwrap() {
+                assert_eq!(bytes[0], 0, "all is data");
+                heard.extend(&bytes[1..]);
+            }
+        }
+        heard
+    }
+
+    #[test]
+    fn the_answer_comes_after_the_last_word_of_this_side() {
+        let asked = vec![7; 3 * PIECE];
+        let answer = vec![9; 5 * PIECE];
+        let client = async |mut near: DuplexStream| {
+            near.write_all(&asked).await.unwrap();
+            near.shutdown().await.unwrap();
+            let mut all = Vec::new();
+            near.read_to_end(&mut all).await.unwrap();
+            all
+        };
+        let far = async |mut far: Far| {
+            let heard = heard(&mut far, asked.len()).await;
+            for piece in answer.chunks(1000) {
+                far.send(Message::binary([&[0], piece].concat())).await.unwrap();
+            }
+            far.close(None).await.unwrap();
+            heard
+        };
+        let (got, over, heard) = tunnel(client, far);
+        assert!(got == answer && heard == asked);
+        assert_eq!(over, Over::Closed);
+    }
+
+    #[test]
+    fn a_refusal_has_its_words() {
+        let why = "an error occurred forwarding 8080: connection refused\n";
+        let far = async |mut far: Far| {
+            far.send(Message::binary([&[1], why.as_bytes()].concat())).await.unwrap();
+        };
+        let (_near, over, ()) = tunnel(async |near| near, far);
+        assert_eq!(over, Over::Refused(why.trim().to_owned()));
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_lost_and_one_that_is_closed_is_not() {
+        let (_near, over, ()) = tunnel(async |near| near, async |far| drop(far));
+        assert!(matches!(over, Over::Lost(_)), "{over:?}");
+        let close = async |mut far: Far| far.close(None).await.unwrap();
+        let (_near, over, ()) = tunnel(async |near| near, close);
+        assert_eq!(over, Over::Closed);
+    }
 }

@@ -1,36 +1,163 @@
-//! What the commands that work in containers share: their runtime, and how paths and words travel.
+//! `diyadm dev`: the developer's loop.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-
-use anyhow::Result;
-
-use crate::{
-    agent::protocol::{Bytes, name_fits},
-    exit::Failure,
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
 };
 
-/// Runs `work` to its end; it hears Ctrl-C itself.
-pub(super) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(work);
-    // Whatever waits for a name or for stdin has a thread of its own, which nobody waits for.
-    runtime.shutdown_background();
-    outcome
-}
+use anyhow::{Context, Result};
+use clap::Parser;
 
-/// A word of the command line as it travels.
-pub(super) fn bytes(word: OsString) -> Bytes {
-    Bytes(word.into_vec())
-}
+use super::{
+    empty,
+    inside::block,
+    restore,
+    terminal::{Terminal, print},
+};
+use crate::{
+    cli::{
+        Cli, Command, Global,
+        dev::{At, Dev, Inside},
+    },
+    cluster::Cluster,
+    dev::{
+        cycle::{Leave, Loop},
+        detect::{self, Found},
+        forward::{Bound, FORWARD},
+        once::start_of,
+        ports::{Port, Ports},
+        project::{FILE, Project},
+        run::interrupted,
+        session::Session,
+        sources::{self, Sources},
+        target::EXEC,
+    },
+    exit::{Code, Failure},
+};
 
-/// Holds an application's name against what one may be.
-pub(super) fn named(name: &str) -> Result<&str> {
-    if name_fits(name) {
-        return Ok(name);
+pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let file = args.file.clone().unwrap_or_else(|| PathBuf::from(FILE));
+    if args.init {
+        return init(&terminal, &file, args.workload.as_deref());
     }
-    let what = format!("{name:?} is no name for an application.");
-    let hint =
-        "One has up to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit.";
-    Err(Failure::usage(what, hint).into())
+    let project = block(sources::read(&file))?;
+    let at = at(args, &project)?;
+    if !args.no_empty && !block(is_emptied(global, &terminal, &at))? {
+        let code = empty::run(global, &words(&at, &project)?)?;
+        if code != Code::Done {
+            return Ok(code);
+        }
+    }
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let debug = args.debug.map(|port| port.unwrap_or(project.debug_port));
+    let left = block(async {
+        let cluster = Cluster::connect(global).await?;
+        let rights = [EXEC, FORWARD].concat();
+        let session = Session::open(&cluster, &terminal, &at, &rights).await?;
+        let mut ports = project.forward();
+        ports.extend(debug.map(|port| Ports { local: port, remote: Port::Number(port) }));
+        let mut bound = Vec::new();
+        for ports in &ports {
+            bound.push(Bound::new(ports).await?);
+        }
+        let sources = Sources::new(folder, &project)?;
+        let (start, restart) = (start_of(&project, debug), project.run.restart);
+        let all = Loop { session: &session, sources, start, restart, bound };
+        tokio::select! {
+            left = all.run() => left,
+            () = interrupted() => Err(Failure::interrupted(goes_on(&at, &project)).into()),
+        }
+    })?;
+    match left {
+        Leave::Running => {
+            terminal.say(&goes_on(&at, &project));
+            Ok(Code::Done)
+        }
+        Leave::Restore => {
+            let namespace = at.inside.namespace.iter().flat_map(|n| ["-n", n.as_str()]);
+            let words = ["diyadm", "restore", &at.workload].into_iter().chain(namespace);
+            match Cli::try_parse_from(words)?.command {
+                Command::Restore(args) => restore::run(global, &args),
+                _ => unreachable!("`restore` is itself"),
+            }
+        }
+    }
+}
+
+fn goes_on(at: &At, project: &Project) -> String {
+    let (shown, name) = (&at.workload, project.name());
+    format!(
+        "{name} goes on in {shown}: `diyadm dev` takes it up, `diyadm stop {shown} {name}` stops \
+         it, `diyadm restore {shown}` gives the workload back."
+    )
+}
+
+/// The workload of the command line, else the file's.
+fn at(args: &Dev, project: &Project) -> Result<At> {
+    let workload = args.workload.clone().or_else(|| project.workload.clone()).ok_or_else(|| {
+        let what = format!("Neither the command line nor {FILE} names a workload.");
+        Failure::usage(what, "Type `diyadm dev deploy/NAME`, or `workload: deploy/NAME` there.")
+    })?;
+    let Inside { namespace, container, upload_agent, agent_program } = args.inside.clone();
+    let namespace = namespace.or_else(|| project.namespace.clone());
+    let container = container.or_else(|| project.container.clone());
+    Ok(At { workload, inside: Inside { container, namespace, upload_agent, agent_program } })
+}
+
+/// Whether the workload is empty, or its Pods are.
+async fn is_emptied(global: &Global, terminal: &Terminal, at: &At) -> Result<bool> {
+    let cluster = Cluster::connect(global).await?;
+    let session = Session::open(&cluster, terminal, at, &EXEC).await?;
+    session.target.is_emptied(&cluster).await
+}
+
+/// `diyadm empty` as the file wants it.
+fn words(at: &At, project: &Project) -> Result<crate::cli::empty::Empty> {
+    let mut words = vec!["diyadm".to_owned(), "empty".to_owned(), at.workload.clone()];
+    let replicas = project.empty.replicas.map(|replicas| replicas.to_string());
+    for (flag, value) in [
+        ("--namespace", &at.inside.namespace),
+        ("--containers", &at.inside.container),
+        ("--image", &project.empty.image),
+        ("--idle", &project.empty.idle().map(ToOwned::to_owned)),
+        ("--replicas", &replicas),
+    ] {
+        if let Some(value) = value {
+            words.extend([flag.to_owned(), value.clone()]);
+        }
+    }
+    match Cli::try_parse_from(words)?.command {
+        Command::Empty(args) => Ok(args),
+        _ => unreachable!("`empty` is itself"),
+    }
+}
+
+/// Writes a first file, and never over one that is there.
+fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = folder.canonicalize().with_context(|| folder.display().to_string())?;
+    let names = fs::read_dir(&real)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect::<Vec<_>>();
+    let content = detect::build_file(&names).map(|name| fs::read_to_string(real.join(name)));
+    let found = Found {
+        content: content.transpose()?.unwrap_or_default(),
+        folder: real.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+        names,
+    };
+    let text = detect::write(&found, workload);
+    if file == Path::new("-") {
+        print(&text)?;
+        return Ok(Code::Done);
+    }
+    let shown = file.display();
+    let mut new = fs::File::create_new(file).map_err(|error| {
+        let what = format!("{shown} cannot be written: {error}.");
+        Failure::usage(what, "Name another with -f FILE; one that is there is left as it is.")
+    })?;
+    new.write_all(text.as_bytes())?;
+    terminal.done(&format!("{shown} is written; look through it, then type `diyadm dev`"), None);
+    Ok(Code::Done)
 }

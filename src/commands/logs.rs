@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::SignedDuration;
 
 use super::{
-    dev::{block, named},
+    inside::{block, named},
     terminal::Terminal,
 };
 use crate::{

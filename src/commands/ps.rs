@@ -6,7 +6,7 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use super::{dev::block, terminal::Terminal};
+use super::{inside::block, terminal::Terminal};
 use crate::{
     cli::{
         Global,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{
-    dev::{block, bytes, named},
+    inside::{block, bytes, named},
     terminal::Terminal,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{dev::block, terminal::Terminal};
+use super::{inside::block, terminal::Terminal};
 use crate::{
     cli::{Global, dev::Shell},
     cluster::Cluster,

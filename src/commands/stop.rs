@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{
-    dev::{block, named},
+    inside::{block, named},
     terminal::Terminal,
 };
 use crate::{

@@ -4,7 +4,7 @@ use anyhow::Result;
 use futures_util::future::join_all;
 
 use super::{
-    dev::block,
+    inside::block,
     terminal::{Terminal, print},
 };
 use crate::{

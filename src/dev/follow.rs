@@ -4,10 +4,15 @@
 use anyhow::Result;
 
 use super::{
-    pods::Pick, printer::Printer, reach::Agent, session::Session, trouble::is_lost, wire::Said,
+    pods::Pick,
+    printer::Printer,
+    reach::Agent,
+    session::Session,
+    trouble::{Trouble, is_lost},
+    wire::Said,
 };
 use crate::{
-    agent::protocol::{Answer, App, Follow, Logs, Request, State},
+    agent::protocol::{Answer, App, End, Follow, Logs, Request, State},
     exit::Failure,
 };
 
@@ -21,7 +26,7 @@ pub(crate) async fn follow(
     pick: &Pick,
     mut agent: Agent,
     mut logs: Logs,
-    printer: &mut Printer,
+    printer: &mut Printer<'_>,
 ) -> Result<Option<App>> {
     let mut since =
         session.list(&mut agent).await?.supervisor.map(|supervisor| supervisor.since_ms);
@@ -50,19 +55,25 @@ async fn reconnect(
         let mut agent = session.again(pick, &error).await?;
         match session.list(&mut agent).await {
             Ok(apps) => {
+                // One that was brought into the container can end without it; what it started may
+                // run on then.
+                let first = apps.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid == 1);
                 let now = apps.supervisor.map(|supervisor| supervisor.since_ms);
                 if now == since {
                     return Ok((agent, now));
                 }
-                let shown = &session.target.shown;
-                return Err(Failure::no(
+                let Pick { container, pod, .. } = pick;
+                let what = if first {
                     format!(
-                        "Container {} of Pod {} was restarted, and what ran in it is gone.",
-                        pick.container, pick.pod
-                    ),
-                    format!("See why with `kubectl -n {} describe pod {}`; `diyadm run {shown} -- …` starts it again.", pick.namespace, pick.pod),
-                )
-                .into());
+                        "container {container} of Pod {pod} was restarted, and what ran in it is gone"
+                    )
+                } else {
+                    format!(
+                        "the agent in container {container} of Pod {pod} is not the one of before, \
+                         which alone knew what ran"
+                    )
+                };
+                return Err(session.explain(Trouble::Gone(what)));
             }
             Err(again) if is_lost(&again) => error = again,
             Err(other) => return Err(other),
@@ -74,7 +85,7 @@ async fn stream(
     session: &Session<'_>,
     agent: &mut Agent,
     logs: &mut Logs,
-    printer: &mut Printer,
+    printer: &mut Printer<'_>,
 ) -> Result<Option<App>> {
     if let Err(trouble) = agent.talk.send(&Request::Logs(logs.clone())).await {
         return Err(session.explain(agent.blame(trouble).await));
@@ -99,11 +110,13 @@ async fn stream(
                 logs.after += lines;
             }
             Said::Answer(Answer::Ended(app)) => {
-                if logs.follow == Follow::Always {
+                let asked = matches!(&app.state, State::Ended(End { asked: true, .. }));
+                if logs.follow == Follow::Always && !(asked && printer.screen.is_some()) {
                     session.terminal.warn(&said(&app));
                 }
                 ended = Some(app);
             }
+            Said::Answer(Answer::Started(_)) if printer.screen.is_some() => {}
             Said::Answer(Answer::Started(app)) => session.terminal.done(&started(&app), None),
             Said::Answer(Answer::End) => return Ok(ended),
             Said::Answer(other) => return Err(session.unexpected(&other)),

@@ -1,28 +1,53 @@
 //! Writes an application's lines to this side's stdout and stderr, as it wrote them.
 
-use std::io::{self, Write};
+use std::{
+    cell::Cell,
+    io::{self, Write},
+};
 
 use jiff::Timestamp;
 
 use crate::agent::protocol::{Line, Stream};
 
+/// What is shown on a screen that is shared with others.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    /// Lines are kept back, in the agent's own memory.
+    pub(crate) muted: Cell<bool>,
+    /// Number of the last line that was shown.
+    pub(crate) last: Cell<u64>,
+}
+
 /// Where lines go.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Printer {
+pub(crate) struct Printer<'a> {
     /// Each line's time before it.
-    pub(crate) timestamps: bool,
+    timestamps: bool,
+    /// Whose screen it is; then starts and stops that were asked for are told by others.
+    pub(crate) screen: Option<&'a Screen>,
     /// Whether the last line of each stream goes on in the next one.
     open: [bool; 2],
 }
 
-impl Printer {
+impl<'a> Printer<'a> {
     /// With or without the time of each line.
     pub(crate) fn new(timestamps: bool) -> Self {
-        Self { timestamps, open: [false; 2] }
+        Self { timestamps, screen: None, open: [false; 2] }
+    }
+
+    /// On a screen.
+    pub(crate) fn on(screen: &'a Screen) -> Self {
+        Self { timestamps: false, screen: Some(screen), open: [false; 2] }
     }
 
     /// Writes a line.
     pub(crate) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        if let Some(Screen { muted, last }) = self.screen {
+            if muted.get() {
+                return Ok(());
+            }
+            last.set(line.number);
+        }
         match line.stream {
             Stream::Out => self.write(&mut io::stdout().lock(), line),
             Stream::Err => self.write(&mut io::stderr().lock(), line),

@@ -142,7 +142,8 @@ impl<'a> Session<'a> {
             pod["metadata"]["uid"] == **uid && !pod["metadata"]["deletionTimestamp"].is_string()
         };
         if !now.as_ref().is_some_and(same) {
-            return Err(Again::Never(gone(pick, &self.target.shown)));
+            let what = format!("Pod {} is gone, and what ran in it", pick.pod);
+            return Err(Again::Never(self.explain(Trouble::Gone(what))));
         }
         self.agent_of(pick).await.map_err(Again::Later)
     }
@@ -158,15 +159,6 @@ impl Again {
     fn of(error: anyhow::Error) -> Self {
         if is_lost(&error) { Self::Later(error) } else { Self::Never(error) }
     }
-}
-
-/// What is said where the Pod went away meanwhile.
-pub(crate) fn gone(pick: &Pick, shown: &str) -> anyhow::Error {
-    Failure::no(
-        format!("Pod {} is gone, and what ran in it.", pick.pod),
-        format!("`diyadm ps {shown}` shows what runs in the Pods that are there now."),
-    )
-    .into()
 }
 
 /// `--grace` as the protocol has it.

@@ -129,7 +129,8 @@ impl Source {
         Ok(here)
     }
 
-    fn folders(&self, here: &Here) -> impl Iterator<Item = PathBuf> {
+    /// The folders on this side in which a change may count.
+    pub(crate) fn folders(&self, here: &Here) -> impl Iterator<Item = PathBuf> {
         let single = self.way.file.is_some();
         let below =
             here.scan.entries.iter().filter(move |entry| !single && entry.what == What::Folder);

@@ -106,6 +106,17 @@ impl Target {
         Ok(picks)
     }
 
+    /// Whether the workload was emptied, or any of its Pods.
+    pub(crate) async fn is_emptied(&self, cluster: &Cluster) -> Result<bool> {
+        if let Which::Workload(found) = &self.which
+            && workload::is_emptied(&found.object.to_string())
+        {
+            return Ok(true);
+        }
+        let pods = self.pods(cluster).await?;
+        Ok(pods.iter().any(|pod| workload::is_emptied(&pod.to_string())))
+    }
+
     fn meant(&self) -> Option<String> {
         match &self.which {
             Which::Workload(found) => {

@@ -15,6 +15,8 @@ use crate::{
 pub enum Trouble {
     /// The connection ended; what was asked for may have been done. Worth another try.
     Lost(String),
+    /// The Pod, or what ran in its container, is no more; what.
+    Gone(String),
     /// What answers is no agent.
     NoAgent(String),
     /// An agent of another version.
@@ -27,6 +29,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(why) => write!(f, "the connection to the container was lost: {why}"),
+            Self::Gone(what) => f.write_str(what),
             Self::NoAgent(why) => write!(f, "no agent answers in the container: {why}"),
             Self::Mismatch(hello) => Failed::Mismatch(hello.clone()).fmt(f),
             Self::Failed(failed) => failed.fmt(f),
@@ -54,6 +57,11 @@ impl From<Broken> for Trouble {
 /// Whether another try may succeed: the connection broke, or the API server does not answer.
 pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Lost(_))) || cluster::error::is_lost(error)
+}
+
+/// Whether the Pod, or what ran in its container, is no more.
+pub(crate) fn is_gone(error: &Error) -> bool {
+    matches!(trouble(error), Some(Trouble::Gone(_)))
 }
 
 /// Why a transfer was refused, where it was.
@@ -116,6 +124,7 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
             .into();
         }
         Trouble::Lost(_) => return Failure::unreachable(what, "").because(trouble).into(),
+        Trouble::Gone(_) => format!("`diyadm ps {target}` shows what runs there now."),
         Trouble::NoAgent(_) => String::new(),
     };
     let failure = Failure::no(what, hint).because(trouble);

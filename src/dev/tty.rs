@@ -12,7 +12,10 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr},
+    termios::{
+        LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize,
+        tcsetattr,
+    },
 };
 use tokio::sync::mpsc;
 
@@ -34,13 +37,27 @@ pub(crate) struct Tty {
 impl Tty {
     /// Makes it raw; `None` where stdin is no terminal.
     pub(crate) fn raw() -> io::Result<Option<Self>> {
+        Self::with(Termios::make_raw)
+    }
+
+    /// Makes it give each key at once, unseen; Ctrl-C stays a signal. `None` where stdin is no
+    /// terminal.
+    pub(crate) fn keys() -> io::Result<Option<Self>> {
+        Self::with(|modes| {
+            modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+            modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+            modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        })
+    }
+
+    fn with(change: impl Fn(&mut Termios)) -> io::Result<Option<Self>> {
         if !isatty(stdin()) {
             return Ok(None);
         }
         let terminal = stdin().as_fd().try_clone_to_owned()?;
         let before = tcgetattr(&terminal)?;
         let mut raw = before.clone();
-        raw.make_raw();
+        change(&mut raw);
         let (stop, stopped) = UnixStream::pair()?;
         let (sender, typed) = mpsc::channel(1);
         let input = terminal.try_clone()?;

@@ -62,6 +62,11 @@ impl Watch {
         Ok(new)
     }
 
+    /// Whether anything is watched.
+    pub(crate) fn covers(&self) -> bool {
+        !self.folders.is_empty()
+    }
+
     /// Waits for a change that `counts`, by its path, and then until changes pause.
     pub(crate) async fn changed(&mut self, counts: impl Fn(&Path) -> bool) {
         while let Some(event) = self.events.recv().await {

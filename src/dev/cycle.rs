@@ -1,0 +1,272 @@
+//! The developer's loop: round and round, in whichever Pod there is, and at every key.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+
+use super::{
+    backoff::Backoff,
+    follow::follow,
+    forward::{Bound, Forward},
+    once::{Next, Place, Shown, cycle},
+    pods::Pick,
+    printer::{Printer, Screen},
+    run::stop,
+    session::Session,
+    shell::shell,
+    sources::Sources,
+    trouble::{is_gone, is_lost},
+    tty::Tty,
+};
+use crate::{
+    agent::protocol::{Follow, Logs, Start},
+    commands::terminal::print,
+};
+
+/// What keys do, for whoever looks at the terminal.
+const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it running · Q restore";
+/// What went well for so long counts as well.
+const WELL: Duration = Duration::from_secs(30);
+
+/// How the loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// The application goes on.
+    Running,
+    /// It is stopped, and the workload is to be restored.
+    Restore,
+}
+
+/// What the loop goes by.
+pub(crate) struct Loop<'a> {
+    /// The workload.
+    pub(crate) session: &'a Session<'a>,
+    /// The project.
+    pub(crate) sources: Sources<'a>,
+    /// What runs.
+    pub(crate) start: Start,
+    /// Whether a change starts it again.
+    pub(crate) restart: bool,
+    /// Ports of this side.
+    pub(crate) bound: Vec<Bound>,
+}
+
+impl Loop<'_> {
+    /// Goes round until it is told to leave.
+    ///
+    /// # Errors
+    /// No Pod runs, or what keeps the work from being done stays for long.
+    pub(crate) async fn run(mut self) -> Result<Leave> {
+        let session = self.session;
+        let screen = Screen::default();
+        let (shown, watched) = watch::channel(None);
+        let (troubles, mut trouble) = mpsc::channel(1);
+        let pick = session.runs().await?;
+        let forward = Forward::new(session, pick.clone());
+        for bound in &self.bound {
+            print(&format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote()))?;
+        }
+        let bound = std::mem::take(&mut self.bound);
+        let forwarding = async {
+            if !bound.is_empty() {
+                forward.serve(bound).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let name = self.start.name.clone();
+        let logs = logs(session, &name, &screen, watched, troubles);
+        let mut around = Around { screen: &screen, shown, keys: Tty::keys()? };
+        if around.keys.is_some() {
+            session.terminal.say(KEYS);
+        }
+        tokio::select! {
+            () = forwarding => Ok(Leave::Running),
+            () = logs => Ok(Leave::Running),
+            left = work(&mut self, &mut around, &mut trouble, pick) => left,
+        }
+    }
+}
+
+/// What is around the work.
+struct Around<'a> {
+    screen: &'a Screen,
+    shown: watch::Sender<Option<Shown>>,
+    keys: Option<Tty>,
+}
+
+impl Around<'_> {
+    /// The next key; never where there is no terminal.
+    async fn key(&mut self) -> u8 {
+        loop {
+            let Some(Tty { typed, .. }) = &mut self.keys else {
+                return std::future::pending().await;
+            };
+            match typed.recv().await {
+                Some(keys) if keys.len() == 1 => return keys[0],
+                // An arrow, or something that was pasted.
+                Some(_) => {}
+                None => return b'q',
+            }
+        }
+    }
+
+    /// Shows lines again, from the first that was kept back.
+    fn unmute(&self) {
+        self.screen.muted.set(false);
+        let last = self.screen.last.get();
+        self.shown.send_modify(|shown| {
+            if let Some(shown) = shown {
+                shown.after = shown.after.max(last);
+            }
+        });
+    }
+}
+
+async fn work(
+    all: &mut Loop<'_>,
+    around: &mut Around<'_>,
+    trouble: &mut mpsc::Receiver<anyhow::Error>,
+    mut pick: Pick,
+) -> Result<Leave> {
+    let session = all.session;
+    let mut backoff = Backoff::default();
+    let mut built = false;
+    loop {
+        let began = Instant::now();
+        let mut place = Place { pick: pick.clone(), receivers: Vec::new(), runs: false };
+        let outcome = attend(all, around, trouble, &mut place, &mut built).await;
+        let error = match outcome {
+            Ok(leave) => return Ok(leave),
+            Err(error) => error,
+        };
+        around.shown.send_replace(None);
+        if !is_gone(&error) && !is_lost(&error) {
+            return Err(error);
+        }
+        if began.elapsed() > WELL {
+            backoff = Backoff::default();
+        }
+        let what = error.to_string();
+        session.terminal.warn(what.trim_end_matches('.'));
+        match backoff.pause() {
+            Some(pause) => sleep(pause).await,
+            None => return Err(error.context("It was tried again for two minutes")),
+        }
+        pick = session.runs().await?;
+        session.terminal.done(&format!("going on in {}", pick.shown()), None);
+    }
+}
+
+/// Works in one container until it is gone or it is told to leave.
+async fn attend<'a>(
+    all: &mut Loop<'a>,
+    around: &mut Around<'_>,
+    trouble: &mut mpsc::Receiver<anyhow::Error>,
+    place: &mut Place<'a>,
+    built: &mut bool,
+) -> Result<Leave> {
+    let session = all.session;
+    let mut next = Next::Build;
+    loop {
+        {
+            // A key that leaves is heard at any time; the others when the work is done.
+            let cycle = cycle(all, around.shown.clone(), place, next, built);
+            let mut cycle = std::pin::pin!(cycle);
+            loop {
+                tokio::select! {
+                    outcome = &mut cycle => break outcome?,
+                    key = around.key() => match key {
+                        b'q' => return Ok(Leave::Running),
+                        b'Q' => return Ok(Leave::Restore),
+                        _ => {}
+                    },
+                }
+            }
+        }
+        next = loop {
+            tokio::select! {
+                () = all.sources.changed() => break Next::Build,
+                error = trouble.recv() => {
+                    if let Some(error) = error {
+                        return Err(error);
+                    }
+                }
+                key = around.key() => match key {
+                    b'r' => break Next::Start,
+                    b's' => {
+                        around.screen.muted.set(true);
+                        around.keys = None;
+                        if let Err(error) = shell(session, &[]).await {
+                            session.terminal.failed(&format!("{error:#}"), None, "");
+                        }
+                        around.keys = Tty::keys()?;
+                        around.unmute();
+                    }
+                    b'l' if around.screen.muted.get() => {
+                        session.terminal.say("logs are on");
+                        around.unmute();
+                    }
+                    b'l' => {
+                        around.screen.muted.set(true);
+                        session.terminal.say("logs are off; l shows what was kept back");
+                    }
+                    b'q' => return Ok(Leave::Running),
+                    b'Q' => {
+                        let Start { name, grace_ms, .. } = &all.start;
+                        // It is given back all the same, and that ends what runs.
+                        if let Err(error) = stop(session, &place.pick, name, *grace_ms).await
+                            && place.runs
+                        {
+                            session.terminal.warn(&format!("{name} was not stopped: {error:#}"));
+                        }
+                        return Ok(Leave::Restore);
+                    }
+                    _ => session.terminal.say(KEYS),
+                },
+            }
+        };
+    }
+}
+
+/// Shows the output of what is to be shown; tells what it cannot mend.
+async fn logs(
+    session: &Session<'_>,
+    name: &str,
+    screen: &Screen,
+    mut watched: watch::Receiver<Option<Shown>>,
+    troubles: mpsc::Sender<anyhow::Error>,
+) {
+    loop {
+        let now = watched.borrow_and_update().clone();
+        if let Some(Shown { pick, after }) = now {
+            let mut printer = Printer::on(screen);
+            screen.last.set(after);
+            let logs =
+                Logs { name: name.to_owned(), after, follow: Follow::Always, ..Logs::default() };
+            let showing = async {
+                let agent = session.agent_of(&pick).await?;
+                follow(session, &pick, agent, logs, &mut printer).await
+            };
+            tokio::select! {
+                changed = watched.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                outcome = showing => {
+                    if let Err(error) = outcome
+                        && troubles.send(error).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+        if watched.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Ports of this machine that lead to ports of a Pod, and of the Pod that takes its place.
+
+use std::{
+    cell::RefCell,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, mpsc},
+    time::{Instant, sleep},
+};
+
+use super::{
+    backoff::Backoff,
+    pods::Pick,
+    ports::{self, Port, Ports},
+    session::Session,
+    trouble::{Trouble, is_gone, is_lost},
+};
+use crate::{
+    cluster::{Kind, Over, POD, POD_FORWARD, error},
+    exit::Failure,
+};
+
+/// What port-forward takes.
+pub(crate) const FORWARD: [(&str, &Kind); 2] = [("create", &POD_FORWARD), ("get", &POD_FORWARD)];
+
+/// How often a free port is looked for that is free for IPv6 too.
+const TRIES: u32 = 16;
+/// Connections that are accepted and wait for their turn.
+const WAITING: usize = 64;
+/// The same complaint is told once in so long.
+const AGAIN: Duration = Duration::from_secs(10);
+/// When no file descriptor is free.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A port of this machine that is listened on.
+pub(crate) struct Bound {
+    listeners: Vec<TcpListener>,
+    remote: Port,
+}
+
+impl Bound {
+    /// Listens on 127.0.0.1 and, where there is such a thing, ::1.
+    ///
+    /// # Errors
+    /// Another program listens there.
+    pub(crate) async fn new(wanted: &Ports) -> Result<Self> {
+        for _ in 0..TRIES {
+            let taken = |error: io::Error, port: u16| {
+                let hint = "Name another port, or `:PORT` for any that is free.";
+                Failure::no(format!("Port {port} of this machine is taken: {error}."), hint)
+            };
+            let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted.local)).await;
+            let v4 = v4.map_err(|error| taken(error, wanted.local))?;
+            let port = v4.local_addr().context("a listener without an address")?.port();
+            let mut listeners = vec![v4];
+            match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+                Ok(v6) => listeners.push(v6),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && wanted.local == 0 => {
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    return Err(taken(error, port).into());
+                }
+                // No IPv6 here.
+                Err(_) => {}
+            }
+            return Ok(Self { listeners, remote: wanted.remote.clone() });
+        }
+        Err(Failure::no("No port is free for IPv4 and IPv6 alike.", "Name one.").into())
+    }
+
+    /// `127.0.0.1:8080, [::1]:8080`
+    pub(crate) fn shown(&self) -> String {
+        let all = self.listeners.iter().filter_map(|listener| listener.local_addr().ok());
+        all.map(|address: SocketAddr| address.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The Pod's port, as it was named.
+    pub(crate) fn remote(&self) -> &Port {
+        &self.remote
+    }
+}
+
+/// What forwarding goes by.
+pub(crate) struct Forward<'a> {
+    session: &'a Session<'a>,
+    /// The Pod that connections go to, and whether another was looked for since it was found gone.
+    current: Mutex<Pick>,
+    /// What was complained of last.
+    said: RefCell<Option<(String, Instant)>>,
+}
+
+impl<'a> Forward<'a> {
+    /// To this Pod, and to whichever takes its place.
+    pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
+        let current = Mutex::new(pick);
+        Self { session, current, said: RefCell::default() }
+    }
+
+    /// Carries every connection, until it is dropped.
+    pub(crate) async fn serve(&self, all: Vec<Bound>) {
+        let (sender, mut accepted) = mpsc::channel(WAITING);
+        for Bound { listeners, remote } in all {
+            for listener in listeners {
+                tokio::spawn(accept(listener, remote.clone(), sender.clone()));
+            }
+        }
+        drop(sender);
+        let mut connections = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                next = accepted.recv() => match next {
+                    Some((stream, remote)) => connections.push(self.connection(stream, remote)),
+                    None => return,
+                },
+                Some(()) = connections.next() => {}
+            }
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, remote: Port) {
+        // Without it each small answer may wait 40 ms.
+        let _ = stream.set_nodelay(true);
+        let mut backoff = Backoff::default();
+        loop {
+            let pick = self.current.lock().await.clone();
+            let error = match self.dial(&pick, &remote).await {
+                Ok(tunnel) => {
+                    let (from, to) = stream.into_split();
+                    let over = tunnel.carry(from, to).await;
+                    return self.told(&pick, &remote, over);
+                }
+                Err(error) => error,
+            };
+            // The Pod may be gone, or the API server for a moment.
+            let found = if is_gone(&error) || ended(&error) || is_lost(&error) {
+                self.next(&pick).await
+            } else {
+                Err(error)
+            };
+            match (found, backoff.pause()) {
+                (Ok(()), Some(pause)) => sleep(pause).await,
+                (Ok(()), None) => return self.complain("a connection could not be made"),
+                (Err(error), _) => return self.complain(&format!("{error:#}")),
+            }
+        }
+    }
+
+    async fn dial(&self, pick: &Pick, remote: &Port) -> Result<crate::cluster::Tunnel> {
+        let cluster = self.session.cluster;
+        let port = match remote {
+            Port::Number(number) => *number,
+            Port::Named(_) => {
+                let pod = cluster.get(&POD, &pick.namespace, &pick.pod).await?;
+                let gone = || Trouble::Gone(format!("Pod {} is gone", pick.pod));
+                let pod = pod.ok_or_else(|| self.session.explain(gone()))?;
+                ports::number(remote, &pod)?
+            }
+        };
+        cluster.dial(&pick.namespace, &pick.pod, port).await
+    }
+
+    /// Finds the Pod that took `gone`'s place, once for all that ask.
+    async fn next(&self, gone: &Pick) -> Result<()> {
+        let mut current = self.current.lock().await;
+        if *current != *gone {
+            return Ok(());
+        }
+        let next = self.session.runs().await?;
+        if next.pod != gone.pod || next.uid != gone.uid {
+            self.session.terminal.done(&format!("connections go to {} now", next.pod), None);
+        }
+        *current = next;
+        Ok(())
+    }
+
+    fn told(&self, pick: &Pick, remote: &Port, over: Over) {
+        match over {
+            Over::Closed => {}
+            Over::Refused(why) if why.contains("onnection refused") => {
+                self.complain(&format!("nothing listens on port {remote} in {}", pick.pod));
+            }
+            Over::Refused(why) => {
+                self.complain(&format!("{} refused a connection: {why}", pick.pod));
+            }
+            Over::Lost(why) => self.complain(&format!("a connection was lost: {why}")),
+        }
+    }
+
+    /// Tells what is wrong, the same not too often.
+    fn complain(&self, what: &str) {
+        let now = Instant::now();
+        let mut said = self.said.borrow_mut();
+        if said.as_ref().is_some_and(|(last, at)| last == what && now - *at < AGAIN) {
+            return;
+        }
+        self.session.terminal.warn(what.trim_end_matches('.'));
+        *said = Some((what.to_owned(), now));
+    }
+}
+
+async fn accept(listener: TcpListener, remote: Port, sender: mpsc::Sender<(TcpStream, Port)>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if sender.send((stream, remote.clone())).await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Whether the API server says that there is no such Pod any more, or that it does not run.
+fn ended(error: &anyhow::Error) -> bool {
+    let status = error::status(error);
+    status.is_some_and(|status| {
+        let words = ["is not running", "not found", "does not exist", "unable to upgrade"];
+        status.code == 404
+            || (status.code >= 400 && words.iter().any(|word| status.message.contains(word)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn block<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_free_port_is_the_same_one_for_both_families_and_is_taken_then() {
+        block(async {
+            let bound = Bound::new(&ports::parse(":http").unwrap()).await.unwrap();
+            let here: Vec<_> = bound.listeners.iter().map(|l| l.local_addr().unwrap()).collect();
+            let port = here[0].port();
+            assert!(port > 0 && here.iter().all(|a| a.port() == port && a.ip().is_loopback()));
+            let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok();
+            let shown = format!("127.0.0.1:{port}, [::1]:{port}");
+            assert_eq!(bound.shown(), if v6 { &shown } else { shown.split(',').next().unwrap() });
+            assert_eq!(bound.remote(), &Port::Named("http".into()));
+            let again = Bound::new(&ports::parse(&format!("{port}:80")).unwrap()).await;
+            let error = again.err().unwrap().to_string();
+            assert!(error.contains(&format!("Port {port} of this machine is taken")), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_port_that_is_taken_for_ipv6_alone_is_taken() {
+        block(async {
+            let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
+            let port = other.local_addr().unwrap().port();
+            let bound = Bound::new(&ports::parse(&port.to_string()).unwrap()).await;
+            assert!(bound.err().unwrap().to_string().contains("is taken"));
+        });
+    }
+
+    #[test]
+    fn every_connection_of_both_families_is_accepted() {
+        block(async {
+            let bound = Bound::new(&ports::parse(":80").unwrap()).await.unwrap();
+            let (sender, mut accepted) = mpsc::channel(1);
+            let mut clients = Vec::new();
+            for listener in bound.listeners {
+                let at = listener.local_addr().unwrap();
+                tokio::spawn(accept(listener, bound.remote.clone(), sender.clone()));
+                for _ in 0..8 {
+                    clients.push(TcpStream::connect(at).await.unwrap());
+                }
+            }
+            let mut here = Vec::new();
+            for _ in &clients {
+                let (mut stream, remote) = accepted.recv().await.unwrap();
+                assert_eq!(remote, Port::Number(80));
+                stream.write_all(b"x").await.unwrap();
+                here.push(stream.peer_addr().unwrap());
+            }
+            let mut there: Vec<_> = clients.iter().map(|c| c.local_addr().unwrap()).collect();
+            here.sort();
+            there.sort();
+            assert_eq!(here, there);
+        });
+    }
+}

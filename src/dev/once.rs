@@ -1,0 +1,161 @@
+//! Once round the developer's loop: build, send, start. Never waits for a change.
+
+use anyhow::Result;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    cycle::Loop,
+    pods::Pick,
+    project::Project,
+    session::{Session, millis},
+    sync::{Progress, Receiver, megabytes},
+    trouble::{is_gone, is_lost},
+};
+use crate::{
+    agent::protocol::{Answer, App, Bytes, Request, Start},
+    exit::Failure,
+};
+
+/// Whose output is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) pick: Pick,
+    pub(super) after: u64,
+}
+
+/// A container, and what was done in it.
+pub(super) struct Place<'a> {
+    pub(super) pick: Pick,
+    pub(super) receivers: Vec<Receiver<'a>>,
+    /// Whether the application was started here.
+    pub(super) runs: bool,
+}
+
+/// What is done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Build, send, start.
+    Build,
+    /// Start alone.
+    Start,
+}
+
+/// Once round. What goes wrong with the work itself is told, and waits for the next change.
+pub(super) async fn cycle<'a>(
+    all: &mut Loop<'a>,
+    shown: watch::Sender<Option<Shown>>,
+    place: &mut Place<'a>,
+    next: Next,
+    built: &mut bool,
+) -> Result<()> {
+    let session = all.session;
+    let began = Instant::now();
+    match once(all, &shown, place, next, built, began).await {
+        Err(error) if is_gone(&error) || is_lost(&error) => Err(error),
+        Err(error) => {
+            // Changes are heard all the same; what cannot be looked at now may be there then.
+            let looked = all.sources.look().await;
+            if looked.is_err() && !all.sources.hears() {
+                return Err(error);
+            }
+            let hint = error.downcast_ref::<Failure>().map(|failure| failure.hint.clone());
+            session.terminal.failed(&format!("{error:#}"), None, &hint.unwrap_or_default());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+async fn once<'a>(
+    all: &mut Loop<'a>,
+    shown: &watch::Sender<Option<Shown>>,
+    place: &mut Place<'a>,
+    next: Next,
+    built: &mut bool,
+    began: Instant,
+) -> Result<()> {
+    let session = all.session;
+    let mut changed = false;
+    if next == Next::Build {
+        // Another Pod gets what was built for the one before.
+        if !*built || place.runs || !place.receivers.is_empty() {
+            if !all.sources.build().await? {
+                let what = "The build failed.";
+                return Err(Failure::no(what, "The next change builds again.").into());
+            }
+            *built = true;
+        }
+        all.sources.look().await?;
+        changed = send(all, place).await?;
+    }
+    if next == Next::Start || !place.runs || (changed && all.restart) {
+        let app = start(session, &all.start, &place.pick).await?;
+        let what = if place.runs { "restarted" } else { "started" };
+        let what = format!("{what} {} (pid {}) in {}", app.name, app.pid, place.pick.shown());
+        session.terminal.done(&what, Some(began.elapsed()));
+        if !place.runs {
+            shown.send_replace(Some(Shown { pick: place.pick.clone(), after: app.lines }));
+        }
+        place.runs = true;
+    }
+    Ok(())
+}
+
+/// Sends all there is; whether anything is different there now.
+async fn send<'a>(all: &Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
+    let session = all.session;
+    let mut changed = false;
+    for (at, (source, here)) in all.sources.sent().enumerate() {
+        here.scan.skipped.iter().chain(&here.scan.unread).for_each(|w| session.terminal.warn(w));
+        if place.receivers.len() <= at {
+            place.receivers.push(Receiver::new(session, place.pick.clone()));
+        }
+        let progress = Progress::new(*session.terminal);
+        let outcome = place.receivers[at].sync(source, here, &progress).await?;
+        let report = outcome.report;
+        if let Some(refused) = report.refused.first() {
+            let more = report.refused.len() - 1;
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            return Err(
+                Failure::no(format!("Not everything could be sent: {refused}{more}."), "").into()
+            );
+        }
+        if let Some(blocked) = outcome.plan.blocked.first() {
+            let what = format!("{} is of another kind in the container.", blocked.show());
+            return Err(Failure::no(what, "With `delete: true` it is replaced.").into());
+        }
+        if report.files + report.others + report.deleted > 0 {
+            changed = true;
+            let sent = megabytes(progress.sent());
+            let what = format!("sent {} files, {sent}", report.files);
+            session.terminal.done(&what, Some(progress.took()));
+        }
+    }
+    Ok(changed)
+}
+
+/// Starts the application, in place of one that runs.
+async fn start(session: &Session<'_>, start: &Start, pick: &Pick) -> Result<App> {
+    let mut agent = session.agent_of(pick).await?;
+    match session.ask(&mut agent, &Request::Start(start.clone())).await? {
+        Answer::Started(app) => Ok(app),
+        other => Err(session.unexpected(&other)),
+    }
+}
+
+/// What a project's application is started with.
+pub(crate) fn start_of(project: &Project, debug: Option<u16>) -> Start {
+    let bytes = |text: String| Bytes(text.into_bytes());
+    Start {
+        name: project.name().to_owned(),
+        command: project.command(debug).into_iter().map(bytes).collect(),
+        env: project
+            .env(debug)
+            .into_iter()
+            .map(|(name, value)| (bytes(name), bytes(value)))
+            .collect(),
+        cwd: project.run.workdir.clone().map(bytes),
+        replace: true,
+        grace_ms: millis(project.run.grace),
+    }
+}

@@ -1,0 +1,313 @@
+//! `diyadm.yaml`: what the loop does for a project. Pure: its text comes in.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::{
+    misread::{self, at},
+    ports::{self, Ports},
+};
+use crate::agent::protocol::name_fits;
+
+/// The file's name.
+pub(crate) const FILE: &str = "diyadm.yaml";
+
+/// What a project's loop does.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Project {
+    /// `deploy/web`; the command line may name another.
+    #[serde(default)]
+    pub(crate) workload: Option<String>,
+    /// Its namespace.
+    #[serde(default)]
+    pub(crate) namespace: Option<String>,
+    /// The container.
+    #[serde(default)]
+    pub(crate) container: Option<String>,
+    /// How it is emptied, where it is not.
+    #[serde(default)]
+    pub(crate) empty: Empty,
+    /// What makes of the sources what is sent; a shell runs it on this side.
+    #[serde(default)]
+    pub(crate) build: Option<String>,
+    /// What a change of which builds; all of the project without it.
+    #[serde(default)]
+    pub(crate) watch: Vec<String>,
+    /// What is sent.
+    #[serde(default)]
+    sync: Vec<Spanned<Sync>>,
+    /// What runs.
+    pub(crate) run: Run,
+    /// Ports of this side.
+    #[serde(default)]
+    forward: Vec<Spanned<Number>>,
+    /// The port of Java's debugger, for --debug.
+    #[serde(default = "debug_port")]
+    pub(crate) debug_port: u16,
+}
+
+/// How a workload is emptied: what `diyadm empty` has as flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Empty {
+    /// An image, or `keep`.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
+    /// `entrypoint`, `shell` or `agent`.
+    #[serde(default)]
+    idle: Option<Spanned<String>>,
+    /// How many replicas while it is empty.
+    #[serde(default)]
+    pub(crate) replicas: Option<u32>,
+}
+
+/// One folder or file to send.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Sync {
+    /// On this side, relative to the file's own folder.
+    pub(crate) from: String,
+    /// In the container.
+    pub(crate) to: String,
+    /// Delete what is there and not here.
+    #[serde(default)]
+    pub(crate) delete: bool,
+    /// Left out, as in a .gitignore.
+    #[serde(default)]
+    pub(crate) exclude: Vec<String>,
+    /// Whether .gitignore and .diyadmignore count; by default without a build, whose output they
+    /// would leave out.
+    #[serde(default)]
+    pub(crate) ignore_files: Option<bool>,
+}
+
+/// The application.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Run {
+    /// What it is called.
+    #[serde(default = "app")]
+    name: Spanned<String>,
+    /// Program and arguments.
+    command: Spanned<Words>,
+    /// Set on top of the container's.
+    #[serde(default)]
+    pub(crate) env: std::collections::BTreeMap<String, String>,
+    /// Where it starts.
+    #[serde(default)]
+    pub(crate) workdir: Option<String>,
+    /// Seconds from SIGTERM to SIGKILL.
+    #[serde(default = "grace")]
+    pub(crate) grace: u64,
+    /// Whether a change starts it again.
+    #[serde(default = "yes")]
+    pub(crate) restart: bool,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged, expecting = "a command is one line of words, or a list of them")]
+enum Words {
+    List(Vec<String>),
+    Text(String),
+}
+
+/// `8080:80`, or a number alone.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged, expecting = "a port is a number up to 65535, or LOCAL:REMOTE")]
+enum Number {
+    Port(u16),
+    Pair(String),
+}
+
+fn app() -> Spanned<String> {
+    Spanned::new("app".to_owned(), serde_saphyr::Location::UNKNOWN, serde_saphyr::Location::UNKNOWN)
+}
+
+fn grace() -> u64 {
+    20
+}
+
+fn debug_port() -> u16 {
+    5005
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Reads a project.
+///
+/// # Errors
+/// A sentence with the line: what is no YAML, what is unknown, what makes no sense.
+pub(crate) fn parse(text: &str) -> Result<Project, String> {
+    let project: Project = serde_saphyr::from_str(text).map_err(|error| misread::said(&error))?;
+    let Run { name, command, .. } = &project.run;
+    if !name_fits(&name.value) {
+        let what = format!("{:?} is no name for an application", name.value);
+        return Err(at(name.referenced.line(), &what));
+    }
+    words(&command.value).map_err(|what| at(command.referenced.line(), &what))?;
+    for sync in &project.sync {
+        let Sync { from, to, .. } = &sync.value;
+        if from.is_empty() || to.is_empty() {
+            return Err(at(sync.referenced.line(), "`from` and `to` must say something"));
+        }
+    }
+    for number in &project.forward {
+        pair(&number.value).map_err(|what| at(number.referenced.line(), &what))?;
+    }
+    if let Some(idle) = &project.empty.idle
+        && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
+    {
+        let what = format!("{:?} is none of entrypoint, shell and agent", idle.value);
+        return Err(at(idle.referenced.line(), &what));
+    }
+    Ok(project)
+}
+
+impl Empty {
+    /// `entrypoint`, `shell` or `agent`.
+    pub(crate) fn idle(&self) -> Option<&str> {
+        self.idle.as_ref().map(|idle| idle.value.as_str())
+    }
+}
+
+impl Project {
+    /// What is sent.
+    pub(crate) fn sync(&self) -> impl Iterator<Item = &Sync> {
+        self.sync.iter().map(|sync| &sync.value)
+    }
+
+    /// Ports to forward; [`parse`] has held them against what they may be.
+    pub(crate) fn forward(&self) -> Vec<Ports> {
+        self.forward.iter().filter_map(|number| pair(&number.value).ok()).collect()
+    }
+
+    /// What the application is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.run.name.value
+    }
+
+    /// Its program and arguments, with Java's debugger listening on `debug` where that is asked.
+    pub(crate) fn command(&self, debug: Option<u16>) -> Vec<String> {
+        let mut words = words(&self.run.command.value).unwrap_or_default();
+        if let Some(port) = debug
+            && words.first().is_some_and(|word| is_java(word))
+        {
+            words.insert(1, jdwp(port));
+        }
+        words
+    }
+
+    /// Its variables. Where the program is not Java itself, Java hears of the debugger by one.
+    pub(crate) fn env(&self, debug: Option<u16>) -> Vec<(String, String)> {
+        let mut env = self.run.env.clone();
+        let words = words(&self.run.command.value).unwrap_or_default();
+        if let Some(port) = debug
+            && !words.first().is_some_and(|word| is_java(word))
+        {
+            let options = env.entry("JAVA_TOOL_OPTIONS".to_owned()).or_default();
+            *options = format!("{options} {}", jdwp(port)).trim().to_owned();
+        }
+        env.into_iter().collect()
+    }
+}
+
+fn is_java(word: &str) -> bool {
+    word.rsplit('/').next() == Some("java")
+}
+
+/// Without an address it listens on loopback alone from Java 9 on, where port-forward comes in.
+fn jdwp(port: u16) -> String {
+    format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address={port}")
+}
+
+fn words(words: &Words) -> Result<Vec<String>, String> {
+    let words = match words {
+        Words::List(words) => words.clone(),
+        Words::Text(text) => {
+            // What only a shell knows is not guessed at.
+            if let Some(c) = text.chars().find(|c| "'\"\\|&;<>$*?()`".contains(*c)) {
+                return Err(format!(
+                    "a command with {c} must be a list: [java, -jar, \"/a b.jar\"], \
+                     or [sh, -c, …] for a shell's"
+                ));
+            }
+            text.split_whitespace().map(ToOwned::to_owned).collect()
+        }
+    };
+    if words.is_empty() { Err("the command is empty".to_owned()) } else { Ok(words) }
+}
+
+fn pair(number: &Number) -> Result<Ports, String> {
+    let text = match number {
+        Number::Port(port) => port.to_string(),
+        Number::Pair(text) => text.clone(),
+    };
+    ports::parse(&text).map_err(|failure| failure.what.trim_end_matches('.').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = "\
+workload: deploy/web
+namespace: test
+build: mvn -q package
+watch: [src, pom.xml]
+sync:
+- from: target/app.jar
+  to: /tmp/app.jar
+run:
+  command: java -Xmx64m -jar /tmp/app.jar
+  env: { SERVER_PORT: \"8080\" }
+forward: [8080, \"9090:90\", \":http\"]
+";
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let project = parse(WHOLE).unwrap();
+        assert_eq!(project.workload.as_deref(), Some("deploy/web"));
+        assert_eq!(project.command(None), ["java", "-Xmx64m", "-jar", "/tmp/app.jar"]);
+        assert_eq!(project.sync().next().unwrap().to, "/tmp/app.jar");
+        assert_eq!(project.forward().len(), 3);
+        assert_eq!((project.name(), project.run.grace, project.run.restart), ("app", 20, true));
+        assert_eq!(project.env(None), [("SERVER_PORT".to_owned(), "8080".to_owned())]);
+    }
+
+    #[test]
+    fn java_is_debugged_by_its_command_or_by_a_variable() {
+        let project = parse(WHOLE).unwrap();
+        assert!(project.command(Some(5005))[1].ends_with("address=5005"));
+        assert_eq!(project.env(Some(5005)).len(), 1);
+        let text = "run: { command: ./gradlew run, env: { JAVA_TOOL_OPTIONS: -Xmx64m } }\n";
+        let script = parse(text).unwrap();
+        assert_eq!(script.command(Some(7)), ["./gradlew", "run"]);
+        let value = &script.env(Some(7))[0].1;
+        assert!(value.starts_with("-Xmx64m -agentlib") && value.ends_with("=7"), "{value}");
+    }
+
+    #[test]
+    fn errors_have_their_line() {
+        for (text, line, word) in [
+            ("run:\n  command: [java]\n  comand: x\n", 3, "comand"),
+            ("workload: deploy/x\nrun:\n  command: []\n", 3, "empty"),
+            ("run:\n  command: a | b\n", 2, "list"),
+            ("run:\n  command: x\n  name: a b\n", 3, "name"),
+            ("run:\n  command: x\nforward:\n- 8080\n- 1:2:3\n", 5, "1:2:3"),
+            ("run:\n  command: x\nsync:\n- from: a\n", 4, "to"),
+            ("run:\n  command: x\n  grace: long\n", 3, ""),
+            ("run: [\n", 0, ""),
+        ] {
+            let error = parse(text).unwrap_err();
+            if line > 0 {
+                assert!(error.starts_with(&format!("line {line}: ")), "{text}: {error}");
+            }
+            assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
+        }
+        assert!(parse("workload: x\n").unwrap_err().contains("run"));
+        assert!(parse("run: {command: x}\nempty: {idle: sleep}\n").unwrap_err().contains("sleep"));
+    }
+}

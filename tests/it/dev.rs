@@ -1,0 +1,7 @@
+//! The laptop's side of the developer's loop: over a real agent's process first, then on a node.
+
+mod commands;
+mod conversation;
+mod forward;
+mod sync;
+mod tree;

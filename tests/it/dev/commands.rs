@@ -1,0 +1,50 @@
+//! What the commands say before they ask a cluster.
+
+use std::fs;
+
+use crate::rig::diyadm;
+
+#[test]
+fn words_that_make_no_sense_are_told_without_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| diyadm(folder.path(), args);
+    for (args, text) in [
+        (&["sync", ".", "deploy/web"][..], "does not say where in the container"),
+        (&["sync", ".", ":/app"], "which Pods are meant"),
+        (&["sync", ".", "deploy/web:/app", "-l", "a=b"], "which Pods are meant"),
+        (&["forward", "deploy/web", "1:2:3"], "no pair of ports"),
+        (&["forward", "deploy/web"], "required"),
+        (&["run", "deploy/web", "--env", "=SECRET", "--", "true"], "has no NAME"),
+        (&["run", "deploy/web", "--name", "a b", "--", "true"], "no name for an application"),
+        (&["run", "deploy/web"], "required"),
+        (&["logs", "deploy/web", "--since", "soon"], "no length of time"),
+        (&["dev"], "diyadm dev --init"),
+    ] {
+        let run = run(args).code(2).stderr_has(text);
+        assert!(!run.stderr.contains("SECRET"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_project_file_is_held_against_what_it_may_say_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("diyadm.yaml");
+    fs::write(&file, "workload: deploy/x\nrun:\n  comand: [x]\n").unwrap();
+    diyadm(folder.path(), &["dev"]).code(2).stderr_has("diyadm.yaml: line 3: ");
+    fs::write(&file, "run:\n  command: [x]\n").unwrap();
+    diyadm(folder.path(), &["dev"]).code(2).stderr_has("workload: deploy/NAME");
+}
+
+#[test]
+fn a_first_project_file_is_guessed_and_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let pom = "<project><artifactId>shop</artifactId><version>1</version></project>";
+    fs::write(root.join("pom.xml"), pom).unwrap();
+    diyadm(root, &["dev", "--init", "deploy/shop"]).code(0).stderr_has("diyadm.yaml is written");
+    let text = fs::read_to_string(root.join("diyadm.yaml")).unwrap();
+    assert!(text.contains("workload: deploy/shop") && text.contains("target/shop-1.jar"), "{text}");
+    diyadm(root, &["dev", "--init"]).code(2).stderr_has("left as it is");
+    assert_eq!(fs::read_to_string(root.join("diyadm.yaml")).unwrap(), text);
+    assert_eq!(diyadm(root, &["dev", "--init", "-f", "-", "deploy/shop"]).code(0).stdout, text);
+}

@@ -1,0 +1,148 @@
+//! `diyadm forward` on the node: many connections, both families, half-close, and Pods that are
+//! replaced.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
+    process::{Child, ChildStdout, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::rig::{Node, node};
+
+/// The program, until it is dropped.
+struct Forward {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Forward {
+    fn start(node: &Node, namespace: &str, ports: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = node.program(folder.path());
+        command.args(["forward", "-n", namespace, "deploy/web"]).args(ports);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        Self { child, said }
+    }
+
+    /// What it says that it listens on, and where that leads.
+    fn line(&mut self) -> (Vec<SocketAddr>, String) {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        let (here, there) = line.trim().split_once(" -> ").unwrap_or_else(|| panic!("{line:?}"));
+        (here.split(", ").map(|a| a.parse().unwrap()).collect(), there.to_owned())
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is answered to a client that has said its last word.
+fn answer(at: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect(at)?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn deploy(node: &Node, namespace: &str) {
+    node.load(&["bare"]);
+    let web = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "web", "namespace": namespace },
+        "spec": {
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": {
+                "metadata": { "labels": { "app": "web" } },
+                "spec": { "terminationGracePeriodSeconds": 1, "containers": [{
+                    "name": "web", "image": "bare:rig", "imagePullPolicy": "IfNotPresent",
+                    "ports": [{ "name": "http", "containerPort": 8080 }],
+                }] },
+            },
+        },
+    });
+    node.kubectl(&["create", "-f", "-"], &web.to_string());
+    node.wait(namespace, "deployment/web", "condition=Available");
+}
+
+#[test]
+fn connections_go_to_whichever_pod_there_is() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-forward");
+    let _namespace = node.namespace(name);
+    deploy(&node, name);
+    let mut forward = Forward::start(&node, name, &[":http", ":8080"]);
+    let [(by_name, to_name), (by_number, to_number)] = [forward.line(), forward.line()];
+    assert!(to_name.ends_with(":http") && to_number.ends_with(":8080"), "{to_name} {to_number}");
+    assert_eq!(by_name[0].ip(), Ipv4Addr::LOCALHOST);
+    let all: Vec<_> = by_name.into_iter().chain(by_number).collect();
+    assert!(
+        all.iter().skip(1).all(|a| a.ip() == Ipv4Addr::LOCALHOST || a.ip() == Ipv6Addr::LOCALHOST)
+    );
+
+    let many = || {
+        thread::scope(|scope| {
+            let asked: Vec<_> = all
+                .iter()
+                .cycle()
+                .take(40)
+                .map(|at| scope.spawn(|| answer(*at).unwrap()))
+                .collect();
+            for answer in asked {
+                let answer = answer.join().unwrap();
+                assert!(answer.ends_with("ok\n"), "{answer:?}");
+            }
+        });
+    };
+    many();
+    // Its successor is found by itself; who asks meanwhile waits.
+    let gone = to_name.split(':').next().unwrap();
+    node.kubectl(&["-n", name, "delete", "pod", gone, "--wait=false"], "");
+    let next = || {
+        let pods = node.kubectl(&["-n", name, "get", "pods", "-o", "name"], "");
+        !pods.contains(gone)
+    };
+    while !next() {
+        thread::sleep(Duration::from_millis(100));
+    }
+    many();
+    assert!(forward.child.try_wait().unwrap().is_none(), "it goes on");
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_and_the_rest_goes_on() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-forward-told");
+    let _namespace = node.namespace(name);
+    deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = node.program(folder.path());
+    command.args(["forward", "-n", name, "deploy/web", ":81", ":admin", ":8080"]);
+    let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = streams.spawn().unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap());
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut forward = Forward { child, said };
+    let [closed, unknown, open] = [forward.line(), forward.line(), forward.line()];
+    assert_eq!(answer(closed.0[0]).unwrap_or_default(), "");
+    assert!(told.any(|line| line.contains("nothing listens on port 81")));
+    assert_eq!(answer(unknown.0[0]).unwrap_or_default(), "");
+    assert!(told.any(|line| line.contains("no port that is named admin")));
+    assert!(answer(open.0[0]).unwrap().ends_with("ok\n"));
+
+    // What another listens on is said before anything is listened on.
+    let taken = format!("{}:8080", open.0[0].port());
+    let run = node.diyadm(folder.path(), &["forward", "-n", name, "deploy/web", &taken]);
+    run.code(1).stderr_has("is taken");
+}
