@@ -12,8 +12,8 @@ mod webhook;
 
 pub use explain::{Cause, explain};
 pub use webhook::{
-    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, level, port_name,
-    ready, url_host,
+    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, port_name, ready,
+    url_host,
 };
 
 /// One finding.

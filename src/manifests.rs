@@ -121,7 +121,7 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
         secret.secret_name = Some(settings.secret.clone());
     }
     for map in pod.volumes.iter_mut().flatten().filter_map(|v| v.config_map.as_mut()) {
-        map.name = rules_name(&settings.service);
+        map.name = rules_name(settings);
     }
     let Settings { cert_dir, namespace, service, .. } = settings;
     for container in &mut pod.containers {
@@ -181,9 +181,9 @@ fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settin
     }
 }
 
-/// Name of the ConfigMap with rules.yaml, for the webhook of that name.
-pub fn rules_name(service: &str) -> String {
-    format!("{service}-rules")
+/// Name of the ConfigMap with rules.yaml.
+fn rules_name(settings: &Settings) -> String {
+    format!("{}-rules", settings.service)
 }
 
 fn rules_map(settings: &Settings, rules: &str) -> Value {
@@ -191,7 +191,7 @@ fn rules_map(settings: &Settings, rules: &str) -> Value {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": rules_name(&settings.service),
+            "name": rules_name(settings),
             "namespace": settings.namespace,
             "labels": { "app": settings.service },
         },
@@ -272,26 +272,6 @@ pub fn test_deployment(namespace: &str) -> Result<Value> {
     let mut deployment: Deployment = serde_yaml::from_str(TEST)?;
     deployment.metadata.namespace = Some(namespace.to_owned());
     object(&deployment)
-}
-
-/// What templates/test.yaml makes of a webhook's level: the Deployment, or its Pod.
-pub fn test_object(namespace: &str, level: Level) -> Result<Value> {
-    let mut deployment = test_deployment(namespace)?;
-    if level == Level::Workload {
-        return Ok(deployment);
-    }
-    let (name, template) =
-        (deployment["metadata"]["name"].take(), deployment["spec"]["template"].take());
-    Ok(json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": template["metadata"]["labels"],
-        },
-        "spec": template["spec"],
-    }))
 }
 
 /// The text of csr.conf for a Service: the repository's own with the names replaced.

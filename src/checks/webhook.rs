@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::Finding;
-use crate::workload::{self, Level};
 mod certificate;
 mod configuration;
 mod objects;
@@ -37,9 +36,6 @@ pub struct Subject {
 
 /// The blog's; what `--image` is by default.
 const DEFAULT_IMAGE: &str = "empty-container:latest";
-
-/// `--image keep`: workloads keep their own.
-const KEEP: &str = "keep";
 
 /// What `install` must be told again: it makes of the webhook what its flags say.
 pub(super) const AS_BEFORE: &str = "with the flags that shaped the webhook before";
@@ -93,50 +89,10 @@ pub enum Connection {
 
 /// What a dry-run create of templates/test.yaml came to.
 pub enum DryCreate {
-    /// It would be stored.
-    Stored {
-        /// `Deployment`; `Pod` where the webhook is at level pod.
-        kind: &'static str,
-        /// The image that its container would get.
-        image: String,
-        /// Whether it would hold an original.
-        emptied: bool,
-    },
+    /// The image that the container would get.
+    Image(String),
     /// What the API server said.
     Refused(String),
-}
-
-impl DryCreate {
-    /// From the object as it would be stored.
-    pub fn of(object: &Value) -> Self {
-        Self::Stored {
-            kind: if object["kind"] == "Pod" { "Pod" } else { "Deployment" },
-            image: image_of(object).to_owned(),
-            emptied: workload::is_emptied(&object.to_string()),
-        }
-    }
-
-    /// Whether it is what the webhook is for: the wanted image, or its own where that is kept.
-    pub fn is_empty(&self, wanted: &str) -> bool {
-        match self {
-            Self::Stored { image, emptied, .. } => image == wanted || (wanted == KEEP && *emptied),
-            Self::Refused(_) => false,
-        }
-    }
-}
-
-/// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for
-/// nobody is the blog's.
-pub fn level(configuration: Option<&Value>) -> Level {
-    let rules = configuration
-        .into_iter()
-        .flat_map(webhooks)
-        .flat_map(|webhook| webhook["rules"].as_array().map_or(&[][..], Vec::as_slice));
-    let resources = rules
-        .flat_map(|rule| rule["resources"].as_array().map_or(&[][..], Vec::as_slice))
-        .filter(|resource| *resource != "services");
-    let (pods, others): (Vec<_>, Vec<_>) = resources.partition(|resource| *resource == "pods");
-    if !pods.is_empty() && others.is_empty() { Level::Pod } else { Level::Workload }
 }
 
 /// Everything that was looked at.
@@ -159,7 +115,7 @@ pub struct Observed {
     pub connections: Look<Vec<Connection>>,
     /// The dry run.
     pub dry_create: Look<DryCreate>,
-    /// Workloads of the namespace that the webhook could empty now; at level pod its Pods.
+    /// Deployments and StatefulSets of the namespace.
     pub workloads: Look<Vec<Value>>,
     /// Events of the namespace.
     pub events: Look<Vec<Value>>,

@@ -5,9 +5,9 @@ use std::fmt;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use kube::{api::PostParams, core::Request};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Cluster, Kind, error, kinds};
+use super::{Cluster, Kind, error};
 use crate::exit::Failure;
 
 /// Something that one must be allowed to do.
@@ -35,15 +35,6 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// What names `object`.
-    ///
-    /// # Errors
-    /// A kind that diyadm does not know.
-    pub fn of(object: &'a Value) -> Result<Self> {
-        let (kind, namespace, name) = kinds::identify(object)?;
-        Ok(Self { kind, namespace, name })
-    }
-
     /// The right to do `verb` with it.
     pub fn right(self, verb: &'static str) -> Right<'a> {
         let Self { kind, namespace, name } = self;

@@ -13,11 +13,13 @@ use super::{
     ways,
 };
 use crate::{
-    checks::{DryCreate, Level, Subject, ready},
-    cli::{self, Global, Names, init::Init, install::Install, render::Mode},
-    cluster::{CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD, Right, Target},
+    checks::{Level, Subject, image_of, ready},
+    cli::{Global, Names, init::Init, install::Install},
+    cluster::{
+        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Right, SERVICE, Target,
+    },
     exit::{Code, Failure},
-    manifests, workload,
+    manifests,
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,33 +32,17 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
          `diyadm uninstall -n {namespace} --service {service}` takes it away."
     );
     // Usage first: no cluster makes a wrong flag right.
-    if args.webhook.mode == Mode::Policy {
-        let what = "A policy has no server to wait for, so install is not for it.";
-        let hint = "Type `diyadm render --mode policy | kubectl apply -f -`.";
-        return Err(Failure::usage(what, hint).into());
-    }
-    let planned = render::settings(&args.names, &args.webhook, String::new())?;
-    let planned = manifests::webhook(&planned)?;
+    render::settings(&args.names, &args.webhook, String::new())?;
     runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
-        install(&terminal, &cluster, args, &planned).await
+        install(&terminal, &cluster, args).await
     })?;
     Ok(Code::Done)
 }
 
-/// `planned` is what will be applied, but for the CA in it.
-async fn install(
-    terminal: &Terminal,
-    cluster: &Cluster,
-    args: &Install,
-    planned: &[Value],
-) -> Result<()> {
+async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Result<()> {
     let Names { namespace, service, .. } = &args.names;
-    let mut wanted = targets(&args.names).to_vec();
-    for object in planned {
-        wanted.push(Target::of(object)?);
-    }
-    cluster.demand_apply(&wanted, &more(args)).await?;
+    cluster.demand_apply(&wanted(args), &more(args)).await?;
     let init = Init {
         names: args.names.clone(),
         certificates: args.certificates.clone(),
@@ -92,9 +78,7 @@ async fn install(
     if args.dry_run.is_some() {
         return applier.outcomes.print(args.output, Some(&facts));
     }
-    let mut test = manifests::test_object(namespace, level(args))?;
-    test["metadata"]["name"] = "diyadm-check".into();
-    wait_for_webhook(terminal, cluster, &subject, &test, deadline).await?;
+    wait_for_webhook(terminal, cluster, &subject, deadline).await?;
     terminal.done(
         &format!("workloads created in namespace {namespace} start empty, by {service}"),
         None,
@@ -102,29 +86,31 @@ async fn install(
     applier.outcomes.print(args.output, Some(&facts))
 }
 
-/// What the waiting looks at: endpoints, and an object that is created in a dry run.
+/// What is applied.
+fn wanted(args: &Install) -> Vec<Target<'_>> {
+    let Names { namespace, service: name, .. } = &args.names;
+    let mut all = targets(&args.names).to_vec();
+    all.push(Target { kind: &CONFIGURATION, namespace: "", name });
+    if args.webhook.url.is_none() {
+        all.extend([&DEPLOYMENT, &SERVICE].map(|kind| Target { kind, namespace, name }));
+        if args.webhook.replicas > 1 {
+            all.push(Target { kind: &BUDGET, namespace, name });
+        }
+    }
+    all
+}
+
+/// What the waiting looks at: endpoints, and a Deployment that is created in a dry run.
 fn more(args: &Install) -> Vec<Right<'_>> {
     let namespace = args.names.namespace.as_str();
     if args.dry_run.is_some() {
         return Vec::new();
     }
-    let kind = match level(args) {
-        workload::Level::Workload => &DEPLOYMENT,
-        workload::Level::Pod => &POD,
-    };
-    let mut all = vec![Right { verb: "create", kind, namespace, name: "" }];
+    let mut all = vec![Right { verb: "create", kind: &DEPLOYMENT, namespace, name: "" }];
     if args.webhook.url.is_none() {
         all.push(Right { verb: "list", kind: &ENDPOINT_SLICE, namespace, name: "" });
     }
     all
-}
-
-/// Where emptying happens.
-fn level(args: &Install) -> workload::Level {
-    match args.webhook.ways.level {
-        Some(cli::ways::Level::Pod) => workload::Level::Pod,
-        Some(cli::ways::Level::Workload) | None => workload::Level::Workload,
-    }
 }
 
 /// Until a Pod is ready behind the Service.
@@ -181,15 +167,16 @@ async fn wait_for_webhook(
     terminal: &Terminal,
     cluster: &Cluster,
     subject: &Subject,
-    test: &Value,
     deadline: Instant,
 ) -> Result<()> {
+    let mut object = manifests::test_deployment(&subject.namespace)?;
+    object["metadata"]["name"] = "diyadm-check".into();
     let mut wait = terminal.wait();
     loop {
         wait.say("waiting until a dry-run create comes back emptied");
         // A refusal may be the old state of an API server that has not heard yet.
-        if let Ok(created) = cluster.create(test, true).await
-            && DryCreate::of(&created).is_empty(&subject.image)
+        if let Ok(created) = cluster.create(&object, true).await
+            && image_of(&created) == subject.image
         {
             return Ok(());
         }

@@ -1,18 +1,17 @@
 //! `diyadm verify`: creates templates/test.yaml in the namespace and looks at what came of it.
 
 use anyhow::Result;
-use serde_json::Value;
 
 use super::{
     check, names, runtime,
     terminal::{self, Terminal},
 };
 use crate::{
-    checks::{DryCreate, Finding, Level, image_of, level},
+    checks::{Finding, Level, image_of},
     cli::{DryRun, Global, Report, verify::Verify},
-    cluster::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, Right, Target, error},
+    cluster::{Cluster, DEPLOYMENT, Right, Target, error},
     exit::{Code, Failure},
-    manifests, report, workload,
+    manifests, report,
 };
 
 mod offline;
@@ -50,15 +49,13 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
 async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let namespace = args.names.namespace.as_str();
     let dry_run = args.dry_run.is_some();
-    let level = level(webhook(cluster, &args.names.service).await.as_ref());
-    let kind: &'static Kind = if level == workload::Level::Pod { &POD } else { &DEPLOYMENT };
-    let mut object = manifests::test_object(namespace, level)?;
+    let mut object = manifests::test_deployment(namespace)?;
     if dry_run {
         // A name of its own, so that one that is there does not stand in the way.
         object["metadata"]["name"] = "diyadm-check".into();
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let test = Target { kind, namespace, name };
+    let test = Target { kind: &DEPLOYMENT, namespace, name };
     // Nobody's name counts when something is created.
     let mut rights = vec![Right { name: "", ..test.right("create") }];
     if !dry_run {
@@ -69,13 +66,11 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let created = match cluster.create(&object, dry_run).await {
         Ok(created) => created,
         Err(error) if error::exists(&error) => {
-            let word = kind.kind;
-            let what = format!("There is a {word} {name} in namespace {namespace} already.");
+            let what = format!("There is a Deployment {name} in namespace {namespace} already.");
             let hint = format!(
                 "Type `diyadm verify --dry-run=server{}`, or delete it: \
-                 `kubectl -n {namespace} delete {} {name}`.",
-                names::flags(cluster, &args.names),
-                word.to_lowercase()
+                 `kubectl -n {namespace} delete deployment {name}`.",
+                names::flags(cluster, &args.names)
             );
             return Err(Failure::no(what, hint).into());
         }
@@ -86,17 +81,17 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let stored = if dry_run {
         created
     } else {
-        let stored = cluster.get(kind, namespace, name).await;
+        let stored = cluster.get(&DEPLOYMENT, namespace, name).await;
         // Whatever came of the reading: what was made is taken away.
         if !args.keep {
-            cluster.delete(kind, namespace, name, false).await?;
+            cluster.delete(&DEPLOYMENT, namespace, name, false).await?;
         }
         stored?.unwrap_or(created)
     };
-    if !DryCreate::of(&stored).is_empty(&args.image) {
+    let found = image_of(&stored);
+    if found != args.image {
         return explained(cluster, args).await;
     }
-    let found = image_of(&stored);
     let how = match (dry_run, args.keep) {
         (true, _) => "in a dry run",
         (false, true) => "and is still there",
@@ -104,11 +99,6 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     };
     let seen = format!("templates/test.yaml came back with {found}, {how}");
     Ok(vec![Finding::ok("image", seen)])
-}
-
-/// The webhook's configuration, where it may be looked at: it tells the level.
-async fn webhook(cluster: &Cluster, name: &str) -> Option<Value> {
-    cluster.get(&CONFIGURATION, "", name).await.ok().flatten()
 }
 
 /// What `check` finds wrong.

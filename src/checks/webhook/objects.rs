@@ -7,40 +7,36 @@ use crate::{checks::explain, manifests, workload};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
-    let Subject { image: wanted, flags, .. } = subject;
-    let (kind, found, emptied) = match &observed.dry_create {
-        Ok(created @ DryCreate::Stored { kind, image, .. }) if created.is_empty(wanted) => {
-            return Finding::ok(id, format!("a {kind} created here would get {image}"));
+    let Subject { image, flags, .. } = subject;
+    match &observed.dry_create {
+        Ok(DryCreate::Image(found)) if found == image => {
+            Finding::ok(id, format!("a Deployment created here would get {image}"))
         }
-        Ok(DryCreate::Stored { kind, image, emptied }) => (kind, image, emptied),
-        Ok(DryCreate::Refused(text)) => {
-            return match explain(text, subject) {
-                Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
-                None => Finding::failed(id, format!("what is created here is refused: {text}"), ""),
-            };
-        }
-        Err(why) => return unseen(id, "a dry-run create", why),
-    };
-    if *emptied || *found != untouched() {
-        let image = if *found == untouched() { "keep" } else { found };
-        return Finding::failed(
+        Ok(DryCreate::Image(found)) if *found != untouched() => Finding::failed(
             id,
-            format!("a {kind} created here would get {found}, not {wanted}"),
+            format!("a Deployment created here would get {found}, not {image}"),
             format!(
                 "If the webhook is meant to empty to that, say so: \
-                 `diyadm check{flags} --image {image}`."
+                 `diyadm check{flags} --image {found}`."
             ),
-        );
-    }
-    Finding::failed(
-        id,
-        format!("a {kind} created here would keep {found} instead of {wanted}"),
-        format!(
-            "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
-             `diyadm check --probe{flags}{}`.",
-            subject.image_flag()
         ),
-    )
+        Ok(DryCreate::Image(found)) => Finding::failed(
+            id,
+            format!("a Deployment created here would keep {found} instead of {image}"),
+            format!(
+                "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
+                 `diyadm check --probe{flags}{}`.",
+                subject.image_flag()
+            ),
+        ),
+        Ok(DryCreate::Refused(text)) => match explain(text, subject) {
+            Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
+            None => {
+                Finding::failed(id, format!("a Deployment created here is refused: {text}"), "")
+            }
+        },
+        Err(why) => unseen(id, "a dry-run create", why),
+    }
 }
 
 /// The image that templates/test.yaml asks for.
@@ -49,11 +45,10 @@ fn untouched() -> String {
     image_of(&object).to_owned()
 }
 
-/// The image of the first container of a Deployment, or of a Pod.
-pub fn image_of(object: &Value) -> &str {
-    let spec =
-        if object["kind"] == "Pod" { &object["spec"] } else { &object["spec"]["template"]["spec"] };
-    spec["containers"][0]["image"].as_str().unwrap_or("no image")
+/// The image of the first container of a Deployment.
+pub fn image_of(deployment: &Value) -> &str {
+    let image = deployment.pointer("/spec/template/spec/containers/0/image");
+    image.and_then(Value::as_str).unwrap_or("no image")
 }
 
 pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
@@ -79,19 +74,14 @@ pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
     if names.is_empty() {
         return Finding::ok(id, "every workload here is emptied, or asks not to be");
     }
-    let seen = format!("not emptied, they were here before: {}", names.join(", "));
-    let namespace = &subject.namespace;
-    let first = &names[0];
-    let hint = match first.split('/').next() {
-        Some("pod") => {
-            format!("Their owners make new ones: `kubectl -n {namespace} delete {first}`.")
-        }
-        Some("cronjob") => {
-            format!("Any write empties them: `kubectl -n {namespace} label {first} touched=yes`.")
-        }
-        _ => format!("Any write empties them: `kubectl -n {namespace} rollout restart {first}`."),
-    };
-    Finding::warning(id, seen, hint)
+    Finding::warning(
+        id,
+        format!("not emptied, they were here before: {}", names.join(", ")),
+        format!(
+            "Any write empties them: `kubectl -n {} rollout restart {}`.",
+            subject.namespace, names[0]
+        ),
+    )
 }
 
 pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {

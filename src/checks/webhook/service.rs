@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Connection, Finding, Observed, Subject, again_hint, own, unseen, webhooks};
+use super::{Connection, DryCreate, Finding, Observed, Subject, again_hint, own, unseen, webhooks};
 
 /// The API server's default (`WebhookClientConfig`).
 const HTTPS: i64 = 443;
@@ -96,7 +96,7 @@ pub(super) fn connections(observed: &Observed, subject: &Subject) -> Vec<Finding
 fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Finding {
     let id = "connection";
     let emptied =
-        observed.dry_create.as_ref().is_ok_and(|created| created.is_empty(&subject.image));
+        matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image == subject.image);
     match one {
         Connection::Trusted(address) => {
             Finding::ok(id, format!("a fresh TLS connection to {address} is trusted"))

@@ -4,15 +4,14 @@ use anyhow::{Error, Result};
 
 use super::connection;
 use crate::{
-    checks::{DryCreate, Look, Observed, Secret, Subject, level},
+    checks::{DryCreate, Look, Observed, Secret, Subject, image_of},
     cluster::{
-        CONFIGURATION, CRON_JOB, Cluster, DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind,
-        NAMESPACE, POD, SECRET, SERVICE, STATEFUL_SET, error,
+        CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NAMESPACE, SECRET, SERVICE,
+        STATEFUL_SET, error,
     },
     commands::init::cluster,
     exit::{Code, Failure},
     manifests,
-    workload::Level,
 };
 
 /// Asks the API server about everything.
@@ -36,17 +35,11 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
         None => Ok(Vec::new()),
         Some(own) => connection::try_all(own, subject, &service_found, &slices).await,
     };
-    let level = level(own.as_ref());
-    let kinds: &[&Kind] = match level {
-        Level::Workload => &[&DEPLOYMENT, &STATEFUL_SET, &DAEMON_SET, &CRON_JOB],
-        Level::Pod => &[&POD],
-    };
-    let mut workloads = Ok(Vec::new());
-    for kind in kinds {
-        match (look(cluster.list(kind, namespace, "").await)?, &mut workloads) {
-            (Ok(more), Ok(all)) => all.extend(more),
-            (Err(why), Ok(_)) => workloads = Err(why),
-            (_, Err(_)) => {}
+    let mut workloads = look(cluster.list(&DEPLOYMENT, namespace, "").await)?;
+    if let Ok(all) = &mut workloads {
+        match look(cluster.list(&STATEFUL_SET, namespace, "").await)? {
+            Ok(more) => all.extend(more),
+            Err(why) => workloads = Err(why),
         }
     }
     Ok(Observed {
@@ -65,7 +58,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
         service: service_found,
         slices,
         connections,
-        dry_create: dry_create(cluster, namespace, level).await,
+        dry_create: dry_create(cluster, namespace).await,
         workloads,
         events: look(cluster.list(&EVENT, namespace, "").await)?,
     })
@@ -90,12 +83,12 @@ pub(super) fn blind(error: Error) -> Error {
     }
 }
 
-async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<DryCreate> {
-    let mut object = manifests::test_object(namespace, level).map_err(|e| e.to_string())?;
+async fn dry_create(cluster: &Cluster, namespace: &str) -> Look<DryCreate> {
+    let mut object = manifests::test_deployment(namespace).map_err(|e| e.to_string())?;
     // A name of its own, so that one that is there does not stand in the way.
     object["metadata"]["name"] = "diyadm-check".into();
     match cluster.create(&object, true).await {
-        Ok(object) => Ok(DryCreate::of(&object)),
+        Ok(object) => Ok(DryCreate::Image(image_of(&object).to_owned())),
         Err(error) => match error::status(&error) {
             // Not allowed to create is no word about the webhook.
             Some(status) if status.code == 403 && status.message.contains("cannot create") => {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    checks::{DryCreate, Observed, Subject, level},
+    checks::{DryCreate, Observed, Subject},
     cluster::{CONFIGURATION, Cluster, Right, error},
     manifests,
 };
@@ -26,8 +26,8 @@ pub(super) async fn ask(
     subject: &Subject,
     observed: &mut Observed,
 ) -> Result<()> {
-    let hidden = matches!(&observed.dry_create, Ok(created @ DryCreate::Stored { .. })
-        if !created.is_empty(&subject.image));
+    let hidden =
+        matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image != subject.image);
     let own = observed.configurations.as_ref().ok().and_then(|all| {
         all.iter().find(|c| c["metadata"]["name"] == subject.service.as_str()).cloned()
     });
@@ -45,8 +45,7 @@ pub(super) async fn ask(
     let mark: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("diyadm-probe-{mark}");
     cluster.create(&configuration(&own, &name, &mark, &subject.namespace), false).await?;
-    let object = manifests::test_object(&subject.namespace, level(Some(&own)))?;
-    let outcome = answers(cluster, object, &mark).await;
+    let outcome = answers(cluster, subject, &mark).await;
     cluster.delete(&CONFIGURATION, "", &name, false).await?;
     if let Some(seen) = outcome? {
         observed.dry_create = Ok(seen);
@@ -54,7 +53,8 @@ pub(super) async fn ask(
     Ok(())
 }
 
-async fn answers(cluster: &Cluster, mut object: Value, mark: &str) -> Result<Option<DryCreate>> {
+async fn answers(cluster: &Cluster, subject: &Subject, mark: &str) -> Result<Option<DryCreate>> {
+    let mut object = manifests::test_deployment(&subject.namespace)?;
     object["metadata"]["name"] = "diyadm-check".into();
     object["metadata"]["labels"] = json!({ LABEL: mark });
     for _ in 0..TRIES {
@@ -73,10 +73,7 @@ async fn answers(cluster: &Cluster, mut object: Value, mark: &str) -> Result<Opt
 fn configuration(own: &Value, name: &str, mark: &str, namespace: &str) -> Value {
     let all = own["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
     // The one for workloads: Services are another's.
-    let first = all.iter().find(|webhook| {
-        let rules = webhook["rules"].to_string();
-        rules.contains("deployments") || rules.contains("pods")
-    });
+    let first = all.iter().find(|w| w["rules"].to_string().contains("deployments"));
     let mut webhook = first.or(all.first()).cloned().unwrap_or_default();
     webhook["failurePolicy"] = "Fail".into();
     webhook["objectSelector"] = json!({ "matchLabels": { LABEL: mark } });
