@@ -384,3 +384,59 @@ fn the_policys_rules_are_the_webhooks() {
         assert!(emptied > PODS / 20, "{emptied} of {PODS} were emptied");
     });
 }
+
+#[test]
+fn a_policy_is_installed_checked_verified_and_taken_away() {
+    let Some(cluster) = cluster() else { return };
+    let name = "policy-commands";
+    let _namespace = cluster.unmade(name);
+    let folder = tempfile::tempdir().unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+    let policy = ["--mode", "policy"];
+    let with = |command: &str, more: &[&str]| run(&[&[command], &policy[..], more].concat());
+
+    with("check", &[]).code(1).stderr_has("diyadm install --mode policy");
+    with("verify", &["--dry-run=server"]).code(1);
+    with("install", &["--dry-run=client"]).code(0);
+    with("install", &["--dry-run=server"]).code(0);
+    assert_eq!(cluster.kubectl(&["get", "namespace", name, "--ignore-not-found"], ""), "");
+
+    with("install", &["--image", "tools:1"]).code(0).stderr_has("start empty, by policy");
+    with("install", &["--image", "tools:1"]).code(0).stderr_has("unchanged");
+    with("check", &["--image", "tools:1"])
+        .code(0)
+        .stderr_has("puts policy policy-commands to work");
+    with("check", &["--image", "other:1"]).code(1).stderr_has("would not be emptied to other:1");
+    with("verify", &["--image", "tools:1", "--dry-run=server"]).code(0).stderr_has("in a dry run");
+    with("verify", &["--image", "tools:1"]).code(0).stderr_has("is gone again");
+    with("verify", &["--image", "tools:1", "--keep"]).code(0).stderr_has("is still there");
+    with("verify", &["--image", "tools:1"]).code(1).stderr_has("There is a Pod test");
+    let pod = cluster.get(name, "pod/test");
+    assert_eq!(pod["metadata"]["annotations"][EMPTIED_BY], "policy");
+
+    cluster.kubectl(&["delete", "mutatingadmissionpolicybindings", name], "");
+    with("check", &["--image", "tools:1"]).code(1).stderr_has("the policy does nothing");
+    with("install", &["--image", "keep"]).code(0);
+    with("verify", &["--image", "keep", "--dry-run=server"]).code(0);
+
+    run(&["uninstall"]).code(0).stderr_has("mutatingadmissionpolicy/policy-commands deleted");
+    with("check", &[]).code(1).stderr_has("there is no MutatingAdmissionPolicy");
+    run(&["uninstall"]).code(0);
+}
+
+#[test]
+fn what_a_policy_cannot_do_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rules.yaml"), "rules:\n- {}\n- replicas: 1\n").unwrap();
+    let run =
+        |args: &[&str]| diyadm(folder.path(), &[&["render", "--mode", "policy"], args].concat());
+    run(&["--level", "workload"]).code(2).stderr_has("cannot save the original");
+    run(&["--rules", "rules.yaml"]).code(2).stderr_has("rule 2 says replicas");
+    let yaml = run(&["--level", "pod", "--failure-policy", "Fail", "-n", "x"]).code(0).stdout;
+    let objects = diyadm::yaml::read("-", &yaml).unwrap();
+    let kinds: Vec<_> = objects.iter().map(|document| document.value["kind"].clone()).collect();
+    assert_eq!(kinds, ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"]);
+    assert_eq!(objects[0].value["spec"]["failurePolicy"], "Fail");
+}

@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use super::{DryCreate, Finding, Observed, Subject, unseen};
-use crate::{checks::explain, manifests, workload};
+use crate::{
+    checks::explain,
+    manifests,
+    workload::{self, EMPTIED_BY},
+};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
@@ -45,10 +49,20 @@ fn untouched() -> String {
     image_of(&object).to_owned()
 }
 
-/// The image of the first container of a Deployment.
-pub fn image_of(deployment: &Value) -> &str {
-    let image = deployment.pointer("/spec/template/spec/containers/0/image");
-    image.and_then(Value::as_str).unwrap_or("no image")
+/// The image of the first container of a Deployment or Pod.
+pub fn image_of(object: &Value) -> &str {
+    let containers = match object["kind"].as_str() {
+        Some("Pod") => &object["spec"]["containers"],
+        _ => &object["spec"]["template"]["spec"]["containers"],
+    };
+    containers[0]["image"].as_str().unwrap_or("no image")
+}
+
+/// Whether a Deployment or Pod was emptied, and to `image` (`keep` is its own).
+pub fn is_emptied_to(object: &Value, image: &str) -> bool {
+    let by_policy = !object["metadata"]["annotations"][EMPTIED_BY].is_null();
+    let emptied = by_policy || workload::is_emptied(&object.to_string());
+    emptied && (image == "keep" || image_of(object) == image)
 }
 
 pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
