@@ -21,7 +21,7 @@ pub struct Part {
 }
 
 /// What the rules make of one workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// `Deployment`
@@ -123,14 +123,21 @@ pub fn level(level: Level) -> &'static str {
 }
 
 impl Explained {
+    /// `deployment/web in namespace shop`
+    pub fn shown(&self) -> String {
+        let Self { kind, namespace, name, .. } = self;
+        let place = if namespace.is_empty() { "" } else { " in namespace " };
+        format!("{}/{name}{place}{namespace}", kind.to_lowercase())
+    }
+
     /// For people.
     pub fn text(&self) -> String {
-        let Self { kind, namespace, name, .. } = self;
-        let mut text = format!("{}/{name}", kind.to_lowercase());
-        if !namespace.is_empty() {
-            let _ = write!(text, " in namespace {namespace}");
-        }
-        text.push('\n');
+        format!("{}\n{}", self.shown(), self.details())
+    }
+
+    /// For people: the rules that were looked at, and who decided each part.
+    pub fn details(&self) -> String {
+        let mut text = String::new();
         for Passed { rule, about_other } in &self.passed {
             let _ = writeln!(text, "  rule {rule} is about other {about_other}");
         }

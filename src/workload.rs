@@ -209,6 +209,16 @@ impl<'a> Subject<'a> {
         rules.decide(&about(&self.object, pod.as_ref(), context))
     }
 
+    /// The names of the containers that would be emptied; none where the rules make no sense.
+    pub fn chosen(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
+        let pod = self.object.pod();
+        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
+            return Vec::new();
+        };
+        let chosen = choose::choose(way.containers.as_deref(), pod).unwrap_or_default();
+        chosen.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
+    }
+
     /// The rules before the one that fits, with which of their lists is about others:
     /// `namespaces`, `kinds`, `names`, `labels`.
     pub fn passed(&self, rules: &Rules, context: &Context<'_>) -> Vec<(usize, &'static str)> {

@@ -12,6 +12,7 @@ mod service;
 pub(super) mod tests;
 
 pub use objects::{image_of, is_emptied_to};
+pub use select::selects;
 pub use service::{port_name, ready};
 
 /// What was seen, or why it could not be looked at.

@@ -26,14 +26,14 @@ use crate::{
 };
 
 mod change;
-mod plan;
+pub(super) mod plan;
 mod pods;
 
 pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     let terminal = Terminal::new(global);
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
-    plan::check(args)?;
+    plan::check(&args.ways, args.replicas)?;
     let rules = ways::rules(&args.ways, None)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
@@ -60,7 +60,7 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
     let plan = Plan {
         rules,
-        wishes: plan::wishes(args),
+        wishes: plan::wishes(&args.ways, args.replicas),
         named: targeted.named,
         recreate: args.recreate,
         stamp,

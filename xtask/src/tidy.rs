@@ -13,8 +13,9 @@ use crate::paths;
 /// A file that is longer is seldom about one thing.
 const MOST_LINES: usize = 400;
 /// Modules of the library that know no shell.
-const PURE: [&str; 13] = [
+const PURE: [&str; 15] = [
     "admission",
+    "beside",
     "board",
     "checks",
     "explain",
@@ -22,6 +23,7 @@ const PURE: [&str; 13] = [
     "manifests",
     "mutate",
     "pki",
+    "plan",
     "report",
     "rollout",
     "tables",
