@@ -43,6 +43,14 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
         "ScaledObject" => "scaled-object",
         _ => "autoscaler",
     };
+    if let Some(replicas) = meant.replicas.filter(|_| id != "vertical-autoscaler") {
+        // One that is held has a least number all the same.
+        let seen = format!(
+            "{scaler} says how many replicas it has, and would undo {replicas}: that is refused"
+        );
+        let hint = "Leave the replicas as they are; --hold-autoscalers keeps their number.";
+        return Some(Finding::failed(id, seen, hint));
+    }
     if autoscaler::hold(object).is_none() {
         return Some(Finding::ok(id, format!("{scaler} is held, or does nothing as it stands")));
     }
@@ -55,13 +63,6 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
         }
         let seen = format!("{scaler} ({mode}) would size it by what an idle container uses");
         return Some(Finding::warning(id, seen, HOLD));
-    }
-    if let Some(replicas) = meant.replicas.filter(|_| kind != "Pod") {
-        let seen = format!(
-            "{scaler} says how many replicas it has, and would undo {replicas}: that is refused"
-        );
-        let hint = "Leave the replicas as they are; --hold-autoscalers keeps their number.";
-        return Some(Finding::failed(id, seen, hint));
     }
     let seen = format!("{scaler} scales it, and is misled by an idle container");
     Some(Finding::warning(id, seen, HOLD))
@@ -81,20 +82,31 @@ fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
     }
     let id = "budget";
     let name = text(object, "/metadata/name");
-    let minimum = object["spec"]["minAvailable"].as_u64();
     let replicas = meant.replicas.map(u64::from).or_else(|| replicas(workload, kind));
-    if let (Some(minimum), Some(replicas)) = (minimum, replicas)
-        && replicas <= minimum
-    {
+    if let Some(replicas) = replicas.filter(|replicas| guards_all(&object["spec"], *replicas)) {
         let seen = format!(
-            "PodDisruptionBudget {name} wants {minimum} Pods available: with {replicas} none may be \
-             evicted, so a drain of its node waits"
+            "PodDisruptionBudget {name} lets none of {replicas} Pods be evicted, empty or not: \
+             draining a node of theirs waits"
         );
         let hint = "An empty Pod can be deleted by hand; deleting asks no budget.";
         return Some(Finding::warning(id, seen, hint));
     }
     let seen = format!("PodDisruptionBudget {name} counts empty Pods as available");
     Some(Finding::warning(id, seen, "Whoever drains a node takes them for Pods that serve."))
+}
+
+/// Whether nobody may evict one of so many Pods that are all available. A share is rounded up, as
+/// the disruption controller does.
+fn guards_all(spec: &Value, replicas: u64) -> bool {
+    let number = |field: &str| match &spec[field] {
+        Value::String(share) => {
+            let percent: u64 = share.strip_suffix('%')?.parse().ok()?;
+            Some(percent.saturating_mul(replicas).div_ceil(100))
+        }
+        other => other.as_u64(),
+    };
+    let least = number("minAvailable").is_some_and(|least| replicas <= least);
+    replicas > 0 && (least || number("maxUnavailable") == Some(0))
 }
 
 fn replicas(workload: &Value, kind: &Kind) -> Option<u64> {
@@ -173,6 +185,7 @@ mod tests {
     }
 
     const PLAIN: Meant = Meant { level: Level::Workload, replicas: None };
+    const NONE: Meant = Meant { level: Level::Workload, replicas: Some(0) };
     const ONE: Meant = Meant { level: Level::Workload, replicas: Some(1) };
 
     #[test]
@@ -194,7 +207,8 @@ mod tests {
         for (object, meant, expected) in [
             (&hpa, PLAIN, vec!["autoscaler warning"]),
             (&hpa, ONE, vec!["autoscaler failed"]),
-            (&held, ONE, vec!["autoscaler ok"]),
+            (&held, PLAIN, vec!["autoscaler ok"]),
+            (&held, ONE, vec!["autoscaler failed"]),
             (&other, ONE, vec![]),
             (&keda, PLAIN, vec!["scaled-object warning"]),
             (&vpa(Value::Null), ONE, vec!["vertical-autoscaler warning"]),
@@ -213,8 +227,12 @@ mod tests {
         for (spec, meant, waits) in [
             (json!({ "selector": app, "minAvailable": 1 }), PLAIN, Some(false)),
             (json!({ "selector": app, "minAvailable": 1 }), ONE, Some(true)),
-            (json!({ "selector": app, "minAvailable": "50%" }), ONE, Some(false)),
+            (json!({ "selector": app, "minAvailable": "50%" }), ONE, Some(true)),
+            (json!({ "selector": app, "minAvailable": "50%" }), PLAIN, Some(false)),
+            (json!({ "selector": app, "minAvailable": 1 }), NONE, Some(false)),
             (json!({ "selector": app, "maxUnavailable": 1 }), ONE, Some(false)),
+            (json!({ "selector": app, "maxUnavailable": "1%" }), ONE, Some(false)),
+            (json!({ "selector": app, "maxUnavailable": "0%" }), PLAIN, Some(true)),
             (json!({ "selector": {}, "minAvailable": 3 }), PLAIN, Some(true)),
             (json!({ "selector": { "matchLabels": { "app": "db" } } }), PLAIN, None),
             (json!({ "minAvailable": 1 }), PLAIN, None),

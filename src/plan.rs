@@ -62,7 +62,7 @@ pub struct Plan {
     /// See [`Decided::hint`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
-    /// The containers that would be emptied.
+    /// The containers that would be emptied; none where something else chooses them.
     pub containers: Vec<String>,
     /// Each field that would change.
     pub changes: Vec<Edit>,
@@ -97,10 +97,13 @@ pub fn plan(
     };
     let Some(subject) = Subject::parse(&text) else { return plan };
     plan.explained = explain::explain(rules, &subject, context, name);
-    plan.containers = subject.chosen(rules, context);
     if let Ok(decision) = subject.decide(rules, context) {
         let way = &decision.way;
-        plan.findings = image::findings(object, way, rules, &plan.containers);
+        // Whoever empties the Pods has rules of its own.
+        if does != Does::Pods {
+            plan.containers = subject.chosen(rules, context);
+            plan.findings = image::findings(object, way, rules, &plan.containers);
+        }
         let meant = Meant { level: way.level, replicas: way.replicas };
         plan.findings.extend(beside::findings(object, around, meant));
     }

@@ -16,7 +16,7 @@ pub enum Rules {
         file: PathBuf,
     },
     /// Say which rule decides how a workload is emptied, and why
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Print every label and annotation that means something to diyadm
     Annotations,
 }

@@ -55,7 +55,6 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         return Ok(Code::Done);
     }
     let beside = errand.beside(&targeted.found).await;
-    beside.unseen.iter().for_each(|what| errand.terminal.warn(what));
     let stamp =
         Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
     let plan = Plan {
@@ -96,9 +95,7 @@ async fn one(
     Around { beside, webhooks }: &Around,
     found: Found,
 ) -> Done {
-    let scaled = beside.of(&found).next().map(|(kind, object)| {
-        format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default())
-    });
+    let scaled = beside.scaler(&found);
     let settled = plan.settle(&found, scaled.as_deref());
     let shown = errand.shown(&found);
     let done = match settled {

@@ -18,7 +18,6 @@ use crate::{
     yaml,
 };
 
-mod around;
 mod workload;
 
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {

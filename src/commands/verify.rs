@@ -26,12 +26,11 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
     }
     names::label(&args.names)?;
-    let left = match args.dry_run {
-        Some(_) => String::new(),
-        None => {
-            let (kind, namespace) = (kind(args).singular(), &args.names.namespace);
-            format!("A {kind} test may be left: `kubectl -n {namespace} delete {kind} test`.")
-        }
+    let left = if args.dry_run.is_some() {
+        String::new()
+    } else {
+        let (kind, namespace) = (kind(args).singular(), &args.names.namespace);
+        format!("A {kind} test may be left: `kubectl -n {namespace} delete {kind} test`.")
     };
     let findings = runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::workload::{ORIGINAL, kind_of};
+use crate::workload::{Kind, ORIGINAL, kind_of};
 
 /// A field that would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +47,7 @@ pub(super) fn edits(object: &Value, operations: &[Value]) -> Vec<Edit> {
 fn edit(object: &Value, path: &str, after: Option<&Value>) -> Edit {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
     let kind = kind_of(word("apiVersion"), word("kind"));
-    let pod = format!("{}/spec/", kind.map(|kind| kind.template()).unwrap_or_default());
+    let pod = format!("{}/spec/", kind.map(Kind::template).unwrap_or_default());
     let (container, field) = match path.strip_prefix(pod.as_str()) {
         Some(field) => match field.strip_prefix("containers/").and_then(|f| f.split_once('/')) {
             Some((index, field)) => {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     checks::Finding,
-    workload::{EMPTY_IMAGE, INJECTED, Idle, Image, Rules, Way, kind_of},
+    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, kind_of},
 };
 
 /// What is known for the containers of these names.
@@ -35,7 +35,10 @@ pub(super) fn findings(
             Image::Keep => own,
             Image::Name(image) => image,
         };
-        found.push(idles(name, image, way, rules));
+        // What an emptied one runs is diyadm's.
+        let is_own = object["metadata"]["annotations"][ORIGINAL].is_null();
+        let shell = way.image == Image::Keep && is_own && runs_shell(container);
+        found.push(idles(name, (image, shell), way, rules));
         let agent = (way.idle == Idle::Agent).then_some(rules.agent_image.as_str());
         let others = [(way.image != Image::Keep).then_some(image), agent];
         found.extend(user(pod, container, others.into_iter().flatten()));
@@ -43,17 +46,22 @@ pub(super) fn findings(
     found
 }
 
-fn idles(container: &str, image: &str, way: &Way, rules: &Rules) -> Finding {
+fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules) -> Finding {
     let id = "idle";
     let by = |what: &str| format!("container {container} idles in {image} by {what}");
     match way.idle {
-        Idle::Entrypoint if image == EMPTY_IMAGE => Finding::ok(id, by("its own ENTRYPOINT")),
+        Idle::Entrypoint if is_ours(image) => Finding::ok(id, by("its own ENTRYPOINT")),
         Idle::Entrypoint => Finding::unknown(
             id,
             by("its own ENTRYPOINT: whether that waits, or does something, is not known"),
             "An image with a shell idles surely with --idle shell, any other with --idle agent.",
         ),
-        Idle::Shell if image == EMPTY_IMAGE => Finding::ok(id, by("its shell")),
+        Idle::Shell if is_ours(image) => Finding::ok(id, by("its shell")),
+        Idle::Shell if shell => Finding::ok(id, by("its shell, which it runs now too")),
+        Idle::Shell if image.contains("distroless") && !image.contains("debug") => {
+            let hint = "Such an image idles with --idle agent.";
+            Finding::failed(id, by("sh and sleep, which a distroless image does not have"), hint)
+        }
         Idle::Shell => Finding::unknown(
             id,
             by("sh and sleep: whether they are in it is not known"),
@@ -64,6 +72,29 @@ fn idles(container: &str, image: &str, way: &Way, rules: &Rules) -> Finding {
             Finding::ok(id, by)
         }
     }
+}
+
+/// diyadm's own image, in whatever registry.
+fn is_ours(image: &str) -> bool {
+    let name = image.rsplit('/').next().unwrap_or_default();
+    name.split([':', '@']).next() == Some("empty-container")
+}
+
+/// Whether the manifest has the container's image run a shell.
+fn runs_shell(container: &Value) -> bool {
+    let commands = [
+        "/command",
+        "/livenessProbe/exec/command",
+        "/readinessProbe/exec/command",
+        "/startupProbe/exec/command",
+        "/lifecycle/postStart/exec/command",
+        "/lifecycle/preStop/exec/command",
+    ];
+    commands.iter().any(|command| {
+        let program = container.pointer(&format!("{command}/0")).and_then(Value::as_str);
+        let name = program.and_then(|program| program.rsplit('/').next());
+        name.is_some_and(|name| ["sh", "bash", "ash", "dash"].contains(&name))
+    })
 }
 
 /// The kubelet refuses to run an image as root, or as a user that it knows by name only, where
@@ -96,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::Level;
+    use crate::workload::{EMPTY_IMAGE, Level};
 
     fn found(image: &str, idle: Idle, pod: &Value) -> Vec<String> {
         let object = json!({ "apiVersion": "v1", "kind": "Pod", "spec": pod });
@@ -113,11 +144,23 @@ mod tests {
         for (image, idle, said) in [
             (EMPTY_IMAGE, Idle::Entrypoint, "idle ok"),
             (EMPTY_IMAGE, Idle::Shell, "idle ok"),
+            ("example.org:5000/tools/empty-container@sha256:ab", Idle::Entrypoint, "idle ok"),
+            ("example.org/not-empty-container:1", Idle::Entrypoint, "idle unknown"),
+            ("example.org/distroless/java:21", Idle::Shell, "idle failed"),
+            ("example.org/distroless/java:debug", Idle::Shell, "idle unknown"),
+            ("example.org/distroless/java:21", Idle::Agent, "idle ok"),
             ("tools:1", Idle::Entrypoint, "idle unknown"),
             ("keep", Idle::Shell, "idle unknown"),
             ("keep", Idle::Agent, "idle ok"),
         ] {
             assert_eq!(found(image, idle, &plain), [said], "{image} {idle:?}");
+        }
+        let probed = json!({ "exec": { "command": ["/bin/bash", "-c", "check"] } });
+        for own in [json!({ "command": ["sh"] }), json!({ "readinessProbe": probed })] {
+            let mut pod = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
+            pod["containers"][0].as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            assert_eq!(found("keep", Idle::Shell, &pod), ["idle ok"], "{own}");
+            assert_eq!(found("tools:1", Idle::Shell, &pod), ["idle unknown"], "{own}");
         }
         let windows = json!({ "os": { "name": "windows" }, "containers": [{ "name": "a" }] });
         assert_eq!(found("keep", Idle::Shell, &windows), ["windows failed"]);

@@ -3,11 +3,7 @@
 use serde_json::Value;
 
 use super::{DryCreate, Finding, Observed, Subject, unseen};
-use crate::{
-    checks::explain,
-    manifests,
-    workload::{self, EMPTIED_BY},
-};
+use crate::{checks::explain, manifests, workload};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
@@ -60,9 +56,7 @@ pub fn image_of(object: &Value) -> &str {
 
 /// Whether a Deployment or Pod was emptied, and to `image` (`keep` is its own).
 pub fn is_emptied_to(object: &Value, image: &str) -> bool {
-    let by_policy = !object["metadata"]["annotations"][EMPTIED_BY].is_null();
-    let emptied = by_policy || workload::is_emptied(&object.to_string());
-    emptied && (image == "keep" || image_of(object) == image)
+    workload::is_emptied_pod(&object.to_string()) && (image == "keep" || image_of(object) == image)
 }
 
 pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {

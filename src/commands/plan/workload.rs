@@ -2,20 +2,23 @@
 
 use anyhow::Result;
 
-use super::around;
 use crate::{
+    checks::Finding,
     cli::plan::Plan as Args,
     cluster::{
-        Cluster,
+        BUDGET, Cluster,
         targets::{self, Found, Unnamed},
     },
     commands::{
         empty::plan::{self as empty, Settled},
         terminal::Terminal,
-        workloads::webhooks::{Watcher, Webhooks},
+        workloads::{
+            beside::{AUTOSCALERS, Beside},
+            webhooks::{Watcher, Webhooks},
+        },
     },
     plan::{Decided, Does, Plan, plan},
-    workload::{Context, Rules, Stamp, Subject, autoscaler},
+    workload::{Context, Rules, Stamp, Subject},
 };
 
 /// A plan for each workload that is meant, and whether each was named.
@@ -30,7 +33,8 @@ pub(super) async fn plans(
     if targeted.found.is_empty() {
         terminal.warn("there is no such workload");
     }
-    let around = around::look(cluster, &targeted.found).await;
+    let kinds = [&AUTOSCALERS[..], &[&BUDGET]].concat();
+    let beside = Beside::look(cluster, &targeted.found, &kinds).await;
     let webhooks = Webhooks::default();
     let emptying = empty::Plan {
         rules,
@@ -41,21 +45,17 @@ pub(super) async fn plans(
     };
     let mut plans = Vec::new();
     for found in &targeted.found {
-        let beside = around.of(&found.namespace);
-        let scales = |one: &&_| autoscaler::scales(one, found.kind.kind, &found.name);
-        let scaled = beside.iter().find(scales).map(|one| {
-            let word = |pointer: &str| one.pointer(pointer).and_then(serde_json::Value::as_str);
-            format!(
-                "{} {}",
-                word("/kind").unwrap_or_default(),
-                word("/metadata/name").unwrap_or_default()
-            )
-        });
+        let scaled = beside.scaler(found);
         let decided = decide(cluster, &emptying, &webhooks, found, scaled.as_deref()).await?;
         let wishes = &emptying.wishes;
         let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
-        let mut one = plan(rules, &found.object, &context, decided, &beside);
-        one.findings.extend(around.unknown(&found.namespace));
+        let around = beside.of_namespace(&found.namespace);
+        let mut one = plan(rules, &found.object, &context, decided, &around);
+        let unseen = beside.unseen(&found.namespace).map(|kind| {
+            let seen = format!("{} may not be listed here", kind.resource());
+            Finding::unknown("around", seen, "")
+        });
+        one.findings.extend(unseen);
         plans.push(one);
     }
     Ok((plans, targeted.named))
@@ -86,17 +86,22 @@ async fn decide(
                                and there is none for those of this namespace"
                     .to_owned();
                 decided.hint = format!(
-                    "Put one there with `diyadm install --level pod{}`, and label the namespace.",
-                    cluster.flags()
+                    "Put one there with `diyadm install --level pod{flags}` or `diyadm install \
+                     --mode policy{flags}`, and label the namespace.",
+                    flags = cluster.flags()
                 );
             }
             Watcher::Unknown => {
                 decided.does = Does::Pods;
                 decided.why = "whether something empties them may not be looked at".to_owned();
             }
-            _ => {
+            watcher @ (Watcher::Webhook(_) | Watcher::Policy(_)) => {
                 decided.does = Does::Pods;
-                decided.why = "they are emptied as they are created".to_owned();
+                let who = watcher.shown().unwrap_or_default();
+                decided.why = format!("{who} empties them as they are created");
+                decided.hint = "How is what that was installed with; `diyadm rules explain` shows \
+                                it for a webhook."
+                    .to_owned();
             }
         },
         Ok(Settled::Patch | Settled::Recreate) => {

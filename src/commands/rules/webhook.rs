@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     cli::{rules::Explain, ways::Ways},
     cluster::{
-        CONFIG_MAP, Cluster, DEPLOYMENT,
+        CONFIG_MAP, Cluster, DEPLOYMENT, POLICY,
         targets::{self, Unnamed},
     },
     commands::{terminal::Terminal, ways},
@@ -48,10 +48,18 @@ async fn rules(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<
         return Err(Failure::usage(what, "Type it like test/diyadmissionwebhook.").into());
     };
     let Some(server) = cluster.get(&DEPLOYMENT, namespace, name).await? else {
-        terminal.warn(&format!(
-            "there is no Deployment {name} in namespace {namespace}: these are diyadm's defaults; \
-             --webhook NAMESPACE/NAME names another"
-        ));
+        let policy = cluster.get(&POLICY, "", name).await.ok().flatten();
+        terminal.warn(&if policy.is_some() {
+            format!(
+                "policy {name} has its rules in CEL, which only the API server reads: these are \
+                 diyadm's defaults; --rules FILE and the flags that it was installed with say more"
+            )
+        } else {
+            format!(
+                "there is no Deployment {name} in namespace {namespace}: these are diyadm's \
+                 defaults; --webhook NAMESPACE/NAME names another"
+            )
+        });
         return Ok(Rules::default());
     };
     let mut rules = ways::flags(&flags(&server), (namespace, name));
