@@ -2,6 +2,7 @@
 //! `DIYADM_UPDATE_GOLDEN=1 cargo xtask test -- golden`, and read in the diff.
 
 mod check;
+mod plan;
 mod review;
 
 use std::{

@@ -15,6 +15,7 @@ mod mutate;
 mod newest;
 mod node;
 mod pki;
+mod plan;
 mod pod_security;
 mod policy;
 mod rig;
