@@ -85,8 +85,8 @@ fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
     let replicas = meant.replicas.map(u64::from).or_else(|| replicas(workload, kind));
     if let Some(replicas) = replicas.filter(|replicas| guards_all(&object["spec"], *replicas)) {
         let seen = format!(
-            "PodDisruptionBudget {name} lets none of {replicas} Pods be evicted, empty or not: \
-             draining a node of theirs waits"
+            "PodDisruptionBudget {name} lets no Pod of {replicas} be evicted, empty or not: draining \
+             its node waits"
         );
         let hint = "An empty Pod can be deleted by hand; deleting asks no budget.";
         return Some(Finding::warning(id, seen, hint));

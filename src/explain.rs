@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::workload::{
-    self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject,
+    self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject, Wish,
 };
 
 /// One part of how a workload is emptied.
@@ -62,6 +62,14 @@ pub fn explain(
 ) -> Explained {
     let decided = subject.decide(rules, context);
     let passed = subject.passed(rules, context);
+    let mut parts = decided.as_ref().map(parts).unwrap_or_default();
+    for part in parts.iter_mut().filter(|part| part.decided_by == "annotation") {
+        // What a client's flags wish is an annotation only once it is written.
+        let key = |wish: &Wish| wish.key.strip_prefix("diyadm.io/") == Some(part.part);
+        if context.wishes.iter().any(|wish| wish.value.is_some() && key(wish)) {
+            part.decided_by = "flag".to_owned();
+        }
+    }
     let rule = Some(passed.len() + 1).filter(|rule| *rule <= rules.list.len());
     Explained {
         kind: subject.kind().to_owned(),
@@ -73,7 +81,7 @@ pub fn explain(
             .map(|(rule, about_other)| Passed { rule, about_other })
             .collect(),
         declines: subject.declines(),
-        parts: decided.as_ref().map(parts).unwrap_or_default(),
+        parts,
         error: decided.err(),
     }
 }
