@@ -200,6 +200,11 @@ fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
     if !subject.is_controlled() {
         return None;
     }
+    if subject.is_by_policy() && !subject.is_emptied() {
+        // It leaves no note of when and what: its Pod began so.
+        let at = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
+        return Some((Stamp { at, by: "policy".to_owned() }, Vec::new()));
+    }
     let told = subject.told()?.ok()?;
     Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod explain;
+pub mod policy;
 pub mod reach;
 pub mod static_pod;
 mod titles;
@@ -12,8 +13,8 @@ mod webhook;
 
 pub use explain::{Cause, explain};
 pub use webhook::{
-    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, port_name, ready,
-    url_host,
+    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, is_emptied_to,
+    port_name, ready, selects, url_host,
 };
 
 /// One finding.

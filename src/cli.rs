@@ -10,6 +10,7 @@ pub mod empty;
 pub mod init;
 pub mod install;
 pub mod mutate;
+pub mod plan;
 pub mod render;
 pub mod rules;
 pub mod serve;
@@ -74,6 +75,8 @@ pub enum Command {
     Agent(agent::Agent),
     /// Empty or restore workloads in manifests, without a cluster: a filter
     Mutate(mutate::Mutate),
+    /// Say what `empty` would do, and why not; reads only
+    Plan(plan::Plan),
     /// Empty workloads of a cluster from here; no webhook is needed
     Empty(empty::Empty),
     /// Give workloads of a cluster their original back

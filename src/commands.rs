@@ -23,6 +23,7 @@ mod logs;
 mod mutate;
 mod names;
 mod outcome;
+mod plan;
 mod ps;
 mod render;
 mod restore;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Idle(args) => agent::idle(args),
         Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),
+        Command::Plan(args) => plan::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),

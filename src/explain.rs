@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::workload::{
-    self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject,
+    self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject, Wish,
 };
 
 /// One part of how a workload is emptied.
@@ -21,7 +21,7 @@ pub struct Part {
 }
 
 /// What the rules make of one workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// `Deployment`
@@ -62,6 +62,14 @@ pub fn explain(
 ) -> Explained {
     let decided = subject.decide(rules, context);
     let passed = subject.passed(rules, context);
+    let mut parts = decided.as_ref().map(parts).unwrap_or_default();
+    for part in parts.iter_mut().filter(|part| part.decided_by == "annotation") {
+        // What a client's flags wish is an annotation only once it is written.
+        let key = |wish: &Wish| wish.key.strip_prefix("diyadm.io/") == Some(part.part);
+        if context.wishes.iter().any(|wish| wish.value.is_some() && key(wish)) {
+            part.decided_by = "flag".to_owned();
+        }
+    }
     let rule = Some(passed.len() + 1).filter(|rule| *rule <= rules.list.len());
     Explained {
         kind: subject.kind().to_owned(),
@@ -73,7 +81,7 @@ pub fn explain(
             .map(|(rule, about_other)| Passed { rule, about_other })
             .collect(),
         declines: subject.declines(),
-        parts: decided.as_ref().map(parts).unwrap_or_default(),
+        parts,
         error: decided.err(),
     }
 }
@@ -123,14 +131,21 @@ pub fn level(level: Level) -> &'static str {
 }
 
 impl Explained {
+    /// `deployment/web in namespace shop`
+    pub fn shown(&self) -> String {
+        let Self { kind, namespace, name, .. } = self;
+        let place = if namespace.is_empty() { "" } else { " in namespace " };
+        format!("{}/{name}{place}{namespace}", kind.to_lowercase())
+    }
+
     /// For people.
     pub fn text(&self) -> String {
-        let Self { kind, namespace, name, .. } = self;
-        let mut text = format!("{}/{name}", kind.to_lowercase());
-        if !namespace.is_empty() {
-            let _ = write!(text, " in namespace {namespace}");
-        }
-        text.push('\n');
+        format!("{}\n{}", self.shown(), self.details())
+    }
+
+    /// For people: the rules that were looked at, and who decided each part.
+    pub fn details(&self) -> String {
+        let mut text = String::new();
         for Passed { rule, about_other } in &self.passed {
             let _ = writeln!(text, "  rule {rule} is about other {about_other}");
         }

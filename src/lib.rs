@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
-//!                  │         explain  tables  rollout  board  json
+//!                  │         explain  tables  plan  beside  rollout  board  json
 //!                  └─► shell: cluster  server  dev  agent
 //! ```
 //!
@@ -15,6 +15,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod beside;
 pub mod board;
 pub mod checks;
 pub mod cli;
@@ -27,6 +28,7 @@ mod json;
 pub mod manifests;
 pub mod mutate;
 pub mod pki;
+pub mod plan;
 pub mod report;
 pub mod rollout;
 pub mod server;

@@ -274,6 +274,19 @@ pub fn test_deployment(namespace: &str) -> Result<Value> {
     object(&deployment)
 }
 
+/// The Pod of templates/test.yaml in `namespace`, by itself.
+pub fn test_pod(namespace: &str) -> Result<Value> {
+    let deployment = test_deployment(namespace)?;
+    let template = &deployment["spec"]["template"];
+    let mut pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec": template["spec"] });
+    pod["metadata"] = json!({
+        "name": deployment["metadata"]["name"],
+        "namespace": namespace,
+        "labels": template["metadata"]["labels"],
+    });
+    Ok(pod)
+}
+
 /// The text of csr.conf for a Service: the repository's own with the names replaced.
 pub fn csr_conf(service: &str, namespace: &str) -> String {
     let host = format!("{service}.{namespace}.svc");

@@ -157,6 +157,11 @@ impl<'a> Subject<'a> {
         self.object.annotation(ORIGINAL).is_some()
     }
 
+    /// Whether a policy has emptied it, a Pod, and left no original.
+    pub fn is_by_policy(&self) -> bool {
+        self.object.annotation(EMPTIED_BY).is_some()
+    }
+
     /// Since when it is empty, and by whom.
     ///
     /// # Errors
@@ -207,6 +212,16 @@ impl<'a> Subject<'a> {
     pub fn decide(&self, rules: &Rules, context: &Context<'_>) -> Result<Decision, String> {
         let pod = self.object.pod();
         rules.decide(&about(&self.object, pod.as_ref(), context))
+    }
+
+    /// The names of the containers that would be emptied; none where the rules make no sense.
+    pub fn chosen(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
+        let pod = self.object.pod();
+        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
+            return Vec::new();
+        };
+        let chosen = choose::choose(way.containers.as_deref(), pod).unwrap_or_default();
+        chosen.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
     }
 
     /// The rules before the one that fits, with which of their lists is about others:
@@ -333,6 +348,12 @@ impl<'a> Subject<'a> {
 /// Whether `object` (JSON text) carries an original, that is, was emptied.
 pub fn is_emptied(object: &str) -> bool {
     Subject::parse(object).is_some_and(|subject| subject.is_emptied())
+}
+
+/// Whether a Pod (JSON text) was emptied itself as it was created: by a webhook, which leaves its
+/// original there, or by a policy, which leaves none.
+pub fn is_emptied_pod(pod: &str) -> bool {
+    Subject::parse(pod).is_some_and(|subject| subject.is_emptied() || subject.is_by_policy())
 }
 
 /// Whether `object` (JSON text) says no itself.

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::webhook::select;
+use crate::workload::EMPTIED_BY;
 
 /// An object that a write is about.
 #[derive(Clone, Copy)]
@@ -25,9 +26,36 @@ pub struct Written<'a> {
 pub fn webhook<'c>(configurations: &'c [Value], written: &Written<'_>) -> Option<&'c str> {
     let found = configurations.iter().find(|configuration| {
         let webhooks = configuration["webhooks"].as_array();
-        webhooks.into_iter().flatten().any(|webhook| is_ours(webhook) && sees(webhook, written))
+        webhooks
+            .into_iter()
+            .flatten()
+            .any(|webhook| is_ours(webhook) && sees(webhook, "rules", written))
     });
     found.map(|configuration| configuration["metadata"]["name"].as_str().unwrap_or_default())
+}
+
+/// The name of the first of these MutatingAdmissionPolicies that is diyadm's and that a binding
+/// puts to work for the write. Conditions in CEL are taken for true.
+pub fn policy<'p>(
+    policies: &'p [Value],
+    bindings: &[Value],
+    written: &Written<'_>,
+) -> Option<&'p str> {
+    let binds = |policy: &Value| {
+        bindings.iter().any(|binding| {
+            let chosen = &binding["spec"]["matchResources"];
+            let rules = chosen["resourceRules"].as_array();
+            binding["spec"]["policyName"] == policy["metadata"]["name"]
+                && rules.is_none_or(|rules| rules.is_empty() || named(rules, written))
+                && selected(chosen, written)
+        })
+    };
+    let found = policies.iter().find(|policy| {
+        // What it leaves on a Pod, whatever it is called.
+        let ours = policy["spec"]["mutations"].to_string().contains(EMPTIED_BY);
+        ours && sees(&policy["spec"]["matchConstraints"], "resourceRules", written) && binds(policy)
+    });
+    found.map(|policy| policy["metadata"]["name"].as_str().unwrap_or_default())
 }
 
 /// The path is the one that a server of diyadm answers for workloads and Pods.
@@ -37,11 +65,14 @@ fn is_ours(webhook: &Value) -> bool {
     path.ends_with("/mutating-pods")
 }
 
-fn sees(webhook: &Value, written: &Written<'_>) -> bool {
-    let rules = webhook["rules"].as_array().map_or(&[][..], Vec::as_slice);
-    named(rules, written)
-        && select::selects(&webhook["namespaceSelector"], written.namespace)
-        && select::selects(&webhook["objectSelector"], written.labels)
+fn sees(constraints: &Value, rules: &str, written: &Written<'_>) -> bool {
+    let rules = constraints[rules].as_array().map_or(&[][..], Vec::as_slice);
+    named(rules, written) && selected(constraints, written)
+}
+
+fn selected(constraints: &Value, written: &Written<'_>) -> bool {
+    select::selects(&constraints["namespaceSelector"], written.namespace)
+        && select::selects(&constraints["objectSelector"], written.labels)
 }
 
 fn named(rules: &[Value], written: &Written<'_>) -> bool {
@@ -95,5 +126,48 @@ mod tests {
         assert!(!seen(&configuration, &Written { resource: "statefulsets", ..written }));
         configuration["webhooks"][0]["clientConfig"] = json!({ "url": "https://x/inject" });
         assert!(!seen(&configuration, &written));
+    }
+
+    #[test]
+    fn a_policy_is_ours_by_what_it_leaves_and_works_where_it_is_bound() {
+        let mutation = json!({ "jsonPatch": { "expression": format!("\"{EMPTIED_BY}\"") } });
+        let mut policy = json!({ "metadata": { "name": "p" }, "spec": {
+            "matchConstraints": {
+                "resourceRules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
+                    "resources": ["pods"], "scope": "Namespaced",
+                }],
+                "namespaceSelector": { "matchLabels": { "inject-empty-container": "enabled" } },
+                "objectSelector": { "matchExpressions": [
+                    { "key": "app", "operator": "NotIn", "values": ["p"] },
+                ] },
+            },
+            "mutations": [mutation],
+        } });
+        let mut binding = json!({ "spec": { "policyName": "p" } });
+        let (namespace, labels) = (json!({ "inject-empty-container": "enabled" }), json!({}));
+        let written = Written {
+            namespace: &namespace,
+            labels: &labels,
+            group: "",
+            resource: "pods",
+            operation: "CREATE",
+        };
+        let seen = |policy: &Value, binding: &Value, written: &Written<'_>| {
+            let one = std::slice::from_ref;
+            super::policy(one(policy), one(binding), written).map(ToOwned::to_owned)
+        };
+        assert_eq!(seen(&policy, &binding, &written).as_deref(), Some("p"));
+        assert_eq!(seen(&policy, &Value::Null, &written), None);
+        assert_eq!(seen(&policy, &binding, &Written { namespace: &labels, ..written }), None);
+        assert_eq!(seen(&policy, &binding, &Written { resource: "services", ..written }), None);
+        let own = json!({ "app": "p" });
+        assert_eq!(seen(&policy, &binding, &Written { labels: &own, ..written }), None);
+        binding["spec"]["matchResources"] =
+            json!({ "namespaceSelector": { "matchLabels": { "stage": "dev" } } });
+        assert_eq!(seen(&policy, &binding, &written), None);
+        binding["spec"]["matchResources"] = Value::Null;
+        policy["spec"]["mutations"] = json!([]);
+        assert_eq!(seen(&policy, &binding, &written), None);
     }
 }

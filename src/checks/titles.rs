@@ -1,12 +1,13 @@
 //! What each kind of finding looks at, in a few words: for reports, beside what was seen.
 
 /// Ids and their titles.
-const TITLES: [(&str, &str); 28] = [
+const TITLES: [(&str, &str); 39] = [
     ("version", "version of the API server"),
     ("registration", "admissionregistration.k8s.io/v1"),
     ("admission-plugin", "admission plugins"),
     ("fix", "what --fix changes"),
     ("policy", "MutatingAdmissionPolicy"),
+    ("binding", "MutatingAdmissionPolicyBinding"),
     ("namespace", "namespace and its label"),
     ("secret", "Secret"),
     ("certificate", "certificate in the Secret"),
@@ -30,6 +31,16 @@ const TITLES: [(&str, &str); 28] = [
     ("trust", "trust in the caBundle"),
     ("empty", "emptying"),
     ("restore", "restoring"),
+    ("autoscaler", "HorizontalPodAutoscaler"),
+    ("scaled-object", "KEDA's ScaledObject"),
+    ("vertical-autoscaler", "VerticalPodAutoscaler"),
+    ("budget", "PodDisruptionBudget"),
+    ("keeper", "who keeps the workload as written"),
+    ("idle", "whether the image can idle"),
+    ("user", "user of the container"),
+    ("windows", "operating system"),
+    ("injected", "injected containers"),
+    ("around", "what is beside the workload"),
 ];
 
 /// The title of an id. Ids that are not listed are the causes of a call that failed.

@@ -11,7 +11,8 @@ mod service;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use objects::image_of;
+pub use objects::{image_of, is_emptied_to};
+pub use select::selects;
 pub use service::{port_name, ready};
 
 /// What was seen, or why it could not be looked at.
@@ -123,7 +124,11 @@ pub struct Observed {
 
 /// Every finding, in the order in which a request meets what they are about.
 pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
-    let mut all = vec![version(observed), registration(observed), namespace(observed, subject)];
+    let mut all = vec![
+        version(&observed.version),
+        registration(observed),
+        namespace(&observed.namespace, subject),
+    ];
     all.extend(certificate::findings(observed, subject, now));
     all.extend(configuration::findings(observed, subject, now));
     all.extend(service::findings(observed, subject));
@@ -144,12 +149,12 @@ fn webhooks(configuration: &Value) -> &[Value] {
     configuration["webhooks"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn unseen(id: &'static str, what: &str, why: &str) -> Finding {
+pub(super) fn unseen(id: &'static str, what: &str, why: &str) -> Finding {
     Finding::unknown(id, format!("{what} could not be looked at: {why}"), "")
 }
 
-fn version(observed: &Observed) -> Finding {
-    match &observed.version {
+pub(super) fn version(version: &Look<String>) -> Finding {
+    match version {
         Ok(version) => Finding::ok("version", format!("the API server is {version}")),
         Err(why) => unseen("version", "the API server's version", why),
     }
@@ -169,10 +174,10 @@ fn registration(observed: &Observed) -> Finding {
     }
 }
 
-fn namespace(observed: &Observed, subject: &Subject) -> Finding {
+pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Finding {
     let (id, Subject { namespace, label: (key, value), flags, .. }) = ("namespace", subject);
     let hint = format!("Make and label it: `diyadm init{flags}`.");
-    match &observed.namespace {
+    match found {
         // Another value is someone's decision: it takes --force to overrule it.
         Ok(Some(found))
             if found["metadata"]["labels"][key].as_str().is_some_and(|v| v != value) =>

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRun, Names, Report};
+use super::{DryRun, Names, Report, render::Mode};
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
@@ -15,6 +15,9 @@ pub struct Check {
     /// Image that workloads are emptied to
     #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
     pub image: String,
+    /// Who empties
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with_all = ["probe", "manifest"])]
+    pub mode: Mode,
     /// Ask the API server why the webhook fails where failurePolicy Ignore hides it: creates, and
     /// deletes again, a configuration with policy Fail that matches one dry-run object only
     #[arg(long)]

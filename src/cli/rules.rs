@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ways::Ways;
+use super::{targets::Targets, ways::Ways};
 
 /// `diyadm rules …`
 #[derive(Subcommand, Debug)]
@@ -16,7 +16,7 @@ pub enum Rules {
         file: PathBuf,
     },
     /// Say which rule decides how a workload is emptied, and why
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Print every label and annotation that means something to diyadm
     Annotations,
 }
@@ -24,12 +24,26 @@ pub enum Rules {
 /// Flags of `rules explain`.
 #[derive(Args, Debug)]
 pub struct Explain {
-    /// Workloads in manifests; - is the standard input
-    #[arg(short, long, required = true, value_name = "FILE|DIR|-")]
+    /// Which workloads; where nothing is named, all of the namespace
+    #[command(flatten)]
+    pub targets: Targets,
+    /// Workloads in manifests instead, without a cluster; - is the standard input
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|DIR|-",
+        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
+    )]
     pub filename: Vec<PathBuf>,
-    /// Namespace of objects that name none
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
+    /// The webhook whose rules count for workloads of a cluster: the flags of its server and its
+    /// rules.yaml. Flags here count instead
+    #[arg(
+        long,
+        default_value = "test/diyadmissionwebhook",
+        value_name = "NAMESPACE/NAME",
+        conflicts_with_all = ["Ways", "filename"]
+    )]
+    pub webhook: String,
     /// How workloads are emptied
     #[command(flatten)]
     pub ways: Ways,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRun, Names, Report, init::Certificates};
+use super::{DryRun, Names, Report, init::Certificates, render::Mode, ways::Level};
 
 /// Flags of `verify`.
 #[derive(Args, Debug)]
@@ -22,12 +22,18 @@ pub struct Verify {
     /// recursively; - is the standard input)
     #[arg(short, long, value_name = "FILE|DIR|-", requires = "offline")]
     pub filename: Vec<PathBuf>,
-    /// Leave the Deployment in the namespace
+    /// Leave what was created in the namespace
     #[arg(long, conflicts_with_all = ["offline", "dry_run"])]
     pub keep: bool,
     /// `server`: leave no trace, the API server goes through everything but storing
     #[arg(long, value_enum, value_name = "WHERE", conflicts_with = "offline")]
     pub dry_run: Option<DryRun>,
+    /// Who empties; with `policy` a Pod is created, and no Deployment
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with = "offline")]
+    pub mode: Mode,
+    /// Where the webhook empties; with `pod` a Pod is created, and no Deployment
+    #[arg(long, value_enum, value_name = "LEVEL", conflicts_with = "offline")]
+    pub level: Option<Level>,
     /// Image that workloads are emptied to
     #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
     pub image: String,

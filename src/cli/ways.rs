@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 /// How workloads are emptied. An annotation of the workload wins over a rule of --rules, a rule
 /// over these flags.
-#[derive(Args, Debug, Clone, Default)]
+#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct Ways {
     /// Image that workloads are emptied to, or `keep` for their own (default:

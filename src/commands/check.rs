@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     checks::{self, Finding, Level, Subject},
-    cli::{Global, Report, check::Check},
+    cli::{Global, Report, check::Check, render::Mode},
     cluster::Cluster,
     exit::Code,
     report,
@@ -17,6 +17,7 @@ use crate::{
 mod connection;
 mod manifest;
 mod observe;
+pub(super) mod policy;
 mod probe;
 
 pub(super) use connection::verified_as;
@@ -33,7 +34,10 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
             names::check(&args.names)?;
             let cluster = Cluster::connect(global).await.map_err(observe::blind)?;
             let subject = names::subject(&cluster, &args.names, &args.image)?;
-            look(&cluster, &subject, args.probe).await
+            match args.mode {
+                Mode::Webhook => look(&cluster, &subject, args.probe).await,
+                Mode::Policy => policy::findings(&cluster, &subject).await,
+            }
         })?,
     };
     match args.output {

@@ -26,14 +26,14 @@ use crate::{
 };
 
 mod change;
-mod plan;
+pub(super) mod plan;
 mod pods;
 
 pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     let terminal = Terminal::new(global);
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
-    plan::check(args)?;
+    plan::check(&args.ways, args.replicas)?;
     let rules = ways::rules(&args.ways, None)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
@@ -55,12 +55,11 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         return Ok(Code::Done);
     }
     let beside = errand.beside(&targeted.found).await;
-    beside.unseen.iter().for_each(|what| errand.terminal.warn(what));
     let stamp =
         Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
     let plan = Plan {
         rules,
-        wishes: plan::wishes(args),
+        wishes: plan::wishes(&args.ways, args.replicas),
         named: targeted.named,
         recreate: args.recreate,
         stamp,
@@ -96,9 +95,7 @@ async fn one(
     Around { beside, webhooks }: &Around,
     found: Found,
 ) -> Done {
-    let scaled = beside.of(&found).next().map(|(kind, object)| {
-        format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default())
-    });
+    let scaled = beside.scaler(&found);
     let settled = plan.settle(&found, scaled.as_deref());
     let shown = errand.shown(&found);
     let done = match settled {

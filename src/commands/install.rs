@@ -13,14 +13,17 @@ use super::{
     ways,
 };
 use crate::{
-    checks::{Level, Subject, image_of, ready},
-    cli::{Global, Names, init::Init, install::Install},
+    checks::{Level, Subject, is_emptied_to, ready},
+    cli::{Global, Names, init::Init, install::Install, render::Mode, ways as cli_ways},
     cluster::{
-        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Right, SERVICE, Target,
+        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD, Right, SERVICE,
+        Target,
     },
     exit::{Code, Failure},
     manifests,
 };
+
+mod policy;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -33,9 +36,15 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
     );
     // Usage first: no cluster makes a wrong flag right.
     render::settings(&args.names, &args.webhook, String::new())?;
+    if args.webhook.mode == Mode::Policy {
+        render::policy(&args.names, &args.webhook)?;
+    }
     runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
-        install(&terminal, &cluster, args).await
+        match args.webhook.mode {
+            Mode::Webhook => install(&terminal, &cluster, args).await,
+            Mode::Policy => policy::install(&terminal, &cluster, args).await,
+        }
     })?;
     Ok(Code::Done)
 }
@@ -78,7 +87,7 @@ async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Resu
     if args.dry_run.is_some() {
         return applier.outcomes.print(args.output, Some(&facts));
     }
-    wait_for_webhook(terminal, cluster, &subject, deadline).await?;
+    wait_for_webhook(terminal, cluster, &subject, args.webhook.ways.level, deadline).await?;
     terminal.done(
         &format!("workloads created in namespace {namespace} start empty, by {service}"),
         None,
@@ -106,7 +115,11 @@ fn more(args: &Install) -> Vec<Right<'_>> {
     if args.dry_run.is_some() {
         return Vec::new();
     }
-    let mut all = vec![Right { verb: "create", kind: &DEPLOYMENT, namespace, name: "" }];
+    let kind = match args.webhook.ways.level {
+        Some(cli_ways::Level::Pod) => &POD,
+        Some(cli_ways::Level::Workload) | None => &DEPLOYMENT,
+    };
+    let mut all = vec![Right { verb: "create", kind, namespace, name: "" }];
     if args.webhook.url.is_none() {
         all.push(Right { verb: "list", kind: &ENDPOINT_SLICE, namespace, name: "" });
     }
@@ -167,16 +180,20 @@ async fn wait_for_webhook(
     terminal: &Terminal,
     cluster: &Cluster,
     subject: &Subject,
+    level: Option<cli_ways::Level>,
     deadline: Instant,
 ) -> Result<()> {
-    let mut object = manifests::test_deployment(&subject.namespace)?;
+    let mut object = match level {
+        Some(cli_ways::Level::Pod) => manifests::test_pod(&subject.namespace)?,
+        Some(cli_ways::Level::Workload) | None => manifests::test_deployment(&subject.namespace)?,
+    };
     object["metadata"]["name"] = "diyadm-check".into();
     let mut wait = terminal.wait();
     loop {
         wait.say("waiting until a dry-run create comes back emptied");
         // A refusal may be the old state of an API server that has not heard yet.
         if let Ok(created) = cluster.create(&object, true).await
-            && image_of(&created) == subject.image
+            && is_emptied_to(&created, &subject.image)
         {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 
 use super::{
-    files,
+    files, runtime,
     terminal::{self, Terminal},
     ways,
 };
@@ -14,6 +14,7 @@ use crate::{
         Global,
         rules::{Explain, Format, Rules},
     },
+    cluster::Cluster,
     exit::{Code, Failure},
     explain::{Explained, explain, is_workload},
     tables,
@@ -21,10 +22,12 @@ use crate::{
     yaml,
 };
 
+mod webhook;
+
 pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
     match args {
         Rules::Check { file } => check(&Terminal::new(global), file),
-        Rules::Explain(args) => explained(args),
+        Rules::Explain(args) => explained(global, args),
         Rules::Annotations => {
             terminal::print(&tables::annotations())?;
             Ok(Code::Done)
@@ -49,7 +52,20 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
     Ok(Code::Done)
 }
 
-fn explained(args: &Explain) -> Result<Code> {
+fn explained(global: &Global, args: &Explain) -> Result<Code> {
+    let all = if args.filename.is_empty() {
+        runtime::run("", async {
+            let cluster = Cluster::connect(global).await?;
+            webhook::explained(&Terminal::new(global), &cluster, args).await
+        })?
+    } else {
+        manifests(args)?
+    };
+    terminal::print(&shown(&all, args.output)?)?;
+    Ok(Code::Done)
+}
+
+fn manifests(args: &Explain) -> Result<Vec<Explained>> {
     let rules = ways::rules(&args.ways, None)?;
     let mut all = Vec::new();
     for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
@@ -59,7 +75,7 @@ fn explained(args: &Explain) -> Result<Code> {
             continue;
         };
         let word = |key: &str| object["metadata"][key].as_str();
-        let namespace = word("namespace").or(args.namespace.as_deref()).unwrap_or_default();
+        let namespace = word("namespace").or(args.targets.namespace.as_deref()).unwrap_or_default();
         let context = Context { namespace, ..Context::default() };
         let name = word("name").or(word("generateName")).unwrap_or_default();
         all.push(explain(&rules, &subject, &context, name));
@@ -68,8 +84,7 @@ fn explained(args: &Explain) -> Result<Code> {
         let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
         return Err(Failure::usage("There is no workload in these files.", hint).into());
     }
-    terminal::print(&shown(&all, args.output)?)?;
-    Ok(Code::Done)
+    Ok(all)
 }
 
 fn shown(all: &[Explained], format: Format) -> Result<String> {

@@ -7,8 +7,8 @@ use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
 use crate::{
     cli::{DryRun, Global, Names, install::Uninstall},
     cluster::{
-        Apply, BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, SECRET, SERVICE,
-        STATEFUL_SET, Target, error,
+        Apply, BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POLICY, POLICY_BINDING,
+        SECRET, SERVICE, STATEFUL_SET, Target, error,
     },
     exit::Code,
     workload,
@@ -35,6 +35,12 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
         target(&SERVICE, namespace, service),
         target(&BUDGET, namespace, service),
     ];
+    // Whoever may not look has not installed one.
+    for kind in [&POLICY_BINDING, &POLICY] {
+        if let Ok(Some(_)) = cluster.get(kind, "", service).await {
+            doomed.insert(0, target(kind, "", service));
+        }
+    }
     if args.all {
         doomed.push(target(&SECRET, namespace, secret));
     }

@@ -7,9 +7,9 @@ use super::{
     terminal::{self, Terminal},
 };
 use crate::{
-    checks::{Finding, Level, image_of},
-    cli::{DryRun, Global, Report, verify::Verify},
-    cluster::{Cluster, DEPLOYMENT, Right, Target, error},
+    checks::{Finding, Level as Outcome, image_of, is_emptied_to},
+    cli::{DryRun, Global, Report, render::Mode, verify::Verify, ways::Level},
+    cluster::{Cluster, DEPLOYMENT, Kind, POD, Right, Target, error},
     exit::{Code, Failure},
     manifests, report,
 };
@@ -26,12 +26,11 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
     }
     names::check(&args.names)?;
-    let left = match args.dry_run {
-        Some(_) => String::new(),
-        None => format!(
-            "Deployment test may be left: `kubectl -n {} delete deployment test`.",
-            args.names.namespace
-        ),
+    let left = if args.dry_run.is_some() {
+        String::new()
+    } else {
+        let (kind, namespace) = (kind(args).singular(), &args.names.namespace);
+        format!("A {kind} test may be left: `kubectl -n {namespace} delete {kind} test`.")
     };
     let findings = runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
@@ -42,20 +41,30 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         Report::Json => terminal::print(&report::json(&findings))?,
         Report::Junit => terminal::print(&report::junit("diyadm verify", &findings))?,
     }
-    let failed = findings.iter().any(|finding| finding.level == Level::Failed);
+    let failed = findings.iter().any(|finding| finding.level == Outcome::Failed);
     Ok(if failed { Code::No } else { Code::Done })
+}
+
+/// What is created: at level `pod` nothing becomes of a Deployment.
+fn kind(args: &Verify) -> &'static Kind {
+    let pods = args.mode == Mode::Policy || args.level == Some(Level::Pod);
+    if pods { &POD } else { &DEPLOYMENT }
 }
 
 async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let namespace = args.names.namespace.as_str();
     let dry_run = args.dry_run.is_some();
-    let mut object = manifests::test_deployment(namespace)?;
+    let kind = kind(args);
+    let mut object = match kind.kind {
+        "Pod" => manifests::test_pod(namespace)?,
+        _ => manifests::test_deployment(namespace)?,
+    };
     if dry_run {
         // A name of its own, so that one that is there does not stand in the way.
         object["metadata"]["name"] = "diyadm-check".into();
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let test = Target { kind: &DEPLOYMENT, namespace, name };
+    let test = Target { kind, namespace, name };
     // Nobody's name counts when something is created.
     let mut rights = vec![Right { name: "", ..test.right("create") }];
     if !dry_run {
@@ -66,11 +75,12 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let created = match cluster.create(&object, dry_run).await {
         Ok(created) => created,
         Err(error) if error::exists(&error) => {
-            let what = format!("There is a Deployment {name} in namespace {namespace} already.");
+            let what = format!("There is a {} {name} in namespace {namespace} already.", kind.kind);
             let hint = format!(
                 "Type `diyadm verify --dry-run=server{}`, or delete it: \
-                 `kubectl -n {namespace} delete deployment {name}`.",
-                names::flags(cluster, &args.names)
+                 `kubectl -n {namespace} delete {} {name}`.",
+                names::flags(cluster, &args.names),
+                kind.singular()
             );
             return Err(Failure::no(what, hint).into());
         }
@@ -81,15 +91,15 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let stored = if dry_run {
         created
     } else {
-        let stored = cluster.get(&DEPLOYMENT, namespace, name).await;
+        let stored = cluster.get(kind, namespace, name).await;
         // Whatever came of the reading: what was made is taken away.
         if !args.keep {
-            cluster.delete(&DEPLOYMENT, namespace, name, false).await?;
+            cluster.delete(kind, namespace, name, false).await?;
         }
         stored?.unwrap_or(created)
     };
     let found = image_of(&stored);
-    if found != args.image {
+    if !is_emptied_to(&stored, &args.image) {
         return explained(cluster, args).await;
     }
     let how = match (dry_run, args.keep) {
@@ -97,16 +107,20 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
         (false, true) => "and is still there",
         (false, false) => "and is gone again",
     };
-    let seen = format!("templates/test.yaml came back with {found}, {how}");
+    let of = if kind.kind == "Pod" { "the Pod of " } else { "" };
+    let seen = format!("{of}templates/test.yaml came back with {found}, {how}");
     Ok(vec![Finding::ok("image", seen)])
 }
 
 /// What `check` finds wrong.
 async fn explained(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     let subject = names::subject(cluster, &args.names, &args.image)?;
-    let findings = check::look(cluster, &subject, false).await?;
-    let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != Level::Ok).collect();
-    if wrong.iter().all(|f| f.level != Level::Failed) {
+    let findings = match args.mode {
+        Mode::Webhook => check::look(cluster, &subject, false).await?,
+        Mode::Policy => check::policy::findings(cluster, &subject).await?,
+    };
+    let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != Outcome::Ok).collect();
+    if wrong.iter().all(|f| f.level != Outcome::Failed) {
         let seen = "templates/test.yaml was not emptied, and everything else looks right now";
         let hint = format!("Type `diyadm verify{}` once more.", subject.flags);
         wrong.push(Finding::failed("image", seen, hint));

@@ -15,6 +15,14 @@ pub struct Kind {
     pub(super) replicas: bool,
 }
 
+impl Kind {
+    /// A JSON Pointer to what has the pod's metadata and spec: `/spec/template`; empty for a Pod.
+    pub fn template(&self) -> String {
+        let steps = &self.pod[..self.pod.len() - 1];
+        steps.iter().map(|step| format!("/{step}")).collect()
+    }
+}
+
 const TEMPLATE: &[&str] = &["spec", "template", "spec"];
 
 const fn apps(kind: &'static str, replicas: bool) -> Kind {

@@ -3,6 +3,7 @@
 
 mod check;
 mod dev;
+mod plan;
 mod review;
 
 use std::{

@@ -17,6 +17,7 @@ mod mutate;
 mod newest;
 mod node;
 mod pki;
+mod plan;
 mod pod_security;
 mod policy;
 mod rig;

@@ -13,9 +13,10 @@ use crate::paths;
 /// A file that is longer is seldom about one thing.
 const MOST_LINES: usize = 400;
 /// Modules of the library that know no shell.
-const PURE: [&str; 14] = [
+const PURE: [&str; 16] = [
     "admission",
     "agent/protocol",
+    "beside",
     "board",
     "checks",
     "explain",
@@ -23,6 +24,7 @@ const PURE: [&str; 14] = [
     "manifests",
     "mutate",
     "pki",
+    "plan",
     "report",
     "rollout",
     "tables",

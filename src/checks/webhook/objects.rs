@@ -45,10 +45,18 @@ fn untouched() -> String {
     image_of(&object).to_owned()
 }
 
-/// The image of the first container of a Deployment.
-pub fn image_of(deployment: &Value) -> &str {
-    let image = deployment.pointer("/spec/template/spec/containers/0/image");
-    image.and_then(Value::as_str).unwrap_or("no image")
+/// The image of the first container of a Deployment or Pod.
+pub fn image_of(object: &Value) -> &str {
+    let containers = match object["kind"].as_str() {
+        Some("Pod") => &object["spec"]["containers"],
+        _ => &object["spec"]["template"]["spec"]["containers"],
+    };
+    containers[0]["image"].as_str().unwrap_or("no image")
+}
+
+/// Whether a Deployment or Pod was emptied, and to `image` (`keep` is its own).
+pub fn is_emptied_to(object: &Value, image: &str) -> bool {
+    workload::is_emptied_pod(&object.to_string()) && (image == "keep" || image_of(object) == image)
 }
 
 pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {

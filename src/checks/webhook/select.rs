@@ -31,7 +31,7 @@ pub(super) fn names_services_of_apps(webhook: &Value) -> bool {
 }
 
 /// A LabelSelector (apimachinery's meta/v1); an empty or absent one selects everything.
-pub(in crate::checks) fn selects(selector: &Value, labels: &Value) -> bool {
+pub fn selects(selector: &Value, labels: &Value) -> bool {
     let label = |key: &str| labels[key].as_str();
     let exact = selector["matchLabels"].as_object();
     let exact = exact.into_iter().flatten().all(|(key, value)| label(key) == value.as_str());

@@ -65,7 +65,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
 }
 
 /// A refusal is something seen; no answer, or 401, is the end.
-fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
+pub(super) fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
     match outcome {
         Ok(seen) => Ok(Ok(seen)),
         Err(error) => match error::status(&error) {

@@ -4,10 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{
-        empty::Empty,
-        ways::{self, Ways},
-    },
+    cli::ways::{self, Ways},
     cluster::{FIELD_MANAGER, targets::Found},
     commands::workloads::change::played,
     exit::Failure,
@@ -18,19 +15,19 @@ use crate::{
 };
 
 /// What holds for every workload of one command.
-pub(super) struct Plan<'a> {
-    pub(super) rules: &'a Rules,
+pub(in crate::commands) struct Plan<'a> {
+    pub(in crate::commands) rules: &'a Rules,
     /// What the flags ask for, as annotations.
-    pub(super) wishes: Vec<Wish>,
+    pub(in crate::commands) wishes: Vec<Wish>,
     /// Whether each was named, so that the user means this one.
-    pub(super) named: bool,
-    pub(super) recreate: bool,
-    pub(super) stamp: Stamp,
+    pub(in crate::commands) named: bool,
+    pub(in crate::commands) recreate: bool,
+    pub(in crate::commands) stamp: Stamp,
 }
 
 /// What is done to a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Settled {
+pub(in crate::commands) enum Settled {
     /// Its pod template is changed.
     Patch,
     /// Its Pods are replaced, and something else empties them.
@@ -41,16 +38,16 @@ pub(super) enum Settled {
 
 /// Why a workload stays as it is; `soft` where nobody meant this very one.
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
-    pub(super) what: String,
-    pub(super) hint: String,
-    pub(super) soft: bool,
+pub(in crate::commands) struct Refused {
+    pub(in crate::commands) what: String,
+    pub(in crate::commands) hint: String,
+    pub(in crate::commands) soft: bool,
 }
 
 /// Flags that do not go together.
-pub(super) fn check(args: &Empty) -> Result<()> {
-    let Ways { level, image, idle, containers, .. } = &args.ways;
-    let said = image.is_some() || idle.is_some() || containers.is_some() || args.replicas.is_some();
+pub(in crate::commands) fn check(ways: &Ways, replicas: Option<u32>) -> Result<()> {
+    let Ways { level, image, idle, containers, .. } = ways;
+    let said = image.is_some() || idle.is_some() || containers.is_some() || replicas.is_some();
     if *level == Some(ways::Level::Pod) && said {
         let what = "At level pod the workload stays as it is, so nothing can be written on it.";
         let hint = "Give --image, --idle and --containers to `diyadm install --level pod`, or \
@@ -61,8 +58,8 @@ pub(super) fn check(args: &Empty) -> Result<()> {
 }
 
 /// The flags as annotations: a webhook that sees the workload then does the same.
-pub(super) fn wishes(args: &Empty) -> Vec<Wish> {
-    let Ways { image, idle, containers, .. } = &args.ways;
+pub(in crate::commands) fn wishes(ways: &Ways, replicas: Option<u32>) -> Vec<Wish> {
+    let Ways { image, idle, containers, .. } = ways;
     let idle = idle.map(|idle| match idle {
         ways::Idle::Entrypoint => "entrypoint".to_owned(),
         ways::Idle::Shell => "shell".to_owned(),
@@ -72,7 +69,7 @@ pub(super) fn wishes(args: &Empty) -> Vec<Wish> {
         (IMAGE, image.clone()),
         (IDLE, idle),
         (CONTAINERS, containers.clone()),
-        (REPLICAS, args.replicas.map(|replicas| replicas.to_string())),
+        (REPLICAS, replicas.map(|replicas| replicas.to_string())),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
     said.map(|(key, value)| Wish { key, value, forget: false }).collect()
@@ -80,7 +77,11 @@ pub(super) fn wishes(args: &Empty) -> Vec<Wish> {
 
 impl Plan<'_> {
     /// What is done to `found`; `scaled` is what scales it.
-    pub(super) fn settle(&self, found: &Found, scaled: Option<&str>) -> Result<Settled, Refused> {
+    pub(in crate::commands) fn settle(
+        &self,
+        found: &Found,
+        scaled: Option<&str>,
+    ) -> Result<Settled, Refused> {
         let text = found.object.to_string();
         let refused = |what: String, hint: &str, soft: bool| Refused {
             what,
@@ -206,7 +207,7 @@ impl Plan<'_> {
     }
 
     /// The operations that empty it, and what the user should be told; none where it is empty.
-    pub(super) fn operations(
+    pub(in crate::commands) fn operations(
         &self,
         found: &Found,
         object: &Value,
@@ -235,7 +236,7 @@ fn ours_in_template(subject: &Subject<'_>) -> bool {
 
 /// Takes away what an earlier restore at level pod has written into the template: the operations,
 /// and the object without it.
-pub(super) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
+pub(in crate::commands) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
     let text = object.to_string();
     let subject = Subject::read(&text)?;
     let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(&subject);

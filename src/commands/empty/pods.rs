@@ -33,11 +33,12 @@ async fn try_empty(
     let shown = errand.shown(found);
     if webhooks.of_pods(errand.cluster, found).await == Watcher::Nobody {
         let what = format!(
-            "{shown} stays as it is: at level pod a webhook empties Pods as they are created, and \
-             none is called for those of namespace {}.",
+            "{shown} stays as it is: at level pod a webhook or policy empties Pods as they are \
+             created, and there is none for those of namespace {}.",
             found.namespace
         );
-        let hint = "Put one there with `diyadm install --level pod`, and label the namespace.";
+        let hint = "Put one there with `diyadm install --level pod` or `diyadm install --mode policy`, \
+                    and label the namespace.";
         return Err(Failure::no(what, hint).into());
     }
     if ["Job", "CronJob"].contains(&found.kind.kind) {

@@ -105,10 +105,7 @@ async fn try_restore(
     }
     errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
     if decline {
-        let who = match watcher {
-            Watcher::Webhook(name) => format!("webhook {name}"),
-            _ => "a webhook".to_owned(),
-        };
+        let who = watcher.shown().unwrap_or_else(|| "a webhook".to_owned());
         errand.terminal.say(&format!(
             "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
              `diyadm empty {}` takes that away",

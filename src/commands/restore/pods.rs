@@ -25,7 +25,7 @@ pub(super) async fn look(errand: &Errand<'_>, all: &[Found]) -> Vec<Value> {
     let mut emptied = Vec::new();
     for namespace in namespaces {
         let pods = errand.cluster.list(&POD, namespace, "").await.unwrap_or_default();
-        emptied.extend(pods.into_iter().filter(|pod| workload::is_emptied(&pod.to_string())));
+        emptied.extend(pods.into_iter().filter(|pod| workload::is_emptied_pod(&pod.to_string())));
     }
     emptied
 }
@@ -94,9 +94,9 @@ async fn try_restore(
         Ok(Some(sent.clone()))
     };
     let (object, _) = errand.change(found, plan).await?;
-    let who = match watcher {
-        Watcher::Webhook(name) => format!("webhook {name} empties"),
-        _ => "something may empty".to_owned(),
+    let who = match watcher.shown() {
+        Some(shown) => format!("{shown} empties"),
+        None => "something may empty".to_owned(),
     };
     errand.terminal.done(&format!("{shown}: its pod template says no now{}", errand.dry()), None);
     errand.terminal.say(&format!(

@@ -2,25 +2,77 @@
 //! and let go where that is asked for.
 
 use anyhow::Result;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{AUTOSCALER, Kind, SCALED_OBJECT, VERTICAL, error, targets::Found},
+    cluster::{AUTOSCALER, Cluster, Kind, SCALED_OBJECT, VERTICAL, error, targets::Found},
     exit::Failure,
     workload::autoscaler,
 };
 
-/// Autoscalers of the namespaces that were looked at.
+/// What scales workloads.
+pub(in crate::commands) const AUTOSCALERS: [&Kind; 3] = [&AUTOSCALER, &SCALED_OBJECT, &VERTICAL];
+
+/// How many lists are asked for at once.
+const READS: usize = 8;
+
+/// What is in the namespaces that were looked at.
 #[derive(Default)]
 pub(in crate::commands) struct Beside {
     all: Vec<(&'static Kind, Value)>,
-    /// Sentences: what could not be looked at.
-    pub(in crate::commands) unseen: Vec<String>,
+    /// What could not be looked at, with its namespace.
+    unseen: Vec<(&'static Kind, String)>,
 }
 
 impl Beside {
+    /// Looks at the namespaces of these workloads. Kinds that the cluster lacks are none.
+    pub(in crate::commands) async fn look(
+        cluster: &Cluster,
+        all: &[Found],
+        kinds: &[&'static Kind],
+    ) -> Self {
+        let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let places = namespaces.into_iter().flat_map(|n| kinds.iter().map(move |kind| (*kind, n)));
+        let looks = places.map(async |(kind, namespace)| {
+            (kind, namespace, cluster.list(kind, namespace, "").await)
+        });
+        let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
+        let mut beside = Self::default();
+        for (kind, namespace, looked) in looked {
+            match looked {
+                Ok(found) => beside.all.extend(found.into_iter().map(|object| (kind, object))),
+                Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => {}
+                Err(_) => beside.unseen.push((kind, namespace.to_owned())),
+            }
+        }
+        beside
+    }
+
+    /// All of a namespace.
+    pub(in crate::commands) fn of_namespace(&self, namespace: &str) -> Vec<Value> {
+        let here = |(_, object): &&(_, Value)| object["metadata"]["namespace"] == namespace;
+        self.all.iter().filter(here).map(|(_, object)| object.clone()).collect()
+    }
+
+    /// The kinds that could not be looked at there.
+    pub(in crate::commands) fn unseen<'b>(
+        &'b self,
+        namespace: &'b str,
+    ) -> impl Iterator<Item = &'static Kind> {
+        self.unseen.iter().filter(move |(_, place)| place == namespace).map(|(kind, _)| *kind)
+    }
+
+    /// What says how many replicas this workload has: `HorizontalPodAutoscaler web`.
+    pub(in crate::commands) fn scaler(&self, found: &Found) -> Option<String> {
+        let mut scalers = self.of(found).filter(|(kind, _)| *kind != &VERTICAL);
+        let (kind, object) = scalers.next()?;
+        Some(format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default()))
+    }
+
     /// Those of this workload.
     pub(in crate::commands) fn of<'b>(
         &'b self,
@@ -35,27 +87,15 @@ impl Beside {
 }
 
 impl Errand<'_> {
-    /// Looks at the namespaces of these workloads. Kinds that the cluster lacks are none.
+    /// The autoscalers in the namespaces of these workloads; warns where they may not be seen.
     pub(in crate::commands) async fn beside(&self, all: &[Found]) -> Beside {
-        let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        let kinds = [&AUTOSCALER, &SCALED_OBJECT, &VERTICAL];
-        let places = namespaces.into_iter().flat_map(|n| kinds.map(|kind| (kind, n)));
-        let looks = places.map(async |(kind, namespace)| {
-            (kind, namespace, self.cluster.list(kind, namespace, "").await)
-        });
-        let mut beside = Beside::default();
-        for (kind, namespace, looked) in join_all(looks).await {
-            match looked {
-                Ok(found) => beside.all.extend(found.into_iter().map(|object| (kind, object))),
-                Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => {}
-                Err(_) if kind != &AUTOSCALER => {}
-                Err(_) => beside.unseen.push(format!(
-                    "whether a HorizontalPodAutoscaler scales workloads of namespace {namespace} \
-                     is not known: they may not be listed"
-                )),
-            }
+        let beside = Beside::look(self.cluster, all, &AUTOSCALERS).await;
+        // The others are on few clusters, and who may not list them seldom knows of them.
+        for (_, namespace) in beside.unseen.iter().filter(|(kind, _)| *kind == &AUTOSCALER) {
+            self.terminal.warn(&format!(
+                "whether a HorizontalPodAutoscaler scales workloads of namespace {namespace} is \
+                 not known: they may not be listed"
+            ));
         }
         beside
     }

@@ -1,4 +1,5 @@
-//! Whether a webhook of the cluster would empty what is written: by what its configurations say.
+//! Whether a webhook or policy of the cluster would empty what is written: by what is said of them
+//! there.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +8,17 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     checks::reach::{self, Written},
-    cluster::{CONFIGURATION, Cluster, NAMESPACE, POD, targets::Found},
+    cluster::{
+        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
+    },
 };
 
-/// What could be read of a cluster's configurations and namespaces, each at most once.
+/// What could be read of a cluster's configurations, policies and namespaces, each at most once.
 #[derive(Default)]
 pub(in crate::commands) struct Webhooks {
     configurations: OnceCell<Option<Vec<Value>>>,
+    /// With their bindings.
+    policies: OnceCell<Option<(Vec<Value>, Vec<Value>)>>,
     /// The labels of each namespace.
     namespaces: Mutex<BTreeMap<String, Option<Value>>>,
 }
@@ -23,9 +28,22 @@ pub(in crate::commands) struct Webhooks {
 pub(in crate::commands) enum Watcher {
     /// The webhook of this configuration.
     Webhook(String),
+    /// This policy: Pods only.
+    Policy(String),
     Nobody,
-    /// The configurations or the namespace may not be read.
+    /// The configurations, the policies or the namespace may not be read.
     Unknown,
+}
+
+impl Watcher {
+    /// `webhook shop`, where it is known.
+    pub(in crate::commands) fn shown(&self) -> Option<String> {
+        match self {
+            Self::Webhook(name) => Some(format!("webhook {name}")),
+            Self::Policy(name) => Some(format!("policy {name}")),
+            Self::Nobody | Self::Unknown => None,
+        }
+    }
 }
 
 impl Webhooks {
@@ -38,6 +56,9 @@ impl Webhooks {
     /// Who sees it when it is created again.
     pub(in crate::commands) async fn of_create(&self, cluster: &Cluster, found: &Found) -> Watcher {
         let own = &found.object["metadata"]["labels"];
+        if found.kind == &POD {
+            return self.of_pod(cluster, found, own).await;
+        }
         self.of(cluster, found, (found.kind.group, found.kind.plural, "CREATE"), own).await
     }
 
@@ -47,7 +68,44 @@ impl Webhooks {
         let base = if is_cron { "/spec/jobTemplate/spec" } else { "/spec" };
         let labels = found.object.pointer(&format!("{base}/template/metadata/labels"));
         let labels = labels.unwrap_or(&Value::Null);
-        self.of(cluster, found, (POD.group, POD.plural, "CREATE"), labels).await
+        self.of_pod(cluster, found, labels).await
+    }
+
+    async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
+        match self.of(cluster, found, (POD.group, POD.plural, "CREATE"), labels).await {
+            Watcher::Webhook(name) => Watcher::Webhook(name),
+            unseen => match self.policy(cluster, found, labels).await {
+                Watcher::Nobody => unseen,
+                policy => policy,
+            },
+        }
+    }
+
+    /// The policy that sees such a Pod of the namespace as it is created.
+    async fn policy(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
+        let read = async || {
+            let list = async |kind: &Kind| match cluster.list(kind, "", "").await {
+                Ok(list) => Some(list),
+                // A version that has no policies has none.
+                Err(error) => error::status(&error).filter(|s| s.code == 404).map(|_| Vec::new()),
+            };
+            Some((list(&POLICY).await?, list(&POLICY_BINDING).await?))
+        };
+        let Some((policies, bindings)) = self.policies.get_or_init(read).await else {
+            return Watcher::Unknown;
+        };
+        if policies.is_empty() {
+            return Watcher::Nobody;
+        }
+        let Some(namespace) = self.labels(cluster, &found.namespace).await else {
+            return Watcher::Unknown;
+        };
+        let (group, resource, operation) = (POD.group, POD.plural, "CREATE");
+        let written = Written { namespace: &namespace, labels, group, resource, operation };
+        match reach::policy(policies, bindings, &written) {
+            Some(name) => Watcher::Policy(name.to_owned()),
+            None => Watcher::Nobody,
+        }
     }
 
     async fn of(

@@ -1,0 +1,97 @@
+//! `diyadm plan`: what `diyadm empty` would do and why not. Reads, and changes nothing.
+
+use anyhow::Result;
+
+use super::{
+    empty::plan as empty,
+    files, runtime,
+    terminal::{self, Terminal},
+    ways,
+};
+use crate::{
+    cli::{Global, plan, rules::Format},
+    cluster::Cluster,
+    exit::{Code, Failure},
+    explain::is_workload,
+    plan::{Decided, Does, Plan, plan},
+    workload::{Context, Decision, LABEL, Level, Rules, Settled, Subject},
+    yaml,
+};
+
+mod workload;
+
+pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
+    let terminal = Terminal::new(global);
+    let (plans, named) = if args.filename.is_empty() {
+        empty::check(&args.ways, args.replicas)?;
+        let rules = ways::rules(&args.ways, None)?;
+        runtime::run("", async {
+            let cluster = Cluster::connect(global).await?;
+            workload::plans(&terminal, &cluster, args, &rules).await
+        })?
+    } else {
+        (manifests(args, &ways::rules(&args.ways, args.replicas)?)?, false)
+    };
+    terminal::print(&match args.output {
+        Format::Text => plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"),
+        Format::Json => serde_json::to_string_pretty(&plans)? + "\n",
+        Format::Yaml => yaml::write(&serde_json::to_value(&plans)?)?,
+    })?;
+    let stays = named && plans.iter().any(|plan| plan.does == Does::Nothing);
+    Ok(if stays { Code::No } else { Code::Done })
+}
+
+/// Plans for the workloads of manifests: nothing is known of what is beside them.
+fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
+    let mut plans = Vec::new();
+    for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
+        let object = document.value;
+        let text = object.to_string();
+        let Some(subject) = Subject::parse(&text).filter(|_| is_workload(&object)) else {
+            continue;
+        };
+        let namespace = object["metadata"]["namespace"].as_str();
+        let namespace = namespace.or(args.targets.namespace.as_deref()).unwrap_or_default();
+        let context = Context { namespace, ..Context::default() };
+        let decided = offline(&subject, rules, &context)?;
+        plans.push(plan(rules, &object, &context, decided, &[]));
+    }
+    if plans.is_empty() {
+        let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
+        return Err(Failure::usage("There is no workload in these files.", hint).into());
+    }
+    Ok(plans)
+}
+
+/// What `diyadm mutate` would do.
+fn offline(subject: &Subject<'_>, rules: &Rules, context: &Context<'_>) -> Result<Decided> {
+    let (settled, change) = subject.settle(rules, context);
+    let mut decided = Decided {
+        does: Does::Template,
+        why: String::new(),
+        hint: String::new(),
+        operations: serde_json::from_str(&change.patch)?,
+        warnings: change.warnings,
+    };
+    if !decided.operations.is_empty() && settled == Settled::Emptied {
+        return Ok(decided);
+    }
+    let way = subject.decide(rules, context);
+    (decided.does, decided.why) = match way {
+        Err(why) => (Does::Nothing, why),
+        Ok(_) if subject.declines() => (Does::Nothing, format!("{LABEL} there says no")),
+        Ok(Decision { way, rule, .. }) if !way.empty => {
+            let rule = rule.map(|rule| format!("rule {rule}")).unwrap_or_default();
+            (Does::Nothing, format!("{rule} says no"))
+        }
+        Ok(Decision { way, .. }) if way.level == Level::Pod && subject.kind() != "Pod" => {
+            (Does::Pods, "a webhook or policy empties them as they are created".to_owned())
+        }
+        Ok(_) if subject.is_emptied() => (Does::Already, String::new()),
+        Ok(_) => {
+            let why = decided.warnings.first().map(|why| why.trim_start_matches("diyadm: "));
+            (Does::Nothing, why.unwrap_or("there is nothing to empty in it").to_owned())
+        }
+    };
+    Ok(decided)
+}

@@ -1,0 +1,121 @@
+//! Plans for workloads of a cluster: what `diyadm empty` itself decides, and nothing sent.
+
+use anyhow::Result;
+
+use crate::{
+    checks::Finding,
+    cli::plan::Plan as Args,
+    cluster::{
+        BUDGET, Cluster,
+        targets::{self, Found, Unnamed},
+    },
+    commands::{
+        empty::plan::{self as empty, Settled},
+        terminal::Terminal,
+        workloads::{
+            beside::{AUTOSCALERS, Beside},
+            webhooks::{Watcher, Webhooks},
+        },
+    },
+    plan::{Decided, Does, Plan, plan},
+    workload::{Context, Rules, Stamp, Subject},
+};
+
+/// A plan for each workload that is meant, and whether each was named.
+pub(super) async fn plans(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    args: &Args,
+    rules: &Rules,
+) -> Result<(Vec<Plan>, bool)> {
+    let targeted = targets::find(cluster, &args.targets, Unnamed::All).await?;
+    targeted.unseen.iter().for_each(|what| terminal.warn(what));
+    if targeted.found.is_empty() {
+        terminal.warn("there is no such workload");
+    }
+    let kinds = [&AUTOSCALERS[..], &[&BUDGET]].concat();
+    let beside = Beside::look(cluster, &targeted.found, &kinds).await;
+    let webhooks = Webhooks::default();
+    let emptying = empty::Plan {
+        rules,
+        wishes: empty::wishes(&args.ways, args.replicas),
+        named: targeted.named,
+        recreate: false,
+        stamp: Stamp::default(),
+    };
+    let mut plans = Vec::new();
+    for found in &targeted.found {
+        let scaled = beside.scaler(found);
+        let decided = decide(cluster, &emptying, &webhooks, found, scaled.as_deref()).await?;
+        let wishes = &emptying.wishes;
+        let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
+        let around = beside.of_namespace(&found.namespace);
+        let mut one = plan(rules, &found.object, &context, decided, &around);
+        let unseen = beside.unseen(&found.namespace).map(|kind| {
+            let seen = format!("{} may not be listed here", kind.resource());
+            Finding::unknown("around", seen, "")
+        });
+        one.findings.extend(unseen);
+        plans.push(one);
+    }
+    Ok((plans, targeted.named))
+}
+
+async fn decide(
+    cluster: &Cluster,
+    emptying: &empty::Plan<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+    scaled: Option<&str>,
+) -> Result<Decided> {
+    let mut decided = Decided {
+        does: Does::Template,
+        why: String::new(),
+        hint: String::new(),
+        operations: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match emptying.settle(found, scaled) {
+        Err(refused) => {
+            (decided.does, decided.why, decided.hint) = (Does::Nothing, refused.what, refused.hint);
+        }
+        Ok(Settled::Pods) => match webhooks.of_pods(cluster, found).await {
+            Watcher::Nobody => {
+                decided.does = Does::Nothing;
+                decided.why = "at level pod a webhook or policy empties Pods as they are created, \
+                               and there is none for those of this namespace"
+                    .to_owned();
+                decided.hint = format!(
+                    "Put one there with `diyadm install --level pod{flags}` or `diyadm install \
+                     --mode policy{flags}`, and label the namespace.",
+                    flags = cluster.flags()
+                );
+            }
+            Watcher::Unknown => {
+                decided.does = Does::Pods;
+                decided.why = "whether something empties them may not be looked at".to_owned();
+            }
+            watcher @ (Watcher::Webhook(_) | Watcher::Policy(_)) => {
+                decided.does = Does::Pods;
+                let who = watcher.shown().unwrap_or_default();
+                decided.why = format!("{who} empties them as they are created");
+                decided.hint = "How is what that was installed with; `diyadm rules explain` shows \
+                                it for a webhook."
+                    .to_owned();
+            }
+        },
+        Ok(Settled::Patch | Settled::Recreate) => {
+            (decided.operations, decided.warnings) = emptying.operations(found, &found.object)?;
+            let text = found.object.to_string();
+            let is_empty = Subject::parse(&text).is_some_and(|subject| subject.is_emptied());
+            if decided.operations.is_empty() {
+                decided.does = if is_empty { Does::Already } else { Does::Nothing };
+            }
+            if decided.does == Does::Nothing {
+                let why = decided.warnings.first().map(|why| why.trim_start_matches("diyadm: "));
+                decided.why = why.unwrap_or("there is nothing to empty in it").to_owned();
+            }
+        }
+    }
+    Ok(decided)
+}

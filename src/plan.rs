@@ -1,0 +1,111 @@
+//! What emptying would do to a workload, and why it would not: for whoever looks first.
+//!
+//! Pure: what was seen and decided comes in, a value to print goes out.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    beside::{self, Meant},
+    checks::Finding,
+    explain::{self, Explained},
+    workload::{Context, Rules, Subject},
+};
+
+mod fields;
+mod image;
+mod text;
+
+pub use fields::Edit;
+
+/// What would be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Does {
+    /// Its pod template changes.
+    Template,
+    /// Its Pods are replaced, and something else empties them; it stays as it is written.
+    Pods,
+    /// Nothing: it is empty.
+    Already,
+    /// Nothing: it stays as it is.
+    Nothing,
+}
+
+/// What was decided elsewhere.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// What would be done.
+    pub does: Does,
+    /// A sentence without its end: why it stays as it is, or who empties its Pods.
+    pub why: String,
+    /// What to do about that; may be empty.
+    pub hint: String,
+    /// Operations of the JSON Patch that would be sent.
+    pub operations: Vec<Value>,
+    /// What the user would be told.
+    pub warnings: Vec<String>,
+}
+
+/// What would become of one workload.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Which one it is, and who decided how it is emptied.
+    #[serde(flatten)]
+    pub explained: Explained,
+    /// What would be done.
+    pub does: Does,
+    /// See [`Decided::why`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// See [`Decided::hint`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+    /// The containers that would be emptied; none where something else chooses them.
+    pub containers: Vec<String>,
+    /// Each field that would change.
+    pub changes: Vec<Edit>,
+    /// What the user would be told.
+    pub warnings: Vec<String>,
+    /// Whether the image can idle that way, and what beside the workload works against it.
+    pub findings: Vec<Finding>,
+}
+
+/// Puts together what is known of one workload. `around`: what was seen in its namespace, see
+/// [`beside::findings`].
+pub fn plan(
+    rules: &Rules,
+    object: &Value,
+    context: &Context<'_>,
+    decided: Decided,
+    around: &[Value],
+) -> Plan {
+    let text = object.to_string();
+    let name = object["metadata"]["name"].as_str();
+    let name = name.or(object["metadata"]["generateName"].as_str()).unwrap_or_default();
+    let Decided { does, why, hint, operations, warnings } = decided;
+    let mut plan = Plan {
+        explained: Explained::default(),
+        does,
+        why,
+        hint,
+        containers: Vec::new(),
+        changes: fields::edits(object, &operations),
+        warnings,
+        findings: Vec::new(),
+    };
+    let Some(subject) = Subject::parse(&text) else { return plan };
+    plan.explained = explain::explain(rules, &subject, context, name);
+    if let Ok(decision) = subject.decide(rules, context) {
+        let way = &decision.way;
+        // Whoever empties the Pods has rules of its own.
+        if does != Does::Pods {
+            plan.containers = subject.chosen(rules, context);
+            plan.findings = image::findings(object, way, rules, &plan.containers);
+        }
+        let meant = Meant { level: way.level, replicas: way.replicas };
+        plan.findings.extend(beside::findings(object, around, meant));
+    }
+    plan
+}

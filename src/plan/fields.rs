@@ -1,0 +1,144 @@
+//! The fields that a patch changes: before and after.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::workload::{Kind, ORIGINAL, kind_of};
+
+/// A field that would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// A JSON Pointer (RFC 6901).
+    pub path: String,
+    /// The container that it is a field of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// `image`, `annotation diyadm.io/original`
+    pub field: String,
+    /// Absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// Absent where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// Each field that these operations of a JSON Patch change in `object`.
+pub(super) fn edits(object: &Value, operations: &[Value]) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for operation in operations {
+        let path = operation["path"].as_str().unwrap_or_default();
+        let after = operation.get("value");
+        match (path, after) {
+            // The whole map, where there was none.
+            ("/metadata/annotations", Some(Value::Object(map))) => {
+                let one = |(key, value): (&String, &Value)| {
+                    let key = key.replace('~', "~0").replace('/', "~1");
+                    edit(object, &format!("{path}/{key}"), Some(value))
+                };
+                edits.extend(map.iter().map(one));
+            }
+            _ => edits.push(edit(object, path, after)),
+        }
+    }
+    edits
+}
+
+fn edit(object: &Value, path: &str, after: Option<&Value>) -> Edit {
+    let word = |key: &str| object[key].as_str().unwrap_or_default();
+    let kind = kind_of(word("apiVersion"), word("kind"));
+    let pod = format!("{}/spec/", kind.map(Kind::template).unwrap_or_default());
+    let (container, field) = match path.strip_prefix(pod.as_str()) {
+        Some(field) => match field.strip_prefix("containers/").and_then(|f| f.split_once('/')) {
+            Some((index, field)) => {
+                let name = object.pointer(&format!("{pod}containers/{index}/name"));
+                (name.and_then(Value::as_str).map(ToOwned::to_owned), field)
+            }
+            None => (None, field),
+        },
+        None => (None, path),
+    };
+    let shown = field.trim_end_matches("/-");
+    let field = match shown.strip_prefix("/metadata/annotations/") {
+        Some(key) => format!("annotation {}", key.replace("~1", "/").replace("~0", "~")),
+        None => shown.trim_start_matches("/spec/").trim_start_matches('/').to_owned(),
+    };
+    Edit {
+        path: path.to_owned(),
+        container,
+        field,
+        before: object.pointer(path).cloned(),
+        after: after.cloned(),
+    }
+}
+
+impl Edit {
+    /// `image: nginx:1 -> empty-container:latest`
+    pub(super) fn text(&self) -> String {
+        let Self { field, before, after, .. } = self;
+        // What it holds is the rest of what is shown here.
+        if let Some(Value::String(after)) = after.as_ref().filter(|_| field.ends_with(ORIGINAL)) {
+            return format!("{field}: {} bytes", after.len());
+        }
+        format!("{field}: {} -> {}", short(before.as_ref()), short(after.as_ref()))
+    }
+}
+
+/// A value in one line, and not a long one.
+fn short(value: Option<&Value>) -> String {
+    const MOST: usize = 60;
+    let text = match value {
+        None => return "none".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_called_as_people_call_them() {
+        let object = json!({
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {},
+            "spec": { "jobTemplate": { "spec": { "template": { "spec": {
+                "containers": [{ "name": "a", "image": "b" }],
+                "terminationGracePeriodSeconds": 30,
+            } } } } },
+        });
+        let pod = "/spec/jobTemplate/spec/template/spec";
+        let operations = [
+            json!({ "op": "replace", "path": format!("{pod}/containers/0/image"), "value": "c" }),
+            json!({ "op": "remove", "path": format!("{pod}/containers/0/command") }),
+            json!({ "op": "replace", "path": format!("{pod}/terminationGracePeriodSeconds"), "value": 1 }),
+            json!({ "op": "add", "path": format!("{pod}/volumes/-"), "value": { "name": "v" } }),
+            json!({ "op": "add", "path": "/metadata/annotations", "value": { ORIGINAL: "1234" } }),
+            json!({ "op": "add", "path": "/spec/replicas", "value": 1 }),
+        ];
+        let edits = edits(&object, &operations);
+        let texts: Vec<_> = edits.iter().map(Edit::text).collect();
+        assert_eq!(
+            texts,
+            [
+                "image: b -> c",
+                "command: none -> none",
+                "terminationGracePeriodSeconds: 30 -> 1",
+                "volumes: none -> {\"name\":\"v\"}",
+                "annotation diyadm.io/original: 4 bytes",
+                "replicas: none -> 1",
+            ]
+        );
+        assert_eq!(edits[0].container.as_deref(), Some("a"));
+        assert_eq!(edits[2].container, None);
+        assert_eq!(edits[4].path, "/metadata/annotations/diyadm.io~1original");
+    }
+}

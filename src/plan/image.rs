@@ -1,0 +1,191 @@
+//! Whether an image can idle the way that is meant, as far as the manifest tells.
+
+use serde_json::Value;
+
+use crate::{
+    checks::Finding,
+    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, kind_of},
+};
+
+/// What is known for the containers of these names.
+pub(super) fn findings(
+    object: &Value,
+    way: &Way,
+    rules: &Rules,
+    containers: &[String],
+) -> Vec<Finding> {
+    let word = |key: &str| object[key].as_str().unwrap_or_default();
+    let Some(kind) = kind_of(word("apiVersion"), word("kind")) else { return Vec::new() };
+    let null = Value::Null;
+    let pod = object.pointer(&format!("{}/spec", kind.template())).unwrap_or(&null);
+    let all = || pod["containers"].as_array().into_iter().flatten();
+    let mut found = Vec::new();
+    if pod["os"]["name"] == "windows" {
+        found.push(Finding::failed("windows", "a Windows pod stays as it is", ""));
+        return found;
+    }
+    let injected = all().filter_map(|c| c["name"].as_str()).filter(|name| INJECTED.contains(name));
+    found.extend(injected.map(|name| {
+        Finding::ok("injected", format!("container {name} is injected, and stays as it is"))
+    }));
+    for container in all().filter(|c| containers.iter().any(|name| c["name"] == name.as_str())) {
+        let name = container["name"].as_str().unwrap_or_default();
+        let own = container["image"].as_str().unwrap_or("its image");
+        let image = match &way.image {
+            Image::Keep => own,
+            Image::Name(image) => image,
+        };
+        // What an emptied one runs is diyadm's.
+        let is_own = object["metadata"]["annotations"][ORIGINAL].is_null();
+        let shell = way.image == Image::Keep && is_own && runs_shell(container);
+        found.push(idles(name, (image, shell), way, rules));
+        let agent = (way.idle == Idle::Agent).then_some(rules.agent_image.as_str());
+        let others = [(way.image != Image::Keep).then_some(image), agent];
+        found.extend(user(pod, container, others.into_iter().flatten()));
+    }
+    found
+}
+
+fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules) -> Finding {
+    let id = "idle";
+    let by = |what: &str| format!("container {container} idles in {image} by {what}");
+    match way.idle {
+        Idle::Entrypoint if is_ours(image) => Finding::ok(id, by("its own ENTRYPOINT")),
+        Idle::Entrypoint => Finding::unknown(
+            id,
+            by("its own ENTRYPOINT: whether that waits, or does something, is not known"),
+            "An image with a shell idles surely with --idle shell, any other with --idle agent.",
+        ),
+        Idle::Shell if is_ours(image) => Finding::ok(id, by("its shell")),
+        Idle::Shell if shell => Finding::ok(id, by("its shell, which it runs now too")),
+        Idle::Shell if image.contains("distroless") && !image.contains("debug") => {
+            let hint = "Such an image idles with --idle agent.";
+            Finding::failed(id, by("sh and sleep, which a distroless image does not have"), hint)
+        }
+        Idle::Shell => Finding::unknown(
+            id,
+            by("sh and sleep: whether they are in it is not known"),
+            "One without them idles with --idle agent.",
+        ),
+        Idle::Agent => {
+            let by = by(&format!("diyadm idle, which {} brings along", rules.agent_image));
+            Finding::ok(id, by)
+        }
+    }
+}
+
+/// diyadm's own image, in whatever registry.
+fn is_ours(image: &str) -> bool {
+    let name = image.rsplit('/').next().unwrap_or_default();
+    name.split([':', '@']).next() == Some("empty-container")
+}
+
+/// Whether the manifest has the container's image run a shell.
+fn runs_shell(container: &Value) -> bool {
+    let commands = [
+        "/command",
+        "/livenessProbe/exec/command",
+        "/readinessProbe/exec/command",
+        "/startupProbe/exec/command",
+        "/lifecycle/postStart/exec/command",
+        "/lifecycle/preStop/exec/command",
+    ];
+    commands.iter().any(|command| {
+        let program = container.pointer(&format!("{command}/0")).and_then(Value::as_str);
+        let name = program.and_then(|program| program.rsplit('/').next());
+        name.is_some_and(|name| ["sh", "bash", "ash", "dash"].contains(&name))
+    })
+}
+
+/// The kubelet refuses to run an image as root, or as a user that it knows by name only, where
+/// runAsNonRoot is set and no number is: then the image must name one.
+fn user<'i>(
+    pod: &Value,
+    container: &Value,
+    mut images: impl Iterator<Item = &'i str>,
+) -> Option<Finding> {
+    let said = |field: &str| {
+        let own = &container["securityContext"][field];
+        if own.is_null() { &pod["securityContext"][field] } else { own }
+    };
+    if said("runAsNonRoot") != true || said("runAsUser").is_u64() {
+        return None;
+    }
+    let image = images.next()?;
+    let name = container["name"].as_str().unwrap_or_default();
+    let seen = format!(
+        "container {name} must not run as root and names no user: the kubelet refuses {image} \
+         unless that names one by number"
+    );
+    let hint =
+        "Set runAsUser, take an image whose USER is a number, or keep its own: --image keep.";
+    Some(Finding::warning("user", seen, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::workload::{EMPTY_IMAGE, Level};
+
+    fn found(image: &str, idle: Idle, pod: &Value) -> Vec<String> {
+        let object = json!({ "apiVersion": "v1", "kind": "Pod", "spec": pod });
+        let image = Image::from(image.to_owned());
+        let (containers, level) = (None, Level::Workload);
+        let way = Way { empty: true, containers, image, idle, level, replicas: None };
+        let found = findings(&object, &way, &Rules::default(), &["a".to_owned()]);
+        found.iter().map(|f| format!("{} {:?}", f.id, f.level).to_lowercase()).collect()
+    }
+
+    #[test]
+    fn what_can_be_known_is_said() {
+        let plain = json!({ "containers": [{ "name": "a", "image": "app:1" }, { "name": "b" }] });
+        for (image, idle, said) in [
+            (EMPTY_IMAGE, Idle::Entrypoint, "idle ok"),
+            (EMPTY_IMAGE, Idle::Shell, "idle ok"),
+            ("example.org:5000/tools/empty-container@sha256:ab", Idle::Entrypoint, "idle ok"),
+            ("example.org/not-empty-container:1", Idle::Entrypoint, "idle unknown"),
+            ("example.org/distroless/java:21", Idle::Shell, "idle failed"),
+            ("example.org/distroless/java:debug", Idle::Shell, "idle unknown"),
+            ("example.org/distroless/java:21", Idle::Agent, "idle ok"),
+            ("tools:1", Idle::Entrypoint, "idle unknown"),
+            ("keep", Idle::Shell, "idle unknown"),
+            ("keep", Idle::Agent, "idle ok"),
+        ] {
+            assert_eq!(found(image, idle, &plain), [said], "{image} {idle:?}");
+        }
+        let probed = json!({ "exec": { "command": ["/bin/bash", "-c", "check"] } });
+        for own in [json!({ "command": ["sh"] }), json!({ "readinessProbe": probed })] {
+            let mut pod = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
+            pod["containers"][0].as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            assert_eq!(found("keep", Idle::Shell, &pod), ["idle ok"], "{own}");
+            assert_eq!(found("tools:1", Idle::Shell, &pod), ["idle unknown"], "{own}");
+        }
+        let windows = json!({ "os": { "name": "windows" }, "containers": [{ "name": "a" }] });
+        assert_eq!(found("keep", Idle::Shell, &windows), ["windows failed"]);
+        let mesh = json!({ "containers": [{ "name": "istio-proxy" }, { "name": "a" }] });
+        assert_eq!(found(EMPTY_IMAGE, Idle::Shell, &mesh), ["injected ok", "idle ok"]);
+    }
+
+    #[test]
+    fn whom_the_kubelet_refuses() {
+        let pod = |pod: Value, own: Value| json!({ "securityContext": pod, "containers": [{ "name": "a", "securityContext": own }] });
+        let strict = json!({ "runAsNonRoot": true });
+        let loose = json!({ "runAsNonRoot": false });
+        let number = json!({ "runAsUser": 1000 });
+        let warned = |image: &str, idle: Idle, pod: &Value| {
+            found(image, idle, pod).contains(&"user warning".to_owned())
+        };
+        assert!(warned("tools:1", Idle::Shell, &pod(strict.clone(), Value::Null)));
+        assert!(warned("tools:1", Idle::Shell, &pod(Value::Null, strict.clone())));
+        assert!(
+            warned("keep", Idle::Agent, &pod(strict.clone(), Value::Null)),
+            "the agent's image"
+        );
+        assert!(!warned("keep", Idle::Shell, &pod(strict.clone(), Value::Null)));
+        assert!(!warned("tools:1", Idle::Shell, &pod(strict.clone(), loose)));
+        assert!(!warned("tools:1", Idle::Shell, &pod(strict, number)));
+        assert!(!warned("tools:1", Idle::Shell, &pod(Value::Null, Value::Null)));
+    }
+}

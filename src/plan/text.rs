@@ -1,0 +1,47 @@
+//! A plan for people.
+
+use std::fmt::Write;
+
+use super::{Does, Plan};
+use crate::checks::Level;
+
+impl Plan {
+    /// Lines: what would be done first, then who decided it, each field, and what to look out for.
+    pub fn text(&self) -> String {
+        let Self { explained, does, why, hint, containers, changes, warnings, findings } = self;
+        let does = match does {
+            Does::Template => "would be emptied: its pod template changes".to_owned(),
+            Does::Pods => format!("its Pods would be replaced; {why}"),
+            Does::Already => "is empty already".to_owned(),
+            Does::Nothing => format!("stays as it is: {why}"),
+        };
+        let mut text = format!("{}: {does}\n", explained.shown());
+        if !hint.is_empty() {
+            let _ = writeln!(text, "  {hint}");
+        }
+        if !containers.is_empty() {
+            let _ = writeln!(text, "  containers: {}", containers.join(", "));
+        }
+        text += &explained.details();
+        for edit in changes {
+            let of = edit.container.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+            let _ = writeln!(text, "  {of}{}", edit.text());
+        }
+        for warning in warnings {
+            let _ = writeln!(text, "  ! {warning}");
+        }
+        for finding in findings {
+            let mark = match finding.level {
+                Level::Ok => "✓",
+                Level::Warning => "!",
+                Level::Failed => "✗",
+                Level::Unknown => "?",
+            };
+            let _ = writeln!(text, "  {mark} {}", finding.seen);
+            if !finding.hint.is_empty() {
+                let _ = writeln!(text, "    {}", finding.hint);
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,235 @@
+//! Pods to hold policy and webhook against: those of the corpus, and generated ones.
+
+use std::{env, fs, path::PathBuf};
+
+use diyadm::workload::KINDS;
+use proptest::{
+    collection, option,
+    prelude::*,
+    sample::{select, subsequence},
+    strategy::ValueTree,
+    test_runner::TestRunner,
+};
+use serde_json::{Value, json};
+
+use crate::rig::skip;
+
+pub(super) fn pod(containers: &Value) -> Value {
+    let meta = json!({ "name": "x" });
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": { "containers": containers } })
+}
+
+/// Every way to empty a Pod, as annotations.
+const WAYS: [&[(&str, &str)]; 6] = [
+    &[],
+    &[("idle", "shell")],
+    &[("idle", "agent")],
+    &[("image", "keep")],
+    &[("image", "keep"), ("idle", "agent"), ("containers", "*")],
+    &[("image", "tools:1"), ("idle", "entrypoint"), ("containers", "*")],
+];
+
+/// Every pod template of the corpus as a Pod, in each way.
+pub(super) fn corpus() -> Vec<Value> {
+    let Some(corpus) = env::var_os("DIYADM_CORPUS") else {
+        skip("no corpus: DIYADM_CORPUS names none");
+        return Vec::new();
+    };
+    let (mut pods, mut folders) = (Vec::new(), vec![PathBuf::from(corpus)]);
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Some(text) = fs::read_to_string(&path)
+                .ok()
+                .filter(|_| path.extension().is_some_and(|e| e == "yaml"))
+            else {
+                continue;
+            };
+            for document in diyadm::yaml::objects(diyadm::yaml::read("corpus", &text).unwrap()) {
+                let object = document.value;
+                if KINDS.iter().any(|kind| object["kind"] == kind.kind) {
+                    pods.push(of_template(&object));
+                }
+            }
+        }
+    }
+    assert!(pods.len() > 20, "{} pod templates", pods.len());
+    let way = |pod: &Value, way: &[(&str, &str)]| {
+        let mut pod = pod.clone();
+        for (key, value) in way {
+            pod["metadata"]["annotations"][format!("diyadm.io/{key}")] = (*value).into();
+        }
+        pod
+    };
+    pods.iter().flat_map(|pod| WAYS.map(|annotations| way(pod, annotations))).collect()
+}
+
+/// A workload's pod template as a Pod: volumes that a StatefulSet would claim are there too, and
+/// nothing but itself has to be on the cluster.
+fn of_template(object: &Value) -> Value {
+    let mut pod = object["spec"]["template"].clone();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = object["metadata"]["name"].clone();
+    let spec = pod["spec"].as_object_mut().unwrap();
+    spec.remove("serviceAccountName");
+    spec.remove("serviceAccount");
+    spec.remove("priorityClassName");
+    let containers = [spec.get("containers"), spec.get("initContainers")];
+    let containers = containers.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let mounts = containers.filter_map(|c| c["volumeMounts"].as_array()).flatten();
+    let mounted: Vec<Value> = mounts.map(|mount| mount["name"].clone()).collect();
+    let volumes = spec.entry("volumes").or_insert_with(|| json!([])).as_array_mut().unwrap();
+    for name in mounted {
+        if volumes.iter().all(|volume| volume["name"] != name) {
+            volumes.push(json!({ "name": name, "emptyDir": {} }));
+        }
+    }
+    pod
+}
+
+fn container(name: &'static str) -> impl Strategy<Value = Value> {
+    let exec = json!({ "exec": { "command": ["x"] } });
+    let fields = [
+        ("imagePullPolicy", json!("Always")),
+        ("command", json!(["run"])),
+        ("command", json!(["/.diyadm/diyadm", "idle"])),
+        ("args", json!(["a", "b"])),
+        ("livenessProbe", exec.clone()),
+        ("readinessProbe", exec.clone()),
+        ("startupProbe", exec.clone()),
+        ("lifecycle", json!({ "preStop": exec })),
+        ("securityContext", json!({ "runAsUser": 1000, "capabilities": { "drop": ["ALL"] } })),
+        ("resources", json!({ "requests": { "cpu": "10m" }, "limits": { "memory": "64Mi" } })),
+        ("volumeMounts", json!([{ "name": "data", "mountPath": "/data" }])),
+        ("volumeMounts", json!([{ "name": "diyadm-agent", "mountPath": "/x" }])),
+        ("env", json!([{ "name": "A", "value": "$(B)é" }])),
+    ];
+    let image = select(&["app:1", "app:1", "app:1", "empty-container:latest", "tools:1"][..]);
+    (image, subsequence(fields.to_vec(), 0..8)).prop_map(move |(image, fields)| {
+        let mut container = json!({ "name": name, "image": image });
+        fields.into_iter().for_each(|(key, value)| container[key] = value);
+        container
+    })
+}
+
+fn annotations() -> impl Strategy<Value = Value> {
+    let one = select(
+        &[
+            ("diyadm.io/containers", "*"),
+            ("diyadm.io/containers", "a"),
+            ("diyadm.io/containers", " b , a,a"),
+            ("diyadm.io/containers", "a,none"),
+            ("diyadm.io/containers", "istio-proxy"),
+            ("diyadm.io/containers", ""),
+            ("diyadm.io/image", "keep"),
+            ("diyadm.io/image", "tools:1"),
+            ("diyadm.io/idle", "entrypoint"),
+            ("diyadm.io/idle", "shell"),
+            ("diyadm.io/idle", "agent"),
+            ("diyadm.io/idle", "sleep"),
+            ("diyadm.io/level", "pod"),
+            ("diyadm.io/level", "workload"),
+            ("diyadm.io/level", "both"),
+            ("diyadm.io/replicas", "2"),
+            ("diyadm.io/replicas", "two"),
+            ("kubectl.kubernetes.io/default-container", "b"),
+            ("kubectl.kubernetes.io/default-container", "istio-proxy"),
+            ("inject-empty-container", "enabled"),
+            ("inject-empty-container", "disabled"),
+            ("other", "~/é\""),
+        ][..],
+    );
+    collection::vec(one, 0..4).prop_map(|all| {
+        all.into_iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect::<Value>()
+    })
+}
+
+/// A Pod that the API server takes, as whatever makes Pods makes them.
+fn any_pod() -> impl Strategy<Value = Value> {
+    let containers = (container("a"), container("b"), container("istio-proxy"), 0..6_usize);
+    let containers = containers.prop_map(|(a, b, proxy, order)| match order {
+        0 => json!([a]),
+        1 => json!([a, b]),
+        2 => json!([proxy, a, b]),
+        3 => json!([b, proxy, a]),
+        4 => json!([proxy]),
+        _ => json!([b, a]),
+    });
+    let owner = select(
+        &[
+            ("ReplicaSet", "web-7d9f"),
+            ("ReplicaSet", "web"),
+            ("Job", "report-28912345"),
+            ("Job", "report-2891"),
+            ("StatefulSet", "db"),
+            ("DaemonSet", "agent"),
+        ][..],
+    );
+    let labels = select(vec![
+        json!({}),
+        json!({ "pod-template-hash": "7d9f", "lang": "java" }),
+        json!({ "lang": "java" }),
+        json!({ "lang": "go" }),
+        json!({ "inject-empty-container": "disabled" }),
+    ]);
+    let odd = select(&["", "", "", "", "windows", "init", "taken", "volume", "generated"][..]);
+    (containers, annotations(), option::of(owner), labels, odd, option::of(0..60_u8)).prop_map(
+        |(containers, annotations, owner, labels, odd, grace)| {
+            let mut pod = pod(&containers);
+            pod["spec"]["volumes"] = json!([{ "name": "data", "emptyDir": {} }]);
+            let text = pod.to_string();
+            let agent = json!({ "name": "diyadm-agent", "emptyDir": {} });
+            if text.contains("\"name\":\"diyadm-agent\"") || odd == "volume" {
+                pod["spec"]["volumes"].as_array_mut().unwrap().push(agent);
+            } else if !text.contains("volumeMounts") && odd.is_empty() {
+                pod["spec"].as_object_mut().unwrap().remove("volumes");
+            }
+            if annotations != json!({}) {
+                pod["metadata"]["annotations"] = annotations;
+            }
+            if labels != json!({}) {
+                pod["metadata"]["labels"] = labels;
+            }
+            if let Some((kind, name)) = owner {
+                let version = if kind == "Job" { "batch/v1" } else { "apps/v1" };
+                pod["metadata"]["ownerReferences"] = json!([
+                    { "apiVersion": "v1", "kind": "X", "name": "x", "uid": "1" },
+                    { "apiVersion": version, "kind": kind, "name": name, "uid": "2", "controller": true },
+                ]);
+            }
+            if let Some(grace) = grace {
+                pod["spec"]["terminationGracePeriodSeconds"] = grace.into();
+            }
+            match odd {
+                "windows" => {
+                    pod["spec"]["os"] = json!({ "name": "windows" });
+                    for container in pod["spec"]["containers"].as_array_mut().unwrap() {
+                        container.as_object_mut().unwrap().remove("securityContext");
+                    }
+                }
+                "init" | "taken" => {
+                    let name = if odd == "taken" { "diyadm-agent" } else { "init" };
+                    pod["spec"]["initContainers"] = json!([{ "name": name, "image": "i" }]);
+                }
+                "generated" => pod["metadata"] = {
+                    let mut meta = pod["metadata"].clone();
+                    meta.as_object_mut().unwrap().remove("name");
+                    meta["generateName"] = "web-".into();
+                    meta
+                },
+                _ => {}
+            }
+            pod
+        },
+    )
+}
+
+pub(super) fn generated(count: usize) -> Vec<Value> {
+    let mut runner = TestRunner::default();
+    let tree = collection::vec(any_pod(), count).new_tree(&mut runner).unwrap();
+    tree.current()
+}
