@@ -121,7 +121,7 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
         secret.secret_name = Some(settings.secret.clone());
     }
     for map in pod.volumes.iter_mut().flatten().filter_map(|v| v.config_map.as_mut()) {
-        map.name = rules_name(settings);
+        map.name = rules_name(&settings.service);
     }
     let Settings { cert_dir, namespace, service, .. } = settings;
     for container in &mut pod.containers {
@@ -181,9 +181,9 @@ fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settin
     }
 }
 
-/// Name of the ConfigMap with rules.yaml.
-fn rules_name(settings: &Settings) -> String {
-    format!("{}-rules", settings.service)
+/// Name of the ConfigMap with rules.yaml, for the webhook of that name.
+pub fn rules_name(service: &str) -> String {
+    format!("{service}-rules")
 }
 
 fn rules_map(settings: &Settings, rules: &str) -> Value {
@@ -191,7 +191,7 @@ fn rules_map(settings: &Settings, rules: &str) -> Value {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": rules_name(settings),
+            "name": rules_name(&settings.service),
             "namespace": settings.namespace,
             "labels": { "app": settings.service },
         },

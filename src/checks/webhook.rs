@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::Finding;
+use crate::workload::Level;
+
 mod certificate;
 mod configuration;
 mod objects;
@@ -94,6 +96,19 @@ pub enum DryCreate {
     Image(String),
     /// What the API server said.
     Refused(String),
+}
+
+/// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for
+/// nobody is the blog's.
+fn level(configuration: &Value) -> Level {
+    let rules = webhooks(configuration)
+        .iter()
+        .flat_map(|webhook| webhook["rules"].as_array().map_or(&[][..], Vec::as_slice));
+    let resources = rules
+        .flat_map(|rule| rule["resources"].as_array().map_or(&[][..], Vec::as_slice))
+        .filter(|resource| *resource != "services");
+    let (pods, others): (Vec<_>, Vec<_>) = resources.partition(|resource| *resource == "pods");
+    if !pods.is_empty() && others.is_empty() { Level::Pod } else { Level::Workload }
 }
 
 /// Everything that was looked at.

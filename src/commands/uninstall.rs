@@ -7,11 +7,11 @@ use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
 use crate::{
     cli::{DryRun, Global, Names, install::Uninstall},
     cluster::{
-        Apply, BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POLICY, POLICY_BINDING,
-        SECRET, SERVICE, STATEFUL_SET, Target, error,
+        Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POLICY,
+        POLICY_BINDING, SECRET, SERVICE, STATEFUL_SET, Target, error,
     },
     exit::Code,
-    workload,
+    manifests, workload,
 };
 
 pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
@@ -28,12 +28,14 @@ pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
 
 async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Result<()> {
     let Names { namespace, service, secret, .. } = &args.names;
+    let rules = manifests::rules_name(service);
     let target = |kind, namespace, name| Target { kind, namespace, name };
     let mut doomed = vec![
         target(&CONFIGURATION, "", service.as_str()),
         target(&DEPLOYMENT, namespace, service),
         target(&SERVICE, namespace, service),
         target(&BUDGET, namespace, service),
+        target(&CONFIG_MAP, namespace, &rules),
     ];
     // Whoever may not look has not installed one.
     for kind in [&POLICY_BINDING, &POLICY] {

@@ -4,16 +4,25 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::{
-    AS_BEFORE, Finding, Observed, Subject, again_hint, host, own, select, unseen, webhooks,
+    AS_BEFORE, Finding, Observed, Subject, again_hint, host, level, own, select, unseen, webhooks,
 };
 use crate::{
-    checks::Level,
+    checks,
     pki::{self, Fault},
+    workload::Level,
 };
 
 /// What the webhook is for: group, resource, how they are called.
-const WORKLOADS: [(&str, &str, &str); 2] =
-    [("apps", "deployments", "Deployments"), ("apps", "statefulsets", "StatefulSets")];
+const WORKLOADS: [(&str, &str, &str); 6] = [
+    ("apps", "deployments", "Deployments"),
+    ("apps", "statefulsets", "StatefulSets"),
+    ("apps", "daemonsets", "DaemonSets"),
+    ("apps", "replicasets", "ReplicaSets"),
+    ("batch", "jobs", "Jobs"),
+    ("batch", "cronjobs", "CronJobs"),
+];
+/// What is emptied at level pod; at level workload those that nobody owns, too.
+const PODS: (&str, &str, &str) = ("", "pods", "Pods");
 
 pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
     let service = &subject.service;
@@ -58,7 +67,7 @@ fn each(configuration: &Value, look: impl Fn(&Value) -> Option<Finding>) -> Vec<
         }
     }
     let named = |(names, finding): (Vec<&str>, Finding)| match finding.level {
-        Level::Ok => finding,
+        checks::Level::Ok => finding,
         _ => Finding { seen: format!("{}: {}", names.join(", "), finding.seen), ..finding },
     };
     found.into_iter().map(named).collect()
@@ -121,12 +130,13 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
     let mut findings = Vec::new();
     match (labels(observed), &observed.namespace) {
         (Some(labels), _) => {
-            let (called, missed): (Vec<_>, Vec<_>) = WORKLOADS
-                .iter()
-                .partition(|(group, resource, _)| calls(found, labels, group, resource));
-            let words = |list: Vec<&(&str, &str, &str)>| {
-                list.into_iter().map(|(.., word)| *word).collect::<Vec<_>>().join(" and ")
+            let wanted = match level(found) {
+                Level::Pod => vec![PODS],
+                Level::Workload => [&WORKLOADS[..], &[PODS]].concat(),
             };
+            let (called, missed): (Vec<_>, Vec<_>) = wanted
+                .into_iter()
+                .partition(|(group, resource, _)| calls(found, labels, group, resource));
             if called.is_empty() {
                 findings.push(Finding::failed(
                     "rules",
@@ -175,6 +185,16 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
     findings
 }
 
+/// `Jobs, CronJobs and Pods`
+fn words(list: Vec<(&str, &str, &'static str)>) -> String {
+    let words: Vec<_> = list.into_iter().map(|(.., word)| word).collect();
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
 fn side_effects(webhook: &Value, subject: &Subject) -> Option<Finding> {
     let found = webhook["sideEffects"].as_str().unwrap_or("Unknown");
     let quiet = ["None", "NoneOnDryRun"].contains(&found);
@@ -191,10 +211,10 @@ fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) 
     let Some(labels) = labels(observed) else {
         return Finding::unknown(id, "who else is called here could not be looked at", "");
     };
-    let matching = all
-        .iter()
-        .filter(|other| *other != found)
-        .filter(|other| WORKLOADS.iter().any(|(group, res, _)| calls(other, labels, group, res)));
+    let matching = all.iter().filter(|other| *other != found).filter(|other| {
+        let mut all = WORKLOADS.iter().chain([&PODS]);
+        all.any(|(group, resource, _)| calls(other, labels, group, resource))
+    });
     let (before, after): (Vec<_>, Vec<_>) =
         matching.map(name).partition(|other| *other < subject.service);
     let words: Vec<_> = [("before it", before), ("after it", after)]
