@@ -1,4 +1,4 @@
-//! Whether a webhook of the cluster would empty what is written: by what its configurations say.
+//! Whether a webhook or policy of the cluster would empty what is written: by what they say.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,17 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     checks::reach::{self, Written},
-    cluster::{CONFIGURATION, Cluster, NAMESPACE, POD, targets::Found},
+    cluster::{
+        CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
+    },
 };
 
 /// What could be read of a cluster's configurations and namespaces, each at most once.
 #[derive(Default)]
 pub(in crate::commands) struct Webhooks {
     configurations: OnceCell<Option<Vec<Value>>>,
+    /// Policies and their bindings; none where the cluster knows no such thing.
+    policies: OnceCell<Option<(Vec<Value>, Vec<Value>)>>,
     /// The labels of each namespace.
     namespaces: Mutex<BTreeMap<String, Option<Value>>>,
 }
@@ -21,8 +25,8 @@ pub(in crate::commands) struct Webhooks {
 /// Who sees a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum Watcher {
-    /// The webhook of this configuration.
-    Webhook(String),
+    /// This one, with its kind before it: `webhook diyadmissionwebhook`.
+    By(String),
     Nobody,
     /// The configurations or the namespace may not be read.
     Unknown,
@@ -66,7 +70,16 @@ impl Webhooks {
         };
         let written = Written { namespace: &namespace, labels, group, resource, operation };
         match reach::webhook(configurations, &written) {
-            Some(name) => Watcher::Webhook(name.to_owned()),
+            Some(name) => return Watcher::By(format!("webhook {name}")),
+            None if resource != POD.plural => return Watcher::Nobody,
+            None => {}
+        }
+        let Some((policies, bindings)) = self.policies.get_or_init(|| policies(cluster)).await
+        else {
+            return Watcher::Unknown;
+        };
+        match reach::policy(policies, bindings, &written) {
+            Some(name) => Watcher::By(format!("policy {name}")),
             None => Watcher::Nobody,
         }
     }
@@ -81,4 +94,14 @@ impl Webhooks {
         known.insert(namespace.to_owned(), labels.clone());
         labels
     }
+}
+
+/// A cluster that knows no policies has none.
+pub(in crate::commands) async fn policies(cluster: &Cluster) -> Option<(Vec<Value>, Vec<Value>)> {
+    let list = async |kind| match cluster.list(kind, "", "").await {
+        Ok(list) => Some(list),
+        Err(error) if error::is_absent(&error) => Some(Vec::new()),
+        Err(_) => None,
+    };
+    Some((list(&POLICY).await?, list(&POLICY_BINDING).await?))
 }
