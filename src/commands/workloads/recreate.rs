@@ -13,7 +13,7 @@ use crate::{
     cli::DryRun,
     cluster::{error, targets::Found},
     exit::Failure,
-    workload::fresh,
+    workload::{HOLDS, fresh},
 };
 
 const PAUSE: Duration = Duration::from_millis(300);
@@ -79,7 +79,7 @@ impl Errand<'_> {
             match found {
                 Some(found) if annotations(&found) == annotations(object) => return Ok(found),
                 // One that an earlier command left, made from what was there then.
-                Some(found) if found["metadata"]["annotations"].get(fresh::HOLDS).is_some() => {
+                Some(found) if found["metadata"]["annotations"].get(HOLDS).is_some() => {
                     self.cluster.delete_exactly(kind, &found).await?;
                 }
                 Some(_) => {
