@@ -228,6 +228,9 @@ impl<'a> Subject<'a> {
             change.warnings.push(format!("diyadm: given back; `{LABEL}-` empties it again"));
             return (Settled::Restored, change);
         }
+        if before.declining().is_some_and(|old| self.forgets_refusal(old)) {
+            return (Settled::Unchanged, self.decline());
+        }
         let goes_back = self.is_emptied() && (self.declines() || self.pod_says_no(rules, context));
         if context.old.is_some() && self.workload().is_some_and(|kind| !kind.mutable) {
             let warning = "diyadm: its pod cannot change any more; delete it and create it again";
@@ -248,6 +251,15 @@ impl<'a> Subject<'a> {
         let original = self.object.annotation(ORIGINAL).filter(|_| given_back && !self.declines());
         let original = original.and_then(|text| Original::open(text).ok());
         original.is_some_and(|original| original.notes.iter().all(|note| note.key != LABEL))
+    }
+
+    /// Lets it go on saying no.
+    fn decline(&self) -> Change {
+        let mut patch = Patch::default();
+        let edit = [(LABEL, Some(DISABLED))];
+        annotate(&mut patch, &self.object, &edit, self.object.annotations_presence());
+        let warning = format!("diyadm: it still says no; `{LABEL}-` empties it again");
+        Change { patch: patch.finish(), warnings: vec![warning] }
     }
 
     /// Whether the rules give the workload back.
