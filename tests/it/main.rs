@@ -24,4 +24,5 @@ mod rules;
 mod serve;
 mod services;
 mod shapes;
+mod workloads;
 mod yaml;
