@@ -17,6 +17,7 @@ mod node;
 mod pki;
 mod pod_security;
 mod policy;
+mod proxy;
 mod rig;
 mod rights;
 mod rolling;
