@@ -61,7 +61,7 @@ impl Errand<'_> {
                 return Ok(new.clone());
             }
             self.make(kind, namespace, &holder, &fresh::holder(new)).await?;
-            self.cluster.delete_exactly(kind, object).await?;
+            self.delete_same(found).await?;
             self.gone(found).await?;
         }
         if !self.is_real() {
@@ -70,6 +70,27 @@ impl Errand<'_> {
         let made = self.make(kind, namespace, name, new).await?;
         self.cluster.delete(kind, namespace, &holder, false).await?;
         Ok(made)
+    }
+
+    /// Deletes it, as long as nothing but its status has changed.
+    async fn delete_same(&self, found: &Found) -> Result<()> {
+        let mut object = found.object.clone();
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.cluster.delete_exactly(found.kind, &object).await else {
+                return Ok(());
+            };
+            if error::status(&error).is_none_or(|status| status.code != 409) {
+                return Err(error);
+            }
+            tries += 1;
+            match self.cluster.get(found.kind, &found.namespace, &found.name).await? {
+                Some(now) if tries < TRIES && fresh::fresh(&now) == fresh::fresh(&object) => {
+                    object = now;
+                }
+                _ => return Err(error),
+            }
+        }
     }
 
     /// Sees in a dry run what the cluster has against an object.
