@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     rollout,
-    workload::{self, EmptyContainer, Idle, Stamp, Subject},
+    workload::{EmptyContainer, Idle, Stamp, Subject},
 };
 
 mod table;
@@ -193,19 +193,14 @@ fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
     row
 }
 
-/// When and by whom, and what idles, of a Pod that was emptied with its workload left as written.
-/// A policy tells no more than that it did.
+/// When and by whom, and what idles, of a Pod that was emptied itself.
 fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
     let text = pod.to_string();
     let subject = Subject::parse(&text)?;
-    if !subject.is_controlled() || !workload::is_emptied_pod(pod) {
+    if !subject.is_controlled() {
         return None;
     }
-    let Some(told) = subject.told() else {
-        let at = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
-        return Some((Stamp { at, by: "a policy".to_owned() }, Vec::new()));
-    };
-    let told = told.ok()?;
+    let told = subject.told()?.ok()?;
     Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
 }
 

@@ -48,7 +48,7 @@ pub use rules::{
     Rule, Rules, SHORT, Source, Way, lint as lint_rules, parse as parse_rules, same_kind,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
-pub use told::{EmptyContainer, Told, is_emptied_pod};
+pub use told::{EmptyContainer, Told};
 
 use about::about;
 use before::Before;

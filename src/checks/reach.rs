@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use super::webhook::select;
-use crate::workload::EMPTIED_BY;
 
 /// An object that a write is about.
 #[derive(Clone, Copy)]
@@ -43,31 +42,6 @@ fn sees(webhook: &Value, written: &Written<'_>) -> bool {
     named(rules, written)
         && select::selects(&webhook["namespaceSelector"], written.namespace)
         && select::selects(&webhook["objectSelector"], written.labels)
-}
-
-/// The name of the first MutatingAdmissionPolicy of diyadm's that a binding makes count for the
-/// write.
-pub fn policy<'c>(
-    policies: &'c [Value],
-    bindings: &[Value],
-    written: &Written<'_>,
-) -> Option<&'c str> {
-    let matches = |constraints: &Value| {
-        let rules = constraints["resourceRules"].as_array();
-        rules.is_none_or(|rules| named(rules, written))
-            && select::selects(&constraints["namespaceSelector"], written.namespace)
-            && select::selects(&constraints["objectSelector"], written.labels)
-    };
-    let found = policies.iter().find(|policy| {
-        // It marks what it empties.
-        let ours = policy["spec"]["mutations"].to_string().contains(EMPTIED_BY);
-        let bound = bindings.iter().any(|binding| {
-            binding["spec"]["policyName"] == policy["metadata"]["name"]
-                && matches(&binding["spec"]["matchResources"])
-        });
-        ours && bound && matches(&policy["spec"]["matchConstraints"])
-    });
-    found.map(|policy| policy["metadata"]["name"].as_str().unwrap_or_default())
 }
 
 fn named(rules: &[Value], written: &Written<'_>) -> bool {
@@ -121,34 +95,5 @@ mod tests {
         assert!(!seen(&configuration, &Written { resource: "statefulsets", ..written }));
         configuration["webhooks"][0]["clientConfig"] = json!({ "url": "https://x/inject" });
         assert!(!seen(&configuration, &written));
-    }
-
-    #[test]
-    fn a_policy_counts_by_its_binding() {
-        let mut policies = [json!({ "metadata": { "name": "x" }, "spec": {
-            "mutations": [{ "jsonPatch": { "expression": format!("\"{EMPTIED_BY}\"") } }],
-            "matchConstraints": {
-                "resourceRules": [{
-                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
-                    "resources": ["pods"],
-                }],
-                "namespaceSelector": { "matchLabels": { "on": "yes" } },
-            },
-        } })];
-        let bindings = [json!({ "spec": { "policyName": "x" } })];
-        let namespace = json!({ "on": "yes" });
-        let written = Written {
-            namespace: &namespace,
-            labels: &Value::Null,
-            group: "",
-            resource: "pods",
-            operation: "CREATE",
-        };
-        assert_eq!(policy(&policies, &bindings, &written), Some("x"));
-        assert_eq!(policy(&policies, &[], &written), None);
-        let elsewhere = Written { namespace: &Value::Null, ..written };
-        assert_eq!(policy(&policies, &bindings, &elsewhere), None);
-        policies[0]["spec"]["mutations"] = json!([]);
-        assert_eq!(policy(&policies, &bindings, &written), None);
     }
 }

@@ -94,16 +94,11 @@ pub fn is_forbidden(error: &Error) -> bool {
     status(error).is_some_and(Status::is_forbidden)
 }
 
-/// Whether the API server says that there is no such thing, or no such kind of thing.
-pub fn is_absent(error: &Error) -> bool {
-    status(error).is_some_and(Status::is_not_found)
-}
-
 /// 404 is an answer too.
 pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Ok(found) => Ok(Some(found)),
-        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) if status(&error).is_some_and(Status::is_not_found) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -1,7 +1,7 @@
 //! What an original tells of its workload, for whoever asks how it stands.
 
 use super::{
-    EMPTIED_BY, Idle, ORIGINAL, Stamp, Subject, agent,
+    Idle, ORIGINAL, Stamp, Subject, agent,
     original::{Original, Saved, same},
     template,
 };
@@ -81,13 +81,6 @@ impl Subject<'_> {
     pub fn stands_for(&self) -> Vec<(&str, &str)> {
         super::about::names(&self.object)
     }
-}
-
-/// Whether a Pod was emptied as it was created: by a webhook, which kept an original, or by a
-/// policy, which leaves its mark.
-pub fn is_emptied_pod(pod: &serde_json::Value) -> bool {
-    let annotations = &pod["metadata"]["annotations"];
-    [ORIGINAL, EMPTIED_BY].iter().any(|key| annotations.get(key).is_some())
 }
 
 fn idle(original: &Original, saved: &[Saved]) -> Idle {

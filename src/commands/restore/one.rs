@@ -89,7 +89,7 @@ async fn try_restore(
         return Err(Failure::no(what, hint).into());
     }
     let watcher = webhooks.of_update(errand.cluster, found).await;
-    let mut decline = !subject.declines() && matches!(watcher, Watcher::By(_));
+    let mut decline = !subject.declines() && matches!(watcher, Watcher::Webhook(_));
     if watcher == Watcher::Unknown && !subject.declines() && errand.is_real() {
         decline = would_be_emptied(errand, found, manifest.as_deref()).await?;
     }
@@ -114,7 +114,7 @@ async fn try_restore(
     errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
     if decline {
         let who = match watcher {
-            Watcher::By(who) => who,
+            Watcher::Webhook(name) => format!("webhook {name}"),
             _ => "a webhook".to_owned(),
         };
         errand.terminal.say(&format!(

@@ -25,7 +25,7 @@ pub(super) async fn look(errand: &Errand<'_>, all: &[Found]) -> Vec<Value> {
     let mut emptied = Vec::new();
     for namespace in namespaces {
         let pods = errand.cluster.list(&POD, namespace, "").await.unwrap_or_default();
-        emptied.extend(pods.into_iter().filter(workload::is_emptied_pod));
+        emptied.extend(pods.into_iter().filter(|pod| workload::is_emptied(&pod.to_string())));
     }
     emptied
 }
@@ -95,7 +95,7 @@ async fn try_restore(
     };
     let (object, _) = errand.change(found, plan).await?;
     let who = match watcher {
-        Watcher::By(who) => format!("{who} empties"),
+        Watcher::Webhook(name) => format!("webhook {name} empties"),
         _ => "something may empty".to_owned(),
     };
     errand.terminal.done(&format!("{shown}: its pod template says no now{}", errand.dry()), None);

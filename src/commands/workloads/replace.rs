@@ -38,7 +38,7 @@ impl Right {
     fn has(&self, workload: &Value, pod: &Value) -> bool {
         match self {
             Self::New => rollout::is_new(workload, pod),
-            Self::Emptied(wanted) => workload::is_emptied_pod(pod) == *wanted,
+            Self::Emptied(wanted) => workload::is_emptied(&pod.to_string()) == *wanted,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a webhook or policy of the cluster would empty what is written: by what they say.
+//! Whether a webhook of the cluster would empty what is written: by what its configurations say.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,13 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     checks::reach::{self, Written},
-    cluster::{
-        CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
-    },
+    cluster::{CONFIGURATION, Cluster, NAMESPACE, POD, targets::Found},
 };
 
 /// What could be read of a cluster's configurations and namespaces, each at most once.
 #[derive(Default)]
 pub(in crate::commands) struct Webhooks {
     configurations: OnceCell<Option<Vec<Value>>>,
-    /// Policies and their bindings; none where the cluster knows no such thing.
-    policies: OnceCell<Option<(Vec<Value>, Vec<Value>)>>,
     /// The labels of each namespace.
     namespaces: Mutex<BTreeMap<String, Option<Value>>>,
 }
@@ -25,8 +21,8 @@ pub(in crate::commands) struct Webhooks {
 /// Who sees a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum Watcher {
-    /// This one, with its kind before it: `webhook diyadmissionwebhook`.
-    By(String),
+    /// The webhook of this configuration.
+    Webhook(String),
     Nobody,
     /// The configurations or the namespace may not be read.
     Unknown,
@@ -70,16 +66,7 @@ impl Webhooks {
         };
         let written = Written { namespace: &namespace, labels, group, resource, operation };
         match reach::webhook(configurations, &written) {
-            Some(name) => return Watcher::By(format!("webhook {name}")),
-            None if resource != POD.plural => return Watcher::Nobody,
-            None => {}
-        }
-        let Some((policies, bindings)) = self.policies.get_or_init(|| policies(cluster)).await
-        else {
-            return Watcher::Unknown;
-        };
-        match reach::policy(policies, bindings, &written) {
-            Some(name) => Watcher::By(format!("policy {name}")),
+            Some(name) => Watcher::Webhook(name.to_owned()),
             None => Watcher::Nobody,
         }
     }
@@ -94,14 +81,4 @@ impl Webhooks {
         known.insert(namespace.to_owned(), labels.clone());
         labels
     }
-}
-
-/// A cluster that knows no policies has none.
-pub(in crate::commands) async fn policies(cluster: &Cluster) -> Option<(Vec<Value>, Vec<Value>)> {
-    let list = async |kind| match cluster.list(kind, "", "").await {
-        Ok(list) => Some(list),
-        Err(error) if error::is_absent(&error) => Some(Vec::new()),
-        Err(_) => None,
-    };
-    Some((list(&POLICY).await?, list(&POLICY_BINDING).await?))
 }
