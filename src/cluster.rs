@@ -273,7 +273,8 @@ impl Cluster {
         Ok(error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await)?.is_some())
     }
 
-    /// Deletes this very version of an object, with what it owns.
+    /// Deletes this very version of an object, with what it owns; one that ends already is left
+    /// to it.
     pub async fn delete_exactly(&self, kind: &Kind, object: &Value) -> Result<()> {
         let text = |field: &str| object["metadata"][field].as_str().map(ToOwned::to_owned);
         let params = DeleteParams {
@@ -287,7 +288,20 @@ impl Cluster {
         let path = kind.path(&text("namespace").unwrap_or_default());
         let name = text("name").unwrap_or_default();
         let request = Request::new(&path).delete(&name, &params);
-        error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await).map(drop)
+        let sent = self.send("DELETE", &format!("{path}/{name}"), request).await;
+        match error::absent(sent) {
+            // Its end is a change too, where the answer to the first try was lost.
+            Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => {
+                let place = text("namespace").unwrap_or_default();
+                let now = self.get(kind, &place, &name).await?;
+                let ends = now.is_none_or(|now| {
+                    let (was, now) = (&object["metadata"], &now["metadata"]);
+                    now["uid"] != was["uid"] || now["deletionTimestamp"].is_string()
+                });
+                if ends { Ok(()) } else { Err(error) }
+            }
+            sent => sent.map(drop),
+        }
     }
 
     /// Asks for a Pod to go, as far as its PodDisruptionBudgets allow it (429 while they do not).

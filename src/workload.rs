@@ -35,8 +35,8 @@ pub use agent::{
     AGENT, AGENT_FOLDER, AGENT_LIKE, IMAGE_PROGRAM, agent_init_container, agent_mount, agent_volume,
 };
 pub use annotations::{
-    ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, IDLE, IMAGE,
-    LABEL, LEVEL, ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
+    ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, HOLDS, IDLE,
+    IMAGE, LABEL, LEVEL, ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, INJECTED};
@@ -243,6 +243,9 @@ impl<'a> Subject<'a> {
             change.warnings.push(format!("diyadm: given back; `{LABEL}-` empties it again"));
             return (Settled::Restored, change);
         }
+        if before.declining().is_some_and(|old| self.forgets_refusal(old)) {
+            return (Settled::Unchanged, self.decline());
+        }
         let goes_back = self.is_emptied() && (self.declines() || self.pod_says_no(rules, context));
         if context.old.is_some() && self.workload().is_some_and(|kind| !kind.mutable) {
             let warning = "diyadm: its pod cannot change any more; delete it and create it again";
@@ -263,6 +266,15 @@ impl<'a> Subject<'a> {
         let original = self.object.annotation(ORIGINAL).filter(|_| given_back && !self.declines());
         let original = original.and_then(|text| Original::open(text).ok());
         original.is_some_and(|original| original.notes.iter().all(|note| note.key != LABEL))
+    }
+
+    /// Lets it go on saying no.
+    fn decline(&self) -> Change {
+        let mut patch = Patch::default();
+        let edit = [(LABEL, Some(DISABLED))];
+        annotate(&mut patch, &self.object, &edit, self.object.annotations_presence());
+        let warning = format!("diyadm: it still says no; `{LABEL}-` empties it again");
+        Change { patch: patch.finish(), warnings: vec![warning] }
     }
 
     /// Whether the rules give the workload back.

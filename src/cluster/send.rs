@@ -2,6 +2,7 @@
 //! patience gets it, an answer that was lost is asked for once more, and neither for ever.
 
 use std::{
+    io::ErrorKind,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -68,7 +69,7 @@ impl Cluster {
                 }
                 kube::Error::Api(_) => 1,
                 // A server that was never there is not waited for.
-                _ if self.reached.load(Relaxed) => TRIES_AT_FAULT,
+                other if self.reached.load(Relaxed) || broke_off(other) => TRIES_AT_FAULT,
                 _ => 1,
             };
             if tries >= most || wish.is_some_and(|wish| wish > LONGEST_WISH) {
@@ -96,6 +97,23 @@ impl Cluster {
         let wish = wish(&parts.headers, &status);
         Err(Refused { error: kube::Error::Api(status.boxed()), wish })
     }
+}
+
+/// Whether a connection that was there has ended without an answer.
+fn broke_off(error: &kube::Error) -> bool {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let ends = [
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::BrokenPipe,
+        ErrorKind::UnexpectedEof,
+    ];
+    // The second is hyper's own, which has no kind that could be asked.
+    cause.downcast_ref::<std::io::Error>().is_some_and(|error| ends.contains(&error.kind()))
+        || cause.to_string() == "connection closed before message completed"
 }
 
 fn wish(headers: &HeaderMap, status: &Status) -> Option<Duration> {

@@ -99,7 +99,14 @@ async fn one(
     let settled = plan.settle(&found, scaled.as_deref());
     let shown = errand.shown(&found);
     let done = match settled {
-        Ok(Settled::Patch) => change::patch(errand, plan, found, scaled.as_deref()).await,
+        Ok(Settled::Patch) => {
+            if args.recreate
+                && let Err(error) = errand.unhold(&found).await
+            {
+                return Done::failed(found, error);
+            }
+            change::patch(errand, plan, found, scaled.as_deref()).await
+        }
         Ok(Settled::Pods) => pods::empty(errand, webhooks, found).await,
         Ok(Settled::Recreate) => change::recreate(errand, plan, found).await,
         Err(plan::Refused { what, hint, soft }) if soft => {

@@ -26,6 +26,9 @@ pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
 /// The type that a Service gets.
 pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
 
+/// What is to be created in the place that an object of this annotation holds.
+pub const HOLDS: &str = "diyadm.io/holds";
+
 /// An annotation as the docs show it.
 pub struct Annotation {
     /// Its key.
@@ -48,7 +51,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that means something to diyadm. The docs' table is made from it.
-pub const ANNOTATIONS: [Annotation; 10] = [
+pub const ANNOTATIONS: [Annotation; 11] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -109,6 +112,12 @@ pub const ANNOTATIONS: [Annotation; 10] = [
         "Pod",
         "`policy`; written by `render --mode policy`'s policy",
         "emptied without an original: its owner still has it as it was",
+    ),
+    annotation(
+        HOLDS,
+        "Pod or Job `NAME-diyadm`",
+        "written by `--recreate`",
+        "what is to be created under NAME once its predecessor has ended",
     ),
 ];
 

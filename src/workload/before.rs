@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use memchr::memmem;
 
-use super::{ORIGINAL, Subject};
+use super::{LABEL, ORIGINAL, Subject};
 
 pub(super) struct Before<'a> {
     text: Option<&'a str>,
@@ -25,6 +25,15 @@ impl<'a> Before<'a> {
     /// The same, where it may carry an original: no API server writes the annotation's key with
     /// escapes.
     pub(super) fn emptied(&self) -> Option<&Subject<'a>> {
-        memmem::find(self.text?.as_bytes(), ORIGINAL.as_bytes()).and_then(|_| self.get())
+        self.with(ORIGINAL)
+    }
+
+    /// The same, where it may say no.
+    pub(super) fn declining(&self) -> Option<&Subject<'a>> {
+        self.with(LABEL)
+    }
+
+    fn with(&self, key: &str) -> Option<&Subject<'a>> {
+        memmem::find(self.text?.as_bytes(), key.as_bytes()).and_then(|_| self.get())
     }
 }

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{DISABLED, LABEL};
+use super::{DISABLED, HOLDS, LABEL};
 
-/// The annotation in which one that holds a place keeps what is to be created there.
-pub const HOLDS: &str = "diyadm.io/holds";
 /// Of a Pod that holds a place: it is never scheduled.
 const GATE: &str = "diyadm.io/holds";
 /// What the API server adds to a Job's template.

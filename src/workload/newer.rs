@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::view::Object;
 
 /// kubectl's record of a client-side apply.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An update's records, before and after.
 #[derive(Default)]

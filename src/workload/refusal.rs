@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ENABLED, LABEL, Subject};
+use super::{DISABLED, ENABLED, LABEL, Subject, newer::LAST_APPLIED};
 
 /// Where [`LABEL`] can say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,41 @@ impl Subject<'_> {
             steps.try_fold(fields, |value, step| value.get(format!("f:{step}"))).is_some()
         };
         entries.into_iter().flatten().any(|e| e["manager"] == manager && owns(&e["fieldsV1"]))
+    }
+
+    /// Whether an update from `old` drops a refusal that it says nothing of: `kubectl rollout undo`
+    /// and `kubectl replace` bring template and annotations of a time before it was given back.
+    /// Who takes the annotation alone away, or had declared it, means that.
+    pub(super) fn forgets_refusal(&self, old: &Subject<'_>) -> bool {
+        old.object.annotation(LABEL) == Some(DISABLED)
+            && !(old.is_emptied() || self.is_emptied())
+            && self.object.annotation(LABEL).is_none()
+            && !self.declines()
+            && self.template().is_some_and(|new| old.template().is_some_and(|old| old != new))
+            && !old.declares_refusal()
+    }
+
+    /// Whether its user's own manifest says no.
+    fn declares_refusal(&self) -> bool {
+        let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+        let applied = self.object.annotation(LAST_APPLIED).and_then(read);
+        let entries = self.object.managed_fields().and_then(read);
+        let owns = |entry: &Value| {
+            let fields = &entry["fieldsV1"]["f:metadata"]["f:annotations"];
+            entry["operation"] == "Apply" && fields.get(format!("f:{LABEL}")).is_some()
+        };
+        applied.is_some_and(|all| all["metadata"]["annotations"].get(LABEL).is_some())
+            || entries.is_some_and(|all| all.as_array().into_iter().flatten().any(owns))
+    }
+
+    /// The pod template of a workload that can change it, as JSON text.
+    fn template(&self) -> Option<&str> {
+        let kind = self.workload().filter(|kind| kind.mutable)?;
+        let mut node = self.tree.node(self.root);
+        for step in kind.pod.split_last()?.1 {
+            node = node.get(step)?;
+        }
+        Some(node.text())
     }
 }
 

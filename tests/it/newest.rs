@@ -243,6 +243,31 @@ fn an_emptied_revision_does_not_come_back() {
     assert_eq!((settled, live), (Settled::Restored, given_back));
 }
 
+/// Nor does one from before the workload was given back end that; who takes the annotation alone
+/// away, or drops it from his own manifest, means it.
+#[test]
+fn a_refusal_is_not_forgotten_with_its_revision() {
+    let rules = Rules::default();
+    let mut given_back = start();
+    given_back["metadata"]["annotations"][LABEL] = json!(DISABLED);
+    let mut older = start();
+    older["spec"]["template"]["spec"]["containers"][0]["image"] = json!("app:0");
+    let mut kept = older.clone();
+    kept["metadata"]["annotations"][LABEL] = json!(DISABLED);
+    assert_eq!(reviewed(&rules, Some(&given_back), &older), (Settled::Unchanged, kept));
+    let bare = reviewed(&rules, Some(&given_back), &start());
+    assert_eq!(bare.0, Settled::Emptied);
+
+    let own = json!({ "f:metadata": { "f:annotations": { (format!("f:{LABEL}")): {} } } });
+    let mut applied = given_back.clone();
+    applied["metadata"]["managedFields"] = json!([{ "operation": "Apply", "fieldsV1": own }]);
+    assert_eq!(reviewed(&rules, Some(&applied), &older).0, Settled::Emptied);
+    let mut applied = given_back;
+    applied["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+        json!(json!({ "metadata": { "annotations": { LABEL: DISABLED } } }).to_string());
+    assert_eq!(reviewed(&rules, Some(&applied), &older).0, Settled::Emptied);
+}
+
 /// An update that drops the annotation while the pod is the emptied one does not lose it; one that
 /// brings the whole workload again is a new beginning.
 #[test]

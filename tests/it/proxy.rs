@@ -67,7 +67,8 @@ impl Proxy {
     /// one that leads to the proxy.
     pub(crate) fn start(kubeconfig: &Path, folder: &Path) -> Self {
         let text = fs::read_to_string(kubeconfig).unwrap();
-        let fields: BTreeMap<_, _> = text.lines().filter_map(|l| l.trim().split_once(": ")).collect();
+        let fields: BTreeMap<_, _> =
+            text.lines().filter_map(|l| l.trim().split_once(": ")).collect();
         let pem = |field: &str| STANDARD.decode(fields[field]).unwrap();
         let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
         let ca = X509::from_pem(&pem("certificate-authority-data")).unwrap();
@@ -105,9 +106,8 @@ impl Proxy {
                 }
                 let shared = Arc::clone(&accepting);
                 // Whoever is cut off in the middle is no failure of the proxy.
-                thread::spawn(move || drop(serve(&shared, stream?)));
+                thread::spawn(move || stream.and_then(|stream| serve(&shared, stream)));
             }
-            std::io::Result::Ok(())
         });
         Self { shared, address, kubeconfig }
     }

@@ -115,17 +115,19 @@ async fn trust(applier: &mut Applier<'_>, name: &str, ca: &str) -> Result<()> {
         applier.outcomes.add(CONFIGURATION.kind, "", name, "patched");
         return Ok(());
     }
-    // A configuration that changed meanwhile is refused instead of overwritten.
-    let version = &found["metadata"]["resourceVersion"];
-    let mut patch =
-        vec![json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version })];
     let bundle = STANDARD.encode(ca);
-    for index in 0..found["webhooks"].as_array().map_or(0, Vec::len) {
-        let path = format!("/webhooks/{index}/clientConfig/caBundle");
-        patch.push(json!({ "op": "add", "path": path, "value": bundle }));
-    }
-    let dry_run = applier.dry_run.is_some();
-    applier.cluster.json_patch(&CONFIGURATION, "", name, Value::from(patch), dry_run).await?;
+    let plan = |found: &Value| {
+        let webhooks = found["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
+        let trusts = |webhook: &Value| webhook["clientConfig"]["caBundle"] == *bundle;
+        let patch = (0..webhooks.len()).filter(|at| !trusts(&webhooks[*at])).map(|at| {
+            let path = format!("/webhooks/{at}/clientConfig/caBundle");
+            json!({ "op": "add", "path": path, "value": bundle })
+        });
+        let patch: Vec<_> = patch.collect();
+        Ok((!patch.is_empty()).then_some(patch))
+    };
+    let target = (&CONFIGURATION, "", name);
+    applier.cluster.change(target, Some(found), applier.dry_run.is_some(), plan).await?;
     applier.outcomes.add(CONFIGURATION.kind, "", name, "patched");
     Ok(())
 }

@@ -56,8 +56,16 @@ async fn try_restore(
     let text = found.object.to_string();
     let subject = Subject::read(&text)?;
     let manifest = match (subject.stamp(), way.manifests) {
+        // Restored by a command that was cut off before it could create it.
+        (None, _) if !found.object["metadata"]["uid"].is_string() => {
+            return recreate(errand, webhooks, found, None).await;
+        }
         (None, _) => {
-            let outcome = Outcome::PassedOver("it is not empty: there is no original".to_owned());
+            let outcome = if way.recreate && errand.unhold(found).await? {
+                Outcome::Unchanged
+            } else {
+                Outcome::PassedOver("it is not empty: there is no original".to_owned())
+            };
             return Ok(Restored { object: found.object.clone(), patch: Vec::new(), outcome });
         }
         (Some(_), Some(manifests)) => Some(manifests.of(found)?.to_string()),

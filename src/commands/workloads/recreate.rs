@@ -13,7 +13,7 @@ use crate::{
     cli::DryRun,
     cluster::{error, targets::Found},
     exit::Failure,
-    workload::fresh,
+    workload::{HOLDS, fresh},
 };
 
 const PAUSE: Duration = Duration::from_millis(300);
@@ -32,6 +32,21 @@ impl Errand<'_> {
         }
     }
 
+    /// Takes away what holds the place of one that is there, where a command was cut off just
+    /// before it would have; whether there was one.
+    pub(in crate::commands) async fn unhold(&self, found: &Found) -> Result<bool> {
+        let Found { kind, namespace, name, .. } = found;
+        let is_there = found.object["metadata"]["uid"].is_string();
+        if !is_there || !self.is_real() || !["Pod", "Job"].contains(&kind.kind) {
+            return Ok(false);
+        }
+        let holder = self.cluster.get(kind, namespace, &fresh::holder_name(name)).await?;
+        match holder.filter(|holder| fresh::held(holder, name).is_some()) {
+            Some(holder) => self.cluster.delete_exactly(kind, &holder).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     async fn try_recreate(&self, found: &Found, new: &Value) -> Result<Value> {
         if self.work.dry_run == Some(DryRun::Client) {
             return Ok(new.clone());
@@ -41,12 +56,12 @@ impl Errand<'_> {
         let exists = object["metadata"]["uid"].is_string();
         if exists {
             // Whatever the cluster has against it is said while the old one is still there.
-            self.cluster.create(&fresh::holder(new), true).await?;
+            self.rehearse(&fresh::holder(new)).await?;
             if !self.is_real() {
                 return Ok(new.clone());
             }
             self.make(kind, namespace, &holder, &fresh::holder(new)).await?;
-            self.cluster.delete_exactly(kind, object).await?;
+            self.delete_same(found).await?;
             self.gone(found).await?;
         }
         if !self.is_real() {
@@ -55,6 +70,45 @@ impl Errand<'_> {
         let made = self.make(kind, namespace, name, new).await?;
         self.cluster.delete(kind, namespace, &holder, false).await?;
         Ok(made)
+    }
+
+    /// Deletes it, as long as nothing but its status has changed.
+    async fn delete_same(&self, found: &Found) -> Result<()> {
+        let mut object = found.object.clone();
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.cluster.delete_exactly(found.kind, &object).await else {
+                return Ok(());
+            };
+            if error::status(&error).is_none_or(|status| status.code != 409) {
+                return Err(error);
+            }
+            tries += 1;
+            match self.cluster.get(found.kind, &found.namespace, &found.name).await? {
+                Some(now) if tries < TRIES && fresh::fresh(&now) == fresh::fresh(&object) => {
+                    object = now;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Sees in a dry run what the cluster has against an object.
+    async fn rehearse(&self, object: &Value) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            let error = match self.cluster.create(object, true).await {
+                Ok(_) => return Ok(()),
+                // It was judged before its name was looked at.
+                Err(error) if error::exists(&error) => return Ok(()),
+                Err(error) => error,
+            };
+            tries += 1;
+            if !error::is_unknown(&error) || tries == TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Creates an object; one that is there already counts where it says the same.
@@ -75,11 +129,10 @@ impl Errand<'_> {
                 return Err(error);
             }
             let found = self.cluster.get(kind, namespace, name).await?;
-            let annotations = |object: &Value| object["metadata"]["annotations"].clone();
             match found {
-                Some(found) if annotations(&found) == annotations(object) => return Ok(found),
+                Some(found) if is_same(&found, object) => return Ok(found),
                 // One that an earlier command left, made from what was there then.
-                Some(found) if found["metadata"]["annotations"].get(fresh::HOLDS).is_some() => {
+                Some(found) if found["metadata"]["annotations"].get(HOLDS).is_some() => {
                     self.cluster.delete_exactly(kind, &found).await?;
                 }
                 Some(_) => {
@@ -115,4 +168,17 @@ impl Errand<'_> {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Whether one that is there says the same: as its annotations tell, or as what it holds the place
+/// for. An original made a second time differs in its time alone.
+fn is_same(found: &Value, object: &Value) -> bool {
+    let annotations = |object: &Value| object["metadata"]["annotations"].clone();
+    let held = |object: &Value| {
+        let text = annotations(object)[HOLDS].as_str()?.to_owned();
+        let held: Value = serde_json::from_str(&text).ok()?;
+        Some((held["metadata"]["name"].clone(), held["spec"].clone()))
+    };
+    annotations(found) == annotations(object)
+        || held(object).is_some_and(|wanted| held(found) == Some(wanted))
 }

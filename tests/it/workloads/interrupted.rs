@@ -1,0 +1,266 @@
+//! Cut off, refused and unheard at each request of a command: every object is as it was or wholly
+//! changed, the board tells the truth, and the same command finishes the work.
+
+use std::{collections::HashSet, path::Path, sync::Mutex};
+
+use diyadm::{
+    cluster::{self as kinds, Kind},
+    workload::{self, LABEL, ORIGINAL},
+};
+use serde_json::{Value, json};
+
+use super::{pod_of, result, watched::Watched, workload};
+use crate::{
+    proxy::{
+        Fate::{self, Kill, Lose, Pass, Refuse},
+        Proxy,
+    },
+    rig::{Cluster, Run, cluster},
+};
+
+mod together;
+mod webhook;
+
+/// The API server by a connection that stays, for what is done between the runs.
+struct Direct {
+    runtime: tokio::runtime::Runtime,
+    client: kinds::Cluster,
+    namespace: String,
+}
+
+impl Direct {
+    fn new(cluster: &Cluster, namespace: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = runtime.block_on(cluster.client());
+        Self { runtime, client, namespace: namespace.to_owned() }
+    }
+
+    fn get(&self, kind: &'static Kind, name: &str) -> Option<Value> {
+        self.runtime.block_on(self.client.get(kind, &self.namespace, name)).unwrap()
+    }
+
+    fn create(&self, object: &Value) {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = self.namespace.clone().into();
+        self.runtime.block_on(self.client.create(&object, false)).unwrap();
+    }
+
+    /// Deletes it, and waits until it is gone.
+    fn delete(&self, kind: &'static Kind, name: &str) {
+        self.runtime.block_on(self.client.delete(kind, &self.namespace, name, false)).unwrap();
+        while self.get(kind, name).is_some() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
+/// What a client gets over by itself.
+const TROUBLE: [Fate; 7] = [
+    Refuse(429, Some(1)),
+    Refuse(429, None),
+    Refuse(500, None),
+    Refuse(502, None),
+    Refuse(503, Some(0)),
+    Refuse(504, None),
+    Lose,
+];
+
+/// Where a command is tried.
+struct Stage<'a> {
+    proxy: Proxy,
+    folder: &'a Path,
+    args: Vec<&'a str>,
+}
+
+impl Stage<'_> {
+    /// One run in which only request `at` has another fate than to pass.
+    fn once(&self, at: usize, fate: Fate) -> (Run, Vec<String>) {
+        self.proxy.run(self.folder, &self.args, move |n, _| if n == at { fate } else { Pass })
+    }
+
+    /// Runs the command once as it should be; then killed after each of its requests, then with
+    /// each request refused or lost the first time it comes, each time from what `prepare` makes. `after` looks at
+    /// what that left, and gets what to call it. How many requests there are.
+    fn every(&self, prepare: &dyn Fn(), after: &dyn Fn(&str, Fate, &Run)) -> usize {
+        prepare();
+        let (run, requests) = self.once(0, Pass);
+        run.code(0);
+        for at in 1..=requests.len() {
+            prepare();
+            let (run, seen) = self.once(at, Kill);
+            let Some(request) = seen.get(at - 1) else {
+                // How often it looks while it waits differs.
+                run.code(0);
+                continue;
+            };
+            assert_eq!(run.code, None, "{request}: {}", run.stderr);
+            after(&format!("killed at {at}, {request}: {}", run.stderr), Kill, &run);
+        }
+        for fate in TROUBLE {
+            prepare();
+            let heard = Mutex::new(HashSet::new());
+            let (run, seen) = self.proxy.run(self.folder, &self.args, move |_, request| {
+                if heard.lock().unwrap().insert(request.to_owned()) { fate } else { Pass }
+            });
+            after(&format!("{fate:?}, {seen:?}: {}", run.stderr), fate, &run);
+        }
+        requests.len()
+    }
+}
+
+fn scaler() -> Value {
+    json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": { "name": "web" },
+        "spec": {
+            "minReplicas": 1, "maxReplicas": 2,
+            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" },
+        },
+    })
+}
+
+fn is_held(scaler: &Value) -> bool {
+    workload::autoscaler::is_held(scaler)
+}
+
+#[test]
+fn emptying_and_restoring_are_whole_wherever_they_are_cut() {
+    let Some(cluster) = cluster() else { return };
+    let name = "cut";
+    let watched = Watched::new(&cluster, name, &[]);
+    let folder = watched.folder.path();
+    let direct = Direct::new(&cluster, name);
+    let mut original = workload("Deployment", "web");
+    // What the webhook leaves alone until the client empties it.
+    original["metadata"]["annotations"] = json!({ LABEL: "disabled" });
+    let prepare = || {
+        direct.delete(&kinds::DEPLOYMENT, "web");
+        direct.delete(&kinds::AUTOSCALER, "web");
+        direct.create(&original);
+        direct.create(&scaler());
+    };
+    prepare();
+    let web = || direct.get(&kinds::DEPLOYMENT, "web").unwrap();
+    let before = web()["spec"].clone();
+    let args = |command: &'static str, more: &[&'static str]| {
+        [&[command, "deploy/web", "-n", name, "--timeout", "30"], more].concat()
+    };
+    let plain = |args: &[&str]| cluster.diyadm(folder, args);
+    let states = || {
+        let board = plain(&["status", "-n", name, "-o", "json"]).code(0);
+        let rows = result(&board);
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // As it was, or emptied as a whole; which, and whether the board says the same.
+    let whole = |when: &str| {
+        let object = web();
+        let empty = object["metadata"]["annotations"].get(ORIGINAL).is_some();
+        let container = &pod_of(&object)["containers"][0];
+        if empty {
+            assert_eq!(container["image"], "empty-container:latest", "{when}");
+            assert_eq!(container.get("livenessProbe"), None, "{when}");
+            assert_eq!(states(), ["empty"], "{when}");
+        } else {
+            assert_eq!(object["spec"], before, "{when}");
+            assert!(states().is_empty(), "{when}");
+        }
+        empty
+    };
+
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let mut stage = Stage { proxy, folder, args: args("empty", &["--hold-autoscalers"]) };
+    let emptied = |when: &str, fate: Fate, run: &Run| {
+        let empty = whole(when);
+        if fate == Kill {
+            // The same command goes on from wherever that was.
+            plain(&args("empty", &["--hold-autoscalers"])).code(0);
+        } else {
+            assert!(run.code == Some(0) && empty, "{when}");
+        }
+        assert!(whole(when), "{when}");
+        assert!(is_held(&direct.get(&kinds::AUTOSCALER, "web").unwrap()), "{when}");
+    };
+    let requests = stage.every(&prepare, &emptied);
+    assert!(requests > 5, "{requests}");
+
+    stage.args = args("restore", &[]);
+    let prepare = || {
+        prepare();
+        plain(&args("empty", &["--hold-autoscalers"])).code(0);
+    };
+    let restored = |when: &str, fate: Fate, run: &Run| {
+        let empty = whole(when);
+        if fate == Kill {
+            let again = plain(&args("restore", &[]));
+            // Where nothing at all was left to do it says so.
+            let done = !empty && again.stderr.contains("there is no original");
+            assert!(again.code == Some(0) || (again.code == Some(1) && done), "{when}");
+        } else {
+            assert!(run.code == Some(0), "{when}");
+        }
+        assert!(!whole(when), "{when}");
+        let object = web();
+        assert_eq!(object["metadata"]["annotations"][LABEL], "disabled", "{when}");
+        let scaler = direct.get(&kinds::AUTOSCALER, "web").unwrap();
+        assert!(!is_held(&scaler), "{when}");
+        assert_eq!(scaler["spec"].get("behavior"), None, "{when}");
+        let sets = direct.client.list(&kinds::REPLICA_SET, name, "");
+        let sets = direct.runtime.block_on(sets).unwrap();
+        let left = sets.iter().filter(|set| workload::is_emptied(&set.to_string()));
+        assert_eq!(left.count(), 0, "{when}");
+    };
+    let requests = stage.every(&prepare, &restored);
+    assert!(requests > 5, "{requests}");
+}
+
+/// Between its end and its new beginning a Pod is never lost.
+#[test]
+fn what_is_created_again_is_never_lost() {
+    let Some(cluster) = cluster() else { return };
+    let name = "cut-again";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let direct = Direct::new(&cluster, name);
+    let all = ["x", "x-diyadm"];
+    let fresh = || {
+        all.iter().for_each(|pod| direct.delete(&kinds::POD, pod));
+        direct.create(&workload("Pod", "x"));
+    };
+    let args = |command| vec![command, "pod/x", "--recreate", "--wait=false", "-n", name];
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let mut stage = Stage { proxy, folder, args: args("empty") };
+    let finished = |command: &'static str, when: &str, fate: Fate, run: &Run| {
+        let found: Vec<_> = all.iter().filter_map(|pod| direct.get(&kinds::POD, pod)).collect();
+        let held = found.iter().any(|pod| workload::fresh::held(pod, "x").is_some());
+        assert!(held || found.iter().any(|pod| pod["metadata"]["name"] == "x"), "{when}");
+        if fate == Kill {
+            cluster.diyadm(folder, &args(command)).code(0);
+        } else {
+            assert_eq!(run.code, Some(0), "{when}");
+        }
+        let Some(pod) = direct.get(&kinds::POD, "x") else {
+            panic!("{command}, {when}: it is gone")
+        };
+        assert_eq!(workload::is_emptied(&pod.to_string()), command == "empty", "{when}");
+        assert!(direct.get(&kinds::POD, "x-diyadm").is_none(), "{when}");
+    };
+    stage.every(&fresh, &|when, fate, run| finished("empty", when, fate, run));
+    stage.args = args("restore");
+    let emptied = || {
+        fresh();
+        cluster.diyadm(folder, &args("empty")).code(0);
+    };
+    stage.every(&emptied, &|when, fate, run| {
+        let gone = run.stderr.contains("no original");
+        if fate == Kill && direct.get(&kinds::POD, "x-diyadm").is_none() {
+            let pod = direct.get(&kinds::POD, "x").unwrap();
+            if !workload::is_emptied(&pod.to_string()) {
+                return;
+            }
+        }
+        assert!(!gone, "{when}");
+        finished("restore", when, fate, run);
+    });
+}

@@ -1,0 +1,96 @@
+//! Several clients at once, a write between reading and patching, and a server that refuses for
+//! good.
+
+use diyadm::{cluster as kinds, workload};
+
+use super::{super::workload, Direct};
+use crate::{
+    proxy::{
+        Fate::{Pass, Refuse},
+        Proxy,
+    },
+    rig::cluster,
+};
+
+#[test]
+fn two_clients_at_once_and_a_conflict_come_to_one_result() {
+    let Some(cluster) = cluster() else { return };
+    let name = "two-clients";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let direct = Direct::new(&cluster, name);
+    let names: Vec<_> = (0..8).map(|n| format!("web-{n}")).collect();
+    for web in &names {
+        direct.create(&workload("Deployment", web));
+    }
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let of = |web: &str| direct.get(&kinds::DEPLOYMENT, web).unwrap();
+    let before: Vec<_> = names.iter().map(|web| of(web)["spec"].clone()).collect();
+    for command in ["empty", "restore"] {
+        let args = [command, "--all", "-n", name, "--wait=false"];
+        let clients = [(); 3].map(|()| proxy.spawn(folder, &args));
+        for client in clients {
+            let output = client.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        for (web, spec) in names.iter().zip(&before) {
+            let object = of(web);
+            assert_eq!(workload::is_emptied(&object.to_string()), command == "empty");
+            if command == "restore" {
+                assert_eq!(&object["spec"], spec);
+            }
+        }
+    }
+    // Someone else writes between reading and patching: what he wrote stays.
+    let args = ["empty", "deploy/web-0", "-n", name, "--wait=false"];
+    let kubeconfig = cluster.kubeconfig().display().to_string();
+    let kubectl = cluster.kubectl_command(&[]).get_program().to_owned();
+    let (run, requests) = proxy.run(folder, &args, move |_, request| {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        if request.starts_with("PATCH") {
+            ONCE.call_once(|| {
+                let image = ["set", "image", "deploy/web-0", "app=app:2", "-n", "two-clients"];
+                let mut kubectl = std::process::Command::new(&kubectl);
+                let set = kubectl.arg("--kubeconfig").arg(&kubeconfig).args(image).output();
+                assert!(set.unwrap().status.success());
+            });
+        }
+        Pass
+    });
+    run.code(0);
+    // More often where the Deployment's controller writes too.
+    assert!(requests.iter().filter(|request| request.starts_with("PATCH")).count() > 1);
+    cluster.diyadm(folder, &["restore", "deploy/web-0", "-n", name, "--wait=false"]).code(0);
+    let mut newest = before[0].clone();
+    newest["template"]["spec"]["containers"][0]["image"] = "app:2".into();
+    assert_eq!(of("web-0")["spec"], newest);
+}
+
+/// A server that refuses for good is not asked for ever, and one that asks for an hour not obeyed.
+#[test]
+fn patience_is_bounded() {
+    let Some(cluster) = cluster() else { return };
+    let name = "patience";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(cluster.kubeconfig(), folder.path());
+    let direct = Direct::new(&cluster, name);
+    direct.create(&workload("Deployment", "web"));
+    let args = ["empty", "deploy/web", "-n", name, "--wait=false"];
+    for (fate, most) in [(Refuse(500, None), 8), (Refuse(429, Some(3600)), 8)] {
+        let (run, requests) =
+            proxy.run(
+                folder.path(),
+                &args,
+                move |_, request| {
+                    if request.starts_with("PATCH") { fate } else { Pass }
+                },
+            );
+        assert!(run.code != Some(0), "{}", run.stderr);
+        let patches = requests.iter().filter(|request| request.starts_with("PATCH")).count();
+        assert!(patches <= most, "{patches}");
+    }
+    let web = direct.get(&kinds::DEPLOYMENT, "web").unwrap();
+    assert!(!workload::is_emptied(&web.to_string()));
+}

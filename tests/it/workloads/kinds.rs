@@ -1,0 +1,168 @@
+//! Every kind there and back from the client alone, in each way.
+
+use serde_json::{Value, json};
+
+use super::{pod_of, result, stored, user, workload};
+use crate::rig::cluster;
+
+const MUTABLE: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob"];
+
+#[test]
+fn every_kind_goes_there_and_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "kinds";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let ways: [&[&str]; 4] = [
+        &[],
+        &["--idle", "shell", "--image", "tools:1"],
+        &["--image", "keep", "--idle", "agent", "--containers", "*"],
+        &["--replicas", "1", "--containers", "side"],
+    ];
+    for kind in MUTABLE {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "web").to_string());
+        let what = format!("{}/web", kind.to_lowercase());
+        let before = stored(&cluster, name, &what);
+        for way in ways {
+            let empty = [&["empty", &what, "--wait=false"], way].concat();
+            run(&empty).code(0).stderr_has("is empty: container");
+            let emptied = stored(&cluster, name, &what);
+            assert_ne!(pod_of(&emptied), pod_of(&before), "{way:?}");
+            run(&empty).code(0).stderr_has("was empty already");
+            assert_eq!(stored(&cluster, name, &what), emptied, "twice is once");
+            run(&["restore", &what, "--wait=false"]).code(0).stderr_has("is as it was");
+            assert_eq!(stored(&cluster, name, &what), before, "{kind} {way:?}");
+        }
+        run(&["restore", &what, "--wait=false"]).code(1).stderr_has("there is no original");
+    }
+    // What the restores above did not wait for.
+    let swept = run(&["restore", "--all"]).code(0);
+    swept.stderr_has("a revision of the empty form, was deleted");
+    run(&["restore", "--all"]).code(0).stderr_has("Nothing to restore");
+}
+
+#[test]
+fn several_at_once_by_name_and_by_selector_and_a_board_of_them() {
+    let Some(cluster) = cluster() else { return };
+    let name = "several";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    for (kind, of) in [("Deployment", "a"), ("Deployment", "b"), ("StatefulSet", "c")] {
+        let mut object = workload(kind, of);
+        object["metadata"]["labels"] = json!({ "tier": if of == "b" { "back" } else { "front" } });
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    }
+    assert_eq!(run(&["status"]).code(0).stderr_has("Nothing is empty").stdout, "");
+
+    // A dry run of either kind changes nothing, and prints what would be.
+    let before = stored(&cluster, name, "deployment/a");
+    for dry in ["client", "server"] {
+        let dry = format!("--dry-run={dry}");
+        let planned = run(&["empty", "deploy/a", "sts/c", &dry, "-o", "json"]).code(0);
+        let items = result(&planned)["items"].clone();
+        assert_eq!(items.as_array().unwrap().len(), 2);
+        assert_eq!(pod_of(&items[0])["containers"][0]["image"], "empty-container:latest");
+        assert_eq!(stored(&cluster, name, "deployment/a"), before);
+    }
+    let patch = run(&["empty", "deploy/a", "--dry-run=client", "-o", "patch"]).code(0);
+    let patch = patch.stdout.lines().next().unwrap();
+    let by_kubectl = ["-n", name, "patch", "deploy/a", "--type=json", "--dry-run=server", "-p"];
+    cluster.kubectl(&[&by_kubectl[..], &[patch]].concat(), "");
+
+    let named = run(&["empty", "-l", "tier=front", "--wait=false", "-o", "name"]).code(0);
+    let mut lines: Vec<_> = named.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["deployment.apps/a", "statefulset.apps/c"]);
+    run(&["empty", "deploy", "b", "nobody", "--wait=false"]).code(1).stderr_has("There is: a, b.");
+    assert_eq!(stored(&cluster, name, "deployment/b")["metadata"].get("annotations"), None);
+    let yaml = run(&["empty", "deployments.apps/b", "--wait=false", "-o", "yaml"]).code(0);
+    assert!(yaml.stdout.contains("kind: Deployment\n"), "{}", yaml.stdout);
+
+    let board = run(&["status", "-o", "json"]).code(0);
+    let rows = result(&board);
+    let rows: Vec<_> = rows.as_array().unwrap().iter().collect();
+    assert_eq!(rows.len(), 3, "{}", board.stdout);
+    for row in rows {
+        assert_eq!((&row["state"], &row["level"]), (&json!("empty"), &json!("workload")));
+        assert!(!row["since"].as_str().unwrap().is_empty(), "{row}");
+        assert!(row["by"].as_str().unwrap().contains("admin"), "{row}");
+        let idles = json!([{
+            "name": "app", "image": "empty-container:latest", "idle": "entrypoint",
+        }]);
+        assert_eq!(row["containers"], idles);
+    }
+    let table = run(&["status", "deploy/a", "-o", "wide"]).code(0).stdout;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].starts_with("WORKLOAD       STATE"), "{table}");
+    assert_eq!(lines.len(), 2, "{table}");
+    assert!(lines[1].contains("app=empty-container:latest"), "{table}");
+    let names = run(&["status", "-o", "name"]).code(0).stdout;
+    assert_eq!(names.lines().count(), 3, "{names}");
+
+    run(&["restore", "--all", "--wait=false"]).code(0);
+    assert_eq!(stored(&cluster, name, "deployment/a"), before);
+    assert_eq!(run(&["status", "-o", "name"]).code(0).stdout, "");
+}
+
+/// Nothing but `get` and `patch` on the one workload is needed, there and back.
+#[test]
+fn get_and_patch_on_the_workload_are_enough() {
+    let Some(cluster) = cluster() else { return };
+    let name = "two-rights";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let rules = json!([{
+        "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["web"],
+        "verbs": ["get", "patch"],
+    }]);
+    let narrow = user(&cluster, folder.path(), name, &rules);
+    let at = ["-n", name, "--kubeconfig", &narrow];
+    let run = |args: &[&str]| crate::rig::diyadm(folder.path(), &[args, &at].concat());
+    let before = stored(&cluster, name, "deployment/web");
+    run(&["empty", "deploy/web"]).code(0).stderr_has("it has no Pods");
+    assert!(diyadm::workload::is_emptied(&stored(&cluster, name, "deployment/web").to_string()));
+    let by = result(&cluster.diyadm(folder.path(), &["status", "-n", name, "-o", "json"]).code(0));
+    assert_eq!(by[0]["by"], format!("system:serviceaccount:{name}:default"));
+    run(&["status", "deploy/web"]).code(0);
+    run(&["empty", "deploy/other"]).code(3).stderr_has("403");
+    let restored = run(&["restore", "deploy/web"]).code(0);
+    restored.stderr_has("the right to list replicasets.apps");
+    assert_eq!(stored(&cluster, name, "deployment/web"), before);
+}
+
+#[test]
+fn a_pod_and_a_job_are_created_again() {
+    let Some(cluster) = cluster() else { return };
+    let name = "again";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    for kind in ["Pod", "Job"] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "x").to_string());
+        let what = format!("{}/x", kind.to_lowercase());
+        let identity = |object: &Value| object["metadata"]["uid"].clone();
+        let first = identity(&cluster.get(name, &what));
+        let before = diyadm::workload::fresh::fresh(&cluster.get(name, &what));
+
+        run(&["empty", &what]).code(1).stderr_has("--recreate");
+        run(&["empty", &what, "--recreate", "--dry-run=server"]).code(0);
+        assert_eq!(identity(&cluster.get(name, &what)), first);
+        // A Pod without a node is gone at once, and never ready.
+        run(&["empty", &what, "--recreate", "--wait=false"]).code(0).stderr_has("created again");
+        let emptied = cluster.get(name, &what);
+        assert_ne!(identity(&emptied), first);
+        assert_eq!(pod_of(&emptied)["containers"][0]["image"], "empty-container:latest");
+        run(&["empty", &what, "--wait=false"]).code(0).stderr_has("was empty already");
+
+        run(&["restore", &what]).code(1).stderr_has("--recreate");
+        run(&["restore", &what, "--recreate", "--wait=false"]).code(0);
+        let restored = diyadm::workload::fresh::fresh(&cluster.get(name, &what));
+        assert_eq!(restored["spec"], before["spec"]);
+        assert_eq!(restored["metadata"]["annotations"], before["metadata"]["annotations"]);
+        let holder = ["-n", name, "get", &what, &format!("{what}-diyadm"), "-o", "name"];
+        cluster.try_kubectl(&holder, "").code(1).stderr_has("not found");
+    }
+}

@@ -1,0 +1,161 @@
+//! What is not done, and that it says why.
+
+use std::fs;
+
+use diyadm::workload::{LABEL, ORIGINAL};
+use serde_json::{Value, json};
+
+use super::{pod_of, stored, workload};
+use crate::rig::cluster;
+
+#[test]
+fn what_cannot_be_emptied_says_why_and_what_to_do() {
+    let Some(cluster) = cluster() else { return };
+    let name = "refused";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let create = |object: &Value| {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    };
+    create(&workload("Deployment", "web"));
+    let no = format!("{LABEL}=disabled");
+
+    // A label stays where it is; an annotation goes where the workload is meant by its name.
+    cluster.kubectl(&["-n", name, "label", "deploy/web", &no], "");
+    run(&["empty", "deploy/web"]).code(1).stderr_has("label deployment/web inject-empty-");
+    cluster.kubectl(&["-n", name, "label", "deploy/web", &format!("{LABEL}-")], "");
+    cluster.kubectl(&["-n", name, "annotate", "deploy/web", &no], "");
+    run(&["empty", "--all"]).code(0).stderr_has("Name it to empty it");
+    let before = stored(&cluster, name, "deployment/web");
+    run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was taken away");
+    run(&["restore", "deploy/web", "--wait=false"]).code(0);
+    assert_eq!(stored(&cluster, name, "deployment/web"), before, "whose wish it was comes back");
+    let mut says_no = workload("Deployment", "template-says-no");
+    says_no["spec"]["template"]["metadata"]["labels"][LABEL] = "disabled".into();
+    create(&says_no);
+    run(&["empty", "deploy/template-says-no"]).code(1).stderr_has("pod template says no");
+
+    // What another one owns.
+    let mut owner = workload("Deployment", "owner");
+    owner["spec"]["replicas"] = 1.into();
+    create(&owner);
+    let sets = ["-n", name, "get", "rs", "-l", "app=owner", "-o", "name"];
+    let mut set = String::new();
+    crate::rig::wait_until("the ReplicaSet is there", || {
+        set = cluster.kubectl(&sets, "").trim().to_owned();
+        !set.is_empty()
+    });
+    let set = set.replace("replicaset.apps/", "rs/");
+    run(&["empty", &set]).code(1).stderr_has("belongs to deployment/owner");
+
+    // Rules, and wishes that do not go together.
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, "rules: [{match: {names: [\"w*\"]}, empty: false}]\n").unwrap();
+    run(&["empty", "deploy/web", "--rules", "rules.yaml"]).code(1).stderr_has("rule 1 of --rules");
+    run(&["empty", "deploy/web", "--image", "keep", "--idle", "entrypoint"])
+        .code(1)
+        .stderr_has("runs the application itself");
+    run(&["empty", "deploy/web", "--containers", "nobody"])
+        .code(1)
+        .stderr_has("names no container");
+    run(&["empty", "deploy/web", "--level", "pod", "--image", "x"]).code(2);
+    run(&["empty", "deploy/web", "--level", "pod"]).code(1).stderr_has("install --level pod");
+
+    // What is not there.
+    run(&["empty", "deploy/nobody"]).code(1).stderr_has("There is: owner, template-says-no, web.");
+    run(&["empty", "sts/web"]).code(1).stderr_has("There is deployment/web");
+    run(&["empty", "svc/web"]).code(2).stderr_has("deployment, statefulset");
+    run(&["empty"]).code(2).stderr_has("--all");
+    run(&["empty", "deploy/web", "--all"]).code(2);
+    let elsewhere = ["empty", "deploy/web", "-n", "no-such-namespace"];
+    cluster.diyadm(folder.path(), &elsewhere).code(1).stderr_has("no namespace no-such-namespace");
+    run(&["empty", "-l", "app=nobody"]).code(0).stderr_has("nothing was emptied");
+}
+
+#[test]
+fn an_autoscaler_is_told_of_held_and_let_go() {
+    let Some(cluster) = cluster() else { return };
+    let name = "scaled";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    for behavior in [json!(null), json!({ "scaleDown": { "selectPolicy": "Min" } })] {
+        let mut scaler = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": { "name": "web" },
+            "spec": {
+                "minReplicas": 2, "maxReplicas": 5,
+                "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" },
+            },
+        });
+        if !behavior.is_null() {
+            scaler["spec"]["behavior"] = behavior;
+        }
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &scaler.to_string());
+        let spec = |object: &Value| object["spec"].clone();
+        let before = cluster.get(name, "hpa/web");
+        run(&["empty", "deploy/web", "--replicas", "1"])
+            .code(1)
+            .stderr_has("HorizontalPodAutoscaler");
+        run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("--hold-autoscalers");
+        assert_eq!(spec(&cluster.get(name, "hpa/web")), spec(&before));
+        run(&["empty", "deploy/web", "--hold-autoscalers", "--dry-run=server"]).code(0);
+        assert_eq!(spec(&cluster.get(name, "hpa/web")), spec(&before));
+        let hold = ["empty", "deploy/web", "--hold-autoscalers", "--wait=false"];
+        run(&hold).code(0).stderr_has("horizontalpodautoscaler/web is held");
+        let held = spec(&cluster.get(name, "hpa/web"));
+        assert_eq!(held["behavior"]["scaleUp"]["selectPolicy"], "Disabled");
+        assert_eq!(held["behavior"]["scaleDown"]["selectPolicy"], "Disabled");
+        run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("is let go again");
+        let after = cluster.get(name, "hpa/web");
+        assert_eq!(spec(&after), spec(&before));
+        assert_eq!(after["metadata"].get("annotations"), before["metadata"].get("annotations"));
+        cluster.kubectl(&["-n", name, "delete", "hpa/web"], "");
+    }
+}
+
+/// A cut, edited or foreign original is never applied; the user's own manifest is, and only as
+/// far as emptying goes.
+#[test]
+fn what_is_not_trusted_is_told_and_replaced_by_the_users_manifest() {
+    let Some(cluster) = cluster() else { return };
+    let name = "untrusted";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let manifest = workload("Deployment", "web");
+    fs::write(folder.path().join("web.json"), manifest.to_string()).unwrap();
+    let mut other = manifest.clone();
+    other["metadata"]["name"] = "other".into();
+    fs::write(folder.path().join("other.json"), other.to_string()).unwrap();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &manifest.to_string());
+    let before = stored(&cluster, name, "deployment/web");
+    let whole = "{\"v\":1,\"sum\":\"0000000000000000\",\"body\":{}}";
+    for (forged, why) in [("{}", "cut or not diyadm's"), (whole, "checksum"), ("{\"v\"", "cut")] {
+        run(&["empty", "deploy/web", "--idle", "agent", "--wait=false"]).code(0);
+        let annotation = format!("{ORIGINAL}={forged}");
+        cluster.kubectl(&["-n", name, "annotate", "--overwrite", "deploy/web", &annotation], "");
+        let emptied = stored(&cluster, name, "deployment/web");
+        run(&["restore", "deploy/web"]).code(1).stderr_has(why).stderr_has("--force-from");
+        run(&["restore", "--all"]).code(1).stderr_has(why);
+        assert_eq!(stored(&cluster, name, "deployment/web"), emptied);
+        let board = run(&["status", "-o", "wide"]).code(0).stdout;
+        assert!(board.contains("untrusted") && board.contains(why), "{board}");
+        run(&["restore", "deploy/web", "--force-from", "other.json"]).code(2);
+        run(&["restore", "deploy/web", "--force-from", "web.json", "--wait=false"]).code(0);
+        assert_eq!(stored(&cluster, name, "deployment/web"), before);
+    }
+    // What emptying never touches is not taken from the manifest.
+    run(&["empty", "deploy/web", "--wait=false"]).code(0);
+    let annotation = format!("{ORIGINAL}=x");
+    cluster.kubectl(&["-n", name, "annotate", "--overwrite", "deploy/web", &annotation], "");
+    let mut edited = manifest;
+    edited["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{ "name": "EVIL" }]);
+    edited["spec"]["template"]["spec"]["hostNetwork"] = true.into();
+    fs::write(folder.path().join("web.json"), edited.to_string()).unwrap();
+    run(&["restore", "deploy/web", "--force-from", "web.json", "--wait=false"]).code(0);
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!(pod_of(&after), pod_of(&before));
+}

@@ -1,0 +1,222 @@
+//! The wait for the Pods: the test is their kubelet, the controllers, quotas and policies are real.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{pod_of, stored, workload};
+use crate::rig::{Cluster, Run, cluster, wait_until};
+
+/// Two replicas, so that a rollout takes several steps.
+fn two(kind: &str, name: &str) -> Value {
+    let mut object = workload(kind, name);
+    object["spec"]["replicas"] = 2.into();
+    // Where there is a node, it is not for these.
+    object["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
+    object
+}
+
+fn pods(cluster: &Cluster, namespace: &str) -> Vec<Value> {
+    let list = cluster.get(namespace, "pods");
+    list["items"].as_array().unwrap().clone()
+}
+
+/// Does the kubelet's part of every Pod of the namespace: says what `status` says of it, and ends
+/// those that are to go.
+fn tend(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
+    for pod in pods(cluster, namespace) {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        if pod["metadata"]["deletionTimestamp"].is_string() {
+            let now = ["-n", namespace, "delete", "pod", name, "--force", "--grace-period=0"];
+            cluster.try_kubectl(&now, "");
+        } else {
+            // Never of another Pod that has got its name meanwhile.
+            let meta = json!({ "uid": pod["metadata"]["uid"] });
+            let patch = json!({ "metadata": meta, "status": status(&pod) }).to_string();
+            let how = ["patch", "pod", name, "--subresource=status", "--type=merge", "-p", &patch];
+            // It may be gone by now.
+            cluster.try_kubectl(&[&["-n", namespace][..], &how].concat(), "");
+        }
+    }
+}
+
+fn ready(_: &Value) -> Value {
+    let time = "2026-11-24T22:00:00Z";
+    let yes = |kind: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": time });
+    json!({
+        "phase": "Running", "startTime": time,
+        "conditions": [yes("PodScheduled"), yes("Initialized"), yes("ContainersReady"), yes("Ready")],
+    })
+}
+
+/// Ready where the application runs; where the container idles, it cannot be pulled.
+fn unpulled(pod: &Value) -> Value {
+    if pod["spec"]["containers"][0]["image"] == "app:1" {
+        return ready(pod);
+    }
+    let waiting = json!({ "reason": "ImagePullBackOff", "message": "Back-off pulling image" });
+    let status = json!({
+        "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": { "waiting": waiting },
+    });
+    json!({ "phase": "Pending", "containerStatuses": [status] })
+}
+
+/// Runs the program while the Pods are tended.
+fn run(
+    cluster: &Cluster,
+    folder: &Path,
+    namespace: &str,
+    args: &[&str],
+    status: &(dyn Fn(&Value) -> Value + Sync),
+) -> Run {
+    let through = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !through.load(SeqCst) {
+                tend(cluster, namespace, status);
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let run = cluster.diyadm(folder, &[args, &["-n", namespace, "--timeout", "60"]].concat());
+        through.store(true, SeqCst);
+        run
+    })
+}
+
+fn settle(cluster: &Cluster, namespace: &str, what: &str, field: &str, count: u32) {
+    wait_until(what, || {
+        tend(cluster, namespace, &ready);
+        cluster.get(namespace, what)["status"][field] == count
+    });
+}
+
+#[test]
+fn a_rollout_is_waited_for_there_and_back_and_no_empty_revision_stays() {
+    let Some(cluster) = cluster() else { return };
+    let name = "waits";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["Deployment", "StatefulSet"] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &two(kind, "web").to_string());
+        let what = format!("{}/web", kind.to_lowercase());
+        settle(&cluster, name, &what, "readyReplicas", 2);
+        let before = stored(&cluster, name, &what);
+        let empty = run(&cluster, folder.path(), name, &["empty", &what], &ready);
+        empty.code(0).stderr_has("2 of 2 Pods are ready");
+        for pod in pods(&cluster, name) {
+            assert_eq!(pod["spec"]["containers"][0]["image"], "empty-container:latest");
+        }
+        let restore = run(&cluster, folder.path(), name, &["restore", &what], &ready);
+        restore.code(0).stderr_has("a revision of the empty form, was deleted");
+        assert_eq!(stored(&cluster, name, &what), before);
+        let kinds = "replicasets,controllerrevisions";
+        let left = cluster.get(name, kinds)["items"].to_string();
+        assert!(!left.contains("diyadm.io/original"), "{left}");
+        let undo = cluster.try_kubectl(&["-n", name, "rollout", "undo", &what], "");
+        assert!(undo.code != Some(0), "nothing is left to go back to: {}", undo.stdout);
+        cluster.kubectl(&["-n", name, "delete", &what], "");
+        wait_until("its Pods are gone", || {
+            tend(&cluster, name, &ready);
+            pods(&cluster, name).is_empty()
+        });
+    }
+}
+
+#[test]
+fn a_pod_that_cannot_start_says_why_and_is_rolled_back_where_asked() {
+    let Some(cluster) = cluster() else { return };
+    let name = "stuck";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["Deployment", "StatefulSet"] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &two(kind, "web").to_string());
+        let what = format!("{}/web", kind.to_lowercase());
+        settle(&cluster, name, &what, "readyReplicas", 2);
+        let before = stored(&cluster, name, &what);
+
+        let stuck = run(&cluster, folder.path(), name, &["empty", &what], &unpulled).code(1);
+        let stuck = stuck.stderr_has("cannot be pulled: Back-off").stderr_has("--image keep");
+        stuck.stderr_has(&format!("diyadm restore {what} -n {name}"));
+        assert_ne!(stored(&cluster, name, &what), before);
+        // Also where the Pod in the way never becomes ready.
+        run(&cluster, folder.path(), name, &["restore", &what], &unpulled).code(0);
+        assert_eq!(stored(&cluster, name, &what), before);
+
+        let args = ["empty", &what, "--rollback"];
+        let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+        rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
+        assert_eq!(stored(&cluster, name, &what), before);
+        cluster.kubectl(&["-n", name, "delete", &what], "");
+        wait_until("its Pods are gone", || {
+            tend(&cluster, name, &ready);
+            pods(&cluster, name).is_empty()
+        });
+    }
+}
+
+/// Quota and Pod Security are the API server's own; their words reach the user.
+#[test]
+fn a_quota_and_a_policy_are_explained() {
+    let Some(cluster) = cluster() else { return };
+    let name = "not-admitted";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    settle(&cluster, name, "deployment/web", "readyReplicas", 2);
+    cluster.kubectl(&["-n", name, "create", "quota", "tight", "--hard=pods=2"], "");
+    wait_until("the quota is known", || {
+        cluster.get(name, "quota/tight")["status"]["used"]["pods"] == "2"
+    });
+    let args = ["empty", "deploy/web", "-n", name, "--timeout", "3"];
+    let refused = cluster.diyadm(folder.path(), &args).code(1);
+    refused.stderr_has("a quota does not allow the Pod: exceeded quota: tight");
+    cluster.kubectl(&["-n", name, "delete", "quota/tight"], "");
+    run(&cluster, folder.path(), name, &["restore", "deploy/web"], &ready).code(0);
+
+    let level = "pod-security.kubernetes.io/enforce=restricted";
+    cluster.kubectl(&["label", "namespace", name, level], "");
+    let args = ["empty", "deploy/web", "-n", name, "--timeout", "60"];
+    let refused = cluster.diyadm(folder.path(), &args).code(1);
+    refused.stderr_has("Pod Security level refuses the Pod");
+}
+
+/// What no controller replaces is replaced one by one.
+#[test]
+fn pods_that_no_rollout_replaces_are_replaced_from_here() {
+    let Some(cluster) = cluster() else { return };
+    let name = "by-hand";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let mut on_delete = two("StatefulSet", "web");
+    on_delete["spec"]["updateStrategy"] = json!({ "type": "OnDelete" });
+    for object in [two("ReplicaSet", "web"), on_delete] {
+        let what = format!("{}/web", object["kind"].as_str().unwrap().to_lowercase());
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        settle(&cluster, name, &what, "readyReplicas", 2);
+        let before = stored(&cluster, name, &what);
+        for (args, image) in [
+            (["empty", what.as_str()], "empty-container:latest"),
+            (["restore", what.as_str()], "app:1"),
+        ] {
+            run(&cluster, folder.path(), name, &args, &ready).code(0);
+            let pods = pods(&cluster, name);
+            let going = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_string();
+            assert_eq!(pods.iter().filter(|pod| !going(pod)).count(), 2);
+            for pod in pods.iter().filter(|pod| !going(pod)) {
+                assert_eq!(pod_of(pod)["containers"][0]["image"], image);
+            }
+        }
+        assert_eq!(stored(&cluster, name, &what), before);
+        cluster.kubectl(&["-n", name, "delete", &what], "");
+        wait_until("its Pods are gone", || {
+            tend(&cluster, name, &ready);
+            pods(&cluster, name).is_empty()
+        });
+    }
+}

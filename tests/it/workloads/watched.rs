@@ -1,0 +1,155 @@
+//! Where a webhook looks after the namespace: what the client says to it, and at level pod.
+
+use diyadm::workload::LABEL;
+use serde_json::{Value, json};
+
+use super::{pod_of, result, stored, workload};
+use crate::{
+    rig::{Cluster, Namespace, Server, cluster, diyadm, wait_until},
+    serve::certificates,
+};
+
+/// A webhook for a namespace of its own, that has emptied something already.
+pub(crate) struct Watched<'a> {
+    pub(crate) folder: tempfile::TempDir,
+    _server: Server,
+    _namespace: Namespace<'a>,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn new(cluster: &'a Cluster, name: &'a str, level: &[&str]) -> Self {
+        let namespace = cluster.namespace(name);
+        let folder = certificates(name, name);
+        let label = format!("{name}=enabled");
+        let names = ["-n", name, "--service", name, "--label", &label];
+        let server = Server::start(folder.path(), level);
+        let url = format!("https://{}", server.address);
+        let more = ["--ca", ".", "--url", &url, "--failure-policy", "Fail"];
+        let render = [&["render"], &names[..], &more, level].concat();
+        let yaml = diyadm(folder.path(), &render).code(0).stdout;
+        cluster.kubectl(&["apply", "-f", "-"], &yaml);
+        // It is known to every part of the API server after a moment.
+        let probe = workload(if level.is_empty() { "Deployment" } else { "Pod" }, "probe");
+        wait_until("the webhook is called", || {
+            let create = ["-n", name, "create", "-f", "-", "--dry-run=server", "-o", "json"];
+            let run = cluster.try_kubectl(&create, &probe.to_string());
+            let made: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
+            made["kind"].is_string() && diyadm::workload::is_emptied(&made.to_string())
+        });
+        Self { folder, _server: server, _namespace: namespace }
+    }
+}
+
+/// What the API server makes of an object without a webhook: its spec.
+pub(crate) fn twin(cluster: &Cluster, namespace: &str, object: &Value) -> Value {
+    let create = ["-n", namespace, "create", "-f", "-", "--dry-run=server", "-o", "json"];
+    let mut object = object.clone();
+    // Nothing of that name is there.
+    object["metadata"]["name"] = "twin".into();
+    let made: Value = serde_json::from_str(&cluster.kubectl(&create, &object.to_string())).unwrap();
+    made["spec"].clone()
+}
+
+#[test]
+fn what_a_webhook_would_empty_again_says_no_until_it_is_emptied_again() {
+    let Some(cluster) = cluster() else { return };
+    let name = "watched";
+    let watched = Watched::new(&cluster, name, &[]);
+    let folder = watched.folder.path();
+    let run = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
+    let _elsewhere = cluster.namespace("watched-not");
+    let spec = twin(&cluster, "watched-not", &workload("Deployment", "web"));
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let says_no = |object: &Value| object["metadata"]["annotations"][LABEL] == "disabled";
+
+    for _ in 0..2 {
+        let emptied = stored(&cluster, name, "deployment/web");
+        assert_ne!(emptied["spec"], spec);
+        let restored = run(&["restore", "deploy/web", "--wait=false"]).code(0);
+        restored.stderr_has("would empty it again, so it says no");
+        let after = stored(&cluster, name, "deployment/web");
+        assert_eq!(after["spec"], spec);
+        assert!(says_no(&after), "{after}");
+        assert_eq!(
+            run(&["status", "-o", "name"]).code(0).stdout,
+            "",
+            "it is not missed: it says no"
+        );
+
+        // The next one takes it away again, and nobody remembers it as a wish.
+        run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("taken away");
+        let after = stored(&cluster, name, "deployment/web");
+        assert!(!says_no(&after), "{after}");
+    }
+
+    // The flags reach the webhook as annotations; it does the same.
+    let wish = ["empty", "deploy/web", "--wait=false", "--image", "tools:1", "--idle", "shell"];
+    run(&wish).code(0).stderr_has("idles in tools:1 by a shell");
+    cluster.kubectl(&["-n", name, "set", "image", "deploy/web", "app=app:2"], "");
+    let board = result(&run(&["status", "-o", "json"]).code(0));
+    assert_eq!(board[0]["containers"][0]["image"], "tools:1");
+    assert_eq!(board[0]["newer"], true, "{board}");
+    run(&["restore", "deploy/web", "--wait=false"]).code(0);
+    let mut newest = spec.clone();
+    newest["template"]["spec"]["containers"][0]["image"] = "app:2".into();
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!(after["spec"], newest);
+    let annotations = after["metadata"]["annotations"].as_object().unwrap();
+    assert_eq!(annotations.keys().collect::<Vec<_>>(), [LABEL]);
+
+    // Once the label is gone nothing would empty it, so nothing is left.
+    run(&["empty", "deploy/web", "--wait=false"]).code(0);
+    cluster.kubectl(&["label", "namespace", name, &format!("{name}-")], "");
+    run(&["restore", "deploy/web", "--wait=false"]).code(0);
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!((&after["spec"], after["metadata"].get("annotations")), (&newest, None));
+}
+
+#[test]
+fn what_was_there_before_the_webhook_is_missed() {
+    let Some(cluster) = cluster() else { return };
+    let name = "missed";
+    let watched = Watched::new(&cluster, name, &[]);
+    let run =
+        |args: &[&str]| cluster.diyadm(watched.folder.path(), &[args, &["-n", name]].concat());
+    // Made while the label was away.
+    cluster.kubectl(&["label", "namespace", name, &format!("{name}-")], "");
+    wait_until("the namespace is not looked after", || {
+        let _ = cluster.try_kubectl(&["-n", name, "delete", "deploy/web"], "");
+        let object = workload("Deployment", "web");
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        !diyadm::workload::is_emptied(&stored(&cluster, name, "deployment/web").to_string())
+    });
+    assert_eq!(run(&["status", "-o", "name"]).code(0).stdout, "");
+    cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
+    let board = result(&run(&["status", "-o", "json"]).code(0));
+    assert_eq!((&board[0]["name"], &board[0]["state"]), (&json!("web"), &json!("missed")));
+    run(&["empty", "deploy/web", "--wait=false"]).code(0);
+    let board = result(&run(&["status", "-o", "json"]).code(0));
+    assert_eq!(board[0]["state"], "empty");
+}
+
+/// Emptied without a server, a later apply wins for the fields that it sets.
+#[test]
+fn a_later_apply_wins_over_an_emptying_without_a_server() {
+    let Some(cluster) = cluster() else { return };
+    let name = "drift";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let apply = |object: &Value| {
+        let apply = ["-n", name, "apply", "--server-side", "--force-conflicts", "-f", "-"];
+        cluster.kubectl(&apply, &object.to_string());
+    };
+    let mut object = workload("Deployment", "web");
+    apply(&object);
+    run(&["empty", "deploy/web", "--wait=false"]).code(0);
+    object["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2".into();
+    apply(&object);
+    let board = result(&run(&["status", "-o", "json"]).code(0));
+    assert_eq!((&board[0]["state"], &board[0]["newer"]), (&json!("drifted"), &json!(true)));
+    run(&["restore", "deploy/web", "--wait=false"]).code(0);
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!(after["spec"], twin(&cluster, name, &object));
+    assert_eq!(pod_of(&after)["containers"][0]["image"], "app:2");
+}
