@@ -155,7 +155,11 @@ fn rules_for_every_kind_are_looked_at() {
     own(&mut observed)["webhooks"][0]["rules"][0]["resources"] = json!(["deployments"]);
     let found = only(&observed);
     assert_eq!((found.id, found.level), ("rules", Level::Warning));
-    assert!(found.seen.contains("StatefulSets are not"), "{}", found.seen);
+    assert!(
+        found.seen.contains("StatefulSets, DaemonSets and ReplicaSets are not"),
+        "{}",
+        found.seen
+    );
 
     // The blog's rule for Services matches nothing.
     let mut observed = well();
