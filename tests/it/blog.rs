@@ -25,11 +25,11 @@ fn the_whole_blog() {
     let manifest = manifest.to_str().unwrap();
     let check = ["check", "--manifest", manifest];
     let found = run(&check).code(0);
-    assert!(found.stdout.contains("! MutatingAdmissionWebhook is not named"), "{}", found.stdout);
+    assert!(found.stderr.contains("! MutatingAdmissionWebhook is not named"), "{}", found.stderr);
     let before = apiserver(&cluster);
     run(&[&check[..], &["--fix"]].concat()).code(0);
     let found = run(&check).code(0);
-    assert!(!found.stdout.contains('!'), "{}", found.stdout);
+    assert!(found.stderr.contains("✓ MutatingAdmissionWebhook is enabled by name"));
     // The kubelet restarts it, as the blog sees with `kubectl get pods -n kube-system`.
     wait_until("the API server's restart", || apiserver(&cluster) != before);
     wait_until("the API server", || {
