@@ -28,6 +28,7 @@ mod refusal;
 mod rules;
 mod service;
 mod template;
+mod text;
 mod told;
 mod view;
 
@@ -48,6 +49,7 @@ pub use rules::{
     Rule, Rules, SHORT, Source, Way, lint as lint_rules, parse as parse_rules, same_kind,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
+pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
 
 use about::about;
@@ -355,40 +357,6 @@ impl<'a> Subject<'a> {
     pub fn takes(&self, change: &Change) -> bool {
         change.is_empty() || applies::applies(self.tree.node(self.root), &change.patch)
     }
-}
-
-/// Whether `object` (JSON text) carries an original, that is, was emptied.
-pub fn is_emptied(object: &str) -> bool {
-    Subject::parse(object).is_some_and(|subject| subject.is_emptied())
-}
-
-/// Whether a Pod (JSON text) was emptied itself as it was created: by a webhook, which leaves its
-/// original there, or by a policy, which leaves none.
-pub fn is_emptied_pod(pod: &str) -> bool {
-    Subject::parse(pod).is_some_and(|subject| subject.is_emptied() || subject.is_by_policy())
-}
-
-/// Whether `object` (JSON text) says no itself.
-pub fn declines(object: &str) -> bool {
-    Subject::parse(object).is_some_and(|subject| subject.declines())
-}
-
-/// Empties the workload whose JSON text is `object`, or opens the Service that asks for it.
-///
-/// One that is emptied already keeps its original, and newer values in it are saved and emptied
-/// too, field by field (law 5). An object that is none of the kinds here, says no, or has no
-/// container gives an empty change, with a warning where the user would expect another outcome.
-pub fn empty(rules: &Rules, object: &str) -> Change {
-    let subject = Subject::parse(object);
-    subject.map_or_else(Change::none, |subject| subject.empty(rules, &Context::default()))
-}
-
-/// Gives back what [`empty`] took, for the object whose JSON text is `object`.
-///
-/// A field that no longer has the emptied form was set by a newer update and stays as it is
-/// (law 5). An original that is forged, cut or foreign is not trusted: a warning, no patch.
-pub fn restore(object: &str) -> Change {
-    Subject::parse(object).map_or_else(Change::none, |subject| subject.restore(false, None))
 }
 
 fn untrusted(why: &str) -> Change {
