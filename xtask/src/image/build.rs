@@ -65,9 +65,13 @@ pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
     let plan = Plan::of(stage)?;
     let folder = paths::cache()?.join("image-build");
     fs::create_dir_all(&folder)?;
+    let recipe = format!("{plan:?} {path} {}", compiler()?);
+    // What is there waits for nobody else's build.
+    if let Some(found) = found(&folder, &recipe)? {
+        return Ok(found);
+    }
     let lock = File::create(folder.join("lock"))?;
     lock.lock().context("cannot lock the build of images")?;
-    let recipe = format!("{plan:?} {path} {}", compiler()?);
     if let Some(found) = found(&folder, &recipe)? {
         return Ok(found);
     }
