@@ -43,6 +43,15 @@ mod workloads;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> Result<Code> {
+    match cli {
+        Cli { command: Command::Idle(args), .. } => agent::idle(args),
+        cli => any(cli),
+    }
+}
+
+/// Apart, as PID 1 would keep its code and stack in memory.
+#[inline(never)]
+fn any(cli: Cli) -> Result<Code> {
     let Cli { global, command } = cli;
     match command {
         Command::Init(args) => init::run(&global, &args),

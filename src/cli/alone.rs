@@ -5,7 +5,10 @@ use std::ffi::OsString;
 
 use clap::{Args, Parser};
 
-use super::{Cli, Command, Global};
+use super::{
+    Cli, Command, Global,
+    agent::{GRACE, Idle, RING},
+};
 
 /// A command as a program of its own.
 #[derive(Parser, Debug)]
@@ -21,7 +24,7 @@ pub fn alone(mut args: impl Iterator<Item = OsString>) -> Option<Cli> {
     let name = args.next()?;
     // The command's name takes the program's place in what is read.
     let command = match name.to_str()? {
-        "idle" => Command::Idle(read(name, args)?),
+        "idle" => Command::Idle(idle(args)?),
         "serve" => Command::Serve(read(name, args)?),
         _ => return None,
     };
@@ -30,6 +33,37 @@ pub fn alone(mut args: impl Iterator<Item = OsString>) -> Option<Cli> {
 
 fn read<T: Args>(name: OsString, args: impl Iterator<Item = OsString>) -> Option<T> {
     Alone::try_parse_from(std::iter::once(name).chain(args)).ok().map(|Alone { args }| args)
+}
+
+/// `idle`'s flags by hand: clap alone would be an eighth of what PID 1 keeps in memory. `None`
+/// where there is any doubt.
+fn idle(mut args: impl Iterator<Item = OsString>) -> Option<Idle> {
+    let (mut grace, mut socket, mut ring, mut adopt) = (None, None, None, None);
+    while let Some(arg) = args.next() {
+        let arg = arg.to_str()?;
+        if arg == "--adopt" {
+            once(&mut adopt, true)?;
+            continue;
+        }
+        let (flag, value) = match arg.split_once('=') {
+            Some((flag, value)) => (flag, value.into()),
+            // What begins like a flag may be one.
+            None => (arg, args.next().filter(|value| !value.as_encoded_bytes().starts_with(b"-"))?),
+        };
+        match flag {
+            "--grace" => once(&mut grace, value.to_str()?.parse().ok()?)?,
+            "--ring" => once(&mut ring, value.to_str()?.parse().ok()?)?,
+            "--socket" if !value.is_empty() => once(&mut socket, value.into())?,
+            _ => return None,
+        }
+    }
+    let (grace, ring) = (grace.unwrap_or(GRACE), ring.unwrap_or(RING));
+    Some(Idle { grace, socket, ring, adopt: adopt.unwrap_or_default() })
+}
+
+/// A flag that comes twice is a mistake.
+fn once<T>(flag: &mut Option<T>, value: T) -> Option<()> {
+    flag.replace(value).is_none().then_some(())
 }
 
 #[cfg(test)]
@@ -41,6 +75,7 @@ mod tests {
         let lines = [
             "diyadm idle",
             "diyadm idle --grace 3 --socket /x --ring=9 --adopt",
+            "diyadm idle --socket=a=b --grace=0",
             "diyadm serve",
             "diyadm serve --cert a --key b --workers 2 --level pod --image keep --containers a,b",
         ];
@@ -49,8 +84,26 @@ mod tests {
             let whole = Cli::try_parse_from(words()).unwrap();
             assert_eq!(format!("{:?}", alone(words())), format!("{:?}", Some(whole)), "{line}");
         }
-        for line in ["diyadm", "diyadm idle -h", "diyadm serve -q", "diyadm idle --no", "diyadm ps"]
-        {
+    }
+
+    #[test]
+    fn what_it_does_not_read_is_left_to_the_tree() {
+        for line in [
+            "diyadm",
+            "diyadm idle -h",
+            "diyadm serve -q",
+            "diyadm idle --no",
+            "diyadm idle --grace",
+            "diyadm idle --grace x",
+            "diyadm idle --grace -1",
+            "diyadm idle --grace 1 --grace 2",
+            "diyadm idle --adopt --adopt",
+            "diyadm idle --adopt=true",
+            "diyadm idle --socket=",
+            "diyadm idle --socket --adopt",
+            "diyadm idle word",
+            "diyadm ps",
+        ] {
             assert!(alone(line.split(' ').map(OsString::from)).is_none(), "{line}");
         }
     }

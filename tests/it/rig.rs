@@ -169,6 +169,11 @@ impl Cluster {
         format!("{base}{}", self.suffix).leak()
     }
 
+    /// Where the way to it is written down.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        Path::new(&self.kubeconfig)
+    }
+
     /// The flags that hints have for this cluster.
     pub(crate) fn flags(&self) -> String {
         format!(" --kubeconfig {}", self.kubeconfig)

@@ -44,6 +44,7 @@ pub(crate) use self::{
     command::run,
     kubelet::Taint,
     namespaces::possible as node_possible,
+    node::load_into as load,
 };
 
 /// The API server cannot advertise loopback, and without a node nothing connects to what it

@@ -26,6 +26,16 @@ use crate::{cluster, interrupt, paths};
 
 pub(crate) use self::libraries::libraries;
 
+/// diyadm's static program, as its images have it.
+pub(crate) fn program() -> Result<PathBuf> {
+    recipe::program()
+}
+
+/// cargo's arguments that make it.
+pub(crate) fn program_words() -> Result<Vec<String>> {
+    recipe::program_words()
+}
+
 /// The images there are beside those of the Dockerfile.
 const OTHERS: [&str; 6] = ["bare", "busybox", "jre", "jre-bare", "kube-apiserver", "pause"];
 

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 }
 
 /// The jar in the cache folder.
-fn zipkin() -> Result<PathBuf> {
+pub(crate) fn zipkin() -> Result<PathBuf> {
     let folder = paths::cache()?.join("jars");
     fs::create_dir_all(&folder)?;
     let lock = File::create(folder.join("lock"))?;

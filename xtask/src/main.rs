@@ -1,9 +1,10 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|jar|tidy|bench`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|tidy|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
 mod bench;
 mod cluster;
+mod dist;
 mod image;
 mod interrupt;
 mod jar;
@@ -24,7 +25,9 @@ cargo xtask image [IMAGE…]                     images without Docker; cluster 
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask tidy                               the house rules
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
-cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl";
+cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
+cargo xtask bench dev [--quick]                the developer's loop on a node, against kubectl
+cargo xtask dist                               what is given to people, in target/dist";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -45,8 +48,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "image" => image::run(rest),
         "jar" => jar::run(rest),
         "tidy" => tidy::run(),
+        "dist" => dist::run(rest),
         "bench" => match rest.split_first() {
             Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
+            Some((what, rest)) if what == "dev" => bench::dev::run(rest),
             _ => bench::run(rest),
         },
         "help" | "-h" | "--help" => {

@@ -130,7 +130,7 @@ impl Node {
 }
 
 /// Brings images to the node that runs in `folder`.
-pub(super) fn load_into(folder: &Path, names: &[&str]) -> Result<()> {
+pub(crate) fn load_into(folder: &Path, names: &[&str]) -> Result<()> {
     let first = fs::read_to_string(folder.join("node/init"))
         .ok()
         .and_then(|pid| pid.trim().parse().ok())

@@ -38,6 +38,35 @@ pub(super) fn image(target: &str) -> Result<Image> {
     Ok(image)
 }
 
+/// diyadm itself, as these images have it.
+pub(super) fn program() -> Result<PathBuf> {
+    let (stage, path) = program_stage()?;
+    build::output(&stage, &path)
+}
+
+/// What the Dockerfile gives cargo to build it with: everything after `cargo`.
+pub(super) fn program_words() -> Result<Vec<String>> {
+    let (stage, _) = program_stage()?;
+    let command = stage.steps.iter().find_map(|step| match step {
+        Step::Run(command) => command.strip_prefix("cargo "),
+        _ => None,
+    });
+    let words = command.context("the Dockerfile runs no cargo")?.split_whitespace();
+    Ok(words.map(str::to_owned).collect())
+}
+
+/// The stage that leaves the program, and where.
+fn program_stage() -> Result<(Stage, String)> {
+    let stages = dockerfile::parse(&text()?)?;
+    let copied = stages.iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
+        Step::CopyFrom { stage, from, .. } => Some((stage.clone(), from.clone())),
+        _ => None,
+    });
+    let (name, path) = copied.context("the Dockerfile copies no program")?;
+    let stage = stages.into_iter().find(|stage| stage.name == name);
+    Ok((stage.with_context(|| format!("there is no stage {name}"))?, path))
+}
+
 fn text() -> Result<String> {
     fs::read_to_string(paths::root().join("Dockerfile")).context("cannot read the Dockerfile")
 }

@@ -1,0 +1,32 @@
+//! What an empty container costs while nobody works in it: memory, and no moment of a processor.
+
+use std::{thread, time::Duration};
+
+use serde_json::json;
+
+use super::rig::node;
+
+/// KB of the 4 MB.
+const MOST: u64 = 4096;
+
+#[test]
+fn an_idle_agent_is_small_and_asleep() {
+    let Some(node) = node() else { return };
+    let name = node.name("rest");
+    let _namespace = node.namespace(name);
+    node.load(&["empty-container"]);
+    node.pod(name, "rest", &json!({ "image": "empty-container:latest" }));
+    let status = || node.kubectl(&["-n", name, "exec", "rest", "--", "cat", "/proc/1/status"], "");
+    let field = |status: &str, name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let before = status();
+    thread::sleep(Duration::from_secs(3));
+    let after = status();
+    assert!(after.starts_with("Name:\tdiyadm\n"), "{after}");
+    for count in ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"] {
+        assert_eq!(field(&before, count), field(&after, count), "{count}");
+    }
+    assert!(field(&after, "VmHWM") <= MOST, "{after}");
+}

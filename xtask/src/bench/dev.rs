@@ -1,0 +1,159 @@
+//! `cargo xtask bench dev`: the developer's loop on a real node, beside the tools that people have.
+//!
+//! It brings up a node of its own. Times are taken straight, bytes in one more round through a
+//! proxy on loopback that counts them, so that no way is slowed by the counting. Whatever a way
+//! has copied is held against the original before it counts.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Result, bail, ensure};
+
+use super::median;
+use crate::{image, interrupt, jar};
+
+mod changed;
+mod counter;
+mod idle;
+mod lab;
+mod restart;
+mod ways;
+
+use counter::Counter;
+use lab::Lab;
+use ways::{Way, ways};
+
+/// What the issue of the developer's loop asks for.
+const FIRST: f64 = 0.8;
+const AGAIN_BYTES: f64 = 0.02;
+const AGAIN_FASTER: f64 = 10.0;
+const RESTART: f64 = 1.0;
+const WATCHING: f64 = 1.0;
+const RESTING: f64 = 4.0;
+
+/// Which of the two copies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copy {
+    /// Nothing is there.
+    First,
+    /// What is there differs in one class.
+    Again,
+}
+
+/// One way's figures.
+struct Row {
+    name: &'static str,
+    seconds: f64,
+    /// Both ways, on the connection to the API server.
+    bytes: u64,
+}
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let rounds = match args {
+        [] => 3,
+        [flag] if flag == "--quick" => 1,
+        _ => bail!("`cargo xtask bench dev [--quick]` takes no other argument"),
+    };
+    interrupt::watch()?;
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or(crate::paths::root().join("target"), PathBuf::from);
+    let folder = target.join("xtask-bench-dev");
+    fs::create_dir_all(&folder)?;
+    // Before the node is there: minutes of compiling would disturb it.
+    let program = image::program()?;
+    let jars = changed::jars(&jar::zipkin()?, &folder)?;
+    let lab = Lab::start(&folder, &program)?;
+    let ways = ways(&lab)?;
+
+    println!("# The developer's loop, beside the tools that people have\n");
+    println!(
+        "Made by `cargo xtask bench dev`: medians of {rounds}, on one machine with its node.\n"
+    );
+    println!("| what | by | seconds | bytes sent | of kubectl cp's time | reach |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for copy in [Copy::First, Copy::Again] {
+        let rows = measure(&lab, &ways, copy, &jars, rounds)?;
+        print(copy, &rows, fs::metadata(&jars[1])?.len());
+    }
+    println!();
+    println!("| what | seen | reach |");
+    println!("| --- | --- | --- |");
+    let seconds = restart::save_to_start(&lab, rounds * 3)?;
+    println!("| save to the process restarted | {seconds:.2} s | at most {RESTART} s |");
+    let share = idle::watching(&lab)?;
+    println!(
+        "| `sync --watch` over {} idle files | {share:.2} % of a core in {} s | at most {WATCHING} % |",
+        idle::FILES,
+        idle::SECONDS,
+    );
+    let resting = idle::resting(&lab)?;
+    println!("| the agent at rest | {:.1} MB RSS | at most {RESTING} MB |", resting.rss);
+    println!("| of that its own, not the program file's | {:.1} MB | |", resting.own);
+    println!("| its wake-ups | {} in {} s | none |", resting.switches, idle::SECONDS);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every way by turns, then once more through the proxy.
+fn measure(
+    lab: &Lab,
+    ways: &[Way],
+    copy: Copy,
+    jars: &[PathBuf; 2],
+    rounds: usize,
+) -> Result<Vec<Row>> {
+    let mut times = vec![Vec::new(); ways.len()];
+    let once = |way: &Way, kubeconfig: &Path| {
+        interrupt::check()?;
+        lab.prepare(copy, &jars[0])?;
+        let file = if copy == Copy::First { &jars[0] } else { &jars[1] };
+        let seconds = way.copy(lab, file, kubeconfig)?;
+        ensure!(lab.has(file)?, "{} left something else there", way.name);
+        eprintln!("xtask: {} {seconds:.2} s", way.name);
+        Ok::<_, anyhow::Error>(seconds)
+    };
+    for round in 0..=rounds {
+        for (way, times) in ways.iter().zip(&mut times) {
+            let seconds = once(way, &lab.kubeconfig)?;
+            // The first round warms up.
+            if round > 0 {
+                times.push(seconds);
+            }
+        }
+    }
+    let mut rows = Vec::new();
+    for (way, times) in ways.iter().zip(&mut times) {
+        let counter = Counter::start(&lab.kubeconfig, &lab.folder)?;
+        once(way, &counter.kubeconfig)?;
+        rows.push(Row { name: way.name, seconds: median(times), bytes: counter.passed() });
+    }
+    Ok(rows)
+}
+
+fn print(copy: Copy, rows: &[Row], length: u64) {
+    let theirs = rows.iter().find(|row| row.name == ways::CP).map_or(f64::NAN, |row| row.seconds);
+    let what = if copy == Copy::First { "first copy" } else { "one class changed" };
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    let share = |bytes: u64| bytes as f64 / length as f64;
+    for row in rows {
+        let reach = match (row.name == ways::OURS, copy) {
+            (false, _) => String::new(),
+            (true, Copy::First) => format!("at most {FIRST} of kubectl cp's time"),
+            (true, Copy::Again) => format!(
+                "at most {:.0} % of the bytes, {:.2} of kubectl cp's time",
+                AGAIN_BYTES * 100.0,
+                1.0 / AGAIN_FASTER
+            ),
+        };
+        println!(
+            "| {what} | {} | {:.2} | {} ({:.2} %) | {:.2} | {reach} |",
+            row.name,
+            row.seconds,
+            row.bytes,
+            share(row.bytes) * 100.0,
+            row.seconds / theirs,
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! The cluster, and the Pods in it that are measured.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+use openssl::sha::sha256;
+use serde_json::json;
+
+use super::Copy;
+use crate::{
+    cluster::{self, Cluster, Kind, Life, Taint},
+    image, process,
+};
+
+/// Where the jar goes.
+pub(super) const TARGET: &str = "/data/app.jar";
+const BEFORE: &str = "/before/app.jar";
+/// The Pod that is copied to.
+pub(super) const POD: &str = "work";
+/// The Pod whose agent nobody speaks to.
+pub(super) const RESTING: &str = "rest";
+
+/// A cluster with a node and two Pods of the empty container. Ends when dropped.
+pub(super) struct Lab {
+    _cluster: Cluster,
+    pub(super) folder: PathBuf,
+    pub(super) kubeconfig: PathBuf,
+    pub(super) kubectl: PathBuf,
+    /// diyadm, as the image has it.
+    pub(super) program: PathBuf,
+    /// rsync and the libraries that it takes, seen in the Pod at the same paths; empty where there
+    /// is none.
+    pub(super) rsync: Vec<PathBuf>,
+}
+
+impl Lab {
+    pub(super) fn start(folder: &Path, program: &Path) -> Result<Self> {
+        let servers = folder.join("cluster");
+        let cluster = Cluster::start(&servers, Kind::Node(Taint::None), Life::Held)?;
+        let lab = Self {
+            folder: folder.to_owned(),
+            kubeconfig: cluster.kubeconfig(),
+            kubectl: cluster::kubectl()?,
+            program: program.to_owned(),
+            rsync: rsync()?,
+            _cluster: cluster,
+        };
+        let ready = ["wait", "node/rig", "--timeout=120s"];
+        for until in ["--for=create", "--for=condition=Ready"] {
+            lab.kubectl(&[&ready[..], &[until]].concat())?;
+        }
+        cluster::load(&servers, &["empty-container"])?;
+        for name in [POD, RESTING] {
+            let file = folder.join("pod.json");
+            fs::write(&file, lab.pod(name).to_string())?;
+            lab.kubectl(&["create", "-f", &file.display().to_string()])?;
+            let pod = format!("pod/{name}");
+            lab.kubectl(&["wait", &pod, "--for=condition=Ready", "--timeout=120s"])?;
+        }
+        Ok(lab)
+    }
+
+    fn pod(&self, name: &str) -> serde_json::Value {
+        let mut mounts = vec![
+            json!({ "name": "data", "mountPath": "/data" }),
+            json!({ "name": "before", "mountPath": "/before" }),
+        ];
+        let mut volumes = vec![
+            json!({ "name": "data", "emptyDir": {} }),
+            json!({ "name": "before", "emptyDir": {} }),
+        ];
+        for (at, path) in self.rsync.iter().enumerate() {
+            let name = format!("rsync-{at}");
+            mounts.push(json!({ "name": name, "mountPath": path, "readOnly": true }));
+            volumes.push(json!({ "name": name, "hostPath": { "path": path } }));
+        }
+        json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": { "name": name },
+            "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "containers": [{
+                    "name": name,
+                    "image": "empty-container:latest",
+                    "imagePullPolicy": "IfNotPresent",
+                    "volumeMounts": mounts,
+                }],
+                "volumes": volumes,
+            },
+        })
+    }
+
+    /// What kubectl prints.
+    pub(super) fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.kubectl);
+        process::output(command.arg("--kubeconfig").arg(&self.kubeconfig).args(args))
+    }
+
+    /// What a script prints in a Pod.
+    pub(super) fn inside(&self, pod: &str, script: &str) -> Result<String> {
+        self.kubectl(&["exec", pod, "--", "sh", "-c", script])
+    }
+
+    /// diyadm on this cluster.
+    pub(super) fn diyadm(&self, kubeconfig: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(kubeconfig).args(args);
+        command.env("HOME", &self.folder).stdin(Stdio::null());
+        command
+    }
+
+    /// Puts there what a copy begins with.
+    pub(super) fn prepare(&self, copy: Copy, before: &Path) -> Result<()> {
+        if copy == Copy::First {
+            self.inside(POD, "rm -rf /data/* /data/.[!.]*; sync").map(drop)
+        } else {
+            // Once: later it is copied over there.
+            if self.inside(POD, &format!("test -e {BEFORE}")).is_err() {
+                let before = before.display().to_string();
+                self.kubectl(&["cp", &before, &format!("{POD}:{BEFORE}")])?;
+            }
+            self.inside(POD, &format!("cp {BEFORE} {TARGET}; sync")).map(drop)
+        }
+    }
+
+    /// Whether the file is there, whole.
+    pub(super) fn has(&self, file: &Path) -> Result<bool> {
+        let sum = sha256(&fs::read(file)?);
+        let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(self.inside(POD, &format!("sha256sum {TARGET}"))?.starts_with(&sum))
+    }
+}
+
+/// rsync of this machine and its libraries, each at the path that is asked for.
+fn rsync() -> Result<Vec<PathBuf>> {
+    let found = Command::new("sh").args(["-c", "command -v rsync"]).output()?;
+    let path = String::from_utf8(found.stdout).context("a path")?;
+    if path.trim().is_empty() {
+        eprintln!("xtask: there is no rsync here (Debian: rsync): it is left out");
+        return Ok(Vec::new());
+    }
+    let program = PathBuf::from(path.trim());
+    let mut all = image::libraries(&program)?;
+    all.push(program);
+    Ok(all)
+}
