@@ -2,6 +2,6 @@
 
 mod commands;
 mod conversation;
-mod forward;
+pub(crate) mod forward;
 mod sync;
 mod tree;

@@ -27,3 +27,4 @@ mod serve;
 mod services;
 mod shapes;
 mod yaml;
+mod zipkin;

@@ -38,6 +38,19 @@ pub(super) fn image(target: &str) -> Result<Image> {
     Ok(image)
 }
 
+/// The program that a target has.
+pub(super) fn program(target: &str) -> Result<PathBuf> {
+    let stages = dockerfile::parse(&text()?)?;
+    let named = |name: &str| stages.iter().find(|stage| stage.name == name);
+    let stage = named(target).with_context(|| format!("the Dockerfile has no stage {target}"))?;
+    let mut copied = stage.steps.iter().filter_map(|step| match step {
+        Step::CopyFrom { stage, from, .. } => Some((named(stage)?, from)),
+        _ => None,
+    });
+    let (stage, path) = copied.next().with_context(|| format!("{target} has no program"))?;
+    build::output(stage, path)
+}
+
 fn text() -> Result<String> {
     fs::read_to_string(paths::root().join("Dockerfile")).context("cannot read the Dockerfile")
 }

@@ -1,0 +1,60 @@
+//! An agent that was killed in a container whose PID 1 is a shell, and what it left running.
+
+use std::process::Command;
+
+use diyadm::agent::protocol::{App, Request, State};
+
+use super::{
+    client::{Client, PROGRAM, script},
+    namespace::{first_child, unshare},
+};
+
+#[test]
+fn what_a_killed_agent_left_is_stopped_before_it_is_started_anew() {
+    let Some(mut command) = unshare() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    command.args(["sh", "-c", "while :; do sleep 1000; done"]);
+    let mut container = command.spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", container.id());
+    while std::fs::read_to_string(&children).unwrap().is_empty() {}
+    let first = first_child(container.id());
+    let inside = |words: &[&str]| {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &first, "-p", "-m"]).args(words);
+        command
+    };
+    let enter = || {
+        let mut command = inside(&[PROGRAM, "agent", "--socket"]);
+        command.arg(&socket);
+        Client::of(command)
+    };
+
+    // A port that is taken, as a folder: only an orderly end gives it back.
+    let port = folder.path().join("port").display().to_string();
+    let takes = format!("mkdir {port} || exit 9; trap 'rmdir {port}; exit 0' TERM; echo up");
+    let serves = script("web", &format!("{takes}; while :; do sleep 0.05; done"));
+    let other = script("web2", "exec sleep 1000");
+    let mut client = enter();
+    client.started(&Request::Start(serves));
+    let other: App = client.started(&Request::Start(other));
+    while !folder.path().join("port").exists() {}
+    let agents = inside(&["sh", "-c", "grep -l -- --adopt /proc/[0-9]*/cmdline"]).output().unwrap();
+    let agents = String::from_utf8(agents.stdout).unwrap();
+    let mut agents = agents.split(['/', '\n']).filter(|word| word.parse::<u32>().is_ok());
+    // grep's own words come after it.
+    let agent = agents.next().unwrap().to_owned();
+    assert!(inside(&["sh", "-c", &format!("kill -9 {agent}")]).status().unwrap().success());
+    assert_eq!(client.hear(), None);
+
+    let mut client = enter();
+    client.started(&Request::Start(script("web", &format!("{takes}; exit 5"))));
+    let app = client.ended(&Request::Wait { name: "web".into() });
+    let State::Ended(end) = app.state else { panic!("{app:?}") };
+    assert_eq!((end.how.code(), app.restarts), (5, 0), "the port was free");
+    // What has another name goes on.
+    let alive = format!("kill -0 {}", other.pid);
+    assert!(inside(&["sh", "-c", &alive]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-KILL", &first]).status().unwrap().success());
+    container.wait().unwrap();
+}
