@@ -3,5 +3,8 @@
 mod commands;
 mod conversation;
 pub(crate) mod forward;
+mod goes_on;
+mod project;
 mod sync;
+mod terminal;
 mod tree;

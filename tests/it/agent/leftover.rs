@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use diyadm::agent::protocol::{App, Request, State};
+use diyadm::agent::protocol::{Answer, App, Apps, Request, State};
 
 use super::{
     client::{Client, PROGRAM, script},
@@ -39,12 +39,11 @@ fn what_a_killed_agent_left_is_stopped_before_it_is_started_anew() {
     client.started(&Request::Start(serves));
     let other: App = client.started(&Request::Start(other));
     while !folder.path().join("port").exists() {}
-    let agents = inside(&["sh", "-c", "grep -l -- --adopt /proc/[0-9]*/cmdline"]).output().unwrap();
-    let agents = String::from_utf8(agents.stdout).unwrap();
-    let mut agents = agents.split(['/', '\n']).filter(|word| word.parse::<u32>().is_ok());
-    // grep's own words come after it.
-    let agent = agents.next().unwrap().to_owned();
-    assert!(inside(&["sh", "-c", &format!("kill -9 {agent}")]).status().unwrap().success());
+    let Answer::Apps(Apps { supervisor: Some(agent), .. }) = client.asked(&Request::List) else {
+        panic!("it supervises");
+    };
+    let kill = format!("kill -9 {}", agent.pid);
+    assert!(inside(&["sh", "-c", &kill]).status().unwrap().success());
     assert_eq!(client.hear(), None);
 
     let mut client = enter();
