@@ -32,7 +32,9 @@ fn what_a_killed_agent_left_is_stopped_before_it_is_started_anew() {
 
     // A port that is taken, as a folder: only an orderly end gives it back.
     let port = folder.path().join("port").display().to_string();
-    let takes = format!("mkdir {port} || exit 9; trap 'rmdir {port}; exit 0' TERM; echo up");
+    // Nobody reads what it says any more, and saying it would be its end.
+    let takes = format!("exec >/dev/null 2>&1; mkdir {port} || exit 9");
+    let takes = format!("{takes}; trap 'rmdir {port}; exit 0' TERM");
     let serves = script("web", &format!("{takes}; while :; do sleep 0.05; done"));
     let other = script("web2", "exec sleep 1000");
     let mut client = enter();
