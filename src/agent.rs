@@ -9,6 +9,7 @@ pub mod chunks;
 mod connection;
 pub(crate) mod idle;
 pub(crate) mod install;
+mod leftover;
 mod lines;
 mod proc;
 pub mod protocol;

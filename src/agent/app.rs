@@ -16,6 +16,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::{
+    leftover::{Leftover, Mark, VARIABLE},
     lines::Lines,
     proc,
     protocol::{self, Bytes, End, Failed, How, Start, State, Stream},
@@ -33,12 +34,15 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct App {
     start: Start,
+    mark: Mark,
+    /// What a supervisor before left of it, until that is gone.
+    before: Option<Leftover>,
     cwd: Bytes,
     /// Its output.
     pub(super) ring: Ring,
     pipes: Vec<Pipe>,
     pid: Pid,
-    /// Counts its runs, from 1.
+    /// Counts its runs, from 1; 0 before the first.
     pub(super) run: u32,
     /// Number of the first line of this run.
     pub(super) first: u64,
@@ -91,10 +95,12 @@ struct Run {
 
 impl App {
     /// Starts it for the first time, with a ring of so many bytes.
-    pub(super) fn new(start: Start, ring: usize) -> Result<Self, Failed> {
-        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start)?;
+    pub(super) fn new(start: Start, ring: usize, mark: Mark) -> Result<Self, Failed> {
+        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start, &mark)?;
         Ok(Self {
             start,
+            mark,
+            before: None,
             cwd,
             ring: Ring::new(ring),
             pipes,
@@ -111,9 +117,36 @@ impl App {
         })
     }
 
+    /// Starts it for the first time as soon as what is left of it is gone, which is told to end.
+    pub(super) fn after(left: (Leftover, Pid), later: Later, ring: usize, mark: Mark) -> Self {
+        let how = How::Signal { signal: Signal::TERM.as_raw(), core: false };
+        let grace = Duration::from_millis(later.start.grace_ms);
+        let mut app = Self {
+            start: later.start.clone(),
+            mark,
+            before: Some(left.0),
+            cwd: Bytes::default(),
+            ring: Ring::new(ring),
+            pipes: Vec::new(),
+            pid: left.1,
+            run: 0,
+            first: 1,
+            alive: true,
+            // It is nobody's child here, so its end is never told.
+            end: Some(End { at_ms: now_ms(), how, asked: true, oom: false }),
+            since_ms: now_ms(),
+            oom_before: None,
+            stopping: None,
+            then: Some(later),
+            outcome: None,
+        };
+        app.stop(grace, Instant::now());
+        app
+    }
+
     /// Starts it again, as `start` says. The run before is gone.
     pub(super) fn again(&mut self, start: Start) -> Result<(), Failed> {
-        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start)?;
+        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start, &self.mark)?;
         // What another process still holds of the old pipes goes on into the same ring.
         self.pipes.extend(pipes);
         (self.start, self.pid, self.cwd) = (start, pid, cwd);
@@ -170,7 +203,9 @@ impl App {
 
     /// Sends a signal to its group.
     pub(super) fn signal(&self, signal: Signal) {
-        if self.alive {
+        if let Some(left) = &self.before {
+            left.signal(signal);
+        } else if self.alive {
             // Gone meanwhile, or become another user's: there is nobody to send it to.
             let _ = rustix::process::kill_process_group(self.pid, signal);
         }
@@ -198,10 +233,16 @@ impl App {
         if !self.alive {
             return;
         }
-        // The group's number is free for others only when the first process is reaped.
-        let gone = rustix::process::test_kill_process_group(self.pid);
-        if self.end.is_some() && gone == Err(rustix::io::Errno::SRCH) {
-            (self.alive, self.stopping) = (false, None);
+        let gone = match &self.before {
+            Some(left) => left.is_gone(),
+            // The group's number is free for others only when the first process is reaped.
+            None => {
+                let found = rustix::process::test_kill_process_group(self.pid);
+                self.end.is_some() && found == Err(rustix::io::Errno::SRCH)
+            }
+        };
+        if gone {
+            (self.alive, self.stopping, self.before) = (false, None, None);
             return;
         }
         match self.stopping {
@@ -210,7 +251,7 @@ impl App {
                 self.stopping = Some(Stopping::Killed(now + KILLED));
             }
             Some(Stopping::Killed(at)) if at <= now && self.end.is_some() => {
-                (self.alive, self.stopping) = (false, None);
+                (self.alive, self.stopping, self.before) = (false, None, None);
             }
             _ => {}
         }
@@ -272,7 +313,7 @@ impl App {
             },
             pid: group.unsigned_abs(),
             since_ms: self.since_ms,
-            restarts: self.run - 1,
+            restarts: self.run.saturating_sub(1),
             processes: u32::try_from(of_it.len()).unwrap_or(u32::MAX),
             cpu_ms: of_it.iter().map(|process| process.cpu_ms).sum(),
             rss: of_it.iter().map(|process| process.rss).sum(),
@@ -315,7 +356,7 @@ pub(super) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn spawn(start: &Start) -> Result<Run, Failed> {
+fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
     let failed = |subject: &Bytes, error: &io::Error| Failed::Spawn {
         why: format!("{} could not be started: {error}", subject.show()),
         code: if error.kind() == ErrorKind::NotFound { 127 } else { 126 },
@@ -329,6 +370,7 @@ fn spawn(start: &Start) -> Result<Run, Failed> {
         (OsStr::from_bytes(&name.0).to_owned(), OsStr::from_bytes(&value.0).to_owned())
     };
     command.envs(start.env.iter().map(os));
+    command.env(VARIABLE, mark.value(&start.name));
     if let Some(cwd) = &start.cwd {
         let path = Path::new(OsStr::from_bytes(&cwd.0));
         // std reports a missing folder as a missing program.

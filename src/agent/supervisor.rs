@@ -11,6 +11,7 @@ use rustix::process::{Signal, WaitOptions};
 
 use super::{
     app::{App, Later, now_ms},
+    leftover::{Leftover, Mark},
     proc,
     protocol::{self, Apps, Bytes, Failed, Start, Stream, name_fits},
     sink::Sink,
@@ -30,6 +31,7 @@ pub(super) struct Supervisor {
     ring: usize,
     since_ms: u64,
     tickets: u64,
+    mark: Mark,
     /// It is not what the container runs, so its end does not restart that.
     pub(super) adopted: bool,
     /// No application may start any more.
@@ -61,7 +63,8 @@ impl Supervisor {
     /// each application.
     pub(super) fn new(out: Sink, err: Sink, ring: usize) -> Self {
         let (apps, since_ms) = (BTreeMap::new(), now_ms());
-        Self { apps, out, err, ring, since_ms, tickets: 0, adopted: false, ending: false }
+        let mark = Mark::own();
+        Self { apps, out, err, ring, since_ms, tickets: 0, mark, adopted: false, ending: false }
     }
 
     /// Starts an application, at once or after the one of its name.
@@ -91,8 +94,16 @@ impl Supervisor {
             let full = || Failed::Busy { why: format!("{MOST_APPS} applications run already") };
             self.apps.remove(&oldest.ok_or_else(full)?);
         }
-        let name = start.name.clone();
-        self.apps.insert(name, App::new(start, self.ring)?);
+        let (name, mark) = (start.name.clone(), self.mark.clone());
+        // Where this is PID 1, nothing outlived the one before.
+        let left = if self.adopted { Leftover::of(&mark, &name) } else { None };
+        if let Some(left) = left {
+            self.tickets += 1;
+            let (ticket, ring) = (self.tickets, self.ring);
+            self.apps.insert(name, App::after(left, Later { ticket, start }, ring, mark));
+            return Ok(Begun::Later(ticket));
+        }
+        self.apps.insert(name, App::new(start, self.ring, mark)?);
         Ok(Begun::Now)
     }
 

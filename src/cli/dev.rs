@@ -184,11 +184,17 @@ pub struct Sync {
 }
 
 /// Flags of `forward`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct Forward {
-    /// Where
-    #[command(flatten)]
-    pub at: At,
+    /// The workload, as kubectl names it: deploy/web, sts/db, job/report; a bare name is a Pod's
+    #[arg(value_name = "KIND/NAME")]
+    pub workload: String,
+    /// The container that must run (default: the emptied one)
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// The workload's namespace (default: the context's)
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
     /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free one here
     #[arg(required = true, value_name = "[LOCAL:]REMOTE")]
     pub ports: Vec<String>,

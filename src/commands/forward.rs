@@ -7,7 +7,10 @@ use super::{
     terminal::{Terminal, print},
 };
 use crate::{
-    cli::{Global, dev::Forward},
+    cli::{
+        Global,
+        dev::{At, Forward, Inside},
+    },
     cluster::Cluster,
     dev::{
         forward::{self, Bound, FORWARD},
@@ -22,9 +25,12 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
     let terminal = Terminal::new(global);
     let wanted: Vec<_> =
         args.ports.iter().map(|text| ports::parse(text)).collect::<Result<_, _>>()?;
+    let Forward { workload, container, namespace, .. } = args.clone();
+    // No agent is needed there.
+    let at = At { workload, inside: Inside { container, namespace, ..Inside::default() } };
     block(async {
         let cluster = Cluster::connect(global).await?;
-        let session = Session::open(&cluster, &terminal, &args.at, &FORWARD).await?;
+        let session = Session::open(&cluster, &terminal, &at, &FORWARD).await?;
         let pick = session.target.pick(&cluster).await?;
         let mut all = Vec::new();
         for ports in &wanted {

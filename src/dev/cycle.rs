@@ -204,6 +204,8 @@ async fn attend<'a>(
                             session.terminal.failed(&format!("{error:#}"), None, "");
                         }
                         around.keys = Tty::keys()?;
+                        // Whoever types knows that keys are the loop's again.
+                        session.terminal.say(KEYS);
                         around.unmute();
                     }
                     b'l' if around.screen.muted.get() => {

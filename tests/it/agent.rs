@@ -2,6 +2,7 @@
 
 mod client;
 mod disk;
+mod leftover;
 mod namespace;
 mod protocol;
 mod receive;

@@ -2,6 +2,9 @@
 
 mod commands;
 mod conversation;
-mod forward;
+pub(crate) mod forward;
+mod goes_on;
+mod project;
 mod sync;
+mod terminal;
 mod tree;

@@ -32,3 +32,4 @@ mod services;
 mod shapes;
 mod workloads;
 mod yaml;
+mod zipkin;

@@ -10,11 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod inside;
 mod net;
 mod node;
 mod reach;
 
 pub(crate) use self::{
+    inside::processes,
     net::{Net, slice},
     node::{Held, Node, java, node},
     reach::reaching_cluster,

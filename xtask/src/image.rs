@@ -37,7 +37,8 @@ pub(crate) fn program_words() -> Result<Vec<String>> {
 }
 
 /// The images there are beside those of the Dockerfile.
-const OTHERS: [&str; 6] = ["bare", "busybox", "jre", "jre-bare", "kube-apiserver", "pause"];
+const OTHERS: [&str; 7] =
+    ["bare", "busybox", "jre", "jre-bare", "jre-tail", "kube-apiserver", "pause"];
 
 /// The names of all images.
 pub(crate) fn names() -> Result<Vec<String>> {
@@ -51,6 +52,17 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     for name in if names.is_empty() { &all } else { names } {
         println!("{}", archive(name)?.display());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints where the program is that is in diyadm's own images: it is static, and so what can be
+/// brought into any container.
+pub(crate) fn print_program(args: &[String]) -> Result<ExitCode> {
+    if !args.is_empty() {
+        bail!("`cargo xtask program` takes no word");
+    }
+    interrupt::watch()?;
+    println!("{}", program()?.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,8 +107,9 @@ fn forget_old(name: &str, folder: &std::path::Path) -> Result<()> {
 fn image(name: &str) -> Result<Image> {
     Ok(match name {
         "bare" => bare::image()?,
-        "jre" => jre::image(jre::Shell::Busybox)?,
-        "jre-bare" => jre::image(jre::Shell::None)?,
+        "jre" => jre::image(jre::Kind::Shell)?,
+        "jre-bare" => jre::image(jre::Kind::Bare)?,
+        "jre-tail" => jre::image(jre::Kind::Tail)?,
         "pause" => rootfs::pause(&cluster::busybox()?)?,
         "busybox" => rootfs::busybox(&cluster::busybox()?)?,
         "kube-apiserver" => rootfs::program("kube-apiserver:rig", &cluster::apiserver()?)?,

@@ -1,4 +1,4 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|jar|tidy|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|program|jar|tidy|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
@@ -22,6 +22,7 @@ const USAGE: &str = "\
 cargo xtask test [-- FILTER…]                  format, lints, house rules and every test
 cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; up --node adds a node
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
+cargo xtask program                            the program of these images, which is static
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask tidy                               the house rules
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
@@ -46,6 +47,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "test" => test::run(rest),
         "cluster" => cluster::run(rest),
         "image" => image::run(rest),
+        "program" => image::print_program(rest),
         "jar" => jar::run(rest),
         "tidy" => tidy::run(),
         "dist" => dist::run(rest),

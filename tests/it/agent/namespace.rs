@@ -15,7 +15,7 @@ use super::{
 
 /// A command that becomes PID 1 of a namespace; gone with `unshare` itself. `None` where this user
 /// may not make one.
-fn unshare() -> Option<Command> {
+pub(super) fn unshare() -> Option<Command> {
     let command = || {
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--mount-proc", "--kill-child=SIGTERM"]);
@@ -45,7 +45,7 @@ fn terminate(idle: &mut Idle) -> Option<i32> {
 }
 
 /// The id, out here, of the process that is PID 1 in there.
-fn first_child(parent: u32) -> String {
+pub(super) fn first_child(parent: u32) -> String {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
     children.split_whitespace().next().unwrap().to_owned()
 }

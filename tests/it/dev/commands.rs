@@ -26,6 +26,13 @@ fn words_that_make_no_sense_are_told_without_a_cluster() {
 }
 
 #[test]
+fn forward_takes_no_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = diyadm(folder.path(), &["forward", "--help"]).code(0).stdout;
+    assert!(help.contains("--container") && !help.contains("agent"), "{help}");
+}
+
+#[test]
 fn a_project_file_is_held_against_what_it_may_say_by_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("diyadm.yaml");

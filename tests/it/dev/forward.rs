@@ -13,14 +13,14 @@ use serde_json::json;
 
 use crate::rig::{Node, node};
 
-/// The program, until it is dropped.
-struct Forward {
+/// The program with `deploy/web`, until it is dropped.
+pub(crate) struct Forward {
     child: Child,
     said: BufReader<ChildStdout>,
 }
 
 impl Forward {
-    fn start(node: &Node, namespace: &str, ports: &[&str]) -> Self {
+    pub(crate) fn start(node: &Node, namespace: &str, ports: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = node.program(folder.path());
         command.args(["forward", "-n", namespace, "deploy/web"]).args(ports);
@@ -30,7 +30,7 @@ impl Forward {
     }
 
     /// What it says that it listens on, and where that leads.
-    fn line(&mut self) -> (Vec<SocketAddr>, String) {
+    pub(crate) fn line(&mut self) -> (Vec<SocketAddr>, String) {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         let (here, there) = line.trim().split_once(" -> ").unwrap_or_else(|| panic!("{line:?}"));

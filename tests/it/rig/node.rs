@@ -66,6 +66,25 @@ impl Node {
         Run::of(&mut xtask, "").code(0);
     }
 
+    /// The program that `diyadm` brings into a container that has no agent: the tests' own takes
+    /// libraries, and so cannot run there.
+    #[track_caller]
+    pub(crate) fn agent_program(&self) -> String {
+        self.printed("program")
+    }
+
+    /// zipkin's jar, as Maven brings it.
+    #[track_caller]
+    pub(crate) fn zipkin(&self) -> String {
+        self.printed("jar")
+    }
+
+    #[track_caller]
+    fn printed(&self, task: &str) -> String {
+        let run = Run::of(self.xtask().arg(task), "").code(0);
+        run.stdout.trim().to_owned()
+    }
+
     /// As [`Cluster::namespace`], and its Pods run.
     #[track_caller]
     pub(crate) fn namespace<'a>(&'a self, name: &'a str) -> Namespace<'a> {

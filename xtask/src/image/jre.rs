@@ -31,15 +31,19 @@ const MODULES: &str = "java.base,java.desktop,java.instrument,java.logging,java.
 const DESKTOP: [&str; 4] = ["libawt_xawt.so", "libjawt.so", "libjsound.so", "libsplashscreen.so"];
 const HOME: &str = "opt/java";
 
-/// Whether there is a shell beside it.
+/// What is beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shell {
-    Busybox,
-    None,
+pub(super) enum Kind {
+    /// A shell.
+    Shell,
+    /// A shell, and an idle ENTRYPOINT, as the blog's empty container has it.
+    Tail,
+    /// Nothing.
+    Bare,
 }
 
 /// The image: `java` on PATH.
-pub(super) fn image(shell: Shell) -> Result<Image> {
+pub(super) fn image(kind: Kind) -> Result<Image> {
     let runtime = runtime()?;
     let mut layer = vec![Entry::folder("opt", 0o755), Entry::folder(HOME, 0o755)];
     let mut needed = BTreeSet::new();
@@ -59,17 +63,20 @@ pub(super) fn image(shell: Shell) -> Result<Image> {
         let file = fs::canonicalize(library)?;
         layer.push(Entry::program(&bare(library), &file));
     }
-    let mut image = match shell {
-        Shell::Busybox => rootfs::busybox(&cluster::busybox()?)?,
-        Shell::None => rootfs::scratch(),
+    let mut image = match kind {
+        Kind::Shell | Kind::Tail => rootfs::busybox(&cluster::busybox()?)?,
+        Kind::Bare => rootfs::scratch(),
     };
-    image.tag = match shell {
-        Shell::Busybox => "jre:rig".into(),
-        Shell::None => "jre-bare:rig".into(),
+    let (tag, entrypoint) = match kind {
+        Kind::Shell => ("jre:rig", image.config.entrypoint),
+        Kind::Tail => ("jre-tail:rig", ["tail", "-f", "/dev/null"].map(str::to_owned).into()),
+        Kind::Bare => ("jre-bare:rig", vec![format!("/{HOME}/bin/java")]),
     };
-    if shell == Shell::None {
-        image.layers.push(vec![Entry::folder("tmp", 0o1777)]);
-        image.config.entrypoint = vec![format!("/{HOME}/bin/java")];
+    (image.tag, image.config.entrypoint) = (tag.into(), entrypoint);
+    match kind {
+        Kind::Shell => {}
+        Kind::Tail => image.config.cmd.clear(),
+        Kind::Bare => image.layers.push(vec![Entry::folder("tmp", 0o1777)]),
     }
     image.layers.push(layer);
     image.config.env = vec![

@@ -1,0 +1,102 @@
+//! What an agent that was killed left running, where PID 1 is another program and the container
+//! goes on without it. Found by a variable that each application is started with; one of another
+//! user, or that hides its environment, is not.
+
+use std::{fs, os::unix::fs::MetadataExt};
+
+use rustix::process::{Pid, Signal};
+
+use super::{app::now_ms, proc};
+
+/// The variable: `NAME@CONTAINER.SESSION`. Everything that an application starts inherits it.
+pub(super) const VARIABLE: &str = "DIYADM_APP";
+
+/// What a supervisor marks its applications with.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    /// The mount namespace's inode: a Pod's containers may share their processes, and each has
+    /// applications of its own.
+    container: u64,
+    /// Tells this supervisor from those before it.
+    session: String,
+}
+
+impl Mark {
+    /// This process's.
+    pub(super) fn own() -> Self {
+        let container = fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino());
+        let session = format!("{}-{}", now_ms(), std::process::id());
+        Self { container: container.unwrap_or_default(), session }
+    }
+
+    /// [`VARIABLE`] of an application.
+    pub(super) fn value(&self, name: &str) -> String {
+        format!("{name}@{}.{}", self.container, self.session)
+    }
+
+    /// Whether an environment, as /proc has it, is that of a process of `name` in this container
+    /// that another supervisor started.
+    fn is_before(&self, environ: &[u8], name: &str) -> bool {
+        let variables = environ.split(|byte| *byte == 0);
+        let values = variables.filter_map(|variable| {
+            str::from_utf8(variable).ok()?.strip_prefix(VARIABLE)?.strip_prefix('=')
+        });
+        let same = format!("{name}@{}.", self.container);
+        values.filter_map(|value| value.strip_prefix(&same)).any(|of| of != self.session)
+    }
+}
+
+/// What is left of an application.
+#[derive(Debug)]
+pub(super) struct Leftover {
+    mark: Mark,
+    name: String,
+}
+
+impl Leftover {
+    /// What a supervisor before the one of `mark` left of `name`, and one process of it; `None`
+    /// where that is nothing.
+    pub(super) fn of(mark: &Mark, name: &str) -> Option<(Self, Pid)> {
+        let left = Self { mark: mark.clone(), name: name.to_owned() };
+        let first = left.processes().next()?;
+        Some((left, first))
+    }
+
+    /// Sends a signal to all of it.
+    pub(super) fn signal(&self, signal: Signal) {
+        self.processes().for_each(|pid| {
+            // Gone meanwhile: there is nobody to send it to.
+            let _ = rustix::process::kill_process(pid, signal);
+        });
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.processes().next().is_none()
+    }
+
+    fn processes(&self) -> impl Iterator<Item = Pid> {
+        // One that has ended shows no environment, whoever should have reaped it.
+        proc::processes().into_iter().filter_map(|process| {
+            let environ = fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
+            self.mark.is_before(&environ, &self.name).then(|| Pid::from_raw(process.pid))?
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_of_one_name_one_container_and_one_supervisor() {
+        let mark = |container, session: &str| Mark { container, session: session.to_owned() };
+        let environ = format!("A=1\0{VARIABLE}={}\0B=2\0", mark(7, "1-20").value("web"));
+        let is_before = |mark: Mark, name| mark.is_before(environ.as_bytes(), name);
+        assert!(is_before(mark(7, "2-20"), "web"));
+        assert!(!is_before(mark(7, "1-20"), "web"), "its own");
+        assert!(!is_before(mark(70, "2-20"), "web"), "another container's");
+        assert!(!is_before(mark(7, "2-20"), "we"), "another name");
+        assert!(!mark(7, "2-20").is_before(b"", "web"));
+    }
+}
