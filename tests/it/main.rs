@@ -11,6 +11,7 @@ mod generated;
 mod golden;
 mod hints;
 mod install;
+mod kinds;
 mod laws;
 mod manifest;
 mod mutate;
