@@ -5,14 +5,15 @@
 use diyadm::workload::{self, DISABLED, KINDS, LABEL};
 use serde_json::{Value, json};
 
-use self::pair::{Pair, plain};
+pub(crate) use self::pair::Pair;
+use self::pair::plain;
 use super::{policy::without_token_names, rig::cluster};
 
 mod corpus;
 mod pair;
 
 /// One of a kind, with everything that emptying touches and much that it must not.
-fn object(kind: &workload::Kind) -> Value {
+pub(crate) fn object(kind: &workload::Kind) -> Value {
     let probe = |path: &str| json!({ "httpGet": { "path": path, "port": 8080 } });
     // Each selects its own Pods alone.
     let labels = json!({ "app": kind.kind });
@@ -70,7 +71,7 @@ fn object(kind: &workload::Kind) -> Value {
 }
 
 /// `statefulset/x`
-fn what(kind: &workload::Kind) -> String {
+pub(crate) fn what(kind: &workload::Kind) -> String {
     format!("{}/x", kind.kind.to_lowercase())
 }
 

@@ -28,4 +28,5 @@ mod rules;
 mod serve;
 mod services;
 mod shapes;
+mod uninstall;
 mod yaml;
