@@ -122,7 +122,7 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, namespace: &str)
     };
     let pods = cluster.list(&POD, namespace, "").await.unwrap_or_default();
     let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
-    let mut rows = board::rows(&objects, &pods, |_| false);
+    let mut rows = board::rows(&objects, &pods, |_| None);
     // After a dry run they still are.
     rows.retain(|row| !outcomes.has(&row.kind, &row.name, "restored"));
     if !rows.is_empty() {

@@ -28,5 +28,6 @@ mod rules;
 mod serve;
 mod services;
 mod shapes;
+mod status;
 mod uninstall;
 mod yaml;
