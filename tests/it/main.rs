@@ -14,6 +14,7 @@ mod install;
 mod kinds;
 mod laws;
 mod manifest;
+mod many;
 mod mutate;
 mod newest;
 mod node;

@@ -20,6 +20,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use crate::{interrupt, paths};
 
 mod client;
+pub(crate) mod empty;
 pub(crate) mod mutate;
 mod review;
 

@@ -24,7 +24,8 @@ cargo xtask image [IMAGE…]                     images without Docker; cluster 
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask tidy                               the house rules
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
-cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl";
+cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
+cargo xtask bench empty [--quick]              1,000 workloads emptied, beside kubectl patch";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -47,6 +48,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(),
         "bench" => match rest.split_first() {
             Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
+            Some((what, rest)) if what == "empty" => bench::empty::run(rest),
             _ => bench::run(rest),
         },
         "help" | "-h" | "--help" => {
