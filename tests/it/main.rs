@@ -4,6 +4,7 @@ mod agent;
 mod blog;
 mod cli;
 mod cluster;
+mod completion;
 mod dev;
 mod docs;
 mod failures;
