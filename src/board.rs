@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     rollout,
-    workload::{EmptyContainer, Idle, Stamp, Subject},
+    workload::{EmptyContainer, Idle, Level, Stamp, Subject},
 };
 
 mod table;
@@ -25,7 +25,7 @@ pub enum State {
     Drifted,
     /// Its original is cut, edited or not diyadm's.
     Untrusted,
-    /// A webhook sees it, and it is not empty.
+    /// A webhook or policy sees it or its Pods, and it is not empty.
     Missed,
     /// It was on the board before, and is not empty any more, or gone.
     Restored,
@@ -114,9 +114,13 @@ impl From<EmptyContainer> for Container {
 }
 
 /// The board's lines, in the order of `objects`. `pods` are those of the same namespaces, none
-/// where they may not be seen; `watched` says whether a webhook is called for an object and would
-/// empty it.
-pub fn rows(objects: &[Value], pods: &[Value], watched: impl Fn(&Value) -> bool) -> Vec<Row> {
+/// where they may not be seen; `watched` says at which level a webhook or policy is called for an
+/// object and would empty it.
+pub fn rows(
+    objects: &[Value],
+    pods: &[Value],
+    watched: impl Fn(&Value) -> Option<Level>,
+) -> Vec<Row> {
     let emptied: Vec<_> = pods.iter().filter_map(|pod| Some((pod, emptied_pod(pod)?))).collect();
     let row = |object: &Value| {
         let text = object.to_string();
@@ -133,17 +137,34 @@ pub fn rows(objects: &[Value], pods: &[Value], watched: impl Fn(&Value) -> bool)
         {
             return Some(of_pods(object, first, own.len()));
         }
-        let missed = !subject.declines() && watched(object);
-        missed.then(|| {
-            let how = if subject.workload().is_some_and(|kind| kind.mutable) {
+        let level = watched(object).filter(|_| !subject.declines())?;
+        let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+        let how = match level {
+            Level::Workload if mutable => {
                 "it was here before the webhook: any write empties it, `diyadm empty` too"
-            } else {
+            }
+            Level::Workload => {
                 "it was here before the webhook: `diyadm empty --recreate` empties it"
-            };
-            Row { note: how.to_owned(), ..bare(object, State::Missed) }
-        })
+            }
+            // What has no Pods has missed nothing yet.
+            Level::Pod if !pods.iter().any(|pod| rollout::selects(object, pod) && lives(pod)) => {
+                return None;
+            }
+            Level::Pod if object["kind"] == "Job" => {
+                "its Pods were here before the webhook or policy: those that come are empty"
+            }
+            Level::Pod => {
+                "its Pods were here before the webhook or policy: `diyadm empty` replaces them"
+            }
+        };
+        Some(Row { note: how.to_owned(), ..bare(object, State::Missed) })
     };
     objects.iter().filter_map(row).collect()
+}
+
+fn lives(pod: &Value) -> bool {
+    let over = ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase);
+    !over && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn bare(object: &Value, state: State) -> Row {

@@ -44,7 +44,7 @@ pub enum Command {
     Serve(serve::Serve),
     /// Put the webhook on a cluster and wait until it answers
     Install(install::Install),
-    /// Take the webhook off a cluster; workloads stay as they are
+    /// Take the webhook off a cluster; workloads stay as they are, or, with --restore, go back
     Uninstall(install::Uninstall),
     /// Look at everything that a webhook needs, and say what is wrong
     Check(check::Check),

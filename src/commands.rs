@@ -1,7 +1,6 @@
 //! One file a subcommand: gather, call the pure part, emit.
 
 use anyhow::Result;
-use clap::CommandFactory;
 
 use crate::{
     cli::{Cli, Command},
@@ -12,6 +11,7 @@ mod agent;
 mod certificates;
 mod check;
 mod client;
+pub mod completions;
 mod dev;
 mod empty;
 mod files;
@@ -78,11 +78,6 @@ fn any(cli: Cli) -> Result<Code> {
         Command::Restore(args) => restore::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "diyadm", &mut script);
-            terminal::print(&String::from_utf8_lossy(&script))?;
-            Ok(Code::Done)
-        }
+        Command::Completions { shell } => completions::run(shell),
     }
 }

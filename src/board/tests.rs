@@ -60,10 +60,15 @@ fn every_state_is_told_from_the_objects_alone() {
         forged,
         deployment("missed"),
         deployment("unwatched"),
+        deployment("no-pods"),
         declines,
         at_pod_level,
     ];
-    let watched = |object: &Value| object["metadata"]["name"] != "unwatched";
+    let watched = |object: &Value| match object["metadata"]["name"].as_str() {
+        Some("unwatched") => None,
+        Some("no-pods") => Some(Level::Pod),
+        _ => Some(Level::Workload),
+    };
     let rows = rows(&all, &[controlled], watched);
     let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state, row.newer)).collect();
     assert_eq!(
@@ -104,7 +109,7 @@ fn a_newer_original_is_told() {
         let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
         let mut object = object.clone();
         json_patch::patch(&mut object, &patch).unwrap();
-        rows(&[object], &[], |_| false).remove(0)
+        rows(&[object], &[], |_| None).remove(0)
     };
     let row = again(&update, &Rules::default());
     assert_eq!((row.state, row.newer), (State::Empty, true));

@@ -72,7 +72,7 @@ pub struct Work {
     pub timeout: u64,
     /// Requests that are on their way to the API server at once; there is no other limit on this
     /// side, and one that the API server sets (429) is obeyed
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = Work::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(long, value_enum, value_name = "WHERE")]
@@ -80,6 +80,11 @@ pub struct Work {
     /// Print what was changed: its name, the object as it is then, or the JSON Patch
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Output>,
+}
+
+impl Work {
+    /// The API server's own limits are for hundreds at once; one user takes few of them.
+    pub const CONCURRENCY: u16 = 8;
 }
 
 /// What is printed of a workload.

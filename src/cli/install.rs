@@ -1,6 +1,6 @@
 //! `diyadm install` and `diyadm uninstall`.
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::{
     DryRun, Names,
@@ -43,6 +43,25 @@ pub struct Uninstall {
     /// Take the Secret and the namespace's label away too
     #[arg(long)]
     pub all: bool,
+    /// Before anything else take the namespace's label away and restore its workloads; one that
+    /// cannot be restored stops it. Pods and Jobs stay: they would have to be made anew
+    #[arg(long)]
+    pub restore: bool,
+    /// With --restore: wait until the Pods are replaced and ready
+    #[arg(
+        long,
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        requires = "restore",
+        value_name = "BOOL"
+    )]
+    pub wait: bool,
+    /// With --restore: seconds to wait for the Pods
+    #[arg(long, default_value_t = 300, requires = "restore", value_name = "SECONDS")]
+    pub timeout: u64,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(long, value_enum, value_name = "WHERE")]
     pub dry_run: Option<DryRun>,

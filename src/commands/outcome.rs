@@ -17,7 +17,7 @@ struct Outcome {
     name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     namespace: String,
-    /// `created`, `configured`, `unchanged`, `deleted`, `absent`.
+    /// `created`, `configured`, `unchanged`, `deleted`, `absent`, `unlabelled`, `restored`.
     #[serde(rename = "outcome")]
     came_to: &'static str,
 }
@@ -55,8 +55,20 @@ impl<'a> Outcomes<'a> {
             Some(DryRun::Server) => " (server dry run)",
         };
         self.terminal.done(&format!("{}/{name} {outcome}{dry}", kind.to_lowercase()), None);
+        self.note(kind, namespace, name, outcome);
+    }
+
+    /// Keeps what was told already.
+    pub(super) fn note(&mut self, kind: &str, namespace: &str, name: &str, outcome: &'static str) {
         let (kind, name, namespace) = (kind.to_owned(), name.to_owned(), namespace.to_owned());
         self.all.push(Outcome { kind, name, namespace, came_to: outcome });
+    }
+
+    /// Whether this became of that.
+    pub(super) fn has(&self, kind: &str, name: &str, outcome: &str) -> bool {
+        self.all
+            .iter()
+            .any(|o| (o.kind.as_str(), o.name.as_str(), o.came_to) == (kind, name, outcome))
     }
 
     /// Whether something is not as it was.

@@ -2,11 +2,8 @@
 
 use anyhow::Result;
 
-use self::{
-    leftovers::Leftovers,
-    manifest::Manifests,
-    one::{NOT_EMPTY, Way},
-};
+pub(super) use self::one::Way;
+use self::{leftovers::Leftovers, manifest::Manifests, one::NOT_EMPTY};
 use super::{
     runtime,
     terminal::Terminal,
@@ -48,21 +45,29 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
         };
         let targeted = targets::find(&cluster, &args.targets, Unnamed::WithAll).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
-        let way = Way { manifests: manifests.as_ref(), recreate: args.recreate };
-        restore(&errand, &way, targeted.found, targeted.named).await
+        let way = Way { manifests: manifests.as_ref(), recreate: args.recreate, unlabelled: false };
+        let webhooks = Webhooks::default();
+        let done = settle(&errand, &way, &webhooks, targeted.found, targeted.named).await;
+        errand.print(&done)?;
+        errand.end(done, "were not restored, or their Pods are not ready")
     })
 }
 
 /// Restores all of them; where they were not named, those that are not empty are passed over.
-async fn restore(errand: &Errand<'_>, way: &Way<'_>, all: Vec<Found>, named: bool) -> Result<Code> {
-    let webhooks = Webhooks::default();
+pub(super) async fn settle(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    webhooks: &Webhooks,
+    all: Vec<Found>,
+    named: bool,
+) -> Vec<Done> {
     let beside = errand.beside(&all).await;
     let emptied = pods::look(errand, &all).await;
     let work = async |found: Found| {
         let done = if pods::are_empty(&emptied, &found) {
-            pods::restore(errand, &webhooks, found).await
+            pods::restore(errand, webhooks, found).await
         } else {
-            one::restore(errand, &webhooks, way, found).await
+            one::restore(errand, webhooks, way, found).await
         };
         let released = release(errand, &beside, &done.found).await;
         match released {
@@ -89,13 +94,12 @@ async fn restore(errand: &Errand<'_>, way: &Way<'_>, all: Vec<Found>, named: boo
     if !done.iter().any(|one| one.is_good() || matches!(one.outcome, Outcome::Failed(_))) {
         errand.terminal.say("Nothing to restore: none of these workloads is empty.");
     }
-    errand.print(&done)?;
-    errand.end(done, "were not restored, or their Pods are not ready")
+    done
 }
 
 /// Restores one workload and waits for it.
 pub(super) async fn roll_back(errand: &Errand<'_>, found: Found) -> Result<()> {
-    let way = Way { manifests: None, recreate: false };
+    let way = Way { manifests: None, recreate: false, unlabelled: false };
     let webhooks = Webhooks::default();
     let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await?;
     let found = Found { object: object.unwrap_or_default(), ..found };

@@ -5,14 +5,18 @@ use serde_json::json;
 
 use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
 use crate::{
-    cli::{DryRun, Global, Names, install::Uninstall},
+    board,
+    cli::{DryRun, Global, Names, install::Uninstall, targets::Targets},
     cluster::{
-        Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POLICY,
-        POLICY_BINDING, SECRET, SERVICE, STATEFUL_SET, Target, error,
+        Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY,
+        POLICY_BINDING, SECRET, SERVICE, Target, error,
+        targets::{self, Unnamed},
     },
     exit::Code,
-    manifests, workload,
+    manifests,
 };
+
+mod back;
 
 pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
     let terminal = Terminal::new(global);
@@ -47,13 +51,16 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
         doomed.push(target(&SECRET, namespace, secret));
     }
     let mut rights: Vec<_> = doomed.iter().map(|target| target.right("delete")).collect();
-    if args.all {
+    if args.all || args.restore {
         let own = target(&NAMESPACE, "", namespace);
         rights.extend(["get", "patch"].map(|verb| own.right(verb)));
     }
     cluster.demand(&rights).await?;
 
     let mut outcomes = Outcomes::new(terminal, args.dry_run);
+    if args.restore {
+        back::restore(&mut outcomes, cluster, args).await?;
+    }
     for Target { kind, namespace, name } in doomed {
         let there = match args.dry_run {
             Some(DryRun::Client) => true,
@@ -61,10 +68,10 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
         };
         outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
     }
-    if args.all {
+    if args.all && !args.restore {
         unlabel(&mut outcomes, cluster, args).await?;
     }
-    tell_empty(terminal, cluster, namespace).await?;
+    tell_empty(&outcomes, cluster, namespace).await?;
     outcomes.print(args.output, None)
 }
 
@@ -97,30 +104,31 @@ async fn unlabel(outcomes: &mut Outcomes<'_>, cluster: &Cluster, args: &Uninstal
     Ok(())
 }
 
-/// Workloads stay as they are; says which are still empty, where that may be looked at: all that
-/// was asked for is done by now.
-async fn tell_empty(terminal: &Terminal, cluster: &Cluster, namespace: &str) -> Result<()> {
-    let mut empty = Vec::new();
-    for kind in [&DEPLOYMENT, &STATEFUL_SET] {
-        let all = match cluster.list(kind, namespace, "").await {
-            Err(error) if error::status(&error).is_some_and(|status| status.code == 403) => {
-                terminal.warn(&format!(
-                    "which workloads of namespace {namespace} are still empty could not be \
-                     looked at: {error}"
-                ));
-                return Ok(());
-            }
-            all => all?,
-        };
-        for object in all {
-            if workload::is_emptied(&object.to_string()) {
-                let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                empty.push(format!("{}/{name}", kind.kind.to_lowercase()));
-            }
+/// Says which workloads are still empty, where that may be looked at: all that was asked for is
+/// done by now.
+async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, namespace: &str) -> Result<()> {
+    let terminal = outcomes.terminal;
+    let own = Some(namespace.to_owned());
+    let targets = Targets { namespace: own, all: true, ..Targets::default() };
+    let targeted = match targets::find(cluster, &targets, Unnamed::All).await {
+        Err(error) if error::is_forbidden(&error) => {
+            terminal.warn(&format!(
+                "which workloads of namespace {namespace} are still empty could not be looked at: \
+                 {error}"
+            ));
+            return Ok(());
         }
-    }
-    if !empty.is_empty() {
-        terminal.warn(&format!("still empty in namespace {namespace}: {}", empty.join(", ")));
+        targeted => targeted?,
+    };
+    let pods = cluster.list(&POD, namespace, "").await.unwrap_or_default();
+    let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
+    let mut rows = board::rows(&objects, &pods, |_| None);
+    // After a dry run they still are.
+    rows.retain(|row| !outcomes.has(&row.kind, &row.name, "restored"));
+    if !rows.is_empty() {
+        let shown = rows.iter().map(|row| format!("{}/{}", row.kind.to_lowercase(), row.name));
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        terminal.warn(&format!("still empty in namespace {namespace}: {shown}"));
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ pub(super) mod beside;
 pub(super) mod change;
 mod recreate;
 pub(super) mod replace;
+pub(super) mod server;
 pub(super) mod wait;
 pub(super) mod webhooks;
 

@@ -122,7 +122,7 @@ fn what_is_wrong_says_what_to_do() {
     run(&["init", "--out", "c", "--days", "400", "--ca-days", "300"])
         .code(2)
         .stderr_has("--ca-days 400");
-    assert!(run(&["completions", "bash"]).code(0).stdout.contains("_diyadm"));
+    assert!(run(&["completions", "bash"]).code(0).stdout.contains("_clap_complete_diyadm"));
 }
 
 #[test]

@@ -265,7 +265,7 @@ proptest! {
 }
 
 /// The corpus' files.
-fn corpus() -> Option<Vec<PathBuf>> {
+pub(crate) fn corpus() -> Option<Vec<PathBuf>> {
     let Some(corpus) = env::var_os("DIYADM_CORPUS") else {
         skip("no corpus: DIYADM_CORPUS names none");
         return None;

@@ -52,15 +52,19 @@ impl Pair<'_> {
     }
 }
 
-/// A Pod without what differs from one create to the next, and whether it carries `mark`.
-fn plain(pod: &Value, mark: &str) -> (Value, bool) {
-    let mut text = pod.to_string();
-    // The service account's volume has a name of its own each time.
+/// The service account's volume has a name of its own each time.
+pub(crate) fn without_token_names(pod: &str) -> String {
+    let mut text = pod.to_owned();
     let volume = "kube-api-access-";
     while let Some(at) = text.find(volume) {
         text.replace_range(at..at + volume.len() + 5, "token");
     }
-    let mut pod: Value = serde_json::from_str(&text).unwrap();
+    text
+}
+
+/// A Pod without what differs from one create to the next, and whether it carries `mark`.
+fn plain(pod: &Value, mark: &str) -> (Value, bool) {
+    let mut pod: Value = serde_json::from_str(&without_token_names(&pod.to_string())).unwrap();
     let meta = pod["metadata"].as_object_mut().unwrap();
     for field in ["uid", "creationTimestamp", "namespace", "managedFields"] {
         meta.remove(field);

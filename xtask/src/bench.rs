@@ -21,6 +21,7 @@ use crate::{interrupt, paths};
 
 mod client;
 pub(crate) mod dev;
+pub(crate) mod empty;
 pub(crate) mod mutate;
 mod review;
 

@@ -27,6 +27,7 @@ cargo xtask jar                                a Spring Boot application, from M
 cargo xtask tidy                               the house rules
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
 cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
+cargo xtask bench empty [--quick]              1,000 workloads emptied, beside kubectl patch
 cargo xtask bench dev [--quick]                the developer's loop on a node, against kubectl
 cargo xtask dist                               what is given to people, in target/dist";
 
@@ -53,6 +54,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "dist" => dist::run(rest),
         "bench" => match rest.split_first() {
             Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
+            Some((what, rest)) if what == "empty" => bench::empty::run(rest),
             Some((what, rest)) if what == "dev" => bench::dev::run(rest),
             _ => bench::run(rest),
         },

@@ -1,5 +1,7 @@
 //! Restores one workload by a guarded JSON Patch, and sees whether it stays so.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::Value;
 
@@ -18,11 +20,23 @@ use crate::{
 
 /// How workloads are restored.
 #[derive(Clone, Copy)]
-pub(super) struct Way<'a> {
+pub(in crate::commands) struct Way<'a> {
     /// `--force-from`
     pub(super) manifests: Option<&'a Manifests>,
     pub(super) recreate: bool,
+    /// Whether the namespace's label has just been taken away, or, in a dry run, would have been.
+    pub(super) unlabelled: bool,
 }
+
+impl Way<'_> {
+    /// After the namespace's label.
+    pub(in crate::commands) const UNLABELLED: Self =
+        Self { manifests: None, recreate: false, unlabelled: true };
+}
+
+/// An API server hears of a label that is gone after a moment.
+const LAG: Duration = Duration::from_millis(250);
+const TRIES: u32 = 20;
 
 /// For those who named a workload that is not empty.
 pub(super) const NOT_EMPTY: &str = "`diyadm status` shows what is empty.";
@@ -97,7 +111,18 @@ async fn try_restore(
     let (mut object, mut changed) = errand
         .change(found, |object| plan(object, manifest.as_deref(), decline, &mut sent))
         .await?;
-    if is_empty(&object) && !decline {
+    let mut tries = if way.unlabelled && errand.is_real() { TRIES } else { 0 };
+    while is_empty(&object) && !decline && tries > 0 {
+        tokio::time::sleep(LAG).await;
+        let again = Found { object, ..found.clone() };
+        (object, changed) = errand
+            .change(&again, |object| plan(object, manifest.as_deref(), decline, &mut sent))
+            .await?;
+        tries -= 1;
+    }
+    // In a dry run the label is still there, and the API server goes by it.
+    let label = way.unlabelled && !errand.is_real();
+    if is_empty(&object) && !decline && !label {
         // What may not be seen empties it all the same.
         decline = true;
         let again = Found { object, ..found.clone() };
@@ -105,7 +130,7 @@ async fn try_restore(
             .change(&again, |object| plan(object, manifest.as_deref(), decline, &mut sent))
             .await?;
     }
-    if is_empty(&object) {
+    if is_empty(&object) && !label {
         let what = format!("{shown} was restored, and something emptied it again at once.");
         let hint = "See which webhooks and policies are called: `kubectl get \
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";

@@ -1,23 +1,18 @@
 //! The rules that a webhook of the cluster goes by, and what they make of its workloads.
 
 use anyhow::Result;
-use clap::Parser;
-use serde_json::Value;
 
 use crate::{
     cli::{rules::Explain, ways::Ways},
     cluster::{
-        CONFIG_MAP, Cluster, DEPLOYMENT, POLICY,
+        Cluster, POLICY,
         targets::{self, Unnamed},
     },
-    commands::{terminal::Terminal, ways},
+    commands::{terminal::Terminal, ways, workloads::server},
     exit::Failure,
     explain::{Explained, explain},
-    workload::{self, Context, Rules, Subject},
+    workload::{Context, Rules, Subject},
 };
-
-/// The flags of a server that say how workloads are emptied.
-const FLAGS: [&str; 5] = ["--image=", "--idle=", "--containers=", "--level=", "--agent-image="];
 
 /// What becomes of each workload that is meant.
 pub(super) async fn explained(
@@ -47,7 +42,7 @@ async fn rules(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<
         let what = format!("--webhook {webhook} is not NAMESPACE/NAME.");
         return Err(Failure::usage(what, "Type it like test/diyadmissionwebhook.").into());
     };
-    let Some(server) = cluster.get(&DEPLOYMENT, namespace, name).await? else {
+    let Some(mut rules) = server::flags(cluster, namespace, name).await? else {
         let policy = cluster.get(&POLICY, "", name).await.ok().flatten();
         terminal.warn(&if policy.is_some() {
             format!(
@@ -62,29 +57,10 @@ async fn rules(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<
         });
         return Ok(Rules::default());
     };
-    let mut rules = ways::flags(&flags(&server), (namespace, name));
-    let map = cluster.get(&CONFIG_MAP, namespace, &format!("{name}-rules")).await?;
-    if let Some(text) = map.as_ref().and_then(|map| map["data"]["rules.yaml"].as_str()) {
-        match workload::parse_rules(text) {
-            Ok(list) => rules.list = list,
-            // The server keeps what it had before, which nobody else knows.
-            Err(why) => terminal.warn(&format!("its rules.yaml is refused: {why}")),
-        }
+    match server::list(cluster, namespace, name).await? {
+        Ok(list) => rules.list = list,
+        // The server keeps what it had before, which nobody else knows.
+        Err(why) => terminal.warn(&format!("its rules.yaml is refused: {why}")),
     }
     Ok(rules)
-}
-
-/// The ways among a server's flags.
-fn flags(server: &Value) -> Ways {
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        ways: Ways,
-    }
-    let containers = server["spec"]["template"]["spec"]["containers"].as_array();
-    let args = containers.into_iter().flatten().filter_map(|c| c["args"].as_array()).flatten();
-    let args = args.filter_map(Value::as_str);
-    let ours = args.filter(|arg| FLAGS.iter().any(|flag| arg.starts_with(flag)));
-    // What a server would not take either is none of its ways.
-    Flags::try_parse_from(["serve"].into_iter().chain(ours)).map(|f| f.ways).unwrap_or_default()
 }

@@ -1,20 +1,25 @@
-//! Which workloads a webhook of this cluster would empty, as far as one may look.
+//! Which workloads a webhook or policy of this cluster would empty, as far as one may look.
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use serde_json::Value;
 
 use crate::{
     checks::reach::{self, Written},
-    cluster::{CONFIG_MAP, CONFIGURATION, Cluster, Kind, NAMESPACE, POD, WORKLOADS},
-    commands::terminal::Terminal,
-    workload::{self, Context, Level, Rules, Subject},
+    cluster::{
+        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, WORKLOADS, error,
+    },
+    commands::{terminal::Terminal, workloads::server},
+    workload::{Context, Level, Rules, Subject},
 };
 
 /// What was read once.
 pub(super) struct Watchers {
-    /// Each configuration with the rules.yaml of its server.
+    /// Each configuration with the rules of its server.
     configurations: Vec<(Value, Rules)>,
+    policies: Vec<Value>,
+    bindings: Vec<Value>,
     /// The labels of the namespaces.
     namespaces: BTreeMap<String, Value>,
 }
@@ -22,7 +27,12 @@ pub(super) struct Watchers {
 impl Watchers {
     /// Looks at the cluster for one namespace, or, where it is empty, for all.
     pub(super) async fn look(terminal: &Terminal, cluster: &Cluster, namespace: &str) -> Self {
-        let mut watchers = Self { configurations: Vec::new(), namespaces: BTreeMap::new() };
+        let mut watchers = Self {
+            configurations: Vec::new(),
+            policies: Vec::new(),
+            bindings: Vec::new(),
+            namespaces: BTreeMap::new(),
+        };
         let namespaces = if namespace.is_empty() {
             cluster.list(&NAMESPACE, "", "").await
         } else {
@@ -30,71 +40,109 @@ impl Watchers {
             found.map(|found| found.into_iter().collect())
         };
         let configurations = cluster.list(&CONFIGURATION, "", "").await;
-        let (Ok(namespaces), Ok(configurations)) = (namespaces, configurations) else {
+        let policies = policies(cluster).await;
+        if namespaces.is_err() || configurations.is_err() || policies.is_err() {
             terminal.warn(
-                "namespaces or webhook configurations may not be read, so workloads that a \
-                 webhook has missed are not seen",
+                "namespaces, webhook configurations or policies may not be read, so workloads \
+                 that one of them has missed are not all seen",
             );
-            return watchers;
-        };
-        for namespace in namespaces {
+        }
+        for namespace in namespaces.unwrap_or_default() {
             let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             watchers.namespaces.insert(name, namespace["metadata"]["labels"].clone());
         }
-        for configuration in configurations {
-            let service = &configuration["webhooks"][0]["clientConfig"]["service"];
-            let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
-            let own = (text("namespace"), text("name"));
-            let list = if own.1.is_empty() {
-                Vec::new()
-            } else {
-                let name = format!("{}-rules", own.1);
-                let map = cluster.get(&CONFIG_MAP, &own.0, &name).await.ok().flatten();
-                let text = map.and_then(|map| Some(map["data"]["rules.yaml"].as_str()?.to_owned()));
-                text.and_then(|text| workload::parse_rules(&text).ok()).unwrap_or_default()
-            };
-            watchers.configurations.push((configuration, Rules { list, own, ..Rules::default() }));
+        for configuration in configurations.unwrap_or_default() {
+            let rules = rules(cluster, &configuration).await;
+            watchers.configurations.push((configuration, rules));
         }
+        (watchers.policies, watchers.bindings) = policies.unwrap_or_default();
         watchers
     }
 
-    /// Whether one of them is called for the workload, or for its Pods at level pod, and its
-    /// rules do not say no.
-    pub(super) fn would_empty(&self, object: &Value) -> bool {
+    /// The level at which one of them is called for the workload, where its rules do not say no.
+    pub(super) fn would_empty(&self, object: &Value) -> Option<Level> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let text = object.to_string();
-        let kind = WORKLOADS.iter().find(|kind| object["kind"] == kind.kind);
-        let (Some(labels), Some(subject), Some(kind)) =
-            (self.namespaces.get(namespace), Subject::parse(&text), kind)
-        else {
-            return false;
-        };
+        let kind = WORKLOADS.iter().find(|kind| object["kind"] == kind.kind)?;
+        let (labels, subject) = (self.namespaces.get(namespace)?, Subject::parse(&text)?);
         if namespace == "kube-system" {
-            return false;
+            return None;
         }
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        self.configurations.iter().any(|(configuration, rules)| {
-            let context = Context { namespace, ..Context::default() };
-            let way = subject.decide(rules, &context).map(|decision| decision.way);
-            let Ok(way) = way else { return false };
-            if !way.empty || (rules.own.0 == namespace && rules.own.1 == name) {
-                return false;
-            }
-            let sees = |kind: &Kind, operation, own: &Value| {
-                let (group, resource) = (kind.group, kind.plural);
-                let written =
-                    Written { namespace: labels, labels: own, group, resource, operation };
-                reach::webhook(std::slice::from_ref(configuration), &written).is_some()
-            };
-            let mutable = subject.workload().is_some_and(|kind| kind.mutable);
-            let operation = if mutable { "UPDATE" } else { "CREATE" };
-            let own = sees(kind, operation, &object["metadata"]["labels"]);
-            let cron = object["kind"] == "CronJob";
-            let base = if cron { "/spec/jobTemplate/spec" } else { "/spec" };
-            let pod = object.pointer(&format!("{base}/template/metadata/labels"));
-            let pods = *kind != &POD && sees(&POD, "CREATE", pod.unwrap_or(&Value::Null));
-            // A configuration that sees Pods alone is one of level pod.
-            if own { way.level == Level::Workload || *kind == &POD || pods } else { pods }
-        })
+        let asked = Asked { kind, object, namespace, labels, subject: &subject };
+        let by_webhook = self.configurations.iter();
+        let by_webhook = by_webhook.filter_map(|(configuration, rules)| {
+            asked.level(rules, |written| {
+                reach::webhook(std::slice::from_ref(configuration), written).is_some()
+            })
+        });
+        let by_policy = || {
+            // Its rules are CEL: what they leave out is taken for seen.
+            asked.level(&Rules::default(), |written| {
+                reach::policy(&self.policies, &self.bindings, written).is_some()
+            })
+        };
+        by_webhook.max_by_key(|level| *level == Level::Workload).or_else(by_policy)
+    }
+}
+
+/// What `diyadm serve` of this configuration goes by. Where its Deployment may not be read, or is
+/// not there, that is rules.yaml alone.
+async fn rules(cluster: &Cluster, configuration: &Value) -> Rules {
+    let service = &configuration["webhooks"][0]["clientConfig"]["service"];
+    let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
+    let own = (text("namespace"), text("name"));
+    if own.1.is_empty() {
+        return Rules { own, ..Rules::default() };
+    }
+    let flags = server::flags(cluster, &own.0, &own.1).await.ok().flatten();
+    let list = server::list(cluster, &own.0, &own.1).await;
+    let list = list.ok().and_then(Result::ok).unwrap_or_default();
+    Rules { list, ..flags.unwrap_or(Rules { own, ..Rules::default() }) }
+}
+
+/// The policies and their bindings; none in a version that has none.
+async fn policies(cluster: &Cluster) -> Result<(Vec<Value>, Vec<Value>)> {
+    let list = async |kind: &Kind| match cluster.list(kind, "", "").await {
+        Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => Ok(Vec::new()),
+        list => list,
+    };
+    Ok((list(&POLICY).await?, list(&POLICY_BINDING).await?))
+}
+
+/// A workload that somebody may see.
+struct Asked<'a> {
+    kind: &'static Kind,
+    object: &'a Value,
+    namespace: &'a str,
+    /// Of the namespace.
+    labels: &'a Value,
+    subject: &'a Subject<'a>,
+}
+
+impl Asked<'_> {
+    /// The level at which these rules would empty it, where `sees` says whether writes are seen.
+    fn level(&self, rules: &Rules, sees: impl Fn(&Written<'_>) -> bool) -> Option<Level> {
+        let Self { kind, object, namespace, labels, subject } = *self;
+        let context = Context { namespace, ..Context::default() };
+        let way = subject.decide(rules, &context).ok()?.way;
+        let own = object["metadata"]["name"] == rules.own.1.as_str();
+        if !way.empty || (rules.own.0 == namespace && own) {
+            return None;
+        }
+        let sees = |kind: &Kind, operation, own: &Value| {
+            let (group, resource) = (kind.group, kind.plural);
+            sees(&Written { namespace: labels, labels: own, group, resource, operation })
+        };
+        let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+        let operation = if mutable { "UPDATE" } else { "CREATE" };
+        let written = sees(kind, operation, &object["metadata"]["labels"]);
+        if written && (way.level == Level::Workload || kind == &POD) {
+            return Some(Level::Workload);
+        }
+        let cron = object["kind"] == "CronJob";
+        let base = if cron { "/spec/jobTemplate/spec" } else { "/spec" };
+        let pod = object.pointer(&format!("{base}/template/metadata/labels"));
+        let pods = kind != &POD && sees(&POD, "CREATE", pod.unwrap_or(&Value::Null));
+        pods.then_some(Level::Pod)
     }
 }

@@ -47,6 +47,12 @@ impl Watcher {
 }
 
 impl Webhooks {
+    /// What is known where a namespace has these labels, or is about to.
+    pub(in crate::commands) fn with(namespace: &str, labels: Value) -> Self {
+        let namespaces = Mutex::new([(namespace.to_owned(), Some(labels))].into());
+        Self { namespaces, ..Self::default() }
+    }
+
     /// Who sees an update of this workload.
     pub(in crate::commands) async fn of_update(&self, cluster: &Cluster, found: &Found) -> Watcher {
         let own = &found.object["metadata"]["labels"];

@@ -29,9 +29,9 @@ const TICK: f64 = 0.01;
 const CREATE: [&str; 5] = ["create", "--dry-run=client", "--validate=false", "-o", "yaml"];
 
 /// What a run took: seconds on the clock, seconds on processors, MB at its peak.
-struct Spent {
-    wall: f64,
-    cpu: f64,
+pub(super) struct Spent {
+    pub(super) wall: f64,
+    pub(super) cpu: f64,
     peak: f64,
 }
 
@@ -157,7 +157,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn measure(command: &mut Command, output: &Path) -> Result<Spent> {
+pub(super) fn measure(command: &mut Command, output: &Path) -> Result<Spent> {
     let (before, began) = (children()?, Instant::now());
     let mut child = command.stdout(File::create(output)?).stderr(Stdio::null()).spawn()?;
     let mut peak: f64 = 0.0;
@@ -212,7 +212,7 @@ fn print(rows: &[Row], from: &str, bytes: usize) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "thousands")]
-fn count(number: usize) -> f64 {
+pub(super) fn count(number: usize) -> f64 {
     number as f64
 }
 

@@ -1,0 +1,180 @@
+//! `diyadm completions`, and what its script asks at each TAB: flags and commands from the tree of
+//! all commands, workloads from the cluster.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Command, CommandFactory};
+use clap_complete::{
+    ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell,
+    env::{EnvCompleter, Shells},
+};
+
+use super::{runtime, terminal};
+use crate::{
+    cli::{Cli, Global, targets::Targets},
+    cluster::{
+        Cluster,
+        targets::{self, Unnamed},
+    },
+    exit::Code,
+};
+
+/// Set by the script where it asks.
+const VARIABLE: &str = "DIYADM_COMPLETE";
+/// Whoever presses TAB does not wait for a cluster that is far away.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What arguments that name workloads are called.
+const WORKLOADS: [&str; 2] = ["workload", "workloads"];
+
+/// Prints the script.
+pub(super) fn run(shell: Shell) -> Result<Code> {
+    let shells = Shells::builtins();
+    let shell: &dyn EnvCompleter =
+        shells.completer(&shell.to_string()).context("clap has lost a shell")?;
+    // As it was called: by its name where that leads to it, else by its path.
+    let program = env::args_os().next().unwrap_or_else(|| "diyadm".into());
+    let path = Path::new(&program);
+    let program = match path.components().count() {
+        1 => program.clone(),
+        _ => std::path::absolute(path)?.into(),
+    };
+    let mut script = Vec::new();
+    let program = program.to_string_lossy();
+    shell.write_registration(VARIABLE, "diyadm", "diyadm", &program, &mut script)?;
+    terminal::print(&String::from_utf8_lossy(&script))?;
+    Ok(Code::Done)
+}
+
+/// Answers the script, where it is the one that asks.
+pub fn answered() -> bool {
+    if env::var_os(VARIABLE).is_none() {
+        return false;
+    }
+    let here = env::current_dir().ok();
+    let asked = CompleteEnv::with_factory(|| asking(Cli::command())).var(VARIABLE);
+    // A shell has nowhere to show what is wrong.
+    asked.try_complete(env::args_os(), here.as_deref()).unwrap_or(true)
+}
+
+/// The command, and those below it, with whoever names workloads.
+fn asking(command: Command) -> Command {
+    let command = command.mut_args(|one| {
+        if WORKLOADS.contains(&one.get_id().as_str()) {
+            one.add(ArgValueCompleter::new(candidates))
+        } else {
+            one
+        }
+    });
+    command.mut_subcommands(asking)
+}
+
+/// The cluster's workloads that begin so; none where it does not answer.
+fn candidates(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun.to_str() else { return Vec::new() };
+    // `diyadm -- diyadm restore -n shop deploy/`
+    let words = env::args_os().skip_while(|word| word != "--").skip(2);
+    let said = Said::of(words);
+    let names =
+        runtime::run("", async { tokio::time::timeout(PATIENCE, workloads(&said, begun)).await? });
+    names.unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+}
+
+async fn workloads(said: &Said, begun: &str) -> Result<Vec<String>> {
+    let cluster = Cluster::connect(&said.global).await?;
+    let kind = begun.split_once('/').map(|(kind, _)| kind.to_owned());
+    let targets = Targets {
+        workloads: kind.iter().cloned().collect(),
+        namespace: said.namespace.clone(),
+        all: true,
+        ..Targets::default()
+    };
+    let found = targets::find(&cluster, &targets, Unnamed::All).await?.found;
+    let names = found.iter().map(|found| match &kind {
+        // The kind as it was typed: `deploy/web`.
+        Some(kind) => format!("{kind}/{}", found.name),
+        None => found.shown(),
+    });
+    Ok(names.filter(|name| name.starts_with(begun)).collect())
+}
+
+/// What the command line says of the cluster so far.
+#[derive(Debug, Default)]
+struct Said {
+    global: Global,
+    namespace: Option<String>,
+}
+
+impl Said {
+    /// Reads no more than it needs: a line that is being typed is none yet.
+    fn of(words: impl Iterator<Item = OsString>) -> Self {
+        let mut said = Self::default();
+        let mut words = words.filter_map(|word| word.into_string().ok());
+        while let Some(word) = words.next() {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
+                None => match word.strip_prefix("-n").filter(|name| !name.is_empty()) {
+                    Some(name) => ("-n".to_owned(), Some(name.to_owned())),
+                    None => (word, None),
+                },
+            };
+            if !["-n", "--namespace", "--context", "--kubeconfig"].contains(&flag.as_str()) {
+                continue;
+            }
+            let value = value.or_else(|| words.next());
+            match flag.as_str() {
+                "--context" => said.global.context = value,
+                "--kubeconfig" => said.global.kubeconfig = value.map(Into::into),
+                _ => said.namespace = value,
+            }
+        }
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_so_far_say_which_cluster() {
+        for (line, expected) in [
+            ("restore deploy/", [None, None, None]),
+            ("restore -n shop --context x deploy/", [Some("shop"), Some("x"), None]),
+            ("--kubeconfig=a --context=b plan -nshop", [Some("shop"), Some("b"), Some("a")]),
+            ("restore --namespace", [None, None, None]),
+            ("empty --image=x:1 --namespace=a --namespace b", [Some("b"), None, None]),
+        ] {
+            let Said { global, namespace } = Said::of(line.split(' ').map(OsString::from));
+            let kubeconfig = global.kubeconfig.map(|path| path.display().to_string());
+            let seen = [namespace, global.context, kubeconfig];
+            assert_eq!(seen, expected.map(|text| text.map(ToOwned::to_owned)), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_on_workloads_asks() {
+        fn asks(command: &Command, all: &mut Vec<String>) {
+            for one in command.get_subcommands() {
+                asks(one, all);
+            }
+            let has = |arg: &clap::Arg| arg.get::<ArgValueCompleter>().is_some();
+            if command.get_arguments().any(has) {
+                all.push(command.get_name().to_owned());
+            }
+        }
+        let mut all = Vec::new();
+        let command = asking(Cli::command());
+        command.clone().debug_assert();
+        asks(&command, &mut all);
+        for name in ["restore", "empty", "plan", "status", "explain", "shell", "run", "dev", "logs"]
+        {
+            assert!(all.iter().any(|one| one == name), "{name}: {all:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a shell gets at TAB: by the script itself, in a real bash, on the real API server.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use super::rig::{Run, cluster, diyadm};
+
+/// The whole script with a line that was typed so far; what bash would offer.
+const PROBE: &str = r#"
+eval "$SCRIPT"
+read -ra COMP_WORDS <<< "$LINE"
+[[ "$LINE" == *' ' ]] && COMP_WORDS+=("")
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+COMP_TYPE=9
+compopt() { :; }
+_clap_complete_diyadm diyadm "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+fn offered(script: &str, line: &str) -> Vec<String> {
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", PROBE]).env("SCRIPT", script).env("LINE", line);
+    let run = Run::of(bash.env_remove("KUBECONFIG").env("HOME", "/nonexistent"), "").code(0);
+    run.stdout.lines().map(ToOwned::to_owned).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn workloads_of_the_cluster_are_offered() {
+    let Some(cluster) = cluster() else { return };
+    let name = cluster.name("completion");
+    let _namespace = cluster.namespace(name);
+    let pod = json!({ "containers": [{ "name": "a", "image": "b" }] });
+    for (kind, of) in [("Deployment", "web"), ("Deployment", "worker"), ("StatefulSet", "web")] {
+        let labels = json!({ "app": format!("{kind}-{of}") });
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": of },
+            "spec": {
+                "replicas": 0, "serviceName": "x", "selector": { "matchLabels": labels },
+                "template": { "metadata": { "labels": labels }, "spec": pod },
+            },
+        });
+        let create = ["-n", name, "create", "--validate=ignore", "-f", "-"];
+        cluster.kubectl(&create, &object.to_string());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = diyadm(folder.path(), &["completions", "bash"]).code(0).stdout;
+    let place = format!("{} -n {name}", cluster.flags());
+    let offered = |words: &str| offered(&script, words);
+
+    let line = |rest: &str| format!("diyadm restore{place} {rest}");
+    assert_eq!(offered(&line("deploy/")), ["deploy/web", "deploy/worker"]);
+    assert_eq!(offered(&line("deploy/wo")), ["deploy/worker"]);
+    assert_eq!(offered(&line("sts/")), ["sts/web"]);
+    assert_eq!(offered(&line("statefulset/w")), ["statefulset/web"]);
+    assert_eq!(offered(&line("deploy/web d")), ["deployment/web", "deployment/worker"]);
+    assert!(offered(&line("nothing/")).is_empty());
+    let shell = format!("diyadm shell{place} deployment/we");
+    assert_eq!(offered(&shell), ["deployment/web"]);
+
+    // Commands and flags, without a cluster; and one that is not there is not waited for.
+    assert_eq!(offered("diyadm unin"), ["uninstall"]);
+    assert_eq!(offered("diyadm restore --force"), ["--force-from"]);
+    assert!(offered("diyadm restore --kubeconfig /nonexistent deploy/").is_empty());
+}

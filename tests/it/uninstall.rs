@@ -1,0 +1,84 @@
+//! `uninstall --restore` on the real API server: everything back while the webhook is still there,
+//! and only then the webhook away.
+
+use diyadm::workload::{self, KINDS, ORIGINAL};
+use serde_json::Value;
+
+use super::kinds::{Pair, object, what};
+
+/// Every kind, emptied by the webhook; without Pods that would be waited for.
+fn scene() -> Option<Pair> {
+    let pair = Pair::hooked("uninstall-restore")?;
+    for kind in &KINDS {
+        let mut object = object(kind);
+        if object["spec"].get("replicas").is_some() || kind.kind == "StatefulSet" {
+            object["spec"]["replicas"] = 0.into();
+        }
+        let (made, _) = pair.create(&object);
+        assert!(workload::is_emptied(&made.to_string()));
+    }
+    Some(pair)
+}
+
+fn is_empty(pair: &Pair, what: &str) -> bool {
+    workload::is_emptied(&pair.get(what).to_string())
+}
+
+#[test]
+fn workloads_go_back_before_the_webhook_goes() {
+    let Some(pair) = scene() else { return };
+    let name = pair.name;
+    let label = format!("{name}=enabled");
+    let run = |more: &[&str]| {
+        let uninstall = ["uninstall", "--restore", "--service", name, "--label", &label];
+        pair.run(&[&uninstall, more].concat())
+    };
+    let configuration = || {
+        let get =
+            ["get", "mutatingwebhookconfigurations", name, "--ignore-not-found", "-o", "name"];
+        pair.kubectl(&get)
+    };
+    let labels = || pair.get(&format!("namespace/{name}"))["metadata"]["labels"].clone();
+    let left = format!("still empty in namespace {name}: job/x, pod/x");
+
+    for dry_run in ["--dry-run=client", "--dry-run=server"] {
+        let run = run(&[dry_run]).code(0).stderr_has("unlabelled (").stderr_has(&left);
+        let run = run.stderr_has("deployment/x is as it was (").stderr_has("cronjob/x is as");
+        assert!(!run.stderr.contains("would empty it again"), "{}", run.stderr);
+        assert!(KINDS.iter().all(|kind| is_empty(&pair, &what(kind))), "{dry_run}");
+        assert_eq!(labels()[name], "enabled", "{dry_run}");
+    }
+
+    // One that cannot be restored stops it before anything is gone.
+    let original = pair.get("cronjob/x")["metadata"]["annotations"][ORIGINAL].clone();
+    let forge = |text: &str| {
+        pair.kubectl(&["annotate", "--overwrite", "cronjob/x", &format!("{ORIGINAL}={text}")]);
+    };
+    forge("{}");
+    run(&[])
+        .code(1)
+        .stderr_has("its original is not trusted")
+        .stderr_has("nothing of the webhook was taken away");
+    assert_ne!(configuration(), "");
+    assert!(is_empty(&pair, "cronjob/x") && !is_empty(&pair, "deployment/x"));
+
+    forge(original.as_str().unwrap());
+    let done = run(&["-o", "json"]).code(0).stderr_has(&left);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let objects = report["objects"].as_array().unwrap();
+    let outcome = |kind: &str| &objects.iter().find(|o| o["kind"] == kind).unwrap()["outcome"];
+    assert_eq!(outcome("Namespace"), "unchanged", "its label went the first time");
+    assert_eq!(outcome("CronJob"), "restored");
+    assert_eq!(outcome("MutatingWebhookConfiguration"), "deleted");
+    assert_eq!(configuration(), "");
+    assert!(labels().get(name).is_none());
+    for kind in &KINDS {
+        if kind.mutable {
+            // Nothing of diyadm's is left on them: no refusal either.
+            pair.same(&what(kind), &[]);
+        } else {
+            assert!(is_empty(&pair, &what(kind)), "{}", kind.kind);
+        }
+    }
+    run(&[]).code(0).stderr_has("Nothing to restore");
+}
