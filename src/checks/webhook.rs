@@ -90,17 +90,17 @@ pub enum Connection {
     NotFromHere(String, String),
 }
 
-/// What a dry-run create of templates/test.yaml came to.
+/// What a dry-run create of templates/test.yaml came to; at level pod of its Pod.
 pub enum DryCreate {
-    /// The image that the container would get.
-    Image(String),
+    /// The object as it would be stored.
+    Created(Value),
     /// What the API server said.
     Refused(String),
 }
 
 /// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for
 /// nobody is the blog's.
-fn level(configuration: &Value) -> Level {
+pub fn level(configuration: &Value) -> Level {
     let rules = webhooks(configuration)
         .iter()
         .flat_map(|webhook| webhook["rules"].as_array().map_or(&[][..], Vec::as_slice));
@@ -131,7 +131,7 @@ pub struct Observed {
     pub connections: Look<Vec<Connection>>,
     /// The dry run.
     pub dry_create: Look<DryCreate>,
-    /// Deployments and StatefulSets of the namespace.
+    /// Deployments and StatefulSets of the namespace; at level pod its Pods.
     pub workloads: Look<Vec<Value>>,
     /// Events of the namespace.
     pub events: Look<Vec<Value>>,

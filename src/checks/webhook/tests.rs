@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Connection, DryCreate, Finding, Observed, Secret, Subject, findings};
+use super::{Connection, DryCreate, Finding, Observed, Secret, Subject, findings, level};
 use crate::{
     checks::Level,
     manifests::{self, Settings},
     pki::{self, Bundle, KeyKind, Request, Terms},
+    workload,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -82,10 +83,20 @@ fn well() -> Observed {
         service: Ok(Some(json!({ "spec": { "ports": [{ "name": "webhook", "port": 80 }] } }))),
         slices: Ok(vec![slice]),
         connections: Ok(vec![Connection::Trusted("10.0.0.1:8443".to_owned())]),
-        dry_create: Ok(DryCreate::Image("empty-container:latest".to_owned())),
+        dry_create: Ok(created(&["empty-container:latest"])),
         workloads: Ok(Vec::new()),
         events: Ok(Vec::new()),
     }
+}
+
+/// templates/test.yaml as it would be stored: with that image, emptied; without one, untouched.
+fn created(image: &[&str]) -> DryCreate {
+    let mut object = manifests::test_deployment("test").unwrap();
+    for image in image {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+        object["metadata"]["annotations"] = json!({ workload::ORIGINAL: "{}" });
+    }
+    DryCreate::Created(object)
 }
 
 fn own(observed: &mut Observed) -> &mut Value {
@@ -161,6 +172,14 @@ fn rules_for_every_kind_are_looked_at() {
         found.seen
     );
 
+    // At level pod it is Pods alone, and nothing is amiss.
+    let mut observed = well();
+    own(&mut observed)["webhooks"][0]["rules"] = json!([{
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+    }]);
+    assert_eq!(wrong(&observed, NOW), []);
+    assert_eq!(level(own(&mut observed)), workload::Level::Pod);
+
     // The blog's rule for Services matches nothing.
     let mut observed = well();
     own(&mut observed)["webhooks"][1]["rules"][0]["apiGroups"] = json!(["apps"]);
@@ -226,11 +245,28 @@ fn workloads_from_before_are_told_of() {
     declines["metadata"]["annotations"] = json!({ "inject-empty-container": "disabled" });
     let mut itself = test.clone();
     itself["metadata"]["name"] = json!("hook");
-    observed.workloads = Ok(vec![test, declines, itself]);
+    let mut other = test.clone();
+    other["kind"] = json!("StatefulSet");
+    observed.workloads = Ok(vec![test, declines, itself, other]);
     let found = only(&observed);
     assert_eq!((found.id, found.level), ("missed", Level::Warning));
-    assert!(found.seen.ends_with(": deployment/test"), "{}", found.seen);
-    assert!(found.hint.contains("rollout restart deployment/test"), "{}", found.hint);
+    assert!(found.seen.ends_with(": deployment/test, statefulset/test"), "{}", found.seen);
+    let all = "rollout restart deployment/test statefulset/test`";
+    assert!(found.hint.contains(all), "{}", found.hint);
+
+    // At level pod: those that nobody makes anew are not to be deleted.
+    let bare = manifests::test_pod("test").unwrap();
+    let mut owned = bare.clone();
+    owned["metadata"]["name"] = json!("test-1");
+    owned["metadata"]["ownerReferences"] = json!([{ "kind": "ReplicaSet", "controller": true }]);
+    let mut server = owned.clone();
+    server["metadata"]["labels"] = json!({ "app": "hook" });
+    observed.workloads = Ok(vec![bare.clone(), owned, server]);
+    let found = only(&observed);
+    assert!(found.seen.ends_with(": pod/test, pod/test-1"), "{}", found.seen);
+    assert!(found.hint.contains("delete pod/test-1`"), "{}", found.hint);
+    observed.workloads = Ok(vec![bare]);
+    assert!(only(&observed).hint.contains("replace --force -f FILE`"));
 }
 
 #[test]
@@ -249,8 +285,17 @@ fn events_tell_of_a_webhook_that_failed() {
 #[test]
 fn an_image_that_was_not_expected_is_no_failure_to_empty() {
     let mut observed = well();
-    observed.dry_create = Ok(DryCreate::Image("tools:1".to_owned()));
+    observed.dry_create = Ok(created(&["tools:1"]));
     assert!(only(&observed).hint.contains("--image tools:1"));
-    observed.dry_create = Ok(DryCreate::Image("knative:latest".to_owned()));
+    observed.dry_create = Ok(created(&["knative:latest"]));
+    assert!(only(&observed).hint.contains("--image keep"));
+    let keep = Subject { image: "keep".to_owned(), ..subject() };
+    let of_keep = |observed: &Observed| {
+        let all = findings(observed, &keep, NOW).into_iter();
+        all.filter(|f| f.level != Level::Ok).map(|f| f.id).collect::<Vec<_>>()
+    };
+    assert!(of_keep(&observed).is_empty());
+    observed.dry_create = Ok(created(&[]));
     assert!(only(&observed).hint.contains("--probe"));
+    assert_eq!(of_keep(&observed), ["dry-run"]);
 }
