@@ -165,7 +165,24 @@ fn webhooks(configuration: &Value) -> &[Value] {
 }
 
 pub(super) fn unseen(id: &'static str, what: &str, why: &str) -> Finding {
-    Finding::unknown(id, format!("{what} could not be looked at: {why}"), "")
+    let hint = if why.contains("forbidden") {
+        "Ask for this right: `kubectl auth can-i --list` shows those you have."
+    } else {
+        "Type `diyadm check -v` with the same flags: it shows what the API server is asked."
+    };
+    Finding::unknown(id, format!("{what} could not be looked at: {why}"), hint)
+}
+
+/// For a dry-run create that the API server refused for no reason that is a webhook's.
+pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -> String {
+    let Subject { namespace: name, flags, .. } = subject;
+    match namespace {
+        Ok(None) => format!("Make the namespace: `diyadm init{flags}`."),
+        _ => format!(
+            "See what forbids it: `kubectl -n {name} get resourcequotas,limitranges` and \
+             `kubectl get validatingwebhookconfigurations,validatingadmissionpolicies`."
+        ),
+    }
 }
 
 pub(super) fn version(version: &Look<String>) -> Finding {

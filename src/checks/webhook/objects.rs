@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DryCreate, Finding, Observed, Subject, unseen};
+use super::{DryCreate, Finding, Observed, Subject, refused_hint, unseen};
 use crate::{checks::explain, manifests, workload};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
@@ -13,7 +13,11 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         Ok(DryCreate::Refused(text)) => {
             return match explain(text, subject) {
                 Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
-                None => Finding::failed(id, format!("what is created here is refused: {text}"), ""),
+                None => Finding::failed(
+                    id,
+                    format!("what is created here is refused: {text}"),
+                    refused_hint(&observed.namespace, subject),
+                ),
             };
         }
         Err(why) => return unseen(id, "a dry-run create", why),

@@ -24,15 +24,10 @@ pub(crate) fn subject() -> Subject {
     }
 }
 
-fn bundle() -> Bundle {
+fn bundle(days: u32, ca_days: u32) -> Bundle {
     let conf = manifests::csr_conf("hook", "test");
-    let terms = Terms {
-        now: NOW,
-        days: 365,
-        ca_days: 3650,
-        service: "hook".to_owned(),
-        namespace: "test".to_owned(),
-    };
+    let terms =
+        Terms { now: NOW, days, ca_days, service: "hook".to_owned(), namespace: "test".to_owned() };
     let key = || pki::generate_key(KeyKind::P256).unwrap();
     pki::issue(&Request::parse("csr.conf", &conf).unwrap(), &terms, &key(), &key()).unwrap()
 }
@@ -63,7 +58,12 @@ fn configuration(ca_pem: &str) -> Value {
 
 /// Everything as it should be.
 fn well() -> Observed {
-    let Bundle { ca_crt, server_crt, server_key } = bundle();
+    well_for(365, 3650)
+}
+
+/// The same, with a certificate of so many days and its CA of so many.
+fn well_for(days: u32, ca_days: u32) -> Observed {
+    let Bundle { ca_crt, server_crt, server_key } = bundle(days, ca_days);
     let slice = json!({
         "ports": [{ "name": "webhook", "port": 8443 }],
         "endpoints": [{ "addresses": ["10.0.0.1"] }],
@@ -131,6 +131,13 @@ fn a_certificate_that_ends_soon_is_told_of() {
     assert_eq!((found[0].id, found[0].level), ("certificate", Level::Warning));
     assert!(found[0].seen.contains("for 25 more days"), "{}", found[0].seen);
     assert!(found[0].hint.contains("`diyadm init --rotate --service hook`"), "{}", found[0].hint);
+    // A CA that ends first takes its certificates with it.
+    let ends = ["certificate", "certificate"];
+    let observed = well_for(365, 370);
+    let found = wrong(&observed, NOW + 350 * DAY);
+    assert_eq!(found.iter().map(|f| f.id).collect::<Vec<_>>(), ends, "{found:#?}");
+    assert!(found[1].seen.contains("CA of Secret webhook-secret ends in 20 days"), "{found:#?}");
+    assert!(found[1].hint.contains("`diyadm init --rotate --service hook`"), "{found:#?}");
     let expired = wrong(&well(), NOW + 366 * DAY);
     assert!(expired.iter().any(|f| f.id == "certificate" && f.level == Level::Failed));
 }
@@ -153,6 +160,16 @@ fn every_webhook_is_looked_at_not_the_first_alone() {
     let found = only(&observed);
     assert_eq!((found.id, found.level), ("service", Level::Failed));
     assert!(found.hint.contains("--force"), "someone has changed it: {}", found.hint);
+
+    // A URL there asks the certificate for another name.
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["clientConfig"] = json!({
+        "url": "https://else.example.org/mutating-service",
+        "caBundle": own(&mut observed)["webhooks"][0]["clientConfig"]["caBundle"].clone(),
+    });
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("certificate", Level::Failed));
+    assert!(found.seen.contains("not for else.example.org"), "{}", found.seen);
 
     let mut observed = well();
     own(&mut observed)["webhooks"][1]["sideEffects"] = json!("Some");
@@ -216,7 +233,19 @@ fn what_could_not_be_looked_at_is_not_called_wrong() {
         workloads: Err(String::new()),
         events: Err(String::new()),
     };
-    assert!(findings(&blind, &subject(), NOW).iter().all(|f| f.level == Level::Unknown));
+    let blind = findings(&blind, &subject(), NOW);
+    assert!(blind.iter().all(|f| f.level == Level::Unknown && f.hint.contains('`')), "{blind:#?}");
+
+    // What hangs on something else that was not seen, or not understood, says what to do as well.
+    let mut observed = well();
+    observed.namespace = Err("namespaces \"test\" is forbidden: x".to_owned());
+    observed.secret = Ok(None);
+    observed.dry_create = Ok(DryCreate::Refused("exceeded quota".to_owned()));
+    let wrong = wrong(&observed, NOW);
+    let ids = ["namespace", "secret", "ca-bundle", "rules", "other-webhooks", "dry-run"];
+    assert_eq!(wrong.iter().map(|f| f.id).collect::<Vec<_>>(), ids, "{wrong:#?}");
+    assert!(wrong.iter().all(|f| f.hint.contains('`')), "{wrong:#?}");
+    assert!(wrong[0].hint.contains("can-i --list"), "{}", wrong[0].hint);
 }
 
 #[test]
