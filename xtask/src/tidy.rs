@@ -126,7 +126,7 @@ fn untested(text: &str) -> impl Iterator<Item = &str> {
     };
     let attribute = "#[cfg(test)]";
     let mut found = text.match_indices(attribute);
-    let cut = found.find(|(at, _)| is_inline(&text[at + attribute.len()..].trim_start()));
+    let cut = found.find(|(at, _)| is_inline(text[at + attribute.len()..].trim_start()));
     text[..cut.map_or(text.len(), |(at, _)| at)].lines()
 }
 

@@ -303,7 +303,10 @@ fn events_tell_of_a_webhook_that_failed() {
     let mut observed = well();
     let message = "Internal error occurred: failed calling webhook \"hook.test.svc\": failed to \
                    call webhook: Post \"https://hook.test.svc:443/x\": EOF";
-    let event = |name: &str| json!({ "message": message, "involvedObject": { "kind": "ReplicaSet", "name": name } });
+    let event = |name: &str| {
+        let about = json!({ "kind": "ReplicaSet", "name": name });
+        json!({ "message": message, "involvedObject": about })
+    };
     let other = json!({ "message": "Back-off pulling image", "involvedObject": {} });
     observed.events = Ok(vec![event("a"), other, event("a"), event("b")]);
     let found = wrong(&observed, NOW);
