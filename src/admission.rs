@@ -2,6 +2,10 @@
 //!
 //! It never denies: the server's own fault is a 500, which failurePolicy Ignore admits, while
 //! `allowed: false` and a patch that does not apply reject the user's request even then.
+//!
+//! A review with two members of one name is none (400), wherever in it they are, inside `object`
+//! too: readers differ in which of the two counts, so that a patch for the one might be applied to
+//! the other. The API server writes none.
 
 use std::borrow::Cow;
 

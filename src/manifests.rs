@@ -287,6 +287,14 @@ pub fn test_pod(namespace: &str) -> Result<Value> {
     Ok(pod)
 }
 
+/// What a webhook at `level` empties, of templates/test.yaml in `namespace`.
+pub fn test_object(namespace: &str, level: Level) -> Result<Value> {
+    match level {
+        Level::Workload => test_deployment(namespace),
+        Level::Pod => test_pod(namespace),
+    }
+}
+
 /// The text of csr.conf for a Service: the repository's own with the names replaced.
 pub fn csr_conf(service: &str, namespace: &str) -> String {
     let host = format!("{service}.{namespace}.svc");

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Finding, Look, Subject, is_emptied_to,
-    webhook::{namespace, select::selects, unseen, version},
+    webhook::{namespace, refused_hint, select::selects, unseen, version},
 };
 
 /// Everything that was looked at.
@@ -139,7 +139,11 @@ fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
                  `diyadm install --mode policy --failure-policy Fail{flags}` makes it tell."
             ),
         ),
-        Ok(Err(text)) => Finding::failed(id, format!("a Pod created here is refused: {text}"), ""),
+        Ok(Err(text)) => Finding::failed(
+            id,
+            format!("a Pod created here is refused: {text}"),
+            refused_hint(&observed.namespace, subject),
+        ),
         Err(why) => unseen(id, "a dry-run create", why),
     }
 }

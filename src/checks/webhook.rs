@@ -90,17 +90,17 @@ pub enum Connection {
     NotFromHere(String, String),
 }
 
-/// What a dry-run create of templates/test.yaml came to.
+/// What a dry-run create of templates/test.yaml came to; at level pod of its Pod.
 pub enum DryCreate {
-    /// The image that the container would get.
-    Image(String),
+    /// The object as it would be stored.
+    Created(Value),
     /// What the API server said.
     Refused(String),
 }
 
 /// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for
 /// nobody is the blog's.
-fn level(configuration: &Value) -> Level {
+pub fn level(configuration: &Value) -> Level {
     let rules = webhooks(configuration)
         .iter()
         .flat_map(|webhook| webhook["rules"].as_array().map_or(&[][..], Vec::as_slice));
@@ -131,7 +131,7 @@ pub struct Observed {
     pub connections: Look<Vec<Connection>>,
     /// The dry run.
     pub dry_create: Look<DryCreate>,
-    /// Deployments and StatefulSets of the namespace.
+    /// Deployments and StatefulSets of the namespace; at level pod its Pods.
     pub workloads: Look<Vec<Value>>,
     /// Events of the namespace.
     pub events: Look<Vec<Value>>,
@@ -165,7 +165,24 @@ fn webhooks(configuration: &Value) -> &[Value] {
 }
 
 pub(super) fn unseen(id: &'static str, what: &str, why: &str) -> Finding {
-    Finding::unknown(id, format!("{what} could not be looked at: {why}"), "")
+    let hint = if why.contains("forbidden") {
+        "Ask for this right: `kubectl auth can-i --list` shows those you have."
+    } else {
+        "Type `diyadm check -v` with the same flags: it shows what the API server is asked."
+    };
+    Finding::unknown(id, format!("{what} could not be looked at: {why}"), hint)
+}
+
+/// For a dry-run create that the API server refused for no reason that is a webhook's.
+pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -> String {
+    let Subject { namespace: name, flags, .. } = subject;
+    match namespace {
+        Ok(None) => format!("Make the namespace: `diyadm init{flags}`."),
+        _ => format!(
+            "See what forbids it: `kubectl -n {name} get resourcequotas,limitranges` and \
+             `kubectl get validatingwebhookconfigurations,validatingadmissionpolicies`."
+        ),
+    }
 }
 
 pub(super) fn version(version: &Look<String>) -> Finding {

@@ -23,7 +23,8 @@ pub struct Check {
     #[arg(long)]
     pub probe: bool,
     /// Look at the API server's static Pod instead, usually
-    /// /etc/kubernetes/manifests/kube-apiserver.yaml; - is the standard input
+    /// /etc/kubernetes/manifests/kube-apiserver.yaml; - is the standard input. Plugins of a flag
+    /// that is there several times add up, as the API server has it
     #[arg(long, value_name = "FILE|-", conflicts_with = "probe")]
     pub manifest: Option<PathBuf>,
     /// With --manifest: name the webhook plugins in its flags, changing that line only

@@ -11,8 +11,8 @@ use super::{targets::Targets, ways::Ways};
 pub enum Rules {
     /// Say whether a rules.yaml is right
     Check {
-        /// rules.yaml
-        #[arg(value_name = "FILE")]
+        /// rules.yaml; - is the standard input
+        #[arg(value_name = "FILE|-")]
         file: PathBuf,
     },
     /// Say which rule decides how a workload is emptied, and why

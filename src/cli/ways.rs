@@ -28,7 +28,7 @@ pub struct Ways {
     /// empty-container:latest)
     #[arg(long, value_name = "IMAGE")]
     pub agent_image: Option<String>,
-    /// rules.yaml: which workloads are emptied how
+    /// rules.yaml: which workloads are emptied how; - is the standard input, but for `serve`
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
 }

@@ -130,6 +130,20 @@ pub(super) fn kubeconfig(error: &KubeconfigError) -> Error {
     .into()
 }
 
+/// What to do about an answer that is none of 401, 403, 409.
+fn refused_hint(code: u16, message: &str) -> &'static str {
+    match code {
+        _ if message.contains("calling webhook") => {
+            "See which webhook fails, and why: `diyadm check`."
+        }
+        404 => "See what there is: `kubectl get namespaces` and `kubectl api-resources`.",
+        429 | 500.. => {
+            "See how it is with `kubectl get --raw '/readyz?verbose'`, then type the command again."
+        }
+        _ => "Mend what it names, then type the command again; with `-v` it shows what is asked.",
+    }
+}
+
 /// A request that did not succeed.
 pub(super) fn request(error: &kube::Error, server: &str) -> Error {
     let kube::Error::Api(status) = error else {
@@ -162,9 +176,30 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
         ),
         409 if is_conflict(status) => Failure::no(
             format!("Someone else changed it (409): {message}."),
-            "Look at it, then type the command again.",
+            "Look at it with `kubectl get`, then type the command again.",
         ),
-        code => Failure::no(format!("The API server refused it ({code}): {message}."), ""),
+        code => Failure::no(
+            format!("The API server refused it ({code}): {message}."),
+            refused_hint(code, &message),
+        ),
     };
     failure.because((**status).clone()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_what_to_type() {
+        for code in [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 503, 504] {
+            for (message, reason) in [("x", ""), ("failed calling webhook", ""), ("x", "Conflict")]
+            {
+                let status = Status::failure(message, reason).with_code(code);
+                let error = request(&kube::Error::Api(Box::new(status)), "https://x");
+                let hint = &error.downcast_ref::<Failure>().unwrap().hint;
+                assert!(hint.contains('`'), "{code} {message} {reason}: {hint}");
+            }
+        }
+    }
 }

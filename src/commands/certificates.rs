@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::files;
+use super::{files, terminal::Terminal};
 use crate::{
     cli::{
         Names,
@@ -17,6 +17,9 @@ use crate::{
     manifests,
     pki::{self, Bundle, KeyKind, Request, Terms},
 };
+
+/// Taken up where it is.
+const HERE: &str = "csr.conf";
 
 /// Makes new certificates as the flags ask: from `--csr-conf`, else ./csr.conf, else the one
 /// that is built in. The CA's key is gone when this returns.
@@ -54,7 +57,7 @@ pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
 
 /// The name and text of the csr.conf that counts.
 fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
-    let here = Path::new("csr.conf");
+    let here = Path::new(HERE);
     let file = match &flags.csr_conf {
         Some(file) => file.as_path(),
         None if here.exists() => here,
@@ -70,6 +73,13 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
         )
     })?;
     Ok((file.display().to_string(), text))
+}
+
+/// Says so where a csr.conf is taken up that nobody named.
+pub(super) fn tell_source(terminal: &Terminal, flags: &Certificates) {
+    if flags.csr_conf.is_none() && Path::new(HERE).exists() {
+        terminal.say("The certificates are made from csr.conf in this folder.");
+    }
 }
 
 /// Seconds since 1970.

@@ -20,7 +20,7 @@ use crate::{
         Target,
     },
     exit::{Code, Failure},
-    manifests,
+    manifests::{self, Settings},
 };
 
 mod policy;
@@ -35,21 +35,31 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
          `diyadm uninstall -n {namespace} --service {service}` takes it away."
     );
     // Usage first: no cluster makes a wrong flag right.
-    render::settings(&args.names, &args.webhook, String::new())?;
-    if args.webhook.mode == Mode::Policy {
-        render::policy(&args.names, &args.webhook)?;
-    }
-    runtime::run(&left, async {
-        let cluster = Cluster::connect(global).await?;
-        match args.webhook.mode {
-            Mode::Webhook => install(&terminal, &cluster, args).await,
-            Mode::Policy => policy::install(&terminal, &cluster, args).await,
+    match args.webhook.mode {
+        Mode::Webhook => {
+            let settings = render::settings(&args.names, &args.webhook)?;
+            runtime::run(&left, async {
+                let cluster = Cluster::connect(global).await?;
+                install(&terminal, &cluster, args, settings).await
+            })?;
         }
-    })?;
+        Mode::Policy => {
+            let objects = render::policy(&args.names, &args.webhook)?;
+            runtime::run(&left, async {
+                let cluster = Cluster::connect(global).await?;
+                policy::install(&terminal, &cluster, args, &objects).await
+            })?;
+        }
+    }
     Ok(Code::Done)
 }
 
-async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Result<()> {
+async fn install(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    args: &Install,
+    settings: Settings,
+) -> Result<()> {
     let Names { namespace, service, .. } = &args.names;
     cluster.demand_apply(&wanted(args), &more(args)).await?;
     let init = Init {
@@ -66,12 +76,12 @@ async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Resu
     let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
     let facts = prepare(&mut applier, &init).await?;
     applier.namespace_exists |= args.dry_run.is_none();
-    let ca = match Secret::read(cluster, &args.names).await? {
+    let ca_pem = match Secret::read(cluster, &args.names).await? {
         Some(secret) => String::from_utf8(secret.ca_crt)?,
         // A dry run has made none.
         None => certificates::issue(&args.names, &args.certificates)?.ca_crt,
     };
-    let objects = manifests::webhook(&render::settings(&args.names, &args.webhook, ca)?)?;
+    let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let subject = names::subject(cluster, &args.names, ways::image(&args.webhook.ways))?;
     for object in &objects {

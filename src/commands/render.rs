@@ -27,16 +27,17 @@ const HEALTH_PORT: u16 = 8080;
 pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
     let objects = match args.webhook.mode {
         Mode::Webhook => {
-            let ca = match &args.ca {
+            // Usage first: no cluster makes a wrong flag right.
+            let settings = settings(&args.names, &args.webhook)?;
+            let ca_pem = match &args.ca {
                 Some(path) => read_ca(path)?,
                 None => runtime::run("", async {
-                    settings(&args.names, &args.webhook, String::new())?;
                     let cluster = Cluster::connect(global).await?;
                     let secret = Secret::demand(&cluster, &args.names).await?;
                     Ok(String::from_utf8(secret.ca_crt)?)
                 })?,
             };
-            manifests::webhook(&settings(&args.names, &args.webhook, ca)?)?
+            manifests::webhook(&Settings { ca_pem, ..settings })?
         }
         Mode::Policy => policy(&args.names, &args.webhook)?,
     };
@@ -54,8 +55,10 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
 /// The policy's objects; no CA and no cluster is needed for them.
 pub(super) fn policy(names: &Names, webhook: &Webhook) -> Result<Vec<Value>> {
     let mut rules = ways::flags(&webhook.ways, (&names.namespace, &names.service));
-    rules.list = ways::read(&webhook.ways)?.map(|(_, list)| list).unwrap_or_default();
-    let settings = settings(names, webhook, String::new())?;
+    let settings = settings(names, webhook)?;
+    if let Some(text) = &settings.rules {
+        rules.list = workload::parse_rules(text).map_err(|why| ways::unusable("--rules", &why))?;
+    }
     manifests::policy(&settings, &rules).map_err(|why| {
         let hint = "Take the webhook for that: leave --mode policy out.";
         Failure::usage(format!("--mode policy cannot do it: {why}."), hint).into()
@@ -75,8 +78,9 @@ fn read_ca(path: &Path) -> Result<String> {
     }
 }
 
-/// The flags as the manifests' settings.
-pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Result<Settings> {
+/// The flags as the manifests' settings, without a CA. Asked for once in a process: --rules may be
+/// the standard input.
+pub(super) fn settings(names: &Names, webhook: &Webhook) -> Result<Settings> {
     names::check(names)?;
     if webhook.container_port == HEALTH_PORT {
         let what = format!("Port {HEALTH_PORT} of the container is for health and metrics.");
@@ -115,6 +119,6 @@ pub(super) fn settings(names: &Names, webhook: &Webhook, ca_pem: String) -> Resu
         label: names::label(names)?,
         cert_dir: webhook.cert_dir.clone(),
         url: webhook.url.clone(),
-        ca_pem,
+        ca_pem: String::new(),
     })
 }

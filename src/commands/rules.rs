@@ -1,6 +1,6 @@
 //! `diyadm rules`: whether rules.yaml is right, what it makes of a workload, what else decides.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -37,8 +37,9 @@ pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
 
 fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
     let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| {
-        Failure::usage(format!("{shown} could not be read: {error}."), "Name a rules.yaml.")
+    let text = files::text(file).map_err(|error| {
+        let hint = "Name a rules.yaml, or - for the standard input: `diyadm rules check FILE`.";
+        Failure::usage(format!("{shown} could not be read: {error}."), hint)
     })?;
     let rules = workload::parse_rules(&text).map_err(|why| {
         let hint = "Mend that rule: docs/rules.md has the format, \

@@ -41,16 +41,25 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
         target(&BUDGET, namespace, service),
         target(&CONFIG_MAP, namespace, &rules),
     ];
-    // Whoever may not look has not installed one.
     for kind in [&POLICY_BINDING, &POLICY] {
-        if let Ok(Some(_)) = cluster.get(kind, "", service).await {
-            doomed.insert(0, target(kind, "", service));
+        match cluster.get(kind, "", service).await {
+            Ok(Some(_)) => doomed.insert(0, target(kind, "", service)),
+            // An API server without policies says so with 404.
+            Ok(None) => {}
+            // Whoever may not look has not installed one.
+            Err(error) if error::is_forbidden(&error) => {}
+            Err(error) => terminal.warn(&format!(
+                "whether there is a {} {service} could not be looked at: {error}; see \
+                 `kubectl get {}`",
+                kind.kind, kind.plural
+            )),
         }
     }
     if args.all {
         doomed.push(target(&SECRET, namespace, secret));
     }
-    let mut rights: Vec<_> = doomed.iter().map(|target| target.right("delete")).collect();
+    let verb = if args.dry_run == Some(DryRun::Client) { "get" } else { "delete" };
+    let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();
     if args.all || args.restore {
         let own = target(&NAMESPACE, "", namespace);
         rights.extend(["get", "patch"].map(|verb| own.right(verb)));
@@ -63,7 +72,7 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
     }
     for Target { kind, namespace, name } in doomed {
         let there = match args.dry_run {
-            Some(DryRun::Client) => true,
+            Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
             other => cluster.delete(kind, namespace, name, other.is_some()).await?,
         };
         outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });

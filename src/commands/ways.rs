@@ -1,11 +1,10 @@
 //! From the flags that say how workloads are emptied to the rules of the heart, and to the flags
 //! of a server that does the same.
 
-use std::fs;
-
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::files;
 use crate::{
     cli::ways::{self, Ways},
     exit::Failure,
@@ -16,9 +15,10 @@ use crate::{
 pub(super) fn read(ways: &Ways) -> Result<Option<(String, Vec<Rule>)>> {
     let Some(file) = &ways.rules else { return Ok(None) };
     let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| {
+    let text = files::text(file).map_err(|error| {
         let what = format!("--rules {shown} could not be read: {error}.");
-        Failure::usage(what, "Name a readable file with --rules FILE.")
+        let hint = "Name a readable file, or - for the standard input: `--rules FILE`.";
+        Failure::usage(what, hint)
     })?;
     match workload::parse_rules(&text) {
         Ok(list) => Ok(Some((text, list))),

@@ -98,7 +98,8 @@ pub(crate) fn selector(selector: &Value) -> String {
     labels.chain(expressions).collect::<Vec<_>>().join(",")
 }
 
-/// Whether a Pod, or a Job, is of this controller (its kind, name and uid); a Deployment's are of its ReplicaSets.
+/// Whether a Pod, or a Job, is of this controller (its kind, name and uid); a Deployment's are of
+/// its ReplicaSets.
 pub(crate) fn is_of(object: &Value, kind: &str, owner: &str, uid: &str) -> bool {
     let owners = object["metadata"]["ownerReferences"].as_array();
     let controller = owners.and_then(|owners| owners.iter().find(|o| o["controller"] == true));
@@ -242,7 +243,9 @@ mod tests {
     fn pod(name: &str, created: &str, ready: bool, state: &Value) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Pod",
-            "metadata": { "name": name, "namespace": "n", "uid": name, "creationTimestamp": created },
+            "metadata": {
+                "name": name, "namespace": "n", "uid": name, "creationTimestamp": created,
+            },
             "spec": { "containers": [
                 { "name": "app", "volumeMounts": [{ "name": AGENT, "mountPath": "/.diyadm" }] },
                 { "name": "side" },

@@ -33,7 +33,8 @@ pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;
 /// What the port of the reviews knows: `POST /mutating-pods` and `/mutating-service`, both
 /// answered by `review`.
 pub(super) fn routes(shared: web::Data<Shared>, review: Review) -> impl FnOnce(&mut ServiceConfig) {
-    let handle = move |request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>| async move {
+    type Own = web::Data<Shared>;
+    let handle = move |request: HttpRequest, payload: web::Payload, shared: Own| async move {
         let mut payload = payload;
         let response = handle(&request, &mut payload, &shared, review).await;
         told(response, payload, &shared)

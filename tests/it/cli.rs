@@ -62,6 +62,33 @@ fn init_writes_once_and_never_over_another() {
 }
 
 #[test]
+fn keys_are_of_the_kind_that_the_flag_says_whatever_csr_conf_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = include_str!("../../csr.conf").replace("default_bits = 2048", "default_bits = 3072");
+    assert!(conf.contains("3072"));
+    for (file, key, bits) in [
+        (None, &["--key", "rsa4096"][..], 4096),
+        (Some(&conf), &["--key", "rsa2048"], 2048),
+        (Some(&conf), &[], 3072),
+    ] {
+        let here = folder.path().join("csr.conf");
+        match file {
+            Some(text) => fs::write(here, text).unwrap(),
+            None => assert!(!here.exists()),
+        }
+        let out = format!("certs-{bits}");
+        let run = diyadm(folder.path(), &[&["init", "--out", &out], key].concat()).code(0);
+        let said = run.stderr.contains("made from csr.conf in this folder");
+        assert_eq!(said, file.is_some(), "{}", run.stderr);
+        for name in ["ca.crt", "server.crt"] {
+            let pem = fs::read(folder.path().join(&out).join(name)).unwrap();
+            let key = openssl::x509::X509::from_pem(&pem).unwrap().public_key().unwrap();
+            assert_eq!((key.rsa().is_ok(), key.bits()), (true, bits), "{name}");
+        }
+    }
+}
+
+#[test]
 fn inspect_says_what_a_certificate_holds() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);

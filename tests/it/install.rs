@@ -114,6 +114,47 @@ fn from_nothing_to_verified_and_back() {
     assert_eq!(cluster.kubectl(&gone, ""), "");
 }
 
+/// What `install` made, whatever its flags, is not wrong to `check`; that finds the level out.
+#[test]
+fn a_webhook_that_keeps_images_or_empties_pods_is_well() {
+    let Some(cluster) = reaching_cluster() else { return };
+    let Some(net) = Net::new() else { return };
+    let name = cluster.name("ways");
+    let _namespace = cluster.unmade(name);
+    let folder = tempfile::tempdir().unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+    run(&["init"]).code(0);
+    mount(&cluster, name, folder.path());
+    cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
+    let own = format!("{name}/{name}");
+    let keep = &["--image", "keep"][..];
+    let ways = [
+        (keep, keep, "a Deployment created here would get knative:latest"),
+        (&["--level", "pod"], &[], "a Pod created here would get empty-container:latest"),
+    ];
+    for (flags, of_check, said) in ways {
+        let server =
+            Server::start_in(&net, folder.path(), &[&["--self-name", &own], flags].concat());
+        // What was installed the other way before is changed with the same command.
+        run(&[&["install", "--timeout", "60"], flags].concat()).code(0);
+        run(&[&["verify", "--dry-run=server"], flags].concat()).code(0);
+        let check = run(&[&["check", "--probe", "-o", "json"], of_check].concat()).code(0);
+        for (id, level) in findings(&check) {
+            assert_eq!(level, "ok", "{id}: {}", check.stdout);
+        }
+        assert!(check.stdout.contains(said), "{}", check.stdout);
+        drop(server);
+        let check = run(&[&["check"], of_check].concat()).code(1);
+        assert!(check.stderr.contains("would not be emptied"), "{}", check.stderr);
+        // What is asked for the reason is what the webhook is for.
+        let probed = run(&[&["check", "--probe"], of_check].concat()).code(1);
+        assert!(!probed.stderr.contains("would not be emptied"), "{}", probed.stderr);
+    }
+    run(&["uninstall", "--all"]).code(0);
+}
+
 #[test]
 fn certificates_rotate_while_writes_go_on() {
     let Some(cluster) = reaching_cluster() else { return };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use self::pods::{corpus, generated, pod};
 use super::{
+    proxy::{Fate, Proxy},
     rig::{Cluster, Server, cluster, diyadm},
     serve::certificates,
 };
@@ -201,7 +202,22 @@ fn a_policy_is_installed_checked_verified_and_taken_away() {
     with("install", &["--image", "keep"]).code(0);
     with("verify", &["--image", "keep", "--dry-run=server"]).code(0);
 
-    run(&["uninstall"]).code(0).stderr_has("mutatingadmissionpolicy/policy-commands deleted");
+    // What an API server in trouble may have is not passed over in silence.
+    let proxy = Proxy::start(cluster.kubeconfig(), folder.path());
+    let deleted = "mutatingadmissionpolicy/policy-commands deleted";
+    let look = [&["uninstall", "--dry-run=client"], &names[..]].concat();
+    let trouble = |_, request: &str| {
+        let policy = request.contains("/mutatingadmissionpolicies/");
+        if policy { Fate::Refuse(400, None) } else { Fate::Pass }
+    };
+    let (refused, _) = proxy.run(folder.path(), &look, trouble);
+    let refused = refused.code(0).stderr_has("whether there is a MutatingAdmissionPolicy");
+    assert!(!refused.stderr.contains(deleted), "{}", refused.stderr);
+    run(&["uninstall", "--dry-run=client"])
+        .code(0)
+        .stderr_has(deleted)
+        .stderr_has(&format!("deployment/{name} absent (dry run)"));
+    run(&["uninstall"]).code(0).stderr_has(deleted);
     with("check", &[]).code(1).stderr_has("there is no MutatingAdmissionPolicy");
     run(&["uninstall"]).code(0);
 }

@@ -22,12 +22,14 @@ pub(crate) use self::{
     reach::reaching_cluster,
 };
 
-/// Says why a test did not run; under `CI=true` that is a failure.
+/// Says why a test, or a part of one, did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(env::var("CI").as_deref() != Ok("true"), "skipped in CI: {why}");
     if let Some(file) = env::var_os("DIYADM_TEST_SKIPS") {
         let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();
-        writeln!(file, "{why}").unwrap();
+        // A test runs in a thread of its name; xtask counts tests, not lines.
+        let thread = std::thread::current();
+        writeln!(file, "{}: {why}", thread.name().unwrap_or("a thread without a name")).unwrap();
     }
     eprintln!("skipped: {why}");
 }

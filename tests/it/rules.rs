@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::rig::diyadm;
+use super::rig::{diyadm, diyadm_reads};
 
 const RULES: &str = "rules:
 - match: {namespaces: [prod]}
@@ -28,6 +28,20 @@ fn a_rules_file_is_judged() {
     run("rules:\n- idle: agent\n- image: keep\n").code(0).stderr_has("rule 2 is never reached");
     run("rules:\n- {}\n- imag: keep\n").code(2).stderr_has("rule 2: there is no `imag`");
     run("rules: [\n").code(2).stderr_has("line");
+    let check = ["rules", "check", "-"];
+    diyadm_reads(folder.path(), &check, RULES).code(0).stderr_has("- is right: 4 rules");
+    diyadm_reads(folder.path(), &check, "rules:\n- imag: keep\n").code(2).stderr_has("`imag`");
+    // Read once, also where it is needed twice.
+    for mode in ["webhook", "policy"] {
+        let render = ["render", "--ca", "ca.crt", "--mode", mode, "--rules"];
+        fs::write(folder.path().join("ca.crt"), include_str!("../data/golden/ca.crt")).unwrap();
+        fs::write(&file, RULES).unwrap();
+        let named = diyadm(folder.path(), &[&render[..], &["rules.yaml"]].concat()).code(0);
+        let read = diyadm_reads(folder.path(), &[&render[..], &["-"]].concat(), RULES).code(0);
+        assert_eq!(named.stdout, read.stdout, "{mode}");
+        let without = diyadm(folder.path(), &render[..5]).code(0);
+        assert_ne!(named.stdout, without.stdout, "{mode}: the rules are in it");
+    }
     diyadm(folder.path(), &["rules", "check", "none"]).code(2).stderr_has("could not be read");
 }
 

@@ -36,6 +36,10 @@ fn what_is_no_review_gets_a_status() {
         ("not UTF-8", [&good[..20], &[0xff, 0xfe], &good[20..]].concat()),
         ("two documents", [good.clone(), good.clone()].concat()),
         ("duplicate keys", text.replacen('{', "{\"kind\":\"AdmissionReview\",", 1).into_bytes()),
+        (
+            "duplicate keys in the object",
+            text.replacen("\"object\":{", "\"object\":{\"kind\":\"Deployment\",", 1).into_bytes(),
+        ),
         ("no kind", remove("kind")),
         ("no apiVersion", remove("apiVersion")),
         ("v1beta1", bytes(|r| r["apiVersion"] = "admission.k8s.io/v1beta1".into())),

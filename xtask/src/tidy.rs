@@ -108,8 +108,7 @@ fn rules(name: &str, text: &str) -> Vec<String> {
     let module = name.strip_prefix("src/").unwrap_or_default();
     let mut pure = PURE.iter().filter_map(|pure| module.strip_prefix(pure));
     if pure.any(|rest| rest.starts_with(['/', '.'])) {
-        let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = untested(text).filter(|line| !line.trim_start().starts_with("//"));
         for (line, word) in code.flat_map(|line| SHELL.map(|word| (line, word))) {
             if line.contains(word) {
                 broken.push(format!("is pure, yet says {word}"));
@@ -117,6 +116,18 @@ fn rules(name: &str, text: &str) -> Vec<String> {
         }
     }
     broken
+}
+
+/// The lines before a module of tests that stands in the file itself.
+fn untested(text: &str) -> impl Iterator<Item = &str> {
+    let is_inline = |rest: &str| {
+        let opens = rest.lines().map(str::trim).find(|line| !line.starts_with("#["));
+        opens.is_some_and(|line| line.contains("mod ") && line.ends_with('{'))
+    };
+    let attribute = "#[cfg(test)]";
+    let mut found = text.match_indices(attribute);
+    let cut = found.find(|(at, _)| is_inline(text[at + attribute.len()..].trim_start()));
+    text[..cut.map_or(text.len(), |(at, _)| at)].lines()
 }
 
 #[cfg(test)]
@@ -127,7 +138,10 @@ mod tests {
     fn a_pure_module_says_no_shell() {
         assert_eq!(rules("src/pki/x.rs", "//! x\nuse std::fs;\n").len(), 1);
         assert_eq!(rules("src/server/x.rs", "//! x\nuse std::fs;\n").len(), 0);
-        assert_eq!(rules("src/pki.rs", "//! x\n#[cfg(test)]\nuse std::fs;\n").len(), 0);
+        let inline = "//! x\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}\n";
+        assert_eq!(rules("src/pki.rs", inline).len(), 0);
+        let elsewhere = "//! x\n#[cfg(test)]\npub(super) mod tests;\nuse std::fs;\n";
+        assert_eq!(rules("src/pki.rs", elsewhere).len(), 1);
     }
 
     #[test]

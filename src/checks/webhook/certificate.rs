@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AS_BEFORE, Finding, Observed, Secret, Subject, host, own, unseen};
+use super::{AS_BEFORE, Finding, Observed, Secret, Subject, host, own, unseen, webhooks};
 use crate::pki::{self, Fault};
 
 /// Certificates with fewer days left are told of.
@@ -22,18 +22,54 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
         }
         Err(why) => return vec![unseen("secret", "the Secret", why)],
     };
-    vec![
-        Finding::ok("secret", format!("Secret {secret} is there")),
-        certificate(found, observed, subject, now),
-    ]
+    let mut findings = vec![Finding::ok("secret", format!("Secret {secret} is there"))];
+    for host in hosts(observed, subject) {
+        let finding = certificate(found, &host, subject, now);
+        // What is wrong with it under every name is said once.
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    findings.extend(authority(found, subject, now));
+    findings
 }
 
-fn certificate(found: &Secret, observed: &Observed, subject: &Subject, now: i64) -> Finding {
+/// The names that the API server asks the certificate for, each once.
+fn hosts(observed: &Observed, subject: &Subject) -> Vec<String> {
+    let all = own(observed, subject).map_or(&[][..], webhooks);
+    let mut hosts = Vec::new();
+    for webhook in all {
+        let host = host(&webhook["clientConfig"], subject);
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    if hosts.is_empty() {
+        hosts.push(host(&Value::Null, subject));
+    }
+    hosts
+}
+
+/// A CA that ends soon, still valid: what it has signed ends with it.
+fn authority(found: &Secret, subject: &Subject, now: i64) -> Option<Finding> {
+    let Subject { secret, flags, .. } = subject;
+    let cas = pki::split(&found.ca_crt);
+    let signer = &cas[pki::signer(&cas, &found.server_crt)?];
+    let ends = pki::inspect(signer.as_bytes(), None).ok()?.first()?.not_after;
+    let days = (ends - now) / DAY;
+    (ends > now && days < SOON).then(|| {
+        Finding::warning(
+            "certificate",
+            format!("the CA of Secret {secret} ends in {days} days"),
+            format!("Make a new one in good time: `diyadm init --rotate{flags}`."),
+        )
+    })
+}
+
+fn certificate(found: &Secret, host: &str, subject: &Subject, now: i64) -> Finding {
     let (id, Subject { secret, flags, .. }) = ("certificate", subject);
     let Secret { ca_crt, server_crt, server_key } = found;
-    let client = own(observed, subject).map(|c| &c["webhooks"][0]["clientConfig"]);
-    let host = host(client.unwrap_or(&Value::Null), subject);
-    match pki::verify(ca_crt, server_crt, Some(server_key), &host, now) {
+    match pki::verify(ca_crt, server_crt, Some(server_key), host, now) {
         Ok(facts) => {
             let days = (facts.not_after - now) / DAY;
             let seen = format!("the certificate serves {host} for {days} more days");

@@ -96,10 +96,16 @@ fn bundle(webhook: &Value, observed: &Observed, subject: &Subject, now: i64) -> 
                 _ => Finding::ok(id, "the caBundle trusts the Secret's certificate"),
             }
         }
-        (_, _) => Finding::unknown(
+        (seen, _) => Finding::unknown(
             id,
             format!("the caBundle could not be held against Secret {}", subject.secret),
-            "",
+            match seen {
+                Ok(_) => format!("Make the Secret: `diyadm init{}`.", subject.flags),
+                Err(_) => format!(
+                    "See whether you may read it: `kubectl -n {} auth can-i get secret/{}`.",
+                    subject.namespace, subject.secret
+                ),
+            },
         ),
     }
 }
@@ -209,7 +215,11 @@ fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) 
     let id = "other-webhooks";
     let name = |c: &Value| c["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let Some(labels) = labels(observed) else {
-        return Finding::unknown(id, "who else is called here could not be looked at", "");
+        return Finding::unknown(
+            id,
+            "who else is called here could not be looked at: it takes the namespace's labels",
+            "See who there is: `kubectl get mutatingwebhookconfigurations`.",
+        );
     };
     let matching = all.iter().filter(|other| *other != found).filter(|other| {
         let mut all = WORKLOADS.iter().chain([&PODS]);

@@ -2,42 +2,62 @@
 
 use serde_json::Value;
 
-use super::{DryCreate, Finding, Observed, Subject, unseen};
+use super::{DryCreate, Finding, Observed, Subject, refused_hint, unseen};
 use crate::{checks::explain, manifests, workload};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
-    let Subject { image, flags, .. } = subject;
-    match &observed.dry_create {
-        Ok(DryCreate::Image(found)) if found == image => {
-            Finding::ok(id, format!("a Deployment created here would get {image}"))
+    let Subject { image: wanted, flags, .. } = subject;
+    let created = match &observed.dry_create {
+        Ok(DryCreate::Created(created)) => created,
+        Ok(DryCreate::Refused(text)) => {
+            return match explain(text, subject) {
+                Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
+                None => Finding::failed(
+                    id,
+                    format!("what is created here is refused: {text}"),
+                    refused_hint(&observed.namespace, subject),
+                ),
+            };
         }
-        Ok(DryCreate::Image(found)) if *found != untouched() => Finding::failed(
+        Err(why) => return unseen(id, "a dry-run create", why),
+    };
+    let kind = if created["kind"] == "Pod" { "Pod" } else { "Deployment" };
+    let found = image_of(created);
+    let is_other = found != untouched();
+    if is_emptied_to(created, wanted) {
+        Finding::ok(id, format!("a {kind} created here would get {found}"))
+    } else if is_other && found == wanted {
+        Finding::failed(
             id,
-            format!("a Deployment created here would get {found}, not {image}"),
+            format!("a {kind} created here would get {found}, and nothing to restore it from"),
+            "See who else changes it: `kubectl get mutatingwebhookconfigurations`.",
+        )
+    } else if is_other || is_emptied_to(created, KEEP) {
+        let image = if is_other { found } else { KEEP };
+        Finding::failed(
+            id,
+            format!("a {kind} created here would get {found}, not {wanted}"),
             format!(
                 "If the webhook is meant to empty to that, say so: \
-                 `diyadm check{flags} --image {found}`."
+                 `diyadm check{flags} --image {image}`."
             ),
-        ),
-        Ok(DryCreate::Image(found)) => Finding::failed(
+        )
+    } else {
+        Finding::failed(
             id,
-            format!("a Deployment created here would keep {found} instead of {image}"),
+            format!("a {kind} created here would not be emptied: it keeps {found}"),
             format!(
                 "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
                  `diyadm check --probe{flags}{}`.",
                 subject.image_flag()
             ),
-        ),
-        Ok(DryCreate::Refused(text)) => match explain(text, subject) {
-            Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
-            None => {
-                Finding::failed(id, format!("a Deployment created here is refused: {text}"), "")
-            }
-        },
-        Err(why) => unseen(id, "a dry-run create", why),
+        )
     }
 }
+
+/// `--image keep`: what is emptied keeps its own.
+const KEEP: &str = "keep";
 
 /// The image that templates/test.yaml asks for.
 fn untouched() -> String {
@@ -56,7 +76,7 @@ pub fn image_of(object: &Value) -> &str {
 
 /// Whether a Deployment or Pod was emptied, and to `image` (`keep` is its own).
 pub fn is_emptied_to(object: &Value, image: &str) -> bool {
-    workload::is_emptied_pod(&object.to_string()) && (image == "keep" || image_of(object) == image)
+    workload::is_emptied_pod(&object.to_string()) && (image == KEEP || image_of(object) == image)
 }
 
 pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
@@ -65,31 +85,45 @@ pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
         Ok(workloads) => workloads,
         Err(why) => return unseen(id, "the workloads", why),
     };
+    // The webhook's own, and its Pods, have its name as a label, and never reach it.
+    let is_own = |object: &Value| {
+        let meta = &object["metadata"];
+        let service = subject.service.as_str();
+        meta["name"] == service || meta["labels"]["app"] == service
+    };
     let is_missed = |object: &&Value| {
         let text = object.to_string();
-        object["metadata"]["name"] != subject.service.as_str()
-            && !workload::is_emptied(&text)
-            && !workload::declines(&text)
+        !is_own(object) && !workload::is_emptied(&text) && !workload::declines(&text)
     };
-    let names: Vec<_> = workloads
-        .iter()
-        .filter(is_missed)
-        .map(|o| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            format!("{}/{}", text(&o["kind"]).to_lowercase(), text(&o["metadata"]["name"]))
-        })
-        .collect();
-    if names.is_empty() {
+    let missed: Vec<_> = workloads.iter().filter(is_missed).collect();
+    if missed.is_empty() {
         return Finding::ok(id, "every workload here is emptied, or asks not to be");
     }
-    Finding::warning(
-        id,
-        format!("not emptied, they were here before: {}", names.join(", ")),
+    let names = |objects: &[&Value], between: &str| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = |o: &&Value| {
+            format!("{}/{}", text(&o["kind"]).to_lowercase(), text(&o["metadata"]["name"]))
+        };
+        objects.iter().map(name).collect::<Vec<_>>().join(between)
+    };
+    let seen = format!("not emptied, they were here before: {}", names(&missed, ", "));
+    let namespace = &subject.namespace;
+    let (pods, others): (Vec<_>, Vec<_>) = missed.iter().partition(|o| o["kind"] == "Pod");
+    let owned: Vec<_> =
+        pods.into_iter().filter(|o: &&Value| o["metadata"]["ownerReferences"].is_array()).collect();
+    let hint = if !others.is_empty() {
+        let all = names(&others, " ");
+        format!("Any write empties them: `kubectl -n {namespace} rollout restart {all}`.")
+    } else if !owned.is_empty() {
+        let all = names(&owned, " ");
+        format!("Their owners make new ones, empty: `kubectl -n {namespace} delete {all}`.")
+    } else {
         format!(
-            "Any write empties them: `kubectl -n {} rollout restart {}`.",
-            subject.namespace, names[0]
-        ),
-    )
+            "Pods are emptied as they are created; make them anew: \
+             `kubectl -n {namespace} replace --force -f FILE`."
+        )
+    };
+    Finding::warning(id, seen, hint)
 }
 
 pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {

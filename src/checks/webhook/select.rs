@@ -60,6 +60,10 @@ mod tests {
     #[test]
     fn selectors_are_the_api_servers() {
         let labels = json!({ "a": "1" });
+        let key = |key: &str, operator: &str| {
+            let one = json!({ "key": key, "operator": operator, "values": ["1"] });
+            json!({ "matchExpressions": [one] })
+        };
         for (selector, expected) in [
             (json!(null), true),
             (json!({}), true),
@@ -67,18 +71,9 @@ mod tests {
             (json!({ "matchLabels": { "a": "2" } }), false),
             (json!({ "matchExpressions": [{ "key": "a", "operator": "Exists" }] }), true),
             (json!({ "matchExpressions": [{ "key": "b", "operator": "DoesNotExist" }] }), true),
-            (
-                json!({ "matchExpressions": [{ "key": "a", "operator": "NotIn", "values": ["1"] }] }),
-                false,
-            ),
-            (
-                json!({ "matchExpressions": [{ "key": "b", "operator": "NotIn", "values": ["1"] }] }),
-                true,
-            ),
-            (
-                json!({ "matchExpressions": [{ "key": "b", "operator": "In", "values": ["1"] }] }),
-                false,
-            ),
+            (key("a", "NotIn"), false),
+            (key("b", "NotIn"), true),
+            (key("b", "In"), false),
         ] {
             assert_eq!(selects(&selector, &labels), expected, "{selector}");
         }
@@ -86,7 +81,10 @@ mod tests {
 
     #[test]
     fn the_blogs_rule_for_services_is_known() {
-        let rule = |group: &str| json!({ "rules": [{ "apiGroups": [group], "resources": ["deployments", "services"] }] });
+        let rule = |group: &str| {
+            let resources = ["deployments", "services"];
+            json!({ "rules": [{ "apiGroups": [group], "resources": resources }] })
+        };
         assert!(names_services_of_apps(&rule("apps")));
         assert!(!names_services_of_apps(&rule("")));
     }

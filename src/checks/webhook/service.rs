@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Connection, DryCreate, Finding, Observed, Subject, again_hint, own, unseen, webhooks};
+use super::{
+    Connection, DryCreate, Finding, Observed, Subject, again_hint, is_emptied_to, own, unseen,
+    webhooks,
+};
 
 /// The API server's default (`WebhookClientConfig`).
 const HTTPS: i64 = 443;
@@ -95,8 +98,8 @@ pub(super) fn connections(observed: &Observed, subject: &Subject) -> Vec<Finding
 
 fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Finding {
     let id = "connection";
-    let emptied =
-        matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image == subject.image);
+    let emptied = matches!(&observed.dry_create, Ok(DryCreate::Created(created))
+        if is_emptied_to(created, &subject.image));
     match one {
         Connection::Trusted(address) => {
             Finding::ok(id, format!("a fresh TLS connection to {address} is trusted"))

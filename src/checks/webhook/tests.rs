@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Connection, DryCreate, Finding, Observed, Secret, Subject, findings};
+use super::{Connection, DryCreate, Finding, Observed, Secret, Subject, findings, level};
 use crate::{
     checks::Level,
     manifests::{self, Settings},
     pki::{self, Bundle, KeyKind, Request, Terms},
+    workload,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -23,15 +24,10 @@ pub(crate) fn subject() -> Subject {
     }
 }
 
-fn bundle() -> Bundle {
+fn bundle(days: u32, ca_days: u32) -> Bundle {
     let conf = manifests::csr_conf("hook", "test");
-    let terms = Terms {
-        now: NOW,
-        days: 365,
-        ca_days: 3650,
-        service: "hook".to_owned(),
-        namespace: "test".to_owned(),
-    };
+    let terms =
+        Terms { now: NOW, days, ca_days, service: "hook".to_owned(), namespace: "test".to_owned() };
     let key = || pki::generate_key(KeyKind::P256).unwrap();
     pki::issue(&Request::parse("csr.conf", &conf).unwrap(), &terms, &key(), &key()).unwrap()
 }
@@ -62,7 +58,12 @@ fn configuration(ca_pem: &str) -> Value {
 
 /// Everything as it should be.
 fn well() -> Observed {
-    let Bundle { ca_crt, server_crt, server_key } = bundle();
+    well_for(365, 3650)
+}
+
+/// The same, with a certificate of so many days and its CA of so many.
+fn well_for(days: u32, ca_days: u32) -> Observed {
+    let Bundle { ca_crt, server_crt, server_key } = bundle(days, ca_days);
     let slice = json!({
         "ports": [{ "name": "webhook", "port": 8443 }],
         "endpoints": [{ "addresses": ["10.0.0.1"] }],
@@ -82,10 +83,20 @@ fn well() -> Observed {
         service: Ok(Some(json!({ "spec": { "ports": [{ "name": "webhook", "port": 80 }] } }))),
         slices: Ok(vec![slice]),
         connections: Ok(vec![Connection::Trusted("10.0.0.1:8443".to_owned())]),
-        dry_create: Ok(DryCreate::Image("empty-container:latest".to_owned())),
+        dry_create: Ok(created(&["empty-container:latest"])),
         workloads: Ok(Vec::new()),
         events: Ok(Vec::new()),
     }
+}
+
+/// templates/test.yaml as it would be stored: with that image, emptied; without one, untouched.
+fn created(image: &[&str]) -> DryCreate {
+    let mut object = manifests::test_deployment("test").unwrap();
+    for image in image {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+        object["metadata"]["annotations"] = json!({ workload::ORIGINAL: "{}" });
+    }
+    DryCreate::Created(object)
 }
 
 fn own(observed: &mut Observed) -> &mut Value {
@@ -120,6 +131,13 @@ fn a_certificate_that_ends_soon_is_told_of() {
     assert_eq!((found[0].id, found[0].level), ("certificate", Level::Warning));
     assert!(found[0].seen.contains("for 25 more days"), "{}", found[0].seen);
     assert!(found[0].hint.contains("`diyadm init --rotate --service hook`"), "{}", found[0].hint);
+    // A CA that ends first takes its certificates with it.
+    let ends = ["certificate", "certificate"];
+    let observed = well_for(365, 370);
+    let found = wrong(&observed, NOW + 350 * DAY);
+    assert_eq!(found.iter().map(|f| f.id).collect::<Vec<_>>(), ends, "{found:#?}");
+    assert!(found[1].seen.contains("CA of Secret webhook-secret ends in 20 days"), "{found:#?}");
+    assert!(found[1].hint.contains("`diyadm init --rotate --service hook`"), "{found:#?}");
     let expired = wrong(&well(), NOW + 366 * DAY);
     assert!(expired.iter().any(|f| f.id == "certificate" && f.level == Level::Failed));
 }
@@ -143,6 +161,16 @@ fn every_webhook_is_looked_at_not_the_first_alone() {
     assert_eq!((found.id, found.level), ("service", Level::Failed));
     assert!(found.hint.contains("--force"), "someone has changed it: {}", found.hint);
 
+    // A URL there asks the certificate for another name.
+    let mut observed = well();
+    own(&mut observed)["webhooks"][1]["clientConfig"] = json!({
+        "url": "https://else.example.org/mutating-service",
+        "caBundle": own(&mut observed)["webhooks"][0]["clientConfig"]["caBundle"].clone(),
+    });
+    let found = only(&observed);
+    assert_eq!((found.id, found.level), ("certificate", Level::Failed));
+    assert!(found.seen.contains("not for else.example.org"), "{}", found.seen);
+
     let mut observed = well();
     own(&mut observed)["webhooks"][1]["sideEffects"] = json!("Some");
     let found = only(&observed);
@@ -160,6 +188,14 @@ fn rules_for_every_kind_are_looked_at() {
         "{}",
         found.seen
     );
+
+    // At level pod it is Pods alone, and nothing is amiss.
+    let mut observed = well();
+    own(&mut observed)["webhooks"][0]["rules"] = json!([{
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+    }]);
+    assert_eq!(wrong(&observed, NOW), []);
+    assert_eq!(level(own(&mut observed)), workload::Level::Pod);
 
     // The blog's rule for Services matches nothing.
     let mut observed = well();
@@ -197,7 +233,19 @@ fn what_could_not_be_looked_at_is_not_called_wrong() {
         workloads: Err(String::new()),
         events: Err(String::new()),
     };
-    assert!(findings(&blind, &subject(), NOW).iter().all(|f| f.level == Level::Unknown));
+    let blind = findings(&blind, &subject(), NOW);
+    assert!(blind.iter().all(|f| f.level == Level::Unknown && f.hint.contains('`')), "{blind:#?}");
+
+    // What hangs on something else that was not seen, or not understood, says what to do as well.
+    let mut observed = well();
+    observed.namespace = Err("namespaces \"test\" is forbidden: x".to_owned());
+    observed.secret = Ok(None);
+    observed.dry_create = Ok(DryCreate::Refused("exceeded quota".to_owned()));
+    let wrong = wrong(&observed, NOW);
+    let ids = ["namespace", "secret", "ca-bundle", "rules", "other-webhooks", "dry-run"];
+    assert_eq!(wrong.iter().map(|f| f.id).collect::<Vec<_>>(), ids, "{wrong:#?}");
+    assert!(wrong.iter().all(|f| f.hint.contains('`')), "{wrong:#?}");
+    assert!(wrong[0].hint.contains("can-i --list"), "{}", wrong[0].hint);
 }
 
 #[test]
@@ -226,11 +274,28 @@ fn workloads_from_before_are_told_of() {
     declines["metadata"]["annotations"] = json!({ "inject-empty-container": "disabled" });
     let mut itself = test.clone();
     itself["metadata"]["name"] = json!("hook");
-    observed.workloads = Ok(vec![test, declines, itself]);
+    let mut other = test.clone();
+    other["kind"] = json!("StatefulSet");
+    observed.workloads = Ok(vec![test, declines, itself, other]);
     let found = only(&observed);
     assert_eq!((found.id, found.level), ("missed", Level::Warning));
-    assert!(found.seen.ends_with(": deployment/test"), "{}", found.seen);
-    assert!(found.hint.contains("rollout restart deployment/test"), "{}", found.hint);
+    assert!(found.seen.ends_with(": deployment/test, statefulset/test"), "{}", found.seen);
+    let all = "rollout restart deployment/test statefulset/test`";
+    assert!(found.hint.contains(all), "{}", found.hint);
+
+    // At level pod: those that nobody makes anew are not to be deleted.
+    let bare = manifests::test_pod("test").unwrap();
+    let mut owned = bare.clone();
+    owned["metadata"]["name"] = json!("test-1");
+    owned["metadata"]["ownerReferences"] = json!([{ "kind": "ReplicaSet", "controller": true }]);
+    let mut server = owned.clone();
+    server["metadata"]["labels"] = json!({ "app": "hook" });
+    observed.workloads = Ok(vec![bare.clone(), owned, server]);
+    let found = only(&observed);
+    assert!(found.seen.ends_with(": pod/test, pod/test-1"), "{}", found.seen);
+    assert!(found.hint.contains("delete pod/test-1`"), "{}", found.hint);
+    observed.workloads = Ok(vec![bare]);
+    assert!(only(&observed).hint.contains("replace --force -f FILE`"));
 }
 
 #[test]
@@ -238,7 +303,10 @@ fn events_tell_of_a_webhook_that_failed() {
     let mut observed = well();
     let message = "Internal error occurred: failed calling webhook \"hook.test.svc\": failed to \
                    call webhook: Post \"https://hook.test.svc:443/x\": EOF";
-    let event = |name: &str| json!({ "message": message, "involvedObject": { "kind": "ReplicaSet", "name": name } });
+    let event = |name: &str| {
+        let about = json!({ "kind": "ReplicaSet", "name": name });
+        json!({ "message": message, "involvedObject": about })
+    };
     let other = json!({ "message": "Back-off pulling image", "involvedObject": {} });
     observed.events = Ok(vec![event("a"), other, event("a"), event("b")]);
     let found = wrong(&observed, NOW);
@@ -249,8 +317,17 @@ fn events_tell_of_a_webhook_that_failed() {
 #[test]
 fn an_image_that_was_not_expected_is_no_failure_to_empty() {
     let mut observed = well();
-    observed.dry_create = Ok(DryCreate::Image("tools:1".to_owned()));
+    observed.dry_create = Ok(created(&["tools:1"]));
     assert!(only(&observed).hint.contains("--image tools:1"));
-    observed.dry_create = Ok(DryCreate::Image("knative:latest".to_owned()));
+    observed.dry_create = Ok(created(&["knative:latest"]));
+    assert!(only(&observed).hint.contains("--image keep"));
+    let keep = Subject { image: "keep".to_owned(), ..subject() };
+    let of_keep = |observed: &Observed| {
+        let all = findings(observed, &keep, NOW).into_iter();
+        all.filter(|f| f.level != Level::Ok).map(|f| f.id).collect::<Vec<_>>()
+    };
+    assert!(of_keep(&observed).is_empty());
+    observed.dry_create = Ok(created(&[]));
     assert!(only(&observed).hint.contains("--probe"));
+    assert_eq!(of_keep(&observed), ["dry-run"]);
 }

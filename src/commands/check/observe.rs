@@ -4,14 +4,15 @@ use anyhow::{Error, Result};
 
 use super::connection;
 use crate::{
-    checks::{DryCreate, Look, Observed, Secret, Subject, image_of},
+    checks::{DryCreate, Look, Observed, Secret, Subject, level},
     cluster::{
-        CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NAMESPACE, SECRET, SERVICE,
-        STATEFUL_SET, error,
+        CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, NAMESPACE, POD, SECRET,
+        SERVICE, STATEFUL_SET, error,
     },
     commands::init::cluster,
     exit::{Code, Failure},
     manifests,
+    workload::Level,
 };
 
 /// Asks the API server about everything.
@@ -35,11 +36,17 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
         None => Ok(Vec::new()),
         Some(own) => connection::try_all(own, subject, &service_found, &slices).await,
     };
-    let mut workloads = look(cluster.list(&DEPLOYMENT, namespace, "").await)?;
-    if let Ok(all) = &mut workloads {
-        match look(cluster.list(&STATEFUL_SET, namespace, "").await)? {
-            Ok(more) => all.extend(more),
-            Err(why) => workloads = Err(why),
+    let level = own.as_ref().map_or(Level::Workload, level);
+    let kinds: &[&Kind] = match level {
+        Level::Workload => &[&DEPLOYMENT, &STATEFUL_SET],
+        Level::Pod => &[&POD],
+    };
+    let mut workloads = Ok(Vec::new());
+    for kind in kinds {
+        match (look(cluster.list(kind, namespace, "").await)?, &mut workloads) {
+            (Ok(more), Ok(all)) => all.extend(more),
+            (Err(why), Ok(_)) => workloads = Err(why),
+            (_, Err(_)) => {}
         }
     }
     Ok(Observed {
@@ -58,7 +65,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
         service: service_found,
         slices,
         connections,
-        dry_create: dry_create(cluster, namespace).await,
+        dry_create: dry_create(cluster, namespace, level).await,
         workloads,
         events: look(cluster.list(&EVENT, namespace, "").await)?,
     })
@@ -83,12 +90,12 @@ pub(super) fn blind(error: Error) -> Error {
     }
 }
 
-async fn dry_create(cluster: &Cluster, namespace: &str) -> Look<DryCreate> {
-    let mut object = manifests::test_deployment(namespace).map_err(|e| e.to_string())?;
+async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<DryCreate> {
+    let mut object = manifests::test_object(namespace, level).map_err(|e| e.to_string())?;
     // A name of its own, so that one that is there does not stand in the way.
     object["metadata"]["name"] = "diyadm-check".into();
     match cluster.create(&object, true).await {
-        Ok(object) => Ok(DryCreate::Image(image_of(&object).to_owned())),
+        Ok(object) => Ok(DryCreate::Created(object)),
         Err(error) => match error::status(&error) {
             // Not allowed to create is no word about the webhook.
             Some(status) if status.code == 403 && status.message.contains("cannot create") => {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    checks::{DryCreate, Observed, Subject},
+    checks::{DryCreate, Observed, Subject, is_emptied_to, level},
     cluster::{CONFIGURATION, Cluster, Right, error},
     manifests,
 };
@@ -26,8 +26,8 @@ pub(super) async fn ask(
     subject: &Subject,
     observed: &mut Observed,
 ) -> Result<()> {
-    let hidden =
-        matches!(&observed.dry_create, Ok(DryCreate::Image(image)) if *image != subject.image);
+    let hidden = matches!(&observed.dry_create, Ok(DryCreate::Created(created))
+        if !is_emptied_to(created, &subject.image));
     let own = observed.configurations.as_ref().ok().and_then(|all| {
         all.iter().find(|c| c["metadata"]["name"] == subject.service.as_str()).cloned()
     });
@@ -44,8 +44,9 @@ pub(super) async fn ask(
     openssl::rand::rand_bytes(&mut random)?;
     let mark: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("diyadm-probe-{mark}");
+    let object = manifests::test_object(&subject.namespace, level(&own))?;
     cluster.create(&configuration(&own, &name, &mark, &subject.namespace), false).await?;
-    let outcome = answers(cluster, subject, &mark).await;
+    let outcome = answers(cluster, object, &mark).await;
     cluster.delete(&CONFIGURATION, "", &name, false).await?;
     if let Some(seen) = outcome? {
         observed.dry_create = Ok(seen);
@@ -53,8 +54,7 @@ pub(super) async fn ask(
     Ok(())
 }
 
-async fn answers(cluster: &Cluster, subject: &Subject, mark: &str) -> Result<Option<DryCreate>> {
-    let mut object = manifests::test_deployment(&subject.namespace)?;
+async fn answers(cluster: &Cluster, mut object: Value, mark: &str) -> Result<Option<DryCreate>> {
     object["metadata"]["name"] = "diyadm-check".into();
     object["metadata"]["labels"] = json!({ LABEL: mark });
     for _ in 0..TRIES {
@@ -73,7 +73,8 @@ async fn answers(cluster: &Cluster, subject: &Subject, mark: &str) -> Result<Opt
 fn configuration(own: &Value, name: &str, mark: &str, namespace: &str) -> Value {
     let all = own["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
     // The one for workloads: Services are another's.
-    let first = all.iter().find(|w| w["rules"].to_string().contains("deployments"));
+    let calls = |rules: &str| ["deployments", "pods"].iter().any(|word| rules.contains(word));
+    let first = all.iter().find(|webhook| calls(&webhook["rules"].to_string()));
     let mut webhook = first.or(all.first()).cloned().unwrap_or_default();
     webhook["failurePolicy"] = "Fail".into();
     webhook["objectSelector"] = json!({ "matchLabels": { LABEL: mark } });

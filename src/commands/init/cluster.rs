@@ -168,6 +168,7 @@ pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init)
             return Err(Failure::no(what, hint).into());
         }
         Some(Err(_)) | None => {
+            certificates::tell_source(terminal, &args.certificates);
             let bundle = certificates::issue(&args.names, &args.certificates)?;
             let facts = pki::inspect(bundle.server_crt.as_bytes(), None)?.swap_remove(0);
             (Some(bundle), facts)

@@ -40,6 +40,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
             }
         };
     }
+    certificates::tell_source(terminal, &args.certificates);
     let bundle = certificates::issue(&args.names, &args.certificates)?;
     let unwritable = |path: &Path, error: &io::Error| {
         let what = format!("{} cannot be written: {error}.", path.display());

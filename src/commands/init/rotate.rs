@@ -84,6 +84,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
         let hint = format!("End it with `diyadm init --rotate --finish{flags}`.");
         return Err(Failure::no(what, hint).into());
     }
+    certificates::tell_source(terminal, &args.certificates);
     let new = certificates::issue(names, &args.certificates)?;
     // The CA of the certificate that serves now; one left by a rotation that was cut off before
     // its certificate came signs nothing.

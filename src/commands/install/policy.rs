@@ -4,21 +4,26 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::PAUSE;
 use crate::{
     checks::{Level, Subject, is_emptied_to},
     cli::install::Install,
     cluster::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
-    commands::{check::policy, init::cluster::Applier, names, render, terminal::Terminal, ways},
+    commands::{check::policy, init::cluster::Applier, names, terminal::Terminal, ways},
     exit::Failure,
     manifests,
 };
 
-pub(super) async fn install(terminal: &Terminal, cluster: &Cluster, args: &Install) -> Result<()> {
+pub(super) async fn install(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    args: &Install,
+    objects: &[Value],
+) -> Result<()> {
     let (namespace, name) = (args.names.namespace.as_str(), args.names.service.as_str());
     let subject = names::subject(cluster, &args.names, ways::image(&args.webhook.ways))?;
-    let objects = render::policy(&args.names, &args.webhook)?;
     policy::demand(cluster, &subject.flags).await?;
     let targets = [(&NAMESPACE, namespace), (&POLICY, name), (&POLICY_BINDING, name)]
         .map(|(kind, name)| Target { kind, namespace: "", name });
@@ -27,7 +32,7 @@ pub(super) async fn install(terminal: &Terminal, cluster: &Cluster, args: &Insta
     cluster.demand_apply(&targets, more).await?;
     let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
     applier.apply(&manifests::namespace(namespace, &names::label(&args.names)?)).await?;
-    for object in &objects {
+    for object in objects {
         applier.apply(object).await?;
     }
     if args.dry_run.is_none() {

@@ -53,7 +53,12 @@ pub(super) async fn plans(
         let mut one = plan(rules, &found.object, &context, decided, &around);
         let unseen = beside.unseen(&found.namespace).map(|kind| {
             let seen = format!("{} may not be listed here", kind.resource());
-            Finding::unknown("around", seen, "")
+            let hint = format!(
+                "Ask for this right: `kubectl -n {} auth can-i list {}` says whether you have it.",
+                found.namespace,
+                kind.resource()
+            );
+            Finding::unknown("around", seen, hint)
         });
         one.findings.extend(unseen);
         plans.push(one);

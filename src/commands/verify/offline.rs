@@ -17,7 +17,8 @@ use crate::{
         terminal::{self, Terminal},
     },
     exit::{Code, Failure},
-    manifests, report,
+    manifests::{self, Settings},
+    report,
     server::{Bound, Options, Tls},
     workload::{self, Kind, LABEL, Rules},
 };
@@ -57,8 +58,9 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
     let yaml = steps.step("render", "See `diyadm render --help` for the flags.", || {
         let ways = Ways { image: Some(args.image.clone()), ..Ways::default() };
         let webhook = Webhook { ways, ..Webhook::default() };
-        let settings = render::settings(names, &webhook, bundle.ca_crt.clone());
-        let yaml = manifests::to_yaml(&manifests::webhook(&settings?)?)?;
+        let settings = render::settings(names, &webhook)?;
+        let settings = Settings { ca_pem: bundle.ca_crt.clone(), ..settings };
+        let yaml = manifests::to_yaml(&manifests::webhook(&settings)?)?;
         Ok((format!("rendered webhook.yaml, {} bytes", yaml.len()), yaml))
     })?;
     let bound = steps.step("serve", "Let this user listen on 127.0.0.1.", || {
