@@ -130,11 +130,6 @@ impl Cluster {
         command
     }
 
-    /// The administrator's.
-    pub(crate) fn kubeconfig(&self) -> &Path {
-        Path::new(&self.kubeconfig)
-    }
-
     /// The program, on this cluster, in `folder`.
     pub(crate) fn diyadm(&self, folder: &Path, args: &[&str]) -> Run {
         Run::of(self.program(folder).args(args), "")
