@@ -26,11 +26,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         env::var_os("CARGO_TARGET_DIR").map_or(paths::root().join("target"), PathBuf::from);
     let dist = target.join("dist");
     fs::create_dir_all(&dist)?;
-    let mut cargo = cargo();
-    cargo.args(["build", "--locked", "--release", "--package", "diyadm", "--bin", "diyadm"]);
-    cargo.env("CARGO_TARGET_DIR", &target);
-    process::aloud("the program", &mut cargo)?;
-    put(&target.join("release/diyadm"), &dist.join("diyadm"))?;
     for arch in ALL {
         let agent = dist.join(format!("diyadm-agent-{arch}"));
         if arch == env::consts::ARCH {
@@ -41,6 +36,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             put(&cross(arch, &target)?, &agent)?;
         }
     }
+    let mut cargo = cargo();
+    cargo.args(["build", "--locked", "--release", "--package", "diyadm", "--bin", "diyadm"]);
+    cargo.env("CARGO_TARGET_DIR", &target);
+    process::aloud("the program", &mut cargo)?;
+    put(&target.join("release/diyadm"), &dist.join("diyadm"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -88,6 +88,8 @@ impl Lab {
                     "name": name,
                     "image": "empty-container:latest",
                     "imagePullPolicy": "IfNotPresent",
+                    // One without a request comes after everything else on the machine.
+                    "resources": { "requests": { "cpu": "500m" } },
                     "volumeMounts": mounts,
                 }],
                 "volumes": volumes,
