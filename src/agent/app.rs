@@ -233,13 +233,12 @@ impl App {
         if !self.alive {
             return;
         }
-        let gone = match &self.before {
-            Some(left) => left.is_gone(),
+        let gone = if let Some(left) = &self.before {
+            left.is_gone()
+        } else {
             // The group's number is free for others only when the first process is reaped.
-            None => {
-                let found = rustix::process::test_kill_process_group(self.pid);
-                self.end.is_some() && found == Err(rustix::io::Errno::SRCH)
-            }
+            let found = rustix::process::test_kill_process_group(self.pid);
+            self.end.is_some() && found == Err(rustix::io::Errno::SRCH)
         };
         if gone {
             (self.alive, self.stopping, self.before) = (false, None, None);
