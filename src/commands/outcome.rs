@@ -54,7 +54,9 @@ impl<'a> Outcomes<'a> {
             Some(DryRun::Client) => " (dry run)",
             Some(DryRun::Server) => " (server dry run)",
         };
-        self.terminal.done(&format!("{}/{name} {outcome}{dry}", kind.to_lowercase()), None);
+        // A path says what it is by itself.
+        let prefix = if kind == "File" { String::new() } else { kind.to_lowercase() + "/" };
+        self.terminal.done(&format!("{prefix}{name} {outcome}{dry}"), None);
         let (kind, name, namespace) = (kind.to_owned(), name.to_owned(), namespace.to_owned());
         self.all.push(Outcome { kind, name, namespace, came_to: outcome });
     }
