@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use crate::{cli::Global, exit::quoted};
 
 mod change;
+mod denied;
 pub mod error;
 mod exec;
 mod kinds;
@@ -166,6 +167,12 @@ impl Cluster {
     /// One object; `None` where there is none.
     pub async fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Value>> {
         self.raw(&format!("{}/{name}", kind.path(namespace))).await
+    }
+
+    /// Whether there is an object of this one's kind and name.
+    pub async fn is_there(&self, object: &Value) -> Result<bool> {
+        let (kind, namespace, name) = kinds::identify(object)?;
+        Ok(self.get(kind, namespace, name).await?.is_some())
     }
 
     /// Every object of a kind in `namespace`, with `selector` (labels) where it is not empty.

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub edits: Vec<Edit>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// Whether a workload stays as it is because a flag names none of its containers.
+    pub misnamed: bool,
 }
 
 /// Changes `document`, an object or a List of them, in place.
@@ -84,6 +86,8 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
     };
     // Law 3: one that does not apply is a bug of ours; the manifest is the user's, and stays.
     let applies = subject.takes(&change);
+    let is_flag = |warning: &String| warning.contains(workload::CONTAINERS_FLAG);
+    outcome.misnamed |= change.warnings.iter().any(is_flag);
     outcome.warnings.extend(change.warnings);
     if !applies {
         outcome.warnings.push("diyadm: left as it is: the patch does not apply".to_owned());

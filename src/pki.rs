@@ -9,6 +9,7 @@ use openssl::{
 };
 
 mod conf;
+mod differs;
 mod extensions;
 mod inspect;
 mod issue;
@@ -16,6 +17,7 @@ mod request;
 mod rotate;
 mod verify;
 
+pub use differs::{Wanted, differences};
 pub use inspect::{Facts, inspect, rfc3339};
 pub use issue::{Bundle, Terms, issue};
 pub use request::Request;

@@ -16,7 +16,7 @@ use std::{
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
 use anyhow::{Context, Result};
 
-use crate::{admission, workload::Rules};
+use crate::{admission, exit::Failure, workload::Rules};
 use metrics::Metrics;
 pub use tls::Tls;
 
@@ -81,6 +81,13 @@ pub struct Bound {
     drain: Duration,
 }
 
+/// An address that `flag` names and that cannot be listened at.
+fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    let what = format!("{flag} {address} cannot be listened at: {error}.");
+    let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
+    Failure::usage(what, format!("Stop what listens there, or name another: `{flag} {other}`."))
+}
+
 impl Bound {
     /// Loads the certificate, then takes the ports. Call it inside a tokio runtime.
     ///
@@ -116,7 +123,7 @@ impl Bound {
                 .shutdown_timeout(LAST_ANSWERS.as_secs())
                 .disable_signals()
                 .bind_openssl(options.listen, acceptor)
-                .with_context(|| format!("--listen {} cannot be used", options.listen))?;
+                .map_err(|error| taken("--listen", options.listen, &error))?;
         let addr = *reviews.addrs().first().context("no address was bound")?;
 
         let (mut health, mut health_addr) = (None, None);
@@ -133,7 +140,7 @@ impl Bound {
             .workers(1)
             .disable_signals()
             .bind(listen)
-            .with_context(|| format!("--health-listen {listen} cannot be used"))?;
+            .map_err(|error| taken("--health-listen", listen, &error))?;
             health_addr = server.addrs().first().copied();
             health = Some(server.run());
         }

@@ -45,8 +45,9 @@ pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use refusal::Refusal;
 pub use rules::{
-    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, Level, MATCHES, MEMBERS, Match, Member,
-    Rule, Rules, SHORT, Source, Way, lint as lint_rules, parse as parse_rules, same_kind,
+    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, Level, MATCHES, MEMBERS, Match,
+    Member, Rule, Rules, SHORT, Source, Way, image_name, lint as lint_rules, parse as parse_rules,
+    same_kind,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
@@ -62,6 +63,9 @@ use view::Object;
 
 use crate::json::{self, Tree};
 pub(crate) use view::OBJECT;
+
+/// What [`CONTAINERS`] is on a command line.
+pub const CONTAINERS_FLAG: &str = "--containers";
 
 const TOO_LARGE: &str =
     "diyadm: left as it is: what must be kept does not fit the 256 KiB of all annotations";
@@ -304,7 +308,8 @@ impl<'a> Subject<'a> {
             return service::open(object, &service);
         }
         let Some(pod) = object.pod() else { return Change::none() };
-        let Decision { way, .. } = match rules.decide(&about(object, Some(&pod), context)) {
+        let Decision { way, sources, .. } = match rules.decide(&about(object, Some(&pod), context))
+        {
             Ok(decision) => decision,
             Err(why) => return Change::warned(format!("diyadm: not emptied: {why}")),
         };
@@ -320,7 +325,20 @@ impl<'a> Subject<'a> {
         if pod.field("os").is_some_and(|os| os.contains("\"windows\"")) {
             return Change::warned("diyadm: a Windows pod stays as it is");
         }
-        emptying::empty((object, &pod), &way, rules, context, before)
+        let mut change = emptying::empty((object, &pod), &way, rules, context, before);
+        let wish = context.wishes.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
+        let by = sources.iter().find(|(name, _)| *name == "containers").map(|(_, by)| *by);
+        // Who chose containers hears of it in the words that were typed.
+        let typed = match by {
+            Some(Source::Rule(number)) => format!("`containers` of rule {number}"),
+            Some(Source::Flag) => CONTAINERS_FLAG.to_owned(),
+            Some(Source::Annotation) if wish => CONTAINERS_FLAG.to_owned(),
+            _ => return change,
+        };
+        for warning in &mut change.warnings {
+            *warning = warning.replacen(CONTAINERS, &typed, 1);
+        }
+        change
     }
 
     /// See [`restore`]; with `decline` the object says no from then on. `old` is the object

@@ -18,7 +18,8 @@ pub struct Init {
     /// Write ca.crt, server.crt and server.key into this folder instead; no cluster is needed
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace certificates that are there and cannot serve, and take over fields of others
+    /// Replace certificates that are there and cannot serve, or differ from what --csr-conf, --key,
+    /// --days or --ca-days ask for; and take over fields of others. Others stay as they are
     #[arg(long)]
     pub force: bool,
     /// Make a new CA and certificate, and trust the old CA beside it until --finish
@@ -52,12 +53,12 @@ pub struct Certificates {
     /// one, else the one built in, with the names of --service and --namespace)
     #[arg(long, value_name = "FILE|-")]
     pub csr_conf: Option<PathBuf>,
-    /// Days that the server's certificate is valid
-    #[arg(long, default_value_t = 365, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
-    pub days: u32,
-    /// Days that the CA is valid
-    #[arg(long, default_value_t = 3650, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
-    pub ca_days: u32,
+    /// Days that the server's certificate is valid (default: 365)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub days: Option<u32>,
+    /// Days that the CA is valid (default: 3650)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub ca_days: Option<u32>,
     /// Kind of the keys (default: RSA with csr.conf's default_bits)
     #[arg(long, value_enum, value_name = "KIND")]
     pub key: Option<Key>,

@@ -20,7 +20,7 @@ pub struct Install {
     /// The shape of the webhook
     #[command(flatten)]
     pub webhook: Webhook,
-    /// Take over fields that another manager owns
+    /// Take over fields that another manager owns, and replace certificates as `init --force` does
     #[arg(long)]
     pub force: bool,
     /// Seconds to wait for the webhook

@@ -18,7 +18,8 @@ Examples:
   diyadm mutate -f manifests -R --diff
   diyadm mutate -f app.yaml > empty.yaml; diyadm mutate -f empty.yaml --restore
 
-Exit codes: 0, and with --diff 1 where something would change; 2 where a file makes no sense.")]
+Exit codes: 0; 1 where something would change with --diff, or where --containers names what no
+workload has (the documents are passed on as they are); 2 where a file makes no sense.")]
 pub struct Mutate {
     /// Manifests, YAML or JSON; - is the standard input
     #[arg(short, long, required = true, value_name = "FILE|DIR|-")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Names, init::Output, ways::Ways};
+use crate::workload::image_name;
 
 /// Flags of `render`.
 #[derive(Args, Debug)]
@@ -30,14 +31,14 @@ pub struct Webhook {
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub mode: Mode,
     /// Image of the webhook's server
-    #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE")]
+    #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE", value_parser = image_name)]
     pub webhook_image: String,
     /// How workloads are emptied; --rules goes into a ConfigMap, which the server reads again as
     /// it changes
     #[command(flatten)]
     pub ways: Ways,
     /// Replicas of the server; past one a PodDisruptionBudget comes along
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,
     /// What the API server does when the webhook does not answer
     #[arg(long, value_enum, default_value = "Ignore", value_name = "POLICY")]
@@ -58,7 +59,8 @@ pub struct Webhook {
     #[arg(long, default_value = "/etc/webhook/certs", value_name = "DIR")]
     pub cert_dir: String,
     /// Let the API server reach the webhook at this address instead of through the Service: only
-    /// the configuration is rendered then
+    /// the configuration is rendered then. The certificate must carry its host's name or address,
+    /// as a subjectAltName of --csr-conf
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }

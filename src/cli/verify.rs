@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DryRun, Names, Report, init::Certificates, render::Mode, ways::Level};
+use crate::workload::image_name;
 
 /// Flags of `verify`.
 #[derive(Args, Debug)]
@@ -34,8 +35,8 @@ pub struct Verify {
     /// Where the webhook empties; with `pod` a Pod is created, and no Deployment
     #[arg(long, value_enum, value_name = "LEVEL", conflicts_with = "offline")]
     pub level: Option<Level>,
-    /// Image that workloads are emptied to
-    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
+    /// Image that workloads are emptied to, or `keep` for their own
+    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: String,
     /// Format of the result
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]

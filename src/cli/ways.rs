@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::workload::image_name;
+
 /// How workloads are emptied. An annotation of the workload wins over a rule of --rules, a rule
 /// over these flags.
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
@@ -12,7 +14,7 @@ use clap::{Args, ValueEnum};
 pub struct Ways {
     /// Image that workloads are emptied to, or `keep` for their own (default:
     /// empty-container:latest)
-    #[arg(long, value_name = "IMAGE|keep")]
+    #[arg(long, value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: Option<String>,
     /// What the empty container runs (default: entrypoint; with --image keep: shell)
     #[arg(long, value_enum, value_name = "HOW")]
@@ -26,7 +28,7 @@ pub struct Ways {
     pub level: Option<Level>,
     /// Image with diyadm in it, which brings the agent along for `--idle agent` (default:
     /// empty-container:latest)
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub agent_image: Option<String>,
     /// rules.yaml: which workloads are emptied how; - is the standard input, but for `serve`
     #[arg(long, value_name = "FILE")]

@@ -3,7 +3,7 @@
 use anyhow::{Error, Result};
 use kube::{config::KubeconfigError, core::Status};
 
-use super::Target;
+use super::{Target, denied::Denied};
 use crate::exit::Failure;
 
 /// What the API server answered, where it did.
@@ -170,10 +170,13 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             format!("The namespace is on its way out (403): {message}."),
             "Wait until `kubectl get namespaces` does not show it any more.",
         ),
-        403 => Failure::unreachable(
-            format!("The API server does not allow it (403): {message}."),
-            "Ask for this right; `kubectl auth can-i --list` shows those you have.",
-        ),
+        403 => match Denied::read(status) {
+            Some(denied) => Failure::unreachable(denied.what(), denied.hint()),
+            None => Failure::unreachable(
+                format!("The API server does not allow it (403): {message}."),
+                "Ask for this right; `kubectl auth can-i --list` shows those you have.",
+            ),
+        },
         409 if is_conflict(status) => Failure::no(
             format!("Someone else changed it (409): {message}."),
             "Look at it with `kubectl get`, then type the command again.",

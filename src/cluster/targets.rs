@@ -158,6 +158,12 @@ async fn by_kind(
     {
         return Err(error);
     }
+    if targeted.found.is_empty()
+        && !namespace.is_empty()
+        && let Some(failure) = nowhere(cluster, namespace, "nothing in it").await
+    {
+        return Err(failure.into());
+    }
     let unseen = refused.iter().map(|(kind, _)| format!("{} may not be listed", kind.resource()));
     targeted.unseen = unseen.collect();
     Ok(targeted)
@@ -168,13 +174,19 @@ fn is_controlled(object: &Value) -> bool {
     owners.is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
 }
 
+/// Whether it is the namespace that is not there, so that there is `nothing`; whoever may not look
+/// gets the short answer.
+async fn nowhere(cluster: &Cluster, namespace: &str, nothing: &str) -> Option<Failure> {
+    let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await else { return None };
+    let what = format!("There is no namespace {namespace}, so there is {nothing}.");
+    Some(Failure::no(what, "Name another with -n; `kubectl get namespaces` lists them."))
+}
+
 /// One that is not there, and what is.
 async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: &str) -> Failure {
     let shown = kind.singular();
-    // Whoever may not look gets the short answer.
-    if let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await {
-        let what = format!("There is no namespace {namespace}, so there is no {shown} {name}.");
-        return Failure::no(what, "Name another with -n; `kubectl get namespaces` lists them.");
+    if let Some(failure) = nowhere(cluster, namespace, &format!("no {shown} {name}")).await {
+        return failure;
     }
     let what = format!("There is no {shown} {name} in namespace {namespace}.");
     for other in WORKLOADS.iter().filter(|other| **other != kind) {

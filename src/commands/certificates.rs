@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use super::{files, terminal::Terminal};
 use crate::{
@@ -13,46 +14,119 @@ use crate::{
         Names,
         init::{Certificates, Key},
     },
-    exit::Failure,
+    exit::{Failure, quoted},
     manifests,
-    pki::{self, Bundle, KeyKind, Request, Terms},
+    pki::{self, Bundle, KeyKind, Request, Terms, Wanted},
 };
 
-/// Taken up where it is.
-const HERE: &str = "csr.conf";
+/// Where no flag says another.
+const DAYS: u32 = 365;
+const CA_DAYS: u32 = 3650;
 
-/// Makes new certificates as the flags ask: from `--csr-conf`, else ./csr.conf, else the one
-/// that is built in. The CA's key is gone when this returns.
-pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
-    if flags.days > flags.ca_days {
-        let what = format!(
-            "A certificate of {} days would outlive its CA of {} days.",
-            flags.days, flags.ca_days
-        );
-        let hint = format!("Type `--ca-days {}`, or more.", flags.days);
-        return Err(Failure::usage(what, hint).into());
+/// What the flags ask of certificates, read once: `--csr-conf -` cannot be read again.
+pub(super) struct Asked<'a> {
+    names: &'a Names,
+    flags: &'a Certificates,
+    /// Of `--csr-conf`, where it was given.
+    request: Option<Request>,
+}
+
+impl<'a> Asked<'a> {
+    /// # Errors
+    /// Flags that do not go together, and a `--csr-conf` that makes no sense.
+    pub(super) fn read(names: &'a Names, flags: &'a Certificates) -> Result<Self> {
+        let (days, ca_days) = (flags.days.unwrap_or(DAYS), flags.ca_days.unwrap_or(CA_DAYS));
+        if days > ca_days {
+            let what =
+                format!("A certificate of {days} days would outlive its CA of {ca_days} days.");
+            return Err(Failure::usage(what, format!("Type `--ca-days {days}`, or more.")).into());
+        }
+        let request = match flags.csr_conf {
+            Some(_) => Some(request(names, flags)?),
+            None => None,
+        };
+        Ok(Self { names, flags, request })
     }
+
+    /// Makes new certificates: from `--csr-conf`, else ./csr.conf, else the one that is built in.
+    /// The CA's key is gone when this returns.
+    pub(super) fn issue(&self) -> Result<Bundle> {
+        let request = match &self.request {
+            Some(request) => request.clone(),
+            None => request(self.names, self.flags)?,
+        };
+        let kind = self.key().unwrap_or(request.key_kind());
+        let terms = Terms {
+            now: now()?,
+            days: self.flags.days.unwrap_or(DAYS),
+            ca_days: self.flags.ca_days.unwrap_or(CA_DAYS),
+            service: self.names.service.clone(),
+            namespace: self.names.namespace.clone(),
+        };
+        pki::issue(&request, &terms, &pki::generate_key(kind)?, &pki::generate_key(kind)?)
+    }
+
+    /// How certificates that are there (PEM) are not what a flag asks for; `None` where they are.
+    pub(super) fn difference(&self, ca: &[u8], crt: &[u8]) -> Option<String> {
+        let wanted = Wanted {
+            request: self.request.as_ref(),
+            key: self.key(),
+            days: self.flags.days,
+            ca_days: self.flags.ca_days,
+            service: &self.names.service,
+            namespace: &self.names.namespace,
+        };
+        let all = pki::differences(ca, crt, &wanted);
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// The flags, as they are typed again, each after a blank.
+    pub(super) fn typed(&self) -> String {
+        let Certificates { csr_conf, days, ca_days, key } = self.flags;
+        let key = key.and_then(|key| key.to_possible_value());
+        let all = [
+            ("--csr-conf", csr_conf.as_ref().map(|file| quoted(&file.display().to_string()))),
+            ("--days", days.map(|days| days.to_string())),
+            ("--ca-days", ca_days.map(|days| days.to_string())),
+            ("--key", key.map(|key| key.get_name().to_owned())),
+        ];
+        let typed = all.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", value?)));
+        typed.collect()
+    }
+
+    fn key(&self) -> Option<KeyKind> {
+        self.flags.key.map(|key| match key {
+            Key::Rsa2048 => KeyKind::Rsa(2048),
+            Key::Rsa4096 => KeyKind::Rsa(4096),
+            Key::P256 => KeyKind::P256,
+        })
+    }
+}
+
+/// What [`Asked::issue`] makes of the flags.
+pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
+    Asked::read(names, flags)?.issue()
+}
+
+/// The csr.conf that counts, for a sentence: the file, or that it is built in.
+pub(super) fn source(flags: &Certificates) -> String {
+    match &flags.csr_conf {
+        Some(file) => format!("read {}", file.display()),
+        None if Path::new(HERE).exists() => format!("read {HERE}"),
+        None => format!("used {BUILT_IN}"),
+    }
+}
+
+/// What is taken where no flag names another.
+const HERE: &str = "csr.conf";
+const BUILT_IN: &str = "the built-in csr.conf";
+
+fn request(names: &Names, flags: &Certificates) -> Result<Request> {
     let (file, text) = csr_conf(names, flags)?;
-    let request = Request::parse(&file, &text).map_err(|error| {
-        Failure::usage(
-            format!("{error:#}"),
-            format!("Mend {file}, or name another: `--csr-conf FILE`."),
-        )
-    })?;
-    let kind = match flags.key {
-        Some(Key::Rsa2048) => KeyKind::Rsa(2048),
-        Some(Key::Rsa4096) => KeyKind::Rsa(4096),
-        Some(Key::P256) => KeyKind::P256,
-        None => request.key_kind(),
-    };
-    let terms = Terms {
-        now: now()?,
-        days: flags.days,
-        ca_days: flags.ca_days,
-        service: names.service.clone(),
-        namespace: names.namespace.clone(),
-    };
-    pki::issue(&request, &terms, &pki::generate_key(kind)?, &pki::generate_key(kind)?)
+    Request::parse(&file, &text).map_err(|error| {
+        let hint = format!("Mend {file}, or name another: `--csr-conf FILE`.");
+        Failure::usage(format!("{error:#}"), hint).into()
+    })
 }
 
 /// The name and text of the csr.conf that counts.
@@ -63,7 +137,7 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
         None if here.exists() => here,
         None => {
             let text = manifests::csr_conf(&names.service, &names.namespace);
-            return Ok(("the built-in csr.conf".to_owned(), text));
+            return Ok((BUILT_IN.to_owned(), text));
         }
     };
     let text = files::text(file).map_err(|error| {

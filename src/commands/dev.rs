@@ -154,8 +154,14 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
     }
     let shown = file.display();
     let mut new = fs::File::create_new(file).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            let what = format!("{shown} is there already; it is left as it is.");
+            let hint = "Name another with -f FILE, or see what would be written: \
+                        `diyadm dev --init -f -`.";
+            return Failure::usage(what, hint);
+        }
         let what = format!("{shown} cannot be written: {error}.");
-        Failure::usage(what, "Name another with -f FILE; one that is there is left as it is.")
+        Failure::usage(what, "Name another with -f FILE.")
     })?;
     new.write_all(text.as_bytes())?;
     terminal.done(&format!("{shown} is written; look through it, then type `diyadm dev`"), None);

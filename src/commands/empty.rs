@@ -172,7 +172,8 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
                 } else {
                     format!("{hint} Give it back with `diyadm restore {typed}`.")
                 };
-                let what = format!("{shown} is empty, and its Pods do not start: {what}.");
+                let is = if args.rollback { "was emptied" } else { "is empty" };
+                let what = format!("{shown} {is}, and its Pods do not start: {what}.");
                 let failure = Failure::no(what, hint.trim_start());
                 if args.rollback {
                     stuck.push((at, failure));
@@ -186,7 +187,8 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
         let outcome = restore::roll_back(errand, done[at].found.clone()).await;
         failure.what.push_str(match &outcome {
             Ok(()) => " It was restored.",
-            Err(_) => " Restoring it failed too.",
+            // What it came to follows, as a sentence of its own.
+            Err(_) => " Giving it back came to this",
         });
         let error = match outcome {
             Ok(()) => failure.into(),

@@ -21,7 +21,7 @@ pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
         (None, Some(dir)) => files::write(&terminal, args, dir),
         (None, None) => {
             // Usage first: no cluster makes a wrong flag right.
-            names::check(&args.names)?;
+            names::check_labelled(&args.names)?;
             let left = "What was applied stays; the same command goes on from there.";
             runtime::run(left, async {
                 let cluster = Cluster::connect(global).await?;

@@ -21,6 +21,7 @@ use crate::{
     },
     exit::{Code, Failure},
     manifests::{self, Settings},
+    rollout,
 };
 
 mod policy;
@@ -35,6 +36,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
          `diyadm uninstall -n {namespace} --service {service}` takes it away."
     );
     // Usage first: no cluster makes a wrong flag right.
+    names::check_labelled(&args.names)?;
     match args.webhook.mode {
         Mode::Webhook => {
             let settings = render::settings(&args.names, &args.webhook)?;
@@ -90,7 +92,7 @@ async fn install(
             && args.dry_run.is_none()
             && args.webhook.url.is_none()
         {
-            wait_for_server(terminal, cluster, &subject, deadline).await?;
+            wait_for_server(terminal, cluster, &subject, args.timeout).await?;
         }
         applier.apply(object).await?;
     }
@@ -141,9 +143,10 @@ async fn wait_for_server(
     terminal: &Terminal,
     cluster: &Cluster,
     subject: &Subject,
-    deadline: Instant,
+    seconds: u64,
 ) -> Result<()> {
     let Subject { namespace, service, .. } = subject;
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     let selector = format!("kubernetes.io/service-name={service}");
     let mut wait = terminal.wait();
     loop {
@@ -155,8 +158,9 @@ async fn wait_for_server(
         }
         let why = trouble(cluster, subject).await;
         if Instant::now() > deadline {
-            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-            let what = format!("No server is ready behind Service {service} in time{why}.");
+            let why = why.unwrap_or_else(|| "nothing says why".to_owned());
+            let what =
+                format!("No server is ready behind Service {service} after {seconds} s: {why}.");
             let hint = format!(
                 "See why: `kubectl -n {namespace} describe pods -l app={service}`. The webhook is \
                  not switched on; the same command goes on, `diyadm uninstall{}` takes it away.",
@@ -170,8 +174,37 @@ async fn wait_for_server(
     }
 }
 
-/// The latest warning about the server's Pods.
+/// What keeps the server's Pods: their own word, else the latest warning about them.
 async fn trouble(cluster: &Cluster, subject: &Subject) -> Option<String> {
+    let Subject { namespace, service, .. } = subject;
+    let workload = cluster.get(&DEPLOYMENT, namespace, service).await.ok()??;
+    // Who may not list them hears less.
+    let pods = cluster.list(&POD, namespace, &format!("app={service}")).await.unwrap_or_default();
+    let seen = rollout::Seen { pods: &pods, ..rollout::Seen::default() };
+    let progress = rollout::progress(&workload, &seen);
+    let said = match progress.trouble {
+        Some(trouble) => Some(trouble.what),
+        None => warning(cluster, subject).await,
+    };
+    said.or_else(|| Some(with_phases(&progress.told, &pods)))
+}
+
+/// `0 of 2 Pods are ready; 2 are Pending`
+fn with_phases(told: &str, pods: &[Value]) -> String {
+    let mut phases: Vec<_> =
+        pods.iter().filter_map(|pod| pod["status"]["phase"].as_str()).collect();
+    phases.sort_unstable();
+    let counted = phases.chunk_by(|one, other| one == other);
+    let counted = counted.map(|same| format!("{} {}", same.len(), same[0])).collect::<Vec<_>>();
+    if counted.is_empty() {
+        format!("{told}; there is none")
+    } else {
+        format!("{told}; {}", counted.join(", "))
+    }
+}
+
+/// The latest warning about the server's Pods.
+async fn warning(cluster: &Cluster, subject: &Subject) -> Option<String> {
     let events = cluster.list(&EVENT, &subject.namespace, "").await.ok()?;
     let about = |event: &&Value| {
         let name = event["involvedObject"]["name"].as_str().unwrap_or_default();
@@ -221,5 +254,21 @@ async fn wait_for_webhook(
             return Err(Failure::no(what, hint).into());
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pods_are_told_by_their_phases() {
+        let pod = |phase: &str| json!({ "status": { "phase": phase } });
+        let told = "0 of 3 Pods are ready";
+        let pods = [pod("Pending"), pod("Running"), pod("Pending")];
+        assert_eq!(with_phases(told, &pods), "0 of 3 Pods are ready; 2 Pending, 1 Running");
+        assert_eq!(with_phases(told, &[]), "0 of 3 Pods are ready; there is none");
     }
 }

@@ -35,12 +35,15 @@ pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
     };
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let terminal = Terminal::new(global);
-    let mut filter = Filter { how, format, terminal, out, open: None, changed: false };
+    let mut filter =
+        Filter { how, format, terminal, out, open: None, changed: false, misnamed: false };
     for source in files::sources(&args.filename, args.recursive)? {
         filter.file(&source)?;
     }
     filter.out.flush()?;
-    Ok(if args.diff && filter.changed { Code::No } else { Code::Done })
+    // A container that no workload has is a slip of the hand; one that some have, a choice.
+    let slip = filter.misnamed && !filter.changed;
+    Ok(if slip || (args.diff && filter.changed) { Code::No } else { Code::Done })
 }
 
 /// Where documents go.
@@ -52,6 +55,7 @@ struct Filter<'a, W> {
     /// Whether what is written so far has ended its last line; `None` before the first.
     open: Option<bool>,
     changed: bool,
+    misnamed: bool,
 }
 
 impl<W: Write> Filter<'_, W> {
@@ -87,7 +91,8 @@ impl<W: Write> Filter<'_, W> {
     fn document(&mut self, place: (&str, usize, usize), text: &Text<'_>) -> Result<()> {
         let rendered = render(&self.how, self.format, place, text)
             .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
-        let Rendered { text, bare, changed, warnings } = rendered;
+        let Rendered { text, bare, changed, warnings, misnamed } = rendered;
+        self.misnamed |= misnamed;
         for warning in warnings {
             self.terminal.warn(&format!("{}:{}: {warning}", place.0, place.1));
         }

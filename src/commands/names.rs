@@ -29,6 +29,23 @@ pub(super) fn check(names: &Names) -> Result<()> {
     Ok(())
 }
 
+/// The namespaces that Kubernetes keeps for itself: nothing there is ever emptied.
+const KEPT: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// [`check`] for a command that labels the namespace.
+///
+/// # Errors
+/// [`check`]'s, and a namespace of Kubernetes' own.
+pub(super) fn check_labelled(names: &Names) -> Result<()> {
+    check(names)?;
+    if KEPT.contains(&names.namespace.as_str()) {
+        let what = format!("Namespace {} is Kubernetes' own.", names.namespace);
+        let hint = "Nothing is emptied there; name one of your own: `-n NAMESPACE`.";
+        return Err(Failure::usage(what, hint).into());
+    }
+    Ok(())
+}
+
 /// RFC 1123, as Kubernetes has it: a label, or, with `dots`, labels between dots.
 fn is_name(name: &str, dots: bool) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

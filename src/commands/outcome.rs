@@ -54,7 +54,9 @@ impl<'a> Outcomes<'a> {
             Some(DryRun::Client) => " (dry run)",
             Some(DryRun::Server) => " (server dry run)",
         };
-        self.terminal.done(&format!("{}/{name} {outcome}{dry}", kind.to_lowercase()), None);
+        // A path says what it is by itself.
+        let prefix = if kind == "File" { String::new() } else { kind.to_lowercase() + "/" };
+        self.terminal.done(&format!("{prefix}{name} {outcome}{dry}"), None);
         self.note(kind, namespace, name, outcome);
     }
 

@@ -41,6 +41,8 @@ pub struct Rendered {
     pub changed: bool,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// See [`Outcome::misnamed`].
+    pub misnamed: bool,
 }
 
 /// Reads a document, changes it, and writes what came of it. `place` is its file and line, for a
@@ -69,7 +71,7 @@ pub fn render(
         }
     };
     let before = (format == Format::Diff).then(|| value.clone());
-    let Outcome { edits, warnings } = mutate(how, &mut value);
+    let Outcome { edits, warnings, misnamed } = mutate(how, &mut value);
     let changed = !edits.is_empty();
     let write = |value: &Value| yaml::write(value).map_err(|error| fails(error.to_string()));
     let text = match (format, before) {
@@ -83,7 +85,7 @@ pub fn render(
     };
     let marked = text.split_inclusive('\n').next().is_some_and(yaml::is_marker);
     let bare = format == Format::Yaml && !marked;
-    Ok(Rendered { text, bare, changed, warnings })
+    Ok(Rendered { text, bare, changed, warnings, misnamed })
 }
 
 fn json(text: &Text<'_>, value: &Value, changed: bool) -> String {

@@ -84,7 +84,7 @@ fn facts(certificate: &X509Ref) -> Result<Facts> {
     })
 }
 
-fn name(name: &X509NameRef) -> Result<String> {
+pub(super) fn name(name: &X509NameRef) -> Result<String> {
     let mut text = String::new();
     for entry in name.entries() {
         let field = entry.object().nid().short_name()?;

@@ -21,8 +21,8 @@ use super::{
 };
 
 /// Clocks of a cluster differ; certificates begin this many seconds before they are made.
-const CLOCK_SKEW: i64 = 5 * 60;
-const DAY: i64 = 24 * 60 * 60;
+pub(super) const CLOCK_SKEW: i64 = 5 * 60;
+pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// What a certificate is made from beside the request.
 #[derive(Clone, Debug)]
@@ -92,13 +92,7 @@ fn leaf(
     key: &PKey<Private>,
 ) -> Result<X509> {
     let mut extensions = request.extensions.clone();
-    let (service, namespace) = (&terms.service, &terms.namespace);
-    for name in [
-        format!("{service}.{namespace}.svc"),
-        service.clone(),
-        format!("{service}.{namespace}"),
-        format!("{service}.{namespace}.svc.cluster.local"),
-    ] {
+    for name in service_names(&terms.service, &terms.namespace) {
         extensions.add_san(San::Dns(name));
     }
     let mut builder = builder(terms, terms.days, key)?;
@@ -121,6 +115,16 @@ fn leaf(
     }
     builder.sign(ca_key, request.digest()?)?;
     Ok(builder.build())
+}
+
+/// The names of a Service within its cluster.
+pub(super) fn service_names(service: &str, namespace: &str) -> [String; 4] {
+    [
+        format!("{service}.{namespace}.svc"),
+        service.to_owned(),
+        format!("{service}.{namespace}"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+    ]
 }
 
 /// csr.conf's usages; and digitalSignature, since that is what a TLS 1.3 server does with its

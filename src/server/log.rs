@@ -10,23 +10,30 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{
-    filter::LevelFilter,
+    filter::{LevelFilter, Targets},
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::Writer,
         time::{FormatTime, SystemTime},
     },
+    layer::SubscriberExt,
     registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 use crate::json;
 
-/// Everything up to this level goes to stderr from now on.
+/// Everything up to this level goes to stderr from now on; of actix's own words, what is wrong.
 pub fn start(level: LevelFilter) {
+    let targets = Targets::new()
+        .with_default(level)
+        .with_target("actix_server", level.min(LevelFilter::WARN));
     tracing_subscriber::fmt()
         .event_format(Lines)
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        .finish()
+        .with(targets)
         .init();
 }
 

@@ -41,6 +41,10 @@ impl Live {
         };
         let text = live.text()?;
         live.take(&text)?;
+        if let Some(file) = live.file.as_ref().filter(|file| !file.exists()) {
+            let file = file.display().to_string();
+            tracing::warn!(file, "there is no --rules file yet; the flags alone count until then");
+        }
         Ok(live)
     }
 

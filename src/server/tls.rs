@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use openssl::{
     pkey::PKey,
     ssl::{SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslVersion},
@@ -60,10 +60,10 @@ pub(super) struct Watch {
 /// The acceptor for the port, and the watch that keeps its certificate new.
 pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
     let first = read(&tls)?;
-    let context = Arc::new(RwLock::new(context(&first)?));
+    let context = Arc::new(RwLock::new(context(&tls, &first)?));
     let counters = Arc::new(Counters::default());
     counters.not_after.store(not_after(&first), Relaxed);
-    let mut builder = builder(&first)?;
+    let mut builder = builder(&tls, &first)?;
     let current = context.clone();
     // OpenSSL asks at every handshake, whether the client names a server or not.
     builder.set_servername_callback(move |ssl, _| {
@@ -92,7 +92,7 @@ impl Watch {
                 continue;
             }
             let usable = seen.clone().and_then(|pair| {
-                let context = context(&pair).map_err(|error| format!("{error:#}"))?;
+                let context = context(&self.tls, &pair).map_err(|error| format!("{error:#}"))?;
                 Ok((context, not_after(&pair)))
             });
             match usable {
@@ -130,22 +130,34 @@ fn read(tls: &Tls) -> Result<Pair> {
     }
 }
 
-fn context(pair: &Pair) -> Result<SslContext> {
-    Ok(builder(pair)?.build().into_context())
+fn context(tls: &Tls, pair: &Pair) -> Result<SslContext> {
+    Ok(builder(tls, pair)?.build().into_context())
 }
 
-fn builder((cert, key): &Pair) -> Result<SslAcceptorBuilder> {
+/// Errors name the flag and the file, and never quote either.
+fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
+    let (of_cert, of_key) = match tls {
+        Tls::Pem { .. } => ("the certificate".to_owned(), "the key".to_owned()),
+        Tls::Files { cert, key } => {
+            (format!("--cert {}", cert.display()), format!("--key {}", key.display()))
+        }
+    };
+    let stranger = || format!("{of_key}: the key does not belong to the certificate of {of_cert}");
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    let chain = X509::stack_from_pem(cert).context("the certificate is no PEM")?;
-    let (leaf, rest) = chain.split_first().context("the certificate's file holds none")?;
+    let chain = X509::stack_from_pem(cert)
+        .with_context(|| format!("{of_cert}: this is no PEM certificate"))?;
+    let first = chain.split_first();
+    let (leaf, rest) =
+        first.with_context(|| format!("{of_cert}: there is no certificate in it"))?;
     builder.set_certificate(leaf)?;
     for certificate in rest {
         builder.add_extra_chain_cert(certificate.clone())?;
     }
-    let key = PKey::private_key_from_pem(key).context("the key is no PEM")?;
-    builder.set_private_key(&key).context("the key does not belong to the certificate")?;
-    builder.check_private_key().context("the key does not belong to the certificate")?;
+    let key =
+        PKey::private_key_from_pem(key).map_err(|_| anyhow!("{of_key}: this is no PEM key"))?;
+    builder.set_private_key(&key).with_context(stranger)?;
+    builder.check_private_key().with_context(stranger)?;
     Ok(builder)
 }
 

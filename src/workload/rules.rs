@@ -7,9 +7,11 @@ use serde::Deserialize;
 use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, REPLICAS};
 
 mod file;
+mod image;
 mod lint;
 
 pub use file::{MATCHES, MEMBERS, Member, SHORT, parse, same_kind};
+pub use image::{KEEP, image_name};
 pub use lint::lint;
 
 /// The image that a container gets.
@@ -24,7 +26,7 @@ pub enum Image {
 
 impl From<String> for Image {
     fn from(text: String) -> Self {
-        if text == "keep" { Self::Keep } else { Self::Name(text) }
+        if text == KEEP { Self::Keep } else { Self::Name(text) }
     }
 }
 
@@ -262,10 +264,11 @@ fn annotated(about: &About<'_>) -> Result<Choice, String> {
     let idle = get(IDLE).map(|v| word(v).ok_or_else(|| wrong(IDLE, v))).transpose()?;
     let level = get(LEVEL).map(|v| word(v).ok_or_else(|| wrong(LEVEL, v))).transpose()?;
     let replicas = get(REPLICAS).map(|v| v.parse().map_err(|_| wrong(REPLICAS, v))).transpose()?;
+    let image = get(IMAGE).map(|v| image_name(v).map_err(|_| wrong(IMAGE, v))).transpose()?;
     Ok(Choice {
         empty: None,
         containers: get(CONTAINERS).map(ToOwned::to_owned),
-        image: get(IMAGE).map(|v| Image::from(v.to_owned())),
+        image: image.map(Image::from),
         idle,
         level,
         replicas,
@@ -298,6 +301,10 @@ mod tests {
         assert_eq!((kept.image, kept.idle, kept.replicas), (Image::Keep, Idle::Shell, Some(1)));
         assert!(rules.decide(&about("Deployment", "x", "api", "entrypoint")).is_err());
         assert!(rules.decide(&about("Deployment", "x", "", "sleep")).is_err());
+        let mut spaced = about("Deployment", "x", "api", "");
+        spaced.annotations = vec![(IMAGE, "a b")];
+        let why = rules.decide(&spaced).unwrap_err();
+        assert_eq!(why, "annotation diyadm.io/image says \"a b\"");
         let decision = rules.decide(&about("Deployment", "x", "api", "shell")).unwrap();
         assert_eq!(decision.rule, Some(2));
         assert_eq!(decision.sources[3], ("idle", Source::Annotation));

@@ -26,6 +26,8 @@ fn verify_reports_for_machines() {
     assert_eq!(report["findings"].as_array().unwrap().len(), 6);
     assert!(run.stdout.contains("came back with tools:1"), "{}", run.stdout);
     assert_eq!(run.stderr, "");
+    let keep = ["verify", "--offline", "--key", "p256", "--image", "keep"];
+    diyadm(folder.path(), &keep).code(0).stderr_has("came back empty, in its own image");
     let run = diyadm(folder.path(), &[&base[..], &["junit"]].concat()).code(0);
     assert!(run.stdout.contains("tests=\"6\" failures=\"0\""), "{}", run.stdout);
 }
@@ -57,8 +59,15 @@ fn init_writes_once_and_never_over_another() {
     init(&[]).code(0).stderr_has("Nothing to do");
     init(&["--service", "other"]).code(1).stderr_has("--force");
     assert_eq!(read("server.key"), key);
+    init(&["--force"]).code(0).stderr_has("Nothing to do");
+    init(&["--days", "365"]).code(0).stderr_has("Nothing to do");
+    init(&["--days", "10"]).code(1).stderr_has("made for 365 days, not 10").stderr_has("--force");
+    assert_eq!(read("server.key"), key, "what is well stays");
+    init(&["--days", "10", "--force"]).code(0).stderr_has("replaced");
+    let shorter = read("server.key");
+    assert_ne!(shorter, key);
     init(&["--service", "other", "--force"]).code(0);
-    assert_ne!(read("server.key"), key);
+    assert_ne!(read("server.key"), shorter);
 }
 
 #[test]
@@ -142,6 +151,19 @@ fn what_is_wrong_says_what_to_do() {
     run(&["install", "--container-port", "8080"]).code(2).stderr_has("--container-port 8443");
     run(&["install", "--url", "http://x"]).code(2).stderr_has("https");
     run(&["init", "--out", "/proc/c"]).code(2).stderr_has("--out DIR");
+    for command in
+        ["verify --offline", "mutate -f x", "empty deploy/x", "render", "install", "serve"]
+    {
+        let words: Vec<_> = command.split(' ').chain(["--image", "a b"]).collect();
+        run(&words).code(2).stderr_has("white space");
+    }
+    run(&["render", "--replicas", "0"]).code(2).stderr_has("--replicas");
+    run(&["render", "--webhook-image", ""]).code(2).stderr_has("an image has a name");
+    for command in [&["init"][..], &["init", "--out", "c"], &["install"]] {
+        for namespace in ["kube-system", "kube-public", "kube-node-lease"] {
+            run(&[command, &["-n", namespace]].concat()).code(2).stderr_has("Kubernetes' own");
+        }
+    }
     for flag in ["-n", "--service", "--secret"] {
         run(&["check", flag, "Bad/Name"]).code(2).stderr_has("lower-case letters");
         run(&["init", "--out", "c", flag, "../x"]).code(2).stderr_has("lower-case letters");

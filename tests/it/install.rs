@@ -55,13 +55,22 @@ fn from_nothing_to_verified_and_back() {
     let secret = cluster.get(name, "secret/webhook-secret");
     run(&["init"]).code(0).stderr_has("Nothing to do");
     assert_eq!(cluster.get(name, "secret/webhook-secret"), secret, "init twice changes nothing");
+    run(&["init", "--days", "10"])
+        .code(1)
+        .stderr_has("made for 365 days, not 10")
+        .stderr_has("diyadm init --rotate");
+    run(&["init", "--force"]).code(0).stderr_has("Nothing to do");
+    assert_eq!(cluster.get(name, "secret/webhook-secret"), secret, "what is well stays");
     let facts = run(&["init", "-o", "yaml", "--inspect"]).code(0).stdout;
     assert!(facts.contains("keyMatches: true"), "{facts}");
     let key = secret["data"]["server.key"].as_str().unwrap();
     assert!(!facts.contains(key), "the key stays where it is");
 
     // What is without a server says so, and does not switch the webhook on.
-    run(&["install", "--timeout", "1"]).code(1).stderr_has("not switched on");
+    run(&["install", "--timeout", "1"])
+        .code(1)
+        .stderr_has("after 1 s: ")
+        .stderr_has("not switched on");
     run(&["check"]).code(1).stderr_has("no Pod of the webhook is ready");
 
     mount(&cluster, name, folder.path());

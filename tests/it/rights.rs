@@ -42,7 +42,18 @@ fn who_may_not_is_told_what_is_missing() {
             .stderr_has(&right.replace("NAME", name))
             .stderr_has("kubectl auth can-i");
     }
-    run(&["render"], &poor).code(3).stderr_has("403");
+    for (command, right) in [
+        ("render", "get secrets/webhook-secret in namespace NAME"),
+        ("status", "in namespace NAME (403)"),
+        ("empty --all", "in namespace NAME (403)"),
+        ("restore deploy/x", "get deployments.apps/x in namespace NAME (403)"),
+    ] {
+        let words: Vec<_> = command.split(' ').chain(["-n", name, "--kubeconfig", &poor]).collect();
+        diyadm(folder.path(), &words)
+            .code(3)
+            .stderr_has(&right.replace("NAME", name))
+            .stderr_has("kubectl auth can-i");
+    }
     // Findings, not an error: some could be looked at.
     let check = run(&["check", "-o", "json"], &poor);
     assert!(findings(&check).contains(&("secret".to_owned(), "unknown".to_owned())));

@@ -50,9 +50,10 @@ fn kind(word: &str) -> Result<&'static Kind, Failure> {
     };
     WORKLOADS.iter().find(fits).copied().ok_or_else(|| {
         let known: Vec<_> = WORKLOADS.iter().map(|kind| kind.singular()).collect();
+        let example = if word.is_empty() || word.contains('/') { "NAME" } else { word };
         Failure::usage(
             format!("{word:?} is no kind of workload; {} are.", known.join(", ")),
-            "Type it as kubectl does: deploy/NAME, sts/NAME, deployments.apps/NAME, ….",
+            format!("Type the kind too, as kubectl does: deploy/{example}, sts/{example}, …."),
         )
     })
 }

@@ -7,7 +7,12 @@ use serde_json::Value;
 use crate::{
     cli::{DryRun, Names, init::Init},
     cluster::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
-    commands::{certificates, names, outcome::Outcomes, terminal::Terminal},
+    commands::{
+        certificates::{self, Asked},
+        names,
+        outcome::Outcomes,
+        terminal::Terminal,
+    },
     exit::Failure,
     manifests,
     pki::{self, Facts, Fault},
@@ -101,12 +106,14 @@ impl<'a> Applier<'a> {
         let (kind, name) = (text("/kind"), text("/metadata/name"));
         let namespace = text("/metadata/namespace").unwrap_or_default();
         let homeless = !self.namespace_exists && !namespace.is_empty();
-        let applied =
-            if self.dry_run == Some(DryRun::Client) || (self.dry_run.is_some() && homeless) {
-                "applied"
-            } else {
-                self.send(object, Apply { dry_run: self.dry_run.is_some(), force }).await?.as_str()
-            };
+        let applied = if self.dry_run == Some(DryRun::Client)
+            || (self.dry_run.is_some() && homeless)
+        {
+            // What it would come to takes the API server's word; whether it is there does not.
+            if homeless || !self.cluster.is_there(object).await? { "created" } else { "applied" }
+        } else {
+            self.send(object, Apply { dry_run: self.dry_run.is_some(), force }).await?.as_str()
+        };
         self.outcomes.add(kind.unwrap_or_default(), namespace, name.unwrap_or_default(), applied);
         Ok(())
     }
@@ -152,10 +159,23 @@ pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init)
     let flags = names::flags(cluster, &args.names);
     // Everything that may be refused is looked at before anything is changed.
     let label = names::label(&args.names)?;
+    let asked = Asked::read(&args.names, &args.certificates)?;
     let present =
         if applier.namespace_exists { Secret::read(cluster, &args.names).await? } else { None };
+    let differs = |secret: &Secret| asked.difference(&secret.ca_crt, &secret.server_crt);
+    let difference = present.as_ref().and_then(differs);
     let (issued, facts) = match present.map(|secret| secret.judge(&args.names)).transpose()? {
-        Some(Ok(facts)) => (None, facts),
+        Some(Ok(facts)) if difference.is_none() => (None, facts),
+        Some(Ok(_)) if !args.force => {
+            let difference = difference.unwrap_or_default();
+            let what = format!(
+                "Secret {secret} in namespace {namespace} is not what the flags ask for: \
+                 {difference}."
+            );
+            let hint =
+                format!("Make a new one with `diyadm init --rotate{flags}{}`.", asked.typed());
+            return Err(Failure::no(what, hint).into());
+        }
         Some(Err(fault)) if !args.force => {
             let what = format!("Secret {secret} in namespace {namespace} cannot serve: {fault}.");
             let hint = match fault {
@@ -167,9 +187,9 @@ pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init)
             };
             return Err(Failure::no(what, hint).into());
         }
-        Some(Err(_)) | None => {
+        Some(_) | None => {
             certificates::tell_source(terminal, &args.certificates);
-            let bundle = certificates::issue(&args.names, &args.certificates)?;
+            let bundle = asked.issue()?;
             let facts = pki::inspect(bundle.server_crt.as_bytes(), None)?.swap_remove(0);
             (Some(bundle), facts)
         }

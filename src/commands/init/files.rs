@@ -11,37 +11,51 @@ use anyhow::Result;
 
 use crate::{
     cli::init::Init,
-    commands::{certificates, names, outcome::Outcomes, terminal::Terminal},
+    commands::{
+        certificates::{self, Asked},
+        names,
+        outcome::Outcomes,
+        terminal::Terminal,
+    },
     exit::{Code, Failure},
-    pki,
+    pki::{self, Fault},
 };
 
 const FILES: [&str; 3] = ["ca.crt", "server.crt", "server.key"];
 
 pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
-    names::check(&args.names)?;
+    names::check_labelled(&args.names)?;
     let hint = "Replace them with --force, or name another folder.";
     let there = FILES.iter().filter(|name| dir.join(name).exists()).count();
     if there > 0 && there < FILES.len() && !args.force {
         let what = format!("{} holds some of the files already.", dir.display());
         return Err(Failure::no(what, hint).into());
     }
-    if there == FILES.len() && !args.force {
+    let asked = Asked::read(&args.names, &args.certificates)?;
+    if there == FILES.len() {
         let [ca, crt, key] = FILES.map(|name| fs::read(dir.join(name)));
+        let (ca, crt, key) = (ca?, crt?, key?);
         let host = args.names.host();
-        return match pki::verify(&ca?, &crt?, Some(&key?), &host, certificates::now()?) {
+        let verdict = pki::verify(&ca, &crt, Some(&key), &host, certificates::now()?);
+        let differs = verdict.and_then(|facts| match asked.difference(&ca, &crt) {
+            Some(difference) => Err(Fault::Other(difference)),
+            None => Ok(facts),
+        });
+        match differs {
             Ok(facts) => {
-                terminal.say(&format!("Nothing to do: {} has them already.", dir.display()));
-                tell(terminal, args, dir, "unchanged", &facts)
+                let what = format!("Nothing to do: {} has them already.", dir.display());
+                terminal.say(&what);
+                return tell(terminal, args, dir, "unchanged", &facts);
             }
-            Err(fault) => {
+            Err(fault) if !args.force => {
                 let what = format!("{} holds other certificates: {fault}.", dir.display());
-                Err(Failure::no(what, hint).into())
+                return Err(Failure::no(what, hint).into());
             }
-        };
+            Err(_) => {}
+        }
     }
     certificates::tell_source(terminal, &args.certificates);
-    let bundle = certificates::issue(&args.names, &args.certificates)?;
+    let bundle = asked.issue()?;
     let unwritable = |path: &Path, error: &io::Error| {
         let what = format!("{} cannot be written: {error}.", path.display());
         Failure::usage(what, "Name a folder that you may write to: `--out DIR`.")

@@ -91,7 +91,10 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let old = signer.map(|at| cas[at].clone()).unwrap_or_default();
     let both = format!("{}{old}", new.ca_crt);
     let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
-    applier.apply(&with(both.clone(), crt, key)).await?;
+    // A dry run tells of the Secret once: as it is in the end.
+    if args.dry_run.is_none() {
+        applier.apply(&with(both.clone(), crt, key)).await?;
+    }
     trust(&mut applier, &names.service, &both).await?;
     if args.dry_run.is_none() {
         tokio::time::sleep(SETTLE).await;

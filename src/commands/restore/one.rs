@@ -39,7 +39,8 @@ const LAG: Duration = Duration::from_millis(250);
 const TRIES: u32 = 20;
 
 /// For those who named a workload that is not empty.
-pub(super) const NOT_EMPTY: &str = "`diyadm status` shows what is empty.";
+pub(super) const NOT_EMPTY: &str =
+    "If it was restored before, nothing is left to do; `diyadm status` shows what is empty.";
 
 pub(super) async fn restore(
     errand: &Errand<'_>,

@@ -20,7 +20,7 @@ use crate::{
     manifests::{self, Settings},
     report,
     server::{Bound, Options, Tls},
-    workload::{self, Kind, LABEL, Rules},
+    workload::{self, KEEP, Kind, LABEL, Rules},
 };
 
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
@@ -51,8 +51,8 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
         "Mend csr.conf, or name another with --csr-conf FILE.",
         || {
             let bundle = certificates::issue(names, &args.certificates)?;
-            let what = "read csr.conf, made the CA and the certificate in memory";
-            Ok((what.to_owned(), bundle))
+            let source = certificates::source(&args.certificates);
+            Ok((format!("{source}, made the CA and the certificate in memory"), bundle))
         },
     )?;
     let yaml = steps.step("render", "See `diyadm render --help` for the flags.", || {
@@ -125,7 +125,8 @@ fn ask(
             let images = new_images(kind, object, &emptied);
             // The user's own may say otherwise, by an annotation.
             let ours = what == TEMPLATE;
-            ensure!(!ours || images == [image], "{what} came back with {}", images.join(", "));
+            let expected = if image == KEEP { vec![] } else { vec![image] };
+            ensure!(!ours || images == expected, "{what} came back with {}", images.join(", "));
             let with = match images.as_slice() {
                 [] => "empty, in its own image".to_owned(),
                 images => format!("with {}", images.join(", ")),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{About, Match, Rule};
+use super::{About, Image, Match, Rule, image_name};
 
 impl Match {
     pub(super) fn fits(&self, about: &About<'_>) -> bool {
@@ -137,6 +137,9 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
         }
         let rule: Rule =
             serde_yaml::from_value(value).map_err(|error| format!("rule {number}: {error}"))?;
+        if let Some(Image::Name(image)) = &rule.choice.image {
+            image_name(image).map_err(|why| format!("rule {number}: {why}"))?;
+        }
         let unknown = rule
             .r#match
             .kinds
@@ -178,6 +181,8 @@ mod tests {
             ("rules:\n- match: {kind: [x]}\n", "rule 1"),
             ("rules:\n- {}\n- imag: keep\n", "rule 2: there is no `imag`"),
             ("rules:\n- idle: sleep\n", "rule 1"),
+            ("rules:\n- image: a b\n", "rule 1: \"a b\" is no image"),
+            ("rules:\n- image: \"\"\n", "rule 1"),
             ("rules:\n- match: {kinds: [Service]}\n", "Service is no kind"),
             ("rules: {\n", "line"),
             ("rule: []\n", "rule"),

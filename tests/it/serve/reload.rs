@@ -36,14 +36,14 @@ fn certificates_come_before_the_port() {
     for (cert, key, why) in [
         ("none", "server.key", "--cert none"),
         ("server.crt", "none", "--key none"),
-        ("server.key", "server.key", "the certificate"),
-        ("server.crt", "server.crt", "the key is no PEM"),
+        ("server.key", "server.key", "--cert server.key: "),
+        ("server.crt", "server.crt", "--key server.crt: this is no PEM key"),
         ("ca.crt", "server.key", "the key does not belong to the certificate"),
     ] {
         let run = serve(cert, key).stderr_has(why);
         assert!(!run.stderr.contains("--listen"), "{}", run.stderr);
     }
-    serve("server.crt", "server.key").stderr_has("--listen").stderr_has("cannot be used");
+    serve("server.crt", "server.key").stderr_has("--listen").stderr_has("name another");
 }
 
 /// Puts files where a Pod finds them, as the kubelet does with a Secret or a ConfigMap: into a new

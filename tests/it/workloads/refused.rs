@@ -58,7 +58,7 @@ fn what_cannot_be_emptied_says_why_and_what_to_do() {
         .stderr_has("runs the application itself");
     run(&["empty", "deploy/web", "--containers", "nobody"])
         .code(1)
-        .stderr_has("names no container");
+        .stderr_has("--containers names no container");
     run(&["empty", "deploy/web", "--level", "pod", "--image", "x"]).code(2);
     run(&["empty", "deploy/web", "--level", "pod"]).code(1).stderr_has("install --level pod");
 
@@ -70,6 +70,11 @@ fn what_cannot_be_emptied_says_why_and_what_to_do() {
     run(&["empty", "deploy/web", "--all"]).code(2);
     let elsewhere = ["empty", "deploy/web", "-n", "no-such-namespace"];
     cluster.diyadm(folder.path(), &elsewhere).code(1).stderr_has("no namespace no-such-namespace");
+    for command in ["status", "empty --all", "restore --all", "plan --all"] {
+        let words: Vec<_> = command.split(' ').chain(["-n", "no-such-namespace"]).collect();
+        let run = cluster.diyadm(folder.path(), &words).code(1);
+        run.stderr_has("no namespace no-such-namespace").stderr_has("kubectl get namespaces");
+    }
     run(&["empty", "-l", "app=nobody"]).code(0).stderr_has("nothing was emptied");
 }
 

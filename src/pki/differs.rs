@@ -1,0 +1,151 @@
+//! How a certificate differs from what someone asks for. Knows no file, clock or cluster.
+
+use openssl::{nid::Nid, pkey::Id, x509::X509};
+
+use super::{
+    KeyKind, Request,
+    extensions::San,
+    inspect,
+    inspect::name,
+    issue::{CLOCK_SKEW, DAY, service_names},
+};
+
+/// What was asked for; `None` leaves it to whatever is there.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Subject, names and, where `key` says nothing, the key's kind.
+    pub request: Option<&'a Request>,
+    /// The kind of the certificate's key.
+    pub key: Option<KeyKind>,
+    /// Validity of the certificate, days.
+    pub days: Option<u32>,
+    /// Validity of the CA, days.
+    pub ca_days: Option<u32>,
+    /// Name of the Service.
+    pub service: &'a str,
+    /// Namespace of the Service.
+    pub namespace: &'a str,
+}
+
+/// In a few words each, how the first certificates of `ca` and `crt` (PEM) are not what is wanted;
+/// nothing where they are, or cannot be read: that is another fault.
+pub fn differences(ca: &[u8], crt: &[u8], wanted: &Wanted<'_>) -> Vec<String> {
+    let (Some(ca), Some(leaf)) = (first(ca), first(crt)) else { return Vec::new() };
+    let mut all = Vec::new();
+    for (whose, certificate, days) in
+        [("the certificate", &leaf, wanted.days), ("the CA", &ca, wanted.ca_days)]
+    {
+        let found = days_of(certificate);
+        if let (Some(days), Some(found)) = (days, found)
+            && i64::from(days) != found
+        {
+            all.push(format!("{whose} was made for {found} days, not {days}"));
+        }
+    }
+    let kind = wanted.key.or(wanted.request.map(Request::key_kind));
+    if let (Some(kind), Some(found)) = (kind, kind_of(&leaf))
+        && found != shown(kind)
+    {
+        all.push(format!("its key is {found}, not {}", shown(kind)));
+    }
+    if let Some(request) = wanted.request {
+        all.extend(subject(&leaf, request));
+        all.extend(names(crt, request, wanted));
+    }
+    all
+}
+
+fn first(pem: &[u8]) -> Option<X509> {
+    X509::stack_from_pem(pem).ok()?.into_iter().next()
+}
+
+/// How many days it was made for, the skew of clocks aside.
+fn days_of(certificate: &X509) -> Option<i64> {
+    let length = certificate.not_before().diff(certificate.not_after()).ok()?;
+    let seconds = i64::from(length.days) * DAY + i64::from(length.secs);
+    // One that others made has no skew: what is left of a day does not count.
+    Some((seconds - CLOCK_SKEW + DAY / 2) / DAY)
+}
+
+fn kind_of(leaf: &X509) -> Option<String> {
+    let key = leaf.public_key().ok()?;
+    match key.id() {
+        Id::RSA => Some(shown(KeyKind::Rsa(key.bits()))),
+        Id::EC if key.ec_key().ok()?.group().curve_name() == Some(Nid::X9_62_PRIME256V1) => {
+            Some(shown(KeyKind::P256))
+        }
+        _ => Some("of another kind".to_owned()),
+    }
+}
+
+fn shown(kind: KeyKind) -> String {
+    match kind {
+        KeyKind::Rsa(bits) => format!("RSA of {bits} bits"),
+        KeyKind::P256 => "ECDSA on P-256".to_owned(),
+    }
+}
+
+fn subject(leaf: &X509, request: &Request) -> Option<String> {
+    let wanted = name(&*request.subject().ok()?).ok()?;
+    let found = name(leaf.subject_name()).ok()?;
+    (wanted != found).then(|| format!("its subject is {found}, not {wanted}"))
+}
+
+/// The request's names must be there, and beside them none but the Service's.
+fn names(crt: &[u8], request: &Request, wanted: &Wanted<'_>) -> Option<String> {
+    let found = inspect(crt, None).ok()?.swap_remove(0).sans;
+    let shown = |san: &San| match san {
+        San::Dns(name) => format!("DNS:{name}"),
+        // As certificates are read back: `::1`, however it was written.
+        San::Ip(address) => {
+            let parsed = address.parse::<std::net::IpAddr>().map(|parsed| parsed.to_string());
+            format!("IP:{}", parsed.unwrap_or_else(|_| address.clone()))
+        }
+    };
+    let asked: Vec<_> = request.extensions.sans.value.iter().map(shown).collect();
+    let own = service_names(wanted.service, wanted.namespace).map(|name| format!("DNS:{name}"));
+    let complete = asked.iter().all(|name| found.contains(name));
+    let no_more = found.iter().all(|name| asked.contains(name) || own.contains(name));
+    let differs = !complete || !no_more;
+    differs.then(|| format!("its names are {}, not {}", found.join(", "), asked.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        manifests,
+        pki::{Terms, generate_key, issue},
+    };
+
+    #[test]
+    fn only_what_was_asked_for_is_compared() {
+        let conf = manifests::csr_conf("web", "test");
+        let request = Request::parse("csr.conf", &conf).unwrap();
+        let (service, namespace) = ("web".to_owned(), "test".to_owned());
+        let terms = Terms { now: 1_700_000_000, days: 10, ca_days: 20, service, namespace };
+        let key = |kind| generate_key(kind).unwrap();
+        let made = issue(&request, &terms, &key(KeyKind::P256), &key(KeyKind::P256)).unwrap();
+        let base = Wanted { service: "web", namespace: "test", ..Wanted::default() };
+        let differ = |wanted: Wanted<'_>| {
+            differences(made.ca_crt.as_bytes(), made.server_crt.as_bytes(), &wanted).join("; ")
+        };
+        let key = Some(KeyKind::P256);
+        let (days, ca_days) = (Some(10), Some(20));
+        assert_eq!(differ(base), "");
+        assert_eq!(differ(Wanted { request: Some(&request), key, days, ca_days, ..base }), "");
+        assert_eq!(
+            differ(Wanted { days: Some(11), ca_days: Some(10), ..base }),
+            "the certificate was made for 10 days, not 11; the CA was made for 20 days, not 10"
+        );
+        let rsa = differ(Wanted { request: Some(&request), ..base });
+        assert_eq!(rsa, "its key is ECDSA on P-256, not RSA of 2048 bits");
+        let other = format!("{conf}\n[ alt_names ]\nIP.1 = 127.0.0.1\n").replace("Wise2c", "Else");
+        let other = Request::parse("csr.conf", &other).unwrap();
+        let all = differ(Wanted { request: Some(&other), key, ..base });
+        assert!(all.contains("its subject is C = CN"), "{all}");
+        assert!(all.contains("not DNS:web.test.svc, IP:127.0.0.1"), "{all}");
+        let (ca, crt) = (made.ca_crt.as_bytes(), b"junk");
+        assert!(differences(ca, crt, &Wanted { days, ..base }).is_empty(), "another fault");
+    }
+}
