@@ -82,8 +82,8 @@ impl<'a> Emptied<'a> {
         self.node.kubectl(&["-n", self.namespace, "logs", "deploy/web"], "")
     }
 
-    /// The whole loop: sync, run, /health, stop, again and again.
-    fn works(&self, jar: &str) -> SocketAddr {
+    /// The whole loop: sync, run, /health, stop, again and again. What comes back goes on forwarding.
+    fn works(&self, jar: &str) -> (Forward, SocketAddr) {
         self.diyadm(&["sync", jar, "deploy/web:/tmp/zipkin.jar"]).code(0);
         let mut forward = Forward::start(self.node, self.namespace, &[":9411"]);
         let (at, _) = forward.line();
@@ -102,7 +102,7 @@ impl<'a> Emptied<'a> {
         assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{pod}");
         let logs = self.logs();
         assert_eq!(logs.matches(SERVES).count(), STARTS, "{logs}");
-        at[0]
+        (forward, at[0])
     }
 
     /// What PID 1 is.
@@ -180,7 +180,7 @@ fn in_the_blogs_container_emptied_by_the_webhook() {
     create(&node, name, &web("shop:1", &json!({})));
     node.wait(name, "deployment/web", "condition=Available");
     assert_eq!(web_is.first(), "tail -f /dev/null");
-    let at = web_is.works(&node.zipkin());
+    let (_forward, at) = web_is.works(&node.zipkin());
 
     // The agent is killed, and the container goes on: what it left does not hold the port.
     web_is.start(at);
