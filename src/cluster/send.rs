@@ -111,8 +111,13 @@ fn broke_off(error: &kube::Error) -> bool {
         ErrorKind::BrokenPipe,
         ErrorKind::UnexpectedEof,
     ];
-    // The second is hyper's own, which has no kind that could be asked.
+    // OpenSSL's way to say that the other side went away in the handshake.
+    let hung_up = |error: &openssl::ssl::Error| {
+        error.code() == openssl::ssl::ErrorCode::SYSCALL && error.io_error().is_none()
+    };
+    // The last is hyper's own, which has no kind that could be asked.
     cause.downcast_ref::<std::io::Error>().is_some_and(|error| ends.contains(&error.kind()))
+        || cause.downcast_ref().is_some_and(hung_up)
         || cause.to_string() == "connection closed before message completed"
 }
 

@@ -188,8 +188,8 @@ fn a_file_is_whole_after_each_of_200_syncs_with_the_connection_cut() {
             fs::write(&file, &content).unwrap();
             let mut run = sync(random.cuts(changed));
             cut += cutter.made();
-            if !run.status.success() && cutter.made() == 1 {
-                // An API server that has not answered once is not waited for.
+            if !run.status.success() && cutter.made() > 0 {
+                // An API server that has not answered once is not waited for long.
                 let said = String::from_utf8_lossy(&run.stderr);
                 assert_eq!(run.status.code(), Some(3), "sync {at}: {said}");
                 anew += 1;
