@@ -203,7 +203,8 @@ impl Lab {
         let lines = text.lines().filter(|line| line.starts_with("apiserver_request_total{"));
         let refused = lines.filter(|line| line.contains("code=\"429\""));
         let numbers = refused.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        Ok(numbers.sum())
+        // The sum of none is -0.
+        Ok(numbers.sum::<f64>() + 0.0)
     }
 }
 
