@@ -3,8 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::Stdio,
     thread,
@@ -13,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::rig::{Held, Node, java, node};
+use super::rig::{Held, Node, get, java, node};
 
 /// Idles, and ends with status 7 on SIGTERM.
 const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
@@ -34,15 +33,6 @@ fn becomes(what: &str, mut look: impl FnMut() -> Value, want: impl Fn(&Value) ->
 
 fn address(node: &Node, namespace: &str, pod: &str) -> String {
     node.get(namespace, &format!("pod/{pod}"))["status"]["podIP"].as_str().unwrap().to_owned()
-}
-
-/// The answer of the image `bare` to a GET of `/`.
-fn answer(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 #[test]
@@ -72,7 +62,7 @@ fn a_pod_is_entered_read_and_forwarded() {
 
     // One program and no shell.
     node.try_kubectl(&["-n", name, "exec", "bare", "--", "sh"], "").code(1).stderr_has("sh");
-    let direct = answer(&format!("{}:8080", address(&node, name, "bare"))).unwrap();
+    let direct = get(&format!("{}:8080", address(&node, name, "bare"))).unwrap();
     assert!(direct.ends_with("ok\n"), "{direct}");
     let mut forward = node.kubectl_command(&["-n", name, "port-forward", "pod/bare", ":8080"]);
     let mut forward = forward.stdout(Stdio::piped()).spawn().unwrap();
@@ -81,7 +71,7 @@ fn a_pod_is_entered_read_and_forwarded() {
     let mut said = BufReader::new(forward.stdout.take().unwrap());
     said.read_line(&mut line).unwrap();
     let port = line.split(" -> ").next().unwrap().rsplit(':').next().unwrap();
-    let forwarded = answer(&format!("127.0.0.1:{port}"));
+    let forwarded = get(&format!("127.0.0.1:{port}"));
     forward.kill().unwrap();
     forward.wait().unwrap();
     assert_eq!(forwarded.unwrap(), direct);

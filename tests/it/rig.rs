@@ -18,7 +18,7 @@ mod reach;
 pub(crate) use self::{
     inside::processes,
     net::{Net, slice},
-    node::{Held, Node, java, node},
+    node::{Held, Node, get, java, node},
     reach::reaching_cluster,
 };
 

@@ -53,11 +53,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         _ => bail!("`cargo xtask bench serve [--quick]` is what can be measured"),
     };
     interrupt::watch()?;
-    let build = ["build", "--release", "--bin", "diyadm", "--example", "echo"];
-    let built = Command::new(env!("CARGO")).args(build).current_dir(paths::root()).status()?;
-    ensure!(built.success(), "the release build failed");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or(paths::root().join("target"), PathBuf::from);
+    let target = release(&["--example", "echo"])?;
     let folder = target.join("xtask-bench");
     fs::create_dir_all(&folder)?;
     let programs = [target.join("release/diyadm"), target.join("release/examples/echo")];
@@ -183,6 +179,14 @@ impl Lab {
             ratios: ratios.each_mut().map(|all| median(all)),
         })
     }
+}
+
+/// Builds diyadm as it is given to people, and what is named besides; returns the target folder.
+fn release(more: &[&str]) -> Result<PathBuf> {
+    let build = [&["build", "--release", "--bin", "diyadm"], more].concat();
+    let built = Command::new(env!("CARGO")).args(build).current_dir(paths::root()).status()?;
+    ensure!(built.success(), "the release build failed");
+    Ok(paths::target())
 }
 
 fn median(values: &mut [f64]) -> f64 {

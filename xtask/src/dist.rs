@@ -22,8 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         bail!("`cargo xtask dist` takes no word");
     }
     interrupt::watch()?;
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or(paths::root().join("target"), PathBuf::from);
+    let target = paths::target();
     let dist = target.join("dist");
     fs::create_dir_all(&dist)?;
     for arch in ALL {

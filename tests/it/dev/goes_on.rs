@@ -1,20 +1,7 @@
 //! `diyadm dev` where its Pod is replaced and its container restarted under it.
 
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
-
 use super::project::{Dev, Project};
-use crate::rig::{node, processes, wait_until};
-
-fn get(at: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(at)?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
+use crate::rig::{get, node, processes, wait_until};
 
 #[test]
 fn it_goes_on_by_itself() {

@@ -4,7 +4,8 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -35,6 +36,15 @@ pub(crate) fn java() -> bool {
         skip("no Java: it takes a JDK with jlink on PATH");
     }
     there
+}
+
+/// The answer to a GET of `/`.
+pub(crate) fn get(address: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// A cluster with a node.

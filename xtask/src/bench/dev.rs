@@ -5,7 +5,7 @@
 //! has copied is held against the original before it counts.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -58,9 +58,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         _ => bail!("`cargo xtask bench dev [--quick]` takes no other argument"),
     };
     interrupt::watch()?;
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or(crate::paths::root().join("target"), PathBuf::from);
-    let folder = target.join("xtask-bench-dev");
+    let folder = crate::paths::target().join("xtask-bench-dev");
     fs::create_dir_all(&folder)?;
     // Before the node is there: minutes of compiling would disturb it.
     let program = image::program()?;

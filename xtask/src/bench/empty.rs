@@ -5,7 +5,6 @@
 //! changes get to the API server. Every way starts when the controllers have come to rest.
 
 use std::{
-    env,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     cluster::{self, Cluster, Kind, Life},
-    interrupt, paths,
+    interrupt,
 };
 
 const WORKLOADS: usize = 1000;
@@ -54,11 +53,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         _ => bail!("`cargo xtask bench empty [--quick]` takes no other argument"),
     };
     interrupt::watch()?;
-    let build = ["build", "--release", "--bin", "diyadm"];
-    let built = Command::new(env!("CARGO")).args(build).current_dir(paths::root()).status()?;
-    ensure!(built.success(), "the release build failed");
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or(paths::root().join("target"), PathBuf::from);
+    let target = super::release(&[])?;
     let folder = target.join("xtask-bench-empty");
     fs::create_dir_all(&folder)?;
     let servers = Cluster::start(&folder.join("cluster"), Kind::Plain, Life::Held)?;

@@ -50,11 +50,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         _ => bail!("`cargo xtask bench mutate [--quick]` takes no other argument"),
     };
     interrupt::watch()?;
-    let build = ["build", "--release", "--bin", "diyadm"];
-    let built = Command::new(env!("CARGO")).args(build).current_dir(paths::root()).status()?;
-    ensure!(built.success(), "the release build failed");
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or(paths::root().join("target"), PathBuf::from);
+    let target = super::release(&[])?;
     let folder = target.join("xtask-bench-mutate");
     fs::create_dir_all(&folder)?;
     let input = folder.join("input.yaml");
