@@ -14,12 +14,14 @@ mod inside;
 mod net;
 mod node;
 mod reach;
+mod terminal;
 
 pub(crate) use self::{
     inside::processes,
     net::{Net, slice},
     node::{Held, Node, get, java, node},
     reach::reaching_cluster,
+    terminal::on_terminal,
 };
 
 /// Says why a test, or a part of one, did not run; under `CI=true` that is a failure.

@@ -2,10 +2,13 @@
 
 use std::{
     io::{Read, Write},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use super::{super::rig::Run, client::PROGRAM};
+use super::{
+    super::rig::{Run, on_terminal},
+    client::PROGRAM,
+};
 
 fn shell(lines: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
@@ -54,17 +57,14 @@ fn it_says_what_it_cannot() {
 
 #[test]
 fn on_a_terminal_ctrl_c_ends_the_program_and_not_the_shell() {
-    let mut script = Command::new("script");
-    script.args(["-qec", &format!("{PROGRAM} agent shell"), "/dev/null"]);
-    let mut child =
-        script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("util-linux's script");
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
+    let mut shell = Command::new(PROGRAM);
+    let (mut child, mut terminal) = on_terminal(shell.args(["agent", "shell"]));
+    let mut keys = terminal.try_clone().unwrap();
     let mut shown = Vec::new();
     let mut until = |text: &str| {
         let mut byte = [0];
         while !String::from_utf8_lossy(&shown).contains(text) {
-            let read = stdout.read(&mut byte).unwrap();
+            let read = terminal.read(&mut byte).unwrap();
             assert_eq!(read, 1, "{text:?} is not in: {}", String::from_utf8_lossy(&shown));
             shown.push(byte[0]);
         }
@@ -73,11 +73,11 @@ fn on_a_terminal_ctrl_c_ends_the_program_and_not_the_shell() {
     until("`help` says what it can");
     until(" $ ");
     // The echo of the line has no newline in the quotes' place.
-    stdin.write_all(b"sh -c 'echo g\"\"o; exec sleep 1000'\n").unwrap();
+    keys.write_all(b"sh -c 'echo g\"\"o; exec sleep 1000'\n").unwrap();
     until("go");
-    stdin.write_all(&[3]).unwrap();
+    keys.write_all(&[3]).unwrap();
     until("SIGINT");
     until(" $ ");
-    stdin.write_all(b"exit 4\n").unwrap();
+    keys.write_all(b"exit 4\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(4));
 }

@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::rig::Node;
+use crate::rig::{Node, on_terminal};
 
 /// More than any step takes, beside other builds too.
 const FOREVER: Duration = Duration::from_secs(180);
@@ -85,21 +85,19 @@ impl Project {
 /// `diyadm dev`, ended when dropped; its stdout and stderr are one.
 pub(super) struct Dev {
     pub(super) child: Child,
-    pub(super) keys: ChildStdin,
+    pub(super) keys: Box<dyn Write>,
     heard: Receiver<Vec<u8>>,
     shown: String,
 }
 
 impl Dev {
-    /// On a terminal of its own, of util-linux's `script`.
+    /// On a terminal of its own.
     pub(super) fn on_terminal(node: &Node, folder: &Path) -> Self {
-        let program = node.program(folder);
-        let words = std::iter::once(program.get_program()).chain(program.get_args());
-        let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
-        let mut script = Command::new("script");
-        script.args(["-qec", &format!("{} dev", words.join(" ")), "/dev/null"]);
-        script.current_dir(folder).env_remove("KUBECONFIG").env("HOME", folder);
-        Self::run(script)
+        let mut dev = node.program(folder);
+        dev.arg("dev").current_dir(folder).env_remove("KUBECONFIG").env("HOME", folder);
+        let (child, terminal) = on_terminal(&dev);
+        let keys = Box::new(terminal.try_clone().unwrap());
+        Self::hear(child, keys, terminal)
     }
 
     /// Where nobody has a terminal.
@@ -109,20 +107,17 @@ impl Dev {
         sh.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(program.get_program());
         sh.args(program.get_args()).arg("dev");
         sh.current_dir(folder).env_remove("KUBECONFIG").env("HOME", folder);
-        Self::run(sh)
+        let mut child = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self::hear(child, Box::new(stdin), stdout)
     }
 
-    fn run(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("util-linux's script, or sh");
-        let (keys, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    fn hear(child: Child, keys: Box<dyn Write>, mut output: impl Read + Send + 'static) -> Self {
         let (send, heard) = channel();
         thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = stdout.read(&mut buffer) {
+            // A terminal whose program has ended is an error to read.
+            while let Ok(read @ 1..) = output.read(&mut buffer) {
                 if send.send(buffer[..read].to_vec()).is_err() {
                     return;
                 }
@@ -177,7 +172,6 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // SIGTERM, which `script` hands on to its terminal.
         let pid = self.child.id().to_string();
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             let _ = Command::new("kill").args(["-TERM", &pid]).status();
