@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DryRun, Names, Report, render::Mode};
+use crate::workload::image_name;
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
@@ -12,8 +13,8 @@ pub struct Check {
     /// The names
     #[command(flatten)]
     pub names: Names,
-    /// Image that workloads are emptied to
-    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE")]
+    /// Image that workloads are emptied to, or `keep` for their own
+    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: String,
     /// Who empties
     #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with_all = ["probe", "manifest"])]

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::{
-    certificates, check,
-    init::cluster::{Applier, Secret, prepare, targets},
+    check,
+    init::cluster::{Applier, Prepared, prepare, targets},
     names, render, runtime,
     terminal::Terminal,
     ways,
@@ -76,13 +76,8 @@ async fn install(
         output: None,
     };
     let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
-    let facts = prepare(&mut applier, &init).await?;
+    let Prepared { facts, ca_pem } = prepare(&mut applier, &init).await?;
     applier.namespace_exists |= args.dry_run.is_none();
-    let ca_pem = match Secret::read(cluster, &args.names).await? {
-        Some(secret) => String::from_utf8(secret.ca_crt)?,
-        // A dry run has made none.
-        None => certificates::issue(&args.names, &args.certificates)?.ca_crt,
-    };
     let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let subject = names::subject(cluster, &args.names, ways::image(&args.webhook.ways))?;

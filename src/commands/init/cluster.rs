@@ -145,15 +145,26 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     cluster.demand_apply(&targets(&args.names), &[]).await?;
     let namespace = &args.names.namespace;
     let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
-    let facts = prepare(&mut applier, args).await?;
+    let Prepared { facts, .. } = prepare(&mut applier, args).await?;
     if !applier.outcomes.changed() && args.dry_run.is_none() {
         terminal.say("Nothing to do: the namespace and the Secret are as they should be.");
     }
     applier.outcomes.print(args.output, Some(&facts))
 }
 
-/// Namespace, label and Secret; what the Secret's certificate says in the end.
-pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init) -> Result<Facts> {
+/// The Secret as [`prepare`] left it, or as it would be where that is a dry run.
+pub(in crate::commands) struct Prepared {
+    /// What the server's certificate says.
+    pub(in crate::commands) facts: Facts,
+    /// The CAs that clients are to trust.
+    pub(in crate::commands) ca_pem: String,
+}
+
+/// Namespace, label and Secret.
+pub(in crate::commands) async fn prepare(
+    applier: &mut Applier<'_>,
+    args: &Init,
+) -> Result<Prepared> {
     let (cluster, terminal) = (applier.cluster, applier.outcomes.terminal);
     let Names { namespace, secret, .. } = &args.names;
     let flags = names::flags(cluster, &args.names);
@@ -164,7 +175,8 @@ pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init)
         if applier.namespace_exists { Secret::read(cluster, &args.names).await? } else { None };
     let differs = |secret: &Secret| asked.difference(&secret.ca_crt, &secret.server_crt);
     let difference = present.as_ref().and_then(differs);
-    let (issued, facts) = match present.map(|secret| secret.judge(&args.names)).transpose()? {
+    let judged = present.as_ref().map(|secret| secret.judge(&args.names)).transpose()?;
+    let (issued, facts) = match judged {
         Some(Ok(facts)) if difference.is_none() => (None, facts),
         Some(Ok(_)) if !args.force => {
             let difference = difference.unwrap_or_default();
@@ -196,8 +208,8 @@ pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init)
     };
 
     applier.apply(&manifests::namespace(namespace, &label)).await?;
-    match issued {
-        Some(bundle) => applier.apply(&manifests::secret(namespace, secret, &bundle)).await?,
+    match &issued {
+        Some(bundle) => applier.apply(&manifests::secret(namespace, secret, bundle)).await?,
         None => applier.outcomes.add(SECRET.kind, namespace, secret, "unchanged"),
     }
     let days = (facts.not_after - certificates::now()?) / (24 * 60 * 60);
@@ -206,5 +218,10 @@ pub(in crate::commands) async fn prepare(applier: &mut Applier<'_>, args: &Init)
             "its certificate expires in {days} days; type `diyadm init --rotate{flags}`"
         ));
     }
-    Ok(facts)
+    let ca_pem = match (issued, present) {
+        (Some(bundle), _) => bundle.ca_crt,
+        (None, Some(secret)) => String::from_utf8(secret.ca_crt)?,
+        (None, None) => unreachable!("what is absent is issued"),
+    };
+    Ok(Prepared { facts, ca_pem })
 }
