@@ -45,9 +45,9 @@ pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use refusal::Refusal;
 pub use rules::{
-    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, Level, MATCHES, MEMBERS, Match,
-    Member, Rule, Rules, SHORT, Source, Way, image_name, lint as lint_rules, parse as parse_rules,
-    same_kind,
+    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
+    MEMBERS, Match, Member, NOT_IN_IMAGE, Rule, Rules, SHORT, Source, Way, image_name,
+    lint as lint_rules, parse as parse_rules, same_kind,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use diyadm::workload::{EMPTIED_BY, ORIGINAL};
 use serde_json::{Value, json};
 
-use self::pods::{corpus, generated, pod};
+use self::pods::{corpus, generated, of_images, pod};
 use super::{
     proxy::{Fate, Proxy},
     rig::{Cluster, Server, cluster, diyadm},
@@ -124,6 +124,8 @@ fn the_policy_does_to_every_pod_what_the_webhook_does() {
     beside("policy-plain", &[], &[], |pair| {
         let corpus = corpus();
         assert_eq!(pair.same(&corpus), corpus.len(), "each is emptied, in each way");
+        let (pods, possible) = of_images();
+        assert_eq!(pair.same(&pods), possible, "only to what can be an image");
         let emptied = pair.same(&generated(PODS));
         assert!(emptied > PODS / 20, "{emptied} of {PODS} were emptied");
     });

@@ -43,6 +43,16 @@ pub(super) fn fits(value: &str, patterns: &[String]) -> String {
     if all.len() == 1 { all.concat() } else { format!("({})", all.join(" || ")) }
 }
 
+/// Whether `value`, an expression, is text with none of these characters in it, which are given
+/// from one to another.
+pub(super) fn has_none_of(value: &str, characters: &[(char, char)]) -> String {
+    let mut regex = "^[^".to_owned();
+    for (first, last) in characters {
+        let _ = write!(regex, "\\x{{{:x}}}-\\x{{{:x}}}", u32::from(*first), u32::from(*last));
+    }
+    format!("{value}.matches({})", text(&(regex + "]+$")))
+}
+
 /// RE2's form of a pattern.
 fn regex(pattern: &str) -> String {
     let mut regex = "(?s)^".to_owned();
@@ -70,5 +80,7 @@ mod tests {
         let patterns = ["a.b".to_owned(), "db-*".to_owned(), "?".to_owned()];
         let said = r#"(n == "a.b" || n.matches("(?s)^db\\-.*$") || n.matches("(?s)^.$"))"#;
         assert_eq!(fits("n", &patterns), said);
+        let said = r#"n.matches("^[^\\x{0}-\\x{20}\\x{7f}-\\x{7f}]+$")"#;
+        assert_eq!(has_none_of("n", &[('\0', ' '), ('\u{7f}', '\u{7f}')]), said);
     }
 }

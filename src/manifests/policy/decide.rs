@@ -8,7 +8,8 @@ use super::{
 use crate::explain;
 use crate::workload::{
     AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, EMPTY_IMAGE, ENABLED, IDLE, IMAGE, INJECTED,
-    Image, KINDS, LABEL, LEVEL, Level, Match, ORIGINAL, PROGRAM, REPLICAS, Rule, Rules, same_kind,
+    Image, KINDS, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, PROGRAM,
+    REPLICAS, Rule, Rules, same_kind,
 };
 
 /// The policy's variables, in their order. The last is `chosen`: the indexes of the containers that
@@ -184,6 +185,8 @@ fn stays(rules: &Rules) -> String {
         format!("{} in variables.notes", cel::text(ORIGINAL)),
         "object.spec[?\"os\"].orValue(dyn({}))[?\"name\"].orValue(\"\") == \"windows\"".to_owned(),
         "!variables.empty".to_owned(),
+        format!("!{}", cel::has_none_of("variables.image", &NOT_IN_IMAGE)),
+        format!("size(bytes(variables.image)) > {LONGEST_IMAGE}"),
         format!("!(variables.idle in {})", words(&["entrypoint", "shell", "agent"])),
         "(variables.image == \"keep\" && variables.idle == \"entrypoint\")".to_owned(),
         format!("!(variables.level in {})", words(&["workload", "pod"])),

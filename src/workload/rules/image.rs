@@ -1,11 +1,24 @@
-//! Which images can be: asked of flags, of rules.yaml and of annotations alike.
+//! Which images can be: asked of flags, of rules.yaml and of annotations alike, by the webhook and
+//! by the policy's CEL.
 
 /// The word for a container's own image.
 pub const KEEP: &str = "keep";
 
-/// A reference with its name (255), tag (128) and digest (sha512, in hex) at their longest, and
-/// what stands between them.
-const LONGEST: usize = 255 + 1 + 128 + 1 + 7 + 128;
+/// Bytes of a reference with its name (255), tag (128) and digest (sha512, in hex) at their longest,
+/// and what stands between them.
+pub const LONGEST_IMAGE: usize = 255 + 1 + 128 + 1 + 7 + 128;
+
+/// White space and control characters, from one to another: no image's name has one of them.
+pub const NOT_IN_IMAGE: [(char, char); 8] = [
+    ('\0', ' '),
+    ('\u{7f}', '\u{a0}'),
+    ('\u{1680}', '\u{1680}'),
+    ('\u{2000}', '\u{200a}'),
+    ('\u{2028}', '\u{2029}'),
+    ('\u{202f}', '\u{202f}'),
+    ('\u{205f}', '\u{205f}'),
+    ('\u{3000}', '\u{3000}'),
+];
 
 /// `text` where it can be an image, or [`KEEP`].
 ///
@@ -18,13 +31,17 @@ pub fn image_name(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("an image has a name".to_owned());
     }
-    if text.len() > LONGEST {
-        return Err(format!("an image's name is no longer than {LONGEST} characters"));
+    if text.len() > LONGEST_IMAGE {
+        return Err(format!("an image's name is no longer than {LONGEST_IMAGE} characters"));
     }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if text.chars().any(is_odd) {
         return Err(format!("{text:?} is no image: there is white space in it"));
     }
     Ok(text.to_owned())
+}
+
+fn is_odd(c: char) -> bool {
+    NOT_IN_IMAGE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 #[cfg(test)]
@@ -37,8 +54,15 @@ mod tests {
         for image in ["a", "keep", "r:5000/a/b:1", &format!("r.io/a:1@sha256:{digest}")] {
             assert_eq!(image_name(image).unwrap(), image);
         }
-        for image in ["", " ", "a b", "a\n", "a\u{a0}b", &"a".repeat(LONGEST + 1)] {
+        for image in ["", " ", "a b", "a\n", "a\u{a0}b", &"a".repeat(LONGEST_IMAGE + 1)] {
             image_name(image).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn white_space_and_control_characters_are_all_of_them() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_odd(c), c.is_whitespace() || c.is_control(), "{c:?}");
         }
     }
 }

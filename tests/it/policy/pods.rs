@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use diyadm::workload::KINDS;
+use diyadm::workload::{IMAGE, KINDS, LONGEST_IMAGE};
 use proptest::{
     collection, option,
     prelude::*,
@@ -91,6 +91,26 @@ fn of_template(object: &Value) -> Value {
     pod
 }
 
+/// What the annotation for the image may say, and whether an image can be called that.
+fn images() -> Vec<(String, bool)> {
+    let long = |more: usize| format!("é{}", "a".repeat(LONGEST_IMAGE - 2 + more));
+    let odd = ["", " ", "a b", "a\n", "\u{85}a", "\u{a0}a", "a\u{2009}b", "a\u{3000}", "a\u{1}"];
+    let odd = odd.into_iter().map(|image| (image.to_owned(), false));
+    odd.chain([("é\u{200b}:1".to_owned(), true), (long(0), true), (long(1), false)]).collect()
+}
+
+/// A Pod for each image that an annotation may name, and how many of them can be emptied.
+pub(super) fn of_images() -> (Vec<Value>, usize) {
+    let images = images();
+    let possible = images.iter().filter(|(_, possible)| *possible).count();
+    let pods = images.into_iter().map(|(image, _)| {
+        let mut pod = pod(&json!([{ "name": "a", "image": "app:1" }]));
+        pod["metadata"]["annotations"] = json!({ IMAGE: image });
+        pod
+    });
+    (pods.collect(), possible)
+}
+
 fn container(name: &'static str) -> impl Strategy<Value = Value> {
     let exec = json!({ "exec": { "command": ["x"] } });
     let fields = [
@@ -117,6 +137,7 @@ fn container(name: &'static str) -> impl Strategy<Value = Value> {
 }
 
 fn annotations() -> impl Strategy<Value = Value> {
+    let images = select(images()).prop_map(|(image, _)| (IMAGE.to_owned(), image));
     let one = select(
         &[
             ("diyadm.io/containers", "*"),
@@ -143,9 +164,9 @@ fn annotations() -> impl Strategy<Value = Value> {
             ("other", "~/é\""),
         ][..],
     );
-    collection::vec(one, 0..4).prop_map(|all| {
-        all.into_iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect::<Value>()
-    })
+    let one = one.prop_map(|(key, value)| (key.to_owned(), value.to_owned()));
+    collection::vec(prop_oneof![9 => one, 1 => images], 0..4)
+        .prop_map(|all| all.into_iter().map(|(k, v)| (k, Value::from(v))).collect::<Value>())
 }
 
 /// A Pod that the API server takes, as whatever makes Pods makes them.
