@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::rig::{Cluster, Run, wait_until};
 
+mod helm;
 mod interrupted;
 mod kinds;
 mod refused;

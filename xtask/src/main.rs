@@ -1,4 +1,4 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|program|jar|tidy|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|program|jar|helm|tidy|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
@@ -24,6 +24,7 @@ cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; u
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
 cargo xtask program                            the program of these images, which is static
 cargo xtask jar                                a Spring Boot application, from Maven
+cargo xtask helm                               Helm, built from its Go module
 cargo xtask tidy                               the house rules
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
 cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
@@ -50,6 +51,11 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "image" => image::run(rest),
         "program" => image::print_program(rest),
         "jar" => jar::run(rest),
+        "helm" => {
+            interrupt::watch()?;
+            println!("{}", cluster::helm()?.display());
+            Ok(ExitCode::SUCCESS)
+        }
         "tidy" => tidy::run(),
         "dist" => dist::run(rest),
         "bench" => match rest.split_first() {

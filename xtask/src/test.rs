@@ -59,6 +59,12 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         Some(context) => foreign(&scratch, context)?,
         None => own(&scratch, filters)?,
     };
+    if filters.is_empty()
+        && let Err(error) = cluster::helm()
+    {
+        interrupt::check()?;
+        eprintln!("xtask: there is no helm: {error:#}");
+    }
     let ran = tests(filters, |command| {
         command.envs(ground.variables.drain(..)).env("DIYADM_TEST_SKIPS", &skips);
         let corpus = paths::root().join("../shared/corpus");
@@ -66,6 +72,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             command.env("DIYADM_CORPUS", corpus);
         }
         command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
+        command.env("DIYADM_TEST_XTASK", env::current_exe()?);
         Ok(())
     });
     if let Some(mut servers) = ground.servers {
@@ -118,7 +125,6 @@ fn own(scratch: &Path, filters: &[String]) -> Result<Ground> {
     };
     let variables = vec![
         told,
-        ("DIYADM_TEST_XTASK", env::current_exe()?.into()),
         ("DIYADM_TEST_KUBECONFIG", servers.kubeconfig().into()),
         ("DIYADM_TEST_APISERVER", cluster::apiserver()?.into()),
     ];

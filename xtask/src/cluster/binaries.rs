@@ -16,6 +16,8 @@ use crate::{image::libraries, paths};
 
 /// The minor version that diyadm is tested against.
 const MINOR: &str = "v1.36.";
+/// The major version whose flags choose between its two ways to update.
+const HELM: &str = "v4.";
 
 /// Paths of the control plane's programs.
 pub(super) struct Binaries {
@@ -93,6 +95,11 @@ pub(crate) fn kubectl() -> Result<PathBuf> {
     find_or_make("kubectl")
 }
 
+/// Helm, for the tests of its updates.
+pub(crate) fn helm() -> Result<PathBuf> {
+    find_or_make("helm")
+}
+
 fn find_or_make(name: &str) -> Result<PathBuf> {
     let bin = paths::cache()?.join("bin");
     match find(name, &bin) {
@@ -113,20 +120,23 @@ fn find(name: &str, bin: &Path) -> Option<PathBuf> {
         .find(|program| program.is_file() && fits(name, program))
 }
 
-/// Kubernetes' programs must say that they are of [`MINOR`]; of the rest any will do.
+/// Kubernetes' programs must say that they are of [`MINOR`], helm that it is of [`HELM`]; of the
+/// rest any will do.
 fn fits(name: &str, program: &Path) -> bool {
     let args: &[&str] = match name {
         "busybox" => return libraries(program).is_ok_and(|libraries| libraries.is_empty()),
         "kubectl" => &["version", "--client"],
+        "helm" => &["version", "--template", "{{.Version}}"],
         _ if name.starts_with("kube") => &["--version"],
         _ => return true,
     };
     let said = Command::new(program).args(args).output();
-    said.is_ok_and(|output| is_minor(&String::from_utf8_lossy(&output.stdout)))
+    let wanted = if name == "helm" { HELM } else { MINOR };
+    said.is_ok_and(|output| is_of(wanted, &String::from_utf8_lossy(&output.stdout)))
 }
 
-fn is_minor(said: &str) -> bool {
-    said.split_whitespace().any(|word| word.starts_with(MINOR))
+fn is_of(wanted: &str, said: &str) -> bool {
+    said.split_whitespace().any(|word| word.starts_with(wanted))
 }
 
 #[cfg(test)]
@@ -135,10 +145,12 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_the_programs_write_them() {
-        assert!(is_minor("Kubernetes v1.36.3\n"));
-        assert!(is_minor("Client Version: v1.36.0\nKustomize Version: v5.7.1\n"));
-        assert!(!is_minor("Kubernetes v1.35.3\n"));
-        assert!(!is_minor("Kubernetes v1.360.0\n"));
-        assert!(!is_minor(""));
+        assert!(is_of(MINOR, "Kubernetes v1.36.3\n"));
+        assert!(is_of(MINOR, "Client Version: v1.36.0\nKustomize Version: v5.7.1\n"));
+        assert!(!is_of(MINOR, "Kubernetes v1.35.3\n"));
+        assert!(!is_of(MINOR, "Kubernetes v1.360.0\n"));
+        assert!(!is_of(MINOR, ""));
+        assert!(is_of(HELM, "v4.3.1"));
+        assert!(!is_of(HELM, "v3.22.0"));
     }
 }

@@ -1,4 +1,4 @@
-//! Programs that the machine lacks: from Debian's packages, Kubernetes' own built with Go.
+//! Programs that the machine lacks: from Debian's packages, Kubernetes' own and Helm built with Go.
 //!
 //! All end up in the cache folder, once. Nothing is installed: a package is unpacked there, so no
 //! service is started. Where Go and apt download from is their own configuration's business.
@@ -14,6 +14,8 @@ use anyhow::{Context, Result};
 use crate::process::aloud;
 
 const KUBERNETES: &str = "v1.36.3";
+/// It can do both: apply server-side, and, as Helm 3 does, merge on this side.
+const HELM: &str = "v4.3.1";
 /// What the staging modules of [`KUBERNETES`] are called when published by themselves.
 const STAGING: &str = "v0.36.3";
 /// `k8s.io/kubernetes` requires these at v0.0.0 and replaces them within itself, which counts for
@@ -81,6 +83,7 @@ pub(super) fn obtain(
     let package = PACKAGES.iter().find(|(_, paths)| paths.iter().any(|path| called(path) == name));
     let made = match package {
         Some((package, paths)) => unpack(package, paths, bin),
+        None if name == "helm" => build_helm(bin),
         None => build(name, bin),
     };
     made.with_context(|| {
@@ -156,6 +159,19 @@ fn build(name: &str, bin: &Path) -> Result<()> {
     )?;
     // Half a program must never be found.
     fs::rename(fresh, bin.join(name))?;
+    Ok(())
+}
+
+fn build_helm(bin: &Path) -> Result<()> {
+    let folder = bin.with_file_name("build-helm");
+    fs::create_dir_all(&folder)?;
+    let mut go = Command::new("go");
+    go.current_dir(&folder).env("CGO_ENABLED", "0").env("GOBIN", &folder);
+    let flags = format!("-s -w -X helm.sh/helm/v4/internal/version.version={HELM}");
+    go.args(["install", "-ldflags", &flags, &format!("helm.sh/helm/v4/cmd/helm@{HELM}")]);
+    aloud(&format!("build helm {HELM} (once; minutes on a small machine)"), &mut go)?;
+    fs::rename(folder.join("helm"), bin.join("helm"))?;
+    fs::remove_dir_all(folder)?;
     Ok(())
 }
 
