@@ -13,7 +13,7 @@ mod leftover;
 mod lines;
 mod proc;
 pub mod protocol;
-mod receive;
+pub(crate) mod receive;
 pub(crate) mod relay;
 mod ring;
 pub(crate) mod shell;

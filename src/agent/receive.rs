@@ -27,6 +27,7 @@ mod refusal;
 mod root;
 
 use incoming::{Incoming, Step};
+pub(crate) use path::{is_beside, link_stays};
 use root::Root;
 
 /// Answers are written when there is nothing left to read, or so many bytes of them.

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use super::trouble::NoAgentThere;
 use crate::exit::Failure;
 
 /// Bytes that hold an ELF header and its program headers.
@@ -71,15 +72,16 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
         }
     }
     let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
-    Err(Failure::no(
+    let failure = Failure::no(
         format!(
             "There is no static diyadm for {arch} to bring there: not {}.",
             tried.join(", nor ")
         ),
         "Build it with `cargo xtask dist`, put it beside this program as \
          `diyadm-agent-ARCH`, or name it with --agent-program FILE.",
-    )
-    .into())
+    );
+    // Whoever names one is told that it does not fit.
+    Err(if named.is_some() { failure } else { failure.because(NoAgentThere) }.into())
 }
 
 fn head(path: &Path) -> Option<Vec<u8>> {

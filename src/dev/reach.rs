@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     pods::Pick,
-    trouble::Trouble,
+    trouble::{NoAgentThere, Trouble},
     upload,
     wire::{Conversation, Reader, Writer},
 };
@@ -199,6 +199,7 @@ async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
                 "The container has no folder that one may write to and run programs from.",
                 "Empty it with `diyadm empty --idle agent`, which mounts one with the agent in it.",
             )
+            .because(NoAgentThere)
             .into(),
         ),
         End::Exit(code) => {

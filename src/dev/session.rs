@@ -116,14 +116,24 @@ impl<'a> Session<'a> {
     /// # Errors
     /// The Pod is gone; or the last error, when it was tried for long enough.
     pub(crate) async fn again(&self, pick: &Pick, why: &anyhow::Error) -> Result<Agent> {
+        self.again_by(pick, why, async || self.agent_of(pick).await).await
+    }
+
+    /// As [`Session::again`], for whatever `reach` makes of the container.
+    pub(crate) async fn again_by<T>(
+        &self,
+        pick: &Pick,
+        why: &anyhow::Error,
+        reach: impl AsyncFn() -> Result<T>,
+    ) -> Result<T> {
         let why = why.to_string();
         self.terminal.warn(&format!("{}; trying again", why.trim_end_matches('.')));
         let mut backoff = Backoff::default();
         loop {
-            let error = match self.same(pick).await {
-                Ok(agent) => {
+            let error = match self.same(pick, &reach).await {
+                Ok(reached) => {
                     self.terminal.done("connected again", None);
-                    return Ok(agent);
+                    return Ok(reached);
                 }
                 Err(Again::Never(error)) => return Err(error),
                 Err(Again::Later(error)) => error,
@@ -135,7 +145,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn same(&self, pick: &Pick) -> Result<Agent, Again> {
+    async fn same<T>(&self, pick: &Pick, reach: &impl AsyncFn() -> Result<T>) -> Result<T, Again> {
         let Pick { namespace, pod, uid, .. } = pick;
         let now = self.cluster.get(&POD, namespace, pod).await.map_err(Again::of)?;
         let same = |pod: &serde_json::Value| {
@@ -145,7 +155,7 @@ impl<'a> Session<'a> {
             let what = format!("Pod {} is gone, and what ran in it", pick.pod);
             return Err(Again::Never(self.explain(Trouble::Gone(what))));
         }
-        self.agent_of(pick).await.map_err(Again::Later)
+        reach().await.map_err(Again::Later)
     }
 }
 

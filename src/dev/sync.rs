@@ -22,6 +22,7 @@ use crate::{
 mod content;
 mod ignored;
 mod place;
+mod plain;
 mod plan;
 mod progress;
 mod receiver;
@@ -33,6 +34,7 @@ pub use plan::Plan;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
 pub(crate) use receiver::Receiver;
+use receiver::after;
 pub use receiver::{Open, Outcome};
 pub use send::Report;
 

@@ -54,6 +54,27 @@ impl From<Broken> for Trouble {
     }
 }
 
+/// The cause of a failure to bring an agent into a container that has a shell: what it lacks. Some
+/// things can be done there without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoAgentThere;
+
+impl fmt::Display for NoAgentThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no agent can be brought")
+    }
+}
+
+impl std::error::Error for NoAgentThere {}
+
+/// Whether no agent can be brought, and a shell is there.
+pub(crate) fn is_without_agent(error: &Error) -> bool {
+    error.chain().any(|cause| {
+        let failure = cause.downcast_ref::<Failure>().and_then(|failure| failure.cause.as_ref());
+        failure.is_some_and(|cause| cause.is::<NoAgentThere>())
+    })
+}
+
 /// Whether another try may succeed: the connection broke, or the API server does not answer.
 pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Lost(_))) || cluster::error::is_lost(error)

@@ -19,6 +19,7 @@ use serde_json::json;
 use super::rig::{Node, node, program};
 
 mod cutter;
+mod plain;
 
 use cutter::{Cut, Cutter, End};
 

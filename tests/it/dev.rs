@@ -7,4 +7,4 @@ mod goes_on;
 mod project;
 mod sync;
 mod terminal;
-mod tree;
+pub(crate) mod tree;

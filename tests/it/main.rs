@@ -21,6 +21,7 @@ mod mutate;
 mod newest;
 mod node;
 mod pki;
+mod plain;
 mod plan;
 mod pod_security;
 mod policy;

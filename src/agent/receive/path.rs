@@ -22,7 +22,7 @@ pub(super) fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
 /// Whether a link with this text, so many folders below the root, leads to something below it.
 /// `..` is counted only at its start: past a name, which may be a link itself, only the file
 /// system knows where it leads.
-pub(super) fn link_stays(depth: usize, to: &[u8]) -> bool {
+pub(crate) fn link_stays(depth: usize, to: &[u8]) -> bool {
     if to.is_empty() || to.len() > MOST_PATH || to.contains(&0) || to[0] == b'/' {
         return false;
     }
@@ -48,7 +48,7 @@ pub(super) fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
 }
 
 /// Whether [`beside`] made this name.
-pub(super) fn is_beside(name: &[u8]) -> bool {
+pub(crate) fn is_beside(name: &[u8]) -> bool {
     name.starts_with(b".") && (name.ends_with(PART) || name.ends_with(HAVE))
 }
 

@@ -57,7 +57,7 @@ enum Body {
 }
 
 /// By which a file is known to be the same as before.
-type Stamp = (u64, u64, i64, i64, i64, i64);
+pub(super) type Stamp = (u64, u64, i64, i64, i64, i64);
 
 /// The files below a folder.
 #[derive(Debug)]
@@ -85,7 +85,8 @@ impl Library {
         }
     }
 
-    fn open(&self, path: &Bytes) -> io::Result<File> {
+    /// Opens a file on this side.
+    pub(super) fn open(&self, path: &Bytes) -> io::Result<File> {
         // Not through a link that has come since, and not waiting for a pipe's writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::open(self.at(path), flags, Mode::empty())?))
@@ -203,7 +204,8 @@ fn append(
     Ok(())
 }
 
-fn stamp(meta: &Metadata) -> Stamp {
+/// What a file is known by.
+pub(super) fn stamp(meta: &Metadata) -> Stamp {
     // The change time tells of writes that set the modification time back.
     let (s, ns) = (meta.ctime(), meta.ctime_nsec());
     (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec(), s, ns)

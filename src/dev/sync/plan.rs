@@ -11,7 +11,7 @@ use crate::agent::protocol::{
 const MODES: u32 = 0o777;
 
 /// What must be done, in the order in which it is.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What is in the way: of another kind than what must come there. What is in a folder comes
     /// before it.
@@ -167,7 +167,7 @@ fn is_below(path: &Bytes, folder: &Bytes) -> bool {
 }
 
 /// The folders that a path is in, below the root.
-fn above(path: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
+pub(super) fn above(path: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
     let cuts = path.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     cuts.map(|(at, _)| Bytes(path.0[..at].to_vec()))
 }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Here, Options, Source,
+    plain::{self, Plain},
     plan::{Plan, Rules, plan},
     progress::Progress,
     send::{Report, send},
@@ -20,7 +21,7 @@ use crate::{
         pods::Pick,
         reach::Agent,
         session::Session,
-        trouble::{Trouble, is_lost, refusal},
+        trouble::{Trouble, is_lost, is_without_agent, refusal},
         wire::Conversation,
     },
 };
@@ -28,6 +29,8 @@ use crate::{
 /// How long the far end of a connection that was lost may hold the target.
 const HELD: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
+/// How often a transfer without an agent is begun anew.
+const PLAIN_TRIES: u32 = 8;
 
 /// What a sync came to.
 #[derive(Debug, Default)]
@@ -101,13 +104,23 @@ pub(crate) struct Receiver<'a> {
     session: &'a Session<'a>,
     /// Which container.
     pub(crate) pick: Pick,
-    open: Option<(Agent, Open)>,
+    open: Option<Way>,
+    /// Whether no agent can be had, and the folder beside of a try that was lost.
+    plain: Option<String>,
+}
+
+/// How things go there.
+enum Way {
+    /// Through an agent.
+    Agent(Box<Agent>, Open),
+    /// Through a shell.
+    Plain(Plain),
 }
 
 impl<'a> Receiver<'a> {
     /// Nothing is known yet.
     pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
-        Self { session, pick, open: None }
+        Self { session, pick, open: None, plain: None }
     }
 
     /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
@@ -122,14 +135,17 @@ impl<'a> Receiver<'a> {
         progress: &Progress,
     ) -> Result<Outcome> {
         let mut lost = None;
-        loop {
+        for tried in 1.. {
             let outcome = self.once(source, here, progress, lost.as_ref()).await;
             self.session.terminal.clear();
             match outcome {
+                // What is sent whole each time is not sent for ever.
+                Err(error) if self.plain.is_some() && tried == PLAIN_TRIES => return Err(error),
                 Err(error) if is_lost(&error) => lost = Some(error),
                 other => return other,
             }
         }
+        unreachable!("it is tried again until it returns")
     }
 
     async fn once(
@@ -139,18 +155,63 @@ impl<'a> Receiver<'a> {
         progress: &Progress,
         lost: Option<&anyhow::Error>,
     ) -> Result<Outcome> {
-        let (mut agent, mut open) = match self.open.take() {
+        let mut way = match self.open.take() {
             Some(open) => open,
-            None => self.begin(source, lost).await?,
+            None => self.way(source, lost).await?,
         };
-        let outcome = match open.bring(&mut agent.talk, source, here, progress).await {
-            Ok(outcome) => outcome,
-            Err(trouble) => return Err(self.session.explain(agent.blame(trouble).await)),
+        let outcome = match &mut way {
+            Way::Agent(agent, open) => {
+                match open.bring(&mut agent.talk, source, here, progress).await {
+                    Ok(outcome) => outcome,
+                    Err(trouble) => return Err(self.session.explain(agent.blame(trouble).await)),
+                }
+            }
+            Way::Plain(plain) => {
+                self.plain = Some(plain.stage().to_owned());
+                let outcome = plain.bring(self.session.cluster, source, here, progress).await;
+                outcome.map_err(|error| self.explained(error))?
+            }
         };
         if outcome.report.refused.is_empty() && outcome.plan.blocked.is_empty() {
-            self.open = Some((agent, open));
+            self.open = Some(way);
         }
         Ok(outcome)
+    }
+
+    async fn way(&mut self, source: &Source, lost: Option<&anyhow::Error>) -> Result<Way> {
+        let session = self.session;
+        if self.plain.is_none() {
+            match self.begin(source, lost).await {
+                Ok((agent, open)) => return Ok(Way::Agent(Box::new(agent), open)),
+                // Whoever asked for one of their own is told why there is none.
+                Err(error) if !is_without_agent(&error) || session.how.upload => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    let shown = self.pick.shown();
+                    session.terminal.warn(&format!(
+                        "{shown} has no agent, nor can it be brought, so what differs is sent \
+                         whole: {}",
+                        why.trim_end_matches('.')
+                    ));
+                    self.plain = Some(String::new());
+                }
+            }
+        } else if let Some(why) = lost {
+            let answers = async || plain::answers(session.cluster, self.pick.place()).await;
+            session.again_by(&self.pick, why, answers).await?;
+        }
+        let before = self.plain.as_deref().filter(|stage| !stage.is_empty());
+        let begun = Plain::begin(session.cluster, self.pick.place(), source, before).await;
+        begun.map(Way::Plain).map_err(|error| self.explained(error))
+    }
+
+    fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<Trouble>() {
+            Ok(trouble) => self.session.explain(trouble),
+            Err(error) => error,
+        }
     }
 
     async fn begin(&self, source: &Source, lost: Option<&anyhow::Error>) -> Result<(Agent, Open)> {
@@ -199,7 +260,7 @@ fn is_missing(failed: &Failed) -> bool {
 }
 
 /// What is there when all of a plan is done.
-fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> {
+pub(super) fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> {
     let stays = there.into_iter().filter(|entry| !delete || here.keeps(entry));
     let mut all: BTreeMap<Bytes, Entry> = stays.map(|entry| (entry.path.clone(), entry)).collect();
     all.extend(here.scan.entries.iter().map(|entry| (entry.path.clone(), entry.clone())));

@@ -16,7 +16,7 @@ use proptest::{collection::btree_map, prelude::*};
 
 /// Something in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Thing {
+pub(crate) enum Thing {
     /// Content, mode, seconds since 1970.
     File(Vec<u8>, u32, u64),
     /// Mode, seconds since 1970.
@@ -26,14 +26,14 @@ pub(super) enum Thing {
 }
 
 /// By path, relative to the root.
-pub(super) type Tree = BTreeMap<PathBuf, Thing>;
+pub(crate) type Tree = BTreeMap<PathBuf, Thing>;
 
 /// Names that programs stumble over, in folders and out of them.
 const NAMES: [&[u8]; 8] =
     [b"a", b"-rf", b"new\nline", b"\xff\xfe", b" ", b"*", b"\xc3\xa9 \"q\" '$x'", b"zz"];
 
 /// Any small tree.
-pub(super) fn tree() -> impl Strategy<Value = Tree> {
+pub(crate) fn tree() -> impl Strategy<Value = Tree> {
     let content = prop_oneof![
         4 => proptest::collection::vec(any::<u8>(), 0..200),
         // In chunks.
@@ -66,7 +66,7 @@ pub(super) fn tree() -> impl Strategy<Value = Tree> {
 }
 
 /// Bytes that nothing can be saved of, the same for the same seed.
-pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -78,7 +78,7 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Makes a tree in an empty folder.
-pub(super) fn make(root: &Path, tree: &Tree) {
+pub(crate) fn make(root: &Path, tree: &Tree) {
     for (path, thing) in tree {
         let path = root.join(path);
         match thing {
@@ -107,7 +107,7 @@ fn set_time(path: &Path, s: u64) {
 }
 
 /// What is in a folder.
-pub(super) fn look(root: &Path) -> Tree {
+pub(crate) fn look(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -1,0 +1,398 @@
+//! A transfer without an agent: what differs goes whole, as an archive or, where there is no tar,
+//! file by file, into a folder beside; it is summed there, and then takes its place by `mv`.
+//!
+//! What the agent does better: it sends differences, goes on where a connection broke, keeps
+//! others away, and syncs to the disk.
+
+use std::{io, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use openssl::rand::rand_bytes;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc,
+    task::spawn_blocking,
+    time::sleep,
+};
+
+use super::{
+    Here, Outcome, Source, after,
+    content::Library,
+    plan::{Plan, Rules, above, plan},
+    progress::Progress,
+    send::Report,
+};
+use crate::{
+    agent::{
+        protocol::{
+            Bytes, Failed,
+            transfer::{Entry, Mtime, Reason, Refusal, What},
+        },
+        receive::link_stays,
+    },
+    cluster::{Cluster, End, Exec, Place},
+    dev::trouble::Trouble,
+    exit::Failure,
+};
+
+mod feed;
+mod script;
+mod sum;
+
+use feed::{Going, Went, feed};
+use script::{Looked, Rest};
+use sum::Tool;
+
+const SCRIPT: &str = include_str!("plain.sh");
+/// Pieces that wait for the network.
+const WAITING: usize = 4;
+/// What a command says on stderr at the most, for an error's text.
+const MOST_WORDS: u64 = 4 << 10;
+/// How often a file that changes while it is sent is sent again.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
+/// The script's own: what came is not what was sent.
+const WRONG: i32 = 76;
+
+/// A folder in a container, and what a shell there can do.
+#[derive(Debug)]
+pub(super) struct Plain {
+    place: Place,
+    root: String,
+    /// The folder beside, a name that nobody else has.
+    stage: String,
+    tool: Tool,
+    /// Whether there is what takes an archive, and so many bytes of a stream.
+    archives: bool,
+    there: Vec<Entry>,
+}
+
+impl Plain {
+    /// Looks what is there. `before` is the folder beside of a try that was lost.
+    pub(super) async fn begin(
+        cluster: &Cluster,
+        place: Place,
+        source: &Source,
+        before: Option<&str>,
+    ) -> Result<Self> {
+        let root = root(&source.way.root)?;
+        let stage = name()?;
+        let options = &source.options;
+        let create = if options.dry_run { "0" } else { "1" };
+        let only = source.way.file.as_ref().map(|(_, there)| there);
+        // One whose name cannot be said in a request is sent in any case.
+        let only = only.map_or(Some(""), |there| str::from_utf8(&there.0).ok());
+        let words = ["look", &root, before.unwrap_or(&stage), create, only.unwrap_or(".")];
+        let said = run(cluster, &place, &words, &source.way.root, async |_| Ok(())).await?;
+        let lost = || Trouble::Lost("the end of what is there did not come".to_owned());
+        let Looked { tools, mut there } = script::looked(&said).ok_or_else(lost)?;
+        let has = |tool: &str| tools.contains(tool);
+        let needed = ["cat", "mkdir", "mv", "rm"].into_iter().find(|tool| !has(tool));
+        let tool = match (has("sha256sum"), has("cksum")) {
+            (true, _) => Ok(Tool::Sha256),
+            (_, true) => Ok(Tool::Cksum),
+            _ => Err("sha256sum"),
+        };
+        let (None, Ok(tool)) = (needed, tool) else {
+            let lacks = needed.unwrap_or("sha256sum");
+            return Err(lacking(lacks).into());
+        };
+        let looks = has("stat") && (has("find") || !only.unwrap_or_default().is_empty());
+        if options.delete && !looks {
+            let what = "What is there cannot be listed without find and stat, nor deleted.";
+            return Err(Failure::no(what, "Type the same without --delete.").into());
+        }
+        if options.checksum {
+            // What is there cannot be compared by content.
+            for entry in &mut there {
+                if matches!(entry.what, What::File { .. }) {
+                    entry.mtime = Mtime { s: i64::MIN, ns: 0 };
+                }
+            }
+        }
+        let archives = has("tar") && has("head");
+        Ok(Self { place, root, stage, tool, archives, there })
+    }
+
+    /// The folder beside, for whoever tries again.
+    pub(super) fn stage(&self) -> &str {
+        &self.stage
+    }
+
+    /// Makes what is there what is here.
+    ///
+    /// # Errors
+    /// The first thing that cannot be done; a connection that is lost.
+    pub(super) async fn bring(
+        &mut self,
+        cluster: &Cluster,
+        source: &Source,
+        here: &Here,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let delete = source.options.delete && here.scan.unread.is_empty();
+        let all = &here.scan.entries;
+        let plan = plan(all, &self.there, Rules { delete }, |entry| here.keeps(entry));
+        if source.options.dry_run {
+            return Ok(Outcome { plan, report: Report::default() });
+        }
+        progress.begin(plan.files.len() as u64, plan.bytes);
+        let report = if is_empty(&plan) {
+            Report::default()
+        } else {
+            self.send(cluster, source, &plan, progress).await?
+        };
+        self.there = after(std::mem::take(&mut self.there), here, delete);
+        Ok(Outcome { plan, report })
+    }
+
+    async fn send(
+        &self,
+        cluster: &Cluster,
+        source: &Source,
+        plan: &Plan,
+        progress: &Progress,
+    ) -> Result<Report> {
+        let mut report = Report::default();
+        let (links, refused) = links(&plan.links);
+        let mut plan = Plan { links, ..plan.clone() };
+        report.refused = refused;
+        let mut paths: Vec<Bytes> = plan.files.iter().map(|entry| entry.path.clone()).collect();
+        for tried in 1.. {
+            let (going, refused) = look(&source.library, paths).await?;
+            report.refused.extend(refused);
+            let went = self.bring_beside(cluster, source, &going, progress).await?;
+            paths = went.came.iter().filter(|came| !came.whole).map(|c| c.path.clone()).collect();
+            let last = paths.is_empty() || tried == TRIES;
+            if last {
+                let never = paths.iter().map(Bytes::show);
+                let never = never.map(|path| format!("{path} changes all the time"));
+                report.refused.extend(never);
+            }
+            if last && !report.refused.is_empty() {
+                report.undeleted = !plan.delete.is_empty();
+                plan.delete.clear();
+            }
+            let rest = Rest {
+                plan: &plan,
+                came: &went.came,
+                sums: &went.sums,
+                batch: if self.archives { feed::BATCH } else { 1 },
+                settled: self.archives,
+                first: tried == 1,
+                last,
+            };
+            self.finish(cluster, source, &script::script(&rest)).await?;
+            for (file, _) in going.iter().zip(&went.came).filter(|(_, came)| came.whole) {
+                report.files += 1;
+                progress.file(file.size);
+            }
+            if last {
+                report.deleted = (plan.clear.len() + plan.delete.len()) as u64;
+                report.others = (plan.links.len() + plan.settle.len()) as u64;
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(report)
+    }
+
+    /// Brings content into the folder beside, each file under its number.
+    async fn bring_beside(
+        &self,
+        cluster: &Cluster,
+        source: &Source,
+        going: &[Going],
+        progress: &Progress,
+    ) -> Result<Went> {
+        let mut all = Went::default();
+        if self.archives && !going.is_empty() {
+            let length = feed::length(going).to_string();
+            let words = ["archive", &self.root, &self.stage, &length];
+            all = self.stream(cluster, source, &words, going, progress).await?;
+        } else {
+            for file in going.chunks(1) {
+                let number = all.came.len().to_string();
+                let words = ["single", &self.root, &self.stage, &number];
+                let went = self.stream(cluster, source, &words, file, progress).await?;
+                all.came.extend(went.came);
+                all.sums.extend(went.sums);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn stream(
+        &self,
+        cluster: &Cluster,
+        source: &Source,
+        words: &[&str],
+        going: &[Going],
+        progress: &Progress,
+    ) -> Result<Went> {
+        let (pieces, mut waiting) = mpsc::channel::<Vec<u8>>(WAITING);
+        let (library, going, archive, tool) =
+            (Arc::clone(&source.library), going.to_vec(), self.archives, self.tool);
+        let feeding = spawn_blocking(move || {
+            feed(&library, &going, archive, tool, |piece| {
+                pieces.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+            })
+        });
+        let sent = async |stdin: &mut DuplexStream| {
+            while let Some(piece) = waiting.recv().await {
+                stdin.write_all(&piece).await?;
+                progress.wrote(piece.len());
+            }
+            if archive { Ok(()) } else { stdin.shutdown().await }
+        };
+        let shown = self.shown(source);
+        run(cluster, &self.place, words, &shown, sent).await?;
+        drop(waiting);
+        feeding.await?.context("a file could not be read")
+    }
+
+    async fn finish(&self, cluster: &Cluster, source: &Source, script: &[u8]) -> Result<()> {
+        let length = if self.archives { script.len() } else { 0 }.to_string();
+        let sum = self.tool.of(script);
+        let words = ["finish", &self.root, &self.stage, self.tool.name(), &sum, &length];
+        let sent = async |stdin: &mut DuplexStream| {
+            stdin.write_all(script).await?;
+            if self.archives { Ok(()) } else { stdin.shutdown().await }
+        };
+        run(cluster, &self.place, &words, &self.shown(source), sent).await.map(drop)
+    }
+
+    /// What an error is about.
+    fn shown(&self, source: &Source) -> Bytes {
+        match &source.way.file {
+            Some((_, there)) => {
+                let root = self.root.trim_end_matches('/').as_bytes();
+                Bytes([root, b"/", &there.0].concat())
+            }
+            None => Bytes(self.root.clone().into_bytes()),
+        }
+    }
+}
+
+/// Waits until a shell answers there.
+pub(super) async fn answers(cluster: &Cluster, place: Place) -> Result<()> {
+    let words = ["look", ".", "", "0", "."];
+    run(cluster, &place, &words, &Bytes::default(), async |_| Ok(())).await.map(drop)
+}
+
+fn is_empty(plan: &Plan) -> bool {
+    let Plan { clear, folders, files, links, delete, settle, .. } = plan;
+    let entries = [folders, files, links, settle];
+    clear.is_empty() && delete.is_empty() && entries.iter().all(|all| all.is_empty())
+}
+
+/// The links that stay below the folder, and what is said of the others.
+fn links(all: &[Entry]) -> (Vec<Entry>, Vec<String>) {
+    let stays = |entry: &Entry| match &entry.what {
+        What::Link { to } => link_stays(above(&entry.path).count(), &to.0),
+        _ => false,
+    };
+    let (good, bad): (Vec<_>, Vec<_>) = all.iter().cloned().partition(stays);
+    let outside = |path| Refusal { reason: Reason::Outside, path, detail: String::new() };
+    (good, bad.into_iter().map(|entry| outside(entry.path).to_string()).collect())
+}
+
+/// Looks at files; those that are gone are another sync's to delete.
+async fn look(library: &Arc<Library>, paths: Vec<Bytes>) -> Result<(Vec<Going>, Vec<String>)> {
+    let library = Arc::clone(library);
+    let look = move || {
+        let (mut going, mut refused) = (Vec::new(), Vec::new());
+        for path in paths {
+            match Going::look(&library, &path) {
+                Ok(file) => going.push(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => refused.push(format!("{} cannot be read: {error}", path.show())),
+            }
+        }
+        (going, refused)
+    };
+    Ok(spawn_blocking(look).await?)
+}
+
+/// The folder as a shell reads it: never like a flag.
+fn root(root: &Bytes) -> Result<String> {
+    let Ok(text) = str::from_utf8(&root.0) else {
+        let what = format!("Without an agent, {} cannot be named there.", root.show());
+        return Err(Failure::no(what, "Choose a folder whose name is UTF-8.").into());
+    };
+    Ok(if text.starts_with('/') { text.to_owned() } else { format!("./{text}") })
+}
+
+fn name() -> Result<String> {
+    let mut random = [0; 8];
+    rand_bytes(&mut random)?;
+    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!(".diyadm-{random}.diyadm-part"))
+}
+
+fn lacking(tool: &str) -> Failure {
+    Failure::no(
+        format!("The container has no agent, and without {tool} no file can be brought there."),
+        "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
+    )
+}
+
+/// Runs a word of the script to its end; what it said.
+async fn run(
+    cluster: &Cluster,
+    place: &Place,
+    words: &[&str],
+    about: &Bytes,
+    input: impl AsyncFnOnce(&mut DuplexStream) -> io::Result<()>,
+) -> Result<Vec<u8>> {
+    let words = [&["sh", "-c", SCRIPT, "diyadm"], words].concat();
+    let Exec { mut stdin, stdout, stderr, mut end, size: _size } =
+        cluster.exec(place, &words, false).await?;
+    let said = tokio::spawn(all(stdout, u64::MAX));
+    let wrong = tokio::spawn(all(stderr, MOST_WORDS));
+    let ended = tokio::select! {
+        ended = end.wait() => ended,
+        // That it takes no more is told by its end.
+        _ = input(&mut stdin) => end.wait().await,
+    };
+    match ended {
+        End::Exit(0) => Ok(said.await?),
+        End::Exit(WRONG) => Err(Trouble::Lost("what came was not what was sent".into()).into()),
+        End::Exit(code) => Err(failed(code, &wrong.await?, about).into()),
+        End::Failed(what) => Err(Trouble::NoAgent(what).into()),
+        End::Lost(why) => Err(Trouble::Lost(why).into()),
+    }
+}
+
+/// Reads to the end, so that the far end never waits, and keeps the beginning.
+async fn all(from: impl AsyncRead + Unpin, most: u64) -> Vec<u8> {
+    let mut said = Vec::new();
+    let mut some = from.take(most);
+    // What was heard until an error is as good.
+    let _ = some.read_to_end(&mut said).await;
+    let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
+    said
+}
+
+/// What a shell's tools mean: they say it in the system's own words.
+fn failed(code: i32, said: &[u8], about: &Bytes) -> Trouble {
+    let said = String::from_utf8_lossy(said).trim().to_owned();
+    let lower = said.to_lowercase();
+    let has = |word: &str| lower.contains(word);
+    let reason = if has("no space left") || has("quota exceeded") {
+        Reason::NoSpace
+    } else if has("read-only file system") {
+        Reason::ReadOnly
+    } else if has("permission denied") || has("operation not permitted") {
+        Reason::Denied
+    } else {
+        Reason::Other
+    };
+    let first = said.lines().next().unwrap_or_default();
+    let detail = match reason {
+        Reason::Other if first.is_empty() => format!("exit {code}"),
+        Reason::Other => first.trim_start_matches("diyadm: ").to_owned(),
+        _ => String::new(),
+    };
+    Failed::Refused(Refusal { reason, path: about.clone(), detail }).into()
+}

@@ -1,0 +1,199 @@
+//! Files of this side as one stream: an archive, or the bytes of one.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+};
+
+use tar::{EntryType, Header};
+
+use super::{
+    super::{
+        content::{Library, Stamp, stamp},
+        scan::mtime,
+    },
+    script::Came,
+    sum::Tool,
+};
+use crate::agent::protocol::Bytes;
+
+/// Files whose content is summed together.
+pub(super) const BATCH: usize = 256;
+/// An archive is in blocks of this many bytes, and ends with two empty ones.
+const BLOCK: usize = 512;
+/// Bytes that are read at a time.
+const PIECE: usize = 256 << 10;
+
+/// A file, as it is about to go.
+#[derive(Clone, Debug)]
+pub(super) struct Going {
+    path: Bytes,
+    mode: u32,
+    stamp: Stamp,
+    pub(super) size: u64,
+}
+
+impl Going {
+    /// Looks at a file.
+    pub(super) fn look(library: &Library, path: &Bytes) -> io::Result<Self> {
+        let meta = library.open(path)?.metadata()?;
+        let (path, mode) = (path.clone(), meta.mode() & 0o777);
+        Ok(Self { path, mode, stamp: stamp(&meta), size: meta.len() })
+    }
+}
+
+/// How long the archive of these is, in bytes.
+pub(super) fn length(files: &[Going]) -> u64 {
+    let block = BLOCK as u64;
+    let each = files.iter().map(|file| block + file.size.next_multiple_of(block));
+    each.sum::<u64>() + 2 * block
+}
+
+/// What went, and the sum of each [`BATCH`].
+#[derive(Debug, Default)]
+pub(super) struct Went {
+    pub(super) came: Vec<Came>,
+    pub(super) sums: Vec<String>,
+}
+
+/// Hands the archive of `files`, each under its number, to `out`; or, without `archive`, their
+/// bytes alone. As long as was said, whatever becomes of the files meanwhile.
+pub(super) fn feed(
+    library: &Library,
+    files: &[Going],
+    archive: bool,
+    tool: Tool,
+    mut out: impl FnMut(Vec<u8>) -> io::Result<()>,
+) -> io::Result<Went> {
+    let mut went = Went::default();
+    for (batch, some) in files.chunks(BATCH).enumerate() {
+        let mut sum = tool.begin();
+        for (at, file) in some.iter().enumerate() {
+            let opened = library.open(&file.path).ok();
+            let now = opened.as_ref().and_then(|file| file.metadata().ok());
+            let time = now.as_ref().map(mtime).unwrap_or_default();
+            if archive {
+                let s = u64::try_from(time.s).unwrap_or_default();
+                out(header(batch * BATCH + at, file, s)?)?;
+            }
+            let mut each = |bytes: Vec<u8>| {
+                sum.update(&bytes);
+                out(bytes)
+            };
+            let all = content(opened.as_ref(), file.size, &mut each)?;
+            if archive {
+                let past = usize::try_from(file.size % BLOCK as u64).map_err(io::Error::other)?;
+                out(vec![0; (BLOCK - past) % BLOCK])?;
+            }
+            let after = opened.and_then(|file| file.metadata().ok());
+            let whole = all && after.is_some_and(|after| stamp(&after) == file.stamp);
+            let (path, mode) = (file.path.clone(), file.mode);
+            went.came.push(Came { path, mode, mtime: time, whole });
+        }
+        went.sums.push(sum.end());
+    }
+    if archive {
+        out(vec![0; 2 * BLOCK])?;
+    }
+    Ok(went)
+}
+
+/// A file's bytes, filled up where there are less; whether there were as many.
+fn content(
+    from: Option<&File>,
+    size: u64,
+    out: &mut impl FnMut(Vec<u8>) -> io::Result<()>,
+) -> io::Result<bool> {
+    let mut left = size;
+    if let Some(from) = from {
+        let mut from = from.take(size);
+        while left > 0 {
+            let mut piece = Vec::new();
+            let read = from.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            if piece.is_empty() || read.is_err() {
+                break;
+            }
+            left -= piece.len() as u64;
+            out(piece)?;
+        }
+    }
+    let all = left == 0;
+    while left > 0 {
+        let some = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        left -= some as u64;
+        out(vec![0; some])?;
+    }
+    Ok(all)
+}
+
+fn header(number: usize, file: &Going, mtime: u64) -> io::Result<Vec<u8>> {
+    let mut header = Header::new_ustar();
+    header.set_path(number.to_string())?;
+    header.set_entry_type(EntryType::Regular);
+    header.set_size(file.size);
+    // It is read there once more, before it takes its place.
+    header.set_mode(file.mode | 0o400);
+    header.set_mtime(mtime);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_cksum();
+    Ok(header.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
+
+    fn folder() -> (tempfile::TempDir, Library, Vec<Going>) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "aaa").unwrap();
+        fs::write(folder.path().join("b"), vec![7; 700_000]).unwrap();
+        fs::write(folder.path().join("c"), "").unwrap();
+        let library = Library::new(folder.path().to_owned(), None, false);
+        let going = ["a", "b", "c"].map(|path| Going::look(&library, &path.into()).unwrap());
+        (folder, library, going.into())
+    }
+
+    fn archived(library: &Library, files: &[Going]) -> (Vec<u8>, Went) {
+        let mut all = Vec::new();
+        let went = feed(library, files, true, Tool::Sha256, |some| {
+            all.extend(some);
+            Ok(())
+        });
+        (all, went.unwrap())
+    }
+
+    #[test]
+    fn an_archive_is_as_long_as_was_said_and_another_reads_it() {
+        let (_folder, library, going) = folder();
+        let (all, went) = archived(&library, &going);
+        assert_eq!(all.len() as u64, length(&going));
+        assert!(went.came.iter().all(|came| came.whole));
+        let content = [&b"aaa"[..], &vec![7; 700_000]].concat();
+        assert_eq!(went.sums, [Tool::Sha256.of(&content)]);
+        let mut archive = tar::Archive::new(&all[..]);
+        let mut read = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            read.push((entry.path().unwrap().into_owned(), bytes.len()));
+        }
+        let paths = ["0", "1", "2"].map(Path::new);
+        let read: Vec<_> = read.iter().map(|(path, size)| (path.as_path(), *size)).collect();
+        assert_eq!(read, [(paths[0], 3), (paths[1], 700_000), (paths[2], 0)]);
+    }
+
+    #[test]
+    fn a_file_that_is_other_than_it_was_is_not_whole_and_the_rest_is() {
+        let (folder, library, going) = folder();
+        fs::write(folder.path().join("b"), "shorter").unwrap();
+        fs::remove_file(folder.path().join("c")).unwrap();
+        let (all, went) = archived(&library, &going);
+        assert_eq!(all.len() as u64, length(&going));
+        let whole: Vec<_> = went.came.iter().map(|came| came.whole).collect();
+        assert_eq!(whole, [true, false, false]);
+    }
+}

@@ -1,0 +1,210 @@
+//! `sync` into a container that no agent can be brought into, on the node: everything arrives, or
+//! what was there stays.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fs::{self, Permissions},
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    dev::tree::{Thing, Tree, look, make, noise},
+    rig::{Node, node},
+};
+
+/// Where the tools are of a container that has few.
+const FEW: [&str; 9] = ["sh", "cat", "mv", "rm", "mkdir", "chmod", "touch", "ln", "cksum"];
+
+/// A Pod as the blog empties one, whose only writable folders hold no program: a folder of this
+/// machine, or memory.
+pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value, path: &str) {
+    node.load(&["busybox"]);
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{
+                "name": name,
+                "image": "busybox:rig",
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["/bin/busybox", "tail", "-f", "/dev/null"],
+                "env": [{ "name": "PATH", "value": path }],
+                "securityContext": { "readOnlyRootFilesystem": true },
+                "volumeMounts": [
+                    { "name": "data", "mountPath": "/data" },
+                    { "name": "tools", "mountPath": "/tools" },
+                ],
+            }],
+            "volumes": [data, { "name": "tools", "emptyDir": {} }],
+        },
+    });
+    node.kubectl(&["create", "-f", "-"], &pod.to_string());
+    node.wait(namespace, &format!("pod/{name}"), "condition=Ready");
+}
+
+/// A folder of this machine as a volume.
+pub(crate) fn of_host(folder: &Path) -> Value {
+    json!({ "name": "data", "hostPath": { "path": folder } })
+}
+
+const USUAL: &str = "/bin:/usr/bin:/sbin:/usr/sbin";
+
+/// What programs stumble over.
+fn odd() -> Tree {
+    let file = |content: &[u8], mode| Thing::File(content.to_vec(), mode, 1_000_000_007);
+    let folder = |mode| Thing::Folder(mode, 1_000_000_005);
+    let names: [(&[u8], Thing); 15] = [
+        (b"-rf", file(b"dash", 0o644)),
+        (b"new\nline", folder(0o755)),
+        (b"new\nline/ ", file(b"space", 0o600)),
+        (b"new\nline/end\n", file(b"newline", 0o640)),
+        (b"\xff\xfe", folder(0o700)),
+        (b"\xff\xfe/\x81\x83\x88", file(b"no text", 0o755)),
+        (b"it's \"q\" $x `y` \\ *", file(b"quotes", 0o644)),
+        (b"empty", folder(0o750)),
+        (b"empty file", file(b"", 0o644)),
+        (b"deep", folder(0o755)),
+        (b"deep/er", folder(0o755)),
+        (b"deep/er/big", file(&noise(3, 3_000_000), 0o444)),
+        (b"deep/er/hidden", file(b"nobody reads it", 0)),
+        (b"deep/link", Thing::Link("er/big".into())),
+        (b"-link", Thing::Link("-rf".into())),
+    ];
+    let path = |name: &[u8]| PathBuf::from(OsStr::from_bytes(name));
+    names.map(|(name, thing)| (path(name), thing)).into()
+}
+
+/// Names and kinds, for a failure's text.
+fn names(tree: &Tree) -> BTreeMap<&Path, String> {
+    let short = |thing: &Thing| match thing {
+        Thing::File(content, mode, s) => format!("{} bytes {mode:o} {s}", content.len()),
+        other => format!("{other:?}"),
+    };
+    tree.iter().map(|(path, thing)| (path.as_path(), short(thing))).collect()
+}
+
+#[test]
+fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
+    let Some(node) = node() else { return };
+    let name = node.name("plain-odd");
+    let _namespace = node.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    for path in [&from, &to] {
+        fs::create_dir(path).unwrap();
+    }
+    make(&from, &odd());
+    pod(&node, name, "web", &of_host(&to), USUAL);
+    let sync = |more: &[&str]| {
+        let args = ["sync", "from", "web:/data/app", "-n", name];
+        node.diyadm(folder.path(), &[&args, more].concat())
+    };
+
+    sync(&["--dry-run"]).code(0);
+    assert!(!to.join("app").exists());
+    let first = sync(&[]).code(0).stderr_has("no agent").stderr_has("9 files");
+    assert_eq!(first.stderr.matches("no agent").count(), 1, "{}", first.stderr);
+    let there = look(&to.join("app"));
+    assert!(there == odd(), "{:#?}\n{:#?}", names(&there), names(&odd()));
+    sync(&[]).code(0).stderr_has("is up to date");
+
+    // What is there and not here goes where that is asked for, and a folder makes way for a file.
+    fs::create_dir_all(to.join("app/old/er")).unwrap();
+    fs::write(to.join("app/old/er/x"), "x").unwrap();
+    fs::remove_dir(from.join("empty")).unwrap();
+    fs::write(from.join("empty"), "a file now").unwrap();
+    let blocked = sync(&[]).code(1).stderr_has("is of another kind there");
+    assert!(blocked.stderr.contains("--delete") && to.join("app/old/er/x").exists());
+    sync(&["--delete"]).code(0).stderr_has("deleted");
+    let (there, here) = (look(&to.join("app")), look(&from));
+    assert!(there == here, "{:#?}\n{:#?}", names(&there), names(&here));
+    sync(&["--delete"]).code(0).stderr_has("is up to date");
+    // Sent though it looks the same.
+    sync(&["--checksum"]).code(0).stderr_has("10 files");
+
+    // A link that leads out is refused here, and the rest arrives.
+    std::os::unix::fs::symlink("/etc", from.join("out")).unwrap();
+    fs::write(from.join("new"), "new").unwrap();
+    sync(&["--delete"]).code(1).stderr_has("out leads out of the target folder");
+    assert_eq!(fs::read(to.join("app/new")).unwrap(), b"new");
+    // And one that is there is not followed.
+    std::os::unix::fs::symlink("/tools", to.join("app/into")).unwrap();
+    fs::create_dir(from.join("into")).unwrap();
+    fs::write(from.join("into/x"), "x").unwrap();
+    sync(&[]).code(1).stderr_has("is of another kind there");
+    assert!(!to.join("app/into/x").exists());
+}
+
+#[test]
+fn one_file_arrives_where_there_is_a_shell_and_cat() {
+    let Some(node) = node() else { return };
+    let name = node.name("plain-cat");
+    let _namespace = node.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    fs::create_dir(&to).unwrap();
+    pod(&node, name, "web", &of_host(&to), "/tools");
+    for tool in FEW {
+        let link = ["/bin/busybox", "ln", "-s", "/bin/busybox", &format!("/tools/{tool}")];
+        node.kubectl(&[&["-n", name, "exec", "web", "--"][..], &link].concat(), "");
+    }
+    let jar = folder.path().join("app.jar");
+    let sync = |args: &[&str]| {
+        let args = [&["sync", "-n", name], args].concat();
+        node.diyadm(folder.path(), &args)
+    };
+    for (seed, mode) in [(1, 0o644), (2, 0o750)] {
+        fs::write(&jar, noise(seed, 5_000_000)).unwrap();
+        fs::set_permissions(&jar, Permissions::from_mode(mode)).unwrap();
+        sync(&["app.jar", "web:/data/lib/"]).code(0).stderr_has("no agent");
+        let there = to.join("lib/app.jar");
+        assert!(fs::read(&there).unwrap() == noise(seed, 5_000_000));
+        let meta = there.metadata().unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, mode);
+        let seconds = |path: &Path| {
+            use std::os::unix::fs::MetadataExt;
+            path.metadata().unwrap().mtime()
+        };
+        assert_eq!(seconds(&there), seconds(&jar));
+    }
+    // Folders too, file by file.
+    fs::create_dir_all(folder.path().join("from/a")).unwrap();
+    for path in ["from/a/1", "from/a/2", "from/3"] {
+        fs::write(folder.path().join(path), path).unwrap();
+    }
+    sync(&["from", "web:/data/app"]).code(0);
+    assert!(look(&to.join("app")) == look(&folder.path().join("from")));
+    sync(&["from", "web:/data/app", "--delete"]).code(1).stderr_has("without find and stat");
+    let left: Vec<_> = fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn a_full_or_read_only_folder_is_one_error_and_what_was_there_stays() {
+    let Some(node) = node() else { return };
+    let name = node.name("plain-full");
+    let _namespace = node.namespace(name);
+    let memory = json!({ "medium": "Memory", "sizeLimit": "2Mi" });
+    pod(&node, name, "web", &json!({ "name": "data", "emptyDir": memory }), USUAL);
+    let folder = tempfile::tempdir().unwrap();
+    let sync = |to: &str| node.diyadm(folder.path(), &["sync", "app.jar", to, "-n", name]);
+    let sh =
+        |script: &str| node.kubectl(&["-n", name, "exec", "web", "--", "sh", "-c", script], "");
+    fs::write(folder.path().join("app.jar"), noise(1, 500_000)).unwrap();
+    sync("web:/data/app.jar").code(0);
+    let sum = sh("sha256sum /data/app.jar; ls -A /data");
+    fs::write(folder.path().join("app.jar"), noise(2, 8_000_000)).unwrap();
+    let full = sync("web:/data/app.jar").code(1).stderr_has("No space is left for /data/app.jar");
+    assert_eq!(full.stderr.matches("error:").count(), 1, "{}", full.stderr);
+    assert_eq!(sh("sha256sum /data/app.jar; ls -A /data"), sum);
+    // What was written in vain is given back.
+    fs::write(folder.path().join("app.jar"), noise(3, 600_000)).unwrap();
+    sync("web:/data/app.jar").code(0);
+    sync("web:/etc/app.jar").code(1).stderr_has("is on a read-only file system");
+}
