@@ -18,7 +18,8 @@ for d do
     continue
   fi 2>/dev/null
   # Not until the end of input: what reads so can end before its last bytes are here.
-  head -c "$n" >"$f/new" || { rm -f "$f/new"; echo "diyadm: no room in $d" >&2; exit 73; }
+  # Whatever fails, all of it is read: until then the end of this may not be told.
+  head -c "$n" | { cat >"$f/new" || { cat >/dev/null; false; }; } || { rm -f "$f/new"; echo "diyadm: no room in $d" >&2; exit 73; }
   got=$(wc -c <"$f/new")
   [ "$got" -eq "$n" ] || { echo "diyadm: $got of $n bytes came" >&2; rm -f "$f/new"; exit 74; }
   if command -v sha256sum >/dev/null 2>&1; then

@@ -7,6 +7,7 @@ use std::{
     fs::{self, Permissions},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use serde_json::{Value, json};
@@ -16,12 +17,9 @@ use super::{
     rig::{Node, node},
 };
 
-/// Where the tools are of a container that has few.
-const FEW: [&str; 9] = ["sh", "cat", "mv", "rm", "mkdir", "chmod", "touch", "ln", "cksum"];
-
 /// A Pod as the blog empties one, whose only writable folders hold no program: a folder of this
 /// machine, or memory.
-pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value, path: &str) {
+pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value) {
     node.load(&["busybox"]);
     let pod = json!({
         "apiVersion": "v1",
@@ -34,14 +32,10 @@ pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value, path: 
                 "image": "busybox:rig",
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["/bin/busybox", "tail", "-f", "/dev/null"],
-                "env": [{ "name": "PATH", "value": path }],
                 "securityContext": { "readOnlyRootFilesystem": true },
-                "volumeMounts": [
-                    { "name": "data", "mountPath": "/data" },
-                    { "name": "tools", "mountPath": "/tools" },
-                ],
+                "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
             }],
-            "volumes": [data, { "name": "tools", "emptyDir": {} }],
+            "volumes": [data],
         },
     });
     node.kubectl(&["create", "-f", "-"], &pod.to_string());
@@ -52,8 +46,6 @@ pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value, path: 
 pub(crate) fn of_host(folder: &Path) -> Value {
     json!({ "name": "data", "hostPath": { "path": folder } })
 }
-
-const USUAL: &str = "/bin:/usr/bin:/sbin:/usr/sbin";
 
 /// What programs stumble over.
 fn odd() -> Tree {
@@ -100,7 +92,7 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
         fs::create_dir(path).unwrap();
     }
     make(&from, &odd());
-    pod(&node, name, "web", &of_host(&to), USUAL);
+    pod(&node, name, "web", &of_host(&to));
     let sync = |more: &[&str]| {
         let args = ["sync", "from", "web:/data/app", "-n", name];
         node.diyadm(folder.path(), &[&args, more].concat())
@@ -108,7 +100,7 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
 
     sync(&["--dry-run"]).code(0);
     assert!(!to.join("app").exists());
-    let first = sync(&[]).code(0).stderr_has("no agent").stderr_has("9 files");
+    let first = sync(&[]).code(0).stderr_has("no agent").stderr_has("8 files");
     assert_eq!(first.stderr.matches("no agent").count(), 1, "{}", first.stderr);
     let there = look(&to.join("app"));
     assert!(there == odd(), "{:#?}\n{:#?}", names(&there), names(&odd()));
@@ -119,6 +111,11 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
     fs::write(to.join("app/old/er/x"), "x").unwrap();
     fs::remove_dir(from.join("empty")).unwrap();
     fs::write(from.join("empty"), "a file now").unwrap();
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_009);
+    let set = |path: &Path| fs::File::open(path).unwrap().set_modified(then).unwrap();
+    // Of this moment, it would be sent once more.
+    set(&from.join("empty"));
+    set(&from);
     let blocked = sync(&[]).code(1).stderr_has("is of another kind there");
     assert!(blocked.stderr.contains("--delete") && to.join("app/old/er/x").exists());
     sync(&["--delete"]).code(0).stderr_has("deleted");
@@ -126,7 +123,7 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
     assert!(there == here, "{:#?}\n{:#?}", names(&there), names(&here));
     sync(&["--delete"]).code(0).stderr_has("is up to date");
     // Sent though it looks the same.
-    sync(&["--checksum"]).code(0).stderr_has("10 files");
+    sync(&["--checksum"]).code(0).stderr_has("9 files");
 
     // A link that leads out is refused here, and the rest arrives.
     std::os::unix::fs::symlink("/etc", from.join("out")).unwrap();
@@ -134,7 +131,7 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
     sync(&["--delete"]).code(1).stderr_has("out leads out of the target folder");
     assert_eq!(fs::read(to.join("app/new")).unwrap(), b"new");
     // And one that is there is not followed.
-    std::os::unix::fs::symlink("/tools", to.join("app/into")).unwrap();
+    std::os::unix::fs::symlink("/etc", to.join("app/into")).unwrap();
     fs::create_dir(from.join("into")).unwrap();
     fs::write(from.join("into/x"), "x").unwrap();
     sync(&[]).code(1).stderr_has("is of another kind there");
@@ -142,47 +139,27 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
 }
 
 #[test]
-fn one_file_arrives_where_there_is_a_shell_and_cat() {
+fn one_file_arrives_as_it_is_however_soon_it_changes_again() {
     let Some(node) = node() else { return };
-    let name = node.name("plain-cat");
+    let name = node.name("plain-one");
     let _namespace = node.namespace(name);
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("to");
     fs::create_dir(&to).unwrap();
-    pod(&node, name, "web", &of_host(&to), "/tools");
-    for tool in FEW {
-        let link = ["/bin/busybox", "ln", "-s", "/bin/busybox", &format!("/tools/{tool}")];
-        node.kubectl(&[&["-n", name, "exec", "web", "--"][..], &link].concat(), "");
-    }
+    pod(&node, name, "web", &of_host(&to));
     let jar = folder.path().join("app.jar");
-    let sync = |args: &[&str]| {
-        let args = [&["sync", "-n", name], args].concat();
-        node.diyadm(folder.path(), &args)
-    };
-    for (seed, mode) in [(1, 0o644), (2, 0o750)] {
+    // Times are in whole seconds there, and lengths the same.
+    for (seed, mode) in [(1, 0o644), (2, 0o750), (3, 0o600)] {
         fs::write(&jar, noise(seed, 5_000_000)).unwrap();
         fs::set_permissions(&jar, Permissions::from_mode(mode)).unwrap();
-        sync(&["app.jar", "web:/data/lib/"]).code(0).stderr_has("no agent");
+        let args = ["sync", "-n", name, "app.jar", "web:/data/lib/"];
+        node.diyadm(folder.path(), &args).code(0).stderr_has("no agent");
         let there = to.join("lib/app.jar");
-        assert!(fs::read(&there).unwrap() == noise(seed, 5_000_000));
-        let meta = there.metadata().unwrap();
-        assert_eq!(meta.permissions().mode() & 0o777, mode);
-        let seconds = |path: &Path| {
-            use std::os::unix::fs::MetadataExt;
-            path.metadata().unwrap().mtime()
-        };
-        assert_eq!(seconds(&there), seconds(&jar));
+        assert!(fs::read(&there).unwrap() == noise(seed, 5_000_000), "{seed}");
+        assert_eq!(there.metadata().unwrap().permissions().mode() & 0o777, mode);
     }
-    // Folders too, file by file.
-    fs::create_dir_all(folder.path().join("from/a")).unwrap();
-    for path in ["from/a/1", "from/a/2", "from/3"] {
-        fs::write(folder.path().join(path), path).unwrap();
-    }
-    sync(&["from", "web:/data/app"]).code(0);
-    assert!(look(&to.join("app")) == look(&folder.path().join("from")));
-    sync(&["from", "web:/data/app", "--delete"]).code(1).stderr_has("without find and stat");
-    let left: Vec<_> = fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 2, "{left:?}");
+    let left: Vec<_> = fs::read_dir(to.join("lib")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(left, [to.join("lib/app.jar")]);
 }
 
 #[test]
@@ -191,7 +168,7 @@ fn a_full_or_read_only_folder_is_one_error_and_what_was_there_stays() {
     let name = node.name("plain-full");
     let _namespace = node.namespace(name);
     let memory = json!({ "medium": "Memory", "sizeLimit": "2Mi" });
-    pod(&node, name, "web", &json!({ "name": "data", "emptyDir": memory }), USUAL);
+    pod(&node, name, "web", &json!({ "name": "data", "emptyDir": memory }));
     let folder = tempfile::tempdir().unwrap();
     let sync = |to: &str| node.diyadm(folder.path(), &["sync", "app.jar", to, "-n", name]);
     let sh =
@@ -201,7 +178,7 @@ fn a_full_or_read_only_folder_is_one_error_and_what_was_there_stays() {
     let sum = sh("sha256sum /data/app.jar; ls -A /data");
     fs::write(folder.path().join("app.jar"), noise(2, 8_000_000)).unwrap();
     let full = sync("web:/data/app.jar").code(1).stderr_has("No space is left for /data/app.jar");
-    assert_eq!(full.stderr.matches("error:").count(), 1, "{}", full.stderr);
+    assert_eq!(full.stderr.matches("o space").count(), 1, "{}", full.stderr);
     assert_eq!(sh("sha256sum /data/app.jar; ls -A /data"), sum);
     // What was written in vain is given back.
     fs::write(folder.path().join("app.jar"), noise(3, 600_000)).unwrap();

@@ -9,7 +9,7 @@ use std::{io, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use openssl::rand::rand_bytes;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncWriteExt, DuplexStream},
     sync::mpsc,
     task::spawn_blocking,
     time::sleep,
@@ -25,34 +25,33 @@ use super::{
 use crate::{
     agent::{
         protocol::{
-            Bytes, Failed,
+            Bytes,
             transfer::{Entry, Mtime, Reason, Refusal, What},
         },
         receive::link_stays,
     },
-    cluster::{Cluster, End, Exec, Place},
+    cluster::{Cluster, Place},
     dev::trouble::Trouble,
     exit::Failure,
 };
 
 mod feed;
+mod run;
 mod script;
 mod sum;
+#[cfg(test)]
+mod tests;
 
 use feed::{Going, Went, feed};
+use run::run;
 use script::{Looked, Rest};
 use sum::Tool;
 
-const SCRIPT: &str = include_str!("plain.sh");
 /// Pieces that wait for the network.
 const WAITING: usize = 4;
-/// What a command says on stderr at the most, for an error's text.
-const MOST_WORDS: u64 = 4 << 10;
 /// How often a file that changes while it is sent is sent again.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
-/// The script's own: what came is not what was sent.
-const WRONG: i32 = 76;
 
 /// A folder in a container, and what a shell there can do.
 #[derive(Debug)]
@@ -335,64 +334,4 @@ fn lacking(tool: &str) -> Failure {
         format!("The container has no agent, and without {tool} no file can be brought there."),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
-}
-
-/// Runs a word of the script to its end; what it said.
-async fn run(
-    cluster: &Cluster,
-    place: &Place,
-    words: &[&str],
-    about: &Bytes,
-    input: impl AsyncFnOnce(&mut DuplexStream) -> io::Result<()>,
-) -> Result<Vec<u8>> {
-    let words = [&["sh", "-c", SCRIPT, "diyadm"], words].concat();
-    let Exec { mut stdin, stdout, stderr, mut end, size: _size } =
-        cluster.exec(place, &words, false).await?;
-    let said = tokio::spawn(all(stdout, u64::MAX));
-    let wrong = tokio::spawn(all(stderr, MOST_WORDS));
-    let ended = tokio::select! {
-        ended = end.wait() => ended,
-        // That it takes no more is told by its end.
-        _ = input(&mut stdin) => end.wait().await,
-    };
-    match ended {
-        End::Exit(0) => Ok(said.await?),
-        End::Exit(WRONG) => Err(Trouble::Lost("what came was not what was sent".into()).into()),
-        End::Exit(code) => Err(failed(code, &wrong.await?, about).into()),
-        End::Failed(what) => Err(Trouble::NoAgent(what).into()),
-        End::Lost(why) => Err(Trouble::Lost(why).into()),
-    }
-}
-
-/// Reads to the end, so that the far end never waits, and keeps the beginning.
-async fn all(from: impl AsyncRead + Unpin, most: u64) -> Vec<u8> {
-    let mut said = Vec::new();
-    let mut some = from.take(most);
-    // What was heard until an error is as good.
-    let _ = some.read_to_end(&mut said).await;
-    let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
-    said
-}
-
-/// What a shell's tools mean: they say it in the system's own words.
-fn failed(code: i32, said: &[u8], about: &Bytes) -> Trouble {
-    let said = String::from_utf8_lossy(said).trim().to_owned();
-    let lower = said.to_lowercase();
-    let has = |word: &str| lower.contains(word);
-    let reason = if has("no space left") || has("quota exceeded") {
-        Reason::NoSpace
-    } else if has("read-only file system") {
-        Reason::ReadOnly
-    } else if has("permission denied") || has("operation not permitted") {
-        Reason::Denied
-    } else {
-        Reason::Other
-    };
-    let first = said.lines().next().unwrap_or_default();
-    let detail = match reason {
-        Reason::Other if first.is_empty() => format!("exit {code}"),
-        Reason::Other => first.trim_start_matches("diyadm: ").to_owned(),
-        _ => String::new(),
-    };
-    Failed::Refused(Refusal { reason, path: about.clone(), detail }).into()
 }

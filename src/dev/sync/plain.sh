@@ -15,8 +15,9 @@ into() {
   cd "$root" || exit 74
 }
 
+# Whatever fails, all of the input is read: until then the end of a command may not be told.
 anew() {
-  (umask 077 && mkdir "./$stage") || exit 74
+  [ -d "./$stage" ] || (umask 077 && mkdir "./$stage")
 }
 
 # $1: 1 to make the folder; $2: the one file that is asked about, or nothing. $stage is what a try
@@ -46,25 +47,26 @@ look() {
 # An archive of $1 bytes. Not until the end of input: what reads so can end before its last bytes
 # are here.
 archive() {
-  into
-  anew
-  head -c "$1" | tar -C "./$stage" -xopf - || die
+  head -c "$1" | {
+    cd "$root" && anew && tar -C "./$stage" -xopf - || { cat >/dev/null; false; }
+  } || { into; die; }
 }
 
 # All of the input into the file $1.
 single() {
-  into
-  [ -d "./$stage" ] || anew
-  cat >"./$stage/$1" || die
+  (
+    cd "$root" && anew && cat >"./$stage/$1" || { cat >/dev/null; false; }
+  ) || { into; die; }
 }
 
 # $1: the tool that sums; $2 and $3: sum and length of the script that comes, which says the rest in
 # the words below. A length of 0 is until the end of input.
 finish() {
-  into
-  [ -d "./$stage" ] || anew
   tool=$1
-  if [ "$3" = 0 ]; then cat; else head -c "$3"; fi >"./$stage/script" || die
+  if [ "$3" = 0 ]; then cat; else head -c "$3"; fi | {
+    cd "$root" && anew && cat >"./$stage/script" || { cat >/dev/null; false; }
+  } || { into; die; }
+  into
   # Below a mount a file would be copied into its place, and not renamed.
   here=$(pwd -P) mounts=
   case $here in *[\ \\]*) mounts=1 ;; esac

@@ -21,7 +21,7 @@ fn a_file_is_whole_though_the_connection_is_cut_and_there_is_no_agent() {
     let folder = tempfile::tempdir().unwrap();
     let there = folder.path().join("there");
     fs::create_dir(&there).unwrap();
-    pod(&node, name, "cut", &of_host(&there), "/bin:/usr/bin");
+    pod(&node, name, "cut", &of_host(&there));
     let cutter = Cutter::start(node.kubeconfig(), folder.path());
     let file = folder.path().join("app.jar");
     let target = there.join("app.jar");

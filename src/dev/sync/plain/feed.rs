@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use tar::{EntryType, Header};
@@ -16,7 +17,7 @@ use super::{
     script::Came,
     sum::Tool,
 };
-use crate::agent::protocol::Bytes;
+use crate::agent::protocol::{Bytes, transfer::Mtime};
 
 /// Files whose content is summed together.
 pub(super) const BATCH: usize = 256;
@@ -67,12 +68,14 @@ pub(super) fn feed(
     mut out: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> io::Result<Went> {
     let mut went = Went::default();
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let clock = i64::try_from(clock.as_secs()).unwrap_or_default();
     for (batch, some) in files.chunks(BATCH).enumerate() {
         let mut sum = tool.begin();
         for (at, file) in some.iter().enumerate() {
             let opened = library.open(&file.path).ok();
             let now = opened.as_ref().and_then(|file| file.metadata().ok());
-            let time = now.as_ref().map(mtime).unwrap_or_default();
+            let time = settled(now.as_ref().map(mtime).unwrap_or_default(), clock);
             if archive {
                 let s = u64::try_from(time.s).unwrap_or_default();
                 out(header(batch * BATCH + at, file, s)?)?;
@@ -97,6 +100,13 @@ pub(super) fn feed(
         out(vec![0; 2 * BLOCK])?;
     }
     Ok(went)
+}
+
+/// The time that a file gets there. One that is of this very moment could be changed once more in
+/// the same second, and so be taken for the same: it gets one by which it is sent once more.
+fn settled(mtime: Mtime, clock: i64) -> Mtime {
+    let fresh = mtime.s >= clock - 1;
+    if fresh { Mtime { s: mtime.s - 1, ns: 0 } } else { mtime }
 }
 
 /// A file's bytes, filled up where there are less; whether there were as many.
@@ -163,6 +173,12 @@ mod tests {
             Ok(())
         });
         (all, went.unwrap())
+    }
+
+    #[test]
+    fn a_file_of_this_moment_is_sent_once_more() {
+        let at = |s, clock| settled(Mtime { s, ns: 5 }, clock).s;
+        assert_eq!([at(10, 10), at(10, 11), at(10, 12), at(20, 10)], [9, 9, 10, 19]);
     }
 
     #[test]

@@ -1,0 +1,81 @@
+//! One command of a shell without an agent, to its end, and what its last word means.
+
+use std::io;
+
+use anyhow::Result;
+use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
+
+use crate::{
+    agent::protocol::{
+        Bytes, Failed,
+        transfer::{Reason, Refusal},
+    },
+    cluster::{Cluster, End, Exec, Place},
+    dev::trouble::Trouble,
+};
+
+pub(super) const SCRIPT: &str = include_str!("../plain.sh");
+/// What a command says on stderr at the most, for an error's text.
+const MOST_WORDS: u64 = 4 << 10;
+/// The script's own: what came is not what was sent.
+pub(super) const WRONG: i32 = 76;
+
+/// Runs a word of the script to its end; what it said.
+pub(super) async fn run(
+    cluster: &Cluster,
+    place: &Place,
+    words: &[&str],
+    about: &Bytes,
+    input: impl AsyncFnOnce(&mut DuplexStream) -> io::Result<()>,
+) -> Result<Vec<u8>> {
+    let words = [&["sh", "-c", SCRIPT, "diyadm"], words].concat();
+    let Exec { mut stdin, stdout, stderr, mut end, size: _size } =
+        cluster.exec(place, &words, false).await?;
+    let said = tokio::spawn(all(stdout, u64::MAX));
+    let wrong = tokio::spawn(all(stderr, MOST_WORDS));
+    let ended = tokio::select! {
+        ended = end.wait() => ended,
+        // That it takes no more is told by its end.
+        _ = input(&mut stdin) => end.wait().await,
+    };
+    match ended {
+        End::Exit(0) => Ok(said.await?),
+        End::Exit(WRONG) => Err(Trouble::Lost("what came was not what was sent".into()).into()),
+        End::Exit(code) => Err(failed(code, &wrong.await?, about).into()),
+        End::Failed(what) => Err(Trouble::NoAgent(what).into()),
+        End::Lost(why) => Err(Trouble::Lost(why).into()),
+    }
+}
+
+/// Reads to the end, so that the far end never waits, and keeps the beginning.
+async fn all(from: impl AsyncRead + Unpin, most: u64) -> Vec<u8> {
+    let mut said = Vec::new();
+    let mut some = from.take(most);
+    // What was heard until an error is as good.
+    let _ = some.read_to_end(&mut said).await;
+    let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
+    said
+}
+
+/// What a shell's tools mean: they say it in the system's own words.
+fn failed(code: i32, said: &[u8], about: &Bytes) -> Trouble {
+    let said = String::from_utf8_lossy(said).trim().to_owned();
+    let lower = said.to_lowercase();
+    let has = |word: &str| lower.contains(word);
+    let reason = if has("no space left") || has("quota exceeded") {
+        Reason::NoSpace
+    } else if has("read-only file system") {
+        Reason::ReadOnly
+    } else if has("permission denied") || has("operation not permitted") {
+        Reason::Denied
+    } else {
+        Reason::Other
+    };
+    let first = said.lines().next().unwrap_or_default();
+    let detail = match reason {
+        Reason::Other if first.is_empty() => format!("exit {code}"),
+        Reason::Other => first.trim_start_matches("diyadm: ").to_owned(),
+        _ => String::new(),
+    };
+    Failed::Refused(Refusal { reason, path: about.clone(), detail }).into()
+}
