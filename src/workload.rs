@@ -23,6 +23,7 @@ mod members;
 mod newer;
 mod notes;
 mod original;
+pub mod ownership;
 mod patch;
 mod refusal;
 mod rules;

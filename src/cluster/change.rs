@@ -1,14 +1,18 @@
 //! A change to one object that never overwrites what someone else did meanwhile: a JSON Patch
-//! that holds only for the version it was made from, made again for a newer one.
+//! that holds only for the version it was made from, made again for a newer one. What it took from
+//! the owners of the spec's fields is given back by a second one, of `managedFields` alone.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Cluster, Kind, error, send::pause};
-use crate::exit::Failure;
+use super::{Cluster, FIELD_MANAGER, Kind, error, send::pause};
+use crate::{exit::Failure, workload::ownership};
 
 /// Tries in all, where others change the object at the same time or answers are lost.
 const TRIES: u32 = 8;
+
+/// Which object: its kind, namespace and name.
+type At<'a> = (&'static Kind, &'a str, &'a str);
 
 /// What became of the object.
 #[derive(Clone, Debug)]
@@ -31,7 +35,7 @@ impl Cluster {
     /// What `plan` says, that the object is gone, and what the API server says for good.
     pub async fn change(
         &self,
-        (kind, namespace, name): (&'static Kind, &str, &str),
+        at @ (kind, namespace, name): At<'_>,
         known: Option<Value>,
         dry_run: bool,
         mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
@@ -45,6 +49,7 @@ impl Cluster {
                 None => self.get(kind, namespace, name).await?.ok_or_else(|| gone(kind, name))?,
             };
             let Some(operations) = plan(&object)? else {
+                let object = if dry_run { object } else { self.disown(at, object).await };
                 return Ok(Changed { object, changed: sent });
             };
             let version = object["metadata"]["resourceVersion"].clone();
@@ -54,7 +59,11 @@ impl Cluster {
             let patch: Vec<_> = std::iter::once(guard).chain(operations).collect();
             let error =
                 match self.json_patch(kind, namespace, name, Value::from(patch), dry_run).await {
-                    Ok(object) => return Ok(Changed { object, changed: true }),
+                    Ok(after) if dry_run => return Ok(Changed { object: after, changed: true }),
+                    Ok(after) => {
+                        let object = self.give_back(at, &object, after).await;
+                        return Ok(Changed { object, changed: true });
+                    }
                     Err(error) => error,
                 };
             tries += 1;
@@ -76,6 +85,53 @@ impl Cluster {
             }
             tokio::time::sleep(pause(tries)).await;
         }
+    }
+
+    /// Gives back what writing `after` over `before` took from the owners of fields
+    /// ([`ownership::give_back`]); the object then. Where that fails the object is whole all the
+    /// same, and the next command gives up what is still ours.
+    pub async fn give_back(
+        &self,
+        (kind, namespace, name): At<'_>,
+        before: &Value,
+        after: Value,
+    ) -> Value {
+        let mut now = after.clone();
+        for tries in 1..=TRIES {
+            let operations = ownership::give_back(before, &after, &now, FIELD_MANAGER);
+            if operations.is_empty() {
+                return now;
+            }
+            let sent = self.json_patch(kind, namespace, name, Value::from(operations), false).await;
+            let error = match sent {
+                Ok(object) => return object,
+                Err(error) => error,
+            };
+            // Someone wrote meanwhile, as a controller does at once, or nobody knows.
+            let code = error::status(&error).map(|status| status.code);
+            let again = error::is_unknown(&error) || matches!(code, Some(409 | 422));
+            let read = if again && tries < TRIES {
+                tokio::time::sleep(pause(tries)).await;
+                self.get(kind, namespace, name).await.ok().flatten()
+            } else {
+                None
+            };
+            let same = |object: &Value| object["metadata"]["uid"] == after["metadata"]["uid"];
+            let Some(object) = read.filter(same) else {
+                if self.verbose {
+                    let shown = kind.singular();
+                    eprintln!("{shown}/{name}: its fields were not given back: {error:#}");
+                }
+                return now;
+            };
+            now = object;
+        }
+        now
+    }
+
+    /// Gives up what an earlier write, cut off before it gave back, still owns of the spec.
+    pub async fn disown(&self, at: At<'_>, object: Value) -> Value {
+        self.give_back(at, &object.clone(), object).await
     }
 }
 

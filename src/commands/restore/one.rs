@@ -81,7 +81,8 @@ async fn try_restore(
             } else {
                 Outcome::PassedOver("it is not empty: there is no original".to_owned())
             };
-            return Ok(Restored { object: found.object.clone(), patch: Vec::new(), outcome });
+            let object = disown(errand, found).await;
+            return Ok(Restored { object, patch: Vec::new(), outcome });
         }
         (Some(_), Some(manifests)) => Some(manifests.of(found)?.to_string()),
         (Some(Ok(_)), None) => None,
@@ -148,6 +149,15 @@ async fn try_restore(
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
     Ok(Restored { object, patch: sent, outcome })
+}
+
+/// Gives up what a restore that was cut off just after its work still owns; the object then.
+async fn disown(errand: &Errand<'_>, found: &Found) -> Value {
+    let Found { kind, namespace, name, object } = found;
+    if !errand.is_real() {
+        return object.clone();
+    }
+    errand.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
 }
 
 /// Deletes it and creates it again, as it was.

@@ -68,6 +68,8 @@ impl Errand<'_> {
             return Ok(new.clone());
         }
         let made = self.make(kind, namespace, name, new).await?;
+        let at = (*kind, namespace.as_str(), name.as_str());
+        let made = self.cluster.give_back(at, object, made).await;
         self.cluster.delete(kind, namespace, &holder, false).await?;
         Ok(made)
     }

@@ -1,0 +1,222 @@
+//! Who owns which field of a workload, as `metadata.managedFields` tells it: what a write of ours
+//! has taken from others is given back, since to empty and to restore is not to own.
+//!
+//! The API server makes whoever changes a field its owner, so that a server-side apply of another
+//! value by the one who had it would be a conflict. What admission changes it does not count, so a
+//! webhook takes nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::kinds::KINDS;
+
+/// In a JSON Pointer.
+const PLACE: &str = "/metadata/managedFields";
+const FIELDS: &str = "fieldsV1";
+
+/// The operations of a JSON Patch that give back what `manager` has taken by the write that made
+/// `after` of `before`; `now` is the object as it is. What an update by `manager` owned of the spec
+/// is nobody's then, but for annotations of the pod template. Empty where nothing of the spec has
+/// changed hands.
+///
+/// Whoever has written since speaks for himself: he keeps what he has gained, and one who has
+/// applied again gets nothing. One that was deleted and created again belongs to those who had the
+/// old one. Before the operations are tests of what they were made from.
+pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> Vec<Value> {
+    let uid = |object: &Value| object["metadata"]["uid"].clone();
+    let is_anew = uid(before) != uid(after);
+    let [before, after, seen] = [before, after, now].map(Entry::all);
+    let ours = |entry: &&Entry| entry.manager == manager && entry.operation == "Update";
+    let others = |entry: &&Entry| !ours(entry);
+    let like = |all: &[Entry], entry: &Entry| all.iter().position(|other| other.is_like(entry));
+    let fields = |all: &[Entry], entry: &Entry| {
+        like(all, entry).map_or_else(Fields::default, |at| all[at].fields.clone())
+    };
+
+    let mut gained = Fields::default();
+    for entry in seen.iter().filter(others) {
+        gained = gained.with(&entry.fields.without(&fields(&after, entry)));
+    }
+    let (mut changes, mut additions, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    let mut is_of_spec = false;
+    let mut theirs = Fields::default();
+    // The status of another object is nobody's.
+    let counts = |entry: &&Entry| !(is_anew && entry.whole["subresource"].is_string());
+    for old in before.iter().filter(others).filter(counts) {
+        theirs = theirs.with(&old.fields);
+        let left = fields(&after, old);
+        let lost = old.fields.without(&left).without(&gained);
+        let has_spoken = old.operation == "Apply" && fields(&seen, old) != left;
+        if lost.is_empty() || has_spoken {
+            continue;
+        }
+        is_of_spec |= lost.below.contains_key("f:spec");
+        if let Some(at) = like(&seen, old) {
+            let whole = seen[at].fields.with(&lost);
+            if whole != seen[at].fields {
+                changes.push((at, seen[at].holding(&whole)));
+            }
+        } else {
+            additions.push(old.holding(&lost));
+        }
+    }
+    for (at, entry) in seen.iter().enumerate().filter(|(_, entry)| ours(entry)) {
+        let kept = entry.fields.but_spec();
+        // Who creates it has all of it.
+        let kept = if is_anew { kept.without(&theirs) } else { kept };
+        if kept == entry.fields {
+            continue;
+        }
+        is_of_spec = true;
+        if kept.is_empty() {
+            gone.push(at);
+        } else {
+            changes.push((at, entry.holding(&kept)));
+        }
+    }
+    if !is_of_spec || changes.len() + gone.len() + additions.len() == 0 {
+        return Vec::new();
+    }
+
+    let path = |at: usize| format!("{PLACE}/{at}");
+    let test = |at: usize| {
+        let value = &now["metadata"]["managedFields"][at];
+        json!({ "op": "test", "path": path(at), "value": value })
+    };
+    let mut patch = vec![json!({ "op": "test", "path": "/metadata/uid", "value": uid(now) })];
+    patch.extend(changes.iter().map(|(at, _)| test(*at)));
+    patch.extend(gone.iter().map(|at| test(*at)));
+    if gone.len() == seen.len() && additions.is_empty() {
+        // An empty list would leave it as it is; this is the API server's word for nobody.
+        patch.push(json!({ "op": "replace", "path": PLACE, "value": [{}] }));
+        return patch;
+    }
+    let replace = |(at, entry)| json!({ "op": "replace", "path": path(at), "value": entry });
+    patch.extend(changes.into_iter().map(replace));
+    // From the end, so that the numbers hold.
+    patch.extend(gone.iter().rev().map(|at| json!({ "op": "remove", "path": path(*at) })));
+    let add = |entry| json!({ "op": "add", "path": format!("{PLACE}/-"), "value": entry });
+    patch.extend(additions.into_iter().map(add));
+    patch
+}
+
+/// An entry of managedFields.
+struct Entry<'a> {
+    manager: &'a str,
+    /// `Apply` or `Update`
+    operation: &'a str,
+    fields: Fields,
+    whole: &'a Value,
+}
+
+impl<'a> Entry<'a> {
+    /// Those of an object, each in its place.
+    fn all(object: &'a Value) -> Vec<Self> {
+        let entries = object["metadata"]["managedFields"].as_array();
+        let read = |whole: &'a Value| Self {
+            manager: whole["manager"].as_str().unwrap_or_default(),
+            operation: whole["operation"].as_str().unwrap_or_default(),
+            fields: Fields::read(&whole[FIELDS]),
+            whole,
+        };
+        entries.into_iter().flatten().map(read).collect()
+    }
+
+    /// Whether the API server takes both for the same manager.
+    fn is_like(&self, other: &Self) -> bool {
+        let same = |member: &str| self.whole[member] == other.whole[member];
+        // One who applies in another version is the same.
+        let version = self.operation == "Apply" || same("apiVersion");
+        version && ["manager", "operation", "subresource"].into_iter().all(same)
+    }
+
+    fn holding(&self, fields: &Fields) -> Value {
+        let mut whole = self.whole.clone();
+        whole[FIELDS] = fields.write();
+        whole
+    }
+}
+
+/// A set of fields, as `fieldsV1` writes it: what is in it by itself, and what is below.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Fields {
+    /// `.`, or a field with nothing below.
+    itself: bool,
+    /// `f:name`, `k:{"name":"app"}`, `v:"x"`
+    below: BTreeMap<String, Self>,
+}
+
+impl Fields {
+    /// A whole `fieldsV1`.
+    fn read(value: &Value) -> Self {
+        let inner = |value: &Value| match value.as_object() {
+            Some(members) if !members.is_empty() => Self::read(value),
+            _ => Self { itself: true, ..Self::default() },
+        };
+        let members = value.as_object().into_iter().flatten();
+        let below = members.clone().filter(|(key, _)| *key != ".");
+        Self {
+            itself: members.clone().any(|(key, _)| key == "."),
+            below: below.map(|(key, value)| (key.clone(), inner(value))).collect(),
+        }
+    }
+
+    fn write(&self) -> Value {
+        let itself = (self.itself && !self.below.is_empty()).then(|| (".".to_owned(), json!({})));
+        let below = self.below.iter().map(|(key, fields)| (key.clone(), fields.write()));
+        Value::Object(itself.into_iter().chain(below).collect::<Map<_, _>>())
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.itself && self.below.is_empty()
+    }
+
+    /// What is in either.
+    fn with(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        all.itself |= other.itself;
+        for (key, more) in &other.below {
+            let merged = all.below.get(key).map_or_else(|| more.clone(), |own| own.with(more));
+            all.below.insert(key.clone(), merged);
+        }
+        all
+    }
+
+    /// What is in this one alone.
+    fn without(&self, other: &Self) -> Self {
+        let below = self.below.iter().map(|(key, own)| match other.below.get(key) {
+            Some(others) => (key.clone(), own.without(others)),
+            None => (key.clone(), own.clone()),
+        });
+        Self {
+            itself: self.itself && !other.itself,
+            below: below.filter(|(_, fields)| !fields.is_empty()).collect(),
+        }
+    }
+
+    /// The part at `path`.
+    fn only(&self, path: &[String]) -> Self {
+        let Some((key, rest)) = path.split_first() else { return self.clone() };
+        let part = self.below.get(key).map(|below| below.only(rest));
+        let part = part.filter(|part| !part.is_empty()).map(|part| (key.clone(), part));
+        Self { itself: false, below: part.into_iter().collect() }
+    }
+
+    /// Without the spec, but for annotations of the pod template: by them a later command knows
+    /// whose they are.
+    fn but_spec(&self) -> Self {
+        let mut rest = self.clone();
+        rest.below.remove("f:spec");
+        for kind in &KINDS {
+            let Some((_, template)) = kind.pod.split_last() else { continue };
+            let path = template.iter().chain(&["metadata", "annotations"]);
+            let path: Vec<_> = path.map(|step| format!("f:{step}")).collect();
+            rest = rest.with(&self.only(&path));
+        }
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests;
