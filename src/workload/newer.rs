@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::view::Object;
+use super::{ORIGINAL, view::Object};
 
 /// kubectl's record of a client-side apply.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -51,7 +51,10 @@ impl Newer {
             entries.retain(|entry| entry["operation"] == "Apply");
             entries
         };
-        let owned = if old.managed_fields() == new.managed_fields() {
+        // A client that empties it in another way writes the original too, and takes fields from
+        // their owners until it has given them back: that is not their word.
+        let is_ours = old.annotation(ORIGINAL) != new.annotation(ORIGINAL);
+        let owned = if is_ours || old.managed_fields() == new.managed_fields() {
             Vec::new()
         } else {
             let mut after = appliers(new);

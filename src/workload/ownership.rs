@@ -62,9 +62,12 @@ pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> V
         }
     }
     for (at, entry) in seen.iter().enumerate().filter(|(_, entry)| ours(entry)) {
-        let kept = entry.fields.but_spec();
-        // Who creates it has all of it.
-        let kept = if is_anew { kept.without(&theirs) } else { kept };
+        let kept = if is_anew {
+            // Who creates it has all of it.
+            entry.fields.annotations().without(&theirs)
+        } else {
+            entry.fields.but_spec()
+        };
         if kept == entry.fields {
             continue;
         }
@@ -201,6 +204,17 @@ impl Fields {
         let part = self.below.get(key).map(|below| below.only(rest));
         let part = part.filter(|part| !part.is_empty()).map(|part| (key.clone(), part));
         Self { itself: false, below: part.into_iter().collect() }
+    }
+
+    /// The annotations of the object by their keys.
+    fn annotations(&self) -> Self {
+        let path = ["f:metadata", "f:annotations"].map(ToOwned::to_owned);
+        let mut all = self.only(&path);
+        if let Some(annotations) = all.below.values_mut().flat_map(|m| m.below.values_mut()).next()
+        {
+            annotations.itself = false;
+        }
+        all.without(&Self::default())
     }
 
     /// Without the spec, but for annotations of the pod template: by them a later command knows

@@ -9,6 +9,7 @@ use super::rig::{Cluster, Run, wait_until};
 mod helm;
 mod interrupted;
 mod kinds;
+mod owners;
 mod refused;
 mod updates;
 mod waiting;

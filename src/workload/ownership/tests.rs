@@ -189,7 +189,11 @@ fn one_created_again_is_of_those_who_had_the_old_one() {
     let mut status = entry("kubelet", "Update", &set(&[PATHS[11]]));
     status["subresource"] = "status".into();
     let before = object(&[entry("a", "Apply", &theirs), status]);
-    let mut after = object(&[entry("diyadm", "Update", &theirs.with(&set(&[PATHS[2], PATHS[4]])))]);
+    let mut after = object(&[entry(
+        "diyadm",
+        "Update",
+        &theirs.with(&set(&[PATHS[0], PATHS[2], PATHS[4], "f:metadata/f:labels/."])),
+    )]);
     after["metadata"]["uid"] = "another".into();
     let now = given(&before, &after, &after);
     assert_eq!(
