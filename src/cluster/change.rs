@@ -41,6 +41,8 @@ impl Cluster {
         mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
     ) -> Result<Changed> {
         let mut known = known;
+        // As it was before a write of which nobody heard.
+        let mut unheard: Option<Value> = None;
         let mut sent = false;
         let mut tries = 0;
         loop {
@@ -48,11 +50,14 @@ impl Cluster {
                 Some(object) => object,
                 None => self.get(kind, namespace, name).await?.ok_or_else(|| gone(kind, name))?,
             };
+            let version = object["metadata"]["resourceVersion"].clone();
+            unheard = unheard.filter(|before| before["metadata"]["resourceVersion"] != version);
             let Some(operations) = plan(&object)? else {
-                let object = if dry_run { object } else { self.disown(at, object).await };
+                let before = unheard.unwrap_or_else(|| object.clone());
+                let object =
+                    if dry_run { object } else { self.give_back(at, &before, object).await };
                 return Ok(Changed { object, changed: sent });
             };
-            let version = object["metadata"]["resourceVersion"].clone();
             let guard = json!({
                 "op": "test", "path": "/metadata/resourceVersion", "value": version,
             });
@@ -61,14 +66,18 @@ impl Cluster {
                 match self.json_patch(kind, namespace, name, Value::from(patch), dry_run).await {
                     Ok(after) if dry_run => return Ok(Changed { object: after, changed: true }),
                     Ok(after) => {
-                        let object = self.give_back(at, &object, after).await;
+                        let before = unheard.unwrap_or(object);
+                        let object = self.give_back(at, &before, after).await;
                         return Ok(Changed { object, changed: true });
                     }
                     Err(error) => error,
                 };
             tries += 1;
             let unknown = error::is_unknown(&error);
-            sent |= unknown && !dry_run;
+            if unknown && !dry_run {
+                sent = true;
+                unheard.get_or_insert(object);
+            }
             let again = unknown
                 || match error::status(&error).map(|status| status.code) {
                     Some(409) => true,

@@ -36,7 +36,7 @@ pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> V
 
     let mut gained = Fields::default();
     for entry in seen.iter().filter(others) {
-        gained = gained.with(&entry.fields.without(&fields(&after, entry)));
+        gained = gained.with(&entry.fields.without(&fields(&before, entry)));
     }
     let (mut changes, mut additions, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_of_spec = false;

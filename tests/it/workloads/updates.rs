@@ -124,10 +124,8 @@ fn every_update_is_as_its_twins_once_restored() {
             pair.both(how, &second.to_string());
             pair.both(how, &fewer.to_string());
             pair.settle();
-            // A restored one goes on with its updates; what was put back is diyadm's to a
-            // server-side applier.
-            let force: &[&str] = if how == SERVER_SIDE { &["--force-conflicts"] } else { &[] };
-            pair.both(&[how, force].concat(), &second.to_string());
+            // A restored one goes on with its updates.
+            pair.both(how, &second.to_string());
             pair.equal();
         }
 

@@ -138,7 +138,7 @@ fn a_later_apply_wins_over_an_emptying_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
     let apply = |object: &Value| {
-        let apply = ["-n", name, "apply", "--server-side", "--force-conflicts", "-f", "-"];
+        let apply = ["-n", name, "apply", "--server-side", "-f", "-"];
         cluster.kubectl(&apply, &object.to_string());
     };
     let mut object = workload("Deployment", "web");
