@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 pub(crate) use self::pair::Pair;
 use self::pair::plain;
-use super::{policy::without_token_names, rig::cluster};
+use super::{
+    policy::without_token_names,
+    rig::{cluster, wait_until},
+};
 
 mod corpus;
 mod pair;
@@ -113,24 +116,62 @@ fn each_kind_goes_there_and_back_without_a_server() {
     for kind in &KINDS {
         pair.create(&object(kind));
         let what = what(kind);
-        let ways = ["--image=tools:1", "--idle=agent", "--containers=*"];
-        for ways in [&[][..], &["--idle=shell", "--image=keep"], &ways] {
+        let again = ["restore", &what, "--wait=false"];
+        for ways in [
+            &[][..],
+            &["--idle=shell", "--image=keep"],
+            &["--image=tools:1", "--idle=agent", "--containers=*"],
+            &["--replicas=1", "--containers=side"],
+        ] {
             let empty = [&["empty", &what, "--wait=false"], ways].concat();
-            let restore = ["restore", &what, "--wait=false"];
             if kind.mutable {
-                pair.run(&empty).code(0);
-                assert!(workload::is_emptied(&pair.get(&what).to_string()), "{what} {ways:?}");
-                pair.run(&restore).code(0).stderr_has("is as it was");
-            } else {
-                pair.run(&empty).code(1).stderr_has("--recreate");
-                pair.same(&what, &[]);
-                pair.run(&[&empty[..], &["--recreate"]].concat()).code(0);
-                assert!(workload::is_emptied(&pair.get(&what).to_string()), "{what} {ways:?}");
-                pair.run(&restore).code(1).stderr_has("--recreate");
-                pair.run(&[&restore[..], &["--recreate"]].concat()).code(0);
+                pair.run(&empty).code(0).stderr_has("is empty: container");
+                twice_is_once(&pair, &what, &empty);
+                pair.run(&again).code(0).stderr_has("is as it was");
+            } else if !ways.iter().any(|way| way.starts_with("--replicas")) {
+                created_again(&pair, &what, &empty);
             }
             pair.same(&what, &[]);
-            pair.run(&restore).code(1).stderr_has("it is not empty");
         }
+        pair.run(&again).code(1).stderr_has("it is not empty: there is no original");
     }
+    // What the restores above did not wait for. No Pod ever starts here, so no rollout ends but
+    // that of none.
+    pair.kubectl(&["scale", "--replicas=0", "deployment/x", "statefulset/x"]);
+    let mut swept = false;
+    wait_until("no revision of the empty form is left", || {
+        let run = pair.run(&["restore", "--all"]).code(0);
+        swept |= run.stderr.contains("a revision of the empty form, was deleted");
+        run.stderr.contains("Nothing to restore")
+    });
+    assert!(swept);
+}
+
+/// It is empty, and the same command says so and changes nothing.
+fn twice_is_once(pair: &Pair, what: &str, empty: &[&str]) {
+    let emptied = plain(&pair.get(what));
+    assert!(workload::is_emptied(&emptied.to_string()), "{what} {empty:?}");
+    pair.run(empty).code(0).stderr_has("was empty already");
+    assert_eq!(plain(&pair.get(what)), emptied, "{what} {empty:?}");
+}
+
+/// A Pod or Job goes there and back by being created again, where that was asked for.
+fn created_again(pair: &Pair, what: &str, empty: &[&str]) {
+    let id = || pair.get(what)["metadata"]["uid"].clone();
+    let first = id();
+    pair.run(empty).code(1).stderr_has("--recreate");
+    pair.same(what, &[]);
+    let recreate = [empty, &["--recreate"]].concat();
+    pair.run(&[&recreate[..], &["--dry-run=server"]].concat()).code(0);
+    assert_eq!(id(), first);
+    // A Pod without a node is gone at once, and never ready.
+    pair.run(&recreate).code(0).stderr_has("was created again, and is empty");
+    assert_ne!(id(), first);
+    twice_is_once(pair, what, empty);
+    let restore = ["restore", what, "--wait=false"];
+    pair.run(&restore).code(1).stderr_has("--recreate");
+    pair.run(&[&restore[..], &["--recreate"]].concat()).code(0);
+    let holder = format!("{what}-diyadm");
+    let left = ["-n", pair.name, "get", what, &holder, "-o", "name"];
+    pair.cluster.try_kubectl(&left, "").code(1).stderr_has("not found");
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::rig::{Cluster, Run, wait_until};
 
+mod client;
 mod helm;
 mod interrupted;
-mod kinds;
 mod owners;
 mod refused;
 mod updates;

@@ -1,46 +1,10 @@
-//! Every kind there and back from the client alone, in each way.
+//! The client alone: several workloads at once with a board of them, and what rights it needs. Each
+//! kind there and back is in `kinds`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{pod_of, result, stored, user, workload};
 use crate::rig::cluster;
-
-const MUTABLE: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob"];
-
-#[test]
-fn every_kind_goes_there_and_back() {
-    let Some(cluster) = cluster() else { return };
-    let name = "kinds";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
-    let ways: [&[&str]; 4] = [
-        &[],
-        &["--idle", "shell", "--image", "tools:1"],
-        &["--image", "keep", "--idle", "agent", "--containers", "*"],
-        &["--replicas", "1", "--containers", "side"],
-    ];
-    for kind in MUTABLE {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "web").to_string());
-        let what = format!("{}/web", kind.to_lowercase());
-        let before = stored(&cluster, name, &what);
-        for way in ways {
-            let empty = [&["empty", &what, "--wait=false"], way].concat();
-            run(&empty).code(0).stderr_has("is empty: container");
-            let emptied = stored(&cluster, name, &what);
-            assert_ne!(pod_of(&emptied), pod_of(&before), "{way:?}");
-            run(&empty).code(0).stderr_has("was empty already");
-            assert_eq!(stored(&cluster, name, &what), emptied, "twice is once");
-            run(&["restore", &what, "--wait=false"]).code(0).stderr_has("is as it was");
-            assert_eq!(stored(&cluster, name, &what), before, "{kind} {way:?}");
-        }
-        run(&["restore", &what, "--wait=false"]).code(1).stderr_has("there is no original");
-    }
-    // What the restores above did not wait for.
-    let swept = run(&["restore", "--all"]).code(0);
-    swept.stderr_has("a revision of the empty form, was deleted");
-    run(&["restore", "--all"]).code(0).stderr_has("Nothing to restore");
-}
 
 #[test]
 fn several_at_once_by_name_and_by_selector_and_a_board_of_them() {
@@ -131,38 +95,4 @@ fn get_and_patch_on_the_workload_are_enough() {
     let restored = run(&["restore", "deploy/web"]).code(0);
     restored.stderr_has("the right to list replicasets.apps");
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
-}
-
-#[test]
-fn a_pod_and_a_job_are_created_again() {
-    let Some(cluster) = cluster() else { return };
-    let name = "again";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
-    for kind in ["Pod", "Job"] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "x").to_string());
-        let what = format!("{}/x", kind.to_lowercase());
-        let identity = |object: &Value| object["metadata"]["uid"].clone();
-        let first = identity(&cluster.get(name, &what));
-        let before = diyadm::workload::fresh::fresh(&cluster.get(name, &what));
-
-        run(&["empty", &what]).code(1).stderr_has("--recreate");
-        run(&["empty", &what, "--recreate", "--dry-run=server"]).code(0);
-        assert_eq!(identity(&cluster.get(name, &what)), first);
-        // A Pod without a node is gone at once, and never ready.
-        run(&["empty", &what, "--recreate", "--wait=false"]).code(0).stderr_has("created again");
-        let emptied = cluster.get(name, &what);
-        assert_ne!(identity(&emptied), first);
-        assert_eq!(pod_of(&emptied)["containers"][0]["image"], "empty-container:latest");
-        run(&["empty", &what, "--wait=false"]).code(0).stderr_has("was empty already");
-
-        run(&["restore", &what]).code(1).stderr_has("--recreate");
-        run(&["restore", &what, "--recreate", "--wait=false"]).code(0);
-        let restored = diyadm::workload::fresh::fresh(&cluster.get(name, &what));
-        assert_eq!(restored["spec"], before["spec"]);
-        assert_eq!(restored["metadata"]["annotations"], before["metadata"]["annotations"]);
-        let holder = ["-n", name, "get", &what, &format!("{what}-diyadm"), "-o", "name"];
-        cluster.try_kubectl(&holder, "").code(1).stderr_has("not found");
-    }
 }
