@@ -26,6 +26,7 @@ mod line;
 mod status;
 pub mod transfer;
 
+pub(crate) use bytes::hex;
 pub use bytes::{Bytes, Hash};
 pub use frame::{Broken, Decoder, Frame, HEADER, Kind, MOST_PAYLOAD, append, json};
 pub use line::{Line, Stream};

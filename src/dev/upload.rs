@@ -10,6 +10,7 @@ use super::{
     reach::{FOLDERS, How, Started},
 };
 use crate::{
+    agent::protocol::hex,
     cluster::{Cluster, Place},
     commands::terminal::Terminal,
 };
@@ -52,5 +53,5 @@ pub(super) async fn bring(
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    openssl::sha::sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&openssl::sha::sha256(bytes))
 }

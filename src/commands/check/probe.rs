@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
+    agent::protocol::hex,
     checks::{DryCreate, Observed, Subject, is_emptied_to, level},
     cluster::{CONFIGURATION, Cluster, Right, error},
     manifests,
@@ -42,7 +43,7 @@ pub(super) async fn ask(
 
     let mut random = [0; 6];
     openssl::rand::rand_bytes(&mut random)?;
-    let mark: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mark = hex(&random);
     let name = format!("diyadm-probe-{mark}");
     let object = manifests::test_object(&subject.namespace, level(&own))?;
     cluster.create(&configuration(&own, &name, &mark, &subject.namespace), false).await?;

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     agent::{
         protocol::{
-            Bytes,
+            Bytes, hex,
             transfer::{Entry, Mtime, Reason, Refusal, What},
         },
         receive::link_stays,
@@ -325,8 +325,7 @@ fn root(root: &Bytes) -> Result<String> {
 fn name() -> Result<String> {
     let mut random = [0; 8];
     rand_bytes(&mut random)?;
-    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!(".diyadm-{random}.diyadm-part"))
+    Ok(format!(".diyadm-{}.diyadm-part", hex(&random)))
 }
 
 fn lacking(tool: &str) -> Failure {

@@ -105,8 +105,10 @@ pub(crate) struct Receiver<'a> {
     /// Which container.
     pub(crate) pick: Pick,
     open: Option<Way>,
-    /// Whether no agent can be had, and the folder beside of a try that was lost.
-    plain: Option<String>,
+    /// Whether no agent can be had.
+    alone: bool,
+    /// The folder beside of the last try without one.
+    stage: Option<String>,
 }
 
 /// How things go there.
@@ -120,7 +122,7 @@ enum Way {
 impl<'a> Receiver<'a> {
     /// Nothing is known yet.
     pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
-        Self { session, pick, open: None, plain: None }
+        Self { session, pick, open: None, alone: false, stage: None }
     }
 
     /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
@@ -135,17 +137,18 @@ impl<'a> Receiver<'a> {
         progress: &Progress,
     ) -> Result<Outcome> {
         let mut lost = None;
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let outcome = self.once(source, here, progress, lost.as_ref()).await;
             self.session.terminal.clear();
             match outcome {
                 // What is sent whole each time is not sent for ever.
-                Err(error) if self.plain.is_some() && tried == PLAIN_TRIES => return Err(error),
+                Err(error) if self.alone && tried == PLAIN_TRIES => return Err(error),
                 Err(error) if is_lost(&error) => lost = Some(error),
                 other => return other,
             }
         }
-        unreachable!("it is tried again until it returns")
     }
 
     async fn once(
@@ -167,7 +170,7 @@ impl<'a> Receiver<'a> {
                 }
             }
             Way::Plain(plain) => {
-                self.plain = Some(plain.stage().to_owned());
+                self.stage = Some(plain.stage().to_owned());
                 let outcome = plain.bring(self.session.cluster, source, here, progress).await;
                 outcome.map_err(|error| self.explained(error))?
             }
@@ -180,7 +183,7 @@ impl<'a> Receiver<'a> {
 
     async fn way(&mut self, source: &Source, lost: Option<&anyhow::Error>) -> Result<Way> {
         let session = self.session;
-        if self.plain.is_none() {
+        if !self.alone {
             match self.begin(source, lost).await {
                 Ok((agent, open)) => return Ok(Way::Agent(Box::new(agent), open)),
                 // Whoever asked for one of their own is told why there is none.
@@ -195,15 +198,15 @@ impl<'a> Receiver<'a> {
                          whole: {}",
                         why.trim_end_matches('.')
                     ));
-                    self.plain = Some(String::new());
+                    self.alone = true;
                 }
             }
         } else if let Some(why) = lost {
             let answers = async || plain::answers(session.cluster, self.pick.place()).await;
             session.again_by(&self.pick, why, answers).await?;
         }
-        let before = self.plain.as_deref().filter(|stage| !stage.is_empty());
-        let begun = Plain::begin(session.cluster, self.pick.place(), source, before).await;
+        let (cluster, place, before) = (session.cluster, self.pick.place(), self.stage.as_deref());
+        let begun = Plain::begin(cluster, place, source, before).await;
         begun.map(Way::Plain).map_err(|error| self.explained(error))
     }
 

@@ -2,6 +2,8 @@
 
 use openssl::sha::Sha256;
 
+use crate::agent::protocol::hex;
+
 /// The polynomial of POSIX's `cksum`.
 const POLYNOMIAL: u32 = 0x04c1_1db7;
 
@@ -58,7 +60,7 @@ impl Sum {
     /// As the tool prints it, without the file's name.
     pub(super) fn end(self) -> String {
         match self {
-            Self::Sha256(hash) => hash.finish().iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Sha256(hash) => hex(&hash.finish()),
             Self::Cksum { mut crc, length } => {
                 let bytes = length.to_le_bytes();
                 let used = 8 - length.leading_zeros() as usize / 8;
