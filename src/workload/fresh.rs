@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{DISABLED, HOLDS, LABEL};
+use super::{DISABLED, HOLDS, LABEL, original::checksum};
+
+/// So much of a name fits into its holder's as it is.
+const LONGEST: usize = 63 - "-diyadm".len();
 
 /// Of a Pod that holds a place: it is never scheduled.
 const GATE: &str = "diyadm.io/holds";
@@ -62,10 +65,17 @@ fn owns_node(object: &Value) -> bool {
     entries.into_iter().flatten().any(|e| e["fieldsV1"]["f:spec"].get("f:nodeName").is_some())
 }
 
-/// The name of what holds the place of `name`; within the 63 characters that a Job's may have.
+/// The name of what holds the place of `name`; within the 63 characters that a Job's may have, and
+/// its own also where two names begin alike.
 pub fn holder_name(name: &str) -> String {
-    let head: String = name.chars().take(56).collect();
-    format!("{head}-diyadm")
+    if name.len() <= LONGEST {
+        return format!("{name}-diyadm");
+    }
+    let sum = &checksum(name)[..8];
+    let head: String = name.chars().take(LONGEST - 1 - sum.len()).collect();
+    // Nothing but a letter or digit may stand before a hyphen.
+    let head = head.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    format!("{head}-{sum}-diyadm")
 }
 
 /// What holds the place of `new` between its predecessor's end and its own beginning, so that it
@@ -124,6 +134,20 @@ mod tests {
         assert_eq!(holder["spec"]["suspend"], true);
         assert_eq!(held(&holder, "j"), Some(fresh));
         assert_eq!(held(&holder, "k"), None);
+    }
+
+    #[test]
+    fn each_name_has_a_holder_of_its_own() {
+        assert_eq!(holder_name("x"), "x-diyadm");
+        let whole = "a".repeat(56);
+        assert_eq!(holder_name(&whole), format!("{whole}-diyadm"));
+        for alike in [whole, format!("{}.-{}", "a".repeat(46), "b".repeat(200))] {
+            let names = [format!("{alike}1"), format!("{alike}2")].map(|name| holder_name(&name));
+            assert_ne!(names[0], names[1]);
+            for name in names {
+                assert!(name.len() <= 63 && !name.contains(".-"), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -268,7 +268,7 @@ pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         .map_err(|_| "it holds what diyadm never writes".to_owned())
 }
 
-fn checksum(text: &str) -> String {
+pub(super) fn checksum(text: &str) -> String {
     // Not the one-shot function: OpenSSL looks its algorithm up by name each time.
     let mut sha = openssl::sha::Sha256::new();
     sha.update(text.as_bytes());

@@ -134,7 +134,7 @@ impl Errand<'_> {
             match found {
                 Some(found) if is_same(&found, object) => return Ok(found),
                 // One that an earlier command left, made from what was there then.
-                Some(found) if found["metadata"]["annotations"].get(HOLDS).is_some() => {
+                Some(found) if holds_the_same(&found, object) => {
                     self.cluster.delete_exactly(kind, &found).await?;
                 }
                 Some(_) => {
@@ -170,6 +170,13 @@ impl Errand<'_> {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Whether both hold the place of one name.
+fn holds_the_same(found: &Value, object: &Value) -> bool {
+    let text = object["metadata"]["annotations"][HOLDS].as_str().unwrap_or_default();
+    let held: Value = serde_json::from_str(text).unwrap_or_default();
+    held["metadata"]["name"].as_str().is_some_and(|name| fresh::held(found, name).is_some())
 }
 
 /// Whether one that is there says the same: as its annotations tell, or as what it holds the place
