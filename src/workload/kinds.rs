@@ -12,7 +12,7 @@ pub struct Kind {
     /// Whether the pod template can change once the object is there.
     pub mutable: bool,
     /// Whether `/spec/replicas` says how many Pods there are.
-    pub(super) replicas: bool,
+    pub replicas: bool,
 }
 
 impl Kind {

@@ -130,6 +130,11 @@ impl Plan<'_> {
                 false,
             ));
         }
+        let counted = subject.workload().is_some_and(|kind| kind.replicas);
+        if !counted && self.wishes.iter().any(|wish| wish.key == REPLICAS) {
+            let what = format!("a {} has no number of replicas", subject.kind());
+            return Err(refused(what, "Leave --replicas out, or name others.", true));
+        }
         if subject.workload().is_some_and(|kind| !kind.mutable) {
             return self.fixed(&subject, found);
         }

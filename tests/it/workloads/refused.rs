@@ -62,6 +62,19 @@ fn what_cannot_be_emptied_says_why_and_what_to_do() {
     run(&["empty", "deploy/web", "--level", "pod", "--image", "x"]).code(2);
     run(&["empty", "deploy/web", "--level", "pod"]).code(1).stderr_has("install --level pod");
 
+    // What has no number of replicas.
+    for kind in ["DaemonSet", "CronJob"] {
+        create(&workload(kind, "none"));
+        let what = format!("{}/none", kind.to_lowercase());
+        let before = stored(&cluster, name, &what);
+        let replicas = ["--replicas", "1", "--wait=false"];
+        let told = run(&[&["empty", &what][..], &replicas].concat()).code(1);
+        told.stderr_has(&format!("a {kind} has no number of replicas"));
+        let chosen = [&["empty", &what[..what.len() - 5], "--all"][..], &replicas].concat();
+        run(&chosen).code(0).stderr_has(&format!("a {kind} has no number of replicas"));
+        assert_eq!(stored(&cluster, name, &what), before);
+    }
+
     // What is not there.
     run(&["empty", "deploy/nobody"]).code(1).stderr_has("There is: owner, template-says-no, web.");
     run(&["empty", "sts/web"]).code(1).stderr_has("There is deployment/web");
