@@ -177,16 +177,39 @@ async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
             }
         }
     }
-    let good = done.iter().filter(|one| one.is_good() && leftovers::may_have(&one.found));
-    let now =
-        errand.each("looked at", good.map(|one| &one.found).collect(), async |found: &Found| {
-            // What it says of its revisions has changed while it was waited for.
-            let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await;
-            object.ok().flatten().map(|object| Found { object, ..found.clone() })
-        });
+    let has = |one: &Done| one.is_good() && leftovers::may_have(&one.found);
+    let good: Vec<_> = (0..done.len()).filter(|at| has(&done[*at])).collect();
+    let now = errand.each("looked at", good, async |at: usize| {
+        // What it says of its revisions has changed while it was waited for.
+        let found = &done[at].found;
+        let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await;
+        object.ok().flatten().map(|object| (at, Found { object, ..found.clone() }))
+    });
     let now: Vec<_> = now.await.into_iter().flatten().collect();
-    let now: Vec<_> = now.iter().collect();
-    Leftovers::look(errand, now.iter().copied()).await.sweep(errand, &now).await;
+    let found: Vec<_> = now.iter().map(|(_, found)| found).collect();
+    let leftovers = Leftovers::look(errand, found.iter().copied()).await;
+    leftovers.sweep(errand, &found).await;
+    for (at, found) in &now {
+        if let Some(partition) = leftovers::kept(found, &leftovers.of(found)) {
+            done[*at].outcome = Outcome::Failed(below(errand, found, partition).into());
+        }
+    }
+}
+
+/// Pods that an update does not reach, which were emptied before there was such a partition.
+fn below(errand: &Errand<'_>, found: &Found, partition: i64) -> Failure {
+    let shown = errand.shown(found);
+    let what =
+        format!("{shown} is restored, and its Pods below partition {partition} are still empty.");
+    let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#;
+    let hint = format!(
+        "The partition keeps updates from them: let this one through with `kubectl -n {} patch {} \
+         -p '{patch}'`, then `diyadm restore {}` again, which takes the empty revision away.",
+        found.namespace,
+        found.shown(),
+        found.typed(errand.cluster)
+    );
+    Failure::no(what, hint)
 }
 
 fn is_passed(one: &Done) -> bool {

@@ -10,6 +10,7 @@ mod client;
 mod helm;
 mod interrupted;
 mod owners;
+mod partition;
 mod refused;
 mod updates;
 mod waiting;

@@ -114,6 +114,20 @@ impl Leftovers {
     }
 }
 
+/// The partition below which Pods of a StatefulSet are still of an emptied revision: an update
+/// does not reach them, and one that is deleted comes back so.
+pub(super) fn kept(found: &Found, emptied: &[&(&'static Kind, Value)]) -> Option<i64> {
+    let (spec, status) = (&found.object["spec"], &found.object["status"]);
+    let partition = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64()?;
+    let current = &status["currentRevision"];
+    let holds = found.kind.kind == "StatefulSet"
+        && partition > 0
+        && *current != status["updateRevision"]
+        && status["currentReplicas"].as_i64().unwrap_or(0) > 0
+        && emptied.iter().any(|(_, revision)| revision["metadata"]["name"] == *current);
+    holds.then_some(partition)
+}
+
 /// A ReplicaSet is a workload itself; a ControllerRevision holds a patch with a template in it,
 /// and the annotations that its owner had then.
 fn is_emptied(object: &Value) -> bool {

@@ -13,7 +13,7 @@ use super::{pod_of, stored, workload};
 use crate::rig::{Cluster, Run, cluster, wait_until};
 
 /// Two replicas, so that a rollout takes several steps.
-fn two(kind: &str, name: &str) -> Value {
+pub(super) fn two(kind: &str, name: &str) -> Value {
     let mut object = workload(kind, name);
     object["spec"]["replicas"] = 2.into();
     // Where there is a node, it is not for these.
@@ -21,14 +21,14 @@ fn two(kind: &str, name: &str) -> Value {
     object
 }
 
-fn pods(cluster: &Cluster, namespace: &str) -> Vec<Value> {
+pub(super) fn pods(cluster: &Cluster, namespace: &str) -> Vec<Value> {
     let list = cluster.get(namespace, "pods");
     list["items"].as_array().unwrap().clone()
 }
 
 /// Does the kubelet's part of every Pod of the namespace: says what `status` says of it, and ends
 /// those that are to go.
-fn tend(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
+pub(super) fn tend(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
     for pod in pods(cluster, namespace) {
         let name = pod["metadata"]["name"].as_str().unwrap();
         if pod["metadata"]["deletionTimestamp"].is_string() {
@@ -45,7 +45,7 @@ fn tend(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
     }
 }
 
-fn ready(_: &Value) -> Value {
+pub(super) fn ready(_: &Value) -> Value {
     let time = "2026-11-24T22:00:00Z";
     let yes = |kind: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": time });
     json!({
@@ -55,7 +55,7 @@ fn ready(_: &Value) -> Value {
 }
 
 /// Ready where the application runs; where the container idles, it cannot be pulled.
-fn unpulled(pod: &Value) -> Value {
+pub(super) fn unpulled(pod: &Value) -> Value {
     if pod["spec"]["containers"][0]["image"] == "app:1" {
         return ready(pod);
     }
@@ -68,13 +68,24 @@ fn unpulled(pod: &Value) -> Value {
 }
 
 /// Runs the program while the Pods are tended.
-fn run(
+pub(super) fn run(
     cluster: &Cluster,
     folder: &Path,
     namespace: &str,
     args: &[&str],
     status: &(dyn Fn(&Value) -> Value + Sync),
 ) -> Run {
+    let args = [args, &["-n", namespace, "--timeout", "60"]].concat();
+    tended(cluster, namespace, status, || cluster.diyadm(folder, &args))
+}
+
+/// Does something while the Pods are tended.
+pub(super) fn tended<T>(
+    cluster: &Cluster,
+    namespace: &str,
+    status: &(dyn Fn(&Value) -> Value + Sync),
+    work: impl FnOnce() -> T,
+) -> T {
     let through = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -83,13 +94,14 @@ fn run(
                 thread::sleep(Duration::from_millis(100));
             }
         });
-        let run = cluster.diyadm(folder, &[args, &["-n", namespace, "--timeout", "60"]].concat());
+        // Whatever fails in it, the Pods must be left alone then.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         through.store(true, SeqCst);
-        run
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-fn settle(cluster: &Cluster, namespace: &str, what: &str, field: &str, count: u32) {
+pub(super) fn settle(cluster: &Cluster, namespace: &str, what: &str, field: &str, count: u32) {
     wait_until(what, || {
         tend(cluster, namespace, &ready);
         cluster.get(namespace, what)["status"][field] == count
