@@ -69,8 +69,11 @@ pub(super) async fn settle(
         } else {
             one::restore(errand, webhooks, way, found).await
         };
-        let released = release(errand, &beside, &done.found).await;
-        match released {
+        if matches!(done.outcome, Outcome::Failed(_)) {
+            // It may still be empty, and its autoscaler is held as long as it is.
+            return (done, false);
+        }
+        match release(errand, &beside, &done.found).await {
             Ok(released) => (done, released),
             Err(error) => (Done { outcome: Outcome::Failed(error), ..done }, false),
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use diyadm::workload::{LABEL, ORIGINAL};
+use diyadm::workload::{LABEL, ORIGINAL, autoscaler};
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, workload};
@@ -132,6 +132,40 @@ fn an_autoscaler_is_told_of_held_and_let_go() {
         assert_eq!(after["metadata"].get("annotations"), before["metadata"].get("annotations"));
         cluster.kubectl(&["-n", name, "delete", "hpa/web"], "");
     }
+}
+
+/// One that stays empty is still held: its autoscaler goes with it.
+#[test]
+fn an_autoscaler_stays_held_where_its_workload_stays_empty() {
+    let Some(cluster) = cluster() else { return };
+    let name = "scaled-still";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" });
+    let scaler = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": { "name": "web" },
+        "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": target },
+    });
+    for object in [workload("Deployment", "web"), scaler] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    }
+    run(&["empty", "deploy/web", "--wait=false", "--hold-autoscalers"]).code(0);
+    let held = || autoscaler::is_held(&cluster.get(name, "hpa/web"));
+    assert!(held());
+    let object = cluster.get(name, "deploy/web");
+    let original = object["metadata"]["annotations"][ORIGINAL].as_str().unwrap().to_owned();
+    let annotate = |text: &str| {
+        let annotation = format!("{ORIGINAL}={text}");
+        cluster.kubectl(&["-n", name, "annotate", "--overwrite", "deploy/web", &annotation], "");
+    };
+    annotate("{}");
+    run(&["restore", "deploy/web", "--wait=false"]).code(1).stderr_has("is not trusted");
+    assert!(held());
+    annotate(&original);
+    run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("is let go again");
+    assert!(!held());
 }
 
 /// A cut, edited or foreign original is never applied; the user's own manifest is, and only as
