@@ -1,6 +1,6 @@
 //! `diyadm empty`: the webhook's change, made from here with nothing more than `get` and `patch`.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use self::plan::{Plan, Settled};
 use super::{
@@ -21,7 +21,7 @@ use crate::{
         Cluster,
         targets::{self, Found, Unnamed},
     },
-    exit::{Code, Failure},
+    exit::{self, Code, Failure},
     workload::{Rules, Stamp},
 };
 
@@ -107,7 +107,7 @@ async fn one(
             }
             change::patch(errand, plan, found, scaled.as_deref()).await
         }
-        Ok(Settled::Pods) => pods::empty(errand, webhooks, found).await,
+        Ok(Settled::Pods) => pods::empty(errand, webhooks, args.rollback, found).await,
         Ok(Settled::Recreate) => change::recreate(errand, plan, found).await,
         Err(plan::Refused { what, hint, soft }) if soft => {
             errand.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
@@ -144,17 +144,22 @@ async fn one(
 /// Waits for those that are empty now; what cannot start is told, and restored where that was
 /// asked for.
 async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()> {
-    for one in done.iter_mut().filter(|one| one.is_good()) {
+    let mut stuck = Vec::new();
+    for (at, one) in done.iter_mut().enumerate().filter(|(_, one)| one.is_good()) {
         if is_by_hand(&one.found.object)
             && let Err(error) = errand.replace(&one.found, &Right::New).await
         {
-            one.outcome = Outcome::Failed(error);
+            if args.rollback {
+                stuck.push((at, error));
+            } else {
+                one.outcome = Outcome::Failed(error);
+            }
         }
     }
-    let good: Vec<_> = (0..done.len()).filter(|at| done[*at].is_good()).collect();
+    let is_stuck = |at: usize| stuck.iter().any(|(stuck, _)| *stuck == at);
+    let good: Vec<_> = (0..done.len()).filter(|at| done[*at].is_good() && !is_stuck(*at)).collect();
     let all: Vec<_> = good.iter().map(|at| &done[*at].found).collect();
     let waited = errand.wait(&all).await;
-    let mut stuck = Vec::new();
     for (at, waited) in good.into_iter().zip(waited) {
         let shown = errand.shown(&done[at].found);
         match waited {
@@ -176,25 +181,32 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
                 let what = format!("{shown} {is}, and its Pods do not start: {what}.");
                 let failure = Failure::no(what, hint.trim_start());
                 if args.rollback {
-                    stuck.push((at, failure));
+                    stuck.push((at, failure.into()));
                 } else {
                     done[at].outcome = Outcome::Failed(failure.into());
                 }
             }
         }
     }
-    for (at, mut failure) in stuck {
-        let outcome = restore::roll_back(errand, done[at].found.clone()).await;
-        failure.what.push_str(match &outcome {
-            Ok(()) => " It was restored.",
-            // What it came to follows, as a sentence of its own.
-            Err(_) => " Giving it back came to this",
-        });
-        let error = match outcome {
-            Ok(()) => failure.into(),
-            Err(error) => error.context(failure.what),
-        };
+    for (at, error) in stuck {
+        let error = give_back(errand, &done[at].found, error, args.recreate).await;
         done[at].outcome = Outcome::Failed(error);
     }
     Ok(())
+}
+
+/// Gives back one whose Pods do not start: `error`, and what became of that.
+async fn give_back(errand: &Errand<'_>, found: &Found, error: Error, recreate: bool) -> Error {
+    let hint = exit::hint(&error).unwrap_or_default();
+    let mut failure =
+        Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
+    match restore::roll_back(errand, found.clone(), recreate).await {
+        Ok(true) => failure.what.push_str(" It was restored."),
+        Ok(false) => failure.what.push_str(" It was not empty any more."),
+        // What it came to follows, as a sentence of its own.
+        Err(error) => {
+            return error.context(format!("{} Giving it back came to this", failure.what));
+        }
+    }
+    failure.into()
 }

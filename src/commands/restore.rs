@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 pub(super) use self::one::Way;
-use self::{leftovers::Leftovers, manifest::Manifests, one::NOT_EMPTY};
+use self::{leftovers::Leftovers, manifest::Manifests, one::NOT_EMPTY, pods::Pods};
 use super::{
     runtime,
     terminal::Terminal,
@@ -62,13 +62,9 @@ pub(super) async fn settle(
     named: bool,
 ) -> Vec<Done> {
     let beside = errand.beside(&all).await;
-    let emptied = pods::look(errand, &all).await;
+    let pods = Pods::look(errand, &all).await;
     let work = async |found: Found| {
-        let done = if pods::are_empty(&emptied, &found) {
-            pods::restore(errand, webhooks, found).await
-        } else {
-            one::restore(errand, webhooks, way, found).await
-        };
+        let done = back(errand, webhooks, way, &pods, found, named).await;
         if matches!(done.outcome, Outcome::Failed(_)) {
             // It may still be empty, and its autoscaler is held as long as it is.
             return (done, false);
@@ -100,19 +96,39 @@ pub(super) async fn settle(
     done
 }
 
-/// Restores one workload and waits for it.
-pub(super) async fn roll_back(errand: &Errand<'_>, found: Found) -> Result<()> {
-    let way = Way { manifests: None, recreate: false, unlabelled: false };
+/// Restores one workload, at whichever level it is empty, and does not wait for it.
+async fn back(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    pods: &Pods,
+    found: Found,
+    named: bool,
+) -> Done {
+    match pods.are_empty(errand, webhooks, &found, named).await {
+        Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
+        Ok(false) => one::restore(errand, webhooks, way, found).await,
+        Err(error) => Done::failed(found, error),
+    }
+}
+
+/// Restores one workload and waits for it; whether it was empty still.
+pub(super) async fn roll_back(errand: &Errand<'_>, found: Found, recreate: bool) -> Result<bool> {
+    let way = Way { manifests: None, recreate, unlabelled: false };
     let webhooks = Webhooks::default();
     let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await?;
     let found = Found { object: object.unwrap_or_default(), ..found };
     let beside = errand.beside(std::slice::from_ref(&found)).await;
-    let mut done = vec![one::restore(errand, &webhooks, &way, found).await];
-    release(errand, &beside, &done[0].found).await?;
+    let pods = Pods::look(errand, std::slice::from_ref(&found)).await;
+    let mut done = vec![back(errand, &webhooks, &way, &pods, found, false).await];
+    let was_empty = done[0].is_good();
+    if !matches!(done[0].outcome, Outcome::Failed(_)) {
+        release(errand, &beside, &done[0].found).await?;
+    }
     finish(errand, &mut done).await;
     match done.remove(0).outcome {
         Outcome::Failed(error) => Err(error),
-        _ => Ok(()),
+        _ => Ok(was_empty),
     }
 }
 

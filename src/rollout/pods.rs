@@ -14,6 +14,13 @@ pub fn selects(workload: &Value, pod: &Value) -> bool {
     let owners = pod["metadata"]["ownerReferences"].as_array();
     let owner = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
     let Some(owner) = owner else { return false };
+    if kind == "CronJob" {
+        // Its Jobs are called NAME-MINUTES.
+        let minutes =
+            owner["name"].as_str().and_then(|owner| owner.strip_prefix(name)?.strip_prefix('-'));
+        let is_number = |text: &str| text.len() >= 8 && text.bytes().all(|b| b.is_ascii_digit());
+        return owner["kind"] == "Job" && minutes.is_some_and(is_number);
+    }
     if kind != "Deployment" {
         return owner["uid"] == workload["metadata"]["uid"];
     }

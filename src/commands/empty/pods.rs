@@ -15,8 +15,14 @@ use crate::{
     exit::Failure,
 };
 
-pub(super) async fn empty(errand: &Errand<'_>, webhooks: &Webhooks, found: Found) -> Done {
-    match try_empty(errand, webhooks, &found).await {
+/// With `rollback`, Pods that do not start are given back.
+pub(super) async fn empty(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    rollback: bool,
+    found: Found,
+) -> Done {
+    match try_empty(errand, webhooks, rollback, &found).await {
         Ok((object, patch, changed)) => {
             let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
             Done { found: Found { object, ..found }, patch, outcome }
@@ -28,6 +34,7 @@ pub(super) async fn empty(errand: &Errand<'_>, webhooks: &Webhooks, found: Found
 async fn try_empty(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
+    rollback: bool,
     found: &Found,
 ) -> Result<(Value, Vec<Value>, bool)> {
     let shown = errand.shown(found);
@@ -41,8 +48,9 @@ async fn try_empty(
                     and label the namespace.";
         return Err(Failure::no(what, hint).into());
     }
-    if ["Job", "CronJob"].contains(&found.kind.kind) {
-        errand.terminal.done(&format!("{shown}: Pods that it starts from now on are empty"), None);
+    let later = format!("{shown}: Pods that it starts from now on are empty");
+    if found.kind.kind == "Job" {
+        errand.terminal.done(&later, None);
         return Ok((found.object.clone(), Vec::new(), false));
     }
     let mut sent = Vec::new();
@@ -56,6 +64,10 @@ async fn try_empty(
         let what = format!("{shown}: its pod template does not say no any more{}", errand.dry());
         errand.terminal.done(&what, None);
     }
+    if found.kind.kind == "CronJob" {
+        errand.terminal.done(&later, None);
+        return Ok((object, sent, changed));
+    }
     if !errand.is_real() {
         errand.terminal.done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
         return Ok((object, sent, true));
@@ -65,7 +77,11 @@ async fn try_empty(
         return Ok((object, sent, true));
     }
     let now = Found { object: object.clone(), ..found.clone() };
-    let count = errand.replace(&now, &Right::Emptied(true)).await?;
+    let count = match errand.replace(&now, &Right::Emptied(true)).await {
+        Ok(count) => count,
+        Err(error) if rollback => return Err(super::give_back(errand, found, error, false).await),
+        Err(error) => return Err(error),
+    };
     let what = match count {
         0 => format!("{shown}: its Pods were empty already"),
         count => format!("{shown}: {count} Pods were replaced and are empty"),

@@ -252,7 +252,8 @@ pub(super) async fn unstick(errand: &Errand<'_>, found: &Found) {
     if found.kind.kind != "StatefulSet" {
         return;
     }
-    for pod in errand.pods(&found.object).await {
+    // Where they may not be looked at, the wait tells what is missing.
+    for pod in errand.pods(&found.object).await.unwrap_or_default() {
         let going = pod["metadata"]["deletionTimestamp"].is_string();
         if going || rollout::is_ready(&pod) || rollout::is_new(&found.object, &pod) {
             continue;

@@ -4,8 +4,9 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::Way;
 use crate::{
-    cluster::{POD, targets::Found},
+    cluster::{POD, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
         replace::Right,
@@ -16,32 +17,101 @@ use crate::{
     workload::{self, DISABLED, LABEL, Subject},
 };
 
-/// Pods that were emptied themselves, in the namespaces of these workloads. Whoever may not list
-/// Pods sees none.
-pub(super) async fn look(errand: &Errand<'_>, all: &[Found]) -> Vec<Value> {
-    let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
-    let mut emptied = Vec::new();
-    for namespace in namespaces {
-        let pods = errand.cluster.list(&POD, namespace, "").await.unwrap_or_default();
-        emptied.extend(pods.into_iter().filter(|pod| workload::is_emptied_pod(&pod.to_string())));
-    }
-    emptied
+/// The Pods that run in some namespaces.
+#[derive(Default)]
+pub(super) struct Pods {
+    /// Each with whether it was emptied itself.
+    all: Vec<(Value, bool)>,
+    /// Namespaces whose Pods could not be looked at, and why. Whoever may not list them sees none.
+    unseen: Vec<(String, String)>,
 }
 
-/// Whether the workload is as written and its Pods are empty.
-pub(super) fn are_empty(emptied: &[Value], found: &Found) -> bool {
-    found.kind != &POD
-        && !workload::is_emptied(&found.object.to_string())
-        && emptied.iter().any(|pod| {
+impl Pods {
+    /// Those in the namespaces of these workloads.
+    pub(super) async fn look(errand: &Errand<'_>, all: &[Found]) -> Self {
+        let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let mut pods = Self::default();
+        for namespace in namespaces {
+            match errand.cluster.list(&POD, namespace, "").await {
+                Ok(list) => pods.all.extend(list.into_iter().filter(runs).map(|pod| {
+                    let emptied = workload::is_emptied_pod(&pod.to_string());
+                    (pod, emptied)
+                })),
+                Err(error) if error::is_forbidden(&error) => {}
+                Err(error) => pods.unseen.push((namespace.to_owned(), format!("{error:#}"))),
+            }
+        }
+        pods
+    }
+
+    fn of<'p>(&'p self, found: &'p Found) -> impl Iterator<Item = &'p (Value, bool)> {
+        self.all.iter().filter(|(pod, _)| {
             pod["metadata"]["namespace"] == found.namespace.as_str()
                 && rollout::selects(&found.object, pod)
         })
+    }
+
+    /// Whether the workload is as written and its Pods are empty, or, where it was `named` and has
+    /// none, would be.
+    ///
+    /// # Errors
+    /// Its Pods could not be looked at.
+    pub(super) async fn are_empty(
+        &self,
+        errand: &Errand<'_>,
+        webhooks: &Webhooks,
+        found: &Found,
+        named: bool,
+    ) -> Result<bool> {
+        let text = found.object.to_string();
+        let is_there = found.object["metadata"]["uid"].is_string();
+        if found.kind == &POD || !is_there || workload::is_emptied(&text) {
+            return Ok(false);
+        }
+        if let Some((_, why)) = self.unseen.iter().find(|(place, _)| *place == found.namespace) {
+            let shown = errand.shown(found);
+            let what = format!("{shown}: whether its Pods are empty is not known: {why}");
+            return Err(Failure::no(what, "The same command looks again.").into());
+        }
+        let mut own = self.of(found).peekable();
+        if own.peek().is_some() || !named {
+            return Ok(own.any(|(_, emptied)| *emptied));
+        }
+        would_be(errand, webhooks, found, &Subject::read(&text)?).await
+    }
 }
 
-pub(super) async fn restore(errand: &Errand<'_>, webhooks: &Webhooks, found: Found) -> Done {
-    match try_restore(errand, webhooks, &found).await {
+/// Whether the Pods of a workload that has none would be emptied, which is all there is to tell by.
+async fn would_be(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+    subject: &Subject<'_>,
+) -> Result<bool> {
+    let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+    if !mutable || subject.is_controlled() || !subject.refusals().is_empty() {
+        return Ok(false);
+    }
+    // What sees the workload itself empties that, and is of the other level.
+    let own = webhooks.of_update(errand.cluster, found).await;
+    let pods = webhooks.of_pods(errand.cluster, found).await;
+    Ok(own == Watcher::Nobody && matches!(pods, Watcher::Webhook(_) | Watcher::Policy(_)))
+}
+
+fn runs(pod: &Value) -> bool {
+    pod["status"]["phase"] != "Succeeded" && pod["status"]["phase"] != "Failed"
+}
+
+pub(super) async fn restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    pods: &Pods,
+    found: Found,
+) -> Done {
+    match try_restore(errand, webhooks, way, pods, &found).await {
         Ok((object, patch)) => {
             Done { found: Found { object, ..found }, patch, outcome: Outcome::Changed }
         }
@@ -52,10 +122,16 @@ pub(super) async fn restore(errand: &Errand<'_>, webhooks: &Webhooks, found: Fou
 async fn try_restore(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
+    way: &Way<'_>,
+    pods: &Pods,
     found: &Found,
 ) -> Result<(Value, Vec<Value>)> {
     let shown = errand.shown(found);
     let watcher = webhooks.of_pods(errand.cluster, found).await;
+    if watcher == Watcher::Nobody && found.kind.kind == "CronJob" {
+        jobs(errand, pods, found);
+        return Ok((found.object.clone(), Vec::new()));
+    }
     if watcher == Watcher::Nobody {
         if !errand.is_real() {
             errand
@@ -63,7 +139,8 @@ async fn try_restore(
                 .done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
             return Ok((found.object.clone(), Vec::new()));
         }
-        let count = errand.replace(found, &Right::Emptied(false)).await?;
+        let right = if way.unlabelled { Right::Unlabelled } else { Right::Emptied(false) };
+        let count = errand.replace(found, &right).await?;
         errand
             .terminal
             .done(&format!("{shown}: {count} Pods were replaced and are as written"), None);
@@ -105,4 +182,23 @@ async fn try_restore(
         found.typed(errand.cluster)
     ));
     Ok((object, sent))
+}
+
+/// Nothing empties what a CronJob starts from now on; what it has started already only ends.
+fn jobs(errand: &Errand<'_>, pods: &Pods, found: &Found) {
+    let shown = errand.shown(found);
+    let emptied = pods.of(found).filter(|(_, emptied)| *emptied);
+    let owner = |(pod, _): &(Value, bool)| {
+        let owners = pod["metadata"]["ownerReferences"].as_array()?;
+        owners.iter().find_map(|owner| Some(owner["name"].as_str()?.to_owned()))
+    };
+    let mut jobs: Vec<_> = emptied.filter_map(owner).collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    errand.terminal.done(&format!("{shown}: what it starts from now on is as written"), None);
+    errand.terminal.say(&format!(
+        "  what it has started idles until it is deleted: `kubectl -n {} delete job {}`",
+        found.namespace,
+        jobs.join(" ")
+    ));
 }

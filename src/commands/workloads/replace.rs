@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Errand;
@@ -14,6 +14,8 @@ use crate::{
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often Pods may come back empty while an API server has not heard of a label that is gone.
+const LATE: usize = 20;
 
 /// Whether the workload's controller leaves Pods with an old template alone.
 pub(in crate::commands) fn is_by_hand(object: &Value) -> bool {
@@ -32,6 +34,9 @@ pub(in crate::commands) enum Right {
     New,
     /// Those that were emptied, or were not: something must see to it while they are created.
     Emptied(bool),
+    /// Those that were not emptied, where the namespace's label has just been taken away: one that
+    /// comes back empty all the same is replaced once more.
+    Unlabelled,
 }
 
 impl Right {
@@ -39,6 +44,7 @@ impl Right {
         match self {
             Self::New => rollout::is_new(workload, pod),
             Self::Emptied(wanted) => workload::is_emptied_pod(&pod.to_string()) == *wanted,
+            Self::Unlabelled => !workload::is_emptied_pod(&pod.to_string()),
         }
     }
 }
@@ -53,16 +59,22 @@ impl Errand<'_> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let object = &found.object;
         let mut wait = self.terminal.wait();
-        let mut pods = self.pods(object).await;
-        let old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
+        let mut pods = self.seen(found).await?;
+        let mut old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
+        let all = old.len();
+        let mut spare = if matches!(right, Right::Unlabelled) { LATE } else { 0 };
         loop {
             let (going, here): (Vec<_>, Vec<_>) =
                 pods.iter().partition(|pod| pod["metadata"]["deletionTimestamp"].is_string());
             let (left, come): (Vec<&Value>, Vec<&Value>) =
                 here.iter().copied().partition(|pod| old.contains(&uid(pod)));
-            if let Right::Emptied(_) = right
-                && come.iter().any(|pod| !right.has(object, pod))
-            {
+            let wrong: Vec<_> = come.iter().filter(|pod| !right.has(object, pod)).collect();
+            if !wrong.is_empty() && spare > 0 {
+                spare -= 1;
+                old.extend(wrong.into_iter().map(|pod| uid(pod)));
+                continue;
+            }
+            if !wrong.is_empty() && !matches!(right, Right::New) {
                 let what = format!("{}: a Pod came back as it was.", found.shown());
                 let hint = "No webhook or policy changes the Pods of this namespace as it should; \
                             `diyadm check` looks at it. The other Pods were left alone.";
@@ -72,13 +84,13 @@ impl Errand<'_> {
             // One that is not ready serves nobody: it goes first, and waits for no other.
             let next = left.iter().find(|pod| !rollout::is_ready(pod)).or(left.first());
             match next {
-                None if unready == 0 && going.is_empty() => return Ok(old.len()),
+                None if unready == 0 && going.is_empty() => return Ok(all),
                 Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_ready(pod)) => {
                     self.evict(found, pod).await?;
                 }
                 _ => {}
             }
-            let told = format!("{} of {} Pods are replaced", old.len() - left.len(), old.len());
+            let told = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
             if Instant::now() > deadline {
                 let what = format!("{}: {told} in time.", found.shown());
                 let hint = "The same command goes on; --timeout gives it longer.";
@@ -86,8 +98,14 @@ impl Errand<'_> {
             }
             wait.say(&format!("{}: {told}", self.shown(found)));
             tokio::time::sleep(PAUSE).await;
-            pods = self.pods(object).await;
+            pods = self.seen(found).await?;
         }
+    }
+
+    /// The Pods of the workload: to see none is another thing than that there is none.
+    async fn seen(&self, found: &Found) -> Result<Vec<Value>> {
+        let pods = self.pods(&found.object).await;
+        pods.with_context(|| format!("{}: its Pods could not be looked at", self.shown(found)))
     }
 
     /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict deletes.

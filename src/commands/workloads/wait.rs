@@ -101,7 +101,8 @@ impl Errand<'_> {
             if progress.done || !few {
                 return Ok(progress);
             }
-            let pods = self.pods(&object).await;
+            // Without them less can be told.
+            let pods = self.pods(&object).await.unwrap_or_default();
             seen.pods = &pods;
             let events = self.events(one.found, &pods).await;
             seen.events = &events;
@@ -154,19 +155,19 @@ impl Errand<'_> {
         objects.into_iter().map(|object| object.unwrap_or_else(unseen)).collect()
     }
 
-    /// The workload's Pods; none where they may not be listed.
-    pub(in crate::commands) async fn pods(&self, workload: &Value) -> Vec<Value> {
+    /// The workload's Pods.
+    pub(in crate::commands) async fn pods(&self, workload: &Value) -> Result<Vec<Value>> {
         let namespace = workload["metadata"]["namespace"].as_str().unwrap_or_default();
         if workload["kind"] == "Pod" {
-            return vec![workload.clone()];
+            return Ok(vec![workload.clone()]);
         }
         let labels = workload["spec"]["selector"]["matchLabels"].as_object();
         let labels = labels.into_iter().flatten();
         let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
         let selector = labels.collect::<Vec<_>>().join(",");
-        let mut pods = self.cluster.list(&POD, namespace, &selector).await.unwrap_or_default();
+        let mut pods = self.cluster.list(&POD, namespace, &selector).await?;
         pods.retain(|pod| rollout::selects(workload, pod));
-        pods
+        Ok(pods)
     }
 
     /// Events about the workload's Pods, and about Pods that could not be created.

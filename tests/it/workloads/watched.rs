@@ -40,6 +40,18 @@ impl<'a> Watched<'a> {
     }
 }
 
+/// Labels the namespace of a webhook, or takes the label away, and waits until the API server goes
+/// by that.
+pub(super) fn look_after(cluster: &Cluster, name: &str, yes: bool) {
+    let label = if yes { format!("{name}=enabled") } else { format!("{name}-") };
+    cluster.kubectl(&["label", "namespace", name, &label], "");
+    let probe = workload("Pod", "probe").to_string();
+    wait_until("the API server has heard of the label", || {
+        let create = ["-n", name, "create", "-f", "-", "--dry-run=server", "-o", "json"];
+        diyadm::workload::is_emptied(&cluster.kubectl(&create, &probe)) == yes
+    });
+}
+
 /// What the API server makes of an object without a webhook: its spec.
 pub(crate) fn twin(cluster: &Cluster, namespace: &str, object: &Value) -> Value {
     let create = ["-n", namespace, "create", "-f", "-", "--dry-run=server", "-o", "json"];

@@ -1,0 +1,202 @@
+//! Level pod by the client: the workload stays as it is written, and its Pods are replaced.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use diyadm::workload::{LABEL, is_emptied_pod};
+use serde_json::{Value, json};
+
+use super::{
+    result, stored,
+    waiting::{pods, ready, run, settle, tend, tended, two},
+    watched::{Watched, look_after},
+    workload,
+};
+use crate::{
+    proxy::{
+        Fate::{Pass, Refuse},
+        Proxy,
+    },
+    rig::{Cluster, cluster, wait_until},
+};
+
+const LEVEL: [&str; 2] = ["--level", "pod"];
+
+/// A webhook of level pod, and two Pods of a Deployment that were there before it.
+fn before_the_webhook<'a>(cluster: &'a Cluster, name: &'a str) -> Watched<'a> {
+    let watched = Watched::new(cluster, name, &LEVEL);
+    look_after(cluster, name, false);
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    settle(cluster, name, "deployment/web", "readyReplicas", 2);
+    look_after(cluster, name, true);
+    watched
+}
+
+/// How many Pods there are that do not go, and whether all of them are empty, or none.
+#[track_caller]
+fn all_are(cluster: &Cluster, namespace: &str, empty: bool) -> usize {
+    let mut pods = pods(cluster, namespace);
+    pods.retain(|pod| !pod["metadata"]["deletionTimestamp"].is_string());
+    let is_empty = |pod: &Value| is_emptied_pod(&pod.to_string());
+    assert!(pods.iter().all(|pod| is_empty(pod) == empty), "{pods:?}");
+    pods.len()
+}
+
+fn says_no(object: &Value) -> bool {
+    let base = if object["kind"] == "CronJob" { "/spec/jobTemplate/spec" } else { "/spec" };
+    let metadata = object.pointer(&format!("{base}/template/metadata"));
+    metadata.is_some_and(|metadata| metadata["annotations"][LABEL] == "disabled")
+}
+
+/// Pods that cannot be looked at are neither empty nor not.
+#[test]
+fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
+    let Some(cluster) = cluster() else { return };
+    let name = "level-pod";
+    let watched = before_the_webhook(&cluster, name);
+    let folder = watched.folder.path();
+    let before = stored(&cluster, name, "deployment/web");
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let list = format!("GET /api/v1/namespaces/{name}/pods?");
+    let blind = |args: &[&str]| {
+        let list = list.clone();
+        let args = [args, &["-n", name, "--timeout", "5"]].concat();
+        let refuse = move |_, request: &str| {
+            if request.starts_with(&list) { Refuse(400, None) } else { Pass }
+        };
+        let (run, requests) = proxy.run(folder, &args, refuse);
+        assert!(requests.iter().any(|request| request.starts_with("GET /api/v1/namespaces/")));
+        assert!(run.code != Some(0), "{args:?}: {}", run.stderr);
+        run.stderr
+    };
+    let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
+    let told = blind(&empty);
+    assert!(told.contains("its Pods could not be looked at"), "{told}");
+    run(&cluster, folder, name, &empty, &ready).code(0).stderr_has("2 Pods were replaced");
+    assert_eq!(all_are(&cluster, name, true), 2);
+    assert_eq!(stored(&cluster, name, "deployment/web"), before);
+
+    for which in [&["deploy/web"][..], &["deploy", "--all"]] {
+        let told = blind(&[&["restore"][..], which].concat());
+        assert!(told.contains("whether its Pods are empty"), "{told}");
+    }
+    run(&cluster, folder, name, &["restore", "deploy/web"], &ready).code(0);
+    assert_eq!(all_are(&cluster, name, false), 2);
+    assert!(says_no(&stored(&cluster, name, "deployment/web")));
+    run(&cluster, folder, name, &empty, &ready).code(0);
+    assert_eq!(all_are(&cluster, name, true), 2);
+    assert_eq!(stored(&cluster, name, "deployment/web")["spec"], before["spec"]);
+}
+
+/// The API server hears of a label that is gone after a moment: a Pod that is replaced before that
+/// comes back empty, and is replaced once more.
+#[test]
+fn uninstall_goes_on_where_the_label_is_still_heard() {
+    let Some(cluster) = cluster() else { return };
+    let name = "label-lag";
+    let watched = before_the_webhook(&cluster, name);
+    let folder = watched.folder.path();
+    let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
+    run(&cluster, folder, name, &empty, &ready).code(0);
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let own = format!("{name}=enabled");
+    let args = [
+        "uninstall",
+        "--restore",
+        "-n",
+        name,
+        "--service",
+        name,
+        "--label",
+        &own,
+        "--timeout",
+        "60",
+    ];
+    let label = {
+        let kubeconfig = cluster.kubeconfig().to_owned();
+        let kubectl = cluster.kubectl_command(&[]).get_program().to_owned();
+        move |label: &str| {
+            let mut kubectl = std::process::Command::new(&kubectl);
+            kubectl.arg("--kubeconfig").arg(&kubeconfig).args(["label", "namespace", name, label]);
+            assert!(kubectl.output().unwrap().status.success());
+        }
+    };
+    // The label goes, and is back until a Pod has been replaced in vain.
+    let evictions = AtomicUsize::new(0);
+    let unlabelled = AtomicUsize::new(0);
+    let unlabel = format!("PATCH /api/v1/namespaces/{name}?");
+    let lags = move |_, request: &str| {
+        if request.starts_with(&unlabel) {
+            unlabelled.fetch_add(1, SeqCst);
+        } else if unlabelled.swap(0, SeqCst) > 0 {
+            label(&format!("{name}=enabled"));
+        }
+        if request.contains("/eviction") && evictions.fetch_add(1, SeqCst) == 1 {
+            label(&format!("{name}-"));
+        }
+        Pass
+    };
+    let (run, requests) = tended(&cluster, name, &ready, || proxy.run(folder, &args, lags));
+    run.code(0).stderr_has("2 Pods were replaced and are as written");
+    assert!(requests.iter().filter(|request| request.contains("/eviction")).count() > 2);
+    assert_eq!(all_are(&cluster, name, false), 2);
+    assert!(!says_no(&stored(&cluster, name, "deployment/web")), "nothing is left on it");
+}
+
+/// A CronJob's Pods are its Jobs', and there may be none to tell by, as of what has no replicas.
+#[test]
+fn what_has_no_pods_of_its_own_has_a_way_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "no-own-pods";
+    let watched = Watched::new(&cluster, name, &LEVEL);
+    let run = |args: &[&str]| {
+        let more = ["-n", name, "--timeout", "5"];
+        cluster.diyadm(watched.folder.path(), &[args, &more].concat())
+    };
+    let create = |object: &Value| {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    };
+    create(&workload("CronJob", "nightly"));
+    let before = stored(&cluster, name, "cronjob/nightly");
+    let owner = cluster.get(name, "cronjob/nightly");
+    let mut job = workload("Job", "nightly-29000000");
+    job["spec"]["suspend"] = false.into();
+    job["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
+    job["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "controller": true,
+        "uid": owner["metadata"]["uid"],
+    }]);
+    create(&job);
+    wait_until("its Pod is there", || pods(&cluster, name).len() == 1);
+    assert_eq!(all_are(&cluster, name, true), 1);
+    let status = ["status", "-n", name, "-o", "json"];
+    let board = result(&cluster.diyadm(watched.folder.path(), &status).code(0));
+    assert_eq!((&board[0]["name"], &board[0]["state"]), (&json!("nightly"), &json!("pods")));
+
+    // By its Pod, and then by the webhook alone.
+    let empty = [&["empty", "cronjob/nightly"][..], &LEVEL].concat();
+    run(&["restore", "--all"]).code(0).stderr_has("its pod template says no now");
+    assert!(says_no(&stored(&cluster, name, "cronjob/nightly")));
+    run(&empty).code(0).stderr_has("Pods that it starts from now on are empty");
+    assert_eq!(stored(&cluster, name, "cronjob/nightly")["spec"], before["spec"]);
+    cluster.kubectl(&["-n", name, "delete", "job/nightly-29000000", "--wait=false"], "");
+    wait_until("its Pod is gone", || {
+        tend(&cluster, name, &ready);
+        pods(&cluster, name).is_empty()
+    });
+    create(&workload("Deployment", "web"));
+    for what in ["cronjob/nightly", "deployment/web"] {
+        run(&["restore", what]).code(0).stderr_has("its pod template says no now");
+        assert!(says_no(&stored(&cluster, name, what)));
+        run(&["restore", what]).code(1).stderr_has("it is not empty");
+    }
+    run(&["restore", "--all"]).code(0).stderr_has("Nothing to restore");
+
+    // Where the label is gone, only what runs already is left.
+    run(&empty).code(0);
+    create(&job);
+    wait_until("its Pod is there", || pods(&cluster, name).len() == 1);
+    look_after(&cluster, name, false);
+    let told = run(&["restore", "cronjob/nightly"]).code(0);
+    told.stderr_has(&format!("`kubectl -n {name} delete job nightly-29000000`"));
+    assert!(!says_no(&stored(&cluster, name, "cronjob/nightly")));
+}

@@ -1,0 +1,89 @@
+//! `empty --rollback`: whatever cannot start is given back, and nothing else is called that.
+
+use std::sync::Once;
+
+use diyadm::workload::LABEL;
+use serde_json::json;
+
+use super::{
+    pod_of, stored,
+    waiting::{pods, run, settle, tended, two, unpulled},
+    watched::{Watched, look_after},
+    workload,
+};
+use crate::{
+    proxy::{Fate::Pass, Proxy},
+    rig::cluster,
+};
+
+#[test]
+fn what_was_created_again_is_rolled_back_too() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rollback-again";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let mut pod = workload("Pod", "x");
+    pod["spec"]["schedulerName"] = "nobody".into();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &pod.to_string());
+    let before = stored(&cluster, name, "pod/x");
+    let args = ["empty", "pod/x", "--recreate", "--rollback"];
+    let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
+    assert_eq!(stored(&cluster, name, "pod/x"), before);
+}
+
+/// What someone else has given back meanwhile is not what this command did.
+#[test]
+fn what_is_not_empty_any_more_is_not_called_restored() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rollback-late";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    settle(&cluster, name, "deployment/web", "readyReplicas", 2);
+    let before = stored(&cluster, name, "deployment/web");
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let args = ["empty", "deploy/web", "--rollback", "--timeout", "0", "-n", name];
+    let mut other = cluster.program(folder);
+    other.args(["restore", "deploy/web", "--wait=false", "-n", name]);
+    let other = std::sync::Mutex::new(other);
+    let pods = format!("GET /api/v1/namespaces/{name}/pods");
+    let (run, _) = proxy.run(folder, &args, move |_, request| {
+        static ONCE: Once = Once::new();
+        // What it is waiting for, and that this is not there, is known by then.
+        if request.starts_with(&pods) {
+            let mut other = other.lock().unwrap();
+            ONCE.call_once(|| assert!(other.output().unwrap().status.success()));
+        }
+        Pass
+    });
+    let run = run.code(1).stderr_has("was not empty any more");
+    assert!(!run.stderr.contains("It was restored"), "{}", run.stderr);
+    assert_eq!(stored(&cluster, name, "deployment/web"), before);
+}
+
+/// At level pod, and where Pods are replaced from here, there is no rollout to look at.
+#[test]
+fn pods_that_are_replaced_from_here_are_rolled_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rollback-pods";
+    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    look_after(&cluster, name, false);
+    let what = "deployment/web";
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    settle(&cluster, name, what, "readyReplicas", 2);
+    let before = stored(&cluster, name, what);
+    look_after(&cluster, name, true);
+    let args = ["empty", what, "--level", "pod", "--rollback", "--timeout", "15", "-n", name];
+    let run = tended(&cluster, name, &unpulled, || cluster.diyadm(watched.folder.path(), &args));
+    run.code(1).stderr_has("Pods are replaced in time").stderr_has("It was restored");
+    let after = stored(&cluster, name, what);
+    assert_eq!(pod_of(&after), pod_of(&before));
+    let annotation = &after["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotation, &json!({ LABEL: "disabled" }));
+    for pod in pods(&cluster, name) {
+        let going = pod["metadata"]["deletionTimestamp"].is_string();
+        assert!(going || pod_of(&pod)["containers"][0]["image"] == "app:1", "{pod}");
+    }
+}
