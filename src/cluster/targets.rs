@@ -64,6 +64,8 @@ pub struct Targeted {
     pub found: Vec<Found>,
     /// Whether each was named: then what cannot be done with one is a failure.
     pub named: bool,
+    /// The kinds that are meant and may be looked at.
+    pub kinds: Vec<&'static Kind>,
     /// Sentences: kinds that nobody named and that may not be looked at.
     pub unseen: Vec<String>,
 }
@@ -126,7 +128,10 @@ async fn by_name(
         return Err(missing(cluster, kind, namespace, name).await.into());
     }
     let found = looked.into_iter().filter_map(|(kind, _, object)| Some(Found::of(kind, object?)));
-    Ok(Targeted { found: found.collect(), named: true, unseen: Vec::new() })
+    let found: Vec<_> = found.collect();
+    let is_meant = |kind: &&Kind| found.iter().any(|found| found.kind == *kind);
+    let kinds = WORKLOADS.into_iter().filter(is_meant).collect();
+    Ok(Targeted { found, named: true, kinds, unseen: Vec::new() })
 }
 
 async fn by_kind(
@@ -148,6 +153,7 @@ async fn by_kind(
             Ok(list) => {
                 let own = list.into_iter().filter(|object| !is_controlled(object));
                 targeted.found.extend(own.map(|object| Found::of(kind, object)));
+                targeted.kinds.push(kind);
             }
             Err(error) if !chosen && error::is_forbidden(&error) => refused.push((kind, error)),
             Err(error) => return Err(error),
@@ -169,7 +175,8 @@ async fn by_kind(
     Ok(targeted)
 }
 
-fn is_controlled(object: &Value) -> bool {
+/// Whether another object controls it.
+pub fn is_controlled(object: &Value) -> bool {
     let owners = object["metadata"]["ownerReferences"].as_array();
     owners.is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
 }

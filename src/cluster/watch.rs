@@ -30,19 +30,18 @@ pub enum Sight {
 }
 
 impl Cluster {
-    /// Tells every change of the objects of a kind, from how they are now; ends when nobody
-    /// listens any more, or with what the API server says for good.
-    pub async fn follow(
+    /// Tells every change of the objects of a kind, from how they are now, as `tag`; ends when
+    /// nobody listens any more, or with what the API server says for good.
+    pub async fn follow<T: Copy>(
         &self,
-        kind: &'static Kind,
-        namespace: &str,
+        (kind, namespace): (&Kind, &str),
         labels: Option<&str>,
         fields: Option<&str>,
-        tell: &UnboundedSender<(&'static Kind, Sight)>,
+        (tag, tell): (T, &UnboundedSender<(T, Sight)>),
     ) -> Result<()> {
         loop {
             let (all, mut version) = self.page(kind, namespace, labels, fields).await?;
-            if tell.send((kind, Sight::All(all))).is_err() {
+            if tell.send((tag, Sight::All(all))).is_err() {
                 return Ok(());
             }
             while !version.is_empty() {
@@ -73,7 +72,7 @@ impl Cluster {
                     };
                     version = new.unwrap_or(version);
                     if let Some(sight) = sight
-                        && tell.send((kind, sight)).is_err()
+                        && tell.send((tag, sight)).is_err()
                     {
                         return Ok(());
                     }

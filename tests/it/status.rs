@@ -1,13 +1,21 @@
 //! What `status` says of workloads that a webhook or policy of the real API server has missed: by
 //! its rules.yaml, its flags, and its level.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Cluster, cluster, diyadm},
+    rig::{Cluster, cluster, diyadm, program, wait_until},
     serve::certificates,
+    workloads::user,
 };
 
 fn deployment(name: &str, replicas: u32) -> Value {
@@ -43,7 +51,7 @@ fn before(cluster: &Cluster, name: &str) {
     for object in [deployment("web", 1), deployment("shop", 1), deployment("none", 0), quiet, job] {
         cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
     }
-    super::rig::wait_until("Pods of web, shop and quiet", || {
+    wait_until("Pods of web, shop and quiet", || {
         let pods = cluster.get(name, "pods");
         pods["items"].as_array().unwrap().len() == 3
     });
@@ -117,4 +125,94 @@ fn a_policy_misses_pods() {
     assert_eq!(missed(&cluster, name), pods);
     cluster.kubectl(&["label", "namespace", name, &format!("{name}-")], "");
     assert!(missed(&cluster, name).is_empty(), "it does not see this namespace");
+}
+
+/// `status --watch -o json`, which goes on until it is dropped.
+struct Watch {
+    child: Child,
+    lines: mpsc::Receiver<Value>,
+}
+
+impl Watch {
+    fn start(folder: &Path, kubeconfig: &str, args: &[&str]) -> Self {
+        let mut command = program(folder);
+        command.args(["status", "--watch", "-o", "json", "--kubeconfig", kubeconfig]).args(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (tell, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = tell.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next line, as `KIND/NAME: STATE`.
+    fn next(&self) -> String {
+        let row = self.lines.recv_timeout(Duration::from_secs(60)).expect("a line comes");
+        let text = |field: &str| row[field].as_str().unwrap().to_owned();
+        format!("{}/{}: {}", text("kind"), text("name"), text("state"))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Gone already where it failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is emptied and restored is told once each: not the ReplicaSet that carries the same, nor
+/// what is of another kind or without the label. Whoever may not see one kind is told of the rest.
+#[test]
+fn a_watch_tells_each_workload_that_is_meant() {
+    let Some(cluster) = cluster() else { return };
+    let name = cluster.name("status-watch");
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    for object in [deployment("web", 1), deployment("shop", 1)] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    }
+    cluster.kubectl(&["-n", name, "label", "deploy/web", "tier=front"], "");
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone" },
+        "spec": { "nodeSelector": { "none": "has-this" },
+            "containers": [{ "name": "app", "image": "app:1" }] },
+    });
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &pod.to_string());
+    let rules = json!([
+        { "apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list", "watch"] },
+    ]);
+    let narrow = user(&cluster, folder.path(), name, &rules);
+    let watch = |kubeconfig: &str, args: &[&str]| {
+        Watch::start(folder.path(), kubeconfig, &[&["-n", name], args].concat())
+    };
+    let admin = cluster.kubeconfig().to_str().unwrap();
+    let all = watch(admin, &[]);
+    let labelled = watch(admin, &["-l", "tier=front"]);
+    let kind = watch(admin, &["po"]);
+    let narrow = watch(&narrow, &[]);
+
+    let run = |args: &[&str]| {
+        let rest = ["-n", name, "--wait=false"];
+        cluster.diyadm(folder.path(), &[args, &rest].concat()).code(0);
+    };
+    run(&["empty", "deploy/shop"]);
+    run(&["empty", "deploy/web"]);
+    run(&["empty", "pod/alone", "--recreate"]);
+    for watch in [&all, &narrow] {
+        assert_eq!(watch.next(), "Deployment/shop: empty");
+        assert_eq!(watch.next(), "Deployment/web: empty");
+    }
+    assert_eq!(all.next(), "Pod/alone: empty");
+    assert_eq!(labelled.next(), "Deployment/web: empty");
+    assert_eq!(kind.next(), "Pod/alone: empty");
+    run(&["restore", "deploy/web"]);
+    assert_eq!(all.next(), "Deployment/web: restored");
+    assert_eq!(labelled.next(), "Deployment/web: restored");
+    assert_eq!(narrow.next(), "Deployment/web: restored");
+    run(&["restore", "pod/alone", "--recreate"]);
+    assert_eq!(kind.next(), "Pod/alone: restored");
 }

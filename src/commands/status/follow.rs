@@ -1,0 +1,120 @@
+//! `status --watch`: the workloads that are meant, and the Pods beside them, as they change.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use futures_util::{FutureExt, future::try_join_all};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::{
+    cli::targets::Targets,
+    cluster::{
+        Cluster, Kind, POD, Sight,
+        targets::{Targeted, is_controlled},
+    },
+};
+
+/// Changes that come closer together than this are shown together.
+const QUIET: std::time::Duration = std::time::Duration::from_millis(200);
+
+pub(super) struct Follow<'a> {
+    pub(super) cluster: &'a Cluster,
+    /// Empty for all.
+    pub(super) namespace: &'a str,
+    pub(super) targeted: &'a Targeted,
+    /// Whether Pods may be listed, whatever kinds are meant.
+    pub(super) sees_pods: bool,
+}
+
+/// Whose change it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    /// Of a workload that is meant.
+    Meant(&'static str),
+    /// Of any Pod: one at level pod is told with its workload, which no selector finds.
+    AnyPod,
+}
+
+impl Follow<'_> {
+    /// Hands `show` the workloads that are meant and all Pods, at first and after each change,
+    /// until Ctrl-C.
+    pub(super) async fn run(
+        &self,
+        targets: &Targets,
+        mut show: impl FnMut(&[Value], &[Value]) -> Result<()>,
+    ) -> Result<()> {
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
+        // Without a selector the Pods that are meant are among all of them.
+        let twice = labels.is_some() || fields.is_some() || !self.sees_pods;
+        let source = |kind: &'static Kind| {
+            if kind == &POD && !twice { Of::AnyPod } else { Of::Meant(kind.kind) }
+        };
+        let kinds = self.targeted.kinds.iter().filter(|kind| source(kind) != Of::AnyPod);
+        let meant = kinds.map(|kind| {
+            let of = (*kind, self.namespace);
+            self.cluster.follow(of, labels, fields, (Of::Meant(kind.kind), &tell)).boxed_local()
+        });
+        let pods = self.sees_pods.then(|| {
+            let of = (&POD, self.namespace);
+            self.cluster.follow(of, None, None, (Of::AnyPod, &tell)).boxed_local()
+        });
+        let follows: Vec<_> = meant.chain(pods).collect();
+        let wanted = follows.len();
+        let listen = async {
+            let mut seen: BTreeMap<Of, BTreeMap<(String, String), Value>> = BTreeMap::new();
+            while let Some(first) = hear.recv().await {
+                let mut next = Some(first);
+                while let Some((of, sight)) = next {
+                    match sight {
+                        Sight::All(all) => {
+                            let all = all.into_iter().map(|object| (key(&object), object));
+                            seen.insert(of, all.collect());
+                        }
+                        Sight::Set(object) => {
+                            seen.entry(of).or_default().insert(key(&object), object);
+                        }
+                        Sight::Gone(object) => {
+                            seen.entry(of).or_default().remove(&key(&object));
+                        }
+                    }
+                    next = tokio::time::timeout(QUIET, hear.recv()).await.ok().flatten();
+                }
+                if seen.len() < wanted {
+                    continue;
+                }
+                // In the order in which `status` without --watch tells them.
+                let kinds = self.targeted.kinds.iter();
+                let objects = kinds.flat_map(|kind| {
+                    let of_kind = seen.get(&source(kind)).into_iter().flatten();
+                    of_kind.filter(|(_, object)| self.is_meant(kind, object))
+                });
+                let objects: Vec<_> = objects.map(|(_, object)| object.clone()).collect();
+                let pods = seen.get(&Of::AnyPod).into_iter().flatten();
+                show(&objects, &pods.map(|(_, pod)| pod.clone()).collect::<Vec<_>>())?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            ended = try_join_all(follows) => drop(ended?),
+            ended = listen => ended?,
+        }
+        Ok(())
+    }
+
+    fn is_meant(&self, kind: &Kind, object: &Value) -> bool {
+        if !self.targeted.named {
+            return !is_controlled(object);
+        }
+        let named = |name: &str| {
+            self.targeted.found.iter().any(|found| found.kind == kind && found.name == name)
+        };
+        object["metadata"]["name"].as_str().is_some_and(named)
+    }
+}
+
+fn key(object: &Value) -> (String, String) {
+    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
+    (text("namespace"), text("name"))
+}
