@@ -10,6 +10,7 @@ use super::{
     workloads::{
         Done, Errand, Outcome,
         beside::Beside,
+        owned::owned,
         replace::{Right, is_by_hand},
         wait::Waited,
         webhooks::Webhooks,
@@ -22,7 +23,7 @@ use crate::{
         targets::{self, Found, Unnamed},
     },
     exit::{Code, Failure},
-    workload::autoscaler,
+    workload::{Subject, autoscaler},
 };
 
 mod leftovers;
@@ -96,6 +97,16 @@ pub(super) async fn settle(
     done
 }
 
+/// Why what another workload owns stays as it is: a ReplicaSet carries what its Deployment says,
+/// and comes and goes with it.
+fn refused(errand: &Errand<'_>, found: &Found) -> Option<Failure> {
+    let text = found.object.to_string();
+    let owner = owned(&Subject::parse(&text)?)?.typed?;
+    let what = format!("{} belongs to {owner}.", errand.shown(found));
+    let hint = format!("`diyadm restore {owner} -n {}` restores both.", found.namespace);
+    Some(Failure::no(what, hint))
+}
+
 /// Restores one workload, at whichever level it is empty, and does not wait for it.
 async fn back(
     errand: &Errand<'_>,
@@ -105,6 +116,9 @@ async fn back(
     found: Found,
     named: bool,
 ) -> Done {
+    if let Some(failure) = refused(errand, &found) {
+        return Done::failed(found, failure);
+    }
     match pods.are_empty(errand, webhooks, &found, named).await {
         Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
         Ok(false) => one::restore(errand, webhooks, way, found).await,

@@ -21,6 +21,7 @@ use crate::{
 
 pub(super) mod beside;
 pub(super) mod change;
+pub(super) mod owned;
 mod recreate;
 pub(super) mod replace;
 pub(super) mod server;

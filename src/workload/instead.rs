@@ -1,7 +1,7 @@
 //! The way back where the original is not to be trusted: the user's own manifest instead.
 
 use super::{
-    Change, DISABLED, LABEL, ORIGINAL, Subject, WISHES,
+    Change, DISABLED, INJECTED, LABEL, ORIGINAL, Subject, WISHES,
     agent::Lists,
     annotate,
     original::{Added, Presence, same},
@@ -10,6 +10,20 @@ use super::{
 };
 
 impl Subject<'_> {
+    /// The containers of `other` that this manifest says nothing of, without those that others
+    /// put into Pods and that are never emptied.
+    pub fn lacks(&self, other: &Subject<'_>) -> Vec<String> {
+        let named = |subject: &Subject<'_>| {
+            let pod = subject.object.pod();
+            let names =
+                pod.iter().flat_map(|pod| pod.containers().iter().map(|c| c.name().to_owned()));
+            names.collect::<Vec<_>>()
+        };
+        let own = named(self);
+        let is_silent = |name: &String| !own.contains(name) && !INJECTED.contains(&name.as_str());
+        named(other).into_iter().filter(is_silent).collect()
+    }
+
     /// Makes the fields that emptying touches, and no others, what `manifest` says of them, for
     /// every container that it names; takes away whatever an original with no sense to it has
     /// left. `writer` is diyadm's name among the managers of fields: wishes that it wrote become

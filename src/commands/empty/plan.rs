@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use crate::{
     cli::ways::{self, Ways},
     cluster::{FIELD_MANAGER, targets::Found},
-    commands::workloads::change::played,
+    commands::workloads::{
+        change::played,
+        owned::{Owned, owned},
+    },
     exit::Failure,
     workload::{
         CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, REPLICAS, Refusal,
@@ -94,15 +97,14 @@ impl Plan<'_> {
             let what = "diyadm never touches kube-system".to_owned();
             return Err(refused(what, "", true));
         }
-        if subject.is_controlled() {
-            let owner = subject.stands_for();
-            let owners: Vec<_> = owner
-                .iter()
-                .map(|(kind, name)| format!("{}/{name}", kind.to_lowercase()))
-                .collect();
-            let hint = format!("Type that: `diyadm empty {} -n {}`.", owners[0], found.namespace);
-            let what = format!("it belongs to {}", owners.join(" or "));
-            return Err(refused(what, &hint, true));
+        if let Some(Owned { by, typed }) = owned(&subject) {
+            let hint = match typed {
+                Some(owner) => format!("Type that: `diyadm empty {owner} -n {}`.", found.namespace),
+                None => "What owns it would write it back: a webhook of `diyadm install --level pod` empties \
+                         its Pods instead."
+                    .to_owned(),
+            };
+            return Err(refused(format!("it belongs to {by}"), &hint, true));
         }
         let wishes = self.wishes_for(&subject, found)?;
         let context =

@@ -84,7 +84,19 @@ async fn try_restore(
             let object = disown(errand, found).await;
             return Ok(Restored { object, patch: Vec::new(), outcome });
         }
-        (Some(_), Some(manifests)) => Some(manifests.of(found)?.to_string()),
+        (Some(stamp), Some(manifests)) => {
+            let manifest = manifests.of(found)?.to_string();
+            let silent = Subject::read(&manifest)?.lacks(&subject);
+            if stamp.is_err() && !silent.is_empty() {
+                errand.terminal.warn(&format!(
+                    "the manifest says nothing of container {} of {}, and the original is not \
+                     trusted: what it runs stays as it is",
+                    silent.join(", "),
+                    errand.shown(found)
+                ));
+            }
+            Some(manifest)
+        }
         (Some(Ok(_)), None) => None,
         (Some(Err(why)), None) => return Err(untrusted(errand, found, &why)),
     };
@@ -200,21 +212,25 @@ fn plan(
     if !subject.is_emptied() {
         return Ok(None);
     }
-    let change = match manifest {
-        Some(manifest) => {
-            let manifest = Subject::read(manifest)?;
-            subject.restore_from(&manifest, FIELD_MANAGER, decline).map_err(|why| {
-                Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
-            })?
+    let Some(manifest) = manifest else {
+        let change = subject.restore(decline, None);
+        if change.is_empty() {
+            // Someone has put another original there since it was judged.
+            let why = change.warnings.first().map_or("nothing would change", String::as_str);
+            return Err(Failure::no(format!("{why}."), "").into());
         }
-        None => subject.restore(decline, None),
+        *sent = serde_json::from_str(&change.patch)?;
+        return Ok(Some(sent.clone()));
     };
-    if change.is_empty() {
-        // Someone has put another original there since it was judged.
-        let why = change.warnings.first().map_or("nothing would change", String::as_str);
-        return Err(Failure::no(format!("{why}."), "").into());
-    }
-    *sent = serde_json::from_str(&change.patch)?;
+    // What the manifest is silent of comes back from the original, where that is to be trusted.
+    *sent = serde_json::from_str(&subject.restore(false, None).patch)?;
+    let text = played(object, sent)?.to_string();
+    let manifest = Subject::read(manifest)?;
+    let change = Subject::read(&text)?.restore_from(&manifest, FIELD_MANAGER, decline);
+    let change = change.map_err(|why| {
+        Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
+    })?;
+    sent.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
     Ok(Some(sent.clone()))
 }
 

@@ -48,6 +48,7 @@ fn what_cannot_be_emptied_says_why_and_what_to_do() {
     });
     let set = set.replace("replicaset.apps/", "rs/");
     run(&["empty", &set]).code(1).stderr_has("belongs to deployment/owner");
+    run(&["restore", &set]).code(1).stderr_has("belongs to deployment/owner");
 
     // Rules, and wishes that do not go together.
     let rules = folder.path().join("rules.yaml");
@@ -199,6 +200,24 @@ fn what_is_not_trusted_is_told_and_replaced_by_the_users_manifest() {
         run(&["restore", "deploy/web", "--force-from", "web.json", "--wait=false"]).code(0);
         assert_eq!(stored(&cluster, name, "deployment/web"), before);
     }
+    // Of what the manifest is silent, an original that is trusted tells; of one that is not,
+    // nobody can.
+    let mut silent = manifest.clone();
+    silent["spec"].as_object_mut().unwrap().remove("replicas");
+    silent["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap().pop();
+    fs::write(folder.path().join("silent.json"), silent.to_string()).unwrap();
+    let everything = ["empty", "deploy/web", "--containers", "*", "--replicas", "1"];
+    run(&[&everything[..], &["--wait=false"]].concat()).code(0);
+    let silent = ["restore", "deploy/web", "--force-from", "silent.json", "--wait=false"];
+    let told = run(&silent).code(0).stderr;
+    assert!(!told.contains("container side"), "{told}");
+    assert_eq!(stored(&cluster, name, "deployment/web"), before);
+    run(&["empty", "deploy/web", "--wait=false"]).code(0);
+    let annotation = format!("{ORIGINAL}=x");
+    cluster.kubectl(&["-n", name, "annotate", "--overwrite", "deploy/web", &annotation], "");
+    run(&silent).code(0).stderr_has("says nothing of container side of deployment/web");
+    assert_eq!(stored(&cluster, name, "deployment/web"), before);
+
     // What emptying never touches is not taken from the manifest.
     run(&["empty", "deploy/web", "--wait=false"]).code(0);
     let annotation = format!("{ORIGINAL}=x");
