@@ -244,6 +244,11 @@ impl<'a> Subject<'a> {
         if is_own(rules, object, context.namespace) {
             return (Settled::Unchanged, Change::none());
         }
+        // It comes and goes with its owner, whose annotations a ReplicaSet carries too: written to
+        // itself, its owner would not know it again.
+        if self.workload().is_some_and(|kind| kind.kind != "Pod") && self.is_controlled() {
+            return (Settled::Unchanged, Change::none());
+        }
         let before = Before::new(context.old);
         if self.is_emptied() && before.get().is_some_and(|old| self.comes_back_to(old)) {
             let mut change = self.restore(true, before.get());
@@ -312,7 +317,10 @@ impl<'a> Subject<'a> {
         let Decision { way, sources, .. } = match rules.decide(&about(object, Some(&pod), context))
         {
             Ok(decision) => decision,
-            Err(why) => return Change::warned(format!("diyadm: not emptied: {why}")),
+            Err(why) => {
+                let warning = format!("diyadm: not emptied: {why}");
+                return emptying::refused(object, before, warning);
+            }
         };
         let is_pod = object.kind() == "Pod";
         // What a controller made is emptied with its owner, or, at level pod, as a Pod.

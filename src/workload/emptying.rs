@@ -4,7 +4,7 @@
 use super::{
     Change, Context, LABEL, ORIGINAL, Rules, TOO_LARGE, Way, Wish,
     before::Before,
-    newer::Newer,
+    newer::{At, Newer},
     notes::annotate,
     original::{Note, Original},
     patch::Patch,
@@ -41,7 +41,7 @@ pub(super) fn empty(
     let mut new = match template::empty(object, pod, way, image, agent, &newer, &mut patch) {
         Ok(Some(new)) => new,
         Ok(None) => return Change::none(),
-        Err(warning) => return Change::warned(warning),
+        Err(warning) => return refused(object, before, warning),
     };
     let stamp = context.stamp.cloned().unwrap_or_default();
     new.newer = match &old {
@@ -78,4 +78,25 @@ pub(super) fn empty(
         return Change::warned(TOO_LARGE);
     }
     Change { patch: patch.finish(), warnings: Vec::new() }
+}
+
+/// Leaves the pod as it is, with a warning. Where it is empty since before, fields that this update
+/// speaks of are the user's by now: restoring must not bring back what he has taken away.
+pub(super) fn refused(object: &Object<'_>, before: &Before<'_>, warning: String) -> Change {
+    let mut change = Change::warned(warning);
+    let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
+    let (Some(mut original), Some(old)) = (original, before.get()) else { return change };
+    let newer = Newer::of(&old.object, object);
+    for emptied in &mut original.containers {
+        emptied.saved.retain(|saved| !newer.speaks_of(At::Container(&emptied.name), saved.field));
+    }
+    original.pod.retain(|saved| !newer.speaks_of(At::Pod, saved.field));
+    original.spec.retain(|saved| !newer.speaks_of(At::Spec, saved.field));
+    let text = original.seal();
+    if object.annotation(ORIGINAL) != Some(&text) {
+        let mut patch = Patch::default();
+        annotate(&mut patch, object, &[(ORIGINAL, Some(&text))], original.annotations);
+        change.patch = patch.finish();
+    }
+    change
 }

@@ -1,7 +1,8 @@
 //! Generated workloads of every kind, and every way to empty them.
 
 use diyadm::workload::{
-    self, Change, Choice, Context, Idle, Image, KINDS, Kind, Rules, Subject, Wish,
+    self, Change, Choice, Context, Idle, Image, KINDS, Kind, Level, Match, Rule, Rules, Subject,
+    Wish,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -160,19 +161,48 @@ pub(crate) fn pod(object: &mut Value) -> &mut Value {
     object.pointer_mut(pointer).unwrap()
 }
 
-/// Any flags.
-pub(crate) fn rules() -> impl Strategy<Value = Rules> {
+/// What a flag or a rule may say.
+pub(crate) fn choice() -> impl Strategy<Value = Choice> {
     let image = prop_oneof![Just(Image::Keep), Just(Image::Name("other:empty".to_owned()))];
     (
-        option::of("[*]|[ab]|a, b".prop_map(|v| v)),
+        option::weighted(0.2, prop::bool::weighted(0.8)),
+        option::of("[*]|[ab]|a, b"),
         option::of(image),
         option::of(select(&[Idle::Entrypoint, Idle::Shell, Idle::Agent][..])),
+        option::weighted(0.2, select(&[Level::Workload, Level::Pod][..])),
         option::of(0..3_u32),
     )
-        .prop_map(|(containers, image, idle, replicas)| Rules {
-            flags: Choice { containers, image, idle, replicas, ..Choice::default() },
-            ..Rules::default()
+        .prop_map(|(empty, containers, image, idle, level, replicas)| Choice {
+            empty,
+            containers,
+            image,
+            idle,
+            level,
+            replicas,
         })
+}
+
+/// A rule of rules.yaml, about some of the objects here or none of them.
+fn rule() -> impl Strategy<Value = Rule> {
+    let list = |fits: &'static [&str]| vec(select(fits).prop_map(ToOwned::to_owned), 0..2);
+    let label = select(&["b", "*", "c"][..]).prop_map(|v| [("a".to_owned(), v.to_owned())].into());
+    (
+        list(&["n", "n*", "other"]),
+        list(&["deploy", "StatefulSet", "pods", "cj", "job", "ds"]),
+        list(&["x", "?", "*y"]),
+        option::of(label),
+        choice(),
+    )
+        .prop_map(|(namespaces, kinds, names, labels, choice)| {
+            let labels = labels.unwrap_or_default();
+            Rule { r#match: Match { namespaces, kinds, names, labels }, choice }
+        })
+}
+
+/// Any flags, and any rules.yaml.
+pub(crate) fn rules() -> impl Strategy<Value = Rules> {
+    let list = prop_oneof![2 => Just(Vec::new()), 1 => vec(rule(), 1..3)];
+    (choice(), list).prop_map(|(flags, list)| Rules { flags, list, ..Rules::default() })
 }
 
 /// What a client may set or take away along with emptying.

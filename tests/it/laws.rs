@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use diyadm::{
     admission,
-    workload::{self, Rules, kind_of},
+    workload::{self, Context, Rules, Settled, Subject, kind_of},
 };
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Value, json};
@@ -92,16 +92,39 @@ proptest! {
         object in object(),
         rules in rules(),
         at in any::<prop::sample::Index>(),
+        other in option::of(any::<char>()),
     ) {
         let mut emptied = emptied(&object, &rules);
         let pointer = format!("/metadata/annotations/{}", workload::ORIGINAL.replace('/', "~1"));
         if let Some(Value::String(original)) = emptied.pointer_mut(&pointer) {
             let at = at.index(original.len());
             let at = (0..=at).rev().find(|i| original.is_char_boundary(*i)).unwrap();
-            original.truncate(at);
+            let rest = original.split_off(at);
+            // Cut there, or another character in place of one.
+            if let Some(other) = other {
+                let mut rest = rest.chars();
+                prop_assume!(rest.next() != Some(other));
+                original.push(other);
+                original.push_str(rest.as_str());
+            }
             let change = workload::restore(&emptied.to_string());
             prop_assert!(change.is_empty() && change.warnings.len() == 1, "{:?}", change);
         }
+    }
+
+    /// A ReplicaSet carries its Deployment's annotations, and is the Deployment's to change.
+    #[test]
+    fn what_a_controller_made_is_left_to_it(
+        object in object().prop_filter("a Pod is emptied itself", |object| object["kind"] != "Pod"),
+        rules in rules(),
+        old in any::<bool>(),
+    ) {
+        let mut made = emptied(&object, &Rules::default());
+        made["metadata"]["ownerReferences"] = json!([{ "kind": "X", "name": "x", "controller": true }]);
+        let text = made.to_string();
+        let context = Context { old: old.then_some(&*text), ..Context::default() };
+        let (settled, change) = Subject::parse(&text).unwrap().settle(&rules, &context);
+        prop_assert!(settled == Settled::Unchanged && change.is_empty(), "{:?}", change);
     }
 
     #[test]

@@ -2,22 +2,23 @@
 //! the newest form. The reference is a twin, the same workload without diyadm.
 
 use diyadm::workload::{
-    self, Choice, Context, DISABLED, Idle, Image, LABEL, Rules, Settled, Subject, Wish,
+    self, Choice, Context, DISABLED, KINDS, Kind, LABEL, Rule, Rules, Settled, Subject, Wish,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::generated::{applied, cases, restored};
+use super::generated::{applied, cases, choice, pod, restored, workload as around};
 
-const POD: &str = "/spec/template/spec";
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// What happens to a workload. None of the values has the emptied form: a field that is taken
-/// away while it is away already cannot be told from one that nobody touched (but see
-/// `what_the_user_says_of_a_field_counts`).
+/// What happens to a workload. None of the values has the emptied form: that cannot be told from
+/// a field that nobody touched.
 #[derive(Clone, Debug)]
 enum Step {
     /// `kubectl set image`, `kubectl apply` with a new field, …
     Field(&'static str, &'static str, Value),
+    /// A field that the next `kubectl apply` does not name any more.
+    Drop(&'static str, &'static str),
     Grace(u32),
     Replicas(u32),
     /// A sidecar, in front or behind.
@@ -25,8 +26,8 @@ enum Step {
     /// Something else in the lists that the agent uses.
     Volume(&'static str),
     Reverse,
-    /// Other rules of the server.
-    Rules(Choice),
+    /// Other flags of the server, and perhaps a rules.yaml.
+    Rules(Choice, Option<Choice>),
     /// Another choice of containers.
     Choose(&'static str),
     /// `diyadm restore`: given back, and left alone.
@@ -35,15 +36,14 @@ enum Step {
     Empty(Option<&'static str>),
 }
 
-fn choice() -> impl Strategy<Value = Choice> {
-    let image = prop_oneof![Just(Image::Keep), Just(Image::Name("other:empty".to_owned()))];
-    let idle = select(&[Idle::Entrypoint, Idle::Shell, Idle::Agent][..]);
-    (option::of(image), option::of(idle), option::of(0..2_u32))
-        .prop_map(|(image, idle, replicas)| Choice { image, idle, replicas, ..Choice::default() })
+/// Fewer replicas than any update wants.
+fn rule() -> impl Strategy<Value = Choice> {
+    choice().prop_map(|choice| Choice { replicas: choice.replicas.map(|n| n % 2), ..choice })
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let name = prop_oneof![Just("a"), Just("b"), Just("c")];
+    let name = || prop_oneof![Just("a"), Just("b"), Just("c")];
+    let gone = select(&["args", "livenessProbe", "lifecycle", "resources"][..]);
     let policy = prop_oneof![Just("Always"), Just("Never")];
     let list = prop_oneof![Just("command"), Just("args"), Just("livenessProbe"), Just("lifecycle")];
     let field = prop_oneof![
@@ -54,13 +54,15 @@ fn step() -> impl Strategy<Value = Step> {
         Just(("volumeMounts", json!([{ "name": "data", "mountPath": "/data" }]))),
     ];
     prop_oneof![
-        6 => (name, field).prop_map(|(name, (field, value))| Step::Field(name, field, value)),
+        6 => (name(), field).prop_map(|(name, (field, value))| Step::Field(name, field, value)),
+        1 => (name(), gone).prop_map(|(name, field)| Step::Drop(name, field)),
         1 => (2..60_u32).prop_map(Step::Grace),
         1 => (2..9_u32).prop_map(Step::Replicas),
         1 => (prop_oneof![Just("c"), Just("d")], any::<bool>()).prop_map(|(n, f)| Step::Add(n, f)),
         1 => prop_oneof![Just("volumes"), Just("initContainers")].prop_map(Step::Volume),
         1 => Just(Step::Reverse),
-        2 => choice().prop_map(Step::Rules),
+        2 => (rule(), option::of(rule()))
+            .prop_map(|(flags, rule)| Step::Rules(flags, rule)),
         1 => prop_oneof![Just("a"), Just("b"), Just("*"), Just("a, b"), Just("none")]
             .prop_map(Step::Choose),
         1 => Just(Step::Restore),
@@ -70,7 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What an update does to the object, whoever looks after it.
 fn update(step: &Step, object: &mut Value) {
-    let pod = object.pointer_mut(POD).unwrap();
+    let pod = pod(object);
     let containers = pod["containers"].as_array_mut().unwrap();
     match step {
         Step::Field(name, field, value) => {
@@ -81,6 +83,11 @@ fn update(step: &Step, object: &mut Value) {
                 } else {
                     container[*field] = value.clone();
                 }
+            }
+        }
+        Step::Drop(name, field) => {
+            if let Some(container) = containers.iter_mut().find(|c| c["name"] == *name) {
+                container.as_object_mut().unwrap().shift_remove(*field);
             }
         }
         Step::Grace(seconds) => pod["terminationGracePeriodSeconds"] = (*seconds).into(),
@@ -94,7 +101,7 @@ fn update(step: &Step, object: &mut Value) {
         Step::Choose(names) => {
             object["metadata"]["annotations"][workload::CONTAINERS] = (*names).into();
         }
-        Step::Add(..) | Step::Rules(_) | Step::Restore | Step::Empty(_) => {}
+        Step::Add(..) | Step::Rules(..) | Step::Restore | Step::Empty(_) => {}
     }
 }
 
@@ -109,15 +116,25 @@ fn push(parent: &mut Value, list: &str, item: &Value) {
 }
 
 fn start() -> Value {
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": { "name": "x", "namespace": "n", "annotations": { "k": "v" } },
-        "spec": { "replicas": 3, "template": { "spec": { "containers": [
-            { "name": "a", "image": "app:1", "command": ["run"], "livenessProbe": { "p": 1 } },
-            { "name": "b", "image": "side:1" },
-        ] } } },
-    })
+    of_kind(&KINDS[0])
+}
+
+fn of_kind(kind: &Kind) -> Value {
+    let pod = json!({ "containers": [
+        { "name": "a", "image": "app:1", "command": ["run"], "livenessProbe": { "p": 1 } },
+        { "name": "b", "image": "side:1" },
+    ] });
+    let mut object = around(kind, pod, None);
+    object["metadata"]["annotations"] = json!({ "k": "v" });
+    object["spec"]["replicas"] = 3.into();
+    object
+}
+
+/// What `kubectl apply` would write down of it.
+fn record(twin: &Value) -> Value {
+    let mut config = twin.clone();
+    config["metadata"]["annotations"].as_object_mut().unwrap().shift_remove(LAST_APPLIED);
+    config.to_string().into()
 }
 
 /// What the webhook makes of an update from `old` to `new`.
@@ -132,18 +149,37 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn restoring_gives_back_the_newest_form(steps in vec(step(), 0..12)) {
+    fn restoring_gives_back_the_newest_form(
+        // What cannot change is not updated.
+        kind in select(KINDS.iter().filter(|kind| kind.mutable).collect::<Vec<_>>()),
+        applies in any::<bool>(),
+        steps in vec(step(), 0..12),
+    ) {
         let mut rules = Rules::default();
-        let mut twin = start();
+        let mut twin = of_kind(kind);
+        if applies {
+            twin["metadata"]["annotations"][LAST_APPLIED] = record(&twin);
+        }
         let mut live = reviewed(&rules, None, &twin).1;
         let mut given_back = false;
         for step in &steps {
             let before = live.clone();
-            if let Step::Rules(choice) = step {
-                rules.flags = choice.clone();
+            if let Step::Rules(flags, rule) = step {
+                rules.flags = flags.clone();
+                let rule = rule.clone().map(|choice| Rule { choice, ..Rule::default() });
+                rules.list = rule.into_iter().collect();
             }
-            update(step, &mut twin);
-            update(step, &mut live);
+            // Without a record that says so, nobody can tell that a field is gone that was away.
+            if applies || !matches!(step, Step::Drop(_, field) if *field != "resources") {
+                update(step, &mut twin);
+                update(step, &mut live);
+            }
+            if applies {
+                let record = record(&twin);
+                for side in [&mut twin, &mut live] {
+                    side["metadata"]["annotations"][LAST_APPLIED] = record.clone();
+                }
+            }
             let text = live.to_string();
             let subject = Subject::parse(&text).unwrap();
             match step {
@@ -195,8 +231,7 @@ fn an_untrusted_original_is_left_alone() {
 #[test]
 fn what_the_user_says_of_a_field_counts() {
     let applied_by_kubectl = |object: &mut Value, config: &Value| {
-        object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
-            config.to_string().into();
+        object["metadata"]["annotations"][LAST_APPLIED] = config.to_string().into();
     };
     let owned = |object: &mut Value, fields: Value| {
         object["metadata"]["managedFields"] = json!([
@@ -263,7 +298,7 @@ fn a_refusal_is_not_forgotten_with_its_revision() {
     applied["metadata"]["managedFields"] = json!([{ "operation": "Apply", "fieldsV1": own }]);
     assert_eq!(reviewed(&rules, Some(&applied), &older).0, Settled::Emptied);
     let mut applied = given_back;
-    applied["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+    applied["metadata"]["annotations"][LAST_APPLIED] =
         json!(json!({ "metadata": { "annotations": { LABEL: DISABLED } } }).to_string());
     assert_eq!(reviewed(&rules, Some(&applied), &older).0, Settled::Emptied);
 }

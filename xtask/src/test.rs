@@ -6,6 +6,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{BufRead, BufReader, Write as _},
+    ops::AddAssign,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -26,6 +27,19 @@ struct Count {
     failed: usize,
     ignored: usize,
 }
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+}
+
+/// The properties that hold of emptying and restoring; beside the fresh cases of each run, those of
+/// one seed are tried every time, so that two runs can be compared.
+const LAWS: [&str; 2] = ["laws::", "newest::"];
+const SEED: &str = "20261124";
 
 /// Runs everything; the last line is `N passed, N failed, N skipped`.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -65,16 +79,21 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         interrupt::check()?;
         eprintln!("xtask: there is no helm: {error:#}");
     }
-    let ran = tests(filters, |command| {
+    let mut ran = tests(filters, |command| {
         command.envs(ground.variables.drain(..)).env("DIYADM_TEST_SKIPS", &skips);
-        let corpus = paths::root().join("../shared/corpus");
-        if env::var_os("DIYADM_CORPUS").is_none() && corpus.is_dir() {
-            command.env("DIYADM_CORPUS", corpus);
-        }
+        corpus(command);
         command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
         command.env("DIYADM_TEST_XTASK", env::current_exe()?);
         Ok(())
     });
+    if let (Ok(ran), true) = (&mut ran, filters.is_empty()) {
+        eprintln!("xtask: the laws once more, from the seed that every run has …");
+        *ran += tests(&LAWS.map(ToOwned::to_owned), |command| {
+            corpus(command);
+            command.env("PROPTEST_RNG_SEED", SEED).env("DIYADM_TEST_SKIPS", &skips);
+            Ok(())
+        })?;
+    }
     if let Some(mut servers) = ground.servers {
         let dead = servers.dead();
         if !dead.is_empty() {
@@ -94,6 +113,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let strict = env::var("CI").is_ok_and(|ci| ci == "true");
     let good = failed == 0 && ran.passed > 0 && !(strict && skipped > 0);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Tells the tests where other people's manifests are.
+fn corpus(command: &mut Command) {
+    let corpus = paths::root().join("../shared/corpus");
+    if env::var_os("DIYADM_CORPUS").is_none() && corpus.is_dir() {
+        command.env("DIYADM_CORPUS", corpus);
+    }
 }
 
 /// What the tests stand on.
@@ -170,9 +197,7 @@ fn tests(filters: &[String], set: impl FnOnce(&mut Command) -> Result<()>) -> Re
         let line = line?;
         println!("{line}");
         if let Some(one) = closing(&line) {
-            count.passed += one.passed;
-            count.failed += one.failed;
-            count.ignored += one.ignored;
+            count += one;
         }
     }
     // What does not compile, or dies, ran no test that could count.
