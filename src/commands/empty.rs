@@ -22,7 +22,7 @@ use crate::{
         targets::{self, Found, Unnamed},
     },
     exit::{self, Code, Failure},
-    workload::{Rules, Stamp},
+    workload::{self, Rules, Stamp},
 };
 
 mod change;
@@ -145,8 +145,14 @@ async fn one(
 /// asked for.
 async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()> {
     let mut stuck = Vec::new();
+    // At level pod each Pod that was replaced was waited for.
+    let is_replaced = |one: &Done| {
+        let object = &one.found.object;
+        is_by_hand(object) && !workload::is_emptied(&object.to_string())
+    };
     for (at, one) in done.iter_mut().enumerate().filter(|(_, one)| one.is_good()) {
         if is_by_hand(&one.found.object)
+            && !is_replaced(one)
             && let Err(error) = errand.replace(&one.found, &Right::New).await
         {
             if args.rollback {
@@ -157,7 +163,8 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
         }
     }
     let is_stuck = |at: usize| stuck.iter().any(|(stuck, _)| *stuck == at);
-    let good: Vec<_> = (0..done.len()).filter(|at| done[*at].is_good() && !is_stuck(*at)).collect();
+    let is_left = |at: &usize| done[*at].is_good() && !is_stuck(*at) && !is_replaced(&done[*at]);
+    let good: Vec<_> = (0..done.len()).filter(is_left).collect();
     let all: Vec<_> = good.iter().map(|at| &done[*at].found).collect();
     let waited = errand.wait(&all).await;
     for (at, waited) in good.into_iter().zip(waited) {

@@ -9,6 +9,7 @@ use super::rig::{Cluster, Run, wait_until};
 mod client;
 mod helm;
 mod interrupted;
+mod levels;
 mod owners;
 mod partition;
 mod pods;

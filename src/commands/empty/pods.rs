@@ -9,7 +9,7 @@ use crate::{
     cluster::targets::Found,
     commands::workloads::{
         Done, Errand, Outcome,
-        replace::Right,
+        replace::{Right, is_by_hand},
         webhooks::{Watcher, Webhooks},
     },
     exit::Failure,
@@ -72,7 +72,7 @@ async fn try_empty(
         errand.terminal.done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
         return Ok((object, sent, true));
     }
-    if changed {
+    if changed && !is_by_hand(&object) {
         // The change of the template rolls it out.
         return Ok((object, sent, true));
     }

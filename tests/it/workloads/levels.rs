@@ -1,0 +1,67 @@
+//! Level pod of what has Pods with names of their own, and of what replaces no Pod by itself.
+
+use diyadm::workload::is_emptied;
+use serde_json::{Value, json};
+
+use super::{
+    result, stored,
+    waiting::{pods, ready, run, tend, two},
+    watched::{Watched, twin},
+};
+use crate::rig::{Cluster, cluster, wait_until};
+
+/// How many Pods are there and stay, and how many of them are empty.
+fn count(cluster: &Cluster, namespace: &str) -> (usize, usize) {
+    let mut pods = pods(cluster, namespace);
+    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    (pods.len(), pods.iter().filter(|pod| is_emptied(&pod.to_string())).count())
+}
+
+#[test]
+fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
+    let Some(cluster) = cluster() else { return };
+    let name = "pods-webhook";
+    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let folder = watched.folder.path();
+    let _elsewhere = cluster.namespace("pods-not");
+    for kind in ["StatefulSet", "ReplicaSet"] {
+        let object = two(kind, "web");
+        let what = format!("{}/web", kind.to_lowercase());
+        let spec = twin(&cluster, "pods-not", &object);
+        let run = |args: &[&str]| run(&cluster, folder, name, &[args, &[&what]].concat(), &ready);
+        let settle = |empty: usize| {
+            wait_until(&format!("{empty} Pods of {what} are empty"), || {
+                tend(&cluster, name, &ready);
+                count(&cluster, name) == (2, empty)
+            });
+        };
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        settle(2);
+        let written = || assert_eq!(stored(&cluster, name, &what)["spec"], spec, "{what}");
+        written();
+        let board = cluster.diyadm(folder, &["status", &what, "-n", name, "-o", "json"]);
+        let row: &Value = &result(&board.code(0))[0];
+        assert_eq!((&row["state"], &row["level"]), (&json!("pods"), &json!("pod")), "{row}");
+        assert_eq!(row["containers"][0]["name"], "app");
+        run(&["empty", "--level", "pod"]).code(0).stderr_has("were empty already");
+
+        // The webhook would empty new ones too, so the template says no.
+        run(&["restore"]).code(0).stderr_has("its pod template says no now");
+        settle(0);
+        run(&["empty", "--level", "pod"]).code(0).stderr_has("does not say no any more");
+        settle(2);
+        written();
+
+        // Where nothing empties Pods any more, they are replaced and nothing is written.
+        cluster.kubectl(&["label", "namespace", name, &format!("{name}-")], "");
+        run(&["restore"]).code(0).stderr_has("2 Pods were replaced and are as written");
+        settle(0);
+        written();
+        cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
+        cluster.kubectl(&["-n", name, "delete", &what], "");
+        wait_until("its Pods are gone", || {
+            tend(&cluster, name, &ready);
+            pods(&cluster, name).is_empty()
+        });
+    }
+}
