@@ -1,10 +1,14 @@
 //! `uninstall --restore` on the real API server: everything back while the webhook is still there,
 //! and only then the webhook away.
 
-use diyadm::workload::{self, KINDS, ORIGINAL};
-use serde_json::Value;
+use diyadm::workload::{self, KINDS, ORIGINAL, kind_of};
+use serde_json::{Value, json};
 
-use super::kinds::{Pair, object, what};
+use super::{
+    kinds::{Pair, object, what},
+    rig::diyadm,
+    workloads::user,
+};
 
 /// Every kind, emptied by the webhook; without Pods that would be waited for.
 fn scene() -> Option<Pair> {
@@ -22,6 +26,29 @@ fn scene() -> Option<Pair> {
 
 fn is_empty(pair: &Pair, what: &str) -> bool {
     workload::is_emptied(&pair.get(what).to_string())
+}
+
+/// Once all of it is gone, whoever may read and patch the workload gives it back.
+#[test]
+fn what_stays_empty_is_told_and_restored_by_whoever_may_patch_it() {
+    let Some(pair) = Pair::hooked("uninstall-plain") else { return };
+    let name = pair.name;
+    let object = object(kind_of("apps/v1", "StatefulSet").unwrap());
+    pair.create(&object);
+    let label = format!("{name}=enabled");
+    let uninstall = ["uninstall", "--service", name, "--label", &label];
+    pair.run(&uninstall).code(0).stderr_has(&format!("still empty in namespace {name}: "));
+    assert!(is_empty(&pair, "statefulset/x"));
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let rules = json!([{
+        "apiGroups": ["apps"], "resources": ["statefulsets"], "resourceNames": ["x"],
+        "verbs": ["get", "patch"],
+    }]);
+    let narrow = user(&pair.cluster, elsewhere.path(), name, &rules);
+    let restore = ["restore", "sts/x", "-n", name, "--wait=false", "--kubeconfig", &narrow];
+    diyadm(elsewhere.path(), &restore).code(0);
+    pair.same("statefulset/x", &[]);
 }
 
 #[test]

@@ -70,6 +70,51 @@ fn several_at_once_by_name_and_by_selector_and_a_board_of_them() {
     assert_eq!(run(&["status", "-o", "name"]).code(0).stdout, "");
 }
 
+/// Two namespaces with workloads of one label, which no other test has: -A would see them all.
+#[test]
+fn every_namespace_and_one_field_are_meant_as_kubectl_means_them() {
+    let Some(cluster) = cluster() else { return };
+    let names = [cluster.name("far"), cluster.name("near")];
+    let _namespaces = names.map(|name| cluster.namespace(name));
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), args);
+    let tier = format!("tier={}", names[0]);
+    for name in names {
+        for of in ["a", "b"] {
+            let mut object = workload("Deployment", of);
+            object["metadata"]["labels"] = json!({ "tier": names[0] });
+            cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        }
+    }
+    let board = || {
+        let yaml = run(&["status", "-A", "-l", &tier, "-o", "yaml"]).code(0).stdout;
+        let rows: Vec<serde_json::Value> = serde_yaml::from_str(&yaml).unwrap();
+        let text = |row: &serde_json::Value, field: &str| row[field].as_str().unwrap().to_owned();
+        let place = |row| format!("{}/{}", text(row, "namespace"), text(row, "name"));
+        rows.iter().map(place).collect::<Vec<_>>()
+    };
+    let here = |of: &[&str]| {
+        let all = names.iter().flat_map(|name| of.iter().map(move |of| format!("{name}/{of}")));
+        all.collect::<Vec<_>>()
+    };
+
+    let field = ["--field-selector", "metadata.name=a"];
+    let near = [&["empty", "deploy", "-n", names[1], "--wait=false"], &field[..]].concat();
+    run(&near).code(0).stderr_has("deployment/a is empty");
+    assert_eq!(board(), [format!("{}/a", names[1])]);
+    run(&["empty", "-A", "-l", &tier, "--wait=false"])
+        .code(0)
+        .stderr_has(&format!("deployment/b in {}", names[0]));
+    assert_eq!(board(), here(&["a", "b"]));
+    let table = run(&["status", "-A", "-l", &tier]).code(0).stdout;
+    assert!(table.starts_with("NAMESPACE") && table.lines().count() == 5, "{table}");
+    run(&[&["restore", "-A", "-l", &tier, "--wait=false"], &field[..]].concat()).code(0);
+    assert_eq!(board(), here(&["b"]));
+    run(&["restore", "-A", "-l", &tier, "--wait=false"]).code(0);
+    assert!(board().is_empty());
+    run(&["restore", "deploy/a", "-A"]).code(2).stderr_has("do not go together");
+}
+
 /// Nothing but `get` and `patch` on the one workload is needed, there and back.
 #[test]
 fn get_and_patch_on_the_workload_are_enough() {
