@@ -14,6 +14,7 @@ use super::{
 
 mod corpus;
 mod pair;
+mod shapes;
 
 /// One of a kind, with everything that emptying touches and much that it must not.
 pub(crate) fn object(kind: &workload::Kind) -> Value {
