@@ -1,7 +1,7 @@
 //! What an original tells of its workload, for whoever asks how it stands.
 
 use super::{
-    Idle, ORIGINAL, Stamp, Subject, agent,
+    Idle, LABEL, LEVEL, ORIGINAL, Stamp, Subject, WISHES, agent,
     original::{Original, Saved, same},
     template,
 };
@@ -74,6 +74,20 @@ impl Subject<'_> {
                 overtaken,
             }
         }))
+    }
+
+    /// Annotations of the workload that say how it is emptied and that its Pods do not have, so
+    /// that nobody hears of them at level pod. That level itself, and a refusal, are heard of the
+    /// workload.
+    pub fn unheard(&self) -> Vec<&'static str> {
+        let pod = self.object.pod();
+        let in_template = |key: &str| pod.as_ref().is_some_and(|pod| pod.annotation(key).is_some());
+        let is_lost = |key: &&str| {
+            self.object.annotation(key).is_some()
+                && ![LABEL, LEVEL].contains(key)
+                && !in_template(key)
+        };
+        WISHES.into_iter().filter(is_lost).collect()
     }
 
     /// Kind and name of what it stands for: a Pod's owner and the like, else itself. A Job of a

@@ -331,6 +331,7 @@ fn a_policy_empties_pods_and_the_commands_know_it() {
     scene.diyadm(&install).code(0);
     let plan = scene.plan(&[&["deploy/web", "deploy/shop"], &pods[..]].concat()).code(0).stdout;
     let said = format!("its Pods would be replaced; policy {name} empties them");
+    assert!(!plan.contains("is not heard"), "{plan}");
     assert_eq!(plan.matches(&said).count(), 2, "{plan}");
     assert!(plan.contains("Flux (kustomize-controller, shop) sees no drift"), "{plan}");
     scene
@@ -368,6 +369,14 @@ fn a_policy_empties_pods_and_the_commands_know_it() {
     let board = scene.diyadm(&["status", "deploy/web", "-o", "json"]).code(0).stdout;
     let board: Value = serde_json::from_str(&board).unwrap();
     assert_eq!((&board[0]["level"], &board[0]["by"]), (&json!("pod"), &json!("policy")), "{board}");
+
+    // What is written on the workload reaches none of its Pods.
+    let image = "diyadm.io/image=tools:1";
+    cluster.kubectl(&["-n", name, "annotate", "deploy/web", image], "");
+    let unheard = "its own annotation diyadm.io/image is not heard";
+    let plan = scene.plan(&[&["deploy/web"], &pods[..]].concat()).code(0).stdout;
+    assert!(plan.contains(unheard), "{plan}");
+    empty(&[]).code(0).stderr_has(unheard).stderr_has("were empty already");
 
     let back = scene.diyadm(&["restore", "deploy/web", "--wait=false"]).code(0);
     back.stderr_has(&format!("policy {name} empties Pods"));

@@ -257,3 +257,16 @@ pub(in crate::commands) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
     let freed = played(object, &operations)?;
     Ok((operations, freed))
 }
+
+/// What is written on a workload in vain at level pod.
+pub(in crate::commands) fn unheard(object: &Value) -> Option<String> {
+    let text = object.to_string();
+    let keys = Subject::parse(&text).map(|subject| subject.unheard())?;
+    (!keys.is_empty()).then(|| {
+        format!(
+            "at level pod its Pods alone are looked at, and its own annotation {} is not heard: \
+             write it into the pod template",
+            keys.join(", ")
+        )
+    })
+}

@@ -48,6 +48,9 @@ async fn try_empty(
                     and label the namespace.";
         return Err(Failure::no(what, hint).into());
     }
+    if let Some(warning) = plan::unheard(&found.object) {
+        errand.terminal.warn(&format!("{shown}: {warning}"));
+    }
     let later = format!("{shown}: Pods that it starts from now on are empty");
     if found.kind.kind == "Job" {
         errand.terminal.done(&later, None);

@@ -102,6 +102,7 @@ async fn decide(
             }
             watcher @ (Watcher::Webhook(_) | Watcher::Policy(_)) => {
                 decided.does = Does::Pods;
+                decided.warnings.extend(empty::unheard(&found.object));
                 let who = watcher.shown().unwrap_or_default();
                 decided.why = format!("{who} empties them as they are created");
                 decided.hint = "How is what that was installed with; `diyadm rules explain` shows \
