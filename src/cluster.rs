@@ -311,19 +311,26 @@ impl Cluster {
         }
     }
 
-    /// Asks for a Pod to go, as far as its PodDisruptionBudgets allow it (429 while they do not).
-    pub async fn evict(&self, namespace: &str, name: &str) -> Result<()> {
+    /// Asks for this very Pod to go, as far as its PodDisruptionBudgets allow it (429 while they do
+    /// not). One that is gone, with another in its place, is left to that.
+    pub async fn evict(&self, pod: &Value) -> Result<()> {
+        let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
+        let (namespace, name) = (text("namespace"), text("name"));
         let path = POD.path(namespace);
         let eviction = json!({
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": { "name": name, "namespace": namespace },
+            "deleteOptions": { "preconditions": { "uid": text("uid") } },
         });
         let body = serde_json::to_vec(&eviction)?;
         let request =
             Request::new(&path).create_subresource("eviction", name, &PostParams::default(), body);
         let sent = self.send("EVICT", &format!("{path}/{name}"), request).await;
-        error::absent(sent).map(drop)
+        match error::absent(sent) {
+            Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => Ok(()),
+            sent => sent.map(drop),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Cluster {
         let request = request?;
         // What such a request does a second time it did the first time. A guarded patch is not
         // among them: whoever sends it must read again to know what became of it.
-        let repeatable = ["GET", "LIST", "APPLY", "DELETE", "REVIEW"].contains(&verb);
+        let repeatable = ["GET", "LIST", "APPLY", "DELETE", "EVICT", "REVIEW"].contains(&verb);
         let mut tries = 0;
         loop {
             let began = Instant::now();

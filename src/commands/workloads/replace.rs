@@ -111,7 +111,7 @@ impl Errand<'_> {
     /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict deletes.
     async fn evict(&self, found: &Found, pod: &Value) -> Result<()> {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let outcome = match self.cluster.evict(&found.namespace, name).await {
+        let outcome = match self.cluster.evict(pod).await {
             Err(error) if error::is_forbidden(&error) => {
                 self.cluster.delete(&POD, &found.namespace, name, false).await.map(drop)
             }
