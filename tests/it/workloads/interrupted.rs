@@ -18,7 +18,10 @@ use crate::{
     rig::{Cluster, Run, cluster},
 };
 
+mod again;
+mod pods;
 mod together;
+mod uninstall;
 mod webhook;
 
 /// The API server by a connection that stays, for what is done between the runs.
@@ -73,6 +76,9 @@ const TROUBLE: [Fate; 7] = [
     Lose,
 ];
 
+/// One of each kind of [`TROUBLE`], for commands that wait long by themselves.
+const FEW: [Fate; 3] = [Refuse(429, None), Refuse(500, None), Lose];
+
 /// Where a command is tried.
 struct Stage<'a> {
     proxy: Proxy,
@@ -90,10 +96,31 @@ impl Stage<'_> {
     /// each request refused or lost the first time it comes, each time from what `prepare` makes. `after` looks at
     /// what that left, and gets what to call it. How many requests there are.
     fn every(&self, prepare: &dyn Fn(), after: &dyn Fn(&str, Fate, &Run)) -> usize {
+        self.tried(prepare, after, &|_| true, &TROUBLE)
+    }
+
+    /// As [`Stage::every`], but killed after its writes alone, since whatever reads leaves what the
+    /// write before it left; and with less trouble. How many writes there are.
+    fn writes(&self, prepare: &dyn Fn(), after: &dyn Fn(&str, Fate, &Run)) -> usize {
+        let writes = |request: &str| {
+            // Who one is and what one may do are asked by POST.
+            !request.starts_with("GET ") && !request.contains(".k8s.io/v1/self")
+        };
+        self.tried(prepare, after, &writes, &FEW)
+    }
+
+    fn tried(
+        &self,
+        prepare: &dyn Fn(),
+        after: &dyn Fn(&str, Fate, &Run),
+        kills: &dyn Fn(&str) -> bool,
+        troubles: &[Fate],
+    ) -> usize {
         prepare();
         let (run, requests) = self.once(0, Pass);
         run.code(0);
-        for at in 1..=requests.len() {
+        let deadly: Vec<_> = (1..=requests.len()).filter(|at| kills(&requests[at - 1])).collect();
+        for at in deadly.iter().copied() {
             prepare();
             let (run, seen) = self.once(at, Kill);
             let Some(request) = seen.get(at - 1) else {
@@ -104,7 +131,7 @@ impl Stage<'_> {
             assert_eq!(run.code, None, "{request}: {}", run.stderr);
             after(&format!("killed at {at}, {request}: {}", run.stderr), Kill, &run);
         }
-        for fate in TROUBLE {
+        for fate in troubles.iter().copied() {
             prepare();
             let heard = Mutex::new(HashSet::new());
             let (run, seen) = self.proxy.run(self.folder, &self.args, move |_, request| {
@@ -118,13 +145,13 @@ impl Stage<'_> {
             request.starts_with("PATCH") && requests[..*at].contains(request)
         };
         let later = (0..requests.len()).find(is_later);
-        let Some(at) = later else { return requests.len() };
-        for fate in TROUBLE {
+        let Some(at) = later else { return deadly.len() };
+        for fate in troubles.iter().copied() {
             prepare();
             let (run, seen) = self.once(at + 1, fate);
             after(&format!("{fate:?} at {at}, {seen:?}: {}", run.stderr), fate, &run);
         }
-        requests.len()
+        deadly.len()
     }
 }
 
@@ -245,55 +272,4 @@ fn emptying_and_restoring_are_whole_wherever_they_are_cut() {
     };
     let requests = stage.every(&prepare, &restored);
     assert!(requests > 5, "{requests}");
-}
-
-/// Between its end and its new beginning a Pod is never lost.
-#[test]
-fn what_is_created_again_is_never_lost() {
-    let Some(cluster) = cluster() else { return };
-    let name = "cut-again";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let direct = Direct::new(&cluster, name);
-    let all = ["x", "x-diyadm"];
-    let fresh = || {
-        all.iter().for_each(|pod| direct.delete(&kinds::POD, pod));
-        direct.create(&workload("Pod", "x"));
-    };
-    let args = |command| vec![command, "pod/x", "--recreate", "--wait=false", "-n", name];
-    let proxy = Proxy::start(cluster.kubeconfig(), folder);
-    let mut stage = Stage { proxy, folder, args: args("empty") };
-    let finished = |command: &'static str, when: &str, fate: Fate, run: &Run| {
-        let found: Vec<_> = all.iter().filter_map(|pod| direct.get(&kinds::POD, pod)).collect();
-        let held = found.iter().any(|pod| workload::fresh::held(pod, "x").is_some());
-        assert!(held || found.iter().any(|pod| pod["metadata"]["name"] == "x"), "{when}");
-        if fate == Kill {
-            cluster.diyadm(folder, &args(command)).code(0);
-        } else {
-            assert_eq!(run.code, Some(0), "{when}");
-        }
-        let Some(pod) = direct.get(&kinds::POD, "x") else {
-            panic!("{command}, {when}: it is gone")
-        };
-        assert_eq!(workload::is_emptied(&pod.to_string()), command == "empty", "{when}");
-        assert!(direct.get(&kinds::POD, "x-diyadm").is_none(), "{when}");
-    };
-    stage.every(&fresh, &|when, fate, run| finished("empty", when, fate, run));
-    stage.args = args("restore");
-    let emptied = || {
-        fresh();
-        cluster.diyadm(folder, &args("empty")).code(0);
-    };
-    stage.every(&emptied, &|when, fate, run| {
-        let gone = run.stderr.contains("no original");
-        if fate == Kill && direct.get(&kinds::POD, "x-diyadm").is_none() {
-            let pod = direct.get(&kinds::POD, "x").unwrap();
-            if !workload::is_emptied(&pod.to_string()) {
-                return;
-            }
-        }
-        assert!(!gone, "{when}");
-        finished("restore", when, fate, run);
-    });
 }

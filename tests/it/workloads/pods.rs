@@ -22,7 +22,7 @@ use crate::{
 const LEVEL: [&str; 2] = ["--level", "pod"];
 
 /// A webhook of level pod, and two Pods of a Deployment that were there before it.
-fn before_the_webhook<'a>(cluster: &'a Cluster, name: &'a str) -> Watched<'a> {
+pub(super) fn before_the_webhook<'a>(cluster: &'a Cluster, name: &'a str) -> Watched<'a> {
     let watched = Watched::new(cluster, name, &LEVEL);
     look_after(cluster, name, false);
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());

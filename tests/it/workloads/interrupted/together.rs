@@ -1,6 +1,8 @@
 //! Several clients at once, a write between reading and patching, and a server that refuses for
 //! good.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use diyadm::{cluster as kinds, workload};
 
 use super::{super::workload, Direct};
@@ -93,4 +95,42 @@ fn patience_is_bounded() {
     }
     let web = direct.get(&kinds::DEPLOYMENT, "web").unwrap();
     assert!(!workload::is_emptied(&web.to_string()));
+}
+
+/// Whatever the conflict is, it is looked at anew; one without an end is told, and nothing is done
+/// by half.
+#[test]
+fn a_conflict_is_tried_again_and_not_for_ever() {
+    let Some(cluster) = cluster() else { return };
+    let name = "conflicts";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(cluster.kubeconfig(), folder.path());
+    let direct = Direct::new(&cluster, name);
+    direct.create(&workload("Deployment", "web"));
+    let web = || direct.get(&kinds::DEPLOYMENT, "web").unwrap();
+    let before = web()["spec"].clone();
+    for command in ["empty", "restore"] {
+        let args = [command, "deploy/web", "-n", name, "--wait=false"];
+        let was_empty = command == "restore";
+        for (times, code) in [(usize::MAX, 1), (2, 0)] {
+            let patches = AtomicUsize::new(0);
+            let conflicts = move |_, request: &str| {
+                let is_patch = request.starts_with("PATCH");
+                if is_patch && patches.fetch_add(1, SeqCst) < times {
+                    Refuse(409, None)
+                } else {
+                    Pass
+                }
+            };
+            let (run, requests) = proxy.run(folder.path(), &args, conflicts);
+            run.code(code);
+            let patches = requests.iter().filter(|request| request.starts_with("PATCH")).count();
+            assert!((3..=10).contains(&patches), "{patches}");
+            let object = web();
+            let empty = workload::is_emptied(&object.to_string());
+            assert_eq!(empty, was_empty == (code == 1), "{command}");
+            assert!(empty || object["spec"] == before, "{command}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The commands that put a webhook there, renew its certificate and take it away.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use diyadm::{cluster as kinds, pki};
+use diyadm::{cluster as kinds, pki, workload::fresh::fresh};
 use serde_json::json;
 
 use super::{Direct, Stage};
@@ -99,6 +99,32 @@ fn the_webhooks_commands_go_on_wherever_they_were_cut() {
         trusted(when);
         plain(&[&["init", "--rotate", "--finish", "--force"], &names[..]].concat()).code(0);
         trusted(when);
+    });
+
+    // The end of a rotation, each time from the same beginning.
+    prepare();
+    plain(&rotate).code(0);
+    let begun = [
+        (&kinds::SECRET, direct.get(&kinds::SECRET, "webhook-secret").unwrap()),
+        (&kinds::CONFIGURATION, configuration().unwrap()),
+    ];
+    let rotated = || {
+        for (kind, object) in &begun {
+            direct.delete(kind, object["metadata"]["name"].as_str().unwrap());
+            direct.runtime.block_on(direct.client.create(&fresh(object), false)).unwrap();
+        }
+    };
+    let finish = [&["init", "--rotate", "--finish", "--force"], &names[..]].concat();
+    stage.args.clone_from(&finish);
+    stage.every(&rotated, &|when, fate, run| {
+        trusted(when);
+        again(&finish, when, fate, run);
+        trusted(when);
+        let bundle = configuration().unwrap();
+        let bundle = bundle["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap();
+        assert_eq!(pki::split(&STANDARD.decode(bundle).unwrap()).len(), 1, "{when}");
+        let secret = direct.get(&kinds::SECRET, "webhook-secret").unwrap();
+        assert_eq!(secret["data"]["ca.crt"], bundle, "{when}");
     });
 
     stage.args.clone_from(&uninstall);

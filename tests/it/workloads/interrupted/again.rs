@@ -1,0 +1,75 @@
+//! `--recreate`, which deletes before it creates.
+
+use diyadm::{
+    cluster::{self as kinds, Kind},
+    workload,
+};
+
+use super::{super::workload as object, Direct, Stage};
+use crate::{
+    proxy::{
+        Fate::{self, Kill},
+        Proxy,
+    },
+    rig::{Cluster, Run, cluster},
+};
+
+/// Between its end and its new beginning a Pod or Job is never lost.
+#[test]
+fn what_is_created_again_is_never_lost() {
+    let Some(cluster) = cluster() else { return };
+    for (kind, of, name) in [("Pod", &kinds::POD, "cut-again"), ("Job", &kinds::JOB, "cut-jobs")] {
+        again(&cluster, kind, of, name);
+    }
+}
+
+fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let direct = Direct::new(cluster, name);
+    let all = ["x", "x-diyadm"];
+    let fresh = || {
+        all.iter().for_each(|name| direct.delete(of, name));
+        direct.create(&object(kind, "x"));
+    };
+    let what = format!("{}/x", of.singular());
+    let args = |command| vec![command, &what[..], "--recreate", "--wait=false", "-n", name];
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let mut stage = Stage { proxy, folder, args: args("empty") };
+    let tried = |stage: &Stage<'_>, prepare: &dyn Fn(), after: &dyn Fn(&str, Fate, &Run)| {
+        let cut = if kind == "Pod" { Stage::every } else { Stage::writes };
+        let times = cut(stage, prepare, after);
+        assert!(times > 2, "{times}");
+    };
+    let finished = |command: &'static str, when: &str, fate: Fate, run: &Run| {
+        let found: Vec<_> = all.iter().filter_map(|name| direct.get(of, name)).collect();
+        let held = found.iter().any(|one| workload::fresh::held(one, "x").is_some());
+        assert!(held || found.iter().any(|one| one["metadata"]["name"] == "x"), "{when}");
+        if fate == Kill {
+            cluster.diyadm(folder, &args(command)).code(0);
+        } else {
+            assert_eq!(run.code, Some(0), "{when}");
+        }
+        let Some(one) = direct.get(of, "x") else { panic!("{command}, {when}: it is gone") };
+        assert_eq!(workload::is_emptied(&one.to_string()), command == "empty", "{when}");
+        assert!(direct.get(of, "x-diyadm").is_none(), "{when}");
+    };
+    tried(&stage, &fresh, &|when, fate, run| finished("empty", when, fate, run));
+    stage.args = args("restore");
+    let emptied = || {
+        fresh();
+        cluster.diyadm(folder, &args("empty")).code(0);
+    };
+    tried(&stage, &emptied, &|when, fate, run| {
+        let gone = run.stderr.contains("no original");
+        if fate == Kill && direct.get(of, "x-diyadm").is_none() {
+            let one = direct.get(of, "x").unwrap();
+            if !workload::is_emptied(&one.to_string()) {
+                return;
+            }
+        }
+        assert!(!gone, "{when}");
+        finished("restore", when, fate, run);
+    });
+}

@@ -1,0 +1,82 @@
+//! Level pod: each Pod is empty or not, and its owner stays as it is written.
+
+use diyadm::{cluster as kinds, workload::is_emptied_pod};
+use serde_json::Value;
+
+use super::{
+    super::{
+        pods::before_the_webhook,
+        result, stored,
+        waiting::{ready, tended},
+        watched::look_after,
+    },
+    Direct, Stage,
+};
+use crate::{
+    proxy::{
+        Fate::{self, Kill},
+        Proxy,
+    },
+    rig::{Run, cluster, wait_until},
+};
+
+#[test]
+fn pods_are_replaced_one_by_one_wherever_that_is_cut() {
+    let Some(cluster) = cluster() else { return };
+    let name = "cut-pods";
+    let watched = before_the_webhook(&cluster, name);
+    let folder = watched.folder.path();
+    let direct = Direct::new(&cluster, name);
+    let before = stored(&cluster, name, "deployment/web");
+    let args = |command: &'static str| {
+        let level = if command == "empty" { &["--level", "pod"][..] } else { &[] };
+        [&[command, "deploy/web", "-n", name, "--timeout", "30"], level].concat()
+    };
+    let plain = |args: &[&str]| cluster.diyadm(folder, args);
+    // How many of both are empty, once both are there.
+    let empty = || {
+        let mut count = 0;
+        wait_until("both Pods are there", || {
+            let pods = direct.runtime.block_on(direct.client.list(&kinds::POD, name, "")).unwrap();
+            let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+            count = pods.iter().filter(|pod| is_emptied_pod(&pod.to_string())).count();
+            pods.len() == 2 && pods.iter().filter(stays).count() == 2
+        });
+        count
+    };
+    let to = |command: &'static str| {
+        look_after(&cluster, name, command == "empty");
+        if empty() != if command == "empty" { 2 } else { 0 } {
+            plain(&args(command)).code(0);
+        }
+    };
+    tended(&cluster, name, &ready, || {
+        let proxy = Proxy::start(cluster.kubeconfig(), folder);
+        let mut stage = Stage { proxy, folder, args: Vec::new() };
+        for (command, other) in [("empty", "restore"), ("restore", "empty")] {
+            stage.args = args(command);
+            let wanted = if command == "empty" { 2 } else { 0 };
+            let prepare = || {
+                to(other);
+                look_after(&cluster, name, command == "empty");
+            };
+            let after = |when: &str, fate: Fate, run: &Run| {
+                let now = empty();
+                let board = result(&plain(&["status", "-n", name, "-o", "json"]).code(0));
+                let state = board[0]["state"].as_str();
+                assert_eq!(state == Some("pods"), now > 0, "{when}: {now}, {board}");
+                if fate == Kill {
+                    let again = plain(&args(command));
+                    let done = now == 0 && again.stderr.contains("there is no original");
+                    assert!(again.code == Some(0) || done, "{when}\nagain: {}", again.stderr);
+                } else {
+                    assert_eq!(run.code, Some(0), "{when}");
+                }
+                assert_eq!(empty(), wanted, "{when}");
+                assert_eq!(stored(&cluster, name, "deployment/web"), before, "{when}");
+            };
+            let writes = stage.writes(&prepare, &after);
+            assert_eq!(writes, 2, "two Pods are evicted");
+        }
+    });
+}
