@@ -19,6 +19,7 @@ use super::{
 };
 use crate::exit::Code;
 
+mod flush;
 mod growing;
 mod incoming;
 mod list;

@@ -27,6 +27,7 @@ use super::{
             transfer::{self, Chunk, Cut},
         },
     },
+    flush::{FLUSH, Flusher},
     path::{HAVE, PART, beside},
     root::{Place, mode, times},
 };
@@ -82,6 +83,8 @@ pub(super) struct Growing {
     /// Every chunk that the file has.
     here: HashMap<Hash, Option<Here>>,
     buffer: Vec<u8>,
+    /// Brings what is written to the disk meanwhile; there where the file is long.
+    flusher: Option<Flusher>,
     /// What becomes of the file beside when this goes: kept, for the next transfer, or deleted.
     pub(super) keep: bool,
 }
@@ -117,6 +120,7 @@ impl Growing {
             whole: blake3::Hasher::new(),
             here: HashMap::new(),
             buffer: Vec::new(),
+            flusher: None,
             keep: false,
         })
     }
@@ -212,6 +216,12 @@ impl Growing {
         *here = here.or(Some(Here::Part(self.written)));
         self.written += bytes.len() as u64;
         self.count += 1;
+        if self.flusher.is_none() && self.written > FLUSH {
+            self.flusher = Flusher::start(&self.part);
+        }
+        if let Some(flusher) = &mut self.flusher {
+            flusher.wrote(bytes.len() as u64);
+        }
         Ok(())
     }
 
@@ -227,6 +237,9 @@ impl Growing {
         // A small file that a crash of the node cut short is seen from its length; a sync of
         // 20,000 of them is not to wait for the disk 20,000 times.
         if file.chunks > 0 {
+            if let Some(flusher) = self.flusher.take() {
+                flusher.end()?;
+            }
             self.part.sync_all()?;
         }
         let part = beside(&self.name, PART);

@@ -123,11 +123,11 @@ impl Library {
         path: &Bytes,
         content: &Content,
         indices: &[usize],
+        packer: &mut Packer,
     ) -> io::Result<()> {
         let Body::Chunks(chunks) = &content.body else { return Ok(()) };
         let file = self.open(path)?;
-        let (mut plain, mut zstd) = (Vec::new(), Compressor::new(LEVEL)?);
-        let (mut offset, mut at) = (0, 0);
+        let (mut plain, mut offset, mut at) = (Vec::new(), 0, 0);
         for index in indices {
             offset += chunks[at..*index].iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
             at = *index;
@@ -136,7 +136,7 @@ impl Library {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => plain.fill(0),
                 other => other?,
             }
-            append(out, id, u32::try_from(at).map_err(io::Error::other)?, &plain, &mut zstd)?;
+            packer.append(out, id, u32::try_from(at).map_err(io::Error::other)?, &plain)?;
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Content {
     pub(crate) fn append(&self, out: &mut Vec<u8>, id: u32) -> io::Result<()> {
         match &self.body {
             Body::Small(bytes) if bytes.is_empty() => Ok(()),
-            Body::Small(bytes) => append(out, id, 0, bytes, &mut Compressor::new(LEVEL)?),
+            Body::Small(bytes) => Packer::new()?.append(out, id, 0, bytes),
             Body::Chunks(chunks) => {
                 Hashes::append(out, id, chunks);
                 Ok(())
@@ -189,19 +189,40 @@ impl Content {
     }
 }
 
-/// Appends content as a frame, the shorter of plain and compressed.
-fn append(
-    out: &mut Vec<u8>,
-    id: u32,
-    index: u32,
-    plain: &[u8],
-    zstd: &mut Compressor<'_>,
-) -> io::Result<()> {
-    let packed = zstd.compress(plain)?;
-    let shorter = packed.len() < plain.len();
-    let bytes = if shorter { &packed } else { plain };
-    Data { id, index, zstd: shorter, bytes }.append(out);
-    Ok(())
+/// Makes content into frames, compressed where that pays. What a jar holds is compressed already,
+/// and trying costs more than a fast network saves: after a chunk that did not get shorter the next
+/// ones go as they are, more of them each time.
+pub(crate) struct Packer {
+    zstd: Compressor<'static>,
+    /// Chunks that go untried.
+    skip: u32,
+    /// How many go untried after the next one that does not get shorter.
+    pause: u32,
+}
+
+impl Packer {
+    const LONGEST_PAUSE: u32 = 8;
+
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { zstd: Compressor::new(LEVEL)?, skip: 0, pause: 1 })
+    }
+
+    /// Appends content as a frame.
+    fn append(&mut self, out: &mut Vec<u8>, id: u32, index: u32, plain: &[u8]) -> io::Result<()> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            Data { id, index, zstd: false, bytes: plain }.append(out);
+            return Ok(());
+        }
+        let packed = self.zstd.compress(plain)?;
+        let pays = packed.len() < plain.len() - plain.len() / 16;
+        (self.skip, self.pause) =
+            if pays { (0, 1) } else { (self.pause, (self.pause * 2).min(Self::LONGEST_PAUSE)) };
+        let shorter = packed.len() < plain.len();
+        let bytes = if shorter { &packed } else { plain };
+        Data { id, index, zstd: shorter, bytes }.append(out);
+        Ok(())
+    }
 }
 
 /// What a file is known by.

@@ -15,7 +15,7 @@ use super::{
         trouble::Trouble,
         wire::{Conversation, Reader, Writer},
     },
-    content::{Content, Library, read_some},
+    content::{Content, Library, Packer, read_some},
     plan::Plan,
     progress::Progress,
 };
@@ -341,6 +341,7 @@ impl Sender<'_> {
         };
         let indices: Vec<_> = need.indices().take_while(|at| *at < content.chunks()).collect();
         let mut rest = &indices[..];
+        let mut packer = Packer::new().map_err(lost)?;
         while !rest.is_empty() {
             // Refused meanwhile: the rest is of no use.
             if !self.state.steps.borrow().contains_key(&need.id) {
@@ -358,10 +359,15 @@ impl Sender<'_> {
             let (id, path, some) = (need.id, path.clone(), some.to_vec());
             let made = spawn_blocking(move || {
                 let mut out = Vec::new();
-                library.data(&mut out, id, &path, &content, &some).map(|()| out)
+                library
+                    .data(&mut out, id, &path, &content, &some, &mut packer)
+                    .map(|()| (out, packer))
             });
             match made.await.map_err(lost)? {
-                Ok(out) => self.bytes(out).await?,
+                Ok((out, same)) => {
+                    packer = same;
+                    self.bytes(out).await?;
+                }
                 Err(error) => return Err(Trouble::Lost(format!("a file cannot be read: {error}"))),
             }
         }

@@ -17,8 +17,24 @@ const CLASS: &str = "BOOT-INF/classes/zipkin/server/ZipkinServer.class";
 /// A name of its source that debuggers show, and one as long: the class stays a class.
 const NAME: [&[u8]; 2] = [b"ZipkinServer.java", b"ZipkinSaveer.java"];
 
-/// Both jars, in `folder`.
-pub(super) fn jars(jar: &Path, folder: &Path) -> Result<[PathBuf; 2]> {
+/// The jar before and after, packed and taken apart.
+pub(super) struct Changed {
+    /// Both jars.
+    pub(super) jars: [PathBuf; 2],
+    /// The folder that they were packed from.
+    pub(super) content: PathBuf,
+    classes: [Vec<u8>; 2],
+}
+
+impl Changed {
+    /// Makes the folder what the jar before, or after, was packed from.
+    pub(super) fn write(&self, after: bool) -> Result<()> {
+        Ok(fs::write(self.content.join(CLASS), &self.classes[usize::from(after)])?)
+    }
+}
+
+/// Makes both in `folder`.
+pub(super) fn change(jar: &Path, folder: &Path) -> Result<Changed> {
     let content = folder.join("content");
     if content.exists() {
         fs::remove_dir_all(&content)?;
@@ -36,10 +52,11 @@ pub(super) fn jars(jar: &Path, folder: &Path) -> Result<[PathBuf; 2]> {
     let at = at.with_context(|| format!("{CLASS} does not name its source"))?;
     let mut after = before.clone();
     after[at..at + NAME[1].len()].copy_from_slice(NAME[1]);
-    let both = ["before", "after"].map(|name| folder.join(name).join("app.jar"));
-    for (path, class_file) in both.iter().zip([before, after]) {
+    let jars = ["before", "after"].map(|name| folder.join(name).join("app.jar"));
+    let changed = Changed { jars, content: content.clone(), classes: [before, after] };
+    for (path, after) in changed.jars.iter().zip([false, true]) {
         fs::create_dir_all(path.parent().context("no folder")?)?;
-        fs::write(&class, class_file)?;
+        changed.write(after)?;
         // Nested jars are stored, as Spring Boot's loader wants them; all else is deflated.
         run(&["c0fM".as_ref(), path.as_os_str(), LIBRARIES.as_ref()])?;
         let rest = [CLASSES, "BOOT-INF/classpath.idx", "BOOT-INF/layers.idx", "META-INF", "org"];
@@ -47,6 +64,7 @@ pub(super) fn jars(jar: &Path, folder: &Path) -> Result<[PathBuf; 2]> {
         run(&words.into_iter().chain(rest.map(OsStr::new)).collect::<Vec<_>>())?;
         ensure!(fs::metadata(path)?.len() > fs::metadata(jar)?.len() / 2, "half of it is gone");
     }
-    ensure!(fs::read(&both[0])? != fs::read(&both[1])?, "both jars are the same");
-    Ok(both)
+    let [before, after] = &changed.jars;
+    ensure!(fs::read(before)? != fs::read(after)?, "both jars are the same");
+    Ok(changed)
 }

@@ -1,0 +1,70 @@
+//! Brings a long file to the disk while it is still being written, so that the fsync at its end
+//! finds little left to wait for.
+
+use std::{
+    fs::File,
+    io,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread::{self, JoinHandle},
+};
+
+/// After so many bytes, again and again, what is written goes to the disk.
+pub(super) const FLUSH: u64 = 8 << 20;
+
+/// A thread beside the writer; it ends with this, after what it is at.
+#[derive(Debug)]
+pub(super) struct Flusher {
+    nudge: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+    written: u64,
+}
+
+impl Flusher {
+    /// `None` where there can be no thread: then the fsync at the end does all of it.
+    pub(super) fn start(file: &File) -> Option<Self> {
+        let file = file.try_clone().ok()?;
+        let (nudge, nudged) = sync_channel::<()>(1);
+        let thread = thread::Builder::new().name("flush".to_owned()).spawn(move || {
+            while nudged.recv().is_ok() {
+                file.sync_data()?;
+            }
+            Ok(())
+        });
+        Some(Self { nudge: Some(nudge), thread: Some(thread.ok()?), written: 0 })
+    }
+
+    /// Notes that so many bytes were written.
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        self.written += bytes;
+        if self.written >= FLUSH
+            && let Some(nudge) = &self.nudge
+        {
+            // One that is busy takes these bytes along the next time.
+            let _ = nudge.try_send(());
+            self.written = 0;
+        }
+    }
+}
+
+impl Flusher {
+    /// Waits for what it is at.
+    ///
+    /// # Errors
+    /// What the disk said to it: the system tells that once, and not again at the next fsync.
+    pub(super) fn end(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        drop(self.nudge.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.map_or(Ok(()), |ended| ended.unwrap_or_else(|_| Err(io::Error::other("it panicked"))))
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        // The file that it is about is not wanted any more.
+        let _ = self.join();
+    }
+}
