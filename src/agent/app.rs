@@ -282,11 +282,18 @@ impl App {
     }
 
     /// Reads all that is in the pipes now: what an application wrote before it ended comes before
-    /// its end.
+    /// its end. No more than that: what it left behind may write for ever.
     pub(super) fn drain(&mut self, buffer: &mut [u8], out: &mut Sink, err: &mut Sink) {
         for pipe in &mut self.pipes {
             let sink = if pipe.stream == Stream::Out { &mut *out } else { &mut *err };
-            while pipe.read(buffer, &mut self.ring, sink) {}
+            let now = rustix::io::ioctl_fionread(&pipe.file).unwrap_or_default();
+            let reads = now.div_ceil(buffer.len() as u64);
+            // Once more, for the end of a pipe that nobody has any more.
+            for _ in 0..=reads {
+                if !pipe.read(buffer, &mut self.ring, sink) {
+                    break;
+                }
+            }
         }
         self.forget();
     }

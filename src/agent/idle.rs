@@ -202,12 +202,12 @@ fn serve(
         }
         if let Some(at) = shutdown {
             if supervisor.is_idle() && !children || at <= Instant::now() {
-                signal_children(Signal::KILL, &mut Vec::new());
+                signal_children(Signal::KILL, &mut Vec::new(), &[]);
                 flush(supervisor, &mut buffer);
                 return Ok(Code::Terminated);
             }
             // Each time, as those that end leave their own children to this process.
-            signal_children(Signal::TERM, &mut told);
+            signal_children(Signal::TERM, &mut told, &supervisor.groups());
         }
     }
 }
@@ -244,13 +244,15 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<Connection>> {
     Ok(good.then(|| Connection::new(stream)))
 }
 
-/// Sends a signal to every child that was not `told`: the applications, and what a shell left behind that ended.
-/// Programs that `kubectl exec` started are nobody's child here, and go with PID 1.
-fn signal_children(signal: Signal, told: &mut Vec<i32>) {
+/// Sends a signal to every child that was not `told` and is in none of these process `groups`: what
+/// a shell left behind that ended. Programs that `kubectl exec` started are nobody's child here, and
+/// go with PID 1.
+fn signal_children(signal: Signal, told: &mut Vec<i32>, groups: &[i32]) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     for process in proc::processes() {
         let pid = process.pid;
-        if process.parent == own && !process.zombie && !told.contains(&pid) {
+        let is_told = told.contains(&pid) || groups.contains(&process.group);
+        if process.parent == own && !process.zombie && !is_told {
             told.push(pid);
             // Gone meanwhile, or another user's.
             let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));

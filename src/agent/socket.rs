@@ -2,7 +2,8 @@
 //!
 //! A file, and not an abstract socket: with hostNetwork that would be open to the whole node. Its
 //! name carries the container's mount namespace, since two containers of a Pod may share the
-//! folder, and each has a supervisor of its own.
+//! folder, and each has a supervisor of its own; and the protocol's version, so that a newer agent
+//! that is brought along is not held up by an older supervisor, which it could not speak with.
 
 use std::{
     env, fs,
@@ -18,6 +19,7 @@ use anyhow::Result;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::{fs::FlockOperation, fs::Mode};
 
+use super::protocol::PROTOCOL;
 use crate::exit::Failure;
 
 /// Longest path that fits an address, `sun_path` of unix(7) less its NUL.
@@ -35,7 +37,8 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     // The namespace's inode; a container always has one of its own.
     let inode = fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino()).unwrap_or_default();
     let folders = beside.into_iter().chain(temporary).chain(fixed);
-    let mut places: Vec<_> = folders.map(|at| at.join(format!("agent-{inode}.sock"))).collect();
+    let name = format!("agent-{PROTOCOL}-{inode}.sock");
+    let mut places: Vec<_> = folders.map(|at| at.join(&name)).collect();
     places.retain(|path| path.as_os_str().len() <= MOST_PATH);
     let mut seen = Vec::new();
     places.retain(|path| {
@@ -108,7 +111,7 @@ fn remove_stale(folder: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let ours = name.to_str().and_then(|n| n.strip_prefix("agent-")?.strip_suffix(".sock"));
-        if ours.is_some_and(|inode| inode.bytes().all(|byte| byte.is_ascii_digit())) {
+        if ours.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')) {
             let refused = UnixStream::connect(entry.path())
                 .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
             if refused {

@@ -187,6 +187,12 @@ impl Supervisor {
         }
     }
 
+    /// The process groups of what runs: each was told to end as a whole.
+    pub(super) fn groups(&self) -> Vec<i32> {
+        let running = self.apps.values().filter(|app| app.is_alive());
+        running.map(|app| app.pid().as_raw_nonzero().get()).collect()
+    }
+
     /// Whether anything runs.
     pub(super) fn is_idle(&self) -> bool {
         self.apps.values().all(|app| !app.is_alive() && app.then.is_none())

@@ -55,3 +55,31 @@ pub(super) async fn bring(
 fn sha256(bytes: &[u8]) -> String {
     hex(&openssl::sha::sha256(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    /// A program that tells its mask stands for the agent, whose applications inherit it.
+    #[test]
+    fn what_it_becomes_has_the_containers_mask() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = b"#!/bin/sh\numask\n";
+        let mut child = Command::new("sh")
+            .args(["-c", "umask 027 && exec sh -c \"$@\"", "sh", UPLOAD, "diyadm"])
+            .args([program.len().to_string(), sha256(program)])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(program).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim_start_matches('0'), "27\n");
+    }
+}

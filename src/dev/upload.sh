@@ -1,5 +1,7 @@
 # Takes an agent of $1 bytes and of the SHA-256 $2 from stdin into the first folder of the rest
 # that a program can be run from, then becomes it.
+# Nobody else is to write to it; what it starts has the container's own mask again.
+mask=$(umask)
 umask 077
 n=$1 sum=$2
 shift 2
@@ -28,6 +30,7 @@ for d do
   fi
   chmod 700 "$f/new" && mv -f "$f/new" "$f/diyadm" || exit 74
   echo "diyadm: at $f/diyadm" >&2
+  umask "$mask"
   exec "$f/diyadm" agent
 done
 echo "diyadm: no folder" >&2

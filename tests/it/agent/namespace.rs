@@ -68,6 +68,19 @@ fn pid_1_reaps_every_orphan() {
     assert_eq!(text(&client.until_end()), "0");
 }
 
+/// A program that takes a second SIGTERM for impatience ends in its own time after the first.
+#[test]
+fn an_application_is_told_once_that_the_container_ends() {
+    let Some(mut idle) = pid_1(&[]) else { return };
+    let mut client = idle.client();
+    let patient = "trap 'echo told; got=1' TERM; echo ready; i=0; \
+                   while [ $i -lt 10 ]; do sleep 0.05; [ -z \"$got\" ] || i=$((i+1)); done; echo over";
+    client.started(&Request::Start(script("patient", patient)));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    assert_eq!(terminate(&mut idle), Some(143));
+    assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["told", "over"]);
+}
+
 #[test]
 fn another_container_is_not_answered() {
     let Some(idle) = pid_1(&[]) else { return };

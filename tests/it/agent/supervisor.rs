@@ -11,7 +11,7 @@ use diyadm::agent::protocol::{
 };
 
 use super::{
-    super::rig::{diyadm, skip},
+    super::rig::{diyadm, skip, wait_until},
     client::{Client, Idle, PROGRAM, Said, relay, script, text},
 };
 
@@ -272,6 +272,19 @@ fn signals_reach_the_group() {
     let app = client.ended(&wait("app"));
     let end = end(&app.state);
     assert_eq!((end.how, end.asked), (How::Signal { signal: 9, core: false }, false));
+}
+
+/// One that ends and leaves a process that never stops writing is not waited for.
+#[test]
+fn what_is_left_behind_may_write_for_ever() {
+    let idle = Idle::start(&[]);
+    let mut client = idle.client();
+    client.started(&Request::Start(script("flood", "yes & exit 0")));
+    client.ended(&wait("flood"));
+    client.started(&Request::Start(script("other", "echo other; exec sleep 1000")));
+    let app = client.ended(&stop("flood", 60_000));
+    assert_eq!(end(&app.state).how, How::Exit { code: 0 });
+    wait_until("the other one is read too", || idle.shown.try_iter().any(|line| line == "other"));
 }
 
 #[test]
