@@ -4,7 +4,7 @@
 //! the agent there ([`crate::agent::protocol`]) over any pair of streams, so that a test may put
 //! the agent's own process at the other end.
 
-mod backoff;
+pub(crate) mod backoff;
 pub(crate) mod cycle;
 pub(crate) mod detect;
 pub(crate) mod follow;
@@ -24,7 +24,7 @@ pub(crate) mod sources;
 pub mod sync;
 pub(crate) mod table;
 pub(crate) mod target;
-mod trouble;
+pub(crate) mod trouble;
 mod tty;
 mod upload;
 pub(crate) mod watch;

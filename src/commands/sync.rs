@@ -1,7 +1,10 @@
 //! `diyadm sync`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use futures_util::future::join_all;
+use tokio::time::sleep;
 
 use super::{
     inside::block,
@@ -14,16 +17,21 @@ use crate::{
     },
     cluster::Cluster,
     dev::{
+        backoff::Backoff,
         pods::Pick,
         reach::How,
         run::interrupted,
         session::Session,
         sync::{self, Here, Options, Outcome, Plan, Progress, Receiver, Source, megabytes},
         target::{self, EXEC},
+        trouble::{is_gone, is_lost},
         watch::Watch,
     },
-    exit::{Code, Failure},
+    exit::{self, Code, Failure},
 };
+
+/// How often a watch looks for Pods that have come.
+const LOOK: Duration = Duration::from_secs(3);
 
 pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     let terminal = Terminal::new(global);
@@ -80,10 +88,14 @@ async fn session<'a>(
 }
 
 async fn picks(session: &Session<'_>, args: &Sync) -> Result<Vec<Pick>> {
-    if args.all || args.selector.is_some() {
+    if is_many(args) {
         return session.target.all(session.cluster).await;
     }
     Ok(vec![session.target.pick(session.cluster).await?])
+}
+
+fn is_many(args: &Sync) -> bool {
+    args.all || args.selector.is_some()
 }
 
 /// Syncs to every Pod; one that fails keeps no other from it.
@@ -170,7 +182,9 @@ fn lines(plan: &Plan) -> String {
     text
 }
 
-/// Syncs now and after every change, until it is stopped; to a Pod that takes another's place too.
+/// Syncs now and after every change, until it is stopped; to a Pod that takes another's place too,
+/// as soon as it runs. What keeps the first one from being done ends it; later, what is refused is
+/// told, and the next change tries again.
 async fn watch<'a>(
     session: &'a Session<'a>,
     source: &Source,
@@ -178,23 +192,54 @@ async fn watch<'a>(
     mut receivers: Vec<Receiver<'a>>,
 ) -> Result<Code> {
     let mut watch = Watch::new()?;
+    let mut backoff = Backoff::default();
+    let mut began = false;
     loop {
         let here = source.watched(&mut watch).await?;
-        let outcome = all(session.terminal, source, &here, &mut receivers).await;
-        let gone = outcome.is_err();
-        if let Err(error) = outcome {
-            session.terminal.warn(&format!("{error:#}"));
+        match all(session.terminal, source, &here, &mut receivers).await {
+            Ok(_) => {
+                (backoff, began) = (Backoff::default(), true);
+                tokio::select! {
+                    () = watch.changed(|path| source.counts(&here, path)) => {}
+                    () = newcomer(session, args, &receivers) => {}
+                }
+            }
+            Err(error) if is_gone(&error) || is_lost(&error) => {
+                session.terminal.warn(format!("{error:#}").trim_end_matches('.'));
+                match backoff.pause() {
+                    Some(pause) => sleep(pause).await,
+                    None => return Err(error.context("It was tried again for two minutes")),
+                }
+            }
+            Err(error) if began => {
+                let hint = exit::hint(&error).unwrap_or_default();
+                session.terminal.failed(&format!("{error:#}"), None, hint);
+                watch.changed(|path| source.counts(&here, path)).await;
+            }
+            Err(error) => return Err(error),
         }
-        if gone {
+        if !is_many(args) {
+            // Where its Pod is being replaced, the next one is waited for.
             session.runs().await?;
-        } else {
-            watch.changed(|path| source.counts(&here, path)).await;
         }
         let mut known = std::mem::take(&mut receivers);
         for pick in picks(session, args).await? {
             let same = known.iter().position(|receiver| receiver.pick == pick);
             let fresh = || Receiver::new(session, pick);
             receivers.push(same.map_or_else(fresh, |at| known.swap_remove(at)));
+        }
+    }
+}
+
+/// Waits for a Pod that is meant and has got nothing yet.
+async fn newcomer(session: &Session<'_>, args: &Sync, receivers: &[Receiver<'_>]) {
+    loop {
+        sleep(LOOK).await;
+        // Who cannot be asked now is asked again.
+        let picks = picks(session, args).await.unwrap_or_default();
+        let is_new = |pick: &Pick| receivers.iter().all(|receiver| receiver.pick != *pick);
+        if picks.iter().any(is_new) {
+            return;
         }
     }
 }

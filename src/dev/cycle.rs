@@ -79,7 +79,7 @@ impl Loop<'_> {
         };
         let name = self.start.name.clone();
         let logs = logs(session, &name, &screen, watched, troubles);
-        let mut around = Around { screen: &screen, shown, keys: Tty::keys()? };
+        let mut around = Around { screen: &screen, shown, keys: Tty::keys()?, kept: None };
         if around.keys.is_some() {
             session.terminal.say(KEYS);
         }
@@ -96,11 +96,21 @@ struct Around<'a> {
     screen: &'a Screen,
     shown: watch::Sender<Option<Shown>>,
     keys: Option<Tty>,
+    /// A key that was pressed while there was work, for when it is done.
+    kept: Option<u8>,
 }
 
 impl Around<'_> {
-    /// The next key; never where there is no terminal.
+    /// The key that was kept, else the next one.
     async fn key(&mut self) -> u8 {
+        match self.kept.take() {
+            Some(key) => key,
+            None => self.pressed().await,
+        }
+    }
+
+    /// The next key; never where there is no terminal.
+    async fn pressed(&mut self) -> u8 {
         loop {
             let Some(Tty { typed, .. }) = &mut self.keys else {
                 return std::future::pending().await;
@@ -179,10 +189,10 @@ async fn attend<'a>(
             loop {
                 tokio::select! {
                     outcome = &mut cycle => break outcome?,
-                    key = around.key() => match key {
+                    key = around.pressed() => match key {
                         b'q' => return Ok(Leave::Running),
                         b'Q' => return Ok(Leave::Restore),
-                        _ => {}
+                        other => around.kept = Some(other),
                     },
                 }
             }

@@ -46,19 +46,18 @@ pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result
             "See why: `kubectl get events`; a workload scaled to 0 has none.",
         ));
     };
-    let mut usable = Vec::new();
-    for pod in pods {
-        let container = container(pod, wanted)?;
-        if is_running(pod, &container) {
-            usable.push((is_ready(pod), text(pod, "/metadata/creationTimestamp"), pod, container));
-        }
-    }
+    let having = having(pods, wanted)?;
+    let usable = having.iter().filter(|(pod, container)| is_running(pod, container));
+    let usable = usable.map(|(pod, container)| {
+        (is_ready(pod), text(pod, "/metadata/creationTimestamp"), *pod, container.clone())
+    });
+    let mut usable: Vec<_> = usable.collect();
     usable.sort_by(|a, b| (b.0, b.1, name(b.2)).cmp(&(a.0, a.1, name(a.2))));
     if let Some((.., pod, container)) = usable.into_iter().next() {
         return Ok(pick(pod, container));
     }
-    let container = container(first, wanted)?;
-    let each: Vec<_> = pods.iter().take(3).map(|pod| why_not(pod, &container)).collect();
+    let each = having.iter().take(3).map(|(pod, container)| why_not(pod, container));
+    let each: Vec<_> = each.collect();
     let namespace = text(first, "/metadata/namespace");
     Err(Failure::no(
         format!("No Pod of {target} runs yet: {}.", each.join("; ")),
@@ -68,13 +67,11 @@ pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result
 
 /// The containers of every Pod that runs, newest first.
 pub(crate) fn all(pods: &[Value], wanted: Wanted<'_>) -> Result<Vec<Pick>, Failure> {
-    let mut picks = Vec::new();
-    for pod in pods {
-        let container = container(pod, wanted)?;
-        if is_running(pod, &container) {
-            picks.push((text(pod, "/metadata/creationTimestamp"), pick(pod, container)));
-        }
-    }
+    let having = having(pods, wanted)?;
+    let running = having.into_iter().filter(|(pod, container)| is_running(pod, container));
+    let picks = running
+        .map(|(pod, container)| (text(pod, "/metadata/creationTimestamp"), pick(pod, container)));
+    let mut picks: Vec<_> = picks.collect();
     picks.sort_by(|a, b| (b.0, &b.1.pod).cmp(&(a.0, &a.1.pod)));
     Ok(picks.into_iter().map(|(_, pick)| pick).collect())
 }
@@ -124,6 +121,23 @@ fn pick(pod: &Value, container: String) -> Pick {
         container,
         restarts,
         agent,
+    }
+}
+
+/// The Pods that have the container, with its name. In a rollout the others may not have it yet, or
+/// any more; where none has it, that is an error.
+fn having<'p>(pods: &'p [Value], wanted: Wanted<'_>) -> Result<Vec<(&'p Value, String)>, Failure> {
+    let mut having = Vec::new();
+    let mut lacking = None;
+    for pod in pods {
+        match container(pod, wanted) {
+            Ok(container) => having.push((pod, container)),
+            Err(failure) => lacking = lacking.or(Some(failure)),
+        }
+    }
+    match lacking {
+        Some(failure) if having.is_empty() => Err(failure),
+        _ => Ok(having),
     }
 }
 
@@ -284,8 +298,15 @@ mod tests {
         pods.remove(0);
         assert_eq!(choose(&pods, ANY, "deploy/x").unwrap().pod, "unready");
         assert_eq!(all(&pods, ANY).unwrap().len(), 1);
-        let side = choose(&pods, Wanted { named: Some("side"), meant: None }, "deploy/x").unwrap();
-        assert!(side.container == "side" && !side.agent);
+        let side = Wanted { named: Some("side"), meant: None };
+        let found = choose(&pods, side, "deploy/x").unwrap();
+        assert!(found.container == "side" && !found.agent);
+        // One that goes may be of another template.
+        pods[1]["spec"]["containers"].as_array_mut().unwrap().pop();
+        assert_eq!(choose(&pods, side, "deploy/x").unwrap().pod, "unready");
+        assert_eq!(all(&pods, side).unwrap().len(), 1);
+        let none = choose(&pods[1..], side, "deploy/x").unwrap_err();
+        assert_eq!(none.what, "Pod going has no container side.");
     }
 
     #[test]

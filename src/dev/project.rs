@@ -148,10 +148,16 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         return Err(at(name.referenced.line(), &what));
     }
     words(&command.value).map_err(|what| at(command.referenced.line(), &what))?;
-    for sync in &project.sync {
+    for (index, sync) in project.sync.iter().enumerate() {
         let Sync { from, to, .. } = &sync.value;
         if from.is_empty() || to.is_empty() {
             return Err(at(sync.referenced.line(), "`from` and `to` must say something"));
+        }
+        // A folder in the container is open for one transfer at a time.
+        let folder = |to: &str| to.trim_end_matches('/').to_owned();
+        if project.sync[..index].iter().any(|other| folder(&other.value.to) == folder(to)) {
+            let what = format!("{to} is where another one goes already; send a folder above both");
+            return Err(at(sync.referenced.line(), &what));
         }
     }
     for number in &project.forward {
@@ -298,6 +304,7 @@ forward: [8080, \"9090:90\", \":http\"]
             ("run:\n  command: x\n  name: a b\n", 3, "name"),
             ("run:\n  command: x\nforward:\n- 8080\n- 1:2:3\n", 5, "1:2:3"),
             ("run:\n  command: x\nsync:\n- from: a\n", 4, "to"),
+            ("run:\n  command: x\nsync:\n- {from: a, to: /x}\n- {from: b, to: /x/}\n", 5, "/x/"),
             ("run:\n  command: x\n  grace: long\n", 3, ""),
             ("run: [\n", 0, ""),
         ] {
