@@ -8,3 +8,4 @@ mod project;
 mod sync;
 mod terminal;
 pub(crate) mod tree;
+mod typed;

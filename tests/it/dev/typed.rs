@@ -1,0 +1,157 @@
+//! The commands as they are typed, one after the other, in the Pods of one Deployment on the node.
+
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::termios::{Winsize, tcsetwinsize};
+use serde_json::{Value, json};
+
+use super::project::Project;
+use crate::rig::{Node, Run, node, on_terminal, wait_until};
+
+struct Typed<'a> {
+    node: &'a Node,
+    name: &'a str,
+    folder: &'a Path,
+}
+
+impl Typed<'_> {
+    /// The first word of `args` is the command, the second one the workload.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.node.program(self.folder);
+        command.args([args[0], "-n", self.name]).args(&args[1..]).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        Run::of(&mut self.command(args), "")
+    }
+
+    /// What `ps` says of an application.
+    fn app(&self, name: &str) -> Value {
+        let ps = self.run(&["ps", "deploy/shop", "-o", "json"]).code(0).stdout;
+        let ps: Value = serde_json::from_str(&ps).unwrap();
+        let apps = ps["apps"].as_array().unwrap_or_else(|| panic!("{ps}"));
+        apps.iter().find(|app| app["name"] == name).unwrap_or_else(|| panic!("{ps}")).clone()
+    }
+
+    /// Names of the Pods that stay, sorted.
+    fn pods(&self) -> Vec<String> {
+        let pods = self.node.get(self.name, "pods");
+        let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+        let pods = pods["items"].as_array().unwrap().iter().filter(stays);
+        let mut names: Vec<_> =
+            pods.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Whether every Pod has the file with this content.
+    fn all_have(&self, pods: usize, content: &str) -> bool {
+        let names = self.pods();
+        let has = |pod: &String| {
+            let cat = ["-n", self.name, "exec", pod, "--", "cat", "/tmp/app/file"];
+            self.node.try_kubectl(&cat, "").stdout == content
+        };
+        names.len() == pods && names.iter().all(has)
+    }
+}
+
+fn end(mut child: Child, signal: &str) -> Option<i32> {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn applications_are_run_listed_read_restarted_and_stopped() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-typed");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+
+    // Its output and its exit status are this command's.
+    let script = "echo out; echo err >&2; exit 3";
+    let once = ["run", "deploy/shop", "--name", "once", "--", "sh", "-c", script];
+    let run = typed.run(&once).code(3).stderr_has("err\n");
+    assert_eq!(run.stdout, "out\n");
+    assert_eq!(typed.app("once")["state"]["ended"]["how"], json!({ "exit": { "code": 3 } }));
+
+    let script = "echo up $WHO; exec sleep 1000";
+    let long = ["run", "deploy/shop", "--env", "WHO=me", "--detach"];
+    let command = ["--", "sh", "-c", script];
+    let again = |more: &[&str]| typed.run(&[&long[..], more, &command].concat());
+    again(&[]).code(0).stderr_has("app runs");
+    let first = typed.app("app");
+    assert_eq!(first["state"], "running");
+    again(&[]).code(1).stderr_has("There is a app already").stderr_has("--replace");
+    again(&["--replace"]).code(0);
+    let second = typed.app("app");
+    assert_ne!(first["pid"], second["pid"]);
+    typed.run(&["restart", "deploy/shop", "app"]).code(0);
+    assert_eq!(typed.app("app")["restarts"], 2);
+    let table = typed.run(&["ps", "deploy/shop"]).code(0).stdout;
+    assert!(table.starts_with("NAME") && table.lines().count() == 3, "{table}");
+
+    assert_eq!(typed.run(&["logs", "deploy/shop", "app"]).code(0).stdout, "up me\n".repeat(3));
+    let last = typed.run(&["logs", "deploy/shop", "app", "--tail", "1"]).code(0).stdout;
+    assert_eq!(last, "up me\n");
+    // Two are there, and none is the only one.
+    typed.run(&["logs", "deploy/shop"]).code(1).stderr_has("once");
+    let mut follow = typed.command(&["logs", "deploy/shop", "app", "-f"]);
+    let mut follow = follow.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut said = [0; 18];
+    follow.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    typed.run(&["stop", "deploy/shop", "app"]).code(0).stderr_has("app ended");
+    assert_eq!(typed.app("app")["state"]["ended"]["asked"], true);
+    // It waits for the next start, and Ctrl-C ends it.
+    assert_eq!(end(follow, "-INT"), Some(130));
+    let kubectl = node.kubectl(&["-n", name, "logs", "deploy/shop"], "");
+    assert_eq!(kubectl.matches("up me\n").count(), 3, "{kubectl}");
+
+    // A terminal in there has the size of this one, and what it ends with comes out.
+    let shell = typed.command(&["shell", "deploy/shop", "--", "sh", "-c", "stty size; exit 7"]);
+    let size = Winsize { ws_row: 33, ws_col: 101, ws_xpixel: 0, ws_ypixel: 0 };
+    let (mut child, mut terminal) = on_terminal(&shell);
+    tcsetwinsize(&terminal, size).unwrap();
+    let mut shown = Vec::new();
+    // A terminal whose program has ended is an error to read.
+    let _ = terminal.read_to_end(&mut shown);
+    let shown = String::from_utf8_lossy(&shown);
+    assert_eq!(child.wait().unwrap().code(), Some(7), "{shown}");
+    assert!(shown.contains("33 101"), "{shown}");
+}
+
+#[test]
+fn a_watch_brings_files_to_every_pod_and_to_those_that_come() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-comes");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    fs::create_dir(folder.path().join("from")).unwrap();
+    let write = |text: &str| fs::write(folder.path().join("from/file"), text).unwrap();
+    write("one");
+    let mut watch = typed.command(&["sync", "--watch", "--all", "from", "deploy/shop:/tmp/app"]);
+    let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("both have it", || typed.all_have(2, "one"));
+    write("two");
+    wait_until("both have the change", || typed.all_have(2, "two"));
+    // Nothing changes here any more.
+    let gone = typed.pods().remove(0);
+    node.kubectl(&["-n", name, "delete", "pod", &gone, "--wait=false"], "");
+    wait_until("its successor has it too", || {
+        !typed.pods().contains(&gone) && typed.all_have(2, "two")
+    });
+    assert_eq!(end(watch, "-INT"), Some(130));
+}
