@@ -5,7 +5,8 @@ use serde_json::Value;
 mod pods;
 mod refused;
 
-pub use pods::{is_new, is_ready, selects};
+pub use pods::{is_new, is_ready, of as trouble, selects};
+pub use refused::trouble as refused;
 
 /// How far the Pods of a workload are with what its template says now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,20 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
         progress.trouble = found.or(progress.trouble);
     }
     progress
+}
+
+/// How many Pods a workload wants, of those kinds that want some for good.
+pub fn wanted(workload: &Value) -> usize {
+    let count = match workload["kind"].as_str() {
+        Some("Deployment" | "StatefulSet" | "ReplicaSet") => {
+            workload["spec"]["replicas"].as_u64().unwrap_or(1)
+        }
+        Some("DaemonSet") => {
+            workload["status"]["desiredNumberScheduled"].as_u64().unwrap_or_default()
+        }
+        _ => 0,
+    };
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn done(told: impl Into<String>) -> Progress {

@@ -107,7 +107,7 @@ async fn one(
             }
             change::patch(errand, plan, found, scaled.as_deref()).await
         }
-        Ok(Settled::Pods) => pods::empty(errand, webhooks, args.rollback, found).await,
+        Ok(Settled::Pods) => pods::empty(errand, args, webhooks, found).await,
         Ok(Settled::Recreate) => change::recreate(errand, plan, found).await,
         Err(plan::Refused { what, hint, soft }) if soft => {
             errand.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
@@ -150,16 +150,12 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
         let object = &one.found.object;
         is_by_hand(object) && !workload::is_emptied(&object.to_string())
     };
-    for (at, one) in done.iter_mut().enumerate().filter(|(_, one)| one.is_good()) {
+    for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
         if is_by_hand(&one.found.object)
             && !is_replaced(one)
             && let Err(error) = errand.replace(&one.found, &Right::New).await
         {
-            if args.rollback {
-                stuck.push((at, error));
-            } else {
-                one.outcome = Outcome::Failed(error);
-            }
+            stuck.push((at, error));
         }
     }
     let is_stuck = |at: usize| stuck.iter().any(|(stuck, _)| *stuck == at);
@@ -178,36 +174,29 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
             }
             Waited::Stuck { told, trouble } => {
                 let (what, hint) = trouble.map_or((told, String::new()), |t| (t.what, t.hint));
-                let typed = done[at].found.typed(errand.cluster);
-                let hint = if args.rollback {
-                    hint
-                } else {
-                    format!("{hint} Give it back with `diyadm restore {typed}`.")
-                };
                 let is = if args.rollback { "was emptied" } else { "is empty" };
                 let what = format!("{shown} {is}, and its Pods do not start: {what}.");
-                let failure = Failure::no(what, hint.trim_start());
-                if args.rollback {
-                    stuck.push((at, failure.into()));
-                } else {
-                    done[at].outcome = Outcome::Failed(failure.into());
-                }
+                stuck.push((at, Failure::no(what, hint).into()));
             }
         }
     }
     for (at, error) in stuck {
-        let error = give_back(errand, &done[at].found, error, args.recreate).await;
-        done[at].outcome = Outcome::Failed(error);
+        done[at].outcome = Outcome::Failed(give_back(errand, args, &done[at].found, error).await);
     }
     Ok(())
 }
 
-/// Gives back one whose Pods do not start: `error`, and what became of that.
-async fn give_back(errand: &Errand<'_>, found: &Found, error: Error, recreate: bool) -> Error {
+/// Gives back one whose Pods do not start, or says how: `error`, and what became of that.
+async fn give_back(errand: &Errand<'_>, args: &Empty, found: &Found, error: Error) -> Error {
     let hint = exit::hint(&error).unwrap_or_default();
     let mut failure =
         Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
-    match restore::roll_back(errand, found.clone(), recreate).await {
+    if !args.rollback {
+        let offer = format!("Give it back with `diyadm restore {}`.", found.typed(errand.cluster));
+        failure.hint = format!("{hint} {offer}").trim_start().to_owned();
+        return failure.into();
+    }
+    match restore::roll_back(errand, found.clone(), args.recreate).await {
         Ok(true) => failure.what.push_str(" It was restored."),
         Ok(false) => failure.what.push_str(" It was not empty any more."),
         // What it came to follows, as a sentence of its own.

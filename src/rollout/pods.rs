@@ -65,10 +65,14 @@ pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
             && pod["metadata"]["deletionTimestamp"].is_null()
             && !is_ready(pod)
     });
-    let mut troubles: Vec<_> =
-        own.filter_map(|pod| of_pod(pod).or_else(|| of_events(pod, seen.events))).collect();
+    let mut troubles: Vec<_> = own.filter_map(|pod| of(pod, seen.events)).collect();
     let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))
+}
+
+/// What keeps a Pod that is not ready, as it and events say.
+pub fn of(pod: &Value, events: &[Value]) -> Option<Trouble> {
+    of_pod(pod).or_else(|| of_events(pod, events))
 }
 
 fn of_pod(pod: &Value) -> Option<Trouble> {

@@ -9,7 +9,7 @@ use super::{
 
 /// What the controllers say about creating Pods: a Deployment in a condition, the others in
 /// events.
-pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
+pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     let conditions = workload["status"]["conditions"].as_array();
     let condition = conditions.and_then(|all| {
         all.iter().find(|one| one["type"] == "ReplicaFailure" && one["status"] == "True")

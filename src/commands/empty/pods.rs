@@ -4,8 +4,9 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::plan;
+use super::{give_back, plan};
 use crate::{
+    cli::empty::Empty,
     cluster::targets::Found,
     commands::workloads::{
         Done, Errand, Outcome,
@@ -15,14 +16,13 @@ use crate::{
     exit::Failure,
 };
 
-/// With `rollback`, Pods that do not start are given back.
 pub(super) async fn empty(
     errand: &Errand<'_>,
+    args: &Empty,
     webhooks: &Webhooks,
-    rollback: bool,
     found: Found,
 ) -> Done {
-    match try_empty(errand, webhooks, rollback, &found).await {
+    match try_empty(errand, args, webhooks, &found).await {
         Ok((object, patch, changed)) => {
             let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
             Done { found: Found { object, ..found }, patch, outcome }
@@ -33,8 +33,8 @@ pub(super) async fn empty(
 
 async fn try_empty(
     errand: &Errand<'_>,
+    args: &Empty,
     webhooks: &Webhooks,
-    rollback: bool,
     found: &Found,
 ) -> Result<(Value, Vec<Value>, bool)> {
     let shown = errand.shown(found);
@@ -82,8 +82,7 @@ async fn try_empty(
     let now = Found { object: object.clone(), ..found.clone() };
     let count = match errand.replace(&now, &Right::Emptied(true)).await {
         Ok(count) => count,
-        Err(error) if rollback => return Err(super::give_back(errand, found, error, false).await),
-        Err(error) => return Err(error),
+        Err(error) => return Err(give_back(errand, args, found, error).await),
     };
     let what = match count {
         0 => format!("{shown}: its Pods were empty already"),

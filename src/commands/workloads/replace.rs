@@ -10,7 +10,8 @@ use super::Errand;
 use crate::{
     cluster::{POD, error, targets::Found},
     exit::Failure,
-    rollout, workload,
+    rollout::{self, Seen, Trouble},
+    workload,
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
@@ -84,14 +85,22 @@ impl Errand<'_> {
             // One that is not ready serves nobody: it goes first, and waits for no other.
             let next = left.iter().find(|pod| !rollout::is_ready(pod)).or(left.first());
             match next {
-                None if unready == 0 && going.is_empty() => return Ok(all),
+                None if unready == 0 && going.is_empty() && self.are_all(found, &here).await? => {
+                    return Ok(all);
+                }
                 Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_ready(pod)) => {
                     self.evict(found, pod).await?;
                 }
                 _ => {}
             }
             let told = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
-            if Instant::now() > deadline {
+            let late = Instant::now() > deadline;
+            if let Some(trouble) = self.trouble(found, &come, late).await {
+                let Trouble { what, hint, .. } = trouble;
+                let what = format!("{}: {told}, and one does not start: {what}.", found.shown());
+                return Err(Failure::no(what, hint).into());
+            }
+            if late {
                 let what = format!("{}: {told} in time.", found.shown());
                 let hint = "The same command goes on; --timeout gives it longer.";
                 return Err(Failure::no(what, hint).into());
@@ -100,6 +109,25 @@ impl Errand<'_> {
             tokio::time::sleep(PAUSE).await;
             pods = self.seen(found).await?;
         }
+    }
+
+    /// Whether there are as many as the workload wants: a successor may still be to come.
+    async fn are_all(&self, found: &Found, here: &[&Value]) -> Result<bool> {
+        let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
+        Ok(now.is_none_or(|now| rollout::wanted(&now) <= here.len()))
+    }
+
+    /// What keeps new Pods from starting: what lasts, and, where it is too `late`, whatever it is.
+    async fn trouble(&self, found: &Found, come: &[&Value], late: bool) -> Option<Trouble> {
+        let unready = come.iter().filter(|pod| !rollout::is_ready(pod));
+        let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
+        let events = if late { self.events(found, &unready).await } else { Vec::new() };
+        let troubles = unready.iter().filter_map(|pod| rollout::trouble(pod, &events));
+        let mut troubles = troubles.filter(|trouble| trouble.lasting || late);
+        troubles.next().or_else(|| {
+            let seen = Seen { events: &events, ..Seen::default() };
+            rollout::refused(&found.object, &seen).filter(|_| late)
+        })
     }
 
     /// The Pods of the workload: to see none is another thing than that there is none.

@@ -171,7 +171,7 @@ impl Errand<'_> {
     }
 
     /// Events about the workload's Pods, and about Pods that could not be created.
-    async fn events(&self, found: &Found, pods: &[Value]) -> Vec<Value> {
+    pub(super) async fn events(&self, found: &Found, pods: &[Value]) -> Vec<Value> {
         let mut selectors = vec!["reason=FailedCreate".to_owned()];
         let waiting = pods.iter().filter(|pod| !rollout::is_ready(pod)).take(FEW);
         let uids = waiting.filter_map(|pod| pod["metadata"]["uid"].as_str());

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     pod_of, stored,
-    waiting::{pods, run, settle, tended, two, unpulled},
+    waiting::{pods, run, settle, two, unpulled},
     watched::{Watched, look_after},
     workload,
 };
@@ -63,9 +63,33 @@ fn what_is_not_empty_any_more_is_not_called_restored() {
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
 }
 
-/// At level pod, and where Pods are replaced from here, there is no rollout to look at.
+/// Where no controller replaces Pods.
 #[test]
-fn pods_that_are_replaced_from_here_are_rolled_back() {
+fn what_is_replaced_by_hand_is_rolled_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rollback-hand";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let what = "replicaset/web";
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("ReplicaSet", "web").to_string());
+    settle(&cluster, name, what, "readyReplicas", 2);
+    let before = stored(&cluster, name, what);
+    let empty = run(&cluster, folder.path(), name, &["empty", what], &unpulled).code(1);
+    let empty = empty.stderr_has("1 of 2 Pods are replaced, and one does not start");
+    empty.stderr_has("cannot be pulled").stderr_has(&format!("`diyadm restore {what} -n {name}"));
+    run(&cluster, folder.path(), name, &["restore", what], &unpulled).code(0);
+    let args = ["empty", what, "--rollback"];
+    let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
+    assert_eq!(stored(&cluster, name, what), before);
+    for pod in pods(&cluster, name) {
+        assert_eq!(pod_of(&pod)["containers"][0]["image"], "app:1", "{pod}");
+    }
+}
+
+/// At level pod there is no rollout to look at.
+#[test]
+fn pods_that_something_else_empties_are_rolled_back() {
     let Some(cluster) = cluster() else { return };
     let name = "rollback-pods";
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
@@ -75,9 +99,11 @@ fn pods_that_are_replaced_from_here_are_rolled_back() {
     settle(&cluster, name, what, "readyReplicas", 2);
     let before = stored(&cluster, name, what);
     look_after(&cluster, name, true);
-    let args = ["empty", what, "--level", "pod", "--rollback", "--timeout", "15", "-n", name];
-    let run = tended(&cluster, name, &unpulled, || cluster.diyadm(watched.folder.path(), &args));
-    run.code(1).stderr_has("Pods are replaced in time").stderr_has("It was restored");
+    let args = ["empty", what, "--level", "pod", "--rollback"];
+    run(&cluster, watched.folder.path(), name, &args, &unpulled)
+        .code(1)
+        .stderr_has("1 of 2 Pods are replaced, and one does not start: container app: image")
+        .stderr_has("It was restored");
     let after = stored(&cluster, name, what);
     assert_eq!(pod_of(&after), pod_of(&before));
     let annotation = &after["spec"]["template"]["metadata"]["annotations"];
