@@ -129,7 +129,13 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, namespace: &str)
         }
         targeted => targeted?,
     };
-    let pods = cluster.list(&POD, namespace, "").await.unwrap_or_default();
+    let pods = cluster.list(&POD, namespace, "").await.unwrap_or_else(|error| {
+        terminal.warn(&format!(
+            "Pods of namespace {namespace} could not be looked at, so those that are empty at level \
+             pod are not named: {error}"
+        ));
+        Vec::new()
+    });
     let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
     let mut rows = board::rows(&objects, &pods, |_| None);
     // After a dry run they still are.

@@ -57,28 +57,36 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
     let before = stored(&cluster, name, "deployment/web");
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let list = format!("GET /api/v1/namespaces/{name}/pods?");
-    let blind = |args: &[&str]| {
-        let list = list.clone();
-        let args = [args, &["-n", name, "--timeout", "5"]].concat();
+    let blind = |after: usize, args: &[&str]| {
+        let (list, seen) = (list.clone(), list.clone());
+        let args = [args, &["-n", name]].concat();
+        let seen_before = AtomicUsize::new(0);
         let refuse = move |_, request: &str| {
-            if request.starts_with(&list) { Refuse(400, None) } else { Pass }
+            let is_list = request.starts_with(&list);
+            if is_list && seen_before.fetch_add(1, SeqCst) >= after {
+                Refuse(400, None)
+            } else {
+                Pass
+            }
         };
         let (run, requests) = proxy.run(folder, &args, refuse);
-        assert!(requests.iter().any(|request| request.starts_with("GET /api/v1/namespaces/")));
-        assert!(run.code != Some(0), "{args:?}: {}", run.stderr);
-        run.stderr
+        assert!(requests.iter().any(|request| request.starts_with(&seen)), "{requests:?}");
+        run
     };
     let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
-    let told = blind(&empty);
-    assert!(told.contains("its Pods could not be looked at"), "{told}");
+    blind(0, &empty).code(1).stderr_has("its Pods could not be looked at");
     run(&cluster, folder, name, &empty, &ready).code(0).stderr_has("2 Pods were replaced");
     assert_eq!(all_are(&cluster, name, true), 2);
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
 
     for which in [&["deploy/web"][..], &["deploy", "--all"]] {
-        let told = blind(&[&["restore"][..], which].concat());
-        assert!(told.contains("whether its Pods are empty"), "{told}");
+        let restore = [&["restore"][..], which].concat();
+        blind(0, &restore).code(1).stderr_has("whether its Pods are empty");
     }
+    // As workloads of their own they were seen.
+    let own = format!("{name}=enabled");
+    let uninstall = ["uninstall", "--dry-run=client", "--service", name, "--label", &own];
+    blind(1, &uninstall).code(0).stderr_has("those that are empty at level pod are not named");
     run(&cluster, folder, name, &["restore", "deploy/web"], &ready).code(0);
     assert_eq!(all_are(&cluster, name, false), 2);
     assert!(says_no(&stored(&cluster, name, "deployment/web")));

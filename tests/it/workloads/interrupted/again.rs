@@ -73,3 +73,43 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
         finished("restore", when, fate, run);
     });
 }
+
+/// Names of which no more than the beginning fits into their holders'.
+#[test]
+fn what_is_cut_off_is_not_lost_to_one_whose_name_begins_alike() {
+    let Some(cluster) = cluster() else { return };
+    let name = "cut-alike";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let direct = Direct::new(&cluster, name);
+    let [one, two] = ["1", "2"].map(|end| format!("{}{end}", "a".repeat(60)));
+    for pod in [&one, &two] {
+        direct.create(&object("Pod", pod));
+    }
+    let args = |command: &str, pod: &str| {
+        let args = [command, pod, "--recreate", "--wait=false", "-n", name];
+        args.map(ToOwned::to_owned)
+    };
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let cut = args("empty", &format!("pod/{one}"));
+    let cut = cut.each_ref().map(String::as_str);
+    let (run, _) =
+        proxy.run(
+            folder,
+            &cut,
+            |_, request| {
+                if request.starts_with("DELETE") { Kill } else { Fate::Pass }
+            },
+        );
+    assert_eq!(run.code, None, "{}", run.stderr);
+    assert!(direct.get(&kinds::POD, &one).is_none());
+    for pod in [&two, &one] {
+        let again = args("empty", &format!("pod/{pod}"));
+        cluster.diyadm(folder, &again.each_ref().map(String::as_str)).code(0);
+        let made = direct.get(&kinds::POD, pod).unwrap();
+        assert!(workload::is_emptied(&made.to_string()), "{pod}");
+    }
+    let left = direct.runtime.block_on(direct.client.list(&kinds::POD, name, "")).unwrap();
+    assert_eq!(left.len(), 2, "no holder is left");
+}
