@@ -16,7 +16,8 @@ pub struct Empty {
     /// annotations, so that a webhook does the same, and restoring takes them back
     #[command(flatten)]
     pub ways: Ways,
-    /// Replicas of each while it is empty (default: as many as it has); written on it as well
+    /// Replicas of each while it is empty (default: as many as it has); written on it as well; what
+    /// has no such number, like a DaemonSet, is left alone
     #[arg(long, value_name = "N", help_heading = "How workloads are emptied")]
     pub replicas: Option<u32>,
     /// Hold the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
