@@ -11,6 +11,7 @@ pub(crate) mod idle;
 pub(crate) mod install;
 mod leftover;
 mod lines;
+mod pipe;
 mod proc;
 pub mod protocol;
 pub(crate) mod receive;

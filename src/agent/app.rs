@@ -2,8 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{ffi::OsStrExt, process::CommandExt},
@@ -17,7 +16,7 @@ use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::{
     leftover::{Leftover, Mark, VARIABLE},
-    lines::Lines,
+    pipe::Pipe,
     proc,
     protocol::{self, Bytes, End, Failed, How, Start, State, Stream},
     ring::Ring,
@@ -75,14 +74,6 @@ enum Stopping {
     Asked(Instant),
     /// SIGKILL was sent; when it is given up.
     Killed(Instant),
-}
-
-#[derive(Debug)]
-struct Pipe {
-    stream: Stream,
-    file: File,
-    lines: Lines,
-    ended: bool,
 }
 
 struct Run {
@@ -282,18 +273,11 @@ impl App {
     }
 
     /// Reads all that is in the pipes now: what an application wrote before it ended comes before
-    /// its end. No more than that: what it left behind may write for ever.
+    /// its end.
     pub(super) fn drain(&mut self, buffer: &mut [u8], out: &mut Sink, err: &mut Sink) {
         for pipe in &mut self.pipes {
             let sink = if pipe.stream == Stream::Out { &mut *out } else { &mut *err };
-            let now = rustix::io::ioctl_fionread(&pipe.file).unwrap_or_default();
-            let reads = now.div_ceil(buffer.len() as u64);
-            // Once more, for the end of a pipe that nobody has any more.
-            for _ in 0..=reads {
-                if !pipe.read(buffer, &mut self.ring, sink) {
-                    break;
-                }
-            }
+            pipe.drain(buffer, &mut self.ring, sink);
         }
         self.forget();
     }
@@ -325,34 +309,6 @@ impl App {
             rss: of_it.iter().map(|process| process.rss).sum(),
             lines: self.ring.newest(),
         }
-    }
-}
-
-impl Pipe {
-    fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
-        // Only this end: the application's stays as any program expects it.
-        rustix::io::ioctl_fionbio(&pipe, true)?;
-        Ok(Self { stream, file: pipe.into(), lines: Lines::default(), ended: false })
-    }
-
-    /// Reads once; `false` when there is nothing more now.
-    fn read(&mut self, buffer: &mut [u8], ring: &mut Ring, sink: &mut Sink) -> bool {
-        let (stream, at_ms) = (self.stream, now_ms());
-        let keep = |line: &[u8], cut| {
-            ring.push(stream, cut, at_ms, line);
-            sink.push(line, cut);
-        };
-        match self.file.read(buffer) {
-            Ok(read @ 1..) => self.lines.push(&buffer[..read], keep),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Ok(0) | Err(_) => {
-                self.lines.end(keep);
-                self.ended = true;
-                return false;
-            }
-        }
-        true
     }
 }
 
