@@ -15,7 +15,7 @@ use super::{
 use crate::{
     agent::protocol::{
         Answer, Bytes, Failed, Kind, Request,
-        transfer::{self, Entry, Op, Reason},
+        transfer::{self, Entry, Op, Reason, What},
     },
     dev::{
         pods::Pick,
@@ -240,18 +240,37 @@ impl<'a> Receiver<'a> {
     }
 }
 
+/// Bytes of entries that are believed to be below one folder, a million of them and more. An agent
+/// that tells of more is no honest one, or its folder is not for this.
+const MOST_HELD: usize = 256 << 20;
+
 /// What is there.
 async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
     talk.writer.send(Kind::Request, &Request::Step { id: 1, op }).await?;
-    let mut there = Vec::new();
+    let (mut there, mut size) = (Vec::new(), 0);
     loop {
         match talk.reader.answer().await? {
-            Answer::Entries { mut entries, .. } => there.append(&mut entries),
+            Answer::Entries { mut entries, .. } => {
+                if !fits(&mut size, &entries) {
+                    let what = "more files are there than a transfer can hold";
+                    return Err(Trouble::NoAgent(what.to_owned()));
+                }
+                there.append(&mut entries);
+            }
             Answer::Done { .. } => return Ok(there),
             Answer::Refused { refusal, .. } => return Err(Failed::Refused(refusal).into()),
             other => return Err(unexpected(&other)),
         }
     }
+}
+
+/// Adds the bytes that entries take here to `size`; whether that is still believed.
+fn fits(size: &mut usize, entries: &[Entry]) -> bool {
+    for Entry { path, what, .. } in entries {
+        let to = if let What::Link { to } = what { to.0.len() } else { 0 };
+        *size += size_of::<Entry>() + path.0.len() + to;
+    }
+    *size <= MOST_HELD
 }
 
 fn unexpected(answer: &Answer) -> Trouble {
@@ -269,4 +288,24 @@ pub(super) fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> 
     all.extend(here.scan.entries.iter().map(|entry| (entry.path.clone(), entry.clone())));
     // By path, a folder comes before what is in it.
     all.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::protocol::transfer::Mtime;
+
+    #[test]
+    fn no_more_is_held_than_is_believed() {
+        let entry = |path: usize, to: usize| Entry {
+            path: Bytes(vec![0; path]),
+            mode: 0,
+            mtime: Mtime::default(),
+            what: What::Link { to: Bytes(vec![0; to]) },
+        };
+        let mut size = 0;
+        assert!(fits(&mut size, &[entry(MOST_HELD / 4, MOST_HELD / 4)]));
+        assert!(fits(&mut size, &[entry(MOST_HELD / 4, 0)]));
+        assert!(!fits(&mut size, &[entry(0, MOST_HELD / 4)]));
+    }
 }

@@ -81,6 +81,8 @@ pub(crate) async fn send(
 struct Step {
     path: Bytes,
     what: Doing,
+    /// Whether content was asked for: once is enough.
+    asked: bool,
     /// Given back when it is done.
     _permits: Vec<OwnedSemaphorePermit>,
 }
@@ -123,6 +125,22 @@ impl State {
         *next += 1;
         self.steps.borrow_mut().insert(id, step);
         id
+    }
+
+    /// Notes that content is asked for; whether there is still any use in it. What waits to be served
+    /// is so no more than what is under way, whatever an agent says.
+    fn ask(&self, need: &Need) -> Result<bool, Trouble> {
+        match self.steps.borrow_mut().get_mut(&need.id) {
+            Some(step) if step.asked => {
+                Err(Trouble::NoAgent("content was asked for twice".to_owned()))
+            }
+            Some(step) => {
+                step.asked = true;
+                Ok(true)
+            }
+            // Refused, or done, a moment ago.
+            None => Ok(false),
+        }
     }
 
     fn end(&self, id: u32) -> Option<Step> {
@@ -172,9 +190,13 @@ async fn read(
             Err(trouble) => return trouble,
         };
         let heard = match frame.kind {
-            Kind::Need => {
-                Need::parse(frame.payload).map(|need| drop(asks.send(need))).map_err(Trouble::from)
-            }
+            Kind::Need => Need::parse(frame.payload).map_err(Trouble::from).and_then(|need| {
+                if state.ask(&need)? {
+                    // The one who serves is there as long as this.
+                    let _ = asks.send(need);
+                }
+                Ok(())
+            }),
             _ => frame
                 .parse(Kind::Answer)
                 .map_err(Trouble::from)
@@ -277,7 +299,12 @@ impl Sender<'_> {
 
     async fn op(&self, path: &Bytes, what: Doing, op: Op) -> Result<(), Trouble> {
         let permit = self.permits(&self.state.others, 1).await?;
-        let id = self.state.begin(Step { path: path.clone(), what, _permits: vec![permit] });
+        let id = self.state.begin(Step {
+            path: path.clone(),
+            what,
+            asked: false,
+            _permits: vec![permit],
+        });
         self.bytes(json(Kind::Request, &Request::Step { id, op })).await
     }
 
@@ -313,8 +340,8 @@ impl Sender<'_> {
             let chunks = self.permits(&self.state.chunks, chunks).await?;
             vec![self.permits(&self.state.files, 1).await?, chunks]
         };
-        let step =
-            Step { path: path.clone(), what: Doing::File(Arc::clone(&content)), _permits: permits };
+        let what = Doing::File(Arc::clone(&content));
+        let step = Step { path: path.clone(), what, asked: false, _permits: permits };
         let id = self.state.begin(step);
         let op = Op::File(content.file(path));
         let mut out = json(Kind::Request, &Request::Step { id, op });
@@ -390,4 +417,21 @@ impl Sender<'_> {
 
 fn lost(error: impl std::fmt::Display) -> Trouble {
     Trouble::Lost(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_asked_for_once() {
+        let state = State::new(7);
+        let path = Bytes::default();
+        let step = Step { path, what: Doing::Other, asked: false, _permits: Vec::new() };
+        let need = Need::new(state.begin(step), std::iter::once(true));
+        assert_eq!(state.ask(&need), Ok(true));
+        assert!(matches!(state.ask(&need), Err(Trouble::NoAgent(_))));
+        state.end(need.id);
+        assert_eq!(state.ask(&need), Ok(false));
+    }
 }
