@@ -119,7 +119,12 @@ async fn back(
     if let Some(failure) = refused(errand, &found) {
         return Done::failed(found, failure);
     }
-    match pods.are_empty(errand, webhooks, &found, named).await {
+    let at_pods = pods.are_empty(errand, webhooks, &found, named).await;
+    let goes_back = *at_pods.as_ref().unwrap_or(&false) || one::goes_back(way, &found);
+    if errand.is_real() && goes_back {
+        errand.stop_applications(&pods.running(&found)).await;
+    }
+    match at_pods {
         Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
         Ok(false) => one::restore(errand, webhooks, way, found).await,
         Err(error) => Done::failed(found, error),

@@ -19,6 +19,7 @@ use crate::{
     yaml,
 };
 
+mod applications;
 pub(super) mod beside;
 pub(super) mod change;
 pub(super) mod owned;

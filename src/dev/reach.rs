@@ -162,6 +162,12 @@ pub(crate) async fn agent(
     }
 }
 
+/// The agent that is in a container already; `None` where there is none, or it does not answer.
+pub(crate) async fn present(cluster: &Cluster, pick: &Pick) -> Option<Agent> {
+    let place = pick.place();
+    begin(look(cluster, &place, &candidates()).await.ok()?).await.ok()
+}
+
 fn candidates() -> Vec<String> {
     let brought = FOLDERS.iter().map(|folder| format!("{folder}/.diyadm/diyadm"));
     [MOUNTED, IMAGE].map(ToOwned::to_owned).into_iter().chain(brought).collect()

@@ -56,6 +56,15 @@ pub(super) async fn restore(
     }
 }
 
+/// Whether it is empty by its template, and can be given back as that is asked for.
+pub(super) fn goes_back(way: &Way<'_>, found: &Found) -> bool {
+    let text = found.object.to_string();
+    let Some(subject) = Subject::parse(&text) else { return false };
+    let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+    let is_trusted = |stamp: Result<_, _>| stamp.is_ok() || way.manifests.is_some();
+    subject.stamp().is_some_and(is_trusted) && (mutable || way.recreate)
+}
+
 struct Restored {
     object: Value,
     patch: Vec<Value>,

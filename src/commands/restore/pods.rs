@@ -53,6 +53,11 @@ impl Pods {
         })
     }
 
+    /// The workload's own.
+    pub(super) fn running(&self, found: &Found) -> Vec<Value> {
+        self.of(found).map(|(pod, _)| pod.clone()).collect()
+    }
+
     /// Whether the workload is as written and its Pods are empty, or, where it was `named` and has
     /// none, would be.
     ///

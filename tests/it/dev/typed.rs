@@ -155,3 +155,30 @@ fn a_watch_brings_files_to_every_pod_and_to_those_that_come() {
     });
     assert_eq!(end(watch, "-INT"), Some(130));
 }
+
+/// An agent that was brought along ends with its container, and what it runs would be killed.
+#[test]
+fn what_runs_is_stopped_in_order_before_its_workload_goes_back() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-back");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "shell"]).code(0);
+    let script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done";
+    let mut run = typed.command(&["run", "deploy/shop", "--", "sh", "-c", script]);
+    run.env("DIYADM_AGENT_PROGRAM", node.agent_program());
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut said = [0; 3];
+    run.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    typed
+        .run(&["restore", "deploy/shop"])
+        .code(0)
+        .stderr_has("app in shop-")
+        .stderr_has("was stopped");
+    let mut rest = String::new();
+    run.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "bye\n");
+    assert_eq!(run.wait().unwrap().code(), Some(0), "its own status came out");
+}
