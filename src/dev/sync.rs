@@ -28,6 +28,7 @@ mod progress;
 mod receiver;
 mod scan;
 mod send;
+mod steps;
 
 pub(crate) use place::destination;
 pub use plan::Plan;

@@ -2,10 +2,10 @@
 //! content follows as the far end asks for it. Reading, hashing and compressing happen on other
 //! threads, so that the connection is never idle for them.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::spawn_blocking,
     time::sleep,
 };
@@ -18,10 +18,11 @@ use super::{
     content::{Content, Library, Packer, read_some},
     plan::Plan,
     progress::Progress,
+    steps::{Doing, State, Step},
 };
 use crate::agent::protocol::{
     Answer, Bytes, Kind, Request, json,
-    transfer::{Entry, MOST_CHUNKS, MOST_FILES, Need, Op, Reason, What},
+    transfer::{Entry, Need, Op, Reason, What},
 };
 
 /// Bytes of content that are made at a time.
@@ -33,8 +34,6 @@ const WAITING: usize = 4;
 /// How often a file is sent again that changed while it was sent.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
-/// Steps under way that are no files; bounds what both sides hold.
-const MOST_STEPS: usize = 4096;
 
 /// What came of a transfer.
 #[derive(Debug, Default)]
@@ -75,93 +74,6 @@ pub(crate) async fn send(
     }
     *next = state.next.into_inner();
     Ok(state.report.into_inner())
-}
-
-/// A step under way.
-struct Step {
-    path: Bytes,
-    what: Doing,
-    /// Whether content was asked for: once is enough.
-    asked: bool,
-    /// Given back when it is done.
-    _permits: Vec<OwnedSemaphorePermit>,
-}
-
-enum Doing {
-    File(Arc<Content>),
-    Delete,
-    Other,
-}
-
-struct State {
-    next: RefCell<u32>,
-    steps: RefCell<BTreeMap<u32, Step>>,
-    idle: Notify,
-    /// Files that changed while they were sent.
-    again: RefCell<Vec<Bytes>>,
-    report: RefCell<Report>,
-    files: Arc<Semaphore>,
-    chunks: Arc<Semaphore>,
-    others: Arc<Semaphore>,
-}
-
-impl State {
-    fn new(first: u32) -> Self {
-        Self {
-            next: RefCell::new(first),
-            steps: RefCell::default(),
-            idle: Notify::new(),
-            again: RefCell::default(),
-            report: RefCell::default(),
-            files: Arc::new(Semaphore::new(MOST_FILES)),
-            chunks: Arc::new(Semaphore::new(MOST_CHUNKS as usize)),
-            others: Arc::new(Semaphore::new(MOST_STEPS)),
-        }
-    }
-
-    fn begin(&self, step: Step) -> u32 {
-        let mut next = self.next.borrow_mut();
-        let id = *next;
-        *next += 1;
-        self.steps.borrow_mut().insert(id, step);
-        id
-    }
-
-    /// Notes that content is asked for; whether there is still any use in it. What waits to be served
-    /// is so no more than what is under way, whatever an agent says.
-    fn ask(&self, need: &Need) -> Result<bool, Trouble> {
-        match self.steps.borrow_mut().get_mut(&need.id) {
-            Some(step) if step.asked => {
-                Err(Trouble::NoAgent("content was asked for twice".to_owned()))
-            }
-            Some(step) => {
-                step.asked = true;
-                Ok(true)
-            }
-            // Refused, or done, a moment ago.
-            None => Ok(false),
-        }
-    }
-
-    fn end(&self, id: u32) -> Option<Step> {
-        let mut steps = self.steps.borrow_mut();
-        let step = steps.remove(&id);
-        if steps.is_empty() {
-            self.idle.notify_one();
-        }
-        step
-    }
-
-    /// Until every step is answered.
-    async fn wait(&self) {
-        while !self.steps.borrow().is_empty() {
-            self.idle.notified().await;
-        }
-    }
-
-    fn refuse(&self, what: String) {
-        self.report.borrow_mut().refused.push(what);
-    }
 }
 
 async fn write(
@@ -417,21 +329,4 @@ impl Sender<'_> {
 
 fn lost(error: impl std::fmt::Display) -> Trouble {
     Trouble::Lost(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_is_asked_for_once() {
-        let state = State::new(7);
-        let path = Bytes::default();
-        let step = Step { path, what: Doing::Other, asked: false, _permits: Vec::new() };
-        let need = Need::new(state.begin(step), std::iter::once(true));
-        assert_eq!(state.ask(&need), Ok(true));
-        assert!(matches!(state.ask(&need), Err(Trouble::NoAgent(_))));
-        state.end(need.id);
-        assert_eq!(state.ask(&need), Ok(false));
-    }
 }

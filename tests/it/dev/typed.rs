@@ -35,7 +35,7 @@ impl Typed<'_> {
     fn app(&self, name: &str) -> Value {
         let ps = self.run(&["ps", "deploy/shop", "-o", "json"]).code(0).stdout;
         let ps: Value = serde_json::from_str(&ps).unwrap();
-        let apps = ps["apps"].as_array().unwrap_or_else(|| panic!("{ps}"));
+        let apps = ps["pods"][0]["apps"].as_array().unwrap_or_else(|| panic!("{ps}"));
         apps.iter().find(|app| app["name"] == name).unwrap_or_else(|| panic!("{ps}")).clone()
     }
 

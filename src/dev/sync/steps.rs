@@ -1,0 +1,127 @@
+//! The steps of a transfer that are under way.
+
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::{super::trouble::Trouble, content::Content, send::Report};
+use crate::agent::protocol::{
+    Bytes,
+    transfer::{MOST_CHUNKS, MOST_FILES, Need},
+};
+
+/// Steps under way that are no files; bounds what both sides hold.
+const MOST_STEPS: usize = 4096;
+
+/// A step under way.
+pub(super) struct Step {
+    pub(super) path: Bytes,
+    pub(super) what: Doing,
+    /// Whether content was asked for: once is enough.
+    pub(super) asked: bool,
+    /// Given back when it is done.
+    pub(super) _permits: Vec<OwnedSemaphorePermit>,
+}
+
+/// What a step does.
+pub(super) enum Doing {
+    /// Brings a file.
+    File(Arc<Content>),
+    /// Deletes.
+    Delete,
+    /// Anything else.
+    Other,
+}
+
+/// All that is under way, and what came of the rest.
+pub(super) struct State {
+    pub(super) next: RefCell<u32>,
+    pub(super) steps: RefCell<BTreeMap<u32, Step>>,
+    pub(super) idle: Notify,
+    /// Files that changed while they were sent.
+    pub(super) again: RefCell<Vec<Bytes>>,
+    pub(super) report: RefCell<Report>,
+    pub(super) files: Arc<Semaphore>,
+    pub(super) chunks: Arc<Semaphore>,
+    pub(super) others: Arc<Semaphore>,
+}
+
+impl State {
+    /// Nothing is; `first` is the id of the first step.
+    pub(super) fn new(first: u32) -> Self {
+        Self {
+            next: RefCell::new(first),
+            steps: RefCell::default(),
+            idle: Notify::new(),
+            again: RefCell::default(),
+            report: RefCell::default(),
+            files: Arc::new(Semaphore::new(MOST_FILES)),
+            chunks: Arc::new(Semaphore::new(MOST_CHUNKS as usize)),
+            others: Arc::new(Semaphore::new(MOST_STEPS)),
+        }
+    }
+
+    /// Begins a step; its id.
+    pub(super) fn begin(&self, step: Step) -> u32 {
+        let mut next = self.next.borrow_mut();
+        let id = *next;
+        *next += 1;
+        self.steps.borrow_mut().insert(id, step);
+        id
+    }
+
+    /// Notes that content is asked for; whether there is still any use in it. What waits to be served
+    /// is so no more than what is under way, whatever an agent says.
+    pub(super) fn ask(&self, need: &Need) -> Result<bool, Trouble> {
+        match self.steps.borrow_mut().get_mut(&need.id) {
+            Some(step) if step.asked => {
+                Err(Trouble::NoAgent("content was asked for twice".to_owned()))
+            }
+            Some(step) => {
+                step.asked = true;
+                Ok(true)
+            }
+            // Refused, or done, a moment ago.
+            None => Ok(false),
+        }
+    }
+
+    /// It was answered.
+    pub(super) fn end(&self, id: u32) -> Option<Step> {
+        let mut steps = self.steps.borrow_mut();
+        let step = steps.remove(&id);
+        if steps.is_empty() {
+            self.idle.notify_one();
+        }
+        step
+    }
+
+    /// Until every step is answered.
+    pub(super) async fn wait(&self) {
+        while !self.steps.borrow().is_empty() {
+            self.idle.notified().await;
+        }
+    }
+
+    /// Notes a sentence for the report.
+    pub(super) fn refuse(&self, what: String) {
+        self.report.borrow_mut().refused.push(what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_asked_for_once() {
+        let state = State::new(7);
+        let path = Bytes::default();
+        let step = Step { path, what: Doing::Other, asked: false, _permits: Vec::new() };
+        let need = Need::new(state.begin(step), std::iter::once(true));
+        assert_eq!(state.ask(&need), Ok(true));
+        assert!(matches!(state.ask(&need), Err(Trouble::NoAgent(_))));
+        state.end(need.id);
+        assert_eq!(state.ask(&need), Ok(false));
+    }
+}
