@@ -78,6 +78,9 @@ pub struct Row {
     pub newer_by: Option<String>,
     /// Whether restoring gives another form than the one that was emptied.
     pub newer: bool,
+    /// What runs and ran in its Pods, where that was asked for and an agent answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<Application>,
     /// What there is to know beside that: a sentence without its full stop, or empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -89,6 +92,17 @@ impl Row {
     pub fn gone(self) -> Self {
         Self { state: State::Restored, note: String::new(), newer: false, ..self }
     }
+}
+
+/// An application in an empty container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Application {
+    /// The Pod that it is in.
+    pub pod: String,
+    /// Its name.
+    pub name: String,
+    /// `running`, `stopping`, `exit 1`, `SIGKILL (out of memory)`
+    pub state: String,
 }
 
 /// A container that idles.
@@ -182,6 +196,7 @@ fn bare(object: &Value, state: State) -> Row {
         newer_since: None,
         newer_by: None,
         newer: false,
+        applications: Vec::new(),
         note: String::new(),
     }
 }

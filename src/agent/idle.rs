@@ -18,7 +18,7 @@ use rustix::{
     process::{Pid, Signal},
 };
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
 };
 
@@ -56,7 +56,7 @@ type Signals = SignalDelivery<UnixStream, SignalOnly>;
 pub(crate) fn run(options: &Options) -> Result<Code> {
     // Before anything can start: nothing must be missed, and PID 1 has no default actions.
     let (read, write) = UnixStream::pair().context("no socket for signals")?;
-    let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2];
+    let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
     let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, wanted)
         .context("no signal can be heard")?;
     // Where PID 1 is another program, orphans of the applications are still reaped.

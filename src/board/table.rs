@@ -20,7 +20,12 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
     let mut lines = Vec::new();
     if columns.titles {
         let titles = ["WORKLOAD", "STATE", "SINCE", "READY", "LEVEL", "IDLE", "NEWER"];
-        lines.push(cells(columns, "NAMESPACE", titles, ["BY", "CONTAINERS", "NOTE"]));
+        lines.push(cells(
+            columns,
+            "NAMESPACE",
+            titles,
+            ["BY", "CONTAINERS", "APPLICATIONS", "NOTE"],
+        ));
     }
     for row in rows {
         let workload = format!("{}/{}", row.kind.to_lowercase(), row.name);
@@ -40,7 +45,13 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
             &idles.join(","),
             &newer,
         ];
-        let wide = [row.by.as_str(), &containers.collect::<Vec<_>>().join(","), row.note.as_str()];
+        let applications = row.applications.iter().map(|app| format!("{} {}", app.name, app.state));
+        let wide = [
+            row.by.as_str(),
+            &containers.collect::<Vec<_>>().join(","),
+            &distinct(applications).join(", "),
+            row.note.as_str(),
+        ];
         lines.push(cells(columns, &row.namespace, narrow, wide));
     }
     aligned(&lines)
@@ -65,7 +76,7 @@ fn distinct(words: impl Iterator<Item = String>) -> Vec<String> {
     words
 }
 
-fn cells(columns: Columns, namespace: &str, narrow: [&str; 7], wide: [&str; 3]) -> Vec<String> {
+fn cells(columns: Columns, namespace: &str, narrow: [&str; 7], wide: [&str; 4]) -> Vec<String> {
     let namespace = columns.namespace.then_some(namespace);
     let wide = wide.into_iter().filter(|_| columns.wide);
     let all = namespace.into_iter().chain(narrow).chain(wide);

@@ -21,6 +21,7 @@ use crate::{
     yaml,
 };
 
+mod applications;
 mod follow;
 mod watchers;
 
@@ -51,7 +52,10 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         }
         let pods = pods.unwrap_or_default();
         let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
-        let rows = board::rows(&objects, &pods, |object| watchers.would_empty(object));
+        let mut rows = board::rows(&objects, &pods, |object| watchers.would_empty(object));
+        if args.output.is_some_and(|output| output != Output::Name) {
+            applications::ask(&cluster, &mut rows, &objects, &pods).await;
+        }
         if rows.is_empty() && args.output.is_none_or(|output| output == Output::Wide) {
             terminal.say("Nothing is empty here.");
         }

@@ -165,7 +165,17 @@ pub(crate) async fn agent(
 /// The agent that is in a container already; `None` where there is none, or it does not answer.
 pub(crate) async fn present(cluster: &Cluster, pick: &Pick) -> Option<Agent> {
     let place = pick.place();
-    begin(look(cluster, &place, &candidates()).await.ok()?).await.ok()
+    if pick.agent
+        && let Ok(exec) = cluster.exec(&place, &[MOUNTED, "agent"], false).await
+        && let Ok(agent) = begin(exec.into()).await
+    {
+        return Some(agent);
+    }
+    if let Ok(agent) = begin(look(cluster, &place, &candidates()).await.ok()?).await {
+        return Some(agent);
+    }
+    // No shell: the image may still be diyadm's own.
+    begin(cluster.exec(&place, &[IMAGE, "agent"], false).await.ok()?.into()).await.ok()
 }
 
 fn candidates() -> Vec<String> {

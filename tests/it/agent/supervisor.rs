@@ -257,8 +257,8 @@ fn an_application_outlives_who_started_it() {
 fn signals_reach_the_group() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
-    let traps =
-        "trap 'echo usr1' USR1; trap 'echo hup' HUP; echo ready; while :; do sleep 0.05; done";
+    let traps = "trap 'echo usr1' USR1; trap 'echo hup' HUP; trap 'echo quit' QUIT; echo ready; \
+         while :; do sleep 0.05; done";
     client.started(&Request::Start(script("app", traps)));
     assert_eq!(idle.shown.recv().unwrap(), "ready");
     let signal = |signal| Request::Signal { name: "app".into(), signal };
@@ -267,6 +267,9 @@ fn signals_reach_the_group() {
     // What PID 1 gets it passes on.
     idle.signal("-HUP");
     assert_eq!(idle.shown.recv().unwrap(), "hup");
+    // Java writes down its threads then.
+    idle.signal("-QUIT");
+    assert_eq!(idle.shown.recv().unwrap(), "quit");
     assert!(matches!(client.failed(&signal(99)), Failed::Malformed { .. }));
     client.asked(&signal(9));
     let app = client.ended(&wait("app"));

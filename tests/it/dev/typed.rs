@@ -97,6 +97,13 @@ fn applications_are_run_listed_read_restarted_and_stopped() {
     assert_ne!(first["pid"], second["pid"]);
     typed.run(&["restart", "deploy/shop", "app"]).code(0);
     assert_eq!(typed.app("app")["restarts"], 2);
+    let board = typed.run(&["status", "deploy/shop", "-o", "json"]).code(0).stdout;
+    let board: Value = serde_json::from_str(&board).unwrap();
+    let told = board[0]["applications"].as_array().unwrap_or_else(|| panic!("{board}"));
+    let told: Vec<_> = told.iter().map(|app| (&app["name"], &app["state"])).collect();
+    assert_eq!(told, [(&json!("app"), &json!("running")), (&json!("once"), &json!("exit 3"))]);
+    let board = typed.run(&["status", "deploy/shop", "-o", "wide"]).code(0).stdout;
+    assert!(board.contains("app running, once exit 3"), "{board}");
     let table = typed.run(&["ps", "deploy/shop"]).code(0).stdout;
     assert!(table.starts_with("NAME") && table.lines().count() == 3, "{table}");
 
