@@ -54,6 +54,29 @@ fn who_may_not_is_told_what_is_missing() {
             .stderr_has(&right.replace("NAME", name))
             .stderr_has("kubectl auth can-i");
     }
+    // Each asks before it does anything, and names all that is missing.
+    fs::write(folder.path().join("diyadm.yaml"), "run: { command: [x] }\n").unwrap();
+    for (command, right) in [
+        ("shell deploy/x", "create pods/exec in namespace NAME"),
+        ("run deploy/x -- true", "create pods/exec in namespace NAME"),
+        ("stop deploy/x", "create pods/exec in namespace NAME"),
+        ("restart deploy/x", "create pods/exec in namespace NAME"),
+        ("ps deploy/x", "create pods/exec in namespace NAME"),
+        ("logs deploy/x", "create pods/exec in namespace NAME"),
+        ("sync . deploy/x:/x", "create pods/exec in namespace NAME"),
+        ("sync . :/x -l a=b", "create pods/exec in namespace NAME"),
+        ("forward deploy/x 80", "create pods/portforward in namespace NAME"),
+        ("dev deploy/x --no-empty", "create pods/portforward in namespace NAME"),
+    ] {
+        let (first, rest) = command.split_once(' ').unwrap();
+        let at = [first, "-n", name, "--kubeconfig", &poor];
+        let words: Vec<_> = at.into_iter().chain(rest.split(' ')).collect();
+        diyadm(folder.path(), &words)
+            .code(3)
+            .stderr_has("You may not list pods in namespace")
+            .stderr_has(&right.replace("NAME", name))
+            .stderr_has("kubectl auth can-i");
+    }
     // Findings, not an error: some could be looked at.
     let check = run(&["check", "-o", "json"], &poor);
     assert!(findings(&check).contains(&("secret".to_owned(), "unknown".to_owned())));
