@@ -189,3 +189,43 @@ fn what_runs_is_stopped_in_order_before_its_workload_goes_back() {
     assert_eq!(rest, "bye\n");
     assert_eq!(run.wait().unwrap().code(), Some(0), "its own status came out");
 }
+
+/// With shareProcessNamespace PID 1 is the pause process, with hostPID it is the node's own: the
+/// agent supervises and reaps what it runs all the same.
+#[test]
+fn a_pod_whose_first_process_is_another_one_is_worked_in() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-shared");
+    let _namespace = node.namespace(name);
+    node.load(&["empty-container"]);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    for (pod, field) in [("shared", "shareProcessNamespace"), ("host", "hostPID")] {
+        let mut object = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": pod, "namespace": name },
+            "spec": { "terminationGracePeriodSeconds": 1, "containers": [{
+                "name": "app", "image": "empty-container:latest", "imagePullPolicy": "IfNotPresent",
+            }] },
+        });
+        object["spec"][field] = true.into();
+        node.kubectl(&["create", "-f", "-"], &object.to_string());
+        node.wait(name, &format!("pod/{pod}"), "condition=Ready");
+        // It leaves a process behind, which nobody waits for.
+        let orphan = format!("orphan-{pod}");
+        let script = format!(
+            "printf '#!/bin/sh\nsleep 0.2\n' > /tmp/{orphan}; chmod +x /tmp/{orphan}; \
+             (setsid /tmp/{orphan} &); echo left; exit 4"
+        );
+        let run = typed.run(&["run", pod, "--name", "once", "--", "sh", "-c", &script]).code(4);
+        assert_eq!(run.stdout, "left\n");
+        let look = format!("cat /proc/[0-9]*/stat 2>/dev/null | grep -c '({orphan})'");
+        let exec = ["-n", name, "exec", pod, "--", "sh", "-c", &look];
+        wait_until("it is reaped", || node.try_kubectl(&exec, "").stdout.trim() == "0");
+        typed.run(&["run", pod, "--detach", "--", "sleep", "1000"]).code(0);
+        let table = typed.run(&["ps", pod]).code(0).stdout;
+        assert!(table.contains("Running"), "{table}");
+        typed.run(&["stop", pod, "app"]).code(0).stderr_has("app ended");
+        let pod = node.get(name, &format!("pod/{pod}"));
+        assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{pod}");
+    }
+}
