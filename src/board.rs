@@ -135,7 +135,8 @@ pub fn rows(
     pods: &[Value],
     watched: impl Fn(&Value) -> Option<Level>,
 ) -> Vec<Row> {
-    let emptied: Vec<_> = pods.iter().filter_map(|pod| Some((pod, emptied_pod(pod)?))).collect();
+    let emptied = pods.iter().filter(|pod| lives(pod));
+    let emptied: Vec<_> = emptied.filter_map(|pod| Some((pod, emptied_pod(pod)?))).collect();
     let row = |object: &Value| {
         let text = object.to_string();
         let subject = Subject::parse(&text)?;
@@ -177,8 +178,7 @@ pub fn rows(
 }
 
 fn lives(pod: &Value) -> bool {
-    let over = ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase);
-    !over && pod["metadata"]["deletionTimestamp"].is_null()
+    !rollout::is_over(pod) && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn bare(object: &Value, state: State) -> Row {

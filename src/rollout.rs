@@ -5,7 +5,7 @@ use serde_json::Value;
 mod pods;
 mod refused;
 
-pub use pods::{is_new, is_ready, of as trouble, selects};
+pub use pods::{is_new, is_over, is_ready, of as trouble, selects};
 pub use refused::trouble as refused;
 
 /// How far the Pods of a workload are with what its template says now.
@@ -163,7 +163,7 @@ fn stateful(workload: &Value) -> Progress {
 
 /// What no controller replaces by itself is counted from the Pods.
 fn by_hand(workload: &Value, seen: &Seen<'_>, wanted: i64) -> Progress {
-    let own = seen.pods.iter().filter(|pod| selects(workload, pod));
+    let own = seen.pods.iter().filter(|pod| selects(workload, pod) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
     let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
     let ready = new.iter().filter(|pod| is_ready(pod)).count();

@@ -53,8 +53,19 @@ impl Cluster {
                     send_initial_events: false,
                 };
                 let request = Request::new(kind.path(namespace)).watch(&params, &version)?;
-                let events = self.client.request_events::<Value>(request).await;
-                let events = events.map_err(|error| error::request(&error, &self.server))?;
+                let events = match self.client.request_events::<Value>(request).await {
+                    Ok(events) => events,
+                    // An API server that is just being restarted is asked again; one that refuses
+                    // is not.
+                    Err(error) => {
+                        let error = error::request(&error, &self.server);
+                        if !error::is_lost(&error) {
+                            return Err(error);
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                };
                 let mut events = pin!(events);
                 // One that breaks off goes on from the version that was seen last.
                 while let Ok(Some(event)) = events.try_next().await {

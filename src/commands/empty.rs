@@ -34,6 +34,10 @@ pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
     plan::check(&args.ways, args.replicas)?;
+    if args.rollback && !args.work.wait {
+        let what = "--rollback restores what does not start, and --wait=false does not look.";
+        return Err(Failure::usage(what, "Leave one of them.").into());
+    }
     let rules = ways::rules(&args.ways, None)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;

@@ -103,7 +103,8 @@ fn refused(errand: &Errand<'_>, found: &Found) -> Option<Failure> {
     let text = found.object.to_string();
     let owner = owned(&Subject::parse(&text)?)?.typed?;
     let what = format!("{} belongs to {owner}.", errand.shown(found));
-    let hint = format!("`diyadm restore {owner} -n {}` restores both.", found.namespace);
+    let flags = errand.cluster.flags();
+    let hint = format!("`diyadm restore {owner} -n {}{flags}` restores that.", found.namespace);
     Some(Failure::no(what, hint))
 }
 
@@ -181,7 +182,7 @@ async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
         return;
     }
     for at in &open {
-        one::unstick(errand, &done[*at].found).await;
+        one::unstick(errand, &done[*at].found, &leftovers.of(&done[*at].found)).await;
         if is_by_hand(&done[*at].found.object)
             && let Err(error) = errand.replace(&done[*at].found, &Right::New).await
         {

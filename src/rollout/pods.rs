@@ -46,6 +46,11 @@ pub fn is_new(workload: &Value, pod: &Value) -> bool {
     })
 }
 
+/// Whether all that a Pod was to do is over: it was evicted, or its Job's work is done.
+pub fn is_over(pod: &Value) -> bool {
+    ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase)
+}
+
 /// Whether a Pod is ready and is not going.
 pub fn is_ready(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_null() && condition(pod, "Ready")["status"] == "True"

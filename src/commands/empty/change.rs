@@ -60,6 +60,16 @@ pub(super) async fn patch(
             }
             if changed { Outcome::Changed } else { Outcome::Unchanged }
         }
+        // Nothing was sent: what was just warned of is why.
+        _ if !changed && !warnings.is_empty() => {
+            let what = format!("{shown} stays as it is.");
+            let hint = format!(
+                "Mend what is said above; an original that is not trusted is put right by `diyadm \
+                 restore {} --force-from FILE`.",
+                found.typed(errand.cluster)
+            );
+            Outcome::Failed(Failure::no(what, hint).into())
+        }
         _ => {
             let what = format!("{shown} was emptied, and something changed it back at once.");
             let hint = "A webhook or controller of this cluster does: see `kubectl get \

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::manifest::Manifests;
 use crate::{
-    cluster::{FIELD_MANAGER, POD, error, targets::Found},
+    cluster::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
         change::played,
@@ -272,15 +272,24 @@ fn untrusted(errand: &Errand<'_>, found: &Found, why: &str) -> anyhow::Error {
 }
 
 /// A StatefulSet goes on with its next Pod only when the one before is ready, and one of the
-/// empty form that cannot start never will be: such a Pod is deleted.
-pub(super) async fn unstick(errand: &Errand<'_>, found: &Found) {
+/// empty form that cannot start never will be: such a Pod, of one of these revisions of the empty
+/// form, is deleted. What is slow to start and never was empty is the user's own.
+pub(super) async fn unstick(
+    errand: &Errand<'_>,
+    found: &Found,
+    emptied: &[&(&'static Kind, Value)],
+) {
     if found.kind.kind != "StatefulSet" {
         return;
     }
+    let is_emptied = |pod: &Value| {
+        let revision = &pod["metadata"]["labels"]["controller-revision-hash"];
+        emptied.iter().any(|(_, one)| one["metadata"]["name"] == *revision)
+    };
     // Where they may not be looked at, the wait tells what is missing.
     for pod in errand.pods(&found.object).await.unwrap_or_default() {
         let going = pod["metadata"]["deletionTimestamp"].is_string();
-        if going || rollout::is_ready(&pod) || rollout::is_new(&found.object, &pod) {
+        if going || rollout::is_ready(&pod) || !is_emptied(&pod) {
             continue;
         }
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();

@@ -35,10 +35,12 @@ impl Pods {
         let mut pods = Self::default();
         for namespace in namespaces {
             match errand.cluster.list(&POD, namespace, "").await {
-                Ok(list) => pods.all.extend(list.into_iter().filter(runs).map(|pod| {
-                    let emptied = workload::is_emptied_pod(&pod.to_string());
-                    (pod, emptied)
-                })),
+                Ok(list) => pods.all.extend(
+                    list.into_iter().filter(|pod| !rollout::is_over(pod)).map(|pod| {
+                        let emptied = workload::is_emptied_pod(&pod.to_string());
+                        (pod, emptied)
+                    }),
+                ),
                 Err(error) if error::is_forbidden(&error) => {}
                 Err(error) => pods.unseen.push((namespace.to_owned(), format!("{error:#}"))),
             }
@@ -103,10 +105,6 @@ async fn would_be(
     let own = webhooks.of_update(errand.cluster, found).await;
     let pods = webhooks.of_pods(errand.cluster, found).await;
     Ok(own == Watcher::Nobody && matches!(pods, Watcher::Webhook(_) | Watcher::Policy(_)))
-}
-
-fn runs(pod: &Value) -> bool {
-    pod["status"]["phase"] != "Succeeded" && pod["status"]["phase"] != "Failed"
 }
 
 pub(super) async fn restore(

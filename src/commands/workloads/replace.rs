@@ -130,10 +130,14 @@ impl Errand<'_> {
         })
     }
 
-    /// The Pods of the workload: to see none is another thing than that there is none.
+    /// The Pods of the workload that are not over: to see none is another thing than that there is
+    /// none.
     async fn seen(&self, found: &Found) -> Result<Vec<Value>> {
         let pods = self.pods(&found.object).await;
-        pods.with_context(|| format!("{}: its Pods could not be looked at", self.shown(found)))
+        let what = || format!("{}: its Pods could not be looked at", self.shown(found));
+        let mut pods = pods.with_context(what)?;
+        pods.retain(|pod| !rollout::is_over(pod));
+        Ok(pods)
     }
 
     /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict deletes.

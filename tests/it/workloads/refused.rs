@@ -61,6 +61,7 @@ fn what_cannot_be_emptied_says_why_and_what_to_do() {
         .code(1)
         .stderr_has("--containers names no container");
     run(&["empty", "deploy/web", "--level", "pod", "--image", "x"]).code(2);
+    run(&["empty", "deploy/web", "--rollback", "--wait=false"]).code(2).stderr_has("does not look");
     run(&["empty", "deploy/web", "--level", "pod"]).code(1).stderr_has("install --level pod");
 
     // What has no number of replicas.
@@ -193,6 +194,8 @@ fn what_is_not_trusted_is_told_and_replaced_by_the_users_manifest() {
         let emptied = stored(&cluster, name, "deployment/web");
         run(&["restore", "deploy/web"]).code(1).stderr_has(why).stderr_has("--force-from");
         run(&["restore", "--all"]).code(1).stderr_has(why);
+        let again = run(&["empty", "deploy/web", "--wait=false"]).code(1).stderr_has(why);
+        again.stderr_has("deployment/web stays as it is").stderr_has("--force-from");
         assert_eq!(stored(&cluster, name, "deployment/web"), emptied);
         let board = run(&["status", "-o", "wide"]).code(0).stdout;
         assert!(board.contains("untrusted") && board.contains(why), "{board}");
