@@ -124,7 +124,9 @@ fn applications_are_run_listed_read_restarted_and_stopped() {
     assert_eq!(kubectl.matches("up me\n").count(), 3, "{kubectl}");
 
     // A terminal in there has the size of this one, and what it ends with comes out.
-    let shell = typed.command(&["shell", "deploy/shop", "--", "sh", "-c", "stty size; exit 7"]);
+    // It may change after the command began.
+    let script = "until stty size 2>/dev/null | grep 101; do sleep 0.1; done; exit 7";
+    let shell = typed.command(&["shell", "deploy/shop", "--", "sh", "-c", script]);
     let size = Winsize { ws_row: 33, ws_col: 101, ws_xpixel: 0, ws_ypixel: 0 };
     let (mut child, mut terminal) = on_terminal(&shell);
     tcsetwinsize(&terminal, size).unwrap();
