@@ -153,9 +153,10 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         if from.is_empty() || to.is_empty() {
             return Err(at(sync.referenced.line(), "`from` and `to` must say something"));
         }
-        // A folder in the container is open for one transfer at a time.
-        let folder = |to: &str| to.trim_end_matches('/').to_owned();
-        if project.sync[..index].iter().any(|other| folder(&other.value.to) == folder(to)) {
+        // A folder in the container is open for one transfer at a time. Behind a slash a file keeps
+        // its own name, and several may go there.
+        let is_taken = project.sync[..index].iter().any(|other| other.value.to == *to);
+        if is_taken && !to.ends_with('/') {
             let what = format!("{to} is where another one goes already; send a folder above both");
             return Err(at(sync.referenced.line(), &what));
         }
@@ -304,7 +305,7 @@ forward: [8080, \"9090:90\", \":http\"]
             ("run:\n  command: x\n  name: a b\n", 3, "name"),
             ("run:\n  command: x\nforward:\n- 8080\n- 1:2:3\n", 5, "1:2:3"),
             ("run:\n  command: x\nsync:\n- from: a\n", 4, "to"),
-            ("run:\n  command: x\nsync:\n- {from: a, to: /x}\n- {from: b, to: /x/}\n", 5, "/x/"),
+            ("run:\n  command: x\nsync:\n- {from: a, to: /x}\n- {from: b, to: /x}\n", 5, "/x"),
             ("run:\n  command: x\n  grace: long\n", 3, ""),
             ("run: [\n", 0, ""),
         ] {
@@ -314,6 +315,9 @@ forward: [8080, \"9090:90\", \":http\"]
             }
             assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
         }
+        let files =
+            "run: {command: x}\nsync: [{from: a.jar, to: /tmp/}, {from: b.jar, to: /tmp/}]\n";
+        assert!(parse(files).is_ok());
         assert!(parse("workload: x\n").unwrap_err().contains("run"));
         assert!(parse("run: {command: x}\nempty: {idle: sleep}\n").unwrap_err().contains("sleep"));
     }
