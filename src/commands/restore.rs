@@ -121,8 +121,8 @@ async fn back(
         return Done::failed(found, failure);
     }
     let at_pods = pods.are_empty(errand, webhooks, &found, named).await;
-    let goes_back = *at_pods.as_ref().unwrap_or(&false) || one::goes_back(way, &found);
-    if errand.is_real() && goes_back {
+    let goes_back = || matches!(at_pods, Ok(true)) || one::goes_back(way, &found);
+    if errand.is_real() && goes_back() {
         errand.stop_applications(&pods.running(&found)).await;
     }
     match at_pods {

@@ -17,6 +17,7 @@ use super::{
     wire::{Conversation, Reader, Writer},
 };
 use crate::{
+    agent::protocol::{Answer, Apps, Request},
     cli::dev::Inside,
     cluster::{Cluster, End, Ending, Exec, Place},
     commands::terminal::Terminal,
@@ -60,6 +61,14 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// What it supervises; `None` where it does not tell.
+    pub(crate) async fn apps(&mut self) -> Option<Apps> {
+        match self.talk.ask(&Request::List).await {
+            Ok(Answer::Apps(apps)) => Some(apps),
+            _ => None,
+        }
+    }
+
     /// A lost connection, with what its exec says of it.
     pub(crate) async fn blame(&mut self, trouble: Trouble) -> Trouble {
         let Trouble::Lost(why) = trouble else { return trouble };

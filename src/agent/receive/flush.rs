@@ -44,9 +44,7 @@ impl Flusher {
             self.written = 0;
         }
     }
-}
 
-impl Flusher {
     /// Waits for what it is at.
     ///
     /// # Errors

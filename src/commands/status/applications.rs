@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    agent::protocol::{Answer, App, Request, State},
+    agent::protocol::{App, State},
     board::{self, Application, Row},
     cluster::{Cluster, Right},
     dev::{
@@ -78,9 +78,5 @@ fn own(row: &Row, objects: &[Value], pods: &[Value]) -> Vec<Value> {
 }
 
 async fn list(cluster: &Cluster, pick: &Pick) -> Option<Vec<App>> {
-    let mut agent = present(cluster, pick).await?;
-    match agent.talk.ask(&Request::List).await {
-        Ok(Answer::Apps(apps)) => Some(apps.apps),
-        _ => None,
-    }
+    Some(present(cluster, pick).await?.apps().await?.apps)
 }

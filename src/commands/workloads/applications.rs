@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::Errand;
 use crate::{
-    agent::protocol::{Answer, App, Request, State},
+    agent::protocol::{App, Request, State},
     dev::{
         pods::{Pick, Wanted, all},
         reach::present,
@@ -38,8 +38,7 @@ impl Errand<'_> {
     /// Names of what was stopped.
     async fn stop_in(&self, pick: &Pick) -> Option<Vec<String>> {
         let mut agent = timeout(ANSWER, present(self.cluster, pick)).await.ok()??;
-        let listed = timeout(ANSWER, agent.talk.ask(&Request::List)).await.ok()?;
-        let Answer::Apps(apps) = listed.ok()? else { return None };
+        let apps = timeout(ANSWER, agent.apps()).await.ok()??;
         if apps.supervisor?.pid == 1 {
             return None;
         }
