@@ -1,4 +1,4 @@
-//! Cuts content into chunks, the same on both sides.
+//! Cuts content into chunks, the same on both sides, and makes its hash of theirs.
 
 use std::io::{self, Read};
 
@@ -12,22 +12,29 @@ use super::protocol::{
 /// Bytes held at a time; some chunks of the longest.
 const WINDOW: usize = 2 << 20;
 
+/// Up to here a file's hash is that of its bytes, and it travels whole: its chunks' names would cost
+/// more than they save.
+pub(crate) const SMALL: u64 = 64 << 10;
+
 /// Cuts what `from` gives into chunks, hands each with its offset and bytes to `each`, in order,
-/// and returns length and hash of all of it. An error of `each` ends it.
+/// and returns length and hash of all of it: the hash of its chunks' names, so that no byte is
+/// hashed twice. An error of `each` ends it.
+///
+/// Where `each` guesses the next chunk, and it is that one, its end need not be looked for.
 ///
 /// `cut` must fit ([`Cut::fits`]); one that does not is an error.
 pub fn cut(
     mut from: impl Read,
     cut: Cut,
-    mut each: impl FnMut(u64, Chunk, &[u8]) -> io::Result<()>,
+    mut each: impl FnMut(u64, Chunk, &[u8]) -> io::Result<Option<Chunk>>,
 ) -> io::Result<(u64, Hash)> {
     if !cut.fits() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "such chunks do not exist"));
     }
-    let [min, avg, max] = [cut.min, cut.avg, cut.max].map(|size| size as usize);
-    let mut whole = blake3::Hasher::new();
+    let longest = cut.max as usize;
+    let mut whole = Whole::default();
     let mut buffer = vec![0; WINDOW];
-    let (mut filled, mut offset, mut ended) = (0, 0, false);
+    let (mut filled, mut offset, mut ended, mut guess) = (0, 0, false, None);
     loop {
         while filled < buffer.len() && !ended {
             match from.read(&mut buffer[filled..]) {
@@ -37,24 +44,57 @@ pub fn cut(
                 Err(error) => return Err(error),
             }
         }
-        let mut done = 0;
+        let mut rest = &buffer[..filled];
         // Where less than the longest chunk is left a cut could be the window's, not the content's.
-        for piece in FastCDC::new(&buffer[..filled], min, avg, max) {
-            if !ended && filled - piece.offset < max {
-                break;
-            }
-            let bytes = &buffer[piece.offset..piece.offset + piece.length];
-            whole.update(bytes);
-            let length = u32::try_from(piece.length).map_err(io::Error::other)?;
-            each(offset, Chunk { hash: blake3::hash(bytes).into(), length }, bytes)?;
-            offset += u64::from(length);
-            done = piece.offset + piece.length;
+        while if ended { !rest.is_empty() } else { rest.len() >= longest } {
+            let chunk = match guess.take().filter(|guess| is(rest, *guess)) {
+                Some(guess) => guess,
+                None => first(rest, cut)?,
+            };
+            let (bytes, others) = rest.split_at(chunk.length as usize);
+            whole.add(&chunk);
+            guess = each(offset, chunk, bytes)?;
+            offset += u64::from(chunk.length);
+            rest = others;
         }
         if ended {
-            return Ok((offset, whole.finalize().into()));
+            return Ok((offset, whole.hash()));
         }
-        buffer.copy_within(done..filled, 0);
-        filled -= done;
+        let left = rest.len();
+        buffer.copy_within(filled - left..filled, 0);
+        filled = left;
+    }
+}
+
+/// Whether `bytes` begin with this chunk.
+fn is(bytes: &[u8], chunk: Chunk) -> bool {
+    let bytes = bytes.get(..chunk.length as usize);
+    bytes.is_some_and(|bytes| Hash::from(blake3::hash(bytes)) == chunk.hash)
+}
+
+/// The chunk that `bytes` begin with.
+fn first(bytes: &[u8], Cut { min, avg, max }: Cut) -> io::Result<Chunk> {
+    let [min, avg, max] = [min, avg, max].map(|size| size as usize);
+    let found = FastCDC::new(bytes, min, avg, max).next();
+    let bytes = &bytes[..found.map_or(bytes.len(), |found| found.length)];
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    Ok(Chunk { hash: blake3::hash(bytes).into(), length })
+}
+
+/// The hash of a file in chunks, made of their names.
+#[derive(Debug, Default)]
+pub struct Whole(blake3::Hasher);
+
+impl Whole {
+    /// Goes on with this chunk.
+    pub fn add(&mut self, Chunk { hash, length }: &Chunk) {
+        self.0.update(&hash.0);
+        self.0.update(&length.to_le_bytes());
+    }
+
+    /// Of all so far.
+    pub fn hash(&self) -> Hash {
+        self.0.finalize().into()
     }
 }
 
@@ -83,6 +123,7 @@ mod tests {
             length in 0_usize..(3 * WINDOW),
             zeros in vec((0_usize..(3 * WINDOW), 0_usize..300_000), 0..3),
             drip in 1000_usize..WINDOW,
+            wrong in any::<proptest::sample::Index>(),
         ) {
             let mut content = vec![0; length];
             blake3::Hasher::new_derive_key("test").update(&seed.to_le_bytes())
@@ -90,22 +131,32 @@ mod tests {
             for (from, count) in zeros {
                 content.iter_mut().skip(from).take(count).for_each(|byte| *byte = 0);
             }
-            let cut_it = |from: &mut dyn Read| {
+            let cut_it = |from: &mut dyn Read, guesses: &[Chunk]| {
                 let (mut chunks, mut joined) = (Vec::new(), Vec::new());
+                let mut guesses = guesses.iter();
                 let all = cut(from, Cut::default(), |offset, chunk, bytes| {
                     let length = u32::try_from(bytes.len()).unwrap();
                     assert_eq!((offset, chunk.length), (joined.len() as u64, length));
                     assert_eq!(chunk.hash, Hash::from(blake3::hash(bytes)));
                     joined.extend_from_slice(bytes);
                     chunks.push(chunk);
-                    Ok(())
+                    Ok(guesses.next().copied())
                 });
                 assert!(joined == content);
                 (all.unwrap(), chunks)
             };
-            let whole = cut_it(&mut &content[..]);
-            prop_assert_eq!(whole.0, (length as u64, Hash::from(blake3::hash(&content))));
-            prop_assert!(whole == cut_it(&mut Drip(&content, drip)));
+            let whole = cut_it(&mut &content[..], &[]);
+            let mut names = Whole::default();
+            whole.1.iter().for_each(|chunk| names.add(chunk));
+            prop_assert_eq!(whole.0, (length as u64, names.hash()));
+            prop_assert!(whole == cut_it(&mut Drip(&content, drip), &[]));
+            // Right guesses, and wrong ones from somewhere on.
+            let mut guesses = whole.1.get(1..).unwrap_or_default().to_vec();
+            prop_assert!(whole == cut_it(&mut &content[..], &guesses));
+            if !guesses.is_empty() {
+                guesses.remove(wrong.index(guesses.len()));
+                prop_assert!(whole == cut_it(&mut Drip(&content, drip), &guesses));
+            }
             // In one go, as the crate itself does it: the window shows nowhere.
             let Cut { min, avg, max } = Cut::default();
             let plain = FastCDC::new(&content, min as usize, avg as usize, max as usize);
@@ -120,7 +171,7 @@ mod tests {
         for (min, avg, max) in
             [(0, 256, 1024), (64, 255, 1024), (512, 256, 1024), (64, 256, 1 << 20), (65, 256, 1024)]
         {
-            assert!(cut(&b"x"[..], Cut { min, avg, max }, |_, _, _| Ok(())).is_err());
+            assert!(cut(&b"x"[..], Cut { min, avg, max }, |_, _, _| Ok(None)).is_err());
         }
     }
 }

@@ -33,7 +33,7 @@ pub use line::{Line, Stream};
 pub use status::{App, Apps, End, How, State, Supervisor, signal_name};
 
 /// The version of everything here but [`Hello`]. Raised when an older side would misunderstand.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// The processor that this program was built for, as Rust names it.
 const ARCH: &str = if cfg!(target_arch = "x86_64") {
     "x86_64"

@@ -48,11 +48,12 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
         ignore_files: !args.no_ignore,
     };
     block(async {
+        let source = Source::new(&args.source, &to, options, is_many(args))?;
+        source.ahead();
         let cluster = Cluster::connect(global).await?;
         let work = async {
             let session = session(&cluster, &terminal, args, workload).await?;
             let picks = picks(&session, args).await?;
-            let source = Source::new(&args.source, &to, options, picks.len() > 1)?;
             let mut receivers: Vec<_> =
                 picks.into_iter().map(|pick| Receiver::new(&session, pick)).collect();
             if args.watch {

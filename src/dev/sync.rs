@@ -118,6 +118,16 @@ impl Source {
         Ok(Self { way, library, root, options })
     }
 
+    /// Begins to read the one file that is to be sent, while the way there is still being made. A
+    /// folder is not read ahead: most of it may be there already.
+    pub(crate) fn ahead(&self) {
+        if let Some((_, there)) = self.way.file.clone().filter(|_| !self.options.dry_run) {
+            let library = Arc::clone(&self.library);
+            // What cannot be read is told when it is to be sent.
+            drop(spawn_blocking(move || library.content(&there).map(drop)));
+        }
+    }
+
     /// Whether nothing may be changed.
     pub(crate) fn dry_run(&self) -> bool {
         self.options.dry_run

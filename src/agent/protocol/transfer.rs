@@ -30,7 +30,7 @@ mod chunks;
 
 pub use chunks::{Chunk, Data, Hashes, Need};
 
-/// Most files in chunks under way. The agent holds four of its file descriptors open for each.
+/// Most files in chunks under way. The agent holds three of its file descriptors open for each.
 pub const MOST_FILES: usize = 64;
 /// Most chunks of one file, and of all files under way together. 36 bytes each in memory.
 pub const MOST_CHUNKS: u32 = 1 << 18;
@@ -115,7 +115,8 @@ pub struct File {
     pub mtime: Mtime,
     /// Its length in bytes.
     pub size: u64,
-    /// blake3 of all of it.
+    /// blake3 of all of it; of a file in chunks that of their names, each hash and length as in
+    /// [`Hashes`]. Every chunk is held against its own.
     pub hash: Hash,
     /// How many chunks; 0 for one that follows whole and unasked, of at most [`MOST_CHUNK`].
     #[serde(default)]
@@ -136,6 +137,9 @@ pub struct Cut {
     pub max: u32,
 }
 
+/// From here on a file has longer chunks.
+const HUGE: u64 = 2 << 30;
+
 impl Default for Cut {
     /// 16 KiB on average: 87 MB are some 5,000 chunks, and their list is 0.2 % of it.
     fn default() -> Self {
@@ -144,6 +148,11 @@ impl Default for Cut {
 }
 
 impl Cut {
+    /// The usual one, but for files that would have too many chunks.
+    pub fn of(size: u64) -> Self {
+        if size > HUGE { Self { min: 64 << 10, avg: 256 << 10, max: 512 << 10 } } else { Self::default() }
+    }
+
     /// Whether the crate `fastcdc` takes these numbers, and a frame such a chunk.
     pub fn fits(self) -> bool {
         let Self { min, avg, max } = self;
@@ -184,7 +193,8 @@ pub enum What {
     File {
         /// Bytes.
         size: u64,
-        /// Where it was asked for.
+        /// Where it was asked for: as [`File::hash`], with the chunks that [`Cut::of`] its size gives
+        /// where it is longer than 64 KiB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<Hash>,
     },

@@ -1,11 +1,11 @@
 //! The file that grows beside its target until it is whole.
 //!
-//! It is written from its start to its end, out of what is here and what arrives, so at any moment
-//! it is a beginning of the new content. That is what an interrupted transfer leaves, and why the
-//! next one can take it up without a journal.
+//! A chunk goes to its place as soon as it is at hand: first those that are here, then those that
+//! arrive, in their order. So whatever arrived of an interrupted transfer is at its place, with no
+//! gap before it, and the next one takes that up without a journal.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs::File,
     io,
     os::{
@@ -35,36 +35,39 @@ use super::{
 /// How often a file beside that goes away while it is opened is tried again.
 const TRIES: usize = 8;
 
-/// Why a file cannot grow on.
-#[derive(Debug)]
-pub(super) enum Fail {
-    /// The system says so.
-    Io(io::Error),
-    /// The content is not what its hash says.
-    Changed,
+/// Chunks by their place in the file, and which of them are not written yet.
+#[derive(Debug, Default)]
+struct Wanted {
+    chunks: Vec<Chunk>,
+    offsets: Vec<u64>,
+    /// Of what is not written, by its content: the first chunk that has it.
+    first: HashMap<Chunk, usize>,
+    /// For each chunk the next one of the same content.
+    next: Vec<Option<usize>>,
 }
 
-impl From<io::Error> for Fail {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+impl Wanted {
+    fn new(chunks: Vec<Chunk>) -> Self {
+        let mut offsets = Vec::with_capacity(chunks.len());
+        let mut end = 0;
+        for chunk in &chunks {
+            offsets.push(end);
+            end += u64::from(chunk.length);
+        }
+        let mut next = vec![None; chunks.len()];
+        let mut first = HashMap::with_capacity(chunks.len());
+        for (index, chunk) in chunks.iter().enumerate().rev() {
+            next[index] = first.insert(*chunk, index);
+        }
+        Self { chunks, offsets, first, next }
     }
-}
 
-impl From<Errno> for Fail {
-    fn from(error: Errno) -> Self {
-        Self::Io(error.into())
+    /// Where this content goes, if it is not written yet; from now on it is.
+    fn take(&mut self, chunk: &Chunk) -> impl Iterator<Item = u64> {
+        let Self { offsets, first, next, .. } = self;
+        let all = std::iter::successors(first.remove(chunk), |index| next[*index]);
+        all.map(|index| offsets[index])
     }
-}
-
-/// Where a chunk can be copied from, and its offset there.
-#[derive(Clone, Copy, Debug)]
-enum Here {
-    /// The file that is to be replaced.
-    Old(u64),
-    /// What an interrupted transfer of another content left.
-    Have(u64),
-    /// What is written already.
-    Part(u64),
 }
 
 /// The file beside the target, locked.
@@ -73,16 +76,10 @@ pub(super) struct Growing {
     folder: OwnedFd,
     name: Vec<u8>,
     part: File,
-    old: Option<File>,
-    have: Option<File>,
-    /// Chunks that are written.
-    pub(super) count: usize,
+    wanted: Wanted,
+    /// No chunk before this one is wanted.
+    next: usize,
     written: u64,
-    /// Of all that is written.
-    whole: blake3::Hasher,
-    /// Every chunk that the file has.
-    here: HashMap<Hash, Option<Here>>,
-    buffer: Vec<u8>,
     /// Brings what is written to the disk meanwhile; there where the file is long.
     flusher: Option<Flusher>,
     /// What becomes of the file beside when this goes: kept, for the next transfer, or deleted.
@@ -106,132 +103,131 @@ impl Drop for Growing {
 
 impl Growing {
     /// Opens the file beside; `WOULDBLOCK` where another transfer has it.
-    pub(super) fn open(place: Place<'_>, old: Option<File>) -> io::Result<Self> {
+    pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
         let Place { folder, name, .. } = place;
         let part = open_part(&folder, &beside(name, PART))?;
-        Ok(Self {
-            folder,
-            name: name.to_vec(),
-            part,
-            old,
-            have: None,
-            count: 0,
-            written: 0,
-            whole: blake3::Hasher::new(),
-            here: HashMap::new(),
-            buffer: Vec::new(),
-            flusher: None,
-            keep: false,
-        })
+        let name = name.to_vec();
+        let wanted = Wanted::default();
+        Ok(Self { folder, name, part, wanted, next: 0, written: 0, flusher: None, keep: false })
     }
 
-    /// Takes up what an interrupted transfer left, and looks which of `chunks` are here. `Ok(true)`
-    /// where the target is this very content already.
-    pub(super) fn look(&mut self, chunks: &[Chunk], cut: Cut, hash: Hash) -> io::Result<bool> {
+    /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
+    /// the target as it is, and beside it. `Ok(true)` where the target is this very content already.
+    pub(super) fn look(
+        &mut self,
+        chunks: Vec<Chunk>,
+        cut: Cut,
+        old: Option<&File>,
+    ) -> io::Result<bool> {
         self.keep = true;
-        self.here = chunks.iter().map(|chunk| (chunk.hash, None)).collect();
-        let here = &mut self.here;
-        if let Some(old) = &self.old
-            && find(old, cut, here, Here::Old)? == hash
+        self.wanted = Wanted::new(chunks);
+        self.resume()?;
+        if let Some(old) = old
+            && self.copy(old, cut)?
         {
             return Ok(true);
         }
-        self.resume(chunks, cut)?;
-        let place = Place::again(&self.folder, &self.name)?;
-        self.have = place.plain(&beside(&self.name, HAVE));
-        if let Some(have) = &self.have {
-            find(have, cut, &mut self.here, Here::Have)?;
+        let have = Place::again(&self.folder, &self.name)?.plain(&beside(&self.name, HAVE));
+        if let Some(have) = have {
+            self.copy(&have, cut)?;
         }
         Ok(false)
     }
 
-    /// Keeps what the file beside has of the beginning of the content. Where it is a beginning of
-    /// another, it is put aside, to copy from.
-    fn resume(&mut self, chunks: &[Chunk], cut: Cut) -> io::Result<()> {
+    /// Keeps what the file beside has at its place. Where most of it is another content it is put
+    /// aside, to copy from.
+    fn resume(&mut self) -> io::Result<()> {
         let length = self.part.metadata()?.len();
-        let mut offset = 0;
-        for chunk in chunks {
-            let end = offset + u64::from(chunk.length);
-            if end > length || !read(&self.part, offset, *chunk, &mut self.buffer)? {
+        let Wanted { chunks, offsets, .. } = &self.wanted;
+        let (mut buffer, mut same, mut there) = (Vec::new(), 0, Vec::new());
+        for (index, (chunk, offset)) in chunks.iter().zip(offsets).enumerate() {
+            if *offset >= length {
                 break;
             }
-            self.whole.update(&self.buffer);
-            self.here.insert(chunk.hash, Some(Here::Part(offset)));
-            (self.count, offset) = (self.count + 1, end);
+            if read(&self.part, *offset, *chunk, &mut buffer)? {
+                same += u64::from(chunk.length);
+                there.push(index);
+            }
         }
-        if length - offset <= u64::from(cut.max) {
-            // What is left over is a chunk that was written in part.
-            self.part.set_len(offset)?;
-            self.written = offset;
-            return Ok(());
+        if same < length / 2 {
+            let (part, have) = (beside(&self.name, PART), beside(&self.name, HAVE));
+            rustix::fs::renameat(&self.folder, &part, &self.folder, &have)?;
+            self.part = open_part(&self.folder, &part)?;
+            return self.part.set_len(0);
         }
-        let (part, have) = (beside(&self.name, PART), beside(&self.name, HAVE));
-        rustix::fs::renameat(&self.folder, &part, &self.folder, &have)?;
-        self.part = open_part(&self.folder, &part)?;
-        self.part.set_len(0)?;
-        (self.count, self.whole) = (0, blake3::Hasher::new());
-        let from_part = |here: &Option<Here>| matches!(here, Some(Here::Part(_)));
-        self.here.values_mut().filter(|here| from_part(here)).for_each(|here| *here = None);
+        self.written = same;
+        for index in there {
+            let (chunk, own) = (self.wanted.chunks[index], self.wanted.offsets[index]);
+            let others: Vec<_> = self.wanted.take(&chunk).filter(|at| *at != own).collect();
+            if !others.is_empty() && !read(&self.part, own, chunk, &mut buffer)? {
+                return Err(io::Error::other("somebody else writes to the file beside"));
+            }
+            others.iter().try_for_each(|at| self.part.write_all_at(&buffer, *at))?;
+        }
         Ok(())
+    }
+
+    /// Writes what `from` has of the content. Whether it is that content, all of it.
+    fn copy(&mut self, from: &File, how: Cut) -> io::Result<bool> {
+        let (mut in_place, mut next) = (0, None);
+        let (length, _) = cut(from, how, |offset, chunk, bytes| {
+            let Wanted { chunks, offsets, first, .. } = &self.wanted;
+            // The one that was guessed, else any of that content.
+            let guessed = next.filter(|index| chunks[*index] == chunk);
+            let index = guessed.or_else(|| first.get(&chunk).copied());
+            if index.is_some_and(|index| offsets[index] == offset) {
+                in_place += u64::from(chunk.length);
+            }
+            // What comes after it in the new content mostly came after it in the old one.
+            next = index.map(|index| index + 1).filter(|next| *next < chunks.len());
+            let guess = next.map(|next| chunks[next]);
+            self.put(chunk, bytes)?;
+            Ok(guess)
+        })?;
+        let size = self.wanted.chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
+        Ok(length == size && in_place == size)
     }
 
     /// Which chunks have to come: what is neither here nor comes with an earlier one.
-    pub(super) fn needed<'a>(&'a self, chunks: &'a [Chunk]) -> impl Iterator<Item = bool> + 'a {
-        let mut seen = HashSet::new();
-        chunks.iter().enumerate().map(move |(index, chunk)| {
-            let here = self.here.get(&chunk.hash).is_some_and(Option::is_some);
-            index >= self.count && !here && seen.insert(chunk.hash)
-        })
+    pub(super) fn needed(&self) -> impl Iterator<Item = bool> {
+        let Wanted { chunks, first, .. } = &self.wanted;
+        chunks.iter().enumerate().map(|(index, chunk)| first.get(chunk) == Some(&index))
     }
 
-    /// Writes on what is here, up to the first chunk that is not.
-    pub(super) fn copy(&mut self, chunks: &[Chunk]) -> Result<(), Fail> {
-        while let Some(chunk) = chunks.get(self.count) {
-            let (from, offset) = match self.here.get(&chunk.hash) {
-                Some(Some(Here::Old(offset))) => (self.old.as_ref(), *offset),
-                Some(Some(Here::Have(offset))) => (self.have.as_ref(), *offset),
-                Some(Some(Here::Part(offset))) => (Some(&self.part), *offset),
-                Some(None) | None => return Ok(()),
-            };
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let good = match from {
-                Some(from) => read(from, offset, *chunk, &mut buffer)?,
-                None => false,
-            };
-            // It was right a moment ago: the program writes to its own file.
-            if !good {
-                return Err(Fail::Changed);
+    /// The chunk that comes next; `None` where all are written.
+    pub(super) fn next(&mut self) -> Option<(usize, Chunk)> {
+        let Wanted { chunks, first, .. } = &self.wanted;
+        while !first.contains_key(chunks.get(self.next)?) {
+            self.next += 1;
+        }
+        Some((self.next, chunks[self.next]))
+    }
+
+    /// Writes a chunk wherever it is wanted; its hash was checked.
+    pub(super) fn put(&mut self, chunk: Chunk, bytes: &[u8]) -> io::Result<()> {
+        for offset in self.wanted.take(&chunk) {
+            self.part.write_all_at(bytes, offset)?;
+            self.written += bytes.len() as u64;
+            if self.flusher.is_none() && self.written > FLUSH {
+                self.flusher = Flusher::start(&self.part);
             }
-            self.append(chunk.hash, &buffer)?;
-            self.buffer = buffer;
+            if let Some(flusher) = &mut self.flusher {
+                flusher.wrote(bytes.len() as u64);
+            }
         }
         Ok(())
     }
 
-    /// Writes on a chunk that came; its hash was checked.
-    pub(super) fn append(&mut self, hash: Hash, bytes: &[u8]) -> Result<(), Fail> {
-        self.part.write_all_at(bytes, self.written)?;
-        self.whole.update(bytes);
-        let here = self.here.entry(hash).or_default();
-        *here = here.or(Some(Here::Part(self.written)));
-        self.written += bytes.len() as u64;
-        self.count += 1;
-        if self.flusher.is_none() && self.written > FLUSH {
-            self.flusher = Flusher::start(&self.part);
-        }
-        if let Some(flusher) = &mut self.flusher {
-            flusher.wrote(bytes.len() as u64);
-        }
-        Ok(())
+    /// Writes a small file, all of it; its hash was checked.
+    pub(super) fn small(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.written = bytes.len() as u64;
+        self.part.write_all_at(bytes, 0)
     }
 
-    /// Puts the file in its target's place.
-    pub(super) fn finish(mut self, file: &transfer::File) -> Result<(), Fail> {
+    /// Puts the file in its target's place: every chunk is written.
+    pub(super) fn finish(mut self, file: &transfer::File) -> io::Result<()> {
         self.keep = false;
-        if Hash::from(self.whole.finalize()) != file.hash || self.written != file.size {
-            return Err(Fail::Changed);
-        }
-        self.part.set_len(self.written)?;
+        self.part.set_len(file.size)?;
         rustix::fs::fchmod(&self.part, mode(file.mode))?;
         rustix::fs::futimens(&self.part, &times(file.mtime))?;
         // A small file that a crash of the node cut short is seen from its length; a sync of
@@ -260,22 +256,6 @@ fn read(from: &File, offset: u64, chunk: Chunk, buffer: &mut Vec<u8>) -> io::Res
         other => other?,
     }
     Ok(Hash::from(blake3::hash(buffer)) == chunk.hash)
-}
-
-/// Notes which chunks of `here` are in `file`, and returns the hash of all of it.
-fn find(
-    file: &File,
-    wanted: Cut,
-    here: &mut HashMap<Hash, Option<Here>>,
-    at: impl Fn(u64) -> Here,
-) -> io::Result<Hash> {
-    let (_, hash) = cut(file, wanted, |offset, chunk, _| {
-        if let Some(here @ None) = here.get_mut(&chunk.hash) {
-            *here = Some(at(offset));
-        }
-        Ok(())
-    })?;
-    Ok(hash)
 }
 
 /// Opens the file beside and locks it. The lock goes with the process, however that ends.

@@ -1,15 +1,18 @@
 //! One file on its way: collects what is said of it, asks for what is needed, takes what comes.
 
-use std::{fs::File, io};
+use std::{fs::File, io, mem};
 
 use zstd::bulk::Decompressor;
 
 use super::{
-    super::protocol::{
-        Broken, Hash,
-        transfer::{self, Chunk, Data, MOST_CHUNK, Need, Reason, Refusal},
+    super::{
+        chunks::Whole,
+        protocol::{
+            Broken, Hash,
+            transfer::{self, Chunk, Data, MOST_CHUNK, Need, Reason, Refusal},
+        },
     },
-    growing::{Fail, Growing},
+    growing::Growing,
     refusal::{of, refuse},
     root::Root,
 };
@@ -100,6 +103,11 @@ impl Incoming {
         if self.chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() != self.file.size {
             return wrong("chunks that are not as long as the file");
         }
+        let mut whole = Whole::default();
+        self.chunks.iter().for_each(|chunk| whole.add(chunk));
+        if whole.hash() != self.file.hash {
+            return Ok(Step::Done(Err(refuse(Reason::Changed, &self.file.path))));
+        }
         Ok(match self.look(root) {
             Ok(step) => step,
             Err(refusal) => Step::Done(Err(refusal)),
@@ -107,21 +115,22 @@ impl Incoming {
     }
 
     fn look(&mut self, root: &Root) -> Result<Step, Refusal> {
-        let Self { id, file, chunks, .. } = self;
-        let place = root.place(&file.path)?;
+        let place = root.place(&self.file.path)?;
         let old = place.file();
-        let mut growing = Growing::open(place, old).map_err(|error| of(&file.path, error))?;
-        let looked = growing.look(chunks, file.cut, file.hash);
-        if looked.map_err(|error| of(&file.path, error))? {
-            // What another transfer left of this file is of no use any more.
-            growing.keep = false;
-            drop(growing);
-            return self.settle(root).map(|changed| Step::Done(Ok(changed)));
+        let mut growing = Growing::open(place).map_err(|error| of(&self.file.path, error))?;
+        let chunks = mem::take(&mut self.chunks);
+        match growing.look(chunks, self.file.cut, old.as_ref()) {
+            Ok(false) => {}
+            Ok(true) => {
+                // What is beside it of this file is of no use any more.
+                growing.keep = false;
+                drop(growing);
+                return self.settle(root).map(|changed| Step::Done(Ok(changed)));
+            }
+            Err(error) => return Err(self.failed(error, growing)),
         }
-        let need = Need::new(*id, growing.needed(chunks));
-        self.growing = Some(growing);
-        let done = self.go_on()?;
-        Ok(if done { Step::Done(Ok(true)) } else { Step::Need(need) })
+        let need = Need::new(self.id, growing.needed());
+        Ok(if self.go_on(growing)? { Step::Done(Ok(true)) } else { Step::Need(need) })
     }
 
     /// Content came.
@@ -138,18 +147,20 @@ impl Incoming {
             }
             return Ok(Step::Done(self.small(data, buffers, root)));
         }
-        let index = data.index as usize;
-        let (Some(growing), Some(chunk)) = (&mut self.growing, self.chunks.get(index)) else {
+        let Some(mut growing) = self.growing.take() else {
             return wrong("content before it was asked for");
         };
-        if index != growing.count {
+        let Some((_, chunk)) = growing.next().filter(|(next, _)| *next == data.index as usize)
+        else {
             return wrong("content that was not asked for, or out of order");
-        }
-        let done = match buffers.content(data, chunk.length, chunk.hash) {
-            None => Err(Fail::Changed),
-            Some(bytes) => growing.append(chunk.hash, bytes),
         };
-        let done = done.map_err(|fail| self.failed(fail)).and_then(|()| self.go_on());
+        let Some(bytes) = buffers.content(data, chunk.length, chunk.hash) else {
+            return Ok(Step::Done(Err(refuse(Reason::Changed, &self.file.path))));
+        };
+        let done = match growing.put(chunk, bytes) {
+            Ok(()) => self.go_on(growing),
+            Err(error) => Err(self.failed(error, growing)),
+        };
         Ok(match done {
             Ok(false) => Step::More,
             Ok(true) => Step::Done(Ok(true)),
@@ -157,17 +168,13 @@ impl Incoming {
         })
     }
 
-    /// Writes what is here; whether that was all.
-    fn go_on(&mut self) -> Result<bool, Refusal> {
-        let Some(growing) = &mut self.growing else { return Ok(false) };
-        if let Err(fail) = growing.copy(&self.chunks) {
-            return Err(self.failed(fail));
-        }
-        if growing.count < self.chunks.len() {
+    /// Ends a file of which all is written; whether that is so.
+    fn go_on(&mut self, mut growing: Growing) -> Result<bool, Refusal> {
+        if growing.next().is_some() {
+            self.growing = Some(growing);
             return Ok(false);
         }
-        let finished = self.growing.take().map_or(Ok(()), |growing| growing.finish(&self.file));
-        finished.map(|()| true).map_err(|fail| self.failed(fail))
+        growing.finish(&self.file).map(|()| true).map_err(|error| of(&self.file.path, error))
     }
 
     /// A file that came in one piece.
@@ -181,12 +188,9 @@ impl Incoming {
             return self.settle(root);
         }
         let failed = |error: io::Error| of(&file.path, error);
-        let mut growing = Growing::open(place, None).map_err(failed)?;
-        let written = growing.append(file.hash, bytes).and_then(|()| growing.finish(file));
-        written.map(|()| true).map_err(|fail| match fail {
-            Fail::Io(error) => failed(error),
-            Fail::Changed => changed(),
-        })
+        let mut growing = Growing::open(place).map_err(failed)?;
+        let written = growing.small(bytes).and_then(|()| growing.finish(file));
+        written.map(|()| true).map_err(failed)
     }
 
     fn settle(&self, root: &Root) -> Result<bool, Refusal> {
@@ -194,15 +198,9 @@ impl Incoming {
     }
 
     /// What is told of a failure. A full disk gets back what was written in vain.
-    fn failed(&mut self, fail: Fail) -> Refusal {
-        let path = &self.file.path;
-        let refusal = match fail {
-            Fail::Io(error) => of(path, error),
-            Fail::Changed => refuse(Reason::Changed, path),
-        };
-        if refusal.reason == Reason::NoSpace
-            && let Some(growing) = &mut self.growing
-        {
+    fn failed(&self, error: io::Error, mut growing: Growing) -> Refusal {
+        let refusal = of(&self.file.path, error);
+        if refusal.reason == Reason::NoSpace {
             growing.keep = false;
         }
         refusal

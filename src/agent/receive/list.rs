@@ -5,9 +5,12 @@ use std::{fs::File, io::Read, os::fd::OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 
 use super::{
-    super::protocol::{
-        Bytes, Hash,
-        transfer::{Entry, Reason, Refusal, What},
+    super::{
+        chunks::{SMALL, cut},
+        protocol::{
+            Bytes, Hash,
+            transfer::{Cut, Entry, Reason, Refusal, What},
+        },
     },
     path::is_beside,
     refusal::of,
@@ -110,11 +113,11 @@ fn content(folder: &OwnedFd, name: &[u8]) -> Option<Hash> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?);
-    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; 64 << 10]);
-    loop {
-        match file.read(&mut buffer).ok()? {
-            0 => return Some(hasher.finalize().into()),
-            read => hasher.update(&buffer[..read]),
-        };
+    let size = file.metadata().ok()?.len();
+    if size > SMALL {
+        return cut(file, Cut::of(size), |_, _, _| Ok(None)).ok().map(|(_, hash)| hash);
     }
+    let mut content = Vec::new();
+    file.by_ref().take(SMALL + 1).read_to_end(&mut content).ok()?;
+    Some(blake3::hash(&content).into())
 }

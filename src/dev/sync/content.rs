@@ -20,17 +20,13 @@ use zstd::bulk::Compressor;
 
 use super::scan::mtime;
 use crate::agent::{
-    chunks::cut,
+    chunks::{SMALL, cut},
     protocol::{
         Bytes, Hash,
         transfer::{self, Chunk, Cut, Data, Hashes, Mtime},
     },
 };
 
-/// Up to here a file travels whole: its chunks' names would cost more than they save.
-const SMALL: u64 = 64 << 10;
-/// From here on a file has longer chunks.
-const HUGE: u64 = 2 << 30;
 /// How often a file that changes while it is read is read again.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -68,13 +64,15 @@ pub(crate) struct Library {
     /// Whether small files are kept in memory too, for another Pod.
     many: bool,
     known: Mutex<HashMap<Bytes, (Stamp, Arc<Content>)>>,
+    /// Held while a file is read: whoever else wants it finds it known then.
+    reading: Mutex<()>,
 }
 
 impl Library {
     /// Of the folder `root`, or of one file in it, by its name there and its name here. `many`
     /// where it goes to more than one Pod.
     pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, many: bool) -> Self {
-        Self { root, only, many, known: Mutex::default() }
+        Self { root, only, many, known: Mutex::default(), reading: Mutex::default() }
     }
 
     /// Where a file is on this side.
@@ -94,6 +92,7 @@ impl Library {
 
     /// A file's content; blocks.
     pub(crate) fn content(&self, path: &Bytes) -> io::Result<Arc<Content>> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let file = self.open(path)?;
         let stamp = stamp(&file.metadata()?);
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -236,7 +235,7 @@ fn read(file: &File) -> io::Result<Content> {
     let mut tries = 0;
     loop {
         let before = file.metadata()?;
-        let cut = cut_of(before.len());
+        let cut = Cut::of(before.len());
         let (size, hash, body) =
             if before.len() <= SMALL { small(file)? } else { large(file, cut)? };
         let changing = stamp(&file.metadata()?) != stamp(&before);
@@ -249,16 +248,11 @@ fn read(file: &File) -> io::Result<Content> {
     }
 }
 
-/// The usual chunks, but for files that would have too many of them.
-fn cut_of(size: u64) -> Cut {
-    if size > HUGE { Cut { min: 64 << 10, avg: 256 << 10, max: 512 << 10 } } else { Cut::default() }
-}
-
 fn small(file: &File) -> io::Result<(u64, Hash, Body)> {
     let mut bytes = Vec::new();
     At(file, 0).take(SMALL + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SMALL {
-        return large(file, Cut::default());
+        return large(file, Cut::of(bytes.len() as u64));
     }
     Ok((bytes.len() as u64, blake3::hash(&bytes).into(), Body::Small(bytes)))
 }
@@ -267,7 +261,7 @@ fn large(file: &File, size: Cut) -> io::Result<(u64, Hash, Body)> {
     let mut chunks = Vec::new();
     let (size, hash) = cut(At(file, 0), size, |_, chunk, _| {
         chunks.push(chunk);
-        Ok(())
+        Ok(None)
     })?;
     if chunks.len() > transfer::MOST_CHUNKS as usize {
         let why = format!("it has more than {} chunks", transfer::MOST_CHUNKS);

@@ -32,7 +32,7 @@ pub(super) fn file(path: &[u8], content: &[u8]) -> (File, Vec<(Chunk, Vec<u8>)>)
     let mut chunks = Vec::new();
     let (size, hash) = cut(content, SMALL, |_, chunk, bytes| {
         chunks.push((chunk, bytes.to_vec()));
-        Ok(())
+        Ok(None)
     })
     .unwrap();
     let mtime = Mtime { s: 1_600_000_000, ns: 5_000 };
@@ -144,7 +144,8 @@ impl Sender {
 
     pub(super) fn say_small(&mut self, path: &[u8], content: &[u8]) {
         let (file, _) = file(path, content);
-        let id = self.ask(Op::File(File { chunks: 0, ..file }));
+        let hash = blake3::hash(content).into();
+        let id = self.ask(Op::File(File { chunks: 0, hash, ..file }));
         if !content.is_empty() {
             let mut out = Vec::new();
             Data { id, index: 0, zstd: false, bytes: content }.append(&mut out);
