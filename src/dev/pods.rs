@@ -47,14 +47,8 @@ pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result
         ));
     };
     let having = having(pods, wanted)?;
-    let usable = having.iter().filter(|(pod, container)| is_running(pod, container));
-    let usable = usable.map(|(pod, container)| {
-        (is_ready(pod), text(pod, "/metadata/creationTimestamp"), *pod, container.clone())
-    });
-    let mut usable: Vec<_> = usable.collect();
-    usable.sort_by(|a, b| (b.0, b.1, name(b.2)).cmp(&(a.0, a.1, name(a.2))));
-    if let Some((.., pod, container)) = usable.into_iter().next() {
-        return Ok(pick(pod, container));
+    if let Some(pick) = running(&having).into_iter().next() {
+        return Ok(pick);
     }
     let each = having.iter().take(3).map(|(pod, container)| why_not(pod, container));
     let each: Vec<_> = each.collect();
@@ -65,15 +59,18 @@ pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result
     ))
 }
 
-/// The containers of every Pod that runs, newest first.
+/// The containers of every Pod that runs, in the order in which [`choose`] prefers them.
 pub(crate) fn all(pods: &[Value], wanted: Wanted<'_>) -> Result<Vec<Pick>, Failure> {
-    let having = having(pods, wanted)?;
-    let running = having.into_iter().filter(|(pod, container)| is_running(pod, container));
-    let picks = running
-        .map(|(pod, container)| (text(pod, "/metadata/creationTimestamp"), pick(pod, container)));
-    let mut picks: Vec<_> = picks.collect();
-    picks.sort_by(|a, b| (b.0, &b.1.pod).cmp(&(a.0, &a.1.pod)));
-    Ok(picks.into_iter().map(|(_, pick)| pick).collect())
+    Ok(running(&having(pods, wanted)?))
+}
+
+/// Those that run: the ready ones first, and the newest first among these.
+fn running(having: &[(&Value, String)]) -> Vec<Pick> {
+    let running = having.iter().filter(|(pod, container)| is_running(pod, container));
+    let mut running: Vec<_> = running.collect();
+    let rank = |pod| (is_ready(pod), text(pod, "/metadata/creationTimestamp"), name(pod));
+    running.sort_by(|(a, _), (b, _)| rank(b).cmp(&rank(a)));
+    running.into_iter().map(|(pod, container)| pick(pod, container.clone())).collect()
 }
 
 /// A label selector in the words of a query: `app=web,tier in (a,b),!old`.

@@ -54,11 +54,24 @@ impl<'a> Session<'a> {
     /// # Errors
     /// None does in time, with what keeps it.
     pub(crate) async fn runs(&self) -> Result<Pick> {
+        self.until(async || self.target.pick(self.cluster).await).await
+    }
+
+    /// The containers of all Pods that run, as soon as one does.
+    ///
+    /// # Errors
+    /// As [`Session::runs`].
+    pub(crate) async fn all_run(&self) -> Result<Vec<Pick>> {
+        self.until(async || self.target.all(self.cluster).await).await
+    }
+
+    /// Looks again and again, until something runs.
+    async fn until<T>(&self, look: impl AsyncFn() -> Result<T>) -> Result<T> {
         let until = Instant::now() + START;
         let mut wait = self.terminal.wait();
         loop {
-            let error = match self.target.pick(self.cluster).await {
-                Ok(pick) => return Ok(pick),
+            let error = match look().await {
+                Ok(found) => return Ok(found),
                 Err(error) => error,
             };
             let later = is_lost(&error) || error.downcast_ref().is_some_and(Failure::is_no);
