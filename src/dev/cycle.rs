@@ -1,6 +1,6 @@
 //! The developer's loop: round and round, in whichever Pod there is, and at every key.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use anyhow::Result;
 use tokio::{
@@ -29,6 +29,8 @@ use crate::{
 
 /// What keys do, for whoever looks at the terminal.
 const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it running · Q restore";
+/// Keys that are kept while there is work.
+const MOST_KEPT: usize = 8;
 /// What went well for so long counts as well.
 const WELL: Duration = Duration::from_secs(30);
 
@@ -79,7 +81,8 @@ impl Loop<'_> {
         };
         let name = self.start.name.clone();
         let logs = logs(session, &name, &screen, watched, troubles);
-        let mut around = Around { screen: &screen, shown, keys: Tty::keys()?, kept: None };
+        let mut around =
+            Around { screen: &screen, shown, keys: Tty::keys()?, kept: VecDeque::new() };
         if around.keys.is_some() {
             session.terminal.say(KEYS);
         }
@@ -96,14 +99,14 @@ struct Around<'a> {
     screen: &'a Screen,
     shown: watch::Sender<Option<Shown>>,
     keys: Option<Tty>,
-    /// A key that was pressed while there was work, for when it is done.
-    kept: Option<u8>,
+    /// Keys that were pressed while there was work, for when it is done.
+    kept: VecDeque<u8>,
 }
 
 impl Around<'_> {
-    /// The key that was kept, else the next one.
+    /// The first key that was kept, else the next one.
     async fn key(&mut self) -> u8 {
-        match self.kept.take() {
+        match self.kept.pop_front() {
             Some(key) => key,
             None => self.pressed().await,
         }
@@ -121,6 +124,13 @@ impl Around<'_> {
                 Some(_) => {}
                 None => return b'q',
             }
+        }
+    }
+
+    /// Keeps a key for when there is no work. Who holds one down means it no more often than this.
+    fn keep(&mut self, key: u8) {
+        if self.kept.len() < MOST_KEPT {
+            self.kept.push_back(key);
         }
     }
 
@@ -182,20 +192,25 @@ async fn attend<'a>(
     let session = all.session;
     let mut next = Next::Build;
     loop {
-        {
+        let left = {
             // A key that leaves is heard at any time; the others when the work is done.
             let cycle = cycle(all, around.shown.clone(), place, next, built);
             let mut cycle = std::pin::pin!(cycle);
             loop {
                 tokio::select! {
-                    outcome = &mut cycle => break outcome?,
+                    outcome = &mut cycle => break outcome.map(|()| None)?,
                     key = around.pressed() => match key {
-                        b'q' => return Ok(Leave::Running),
-                        b'Q' => return Ok(Leave::Restore),
-                        other => around.kept = Some(other),
+                        b'q' => break Some(Leave::Running),
+                        b'Q' => break Some(Leave::Restore),
+                        other => around.keep(other),
                     },
                 }
             }
+        };
+        match left {
+            Some(Leave::Restore) => return Ok(restore(all, place).await),
+            Some(left) => return Ok(left),
+            None => {}
         }
         next = loop {
             tokio::select! {
@@ -227,21 +242,24 @@ async fn attend<'a>(
                         session.terminal.say("logs are off; l shows what was kept back");
                     }
                     b'q' => return Ok(Leave::Running),
-                    b'Q' => {
-                        let Start { name, grace_ms, .. } = &all.start;
-                        // It is given back all the same, and that ends what runs.
-                        if let Err(error) = stop(session, &place.pick, name, *grace_ms).await
-                            && place.runs
-                        {
-                            session.terminal.warn(&format!("{name} was not stopped: {error:#}"));
-                        }
-                        return Ok(Leave::Restore);
-                    }
+                    b'Q' => return Ok(restore(all, place).await),
                     _ => session.terminal.say(KEYS),
                 },
             }
         };
     }
+}
+
+/// Stops what runs, for the workload to be restored.
+async fn restore(all: &Loop<'_>, place: &Place<'_>) -> Leave {
+    let (session, Start { name, grace_ms, .. }) = (all.session, &all.start);
+    // It is given back all the same, and that ends what runs.
+    if let Err(error) = stop(session, &place.pick, name, *grace_ms).await
+        && place.runs
+    {
+        session.terminal.warn(&format!("{name} was not stopped: {error:#}"));
+    }
+    Leave::Restore
 }
 
 /// Shows the output of what is to be shown; tells what it cannot mend.
