@@ -1,5 +1,8 @@
 //! `diyadm.yaml`: what the loop does for a project. Pure: its text comes in.
 
+use std::path::Path;
+
+use ignore::gitignore::GitignoreBuilder;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -33,7 +36,7 @@ pub(crate) struct Project {
     pub(crate) build: Option<String>,
     /// What a change of which builds; all of the project without it.
     #[serde(default)]
-    pub(crate) watch: Vec<String>,
+    watch: Vec<Spanned<String>>,
     /// What is sent.
     #[serde(default)]
     sync: Vec<Spanned<Sync>>,
@@ -148,6 +151,12 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         return Err(at(name.referenced.line(), &what));
     }
     words(&command.value).map_err(|what| at(command.referenced.line(), &what))?;
+    for pattern in &project.watch {
+        GitignoreBuilder::new("").add_line(None, &pattern.value).map_err(|error| {
+            let what = format!("{:?} is no pattern as in a .gitignore: {error}", pattern.value);
+            at(pattern.referenced.line(), &what)
+        })?;
+    }
     for (index, sync) in project.sync.iter().enumerate() {
         let Sync { from, to, .. } = &sync.value;
         if from.is_empty() || to.is_empty() {
@@ -155,7 +164,8 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         }
         // A folder in the container is open for one transfer at a time. Behind a slash a file keeps
         // its own name, and several may go there.
-        let is_taken = project.sync[..index].iter().any(|other| other.value.to == *to);
+        let same = |other: &Sync| Path::new(&other.to) == Path::new(to);
+        let is_taken = project.sync[..index].iter().any(|other| same(&other.value));
         if is_taken && !to.ends_with('/') {
             let what = format!("{to} is where another one goes already; send a folder above both");
             return Err(at(sync.referenced.line(), &what));
@@ -181,6 +191,11 @@ impl Empty {
 }
 
 impl Project {
+    /// Patterns of what is watched; [`parse`] has looked whether they are some.
+    pub(crate) fn watch(&self) -> impl Iterator<Item = &str> {
+        self.watch.iter().map(|pattern| pattern.value.as_str())
+    }
+
     /// What is sent.
     pub(crate) fn sync(&self) -> impl Iterator<Item = &Sync> {
         self.sync.iter().map(|sync| &sync.value)
@@ -306,6 +321,8 @@ forward: [8080, \"9090:90\", \":http\"]
             ("run:\n  command: x\nforward:\n- 8080\n- 1:2:3\n", 5, "1:2:3"),
             ("run:\n  command: x\nsync:\n- from: a\n", 4, "to"),
             ("run:\n  command: x\nsync:\n- {from: a, to: /x}\n- {from: b, to: /x}\n", 5, "/x"),
+            ("run:\n  command: x\nwatch:\n- src\n- '[b-a]'\n", 5, "[b-a]"),
+            ("run:\n  command: x\nsync:\n- {from: a, to: /x/}\n- {from: b, to: /x}\n", 5, "/x"),
             ("run:\n  command: x\n  grace: long\n", 3, ""),
             ("run: [\n", 0, ""),
         ] {

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use tokio::{process::Command, task::spawn_blocking};
 
@@ -51,18 +51,11 @@ pub(crate) struct Sources<'a> {
 impl<'a> Sources<'a> {
     /// Of the project in `folder`.
     pub(crate) fn new(folder: &'a Path, project: &'a Project) -> Result<Self> {
-        let counts = if project.watch.is_empty() {
-            None
-        } else {
-            let mut builder = GitignoreBuilder::new(folder);
-            for pattern in &project.watch {
-                builder.add_line(None, pattern).map_err(|error| {
-                    let what = format!("watch: {pattern:?} makes no sense: {error}.");
-                    Failure::usage(what, "Type it as in a .gitignore: `src`, `*.go`.")
-                })?;
-            }
-            Some(builder.build().map_err(|error| anyhow!("{error}"))?)
-        };
+        let mut builder = GitignoreBuilder::new(folder);
+        for pattern in project.watch() {
+            builder.add_line(None, pattern)?;
+        }
+        let counts = project.watch().next().map(|_| builder.build()).transpose()?;
         let mut exclude: Vec<_> = OUTPUTS.map(ToOwned::to_owned).into();
         // What a build writes must not build.
         exclude
@@ -142,7 +135,8 @@ impl<'a> Sources<'a> {
     }
 
     fn made(&self) -> Result<Vec<Source>> {
-        let made = self.project.sync().map(|sync| {
+        let mut made: Vec<Source> = Vec::new();
+        for sync in self.project.sync() {
             let options = Options {
                 delete: sync.delete,
                 exclude: sync.exclude.clone(),
@@ -150,9 +144,15 @@ impl<'a> Sources<'a> {
                 ..Options::default()
             };
             let from = self.folder.join(&sync.from);
-            Source::new(&from, &Bytes::from(sync.to.as_str()), options, false)
-        });
-        made.collect()
+            let source = Source::new(&from, &Bytes::from(sync.to.as_str()), options, false)?;
+            // Whether what is sent is a folder is known only now.
+            if made.iter().any(|other| other.way.collides(&source.way)) {
+                let what = format!("{} goes to {}, where another one goes.", sync.from, sync.to);
+                return Err(Failure::usage(what, "Send a folder above both.").into());
+            }
+            made.push(source);
+        }
+        Ok(made)
     }
 
     /// Waits for a change that counts, and for the end of its burst.

@@ -70,6 +70,13 @@ impl Way {
         let file = Some((PathBuf::from(own), Bytes(name.to_vec())));
         Ok(Self { from, root: Bytes(root.to_vec()), file })
     }
+
+    /// Whether both go to the same place: a folder in the container is open for one at a time.
+    pub(crate) fn collides(&self, other: &Self) -> bool {
+        let name = |way: &Self| way.file.as_ref().map(|(_, there)| there.clone());
+        let path = |way: &'_ Self| PathBuf::from(OsStr::from_bytes(&way.root.0));
+        path(self) == path(other) && name(self) == name(other)
+    }
 }
 
 /// Without slashes at the end, but for the root's own.
@@ -108,6 +115,19 @@ mod tests {
         for to in ["..", "/tmp/.."] {
             assert!(Way::new(Path::new("a"), false, &to.into()).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn two_ways_to_one_place_collide() {
+        let of = |source: &str, is_folder, to: &str| {
+            Way::new(Path::new(source), is_folder, &to.into()).unwrap()
+        };
+        assert!(of("a", true, "/x").collides(&of("b", true, "/x/")));
+        assert!(of("a", true, "/x/y").collides(&of("b", true, "/x//./y")));
+        assert!(of("a", false, "/x/").collides(&of("b", false, "/x/a")));
+        assert!(!of("a", false, "/x/").collides(&of("b", false, "/x/")));
+        assert!(!of("a", true, "/x").collides(&of("b", false, "/x/")));
+        assert!(!of("a", true, "/x").collides(&of("b", true, "/x/y")));
     }
 
     #[test]
