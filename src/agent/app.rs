@@ -29,6 +29,9 @@ const KILLED: Duration = Duration::from_secs(5);
 /// How often a group is looked at that dies, where no signal tells when it is gone.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Bytes of a command, and of a folder, that are told.
+const MOST_TOLD: usize = 1024;
+
 /// An application that was started at least once.
 #[derive(Debug)]
 pub(super) struct App {
@@ -294,8 +297,8 @@ impl App {
         let of_it: Vec<_> = processes.iter().filter(of_it).collect();
         protocol::App {
             name: self.start.name.clone(),
-            command: self.start.command.clone(),
-            cwd: self.cwd.clone(),
+            command: told(&self.start.command),
+            cwd: told(std::slice::from_ref(&self.cwd)).swap_remove(0),
             state: match self.end {
                 _ if self.is_stopping() => State::Stopping,
                 Some(end) => State::Ended(end),
@@ -310,6 +313,22 @@ impl App {
             lines: self.ring.newest(),
         }
     }
+}
+
+/// Words, as far as they are told: those of all applications must go into one frame.
+fn told(words: &[Bytes]) -> Vec<Bytes> {
+    let mut left = MOST_TOLD;
+    let mut told = Vec::new();
+    for word in words {
+        // With what sets it apart from the next.
+        let Some(rest) = left.checked_sub(word.0.len() + 4) else {
+            told.push("…".into());
+            break;
+        };
+        left = rest;
+        told.push(word.clone());
+    }
+    told
 }
 
 /// Milliseconds since 1970.

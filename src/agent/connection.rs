@@ -29,6 +29,8 @@ const FULL: usize = 128 << 10;
 pub(super) struct Connection {
     stream: UnixStream,
     decoder: Decoder,
+    /// What came and was not looked at yet, as the client had not read enough.
+    rest: Vec<u8>,
     greeted: bool,
     /// Nothing more is read; what is in `out` is still written.
     ended: bool,
@@ -67,6 +69,7 @@ impl Connection {
         Self {
             stream,
             decoder: Decoder::new(MOST_REQUEST),
+            rest: Vec::new(),
             greeted: false,
             ended: false,
             out: json(Kind::Hello, &Hello::own()),
@@ -83,7 +86,7 @@ impl Connection {
     /// What to poll.
     pub(super) fn wants(&self) -> (BorrowedFd<'_>, PollFlags) {
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, !self.ended && !self.is_full());
+        flags.set(PollFlags::IN, !self.ended && !self.is_full() && self.rest.is_empty());
         flags.set(PollFlags::OUT, self.written < self.out.len());
         (self.stream.as_fd(), flags)
     }
@@ -109,29 +112,32 @@ impl Connection {
         match self.stream.read(buffer) {
             // The client hung up: nobody waits for what is pending.
             Ok(0) => (self.ended, self.pending) = (true, Pending::Nothing),
-            Ok(read) => {
-                let mut decoder = std::mem::take(&mut self.decoder);
-                let mut input = &buffer[..read];
-                while !self.ended {
-                    match decoder.next(&mut input) {
-                        Ok(Some(frame)) if !self.greeted => match frame.parse(Kind::Hello) {
-                            Ok(hello) => self.greet(&hello),
-                            Err(broken) => self.give_up(&broken),
-                        },
-                        Ok(Some(frame)) => match frame.parse(Kind::Request) {
-                            Ok(request) => self.request(request, supervisor),
-                            Err(broken) => self.give_up(&broken),
-                        },
-                        Ok(None) => break,
-                        Err(broken) => self.give_up(&broken),
-                    }
-                }
-                self.decoder = decoder;
-            }
+            Ok(read) => self.feed(&buffer[..read], supervisor),
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => self.hang_up(),
         }
+    }
+
+    /// Does what the client asks for, as long as it reads the answers.
+    fn feed(&mut self, mut input: &[u8], supervisor: &mut Supervisor) {
+        let mut decoder = std::mem::take(&mut self.decoder);
+        while !self.ended && !self.is_full() {
+            match decoder.next(&mut input) {
+                Ok(Some(frame)) if !self.greeted => match frame.parse(Kind::Hello) {
+                    Ok(hello) => self.greet(&hello),
+                    Err(broken) => self.give_up(&broken),
+                },
+                Ok(Some(frame)) => match frame.parse(Kind::Request) {
+                    Ok(request) => self.request(request, supervisor),
+                    Err(broken) => self.give_up(&broken),
+                },
+                Ok(None) => break,
+                Err(broken) => self.give_up(&broken),
+            }
+        }
+        self.decoder = decoder;
+        self.rest = input.to_vec();
     }
 
     /// Writes as much as the client takes now.
@@ -255,6 +261,11 @@ impl Connection {
             Err(failed) => self.fail(failed),
         }
         self.write();
+        if !self.rest.is_empty() && !self.is_full() {
+            let rest = std::mem::take(&mut self.rest);
+            self.feed(&rest, supervisor);
+            self.write();
+        }
         matches!(self.pending, Pending::StopAll { exit: true }) && supervisor.is_idle()
     }
 
@@ -349,5 +360,88 @@ impl Reader {
         let app = supervisor.app(&logs.name)?;
         let (next, run) = (app.ring.begin(&logs), app.run);
         Ok(Self { name: logs.name, next, follow: logs.follow, run, told: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::{
+        super::{
+            protocol::{Bytes, Start},
+            sink::Sink,
+        },
+        *,
+    };
+
+    /// A connection, and the client's end.
+    fn connected() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Connection::new(ours), theirs)
+    }
+
+    fn supervisor() -> Supervisor {
+        Supervisor::new(Sink::default(), Sink::default(), 1024)
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_not_answered_without_end() {
+        let (mut connection, mut client) = connected();
+        let mut supervisor = supervisor();
+        let request = json(Kind::Request, &Request::List);
+        let asked = (256 << 10) / request.len();
+        let asking = [json(Kind::Hello, &Hello::own()), request.repeat(asked)].concat();
+        let reader = client.try_clone().unwrap();
+        let writing = thread::spawn(move || client.write_all(&asking).map(|()| client));
+        let mut buffer = vec![0; 64 << 10];
+        let mut most = 0;
+        let mut turn = |connection: &mut Connection| {
+            let (_, wanted) = connection.wants();
+            connection.ready(wanted, &mut supervisor, &mut buffer);
+            connection.go_on(&mut supervisor);
+            most = most.max(connection.out.len() - connection.written);
+        };
+        while !connection.is_full() {
+            turn(&mut connection);
+        }
+        for _ in 0..100 {
+            turn(&mut connection);
+        }
+        // As soon as it reads it gets an answer to each.
+        reader.set_nonblocking(true).unwrap();
+        let (mut decoder, mut answers, mut some) = (Decoder::default(), 0, vec![0; 64 << 10]);
+        while answers < asked {
+            turn(&mut connection);
+            let Ok(read) = (&reader).read(&mut some) else { continue };
+            let mut input = &some[..read];
+            while let Some(frame) = decoder.next(&mut input).unwrap() {
+                answers += usize::from(frame.kind == Kind::Answer);
+            }
+        }
+        writing.join().unwrap().unwrap();
+        assert!(most < FULL + 1024, "{most} bytes were held");
+    }
+
+    #[test]
+    fn a_list_fits_a_frame_whatever_the_commands() {
+        let (mut connection, _client) = connected();
+        let mut supervisor = supervisor();
+        for name in 0..8 {
+            let long = || Bytes(vec![1; 100_000]);
+            let start = Start {
+                name: format!("app{name}"),
+                command: vec!["true".into(), long(), long()],
+                env: Vec::new(),
+                cwd: None,
+                replace: false,
+                grace_ms: 0,
+            };
+            supervisor.start(start).unwrap();
+        }
+        let before = connection.out.len();
+        connection.request(Request::List, &mut supervisor);
+        assert!(connection.out.len() > before + 8 * 50);
     }
 }

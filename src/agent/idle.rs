@@ -24,7 +24,7 @@ use signal_hook::{
 
 use super::{
     connection::Connection,
-    proc,
+    proc::{self, Process},
     sink::Sink,
     socket::{self, Bound},
     supervisor::{Source, Supervisor},
@@ -249,15 +249,21 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<Connection>> {
 /// go with PID 1.
 fn signal_children(signal: Signal, told: &mut Vec<i32>, groups: &[i32]) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
-    for process in proc::processes() {
-        let pid = process.pid;
-        let is_told = told.contains(&pid) || groups.contains(&process.group);
-        if process.parent == own && !process.zombie && !is_told {
-            told.push(pid);
-            // Gone meanwhile, or another user's.
-            let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
-        }
+    for pid in untold(&proc::processes(), own, told, groups) {
+        // Gone meanwhile, or another user's.
+        let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
     }
+}
+
+/// The children that are to be told now. Who is gone is forgotten: another may get its number.
+fn untold(processes: &[Process], own: i32, told: &mut Vec<i32>, groups: &[i32]) -> Vec<i32> {
+    let children = processes.iter().filter(|process| process.parent == own && !process.zombie);
+    let children: Vec<_> = children.filter(|process| !groups.contains(&process.group)).collect();
+    told.retain(|pid| children.iter().any(|process| process.pid == *pid));
+    let new = children.iter().map(|process| process.pid).filter(|pid| !told.contains(pid));
+    let new: Vec<_> = new.collect();
+    told.extend(&new);
+    new
 }
 
 /// Writes the last lines out, for a moment: the container ends.
@@ -278,5 +284,27 @@ fn flush(supervisor: &mut Supervisor, buffer: &mut [u8]) {
             _ => None,
         });
         supervisor.ready(&found.collect::<Vec<_>>(), buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_gone_is_forgotten() {
+        let process =
+            |pid, parent, group, zombie| Process { pid, parent, group, zombie, cpu_ms: 0, rss: 0 };
+        let mut told = Vec::new();
+        // Another's child, one of an application, and one that has ended.
+        let others =
+            [process(10, 2, 10, false), process(11, 1, 30, false), process(12, 1, 12, true)];
+        let now = |own: &[Process]| [&others[..], own].concat();
+        let children = now(&[process(20, 1, 20, false)]);
+        assert_eq!(untold(&children, 1, &mut told, &[30]), [20]);
+        assert!(untold(&children, 1, &mut told, &[30]).is_empty(), "once is enough");
+        assert!(untold(&now(&[]), 1, &mut told, &[30]).is_empty());
+        assert!(told.is_empty());
+        assert_eq!(untold(&children, 1, &mut told, &[30]), [20], "it is another one");
     }
 }
