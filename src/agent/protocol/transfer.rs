@@ -150,7 +150,11 @@ impl Default for Cut {
 impl Cut {
     /// The usual one, but for files that would have too many chunks.
     pub fn of(size: u64) -> Self {
-        if size > HUGE { Self { min: 64 << 10, avg: 256 << 10, max: 512 << 10 } } else { Self::default() }
+        if size > HUGE {
+            Self { min: 64 << 10, avg: 256 << 10, max: 512 << 10 }
+        } else {
+            Self::default()
+        }
     }
 
     /// Whether the crate `fastcdc` takes these numbers, and a frame such a chunk.
