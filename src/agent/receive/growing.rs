@@ -1,13 +1,13 @@
 //! The file that grows beside its target until it is whole.
 //!
 //! A chunk goes to its place as soon as it is at hand: first those that are here, then those that
-//! arrive, in their order. So whatever arrived of an interrupted transfer is at its place, with no
-//! gap before it, and the next one takes that up without a journal.
+//! arrive. So whatever arrived of an interrupted transfer is at its place, and the next one finds it
+//! there by its hash, without a journal.
 
 use std::{
     collections::HashMap,
     fs::File,
-    io,
+    io, mem,
     os::{
         fd::OwnedFd,
         unix::fs::{FileExt, MetadataExt},
@@ -32,6 +32,8 @@ use super::{
     root::{Place, mode, times},
 };
 
+/// Bytes that are written at a time.
+const PIECE: usize = 512 << 10;
 /// How often a file beside that goes away while it is opened is tried again.
 const TRIES: usize = 8;
 
@@ -80,6 +82,9 @@ pub(super) struct Growing {
     /// No chunk before this one is wanted.
     next: usize,
     written: u64,
+    /// What is to be written, and where it begins: one long write costs half of many short ones.
+    ahead: Vec<u8>,
+    ahead_at: u64,
     /// Brings what is written to the disk meanwhile; there where the file is long.
     flusher: Option<Flusher>,
     /// What becomes of the file beside when this goes: kept, for the next transfer, or deleted.
@@ -97,6 +102,9 @@ impl Drop for Growing {
         }
         if !self.keep || self.written == 0 {
             remove(PART);
+        } else {
+            // What cannot be written is sent again.
+            let _ = self.write();
         }
     }
 }
@@ -107,8 +115,18 @@ impl Growing {
         let Place { folder, name, .. } = place;
         let part = open_part(&folder, &beside(name, PART))?;
         let name = name.to_vec();
-        let wanted = Wanted::default();
-        Ok(Self { folder, name, part, wanted, next: 0, written: 0, flusher: None, keep: false })
+        Ok(Self {
+            folder,
+            name,
+            part,
+            wanted: Wanted::default(),
+            next: 0,
+            written: 0,
+            ahead: Vec::new(),
+            ahead_at: 0,
+            flusher: None,
+            keep: false,
+        })
     }
 
     /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
@@ -149,20 +167,24 @@ impl Growing {
                 there.push(index);
             }
         }
+        let mut aside = None;
         if same < length / 2 {
             let (part, have) = (beside(&self.name, PART), beside(&self.name, HAVE));
             rustix::fs::renameat(&self.folder, &part, &self.folder, &have)?;
-            self.part = open_part(&self.folder, &part)?;
-            return self.part.set_len(0);
+            aside = Some(mem::replace(&mut self.part, open_part(&self.folder, &part)?));
+            self.part.set_len(0)?;
+        } else {
+            self.written = same;
         }
-        self.written = same;
         for index in there {
             let (chunk, own) = (self.wanted.chunks[index], self.wanted.offsets[index]);
-            let others: Vec<_> = self.wanted.take(&chunk).filter(|at| *at != own).collect();
-            if !others.is_empty() && !read(&self.part, own, chunk, &mut buffer)? {
+            let places = self.wanted.take(&chunk).filter(|at| aside.is_some() || *at != own);
+            let places: Vec<_> = places.collect();
+            let from = aside.as_ref().unwrap_or(&self.part);
+            if !places.is_empty() && !read(from, own, chunk, &mut buffer)? {
                 return Err(io::Error::other("somebody else writes to the file beside"));
             }
-            others.iter().try_for_each(|at| self.part.write_all_at(&buffer, *at))?;
+            places.into_iter().try_for_each(|at| self.lay(at, &buffer))?;
         }
         Ok(())
     }
@@ -205,16 +227,34 @@ impl Growing {
 
     /// Writes a chunk wherever it is wanted; its hash was checked.
     pub(super) fn put(&mut self, chunk: Chunk, bytes: &[u8]) -> io::Result<()> {
-        for offset in self.wanted.take(&chunk) {
-            self.part.write_all_at(bytes, offset)?;
-            self.written += bytes.len() as u64;
-            if self.flusher.is_none() && self.written > FLUSH {
-                self.flusher = Flusher::start(&self.part);
-            }
-            if let Some(flusher) = &mut self.flusher {
-                flusher.wrote(bytes.len() as u64);
-            }
+        let places: Vec<_> = self.wanted.take(&chunk).collect();
+        places.into_iter().try_for_each(|at| self.lay(at, bytes))
+    }
+
+    fn lay(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = self.ahead_at + self.ahead.len() as u64;
+        if at != end || self.ahead.len() + bytes.len() > PIECE {
+            self.write()?;
+            self.ahead_at = at;
         }
+        self.ahead.extend_from_slice(bytes);
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Writes what is ahead.
+    fn write(&mut self) -> io::Result<()> {
+        if self.ahead.is_empty() {
+            return Ok(());
+        }
+        self.part.write_all_at(&self.ahead, self.ahead_at)?;
+        if self.flusher.is_none() && self.written > FLUSH {
+            self.flusher = Flusher::start(&self.part);
+        }
+        if let Some(flusher) = &mut self.flusher {
+            flusher.wrote(self.ahead.len() as u64);
+        }
+        self.ahead.clear();
         Ok(())
     }
 
@@ -227,6 +267,7 @@ impl Growing {
     /// Puts the file in its target's place: every chunk is written.
     pub(super) fn finish(mut self, file: &transfer::File) -> io::Result<()> {
         self.keep = false;
+        self.write()?;
         self.part.set_len(file.size)?;
         rustix::fs::fchmod(&self.part, mode(file.mode))?;
         rustix::fs::futimens(&self.part, &times(file.mtime))?;
