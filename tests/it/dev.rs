@@ -2,6 +2,7 @@
 
 mod commands;
 mod conversation;
+mod debug;
 pub(crate) mod forward;
 mod goes_on;
 mod project;

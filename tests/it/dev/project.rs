@@ -58,7 +58,12 @@ impl Project {
 
     /// Its Deployment, not emptied.
     pub(super) fn deploy(node: &Node, namespace: &str) {
-        node.load(&["busybox", "empty-container"]);
+        Self::deploy_image(node, namespace, "busybox");
+    }
+
+    /// The same, of one of the rig's images.
+    pub(super) fn deploy_image(node: &Node, namespace: &str, image: &str) {
+        node.load(&[image, "empty-container"]);
         let labels = json!({ "app": "shop" });
         let shop = json!({
             "apiVersion": "apps/v1",
@@ -70,7 +75,7 @@ impl Project {
                     "metadata": { "labels": labels },
                     "spec": { "terminationGracePeriodSeconds": 1, "containers": [{
                         "name": "shop",
-                        "image": "busybox:rig",
+                        "image": format!("{image}:rig"),
                         "imagePullPolicy": "IfNotPresent",
                         "command": ["sleep", "1000000"],
                     }] },
@@ -102,10 +107,15 @@ impl Dev {
 
     /// Where nobody has a terminal.
     pub(super) fn plain(node: &Node, folder: &Path) -> Self {
+        Self::plain_with(node, folder, &[])
+    }
+
+    /// The same, with these flags.
+    pub(super) fn plain_with(node: &Node, folder: &Path, flags: &[&str]) -> Self {
         let mut sh = Command::new("sh");
         let program = node.program(folder);
         sh.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(program.get_program());
-        sh.args(program.get_args()).arg("dev");
+        sh.args(program.get_args()).arg("dev").args(flags);
         sh.current_dir(folder).env_remove("KUBECONFIG").env("HOME", folder);
         let mut child = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
