@@ -26,6 +26,7 @@ mod list;
 mod path;
 mod refusal;
 mod root;
+mod writer;
 
 use incoming::{Incoming, Step};
 pub(crate) use path::{is_beside, link_stays};

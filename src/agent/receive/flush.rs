@@ -9,7 +9,7 @@ use std::{
 };
 
 /// After so many bytes, again and again, what is written goes to the disk.
-pub(super) const FLUSH: u64 = 8 << 20;
+const FLUSH: u64 = 8 << 20;
 
 /// A thread beside the writer; it ends with this, after what it is at.
 #[derive(Debug)]

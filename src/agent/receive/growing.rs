@@ -27,11 +27,13 @@ use super::{
             transfer::{self, Chunk, Cut},
         },
     },
-    flush::{FLUSH, Flusher},
     path::{HAVE, PART, beside},
     root::{Place, mode, times},
+    writer::Writer,
 };
 
+/// From so many bytes on they are written beside.
+const LONG: u64 = 4 << 20;
 /// Bytes that are written at a time.
 const PIECE: usize = 512 << 10;
 /// How often a file beside that goes away while it is opened is tried again.
@@ -85,8 +87,8 @@ pub(super) struct Growing {
     /// What is to be written, and where it begins: one long write costs half of many short ones.
     ahead: Vec<u8>,
     ahead_at: u64,
-    /// Brings what is written to the disk meanwhile; there where the file is long.
-    flusher: Option<Flusher>,
+    /// Writes meanwhile; there where the file is long.
+    writer: Option<Writer>,
     /// What becomes of the file beside when this goes: kept, for the next transfer, or deleted.
     pub(super) keep: bool,
 }
@@ -124,7 +126,7 @@ impl Growing {
             written: 0,
             ahead: Vec::new(),
             ahead_at: 0,
-            flusher: None,
+            writer: None,
             keep: false,
         })
     }
@@ -247,13 +249,13 @@ impl Growing {
         if self.ahead.is_empty() {
             return Ok(());
         }
+        if self.writer.is_none() && self.written > LONG {
+            self.writer = Writer::start(&self.part);
+        }
+        if let Some(writer) = &mut self.writer {
+            return writer.write(self.ahead_at, &mut self.ahead);
+        }
         self.part.write_all_at(&self.ahead, self.ahead_at)?;
-        if self.flusher.is_none() && self.written > FLUSH {
-            self.flusher = Flusher::start(&self.part);
-        }
-        if let Some(flusher) = &mut self.flusher {
-            flusher.wrote(self.ahead.len() as u64);
-        }
         self.ahead.clear();
         Ok(())
     }
@@ -274,8 +276,8 @@ impl Growing {
         // A small file that a crash of the node cut short is seen from its length; a sync of
         // 20,000 of them is not to wait for the disk 20,000 times.
         if file.chunks > 0 {
-            if let Some(flusher) = self.flusher.take() {
-                flusher.end()?;
+            if let Some(writer) = self.writer.take() {
+                writer.end()?;
             }
             self.part.sync_all()?;
         }

@@ -1,0 +1,79 @@
+//! Writes a long file while the next of its bytes are still read and hashed.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::mpsc::{Receiver, SyncSender, channel, sync_channel},
+    thread::{self, JoinHandle},
+};
+
+use super::flush::Flusher;
+
+/// Pieces that wait to be written.
+const WAITING: usize = 2;
+
+/// A thread beside the one that reads; it ends with this, after what it was given.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pieces: Option<SyncSender<(u64, Vec<u8>)>>,
+    /// Buffers to use again.
+    used: Receiver<Vec<u8>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Writer {
+    /// `None` where there can be no thread.
+    pub(super) fn start(file: &File) -> Option<Self> {
+        let file = file.try_clone().ok()?;
+        let (pieces, given) = sync_channel::<(u64, Vec<u8>)>(WAITING);
+        let (back, used) = channel();
+        let thread = thread::Builder::new().name("write".to_owned()).spawn(move || {
+            let mut flusher = Flusher::start(&file);
+            for (at, mut bytes) in given {
+                file.write_all_at(&bytes, at)?;
+                if let Some(flusher) = &mut flusher {
+                    flusher.wrote(bytes.len() as u64);
+                }
+                bytes.clear();
+                // Who does not want it back has nothing more to write.
+                let _ = back.send(bytes);
+            }
+            flusher.map_or(Ok(()), Flusher::end)
+        });
+        Some(Self { pieces: Some(pieces), used, thread: Some(thread.ok()?) })
+    }
+
+    /// Has this written, and leaves an empty buffer.
+    ///
+    /// # Errors
+    /// What was written before could not be.
+    pub(super) fn write(&mut self, at: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let piece = std::mem::replace(bytes, self.used.try_recv().unwrap_or_default());
+        match self.pieces.as_ref().map(|pieces| pieces.send((at, piece))) {
+            Some(Ok(())) => Ok(()),
+            _ => self.join(),
+        }
+    }
+
+    /// Waits until all is written, and most of it on the disk.
+    ///
+    /// # Errors
+    /// What the disk said: the system tells that once, and not again at the next fsync.
+    pub(super) fn end(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        drop(self.pieces.take());
+        let ended = || io::Error::other("nothing is written any more");
+        self.thread.take().ok_or_else(ended)?.join().unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // What an interrupted transfer could not write is sent again.
+        let _ = self.join();
+    }
+}
