@@ -3,7 +3,7 @@
 //! symbolic link below it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{Read, Write},
 };
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::{
     protocol::{
-        Answer, Broken, Failed, Frame, Kind, Request, json,
+        Answer, Broken, Bytes, Failed, Frame, Kind, Request, json,
         transfer::{self, Data, Hashes, MOST_CHUNKS, MOST_FILES, Op, Reason, Receive, Refusal},
     },
     wire::{Error, Input, send},
@@ -35,6 +35,9 @@ use root::Root;
 /// Answers are written when there is nothing left to read, or so many bytes of them.
 const PIECE: usize = 32 << 10;
 
+/// Folders that are remembered until their names are brought to the disk.
+const MOST_UNKEPT: usize = 1024;
+
 /// Receives until the client hangs up.
 pub(super) fn run<R: Read>(
     wanted: &Receive,
@@ -52,6 +55,7 @@ pub(super) fn run<R: Read>(
         root,
         delete: wanted.delete,
         newest: 0,
+        unkept: BTreeSet::new(),
         incoming: BTreeMap::new(),
         buffers: incoming::Buffers::new().context("no memory for zstd")?,
         out: json(Kind::Answer, &Answer::Ready),
@@ -82,6 +86,8 @@ struct Session {
     /// Id of the newest step. What comes for an older one that is not under way is left over
     /// from before the client heard that it was refused.
     newest: u32,
+    /// Folders with new names that may not be on the disk yet.
+    unkept: BTreeSet<Bytes>,
     incoming: BTreeMap<u32, Incoming>,
     buffers: incoming::Buffers,
     out: Vec<u8>,
@@ -139,6 +145,7 @@ impl Session {
                 Err(Refusal { reason: Reason::Denied, path, detail })
             }
             Op::Delete { path } => root.delete(&path),
+            Op::Keep => self.keep().map(|()| false),
         };
         self.answer(&answer(id, done));
         Ok(())
@@ -171,9 +178,22 @@ impl Session {
                 need.append(&mut self.out);
                 self.incoming.insert(id, incoming);
             }
-            Step::Done(done) => self.answer(&answer(id, done)),
+            Step::Done(done) => {
+                if done == Ok(true) && incoming.chunks() > 0 {
+                    self.unkept.insert(incoming.folder());
+                }
+                let full = self.unkept.len() > MOST_UNKEPT;
+                let kept = if full { self.keep() } else { Ok(()) };
+                self.answer(&answer(id, kept.and(done)));
+            }
         }
         Ok(())
+    }
+
+    /// Brings names to the disk.
+    fn keep(&mut self) -> Result<(), Refusal> {
+        let unkept = std::mem::take(&mut self.unkept);
+        unkept.iter().try_for_each(|folder| self.root.keep(folder))
     }
 }
 

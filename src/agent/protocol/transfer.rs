@@ -102,6 +102,9 @@ pub enum Op {
     },
     /// Writes a file, in place of a file or link.
     File(File),
+    /// Brings the names of the files in chunks that were written to the disk; their content is
+    /// there before they have their names. The last step of a sync.
+    Keep,
 }
 
 /// A file to write.

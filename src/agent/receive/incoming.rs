@@ -8,7 +8,7 @@ use super::{
     super::{
         chunks::Whole,
         protocol::{
-            Broken, Hash,
+            Broken, Bytes, Hash,
             transfer::{self, Chunk, Data, MOST_CHUNK, Need, Reason, Refusal},
         },
     },
@@ -76,6 +76,13 @@ impl Incoming {
     /// How many chunks it has.
     pub(super) fn chunks(&self) -> u64 {
         self.file.chunks.into()
+    }
+
+    /// The folder that it is in.
+    pub(super) fn folder(&self) -> Bytes {
+        let path = &self.file.path.0;
+        let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+        Bytes(path[..end].to_vec())
     }
 
     /// What can be done before anything of it came.

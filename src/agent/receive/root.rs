@@ -87,6 +87,17 @@ impl Root {
         rustix::fs::openat(folder, ".", flags, Mode::empty()).map_err(|error| of(path, error))
     }
 
+    /// Brings the names in a folder to the disk.
+    pub(super) fn keep(&self, path: &Bytes) -> Result<(), Refusal> {
+        // One that is gone has none, and one that may not be read cannot be synced.
+        let Ok(folder) = self.reading(path) else { return Ok(()) };
+        match rustix::fs::fsync(&folder) {
+            // A file system that cannot, or need not.
+            Ok(()) | Err(Errno::INVAL | Errno::BADF) => Ok(()),
+            Err(error) => Err(of(path, error)),
+        }
+    }
+
     fn walk(&self, folders: &[&[u8]], path: &Bytes) -> Result<OwnedFd, Refusal> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut folder = self.folder.try_clone().map_err(|error| of(path, error))?;

@@ -186,6 +186,9 @@ impl Sender<'_> {
             let op = Op::Settle { path: path.clone(), mode: *mode, mtime: *mtime };
             self.op(path, Doing::Other, op).await?;
         }
+        if !plan.files.is_empty() {
+            self.op(&Bytes::default(), Doing::Other, Op::Keep).await?;
+        }
         self.state.wait().await;
         Ok(())
     }

@@ -14,7 +14,7 @@ use diyadm::agent::protocol::{
 
 use super::{
     super::rig::skip,
-    client::PROGRAM,
+    client::{PROGRAM, relay},
     receive::{names, noise},
     sender::{Sender, into},
 };
@@ -97,4 +97,34 @@ fn what_its_user_may_not_do_is_one_clear_error() {
     let entry: Entry =
         Entry { path: refusal.path, what: What::Other, mode: 0, mtime: Mtime::default() };
     assert!(entry.path.show().ends_with("mine/sub"));
+}
+
+#[test]
+fn names_are_on_the_disk_at_the_end_of_a_sync() {
+    if Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_err() {
+        return skip("there is no strace, which sees what goes to the disk");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (root, log) = (folder.path().join("root"), folder.path().join("log"));
+    fs::create_dir_all(root.join("sub")).unwrap();
+    let plain = relay(Path::new("/none"));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o"]).arg(&log);
+    strace.arg(plain.get_program()).args(plain.get_args());
+    let mut sender = Sender::try_new(strace, &into(&root)).unwrap();
+    for path in [b"sub/a", b"sub/b"] {
+        assert_eq!(sender.send(path, &noise(1, 5000)).0, Ok(true));
+    }
+    assert_eq!(sender.small(b"c", b"c"), Ok(true));
+    assert_eq!(sender.step(Op::Keep), Ok(false));
+    sender.hang_up();
+    let log = fs::read_to_string(log).unwrap();
+    let synced = |path: &str| format!("/root/{path}>) = 0");
+    let lines: Vec<_> = log.lines().collect();
+    let is_of = |line: &str, path: &str| line.contains("fsync(") && line.ends_with(&synced(path));
+    let of_folder: Vec<_> = lines.iter().filter(|line| is_of(line, "sub")).collect();
+    assert_eq!(of_folder.len(), 1, "once, and not for each file: {log}");
+    let last = lines.iter().rposition(|line| line.contains("rename") && line.contains("/sub"));
+    let then = lines.iter().position(|line| is_of(line, "sub"));
+    assert!(then > last && last.is_some(), "after the last name: {log}");
 }
