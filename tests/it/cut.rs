@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::rig::{Node, node, program};
 
-mod cutter;
+pub(crate) mod cutter;
 mod plain;
 
 use cutter::{Cut, Cutter, End};

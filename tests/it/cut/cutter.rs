@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
 };
@@ -45,19 +45,21 @@ struct State {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    away: AtomicBool,
+    refused: AtomicUsize,
     ends: AtomicBool,
 }
 
 /// Ends when dropped.
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     shared: Arc<Shared>,
     address: SocketAddr,
-    pub(super) kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
 }
 
 impl Cutter {
     /// Stands before the API server of a kubeconfig; `folder` gets the one that leads here.
-    pub(super) fn start(kubeconfig: &Path, folder: &Path) -> Self {
+    pub(crate) fn start(kubeconfig: &Path, folder: &Path) -> Self {
         let text = fs::read_to_string(kubeconfig).unwrap();
         let server = text.split("server: https://").nth(1).unwrap();
         let upstream = server.split_whitespace().next().unwrap().to_owned();
@@ -71,6 +73,10 @@ impl Cutter {
             for stream in listener.incoming() {
                 if accepting.ends.load(SeqCst) {
                     break;
+                }
+                if accepting.away.load(SeqCst) {
+                    accepting.refused.fetch_add(1, SeqCst);
+                    continue;
                 }
                 let (Ok(client), Ok(server)) = (stream, TcpStream::connect(&upstream)) else {
                     continue;
@@ -86,6 +92,24 @@ impl Cutter {
         let mut state = self.shared.state.lock().unwrap();
         (state.cuts, state.passed, state.made) = (cuts, 0, 0);
         state.open.clear();
+    }
+
+    /// Is away from now on, as an API server that restarts, or is there again.
+    pub(crate) fn away(&self, away: bool) {
+        self.shared.away.store(away, SeqCst);
+        if away {
+            let mut state = self.shared.state.lock().unwrap();
+            state.made += 1;
+            for stream in state.open.drain(..) {
+                // It may have ended by itself.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    /// How many connections came while it was away.
+    pub(crate) fn refused(&self) -> usize {
+        self.shared.refused.load(SeqCst)
     }
 
     /// How many cuts were made of them.

@@ -47,9 +47,9 @@ fn a_debugger_reaches_java_and_again_after_a_change() {
          watch: [Main.java]\n\
          sync:\n\
          - from: out\n\
-         \x20 to: /tmp/app/\n\
+         \x20 to: /tmp/app\n\
          run:\n\
-         \x20 command: java -cp /tmp/app/out Main\n\
+         \x20 command: java -cp /tmp/app Main\n\
          \x20 grace: 2\n"
     );
     fs::write(folder.path().join("diyadm.yaml"), text).unwrap();

@@ -11,7 +11,10 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use super::project::Project;
-use crate::rig::{Node, Run, node, on_terminal, wait_until};
+use crate::{
+    cut::cutter::Cutter,
+    rig::{Node, Run, node, on_terminal, program, wait_until},
+};
 
 struct Typed<'a> {
     node: &'a Node,
@@ -151,8 +154,12 @@ fn a_watch_brings_files_to_every_pod_and_to_those_that_come() {
     fs::create_dir(folder.path().join("from")).unwrap();
     let write = |text: &str| fs::write(folder.path().join("from/file"), text).unwrap();
     write("one");
-    let mut watch = typed.command(&["sync", "--watch", "--all", "from", "deploy/shop:/tmp/app"]);
-    let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let cutter = Cutter::start(node.kubeconfig(), folder.path());
+    let mut watch = program(folder.path());
+    watch.arg("--kubeconfig").arg(&cutter.kubeconfig);
+    watch.args(["sync", "-n", name, "--watch", "--all", "from", "deploy/shop:/tmp/app"]);
+    let watch =
+        watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("both have it", || typed.all_have(2, "one"));
     write("two");
     wait_until("both have the change", || typed.all_have(2, "two"));
@@ -161,6 +168,46 @@ fn a_watch_brings_files_to_every_pod_and_to_those_that_come() {
     node.kubectl(&["-n", name, "delete", "pod", &gone, "--wait=false"], "");
     wait_until("its successor has it too", || {
         !typed.pods().contains(&gone) && typed.all_have(2, "two")
+    });
+    // An API server that is away at the very moment of a change is waited for.
+    cutter.away(true);
+    write("three");
+    wait_until("it has asked in vain", || cutter.refused() > 4);
+    cutter.away(false);
+    wait_until("both have what changed meanwhile", || typed.all_have(2, "three"));
+    assert_eq!(end(watch, "-INT"), Some(130));
+}
+
+/// One Pod is meant: it is not left for one that comes.
+#[test]
+fn a_watch_of_one_pod_stays_with_it() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-stays");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let write = |text: &str| fs::write(folder.path().join("file"), text).unwrap();
+    write("one");
+    let mut watch = typed.command(&["sync", "--watch", "file", "deploy/shop:/tmp/app/file"]);
+    let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("it has it", || typed.all_have(1, "one"));
+    let first = typed.pods();
+    node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
+    node.wait(name, "deployment/shop", "jsonpath={.status.readyReplicas}=2");
+    write("two");
+    let has = |pod: &str| {
+        let cat = ["-n", name, "exec", pod, "--", "cat", "/tmp/app/file"];
+        node.try_kubectl(&cat, "").stdout
+    };
+    wait_until("it has the change", || has(&first[0]) == "two");
+    let second = typed.pods().into_iter().find(|pod| *pod != first[0]).unwrap();
+    assert_eq!(has(&second), "", "the other one was never meant");
+    // Where it is gone, the other one is.
+    node.kubectl(&["-n", name, "delete", "pod", &first[0], "--wait=false"], "");
+    wait_until("the other one has it", || {
+        typed.pods().iter().any(|pod| *pod != first[0] && has(pod) == "two")
     });
     assert_eq!(end(watch, "-INT"), Some(130));
 }

@@ -18,6 +18,7 @@ use crate::{image, interrupt, jar, process};
 
 mod changed;
 mod counter;
+mod health;
 mod idle;
 mod lab;
 mod restart;
@@ -80,6 +81,12 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             rows.push(apart(&lab, &changed)?);
         }
         print(copy, &rows, fs::metadata(&changed.jars[1])?.len());
+    }
+    println!();
+    println!("| a changed jar until its application answers, less its own start, by | seconds |");
+    println!("| --- | --- |");
+    for (name, seconds) in health::after_change(&lab, &ways, &changed.jars, rounds)? {
+        println!("| {name} | {seconds:.2} |");
     }
     println!();
     println!("| what | seen | reach |");

@@ -53,10 +53,10 @@ impl Lab {
         for until in ["--for=create", "--for=condition=Ready"] {
             lab.kubectl(&[&ready[..], &[until]].concat())?;
         }
-        cluster::load(&servers, &["empty-container"])?;
+        cluster::load(&servers, &["empty-container", "jre"])?;
         for name in [POD, RESTING] {
             let file = folder.join("pod.json");
-            fs::write(&file, lab.pod(name).to_string())?;
+            fs::write(&file, lab.pod(name)?.to_string())?;
             lab.kubectl(&["create", "-f", &file.display().to_string()])?;
             let pod = format!("pod/{name}");
             lab.kubectl(&["wait", &pod, "--for=condition=Ready", "--timeout=120s"])?;
@@ -64,7 +64,8 @@ impl Lab {
         Ok(lab)
     }
 
-    fn pod(&self, name: &str) -> serde_json::Value {
+    /// The one that is worked in has a JRE, and its agent as emptying with `--idle agent` brings it.
+    fn pod(&self, name: &str) -> Result<serde_json::Value> {
         let mut mounts = vec![
             json!({ "name": "data", "mountPath": "/data" }),
             json!({ "name": "before", "mountPath": "/before" }),
@@ -78,23 +79,31 @@ impl Lab {
             mounts.push(json!({ "name": name, "mountPath": path, "readOnly": true }));
             volumes.push(json!({ "name": name, "hostPath": { "path": path } }));
         }
-        json!({
+        let mut container = json!({
+            "name": name,
+            "image": "empty-container:latest",
+            "imagePullPolicy": "IfNotPresent",
+            // One without a request comes after everything else on the machine.
+            "resources": { "requests": { "cpu": "500m" } },
+        });
+        if name == POD {
+            let folder = self.program.parent().context("the program is in no folder")?;
+            volumes.push(json!({ "name": "diyadm-agent", "hostPath": { "path": folder } }));
+            mounts.push(json!({ "name": "diyadm-agent", "mountPath": "/.diyadm" }));
+            container["image"] = "jre:rig".into();
+            container["command"] = json!(["/.diyadm/diyadm", "idle"]);
+        }
+        container["volumeMounts"] = mounts.into();
+        Ok(json!({
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": { "name": name },
             "spec": {
                 "terminationGracePeriodSeconds": 1,
-                "containers": [{
-                    "name": name,
-                    "image": "empty-container:latest",
-                    "imagePullPolicy": "IfNotPresent",
-                    // One without a request comes after everything else on the machine.
-                    "resources": { "requests": { "cpu": "500m" } },
-                    "volumeMounts": mounts,
-                }],
+                "containers": [container],
                 "volumes": volumes,
             },
-        })
+        }))
     }
 
     /// What kubectl prints.
