@@ -300,3 +300,22 @@ async fn logs(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_wait_for_the_end_of_the_work_in_their_order() {
+        let screen = Screen::default();
+        let (shown, _watched) = watch::channel(None);
+        let mut around = Around { screen: &screen, shown, keys: None, kept: VecDeque::new() };
+        let pressed = *b"rlrslrlrrrrr";
+        pressed.iter().for_each(|key| around.keep(*key));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for key in &pressed[..MOST_KEPT] {
+            assert_eq!(runtime.block_on(around.key()), *key);
+        }
+        assert!(around.kept.is_empty(), "who holds a key down does not mean it for ever");
+    }
+}
