@@ -35,7 +35,7 @@ use super::{
 /// From so many bytes on they are written beside.
 const LONG: u64 = 4 << 20;
 /// Bytes that are written at a time.
-const PIECE: usize = 512 << 10;
+const PIECE: usize = 128 << 10;
 /// How often a file beside that goes away while it is opened is tried again.
 const TRIES: usize = 8;
 
@@ -151,6 +151,9 @@ impl Growing {
         if let Some(have) = have {
             self.copy(&have, cut)?;
         }
+        // Others may come before more of this one does: what waits holds no memory.
+        self.write()?;
+        self.ahead = Vec::new();
         Ok(false)
     }
 
@@ -270,15 +273,16 @@ impl Growing {
     pub(super) fn finish(mut self, file: &transfer::File) -> io::Result<()> {
         self.keep = false;
         self.write()?;
+        // Before its time is set, which each write changes.
+        if let Some(writer) = self.writer.take() {
+            writer.end()?;
+        }
         self.part.set_len(file.size)?;
         rustix::fs::fchmod(&self.part, mode(file.mode))?;
         rustix::fs::futimens(&self.part, &times(file.mtime))?;
         // A small file that a crash of the node cut short is seen from its length; a sync of
         // 20,000 of them is not to wait for the disk 20,000 times.
         if file.chunks > 0 {
-            if let Some(writer) = self.writer.take() {
-                writer.end()?;
-            }
             self.part.sync_all()?;
         }
         let part = beside(&self.name, PART);

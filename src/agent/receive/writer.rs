@@ -4,14 +4,22 @@ use std::{
     fs::File,
     io,
     os::unix::fs::FileExt,
-    sync::mpsc::{Receiver, SyncSender, channel, sync_channel},
+    sync::{
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc::{Receiver, SyncSender, channel, sync_channel},
+    },
     thread::{self, JoinHandle},
 };
 
 use super::flush::Flusher;
 
-/// Pieces that wait to be written.
-const WAITING: usize = 2;
+/// Pieces that wait to be written: what is lost where this process is killed.
+const WAITING: usize = 1;
+
+/// Files that are written so at a time; more than one is there where several wait for content.
+const MOST: usize = 4;
+/// How many there are.
+static WRITERS: AtomicUsize = AtomicUsize::new(0);
 
 /// A thread beside the one that reads; it ends with this, after what it was given.
 #[derive(Debug)]
@@ -23,8 +31,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `None` where there can be no thread.
+    /// `None` where there can be no thread, or there are enough.
     pub(super) fn start(file: &File) -> Option<Self> {
+        let one_more = |count| (count < MOST).then_some(count + 1);
+        WRITERS.fetch_update(SeqCst, SeqCst, one_more).ok()?;
+        let started = Self::spawn(file);
+        if started.is_none() {
+            WRITERS.fetch_sub(1, SeqCst);
+        }
+        started
+    }
+
+    fn spawn(file: &File) -> Option<Self> {
         let file = file.try_clone().ok()?;
         let (pieces, given) = sync_channel::<(u64, Vec<u8>)>(WAITING);
         let (back, used) = channel();
@@ -75,5 +93,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // What an interrupted transfer could not write is sent again.
         let _ = self.join();
+        WRITERS.fetch_sub(1, SeqCst);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     plain::{self, Plain},
     plan::{Plan, Rules, plan},
     progress::Progress,
-    send::{Report, send},
+    send::{Report, TRIES, send},
 };
 use crate::{
     agent::protocol::{
@@ -29,6 +29,8 @@ use crate::{
 /// How long the far end of a connection that was lost may hold the target.
 const HELD: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
+/// The same for a file, by how often it is tried.
+const PATIENCE: u32 = 100;
 /// How often a transfer without an agent is begun anew.
 const PLAIN_TRIES: u32 = 8;
 
@@ -46,6 +48,8 @@ pub struct Outcome {
 pub struct Open {
     /// Id of the next step.
     next: u32,
+    /// How often a file is sent again that another transfer has.
+    patience: u32,
     /// What is there.
     there: Vec<Entry>,
 }
@@ -64,13 +68,13 @@ impl Open {
             Ok(Answer::Ready) => {}
             Ok(other) => return Err(unexpected(&other)),
             Err(Trouble::Failed(failed)) if dry_run && is_missing(&failed) => {
-                return Ok(Self { next: 1, there: Vec::new() });
+                return Ok(Self { next: 1, patience: TRIES, there: Vec::new() });
             }
             Err(trouble) => return Err(trouble),
         }
         let only = source.way.file.as_ref().map(|(_, there)| there.clone());
         let there = list(talk, Op::List { hash: checksum, only }).await?;
-        Ok(Self { next: 2, there })
+        Ok(Self { next: 2, patience: TRIES, there })
     }
 
     /// Makes what is there what is here, or says what that takes in a dry run. After an error, or
@@ -93,7 +97,8 @@ impl Open {
             return Ok(Outcome { plan, report: Report::default() });
         }
         progress.begin(plan.files.len() as u64, plan.bytes);
-        let report = send(talk, &plan, &source.library, &mut self.next, progress).await?;
+        let report = send(talk, &plan, &source.library, &mut self.next, self.patience, progress);
+        let report = report.await?;
         self.there = after(std::mem::take(&mut self.there), here, delete);
         Ok(Outcome { plan, report })
     }
@@ -226,7 +231,12 @@ impl<'a> Receiver<'a> {
                 None => session.agent_of(&self.pick).await?,
             };
             let trouble = match Open::begin(&mut agent.talk, source).await {
-                Ok(open) => return Ok((agent, open)),
+                Ok(mut open) => {
+                    if lost.is_some() {
+                        open.patience = PATIENCE;
+                    }
+                    return Ok((agent, open));
+                }
                 Err(trouble) => agent.blame(trouble).await,
             };
             let error = session.explain(trouble);

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::agent::protocol::{
     Answer, Bytes, Kind, Request, json,
-    transfer::{Entry, Need, Op, Reason, What},
+    transfer::{Entry, Need, Op, Reason, Refusal, What},
 };
 
 /// Bytes of content that are made at a time.
@@ -32,7 +32,7 @@ const BATCH_FILES: usize = 64;
 /// Pieces that wait for the network.
 const WAITING: usize = 4;
 /// How often a file is sent again that changed while it was sent.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What came of a transfer.
@@ -50,7 +50,8 @@ pub struct Report {
     pub undeleted: bool,
 }
 
-/// Does what the plan says. `next` is the id of the next step. What is refused does not keep the rest from being done.
+/// Does what the plan says. `next` is the id of the next step, `patience` how often a file is sent
+/// again that another transfer has. What is refused does not keep the rest from being done.
 ///
 /// # Errors
 /// The connection broke.
@@ -59,12 +60,13 @@ pub(crate) async fn send(
     plan: &Plan,
     library: &Arc<Library>,
     next: &mut u32,
+    patience: u32,
     progress: &Progress,
 ) -> Result<Report, Trouble> {
     let (frames, mut outbox) = mpsc::channel::<Vec<u8>>(WAITING);
     let (asks, mut asked) = mpsc::unbounded_channel();
     let state = State::new(*next);
-    let sender = Sender { frames, library, state: &state };
+    let sender = Sender { patience, frames, library, state: &state };
     let Conversation { reader, writer, .. } = talk;
     tokio::select! {
         done = sender.all(plan) => done?,
@@ -136,8 +138,9 @@ fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Tr
         }
         Answer::Refused { id, refusal } => {
             let Some(step) = state.end(id) else { return Ok(()) };
-            if refusal.reason == Reason::Changed && matches!(step.what, Doing::File(_)) {
-                state.again.borrow_mut().push(step.path);
+            let passes = matches!(refusal.reason, Reason::Changed | Reason::Busy);
+            if passes && matches!(step.what, Doing::File(_)) {
+                state.again.borrow_mut().push(Refusal { path: step.path, ..refusal });
             } else {
                 state.refuse(refusal.to_string());
             }
@@ -151,6 +154,8 @@ fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Tr
 }
 
 struct Sender<'a> {
+    /// How often a file is sent again that another transfer has.
+    patience: u32,
     frames: mpsc::Sender<Vec<u8>>,
     library: &'a Arc<Library>,
     state: &'a State,
@@ -173,7 +178,7 @@ impl Sender<'_> {
             }
         }
         self.state.wait().await;
-        self.changed().await?;
+        self.again().await?;
         let whole = self.state.report.borrow().refused.is_empty();
         if whole {
             for path in &plan.delete {
@@ -193,21 +198,30 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends again what changed while it was sent.
-    async fn changed(&self) -> Result<(), Trouble> {
-        for _ in 0..TRIES {
-            let again = std::mem::take(&mut *self.state.again.borrow_mut());
-            if again.is_empty() {
-                return Ok(());
+    /// Sends again what changed while it was sent, and what another transfer had.
+    async fn again(&self) -> Result<(), Trouble> {
+        for tried in 0.. {
+            let refused = std::mem::take(&mut *self.state.again.borrow_mut());
+            let mut again = Vec::new();
+            for Refusal { reason, path, detail } in refused {
+                let busy = reason == Reason::Busy;
+                if tried < if busy { self.patience } else { TRIES } {
+                    self.library.forget(&path);
+                    again.push(path);
+                } else if busy {
+                    self.state.refuse(Refusal { reason, path, detail }.to_string());
+                } else {
+                    let path = path.show();
+                    let what = format!("{path} changes all the time and could not be sent whole");
+                    self.state.refuse(what);
+                }
             }
-            again.iter().for_each(|path| self.library.forget(path));
+            if again.is_empty() {
+                break;
+            }
             sleep(PAUSE).await;
             self.files(again).await?;
             self.state.wait().await;
-        }
-        for path in self.state.again.borrow_mut().drain(..) {
-            let path = path.show();
-            self.state.refuse(format!("{path} changes all the time and could not be sent whole"));
         }
         Ok(())
     }

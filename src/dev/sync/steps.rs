@@ -7,7 +7,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::{super::trouble::Trouble, content::Content, send::Report};
 use crate::agent::protocol::{
     Bytes,
-    transfer::{MOST_CHUNKS, MOST_FILES, Need},
+    transfer::{MOST_CHUNKS, MOST_FILES, Need, Refusal},
 };
 
 /// Steps under way that are no files; bounds what both sides hold.
@@ -38,8 +38,8 @@ pub(super) struct State {
     pub(super) next: RefCell<u32>,
     pub(super) steps: RefCell<BTreeMap<u32, Step>>,
     pub(super) idle: Notify,
-    /// Files that changed while they were sent.
-    pub(super) again: RefCell<Vec<Bytes>>,
+    /// Files that were refused for now, and why: they changed, or another transfer has them.
+    pub(super) again: RefCell<Vec<Refusal>>,
     pub(super) report: RefCell<Report>,
     pub(super) files: Arc<Semaphore>,
     pub(super) chunks: Arc<Semaphore>,

@@ -139,6 +139,18 @@ fn only_what_differs_travels() {
 }
 
 #[test]
+fn what_comes_once_goes_wherever_it_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = [noise(1, 100_000), vec![0; 16 << 20]].concat();
+    let mut sender = Sender::new(&into(folder.path()));
+    let (done, sent) = sender.send(b"a", &long);
+    assert!(done == Ok(true) && sent < 2000, "{done:?} after {sent} chunks");
+    let meta = fs::metadata(folder.path().join("a")).unwrap();
+    assert_eq!((meta.mtime(), meta.mtime_nsec()), (1_600_000_000, 5_000));
+    assert!(fs::read(folder.path().join("a")).unwrap() == long);
+}
+
+#[test]
 fn a_whole_folder_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("not/yet/there");

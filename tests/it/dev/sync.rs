@@ -56,12 +56,15 @@ fn all() -> Options {
 /// Once, over a conversation of its own; what was done, and bytes that went over the wire.
 fn sync(from: &Path, to: &Bytes, options: Options) -> Result<(Outcome, u64), Trouble> {
     block(async {
-        let (mut talk, _child) = agent(Path::new("/none.sock")).await;
+        let (mut talk, mut child) = agent(Path::new("/none.sock")).await;
         let source = Source::new(from, to, options, false).unwrap();
         let here = source.look().await.unwrap();
         let progress = Progress::new(quiet());
         let mut open = Open::begin(&mut talk, &source).await?;
         let outcome = open.bring(&mut talk, &source, &here, &progress).await?;
+        // Until it is gone it has the folder, which the next one wants.
+        drop(talk);
+        child.wait().await.unwrap();
         Ok((outcome, progress.sent()))
     })
 }
