@@ -33,6 +33,7 @@ mod text;
 mod told;
 mod view;
 
+pub use about::cron_job;
 pub use agent::{
     AGENT, AGENT_FOLDER, AGENT_LIKE, IMAGE_PROGRAM, agent_init_container, agent_mount, agent_volume,
 };
@@ -363,7 +364,7 @@ impl<'a> Subject<'a> {
             Ok(original) => original,
             Err(why) => return untrusted(&why),
         };
-        let newer = old.map_or_else(Newer::default, |old| Newer::of(&old.object, object));
+        let newer = Newer::of(old.map(|old| &old.object), object);
         let mut patch = Patch::default();
         template::restore(object, &pod, &original, &newer, &mut patch);
         let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];

@@ -37,19 +37,47 @@ pub(super) fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
     let own = object.name().or(object.generate_name()).unwrap_or_default();
     let Some(owner) = object.controller() else { return vec![(object.kind(), own)] };
     let (kind, name) = (owner.kind.as_ref(), owner.name.as_ref());
-    // A Deployment's ReplicaSet is NAME-HASH, and its Pods carry the hash; a CronJob's Job is
-    // NAME-MINUTES.
+    // A Deployment's ReplicaSet is NAME-HASH, and its Pods carry the hash.
     let hash = object.label("pod-template-hash");
     let deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
-    let minutes = name
-        .rsplit_once('-')
-        .filter(|(_, tail)| tail.len() >= 8 && tail.bytes().all(|byte| byte.is_ascii_digit()));
     match kind {
         "ReplicaSet" => deployment.map_or(vec![(kind, name)], |name| vec![("Deployment", name)]),
         "Job" => {
-            let cron = minutes.map(|(name, _)| ("CronJob", name));
+            let cron = cron_job(name).map(|name| ("CronJob", name));
             cron.into_iter().chain([(kind, name)]).collect()
         }
         _ => vec![(kind, name)],
+    }
+}
+
+/// The CronJob that has made a Job, by the Job's name: it is NAME-MINUTES, the minutes since 1970 for
+/// which it was due, since Kubernetes 1.21. What is no minute since then is somebody's own number,
+/// or his date, like 20261128.
+pub fn cron_job(job: &str) -> Option<&str> {
+    let (name, minutes) = job.rsplit_once('-')?;
+    let is_number = minutes.len() == 8 && minutes.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && minutes >= FIRST_MINUTE).then_some(name)
+}
+
+/// In May 2021.
+const FIRST_MINUTE: &str = "27000000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_no_minute() {
+        for (job, made) in [
+            ("x-29940123", Some("x")),
+            ("x-y-27000000", Some("x-y")),
+            ("x-20261128", None),
+            ("x-26999999", None),
+            ("x-299401234", None),
+            ("x-2994012a", None),
+            ("x", None),
+        ] {
+            assert_eq!(cron_job(job), made, "{job}");
+        }
     }
 }

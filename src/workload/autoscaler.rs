@@ -24,15 +24,25 @@ struct Held {
 /// Whether the object is an autoscaler of the workload of this kind (`Deployment`) and name. One
 /// that KEDA has made is not: its ScaledObject is.
 pub fn scales(object: &Value, kind: &str, name: &str) -> bool {
-    let target = match object["kind"].as_str() {
-        Some("HorizontalPodAutoscaler" | "ScaledObject") => &object["spec"]["scaleTargetRef"],
-        Some("VerticalPodAutoscaler") => &object["spec"]["targetRef"],
-        _ => return false,
-    };
     let owners = object["metadata"]["ownerReferences"].as_array();
     let made = owners.is_some_and(|owners| owners.iter().any(|o| o["kind"] == "ScaledObject"));
+    !made && meant(object) == Some((kind, name))
+}
+
+/// What an autoscaler is for: `deployment/web`.
+pub fn target(object: &Value) -> String {
+    let (kind, name) = meant(object).unwrap_or_default();
+    format!("{}/{name}", kind.to_lowercase())
+}
+
+fn meant(object: &Value) -> Option<(&str, &str)> {
+    let target = match object["kind"].as_str()? {
+        "HorizontalPodAutoscaler" | "ScaledObject" => &object["spec"]["scaleTargetRef"],
+        "VerticalPodAutoscaler" => &object["spec"]["targetRef"],
+        _ => return None,
+    };
     // KEDA takes a Deployment for meant where no kind is said.
-    !made && target["kind"].as_str().unwrap_or("Deployment") == kind && target["name"] == name
+    Some((target["kind"].as_str().unwrap_or("Deployment"), target["name"].as_str()?))
 }
 
 /// Whether it is held by us.

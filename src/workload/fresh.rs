@@ -1,5 +1,7 @@
 //! A Pod or Job as it can be created again, and the one that holds its place meanwhile.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{DISABLED, HOLDS, LABEL, original::checksum};
@@ -106,9 +108,63 @@ pub fn holder(new: &Value) -> Value {
 
 /// What a holder keeps for `name`.
 pub fn held(holder: &Value, name: &str) -> Option<Value> {
+    kept(holder).filter(|held| held["metadata"]["name"] == name)
+}
+
+/// What a holder keeps, as far as it is to be trusted: nothing runs by it that the API server did
+/// not let its creator write into the holder itself, which nobody can change since.
+fn kept(holder: &Value) -> Option<Value> {
     let text = holder["metadata"]["annotations"][HOLDS].as_str()?;
     let held: Value = serde_json::from_str(text).ok()?;
-    (held["metadata"]["name"] == name && held["kind"] == holder["kind"]).then_some(held)
+    let alike = |pointer: &str| held.pointer(pointer) == holder.pointer(pointer);
+    let name = held["metadata"]["name"].as_str().map(holder_name);
+    let mut spec = held["spec"].clone();
+    if let Some(spec) = spec.as_object_mut() {
+        ["nodeName", "schedulingGates", "suspend"].iter().for_each(|f| drop(spec.shift_remove(*f)));
+    }
+    let is_its_own = ["/apiVersion", "/kind", "/metadata/namespace"].into_iter().all(alike)
+        && holder["metadata"]["name"].as_str() == name.as_deref()
+        && covers(&holder["spec"], &spec);
+    is_its_own.then_some(held)
+}
+
+/// Whether all of `part` is in `whole`; what admission has added there does not matter.
+fn covers(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            let mut members = part.iter();
+            members.all(|(key, part)| whole.get(key).is_some_and(|whole| covers(whole, part)))
+        }
+        (Value::Array(whole), Value::Array(part)) if part.iter().all(|p| p["name"].is_string()) => {
+            part.iter().all(|part| whole.iter().any(|whole| covers(whole, part)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(w, p)| covers(w, p))
+        }
+        _ => whole == part,
+    }
+}
+
+/// All objects of one kind: what holds the place of one that is not there becomes that one, which
+/// has no `uid`.
+pub fn as_held(list: Vec<Value>) -> Vec<Value> {
+    let place = |object: &Value| {
+        ["namespace", "name"].map(|key| object["metadata"][key].as_str().map(ToOwned::to_owned))
+    };
+    if !list.iter().any(is_holder) {
+        return list;
+    }
+    let there: BTreeSet<_> = list.iter().map(place).collect();
+    let instead = |object: Value| match kept(&object) {
+        Some(held) if !there.contains(&place(&held)) => held,
+        _ => object,
+    };
+    list.into_iter().map(instead).collect()
+}
+
+/// Whether it says that it holds the place of another.
+pub fn is_holder(object: &Value) -> bool {
+    object["metadata"]["annotations"].get(HOLDS).is_some()
 }
 
 #[cfg(test)]
@@ -134,6 +190,49 @@ mod tests {
         assert_eq!(holder["spec"]["suspend"], true);
         assert_eq!(held(&holder, "j"), Some(fresh));
         assert_eq!(held(&holder, "k"), None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_what_holds_its_place() {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": "p", "namespace": "n" },
+            "spec": { "nodeName": "a", "containers": [{ "name": "c", "image": "i" }] },
+        });
+        let mut holder = holder(&pod);
+        holder["metadata"]["uid"] = "u".into();
+        // As admission would.
+        let more = holder["spec"]["containers"].as_array_mut().unwrap();
+        more[0]["resources"] = json!({ "limits": { "cpu": "1" } });
+        more.push(json!({ "name": "sidecar" }));
+        assert_eq!(as_held(vec![holder.clone()]), vec![pod.clone()]);
+        let both = vec![holder.clone(), pod.clone()];
+        assert_eq!(as_held(both.clone()), both);
+
+        // Whoever may annotate a Pod makes nobody create another one.
+        for (place, value) in [
+            ("/metadata/namespace", json!("kube-system")),
+            ("/metadata/name", json!("q")),
+            ("/kind", json!("Job")),
+            ("/spec/containers/0/image", json!("evil")),
+            ("/spec/containers/0/securityContext", json!({ "privileged": true })),
+            ("/spec/serviceAccountName", json!("admin")),
+            ("/spec/containers/1", json!({ "name": "more", "image": "evil" })),
+        ] {
+            let mut forged = pod.clone();
+            if let Some(at) = forged.pointer_mut(place) {
+                *at = value;
+            } else {
+                let (parent, last) = place.rsplit_once('/').unwrap();
+                match forged.pointer_mut(parent).unwrap() {
+                    Value::Array(items) => items.push(value),
+                    parent => parent[last] = value,
+                }
+            }
+            let mut holder = holder.clone();
+            holder["metadata"]["annotations"][HOLDS] = forged.to_string().into();
+            assert_eq!(as_held(vec![holder.clone()]), [holder], "{place}");
+        }
     }
 
     #[test]

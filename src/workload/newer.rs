@@ -2,25 +2,38 @@
 //!
 //! A field that has the emptied form may be one that nobody touched, or one that the user has just
 //! set to that, or taken away while it was away. Two records tell them apart: kubectl's
-//! last-applied-configuration, and the fields that a server-side applier owns.
+//! last-applied-configuration, and the fields that a server-side applier owns. Where no webhook saw
+//! the update, only kubectl's tells: the original notes whether it said otherwise when the workload
+//! was emptied.
+
+use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use super::{ORIGINAL, view::Object};
+use super::{
+    ORIGINAL, Subject,
+    original::{Saved, same},
+    view::Object,
+};
 
 /// kubectl's record of a client-side apply.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An update's records, before and after.
-#[derive(Default)]
-pub(super) struct Newer {
-    /// The whole object as the user wrote it.
-    applied: Option<(Value, Value)>,
+pub(super) struct Newer<'o> {
+    /// kubectl's record as it is now, and what it says.
+    record: Option<&'o str>,
+    read: OnceCell<Option<Subject<'o>>>,
+    /// The whole object as the user wrote it, where that differs.
+    applied: Option<Pair>,
     /// `fieldsV1` of each server-side applier that was there before.
-    owned: Vec<(Value, Value)>,
+    owned: Vec<Pair>,
     /// From the object to the pod's spec.
     pod: &'static [&'static str],
 }
+
+/// Before and after.
+type Pair = (Value, Value);
 
 /// Where a field is.
 #[derive(Clone, Copy)]
@@ -33,9 +46,17 @@ pub(super) enum At<'a> {
     Spec,
 }
 
-impl Newer {
-    /// Reads the records where they differ; `old` is the object before the update.
-    pub(super) fn of(old: &Object<'_>, new: &Object<'_>) -> Self {
+impl<'o> Newer<'o> {
+    /// Reads the records where they differ; `old` is the object before the update, where that was
+    /// seen and was empty.
+    pub(super) fn of(old: Option<&Object<'_>>, new: &'o Object<'_>) -> Self {
+        let (record, pod) =
+            (new.annotation(LAST_APPLIED), new.workload().map_or(&[][..], |k| k.pod));
+        let (applied, owned) = old.map_or_else(Default::default, |old| Self::compare(old, new));
+        Self { record, read: OnceCell::new(), applied, owned, pod }
+    }
+
+    fn compare(old: &Object<'_>, new: &Object<'_>) -> (Option<Pair>, Vec<Pair>) {
         let read = |text: &str| serde_json::from_str::<Value>(text).ok();
         let (before, after) = (old.annotation(LAST_APPLIED), new.annotation(LAST_APPLIED));
         let applied = match (before, after) {
@@ -67,13 +88,21 @@ impl Newer {
             };
             appliers(old).into_iter().map(&mut pair).collect()
         };
-        let pod = new.workload().map_or(&[][..], |kind| kind.pod);
-        Self { applied, owned, pod }
+        (applied, owned)
+    }
+
+    /// Whether kubectl's record speaks of the place and says something else of the field than `set`.
+    pub(super) fn says_otherwise(&self, at: At<'_>, field: &str, set: Option<&str>) -> bool {
+        self.agrees(at, field, set) == Some(false)
     }
 
     /// Whether the user's own word about the field has changed, so that its value counts even
     /// where it is the emptied one.
-    pub(super) fn speaks_of(&self, at: At<'_>, field: &str) -> bool {
+    pub(super) fn speaks_of(&self, at: At<'_>, saved: &Saved) -> bool {
+        let field = saved.field;
+        if saved.applied && self.agrees(at, field, saved.set.as_deref()) == Some(true) {
+            return true;
+        }
         let applied = self.applied.as_ref().is_some_and(|(before, after)| {
             self.value(before, at, field) != self.value(after, at, field)
         });
@@ -82,6 +111,21 @@ impl Newer {
                 .owned
                 .iter()
                 .any(|(before, after)| self.owns(before, at, field) && !self.owns(after, at, field))
+    }
+
+    /// Whether kubectl's record says `set` of the field; `None` where it is silent of its place.
+    fn agrees(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<bool> {
+        let read = || Subject::parse(self.record?);
+        let object = &self.read.get_or_init(read).as_ref()?.object;
+        let said = match at {
+            At::Spec => object.field(field),
+            At::Pod => object.pod()?.field(field),
+            At::Container(name) => {
+                let pod = object.pod()?;
+                pod.containers().iter().find(|one| one.name() == name)?.field(field)
+            }
+        };
+        Some(same(said, set))
     }
 
     fn value<'v>(&self, object: &'v Value, at: At<'_>, field: &str) -> Option<&'v Value> {

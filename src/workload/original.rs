@@ -34,6 +34,9 @@ pub(super) struct Saved {
     pub(super) field: &'static str,
     pub(super) was: Option<String>,
     pub(super) set: Option<String>,
+    /// Whether kubectl's record of what was applied said something else than `set` then, so that
+    /// it is the user's newer word where it says the same by now.
+    pub(super) applied: bool,
 }
 
 impl Saved {
@@ -176,6 +179,8 @@ struct Values {
     was: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     set: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    applied: bool,
 }
 
 fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {
@@ -184,16 +189,16 @@ fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::
 
 fn pack(saved: &[Saved]) -> Fields {
     let raw = |text: &Option<String>| text.clone().and_then(|t| RawValue::from_string(t).ok());
-    let values = |s: &Saved| Values { was: raw(&s.was), set: raw(&s.set) };
+    let values = |s: &Saved| Values { was: raw(&s.was), set: raw(&s.set), applied: s.applied };
     saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
 }
 
 fn unpack(fields: Fields) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
-    let saved = fields.into_iter().map(|(name, Values { was, set })| {
+    let saved = fields.into_iter().map(|(name, Values { was, set, applied })| {
         let known = FIELDS.into_iter().find(|known| *known == name);
         let field = known.ok_or("it holds a field that emptying never changes")?;
-        Ok(Saved { field, was: text(was), set: text(set) })
+        Ok(Saved { field, was: text(was), set: text(set), applied })
     });
     saved.collect()
 }

@@ -68,12 +68,12 @@ pub fn target(field: &str, way: &Way) -> Target {
 }
 
 /// Makes a field what it should be, and says what to save of it.
-struct Field<'p> {
+struct Field<'p, 'o> {
     patch: &'p mut Patch,
-    newer: &'p Newer,
+    newer: &'p Newer<'o>,
 }
 
-impl Field<'_> {
+impl Field<'_, '_> {
     fn settle(
         &mut self,
         field: &'static str,
@@ -84,7 +84,7 @@ impl Field<'_> {
     ) -> Option<Saved> {
         let saved = saved.iter().find(|saved| saved.field == field);
         let meant = match saved {
-            Some(saved) if !self.newer.speaks_of(place, field) => saved.meant(now),
+            Some(saved) if !self.newer.speaks_of(place, saved) => saved.meant(now),
             _ => now,
         };
         let set = match target {
@@ -96,7 +96,10 @@ impl Field<'_> {
         };
         self.make(at, field, now, set.as_deref());
         let changed = !same(meant, set.as_deref());
-        changed.then(|| Saved { field, was: meant.map(ToOwned::to_owned), set })
+        changed.then(|| {
+            let applied = self.newer.says_otherwise(place, field, set.as_deref());
+            Saved { field, was: meant.map(ToOwned::to_owned), set, applied }
+        })
     }
 
     fn make(&mut self, at: &Pointer, field: &str, now: Option<&str>, to: Option<&str>) {
@@ -114,7 +117,7 @@ pub(super) fn empty(
     way: &Way,
     agent_image: &str,
     old: Option<&Original>,
-    newer: &Newer,
+    newer: &Newer<'_>,
     patch: &mut Patch,
 ) -> Result<Option<Original>, String> {
     let chosen = choose(way.containers.as_deref(), pod)?;
@@ -189,7 +192,7 @@ pub(super) fn restore(
     object: &Object<'_>,
     pod: &Pod<'_, '_>,
     original: &Original,
-    newer: &Newer,
+    newer: &Newer<'_>,
     patch: &mut Patch,
 ) {
     let lists = original.added.and_then(|added| Some((Lists::read(pod)?, added)));
