@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     rollout,
-    workload::{EmptyContainer, Idle, Level, Stamp, Subject},
+    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, fresh},
 };
 
 mod table;
@@ -27,6 +27,9 @@ pub enum State {
     Untrusted,
     /// A webhook or policy sees it or its Pods, and it is not empty.
     Missed,
+    /// It is not there, and something holds its place; or it holds one; or it is an autoscaler
+    /// that is held in vain.
+    Held,
     /// It was on the board before, and is not empty any more, or gone.
     Restored,
 }
@@ -40,6 +43,7 @@ impl State {
             Self::Drifted => "drifted",
             Self::Untrusted => "untrusted",
             Self::Missed => "missed",
+            Self::Held => "held",
             Self::Restored => "restored",
         }
     }
@@ -140,6 +144,9 @@ pub fn rows(
     let row = |object: &Value| {
         let text = object.to_string();
         let subject = Subject::parse(&text)?;
+        if let Some(note) = held(object) {
+            return Some(Row { note: note.to_owned(), ..bare(object, State::Held) });
+        }
         if subject.is_emptied() {
             return Some(of_emptied(object, &subject));
         }
@@ -175,6 +182,39 @@ pub fn rows(
         Some(Row { note: how.to_owned(), ..bare(object, State::Missed) })
     };
     objects.iter().filter_map(row).collect()
+}
+
+/// What a command leaves that is cut off while it deletes one and creates it again.
+fn held(object: &Value) -> Option<&'static str> {
+    if fresh::is_holder(object) {
+        return Some(
+            "it holds the place of another for a command that was cut off: the same command again \
+             takes it away",
+        );
+    }
+    object["metadata"]["uid"].is_null().then_some(
+        "it is not there: a command was cut off while it created it again; `diyadm restore` \
+         creates it as it was, `diyadm empty --recreate` empty",
+    )
+}
+
+/// Autoscalers that are held though what they scale is not on the board as empty: it was given back
+/// by another means than `diyadm restore`.
+pub fn held_in_vain(autoscalers: &[Value], rows: &[Row]) -> Vec<Row> {
+    let is_empty = |row: &&Row| !matches!(row.state, State::Missed | State::Restored);
+    let in_vain = |object: &&Value| {
+        autoscaler::is_held(object)
+            && !rows.iter().filter(is_empty).any(|row| {
+                object["metadata"]["namespace"] == row.namespace.as_str()
+                    && autoscaler::scales(object, &row.kind, &row.name)
+            })
+    };
+    let row = |object: &Value| {
+        let target = autoscaler::target(object);
+        let note = format!("{target} is not empty: `diyadm restore {target}` lets this go again");
+        Row { note, ready: "-".to_owned(), ..bare(object, State::Held) }
+    };
+    autoscalers.iter().filter(in_vain).map(row).collect()
 }
 
 fn lives(pod: &Value) -> bool {

@@ -75,6 +75,9 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
         _ => by_hand(workload, seen, count("/spec/replicas").unwrap_or(1)),
     };
     if !progress.done {
+        if let Some(doing) = pods::doing(workload, seen) {
+            progress.told = format!("{}, {doing}", progress.told);
+        }
         let found = pods::trouble(workload, seen).or_else(|| refused::trouble(workload, seen));
         progress.trouble = found.or(progress.trouble);
     }

@@ -18,10 +18,11 @@ use super::{
 use crate::{
     cli::{DryRun, Global, empty::Empty},
     cluster::{
-        Cluster,
+        AUTOSCALER, Cluster,
         targets::{self, Found, Unnamed},
     },
     exit::{self, Code, Failure},
+    rollout,
     workload::{self, Rules, Stamp},
 };
 
@@ -67,6 +68,7 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         named: targeted.named,
         recreate: args.recreate,
         stamp,
+        flags: errand.cluster.flags(),
     };
     if !plan.wishes.is_empty() {
         let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
@@ -102,6 +104,21 @@ async fn one(
     let scaled = beside.scaler(&found);
     let settled = plan.settle(&found, scaled.as_deref());
     let shown = errand.shown(&found);
+    if args.hold_autoscalers
+        && settled.is_ok()
+        && beside.unseen(&found.namespace).any(|kind| kind == &AUTOSCALER)
+    {
+        let resource = AUTOSCALER.resource();
+        let what = format!(
+            "{shown} stays as it is: {resource} may not be listed, so none can be held meanwhile."
+        );
+        let hint = format!(
+            "Ask for that right (`kubectl -n {} auth can-i list {resource}`), or leave \
+             --hold-autoscalers.",
+            found.namespace
+        );
+        return Done::failed(found, Failure::no(what, hint));
+    }
     let done = match settled {
         Ok(Settled::Patch) => {
             if args.recreate
@@ -170,7 +187,16 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
     for (at, waited) in good.into_iter().zip(waited) {
         let shown = errand.shown(&done[at].found);
         match waited {
-            Waited::Ready(told) => errand.terminal.done(&format!("{shown}: {told}"), None),
+            Waited::Ready(told) => {
+                // What its Pods are at level pod nobody has seen yet.
+                let found = &done[at].found;
+                let of_pods = rollout::wanted(&found.object) > 0
+                    && !workload::is_emptied(&found.object.to_string());
+                match if of_pods { errand.judge(found, true).await } else { Ok(()) } {
+                    Ok(()) => errand.terminal.done(&format!("{shown}: {told}"), None),
+                    Err(error) => stuck.push((at, error)),
+                }
+            }
             Waited::Lost(why) => {
                 let what =
                     format!("{shown} is empty; whether its Pods started is not known: {why}.");
@@ -185,17 +211,26 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
         }
     }
     for (at, error) in stuck {
-        done[at].outcome = Outcome::Failed(give_back(errand, args, &done[at].found, error).await);
+        // What was empty before is not this command's to give back.
+        let back = args.rollback && matches!(done[at].outcome, Outcome::Changed);
+        let error = give_back(errand, args, &done[at].found, back, error).await;
+        done[at].outcome = Outcome::Failed(error);
     }
     Ok(())
 }
 
-/// Gives back one whose Pods do not start, or says how: `error`, and what became of that.
-async fn give_back(errand: &Errand<'_>, args: &Empty, found: &Found, error: Error) -> Error {
+/// Gives `back` one whose Pods do not start, or says how: `error`, and what became of that.
+async fn give_back(
+    errand: &Errand<'_>,
+    args: &Empty,
+    found: &Found,
+    back: bool,
+    error: Error,
+) -> Error {
     let hint = exit::hint(&error).unwrap_or_default();
     let mut failure =
         Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
-    if !args.rollback {
+    if !back {
         let offer = format!("Give it back with `diyadm restore {}`.", found.typed(errand.cluster));
         failure.hint = format!("{hint} {offer}").trim_start().to_owned();
         return failure.into();

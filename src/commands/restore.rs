@@ -23,7 +23,8 @@ use crate::{
         targets::{self, Found, Unnamed},
     },
     exit::{Code, Failure},
-    workload::{Subject, autoscaler},
+    rollout,
+    workload::{Refusal, Subject, autoscaler},
 };
 
 mod leftovers;
@@ -127,6 +128,14 @@ async fn back(
     }
     match at_pods {
         Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
+        Ok(false) if found.kind.kind == "CronJob" => {
+            let before = found.clone();
+            let done = one::restore(errand, webhooks, way, found).await;
+            if done.is_good() {
+                pods.tell_jobs(errand, &before);
+            }
+            done
+        }
         Ok(false) => one::restore(errand, webhooks, way, found).await,
         Err(error) => Done::failed(found, error),
     }
@@ -199,6 +208,15 @@ async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
         }
         match waited {
             Waited::Ready(told) => {
+                // A refusal in the template is heard by all that we install; nobody knows of others.
+                let text = one.found.object.to_string();
+                let refusals = Subject::parse(&text).map(|subject| subject.refusals());
+                let of_pods = rollout::wanted(&one.found.object) > 0
+                    && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
+                if of_pods && let Err(error) = errand.judge(&one.found, false).await {
+                    one.outcome = Outcome::Failed(error);
+                    continue;
+                }
                 errand.terminal.done(&format!("{shown}: {told}"), None);
                 if is_passed(one) {
                     one.outcome = Outcome::Unchanged;

@@ -1,11 +1,14 @@
 //! `diyadm status`: one board of what is empty, read from the objects alone.
 
 use anyhow::Result;
+use futures_util::future::join_all;
+use serde_json::Value;
 
 use self::{follow::Follow, watchers::Watchers};
 use super::{
     runtime,
     terminal::{self, Terminal},
+    workloads::beside::AUTOSCALERS,
 };
 use crate::{
     board::{self, Columns, Row},
@@ -53,6 +56,13 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let pods = pods.unwrap_or_default();
         let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
         let mut rows = board::rows(&objects, &pods, |object| watchers.would_empty(object));
+        let nothing_named = args.targets.workloads.is_empty()
+            && args.targets.selector.is_none()
+            && args.targets.field_selector.is_none();
+        if nothing_named {
+            let held = board::held_in_vain(&autoscalers(&cluster, namespace).await, &rows);
+            rows.extend(held);
+        }
         if args.output.is_some_and(|output| output != Output::Name) {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;
         }
@@ -61,6 +71,12 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         }
         shown.whole(&rows)
     })
+}
+
+/// What scales workloads, as far as it may be seen: few clusters have all its kinds.
+async fn autoscalers(cluster: &Cluster, namespace: &str) -> Vec<Value> {
+    let lists = AUTOSCALERS.map(|kind| cluster.list(kind, namespace, ""));
+    join_all(lists).await.into_iter().flatten().flatten().collect()
 }
 
 /// What is on the board already.

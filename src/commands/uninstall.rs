@@ -1,5 +1,7 @@
 //! `diyadm uninstall`: the configuration first, so that nothing calls a server that goes away.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -114,16 +116,20 @@ async fn unlabel(outcomes: &mut Outcomes<'_>, cluster: &Cluster, args: &Uninstal
 }
 
 /// Says which workloads are still empty, where that may be looked at: all that was asked for is
-/// done by now.
-async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, namespace: &str) -> Result<()> {
+/// done by now. The configuration was every namespace's; whoever may not see them all is told of
+/// its own one.
+async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Result<()> {
     let terminal = outcomes.terminal;
-    let own = Some(namespace.to_owned());
-    let targets = Targets { namespace: own, all: true, ..Targets::default() };
-    let targeted = match targets::find(cluster, &targets, Unnamed::All).await {
+    let everywhere = Targets { all_namespaces: true, ..Targets::default() };
+    let here = Targets { namespace: Some(own.to_owned()), all: true, ..Targets::default() };
+    let (namespace, targeted) = match targets::find(cluster, &everywhere, Unnamed::All).await {
+        Ok(targeted) if targeted.unseen.is_empty() => ("", Ok(targeted)),
+        _ => (own, targets::find(cluster, &here, Unnamed::All).await),
+    };
+    let targeted = match targeted {
         Err(error) if error::is_forbidden(&error) => {
             terminal.warn(&format!(
-                "which workloads of namespace {namespace} are still empty could not be looked at: \
-                 {error}"
+                "which workloads of namespace {own} are still empty could not be looked at: {error}"
             ));
             return Ok(());
         }
@@ -131,8 +137,8 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, namespace: &str)
     };
     let pods = cluster.list(&POD, namespace, "").await.unwrap_or_else(|error| {
         terminal.warn(&format!(
-            "Pods of namespace {namespace} could not be looked at, so those that are empty at level \
-             pod are not named: {error}"
+            "Pods could not be looked at, so workloads that are empty at level pod are not named: \
+             {error}"
         ));
         Vec::new()
     });
@@ -140,10 +146,19 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, namespace: &str)
     let mut rows = board::rows(&objects, &pods, |_| None);
     // After a dry run they still are.
     rows.retain(|row| !outcomes.has(&row.kind, &row.name, "restored"));
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);
+        places.entry(&row.namespace).or_default().push(shown);
+    }
+    for (place, all) in places {
+        terminal.warn(&format!("still empty in namespace {place}: {}", all.join(", ")));
+    }
     if !rows.is_empty() {
-        let shown = rows.iter().map(|row| format!("{}/{}", row.kind.to_lowercase(), row.name));
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        terminal.warn(&format!("still empty in namespace {namespace}: {shown}"));
+        terminal.say(&format!(
+            "  `diyadm restore -A{}` gives them back, without the webhook too",
+            cluster.flags()
+        ));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Seen, Trouble};
+use crate::workload;
 
 /// Whether a Pod is one of the workload's: by its labels, and by what controls it.
 pub fn selects(workload: &Value, pod: &Value) -> bool {
@@ -15,11 +16,8 @@ pub fn selects(workload: &Value, pod: &Value) -> bool {
     let owner = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
     let Some(owner) = owner else { return false };
     if kind == "CronJob" {
-        // Its Jobs are called NAME-MINUTES.
-        let minutes =
-            owner["name"].as_str().and_then(|owner| owner.strip_prefix(name)?.strip_prefix('-'));
-        let is_number = |text: &str| text.len() >= 8 && text.bytes().all(|b| b.is_ascii_digit());
-        return owner["kind"] == "Job" && minutes.is_some_and(is_number);
+        let made = owner["name"].as_str().and_then(workload::cron_job);
+        return owner["kind"] == "Job" && made == Some(name);
     }
     if kind != "Deployment" {
         return owner["uid"] == workload["metadata"]["uid"];
@@ -34,6 +32,7 @@ pub fn selects(workload: &Value, pod: &Value) -> bool {
 pub fn is_new(workload: &Value, pod: &Value) -> bool {
     let template = match workload["kind"].as_str() {
         Some("Pod") => &workload["spec"],
+        Some("CronJob") => &workload["spec"]["jobTemplate"]["spec"]["template"]["spec"],
         _ => &workload["spec"]["template"]["spec"],
     };
     let running = pod["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
@@ -73,6 +72,22 @@ pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     let mut troubles: Vec<_> = own.filter_map(|pod| of(pod, seen.events)).collect();
     let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))
+}
+
+/// What one of the workload's new Pods is about, where that takes its time: `pulling image x`.
+pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
+    let is_coming = |event: &&Value| {
+        seen.pods.iter().any(|pod| {
+            event["involvedObject"]["uid"] == pod["metadata"]["uid"]
+                && selects(workload, pod)
+                && is_new(workload, pod)
+                && !is_ready(pod)
+        })
+    };
+    let last = seen.events.iter().filter(is_coming).max_by_key(|event| time(event))?;
+    // `Pulling image "registry/app:1"`
+    let image = last["message"].as_str()?.split('"').nth(1);
+    image.filter(|_| last["reason"] == "Pulling").map(|image| format!("pulling image {image}"))
 }
 
 /// What keeps a Pod that is not ready, as it and events say.

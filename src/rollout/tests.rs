@@ -207,3 +207,29 @@ fn what_nobody_replaces_is_counted_by_its_pods() {
         assert_eq!(progress(&workload, &seen).done, done);
     }
 }
+
+#[test]
+fn an_image_on_its_way_is_told() {
+    let workload = deployment(&json!({ "observedGeneration": 2, "replicas": 2 }));
+    let event = |uid: &str, reason: &str, at: &str| {
+        json!({
+            "involvedObject": { "uid": uid }, "type": "Normal", "reason": reason,
+            "message": format!("{reason} image \"registry/empty:1\" and more"), "lastTimestamp": at,
+        })
+    };
+    let told = |image: &str, events: &[Value]| {
+        let pods = [pod(image, &json!({}))];
+        progress(&workload, &Seen { pods: &pods, events, ..Seen::default() }).told
+    };
+    let pulling = [event("p", "Scheduled", "1"), event("p", "Pulling", "2")];
+    assert_eq!(
+        told("empty:1", &pulling),
+        "0 of 2 Pods are replaced, pulling image registry/empty:1"
+    );
+    let pulled = [event("p", "Pulling", "2"), event("p", "Pulled", "3")];
+    for (image, events) in
+        [("empty:1", &pulled[..]), ("app:1", &pulling), ("empty:1", &[event("q", "Pulling", "2")])]
+    {
+        assert_eq!(told(image, events), "0 of 2 Pods are replaced", "{image} {events:?}");
+    }
+}

@@ -37,10 +37,20 @@ fn what_stays_empty_is_told_and_restored_by_whoever_may_patch_it() {
     pair.create(&object);
     let label = format!("{name}=enabled");
     let uninstall = ["uninstall", "--service", name, "--label", &label];
-    pair.run(&uninstall).code(0).stderr_has(&format!("still empty in namespace {name}: "));
+    // The configuration was every namespace's.
+    let far = pair.cluster.name("uninstall-far");
+    let _far = pair.cluster.namespace(far);
+    let elsewhere = tempfile::tempdir().unwrap();
+    pair.cluster.kubectl(&["-n", far, "create", "-f", "-"], &object.to_string());
+    let empty = ["empty", "sts/x", "-n", far, "--wait=false"];
+    pair.cluster.diyadm(elsewhere.path(), &empty).code(0);
+    pair.run(&uninstall)
+        .code(0)
+        .stderr_has(&format!("still empty in namespace {name}: "))
+        .stderr_has(&format!("still empty in namespace {far}: statefulset/x"))
+        .stderr_has("`diyadm restore -A");
     assert!(is_empty(&pair, "statefulset/x"));
 
-    let elsewhere = tempfile::tempdir().unwrap();
     let rules = json!([{
         "apiGroups": ["apps"], "resources": ["statefulsets"], "resourceNames": ["x"],
         "verbs": ["get", "patch"],

@@ -54,6 +54,12 @@ pub(super) async fn patch(
             let verb = if changed { "is empty" } else { "was empty already" };
             let how = containers(&told);
             errand.terminal.done(&format!("{shown} {verb}: {how}{}", errand.dry()), None);
+            if changed && found.kind.kind == "CronJob" {
+                errand.terminal.say(
+                    "  each Job that it starts from now on idles until it is deleted; with \
+                     concurrencyPolicy Forbid the next one waits for that",
+                );
+            }
             if changed && freed {
                 let what = format!("{shown} does not say no any more ({LABEL}- was taken away)");
                 errand.terminal.say(&format!("  {what}"));

@@ -26,6 +26,8 @@ pub(in crate::commands) struct Plan<'a> {
     pub(in crate::commands) named: bool,
     pub(in crate::commands) recreate: bool,
     pub(in crate::commands) stamp: Stamp,
+    /// What leads to this cluster again, for commands that are told.
+    pub(in crate::commands) flags: &'a str,
 }
 
 /// What is done to a workload.
@@ -99,7 +101,10 @@ impl Plan<'_> {
         }
         if let Some(Owned { by, typed }) = owned(&subject) {
             let hint = match typed {
-                Some(owner) => format!("Type that: `diyadm empty {owner} -n {}`.", found.namespace),
+                Some(owner) => {
+                    let Found { namespace, .. } = found;
+                    format!("Type that: `diyadm empty {owner} -n {namespace}{}`.", self.flags)
+                }
                 None => "What owns it would write it back: a webhook of `diyadm install --level pod` empties \
                          its Pods instead."
                     .to_owned(),
@@ -155,22 +160,39 @@ impl Plan<'_> {
     /// Whose pod template nobody can change.
     fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<Settled, Refused> {
         let is_there = found.object["metadata"]["uid"].is_string();
+        let reaches_pod = |operations: &[Value]| {
+            let mut paths = operations.iter().filter_map(|operation| operation["path"].as_str());
+            paths.any(|path| path.starts_with("/spec"))
+        };
         if subject.is_emptied() && is_there {
-            return Ok(Settled::Patch);
+            let operations = self.operations(found, &found.object);
+            if !operations.is_ok_and(|(operations, _)| reaches_pod(&operations)) {
+                return Ok(Settled::Patch);
+            }
         }
         if self.recreate {
             return Ok(Settled::Recreate);
         }
-        let what = match subject.kind() {
-            "Pod" => "of a running Pod nothing but the image can be changed",
-            _ => "the Pods of a Job cannot be changed once it is there",
-        };
-        let hint = format!(
-            "`diyadm empty {} -n {} --recreate` deletes it and creates it again, emptied: what it \
-             has done so far, and the files in it, are lost.",
+        let command = format!(
+            "`diyadm empty {} -n {}{} --recreate`",
             found.shown(),
-            found.namespace
+            found.namespace,
+            self.flags
         );
+        let (what, hint) = if is_there {
+            let what = match subject.kind() {
+                "Pod" => "of a running Pod nothing but the image can be changed",
+                _ => "the Pods of a Job cannot be changed once it is there",
+            };
+            let hint = format!(
+                "{command} deletes it and creates it again, emptied: what it has done so far, and \
+                 the files in it, are lost."
+            );
+            (what, hint)
+        } else {
+            let what = "it is not there: a command was cut off while it created it again";
+            (what, format!("{command} creates it, emptied."))
+        };
         Err(Refused { what: what.to_owned(), hint, soft: !self.named })
     }
 

@@ -82,7 +82,7 @@ async fn try_empty(
     let now = Found { object: object.clone(), ..found.clone() };
     let count = match errand.replace(&now, &Right::Emptied(true)).await {
         Ok(count) => count,
-        Err(error) => return Err(give_back(errand, args, found, error).await),
+        Err(error) => return Err(give_back(errand, args, found, args.rollback, error).await),
     };
     let what = match count {
         0 => format!("{shown}: its Pods were empty already"),

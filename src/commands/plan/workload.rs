@@ -42,6 +42,7 @@ pub(super) async fn plans(
         named: targeted.named,
         recreate: false,
         stamp: Stamp::default(),
+        flags: cluster.flags(),
     };
     let mut plans = Vec::new();
     for found in &targeted.found {

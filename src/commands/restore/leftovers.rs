@@ -1,7 +1,7 @@
 //! Revisions of the emptied form that stay behind: a Deployment's old ReplicaSets, the
 //! ControllerRevisions of a StatefulSet or DaemonSet.
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,6 +9,9 @@ use crate::{
     commands::workloads::Errand,
     workload::{ORIGINAL, Subject},
 };
+
+/// How many lists are asked for at once.
+const READS: usize = 8;
 
 /// What was found in the namespaces that were looked at.
 pub(super) struct Leftovers {
@@ -48,7 +51,8 @@ impl Leftovers {
             (kind, namespace, list)
         });
         let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
-        for (kind, namespace, list) in join_all(looks).await {
+        let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
+        for (kind, namespace, list) in looked {
             match list {
                 Ok(list) => {
                     let emptied = list.into_iter().filter(is_emptied);

@@ -15,7 +15,7 @@ use crate::{
     },
     exit::Failure,
     rollout,
-    workload::{LABEL, Subject, fresh},
+    workload::{DISABLED, LABEL, Subject, fresh},
 };
 
 /// How workloads are restored.
@@ -84,6 +84,11 @@ async fn try_restore(
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
             return recreate(errand, webhooks, found, None).await;
         }
+        (None, _) if fresh::is_holder(&found.object) => {
+            let why = "it holds the place of another".to_owned();
+            let (object, patch) = (found.object.clone(), Vec::new());
+            return Ok(Restored { object, patch, outcome: Outcome::PassedOver(why) });
+        }
         (None, _) => {
             let outcome = if way.recreate && errand.unhold(found).await? {
                 Outcome::Unchanged
@@ -111,7 +116,8 @@ async fn try_restore(
     };
     let shown = errand.shown(found);
     if subject.workload().is_some_and(|kind| !kind.mutable) {
-        if way.recreate {
+        // Where it is not there, nothing is lost by that.
+        if way.recreate || !found.object["metadata"]["uid"].is_string() {
             return recreate(errand, webhooks, found, manifest.as_deref()).await;
         }
         let what = format!(
@@ -127,7 +133,8 @@ async fn try_restore(
     }
     let watcher = webhooks.of_update(errand.cluster, found).await;
     let mut decline = !subject.declines() && matches!(watcher, Watcher::Webhook(_));
-    if watcher == Watcher::Unknown && !subject.declines() && errand.is_real() {
+    // Its rules may say no, and they are not all that may be looked at.
+    if watcher != Watcher::Nobody && !subject.declines() && errand.is_real() {
         decline = would_be_emptied(errand, found, manifest.as_deref()).await?;
     }
     let mut sent = Vec::new();
@@ -161,15 +168,20 @@ async fn try_restore(
     }
     errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
     if decline {
-        let who = watcher.shown().unwrap_or_else(|| "a webhook".to_owned());
-        errand.terminal.say(&format!(
-            "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
-             `diyadm empty {}` takes that away",
-            found.typed(errand.cluster)
-        ));
+        declined(errand, found, &watcher, "");
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
     Ok(Restored { object, patch: sent, outcome })
+}
+
+/// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
+fn declined(errand: &Errand<'_>, found: &Found, watcher: &Watcher, flag: &str) {
+    let who = watcher.shown().unwrap_or_else(|| "a webhook".to_owned());
+    errand.terminal.say(&format!(
+        "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
+         `diyadm empty {}{flag}` takes that away",
+        found.typed(errand.cluster)
+    ));
 }
 
 /// Gives up what a restore that was cut off just after its work still owns; the object then.
@@ -190,7 +202,8 @@ async fn recreate(
 ) -> Result<Restored> {
     let fresh = fresh::fresh(&found.object);
     let watcher = webhooks.of_create(errand.cluster, found).await;
-    let operations = plan(&fresh, manifest, watcher != Watcher::Nobody, &mut Vec::new())?;
+    let decline = watcher != Watcher::Nobody;
+    let operations = plan(&fresh, manifest, decline, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
@@ -202,6 +215,10 @@ async fn recreate(
     }
     let what = format!("{} was created again, as it was{}", errand.shown(found), errand.dry());
     errand.terminal.done(&what, None);
+    let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
+    if decline && declines(&made.object) && !declines(&found.object) {
+        declined(errand, found, &watcher, " --recreate");
+    }
     Ok(Restored { object: made.object, patch, outcome })
 }
 

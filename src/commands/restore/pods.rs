@@ -1,7 +1,10 @@
 //! Restores at level pod: the workload was never changed, so its Pods are replaced by such as
 //! nothing empties.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::Way;
@@ -16,6 +19,9 @@ use crate::{
     rollout,
     workload::{self, DISABLED, LABEL, Subject},
 };
+
+/// How many lists are asked for at once.
+const READS: usize = 8;
 
 /// The Pods that run in some namespaces.
 #[derive(Default)]
@@ -32,9 +38,13 @@ impl Pods {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
+        let looks = namespaces.into_iter().map(async |namespace: &str| {
+            (namespace, errand.cluster.list(&POD, namespace, "").await)
+        });
+        let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
         let mut pods = Self::default();
-        for namespace in namespaces {
-            match errand.cluster.list(&POD, namespace, "").await {
+        for (namespace, list) in looked {
+            match list {
                 Ok(list) => pods.all.extend(
                     list.into_iter().filter(|pod| !rollout::is_over(pod)).map(|pod| {
                         let emptied = workload::is_emptied_pod(&pod.to_string());
@@ -58,6 +68,31 @@ impl Pods {
     /// The workload's own.
     pub(super) fn running(&self, found: &Found) -> Vec<Value> {
         self.of(found).map(|(pod, _)| pod.clone()).collect()
+    }
+
+    /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
+    /// their end gives them back.
+    pub(super) fn tell_jobs(&self, errand: &Errand<'_>, before: &Found) {
+        let is_emptied = workload::is_emptied(&before.object.to_string());
+        let idles = |pod: &Value, emptied: bool| {
+            emptied || (is_emptied && rollout::is_new(&before.object, pod))
+        };
+        let owner = |(pod, emptied): &(Value, bool)| {
+            let owners = pod["metadata"]["ownerReferences"].as_array()?;
+            let name = owners.iter().find_map(|owner| owner["name"].as_str());
+            name.filter(|_| idles(pod, *emptied)).map(ToOwned::to_owned)
+        };
+        let jobs: BTreeSet<_> = self.of(before).filter_map(owner).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        let forbids = before.object["spec"]["concurrencyPolicy"] == "Forbid";
+        let next = if forbids { ", and with concurrencyPolicy Forbid no other starts" } else { "" };
+        errand.terminal.say(&format!(
+            "  what it has started idles until it is deleted{next}: `kubectl -n {} delete job {}`",
+            before.namespace,
+            jobs.into_iter().collect::<Vec<_>>().join(" ")
+        ));
     }
 
     /// Whether the workload is as written and its Pods are empty, or, where it was `named` and has
@@ -132,7 +167,9 @@ async fn try_restore(
     let shown = errand.shown(found);
     let watcher = webhooks.of_pods(errand.cluster, found).await;
     if watcher == Watcher::Nobody && found.kind.kind == "CronJob" {
-        jobs(errand, pods, found);
+        let what = format!("{shown}: what it starts from now on is as written");
+        errand.terminal.done(&what, None);
+        pods.tell_jobs(errand, found);
         return Ok((found.object.clone(), Vec::new()));
     }
     if watcher == Watcher::Nobody {
@@ -185,23 +222,4 @@ async fn try_restore(
         found.typed(errand.cluster)
     ));
     Ok((object, sent))
-}
-
-/// Nothing empties what a CronJob starts from now on; what it has started already only ends.
-fn jobs(errand: &Errand<'_>, pods: &Pods, found: &Found) {
-    let shown = errand.shown(found);
-    let emptied = pods.of(found).filter(|(_, emptied)| *emptied);
-    let owner = |(pod, _): &(Value, bool)| {
-        let owners = pod["metadata"]["ownerReferences"].as_array()?;
-        owners.iter().find_map(|owner| Some(owner["name"].as_str()?.to_owned()))
-    };
-    let mut jobs: Vec<_> = emptied.filter_map(owner).collect();
-    jobs.sort_unstable();
-    jobs.dedup();
-    errand.terminal.done(&format!("{shown}: what it starts from now on is as written"), None);
-    errand.terminal.say(&format!(
-        "  what it has started idles until it is deleted: `kubectl -n {} delete job {}`",
-        found.namespace,
-        jobs.join(" ")
-    ));
 }

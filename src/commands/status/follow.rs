@@ -13,6 +13,7 @@ use crate::{
         Cluster, Kind, POD, Sight,
         targets::{Targeted, is_controlled},
     },
+    workload::fresh,
 };
 
 /// Changes that come closer together than this are shown together.
@@ -88,9 +89,14 @@ impl Follow<'_> {
                 let kinds = self.targeted.kinds.iter();
                 let objects = kinds.flat_map(|kind| {
                     let of_kind = seen.get(&source(kind)).into_iter().flatten();
-                    of_kind.filter(|(_, object)| self.is_meant(kind, object))
+                    let mut of_kind: Vec<_> = of_kind.map(|(_, object)| object.clone()).collect();
+                    if labels.is_none() && fields.is_none() {
+                        of_kind = fresh::as_held(of_kind);
+                    }
+                    of_kind.retain(|object| self.is_meant(kind, object));
+                    of_kind
                 });
-                let objects: Vec<_> = objects.map(|(_, object)| object.clone()).collect();
+                let objects: Vec<_> = objects.collect();
                 let pods = seen.get(&Of::AnyPod).into_iter().flatten();
                 show(&objects, &pods.map(|(_, pod)| pod.clone()).collect::<Vec<_>>())?;
             }

@@ -22,8 +22,8 @@ const READS: usize = 8;
 #[derive(Default)]
 pub(in crate::commands) struct Beside {
     all: Vec<(&'static Kind, Value)>,
-    /// What could not be looked at, with its namespace.
-    unseen: Vec<(&'static Kind, String)>,
+    /// What could not be looked at, with its namespace, and whether that is forbidden.
+    unseen: Vec<(&'static Kind, String, bool)>,
 }
 
 impl Beside {
@@ -46,7 +46,10 @@ impl Beside {
             match looked {
                 Ok(found) => beside.all.extend(found.into_iter().map(|object| (kind, object))),
                 Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => {}
-                Err(_) => beside.unseen.push((kind, namespace.to_owned())),
+                Err(error) => {
+                    let forbidden = error::is_forbidden(&error);
+                    beside.unseen.push((kind, namespace.to_owned(), forbidden));
+                }
             }
         }
         beside
@@ -63,7 +66,8 @@ impl Beside {
         &'b self,
         namespace: &'b str,
     ) -> impl Iterator<Item = &'static Kind> {
-        self.unseen.iter().filter(move |(_, place)| place == namespace).map(|(kind, _)| *kind)
+        let here = self.unseen.iter().filter(move |(_, place, _)| place == namespace);
+        here.map(|(kind, ..)| *kind)
     }
 
     /// What says how many replicas this workload has: `HorizontalPodAutoscaler web`.
@@ -91,10 +95,13 @@ impl Errand<'_> {
     pub(in crate::commands) async fn beside(&self, all: &[Found]) -> Beside {
         let beside = Beside::look(self.cluster, all, &AUTOSCALERS).await;
         // The others are on few clusters, and who may not list them seldom knows of them.
-        for (_, namespace) in beside.unseen.iter().filter(|(kind, _)| *kind == &AUTOSCALER) {
+        let tells =
+            |(kind, _, forbidden): &&(&Kind, String, bool)| *kind == &AUTOSCALER || !*forbidden;
+        for (kind, namespace, forbidden) in beside.unseen.iter().filter(tells) {
+            let why = if *forbidden { "may not be listed" } else { "could not be listed" };
             self.terminal.warn(&format!(
-                "whether a HorizontalPodAutoscaler scales workloads of namespace {namespace} is \
-                 not known: they may not be listed"
+                "whether a {} scales workloads of namespace {namespace} is not known: they {why}",
+                kind.kind
             ));
         }
         beside

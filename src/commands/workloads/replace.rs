@@ -76,10 +76,8 @@ impl Errand<'_> {
                 continue;
             }
             if !wrong.is_empty() && !matches!(right, Right::New) {
-                let what = format!("{}: a Pod came back as it was.", found.shown());
-                let hint = "No webhook or policy changes the Pods of this namespace as it should; \
-                            `diyadm check` looks at it. The other Pods were left alone.";
-                return Err(Failure::no(what, hint).into());
+                let empty = matches!(right, Right::Emptied(true));
+                return Err(came_wrong(found, empty, "The other Pods were left alone.").into());
             }
             let unready = here.iter().filter(|pod| !rollout::is_ready(pod)).count();
             // One that is not ready serves nobody: it goes first, and waits for no other.
@@ -109,6 +107,20 @@ impl Errand<'_> {
             tokio::time::sleep(PAUSE).await;
             pods = self.seen(found).await?;
         }
+    }
+
+    /// Sees whether the Pods that a rollout has brought are empty, or are not.
+    ///
+    /// # Errors
+    /// One is not as it should be, or they may not be looked at.
+    pub(in crate::commands) async fn judge(&self, found: &Found, empty: bool) -> Result<()> {
+        let mut here = self.seen(found).await?;
+        here.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let right = Right::Emptied(empty);
+        if here.iter().all(|pod| right.has(&found.object, pod)) {
+            return Ok(());
+        }
+        Err(came_wrong(found, empty, "").into())
     }
 
     /// Whether there are as many as the workload wants: a successor may still be to come.
@@ -165,6 +177,19 @@ impl Errand<'_> {
             .into()
         })
     }
+}
+
+/// A successor that something did not empty, or did.
+fn came_wrong(found: &Found, empty: bool, rest: &str) -> Failure {
+    let what = format!("{}: a Pod came back as it was.", found.shown());
+    let hint = if empty {
+        "No webhook or policy changes the Pods of this namespace as it should; `diyadm check` looks \
+         at it."
+    } else {
+        "Something empties the Pods of this namespace all the same: see `kubectl get \
+         mutatingwebhookconfigurations,mutatingadmissionpolicies`."
+    };
+    Failure::no(what, format!("{hint} {rest}").trim_end())
 }
 
 fn uid(pod: &Value) -> String {

@@ -105,7 +105,7 @@ fn names() -> [(&'static str, String); 4] {
         variables.ownerName.endsWith(\"-\" + variables.hash) ? \
         [[\"Deployment\", variables.ownerName.substring(0, \
         size(variables.ownerName) - size(variables.hash) - 1)]] : \
-        (variables.ownerKind == \"Job\" && variables.ownerName.matches(\"-[0-9]{8,}$\") ? \
+        (variables.ownerKind == \"Job\" && variables.ownerName.matches(\"-(2[7-9]|[3-9][0-9])[0-9]{6}$\") ? \
         [[\"CronJob\", variables.ownerName.substring(0, variables.ownerName.lastIndexOf(\"-\"))]] : \
         []) + [[variables.ownerKind, variables.ownerName]]";
     [

@@ -1,10 +1,10 @@
 //! The client alone: several workloads at once with a board of them, and what rights it needs. Each
 //! kind there and back is in `kinds`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{pod_of, result, stored, user, workload};
-use crate::rig::cluster;
+use crate::rig::{cluster, wait_until};
 
 #[test]
 fn several_at_once_by_name_and_by_selector_and_a_board_of_them() {
@@ -137,7 +137,107 @@ fn get_and_patch_on_the_workload_are_enough() {
     assert_eq!(by[0]["by"], format!("system:serviceaccount:{name}:default"));
     run(&["status", "deploy/web"]).code(0);
     run(&["empty", "deploy/other"]).code(3).stderr_has("403");
+    run(&["empty", "deploy/web", "--hold-autoscalers"])
+        .code(1)
+        .stderr_has("may not be listed, so none can be held");
     let restored = run(&["restore", "deploy/web"]).code(0);
     restored.stderr_has("the right to list replicasets.apps");
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
+}
+
+#[test]
+fn the_namespace_is_the_contexts_where_none_is_named() {
+    let Some(cluster) = cluster() else { return };
+    let name = "of-context";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
+    let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
+    config["contexts"][0]["context"]["namespace"] = name.into();
+    let context = config["current-context"].take();
+    let file = folder.path().join("context.kubeconfig").display().to_string();
+    std::fs::write(&file, config.to_string()).unwrap();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let at = ["--kubeconfig", &file, "--context", context.as_str().unwrap()];
+    let run = |args: &[&str]| crate::rig::diyadm(folder.path(), &[args, &at].concat()).code(0);
+    run(&["empty", "deploy/web", "--wait=false"]);
+    let empty = |what| diyadm::workload::is_emptied(&stored(&cluster, name, what).to_string());
+    assert!(empty("deployment/web"));
+    assert_eq!(run(&["status", "-o", "name"]).stdout, "deployment.apps/web\n");
+    run(&["restore", "--all", "--wait=false"]);
+    assert!(!empty("deployment/web"));
+}
+
+/// What it runs cannot be changed in place, in no other way either.
+#[test]
+fn an_empty_pod_is_emptied_another_way_by_creating_it_again() {
+    let Some(cluster) = cluster() else { return };
+    let name = "another-way";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        cluster.diyadm(folder.path(), &[args, &["-n", name, "--wait=false"]].concat())
+    };
+    for kind in ["Pod", "Job"] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "x").to_string());
+        let what = format!("{}/x", kind.to_lowercase());
+        let before = stored(&cluster, name, &what);
+        let shell = ["empty", &what, "--idle", "shell"];
+        run(&["empty", &what, "--recreate"]).code(0);
+        run(&["empty", &what]).code(0).stderr_has("was empty already");
+        run(&shell).code(1).stderr_has(&format!("`diyadm empty {what} -n {name}"));
+        run(&[&shell[..], &["--recreate"]].concat()).code(0).stderr_has("was created again");
+        let emptied = stored(&cluster, name, &what);
+        assert_eq!(pod_of(&emptied)["containers"][0]["command"][0], "sh");
+        run(&["restore", &what, "--recreate"]).code(0);
+        let after = stored(&cluster, name, &what);
+        assert_eq!(pod_of(&after)["containers"], pod_of(&before)["containers"]);
+        assert_eq!(after["metadata"].get("annotations"), before["metadata"].get("annotations"));
+    }
+}
+
+/// An idle Job never ends, so one that a CronJob has started keeps the next from starting.
+#[test]
+fn the_jobs_that_idle_are_told_where_their_cron_job_goes_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "idle-jobs";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        cluster.diyadm(folder.path(), &[args, &["cronjob/tick", "-n", name]].concat()).code(0)
+    };
+    let create = |object: &Value| {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    };
+    let mut tick = workload("CronJob", "tick");
+    tick["spec"]["concurrencyPolicy"] = "Forbid".into();
+    create(&tick);
+    // One that was started before runs on, and one that only looks like the CronJob's is nobody's.
+    let start = |job: &str, controlled: bool| {
+        let owner = cluster.get(name, "cronjob/tick");
+        let mut spec = owner["spec"]["jobTemplate"]["spec"].clone();
+        spec["suspend"] = false.into();
+        spec["template"]["spec"]["schedulerName"] = "nobody".into();
+        let mut object = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": job }, "spec": spec,
+        });
+        if controlled {
+            object["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": "batch/v1", "kind": "CronJob", "name": "tick", "controller": true,
+                "uid": owner["metadata"]["uid"],
+            }]);
+        }
+        create(&object);
+    };
+    start("tick-29000000", true);
+    run(&["empty", "--wait=false"]).stderr_has("with concurrencyPolicy Forbid the next one waits");
+    start("tick-29000001", true);
+    start("tick-20261128", false);
+    wait_until("their Pods are there", || {
+        let list = cluster.kubectl(&["-n", name, "get", "pods", "-o", "name"], "");
+        list.lines().count() == 3
+    });
+    run(&["restore", "--wait=false"])
+        .stderr_has("with concurrencyPolicy Forbid no other starts")
+        .stderr_has(&format!("`kubectl -n {name} delete job tick-29000001`"));
 }

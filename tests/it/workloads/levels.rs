@@ -1,12 +1,15 @@
 //! Level pod of what has Pods with names of their own, and of what replaces no Pod by itself.
 
+use std::fs;
+
 use diyadm::workload::is_emptied;
 use serde_json::{Value, json};
 
 use super::{
     result, stored,
-    waiting::{pods, ready, run, tend, two},
+    waiting::{pods, ready, run, settle, tend, two},
     watched::{Watched, twin},
+    workload,
 };
 use crate::rig::{Cluster, cluster, wait_until};
 
@@ -64,4 +67,27 @@ fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
             pods(&cluster, name).is_empty()
         });
     }
+}
+
+/// A rollout that nothing empties is no success.
+#[test]
+fn pods_that_a_rollout_brings_are_looked_at() {
+    let Some(cluster) = cluster() else { return };
+    let name = "pods-judged";
+    let rules = ["--rules", "rules.yaml"];
+    let watched = Watched::with(&cluster, name, &["--level", "pod"], &rules);
+    let folder = watched.folder.path();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    settle(&cluster, name, "deployment/web", "readyReplicas", 2);
+    let run =
+        |args: &[&str]| run(&cluster, folder, name, &[args, &["deploy/web"]].concat(), &ready);
+    run(&["restore"]).code(0);
+    assert_eq!(count(&cluster, name), (2, 0));
+    fs::write(folder.join("rules.yaml"), "rules: [{ empty: false }]\n").unwrap();
+    wait_until("the rules are read", || {
+        let create = ["-n", name, "create", "-f", "-", "--dry-run=server", "-o", "json"];
+        !is_emptied(&cluster.kubectl(&create, &workload("Pod", "probe").to_string()))
+    });
+    run(&["empty", "--level", "pod"]).code(1).stderr_has("a Pod came back as it was");
+    assert_eq!(count(&cluster, name), (2, 0));
 }

@@ -58,19 +58,21 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let list = format!("GET /api/v1/namespaces/{name}/pods?");
     let blind = |after: usize, args: &[&str]| {
-        let (list, seen) = (list.clone(), list.clone());
+        // Of the namespace, or of all.
+        let lists = [list.clone(), "GET /api/v1/pods?".to_owned()];
+        let is_list = move |request: &str| lists.iter().any(|list| request.starts_with(list));
+        let looks = is_list.clone();
         let args = [args, &["-n", name]].concat();
         let seen_before = AtomicUsize::new(0);
         let refuse = move |_, request: &str| {
-            let is_list = request.starts_with(&list);
-            if is_list && seen_before.fetch_add(1, SeqCst) >= after {
+            if is_list(request) && seen_before.fetch_add(1, SeqCst) >= after {
                 Refuse(400, None)
             } else {
                 Pass
             }
         };
         let (run, requests) = proxy.run(folder, &args, refuse);
-        assert!(requests.iter().any(|request| request.starts_with(&seen)), "{requests:?}");
+        assert!(requests.iter().any(|request| looks(request)), "{requests:?}");
         run
     };
     let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
@@ -86,7 +88,7 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
     // As workloads of their own they were seen.
     let own = format!("{name}=enabled");
     let uninstall = ["uninstall", "--dry-run=client", "--service", name, "--label", &own];
-    blind(1, &uninstall).code(0).stderr_has("those that are empty at level pod are not named");
+    blind(1, &uninstall).code(0).stderr_has("workloads that are empty at level pod are not named");
     run(&cluster, folder, name, &["restore", "deploy/web"], &ready).code(0);
     assert_eq!(all_are(&cluster, name, false), 2);
     assert!(says_no(&stored(&cluster, name, "deployment/web")));

@@ -5,7 +5,7 @@ use std::fs;
 use diyadm::workload::{LABEL, ORIGINAL, autoscaler};
 use serde_json::{Value, json};
 
-use super::{pod_of, stored, workload};
+use super::{pod_of, result, stored, workload};
 use crate::rig::cluster;
 
 #[test]
@@ -166,6 +166,15 @@ fn an_autoscaler_stays_held_where_its_workload_stays_empty() {
     run(&["restore", "deploy/web", "--wait=false"]).code(1).stderr_has("is not trusted");
     assert!(held());
     annotate(&original);
+    assert!(!run(&["status"]).code(0).stdout.contains("horizontal"));
+
+    // Given back by another means, it is held in vain, and the board says so.
+    cluster
+        .kubectl(&["-n", name, "replace", "-f", "-"], &workload("Deployment", "web").to_string());
+    let board = result(&run(&["status", "-o", "json"]).code(0));
+    let row = (&board[0]["kind"], &board[0]["state"], &board[0]["note"]);
+    let note = "deployment/web is not empty: `diyadm restore deployment/web` lets this go again";
+    assert_eq!(row, (&json!("HorizontalPodAutoscaler"), &json!("held"), &json!(note)), "{board}");
     run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("is let go again");
     assert!(!held());
 }

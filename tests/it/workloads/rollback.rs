@@ -77,8 +77,11 @@ fn what_is_replaced_by_hand_is_rolled_back() {
     let empty = run(&cluster, folder.path(), name, &["empty", what], &unpulled).code(1);
     let empty = empty.stderr_has("1 of 2 Pods are replaced, and one does not start");
     empty.stderr_has("cannot be pulled").stderr_has(&format!("`diyadm restore {what} -n {name}"));
-    run(&cluster, folder.path(), name, &["restore", what], &unpulled).code(0);
+    // What was empty before is not this command's to give back.
     let args = ["empty", what, "--rollback"];
+    let again = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    again.stderr_has("was empty already").stderr_has("Give it back with");
+    run(&cluster, folder.path(), name, &["restore", what], &unpulled).code(0);
     let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
     rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
     assert_eq!(stored(&cluster, name, what), before);

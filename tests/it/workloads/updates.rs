@@ -160,9 +160,6 @@ fn an_edit_counts() {
     let places = ["edits", "edits-twin"];
     let watched = Watched::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
-    let what = "deployment/web".to_owned();
-    let pair = Pair { cluster: &cluster, watched: &watched, places, what };
-    pair.renew(&APPLY, &workload("Deployment", "web"));
     let script = watched.folder.path().join("edit.sed");
     fs::write(
         &script,
@@ -170,15 +167,20 @@ fn an_edit_counts() {
          s/^( *)value: \"1\"$/\\1value: \"9\"/\n",
     )
     .unwrap();
-    for place in places {
-        let mut edit = cluster.kubectl_command(&["-n", place, "edit", "deployment/web"]);
-        edit.env("KUBE_EDITOR", format!("sed -E -i -f {}", script.display()));
-        assert!(edit.output().unwrap().status.success());
+    for kind in ["Deployment", "StatefulSet", "DaemonSet", "CronJob"] {
+        let what = format!("{}/web", kind.to_lowercase());
+        let pair = Pair { cluster: &cluster, watched: &watched, places, what };
+        pair.renew(&APPLY, &workload(kind, "web"));
+        for place in places {
+            let mut edit = cluster.kubectl_command(&["-n", place, "edit", &pair.what]);
+            edit.env("KUBE_EDITOR", format!("sed -E -i -f {}", script.display()));
+            assert!(edit.output().unwrap().status.success());
+        }
+        let twin = pair.twin();
+        assert_eq!(pod_of(&twin)["containers"][0]["image"], "app:9");
+        assert_eq!(pod_of(&twin)["containers"][0]["env"][0]["value"], "9");
+        pair.settle();
     }
-    let twin = pair.twin();
-    assert_eq!(pod_of(&twin)["containers"][0]["image"], "app:9");
-    assert_eq!(pod_of(&twin)["containers"][0]["env"][0]["value"], "9");
-    pair.settle();
 }
 
 /// `kubectl rollout undo` of a Deployment takes template and annotations of a revision.

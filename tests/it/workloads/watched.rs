@@ -18,11 +18,16 @@ pub(crate) struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     pub(crate) fn new(cluster: &'a Cluster, name: &'a str, level: &[&str]) -> Self {
+        Self::with(cluster, name, level, &[])
+    }
+
+    /// `more`: flags of the server alone.
+    pub(super) fn with(cluster: &'a Cluster, name: &'a str, level: &[&str], more: &[&str]) -> Self {
         let namespace = cluster.namespace(name);
         let folder = certificates(name, name);
         let label = format!("{name}=enabled");
         let names = ["-n", name, "--service", name, "--label", &label];
-        let server = Server::start(folder.path(), level);
+        let server = Server::start(folder.path(), &[level, more].concat());
         let url = format!("https://{}", server.address);
         let more = ["--ca", ".", "--url", &url, "--failure-policy", "Fail"];
         let render = [&["render"], &names[..], &more, level].concat();
@@ -115,6 +120,85 @@ fn what_a_webhook_would_empty_again_says_no_until_it_is_emptied_again() {
     run(&["restore", "deploy/web", "--wait=false"]).code(0);
     let after = stored(&cluster, name, "deployment/web");
     assert_eq!((&after["spec"], after["metadata"].get("annotations")), (&newest, None));
+}
+
+/// Rules that changed since: what nothing would empty any more has no need to say no.
+#[test]
+fn nothing_is_left_where_the_rules_would_not_empty_it() {
+    let Some(cluster) = cluster() else { return };
+    let name = "watched-rules";
+    let watched = Watched::with(&cluster, name, &[], &["--rules", "rules.yaml"]);
+    let folder = watched.folder.path();
+    let run = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
+    for kind in ["Deployment", "Pod"] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "web").to_string());
+    }
+    // A Pod is created again, which its webhook sees: said, as of any other workload.
+    run(&["restore", "pod/web", "--recreate", "--wait=false"])
+        .code(0)
+        .stderr_has("would empty it again, so it says no")
+        .stderr_has(&format!("`diyadm empty pod/web -n {name}"));
+    assert_eq!(stored(&cluster, name, "pod/web")["metadata"]["annotations"][LABEL], "disabled");
+
+    let rules = "rules: [{ match: { names: [web] }, empty: false }]\n";
+    std::fs::write(folder.join("rules.yaml"), rules).unwrap();
+    wait_until("the rules are read", || {
+        let patch = ["-n", name, "patch", "deploy/web", "--dry-run=server", "-o", "json", "-p"];
+        let label = r#"{"metadata":{"labels":{"a":"b"}}}"#;
+        !diyadm::workload::is_emptied(&cluster.kubectl(&[&patch[..], &[label]].concat(), ""))
+    });
+    run(&["restore", "deploy/web", "--wait=false"]).code(0);
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!(after["metadata"].get("annotations"), None);
+    assert_eq!(pod_of(&after)["containers"][0]["image"], "app:1");
+}
+
+/// Emptied without a server, nobody sees a later `kubectl apply`; its own record tells what it
+/// dropped, and what it set to the very value that emptying gave.
+#[test]
+fn what_a_later_apply_drops_stays_away() {
+    let Some(cluster) = cluster() else { return };
+    let (name, other) = ("drops", "drops-twin");
+    let _namespaces = [name, other].map(|name| cluster.namespace(name));
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        cluster.diyadm(folder.path(), &[args, &["deploy/web", "-n", name]].concat()).code(0)
+    };
+    let both = |args: &[&str], stdin: &str| {
+        for place in [name, other] {
+            cluster.kubectl(&[&["-n", place][..], args].concat(), stdin);
+        }
+    };
+    let first = workload("Deployment", "web");
+    let mut fewer = first.clone();
+    let spec = &mut fewer["spec"]["template"]["spec"];
+    spec["terminationGracePeriodSeconds"] = 1.into();
+    for field in ["livenessProbe", "command"] {
+        spec["containers"][0].as_object_mut().unwrap().remove(field);
+    }
+    // What kubectl has no record of is nobody's to drop.
+    let by_hand = r#"[{ "op": "add", "path": "/spec/template/spec/containers/0/startupProbe",
+        "value": { "exec": { "command": ["x"] } } }]"#;
+    let empty = ["empty", "--wait=false"];
+    let again: [&[&str]; 2] = [&[], &["empty", "--wait=false", "--idle", "shell"]];
+    for again in again {
+        both(&["apply", "-f", "-"], &first.to_string());
+        both(&["patch", "deploy/web", "--type=json", "-p", by_hand], "");
+        run(&empty);
+        both(&["apply", "-f", "-"], &fewer.to_string());
+        let board = cluster.diyadm(folder.path(), &["status", "-n", name, "-o", "json"]).code(0);
+        let row = &result(&board)[0];
+        assert_eq!((&row["state"], &row["newer"]), (&json!("empty"), &json!(true)), "{row}");
+        if !again.is_empty() {
+            run(again);
+        }
+        run(&["restore", "--wait=false"]);
+        let [here, twin] = [name, other].map(|place| stored(&cluster, place, "deployment/web"));
+        assert_eq!(here["spec"], twin["spec"]);
+        assert_eq!(pod_of(&here)["containers"][0].get("livenessProbe"), None);
+        assert!(pod_of(&here)["containers"][0]["startupProbe"].is_object(), "{here}");
+        both(&["delete", "deploy/web"], "");
+    }
 }
 
 #[test]

@@ -5,7 +5,12 @@ use diyadm::{
     workload,
 };
 
-use super::{super::workload as object, Direct, Stage};
+use serde_json::Value;
+
+use super::{
+    super::{result, workload as object},
+    Direct, Stage,
+};
 use crate::{
     proxy::{
         Fate::{self, Kill},
@@ -47,7 +52,15 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
         let held = found.iter().any(|one| workload::fresh::held(one, "x").is_some());
         assert!(held || found.iter().any(|one| one["metadata"]["name"] == "x"), "{when}");
         if fate == Kill {
-            cluster.diyadm(folder, &args(command)).code(0);
+            let board = cluster.diyadm(folder, &["status", "-n", name, "-o", "json"]).code(0);
+            let board = result(&board);
+            let rows: Vec<_> = board.as_array().unwrap().iter().collect();
+            let is_there = direct.get(of, "x").is_some();
+            let is_held = |row: &&&Value| row["name"] == "x" && row["state"] == "held";
+            assert_eq!(rows.iter().any(|row| is_held(&row)), !is_there, "{when}: {board}");
+            // Whoever finds it need not know its name.
+            let all = [command, "--all", "--recreate", "--wait=false", "-n", name];
+            cluster.diyadm(folder, &all).code(0);
         } else {
             assert_eq!(run.code, Some(0), "{when}");
         }

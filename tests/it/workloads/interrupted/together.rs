@@ -44,6 +44,21 @@ fn two_clients_at_once_and_a_conflict_come_to_one_result() {
             }
         }
     }
+    // One empties while another restores: who is last wins, and each workload is one or the other.
+    let clients = ["empty", "restore", "empty", "restore"]
+        .map(|command| proxy.spawn(folder, &[command, "--all", "-n", name, "--wait=false"]));
+    for client in clients {
+        let output = client.wait_with_output().unwrap();
+        // 1 where the other one has changed it back at once, which is told.
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!([Some(0), Some(1)].contains(&output.status.code()), "{told}");
+    }
+    for (web, spec) in names.iter().zip(&before) {
+        let object = of(web);
+        assert!(workload::is_emptied(&object.to_string()) || object["spec"] == *spec, "{object}");
+    }
+    cluster.diyadm(folder, &["restore", "--all", "-n", name, "--wait=false"]).code(0);
+    assert!(names.iter().zip(&before).all(|(web, spec)| of(web)["spec"] == *spec));
     // Someone else writes between reading and patching: what he wrote stays.
     let args = ["empty", "deploy/web-0", "-n", name, "--wait=false"];
     let kubeconfig = cluster.kubeconfig().display().to_string();

@@ -134,3 +134,40 @@ fn the_webhooks_commands_go_on_wherever_they_were_cut() {
         assert!(direct.get(&kinds::SECRET, "webhook-secret").is_none(), "{when}");
     });
 }
+
+/// What needs no server: a policy and its binding, both or what the next command makes both of.
+#[test]
+fn the_policys_commands_go_on_wherever_they_were_cut() {
+    let Some(cluster) = cluster() else { return };
+    let name = "cut-policy";
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let direct = Direct::new(&cluster, name);
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let install = [&["install", "--mode", "policy"], &names[..]].concat();
+    let uninstall = [&["uninstall", "--all"], &names[..]].concat();
+    let both = [&kinds::POLICY_BINDING, &kinds::POLICY];
+    let gone = || both.iter().for_each(|kind| direct.delete(kind, name));
+    let plain = |args: &[&str]| cluster.diyadm(folder, args).code(0);
+    let again = |args: &[&str], when: &str, fate: Fate, run: &Run| {
+        if fate == Kill {
+            plain(args);
+        } else {
+            assert_eq!(run.code, Some(0), "{when}\n{}", run.stderr);
+        }
+    };
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let mut stage = Stage { proxy, folder, args: install.clone() };
+    stage.every(&gone, &|when, fate, run| {
+        again(&install, when, fate, run);
+        assert!(both.iter().all(|kind| direct.get(kind, name).is_some()), "{when}");
+    });
+    stage.args.clone_from(&uninstall);
+    let prepare = || drop(plain(&install));
+    stage.every(&prepare, &|when, fate, run| {
+        again(&uninstall, when, fate, run);
+        assert!(both.iter().all(|kind| direct.get(kind, name).is_none()), "{when}");
+    });
+}
