@@ -2,8 +2,7 @@
 
 use super::{
     Idle, LABEL, LEVEL, ORIGINAL, Stamp, Subject, WISHES, agent,
-    newer::{At, Newer},
-    original::{Emptied, Original, Saved, same},
+    original::{Original, Saved, same},
     template,
 };
 
@@ -55,23 +54,18 @@ impl Subject<'_> {
             });
             let containers = containers.collect();
             let held = template::holds(&original, &pod);
-            let newer = Newer::of(None, &self.object);
-            let touched = |place: At<'_>, now: Option<&str>, saved: &[Saved]| {
-                let is_touched = |saved: &Saved| {
-                    !same(now, saved.set.as_deref()) || newer.speaks_of(place, saved)
-                };
-                saved.iter().any(is_touched)
+            let touched = |at: usize, saved: &Saved| {
+                !same(pod.containers()[at].field(saved.field), saved.set.as_deref())
             };
-            let in_container = |(at, emptied): (usize, Option<&Emptied>)| {
-                let (container, saved) = (&pod.containers()[at], emptied.map(|e| &e.saved));
-                saved.into_iter().flatten().any(|saved| {
-                    let place = At::Container(container.name());
-                    touched(place, container.field(saved.field), std::slice::from_ref(saved))
-                })
-            };
-            let overtaken = assigned.iter().copied().enumerate().any(in_container)
-                || touched(At::Pod, pod.field(template::GRACE), &original.pod)
-                || touched(At::Spec, self.object.field(template::REPLICAS), &original.spec);
+            let own = [
+                (&original.pod, pod.field("terminationGracePeriodSeconds")),
+                (&original.spec, self.object.field("replicas")),
+            ];
+            let overtaken = assigned.iter().enumerate().any(|(at, emptied)| {
+                emptied.is_some_and(|e| e.saved.iter().any(|saved| touched(at, saved)))
+            }) || own
+                .into_iter()
+                .any(|(saved, now)| saved.iter().any(|saved| !same(now, saved.set.as_deref())));
             Told {
                 stamp: original.stamp,
                 newer: original.newer,

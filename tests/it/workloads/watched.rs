@@ -188,7 +188,7 @@ fn what_a_later_apply_drops_stays_away() {
         both(&["apply", "-f", "-"], &fewer.to_string());
         let board = cluster.diyadm(folder.path(), &["status", "-n", name, "-o", "json"]).code(0);
         let row = &result(&board)[0];
-        assert_eq!((&row["state"], &row["newer"]), (&json!("empty"), &json!(true)), "{row}");
+        assert_eq!((&row["state"], &row["newer"]), (&json!("drifted"), &json!(true)), "{row}");
         if !again.is_empty() {
             run(again);
         }
