@@ -7,6 +7,9 @@ use diyadm::workload::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
+/// What `kubectl apply` writes down.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 pub(crate) fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
     // In CI nobody may ask for fewer.
@@ -115,21 +118,71 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
         (annotations(), annotations()),
         (option::of(containers), list(), list()),
         (number(), number()),
-        (anything(), any::<bool>()),
+        (anything(), any::<bool>(), 0..8_u8),
     )
-        .prop_map(|(kind, notes, (containers, init, volumes), numbers, (unknown, bare))| {
-            let (grace, replicas) = numbers;
-            let mut pod = json!({ "x~/y": unknown });
-            set(&mut pod, "containers", containers);
-            set(&mut pod, "initContainers", init);
-            set(&mut pod, "volumes", volumes);
-            set(&mut pod, "terminationGracePeriodSeconds", grace);
-            let mut object = workload(kind, pod, notes.1.filter(|_| !bare));
-            set(&mut object["spec"], "x~/y", Some(unknown));
-            set(&mut object["spec"], "replicas", replicas);
-            set(&mut object["metadata"], "annotations", notes.0);
-            object
-        })
+        .prop_map(
+            |(kind, notes, (containers, init, volumes), numbers, (unknown, bare, record))| {
+                let (grace, replicas) = numbers;
+                let mut pod = json!({ "x~/y": unknown });
+                set(&mut pod, "containers", containers);
+                set(&mut pod, "initContainers", init);
+                set(&mut pod, "volumes", volumes);
+                set(&mut pod, "terminationGracePeriodSeconds", grace);
+                let mut object = workload(kind, pod, notes.1.filter(|_| !bare));
+                set(&mut object["spec"], "x~/y", Some(unknown));
+                set(&mut object["spec"], "replicas", replicas);
+                set(&mut object["metadata"], "annotations", notes.0);
+                let record = match record {
+                    // All of it, its containers' names alone, or what nobody can read.
+                    0 => Some(object.to_string()),
+                    1 => {
+                        let mut bare = object.clone();
+                        let containers = self::pod(&mut bare)["containers"].as_array_mut();
+                        for container in containers.into_iter().flatten() {
+                            *container = json!({ "name": container["name"] });
+                        }
+                        Some(bare.to_string())
+                    }
+                    2 => Some("{".to_owned()),
+                    _ => None,
+                };
+                let annotations = object["metadata"].get_mut("annotations");
+                if let Some(annotations) = annotations.and_then(Value::as_object_mut)
+                    && let Some(record) = record
+                {
+                    annotations.insert(LAST_APPLIED.to_owned(), record.into());
+                }
+                object
+            },
+        )
+}
+
+/// A workload that lacks something on the way to its pod, or has `null` there.
+pub(crate) fn torn() -> impl Strategy<Value = Value> {
+    let places = &[
+        "/spec",
+        "/spec/template",
+        "/spec/template/spec",
+        "/spec/template/metadata",
+        "/spec/jobTemplate",
+        "/spec/jobTemplate/spec",
+        "/spec/jobTemplate/spec/template",
+        "/metadata/labels",
+        "/metadata",
+    ][..];
+    (object(), select(places), any::<bool>()).prop_map(|(mut object, place, null)| {
+        let (parent, key) = place.rsplit_once('/').unwrap_or_default();
+        if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut)
+            && parent.contains_key(key)
+        {
+            if null {
+                parent[key] = Value::Null;
+            } else {
+                parent.shift_remove(key);
+            }
+        }
+        object
+    })
 }
 
 /// An object of `kind` around the spec of its pod, with the pod template's annotations.

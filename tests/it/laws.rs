@@ -10,7 +10,7 @@ use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Value, json};
 
 use super::{
-    generated::{anything, cases, emptied, object, pod, restored, rules, wished, wishes},
+    generated::{anything, cases, emptied, object, pod, restored, rules, torn, wished, wishes},
     rig::skip,
 };
 
@@ -38,6 +38,13 @@ proptest! {
     #[test]
     fn restoring_gives_back_what_was_emptied(object in object(), rules in rules()) {
         prop_assert_eq!(restored(&emptied(&object, &rules)), object);
+    }
+
+    #[test]
+    fn what_lacks_parents_goes_there_and_back(object in torn(), rules in rules()) {
+        let emptied = emptied(&object, &rules);
+        prop_assert!(workload::empty(&rules, &emptied.to_string()).is_empty());
+        prop_assert_eq!(restored(&emptied), object);
     }
 
     #[test]

@@ -7,9 +7,7 @@ use diyadm::workload::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::generated::{applied, cases, choice, pod, restored, workload as around};
-
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+use super::generated::{LAST_APPLIED, applied, cases, choice, pod, restored, workload as around};
 
 /// What happens to a workload. None of the values has the emptied form: that cannot be told from
 /// a field that nobody touched.

@@ -249,14 +249,19 @@ fn a_pod_whose_first_process_is_another_one_is_worked_in() {
     node.load(&["empty-container"]);
     let folder = tempfile::tempdir().unwrap();
     let typed = Typed { node: &node, name, folder: folder.path() };
-    for (pod, field) in [("shared", "shareProcessNamespace"), ("host", "hostPID")] {
+    for (pod, field, value) in [
+        ("shared", "shareProcessNamespace", true),
+        ("host", "hostPID", true),
+        // Root there is nobody on the node.
+        ("users", "hostUsers", false),
+    ] {
         let mut object = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": pod, "namespace": name },
             "spec": { "terminationGracePeriodSeconds": 1, "containers": [{
                 "name": "app", "image": "empty-container:latest", "imagePullPolicy": "IfNotPresent",
             }] },
         });
-        object["spec"][field] = true.into();
+        object["spec"][field] = value.into();
         node.kubectl(&["create", "-f", "-"], &object.to_string());
         node.wait(name, &format!("pod/{pod}"), "condition=Ready");
         // It leaves a process behind, which nobody waits for.

@@ -7,18 +7,11 @@ use serde_json::{Value, json};
 
 use super::{
     result, stored,
-    waiting::{pods, ready, run, settle, tend, two},
+    waiting::{count, pods, ready, run, settle, tend, two},
     watched::{Watched, twin},
     workload,
 };
-use crate::rig::{Cluster, cluster, wait_until};
-
-/// How many Pods are there and stay, and how many of them are empty.
-fn count(cluster: &Cluster, namespace: &str) -> (usize, usize) {
-    let mut pods = pods(cluster, namespace);
-    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-    (pods.len(), pods.iter().filter(|pod| is_emptied(&pod.to_string())).count())
-}
+use crate::rig::{cluster, wait_until};
 
 #[test]
 fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {

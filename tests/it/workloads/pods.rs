@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use diyadm::workload::{LABEL, is_emptied_pod};
+use diyadm::workload::LABEL;
 use serde_json::{Value, json};
 
 use super::{
     result, stored,
-    waiting::{pods, ready, run, settle, tend, tended, two},
+    waiting::{count, pods, ready, run, settle, tend, tended, two},
     watched::{Watched, look_after},
     workload,
 };
@@ -29,16 +29,6 @@ pub(super) fn before_the_webhook<'a>(cluster: &'a Cluster, name: &'a str) -> Wat
     settle(cluster, name, "deployment/web", "readyReplicas", 2);
     look_after(cluster, name, true);
     watched
-}
-
-/// How many Pods there are that do not go, and whether all of them are empty, or none.
-#[track_caller]
-fn all_are(cluster: &Cluster, namespace: &str, empty: bool) -> usize {
-    let mut pods = pods(cluster, namespace);
-    pods.retain(|pod| !pod["metadata"]["deletionTimestamp"].is_string());
-    let is_empty = |pod: &Value| is_emptied_pod(&pod.to_string());
-    assert!(pods.iter().all(|pod| is_empty(pod) == empty), "{pods:?}");
-    pods.len()
 }
 
 fn says_no(object: &Value) -> bool {
@@ -78,7 +68,7 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
     let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
     blind(0, &empty).code(1).stderr_has("its Pods could not be looked at");
     run(&cluster, folder, name, &empty, &ready).code(0).stderr_has("2 Pods were replaced");
-    assert_eq!(all_are(&cluster, name, true), 2);
+    assert_eq!(count(&cluster, name), (2, 2));
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
 
     for which in [&["deploy/web"][..], &["deploy", "--all"]] {
@@ -90,10 +80,10 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
     let uninstall = ["uninstall", "--dry-run=client", "--service", name, "--label", &own];
     blind(1, &uninstall).code(0).stderr_has("workloads that are empty at level pod are not named");
     run(&cluster, folder, name, &["restore", "deploy/web"], &ready).code(0);
-    assert_eq!(all_are(&cluster, name, false), 2);
+    assert_eq!(count(&cluster, name), (2, 0));
     assert!(says_no(&stored(&cluster, name, "deployment/web")));
     run(&cluster, folder, name, &empty, &ready).code(0);
-    assert_eq!(all_are(&cluster, name, true), 2);
+    assert_eq!(count(&cluster, name), (2, 2));
     assert_eq!(stored(&cluster, name, "deployment/web")["spec"], before["spec"]);
 }
 
@@ -148,7 +138,7 @@ fn uninstall_goes_on_where_the_label_is_still_heard() {
     let (run, requests) = tended(&cluster, name, &ready, || proxy.run(folder, &args, lags));
     run.code(0).stderr_has("2 Pods were replaced and are as written");
     assert!(requests.iter().filter(|request| request.contains("/eviction")).count() > 2);
-    assert_eq!(all_are(&cluster, name, false), 2);
+    assert_eq!(count(&cluster, name), (2, 0));
     assert!(!says_no(&stored(&cluster, name, "deployment/web")), "nothing is left on it");
 }
 
@@ -177,7 +167,7 @@ fn what_has_no_pods_of_its_own_has_a_way_back() {
     }]);
     create(&job);
     wait_until("its Pod is there", || pods(&cluster, name).len() == 1);
-    assert_eq!(all_are(&cluster, name, true), 1);
+    assert_eq!(count(&cluster, name), (1, 1));
     let status = ["status", "-n", name, "-o", "json"];
     let board = result(&cluster.diyadm(watched.folder.path(), &status).code(0));
     assert_eq!((&board[0]["name"], &board[0]["state"]), (&json!("nightly"), &json!("pods")));

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use diyadm::workload::is_emptied_pod;
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, workload};
@@ -24,6 +25,14 @@ pub(super) fn two(kind: &str, name: &str) -> Value {
 pub(super) fn pods(cluster: &Cluster, namespace: &str) -> Vec<Value> {
     let list = cluster.get(namespace, "pods");
     list["items"].as_array().unwrap().clone()
+}
+
+/// How many Pods are there and stay, and how many of them are empty.
+pub(super) fn count(cluster: &Cluster, namespace: &str) -> (usize, usize) {
+    let mut pods = pods(cluster, namespace);
+    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    let empty = pods.iter().filter(|pod| is_emptied_pod(&pod.to_string()));
+    (pods.len(), empty.count())
 }
 
 /// Does the kubelet's part of every Pod of the namespace: says what `status` says of it, and ends

@@ -1,16 +1,13 @@
 //! Level pod: each Pod is empty or not, and its owner stays as it is written.
 
-use diyadm::{cluster as kinds, workload::is_emptied_pod};
-use serde_json::Value;
-
 use super::{
     super::{
         pods::before_the_webhook,
         result, stored,
-        waiting::{ready, tended},
+        waiting::{count, pods, ready, tended},
         watched::look_after,
     },
-    Direct, Stage,
+    Stage,
 };
 use crate::{
     proxy::{
@@ -26,23 +23,20 @@ fn pods_are_replaced_one_by_one_wherever_that_is_cut() {
     let name = "cut-pods";
     let watched = before_the_webhook(&cluster, name);
     let folder = watched.folder.path();
-    let direct = Direct::new(&cluster, name);
     let before = stored(&cluster, name, "deployment/web");
     let args = |command: &'static str| {
         let level = if command == "empty" { &["--level", "pod"][..] } else { &[] };
         [&[command, "deploy/web", "-n", name, "--timeout", "30"], level].concat()
     };
     let plain = |args: &[&str]| cluster.diyadm(folder, args);
-    // How many of both are empty, once both are there.
+    // How many of both are empty, once both are there, and no other is.
     let empty = || {
-        let mut count = 0;
+        let mut counted = (0, 0);
         wait_until("both Pods are there", || {
-            let pods = direct.runtime.block_on(direct.client.list(&kinds::POD, name, "")).unwrap();
-            let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
-            count = pods.iter().filter(|pod| is_emptied_pod(&pod.to_string())).count();
-            pods.len() == 2 && pods.iter().filter(stays).count() == 2
+            counted = count(&cluster, name);
+            counted.0 == 2 && pods(&cluster, name).len() == 2
         });
-        count
+        counted.1
     };
     let to = |command: &'static str| {
         look_after(&cluster, name, command == "empty");
