@@ -138,7 +138,7 @@ async fn would_be(
     }
     // What sees the workload itself empties that, and is of the other level.
     let own = webhooks.of_update(errand.cluster, found).await;
-    let pods = webhooks.of_pods(errand.cluster, found).await;
+    let pods = webhooks.emptying_pods(errand.cluster, found).await;
     Ok(own == Watcher::Nobody && matches!(pods, Watcher::Webhook(_) | Watcher::Policy(_)))
 }
 
@@ -165,7 +165,7 @@ async fn try_restore(
     found: &Found,
 ) -> Result<(Value, Vec<Value>)> {
     let shown = errand.shown(found);
-    let watcher = webhooks.of_pods(errand.cluster, found).await;
+    let watcher = webhooks.emptying_pods(errand.cluster, found).await;
     if watcher == Watcher::Nobody && found.kind.kind == "CronJob" {
         let what = format!("{shown}: what it starts from now on is as written");
         errand.terminal.done(&what, None);

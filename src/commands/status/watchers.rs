@@ -52,7 +52,7 @@ impl Watchers {
             watchers.namespaces.insert(name, namespace["metadata"]["labels"].clone());
         }
         for configuration in configurations.unwrap_or_default() {
-            let rules = rules(cluster, &configuration).await;
+            let rules = server::rules(cluster, &configuration).await;
             watchers.configurations.push((configuration, rules));
         }
         (watchers.policies, watchers.bindings) = policies.unwrap_or_default();
@@ -83,21 +83,6 @@ impl Watchers {
         };
         by_webhook.max_by_key(|level| *level == Level::Workload).or_else(by_policy)
     }
-}
-
-/// What `diyadm serve` of this configuration goes by. Where its Deployment may not be read, or is
-/// not there, that is rules.yaml alone.
-async fn rules(cluster: &Cluster, configuration: &Value) -> Rules {
-    let service = &configuration["webhooks"][0]["clientConfig"]["service"];
-    let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
-    let own = (text("namespace"), text("name"));
-    if own.1.is_empty() {
-        return Rules { own, ..Rules::default() };
-    }
-    let flags = server::flags(cluster, &own.0, &own.1).await.ok().flatten();
-    let list = server::list(cluster, &own.0, &own.1).await;
-    let list = list.ok().and_then(Result::ok).unwrap_or_default();
-    Rules { list, ..flags.unwrap_or(Rules { own, ..Rules::default() }) }
 }
 
 /// The policies and their bindings; none in a version that has none.

@@ -57,3 +57,18 @@ fn of(server: &Value) -> Ways {
     // What a server would not take either is none of its ways.
     Flags::try_parse_from(["serve"].into_iter().chain(ours)).map(|f| f.ways).unwrap_or_default()
 }
+
+/// What `diyadm serve` of this configuration goes by. Where its Deployment may not be read, or is
+/// not there, that is rules.yaml alone.
+pub(in crate::commands) async fn rules(cluster: &Cluster, configuration: &Value) -> Rules {
+    let service = &configuration["webhooks"][0]["clientConfig"]["service"];
+    let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
+    let own = (text("namespace"), text("name"));
+    if own.1.is_empty() {
+        return Rules { own, ..Rules::default() };
+    }
+    let flags = self::flags(cluster, &own.0, &own.1).await.ok().flatten();
+    let list = self::list(cluster, &own.0, &own.1).await;
+    let list = list.ok().and_then(Result::ok).unwrap_or_default();
+    Rules { list, ..flags.unwrap_or(Rules { own, ..Rules::default() }) }
+}

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::server;
 use crate::{
     checks::reach::{self, Written},
     cluster::{
         CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
     },
+    workload::{Context, Subject},
 };
 
 /// What could be read of a cluster's configurations, policies and namespaces, each at most once.
@@ -75,6 +77,31 @@ impl Webhooks {
         let labels = found.object.pointer(&format!("{base}/template/metadata/labels"));
         let labels = labels.unwrap_or(&Value::Null);
         self.of_pod(cluster, found, labels).await
+    }
+
+    /// Who empties the Pods of this workload as they are created: a webhook whose rules, as far as
+    /// they may be read, leave it alone is nobody.
+    pub(in crate::commands) async fn emptying_pods(
+        &self,
+        cluster: &Cluster,
+        found: &Found,
+    ) -> Watcher {
+        match self.of_pods(cluster, found).await {
+            Watcher::Webhook(name) if self.leaves(cluster, &name, found).await => Watcher::Nobody,
+            watcher => watcher,
+        }
+    }
+
+    async fn leaves(&self, cluster: &Cluster, name: &str, found: &Found) -> bool {
+        let configurations = self.configurations.get().and_then(Option::as_deref);
+        let mut configurations = configurations.into_iter().flatten();
+        let own = configurations.find(|configuration| configuration["metadata"]["name"] == name);
+        let Some(configuration) = own else { return false };
+        let rules = server::rules(cluster, configuration).await;
+        let text = found.object.to_string();
+        let context = Context { namespace: &found.namespace, ..Context::default() };
+        let decided = Subject::parse(&text).map(|subject| subject.decide(&rules, &context));
+        matches!(decided, Some(Ok(decision)) if !decision.way.empty)
     }
 
     async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {

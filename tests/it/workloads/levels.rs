@@ -11,7 +11,10 @@ use super::{
     watched::{Watched, twin},
     workload,
 };
-use crate::rig::{cluster, wait_until};
+use crate::{
+    rig::{cluster, wait_until},
+    serve::certificates,
+};
 
 #[test]
 fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
@@ -83,4 +86,36 @@ fn pods_that_a_rollout_brings_are_looked_at() {
     });
     run(&["empty", "--level", "pod"]).code(1).stderr_has("a Pod came back as it was");
     assert_eq!(count(&cluster, name), (2, 0));
+}
+
+/// A webhook's rules are read where it is asked who would empty Pods: one that leaves the workload
+/// alone is no reason to say no in its template.
+#[test]
+fn a_webhook_whose_rules_say_no_empties_no_pods() {
+    let Some(cluster) = cluster() else { return };
+    let name = "pods-left";
+    let _namespace = cluster.namespace(name);
+    let folder = certificates(name, name);
+    let folder = folder.path();
+    cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    fs::write(folder.join("rules.yaml"), "rules: [{ match: { names: [w*] }, empty: false }]\n")
+        .unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label, "--ca", ".", "--level", "pod"];
+    let restore = ["restore", "deploy/web", "-n", name, "--wait=false"];
+    for (rules, code, told) in [
+        (&["--rules", "rules.yaml"][..], 1, "it is not empty"),
+        (&[], 0, "its pod template says no now"),
+    ] {
+        // Nobody serves it, and nothing but what is written of it is looked at.
+        let yaml =
+            cluster.diyadm(folder, &[&["render"], &names[..], rules].concat()).code(0).stdout;
+        cluster.kubectl(&["apply", "-f", "-"], &yaml);
+        if rules.is_empty() {
+            cluster.kubectl(&["-n", name, "delete", "configmap", &format!("{name}-rules")], "");
+        }
+        cluster.diyadm(folder, &restore).code(code).stderr_has(told);
+    }
+    cluster.kubectl(&["delete", "mutatingwebhookconfigurations", name], "");
 }
