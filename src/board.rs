@@ -200,7 +200,8 @@ fn held(object: &Value) -> Option<&'static str> {
 
 /// Autoscalers that are held though what they scale is not on the board as empty: it was given back
 /// by another means than `diyadm restore`.
-pub fn held_in_vain(autoscalers: &[Value], rows: &[Row]) -> Vec<Row> {
+/// `flags` lead to the cluster again.
+pub fn held_in_vain(autoscalers: &[Value], rows: &[Row], flags: &str) -> Vec<Row> {
     let is_empty = |row: &&Row| !matches!(row.state, State::Missed | State::Restored);
     let in_vain = |object: &&Value| {
         autoscaler::is_held(object)
@@ -211,8 +212,12 @@ pub fn held_in_vain(autoscalers: &[Value], rows: &[Row]) -> Vec<Row> {
     };
     let row = |object: &Value| {
         let target = autoscaler::target(object);
-        let note = format!("{target} is not empty: `diyadm restore {target}` lets this go again");
-        Row { note, ready: "-".to_owned(), ..bare(object, State::Held) }
+        let row = bare(object, State::Held);
+        let note = format!(
+            "{target} is not empty: `diyadm restore {target} -n {}{flags}` lets this go again",
+            row.namespace
+        );
+        Row { note, ready: "-".to_owned(), ..row }
     };
     autoscalers.iter().filter(in_vain).map(row).collect()
 }

@@ -364,7 +364,7 @@ impl<'a> Subject<'a> {
             Ok(original) => original,
             Err(why) => return untrusted(&why),
         };
-        let newer = Newer::of(old.map(|old| &old.object), object);
+        let newer = Newer::of(old.map(|old| &old.object), object, Some(&original));
         let mut patch = Patch::default();
         template::restore(object, &pod, &original, &newer, &mut patch);
         let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];

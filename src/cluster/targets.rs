@@ -151,9 +151,8 @@ async fn by_kind(
     for (kind, list) in looked {
         match list {
             Ok(list) => {
-                // What a selector leaves out may be there all the same.
-                let all = labels.is_none() && fields.is_none();
-                let list = if all { fresh::as_held(list) } else { list };
+                // Its labels are those of what it holds; its fields are not.
+                let list = if fields.is_none() { fresh::as_held(list) } else { list };
                 let own = list.into_iter().filter(|object| !is_controlled(object));
                 targeted.found.extend(own.map(|object| Found::of(kind, object)));
                 targeted.kinds.push(kind);

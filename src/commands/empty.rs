@@ -23,7 +23,7 @@ use crate::{
     },
     exit::{self, Code, Failure},
     rollout,
-    workload::{self, Rules, Stamp},
+    workload::{self, KINDS, Rules, Stamp},
 };
 
 mod change;
@@ -104,14 +104,15 @@ async fn one(
     let scaled = beside.scaler(&found);
     let settled = plan.settle(&found, scaled.as_deref());
     let shown = errand.shown(&found);
+    let counted = KINDS.iter().any(|kind| kind.kind == found.kind.kind && kind.replicas);
     if args.hold_autoscalers
+        && counted
         && settled.is_ok()
-        && beside.unseen(&found.namespace).any(|kind| kind == &AUTOSCALER)
+        && let Some(why) = beside.unheld(&found.namespace)
     {
         let resource = AUTOSCALER.resource();
-        let what = format!(
-            "{shown} stays as it is: {resource} may not be listed, so none can be held meanwhile."
-        );
+        let what =
+            format!("{shown} stays as it is: {resource} {why}, so none can be held meanwhile.");
         let hint = format!(
             "Ask for that right (`kubectl -n {} auth can-i list {resource}`), or leave \
              --hold-autoscalers.",

@@ -67,10 +67,11 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Whether this became of that.
-    pub(super) fn has(&self, kind: &str, name: &str, outcome: &str) -> bool {
-        self.all
-            .iter()
-            .any(|o| (o.kind.as_str(), o.name.as_str(), o.came_to) == (kind, name, outcome))
+    pub(super) fn has(&self, kind: &str, namespace: &str, name: &str, outcome: &str) -> bool {
+        self.all.iter().any(|o| {
+            (o.kind.as_str(), o.namespace.as_str(), o.name.as_str(), o.came_to)
+                == (kind, namespace, name, outcome)
+        })
     }
 
     /// Whether something is not as it was.

@@ -53,15 +53,17 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
                 .await?;
             return Ok(Code::Done);
         }
+        let sees_all = pods.is_some() && targeted.unseen.is_empty();
         let pods = pods.unwrap_or_default();
         let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
         let mut rows = board::rows(&objects, &pods, |object| watchers.would_empty(object));
         let nothing_named = args.targets.workloads.is_empty()
             && args.targets.selector.is_none()
             && args.targets.field_selector.is_none();
-        if nothing_named {
-            let held = board::held_in_vain(&autoscalers(&cluster, namespace).await, &rows);
-            rows.extend(held);
+        // Of what may not be seen nobody knows whether it is empty.
+        if nothing_named && sees_all && args.output != Some(Output::Name) {
+            let autoscalers = autoscalers(&cluster, namespace).await;
+            rows.extend(board::held_in_vain(&autoscalers, &rows, cluster.flags()));
         }
         if args.output.is_some_and(|output| output != Output::Name) {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;

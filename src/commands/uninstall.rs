@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
 use crate::{
-    board,
+    board::{self, State},
     cli::{DryRun, Global, Names, install::Uninstall, targets::Targets},
     cluster::{
         Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY,
@@ -145,7 +145,8 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Re
     let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
     let mut rows = board::rows(&objects, &pods, |_| None);
     // After a dry run they still are.
-    rows.retain(|row| !outcomes.has(&row.kind, &row.name, "restored"));
+    rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));
+    rows.retain(|row| row.state != State::Held);
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in &rows {
         let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);
@@ -153,10 +154,8 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Re
     }
     for (place, all) in places {
         terminal.warn(&format!("still empty in namespace {place}: {}", all.join(", ")));
-    }
-    if !rows.is_empty() {
         terminal.say(&format!(
-            "  `diyadm restore -A{}` gives them back, without the webhook too",
+            "  `diyadm restore --all -n {place}{}` gives them back, without the webhook too",
             cluster.flags()
         ));
     }

@@ -35,7 +35,7 @@ pub(super) fn empty(
     // Only what was emptied before can have been spoken of since.
     let is_emptied = object.annotation(ORIGINAL).is_some();
     let newer = is_emptied.then(|| before.get()).flatten();
-    let newer = Newer::of(newer.map(|old| &old.object), object);
+    let newer = Newer::of(newer.map(|old| &old.object), object, old.as_ref());
     let mut patch = Patch::default();
     let (agent, image) = (old.as_ref(), rules.agent_image.as_str());
     let mut new = match template::empty(object, pod, way, image, agent, &newer, &mut patch) {
@@ -86,7 +86,7 @@ pub(super) fn refused(object: &Object<'_>, before: &Before<'_>, warning: String)
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
     let (Some(mut original), Some(old)) = (original, before.get()) else { return change };
-    let newer = Newer::of(Some(&old.object), object);
+    let newer = Newer::of(Some(&old.object), object, None);
     for emptied in &mut original.containers {
         emptied.saved.retain(|saved| !newer.speaks_of(At::Container(&emptied.name), saved));
     }

@@ -9,6 +9,8 @@ use super::{DISABLED, HOLDS, LABEL, original::checksum};
 /// So much of a name fits into its holder's as it is.
 const LONGEST: usize = 63 - "-diyadm".len();
 
+/// The variable of a holder's first container that has what it holds, as JSON.
+const HELD: &str = "DIYADM_HOLDS";
 /// Of a Pod that holds a place: it is never scheduled.
 const GATE: &str = "diyadm.io/holds";
 /// What the API server adds to a Job's template.
@@ -81,7 +83,8 @@ pub fn holder_name(name: &str) -> String {
 }
 
 /// What holds the place of `new` between its predecessor's end and its own beginning, so that it
-/// is not lost with the client: of the same kind, judged alike by the cluster, and never run.
+/// is not lost with the client: of the same kind and labels, judged alike by the cluster, and never
+/// run. What it holds is in its first container's environment, where nobody can change it.
 pub fn holder(new: &Value) -> Value {
     let name = new["metadata"]["name"].as_str().unwrap_or_default();
     let mut holder = json!({
@@ -90,11 +93,12 @@ pub fn holder(new: &Value) -> Value {
         "metadata": {
             "name": holder_name(name),
             "namespace": new["metadata"]["namespace"],
-            "labels": { LABEL: DISABLED },
-            "annotations": { HOLDS: new.to_string() },
+            "labels": new["metadata"]["labels"],
+            "annotations": { HOLDS: name },
         },
         "spec": new["spec"],
     });
+    holder["metadata"]["labels"][LABEL] = DISABLED.into();
     if let Some(spec) = holder["spec"].as_object_mut() {
         if new["kind"] == "Pod" {
             spec.shift_remove("nodeName");
@@ -103,7 +107,25 @@ pub fn holder(new: &Value) -> Value {
             spec.insert("suspend".to_owned(), true.into());
         }
     }
+    let held = json!({ "name": HELD, "value": new.to_string() });
+    if let Some(container) =
+        containers(&holder).and_then(|at| holder.pointer_mut(&format!("{at}/0")))
+    {
+        match container.get_mut("env").and_then(Value::as_array_mut) {
+            Some(env) => env.push(held),
+            None => container["env"] = json!([held]),
+        }
+    }
     holder
+}
+
+/// Where the containers of a Pod or Job are; nothing else is ever held.
+fn containers(object: &Value) -> Option<&'static str> {
+    match object["kind"].as_str()? {
+        "Pod" => Some("/spec/containers"),
+        "Job" => Some("/spec/template/spec/containers"),
+        _ => None,
+    }
 }
 
 /// What a holder keeps for `name`.
@@ -111,38 +133,17 @@ pub fn held(holder: &Value, name: &str) -> Option<Value> {
     kept(holder).filter(|held| held["metadata"]["name"] == name)
 }
 
-/// What a holder keeps, as far as it is to be trusted: nothing runs by it that the API server did
-/// not let its creator write into the holder itself, which nobody can change since.
-fn kept(holder: &Value) -> Option<Value> {
-    let text = holder["metadata"]["annotations"][HOLDS].as_str()?;
+/// What a holder keeps.
+pub fn kept(holder: &Value) -> Option<Value> {
+    // Whoever may write annotations has no say in what is created.
+    let env = holder.pointer(&format!("{}/0/env", containers(holder)?))?.as_array()?;
+    let text = env.iter().rfind(|variable| variable["name"] == HELD)?["value"].as_str()?;
     let held: Value = serde_json::from_str(text).ok()?;
     let alike = |pointer: &str| held.pointer(pointer) == holder.pointer(pointer);
-    let name = held["metadata"]["name"].as_str().map(holder_name);
-    let mut spec = held["spec"].clone();
-    if let Some(spec) = spec.as_object_mut() {
-        ["nodeName", "schedulingGates", "suspend"].iter().for_each(|f| drop(spec.shift_remove(*f)));
-    }
-    let is_its_own = ["/apiVersion", "/kind", "/metadata/namespace"].into_iter().all(alike)
-        && holder["metadata"]["name"].as_str() == name.as_deref()
-        && covers(&holder["spec"], &spec);
+    let is_its_own = is_holder(holder)
+        && ["/apiVersion", "/kind", "/metadata/namespace"].into_iter().all(alike)
+        && holder["metadata"]["name"] == holder_name(held["metadata"]["name"].as_str()?);
     is_its_own.then_some(held)
-}
-
-/// Whether all of `part` is in `whole`; what admission has added there does not matter.
-fn covers(whole: &Value, part: &Value) -> bool {
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
-            let mut members = part.iter();
-            members.all(|(key, part)| whole.get(key).is_some_and(|whole| covers(whole, part)))
-        }
-        (Value::Array(whole), Value::Array(part)) if part.iter().all(|p| p["name"].is_string()) => {
-            part.iter().all(|part| whole.iter().any(|whole| covers(whole, part)))
-        }
-        (Value::Array(whole), Value::Array(part)) => {
-            whole.len() == part.len() && whole.iter().zip(part).all(|(w, p)| covers(w, p))
-        }
-        _ => whole == part,
-    }
 }
 
 /// All objects of one kind: what holds the place of one that is not there becomes that one, which
@@ -178,12 +179,16 @@ mod tests {
             "metadata": { "name": "j", "namespace": "n", "uid": "u", "labels": { "a": "b" } },
             "spec": {
                 "selector": { "matchLabels": { "batch.kubernetes.io/controller-uid": "u" } },
-                "template": { "metadata": { "labels": { "job-name": "j", "a": "b" } } },
+                "template": {
+                    "metadata": { "labels": { "job-name": "j", "a": "b" } },
+                    "spec": { "containers": [{ "name": "c" }] },
+                },
             },
             "status": { "active": 1 },
         });
         let fresh = fresh(&job);
-        let template = json!({ "metadata": { "labels": { "a": "b" } } });
+        let pod = json!({ "containers": [{ "name": "c" }] });
+        let template = json!({ "metadata": { "labels": { "a": "b" } }, "spec": pod });
         assert_eq!(fresh["spec"], json!({ "template": template }));
         assert_eq!(fresh["metadata"].get("uid"), None);
         let holder = holder(&fresh);
@@ -194,44 +199,30 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_what_holds_its_place() {
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": { "name": "p", "namespace": "n" },
-            "spec": { "nodeName": "a", "containers": [{ "name": "c", "image": "i" }] },
-        });
-        let mut holder = holder(&pod);
-        holder["metadata"]["uid"] = "u".into();
-        // As admission would.
-        let more = holder["spec"]["containers"].as_array_mut().unwrap();
-        more[0]["resources"] = json!({ "limits": { "cpu": "1" } });
-        more.push(json!({ "name": "sidecar" }));
-        assert_eq!(as_held(vec![holder.clone()]), vec![pod.clone()]);
-        let both = vec![holder.clone(), pod.clone()];
-        assert_eq!(as_held(both.clone()), both);
-
-        // Whoever may annotate a Pod makes nobody create another one.
-        for (place, value) in [
-            ("/metadata/namespace", json!("kube-system")),
-            ("/metadata/name", json!("q")),
-            ("/kind", json!("Job")),
-            ("/spec/containers/0/image", json!("evil")),
-            ("/spec/containers/0/securityContext", json!({ "privileged": true })),
-            ("/spec/serviceAccountName", json!("admin")),
-            ("/spec/containers/1", json!({ "name": "more", "image": "evil" })),
-        ] {
-            let mut forged = pod.clone();
-            if let Some(at) = forged.pointer_mut(place) {
-                *at = value;
-            } else {
-                let (parent, last) = place.rsplit_once('/').unwrap();
-                match forged.pointer_mut(parent).unwrap() {
-                    Value::Array(items) => items.push(value),
-                    parent => parent[last] = value,
-                }
+        let job = json!({ "template": { "spec": { "containers": [{ "name": "c" }] } } });
+        let pod =
+            json!({ "nodeName": "a", "containers": [{ "name": "c", "env": [{ "name": "E" }] }] });
+        for (version, kind, spec) in [("v1", "Pod", pod), ("batch/v1", "Job", job)] {
+            let object = json!({
+                "apiVersion": version, "kind": kind,
+                "metadata": { "name": "p", "namespace": "n", "labels": { "app": "p" } },
+                "spec": spec,
+            });
+            let mut holder = holder(&object);
+            assert_eq!(holder["metadata"]["labels"]["app"], "p");
+            assert_eq!(as_held(vec![holder.clone()]), vec![object.clone()]);
+            let both = vec![holder.clone(), object.clone()];
+            assert_eq!(as_held(both.clone()), both);
+            for (place, other) in
+                [("namespace", "kube-system"), ("name", "q-diyadm"), ("annotations", "")]
+            {
+                let mut moved = holder.clone();
+                moved["metadata"][place] = other.into();
+                assert_eq!(as_held(vec![moved.clone()]), vec![moved], "{place}");
             }
-            let mut holder = holder.clone();
-            holder["metadata"]["annotations"][HOLDS] = forged.to_string().into();
-            assert_eq!(as_held(vec![holder.clone()]), [holder], "{place}");
+            // Whoever may annotate it changes nothing of what it holds.
+            holder["metadata"]["annotations"][HOLDS] = r#"{"evil":1}"#.into();
+            assert_eq!(as_held(vec![holder]), vec![object]);
         }
     }
 

@@ -34,9 +34,9 @@ pub(super) struct Saved {
     pub(super) field: &'static str,
     pub(super) was: Option<String>,
     pub(super) set: Option<String>,
-    /// Whether kubectl's record of what was applied said something else than `set` then, so that
-    /// it is the user's newer word where it says the same by now.
-    pub(super) applied: bool,
+    /// Where kubectl's record of what was applied did not say `set` then: whether it named the
+    /// field at all.
+    pub(super) applied: Option<bool>,
 }
 
 impl Saved {
@@ -179,8 +179,8 @@ struct Values {
     was: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     set: Option<Box<RawValue>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    applied: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applied: Option<bool>,
 }
 
 fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {

@@ -97,7 +97,7 @@ impl Field<'_, '_> {
         self.make(at, field, now, set.as_deref());
         let changed = !same(meant, set.as_deref());
         changed.then(|| {
-            let applied = self.newer.says_otherwise(place, field, set.as_deref());
+            let applied = self.newer.otherwise(place, field, set.as_deref());
             Saved { field, was: meant.map(ToOwned::to_owned), set, applied }
         })
     }
@@ -235,6 +235,24 @@ pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
             let runs = |s: &Saved| same(pod.containers()[index].field(s.field), s.set.as_deref());
             saved.all(|saved| !PROGRAM.contains(&saved.field) || runs(saved))
         })
+}
+
+/// Whether a container that was emptied runs something else by now of which `said` tells that the
+/// user has said so: by its name, the field, and the field's value.
+pub(super) fn runs_anew(
+    original: &Original,
+    pod: &Pod<'_, '_>,
+    said: impl Fn(&str, &str, &str) -> bool,
+) -> bool {
+    assign(original, pod).iter().enumerate().any(|(index, emptied)| {
+        let container = &pod.containers()[index];
+        let mut saved = emptied.iter().flat_map(|e| &e.saved);
+        saved.any(|saved| {
+            let now = container.field(saved.field).filter(|_| PROGRAM.contains(&saved.field));
+            let is_other = |now: &&str| !same(Some(now), saved.set.as_deref());
+            now.filter(is_other).is_some_and(|now| said(container.name(), saved.field, now))
+        })
+    })
 }
 
 /// Whether a chosen container already runs what `way` would make it run.

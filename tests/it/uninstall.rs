@@ -48,7 +48,7 @@ fn what_stays_empty_is_told_and_restored_by_whoever_may_patch_it() {
         .code(0)
         .stderr_has(&format!("still empty in namespace {name}: "))
         .stderr_has(&format!("still empty in namespace {far}: statefulset/x"))
-        .stderr_has("`diyadm restore -A");
+        .stderr_has(&format!("`diyadm restore --all -n {far}"));
     assert!(is_empty(&pair, "statefulset/x"));
 
     let rules = json!([{

@@ -55,10 +55,12 @@ pub(super) async fn patch(
             let how = containers(&told);
             errand.terminal.done(&format!("{shown} {verb}: {how}{}", errand.dry()), None);
             if changed && found.kind.kind == "CronJob" {
-                errand.terminal.say(
-                    "  each Job that it starts from now on idles until it is deleted; with \
-                     concurrencyPolicy Forbid the next one waits for that",
-                );
+                let forbids = object["spec"]["concurrencyPolicy"] == "Forbid";
+                let next = "; with concurrencyPolicy Forbid the next one waits for that";
+                errand.terminal.say(&format!(
+                    "  each Job that it starts then idles until it is deleted{}",
+                    if forbids { next } else { "" }
+                ));
             }
             if changed && freed {
                 let what = format!("{shown} does not say no any more ({LABEL}- was taken away)");

@@ -13,7 +13,7 @@ use crate::{
     exit::Failure,
     workload::{
         CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, REPLICAS, Refusal,
-        Rules, Source, Stamp, Subject, Wish,
+        Rules, Source, Stamp, Subject, Wish, fresh,
     },
 };
 
@@ -99,6 +99,10 @@ impl Plan<'_> {
             let what = "diyadm never touches kube-system".to_owned();
             return Err(refused(what, "", true));
         }
+        if fresh::is_holder(&found.object) {
+            let what = "it holds the place of another for a command that was cut off";
+            return Err(refused(what.to_owned(), "The same command again takes it away.", true));
+        }
         if let Some(Owned { by, typed }) = owned(&subject) {
             let hint = match typed {
                 Some(owner) => {
@@ -160,9 +164,14 @@ impl Plan<'_> {
     /// Whose pod template nobody can change.
     fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<Settled, Refused> {
         let is_there = found.object["metadata"]["uid"].is_string();
+        // Of a Pod the image can be changed.
+        let is_image = |path: &str| {
+            let field = path.strip_prefix("/spec/containers/").and_then(|p| p.split_once('/'));
+            subject.kind() == "Pod" && field.is_some_and(|(_, field)| field == "image")
+        };
         let reaches_pod = |operations: &[Value]| {
             let mut paths = operations.iter().filter_map(|operation| operation["path"].as_str());
-            paths.any(|path| path.starts_with("/spec"))
+            paths.any(|path| path.starts_with("/spec") && !is_image(path))
         };
         if subject.is_emptied() && is_there {
             let operations = self.operations(found, &found.object);

@@ -80,9 +80,11 @@ async fn try_empty(
         return Ok((object, sent, true));
     }
     let now = Found { object: object.clone(), ..found.clone() };
+    // What was empty before is not this command's to give back.
+    let back = args.rollback && (changed || errand.judge(&now, true).await.is_err());
     let count = match errand.replace(&now, &Right::Emptied(true)).await {
         Ok(count) => count,
-        Err(error) => return Err(give_back(errand, args, found, args.rollback, error).await),
+        Err(error) => return Err(give_back(errand, args, found, back, error).await),
     };
     let what = match count {
         0 => format!("{shown}: its Pods were empty already"),

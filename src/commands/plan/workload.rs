@@ -52,7 +52,8 @@ pub(super) async fn plans(
         let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
         let around = beside.of_namespace(&found.namespace);
         let mut one = plan(rules, &found.object, &context, decided, &around);
-        let unseen = beside.unseen(&found.namespace).map(|kind| {
+        let unseen = beside.unseen(&found.namespace).map(|unseen| {
+            let kind = unseen.kind;
             let seen = format!("{} may not be listed here", kind.resource());
             let hint = format!(
                 "Ask for this right: `kubectl -n {} auth can-i list {}` says whether you have it.",

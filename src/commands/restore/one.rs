@@ -132,10 +132,19 @@ async fn try_restore(
         return Err(Failure::no(what, hint).into());
     }
     let watcher = webhooks.of_update(errand.cluster, found).await;
-    let mut decline = !subject.declines() && matches!(watcher, Watcher::Webhook(_));
-    // Its rules may say no, and they are not all that may be looked at.
-    if watcher != Watcher::Nobody && !subject.declines() && errand.is_real() {
-        decline = would_be_emptied(errand, found, manifest.as_deref()).await?;
+    let mut decline = !subject.declines();
+    if decline {
+        // Its rules may say no. One that is away for a moment says nothing, and is there again.
+        decline = match &watcher {
+            Watcher::Webhook(name) if webhooks.is_sure(name) && errand.is_real() => {
+                would_be_emptied(errand, found, manifest.as_deref()).await?
+            }
+            Watcher::Webhook(name) => !webhooks.leaves(errand.cluster, name, found).await,
+            Watcher::Unknown if errand.is_real() => {
+                would_be_emptied(errand, found, manifest.as_deref()).await?
+            }
+            Watcher::Nobody | Watcher::Policy(_) | Watcher::Unknown => false,
+        };
     }
     let mut sent = Vec::new();
     let (mut object, mut changed) = errand

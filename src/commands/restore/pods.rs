@@ -73,7 +73,9 @@ impl Pods {
     /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
     /// their end gives them back.
     pub(super) fn tell_jobs(&self, errand: &Errand<'_>, before: &Found) {
-        let is_emptied = workload::is_emptied(&before.object.to_string());
+        let text = before.object.to_string();
+        // One that an update has given something to run starts what works.
+        let is_emptied = Subject::parse(&text).and_then(|subject| subject.holds()) == Some(true);
         let idles = |pod: &Value, emptied: bool| {
             emptied || (is_emptied && rollout::is_new(&before.object, pod))
         };

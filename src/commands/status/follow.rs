@@ -90,7 +90,7 @@ impl Follow<'_> {
                 let objects = kinds.flat_map(|kind| {
                     let of_kind = seen.get(&source(kind)).into_iter().flatten();
                     let mut of_kind: Vec<_> = of_kind.map(|(_, object)| object.clone()).collect();
-                    if labels.is_none() && fields.is_none() {
+                    if fields.is_none() {
                         of_kind = fresh::as_held(of_kind);
                     }
                     of_kind.retain(|object| self.is_meant(kind, object));

@@ -22,8 +22,21 @@ const READS: usize = 8;
 #[derive(Default)]
 pub(in crate::commands) struct Beside {
     all: Vec<(&'static Kind, Value)>,
-    /// What could not be looked at, with its namespace, and whether that is forbidden.
-    unseen: Vec<(&'static Kind, String, bool)>,
+    unseen: Vec<Unseen>,
+}
+
+/// What could not be looked at.
+pub(in crate::commands) struct Unseen {
+    pub(in crate::commands) kind: &'static Kind,
+    namespace: String,
+    forbidden: bool,
+}
+
+impl Unseen {
+    /// `may not be listed`, or that it went wrong.
+    fn why(&self) -> &'static str {
+        if self.forbidden { "may not be listed" } else { "could not be listed" }
+    }
 }
 
 impl Beside {
@@ -48,7 +61,8 @@ impl Beside {
                 Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => {}
                 Err(error) => {
                     let forbidden = error::is_forbidden(&error);
-                    beside.unseen.push((kind, namespace.to_owned(), forbidden));
+                    let namespace = namespace.to_owned();
+                    beside.unseen.push(Unseen { kind, namespace, forbidden });
                 }
             }
         }
@@ -61,13 +75,18 @@ impl Beside {
         self.all.iter().filter(here).map(|(_, object)| object.clone()).collect()
     }
 
-    /// The kinds that could not be looked at there.
+    /// What could not be looked at there.
     pub(in crate::commands) fn unseen<'b>(
         &'b self,
         namespace: &'b str,
-    ) -> impl Iterator<Item = &'static Kind> {
-        let here = self.unseen.iter().filter(move |(_, place, _)| place == namespace);
-        here.map(|(kind, ..)| *kind)
+    ) -> impl Iterator<Item = &'b Unseen> {
+        self.unseen.iter().filter(move |unseen| unseen.namespace == namespace)
+    }
+
+    /// Why HorizontalPodAutoscalers of a namespace cannot be held: `may not be listed`.
+    pub(in crate::commands) fn unheld(&self, namespace: &str) -> Option<&'static str> {
+        let mut unseen = self.unseen(namespace);
+        unseen.find(|unseen| unseen.kind == &AUTOSCALER).map(Unseen::why)
     }
 
     /// What says how many replicas this workload has: `HorizontalPodAutoscaler web`.
@@ -95,13 +114,13 @@ impl Errand<'_> {
     pub(in crate::commands) async fn beside(&self, all: &[Found]) -> Beside {
         let beside = Beside::look(self.cluster, all, &AUTOSCALERS).await;
         // The others are on few clusters, and who may not list them seldom knows of them.
-        let tells =
-            |(kind, _, forbidden): &&(&Kind, String, bool)| *kind == &AUTOSCALER || !*forbidden;
-        for (kind, namespace, forbidden) in beside.unseen.iter().filter(tells) {
-            let why = if *forbidden { "may not be listed" } else { "could not be listed" };
+        let tells = |unseen: &&Unseen| unseen.kind == &AUTOSCALER || !unseen.forbidden;
+        for unseen in beside.unseen.iter().filter(tells) {
             self.terminal.warn(&format!(
-                "whether a {} scales workloads of namespace {namespace} is not known: they {why}",
-                kind.kind
+                "whether a {} scales workloads of namespace {} is not known: they {}",
+                unseen.kind.kind,
+                unseen.namespace,
+                unseen.why()
             ));
         }
         beside

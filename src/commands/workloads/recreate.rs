@@ -13,7 +13,7 @@ use crate::{
     cli::DryRun,
     cluster::{error, targets::Found},
     exit::Failure,
-    workload::{HOLDS, fresh},
+    workload::fresh,
 };
 
 const PAUSE: Duration = Duration::from_millis(300);
@@ -174,9 +174,8 @@ impl Errand<'_> {
 
 /// Whether both hold the place of one name.
 fn holds_the_same(found: &Value, object: &Value) -> bool {
-    let text = object["metadata"]["annotations"][HOLDS].as_str().unwrap_or_default();
-    let held: Value = serde_json::from_str(text).unwrap_or_default();
-    held["metadata"]["name"].as_str().is_some_and(|name| fresh::held(found, name).is_some())
+    let name = |holder| Some(fresh::kept(holder)?["metadata"]["name"].take());
+    name(object).is_some_and(|held| name(found) == Some(held))
 }
 
 /// Whether one that is there says the same: as its annotations tell, or as what it holds the place
@@ -184,10 +183,11 @@ fn holds_the_same(found: &Value, object: &Value) -> bool {
 fn is_same(found: &Value, object: &Value) -> bool {
     let annotations = |object: &Value| object["metadata"]["annotations"].clone();
     let held = |object: &Value| {
-        let text = annotations(object)[HOLDS].as_str()?.to_owned();
-        let held: Value = serde_json::from_str(&text).ok()?;
-        Some((held["metadata"]["name"].clone(), held["spec"].clone()))
+        let mut held = fresh::kept(object)?;
+        Some((held["metadata"]["name"].take(), held["spec"].take()))
     };
-    annotations(found) == annotations(object)
-        || held(object).is_some_and(|wanted| held(found) == Some(wanted))
+    match held(object) {
+        Some(wanted) => held(found) == Some(wanted),
+        None => annotations(found) == annotations(object),
+    }
 }

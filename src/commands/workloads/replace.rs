@@ -109,13 +109,31 @@ impl Errand<'_> {
         }
     }
 
-    /// Sees whether the Pods that a rollout has brought are empty, or are not.
+    /// Sees whether the Pods that a rollout has brought are empty, or are not; whoever may not look
+    /// at them hears so.
     ///
     /// # Errors
-    /// One is not as it should be, or they may not be looked at.
+    /// One is not as it should be.
     pub(in crate::commands) async fn judge(&self, found: &Found, empty: bool) -> Result<()> {
-        let mut here = self.seen(found).await?;
-        here.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let mut here = match self.seen(found).await {
+            Err(error) if error::is_forbidden(&error) => {
+                let shown = self.shown(found);
+                let is = if empty { "are empty" } else { "are not empty" };
+                self.terminal.warn(&format!(
+                    "whether the new Pods of {shown} {is} is not known: they may not be listed"
+                ));
+                return Ok(());
+            }
+            here => here?,
+        };
+        let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
+        // Below its partition a StatefulSet keeps what it had.
+        let revision = now.as_ref().and_then(|now| now["status"]["updateRevision"].as_str());
+        here.retain(|pod| {
+            let label = &pod["metadata"]["labels"]["controller-revision-hash"];
+            let is_new = revision.is_none_or(|revision| *label == revision);
+            pod["metadata"]["deletionTimestamp"].is_null() && is_new
+        });
         let right = Right::Emptied(empty);
         if here.iter().all(|pod| right.has(&found.object, pod)) {
             return Ok(());

@@ -79,6 +79,19 @@ impl Webhooks {
         self.of_pod(cluster, found, labels).await
     }
 
+    /// Whether the API server refuses what this webhook could not be asked of, so that its silence
+    /// means something.
+    pub(in crate::commands) fn is_sure(&self, name: &str) -> bool {
+        let mut webhooks =
+            self.named(name).and_then(|c| c["webhooks"].as_array()).into_iter().flatten();
+        webhooks.all(|webhook| webhook["failurePolicy"] == "Fail")
+    }
+
+    fn named(&self, name: &str) -> Option<&Value> {
+        let configurations = self.configurations.get()?.as_ref()?;
+        configurations.iter().find(|configuration| configuration["metadata"]["name"] == name)
+    }
+
     /// Who empties the Pods of this workload as they are created: a webhook whose rules, as far as
     /// they may be read, leave it alone is nobody.
     pub(in crate::commands) async fn emptying_pods(
@@ -92,11 +105,14 @@ impl Webhooks {
         }
     }
 
-    async fn leaves(&self, cluster: &Cluster, name: &str, found: &Found) -> bool {
-        let configurations = self.configurations.get().and_then(Option::as_deref);
-        let mut configurations = configurations.into_iter().flatten();
-        let own = configurations.find(|configuration| configuration["metadata"]["name"] == name);
-        let Some(configuration) = own else { return false };
+    /// Whether the rules of this webhook, as far as they may be read, leave the workload alone.
+    pub(in crate::commands) async fn leaves(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        found: &Found,
+    ) -> bool {
+        let Some(configuration) = self.named(name) else { return false };
         let rules = server::rules(cluster, configuration).await;
         let text = found.object.to_string();
         let context = Context { namespace: &found.namespace, ..Context::default() };

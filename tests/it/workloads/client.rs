@@ -185,6 +185,11 @@ fn an_empty_pod_is_emptied_another_way_by_creating_it_again() {
         let shell = ["empty", &what, "--idle", "shell"];
         run(&["empty", &what, "--recreate"]).code(0);
         run(&["empty", &what]).code(0).stderr_has("was empty already");
+        if kind == "Pod" {
+            // That alone can be changed while it runs.
+            let told = run(&["empty", &what, "--image", "other:1"]).code(0);
+            told.stderr_has("idles in other:1");
+        }
         run(&shell).code(1).stderr_has(&format!("`diyadm empty {what} -n {name}"));
         run(&[&shell[..], &["--recreate"]].concat()).code(0).stderr_has("was created again");
         let emptied = stored(&cluster, name, &what);
@@ -240,4 +245,15 @@ fn the_jobs_that_idle_are_told_where_their_cron_job_goes_back() {
     run(&["restore", "--wait=false"])
         .stderr_has("with concurrencyPolicy Forbid no other starts")
         .stderr_has(&format!("`kubectl -n {name} delete job tick-29000001`"));
+
+    // What an update has given something to run works.
+    run(&["empty", "--wait=false"]);
+    cluster.kubectl(&["-n", name, "set", "image", "cronjob/tick", "app=app:2"], "");
+    start("tick-29000002", true);
+    wait_until("its Pod is there", || {
+        let list = cluster.kubectl(&["-n", name, "get", "pods", "-o", "name"], "");
+        list.lines().count() == 4
+    });
+    let told = run(&["restore", "--wait=false"]).stderr;
+    assert!(!told.contains("tick-29000002"), "{told}");
 }

@@ -153,6 +153,31 @@ fn nothing_is_left_where_the_rules_would_not_empty_it() {
     assert_eq!(pod_of(&after)["containers"][0]["image"], "app:1");
 }
 
+/// A server that is away for a moment says nothing where its failurePolicy is Ignore, and is there
+/// again at the next write.
+#[test]
+fn a_webhook_that_is_away_would_empty_it_all_the_same() {
+    let Some(cluster) = cluster() else { return };
+    let name = "watched-away";
+    let Watched { folder, _server: server, _namespace } = Watched::new(&cluster, name, &[]);
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let ignore = ["webhooks/0", "webhooks/1"].map(
+        |at| json!({ "op": "add", "path": format!("/{at}/failurePolicy"), "value": "Ignore" }),
+    );
+    let ignore = json!(ignore).to_string();
+    let patch = ["patch", "mutatingwebhookconfigurations", name, "--type=json", "-p", &ignore];
+    cluster.kubectl(&patch, "");
+    drop(server);
+    wait_until("nothing is refused any more", || {
+        let label = ["-n", name, "label", "--overwrite", "deploy/web", "a=b"];
+        cluster.try_kubectl(&label, "").code == Some(0)
+    });
+    let restore = ["restore", "deploy/web", "-n", name, "--wait=false"];
+    cluster.diyadm(folder.path(), &restore).code(0).stderr_has("would empty it again");
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!(after["metadata"]["annotations"][LABEL], "disabled");
+}
+
 /// Emptied without a server, nobody sees a later `kubectl apply`; its own record tells what it
 /// dropped, and what it set to the very value that emptying gave.
 #[test]

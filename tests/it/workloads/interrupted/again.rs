@@ -5,7 +5,7 @@ use diyadm::{
     workload,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     super::{result, workload as object},
@@ -36,7 +36,9 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
     let all = ["x", "x-diyadm"];
     let fresh = || {
         all.iter().for_each(|name| direct.delete(of, name));
-        direct.create(&object(kind, "x"));
+        let mut object = object(kind, "x");
+        object["metadata"]["labels"] = json!({ "app": "x" });
+        direct.create(&object);
     };
     let what = format!("{}/x", of.singular());
     let args = |command| vec![command, &what[..], "--recreate", "--wait=false", "-n", name];
@@ -59,7 +61,8 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
             let is_held = |row: &&&Value| row["name"] == "x" && row["state"] == "held";
             assert_eq!(rows.iter().any(|row| is_held(&row)), !is_there, "{when}: {board}");
             // Whoever finds it need not know its name.
-            let all = [command, "--all", "--recreate", "--wait=false", "-n", name];
+            let by = if kind == "Pod" { "--all" } else { "-l=app=x" };
+            let all = [command, by, "--recreate", "--wait=false", "-n", name];
             cluster.diyadm(folder, &all).code(0);
         } else {
             assert_eq!(run.code, Some(0), "{when}");
