@@ -26,7 +26,7 @@ pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
 /// The type that a Service gets.
 pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
 
-/// What is to be created in the place that an object of this annotation holds.
+/// The name whose place an object of this annotation holds.
 pub const HOLDS: &str = "diyadm.io/holds";
 
 /// An annotation as the docs show it.
@@ -116,8 +116,8 @@ pub const ANNOTATIONS: [Annotation; 11] = [
     annotation(
         HOLDS,
         "Pod or Job `NAME-diyadm`",
-        "written by `--recreate`",
-        "what is to be created under NAME once its predecessor has ended",
+        "NAME; written by `--recreate`",
+        "what is to be created under NAME, once its predecessor has ended, is in its environment",
     ),
 ];
 
