@@ -24,7 +24,7 @@ use crate::{
     },
     exit::{Code, Failure},
     rollout,
-    workload::{Refusal, Subject, autoscaler},
+    workload::{self, Refusal, Subject, autoscaler},
 };
 
 mod leftovers;
@@ -213,7 +213,8 @@ async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
                 let refusals = Subject::parse(&text).map(|subject| subject.refusals());
                 let of_pods = rollout::wanted(&one.found.object) > 0
                     && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
-                if of_pods && let Err(error) = errand.judge(&one.found, false).await {
+                let judged = if of_pods { judge(errand, &one.found).await } else { Ok(()) };
+                if let Err(error) = judged {
                     one.outcome = Outcome::Failed(error);
                     continue;
                 }
@@ -251,6 +252,19 @@ async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
             done[*at].outcome = Outcome::Failed(below(errand, found, partition).into());
         }
     }
+}
+
+/// Sees whether a rollout has given back what was empty at level pod.
+async fn judge(errand: &Errand<'_>, found: &Found) -> Result<()> {
+    errand.judge(found, false).await?;
+    let partition = leftovers::partition(found);
+    let Some(partition) = partition.filter(|partition| *partition > 0) else { return Ok(()) };
+    // Those that the rollout has not reached.
+    let pods = errand.pods(&found.object).await.unwrap_or_default();
+    if pods.iter().any(|pod| workload::is_emptied_pod(&pod.to_string())) {
+        return Err(below(errand, found, partition).into());
+    }
+    Ok(())
 }
 
 /// Pods that an update does not reach, which were emptied before there was such a partition.

@@ -118,11 +118,16 @@ impl Leftovers {
     }
 }
 
+/// The partition of a StatefulSet, whose update does not reach the Pods below.
+pub(super) fn partition(found: &Found) -> Option<i64> {
+    found.object["spec"]["updateStrategy"]["rollingUpdate"]["partition"].as_i64()
+}
+
 /// The partition below which Pods of a StatefulSet are still of an emptied revision: an update
 /// does not reach them, and one that is deleted comes back so.
 pub(super) fn kept(found: &Found, emptied: &[&(&'static Kind, Value)]) -> Option<i64> {
-    let (spec, status) = (&found.object["spec"], &found.object["status"]);
-    let partition = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64()?;
+    let status = &found.object["status"];
+    let partition = partition(found)?;
     let current = &status["currentRevision"];
     let holds = found.kind.kind == "StatefulSet"
         && partition > 0

@@ -119,3 +119,22 @@ fn a_webhook_whose_rules_say_no_empties_no_pods() {
     }
     cluster.kubectl(&["delete", "mutatingwebhookconfigurations", name], "");
 }
+
+/// Pods that the rollout does not reach are told, and are no reason to blame a webhook.
+#[test]
+fn a_partition_keeps_pods_empty_at_level_pod() {
+    let Some(cluster) = cluster() else { return };
+    let name = "pods-below";
+    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let mut object = two("StatefulSet", "web");
+    object["spec"]["updateStrategy"] =
+        json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    settle(&cluster, name, "statefulset/web", "readyReplicas", 2);
+    let run = |args: &[&str]| {
+        run(&cluster, watched.folder.path(), name, &[args, &["sts/web"]].concat(), &ready)
+    };
+    let told = run(&["restore"]).code(1);
+    told.stderr_has("its Pods below partition 1 are still empty").stderr_has("\"partition\":0");
+    assert_eq!(count(&cluster, name), (2, 1));
+}

@@ -116,3 +116,21 @@ fn pods_that_something_else_empties_are_rolled_back() {
         assert!(going || pod_of(&pod)["containers"][0]["image"] == "app:1", "{pod}");
     }
 }
+
+/// What was empty before is not this command's to give back, at level pod either.
+#[test]
+fn what_was_empty_at_level_pod_before_is_left() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rollback-before";
+    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let what = "deployment/web";
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    settle(&cluster, name, what, "readyReplicas", 2);
+    let before = stored(&cluster, name, what);
+    let args = ["empty", what, "--level", "pod", "--rollback"];
+    run(&cluster, watched.folder.path(), name, &args, &unpulled)
+        .code(1)
+        .stderr_has("cannot be pulled")
+        .stderr_has("Give it back with");
+    assert_eq!(stored(&cluster, name, what), before);
+}
