@@ -264,7 +264,8 @@ impl Connection {
             Err(failed) => self.fail(failed),
         }
         self.write();
-        if !self.rest.is_empty() && !self.is_full() {
+        // Until nothing is left or the client has to read: poll wakes nobody for what is here.
+        while !self.ended && !self.rest.is_empty() && !self.is_full() {
             let rest = std::mem::take(&mut self.rest);
             self.feed(&rest, supervisor);
             self.write();

@@ -163,10 +163,12 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
             return Err(at(sync.referenced.line(), "`from` and `to` must say something"));
         }
         // A folder in the container is open for one transfer at a time. Behind a slash a file keeps
-        // its own name, and several may go there.
-        let same = |other: &Sync| Path::new(&other.to) == Path::new(to);
-        let is_taken = project.sync[..index].iter().any(|other| same(&other.value));
-        if is_taken && !to.ends_with('/') {
+        // its own name, and several may go there: what goes there is known when it is looked at.
+        let same = |other: &Sync| {
+            ![to, &other.to].into_iter().any(|to| to.ends_with('/'))
+                && Path::new(&other.to) == Path::new(to)
+        };
+        if project.sync[..index].iter().any(|other| same(&other.value)) {
             let what = format!("{to} is where another one goes already; send a folder above both");
             return Err(at(sync.referenced.line(), &what));
         }
@@ -322,7 +324,6 @@ forward: [8080, \"9090:90\", \":http\"]
             ("run:\n  command: x\nsync:\n- from: a\n", 4, "to"),
             ("run:\n  command: x\nsync:\n- {from: a, to: /x}\n- {from: b, to: /x}\n", 5, "/x"),
             ("run:\n  command: x\nwatch:\n- src\n- '[b-a]'\n", 5, "[b-a]"),
-            ("run:\n  command: x\nsync:\n- {from: a, to: /x/}\n- {from: b, to: /x}\n", 5, "/x"),
             ("run:\n  command: x\n  grace: long\n", 3, ""),
             ("run: [\n", 0, ""),
         ] {
@@ -331,6 +332,12 @@ forward: [8080, \"9090:90\", \":http\"]
                 assert!(error.starts_with(&format!("line {line}: ")), "{text}: {error}");
             }
             assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
+        }
+        // Files and a folder may go into one: which they are is seen later.
+        for both in
+            ["{from: a, to: /x/}\n- {from: b, to: /x}", "{from: a, to: /x}\n- {from: b, to: /x/}"]
+        {
+            parse(&format!("run:\n  command: x\nsync:\n- {both}\n")).unwrap();
         }
         let files =
             "run: {command: x}\nsync: [{from: a.jar, to: /tmp/}, {from: b.jar, to: /tmp/}]\n";

@@ -37,6 +37,7 @@ fn a_client_that_does_not_read_is_not_answered_without_end() {
         let (_, wanted) = connection.wants();
         connection.ready(wanted, &mut supervisor, &mut buffer);
         connection.go_on(&mut supervisor);
+        assert!(!connection.wants().1.is_empty(), "nobody would wake it");
         most = most.max(connection.out.len() - connection.written);
     };
     while !connection.is_full() {
