@@ -101,7 +101,9 @@ impl Connection {
         supervisor: &mut Supervisor,
         buffer: &mut [u8],
     ) {
-        if found.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && !self.ended {
+        // What was read before comes first.
+        let is_idle = !self.ended && self.rest.is_empty();
+        if found.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && is_idle {
             self.read(supervisor, buffer);
         }
         self.write();

@@ -193,7 +193,14 @@ impl Session {
     /// Brings names to the disk.
     fn keep(&mut self) -> Result<(), Refusal> {
         let unkept = std::mem::take(&mut self.unkept);
-        unkept.iter().try_for_each(|folder| self.root.keep(folder))
+        unkept.iter().map(|folder| self.root.keep(folder)).fold(Ok(()), Result::and)
+    }
+}
+
+impl Drop for Session {
+    /// Where the connection is lost nobody asks for that any more.
+    fn drop(&mut self) {
+        let _ = self.keep();
     }
 }
 

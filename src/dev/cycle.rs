@@ -127,9 +127,10 @@ impl Around<'_> {
         }
     }
 
-    /// Keeps a key for when there is no work. Who holds one down means it no more often than this.
+    /// Keeps a key for when there is no work. Who holds one down, or presses it again because
+    /// nothing has happened yet, means it once.
     fn keep(&mut self, key: u8) {
-        if self.kept.len() < MOST_KEPT {
+        if self.kept.len() < MOST_KEPT && self.kept.back() != Some(&key) {
             self.kept.push_back(key);
         }
     }

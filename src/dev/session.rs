@@ -15,7 +15,7 @@ use super::{
 use crate::{
     agent::protocol::{Answer, Apps, Request},
     cli::dev::At,
-    cluster::{Cluster, Kind, POD},
+    cluster::{self, Cluster, Kind, POD},
     commands::terminal::Terminal,
     exit::Failure,
 };
@@ -180,7 +180,9 @@ enum Again {
 
 impl Again {
     fn of(error: anyhow::Error) -> Self {
-        if is_lost(&error) { Self::Later(error) } else { Self::Never(error) }
+        // One that starts answers 429 and 503 for a while.
+        let later = is_lost(&error) || cluster::error::is_unknown(&error);
+        if later { Self::Later(error) } else { Self::Never(error) }
     }
 }
 

@@ -26,7 +26,8 @@ mod plain;
 use cutter::{Cut, Cutter, End};
 
 const SYNCS: usize = 200;
-const LENGTH: usize = 3 << 20;
+/// Long enough for a thread that writes beside.
+const LENGTH: usize = 6 << 20;
 /// About what goes over the wire, both ways, before the first answer, and after it until the last.
 const EARLY: u64 = 20_000;
 const USUAL: u64 = 50_000;

@@ -32,7 +32,8 @@ pub use chunks::{Chunk, Data, Hashes, Need};
 
 /// Most files in chunks under way. The agent holds three of its file descriptors open for each.
 pub const MOST_FILES: usize = 64;
-/// Most chunks of one file, and of all files under way together. 36 bytes each in memory.
+/// Most chunks of one file, and of all files under way together. About 150 bytes each in the
+/// receiver's memory.
 pub const MOST_CHUNKS: u32 = 1 << 18;
 /// Longest chunk, in bytes, before compression.
 pub const MOST_CHUNK: u32 = 512 << 10;

@@ -141,11 +141,14 @@ impl Growing {
     ) -> io::Result<bool> {
         self.keep = true;
         self.wanted = Wanted::new(chunks);
-        self.resume()?;
         if let Some(old) = old
-            && self.copy(old, cut)?
+            && self.is_all(old)?
         {
             return Ok(true);
+        }
+        self.resume(cut)?;
+        if let Some(old) = old {
+            self.copy(old, cut)?;
         }
         let have = Place::again(&self.folder, &self.name)?.plain(&beside(&self.name, HAVE));
         if let Some(have) = have {
@@ -157,9 +160,21 @@ impl Growing {
         Ok(false)
     }
 
+    /// Whether this file is the content: where its times alone are others nothing is written.
+    fn is_all(&self, file: &File) -> io::Result<bool> {
+        let Wanted { chunks, offsets, .. } = &self.wanted;
+        let size = chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
+        let mut buffer = Vec::new();
+        let mut all = chunks.iter().zip(offsets);
+        Ok(file.metadata()?.len() == size
+            && all.try_fold(true, |same, (chunk, offset)| {
+                Ok::<_, io::Error>(same && read(file, *offset, *chunk, &mut buffer)?)
+            })?)
+    }
+
     /// Keeps what the file beside has at its place. Where most of it is another content it is put
-    /// aside, to copy from.
-    fn resume(&mut self) -> io::Result<()> {
+    /// aside, to copy from; else what is elsewhere in it is copied too.
+    fn resume(&mut self, cut: Cut) -> io::Result<()> {
         let length = self.part.metadata()?.len();
         let Wanted { chunks, offsets, .. } = &self.wanted;
         let (mut buffer, mut same, mut there) = (Vec::new(), 0, Vec::new());
@@ -191,28 +206,28 @@ impl Growing {
             }
             places.into_iter().try_for_each(|at| self.lay(at, &buffer))?;
         }
+        if aside.is_none() && same < length {
+            // What is written over meanwhile is not found, and comes again.
+            self.copy(&self.part.try_clone()?, cut)?;
+        }
         Ok(())
     }
 
-    /// Writes what `from` has of the content. Whether it is that content, all of it.
-    fn copy(&mut self, from: &File, how: Cut) -> io::Result<bool> {
-        let (mut in_place, mut next) = (0, None);
-        let (length, _) = cut(from, how, |offset, chunk, bytes| {
-            let Wanted { chunks, offsets, first, .. } = &self.wanted;
+    /// Writes what `from` has of the content.
+    fn copy(&mut self, from: &File, how: Cut) -> io::Result<()> {
+        let mut next = None;
+        cut(from, how, |_, chunk, bytes| {
+            let Wanted { chunks, first, .. } = &self.wanted;
             // The one that was guessed, else any of that content.
             let guessed = next.filter(|index| chunks[*index] == chunk);
             let index = guessed.or_else(|| first.get(&chunk).copied());
-            if index.is_some_and(|index| offsets[index] == offset) {
-                in_place += u64::from(chunk.length);
-            }
             // What comes after it in the new content mostly came after it in the old one.
             next = index.map(|index| index + 1).filter(|next| *next < chunks.len());
             let guess = next.map(|next| chunks[next]);
             self.put(chunk, bytes)?;
             Ok(guess)
         })?;
-        let size = self.wanted.chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
-        Ok(length == size && in_place == size)
+        Ok(())
     }
 
     /// Which chunks have to come: what is neither here nor comes with an earlier one.

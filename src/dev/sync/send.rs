@@ -206,7 +206,9 @@ impl Sender<'_> {
             for Refusal { reason, path, detail } in refused {
                 let busy = reason == Reason::Busy;
                 if tried < if busy { self.patience } else { TRIES } {
-                    self.library.forget(&path);
+                    if !busy {
+                        self.library.forget(&path);
+                    }
                     again.push(path);
                 } else if busy {
                     self.state.refuse(Refusal { reason, path, detail }.to_string());

@@ -64,6 +64,26 @@ fn a_full_or_read_only_disk_is_one_clear_error() {
     drop(disk);
 }
 
+/// A file that is long enough to be written beside: by a thread of its own.
+#[test]
+fn a_long_file_that_does_not_fit_gives_the_disk_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(folder.path(), "size=12m") else {
+        return skip("no tmpfs: it takes root");
+    };
+    let content = noise(1, 8_000_000);
+    let mut sender = Sender::new(&into(folder.path()));
+    assert_eq!(sender.send(b"a", &content).0, Ok(true));
+    // There is no room for a second one, and none is needed where it is the same.
+    assert_eq!(sender.send(b"a", &content).0, Ok(false));
+    assert_eq!(sender.send(b"a", &noise(2, 8_000_000)).0, Err(Reason::NoSpace));
+    assert_eq!(names(folder.path()), ["a"]);
+    assert!(fs::read(folder.path().join("a")).unwrap() == content);
+    assert_eq!(sender.send(b"b", &noise(3, 2_000_000)).0, Ok(true));
+    sender.hang_up();
+    drop(disk);
+}
+
 #[test]
 fn what_its_user_may_not_do_is_one_clear_error() {
     if Command::new("true").uid(65534).status().is_err() {
