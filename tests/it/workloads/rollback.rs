@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::{
     pod_of, stored,
-    waiting::{pods, run, settle, two, unpulled},
+    waiting::{count, pods, run, settle, tend, two, unpulled},
     watched::{Watched, look_after},
     workload,
 };
 use crate::{
     proxy::{Fate::Pass, Proxy},
-    rig::cluster,
+    rig::{cluster, wait_until},
 };
 
 #[test]
@@ -125,7 +125,10 @@ fn what_was_empty_at_level_pod_before_is_left() {
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     let what = "deployment/web";
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
-    settle(&cluster, name, what, "readyReplicas", 2);
+    wait_until("both Pods are there, and cannot start", || {
+        tend(&cluster, name, &unpulled);
+        count(&cluster, name) == (2, 2)
+    });
     let before = stored(&cluster, name, what);
     let args = ["empty", what, "--level", "pod", "--rollback"];
     run(&cluster, watched.folder.path(), name, &args, &unpulled)

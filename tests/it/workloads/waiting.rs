@@ -40,12 +40,16 @@ pub(super) fn count(cluster: &Cluster, namespace: &str) -> (usize, usize) {
 pub(super) fn tend(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
     for pod in pods(cluster, namespace) {
         let name = pod["metadata"]["name"].as_str().unwrap();
+        // Never of another Pod that has got its name meanwhile.
+        let meta = json!({ "uid": pod["metadata"]["uid"] });
         if pod["metadata"]["deletionTimestamp"].is_string() {
-            let now = ["-n", namespace, "delete", "pod", name, "--force", "--grace-period=0"];
-            cluster.try_kubectl(&now, "");
+            let now = json!({
+                "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0,
+                "preconditions": meta,
+            });
+            let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+            cluster.try_kubectl(&["delete", "--raw", &path, "-f", "-"], &now.to_string());
         } else {
-            // Never of another Pod that has got its name meanwhile.
-            let meta = json!({ "uid": pod["metadata"]["uid"] });
             let patch = json!({ "metadata": meta, "status": status(&pod) }).to_string();
             let how = ["patch", "pod", name, "--subresource=status", "--type=merge", "-p", &patch];
             // It may be gone by now.
