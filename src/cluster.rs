@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use futures_util::{StreamExt, stream};
 use kube::{
     Client, Config,
     api::{
@@ -46,6 +47,8 @@ pub const FIELD_MANAGER: &str = "diyadm";
 /// A write may take 34 s with all its webhooks; an API server that is silent for longer is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
+/// How many reads of one look go on at once.
+const READS: usize = 8;
 
 /// A connection to one API server, as one user.
 #[derive(Clone)]
@@ -178,6 +181,18 @@ impl Cluster {
     /// Every object of a kind in `namespace`, with `selector` (labels) where it is not empty.
     pub async fn list(&self, kind: &Kind, namespace: &str, selector: &str) -> Result<Vec<Value>> {
         self.list_where(kind, namespace, Some(selector).filter(|s| !s.is_empty()), None).await
+    }
+
+    /// [`Cluster::list`] of each kind in its namespace, a bounded number at once, in their order.
+    pub async fn lists<N: AsRef<str>>(
+        &self,
+        places: impl IntoIterator<Item = (&'static Kind, N)>,
+    ) -> Vec<(&'static Kind, N, Result<Vec<Value>>)> {
+        let looks = places.into_iter().map(async |(kind, namespace): (&'static Kind, N)| {
+            let list = self.list(kind, namespace.as_ref(), "").await;
+            (kind, namespace, list)
+        });
+        stream::iter(looks).buffered(READS).collect().await
     }
 
     /// [`Cluster::list`] by labels and fields.

@@ -5,13 +5,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use self::words::Words;
-use super::{Cluster, JOB, Kind, NAMESPACE, POD, WORKLOADS, error};
+use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, WORKLOADS, error};
 use crate::{cli::targets::Targets, exit::Failure, workload::fresh};
 
 mod words;
 
-/// How many reads go on at once.
-const READS: usize = 8;
 /// More names than this are not listed to someone who mistyped one.
 const NAMES: usize = 12;
 

@@ -1,7 +1,6 @@
 //! `diyadm status`: one board of what is empty, read from the objects alone.
 
 use anyhow::Result;
-use futures_util::future::join_all;
 use serde_json::Value;
 
 use self::{follow::Follow, watchers::Watchers};
@@ -77,8 +76,8 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
 
 /// What scales workloads, as far as it may be seen: few clusters have all its kinds.
 async fn autoscalers(cluster: &Cluster, namespace: &str) -> Vec<Value> {
-    let lists = AUTOSCALERS.map(|kind| cluster.list(kind, namespace, ""));
-    join_all(lists).await.into_iter().flatten().flatten().collect()
+    let lists = cluster.lists(AUTOSCALERS.map(|kind| (kind, namespace))).await;
+    lists.into_iter().filter_map(|(_, _, list)| list.ok()).flatten().collect()
 }
 
 /// What is on the board already.

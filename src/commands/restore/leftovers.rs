@@ -1,7 +1,6 @@
 //! Revisions of the emptied form that stay behind: a Deployment's old ReplicaSets, the
 //! ControllerRevisions of a StatefulSet or DaemonSet.
 
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,9 +8,6 @@ use crate::{
     commands::workloads::Errand,
     workload::{ORIGINAL, Subject},
 };
-
-/// How many lists are asked for at once.
-const READS: usize = 8;
 
 /// What was found in the namespaces that were looked at.
 pub(super) struct Leftovers {
@@ -46,13 +42,8 @@ impl Leftovers {
                 places.push((kind, found.namespace.clone()));
             }
         }
-        let looks = places.into_iter().map(async |(kind, namespace)| {
-            let list = errand.cluster.list(kind, &namespace, "").await;
-            (kind, namespace, list)
-        });
         let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
-        let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
-        for (kind, namespace, list) in looked {
+        for (kind, namespace, list) in errand.cluster.lists(places).await {
             match list {
                 Ok(list) => {
                     let emptied = list.into_iter().filter(is_emptied);

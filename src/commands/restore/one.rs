@@ -132,20 +132,16 @@ async fn try_restore(
         return Err(Failure::no(what, hint).into());
     }
     let watcher = webhooks.of_update(errand.cluster, found).await;
-    let mut decline = !subject.declines();
-    if decline {
-        // Its rules may say no. One that is away for a moment says nothing, and is there again.
-        decline = match &watcher {
-            Watcher::Webhook(name) if webhooks.is_sure(name) && errand.is_real() => {
-                would_be_emptied(errand, found, manifest.as_deref()).await?
-            }
-            Watcher::Webhook(name) => !webhooks.leaves(errand.cluster, name, found).await,
-            Watcher::Unknown if errand.is_real() => {
-                would_be_emptied(errand, found, manifest.as_deref()).await?
-            }
-            Watcher::Nobody | Watcher::Policy(_) | Watcher::Unknown => false,
-        };
-    }
+    let mut decline = match &watcher {
+        _ if subject.declines() => false,
+        Watcher::Nobody | Watcher::Policy(_) => false,
+        // What the API server is asked says nothing of one that is away for a moment.
+        Watcher::Webhook(name) if !(errand.is_real() && webhooks.is_sure(name)) => {
+            !webhooks.leaves(errand.cluster, name, found).await
+        }
+        // Its rules may say no, and they are not all that may be looked at.
+        _ => errand.is_real() && would_be_emptied(errand, found, manifest.as_deref()).await?,
+    };
     let mut sent = Vec::new();
     let (mut object, mut changed) = errand
         .change(found, |object| plan(object, manifest.as_deref(), decline, &mut sent))

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::Way;
@@ -19,9 +18,6 @@ use crate::{
     rollout,
     workload::{self, DISABLED, LABEL, Subject},
 };
-
-/// How many lists are asked for at once.
-const READS: usize = 8;
 
 /// The Pods that run in some namespaces.
 #[derive(Default)]
@@ -38,12 +34,9 @@ impl Pods {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
-        let looks = namespaces.into_iter().map(async |namespace: &str| {
-            (namespace, errand.cluster.list(&POD, namespace, "").await)
-        });
-        let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
+        let places = namespaces.into_iter().map(|namespace| (&POD, namespace));
         let mut pods = Self::default();
-        for (namespace, list) in looked {
+        for (_, namespace, list) in errand.cluster.lists(places).await {
             match list {
                 Ok(list) => pods.all.extend(
                     list.into_iter().filter(|pod| !rollout::is_over(pod)).map(|pod| {

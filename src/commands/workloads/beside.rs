@@ -2,7 +2,6 @@
 //! and let go where that is asked for.
 
 use anyhow::Result;
-use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use super::Errand;
@@ -14,9 +13,6 @@ use crate::{
 
 /// What scales workloads.
 pub(in crate::commands) const AUTOSCALERS: [&Kind; 3] = [&AUTOSCALER, &SCALED_OBJECT, &VERTICAL];
-
-/// How many lists are asked for at once.
-const READS: usize = 8;
 
 /// What is in the namespaces that were looked at.
 #[derive(Default)]
@@ -50,12 +46,8 @@ impl Beside {
         namespaces.sort_unstable();
         namespaces.dedup();
         let places = namespaces.into_iter().flat_map(|n| kinds.iter().map(move |kind| (*kind, n)));
-        let looks = places.map(async |(kind, namespace)| {
-            (kind, namespace, cluster.list(kind, namespace, "").await)
-        });
-        let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
         let mut beside = Self::default();
-        for (kind, namespace, looked) in looked {
+        for (kind, namespace, looked) in cluster.lists(places).await {
             match looked {
                 Ok(found) => beside.all.extend(found.into_iter().map(|object| (kind, object))),
                 Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => {}

@@ -12,7 +12,7 @@ use crate::{
     cluster::{
         CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
     },
-    workload::{Context, Subject},
+    workload::{Context, Rules, Subject},
 };
 
 /// What could be read of a cluster's configurations, policies and namespaces, each at most once.
@@ -23,6 +23,8 @@ pub(in crate::commands) struct Webhooks {
     policies: OnceCell<Option<(Vec<Value>, Vec<Value>)>>,
     /// The labels of each namespace.
     namespaces: Mutex<BTreeMap<String, Option<Value>>>,
+    /// What each configuration's server goes by.
+    rules: Mutex<BTreeMap<String, Rules>>,
 }
 
 /// Who sees a write.
@@ -113,10 +115,14 @@ impl Webhooks {
         found: &Found,
     ) -> bool {
         let Some(configuration) = self.named(name) else { return false };
-        let rules = server::rules(cluster, configuration).await;
+        let mut known = self.rules.lock().await;
+        if !known.contains_key(name) {
+            known.insert(name.to_owned(), server::rules(cluster, configuration).await);
+        }
         let text = found.object.to_string();
         let context = Context { namespace: &found.namespace, ..Context::default() };
-        let decided = Subject::parse(&text).map(|subject| subject.decide(&rules, &context));
+        let subject = Subject::parse(&text);
+        let decided = known.get(name).zip(subject).map(|(rules, s)| s.decide(rules, &context));
         matches!(decided, Some(Ok(decision)) if !decision.way.empty)
     }
 
