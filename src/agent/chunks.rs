@@ -20,7 +20,8 @@ pub(crate) const SMALL: u64 = 64 << 10;
 /// and returns length and hash of all of it: the hash of its chunks' names, so that no byte is
 /// hashed twice. An error of `each` ends it.
 ///
-/// Where `each` guesses the next chunk, and it is that one, its end need not be looked for.
+/// Where `each` guesses the next chunk, and it is that one, its end need not be looked for. A guess
+/// is a chunk that content ended, so not the last one of a file: the same bytes may go on here.
 ///
 /// `cut` must fit ([`Cut::fits`]); one that does not is an error.
 pub fn cut(
@@ -116,7 +117,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(12))]
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn chunks_are_the_content_and_the_same_however_it_is_read(
             seed in any::<u64>(),
@@ -152,6 +153,7 @@ mod tests {
             prop_assert!(whole == cut_it(&mut Drip(&content, drip), &[]));
             // Right guesses, and wrong ones from somewhere on.
             let mut guesses = whole.1.get(1..).unwrap_or_default().to_vec();
+            guesses.pop();
             prop_assert!(whole == cut_it(&mut &content[..], &guesses));
             if !guesses.is_empty() {
                 guesses.remove(wrong.index(guesses.len()));

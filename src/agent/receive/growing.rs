@@ -221,8 +221,9 @@ impl Growing {
             // The one that was guessed, else any of that content.
             let guessed = next.filter(|index| chunks[*index] == chunk);
             let index = guessed.or_else(|| first.get(&chunk).copied());
-            // What comes after it in the new content mostly came after it in the old one.
-            next = index.map(|index| index + 1).filter(|next| *next < chunks.len());
+            // What comes after it in the new content mostly came after it in the old one; the last
+            // one's end may be the file's alone.
+            next = index.map(|index| index + 1).filter(|next| next + 1 < chunks.len());
             let guess = next.map(|next| chunks[next]);
             self.put(chunk, bytes)?;
             Ok(guess)
