@@ -3,11 +3,10 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use self::{follow::Follow, watchers::Watchers};
+use self::{around::Around, follow::Follow};
 use super::{
     runtime,
     terminal::{self, Terminal},
-    workloads::beside::AUTOSCALERS,
 };
 use crate::{
     board::{self, Columns, Row},
@@ -24,6 +23,7 @@ use crate::{
 };
 
 mod applications;
+mod around;
 mod follow;
 mod watchers;
 
@@ -35,35 +35,38 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
         let namespace = args.targets.namespace.as_deref().unwrap_or(cluster.namespace());
         let namespace = if args.targets.all_namespaces { "" } else { namespace };
-        let watchers = Watchers::look(&terminal, &cluster, namespace).await;
         let mut shown = Shown { args, before: Vec::new(), titled: false };
         let pods = cluster.list(&POD, namespace, "").await.ok();
         if pods.is_none() {
             terminal
                 .warn("Pods may not be listed, so those that are empty at level pod are not seen");
         }
-        if args.watch {
-            let sees_pods = pods.is_some();
-            let follow = Follow { cluster: &cluster, namespace, targeted: &targeted, sees_pods };
-            follow
-                .run(&args.targets, |objects, pods| {
-                    shown.news(board::rows(objects, pods, |object| watchers.would_empty(object)))
-                })
-                .await?;
-            return Ok(Code::Done);
-        }
-        let sees_all = pods.is_some() && targeted.unseen.is_empty();
-        let pods = pods.unwrap_or_default();
-        let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
-        let mut rows = board::rows(&objects, &pods, |object| watchers.would_empty(object));
         let nothing_named = args.targets.workloads.is_empty()
             && args.targets.selector.is_none()
             && args.targets.field_selector.is_none();
         // Of what may not be seen nobody knows whether it is empty.
-        if nothing_named && sees_all && args.output != Some(Output::Name) {
-            let autoscalers = autoscalers(&cluster, namespace).await;
-            rows.extend(board::held_in_vain(&autoscalers, &rows, cluster.flags()));
+        let sees_all = nothing_named && pods.is_some() && targeted.unseen.is_empty();
+        let scalers = sees_all && args.output != Some(Output::Name);
+        let (mut around, errors) = Around::look(&cluster, namespace, scalers).await;
+        if !errors.is_empty() {
+            terminal.warn(
+                "namespaces, webhook configurations or policies may not be read, so workloads \
+                 that one of them has missed are not all seen",
+            );
         }
+        if args.watch {
+            let sees_pods = pods.is_some();
+            let follow = Follow { cluster: &cluster, namespace, targeted: &targeted, sees_pods };
+            let show = async |objects: &[Value], pods: &[Value]| {
+                around.look_again().await;
+                shown.news(around.rows(objects, pods))
+            };
+            follow.run(&args.targets, Around::OFTEN, show).await?;
+            return Ok(Code::Done);
+        }
+        let pods = pods.unwrap_or_default();
+        let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
+        let mut rows = around.rows(&objects, &pods);
         if args.output.is_some_and(|output| output != Output::Name) {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;
         }
@@ -72,12 +75,6 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         }
         shown.whole(&rows)
     })
-}
-
-/// What scales workloads, as far as it may be seen: few clusters have all its kinds.
-async fn autoscalers(cluster: &Cluster, namespace: &str) -> Vec<Value> {
-    let lists = cluster.lists(AUTOSCALERS.map(|kind| (kind, namespace))).await;
-    lists.into_iter().filter_map(|(_, _, list)| list.ok()).flatten().collect()
 }
 
 /// What is on the board already.

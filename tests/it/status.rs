@@ -90,11 +90,17 @@ fn a_webhook_misses_what_its_rules_and_flags_are_about() {
         cluster.kubectl(&["apply", "-f", "-"], &yaml);
     };
     let note = |name: &str, note: &str| format!("{name}: {note}");
+    let watch = Watch::start(certs.path(), cluster.kubeconfig(), &["-n", name]);
 
     render(&[]);
     let recreate = "it was here before the webhook: `diyadm empty --recreate` empties it";
     let all = ["none", "shop", "web"].map(|name| note(name, WRITE));
     assert_eq!(missed(&cluster, name), [&all[..], &[note("report", recreate)]].concat());
+
+    for what in ["Deployment/none", "Deployment/shop", "Deployment/web", "Job/report"] {
+        assert_eq!(watch.next(), format!("{what}: missed"));
+    }
+    drop(watch);
 
     // By a flag of its server what no rule names is emptied in its Pods; what has none has missed
     // nothing.
@@ -128,15 +134,18 @@ fn a_policy_misses_pods() {
 }
 
 /// `status --watch -o json`, which goes on until it is dropped.
-struct Watch {
+pub(crate) struct Watch {
     child: Child,
     lines: mpsc::Receiver<Value>,
 }
 
 impl Watch {
-    fn start(folder: &Path, kubeconfig: &str, args: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, kubeconfig: &Path, args: &[&str]) -> Self {
         let mut command = program(folder);
-        command.args(["status", "--watch", "-o", "json", "--kubeconfig", kubeconfig]).args(args);
+        command
+            .args(["status", "--watch", "-o", "json", "--kubeconfig"])
+            .arg(kubeconfig)
+            .args(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (tell, lines) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -149,7 +158,7 @@ impl Watch {
     }
 
     /// The next line, as `KIND/NAME: STATE`.
-    fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         let row = self.lines.recv_timeout(Duration::from_secs(60)).expect("a line comes");
         let text = |field: &str| row[field].as_str().unwrap().to_owned();
         format!("{}/{}: {}", text("kind"), text("name"), text("state"))
@@ -186,14 +195,14 @@ fn a_watch_tells_each_workload_that_is_meant() {
         { "apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list", "watch"] },
     ]);
     let narrow = user(&cluster, folder.path(), name, &rules);
-    let watch = |kubeconfig: &str, args: &[&str]| {
+    let watch = |kubeconfig: &Path, args: &[&str]| {
         Watch::start(folder.path(), kubeconfig, &[&["-n", name], args].concat())
     };
-    let admin = cluster.kubeconfig().to_str().unwrap();
+    let admin = cluster.kubeconfig();
     let all = watch(admin, &[]);
     let labelled = watch(admin, &["-l", "tier=front"]);
     let kind = watch(admin, &["po"]);
-    let narrow = watch(&narrow, &[]);
+    let narrow = watch(Path::new(&narrow), &[]);
 
     let run = |args: &[&str]| {
         let rest = ["-n", name, "--wait=false"];

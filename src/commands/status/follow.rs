@@ -1,11 +1,11 @@
 //! `status --watch`: the workloads that are meant, and the Pods beside them, as they change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     cli::targets::Targets,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Changes that come closer together than this are shown together.
-const QUIET: std::time::Duration = std::time::Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(200);
 
 pub(super) struct Follow<'a> {
     pub(super) cluster: &'a Cluster,
@@ -38,12 +38,13 @@ enum Of {
 }
 
 impl Follow<'_> {
-    /// Hands `show` the workloads that are meant and all Pods, at first and after each change,
-    /// until Ctrl-C.
+    /// Hands `show` the workloads that are meant and all Pods, at first and after each change, and
+    /// at least as often as `often`, until Ctrl-C.
     pub(super) async fn run(
         &self,
         targets: &Targets,
-        mut show: impl FnMut(&[Value], &[Value]) -> Result<()>,
+        often: Duration,
+        mut show: impl AsyncFnMut(&[Value], &[Value]) -> Result<()>,
     ) -> Result<()> {
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
@@ -65,8 +66,8 @@ impl Follow<'_> {
         let wanted = follows.len();
         let listen = async {
             let mut seen: BTreeMap<Of, BTreeMap<(String, String), Value>> = BTreeMap::new();
-            while let Some(first) = hear.recv().await {
-                let mut next = Some(first);
+            loop {
+                let mut next = timeout(often, hear.recv()).await.ok().flatten();
                 while let Some((of, sight)) = next {
                     match sight {
                         Sight::All(all) => {
@@ -80,7 +81,7 @@ impl Follow<'_> {
                             seen.entry(of).or_default().remove(&key(&object));
                         }
                     }
-                    next = tokio::time::timeout(QUIET, hear.recv()).await.ok().flatten();
+                    next = timeout(QUIET, hear.recv()).await.ok().flatten();
                 }
                 if seen.len() < wanted {
                     continue;
@@ -98,15 +99,13 @@ impl Follow<'_> {
                 });
                 let objects: Vec<_> = objects.collect();
                 let pods = seen.get(&Of::AnyPod).into_iter().flatten();
-                show(&objects, &pods.map(|(_, pod)| pod.clone()).collect::<Vec<_>>())?;
+                show(&objects, &pods.map(|(_, pod)| pod.clone()).collect::<Vec<_>>()).await?;
             }
-            anyhow::Ok(())
         };
         tokio::select! {
-            ended = try_join_all(follows) => drop(ended?),
-            ended = listen => ended?,
+            ended = try_join_all(follows) => ended.map(drop),
+            ended = listen => ended,
         }
-        Ok(())
     }
 
     fn is_meant(&self, kind: &Kind, object: &Value) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use serde_json::Value;
 
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
     cluster::{
         CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, WORKLOADS, error,
     },
-    commands::{terminal::Terminal, workloads::server},
+    commands::workloads::server,
     workload::{Context, Level, Rules, Subject},
 };
 
-/// What was read once.
+/// What was read.
 pub(super) struct Watchers {
     /// Each configuration with the rules of its server.
     configurations: Vec<(Value, Rules)>,
@@ -25,38 +25,36 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Looks at the cluster for one namespace, or, where it is empty, for all.
-    pub(super) async fn look(terminal: &Terminal, cluster: &Cluster, namespace: &str) -> Self {
-        let mut watchers = Self {
-            configurations: Vec::new(),
-            policies: Vec::new(),
-            bindings: Vec::new(),
-            namespaces: BTreeMap::new(),
+    /// Looks at the cluster for one namespace, or, where it is empty, for all; with what kept it
+    /// from reading.
+    pub(super) async fn look(cluster: &Cluster, namespace: &str) -> (Self, Vec<Error>) {
+        let mut errors = Vec::new();
+        let mut read = |list: Result<Vec<Value>>| {
+            list.unwrap_or_else(|error| {
+                errors.push(error);
+                Vec::new()
+            })
         };
-        let namespaces = if namespace.is_empty() {
+        let namespaces = read(if namespace.is_empty() {
             cluster.list(&NAMESPACE, "", "").await
         } else {
             let found = cluster.get(&NAMESPACE, "", namespace).await;
             found.map(|found| found.into_iter().collect())
-        };
-        let configurations = cluster.list(&CONFIGURATION, "", "").await;
-        let policies = policies(cluster).await;
-        if namespaces.is_err() || configurations.is_err() || policies.is_err() {
-            terminal.warn(
-                "namespaces, webhook configurations or policies may not be read, so workloads \
-                 that one of them has missed are not all seen",
-            );
-        }
-        for namespace in namespaces.unwrap_or_default() {
+        });
+        let seen = read(cluster.list(&CONFIGURATION, "", "").await);
+        let policies = read(if_known(cluster, &POLICY).await);
+        let bindings = read(if_known(cluster, &POLICY_BINDING).await);
+        let labels = |namespace: &Value| {
             let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            watchers.namespaces.insert(name, namespace["metadata"]["labels"].clone());
-        }
-        for configuration in configurations.unwrap_or_default() {
+            (name, namespace["metadata"]["labels"].clone())
+        };
+        let namespaces = namespaces.iter().map(labels).collect();
+        let mut configurations = Vec::new();
+        for configuration in seen {
             let rules = server::rules(cluster, &configuration).await;
-            watchers.configurations.push((configuration, rules));
+            configurations.push((configuration, rules));
         }
-        (watchers.policies, watchers.bindings) = policies.unwrap_or_default();
-        watchers
+        (Self { configurations, policies, bindings, namespaces }, errors)
     }
 
     /// The level at which one of them is called for the workload, where its rules do not say no.
@@ -85,13 +83,12 @@ impl Watchers {
     }
 }
 
-/// The policies and their bindings; none in a version that has none.
-async fn policies(cluster: &Cluster) -> Result<(Vec<Value>, Vec<Value>)> {
-    let list = async |kind: &Kind| match cluster.list(kind, "", "").await {
+/// All of a kind; none where the version has no such kind.
+async fn if_known(cluster: &Cluster, kind: &Kind) -> Result<Vec<Value>> {
+    match cluster.list(kind, "", "").await {
         Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => Ok(Vec::new()),
         list => list,
-    };
-    Ok((list(&POLICY).await?, list(&POLICY_BINDING).await?))
+    }
 }
 
 /// A workload that somebody may see.

@@ -6,7 +6,7 @@ use diyadm::workload::{LABEL, ORIGINAL, autoscaler};
 use serde_json::{Value, json};
 
 use super::{pod_of, result, stored, workload};
-use crate::rig::cluster;
+use crate::{rig::cluster, status::Watch};
 
 #[test]
 fn what_cannot_be_emptied_says_why_and_what_to_do() {
@@ -169,8 +169,12 @@ fn an_autoscaler_stays_held_where_its_workload_stays_empty() {
     assert!(!run(&["status"]).code(0).stdout.contains("horizontal"));
 
     // Given back by another means, it is held in vain, and the board says so.
+    let watch = Watch::start(folder.path(), cluster.kubeconfig(), &["-n", name]);
+    assert_eq!(watch.next(), "Deployment/web: empty");
     cluster
         .kubectl(&["-n", name, "replace", "-f", "-"], &workload("Deployment", "web").to_string());
+    assert_eq!(watch.next(), "Deployment/web: restored");
+    assert_eq!(watch.next(), "HorizontalPodAutoscaler/web: held");
     let board = result(&run(&["status", "-o", "json"]).code(0));
     let row = (&board[0]["kind"], &board[0]["state"]);
     assert_eq!(row, (&json!("HorizontalPodAutoscaler"), &json!("held")), "{board}");
@@ -178,6 +182,7 @@ fn an_autoscaler_stays_held_where_its_workload_stays_empty() {
     assert!(board[0]["note"].as_str().unwrap().starts_with(&note), "{board}");
     run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("is let go again");
     assert!(!held());
+    assert_eq!(watch.next(), "HorizontalPodAutoscaler/web: restored");
 }
 
 /// A cut, edited or foreign original is never applied; the user's own manifest is, and only as
