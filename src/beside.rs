@@ -88,7 +88,12 @@ fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
             "PodDisruptionBudget {name} lets no Pod of {replicas} be evicted, empty or not: draining \
              its node waits"
         );
-        let hint = "An empty Pod can be deleted by hand; deleting asks no budget.";
+        let hint = match meant.level {
+            Level::Workload => "An empty Pod can be deleted by hand; deleting asks no budget.",
+            Level::Pod => {
+                "Nor are its Pods replaced: `diyadm empty … --disable-eviction` deletes them."
+            }
+        };
         return Some(Finding::warning(id, seen, hint));
     }
     let seen = format!("PodDisruptionBudget {name} counts empty Pods as available");

@@ -167,6 +167,18 @@ impl Cluster {
         error::absent(self.send("GET", path, request).await)
     }
 
+    /// Whether it has the group and version of a kind: everybody may know that.
+    pub async fn serves(&self, kind: &Kind) -> Result<bool> {
+        let root = if kind.group.is_empty() { "/api" } else { "/apis" };
+        match self.raw(&format!("{root}/{}", kind.api_version())).await {
+            // In plain text, unlike what an object that is not there gives.
+            Err(error) if error::status(&error).is_some_and(|status| status.code == 404) => {
+                Ok(false)
+            }
+            list => Ok(list?.is_some()),
+        }
+    }
+
     /// One object; `None` where there is none.
     pub async fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Value>> {
         self.raw(&format!("{}/{name}", kind.path(namespace))).await
@@ -326,8 +338,9 @@ impl Cluster {
         }
     }
 
-    /// Asks for this very Pod to go, as far as its PodDisruptionBudgets allow it (429 while they do
-    /// not). One that is gone, with another in its place, is left to that.
+    /// Asks for this very Pod to go, as far as its PodDisruptionBudgets allow it
+    /// ([`error::guarded`] while they do not). One that is gone, with another in its place, is left
+    /// to that.
     pub async fn evict(&self, pod: &Value) -> Result<()> {
         let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
         let (namespace, name) = (text("namespace"), text("name"));
@@ -341,11 +354,26 @@ impl Cluster {
         let body = serde_json::to_vec(&eviction)?;
         let request =
             Request::new(&path).create_subresource("eviction", name, &PostParams::default(), body);
-        let sent = self.send("EVICT", &format!("{path}/{name}"), request).await;
-        match error::absent(sent) {
-            Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => Ok(()),
-            sent => sent.map(drop),
-        }
+        gone(self.send("EVICT", &format!("{path}/{name}"), request).await)
+    }
+
+    /// [`Cluster::evict`], whatever guards it.
+    pub async fn delete_pod(&self, pod: &Value) -> Result<()> {
+        let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
+        let (path, name) = (POD.path(text("namespace")), text("name"));
+        let uid = Some(text("uid").to_owned());
+        let preconditions = Some(Preconditions { resource_version: None, uid });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let request = Request::new(&path).delete(name, &params);
+        gone(self.send("DELETE", &format!("{path}/{name}"), request).await)
+    }
+}
+
+/// Of an object that was to go and its uid: it is gone, or another one has its place (409).
+fn gone(sent: Result<Value>) -> Result<()> {
+    match error::absent(sent) {
+        Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => Ok(()),
+        sent => sent.map(drop),
     }
 }
 

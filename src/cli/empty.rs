@@ -71,6 +71,10 @@ pub struct Work {
     /// Seconds to wait for the Pods
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     pub timeout: u64,
+    /// Delete the Pods that diyadm replaces itself (at level pod, of ReplicaSets, and with the
+    /// strategy OnDelete) instead of evicting them: no PodDisruptionBudget is asked
+    #[arg(long)]
+    pub disable_eviction: bool,
     /// Requests that are on their way to the API server at once; there is no other limit on this
     /// side, and one that the API server sets (429) is obeyed
     #[arg(long, default_value_t = Work::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]

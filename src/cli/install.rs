@@ -35,6 +35,7 @@ pub struct Install {
 }
 
 /// Flags of `uninstall`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Args, Debug)]
 pub struct Uninstall {
     /// The names
@@ -62,6 +63,9 @@ pub struct Uninstall {
     /// With --restore: seconds to wait for the Pods
     #[arg(long, default_value_t = 300, requires = "restore", value_name = "SECONDS")]
     pub timeout: u64,
+    /// With --restore: delete Pods instead of evicting them: no PodDisruptionBudget is asked
+    #[arg(long, requires = "restore")]
+    pub disable_eviction: bool,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(long, value_enum, value_name = "WHERE")]
     pub dry_run: Option<DryRun>,

@@ -55,6 +55,20 @@ pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
     }
 }
 
+/// What a PodDisruptionBudget says, where that is why an eviction was refused.
+pub fn guarded(error: &Error) -> Option<&str> {
+    let details = status(error)?.details.as_ref()?;
+    let cause = details.causes.iter().find(|cause| cause.reason == BUDGET)?;
+    Some(&cause.message)
+}
+
+/// The reason of such a cause, as `k8s.io/api/policy/v1` names it.
+const BUDGET: &str = "DisruptionBudget";
+
+pub(super) fn is_guarded(status: &Status) -> bool {
+    has_cause(status, BUDGET)
+}
+
 /// Whether nobody knows what became of the request: the answer was lost, or the server failed.
 pub fn is_unknown(error: &Error) -> bool {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());

@@ -61,6 +61,8 @@ impl Cluster {
                 Err(refused) => refused,
             };
             let most = match &error {
+                // That may last: whoever evicts says so meanwhile.
+                kube::Error::Api(status) if error::is_guarded(status) => 1,
                 // These say that nothing was done.
                 kube::Error::Api(status) if matches!(status.code, 429 | 503) => TRIES,
                 _ if !repeatable => 1,

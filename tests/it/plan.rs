@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::rig::{Cluster, Namespace, Run, cluster, diyadm, wait_until};
 
+mod scalers;
+
 /// A namespace where each workload has something else beside it.
 pub(crate) struct Scene<'a> {
     cluster: &'a Cluster,
@@ -140,46 +142,6 @@ fn what_is_beside_a_workload_is_said() {
     assert!(ids(held).contains(&"vertical-autoscaler ok".to_owned()), "{held}");
     assert_eq!(held["changes"], json!([]));
     scene.plan(&["deploy/none"]).code(1).stderr_has("There is no deployment none");
-}
-
-/// Each by its own means, and as it was afterwards; what somebody has held himself stays held.
-#[test]
-fn each_kind_of_autoscaler_is_held_and_let_go() {
-    let Some(cluster) = cluster() else { return };
-    let name = cluster.name("plan-held");
-    let scene = Scene::new(&cluster, name);
-    let paused = "autoscaling.keda.sh/paused";
-    for (workload, scaler, held) in [
-        ("deploy/web", "hpa/web", ("/spec/behavior/scaleUp/selectPolicy", "Disabled")),
-        ("sts/db", "verticalpodautoscaler/db", ("/spec/updatePolicy/updateMode", "Off")),
-        (
-            "deploy/worker",
-            "scaledobject/worker",
-            ("/metadata/annotations/autoscaling.keda.sh~1paused", "true"),
-        ),
-    ] {
-        let look = || {
-            let mut object = cluster.get(name, scaler);
-            let meta = object["metadata"].as_object_mut().unwrap();
-            meta.retain(|field, _| {
-                !["managedFields", "resourceVersion", "generation"].contains(&&**field)
-            });
-            object.as_object_mut().unwrap().remove("status");
-            object
-        };
-        let before = look();
-        scene.diyadm(&["empty", workload, "--hold-autoscalers", "--wait=false"]).code(0);
-        assert_eq!(look().pointer(held.0), Some(&json!(held.1)), "{scaler}");
-        let restore = scene.diyadm(&["restore", workload, "--wait=false"]).code(0);
-        restore.stderr_has("is let go again");
-        assert_eq!(look(), before, "{scaler}");
-    }
-    let pause = format!("{paused}=true");
-    cluster.kubectl(&["-n", name, "annotate", "scaledobject/worker", &pause], "");
-    scene.diyadm(&["empty", "deploy/worker", "--hold-autoscalers", "--wait=false"]).code(0);
-    scene.diyadm(&["restore", "deploy/worker", "--wait=false"]).code(0);
-    let annotations = &cluster.get(name, "scaledobject/worker")["metadata"]["annotations"];
-    assert_eq!(annotations[paused], "true", "whose wish it was");
 }
 
 /// The fields of a plan and of the patch that `empty` then sends are the same.

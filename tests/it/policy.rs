@@ -2,14 +2,15 @@
 
 use std::{fs, time::Duration};
 
-use diyadm::workload::{EMPTIED_BY, ORIGINAL};
+use diyadm::workload::{EMPTIED_BY, ORIGINAL, is_emptied};
 use serde_json::{Value, json};
 
 use self::pods::{corpus, generated, of_images, pod};
 use super::{
     proxy::{Fate, Proxy},
-    rig::{Cluster, Server, cluster, diyadm},
+    rig::{Cluster, Second, Server, cluster, diyadm},
     serve::certificates,
+    workloads::{user, workload},
 };
 
 mod pods;
@@ -222,6 +223,52 @@ fn a_policy_is_installed_checked_verified_and_taken_away() {
     run(&["uninstall"]).code(0).stderr_has(deleted);
     with("check", &[]).code(1).stderr_has("there is no MutatingAdmissionPolicy");
     run(&["uninstall"]).code(0);
+}
+
+/// A cluster that serves no policies: whoever asks for one hears why, and nothing is made; whoever
+/// does not hears nothing of them.
+#[test]
+fn where_policies_are_switched_off_that_is_said() {
+    let Some(cluster) = cluster() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let off = ["policies", "policybindings"]
+        .map(|kind| format!("admissionregistration.k8s.io/v1/mutatingadmission{kind}=false"));
+    let off = format!("--runtime-config={}", off.join(","));
+    // What goes by them would wait for them for ever.
+    let off = [&off, "--disable-admission-plugins=MutatingAdmissionPolicy"];
+    let Some(second) = Second::start(&cluster, folder.path(), &off) else { return };
+    let cluster = &second.cluster;
+    let name = "no-policies";
+    let names = ["-n", name, "--service", name];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &names].concat());
+    for args in [
+        &["check", "--mode", "policy"][..],
+        &["install", "--mode", "policy"],
+        &["install", "--mode", "policy", "--dry-run=server"],
+    ] {
+        run(args).code(1).stderr_has("switched off: its flag --runtime-config says so");
+    }
+    assert_eq!(cluster.kubectl(&["get", "namespace", name, "--ignore-not-found"], ""), "");
+
+    // A kind that may not be listed, and is not there either, is nothing to tell.
+    cluster.kubectl(&["create", "namespace", name], "");
+    let place = ["-n", name];
+    let here = |args: &[&str], stdin: &str| cluster.kubectl(&[&place, args].concat(), stdin);
+    here(&["create", "serviceaccount", "default"], "");
+    here(&["create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let rules = json!([
+        { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"] },
+    ]);
+    let narrow = user(cluster, folder.path(), name, &rules);
+    let empty = ["empty", "deploy/web", "--wait=false", "-n", name, "--kubeconfig", &narrow];
+    let told = diyadm(folder.path(), &empty).code(0).stderr_has("HorizontalPodAutoscaler");
+    for kind in ["ScaledObject", "VerticalPodAutoscaler"] {
+        assert!(!told.stderr.contains(kind), "{}", told.stderr);
+    }
+    let board = cluster.diyadm(folder.path(), &["status", "-n", name]).code(0);
+    assert!(board.stdout.contains("web") && board.stderr.is_empty(), "{}", board.stderr);
+    run(&["uninstall", "--restore", "--wait=false"]).code(0).stderr_has("deployment/web");
+    assert!(!is_emptied(&here(&["get", "deploy/web", "-o", "json"], "")));
 }
 
 #[test]

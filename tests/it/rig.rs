@@ -14,6 +14,7 @@ mod inside;
 mod net;
 mod node;
 mod reach;
+mod second;
 mod terminal;
 
 pub(crate) use self::{
@@ -21,6 +22,7 @@ pub(crate) use self::{
     net::{Net, slice},
     node::{Held, Node, get, java, node},
     reach::reaching_cluster,
+    second::Second,
     terminal::on_terminal,
 };
 

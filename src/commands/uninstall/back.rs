@@ -35,6 +35,7 @@ pub(super) async fn restore(
     let work = Work {
         wait: args.wait,
         timeout: args.timeout,
+        disable_eviction: args.disable_eviction,
         concurrency: Work::CONCURRENCY,
         dry_run: args.dry_run,
         output: None,

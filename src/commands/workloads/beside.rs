@@ -47,16 +47,26 @@ impl Beside {
         namespaces.dedup();
         let places = namespaces.into_iter().flat_map(|n| kinds.iter().map(move |kind| (*kind, n)));
         let mut beside = Self::default();
+        // Whoever may not list a kind is not told either that the cluster lacks it.
+        let mut lacking = Vec::new();
         for (kind, namespace, looked) in cluster.lists(places).await {
-            match looked {
-                Ok(found) => beside.all.extend(found.into_iter().map(|object| (kind, object))),
-                Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => {}
-                Err(error) => {
-                    let forbidden = error::is_forbidden(&error);
-                    let namespace = namespace.to_owned();
-                    beside.unseen.push(Unseen { kind, namespace, forbidden });
+            let error = match looked {
+                Ok(found) => {
+                    beside.all.extend(found.into_iter().map(|object| (kind, object)));
+                    continue;
                 }
+                Err(error) => error,
+            };
+            let forbidden = error::is_forbidden(&error);
+            if lacking.contains(&kind) || error::status(&error).is_some_and(|s| s.code == 404) {
+                continue;
             }
+            if forbidden && matches!(cluster.serves(kind).await, Ok(false)) {
+                lacking.push(kind);
+                continue;
+            }
+            let namespace = namespace.to_owned();
+            beside.unseen.push(Unseen { kind, namespace, forbidden });
         }
         beside
     }
@@ -105,9 +115,7 @@ impl Errand<'_> {
     /// The autoscalers in the namespaces of these workloads; warns where they may not be seen.
     pub(in crate::commands) async fn beside(&self, all: &[Found]) -> Beside {
         let beside = Beside::look(self.cluster, all, &AUTOSCALERS).await;
-        // The others are on few clusters, and who may not list them seldom knows of them.
-        let tells = |unseen: &&Unseen| unseen.kind == &AUTOSCALER || !unseen.forbidden;
-        for unseen in beside.unseen.iter().filter(tells) {
+        for unseen in &beside.unseen {
             self.terminal.warn(&format!(
                 "whether a {} scales workloads of namespace {} is not known: they {}",
                 unseen.kind.kind,

@@ -8,13 +8,15 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{POD, error, targets::Found},
+    cluster::{error, targets::Found},
     exit::Failure,
     rollout::{self, Seen, Trouble},
     workload,
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two tries to evict what a PodDisruptionBudget guards, as `kubectl drain` waits.
+const GUARDED: Duration = Duration::from_secs(5);
 /// How often Pods may come back empty while an API server has not heard of a label that is gone.
 const LATE: usize = 20;
 
@@ -82,12 +84,13 @@ impl Errand<'_> {
             let unready = here.iter().filter(|pod| !rollout::is_ready(pod)).count();
             // One that is not ready serves nobody: it goes first, and waits for no other.
             let next = left.iter().find(|pod| !rollout::is_ready(pod)).or(left.first());
+            let mut guarded = None;
             match next {
                 None if unready == 0 && going.is_empty() && self.are_all(found, &here).await? => {
                     return Ok(all);
                 }
                 Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_ready(pod)) => {
-                    self.evict(found, pod).await?;
+                    guarded = self.evict(found, pod).await?;
                 }
                 _ => {}
             }
@@ -98,13 +101,19 @@ impl Errand<'_> {
                 let what = format!("{}: {told}, and one does not start: {what}.", found.shown());
                 return Err(Failure::no(what, hint).into());
             }
+            let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             if late {
-                let what = format!("{}: {told} in time.", found.shown());
-                let hint = "The same command goes on; --timeout gives it longer.";
+                let what = format!("{}: {told} in time{guard}.", found.shown());
+                let hint = if guarded.is_some() {
+                    "The same command goes on; --timeout gives it longer, and --disable-eviction \
+                     deletes Pods whatever guards them."
+                } else {
+                    "The same command goes on; --timeout gives it longer."
+                };
                 return Err(Failure::no(what, hint).into());
             }
-            wait.say(&format!("{}: {told}", self.shown(found)));
-            tokio::time::sleep(PAUSE).await;
+            wait.say(&format!("{}: {told}{guard}", self.shown(found)));
+            tokio::time::sleep(if guarded.is_some() { GUARDED } else { PAUSE }).await;
             pods = self.seen(found).await?;
         }
     }
@@ -170,30 +179,33 @@ impl Errand<'_> {
         Ok(pods)
     }
 
-    /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict deletes.
-    async fn evict(&self, found: &Found, pod: &Value) -> Result<()> {
+    /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict, or is told not to,
+    /// deletes. What the budget says where it does not let the Pod go yet.
+    async fn evict(&self, found: &Found, pod: &Value) -> Result<Option<String>> {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let outcome = match self.cluster.evict(pod).await {
-            Err(error) if error::is_forbidden(&error) => {
-                self.cluster.delete(&POD, &found.namespace, name, false).await.map(drop)
+        let outcome = if self.work.disable_eviction {
+            self.cluster.delete_pod(pod).await
+        } else {
+            match self.cluster.evict(pod).await {
+                Err(error) if error::is_forbidden(&error) => self.cluster.delete_pod(pod).await,
+                outcome => outcome,
             }
-            outcome => outcome,
         };
-        outcome.map_err(|error| {
-            let selector = found.object["spec"]["selector"]["matchLabels"].as_object();
-            let labels = selector.into_iter().flatten();
-            let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
-            let labels = labels.collect::<Vec<_>>().join(",");
-            Failure::no(
-                format!("{error:#} Pod {name} stays as it was."),
-                format!(
-                    "Its controller does not replace it; whoever may deletes it: \
-                     `kubectl -n {} delete pods -l {labels}`.",
-                    found.namespace
-                ),
-            )
-            .into()
-        })
+        let Err(error) = outcome else { return Ok(None) };
+        if let Some(why) = error::guarded(&error) {
+            return Ok(Some(why.to_owned()));
+        }
+        let selector = found.object["spec"]["selector"]["matchLabels"].as_object();
+        let labels = selector.into_iter().flatten();
+        let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        let what = format!("{error:#} Pod {name} stays as it was.");
+        let hint = format!(
+            "Its controller does not replace it; whoever may deletes it: \
+             `kubectl -n {} delete pods -l {labels}`.",
+            found.namespace
+        );
+        Err(Failure::no(what, hint).into())
     }
 }
 

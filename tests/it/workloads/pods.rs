@@ -87,6 +87,40 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
     assert_eq!(stored(&cluster, name, "deployment/web")["spec"], before["spec"]);
 }
 
+/// What its budget guards stays, for as long as one waits, unless it is told not to ask.
+#[test]
+fn a_budget_is_heard_unless_it_is_told_not_to_be() {
+    let Some(cluster) = cluster() else { return };
+    let name = "guarded-pods";
+    let watched = before_the_webhook(&cluster, name);
+    let folder = watched.folder.path();
+    let labels = &stored(&cluster, name, "deployment/web")["spec"]["selector"]["matchLabels"];
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": { "name": "web" },
+        "spec": { "maxUnavailable": 0, "selector": { "matchLabels": labels } },
+    });
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &budget.to_string());
+    let planned = ["plan", "deploy/web", "-n", name, "--level", "pod"];
+    let planned = cluster.diyadm(folder, &planned).code(0);
+    assert!(planned.stdout.contains("--disable-eviction"), "{}", planned.stdout);
+    let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
+    for (command, empty_before, empty_after) in
+        [(&empty[..], 0, 2), (&["restore", "deploy/web"], 2, 0)]
+    {
+        // Once nothing would empty them, it is diyadm that replaces them there and back.
+        look_after(&cluster, name, empty_before == 0);
+        let guarded = [command, &["-n", name, "--timeout", "7"]].concat();
+        tended(&cluster, name, &ready, || cluster.diyadm(folder, &guarded))
+            .code(1)
+            .stderr_has("0 of 2 Pods are replaced in time: The disruption budget web needs 2")
+            .stderr_has("--disable-eviction");
+        assert_eq!(count(&cluster, name), (2, empty_before));
+        let unasked = [command, &["--disable-eviction"]].concat();
+        run(&cluster, folder, name, &unasked, &ready).code(0).stderr_has("2 Pods were replaced");
+        assert_eq!(count(&cluster, name), (2, empty_after));
+    }
+}
+
 /// The API server hears of a label that is gone after a moment: a Pod that is replaced before that
 /// comes back empty, and is replaced once more.
 #[test]
