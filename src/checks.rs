@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod explain;
+pub mod made;
 pub mod policy;
 pub mod reach;
 pub mod static_pod;

@@ -3,9 +3,13 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::workload::{
-    self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject, Wish,
+use crate::{
+    checks::made,
+    workload::{
+        self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject, Wish,
+    },
 };
 
 /// One part of how a workload is emptied.
@@ -84,6 +88,27 @@ pub fn explain(
         parts,
         error: decided.err(),
     }
+}
+
+/// [`explain`] of a whole object: at level pod of the Pods that its controller makes, since nothing
+/// else is seen there. `None` where it is no workload.
+pub fn explain_object(
+    rules: &Rules,
+    object: &Value,
+    context: &Context<'_>,
+    name: &str,
+) -> Option<Explained> {
+    let text = object.to_string();
+    let subject = Subject::parse(&text)?;
+    let explained = explain(rules, &subject, context, name);
+    let is_of_pods = subject.decide(rules, context).is_ok_and(|d| d.way.level == Level::Pod);
+    if !is_of_pods {
+        return Some(explained);
+    }
+    let pod = made::pod(object)?.to_string();
+    let Explained { rule, passed, parts, error, .. } =
+        explain(rules, &Subject::parse(&pod)?, context, name);
+    Some(Explained { rule, passed, parts, error, ..explained })
 }
 
 /// Each part of a decision, and who decided it.

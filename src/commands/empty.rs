@@ -67,6 +67,7 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         wishes: plan::wishes(&args.ways, args.replicas),
         named: targeted.named,
         recreate: args.recreate,
+        level: args.ways.level,
         stamp,
         flags: errand.cluster.flags(),
     };
@@ -77,7 +78,8 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
             keys.join(", ")
         ));
     }
-    let around = Around { beside, webhooks: Webhooks::default() };
+    let webhooks = Webhooks::new(errand.is_real());
+    let around = Around { beside, webhooks };
     let work = async |found| one(errand, args, &plan, &around, found).await;
     let mut done = errand.each("emptied", targeted.found, work).await;
     if args.work.wait && errand.is_real() {
@@ -102,7 +104,7 @@ async fn one(
     found: Found,
 ) -> Done {
     let scaled = beside.scaler(&found);
-    let settled = plan.settle(&found, scaled.as_deref());
+    let settled = plan.settle_there(errand.cluster, webhooks, &found, scaled.as_deref()).await;
     let shown = errand.shown(&found);
     let counted = KINDS.iter().any(|kind| kind.kind == found.kind.kind && kind.replicas);
     if args.hold_autoscalers

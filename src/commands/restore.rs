@@ -48,7 +48,7 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
         let targeted = targets::find(&cluster, &args.targets, Unnamed::WithAll).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
         let way = Way { manifests: manifests.as_ref(), recreate: args.recreate, unlabelled: false };
-        let webhooks = Webhooks::default();
+        let webhooks = Webhooks::new(errand.is_real());
         let done = settle(&errand, &way, &webhooks, targeted.found, targeted.named).await;
         errand.print(&done)?;
         errand.end(done, "were not restored, or their Pods are not ready")
@@ -144,7 +144,7 @@ async fn back(
 /// Restores one workload and waits for it; whether it was empty still.
 pub(super) async fn roll_back(errand: &Errand<'_>, found: Found, recreate: bool) -> Result<bool> {
     let way = Way { manifests: None, recreate, unlabelled: false };
-    let webhooks = Webhooks::default();
+    let webhooks = Webhooks::new(true);
     let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await?;
     let found = Found { object: object.unwrap_or_default(), ..found };
     let beside = errand.beside(std::slice::from_ref(&found)).await;

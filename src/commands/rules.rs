@@ -16,9 +16,9 @@ use crate::{
     },
     cluster::Cluster,
     exit::{Code, Failure},
-    explain::{Explained, explain, is_workload},
+    explain::{Explained, explain_object, is_workload},
     tables,
-    workload::{self, Context, Subject},
+    workload::{self, Context},
     yaml,
 };
 
@@ -71,15 +71,13 @@ fn manifests(args: &Explain) -> Result<Vec<Explained>> {
     let mut all = Vec::new();
     for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
         let object = document.value;
-        let text = object.to_string();
-        let Some(subject) = Subject::parse(&text).filter(|_| is_workload(&object)) else {
-            continue;
-        };
         let word = |key: &str| object["metadata"][key].as_str();
         let namespace = word("namespace").or(args.targets.namespace.as_deref()).unwrap_or_default();
         let context = Context { namespace, ..Context::default() };
         let name = word("name").or(word("generateName")).unwrap_or_default();
-        all.push(explain(&rules, &subject, &context, name));
+        if is_workload(&object) {
+            all.extend(explain_object(&rules, &object, &context, name));
+        }
     }
     if all.is_empty() {
         let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";

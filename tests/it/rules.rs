@@ -64,7 +64,7 @@ fn who_decided_is_said() {
         let base = ["rules", "explain", "-f", "web.json", "--rules", "rules.yaml"];
         diyadm(folder.path(), &[&base, args].concat())
     };
-    let text = run(&["-n", "dev", "--level", "pod"]).code(0).stdout;
+    let text = run(&["-n", "dev"]).code(0).stdout;
     assert_eq!(
         text,
         "deployment/web in namespace dev
@@ -76,10 +76,14 @@ fn who_decided_is_said() {
   containers  the one that people mean   default
   image       keep                       rule 4
   idle        shell                      annotation
-  level       pod                        flag
+  level       workload                   default
   replicas    as they are                default
 "
     );
+    // There its Pods alone are seen, and what is written on it is not.
+    let text = run(&["-n", "dev", "--level", "pod"]).code(0).stdout;
+    assert!(text.contains("rule 4 is about other labels\n  no rule is about it"), "{text}");
+    assert!(text.contains("idle        entrypoint                 default"), "{text}");
     let found = run(&["-n", "prod", "-o", "json"]).code(0).stdout;
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found[0]["rule"], 1);

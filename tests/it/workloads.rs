@@ -10,6 +10,7 @@ mod client;
 mod helm;
 mod interrupted;
 mod levels;
+mod other_level;
 mod owners;
 mod partition;
 mod pods;

@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::ways::{self, Ways},
-    cluster::{FIELD_MANAGER, targets::Found},
+    cluster::{Cluster, FIELD_MANAGER, targets::Found},
     commands::workloads::{
         change::played,
         owned::{Owned, owned},
+        webhooks::Webhooks,
     },
     exit::Failure,
     workload::{
-        CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, REPLICAS, Refusal,
+        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, REPLICAS, Refusal,
         Rules, Source, Stamp, Subject, Wish, fresh,
     },
 };
@@ -25,6 +26,8 @@ pub(in crate::commands) struct Plan<'a> {
     /// Whether each was named, so that the user means this one.
     pub(in crate::commands) named: bool,
     pub(in crate::commands) recreate: bool,
+    /// `--level`
+    pub(in crate::commands) level: Option<ways::Level>,
     pub(in crate::commands) stamp: Stamp,
     /// What leads to this cluster again, for commands that are told.
     pub(in crate::commands) flags: &'a str,
@@ -159,6 +162,35 @@ impl Plan<'_> {
             ));
         }
         Ok(Settled::Patch)
+    }
+
+    /// [`Plan::settle`], where nobody says which level is meant: what empties the Pods of the
+    /// namespace does so whatever their template says, so that is left as it is written.
+    pub(in crate::commands) async fn settle_there(
+        &self,
+        cluster: &Cluster,
+        webhooks: &Webhooks,
+        found: &Found,
+        scaled: Option<&str>,
+    ) -> Result<Settled, Refused> {
+        let settled = self.settle(found, scaled)?;
+        let is_free = self.level.is_none() && !workload::is_emptied(&found.object.to_string());
+        if settled != Settled::Patch || !is_free {
+            return Ok(settled);
+        }
+        let watcher = webhooks.of_level_pod(cluster, found).await;
+        let Some(who) = watcher.shown() else { return Ok(settled) };
+        if self.wishes.is_empty() {
+            return Ok(Settled::Pods);
+        }
+        Err(Refused {
+            what: format!("{who} empties its Pods, by its own rules and not by these flags"),
+            hint:
+                "Leave --image, --idle, --containers and --replicas, or, for the template all the \
+                   same, give --level workload."
+                    .to_owned(),
+            soft: !self.named,
+        })
     }
 
     /// Whose pod template nobody can change.

@@ -41,6 +41,7 @@ pub(super) async fn plans(
         wishes: empty::wishes(&args.ways, args.replicas),
         named: targeted.named,
         recreate: false,
+        level: args.ways.level,
         stamp: Stamp::default(),
         flags: cluster.flags(),
     };
@@ -82,7 +83,7 @@ async fn decide(
         operations: Vec::new(),
         warnings: Vec::new(),
     };
-    match emptying.settle(found, scaled) {
+    match emptying.settle_there(cluster, webhooks, found, scaled).await {
         Err(refused) => {
             (decided.does, decided.why, decided.hint) = (Does::Nothing, refused.what, refused.hint);
         }

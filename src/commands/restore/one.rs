@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::manifest::Manifests;
+use super::{manifest::Manifests, pods};
 use crate::{
     cluster::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     commands::workloads::{
@@ -132,7 +132,7 @@ async fn try_restore(
         return Err(Failure::no(what, hint).into());
     }
     let watcher = webhooks.of_update(errand.cluster, found).await;
-    let mut decline = match &watcher {
+    let decline = match &watcher {
         _ if subject.declines() => false,
         Watcher::Nobody | Watcher::Policy(_) => false,
         // What the API server is asked says nothing of one that is away for a moment.
@@ -142,28 +142,27 @@ async fn try_restore(
         // Its rules may say no, and they are not all that may be looked at.
         _ => errand.is_real() && would_be_emptied(errand, found, manifest.as_deref()).await?,
     };
+    // At level pod something else may empty what the template then gives.
+    let mut back = Back { manifest: manifest.as_deref(), decline, refuse: false };
+    let of_pods = of_pods(errand, webhooks, found, &back).await?;
+    back.refuse = is_seen(&of_pods);
     let mut sent = Vec::new();
-    let (mut object, mut changed) = errand
-        .change(found, |object| plan(object, manifest.as_deref(), decline, &mut sent))
-        .await?;
+    let (mut object, mut changed) =
+        errand.change(found, |object| plan(object, &back, &mut sent)).await?;
     let mut tries = if way.unlabelled && errand.is_real() { TRIES } else { 0 };
-    while is_empty(&object) && !decline && tries > 0 {
+    while is_empty(&object) && !back.decline && tries > 0 {
         tokio::time::sleep(LAG).await;
         let again = Found { object, ..found.clone() };
-        (object, changed) = errand
-            .change(&again, |object| plan(object, manifest.as_deref(), decline, &mut sent))
-            .await?;
+        (object, changed) = errand.change(&again, |object| plan(object, &back, &mut sent)).await?;
         tries -= 1;
     }
     // In a dry run the label is still there, and the API server goes by it.
     let label = way.unlabelled && !errand.is_real();
-    if is_empty(&object) && !decline && !label {
+    if is_empty(&object) && !back.decline && !label {
         // What may not be seen empties it all the same.
-        decline = true;
+        back.decline = true;
         let again = Found { object, ..found.clone() };
-        (object, changed) = errand
-            .change(&again, |object| plan(object, manifest.as_deref(), decline, &mut sent))
-            .await?;
+        (object, changed) = errand.change(&again, |object| plan(object, &back, &mut sent)).await?;
     }
     if is_empty(&object) && !label {
         let what = format!("{shown} was restored, and something emptied it again at once.");
@@ -172,11 +171,30 @@ async fn try_restore(
         return Err(Failure::no(what, hint).into());
     }
     errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
-    if decline {
+    if back.decline {
         declined(errand, found, &watcher, "");
+    }
+    if back.refuse {
+        pods::told(errand, found, &of_pods);
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
     Ok(Restored { object, patch: sent, outcome })
+}
+
+/// Who empties its Pods once it is as it was.
+async fn of_pods(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+    back: &Back<'_>,
+) -> Result<Watcher> {
+    let operations = original(&found.object, back)?.unwrap_or_default();
+    let given = Found { object: played(&found.object, &operations)?, ..found.clone() };
+    Ok(webhooks.of_level_pod(errand.cluster, &given).await)
+}
+
+fn is_seen(watcher: &Watcher) -> bool {
+    matches!(watcher, Watcher::Webhook(_) | Watcher::Policy(_))
 }
 
 /// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
@@ -208,7 +226,11 @@ async fn recreate(
     let fresh = fresh::fresh(&found.object);
     let watcher = webhooks.of_create(errand.cluster, found).await;
     let decline = watcher != Watcher::Nobody;
-    let operations = plan(&fresh, manifest, decline, &mut Vec::new())?;
+    let mut back = Back { manifest, decline, refuse: false };
+    let of_pods =
+        of_pods(errand, webhooks, &Found { object: fresh.clone(), ..found.clone() }, &back).await?;
+    back.refuse = found.kind != &POD && is_seen(&of_pods);
+    let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
@@ -224,6 +246,9 @@ async fn recreate(
     if decline && declines(&made.object) && !declines(&found.object) {
         declined(errand, found, &watcher, " --recreate");
     }
+    if back.refuse {
+        pods::told(errand, found, &of_pods);
+    }
     Ok(Restored { object: made.object, patch, outcome })
 }
 
@@ -231,13 +256,28 @@ fn is_empty(object: &Value) -> bool {
     crate::workload::is_emptied(&object.to_string())
 }
 
-/// The operations that restore the object; `None` where it is not empty.
-fn plan(
-    object: &Value,
-    manifest: Option<&str>,
+/// How one workload is given back.
+struct Back<'a> {
+    /// `--force-from`
+    manifest: Option<&'a str>,
+    /// Whether it says no from then on, and whether its pod template does.
     decline: bool,
-    sent: &mut Vec<Value>,
-) -> Result<Option<Vec<Value>>> {
+    refuse: bool,
+}
+
+/// The operations that restore the object; `None` where it is not empty.
+fn plan(object: &Value, back: &Back<'_>, sent: &mut Vec<Value>) -> Result<Option<Vec<Value>>> {
+    let Some(mut operations) = original(object, back)? else { return Ok(None) };
+    if back.refuse {
+        operations.extend(pods::refusal(&played(object, &operations)?)?);
+    }
+    sent.clone_from(&operations);
+    Ok(Some(operations))
+}
+
+/// [`plan`] but for what its pod template says.
+fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
+    let &Back { manifest, decline, .. } = back;
     let text = object.to_string();
     let subject = Subject::read(&text)?;
     if !subject.is_emptied() {
@@ -250,19 +290,18 @@ fn plan(
             let why = change.warnings.first().map_or("nothing would change", String::as_str);
             return Err(Failure::no(format!("{why}."), "").into());
         }
-        *sent = serde_json::from_str(&change.patch)?;
-        return Ok(Some(sent.clone()));
+        return Ok(Some(serde_json::from_str(&change.patch)?));
     };
     // What the manifest is silent of comes back from the original, where that is to be trusted.
-    *sent = serde_json::from_str(&subject.restore(false, None).patch)?;
-    let text = played(object, sent)?.to_string();
+    let mut sent: Vec<Value> = serde_json::from_str(&subject.restore(false, None).patch)?;
+    let text = played(object, &sent)?.to_string();
     let manifest = Subject::read(manifest)?;
     let change = Subject::read(&text)?.restore_from(&manifest, FIELD_MANAGER, decline);
     let change = change.map_err(|why| {
         Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
     })?;
     sent.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
-    Ok(Some(sent.clone()))
+    Ok(Some(sent))
 }
 
 /// Whether the API server, asked in a dry run, hands it back empty.
@@ -273,12 +312,10 @@ async fn would_be_emptied(
 ) -> Result<bool> {
     let Found { kind, namespace, name, object } = found;
     let target = (*kind, namespace.as_str(), name.as_str());
-    let mut sent = Vec::new();
+    let back = Back { manifest, decline: false, refuse: false };
     let asked = errand
         .cluster
-        .change(target, Some(object.clone()), true, |object| {
-            plan(object, manifest, false, &mut sent)
-        })
+        .change(target, Some(object.clone()), true, |object| original(object, &back))
         .await?;
     Ok(is_empty(&asked.object))
 }

@@ -11,12 +11,13 @@ use crate::{
     cluster::{POD, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
+        change::played,
         replace::Right,
         webhooks::{Watcher, Webhooks},
     },
     exit::Failure,
     rollout,
-    workload::{self, DISABLED, LABEL, Subject},
+    workload::{self, DISABLED, LABEL, Subject, fresh},
 };
 
 /// The Pods that run in some namespaces.
@@ -131,10 +132,8 @@ async fn would_be(
     if !mutable || subject.is_controlled() || !subject.refusals().is_empty() {
         return Ok(false);
     }
-    // What sees the workload itself empties that, and is of the other level.
-    let own = webhooks.of_update(errand.cluster, found).await;
-    let pods = webhooks.emptying_pods(errand.cluster, found).await;
-    Ok(own == Watcher::Nobody && matches!(pods, Watcher::Webhook(_) | Watcher::Policy(_)))
+    let watcher = webhooks.of_level_pod(errand.cluster, found).await;
+    Ok(matches!(watcher, Watcher::Webhook(_) | Watcher::Policy(_)))
 }
 
 pub(super) async fn restore(
@@ -167,6 +166,9 @@ async fn try_restore(
         pods.tell_jobs(errand, found);
         return Ok((found.object.clone(), Vec::new()));
     }
+    if found.kind.kind == "Job" {
+        return recreate(errand, way, found, &watcher).await;
+    }
     if watcher == Watcher::Nobody {
         if !errand.is_real() {
             errand
@@ -181,31 +183,70 @@ async fn try_restore(
             .done(&format!("{shown}: {count} Pods were replaced and are as written"), None);
         return Ok((found.object.clone(), Vec::new()));
     }
-    if found.kind.kind == "Job" {
-        let what =
-            format!("{shown} stays empty: the Pods of a Job cannot be changed once it is there.");
-        return Err(Failure::no(what, "Delete it and create it again.").into());
-    }
     let mut sent = Vec::new();
     let plan = |object: &Value| {
-        let text = object.to_string();
-        let says_no = Subject::read(&text)?.refusals();
-        if says_no.contains(&workload::Refusal::PodAnnotation) {
-            return Ok(None);
-        }
-        let base = if object["kind"] == "CronJob" { "/spec/jobTemplate/spec" } else { "/spec" };
-        let at = format!("{base}/template/metadata");
-        let metadata = object.pointer(&at).unwrap_or(&Value::Null);
-        sent = if metadata["annotations"].is_object() {
-            let path = format!("{at}/annotations/{LABEL}");
-            vec![json!({ "op": "add", "path": path, "value": DISABLED })]
-        } else {
-            let path = format!("{at}/annotations");
-            vec![json!({ "op": "add", "path": path, "value": { LABEL: DISABLED } })]
-        };
-        Ok(Some(sent.clone()))
+        let operations = refusal(object)?;
+        sent.clone_from(&operations);
+        Ok((!operations.is_empty()).then_some(operations))
     };
     let (object, _) = errand.change(found, plan).await?;
+    told(errand, found, &watcher);
+    Ok((object, sent))
+}
+
+/// A Pod of a Job that is deleted counts as one that failed, so the Job itself is made anew.
+async fn recreate(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    found: &Found,
+    watcher: &Watcher,
+) -> Result<(Value, Vec<Value>)> {
+    let shown = errand.shown(found);
+    if !way.recreate {
+        let what = format!("{shown} stays empty: the Pods of a Job cannot be replaced.");
+        let hint = format!(
+            "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
+             has done so far, and the files in it, are lost.",
+            found.typed(errand.cluster)
+        );
+        return Err(Failure::no(what, hint).into());
+    }
+    let mut new = fresh::fresh(&found.object);
+    if *watcher != Watcher::Nobody {
+        new = played(&new, &refusal(&new)?)?;
+    }
+    let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
+    if let Outcome::Failed(error) = outcome {
+        return Err(error);
+    }
+    let what = format!("{shown} was created again, as it was{}", errand.dry());
+    errand.terminal.done(&what, None);
+    if *watcher != Watcher::Nobody {
+        told(errand, found, watcher);
+    }
+    Ok((made.object, patch))
+}
+
+/// The operations that make the pod template say no; none where it does.
+pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    let Some(kind) = subject.workload() else { return Ok(Vec::new()) };
+    if subject.refusals().contains(&workload::Refusal::PodAnnotation) {
+        return Ok(Vec::new());
+    }
+    let at = format!("{}/metadata/annotations", kind.template());
+    let is_there = object.pointer(&at).is_some_and(Value::is_object);
+    Ok(vec![if is_there {
+        json!({ "op": "add", "path": format!("{at}/{LABEL}"), "value": DISABLED })
+    } else {
+        json!({ "op": "add", "path": at, "value": { LABEL: DISABLED } })
+    }])
+}
+
+/// Tells of a pod template that says no now, and why.
+pub(super) fn told(errand: &Errand<'_>, found: &Found, watcher: &Watcher) {
+    let shown = errand.shown(found);
     let who = match watcher.shown() {
         Some(shown) => format!("{shown} empties"),
         None => "something may empty".to_owned(),
@@ -216,5 +257,4 @@ async fn try_restore(
          small drift from what is written; `diyadm empty {}` takes it away",
         found.typed(errand.cluster)
     ));
-    Ok((object, sent))
 }

@@ -10,8 +10,8 @@ use crate::{
     },
     commands::{terminal::Terminal, ways, workloads::server},
     exit::Failure,
-    explain::{Explained, explain},
-    workload::{Context, Rules, Subject},
+    explain::{Explained, explain_object},
+    workload::{Context, Rules},
 };
 
 /// What becomes of each workload that is meant.
@@ -28,10 +28,8 @@ pub(super) async fn explained(
         ways::rules(&args.ways, None)?
     };
     let each = targeted.found.iter().filter_map(|found| {
-        let text = found.object.to_string();
-        let subject = Subject::parse(&text)?;
         let context = Context { namespace: &found.namespace, ..Context::default() };
-        Some(explain(&rules, &subject, &context, &found.name))
+        explain_object(&rules, &found.object, &context, &found.name)
     });
     Ok(each.collect())
 }

@@ -6,7 +6,10 @@ use anyhow::{Error, Result};
 use serde_json::Value;
 
 use crate::{
-    checks::reach::{self, Written},
+    checks::{
+        made,
+        reach::{self, Written},
+    },
     cluster::{
         CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, WORKLOADS, error,
     },
@@ -106,25 +109,25 @@ impl Asked<'_> {
     fn level(&self, rules: &Rules, sees: impl Fn(&Written<'_>) -> bool) -> Option<Level> {
         let Self { kind, object, namespace, labels, subject } = *self;
         let context = Context { namespace, ..Context::default() };
-        let way = subject.decide(rules, &context).ok()?.way;
         let own = object["metadata"]["name"] == rules.own.1.as_str();
-        if !way.empty || (rules.own.0 == namespace && own) {
+        if rules.own.0 == namespace && own {
             return None;
         }
         let sees = |kind: &Kind, operation, own: &Value| {
             let (group, resource) = (kind.group, kind.plural);
             sees(&Written { namespace: labels, labels: own, group, resource, operation })
         };
+        let way = subject.decide(rules, &context).ok()?.way;
         let mutable = subject.workload().is_some_and(|kind| kind.mutable);
         let operation = if mutable { "UPDATE" } else { "CREATE" };
-        let written = sees(kind, operation, &object["metadata"]["labels"]);
-        if written && (way.level == Level::Workload || kind == &POD) {
+        let is_meant = way.empty && (way.level == Level::Workload || kind == &POD);
+        if is_meant && sees(kind, operation, &object["metadata"]["labels"]) {
             return Some(Level::Workload);
         }
-        let cron = object["kind"] == "CronJob";
-        let base = if cron { "/spec/jobTemplate/spec" } else { "/spec" };
-        let pod = object.pointer(&format!("{base}/template/metadata/labels"));
-        let pods = kind != &POD && sees(&POD, "CREATE", pod.unwrap_or(&Value::Null));
+        let pod = made::pod(object)?;
+        let text = pod.to_string();
+        let way = Subject::parse(&text)?.decide(rules, &context).ok()?.way;
+        let pods = kind != &POD && way.empty && sees(&POD, "CREATE", &pod["metadata"]["labels"]);
         pods.then_some(Level::Pod)
     }
 }

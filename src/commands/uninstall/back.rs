@@ -16,7 +16,7 @@ use crate::{
         restore::{self, Way},
         workloads::{Errand, Outcome, webhooks::Webhooks},
     },
-    workload::{self, Subject},
+    workload::Subject,
 };
 
 /// Restores what is empty. Pods and Jobs are left, since they would have to be made anew, and so
@@ -62,9 +62,8 @@ pub(super) async fn restore(
 /// Whether it can be restored without being made anew; what is not empty is passed over later.
 fn is_ready_to_go(object: &Value) -> bool {
     let text = object.to_string();
-    let Some(subject) = Subject::parse(&text) else { return false };
-    let mutable = subject.workload().is_some_and(|kind| kind.mutable);
-    mutable || !workload::is_emptied(&text)
+    let workload = Subject::parse(&text).and_then(|subject| subject.workload());
+    workload.is_some_and(|kind| kind.mutable)
 }
 
 /// Takes the label away, whoever has set it; what is known of webhooks without it.

@@ -8,11 +8,14 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::server;
 use crate::{
-    checks::reach::{self, Written},
+    checks::{
+        made,
+        reach::{self, Written},
+    },
     cluster::{
         CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
     },
-    workload::{Context, Rules, Subject},
+    workload::{self, Context, Level, Rules, Subject, Way, kind_of},
 };
 
 /// What could be read of a cluster's configurations, policies and namespaces, each at most once.
@@ -25,6 +28,8 @@ pub(in crate::commands) struct Webhooks {
     namespaces: Mutex<BTreeMap<String, Option<Value>>>,
     /// What each configuration's server goes by.
     rules: Mutex<BTreeMap<String, Rules>>,
+    /// Whether the API server may be asked what it would make of a Pod, in a dry run.
+    asks: bool,
 }
 
 /// Who sees a write.
@@ -51,6 +56,11 @@ impl Watcher {
 }
 
 impl Webhooks {
+    /// For a command that changes something, if it `is_real`: it may ask the API server too.
+    pub(in crate::commands) fn new(is_real: bool) -> Self {
+        Self { asks: is_real, ..Self::default() }
+    }
+
     /// What is known where a namespace has these labels, or is about to.
     pub(in crate::commands) fn with(namespace: &str, labels: Value) -> Self {
         let namespaces = Mutex::new([(namespace.to_owned(), Some(labels))].into());
@@ -74,11 +84,8 @@ impl Webhooks {
 
     /// Who sees the Pods of this workload as they are created.
     pub(in crate::commands) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
-        let is_cron = found.kind.kind == "CronJob";
-        let base = if is_cron { "/spec/jobTemplate/spec" } else { "/spec" };
-        let labels = found.object.pointer(&format!("{base}/template/metadata/labels"));
-        let labels = labels.unwrap_or(&Value::Null);
-        self.of_pod(cluster, found, labels).await
+        let pod = made::pod(&found.object).unwrap_or_default();
+        self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
     }
 
     /// Whether the API server refuses what this webhook could not be asked of, so that its silence
@@ -94,17 +101,53 @@ impl Webhooks {
         configurations.iter().find(|configuration| configuration["metadata"]["name"] == name)
     }
 
-    /// Who empties the Pods of this workload as they are created: a webhook whose rules, as far as
-    /// they may be read, leave it alone is nobody.
+    /// Who empties the Pods of this workload as they are created. A webhook whose rules, as far as
+    /// they may be read, leave them alone is nobody, and so is a policy that leaves one alone in a
+    /// dry run.
     pub(in crate::commands) async fn emptying_pods(
         &self,
         cluster: &Cluster,
         found: &Found,
     ) -> Watcher {
-        match self.of_pods(cluster, found).await {
-            Watcher::Webhook(name) if self.leaves(cluster, &name, found).await => Watcher::Nobody,
-            watcher => watcher,
-        }
+        let watcher = self.of_pods(cluster, found).await;
+        let pod = made::pod(&found.object).unwrap_or_default();
+        let leaves = match &watcher {
+            Watcher::Webhook(name) => {
+                let way = self.way(cluster, name, found, &pod).await;
+                way.is_some_and(|way| !way.empty)
+            }
+            Watcher::Policy(_) if self.asks => {
+                let made = cluster.create(&pod, true).await;
+                made.is_ok_and(|made| !workload::is_emptied_pod(&made.to_string()))
+            }
+            _ => false,
+        };
+        if leaves { Watcher::Nobody } else { watcher }
+    }
+
+    /// [`Webhooks::emptying_pods`], where the workload itself is left as it is written.
+    pub(in crate::commands) async fn of_level_pod(
+        &self,
+        cluster: &Cluster,
+        found: &Found,
+    ) -> Watcher {
+        let kind = kind_of(&found.kind.api_version(), found.kind.kind);
+        // What cannot be changed is seen as it is created.
+        let own = if kind.is_some_and(|kind| kind.mutable) {
+            self.of_update(cluster, found).await
+        } else {
+            self.of_create(cluster, found).await
+        };
+        let pods = self.emptying_pods(cluster, found).await;
+        let is_left = match (&own, &pods) {
+            (Watcher::Nobody, _) => true,
+            (Watcher::Webhook(own), Watcher::Webhook(pods)) if own == pods => {
+                let way = self.way(cluster, own, found, &found.object).await;
+                way.is_some_and(|way| way.level == Level::Pod)
+            }
+            _ => false,
+        };
+        if is_left { pods } else { Watcher::Nobody }
     }
 
     /// Whether the rules of this webhook, as far as they may be read, leave the workload alone.
@@ -114,16 +157,27 @@ impl Webhooks {
         name: &str,
         found: &Found,
     ) -> bool {
-        let Some(configuration) = self.named(name) else { return false };
+        let way = self.way(cluster, name, found, &found.object).await;
+        way.is_some_and(|way| !way.empty)
+    }
+
+    /// What the rules of this webhook say of an object where `found` is.
+    async fn way(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        found: &Found,
+        object: &Value,
+    ) -> Option<Way> {
+        let configuration = self.named(name)?;
         let mut known = self.rules.lock().await;
         if !known.contains_key(name) {
             known.insert(name.to_owned(), server::rules(cluster, configuration).await);
         }
-        let text = found.object.to_string();
+        let text = object.to_string();
         let context = Context { namespace: &found.namespace, ..Context::default() };
-        let subject = Subject::parse(&text);
-        let decided = known.get(name).zip(subject).map(|(rules, s)| s.decide(rules, &context));
-        matches!(decided, Some(Ok(decision)) if !decision.way.empty)
+        let decision = Subject::parse(&text)?.decide(known.get(name)?, &context);
+        Some(decision.ok()?.way)
     }
 
     async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {

@@ -1,0 +1,98 @@
+//! workload → the Pod that its controller makes of its template, as far as that can be told
+//! beforehand: what is asked when nobody has seen one yet.
+
+use serde_json::{Map, Value, json};
+
+use crate::workload::{LABEL, kind_of};
+
+/// Stands for the hash of a template, which only the controller knows.
+const HASH: &str = "0000000000";
+/// Stands for the minute for which a CronJob's Job is due; see [`crate::workload::cron_job`].
+const MINUTE: &str = "29000000";
+
+/// The Pod of a workload's template, with its controller; as if the template did not say no. A Pod
+/// is itself; what is no workload has none.
+pub fn pod(workload: &Value) -> Option<Value> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (version, kind) = (text(&workload["apiVersion"]), text(&workload["kind"]));
+    let known = kind_of(&version, &kind)?;
+    if kind == "Pod" {
+        return Some(workload.clone());
+    }
+    let template = workload.pointer(&known.template())?;
+    let map = |field: &str| template["metadata"][field].as_object().cloned().unwrap_or_default();
+    let mut labels = map("labels");
+    let annotations = map("annotations").into_iter().filter(|(key, _)| key != LABEL);
+    let meta = &workload["metadata"];
+    let name = text(&meta["name"]);
+    let (version, kind, owner) = match kind.as_str() {
+        "Deployment" => {
+            labels.insert("pod-template-hash".to_owned(), HASH.into());
+            (version, "ReplicaSet".to_owned(), format!("{name}-{HASH}"))
+        }
+        "CronJob" => (version, "Job".to_owned(), format!("{name}-{MINUTE}")),
+        _ => (version, kind, name),
+    };
+    Some(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": format!("{owner}-"),
+            "namespace": meta["namespace"],
+            "labels": labels,
+            "annotations": annotations.collect::<Map<_, _>>(),
+            "ownerReferences": [{
+                "apiVersion": version, "kind": kind, "name": owner, "controller": true,
+                // It has one as soon as it is there.
+                "uid": meta["uid"].as_str().unwrap_or("none"),
+            }],
+        },
+        "spec": template["spec"],
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::{Context, Rules, Subject, parse_rules};
+
+    fn template() -> Value {
+        let spec = json!({ "containers": [{ "name": "app", "image": "app:1" }] });
+        let metadata = json!({ "labels": { "of": "pod" }, "annotations": { LABEL: "disabled" } });
+        json!({ "metadata": metadata, "spec": spec })
+    }
+
+    /// A rule hears the same of the Pod as of the workload; labels are the Pod's.
+    #[test]
+    fn rules_know_whose_pod_it_is() {
+        let list = "rules: [{ match: { kinds: [KIND], names: [web], labels: { of: pod } }, \
+                    empty: false }]";
+        for (version, kind) in [
+            ("apps/v1", "Deployment"),
+            ("apps/v1", "StatefulSet"),
+            ("apps/v1", "DaemonSet"),
+            ("apps/v1", "ReplicaSet"),
+            ("batch/v1", "Job"),
+            ("batch/v1", "CronJob"),
+        ] {
+            let mut spec = json!({ "template": template() });
+            if kind == "CronJob" {
+                spec = json!({ "jobTemplate": { "spec": spec } });
+            }
+            let meta = json!({ "name": "web", "namespace": "x", "labels": { "of": "owner" } });
+            let workload =
+                json!({ "apiVersion": version, "kind": kind, "metadata": meta, "spec": spec });
+            let list = parse_rules(&list.replace("KIND", &kind.to_lowercase())).unwrap();
+            let rules = Rules { list, ..Rules::default() };
+            let empties = |object: &Value| {
+                let text = object.to_string();
+                let subject = Subject::parse(&text).unwrap();
+                subject.decide(&rules, &Context::default()).unwrap().way.empty
+            };
+            assert!(empties(&workload), "{kind}");
+            let pod = pod(&workload).unwrap();
+            assert!(!empties(&pod), "{kind}: {pod}");
+            assert_eq!(pod["metadata"]["annotations"], json!({}), "{kind}");
+        }
+    }
+}
