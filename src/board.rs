@@ -153,6 +153,12 @@ pub fn rows(
         if subject.is_controlled() {
             return None;
         }
+        if subject.is_by_policy() {
+            let note = "a policy emptied it as it was created, and keeps no original: its manifest \
+                        has the way back";
+            let by = "policy".to_owned();
+            return Some(Row { by, note: note.to_owned(), ..bare(object, State::Empty) });
+        }
         let own: Vec<_> = emptied.iter().filter(|(pod, _)| rollout::selects(object, pod)).collect();
         if object["kind"] != "Pod"
             && let Some((_, first)) = own.first()

@@ -20,7 +20,10 @@ use k8s_openapi::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{pki::Bundle, workload::Level};
+use crate::{
+    pki::Bundle,
+    workload::{ENABLED, LABEL, Level},
+};
 
 mod policy;
 
@@ -274,7 +277,8 @@ pub fn test_deployment(namespace: &str) -> Result<Value> {
     object(&deployment)
 }
 
-/// The Pod of templates/test.yaml in `namespace`, by itself.
+/// The Pod of templates/test.yaml in `namespace`, by itself: it asks to be emptied, since a policy
+/// leaves one alone that nothing controls.
 pub fn test_pod(namespace: &str) -> Result<Value> {
     let deployment = test_deployment(namespace)?;
     let template = &deployment["spec"]["template"];
@@ -283,6 +287,7 @@ pub fn test_pod(namespace: &str) -> Result<Value> {
         "name": deployment["metadata"]["name"],
         "namespace": namespace,
         "labels": template["metadata"]["labels"],
+        "annotations": { LABEL: ENABLED },
     });
     Ok(pod)
 }

@@ -111,7 +111,8 @@ pub const ANNOTATIONS: [Annotation; 11] = [
         EMPTIED_BY,
         "Pod",
         "`policy`; written by `render --mode policy`'s policy",
-        "emptied without an original: its owner still has it as it was",
+        "emptied without an original: its owner still has it as it was; what has none is left alone, \
+         unless it says `inject-empty-container: enabled`",
     ),
     annotation(
         HOLDS,

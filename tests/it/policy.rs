@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use diyadm::workload::{EMPTIED_BY, ORIGINAL, is_emptied};
+use diyadm::workload::{EMPTIED_BY, ENABLED, LABEL, ORIGINAL, is_emptied};
 use serde_json::{Value, json};
 
 use self::pods::{corpus, generated, of_images, pod};
@@ -28,6 +28,7 @@ struct Pair<'a> {
 impl Pair<'_> {
     /// What became of `pods` in both: the webhook's, then the policy's.
     fn made(&self, pods: &[Value]) -> [Vec<Value>; 2] {
+        let pods: Vec<_> = pods.iter().map(asking).collect();
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": pods }).to_string();
         [self.hook, self.policy].map(|namespace| {
             let args = ["-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"];
@@ -52,6 +53,17 @@ impl Pair<'_> {
         }
         emptied
     }
+}
+
+/// A policy leaves alone what nothing controls, unless that asks for it.
+fn asking(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    if pod["metadata"].get("ownerReferences").is_none() {
+        let annotations = pod["metadata"].as_object_mut().unwrap().entry("annotations");
+        let annotations = annotations.or_insert_with(|| json!({})).as_object_mut().unwrap();
+        annotations.entry(LABEL).or_insert(ENABLED.into());
+    }
+    pod
 }
 
 /// The service account's volume has a name of its own each time.
@@ -269,6 +281,42 @@ fn where_policies_are_switched_off_that_is_said() {
     assert!(board.stdout.contains("web") && board.stderr.is_empty(), "{}", board.stderr);
     run(&["uninstall", "--restore", "--wait=false"]).code(0).stderr_has("deployment/web");
     assert!(!is_emptied(&here(&["get", "deploy/web", "-o", "json"], "")));
+}
+
+/// It keeps no original, and nobody else has one of a Pod that nothing controls.
+#[test]
+fn a_policy_leaves_alone_what_has_no_way_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "policy-alone";
+    let _namespace = cluster.unmade(name);
+    let folder = tempfile::tempdir().unwrap();
+    let label = format!("{name}=enabled");
+    let names = ["-n", name, "--service", name, "--label", &label];
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let install = ["install", "--mode", "policy"];
+    cluster.diyadm(folder.path(), &[&install, &names[..]].concat()).code(0);
+    let mut asks = workload("Pod", "asks");
+    asks["metadata"]["annotations"] = json!({ LABEL: "enabled" });
+    for object in [&workload("Pod", "alone"), &asks] {
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    }
+    assert_eq!(cluster.get(name, "pod/alone")["spec"]["containers"][0]["image"], "app:1");
+    let board: Value =
+        serde_json::from_str(&run(&["status", "-o", "json"]).code(0).stdout).unwrap();
+    assert_eq!(board.as_array().unwrap().len(), 1, "{board}");
+    assert_eq!((&board[0]["name"], &board[0]["state"]), (&json!("asks"), &json!("empty")));
+    run(&["restore", "pod/alone"]).code(1).stderr_has("it is not empty");
+    for args in [&["restore", "pod/asks"][..], &["restore", "--all"]] {
+        run(args).code(1).stderr_has("keeps no original").stderr_has("from its manifest");
+    }
+    run(&["empty", "pod/asks", "--recreate", "--image", "tools:1"])
+        .code(1)
+        .stderr_has("a policy emptied it as it was created");
+    // With its original it has a way back.
+    run(&["empty", "pod/alone", "--recreate", "--wait=false"]).code(0);
+    run(&["restore", "pod/alone", "--recreate", "--wait=false"]).code(0);
+    assert_eq!(cluster.get(name, "pod/alone")["spec"]["containers"][0]["image"], "app:1");
+    cluster.diyadm(folder.path(), &[&["uninstall"], &names[..]].concat()).code(0);
 }
 
 #[test]

@@ -106,6 +106,10 @@ impl Plan<'_> {
             let what = "it holds the place of another for a command that was cut off";
             return Err(refused(what.to_owned(), "The same command again takes it away.", true));
         }
+        if subject.is_by_policy() && !subject.is_controlled() {
+            let what = "a policy emptied it as it was created, and keeps no original";
+            return Err(refused(what.to_owned(), "Its manifest has the way it is to be.", true));
+        }
         if let Some(Owned { by, typed }) = owned(&subject) {
             let hint = match typed {
                 Some(owner) => {

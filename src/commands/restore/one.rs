@@ -15,7 +15,7 @@ use crate::{
     },
     exit::Failure,
     rollout,
-    workload::{DISABLED, LABEL, Subject, fresh},
+    workload::{DISABLED, ENABLED, LABEL, Subject, fresh},
 };
 
 /// How workloads are restored.
@@ -88,6 +88,16 @@ async fn try_restore(
             let why = "it holds the place of another".to_owned();
             let (object, patch) = (found.object.clone(), Vec::new());
             return Ok(Restored { object, patch, outcome: Outcome::PassedOver(why) });
+        }
+        (None, _) if subject.is_by_policy() && !subject.is_controlled() => {
+            let what = format!(
+                "{} stays empty: a policy emptied it as it was created, and keeps no original.",
+                errand.shown(found)
+            );
+            let hint = format!(
+                "Delete it, and create it again from its manifest without {LABEL}: {ENABLED}."
+            );
+            return Err(Failure::no(what, hint).into());
         }
         (None, _) => {
             let outcome = if way.recreate && errand.unhold(found).await? {
@@ -227,9 +237,13 @@ async fn recreate(
     let watcher = webhooks.of_create(errand.cluster, found).await;
     let decline = watcher != Watcher::Nobody;
     let mut back = Back { manifest, decline, refuse: false };
-    let of_pods =
-        of_pods(errand, webhooks, &Found { object: fresh.clone(), ..found.clone() }, &back).await?;
-    back.refuse = found.kind != &POD && is_seen(&of_pods);
+    let of_pods = if found.kind == &POD {
+        Watcher::Nobody
+    } else {
+        let fresh = Found { object: fresh.clone(), ..found.clone() };
+        of_pods(errand, webhooks, &fresh, &back).await?
+    };
+    back.refuse = is_seen(&of_pods);
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;

@@ -77,6 +77,10 @@ impl Watchers {
             })
         });
         let by_policy = || {
+            // It leaves alone what nothing controls.
+            if *kind == &POD {
+                return None;
+            }
             // Its rules are CEL: what they leave out is taken for seen.
             asked.level(&Rules::default(), |written| {
                 reach::policy(&self.policies, &self.bindings, written).is_some()

@@ -171,6 +171,11 @@ fn stays(rules: &Rules) -> String {
         format!("variables.{map}[?{label}].orValue({0}) != {0}", cel::text(ENABLED))
     };
     let words = |words: &[&str]| cel::list(words.iter().copied());
+    let asks = format!(
+        "variables.notes[?{0}].orValue(variables.labels[?{0}].orValue(\"\")) == {1}",
+        cel::text(LABEL),
+        cel::text(ENABLED)
+    );
     let agent = cel::text(AGENT);
     let has_agent = |list: &str| format!("{list}.orValue(dyn([])).exists(e, e.name == {agent})");
     let all = [
@@ -191,6 +196,8 @@ fn stays(rules: &Rules) -> String {
         "(variables.image == \"keep\" && variables.idle == \"entrypoint\")".to_owned(),
         format!("!(variables.level in {})", words(&["workload", "pod"])),
         "(variables.level == \"workload\" && size(variables.owners) > 0)".to_owned(),
+        // A policy keeps no original, and of what nothing controls nobody else has one.
+        format!("(size(variables.owners) == 0 && !({asks}))"),
         format!("!{}.orValue(\"0\").matches(\"^[+]?[0-9]{{1,9}}$\")", note(REPLICAS)),
         format!(
             "(variables.idle == \"agent\" && ({} || {} || variables.containers.exists(c, {})))",
