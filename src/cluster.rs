@@ -195,6 +195,14 @@ impl Cluster {
         self.list_where(kind, namespace, Some(selector).filter(|s| !s.is_empty()), None).await
     }
 
+    /// Every object of a kind, wherever it is; none where the version has no such kind.
+    pub async fn list_served(&self, kind: &Kind) -> Result<Vec<Value>> {
+        match self.list(kind, "", "").await {
+            Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => Ok(Vec::new()),
+            list => list,
+        }
+    }
+
     /// [`Cluster::list`] of each kind in its namespace, a bounded number at once, in their order.
     pub async fn lists<N: AsRef<str>>(
         &self,

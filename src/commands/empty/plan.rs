@@ -13,8 +13,8 @@ use crate::{
     },
     exit::Failure,
     workload::{
-        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, REPLICAS, Refusal,
-        Rules, Source, Stamp, Subject, Wish, fresh,
+        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, REPLICAS,
+        Refusal, Rules, Source, Stamp, Subject, Wish, fresh,
     },
 };
 
@@ -317,9 +317,8 @@ pub(in crate::commands) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
     if !ours {
         return Ok((Vec::new(), object.clone()));
     }
-    let template =
-        if subject.kind() == "CronJob" { "jobTemplate/spec/template" } else { "template" };
-    let path = format!("/spec/{template}/metadata/annotations/{LABEL}");
+    let template = subject.workload().map(Kind::template).unwrap_or_default();
+    let path = format!("{template}/metadata/annotations/{LABEL}");
     let operations = vec![json!({ "op": "remove", "path": path })];
     let freed = played(object, &operations)?;
     Ok((operations, freed))

@@ -10,9 +10,7 @@ use crate::{
         made,
         reach::{self, Written},
     },
-    cluster::{
-        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, WORKLOADS, error,
-    },
+    cluster::{CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, WORKLOADS},
     commands::workloads::server,
     workload::{Context, Level, Rules, Subject},
 };
@@ -45,8 +43,8 @@ impl Watchers {
             found.map(|found| found.into_iter().collect())
         });
         let seen = read(cluster.list(&CONFIGURATION, "", "").await);
-        let policies = read(if_known(cluster, &POLICY).await);
-        let bindings = read(if_known(cluster, &POLICY_BINDING).await);
+        let policies = read(cluster.list_served(&POLICY).await);
+        let bindings = read(cluster.list_served(&POLICY_BINDING).await);
         let labels = |namespace: &Value| {
             let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             (name, namespace["metadata"]["labels"].clone())
@@ -87,14 +85,6 @@ impl Watchers {
             })
         };
         by_webhook.max_by_key(|level| *level == Level::Workload).or_else(by_policy)
-    }
-}
-
-/// All of a kind; none where the version has no such kind.
-async fn if_known(cluster: &Cluster, kind: &Kind) -> Result<Vec<Value>> {
-    match cluster.list(kind, "", "").await {
-        Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => Ok(Vec::new()),
-        list => list,
     }
 }
 

@@ -169,13 +169,9 @@ struct Subject {
 
 /// The images that containers have by emptying.
 fn new_images<'o>(kind: &Kind, before: &Value, after: &'o Value) -> Vec<&'o str> {
-    let pointer = match kind.kind {
-        "Pod" => "/spec/containers",
-        "CronJob" => "/spec/jobTemplate/spec/template/spec/containers",
-        _ => "/spec/template/spec/containers",
-    };
-    let containers = |object: &'o Value| object.pointer(pointer).and_then(Value::as_array);
-    let (Some(after), before) = (containers(after), before.pointer(pointer)) else {
+    let pointer = format!("{}/spec/containers", kind.template());
+    let containers = |object: &'o Value| object.pointer(&pointer).and_then(Value::as_array);
+    let (Some(after), before) = (containers(after), before.pointer(&pointer)) else {
         return Vec::new();
     };
     let changed = after.iter().enumerate().filter(|(at, container)| {

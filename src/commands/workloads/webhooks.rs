@@ -12,9 +12,7 @@ use crate::{
         made,
         reach::{self, Written},
     },
-    cluster::{
-        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, error, targets::Found,
-    },
+    cluster::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
     workload::{self, Context, Level, Rules, Subject, Way, kind_of},
 };
 
@@ -193,12 +191,8 @@ impl Webhooks {
     /// The policy that sees such a Pod of the namespace as it is created.
     async fn policy(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
         let read = async || {
-            let list = async |kind: &Kind| match cluster.list(kind, "", "").await {
-                Ok(list) => Some(list),
-                // A version that has no policies has none.
-                Err(error) => error::status(&error).filter(|s| s.code == 404).map(|_| Vec::new()),
-            };
-            Some((list(&POLICY).await?, list(&POLICY_BINDING).await?))
+            let bindings = cluster.list_served(&POLICY_BINDING).await.ok()?;
+            Some((cluster.list_served(&POLICY).await.ok()?, bindings))
         };
         let Some((policies, bindings)) = self.policies.get_or_init(read).await else {
             return Watcher::Unknown;
