@@ -12,7 +12,7 @@ use super::{
     workload,
 };
 use crate::{
-    rig::{cluster, wait_until},
+    rig::{Cluster, cluster, skip, wait_until},
     serve::certificates,
 };
 
@@ -23,8 +23,14 @@ fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     let folder = watched.folder.path();
     let _elsewhere = cluster.namespace("pods-not");
-    for kind in ["StatefulSet", "ReplicaSet"] {
-        let object = two(kind, "web");
+    let nodes = Nodes::two(&cluster, name);
+    for kind in ["StatefulSet", "ReplicaSet", "DaemonSet"] {
+        let mut object = two(kind, "web");
+        if kind == "DaemonSet" {
+            let Some(nodes) = &nodes else { continue };
+            object["spec"].as_object_mut().unwrap().remove("replicas");
+            object["spec"]["template"]["spec"]["nodeSelector"] = nodes.selector();
+        }
         let what = format!("{}/web", kind.to_lowercase());
         let spec = twin(&cluster, "pods-not", &object);
         let run = |args: &[&str]| run(&cluster, folder, name, &[args, &[&what]].concat(), &ready);
@@ -62,6 +68,42 @@ fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
             tend(&cluster, name, &ready);
             pods(&cluster, name).is_empty()
         });
+    }
+}
+
+/// Two nodes that nothing runs on, for a DaemonSet has a Pod for each.
+struct Nodes<'a> {
+    cluster: &'a Cluster,
+    name: &'a str,
+}
+
+impl<'a> Nodes<'a> {
+    fn two(cluster: &'a Cluster, name: &'a str) -> Option<Self> {
+        if std::env::var_os("DIYADM_TEST_CONTEXT").is_some() {
+            skip("a user's cluster gets no nodes that are none");
+            return None;
+        }
+        for node in ["a", "b"] {
+            let metadata = json!({ "name": format!("{name}-{node}"), "labels": { name: "yes" } });
+            // The scheduler puts nothing there, and a DaemonSet's controller minds it not.
+            let spec = json!({ "unschedulable": true });
+            let node = json!({
+                "apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec,
+            });
+            cluster.kubectl(&["create", "-f", "-"], &node.to_string());
+        }
+        Some(Self { cluster, name })
+    }
+
+    fn selector(&self) -> Value {
+        json!({ self.name: "yes" })
+    }
+}
+
+impl Drop for Nodes<'_> {
+    fn drop(&mut self) {
+        // Whatever became of the test.
+        self.cluster.try_kubectl(&["delete", "nodes", "-l", self.name], "");
     }
 }
 
