@@ -16,6 +16,7 @@ mod partition;
 mod pods;
 mod refused;
 mod rollback;
+mod several;
 mod updates;
 mod waiting;
 mod watched;

@@ -15,9 +15,14 @@ use crate::{
     rollout::{self, Progress, Seen, Trouble},
 };
 
+mod around;
+
+use around::Around;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// Up to so many workloads are read one by one, their Pods and events too; more are listed.
+/// Up to so many workloads are read one by one, their Pods and events too; of more whole namespaces
+/// are listed.
 const FEW: usize = 4;
 
 /// How waiting for one workload ended.
@@ -50,7 +55,7 @@ impl Errand<'_> {
         let mut wait = self.terminal.wait();
         loop {
             let late = Instant::now() >= deadline;
-            let looked = self.look(&pending).await;
+            let looked = self.look(&pending, late).await;
             let mut left = Vec::new();
             for (mut one, progress) in pending.into_iter().zip(looked) {
                 let at = one.at;
@@ -90,22 +95,31 @@ impl Errand<'_> {
         wait.say(&format!("{count}{}: {why}", self.shown(found)));
     }
 
-    async fn look(&self, pending: &[Pending<'_>]) -> Vec<Result<Progress>> {
+    async fn look(&self, pending: &[Pending<'_>], late: bool) -> Vec<Result<Progress>> {
         let objects = self.objects(pending).await;
-        let few = pending.len() <= FEW;
+        let alone = |object: &Value| rollout::progress(object, &Seen::default());
+        let open: Vec<_> = objects.iter().flatten().filter(|object| !alone(object).done).collect();
+        let around =
+            if open.len() > FEW { Some(Around::look(self, &open, late).await) } else { None };
+        let around = around.as_ref();
         let looks = pending.iter().zip(objects).map(async |(one, object)| {
             let object = object?;
-            let since = written(&object);
-            let mut seen = Seen { since: &since, ..Seen::default() };
-            let progress = rollout::progress(&object, &seen);
-            if progress.done || !few {
+            let progress = alone(&object);
+            if progress.done {
                 return Ok(progress);
             }
-            // Without them less can be told.
-            let pods = self.pods(&object).await.unwrap_or_default();
-            seen.pods = &pods;
-            let events = self.events(one.found, &pods).await;
-            seen.events = &events;
+            let (pods, events) = if let Some(around) = around {
+                let pods = around.pods(&object);
+                let events = around.events(&object, &pods);
+                (pods, events)
+            } else {
+                // Without them less can be told.
+                let pods = self.pods(&object).await.unwrap_or_default();
+                let events = self.events(one.found, &pods).await;
+                (pods, events)
+            };
+            let since = written(&object);
+            let seen = Seen { pods: &pods, events: &events, since: &since };
             Ok(rollout::progress(&object, &seen))
         });
         join_all(looks).await
