@@ -95,6 +95,38 @@ fn every_state_is_told_from_the_objects_alone() {
     assert!(line.contains("empty   30m "), "{line}");
 }
 
+/// The same manifest in two namespaces gives ReplicaSets of one name.
+#[test]
+fn a_workload_is_not_empty_because_one_of_its_name_is_elsewhere() {
+    let cron = |mut object: Value| {
+        object["kind"] = "CronJob".into();
+        object["apiVersion"] = "batch/v1".into();
+        object
+    };
+    let pod_of = |owner: &str, name: &str| {
+        let mut pod = emptied(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": format!("{name}-x"), "namespace": "shop",
+                "labels": { "pod-template-hash": "abc" },
+            },
+            "spec": { "containers": [{ "name": "app", "image": "app:1" }] },
+        }));
+        pod["metadata"]["ownerReferences"] =
+            json!([{ "kind": owner, "name": name, "controller": true }]);
+        pod
+    };
+    let here = [deployment("web"), cron(deployment("nightly"))];
+    let elsewhere = here.clone().map(|mut object| {
+        object["metadata"]["namespace"] = "prod".into();
+        object
+    });
+    let pods = [pod_of("ReplicaSet", "web-abc"), pod_of("Job", "nightly-29000000")];
+    let rows = rows(&[here, elsewhere].concat(), &pods, |_| None);
+    let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.namespace.as_str())).collect();
+    assert_eq!(told, [("web", "shop"), ("nightly", "shop")]);
+}
+
 /// An update that the webhook sees is told as a newer original, a change of rules is not.
 #[test]
 fn a_newer_original_is_told() {

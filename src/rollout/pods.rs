@@ -5,8 +5,12 @@ use serde_json::Value;
 use super::{Seen, Trouble};
 use crate::workload;
 
-/// Whether a Pod is one of the workload's: by its labels, and by what controls it.
+/// Whether a Pod is one of the workload's: by its namespace, its labels, and what controls it.
 pub fn selects(workload: &Value, pod: &Value) -> bool {
+    // The same manifest gives ReplicaSets and Pods of one name wherever it is applied.
+    if workload["metadata"]["namespace"] != pod["metadata"]["namespace"] {
+        return false;
+    }
     if workload["kind"] == "Pod" {
         return workload["metadata"]["name"] == pod["metadata"]["name"];
     }

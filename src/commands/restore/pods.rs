@@ -53,10 +53,7 @@ impl Pods {
     }
 
     fn of<'p>(&'p self, found: &'p Found) -> impl Iterator<Item = &'p (Value, bool)> {
-        self.all.iter().filter(|(pod, _)| {
-            pod["metadata"]["namespace"] == found.namespace.as_str()
-                && rollout::selects(&found.object, pod)
-        })
+        self.all.iter().filter(|(pod, _)| rollout::selects(&found.object, pod))
     }
 
     /// The workload's own.

@@ -73,8 +73,7 @@ fn own(row: &Row, objects: &[Value], pods: &[Value]) -> Vec<Value> {
             && meta["namespace"] == row.namespace.as_str()
     };
     let Some(object) = objects.iter().find(is_it) else { return Vec::new() };
-    let here = pods.iter().filter(|pod| pod["metadata"]["namespace"] == row.namespace.as_str());
-    here.filter(|pod| rollout::selects(object, pod)).cloned().collect()
+    pods.iter().filter(|pod| rollout::selects(object, pod)).cloned().collect()
 }
 
 async fn list(cluster: &Cluster, pick: &Pick) -> Option<Vec<App>> {
