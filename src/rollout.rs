@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+mod ended;
 mod pods;
 mod refused;
 
@@ -56,9 +57,11 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
     let fresh = observed >= count("/metadata/generation").unwrap_or(0);
     let mut progress = match kind {
         "CronJob" => done("its next Job starts so"),
-        "Pod" => one(is_ready(workload)),
+        "Pod" => ended::pod(workload).unwrap_or_else(|| one(is_ready(workload))),
         "Job" if workload["spec"]["suspend"] == true => done("it is suspended"),
-        "Job" => one(count("/status/ready").unwrap_or(0) > 0),
+        "Job" => {
+            ended::job(workload).unwrap_or_else(|| one(count("/status/ready").unwrap_or(0) > 0))
+        }
         _ if !fresh => waiting("its controller has not seen the change yet"),
         "Deployment" => deployment(workload),
         "StatefulSet" => stateful(workload),
@@ -79,7 +82,12 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
             progress.told = format!("{}, {doing}", progress.told);
         }
         let found = pods::trouble(workload, seen).or_else(|| refused::trouble(workload, seen));
-        progress.trouble = found.or(progress.trouble);
+        // What waiting does not mend is told before what may pass.
+        let own = progress.trouble.take();
+        progress.trouble = match found {
+            Some(found) if found.lasting || own.is_none() => Some(found),
+            _ => own,
+        };
     }
     progress
 }

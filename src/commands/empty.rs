@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cli::{DryRun, Global, empty::Empty},
     cluster::{
-        AUTOSCALER, Cluster,
+        AUTOSCALER, Cluster, JOB,
         targets::{self, Found, Unnamed},
     },
     exit::{self, Code, Failure},
@@ -169,21 +169,21 @@ async fn one(
 /// asked for.
 async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()> {
     let mut stuck = Vec::new();
-    // At level pod each Pod that was replaced was waited for.
-    let is_replaced = |one: &Done| {
+    // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
+    let is_through = |one: &Done| {
         let object = &one.found.object;
-        is_by_hand(object) && !workload::is_emptied(&object.to_string())
+        (is_by_hand(object) || one.found.kind == &JOB) && !workload::is_emptied(&object.to_string())
     };
     for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
         if is_by_hand(&one.found.object)
-            && !is_replaced(one)
+            && !is_through(one)
             && let Err(error) = errand.replace(&one.found, &Right::New).await
         {
             stuck.push((at, error));
         }
     }
     let is_stuck = |at: usize| stuck.iter().any(|(stuck, _)| *stuck == at);
-    let is_left = |at: &usize| done[*at].is_good() && !is_stuck(*at) && !is_replaced(&done[*at]);
+    let is_left = |at: &usize| done[*at].is_good() && !is_stuck(*at) && !is_through(&done[*at]);
     let good: Vec<_> = (0..done.len()).filter(is_left).collect();
     let all: Vec<_> = good.iter().map(|at| &done[*at].found).collect();
     let waited = errand.wait(&all).await;

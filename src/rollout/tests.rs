@@ -208,6 +208,48 @@ fn what_nobody_replaces_is_counted_by_its_pods() {
     }
 }
 
+/// What runs for a while may be over before it was seen to run; what is empty is to idle.
+#[test]
+fn what_has_ended_is_not_waited_for() {
+    let condition = |kind: &str| json!({ "type": kind, "status": "True", "message": "why." });
+    let conditions = |kind: &str| json!({ "conditions": [condition(kind)] });
+    for (kind, status, done, told, lasting) in [
+        ("Job", json!({ "active": 1 }), false, "its Pod is not ready yet", None),
+        ("Job", json!({ "active": 1, "ready": 1 }), true, "its Pod is ready", None),
+        ("Job", json!({ "active": 1, "succeeded": 1 }), true, "it has ended", None),
+        ("Job", conditions("Complete"), true, "it has ended", None),
+        ("Job", conditions("Failed"), false, "it has failed", Some("it has failed: why")),
+        ("Pod", json!({ "phase": "Pending" }), false, "its Pod is not ready yet", None),
+        ("Pod", conditions("Ready"), true, "its Pod is ready", None),
+        ("Pod", json!({ "phase": "Succeeded" }), true, "it has ended", None),
+        (
+            "Pod",
+            json!({ "phase": "Failed", "reason": "Evicted" }),
+            false,
+            "it has failed",
+            Some("it has failed: Evicted"),
+        ),
+    ] {
+        let mut object = json!({
+            "apiVersion": if kind == "Job" { "batch/v1" } else { "v1" }, "kind": kind,
+            "metadata": { "name": "x", "namespace": "shop", "uid": "x" },
+            "status": status,
+        });
+        let progress = progress(&object, &Seen::default());
+        assert_eq!((progress.done, progress.told.as_str()), (done, told), "{object}");
+        let trouble = progress.trouble.filter(|trouble| trouble.lasting);
+        assert_eq!(trouble.as_ref().map(|trouble| trouble.what.as_str()), lasting, "{object}");
+        let hint = format!("`kubectl -n shop logs {}/x", kind.to_lowercase());
+        assert!(trouble.is_none_or(|trouble| trouble.hint.contains(&hint)), "{object}");
+
+        object["metadata"]["annotations"] = json!({ "diyadm.io/original": "{}" });
+        let progress = super::progress(&object, &Seen::default());
+        assert_eq!(progress.done, told == "its Pod is ready", "{object}");
+        let trouble = progress.trouble.filter(|trouble| trouble.lasting);
+        assert_eq!(trouble.is_some(), told.starts_with("it has"), "{object}");
+    }
+}
+
 #[test]
 fn an_image_on_its_way_is_told() {
     let workload = deployment(&json!({ "observedGeneration": 2, "replicas": 2 }));
