@@ -21,6 +21,8 @@ pub enum State {
     Empty,
     /// Emptied by its Pods alone.
     Pods,
+    /// Given back, while Pods of its emptied template are still there.
+    Returning,
     /// Emptied once; since then it was given something else to run.
     Drifted,
     /// Its original is cut, edited or not diyadm's.
@@ -40,6 +42,7 @@ impl State {
         match self {
             Self::Empty => "empty",
             Self::Pods => "pods",
+            Self::Returning => "returning",
             Self::Drifted => "drifted",
             Self::Untrusted => "untrusted",
             Self::Missed => "missed",
@@ -139,8 +142,9 @@ pub fn rows(
     pods: &[Value],
     watched: impl Fn(&Value) -> Option<Level>,
 ) -> Vec<Row> {
-    let emptied = pods.iter().filter(|pod| lives(pod));
-    let emptied: Vec<_> = emptied.filter_map(|pod| Some((pod, emptied_pod(pod)?))).collect();
+    let living = || pods.iter().filter(|pod| lives(pod));
+    let emptied: Vec<_> = living().filter_map(|pod| Some((pod, emptied_pod(pod)?))).collect();
+    let left: Vec<_> = living().filter(|pod| rollout::looks_empty(pod)).collect();
     let row = |object: &Value| {
         let text = object.to_string();
         let subject = Subject::parse(&text)?;
@@ -164,6 +168,9 @@ pub fn rows(
             && let Some((_, first)) = own.first()
         {
             return Some(of_pods(object, first, own.len()));
+        }
+        if let Some(row) = of_left(object, &left) {
+            return Some(row);
         }
         let level = watched(object).filter(|_| !subject.declines())?;
         let mutable = subject.workload().is_some_and(|kind| kind.mutable);
@@ -208,7 +215,8 @@ fn held(object: &Value) -> Option<&'static str> {
 /// by another means than `diyadm restore`.
 /// `flags` lead to the cluster again.
 pub fn held_in_vain(autoscalers: &[Value], rows: &[Row], flags: &str) -> Vec<Row> {
-    let is_empty = |row: &&Row| !matches!(row.state, State::Missed | State::Restored);
+    let is_empty =
+        |row: &&Row| !matches!(row.state, State::Missed | State::Returning | State::Restored);
     let in_vain = |object: &&Value| {
         autoscaler::is_held(object)
             && !rows.iter().filter(is_empty).any(|row| {
@@ -308,6 +316,29 @@ fn of_pods(object: &Value, (stamp, containers): &(Stamp, Vec<Container>), count:
         },
         ..bare(object, State::Pods)
     }
+}
+
+/// One that was given back, where some of these Pods, which look empty, are still of its emptied
+/// template.
+fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
+    let own = pods.iter().filter(|pod| rollout::selects(object, pod));
+    let left = own.map(|pod| rollout::left_empty(object, pod)).filter(|left| !left.is_empty());
+    let left: Vec<_> = left.collect();
+    let are = match left.len() {
+        1 => "1 of its Pods is still empty".to_owned(),
+        count => format!("{count} of its Pods are still empty"),
+    };
+    let next = if object["kind"] == "CronJob" {
+        "what it has started idles until its Job is deleted"
+    } else {
+        "`diyadm restore` sees to that"
+    };
+    Some(Row {
+        level: "workload".to_owned(),
+        containers: left.first()?.iter().cloned().map(Container::from).collect(),
+        note: format!("it was given back, and {are}: {next}"),
+        ..bare(object, State::Returning)
+    })
 }
 
 /// `1/2`, by what the workload itself says; `-` where there is nothing to be ready.

@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 mod ended;
+mod left;
 mod pods;
 mod refused;
 
+pub use left::{left_empty, looks_empty};
 pub use pods::{is_new, is_over, is_ready, of as trouble, selects};
 pub use refused::trouble as refused;
 

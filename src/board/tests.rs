@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::workload::{Context, LABEL, Rules};
+use crate::workload::{Choice, Context, Image, LABEL, Rules};
 
 fn deployment(name: &str) -> Value {
     json!({
@@ -17,10 +17,14 @@ fn deployment(name: &str) -> Value {
 }
 
 fn emptied(object: &Value) -> Value {
+    emptied_by(object, &Rules::default())
+}
+
+fn emptied_by(object: &Value, rules: &Rules) -> Value {
     let text = object.to_string();
     let stamp = Stamp { at: "2026-11-24T22:05:35Z".into(), by: "ada".into() };
     let context = Context { stamp: Some(&stamp), ..Context::default() };
-    let change = Subject::parse(&text).unwrap().empty(&Rules::default(), &context);
+    let change = Subject::parse(&text).unwrap().empty(rules, &context);
     let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
     let mut object = object.clone();
     json_patch::patch(&mut object, &patch).unwrap();
@@ -125,6 +129,61 @@ fn a_workload_is_not_empty_because_one_of_its_name_is_elsewhere() {
     let rows = rows(&[here, elsewhere].concat(), &pods, |_| None);
     let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.namespace.as_str())).collect();
     assert_eq!(told, [("web", "shop"), ("nightly", "shop")]);
+}
+
+/// Pods of an emptied template say nothing of that themselves; those of an older one, which nobody
+/// replaces either, are not taken for them.
+#[test]
+fn what_was_given_back_is_told_while_its_pods_idle() {
+    let idles = |image, idle| {
+        let flags = Choice { image, idle: Some(idle), ..Choice::default() };
+        Rules { flags, ..Rules::default() }
+    };
+    let set = |name: &str, image: &str| {
+        let mut object = deployment(name);
+        object["kind"] = "ReplicaSet".into();
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+        object
+    };
+    let pod_of = |object: &Value| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "x", "namespace": "shop",
+                "ownerReferences": [{ "uid": object["metadata"]["uid"], "controller": true }],
+            },
+            "spec": object["spec"]["template"]["spec"],
+        })
+    };
+    let mut plain = set("plain", "app:0");
+    plain["spec"]["template"]["spec"]["containers"][0]["livenessProbe"].take();
+    let pods = [
+        emptied(&set("blog", "app:1")),
+        emptied_by(&set("image", "app:1"), &Rules::with_image("tools:1")),
+        emptied_by(&set("shell", "app:1"), &idles(Some(Image::Keep), Idle::Shell)),
+        emptied_by(&set("agent", "app:1"), &idles(Some(Image::Keep), Idle::Agent)),
+        set("older", "app:0"),
+        plain,
+    ];
+    let pods = pods.each_ref().map(pod_of);
+    let now = ["blog", "image", "shell", "agent", "older", "plain"].map(|name| set(name, "app:1"));
+    let mut rows = rows(&now, &pods, |_| None);
+    let told =
+        rows.iter().map(|r| (&*r.name, r.state, &*r.containers[0].image, r.containers[0].idle));
+    let returning = State::Returning;
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("blog", returning, "empty-container:latest", "entrypoint"),
+            ("image", returning, "tools:1", "entrypoint"),
+            ("shell", returning, "app:1", "shell"),
+            ("agent", returning, "app:1", "agent"),
+        ]
+    );
+    assert!(rows[0].note.contains("1 of its Pods is still empty"), "{}", rows[0].note);
+    // While it is empty they are as they should be.
+    rows = super::rows(&[emptied(&now[0])], &pods, |_| None);
+    assert_eq!(rows[0].state, State::Empty);
 }
 
 /// An update that the webhook sees is told as a newer original, a change of rules is not.

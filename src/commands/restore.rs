@@ -80,7 +80,7 @@ pub(super) async fn settle(
     let (mut done, released): (Vec<_>, Vec<_>) = done.into_iter().unzip();
 
     if errand.is_real() {
-        finish(errand, &mut done).await;
+        finish(errand, &pods, &mut done).await;
     }
     for (one, released) in done.iter_mut().zip(released) {
         if let Outcome::PassedOver(why) = &one.outcome {
@@ -131,7 +131,7 @@ async fn back(
         Ok(false) if found.kind.kind == "CronJob" => {
             let before = found.clone();
             let done = one::restore(errand, webhooks, way, found).await;
-            if done.is_good() {
+            if !matches!(done.outcome, Outcome::Failed(_)) {
                 pods.tell_jobs(errand, &before);
             }
             done
@@ -154,7 +154,7 @@ pub(super) async fn roll_back(errand: &Errand<'_>, found: Found, recreate: bool)
     if !matches!(done[0].outcome, Outcome::Failed(_)) {
         release(errand, &beside, &done[0].found).await?;
     }
-    finish(errand, &mut done).await;
+    finish(errand, &pods, &mut done).await;
     match done.remove(0).outcome {
         Outcome::Failed(error) => Err(error),
         _ => Ok(was_empty),
@@ -176,17 +176,30 @@ async fn release(errand: &Errand<'_>, beside: &Beside, found: &Found) -> Result<
 
 /// Waits for what was restored now or by a command that was cut off, then takes away the
 /// revisions of the empty form, which `kubectl rollout undo` could bring back.
-async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
+async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
     let leftovers = Leftovers::look(errand, done.iter().map(|one| &one.found)).await;
     let is_open =
         |one: &Done| one.is_good() || (is_passed(one) && !leftovers.of(&one.found).is_empty());
     let open: Vec<_> = (0..done.len()).filter(|at| is_open(&done[*at])).collect();
+    for one in done.iter_mut().filter(|one| is_passed(one) && !is_open(one)) {
+        go_on(errand, pods, one).await;
+    }
     if !errand.work.wait {
         if open.iter().any(|at| done[*at].is_good()) {
             errand.terminal.say(
                 "Revisions of the empty form may stay behind, which `kubectl rollout undo` could \
                  bring back: `diyadm restore` without --wait=false takes them away.",
             );
+        }
+        for one in done.iter().filter(|one| one.is_good() && is_by_hand(&one.found.object)) {
+            let left = pods.left(&one.found).len();
+            if left > 0 {
+                errand.terminal.say(&format!(
+                    "  {left} Pods of {} stay empty until `diyadm restore {}` replaces them",
+                    errand.shown(&one.found),
+                    one.found.typed(errand.cluster)
+                ));
+            }
         }
         return;
     }
@@ -251,6 +264,28 @@ async fn finish(errand: &Errand<'_>, done: &mut [Done]) {
         if let Some(partition) = leftovers::kept(found, &leftovers.of(found)) {
             done[*at].outcome = Outcome::Failed(below(errand, found, partition).into());
         }
+    }
+}
+
+/// Goes on with what a command left that was cut off when its workload was given back: nobody else
+/// replaces the Pods that are still empty.
+async fn go_on(errand: &Errand<'_>, pods: &Pods, one: &mut Done) {
+    let left = pods.left(&one.found);
+    if left.is_empty() || !is_by_hand(&one.found.object) {
+        return;
+    }
+    one.outcome = Outcome::Unchanged;
+    if !errand.work.wait {
+        return;
+    }
+    errand.stop_applications(&left).await;
+    match errand.replace(&one.found, &Right::NotLeft).await {
+        Ok(count) => {
+            let shown = errand.shown(&one.found);
+            let what = format!("{shown}: {count} Pods that were still empty were replaced");
+            errand.terminal.done(&what, None);
+        }
+        Err(error) => one.outcome = Outcome::Failed(error),
     }
 }
 

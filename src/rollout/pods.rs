@@ -31,16 +31,20 @@ pub fn selects(workload: &Value, pod: &Value) -> bool {
     owner["kind"] == "ReplicaSet" && owner["name"] == format!("{name}-{hash}")
 }
 
-/// Whether a Pod runs what the workload's template says now, as far as what it runs goes.
-/// Containers that others put into the Pod do not count.
-pub fn is_new(workload: &Value, pod: &Value) -> bool {
-    let template = match workload["kind"].as_str() {
+/// The spec that the workload has for its Pods.
+pub(super) fn template(workload: &Value) -> &Value {
+    match workload["kind"].as_str() {
         Some("Pod") => &workload["spec"],
         Some("CronJob") => &workload["spec"]["jobTemplate"]["spec"]["template"]["spec"],
         _ => &workload["spec"]["template"]["spec"],
-    };
+    }
+}
+
+/// Whether a Pod runs what the workload's template says now, as far as what it runs goes.
+/// Containers that others put into the Pod do not count.
+pub fn is_new(workload: &Value, pod: &Value) -> bool {
     let running = pod["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
-    let wanted = template["containers"].as_array().map_or(&[][..], Vec::as_slice);
+    let wanted = template(workload)["containers"].as_array().map_or(&[][..], Vec::as_slice);
     wanted.iter().all(|wanted| {
         let found = running.iter().find(|running| running["name"] == wanted["name"]);
         found.is_some_and(|found| {

@@ -61,6 +61,15 @@ impl Pods {
         self.of(found).map(|(pod, _)| pod.clone()).collect()
     }
 
+    /// Those that are left from when its template was emptied.
+    pub(super) fn left(&self, found: &Found) -> Vec<Value> {
+        let left = self.of(found).map(|(pod, _)| pod).filter(|pod| {
+            let goes = pod["metadata"]["deletionTimestamp"].is_string();
+            !goes && !rollout::left_empty(&found.object, pod).is_empty()
+        });
+        left.cloned().collect()
+    }
+
     /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
     /// their end gives them back.
     pub(super) fn tell_jobs(&self, errand: &Errand<'_>, before: &Found) {
@@ -68,7 +77,8 @@ impl Pods {
         // One that an update has given something to run starts what works.
         let is_emptied = Subject::parse(&text).and_then(|subject| subject.holds()) == Some(true);
         let idles = |pod: &Value, emptied: bool| {
-            emptied || (is_emptied && rollout::is_new(&before.object, pod))
+            let is_of_template = is_emptied && rollout::is_new(&before.object, pod);
+            emptied || is_of_template || !rollout::left_empty(&before.object, pod).is_empty()
         };
         let owner = |(pod, emptied): &(Value, bool)| {
             let owners = pod["metadata"]["ownerReferences"].as_array()?;

@@ -29,7 +29,8 @@ pub(super) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
     let mut allowed: BTreeMap<String, bool> = BTreeMap::new();
     let mut picks = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        if !matches!(row.state, board::State::Empty | board::State::Pods | board::State::Drifted) {
+        use board::State::{Drifted, Empty, Pods, Returning};
+        if !matches!(row.state, Empty | Pods | Returning | Drifted) {
             continue;
         }
         if !allowed.contains_key(&row.namespace) {

@@ -35,6 +35,8 @@ pub(in crate::commands) enum Right {
     /// Those that run the template as it is. Whatever is created from now on does, whatever
     /// others make of it on its way.
     New,
+    /// Those that are not left from an emptied template, whichever other one they were made of.
+    NotLeft,
     /// Those that were emptied, or were not: something must see to it while they are created.
     Emptied(bool),
     /// Those that were not emptied, where the namespace's label has just been taken away: one that
@@ -46,6 +48,7 @@ impl Right {
     fn has(&self, workload: &Value, pod: &Value) -> bool {
         match self {
             Self::New => rollout::is_new(workload, pod),
+            Self::NotLeft => rollout::left_empty(workload, pod).is_empty(),
             Self::Emptied(wanted) => workload::is_emptied_pod(&pod.to_string()) == *wanted,
             Self::Unlabelled => !workload::is_emptied_pod(&pod.to_string()),
         }
@@ -77,7 +80,7 @@ impl Errand<'_> {
                 old.extend(wrong.into_iter().map(|pod| uid(pod)));
                 continue;
             }
-            if !wrong.is_empty() && !matches!(right, Right::New) {
+            if !wrong.is_empty() && !matches!(right, Right::New | Right::NotLeft) {
                 let empty = matches!(right, Right::Emptied(true));
                 return Err(came_wrong(found, empty, "The other Pods were left alone.").into());
             }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod again;
+mod by_hand;
 mod pods;
 mod together;
 mod uninstall;

@@ -1,0 +1,63 @@
+//! Pods that were made of an emptied template which their workload has no more. Nothing on them
+//! says so: they are known by what they run.
+
+use serde_json::Value;
+
+use super::pods::template;
+use crate::workload::{
+    CONTAINER_FIELDS, EMPTY_IMAGE, EmptyContainer, GRACE, Idle, Image, Level, PROGRAM, Target, Way,
+    target,
+};
+
+/// Whether a container of the Pod may be left empty, whatever its workload says.
+pub fn looks_empty(pod: &Value) -> bool {
+    containers(&pod["spec"]).iter().any(|container| form(pod, container).is_some())
+}
+
+/// The containers of one of the workload's Pods that idle though its template has something else
+/// for them to run.
+pub fn left_empty(workload: &Value, pod: &Value) -> Vec<EmptyContainer> {
+    let (meant, running) = (template(workload), &pod["spec"]);
+    let left = containers(running).iter().filter_map(|container| {
+        let wanted = containers(meant).iter().find(|wanted| wanted["name"] == container["name"])?;
+        let idle = form(pod, container)?;
+        let is_other = PROGRAM.iter().any(|field| container[field] != wanted[field]);
+        // Whose image anyone may choose is known by the grace that emptying alone makes so short.
+        let is_sure = idle != Idle::Entrypoint
+            || container["image"] == EMPTY_IMAGE
+            || running[GRACE] != meant[GRACE];
+        let text = |field: &str| container[field].as_str().unwrap_or_default().to_owned();
+        (is_other && is_sure).then(|| EmptyContainer {
+            name: text("name"),
+            image: text("image"),
+            idle,
+        })
+    });
+    left.collect()
+}
+
+fn containers(spec: &Value) -> &[Value] {
+    spec["containers"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// How the container idles, if it has every field as emptying makes it.
+fn form(pod: &Value, container: &Value) -> Option<Idle> {
+    [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().find(|idle| {
+        let way = Way {
+            empty: true,
+            containers: None,
+            image: Image::Keep,
+            idle: *idle,
+            level: Level::Workload,
+            replicas: None,
+        };
+        let has = |now: &Value, field: &str| match target(field, &way) {
+            Target::Leave => true,
+            Target::Set(None) => now[field].is_null(),
+            Target::Set(Some(set)) => {
+                serde_json::from_str::<Value>(&set).is_ok_and(|set| set == now[field])
+            }
+        };
+        has(&pod["spec"], GRACE) && CONTAINER_FIELDS.iter().all(|field| has(container, field))
+    })
+}
