@@ -37,6 +37,18 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, the plainest first.
+    pub const ALL: [Self; 8] = [
+        Self::Empty,
+        Self::Pods,
+        Self::Returning,
+        Self::Drifted,
+        Self::Untrusted,
+        Self::Missed,
+        Self::Held,
+        Self::Restored,
+    ];
+
     /// The word on the board.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +60,23 @@ impl State {
             Self::Missed => "missed",
             Self::Held => "held",
             Self::Restored => "restored",
+        }
+    }
+
+    /// What it says of a workload, for the docs.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Empty => "its pod template was emptied, or it is a Pod that was",
+            Self::Pods => "it stays as it is written, and its Pods are empty (level `pod`)",
+            Self::Returning => "it was given back, and Pods of its emptied template still idle",
+            Self::Drifted => "a later update, which no webhook saw, gave it something to run",
+            Self::Untrusted => "its original is cut, edited or not diyadm's: `--force-from FILE`",
+            Self::Missed => "something empties what is written here, and it was here before that",
+            Self::Held => {
+                "a command was cut off while it deleted one and created it again, or an autoscaler \
+                 is held though nothing is empty"
+            }
+            Self::Restored => "with `--watch`: it was on the board, and is not any more",
         }
     }
 }

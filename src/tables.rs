@@ -1,19 +1,29 @@
 //! The docs' tables, made from the lists that the code itself goes by.
 
 use crate::{
+    board::State,
     exit::Code,
     workload::{ANNOTATIONS, MATCHES, MEMBERS, Member, SHORT},
 };
 
 /// The tables by the name of their place in the docs.
-pub fn all() -> [(&'static str, String); 5] {
+pub fn all() -> [(&'static str, String); 6] {
     [
         ("annotations", annotations()),
         ("rules", members(&MEMBERS)),
         ("match", members(&MATCHES)),
         ("kinds", kinds()),
         ("exit codes", exit_codes()),
+        ("states", states()),
     ]
+}
+
+/// What the board may say of a workload, as markdown.
+fn states() -> String {
+    table(
+        ["state", "means"],
+        State::ALL.map(|state| [code(state.as_str()), state.meaning().into()]),
+    )
 }
 
 /// Every label and annotation that means something to diyadm, as markdown.
