@@ -9,8 +9,10 @@ use crate::{
     workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, fresh},
 };
 
+mod others;
 mod table;
 
+pub use others::of_others;
 pub use table::{Columns, age, table};
 
 /// How a workload stands.
@@ -196,7 +198,7 @@ pub fn rows(
         if object["kind"] != "Pod"
             && let Some((_, first)) = own.first()
         {
-            return Some(of_pods(object, first, own.len()));
+            return Some(of_pods(object, first, own.len(), "it stays as it is written"));
         }
         if let Some(row) = of_left(object, &left) {
             return Some(row);
@@ -333,16 +335,23 @@ fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
     Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
 }
 
-fn of_pods(object: &Value, (stamp, containers): &(Stamp, Vec<Container>), count: usize) -> Row {
+/// One of whose Pods so many are empty; what is `beside` that.
+fn of_pods(
+    object: &Value,
+    (stamp, containers): &(Stamp, Vec<Container>),
+    count: usize,
+    beside: &str,
+) -> Row {
+    let are = match count {
+        1 => "1 of its Pods is empty".to_owned(),
+        count => format!("{count} of its Pods are empty"),
+    };
     Row {
         level: "pod".to_owned(),
         since: stamp.at.clone(),
         by: stamp.by.clone(),
         containers: containers.clone(),
-        note: match count {
-            1 => "1 of its Pods is empty; it stays as it is written".to_owned(),
-            count => format!("{count} of its Pods are empty; it stays as it is written"),
-        },
+        note: format!("{are}; {beside}"),
         ..bare(object, State::Pods)
     }
 }

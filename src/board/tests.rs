@@ -131,6 +131,47 @@ fn a_workload_is_not_empty_because_one_of_its_name_is_elsewhere() {
     assert_eq!(told, [("web", "shop"), ("nightly", "shop")]);
 }
 
+/// What an operator owns is none of the workloads that are looked at.
+#[test]
+fn empty_pods_of_others_are_told_by_their_owner() {
+    let pod_of = |name: &str, kind: &str, owner: &str| {
+        let mut pod = emptied(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": name, "namespace": "shop", "labels": { "pod-template-hash": "abc" },
+            },
+            "spec": { "containers": [{ "name": "app", "image": "app:1" }] },
+        }));
+        pod["metadata"]["ownerReferences"] =
+            json!([{ "kind": kind, "name": owner, "uid": owner, "controller": true }]);
+        pod
+    };
+    let mut over = pod_of("over", "StrimziPodSet", "kafka");
+    over["status"]["phase"] = "Failed".into();
+    let mut ready = pod_of("kafka-1", "StrimziPodSet", "kafka");
+    ready["status"]["conditions"] = json!([{ "type": "Ready", "status": "True" }]);
+    let pods = [
+        pod_of("kafka-0", "StrimziPodSet", "kafka"),
+        pod_of("api-abc-x", "ReplicaSet", "api-abc"),
+        pod_of("web-abc-x", "ReplicaSet", "web-abc"),
+        ready,
+        over,
+    ];
+    let rows = of_others(&[deployment("web")], &pods, " --context c");
+    let told: Vec<_> =
+        rows.iter().map(|r| (&*r.kind, &*r.name, r.state, &*r.level, &*r.ready)).collect();
+    assert_eq!(
+        told,
+        [
+            ("Deployment", "api", State::Pods, "pod", "0/1"),
+            ("StrimziPodSet", "kafka", State::Pods, "pod", "1/2"),
+        ]
+    );
+    let has = |row: &Row, text: &str| assert!(row.note.contains(text), "{}", row.note);
+    has(&rows[0], "`diyadm restore deployment/api -n shop --context c`");
+    has(&rows[1], "`kubectl -n shop delete pod kafka-0 kafka-1`");
+}
+
 /// Pods of an emptied template say nothing of that themselves; those of an older one, which nobody
 /// replaces either, are not taken for them.
 #[test]

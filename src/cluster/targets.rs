@@ -60,6 +60,8 @@ pub enum Unnamed {
 pub struct Targeted {
     /// In the order in which they were named; each once.
     pub found: Vec<Found>,
+    /// Whether nothing narrows what is meant: every workload of the namespace, or of all.
+    pub everything: bool,
     /// Whether each was named: then what cannot be done with one is a failure.
     pub named: bool,
     /// The kinds that are meant and may be looked at.
@@ -129,7 +131,7 @@ async fn by_name(
     let found: Vec<_> = found.collect();
     let is_meant = |kind: &&Kind| found.iter().any(|found| found.kind == *kind);
     let kinds = WORKLOADS.into_iter().filter(is_meant).collect();
-    Ok(Targeted { found, named: true, kinds, unseen: Vec::new() })
+    Ok(Targeted { found, named: true, kinds, ..Targeted::default() })
 }
 
 async fn by_kind(
@@ -144,7 +146,8 @@ async fn by_kind(
         (kind, list)
     });
     let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
-    let mut targeted = Targeted::default();
+    let everything = !chosen && labels.is_none() && fields.is_none();
+    let mut targeted = Targeted { everything, ..Targeted::default() };
     let (all, mut refused) = (looked.len(), Vec::new());
     for (kind, list) in looked {
         match list {

@@ -50,6 +50,9 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
         let way = Way { manifests: manifests.as_ref(), recreate: args.recreate, unlabelled: false };
         let webhooks = Webhooks::new(errand.is_real());
         let done = settle(&errand, &way, &webhooks, targeted.found, targeted.named).await;
+        if targeted.everything {
+            pods::tell_others(&errand, &done).await;
+        }
         errand.print(&done)?;
         errand.end(done, "were not restored, or their Pods are not ready")
     })

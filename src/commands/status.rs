@@ -41,13 +41,11 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
             terminal
                 .warn("Pods may not be listed, so those that are empty at level pod are not seen");
         }
-        let nothing_named = args.targets.workloads.is_empty()
-            && args.targets.selector.is_none()
-            && args.targets.field_selector.is_none();
         // Of what may not be seen nobody knows whether it is empty.
-        let sees_all = nothing_named && pods.is_some() && targeted.unseen.is_empty();
+        let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
         let scalers = sees_all && args.output != Some(Output::Name);
-        let (mut around, errors) = Around::look(&cluster, namespace, scalers).await;
+        let (mut around, errors) =
+            Around::look(&cluster, namespace, targeted.everything, scalers).await;
         if !errors.is_empty() {
             terminal.warn(
                 "namespaces, webhook configurations or policies may not be read, so workloads \

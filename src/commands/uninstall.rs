@@ -159,5 +159,10 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Re
             cluster.flags()
         ));
     }
+    for row in board::of_others(&objects, &pods, cluster.flags()) {
+        let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);
+        terminal
+            .warn(&format!("still empty in namespace {}: {shown}: {}", row.namespace, row.note));
+    }
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Way;
 use crate::{
+    board,
     cluster::{POD, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
@@ -264,4 +265,19 @@ pub(super) fn told(errand: &Errand<'_>, found: &Found, watcher: &Watcher) {
          small drift from what is written; `diyadm empty {}` takes it away",
         found.typed(errand.cluster)
     ));
+}
+
+/// Tells of empty Pods that belong to none of all the workloads, and so stay as they are.
+pub(super) async fn tell_others(errand: &Errand<'_>, all: &[Done]) {
+    let namespace = errand.targets.namespace.as_deref().unwrap_or(errand.cluster.namespace());
+    let namespace = if errand.targets.all_namespaces { "" } else { namespace };
+    // Whoever may not list Pods hears of none.
+    let pods = errand.cluster.list(&POD, namespace, "").await.unwrap_or_default();
+    let objects: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
+    for row in board::of_others(&objects, &pods, errand.cluster.flags()) {
+        let (kind, place) = (row.kind.to_lowercase(), row.namespace);
+        errand
+            .terminal
+            .warn(&format!("{kind}/{} in {place} stays as it is: {}", row.name, row.note));
+    }
 }

@@ -17,6 +17,8 @@ pub(super) struct Around<'a> {
     /// Empty for all.
     namespace: &'a str,
     watchers: Watchers,
+    /// Whether Pods of what is no workload here are asked for.
+    others: bool,
     /// `None` where they are not asked for.
     autoscalers: Option<Vec<Value>>,
     /// Autoscalers that are held in vain, as of the last look.
@@ -29,10 +31,11 @@ impl<'a> Around<'a> {
     /// the rules of a webhook are in its server's flags and ConfigMap.
     pub(super) const OFTEN: Duration = Duration::from_secs(10);
 
-    /// Looks at it, `scalers` or not; with what kept it from reading who would empty workloads.
+    /// Looks at it, `scalers` or not, to tell of Pods of `others` or not; with what kept it from reading who would empty workloads.
     pub(super) async fn look(
         cluster: &'a Cluster,
         namespace: &'a str,
+        others: bool,
         scalers: bool,
     ) -> (Self, Vec<Error>) {
         let (watchers, errors) = Watchers::look(cluster, namespace).await;
@@ -44,7 +47,7 @@ impl<'a> Around<'a> {
             autoscalers = Some(lists.flatten().collect());
         }
         let looked = Instant::now();
-        (Self { cluster, namespace, watchers, autoscalers, held: None, looked }, errors)
+        (Self { cluster, namespace, watchers, others, autoscalers, held: None, looked }, errors)
     }
 
     /// Looks again where what is known is old. What cannot be read for a moment stays as it was.
@@ -53,7 +56,7 @@ impl<'a> Around<'a> {
             return;
         }
         let (new, errors) =
-            Self::look(self.cluster, self.namespace, self.autoscalers.is_some()).await;
+            Self::look(self.cluster, self.namespace, self.others, self.autoscalers.is_some()).await;
         if errors.iter().all(error::is_forbidden) {
             *self = new;
         }
@@ -62,6 +65,9 @@ impl<'a> Around<'a> {
     /// The board's lines.
     pub(super) fn rows(&mut self, objects: &[Value], pods: &[Value]) -> Vec<Row> {
         let mut rows = board::rows(objects, pods, |object| self.watchers.would_empty(object));
+        if self.others {
+            rows.extend(board::of_others(objects, pods, self.cluster.flags()));
+        }
         // An autoscaler is let go a moment after its workload: one look at both is judged.
         let autoscalers = self.autoscalers.as_deref().unwrap_or_default();
         let flags = self.cluster.flags();

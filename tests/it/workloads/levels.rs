@@ -180,3 +180,48 @@ fn a_partition_keeps_pods_empty_at_level_pod() {
     told.stderr_has("its Pods below partition 1 are still empty").stderr_has("\"partition\":0");
     assert_eq!(count(&cluster, name), (2, 1));
 }
+
+/// What an operator makes is none of the workloads that `--all` is about: neither a Deployment that
+/// it controls, nor Pods of a kind of its own.
+#[test]
+fn empty_pods_of_what_an_operator_owns_are_told_with_their_way_back() {
+    let Some(cluster) = cluster() else { return };
+    let name = "pods-operator";
+    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let folder = watched.folder.path();
+    cluster.kubectl(&["-n", name, "create", "configmap", "operator"], "");
+    let owner = json!([{
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "operator", "controller": true,
+        "uid": cluster.get(name, "configmap/operator")["metadata"]["uid"],
+    }]);
+    let mut pod = workload("Pod", "own-0");
+    pod["spec"]["schedulerName"] = "nobody".into();
+    for mut object in [two("Deployment", "api"), pod] {
+        object["metadata"]["ownerReferences"] = owner.clone();
+        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    }
+    wait_until("all Pods are empty", || {
+        tend(&cluster, name, &ready);
+        count(&cluster, name) == (3, 3)
+    });
+    let board = || {
+        let board = result(&cluster.diyadm(folder, &["status", "-n", name, "-o", "json"]).code(0));
+        let row = |row: &Value| [&row["kind"], &row["name"], &row["state"]].map(Value::to_string);
+        board.as_array().unwrap().iter().map(|one| row(one).join(" ")).collect::<Vec<_>>()
+    };
+    let own = r#""ConfigMap" "operator" "pods""#;
+    assert_eq!(board(), [own, r#""Deployment" "api" "pods""#]);
+    let by_name = format!("`diyadm restore deployment/api -n {name}");
+    let by_hand = format!("`kubectl -n {name} delete pod own-0`");
+    let label = format!("{name}=enabled");
+    for args in [
+        &["restore", "--all"][..],
+        &["uninstall", "--dry-run=client", "--service", name, "--label", &label],
+    ] {
+        let run = cluster.diyadm(folder, &[args, &["-n", name]].concat()).code(0);
+        run.stderr_has(&by_name).stderr_has(&by_hand);
+    }
+    assert_eq!(count(&cluster, name), (3, 3));
+    run(&cluster, folder, name, &["restore", "deployment/api"], &ready).code(0);
+    assert_eq!(board(), [own]);
+}

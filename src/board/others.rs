@@ -1,0 +1,58 @@
+//! Empty Pods of what is on no board: an operator's own kind makes them, or a workload that another
+//! object controls.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Row, emptied_pod, lives, of_pods};
+use crate::{
+    rollout,
+    workload::{KINDS, Subject},
+};
+
+/// A line for each owner of living Pods that are empty and are none of these workloads', which are
+/// all that were to be seen. `flags` lead to the cluster again.
+pub fn of_others(objects: &[Value], pods: &[Value], flags: &str) -> Vec<Row> {
+    let mut others: BTreeMap<[String; 3], Vec<&Value>> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| lives(pod) && emptied_pod(pod).is_some()) {
+        if let Some(owner) = owner(pod) {
+            others.entry(owner).or_default().push(pod);
+        }
+    }
+    // What is true of one Pod is true of all that have its owner.
+    others.retain(|_, pods| !objects.iter().any(|object| rollout::selects(object, pods[0])));
+    others.iter().filter_map(|(owner, pods)| row(owner, pods, flags)).collect()
+}
+
+/// Its namespace, and kind and name of what it belongs to.
+fn owner(pod: &Value) -> Option<[String; 3]> {
+    let text = pod.to_string();
+    let subject = Subject::parse(&text)?;
+    let (kind, name) = *subject.stands_for().first()?;
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    Some([namespace, kind, name].map(ToOwned::to_owned))
+}
+
+fn row([namespace, kind, name]: &[String; 3], pods: &[&Value], flags: &str) -> Option<Row> {
+    let known = KINDS.iter().any(|known| known.kind == kind);
+    let way_back = if known {
+        let typed = format!("{}/{name} -n {namespace}{flags}", kind.to_lowercase());
+        format!(
+            "another object controls it, so it is restored by its name: `diyadm restore {typed}`"
+        )
+    } else {
+        let names = pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str());
+        let names = names.collect::<Vec<_>>().join(" ");
+        format!(
+            "where nothing empties Pods any more, they come back as written: \
+             `kubectl -n {namespace} delete pod {names}`"
+        )
+    };
+    let ready = pods.iter().filter(|pod| rollout::is_ready(pod)).count();
+    let owner = serde_json::json!({
+        "kind": kind, "metadata": { "namespace": namespace, "name": name },
+    });
+    let row = of_pods(&owner, &emptied_pod(pods.first()?)?, pods.len(), &way_back);
+    Some(Row { ready: format!("{ready}/{}", pods.len()), ..row })
+}
