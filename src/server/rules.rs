@@ -53,31 +53,34 @@ impl Live {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the file every second. A new one that makes no sense is refused, and the old
-    /// rules are kept.
+    /// Looks at the file every second. A new one that makes no sense, or cannot be read, is
+    /// refused, and the old rules are kept.
     pub(super) async fn watch(&self) {
-        let (mut judged, mut gone) = (self.text().ok(), false);
+        let look = || self.text().map_err(|error| format!("{error:#}"));
+        let (mut judged, mut gone) = (look(), false);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let Ok(text) = self.text() else { continue };
+            let seen = look();
             // The kubelet takes the old folder away once its symlink points elsewhere: a file that
             // is gone may have been looked for in between. At the next look it is gone for good.
-            let doubtful = text.is_empty() && !gone;
-            gone = text.is_empty();
-            if doubtful || judged.as_ref() == Some(&text) {
+            let is_gone = seen.as_ref().is_ok_and(String::is_empty);
+            let doubtful = is_gone && !gone;
+            gone = is_gone;
+            if doubtful || judged == seen {
                 continue;
             }
-            match self.take(&text) {
+            let taken = seen.as_ref().map_err(Clone::clone);
+            match taken.and_then(|text| self.take(text).map_err(|error| format!("{error:#}"))) {
                 Ok(()) => {
                     self.reloaded.fetch_add(1, Relaxed);
                     tracing::info!(rules = self.current().list.len(), "rules reloaded");
                 }
                 Err(error) => {
                     self.refused.fetch_add(1, Relaxed);
-                    tracing::error!(error = format!("{error:#}"), "new rules refused");
+                    tracing::error!(error, "new rules refused");
                 }
             }
-            judged = Some(text);
+            judged = seen;
         }
     }
 

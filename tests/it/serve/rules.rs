@@ -24,9 +24,10 @@ fn rules_are_taken_as_they_change() {
         let emptied = answer.applied(&object);
         emptied.pointer("/spec/template/spec/containers/0/image").unwrap().clone()
     };
-    let put = |text: &str, version: &str| {
-        mount(folder.path(), &[("rules.yaml", text.into())], version);
+    let put_bytes = |bytes: &[u8], version: &str| {
+        mount(folder.path(), &[("rules.yaml", bytes.into())], version);
     };
+    let put = |text: &str, version: &str| put_bytes(text.as_bytes(), version);
     assert_eq!(image(), "empty-container:latest");
 
     put("rules:\n- match: {kinds: [Deployment]}\n  empty: false\n", "..2026_1");
@@ -38,6 +39,8 @@ fn rules_are_taken_as_they_change() {
 
     put("rules:\n- match: {kinds: [Deployment]}\n  imagine: tools:2\n", "..2026_3");
     wait_until("what makes no sense is refused", || metric(&server, REFUSED) == 1);
+    put_bytes(b"rules: []\n# \xff\n", "..2026_4");
+    wait_until("what is no text is refused", || metric(&server, REFUSED) == 2);
     assert_eq!(image(), "tools:1", "the old rules are kept");
     fs::remove_file(folder.path().join("..data")).unwrap();
     wait_until("what is gone is gone", || metric(&server, RELOADS) == 3);
@@ -45,7 +48,7 @@ fn rules_are_taken_as_they_change() {
     server.signal();
     let (code, log) = server.ended();
     assert_eq!(code, Some(0));
-    assert_eq!(log.iter().filter(|line| line.contains("new rules refused")).count(), 1, "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.contains("new rules refused")).count(), 2, "{log:?}");
 }
 
 #[test]
