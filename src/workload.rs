@@ -31,6 +31,7 @@ mod service;
 mod template;
 mod text;
 mod told;
+mod undone;
 mod view;
 
 pub use about::cron_job;
@@ -256,8 +257,16 @@ impl<'a> Subject<'a> {
             change.warnings.push(format!("diyadm: given back; `{LABEL}-` empties it again"));
             return (Settled::Restored, change);
         }
-        if before.declining().is_some_and(|old| self.forgets_refusal(old)) {
-            return (Settled::Unchanged, self.decline());
+        if let Some(old) = before.declining() {
+            let forgets = self.forgets_refusal(old);
+            if forgets || self.declines() {
+                if let Some(change) = self.keep(old, forgets, rules, context) {
+                    return (Settled::Restored, change);
+                }
+                if forgets {
+                    return (Settled::Unchanged, self.decline());
+                }
+            }
         }
         let goes_back = self.is_emptied() && (self.declines() || self.pod_says_no(rules, context));
         if context.old.is_some() && self.workload().is_some_and(|kind| !kind.mutable) {
@@ -270,24 +279,6 @@ impl<'a> Subject<'a> {
         } else {
             (Settled::Emptied, self.emptied(rules, context, &before))
         }
-    }
-
-    /// Whether an emptied revision comes back (`kubectl rollout undo`) to a workload that was
-    /// given back. A client that empties it anew notes that it took the refusal away.
-    fn comes_back_to(&self, old: &Subject<'_>) -> bool {
-        let given_back = old.declines() && !old.is_emptied();
-        let original = self.object.annotation(ORIGINAL).filter(|_| given_back && !self.declines());
-        let original = original.and_then(|text| Original::open(text).ok());
-        original.is_some_and(|original| original.notes.iter().all(|note| note.key != LABEL))
-    }
-
-    /// Lets it go on saying no.
-    fn decline(&self) -> Change {
-        let mut patch = Patch::default();
-        let edit = [(LABEL, Some(DISABLED))];
-        annotate(&mut patch, &self.object, &edit, self.object.annotations_presence());
-        let warning = format!("diyadm: it still says no; `{LABEL}-` empties it again");
-        Change { patch: patch.finish(), warnings: vec![warning] }
     }
 
     /// Whether the rules give the workload back.

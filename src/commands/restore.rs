@@ -1,5 +1,7 @@
 //! `diyadm restore`: the original back, in its newest form, and nothing left of the empty one.
 
+use std::ops::ControlFlow;
+
 use anyhow::Result;
 
 pub(super) use self::one::Way;
@@ -31,6 +33,7 @@ mod leftovers;
 mod manifest;
 mod one;
 mod pods;
+mod undone;
 
 pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
     let terminal = Terminal::new(global);
@@ -124,6 +127,10 @@ async fn back(
     if let Some(failure) = refused(errand, &found) {
         return Done::failed(found, failure);
     }
+    let found = match undone::recall(errand, way, found, named).await {
+        ControlFlow::Continue(found) => found,
+        ControlFlow::Break(done) => return done,
+    };
     let at_pods = pods.are_empty(errand, webhooks, &found, named).await;
     let goes_back = || matches!(at_pods, Ok(true)) || one::goes_back(way, &found);
     if errand.is_real() && goes_back() {

@@ -8,7 +8,7 @@ use super::{
     notes::annotate,
     original::{Note, Original},
     patch::Patch,
-    template, told, untrusted,
+    template, told, undone, untrusted,
     view::{Object, Pod},
 };
 
@@ -20,7 +20,7 @@ pub(super) fn empty(
     context: &Context<'_>,
     before: &Before<'_>,
 ) -> Change {
-    let old = match object.annotation(ORIGINAL).map(Original::open) {
+    let mut old = match object.annotation(ORIGINAL).map(Original::open) {
         Some(Ok(original)) => Some(original),
         Some(Err(why)) => return untrusted(&why),
         // One that an update has dropped still counts while the pod is the emptied one.
@@ -30,7 +30,15 @@ pub(super) fn empty(
             .filter(|original| template::holds(original, pod)),
     };
     if old.is_none() && template::looks_emptied(pod, way) {
-        return Change::warned("diyadm: it runs the empty container already, without an original");
+        // It may be a revision of the emptied form, in place of what was not empty.
+        let before = before.get().and_then(|before| before.object.pod());
+        let lost = before.and_then(|before| undone::lost(&before, pod, Some(&way.image)));
+        let Some(lost) = lost else {
+            let warning = "diyadm: it runs the empty container already, without an original";
+            return Change::warned(warning);
+        };
+        let stamp = context.stamp.cloned().unwrap_or_default();
+        old = Some(Original { stamp, annotations: object.annotations_presence(), ..lost });
     }
     // Only what was emptied before can have been spoken of since.
     let is_emptied = object.annotation(ORIGINAL).is_some();
@@ -75,7 +83,7 @@ pub(super) fn empty(
     let mut edits: Vec<_> = wishes.map(|wish| (wish.key, wish.value.as_deref())).collect();
     edits.push((ORIGINAL, Some(&text)));
     if !annotate(&mut patch, object, &edits, new.annotations) {
-        return Change::warned(TOO_LARGE);
+        return refused(object, before, TOO_LARGE.to_owned());
     }
     Change { patch: patch.finish(), warnings: Vec::new() }
 }

@@ -1,32 +1,22 @@
 //! The original: what emptying changed, as the text it was, in one annotation.
 //!
 //! `{"v":1,"sum":"<16 hex digits of SHA-256 of body's text>","body":{…}}`. The checksum finds an
-//! annotation that was cut or edited; it is no signature. What limits a forged one is that only
-//! the fields of [`FIELDS`], and list elements with diyadm's own names, are ever changed by it.
+//! annotation that was cut or edited; it is no signature. What limits a forged one is that at each
+//! place only the fields that emptying touches there, where they have what emptying makes of them,
+//! and list elements with diyadm's own names, are ever changed by it.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::annotations::WISHES;
+use super::{
+    annotations::WISHES,
+    template::{CONTAINER_FIELDS, GRACE, REPLICAS, makes},
+};
 
-/// The format's version.
+/// The format's version. What emptying once made of a field stays known to [`makes`], or this goes up.
 const VERSION: u32 = 1;
-
-/// The fields that emptying changes, and so the only ones that restoring may set.
-const FIELDS: [&str; 10] = [
-    "image",
-    "imagePullPolicy",
-    "command",
-    "args",
-    "livenessProbe",
-    "readinessProbe",
-    "startupProbe",
-    "lifecycle",
-    "terminationGracePeriodSeconds",
-    "replicas",
-];
 
 /// A field: what it was, and what emptying made of it. JSON texts; `None` is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,12 +183,17 @@ fn pack(saved: &[Saved]) -> Fields {
     saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
 }
 
-fn unpack(fields: Fields) -> Result<Vec<Saved>, String> {
+/// `own`: the fields that emptying touches at this place.
+fn unpack(fields: Fields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
     let saved = fields.into_iter().map(|(name, Values { was, set, applied })| {
-        let known = FIELDS.into_iter().find(|known| *known == name);
-        let field = known.ok_or("it holds a field that emptying never changes")?;
-        Ok(Saved { field, was: text(was), set: text(set), applied })
+        let known = own.iter().find(|known| **known == name);
+        let field = *known.ok_or("it holds a field that emptying never changes there")?;
+        let set = text(set);
+        if !makes(field, set.as_deref()) {
+            return Err(format!("it tells of {field} what emptying never makes of it"));
+        }
+        Ok(Saved { field, was: text(was), set, applied })
     });
     saved.collect()
 }
@@ -233,7 +228,7 @@ impl Original {
             return Err("it holds an annotation that emptying never changes".to_owned());
         }
         let container = |ContainerBody { index, name, fields, mounts }| {
-            Ok(Emptied { index, name, saved: unpack(fields)?, mounts })
+            Ok(Emptied { index, name, saved: unpack(fields, &CONTAINER_FIELDS)?, mounts })
         };
         Ok(Self {
             stamp: Stamp { at: body.at, by: body.by },
@@ -245,8 +240,8 @@ impl Original {
                 .into_iter()
                 .map(container)
                 .collect::<Result<_, String>>()?,
-            pod: unpack(body.pod)?,
-            spec: unpack(body.spec)?,
+            pod: unpack(body.pod, &[GRACE])?,
+            spec: unpack(body.spec, &[REPLICAS])?,
             added: body.added,
         })
     }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{DISABLED, ENABLED, LABEL, Subject, newer::LAST_APPLIED};
+use super::{
+    Change, DISABLED, ENABLED, LABEL, Subject, newer::LAST_APPLIED, notes::annotate, patch::Patch,
+};
 
 /// Where [`LABEL`] can say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,15 @@ impl Subject<'_> {
             && !self.declines()
             && self.template().is_some_and(|new| old.template().is_some_and(|old| old != new))
             && !old.declares_refusal()
+    }
+
+    /// Lets it go on saying no.
+    pub(super) fn decline(&self) -> Change {
+        let mut patch = Patch::default();
+        let edit = [(LABEL, Some(DISABLED))];
+        annotate(&mut patch, &self.object, &edit, self.object.annotations_presence());
+        let warning = format!("diyadm: it still says no; `{LABEL}-` empties it again");
+        Change { patch: patch.finish(), warnings: vec![warning] }
     }
 
     /// Whether its user's own manifest says no.

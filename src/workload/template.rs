@@ -12,13 +12,16 @@ use super::{
     newer::{At, Newer},
     original::{Emptied, Original, Saved, same},
     patch::{Patch, Pointer},
-    rules::{Idle, Image, Way},
+    rules::{EMPTY_IMAGE, Idle, Image, Way},
     view::{Object, Pod},
 };
 
 /// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
 /// without `sleep` ends it at once, so that it never spins.
 const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; while :; do sleep 2147483647 & wait $! || exit 1; done"]"#;
+
+/// Of an image that has another name than the application's.
+const PULL: &str = "\"IfNotPresent\"";
 
 /// `tail -f /dev/null` as PID 1 ignores SIGTERM, so a longer grace is only a longer wait.
 const SHORT_GRACE: &str = "1";
@@ -56,7 +59,7 @@ pub fn target(field: &str, way: &Way) -> Target {
         ("image", Image::Name(name), _) => {
             Target::Set(Some(serde_json::Value::from(name.as_str()).to_string()))
         }
-        ("imagePullPolicy", Image::Name(_), _) => set("\"IfNotPresent\""),
+        ("imagePullPolicy", Image::Name(_), _) => set(PULL),
         ("image" | "imagePullPolicy", Image::Keep, _) => Target::Leave,
         ("command", _, Idle::Shell) => set(SHELL),
         ("command", _, Idle::Agent) => set(agent::COMMAND),
@@ -64,6 +67,19 @@ pub fn target(field: &str, way: &Way) -> Target {
         (GRACE, ..) => Target::Leave,
         (REPLICAS, ..) => way.replicas.map_or(Target::Leave, |n| Target::Set(Some(n.to_string()))),
         _ => Target::Set(None),
+    }
+}
+
+/// Whether this is what [`target`] makes of the field, whichever way: no original says otherwise.
+pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
+    match (field, set) {
+        ("image", Some(set)) => set.starts_with('"'),
+        ("imagePullPolicy", Some(set)) => set == PULL,
+        ("command", Some(set)) => [SHELL, agent::COMMAND].contains(&set),
+        (GRACE, Some(set)) => set == SHORT_GRACE,
+        (REPLICAS, Some(set)) => set.parse::<u32>().is_ok(),
+        ("image" | "imagePullPolicy" | GRACE | REPLICAS, None) => false,
+        (_, set) => set.is_none(),
     }
 }
 
@@ -264,6 +280,29 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
     let chosen = choose(way.containers.as_deref(), pod).unwrap_or_default();
     let mut containers = chosen.iter().map(|at| &pod.containers()[*at]);
     containers.any(|container| PROGRAM.iter().all(|field| has(container, field)))
+}
+
+/// Whether a container has the emptied form, whichever way, with this image or the blog's.
+pub(super) fn idles(container: &Container<'_>, image: Option<&Image>) -> bool {
+    let has = |field: &str| makes(field, container.field(field));
+    let program = container.field("command").is_some() || has_empty_image(container, image);
+    let rest = ["command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
+    program && rest.into_iter().all(has)
+}
+
+/// Whether a container has that image, or the blog's from wherever, and is pulled as emptying has
+/// it: nobody who writes `latest` by hand gets that.
+pub(super) fn has_empty_image(container: &Container<'_>, image: Option<&Image>) -> bool {
+    let name = container.field("image").and_then(|text| serde_json::from_str::<String>(text).ok());
+    let base = |name: &str| {
+        let last = name.rsplit('/').next().unwrap_or_default();
+        last.split([':', '@']).next().unwrap_or_default().to_owned()
+    };
+    container.field("imagePullPolicy") == Some(PULL)
+        && name.is_some_and(|name| {
+            base(&name) == base(EMPTY_IMAGE)
+                || matches!(image, Some(Image::Name(image)) if *image == name)
+        })
 }
 
 /// What is saved of each container of `pod`, by its index now: the container that was saved is

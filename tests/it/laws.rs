@@ -32,6 +32,48 @@ fn review(object: &Value) -> Value {
     })
 }
 
+/// The annotation's value for a body, with a right checksum.
+fn sealed(body: &Value) -> String {
+    let body = body.to_string();
+    let sum = &openssl::sha::sha256(body.as_bytes())[..8];
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{\"v\":1,\"sum\":\"{sum}\",\"body\":{body}}}")
+}
+
+/// A place, and a field that emptying never touches there, or what it never makes of one.
+fn forged() -> impl Strategy<Value = (&'static str, (&'static str, Value))> {
+    let of = |all: &[(&'static str, Value)]| prop::sample::select(all.to_vec());
+    let containers = [
+        ("replicas", json!(1)),
+        ("terminationGracePeriodSeconds", json!("1")),
+        ("env", json!(null)),
+        ("securityContext", json!(null)),
+        ("image", json!(null)),
+        ("imagePullPolicy", json!("Always")),
+        ("command", json!(["sh"])),
+        ("args", json!(["x"])),
+        ("livenessProbe", json!({})),
+    ];
+    let pod = [
+        ("image", json!("x")),
+        ("command", json!(null)),
+        ("replicas", json!(1)),
+        ("hostNetwork", json!(false)),
+        ("terminationGracePeriodSeconds", json!(30)),
+    ];
+    let spec = [
+        ("command", json!(null)),
+        ("terminationGracePeriodSeconds", json!(1)),
+        ("paused", json!(false)),
+        ("replicas", json!("1")),
+    ];
+    prop_oneof![
+        (Just("containers"), of(&containers)),
+        (Just("pod"), of(&pod)),
+        (Just("spec"), of(&spec)),
+    ]
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -117,6 +159,32 @@ proptest! {
             let change = workload::restore(&emptied.to_string());
             prop_assert!(change.is_empty() && change.warnings.len() == 1, "{:?}", change);
         }
+    }
+
+    /// The checksum is no signature: one that sets what emptying never touches at that place is
+    /// refused whole, though it is right.
+    #[test]
+    fn a_forged_original_sets_nothing(
+        object in object(),
+        rules in rules(),
+        (at, (field, set)) in forged(),
+    ) {
+        let mut emptied = emptied(&object, &rules);
+        let pointer = format!("/metadata/annotations/{}", workload::ORIGINAL.replace('/', "~1"));
+        let Some(Value::String(original)) = emptied.pointer_mut(&pointer) else { return Ok(()) };
+        let mut body = serde_json::from_str::<Value>(original).unwrap()["body"].take();
+        *original = sealed(&body);
+        prop_assert_eq!(restored(&emptied), object);
+        // What is there now, so that it would be set.
+        let values = json!({ "was": "evil", "set": set });
+        match at {
+            "containers" => body["containers"][0]["fields"][field] = values,
+            at => body[at] = json!({ field: values }),
+        }
+        emptied.pointer_mut(&pointer).unwrap().clone_from(&sealed(&body).into());
+        let change = workload::restore(&emptied.to_string());
+        prop_assert!(change.is_empty(), "{:?}", change);
+        prop_assert!(change.warnings.len() == 1 && change.warnings[0].contains("not trusted: it "));
     }
 
     /// A ReplicaSet carries its Deployment's annotations, and is the Deployment's to change.

@@ -17,6 +17,7 @@ mod pods;
 mod refused;
 mod rollback;
 mod several;
+mod undone;
 mod updates;
 mod waiting;
 mod watched;

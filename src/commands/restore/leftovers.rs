@@ -57,14 +57,7 @@ impl Leftovers {
 
     /// Those of one workload that is not empty any more.
     pub(super) fn of(&self, found: &Found) -> Vec<&(&'static Kind, Value)> {
-        let object = &found.object;
-        let owned = |(_, one): &&(&'static Kind, Value)| {
-            let owners = one["metadata"]["ownerReferences"].as_array();
-            owners.is_some_and(|owners| {
-                owners.iter().any(|owner| owner["uid"] == object["metadata"]["uid"])
-            })
-        };
-        self.all.iter().filter(owned).collect()
+        self.all.iter().filter(|(_, one)| owns(found, one)).collect()
     }
 
     /// Deletes what nothing runs of any more; says what it may not.
@@ -107,6 +100,13 @@ impl Leftovers {
             ));
         }
     }
+}
+
+/// Whether a revision is of this workload.
+pub(super) fn owns(found: &Found, revision: &Value) -> bool {
+    let owners = revision["metadata"]["ownerReferences"].as_array();
+    let uid = &found.object["metadata"]["uid"];
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
 }
 
 /// The partition of a StatefulSet, whose update does not reach the Pods below.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Done, Errand, Outcome};
 use crate::{
     cli::DryRun,
-    cluster::{error, targets::Found},
+    cluster::{FIELD_MANAGER, error, targets::Found},
     exit::Failure,
     workload::fresh,
 };
@@ -178,8 +178,9 @@ fn holds_the_same(found: &Value, object: &Value) -> bool {
     name(object).is_some_and(|held| name(found) == Some(held))
 }
 
-/// Whether one that is there says the same: as its annotations tell, or as what it holds the place
-/// for. An original made a second time differs in its time alone.
+/// Whether one that is there says the same: as what it holds the place for, or as its annotations
+/// tell, where diyadm has written it (whatever others have made of it then): it was created by a
+/// request whose answer was lost. An original made a second time differs in its time alone.
 fn is_same(found: &Value, object: &Value) -> bool {
     let annotations = |object: &Value| object["metadata"]["annotations"].clone();
     let held = |object: &Value| {
@@ -188,6 +189,38 @@ fn is_same(found: &Value, object: &Value) -> bool {
     };
     match held(object) {
         Some(wanted) => held(found) == Some(wanted),
-        None => annotations(found) == annotations(object),
+        None => annotations(found) == annotations(object) && is_ours(found),
+    }
+}
+
+/// Whether diyadm has written its spec.
+fn is_ours(object: &Value) -> bool {
+    let entries = object["metadata"]["managedFields"].as_array();
+    entries
+        .into_iter()
+        .flatten()
+        .any(|entry| entry["manager"] == FIELD_MANAGER && entry["fieldsV1"].get("f:spec").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_someone_else_has_created_meanwhile_is_his() {
+        let pod = json!({ "kind": "Pod", "metadata": { "name": "x" }, "spec": {} });
+        let by = |manager: &str| {
+            let mut found = pod.clone();
+            found["metadata"]["managedFields"] =
+                json!([{ "manager": manager, "fieldsV1": { "f:spec": {} } }]);
+            found
+        };
+        assert!(is_same(&by(FIELD_MANAGER), &pod));
+        assert!(!is_same(&by("kubectl-create"), &pod));
+        let mut other = by(FIELD_MANAGER);
+        other["metadata"]["annotations"] = json!({ "a": "b" });
+        assert!(!is_same(&other, &pod));
     }
 }

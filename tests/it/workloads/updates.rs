@@ -82,11 +82,11 @@ impl Pair<'_> {
     }
 }
 
-fn container(object: &mut Value) -> &mut Value {
+pub(super) fn container(object: &mut Value) -> &mut Value {
     &mut object["spec"]["template"]["spec"]["containers"][0]
 }
 
-const APPLY: [&str; 3] = ["apply", "-f", "-"];
+pub(super) const APPLY: [&str; 3] = ["apply", "-f", "-"];
 const SERVER_SIDE: [&str; 5] = ["apply", "--server-side", "--field-manager=argo", "-f", "-"];
 
 #[test]

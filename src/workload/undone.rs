@@ -1,0 +1,296 @@
+//! `kubectl rollout undo` to a revision of the emptied form. Of a Deployment it brings the
+//! revision's annotations along; of a StatefulSet or DaemonSet the template alone, so that the
+//! original beside it is another revision's, or none.
+
+use serde_json::Value;
+
+use super::{
+    Change, Context, Image, LABEL, ORIGINAL, Rules, Subject,
+    agent::Lists,
+    newer::Newer,
+    notes::annotate,
+    original::{Added, Emptied, Original, Presence, Saved, same},
+    patch::Patch,
+    template::{self, CONTAINER_FIELDS, GRACE},
+    view::Pod,
+};
+
+impl Subject<'_> {
+    /// Whether an emptied revision comes back (`kubectl rollout undo`) to a workload that was
+    /// given back. A client that empties it anew notes that it took the refusal away.
+    pub(super) fn comes_back_to(&self, old: &Subject<'_>) -> bool {
+        let given_back = old.declines() && !old.is_emptied();
+        let original = self.object.annotation(ORIGINAL).filter(|_| given_back && !self.declines());
+        let original = original.and_then(|text| Original::open(text).ok());
+        original.is_some_and(|original| original.notes.iter().all(|note| note.key != LABEL))
+    }
+
+    /// The same of a template without its original: the fields that emptying touches stay as they
+    /// were in `old`, which was given back, so that nothing empty comes back by itself. `forgets`:
+    /// whether the refusal has to be written again.
+    pub(super) fn keep(
+        &self,
+        old: &Subject<'_>,
+        forgets: bool,
+        rules: &Rules,
+        context: &Context<'_>,
+    ) -> Option<Change> {
+        if self.is_emptied() || old.is_emptied() {
+            return None;
+        }
+        let (object, pod) = (&self.object, self.object.pod()?);
+        let image = self.decide(rules, context).ok().map(|decision| decision.way.image);
+        let original = lost(&old.object.pod()?, &pod, image.as_ref())?;
+        let mut patch = Patch::default();
+        let newer = Newer::of(None, object, Some(&original));
+        template::restore(object, &pod, &original, &newer, &mut patch);
+        if forgets {
+            let edit = [(LABEL, Some(super::DISABLED))];
+            annotate(&mut patch, object, &edit, object.annotations_presence());
+        }
+        let warnings = vec![KEPT.to_owned()];
+        Some(Change { patch: patch.finish(), warnings })
+    }
+
+    /// Whether a container has the emptied form and there is no original.
+    pub fn is_lost(&self) -> bool {
+        let pod = self.object.pod();
+        !self.is_emptied()
+            && pod.is_some_and(|pod| pod.containers().iter().any(|c| template::idles(c, None)))
+    }
+
+    /// Who last wrote something of the pod template, as far as the API server has noted it: more
+    /// than one where that was in the same second.
+    pub fn template_writers(&self) -> Vec<String> {
+        let entries = self.object.managed_fields();
+        let entries = entries.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
+        let path = self.workload().map_or(&[][..], |kind| kind.pod);
+        let path = path.split_last().map_or(&[][..], |(_, path)| path);
+        let owns = |entry: &Value| {
+            let mut steps = path.iter();
+            steps.try_fold(&entry["fieldsV1"], |at, step| at.get(format!("f:{step}"))).is_some()
+        };
+        let mut entries = entries.unwrap_or_default();
+        entries.retain(owns);
+        // RFC 3339 in UTC, to the second: the later text is the later time.
+        let time = |entry: &Value| entry["time"].as_str().unwrap_or_default().to_owned();
+        let newest = entries.iter().map(time).max();
+        let newest = entries.iter().filter(|entry| Some(time(entry)) == newest);
+        newest.filter_map(|entry| entry["manager"].as_str().map(ToOwned::to_owned)).collect()
+    }
+
+    /// The original to restore from where the pod template is that of a revision which carries
+    /// `revision` as its own: what was taken from the template is the revision's to say, all else
+    /// the workload's. `None` where that is not to be trusted, or says nothing else.
+    pub fn recalled(&self, revision: &str) -> Option<String> {
+        let pod = self.object.pod()?;
+        let theirs = Original::open(revision).ok().filter(|o| template::holds(o, &pod))?;
+        let own = match self.object.annotation(ORIGINAL).map(Original::open) {
+            Some(own) => own.ok()?,
+            None => Original {
+                stamp: theirs.stamp.clone(),
+                annotations: self.object.annotations_presence(),
+                ..Original::default()
+            },
+        };
+        let of = |o: &Original| (o.containers.clone(), o.pod.clone(), o.added);
+        let differs = of(&own) != of(&theirs);
+        let Original { containers, pod, added, .. } = theirs;
+        differs.then(|| Original { containers, pod, added, ..own }.seal())
+    }
+}
+
+/// A warning of at most 120 characters.
+const KEPT: &str =
+    "diyadm: an emptied revision came back without its original: what it runs stays as it was";
+
+/// What emptying took from `new`, told by the object before the update; `None` where no container
+/// has the emptied form that had another before. `image`: what containers get by the rules.
+pub(super) fn lost(
+    old: &Pod<'_, '_>,
+    new: &Pod<'_, '_>,
+    image: Option<&Image>,
+) -> Option<Original> {
+    let saved = |field: &'static str, was: Option<&str>, set: Option<&str>| {
+        let differs = template::makes(field, set) && !same(was, set);
+        let [was, set] = [was, set].map(|text| text.map(ToOwned::to_owned));
+        differs.then_some(Saved { field, was, set, applied: None })
+    };
+    let lists = Lists::read(new).filter(Lists::has_ours);
+    let lists = lists.filter(|_| Lists::read(old).is_some_and(|old| !old.has_ours()));
+    let mut lost = Original::default();
+    for (index, container) in new.containers().iter().enumerate() {
+        let before = old.containers().iter().find(|before| before.name() == container.name());
+        let Some(before) = before else { continue };
+        if !template::idles(container, image) || template::idles(before, image) {
+            continue;
+        }
+        // With `keep` its image is the revision's own.
+        let fields = CONTAINER_FIELDS.into_iter().filter(|field| {
+            template::has_empty_image(container, image)
+                || !["image", "imagePullPolicy"].contains(field)
+        });
+        let fields = fields.filter_map(|f| saved(f, before.field(f), container.field(f)));
+        lost.containers.push(Emptied {
+            index,
+            name: container.name().to_owned(),
+            saved: fields.collect(),
+            mounts: lists.as_ref().map(|_| Presence::Absent),
+        });
+    }
+    if lost.containers.is_empty() {
+        return None;
+    }
+    lost.pod.extend(saved(GRACE, old.field(GRACE), new.field(GRACE)));
+    let absent = Presence::Absent;
+    lost.added = lists.map(|_| Added { init_containers: absent, volumes: absent });
+    Some(lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::workload::{Choice, DISABLED, Idle, Settled};
+
+    fn played(object: &Value, change: &Change) -> Value {
+        let mut object = object.clone();
+        let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
+        object
+    }
+
+    fn workload(image: &str, env: &str) -> Value {
+        let container = json!({
+            "name": "app", "image": image, "imagePullPolicy": "Always", "command": ["serve"],
+            "livenessProbe": { "exec": {} }, "env": [{ "name": "A", "value": env }],
+        });
+        let template = json!({ "spec": {
+            "terminationGracePeriodSeconds": 30,
+            "containers": [container, { "name": "side", "image": "side:1" }],
+        } });
+        json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": "x" },
+            "spec": { "template": template },
+        })
+    }
+
+    fn ways() -> [Rules; 4] {
+        let keep = |idle| {
+            let image = Some(Image::Keep);
+            let flags = Choice { image, idle: Some(idle), ..Choice::default() };
+            Rules { flags, ..Rules::default() }
+        };
+        [Rules::default(), Rules::with_image("hub/tools:1"), keep(Idle::Shell), keep(Idle::Agent)]
+    }
+
+    /// The template of `older` as it is emptied, brought to `newer` without an original.
+    fn undone(rules: &Rules, older: &Value, newer: &Value) -> Value {
+        let change = Subject::parse(&older.to_string()).unwrap().empty(rules, &Context::default());
+        let mut undone = newer.clone();
+        undone["spec"]["template"] = played(older, &change)["spec"]["template"].take();
+        undone
+    }
+
+    fn settled(rules: &Rules, old: &Value, new: &Value) -> (Settled, Value, Vec<String>) {
+        let (old, text) = (old.to_string(), new.to_string());
+        let context = Context { old: Some(&old), ..Context::default() };
+        let (settled, change) = Subject::parse(&text).unwrap().settle(rules, &context);
+        (settled, played(new, &change), change.warnings)
+    }
+
+    /// However it was emptied: what emptying touches stays, all else is the revision's, and what
+    /// is looked after is emptied as it should be, with an original.
+    #[test]
+    fn an_emptied_template_without_its_original_takes_nothing_away() {
+        for rules in ways() {
+            let (older, mut newer) = (workload("app:1", "1"), workload("app:2", "2"));
+            let keeps = rules.flags.image == Some(Image::Keep);
+            let wanted = workload(if keeps { "app:1" } else { "app:2" }, "1");
+            let (became, live, _) = settled(&rules, &newer, &undone(&rules, &older, &newer));
+            assert_eq!(became, Settled::Emptied);
+            let text = live.to_string();
+            let restored = Subject::parse(&text).unwrap().restore(false, None);
+            assert_eq!(played(&live, &restored), wanted);
+
+            newer["metadata"]["annotations"] = json!({ LABEL: DISABLED });
+            let (became, live, told) = settled(&rules, &newer, &undone(&rules, &older, &newer));
+            assert_eq!((became, told), (Settled::Restored, vec![KEPT.to_owned()]));
+            assert_eq!(live["spec"], wanted["spec"]);
+            assert_eq!(live["metadata"], newer["metadata"]);
+            // With the refusal gone too, as `kubectl replace` has it.
+            let (_, live, _) = settled(&rules, &newer, &undone(&rules, &older, &older));
+            assert_eq!(live["spec"], wanted["spec"]);
+            assert_eq!(live["metadata"], newer["metadata"]);
+        }
+    }
+
+    /// Who writes the image into his own manifest means it.
+    #[test]
+    fn what_somebody_wrote_is_no_revision() {
+        let mut old = workload("app:1", "1");
+        old["metadata"]["annotations"] = json!({ LABEL: DISABLED });
+        let mut new = old.clone();
+        new["spec"]["template"]["spec"]["containers"][0]["image"] = "empty-container:latest".into();
+        assert_eq!(settled(&Rules::default(), &old, &new).1, new);
+        let container = &mut new["spec"]["template"]["spec"]["containers"][0];
+        *container = json!({ "name": "app", "image": "empty-container:latest" });
+        assert_eq!(settled(&Rules::default(), &old, &new).1, new);
+    }
+
+    #[test]
+    fn a_revisions_original_is_recalled_where_the_template_is_its_own() {
+        let rules = Rules::default();
+        let emptied = |object: &Value| {
+            let text = object.to_string();
+            played(object, &Subject::parse(&text).unwrap().empty(&rules, &Context::default()))
+        };
+        let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
+        let [first, second] = [("app:1", "1"), ("app:2", "2")].map(|(i, e)| workload(i, e));
+        let (older, newer) = (emptied(&first), emptied(&second));
+        let mut undone = newer.clone();
+        undone["spec"]["template"] = older["spec"]["template"].clone();
+        let recalled = |object: &Value, revision: &Value| {
+            let revision = original(revision);
+            let text = object.to_string();
+            Subject::parse(&text).unwrap().recalled(revision.as_str().unwrap())
+        };
+        let restored = |mut object: Value, original: String| {
+            object["metadata"]["annotations"] = json!({ ORIGINAL: original });
+            let change = Subject::parse(&object.to_string()).unwrap().restore(false, None);
+            played(&object, &change)["spec"].take()
+        };
+        assert_eq!(recalled(&newer, &newer), None, "its own says the same");
+        assert_eq!(recalled(&second, &older), None, "it is not of the empty form");
+        let found = recalled(&undone, &older).unwrap();
+        assert_eq!(restored(undone.clone(), found), first["spec"]);
+        let mut lost = undone.clone();
+        lost["metadata"].as_object_mut().unwrap().shift_remove("annotations");
+        let is_lost = |object: &Value| Subject::parse(&object.to_string()).unwrap().is_lost();
+        assert!(is_lost(&lost) && !is_lost(&undone) && !is_lost(&first));
+        assert_eq!(restored(lost.clone(), recalled(&lost, &older).unwrap()), first["spec"]);
+        let mut cut = older.clone();
+        cut["metadata"]["annotations"][ORIGINAL] = "{}".into();
+        assert_eq!(recalled(&lost, &cut), None);
+        undone["metadata"]["annotations"][ORIGINAL] = "{}".into();
+        assert_eq!(recalled(&undone, &older), None, "it is for --force-from");
+    }
+
+    #[test]
+    fn the_newest_writer_of_the_template_is_known() {
+        let entry = |manager: &str, time: &str, fields: Value| json!({ "manager": manager, "time": time, "fieldsV1": { "f:spec": fields } });
+        let template = || json!({ "f:template": { "f:spec": {} } });
+        let mut object = workload("app:1", "1");
+        let writers =
+            |object: &Value| Subject::parse(&object.to_string()).unwrap().template_writers();
+        assert!(writers(&object).is_empty());
+        object["metadata"]["managedFields"] = json!([
+            entry("kubectl-set", "2026-11-28T01:00:01Z", template()),
+            entry("kubectl", "2026-11-28T01:00:09Z", template()),
+            entry("kubectl-set", "2026-11-28T01:00:10Z", json!({ "f:replicas": {} })),
+            entry("x", "2026-11-28T01:00:09Z", template()),
+        ]);
+        assert_eq!(writers(&object), ["kubectl", "x"]);
+    }
+}
