@@ -1,10 +1,7 @@
 //! `diyadm sync`.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use futures_util::future::join_all;
-use tokio::time::sleep;
 
 use super::{
     inside::block,
@@ -17,21 +14,17 @@ use crate::{
     },
     cluster::Cluster,
     dev::{
-        backoff::Backoff,
         pods::Pick,
         reach::How,
         run::interrupted,
         session::Session,
         sync::{self, Here, Options, Outcome, Plan, Progress, Receiver, Source, megabytes},
         target::{self, EXEC},
-        trouble::{is_gone, is_lost},
-        watch::Watch,
     },
-    exit::{self, Code, Failure},
+    exit::{Code, Failure},
 };
 
-/// How often a watch looks for Pods that have come.
-const LOOK: Duration = Duration::from_secs(3);
+mod watch;
 
 pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     let terminal = Terminal::new(global);
@@ -54,13 +47,12 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
         let work = async {
             let session = session(&cluster, &terminal, args, workload).await?;
             let picks = picks(&session, args).await?;
-            let mut receivers: Vec<_> =
-                picks.into_iter().map(|pick| Receiver::new(&session, pick)).collect();
             if args.watch {
-                return watch(&session, &source, args, receivers).await;
+                return watch::watch(&session, &source, is_many(args), picks).await;
             }
+            let receivers = picks.into_iter().map(|pick| Receiver::new(&session, pick)).collect();
             let here = source.look().await?;
-            all(&terminal, &source, &here, &mut receivers).await
+            all(&terminal, &source, &here, receivers).await
         };
         tokio::select! {
             outcome = work => outcome,
@@ -90,22 +82,21 @@ async fn session<'a>(
 
 async fn picks(session: &Session<'_>, args: &Sync) -> Result<Vec<Pick>> {
     let running = session.target.all(session.cluster).await?;
-    Ok(chosen(running, is_many(args), |_| false))
+    Ok(watch::chosen(running, is_many(args), |_| false))
 }
 
 fn is_many(args: &Sync) -> bool {
     args.all || args.selector.is_some()
 }
 
-/// Syncs to every Pod; one that fails keeps no other from it. One of several that cannot be reached
-/// is forgotten: where it is found again it is as good as new.
+/// Syncs to every Pod; one that fails keeps no other from it.
 async fn all(
     terminal: &Terminal,
     source: &Source,
     here: &Here,
-    receivers: &mut Vec<Receiver<'_>>,
+    mut receivers: Vec<Receiver<'_>>,
 ) -> Result<Code> {
-    here.scan.skipped.iter().chain(&here.scan.unread).for_each(|what| terminal.warn(what));
+    left_out(terminal, here);
     let mut code = if here.scan.unread.is_empty() { Code::Done } else { Code::No };
     let progress = Progress::new(*terminal);
     let outcomes = join_all(receivers.iter_mut().map(async |receiver| {
@@ -114,9 +105,7 @@ async fn all(
     }))
     .await;
     let single = outcomes.len() == 1;
-    let mut lost = Vec::new();
     for (shown, outcome) in outcomes {
-        lost.push(outcome.as_ref().is_err_and(|error| is_gone(error) || is_lost(error)));
         match outcome {
             Ok(Outcome { plan, .. }) if source.dry_run() => print(&lines(&plan))?,
             Ok(outcome) => {
@@ -131,9 +120,12 @@ async fn all(
             }
         }
     }
-    let mut lost = lost.into_iter();
-    receivers.retain(|_| !lost.next().unwrap_or_default());
     Ok(code)
+}
+
+/// Says what is not sent.
+fn left_out(terminal: &Terminal, here: &Here) {
+    here.scan.skipped.iter().chain(&here.scan.unread).for_each(|what| terminal.warn(what));
 }
 
 /// Says what was done; whether that was all.
@@ -184,109 +176,4 @@ fn lines(plan: &Plan) -> String {
         }
     }
     text
-}
-
-/// Syncs now and after every change, until it is stopped; to a Pod that takes another's place too,
-/// as soon as it runs. What keeps the first one from being done ends it; later, what is refused is
-/// told, and the next change or Pod tries again.
-async fn watch<'a>(
-    session: &'a Session<'a>,
-    source: &Source,
-    args: &Sync,
-    mut receivers: Vec<Receiver<'a>>,
-) -> Result<Code> {
-    let mut watch = Watch::new()?;
-    let mut backoff = Backoff::default();
-    let mut began = false;
-    loop {
-        let here = source.watched(&mut watch).await?;
-        match all(session.terminal, source, &here, &mut receivers).await {
-            Ok(_) => (backoff, began) = (Backoff::default(), true),
-            Err(error) if is_gone(&error) || is_lost(&error) => {
-                session.terminal.warn(format!("{error:#}").trim_end_matches('.'));
-                match backoff.pause() {
-                    Some(pause) => sleep(pause).await,
-                    None => return Err(error.context("It was tried again for two minutes")),
-                }
-                receivers = meant(session, args, receivers).await?;
-                continue;
-            }
-            Err(error) if began => {
-                let hint = exit::hint(&error).unwrap_or_default();
-                session.terminal.failed(&format!("{error:#}"), None, hint);
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = watch.changed(|path| source.counts(&here, path)) => {}
-            () = newcomer(session, args, &receivers) => {}
-        }
-        receivers = meant(session, args, receivers).await?;
-    }
-}
-
-/// Those that are meant of what runs, the best first: all, or one, and that the known one as long as
-/// its Pod runs.
-fn chosen(mut running: Vec<Pick>, many: bool, known: impl Fn(&Pick) -> bool) -> Vec<Pick> {
-    if !many {
-        let at = running.iter().position(known).unwrap_or_default();
-        running = running.into_iter().skip(at).take(1).collect();
-    }
-    running
-}
-
-fn stays(receivers: &[Receiver<'_>]) -> impl Fn(&Pick) -> bool {
-    |pick| receivers.iter().any(|receiver| receiver.pick.uid == pick.uid)
-}
-
-/// The Pods that are meant now, as soon as one runs; what is known of one that stays is kept.
-async fn meant<'a>(
-    session: &'a Session<'a>,
-    args: &Sync,
-    mut known: Vec<Receiver<'a>>,
-) -> Result<Vec<Receiver<'a>>> {
-    let running = session.all_run().await?;
-    let picks = chosen(running, is_many(args), stays(&known));
-    let receivers = picks.into_iter().map(|pick| {
-        let same = known.iter().position(|receiver| receiver.pick == pick);
-        same.map_or_else(|| Receiver::new(session, pick), |at| known.swap_remove(at))
-    });
-    Ok(receivers.collect())
-}
-
-/// Waits for a Pod that is meant and has got nothing yet.
-async fn newcomer(session: &Session<'_>, args: &Sync, receivers: &[Receiver<'_>]) {
-    loop {
-        sleep(LOOK).await;
-        // Who cannot be asked now is asked again.
-        let running = session.target.all(session.cluster).await.unwrap_or_default();
-        let meant = chosen(running, is_many(args), stays(receivers));
-        if meant.iter().any(|pick| receivers.iter().all(|receiver| receiver.pick != *pick)) {
-            return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_pod_is_stayed_with_as_long_as_it_runs() {
-        let pick = |uid: &str, restarts| Pick {
-            namespace: "n".to_owned(),
-            pod: uid.to_owned(),
-            uid: uid.to_owned(),
-            container: "app".to_owned(),
-            restarts,
-            agent: true,
-        };
-        let running = || vec![pick("new", 0), pick("old", 1)];
-        let uids = |picks: Vec<Pick>| picks.into_iter().map(|pick| pick.uid).collect::<Vec<_>>();
-        assert_eq!(uids(chosen(running(), false, |_| false)), ["new"]);
-        assert_eq!(uids(chosen(running(), false, |pick| pick.uid == "old")), ["old"]);
-        assert_eq!(uids(chosen(running(), false, |pick| pick.uid == "gone")), ["new"]);
-        assert_eq!(uids(chosen(running(), true, |pick| pick.uid == "old")), ["new", "old"]);
-        assert!(chosen(Vec::new(), false, |_| true).is_empty());
-    }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(5);
 /// After so long in all it is of no use any more.
 const ENOUGH: Duration = Duration::from_secs(120);
 
@@ -15,12 +14,15 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
+    /// The longest pause.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(5);
+
     /// The next pause; `None` when it was tried for long enough.
     pub(crate) fn pause(&mut self) -> Option<Duration> {
         if self.waited >= ENOUGH {
             return None;
         }
-        let pause = FIRST.saturating_mul(1 << self.tries.min(8)).min(LONGEST);
+        let pause = FIRST.saturating_mul(1 << self.tries.min(8)).min(Self::LONGEST);
         self.tries += 1;
         self.waited += pause;
         Some(pause)
@@ -38,7 +40,7 @@ mod tests {
         let first: Vec<_> = pauses.iter().take(6).map(Duration::as_millis).collect();
         assert_eq!(first, [250, 500, 1000, 2000, 4000, 5000]);
         let all: Duration = pauses.iter().sum();
-        assert!(all >= ENOUGH && all < ENOUGH + LONGEST);
+        assert!(all >= ENOUGH && all < ENOUGH + Backoff::LONGEST);
         assert_eq!(backoff.pause(), None);
     }
 }

@@ -19,7 +19,7 @@ use super::{
     session::Session,
     shell::shell,
     sources::Sources,
-    trouble::{is_gone, is_lost},
+    trouble::{Spent, is_gone, is_lost},
     tty::Tty,
 };
 use crate::{
@@ -175,7 +175,7 @@ async fn work(
         session.terminal.warn(what.trim_end_matches('.'));
         match backoff.pause() {
             Some(pause) => sleep(pause).await,
-            None => return Err(error.context("It was tried again for two minutes")),
+            None => return Err(error.context(Spent)),
         }
         pick = session.runs().await?;
         session.terminal.done(&format!("going on in {}", pick.shown()), None);

@@ -10,7 +10,7 @@ use super::{
     pods::Pick,
     reach::{self, Agent, How},
     target::{self, Target},
-    trouble::{Trouble, explain, is_lost},
+    trouble::{Spent, Trouble, explain, is_lost},
 };
 use crate::{
     agent::protocol::{Answer, Apps, Request},
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
             };
             match backoff.pause() {
                 Some(pause) => sleep(pause).await,
-                None => return Err(error.context("It was tried again for two minutes")),
+                None => return Err(error.context(Spent)),
             }
         }
     }

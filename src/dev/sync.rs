@@ -34,8 +34,8 @@ pub(crate) use place::destination;
 pub use plan::Plan;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
-pub(crate) use receiver::Receiver;
 use receiver::after;
+pub(crate) use receiver::{After, Receiver};
 pub use receiver::{Open, Outcome};
 pub use send::Report;
 

@@ -80,6 +80,21 @@ pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Lost(_))) || cluster::error::is_lost(error)
 }
 
+/// The context of an error that stayed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent;
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("It was tried again for two minutes")
+    }
+}
+
+/// Whether it was tried for long enough.
+pub(crate) fn is_spent(error: &Error) -> bool {
+    error.downcast_ref::<Spent>().is_some()
+}
+
 /// Whether the Pod, or what ran in its container, is no more.
 pub(crate) fn is_gone(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Gone(_)))

@@ -10,3 +10,4 @@ mod sync;
 mod terminal;
 pub(crate) mod tree;
 mod typed;
+mod watched;

@@ -4,8 +4,9 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -13,14 +14,17 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     pkey::PKey,
-    ssl::{SslConnector, SslMethod},
+    ssl::{SslConnector, SslMethod, SslStream},
     x509::X509,
 };
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::rig::{Run, program};
 
@@ -35,6 +39,8 @@ pub(crate) enum Fate {
     Kill,
     /// The API server never sees it: this status instead, with a Retry-After of so many seconds.
     Refuse(u16, Option<u32>),
+    /// Nobody answers, as long as this is its fate; then the connection ends.
+    Hold,
 }
 
 /// Where the requests go, and as whom.
@@ -120,7 +126,7 @@ impl Proxy {
         args: &[&str],
         judge: impl Fn(usize, &str) -> Fate + Send + Sync + 'static,
     ) -> (Run, Vec<String>) {
-        *self.shared.judge.lock().unwrap() = Box::new(judge);
+        self.judge(judge);
         self.shared.count.store(0, SeqCst);
         self.shared.seen.lock().unwrap().clear();
         let child = self.spawn(folder, args);
@@ -135,10 +141,26 @@ impl Proxy {
         (run, self.shared.seen.lock().unwrap().clone())
     }
 
-    /// The program, started, on this proxy.
-    pub(crate) fn spawn(&self, folder: &Path, args: &[&str]) -> Child {
+    /// What becomes of each request from now on, and of those that are held.
+    pub(crate) fn judge(&self, judge: impl Fn(usize, &str) -> Fate + Send + Sync + 'static) {
+        *self.shared.judge.lock().unwrap() = Box::new(judge);
+    }
+
+    /// How many requests had this in their path so far.
+    pub(crate) fn seen(&self, part: &str) -> usize {
+        self.shared.seen.lock().unwrap().iter().filter(|request| request.contains(part)).count()
+    }
+
+    /// The program, to be run on this proxy.
+    pub(crate) fn program(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = program(folder);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        command
+    }
+
+    /// The program, started, on this proxy.
+    pub(crate) fn spawn(&self, folder: &Path, args: &[&str]) -> Child {
+        let mut command = self.program(folder, args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
@@ -157,7 +179,7 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     loop {
-        let (mut head, mut length) = (String::new(), 0);
+        let (mut head, mut length, mut upgrades) = (String::new(), 0, false);
         let mut first = String::new();
         loop {
             let mut line = String::new();
@@ -174,6 +196,7 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             if line == "\r\n" {
                 break;
             }
+            upgrades |= lower.starts_with("upgrade:");
             // The one to the API server ends with its answer.
             if !lower.starts_with("connection:") {
                 head.push_str(&line);
@@ -193,6 +216,14 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             stream.write_all(answer.as_bytes())?;
             continue;
         }
+        if fate == Fate::Hold {
+            return hold(shared, &stream, || {
+                shared.judge.lock().unwrap()(number, &request) == Fate::Hold
+            });
+        }
+        if upgrades {
+            return pass(&shared.upstream, &head, stream);
+        }
         let answer = ask(&shared.upstream, &head, &body)?;
         match fate {
             Fate::Kill => {
@@ -202,7 +233,7 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
                 return Ok(());
             }
             Fate::Lose => return Ok(()),
-            Fate::Pass | Fate::Refuse(..) => {
+            Fate::Pass | Fate::Refuse(..) | Fate::Hold => {
                 stream.write_all(&answer)?;
                 return stream.shutdown(std::net::Shutdown::Both);
             }
@@ -210,11 +241,65 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// The API server's whole answer.
-fn ask(upstream: &Upstream, head: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Answers nothing until the client has had enough.
+fn hold(
+    shared: &Shared,
+    mut stream: &TcpStream,
+    is_held: impl Fn() -> bool,
+) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+    while is_held() && !shared.ends.load(SeqCst) {
+        match stream.read(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+/// Both ways, until one side ends.
+fn pass(upstream: &Upstream, head: &str, mut client: TcpStream) -> std::io::Result<()> {
+    let mut server = connect(upstream)?;
+    server.write_all(head.as_bytes())?;
+    server.write_all(b"Connection: Upgrade\r\n\r\n")?;
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let both = [client.as_fd(), server.get_ref().as_fd()];
+        let mut both = both.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        poll(&mut both, None)?;
+        let [typed, said] = both.map(|fd| !fd.revents().is_empty());
+        if typed {
+            match client.read(&mut buffer)? {
+                0 => return Ok(()),
+                read => server.write_all(&buffer[..read])?,
+            }
+        }
+        if !said {
+            continue;
+        }
+        // What came may be of TLS alone, and nothing for the client.
+        server.get_ref().set_nonblocking(true)?;
+        loop {
+            match server.read(&mut buffer) {
+                Ok(0) => return client.shutdown(std::net::Shutdown::Both),
+                Ok(read) => client.write_all(&buffer[..read])?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        server.get_ref().set_nonblocking(false)?;
+    }
+}
+
+fn connect(upstream: &Upstream) -> std::io::Result<SslStream<TcpStream>> {
     let stream = TcpStream::connect(&upstream.address)?;
     let stream = upstream.connector.connect("127.0.0.1", stream);
-    let mut stream = stream.map_err(std::io::Error::other)?;
+    stream.map_err(std::io::Error::other)
+}
+
+/// The API server's whole answer.
+fn ask(upstream: &Upstream, head: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = connect(upstream)?;
     stream.write_all(head.as_bytes())?;
     stream.write_all(b"Connection: close\r\n\r\n")?;
     stream.write_all(body)?;

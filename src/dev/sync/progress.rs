@@ -14,6 +14,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Progress {
     terminal: Terminal,
+    /// Before the line: `web-5d4/app: `.
+    whose: String,
     began: Instant,
     /// Files that there are to look at, and their bytes.
     files: Cell<u64>,
@@ -30,6 +32,7 @@ impl Progress {
         let zero = || Cell::new(0);
         Self {
             terminal,
+            whose: String::new(),
             began: Instant::now(),
             files: zero(),
             bytes: zero(),
@@ -38,6 +41,11 @@ impl Progress {
             wrote: zero(),
             shown: RefCell::default(),
         }
+    }
+
+    /// The same, of one container among others, whose name goes before it.
+    pub(crate) fn of(terminal: Terminal, shown: &str) -> Self {
+        Self { whose: format!("{shown}: "), ..Self::new(terminal) }
     }
 
     /// So much there is to look at.
@@ -78,7 +86,8 @@ impl Progress {
         *shown = Some(now);
         let (files, done) = (self.files.get(), self.done_files.get());
         self.terminal.progress(&format!(
-            "{done} of {files} files, {} of {}, {} sent",
+            "{}{done} of {files} files, {} of {}, {} sent",
+            self.whose,
             megabytes(self.done_bytes.get()),
             megabytes(self.bytes.get()),
             megabytes(self.wrote.get()),

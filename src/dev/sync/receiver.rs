@@ -21,7 +21,7 @@ use crate::{
         pods::Pick,
         reach::Agent,
         session::Session,
-        trouble::{Trouble, is_lost, is_without_agent, refusal},
+        trouble::{Trouble, is_lost, is_spent, is_without_agent, refusal},
         wire::Conversation,
     },
 };
@@ -104,6 +104,17 @@ impl Open {
     }
 }
 
+/// What a try comes after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum After<'e> {
+    /// Nothing that it should know of.
+    Nothing,
+    /// A connection that was lost, and why: it is waited for.
+    Lost(&'e anyhow::Error),
+    /// The same, and whoever tries has waited.
+    Pause,
+}
+
 /// A container, and the way to its agent.
 pub(crate) struct Receiver<'a> {
     session: &'a Session<'a>,
@@ -112,6 +123,8 @@ pub(crate) struct Receiver<'a> {
     open: Option<Way>,
     /// Whether no agent can be had.
     alone: bool,
+    /// How often a transfer without one was begun, and none was done since.
+    tried: u32,
     /// The folder beside of the last try without one.
     stage: Option<String>,
 }
@@ -127,7 +140,7 @@ enum Way {
 impl<'a> Receiver<'a> {
     /// Nothing is known yet.
     pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
-        Self { session, pick, open: None, alone: false, stage: None }
+        Self { session, pick, open: None, alone: false, tried: 0, stage: None }
     }
 
     /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
@@ -142,18 +155,42 @@ impl<'a> Receiver<'a> {
         progress: &Progress,
     ) -> Result<Outcome> {
         let mut lost = None;
-        let mut tried = 0;
         loop {
-            tried += 1;
-            let outcome = self.once(source, here, progress, lost.as_ref()).await;
-            self.session.terminal.clear();
-            match outcome {
-                // What is sent whole each time is not sent for ever.
-                Err(error) if self.alone && tried == PLAIN_TRIES => return Err(error),
-                Err(error) if is_lost(&error) => lost = Some(error),
+            let after = lost.as_ref().map_or(After::Nothing, After::Lost);
+            match self.attempt(source, here, progress, after).await {
+                Err(error) if is_lost(&error) && !is_spent(&error) && !self.gives_up() => {
+                    lost = Some(error);
+                }
                 other => return other,
             }
         }
+    }
+
+    /// Whether there is no use in another try: what is sent whole each time is not sent for ever.
+    pub(crate) fn gives_up(&self) -> bool {
+        self.tried >= PLAIN_TRIES
+    }
+
+    /// The same, and never goes on over a lost connection.
+    ///
+    /// # Errors
+    /// As [`Receiver::sync`], and the connection is lost.
+    pub(crate) async fn attempt(
+        &mut self,
+        source: &Source,
+        here: &Here,
+        progress: &Progress,
+        after: After<'_>,
+    ) -> Result<Outcome> {
+        if self.gives_up() {
+            self.tried = 0;
+        }
+        let outcome = self.once(source, here, progress, after).await;
+        self.session.terminal.clear();
+        if outcome.is_ok() {
+            self.tried = 0;
+        }
+        outcome
     }
 
     async fn once(
@@ -161,11 +198,11 @@ impl<'a> Receiver<'a> {
         source: &Source,
         here: &Here,
         progress: &Progress,
-        lost: Option<&anyhow::Error>,
+        after: After<'_>,
     ) -> Result<Outcome> {
         let mut way = match self.open.take() {
             Some(open) => open,
-            None => self.way(source, lost).await?,
+            None => self.way(source, after).await?,
         };
         let outcome = match &mut way {
             Way::Agent(agent, open) => {
@@ -176,6 +213,7 @@ impl<'a> Receiver<'a> {
             }
             Way::Plain(plain) => {
                 self.stage = Some(plain.stage().to_owned());
+                self.tried += 1;
                 let outcome = plain.bring(self.session.cluster, source, here, progress).await;
                 outcome.map_err(|error| self.explained(error))?
             }
@@ -186,10 +224,10 @@ impl<'a> Receiver<'a> {
         Ok(outcome)
     }
 
-    async fn way(&mut self, source: &Source, lost: Option<&anyhow::Error>) -> Result<Way> {
+    async fn way(&mut self, source: &Source, after: After<'_>) -> Result<Way> {
         let session = self.session;
         if !self.alone {
-            match self.begin(source, lost).await {
+            match self.begin(source, after).await {
                 Ok((agent, open)) => return Ok(Way::Agent(Box::new(agent), open)),
                 // Whoever asked for one of their own is told why there is none.
                 Err(error) if !is_without_agent(&error) || session.how.upload => {
@@ -206,7 +244,7 @@ impl<'a> Receiver<'a> {
                     self.alone = true;
                 }
             }
-        } else if let Some(why) = lost {
+        } else if let After::Lost(why) = after {
             let answers = async || plain::answers(session.cluster, self.pick.place()).await;
             session.again_by(&self.pick, why, answers).await?;
         }
@@ -222,17 +260,18 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    async fn begin(&self, source: &Source, lost: Option<&anyhow::Error>) -> Result<(Agent, Open)> {
+    async fn begin(&self, source: &Source, after: After<'_>) -> Result<(Agent, Open)> {
         let session = self.session;
         let until = Instant::now() + HELD;
+        let lost = !matches!(after, After::Nothing);
         loop {
-            let mut agent = match lost {
-                Some(why) => session.again(&self.pick, why).await?,
-                None => session.agent_of(&self.pick).await?,
+            let mut agent = match after {
+                After::Lost(why) => session.again(&self.pick, why).await?,
+                After::Nothing | After::Pause => session.agent_of(&self.pick).await?,
             };
             let trouble = match Open::begin(&mut agent.talk, source).await {
                 Ok(mut open) => {
-                    if lost.is_some() {
+                    if lost {
                         open.patience = PATIENCE;
                     }
                     return Ok((agent, open));
@@ -242,7 +281,7 @@ impl<'a> Receiver<'a> {
             let error = session.explain(trouble);
             // Ours, perhaps, whose end the far side has not noticed yet.
             let busy = refusal(&error).is_some_and(|refusal| refusal.reason == Reason::Busy);
-            if !busy || lost.is_none() || Instant::now() > until {
+            if !busy || !lost || Instant::now() > until {
                 return Err(error);
             }
             sleep(PAUSE).await;

@@ -1,7 +1,6 @@
 //! The commands as they are typed, one after the other, in the Pods of one Deployment on the node.
 
 use std::{
-    fs,
     io::Read,
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,26 +10,23 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use super::project::Project;
-use crate::{
-    cut::cutter::Cutter,
-    rig::{Node, Run, node, on_terminal, program, wait_until},
-};
+use crate::rig::{Node, Run, node, on_terminal, wait_until};
 
-struct Typed<'a> {
-    node: &'a Node,
-    name: &'a str,
-    folder: &'a Path,
+pub(super) struct Typed<'a> {
+    pub(super) node: &'a Node,
+    pub(super) name: &'a str,
+    pub(super) folder: &'a Path,
 }
 
 impl Typed<'_> {
     /// The first word of `args` is the command, the second one the workload.
-    fn command(&self, args: &[&str]) -> Command {
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.node.program(self.folder);
         command.args([args[0], "-n", self.name]).args(&args[1..]).stdin(Stdio::null());
         command
     }
 
-    fn run(&self, args: &[&str]) -> Run {
+    pub(super) fn run(&self, args: &[&str]) -> Run {
         Run::of(&mut self.command(args), "")
     }
 
@@ -43,7 +39,7 @@ impl Typed<'_> {
     }
 
     /// Names of the Pods that stay, sorted.
-    fn pods(&self) -> Vec<String> {
+    pub(super) fn pods(&self) -> Vec<String> {
         let pods = self.node.get(self.name, "pods");
         let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
         let pods = pods["items"].as_array().unwrap().iter().filter(stays);
@@ -53,18 +49,20 @@ impl Typed<'_> {
         names
     }
 
+    /// What the file of a Pod has; nothing where there is none.
+    pub(super) fn has(&self, pod: &str) -> String {
+        let cat = ["-n", self.name, "exec", pod, "--", "cat", "/tmp/app/file"];
+        self.node.try_kubectl(&cat, "").stdout
+    }
+
     /// Whether every Pod has the file with this content.
-    fn all_have(&self, pods: usize, content: &str) -> bool {
+    pub(super) fn all_have(&self, pods: usize, content: &str) -> bool {
         let names = self.pods();
-        let has = |pod: &String| {
-            let cat = ["-n", self.name, "exec", pod, "--", "cat", "/tmp/app/file"];
-            self.node.try_kubectl(&cat, "").stdout == content
-        };
-        names.len() == pods && names.iter().all(has)
+        names.len() == pods && names.iter().all(|pod| self.has(pod) == content)
     }
 }
 
-fn end(mut child: Child, signal: &str) -> Option<i32> {
+pub(super) fn end(mut child: Child, signal: &str) -> Option<i32> {
     let id = child.id().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     child.wait().unwrap().code()
@@ -142,77 +140,6 @@ fn applications_are_run_listed_read_restarted_and_stopped() {
     let shown = String::from_utf8_lossy(&shown);
     assert_eq!(child.wait().unwrap().code(), Some(7), "{shown}");
     assert!(shown.contains("33 101"), "{shown}");
-}
-
-#[test]
-fn a_watch_brings_files_to_every_pod_and_to_those_that_come() {
-    let Some(node) = node() else { return };
-    let name = node.name("dev-comes");
-    let _namespace = node.namespace(name);
-    Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
-    node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
-    fs::create_dir(folder.path().join("from")).unwrap();
-    let write = |text: &str| fs::write(folder.path().join("from/file"), text).unwrap();
-    write("one");
-    let cutter = Cutter::start(node.kubeconfig(), folder.path());
-    let mut watch = program(folder.path());
-    watch.arg("--kubeconfig").arg(&cutter.kubeconfig);
-    watch.args(["sync", "-n", name, "--watch", "--all", "from", "deploy/shop:/tmp/app"]);
-    let watch =
-        watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("both have it", || typed.all_have(2, "one"));
-    write("two");
-    wait_until("both have the change", || typed.all_have(2, "two"));
-    // Nothing changes here any more.
-    let gone = typed.pods().remove(0);
-    node.kubectl(&["-n", name, "delete", "pod", &gone, "--wait=false"], "");
-    wait_until("its successor has it too", || {
-        !typed.pods().contains(&gone) && typed.all_have(2, "two")
-    });
-    // An API server that is away at the very moment of a change is waited for.
-    cutter.away(true);
-    write("three");
-    wait_until("it has asked in vain", || cutter.refused() > 4);
-    cutter.away(false);
-    wait_until("both have what changed meanwhile", || typed.all_have(2, "three"));
-    assert_eq!(end(watch, "-INT"), Some(130));
-}
-
-/// One Pod is meant: it is not left for one that comes.
-#[test]
-fn a_watch_of_one_pod_stays_with_it() {
-    let Some(node) = node() else { return };
-    let name = node.name("dev-stays");
-    let _namespace = node.namespace(name);
-    Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
-    let write = |text: &str| fs::write(folder.path().join("file"), text).unwrap();
-    write("one");
-    let mut watch = typed.command(&["sync", "--watch", "file", "deploy/shop:/tmp/app/file"]);
-    let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("it has it", || typed.all_have(1, "one"));
-    let first = typed.pods();
-    node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
-    node.wait(name, "deployment/shop", "jsonpath={.status.readyReplicas}=2");
-    write("two");
-    let has = |pod: &str| {
-        let cat = ["-n", name, "exec", pod, "--", "cat", "/tmp/app/file"];
-        node.try_kubectl(&cat, "").stdout
-    };
-    wait_until("it has the change", || has(&first[0]) == "two");
-    let second = typed.pods().into_iter().find(|pod| *pod != first[0]).unwrap();
-    assert_eq!(has(&second), "", "the other one was never meant");
-    // Where it is gone, the other one is.
-    node.kubectl(&["-n", name, "delete", "pod", &first[0], "--wait=false"], "");
-    wait_until("the other one has it", || {
-        typed.pods().iter().any(|pod| *pod != first[0] && has(pod) == "two")
-    });
-    assert_eq!(end(watch, "-INT"), Some(130));
 }
 
 /// An agent that was brought along ends with its container, and what it runs would be killed.

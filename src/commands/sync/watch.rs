@@ -1,0 +1,216 @@
+//! `diyadm sync --watch`: the files, the Pods, and for each Pod a loop of its own, so that one that
+//! does not answer keeps no other waiting.
+
+use std::{convert::Infallible, future::pending, rc::Rc, time::Duration};
+
+use anyhow::{Error, Result};
+use futures_util::future::{LocalBoxFuture, select_all};
+use tokio::{sync::watch, time::sleep};
+
+use super::{left_out, tell};
+use crate::{
+    cluster,
+    dev::{
+        backoff::Backoff,
+        pods::Pick,
+        session::Session,
+        sync::{After, Here, Progress, Receiver, Source},
+        trouble::{Spent, is_gone, is_lost},
+        watch::Watch,
+    },
+    exit::{self, Code, Failure},
+};
+
+/// How often Pods that have come are looked for.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// Syncs now and after every change, until it is stopped; to a Pod that takes another's place too,
+/// as soon as it runs. What keeps the only one from its first transfer ends it.
+pub(super) async fn watch(
+    session: &Session<'_>,
+    source: &Source,
+    many: bool,
+    picks: Vec<Pick>,
+) -> Result<Code> {
+    let mut files = Watch::new()?;
+    let here = source.watched(&mut files).await?;
+    left_out(session.terminal, &here);
+    let (newest, latest) = watch::channel(Rc::new(here));
+    let looking = async {
+        loop {
+            let here = Rc::clone(&newest.borrow());
+            files.changed(|path| source.counts(&here, path)).await;
+            let here = source.watched(&mut files).await?;
+            left_out(session.terminal, &here);
+            newest.send_replace(Rc::new(here));
+        }
+    };
+    let stopped: Result<Infallible> = tokio::select! {
+        failed = looking => failed,
+        failed = serve(session, source, many, picks, latest) => failed,
+    };
+    match stopped? {}
+}
+
+/// A Pod, and what is done for it.
+struct Served<'a> {
+    pick: Pick,
+    work: LocalBoxFuture<'a, Error>,
+}
+
+/// Serves those that are meant of what runs.
+async fn serve<'a>(
+    session: &'a Session<'a>,
+    source: &'a Source,
+    many: bool,
+    picks: Vec<Pick>,
+    latest: watch::Receiver<Rc<Here>>,
+) -> Result<Infallible> {
+    let begin = |pick: Pick, ends: bool| {
+        let receiver = Receiver::new(session, pick.clone());
+        let work = keep(session, receiver, source, latest.clone(), ends);
+        Served { pick, work: Box::pin(work) }
+    };
+    let only = picks.len() == 1;
+    let mut served: Vec<_> = picks.into_iter().map(|pick| begin(pick, only)).collect();
+    let mut looking = Box::pin(look(session, false));
+    loop {
+        let running = tokio::select! {
+            failed = ended(&mut served) => return Err(failed),
+            running = &mut looking => running,
+        };
+        let running = match running {
+            Ok(running) => running,
+            Err(error) if served.is_empty() => return Err(error),
+            Err(error) if is_nothing(&error) => Vec::new(),
+            // Who cannot be asked now is asked again.
+            Err(_) => served.iter().map(|one| one.pick.clone()).collect(),
+        };
+        let known = |pick: &Pick| served.iter().any(|one| one.pick.uid == pick.uid);
+        let meant = chosen(running, many, known);
+        served.retain(|one| {
+            let stays = meant.contains(&one.pick);
+            if !stays {
+                session.terminal.warn(&format!("{} runs no more", one.pick.shown()));
+            }
+            stays
+        });
+        for pick in meant {
+            if served.iter().all(|one| one.pick != pick) {
+                served.push(begin(pick, false));
+            }
+        }
+        looking.set(look(session, served.is_empty()));
+    }
+}
+
+/// What runs in a while; where nothing is served, as soon as anything does.
+async fn look(session: &Session<'_>, nothing: bool) -> Result<Vec<Pick>> {
+    if nothing {
+        return session.all_run().await;
+    }
+    sleep(LOOK).await;
+    session.target.all(session.cluster).await
+}
+
+/// Whether the answer is that no Pod runs. What an API server that starts says is none.
+fn is_nothing(error: &Error) -> bool {
+    let no = error.downcast_ref().is_some_and(Failure::is_no);
+    no && !cluster::error::is_unknown(error)
+}
+
+/// Works for all of them; why the first one was given up.
+async fn ended(served: &mut [Served<'_>]) -> Error {
+    if served.is_empty() {
+        return pending().await;
+    }
+    select_all(served.iter_mut().map(|one| &mut one.work)).await.0
+}
+
+/// Brings to one Pod what is here, and where it was behind the newest alone. One that does not
+/// answer is told of once, and tried again as long as it is served. Ends, where it `ends`, with what
+/// keeps the first transfer from being done; later, what is refused is told, and the next change
+/// tries again.
+async fn keep(
+    session: &Session<'_>,
+    mut receiver: Receiver<'_>,
+    source: &Source,
+    mut latest: watch::Receiver<Rc<Here>>,
+    mut ends: bool,
+) -> Error {
+    let (terminal, shown) = (session.terminal, receiver.pick.shown());
+    let mut backoff = Backoff::default();
+    let mut lost = false;
+    loop {
+        let here = Rc::clone(&latest.borrow_and_update());
+        let progress = Progress::of(*terminal, &shown);
+        let after = if lost { After::Pause } else { After::Nothing };
+        match receiver.attempt(source, &here, &progress, after).await {
+            Ok(outcome) => {
+                tell(terminal, &shown, &outcome, &progress);
+                ends = false;
+            }
+            Err(error) if (is_gone(&error) || is_lost(&error)) && !receiver.gives_up() => {
+                if !lost {
+                    let why = format!("{error:#}");
+                    let why = why.trim_end_matches('.');
+                    terminal.warn(&format!("{shown} is tried again: {why}"));
+                }
+                lost = true;
+                match backoff.pause() {
+                    None if ends => return error.context(Spent),
+                    pause => sleep(pause.unwrap_or(Backoff::LONGEST)).await,
+                }
+                continue;
+            }
+            Err(error) if ends => return error,
+            Err(error) => {
+                let hint = exit::hint(&error).unwrap_or_default();
+                terminal.failed(&format!("{shown}: {error:#}"), None, hint);
+            }
+        }
+        (backoff, lost) = (Backoff::default(), false);
+        if latest.changed().await.is_err() {
+            // Nobody looks any more, and that ends all of it.
+            return pending().await;
+        }
+    }
+}
+
+/// Those that are meant of what runs, the best first: all, or one, and that the known one as long as
+/// its Pod runs.
+pub(super) fn chosen(
+    mut running: Vec<Pick>,
+    many: bool,
+    known: impl Fn(&Pick) -> bool,
+) -> Vec<Pick> {
+    if !many {
+        let at = running.iter().position(known).unwrap_or_default();
+        running = running.into_iter().skip(at).take(1).collect();
+    }
+    running
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pod_is_stayed_with_as_long_as_it_runs() {
+        let pick = |uid: &str, restarts| Pick {
+            namespace: "n".to_owned(),
+            pod: uid.to_owned(),
+            uid: uid.to_owned(),
+            container: "app".to_owned(),
+            restarts,
+            agent: true,
+        };
+        let running = || vec![pick("new", 0), pick("old", 1)];
+        let uids = |picks: Vec<Pick>| picks.into_iter().map(|pick| pick.uid).collect::<Vec<_>>();
+        assert_eq!(uids(chosen(running(), false, |_| false)), ["new"]);
+        assert_eq!(uids(chosen(running(), false, |pick| pick.uid == "old")), ["old"]);
+        assert_eq!(uids(chosen(running(), false, |pick| pick.uid == "gone")), ["new"]);
+        assert_eq!(uids(chosen(running(), true, |pick| pick.uid == "old")), ["new", "old"]);
+        assert!(chosen(Vec::new(), false, |_| true).is_empty());
+    }
+}
