@@ -10,7 +10,8 @@ use super::{
     plain::{self, Plain},
     plan::{Plan, Rules, plan},
     progress::Progress,
-    send::{Report, TRIES, send},
+    send::{Report, send},
+    steps::TRIES,
 };
 use crate::{
     agent::protocol::{
@@ -97,7 +98,9 @@ impl Open {
             return Ok(Outcome { plan, report: Report::default() });
         }
         progress.begin(plan.files.len() as u64, plan.bytes);
-        let report = send(talk, &plan, &source.library, &mut self.next, self.patience, progress);
+        // Who held a file because of a connection that was lost has noticed by then.
+        let patience = std::mem::replace(&mut self.patience, TRIES);
+        let report = send(talk, &plan, &source.library, &mut self.next, patience, progress);
         let report = report.await?;
         self.there = after(std::mem::take(&mut self.there), here, delete);
         Ok(Outcome { plan, report })

@@ -18,7 +18,7 @@ use super::{
     content::{Content, Library, Packer, read_some},
     plan::Plan,
     progress::Progress,
-    steps::{Doing, State, Step},
+    steps::{Doing, State, Step, Tries},
 };
 use crate::agent::protocol::{
     Answer, Bytes, Kind, Request, json,
@@ -31,8 +31,6 @@ const PIECE: u64 = 512 << 10;
 const BATCH_FILES: usize = 64;
 /// Pieces that wait for the network.
 const WAITING: usize = 4;
-/// How often a file is sent again that changed while it was sent.
-pub(super) const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What came of a transfer.
@@ -200,12 +198,13 @@ impl Sender<'_> {
 
     /// Sends again what changed while it was sent, and what another transfer had.
     async fn again(&self) -> Result<(), Trouble> {
-        for tried in 0.. {
+        let mut tries = Tries::new(self.patience);
+        loop {
             let refused = std::mem::take(&mut *self.state.again.borrow_mut());
             let mut again = Vec::new();
             for Refusal { reason, path, detail } in refused {
                 let busy = reason == Reason::Busy;
-                if tried < if busy { self.patience } else { TRIES } {
+                if tries.one_more(&path, busy) {
                     if !busy {
                         self.library.forget(&path);
                     }

@@ -1,6 +1,10 @@
 //! The steps of a transfer that are under way.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -12,6 +16,32 @@ use crate::agent::protocol::{
 
 /// Steps under way that are no files; bounds what both sides hold.
 const MOST_STEPS: usize = 4096;
+
+/// How often a file is sent again that changed while it was sent.
+pub(super) const TRIES: u32 = 5;
+
+/// How often each file was sent again, for each of two reasons: waiting for another transfer says
+/// nothing of whether it changes all the time.
+#[derive(Debug)]
+pub(super) struct Tries {
+    /// How often one is that another transfer has.
+    patience: u32,
+    of: HashMap<(Bytes, bool), u32>,
+}
+
+impl Tries {
+    /// Nothing was.
+    pub(super) fn new(patience: u32) -> Self {
+        Self { patience, of: HashMap::new() }
+    }
+
+    /// Whether a file is sent again that is `busy`, or has changed.
+    pub(super) fn one_more(&mut self, path: &Bytes, busy: bool) -> bool {
+        let tried = self.of.entry((path.clone(), busy)).or_default();
+        *tried += 1;
+        *tried <= if busy { self.patience } else { TRIES }
+    }
+}
 
 /// A step under way.
 pub(super) struct Step {
@@ -112,6 +142,18 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waiting_for_another_transfer_is_no_change() {
+        let mut tries = Tries::new(7);
+        let (one, other) = (Bytes::from("one"), Bytes::from("other"));
+        let mut again =
+            |path: &Bytes, busy| (0..99).take_while(|_| tries.one_more(path, busy)).count();
+        assert_eq!(again(&one, true), 7);
+        assert_eq!(again(&one, false), TRIES as usize);
+        assert_eq!(again(&other, false), TRIES as usize);
+        assert_eq!(again(&one, true), 0);
+    }
 
     #[test]
     fn content_is_asked_for_once() {
