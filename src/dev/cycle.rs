@@ -318,5 +318,7 @@ mod tests {
             assert_eq!(runtime.block_on(around.key()), *key);
         }
         assert!(around.kept.is_empty(), "who holds a key down does not mean it for ever");
+        b"rrrlll".iter().for_each(|key| around.keep(*key));
+        assert_eq!(around.kept, b"rl", "held down, it is meant once");
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{process::Command, task::spawn_blocking};
 
 use super::{
@@ -79,15 +80,18 @@ impl<'a> Sources<'a> {
         let Some(build) = &self.project.build else { return Ok(true) };
         // This side's stdout is the application's.
         let output = stderr().as_fd().try_clone_to_owned().context("stderr is closed")?;
-        let status = Command::new("sh")
+        let mut child = Command::new("sh")
             .args(["-c", build])
             .current_dir(self.folder)
             .stdin(Stdio::null())
             .stdout(output)
-            .kill_on_drop(true)
-            .status()
-            .await
+            .process_group(0)
+            .spawn()
             .context("the build could not be started")?;
+        let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
+        let status = child.wait().await.context("the build cannot be waited for")?;
+        // What it left running is meant to.
+        group.0 = None;
         Ok(status.success())
     }
 
@@ -174,6 +178,19 @@ impl<'a> Sources<'a> {
             (None, None) => true,
         };
         watch.changed(matches).await;
+    }
+}
+
+/// What a build started, which ends with it where nobody waits for it any more: a shell's own end
+/// would leave a compiler behind.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // All of it may have ended a moment ago.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 

@@ -1,14 +1,19 @@
 //! `diyadm dev` driven by its keys, on a real terminal.
 
-use std::io::Write;
+use std::{fs, io::Write};
 
 use serde_json::Value;
 
 use super::project::{Dev, Project};
-use crate::rig::{Node, node};
+use crate::rig::{Node, node, wait_until};
 
 fn template(node: &Node, namespace: &str) -> Value {
     node.get(namespace, "deploy/shop")["spec"]["template"].clone()
+}
+
+fn press(dev: &mut Dev, keys: &[u8]) {
+    dev.keys.write_all(keys).unwrap();
+    dev.keys.flush().unwrap();
 }
 
 #[test]
@@ -20,10 +25,6 @@ fn every_key_does_what_it_says() {
     let before = template(&node, name);
     let project = Project::new(name);
     let mut dev = Dev::on_terminal(&node, project.folder.path());
-    let press = |dev: &mut Dev, keys: &[u8]| {
-        dev.keys.write_all(keys).unwrap();
-        dev.keys.flush().unwrap();
-    };
     dev.until("keys: r restart");
     dev.until("version one");
     project.version("two");
@@ -67,4 +68,38 @@ fn every_key_does_what_it_says() {
     let (code, said) = dev.ended();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(template(&node, name), before, "{said}");
+}
+
+#[test]
+fn a_build_ends_when_the_workload_is_to_go_back() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-leaves");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let before = template(&node, name);
+    let project = Project::new(name);
+    let folder = project.folder.path();
+    // The second build does not end, in a process of its own as a compiler's would be.
+    let file = fs::read_to_string(folder.join("diyadm.yaml")).unwrap();
+    let build = "build: (test ! -e out/app.sh || sleep 1000 & echo $! > out/pid; wait) && ";
+    let file = file
+        .replace("build: mkdir -p out && ", &build.replace("build: ", "build: mkdir -p out && "));
+    fs::write(folder.join("diyadm.yaml"), file).unwrap();
+    let mut dev = Dev::on_terminal(&node, folder);
+    dev.until_all(&["started shop", "version one"]);
+    fs::remove_file(folder.join("out/pid")).unwrap();
+    project.version("two");
+    let pid = || fs::read_to_string(folder.join("out/pid")).unwrap_or_default();
+    wait_until("it builds", || pid().ends_with('\n'));
+    let stat = format!("/proc/{}/stat", pid().trim());
+    assert!(fs::exists(&stat).unwrap());
+    press(&mut dev, b"Q");
+    let (code, said) = dev.ended();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(template(&node, name), before, "{said}");
+    assert!(!said.contains("was not stopped"), "{said}");
+    // Whose parent is gone may wait for somebody who reaps it.
+    wait_until("the build has ended", || {
+        fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
 }
