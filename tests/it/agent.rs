@@ -9,3 +9,6 @@ mod receive;
 mod sender;
 mod shell;
 mod supervisor;
+
+pub(crate) use disk::Disk;
+pub(crate) use receive::names;

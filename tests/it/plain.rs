@@ -13,6 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    agent::{Disk, names as file_names},
     dev::tree::{Thing, Tree, look, make, noise},
     rig::{Node, node},
 };
@@ -20,6 +21,11 @@ use super::{
 /// A Pod as the blog empties one, whose only writable folders hold no program: a folder of this
 /// machine, or memory.
 pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value) {
+    pod_at(node, namespace, name, data, "/data");
+}
+
+/// The same, with the folder at this path.
+fn pod_at(node: &Node, namespace: &str, name: &str, data: &Value, path: &str) {
     node.load(&["busybox"]);
     let pod = json!({
         "apiVersion": "v1",
@@ -33,7 +39,7 @@ pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value) {
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["/bin/busybox", "tail", "-f", "/dev/null"],
                 "securityContext": { "readOnlyRootFilesystem": true },
-                "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+                "volumeMounts": [{ "name": "data", "mountPath": path }],
             }],
             "volumes": [data],
         },
@@ -184,4 +190,36 @@ fn a_full_or_read_only_folder_is_one_error_and_what_was_there_stays() {
     fs::write(folder.path().join("app.jar"), noise(3, 600_000)).unwrap();
     sync("web:/data/app.jar").code(0);
     sync("web:/etc/app.jar").code(1).stderr_has("is on a read-only file system");
+}
+
+/// Where an agent would be looked for, and none can be run from.
+#[test]
+fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
+    let Some(node) = node() else { return };
+    let name = node.name("plain-noexec");
+    let _namespace = node.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let there = tempfile::tempdir().unwrap();
+    let disk = Disk::mount(there.path(), "size=2m,mode=1777,noexec").expect("a node is root's");
+    pod_at(&node, name, "web", &of_host(there.path()), "/tmp");
+    let write = |seed, length| {
+        fs::write(folder.path().join("app.jar"), noise(seed, length)).unwrap();
+    };
+    let sync = || node.diyadm(folder.path(), &["sync", "app.jar", "web:/tmp/app.jar", "-n", name]);
+    let is = |seed, length| {
+        assert_eq!(file_names(there.path()), ["app.jar"], "nothing is left beside");
+        assert!(fs::read(there.path().join("app.jar")).unwrap() == noise(seed, length));
+    };
+    write(1, 500_000);
+    sync().code(0).stderr_has("no folder that one may write to and run programs from");
+    is(1, 500_000);
+    write(2, 8_000_000);
+    let full = sync().code(1).stderr_has("No space is left for /tmp/app.jar");
+    assert_eq!(full.stderr.matches("o space").count(), 1, "{}", full.stderr);
+    is(1, 500_000);
+    write(3, 600_000);
+    sync().code(0);
+    is(3, 600_000);
+    node.kubectl(&["-n", name, "delete", "pod", "web"], "");
+    drop(disk);
 }

@@ -20,10 +20,10 @@ use super::{
 };
 
 /// A small file system of the test's own.
-struct Disk<'a>(&'a Path);
+pub(crate) struct Disk<'a>(&'a Path);
 
 impl<'a> Disk<'a> {
-    fn mount(at: &'a Path, options: &str) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path, options: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "diyadm-test"]).arg(at);
         mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
@@ -137,6 +137,9 @@ fn names_are_on_the_disk_at_the_end_of_a_sync() {
     }
     assert_eq!(sender.small(b"c", b"c"), Ok(true));
     assert_eq!(sender.step(Op::Keep), Ok(false));
+    // After a connection that was lost nobody asks.
+    fs::create_dir(root.join("lost")).unwrap();
+    assert_eq!(sender.send(b"lost/a", &noise(1, 5000)).0, Ok(true));
     sender.hang_up();
     let log = fs::read_to_string(log).unwrap();
     let synced = |path: &str| format!("/root/{path}>) = 0");
@@ -147,4 +150,5 @@ fn names_are_on_the_disk_at_the_end_of_a_sync() {
     let last = lines.iter().rposition(|line| line.contains("rename") && line.contains("/sub"));
     let then = lines.iter().position(|line| is_of(line, "sub"));
     assert!(then > last && last.is_some(), "after the last name: {log}");
+    assert!(lines.iter().any(|line| is_of(line, "lost")), "at the end of the connection: {log}");
 }

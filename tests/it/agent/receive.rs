@@ -22,7 +22,7 @@ use super::{
     sender::{Sender, file, into},
 };
 
-pub(super) fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let read = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> =
         read.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
