@@ -1,7 +1,5 @@
 //! `diyadm.yaml`: what the loop does for a project. Pure: its text comes in.
 
-use std::path::Path;
-
 use ignore::gitignore::GitignoreBuilder;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -9,6 +7,7 @@ use serde_saphyr::Spanned;
 use super::{
     misread::{self, at},
     ports::{self, Ports},
+    sync::without_dots,
 };
 use crate::agent::protocol::name_fits;
 
@@ -166,7 +165,7 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         // its own name, and several may go there: what goes there is known when it is looked at.
         let same = |other: &Sync| {
             ![to, &other.to].into_iter().any(|to| to.ends_with('/'))
-                && Path::new(&other.to) == Path::new(to)
+                && without_dots(other.to.as_bytes()) == without_dots(to.as_bytes())
         };
         if project.sync[..index].iter().any(|other| same(&other.value)) {
             let what = format!("{to} is where another one goes already; send a folder above both");
@@ -201,6 +200,11 @@ impl Project {
     /// What is sent.
     pub(crate) fn sync(&self) -> impl Iterator<Item = &Sync> {
         self.sync.iter().map(|sync| &sync.value)
+    }
+
+    /// The lines of these in the file.
+    pub(crate) fn sync_lines(&self) -> impl Iterator<Item = u64> {
+        self.sync.iter().map(|sync| sync.referenced.line())
     }
 
     /// Ports to forward; [`parse`] has held them against what they may be.
@@ -323,6 +327,7 @@ forward: [8080, \"9090:90\", \":http\"]
             ("run:\n  command: x\nforward:\n- 8080\n- 1:2:3\n", 5, "1:2:3"),
             ("run:\n  command: x\nsync:\n- from: a\n", 4, "to"),
             ("run:\n  command: x\nsync:\n- {from: a, to: /x}\n- {from: b, to: /x}\n", 5, "/x"),
+            ("run:\n  command: x\nsync:\n- {from: a, to: ./x}\n- {from: b, to: x}\n", 5, "x"),
             ("run:\n  command: x\nwatch:\n- src\n- '[b-a]'\n", 5, "[b-a]"),
             ("run:\n  command: x\n  grace: long\n", 3, ""),
             ("run: [\n", 0, ""),

@@ -140,7 +140,8 @@ impl<'a> Sources<'a> {
 
     fn made(&self) -> Result<Vec<Source>> {
         let mut made: Vec<Source> = Vec::new();
-        for sync in self.project.sync() {
+        let lines: Vec<_> = self.project.sync_lines().collect();
+        for (at, sync) in self.project.sync().enumerate() {
             let options = Options {
                 delete: sync.delete,
                 exclude: sync.exclude.clone(),
@@ -150,8 +151,11 @@ impl<'a> Sources<'a> {
             let from = self.folder.join(&sync.from);
             let source = Source::new(&from, &Bytes::from(sync.to.as_str()), options, false)?;
             // Whether what is sent is a folder is known only now.
-            if made.iter().any(|other| other.way.collides(&source.way)) {
-                let what = format!("{} goes to {}, where another one goes.", sync.from, sync.to);
+            if let Some(other) = made.iter().position(|other| other.way.collides(&source.way)) {
+                let what = format!(
+                    "Line {} of the project's file: {} goes to {}, where that of line {} goes.",
+                    lines[at], sync.from, sync.to, lines[other]
+                );
                 return Err(Failure::usage(what, "Send a folder above both.").into());
             }
             made.push(source);
@@ -313,6 +317,16 @@ mod tests {
             sources.look().await.unwrap();
             assert_eq!(sources.sent().count(), 1);
         });
+    }
+
+    #[test]
+    fn two_that_go_to_one_place_are_told_by_their_lines() {
+        let folder = folder(&["one", "two"]);
+        let text = "run: {command: x}\nsync:\n- {from: one, to: /x/}\n- {from: two, to: /x/./}\n";
+        let project = parse(text).unwrap();
+        let mut sources = Sources::new(folder.path(), &project).unwrap();
+        let error = block(sources.look()).unwrap_err().to_string();
+        assert!(error.starts_with("Line 4 ") && error.contains("line 3 "), "{error}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod scan;
 mod send;
 mod steps;
 
-pub(crate) use place::destination;
+pub(crate) use place::{destination, without_dots};
 pub use plan::Plan;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::{agent::protocol::Bytes, exit::Failure};
@@ -74,9 +74,15 @@ impl Way {
     /// Whether both go to the same place: a folder in the container is open for one at a time.
     pub(crate) fn collides(&self, other: &Self) -> bool {
         let name = |way: &Self| way.file.as_ref().map(|(_, there)| there.clone());
-        let path = |way: &'_ Self| PathBuf::from(OsStr::from_bytes(&way.root.0));
-        path(self) == path(other) && name(self) == name(other)
+        without_dots(&self.root.0) == without_dots(&other.root.0) && name(self) == name(other)
     }
+}
+
+/// A path by which it is told from others: `./x/` is `x`. A `..` stays, since what is before it may
+/// be a link.
+pub(crate) fn without_dots(path: &[u8]) -> PathBuf {
+    let all = Path::new(OsStr::from_bytes(path)).components();
+    all.filter(|part| *part != Component::CurDir).collect()
 }
 
 /// Without slashes at the end, but for the root's own.
@@ -124,6 +130,9 @@ mod tests {
         };
         assert!(of("a", true, "/x").collides(&of("b", true, "/x/")));
         assert!(of("a", true, "/x/y").collides(&of("b", true, "/x//./y")));
+        assert!(of("a", true, "./x").collides(&of("b", true, "x")));
+        assert!(of("a", false, "./x").collides(&of("b", false, "x")));
+        assert!(!of("a", true, "../x").collides(&of("b", true, "x")));
         assert!(of("a", false, "/x/").collides(&of("b", false, "/x/a")));
         assert!(!of("a", false, "/x/").collides(&of("b", false, "/x/")));
         assert!(!of("a", true, "/x").collides(&of("b", false, "/x/")));
