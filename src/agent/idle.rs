@@ -84,6 +84,9 @@ pub(crate) fn run(options: &Options) -> Result<Code> {
     let (out, err) = if options.adopt { adopt()? } else { own() };
     let mut supervisor = Supervisor::new(out, err, options.ring);
     supervisor.adopted = options.adopt;
+    if options.adopt {
+        supervisor.others = socket::others();
+    }
     serve(&mut supervisor, listener.as_ref(), &mut signals, options.grace)
 }
 

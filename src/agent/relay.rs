@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use super::{
     protocol::{Answer, Apps, Failed, Hello, Kind, Request, json},
     receive,
-    socket::{connect, places},
+    socket::{connect, others, places},
     wire::{Error, Input, greet, send, stdio},
 };
 use crate::exit::{Code, Failure};
@@ -78,7 +78,7 @@ fn malformed(output: &mut impl Write, what: String) -> Result<Code> {
 /// The answer where nobody supervises, and so nothing was ever started.
 fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
     let answer = match request {
-        Request::List => Answer::Apps(Apps::default()),
+        Request::List => Answer::Apps(Apps { others: others(), ..Apps::default() }),
         Request::StopAll { .. } => Answer::Sent,
         Request::Cancel => return Ok(()),
         Request::Stop { name, .. }

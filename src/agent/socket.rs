@@ -6,6 +6,7 @@
 //! that is brought along is not held up by an older supervisor, which it could not speak with.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::{self, ErrorKind},
     os::unix::{
@@ -34,10 +35,8 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
     let temporary = env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let fixed = ["/tmp", "/dev/shm", "/run", "/var/tmp"].map(PathBuf::from);
-    // The namespace's inode; a container always has one of its own.
-    let inode = fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino()).unwrap_or_default();
     let folders = beside.into_iter().chain(temporary).chain(fixed);
-    let name = format!("agent-{PROTOCOL}-{inode}.sock");
+    let name = format!("agent-{PROTOCOL}-{}.sock", inode());
     let mut places: Vec<_> = folders.map(|at| at.join(&name)).collect();
     places.retain(|path| path.as_os_str().len() <= MOST_PATH);
     let mut seen = Vec::new();
@@ -48,6 +47,33 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
         }
     });
     places
+}
+
+/// The mount namespace's inode; a container always has one of its own.
+fn inode() -> u64 {
+    fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino()).unwrap_or_default()
+}
+
+/// Protocols of the supervisors of this container that this program does not speak with.
+pub(super) fn others() -> Vec<u32> {
+    let own = inode().to_string();
+    let mut others = BTreeSet::new();
+    for folder in places(None).iter().filter_map(|path| path.parent()) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|n| n.strip_prefix("agent-")?.strip_suffix(".sock"));
+            let Some((protocol, of)) = rest.and_then(|rest| rest.split_once('-')) else { continue };
+            if let Ok(protocol) = protocol.parse()
+                && protocol != PROTOCOL
+                && of == own
+                && connect(&[entry.path()]).is_some()
+            {
+                others.insert(protocol);
+            }
+        }
+    }
+    others.into_iter().collect()
 }
 
 /// What came of [`bind`].

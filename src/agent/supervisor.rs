@@ -34,6 +34,8 @@ pub(super) struct Supervisor {
     mark: Mark,
     /// It is not what the container runs, so its end does not restart that.
     pub(super) adopted: bool,
+    /// Protocols of those that were here before it.
+    pub(super) others: Vec<u32>,
     /// No application may start any more.
     pub(super) ending: bool,
 }
@@ -64,7 +66,8 @@ impl Supervisor {
     pub(super) fn new(out: Sink, err: Sink, ring: usize) -> Self {
         let (apps, since_ms) = (BTreeMap::new(), now_ms());
         let mark = Mark::own();
-        Self { apps, out, err, ring, since_ms, tickets: 0, mark, adopted: false, ending: false }
+        let (adopted, others, ending) = (false, Vec::new(), false);
+        Self { apps, out, err, ring, since_ms, tickets: 0, mark, adopted, others, ending }
     }
 
     /// Starts an application, at once or after the one of its name.
@@ -184,6 +187,7 @@ impl Supervisor {
                 logs: self.out.is_open(),
             }),
             apps: self.apps.values().map(|app| app.view(&processes)).collect(),
+            others: self.others.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{inside::block, terminal::Terminal};
 use crate::{
+    agent::protocol::{Apps, PROTOCOL},
     cli::{
         Global,
         dev::{Listing, Ps},
@@ -34,15 +35,21 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
         }))
         .await
     })?;
+    for seen in &seen {
+        if let Some(what) = not_shown(seen) {
+            terminal.warn(&what);
+        }
+    }
     if args.output == Listing::Json {
         let pods = seen.iter().map(|seen| {
             let Seen { pod, container, apps } = seen;
-            json!({ "pod": pod, "container": container, "supervisor": apps.supervisor, "apps": apps.apps })
+            json!({ "pod": pod, "container": container, "supervisor": apps.supervisor, "apps": apps.apps, "others": apps.others })
         });
         println!("{:#}", json!({ "pods": pods.collect::<Vec<_>>() }));
         return Ok(Code::Done);
     }
-    if seen.iter().all(|seen| seen.apps.apps.is_empty()) {
+    let nothing = |apps: &Apps| apps.apps.is_empty() && apps.others.is_empty();
+    if seen.iter().all(|seen| nothing(&seen.apps)) {
         let shown = &args.at.workload;
         terminal.say(&format!("Nothing was started yet: `diyadm run {shown} -- COMMAND`."));
         return Ok(Code::Done);
@@ -51,4 +58,33 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     print!("{}", table(&seen, args.output == Listing::Wide, now_ms));
     Ok(Code::Done)
+}
+
+/// What supervisors of other versions run, which do not tell this one.
+fn not_shown(Seen { pod, container, apps }: &Seen) -> Option<String> {
+    let others: Vec<_> = apps.others.iter().map(u32::to_string).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "what an agent of protocol {} runs in {pod}/{container} is not shown, since this is \
+             protocol {PROTOCOL}: type `diyadm ps` of that version",
+            others.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_understood_is_told() {
+        let seen = |others| Seen {
+            pod: "web-1".to_owned(),
+            container: "app".to_owned(),
+            apps: Apps { others, ..Apps::default() },
+        };
+        assert_eq!(not_shown(&seen(Vec::new())), None);
+        let said = not_shown(&seen(vec![0])).unwrap();
+        assert!(said.contains("protocol 0 runs in web-1/app") && said.contains('`'), "{said}");
+    }
 }

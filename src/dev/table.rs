@@ -125,7 +125,7 @@ mod tests {
             App { processes: 0, rss: 0, ..app("b", ended(killed, true)) },
             App { processes: 0, rss: 0, ..app("c", ended(How::Exit { code: 1 }, false)) },
         ];
-        let apps = Apps { supervisor: None, apps };
+        let apps = Apps { supervisor: None, apps, others: Vec::new() };
         let seen = Seen { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
         let text = table(std::slice::from_ref(&seen), false, 241_000);
         assert_eq!(

@@ -4,6 +4,7 @@ mod client;
 mod disk;
 mod leftover;
 mod namespace;
+mod older;
 mod protocol;
 mod receive;
 mod sender;

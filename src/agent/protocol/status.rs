@@ -13,6 +13,10 @@ pub struct Apps {
     pub supervisor: Option<Supervisor>,
     /// By name.
     pub apps: Vec<App>,
+    /// Protocols of other supervisors in the container, older or newer than this one: what they run
+    /// is not among these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<u32>,
 }
 
 /// The process that supervises.

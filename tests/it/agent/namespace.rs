@@ -149,7 +149,8 @@ fn a_supervisor_is_started_where_none_is() {
     assert!(!socket.exists(), "looking starts nothing");
     let app = client.started(&Request::Start(script("app", "echo up; exec sleep 1000")));
     drop(client);
-    let Answer::Apps(Apps { supervisor: Some(supervisor), apps }) = enter().asked(&Request::List)
+    let Answer::Apps(Apps { supervisor: Some(supervisor), apps, .. }) =
+        enter().asked(&Request::List)
     else {
         panic!("it supervises on");
     };

@@ -184,7 +184,7 @@ proptest! {
             prop_assert_eq!(serde_json::from_slice::<Request>(&frames[0].1).unwrap(), request);
         }
         let answers = [
-            Answer::Apps(Apps { supervisor: None, apps: vec![app.clone()] }),
+            Answer::Apps(Apps { supervisor: None, apps: vec![app.clone()], others: vec![1] }),
             Answer::Failed(Failed::Runs(Box::new(app))),
             Answer::Refused { id: 1, refusal },
         ];
