@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     agent::{Disk, names as file_names},
     dev::tree::{Thing, Tree, look, make, noise},
-    rig::{Node, node},
+    rig::{Node, Run, node},
 };
 
 /// A Pod as the blog empties one, whose only writable folders hold no program: a folder of this
@@ -205,7 +205,11 @@ fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
     let write = |seed, length| {
         fs::write(folder.path().join("app.jar"), noise(seed, length)).unwrap();
     };
-    let sync = || node.diyadm(folder.path(), &["sync", "app.jar", "web:/tmp/app.jar", "-n", name]);
+    let sync = || {
+        let mut sync = node.program(folder.path());
+        sync.args(["sync", "app.jar", "web:/tmp/app.jar", "-n", name]);
+        Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
+    };
     let is = |seed, length| {
         assert_eq!(file_names(there.path()), ["app.jar"], "nothing is left beside");
         assert!(fs::read(there.path().join("app.jar")).unwrap() == noise(seed, length));

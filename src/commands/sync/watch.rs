@@ -119,6 +119,13 @@ fn is_nothing(error: &Error) -> bool {
     no && !cluster::error::is_unknown(error)
 }
 
+/// Whether it may be otherwise in a while: the connection broke, the Pod's node or an API server
+/// that starts does not answer, or the Pod is gone and not served much longer.
+fn may_pass(error: &Error) -> bool {
+    let absent = || cluster::error::status(error).is_some_and(|status| status.code == 404);
+    is_lost(error) || is_gone(error) || cluster::error::is_unknown(error) || absent()
+}
+
 /// Works for all of them; why the first one was given up.
 async fn ended(served: &mut [Served<'_>]) -> Error {
     if served.is_empty() {
@@ -150,7 +157,7 @@ async fn keep(
                 tell(terminal, &shown, &outcome, &progress);
                 ends = false;
             }
-            Err(error) if (is_gone(&error) || is_lost(&error)) && !receiver.gives_up() => {
+            Err(error) if may_pass(&error) && !receiver.gives_up() => {
                 if !lost {
                     let why = format!("{error:#}");
                     let why = why.trim_end_matches('.');
