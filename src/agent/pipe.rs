@@ -4,9 +4,13 @@ use std::{
     fs::File,
     io::{self, ErrorKind, Read},
     os::fd::OwnedFd,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use super::{app::now_ms, lines::Lines, protocol::Stream, ring::Ring, sink::Sink};
+
+/// The next one's number.
+static PIPES: AtomicU64 = AtomicU64::new(0);
 
 /// The end of one of its outputs that is read.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(super) struct Pipe {
     pub(super) stream: Stream,
     pub(super) file: File,
     lines: Lines,
+    /// No other has it, not even of the same application started again.
+    number: u64,
     /// Whether nobody can write into it any more.
     pub(super) ended: bool,
 }
@@ -23,15 +29,16 @@ impl Pipe {
     pub(super) fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
         // Only this end: the application's stays as any program expects it.
         rustix::io::ioctl_fionbio(&pipe, true)?;
-        Ok(Self { stream, file: pipe.into(), lines: Lines::default(), ended: false })
+        let (lines, number) = (Lines::default(), PIPES.fetch_add(1, Relaxed));
+        Ok(Self { stream, file: pipe.into(), lines, number, ended: false })
     }
 
     /// Reads once; `false` when there is nothing more now.
     pub(super) fn read(&mut self, buffer: &mut [u8], ring: &mut Ring, sink: &mut Sink) -> bool {
-        let (stream, at_ms) = (self.stream, now_ms());
+        let (stream, number, at_ms) = (self.stream, self.number, now_ms());
         let keep = |line: &[u8], cut| {
             ring.push(stream, cut, at_ms, line);
-            sink.push(line, cut);
+            sink.push(number, line, cut);
         };
         match self.file.read(buffer) {
             Ok(read @ 1..) => self.lines.push(&buffer[..read], keep),

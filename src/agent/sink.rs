@@ -19,12 +19,14 @@ pub(super) struct Sink {
     file: Option<File>,
     waiting: Vec<u8>,
     written: usize,
+    /// Whose line has no end yet.
+    open: Option<u64>,
 }
 
 impl Sink {
     /// `None` where output reaches nobody.
     pub(super) fn new(file: Option<File>) -> Self {
-        Self { file, waiting: Vec::new(), written: 0 }
+        Self { file, waiting: Vec::new(), written: 0, open: None }
     }
 
     /// Whether output reaches somebody.
@@ -32,11 +34,15 @@ impl Sink {
         self.file.is_some()
     }
 
-    /// Lines go in whole, so no other line is ever in the midst of one.
-    pub(super) fn push(&mut self, line: &[u8], cut: bool) {
+    /// Lines go in whole, so no other line is ever in the midst of one; a `cut` one, too long or
+    /// without a newline at its writer's end, ends where another writer's begins.
+    pub(super) fn push(&mut self, writer: u64, line: &[u8], cut: bool) {
         if self.file.is_some() {
+            let is_anothers = self.open.is_some_and(|open| open != writer);
+            self.waiting.extend(is_anothers.then_some(b'\n'));
             self.waiting.extend_from_slice(line);
             self.waiting.extend((!cut).then_some(b'\n'));
+            self.open = cut.then_some(writer);
         }
     }
 
@@ -69,5 +75,27 @@ impl Sink {
             self.waiting.drain(..self.written);
             self.written = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_goes_on_in_anothers_line() {
+        let mut sink = Sink::new(Some(tempfile::tempfile().unwrap()));
+        for (writer, line, cut) in [
+            (1, "long", true),
+            (1, "er", false),
+            (1, "no newline", true),
+            (2, "another's", false),
+            (2, "its last words", true),
+            (3, "and the next run's", true),
+        ] {
+            sink.push(writer, line.as_bytes(), cut);
+        }
+        let said = "longer\nno newline\nanother's\nits last words\nand the next run's";
+        assert_eq!(String::from_utf8(sink.waiting).unwrap(), said);
     }
 }

@@ -14,17 +14,27 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
 };
 
 use anyhow::Result;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use rustix::{fs::FlockOperation, fs::Mode};
+use rustix::{
+    fs::{FlockOperation, Mode},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
+};
 
 use super::protocol::PROTOCOL;
 use crate::exit::Failure;
 
 /// Longest path that fits an address, `sun_path` of unix(7) less its NUL.
 const MOST_PATH: usize = 107;
+
+/// Anybody may hold a folder's lock, or listen in it and take nobody: so often, and so long between,
+/// it is tried, and then PID 1 goes on without.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the socket may be, in the order of trial by both sides: `only`, or else the folder of the
 /// binary, `$TMPDIR`, /tmp, /dev/shm, /run, /var/tmp.
@@ -106,10 +116,19 @@ fn bind_at(path: &Path) -> io::Result<Bound> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let lock = fs::File::open(folder)?;
     // Two that start at once must not each take the other's fresh socket for a stale one. Some
-    // file systems lock no folders; there the race stays.
-    let _ = rustix::fs::flock(&lock, FlockOperation::LockExclusive);
+    // file systems lock no folders, and where somebody else has it for long: there the race stays.
+    for _ in 0..TRIES {
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => sleep(PAUSE),
+            _ => break,
+        }
+    }
     if path.symlink_metadata().is_ok() {
-        if let Ok(stream) = UnixStream::connect(path) {
+        let there = reach(path);
+        if there.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        if let Ok(stream) = there {
             let ours = peer(&stream).is_some_and(|peer| peer.is_trusted());
             // Somebody else's in a folder that is everybody's: the next place may be free.
             return if ours {
@@ -138,7 +157,7 @@ fn remove_stale(folder: &Path) {
         let name = entry.file_name();
         let ours = name.to_str().and_then(|n| n.strip_prefix("agent-")?.strip_suffix(".sock"));
         if ours.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')) {
-            let refused = UnixStream::connect(entry.path())
+            let refused = reach(&entry.path())
                 .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
             if refused {
                 // Another's, or gone already.
@@ -148,11 +167,32 @@ fn remove_stale(folder: &Path) {
     }
 }
 
+/// Connects at once or not at all: `WouldBlock` where somebody listens who takes no more.
+fn reach(path: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// [`reach`], for whoever has a moment.
+fn reach_soon(path: &Path) -> io::Result<UnixStream> {
+    for _ in 1..TRIES {
+        match reach(path) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(PAUSE),
+            reached => return reached,
+        }
+    }
+    reach(path)
+}
+
 /// Connects to the supervisor of this container; `None` where there is none.
 pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
     let root = rustix::process::geteuid().is_root();
     places.iter().find_map(|path| {
-        let stream = UnixStream::connect(path).ok()?;
+        let stream = reach_soon(path).ok()?;
         // /tmp is everybody's: another user's socket there is no supervisor of ours.
         let peer = peer(&stream)?;
         (root || peer.is_trusted()).then_some(stream)

@@ -73,9 +73,7 @@ impl Supervisor {
     /// Starts an application, at once or after the one of its name.
     pub(super) fn start(&mut self, start: Start) -> Result<Begun, Failed> {
         let malformed = |what: &str| Err(Failed::Malformed { what: what.to_owned() });
-        if self.ending {
-            return Err(Failed::Busy { why: "the container is shutting down".to_owned() });
-        }
+        self.is_open()?;
         if !name_fits(&start.name) {
             return malformed("the name of an application is letters, digits, '.', '_' and '-'");
         }
@@ -116,7 +114,16 @@ impl Supervisor {
         self.replace(start, grace_ms)
     }
 
+    /// Nothing starts any more once the container is to end: nobody would stop it in order.
+    fn is_open(&self) -> Result<(), Failed> {
+        if self.ending {
+            return Err(Failed::Busy { why: "the container is shutting down".to_owned() });
+        }
+        Ok(())
+    }
+
     fn replace(&mut self, start: Start, grace_ms: u64) -> Result<Begun, Failed> {
+        self.is_open()?;
         let ticket = self.tickets + 1;
         let app = self.app(&start.name)?;
         if app.then.is_some() {

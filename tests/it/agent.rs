@@ -9,6 +9,7 @@ mod protocol;
 mod receive;
 mod sender;
 mod shell;
+mod socket;
 mod supervisor;
 
 pub(crate) use disk::Disk;

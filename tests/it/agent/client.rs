@@ -7,9 +7,9 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
 };
 
+use super::super::rig::wait_until;
 use diyadm::agent::protocol::{
     Answer, App, Bytes, Decoder, Failed, Hello, Kind, Line, Request, Start, json,
 };
@@ -32,8 +32,12 @@ impl Idle {
     }
 
     /// As `command` runs it, which may be `unshare`.
-    pub(super) fn run(mut command: Command, args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(super) fn run(command: Command, args: &[&str]) -> Self {
+        Self::run_in(tempfile::tempdir().unwrap(), command, args)
+    }
+
+    /// With its socket in this folder.
+    pub(super) fn run_in(folder: tempfile::TempDir, mut command: Command, args: &[&str]) -> Self {
         let socket = folder.path().join("agent.sock");
         let mut child = command
             .args(["idle", "--socket"])
@@ -48,11 +52,12 @@ impl Idle {
         thread::spawn(move || {
             stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
         });
-        while UnixStream::connect(&socket).is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "the supervisor ended");
-            thread::sleep(Duration::from_millis(5));
-        }
-        Self { child, folder, shown, inside: None }
+        let mut idle = Self { child, folder, shown, inside: None };
+        wait_until("the supervisor listens", || {
+            assert!(idle.child.try_wait().unwrap().is_none(), "the supervisor ended");
+            UnixStream::connect(&socket).is_ok()
+        });
+        idle
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use diyadm::agent::protocol::{Answer, Apps, End, Failed, Logs, Request, State};
+use diyadm::agent::protocol::{Answer, Apps, End, Failed, Logs, Request, Start, State};
 
 use super::{
     super::rig::skip,
@@ -79,6 +79,32 @@ fn an_application_is_told_once_that_the_container_ends() {
     assert_eq!(idle.shown.recv().unwrap(), "ready");
     assert_eq!(terminate(&mut idle), Some(143));
     assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["told", "over"]);
+}
+
+/// What starts then would hear of the end with SIGKILL alone.
+#[test]
+fn nothing_starts_once_the_container_ends() {
+    let Some(mut idle) = pid_1(&["--grace", "100000"]) else { return };
+    let mut client = idle.client();
+    let go = idle.folder.path().join("go");
+    let slow = format!(
+        "trap 'echo told' TERM; echo ready; while [ ! -e {} ]; do sleep 0.05; done; echo over",
+        go.display()
+    );
+    client.started(&Request::Start(script("slow", &slow)));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    let first = idle.inside.as_ref().unwrap();
+    assert!(Command::new("kill").args(["-TERM", first]).status().unwrap().success());
+    assert_eq!(idle.shown.recv().unwrap(), "told");
+    let restart = Request::Restart { name: "slow".into(), grace_ms: 1000 };
+    let again = Start { replace: true, ..script("slow", "true") };
+    for request in [restart, Request::Start(again), Request::Start(script("new", "true"))] {
+        let failed = client.failed(&request);
+        assert!(matches!(failed, Failed::Busy { .. }), "{failed:?}");
+    }
+    fs::write(go, "").unwrap();
+    assert_eq!(idle.child.wait().unwrap().code(), Some(143));
+    assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["over"]);
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! The socket's folder is often everybody's: whatever stands there, the supervisor is there too.
+
+use std::{
+    fs::File,
+    os::unix::net::{UnixListener, UnixStream},
+    process::Command,
+};
+
+use super::client::{Idle, PROGRAM};
+
+/// A lock that somebody holds, and one who listens and takes nobody.
+#[test]
+fn whoever_holds_the_folder_keeps_no_supervisor_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = File::open(folder.path()).unwrap();
+    held.lock().unwrap();
+    let path = folder.path().join("agent-1-1.sock");
+    let deaf = UnixListener::bind(&path).unwrap();
+    rustix::net::listen(&deaf, 0).unwrap();
+    let _waits = UnixStream::connect(&path).unwrap();
+    let mut idle = Idle::run_in(folder, Command::new(PROGRAM), &[]);
+    assert!(idle.client().apps().is_empty());
+    assert!(path.exists(), "who takes nobody now is not gone");
+    idle.signal("-TERM");
+    assert_eq!(idle.child.wait().unwrap().code(), Some(143));
+}
