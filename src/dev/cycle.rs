@@ -31,8 +31,13 @@ use crate::{
 const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it running · Q restore";
 /// Keys that are kept while there is work.
 const MOST_KEPT: usize = 8;
+/// What a key begins with that is none of a byte.
+const ESCAPE: u8 = 0x1b;
 /// What went well for so long counts as well.
 const WELL: Duration = Duration::from_secs(30);
+
+/// What ended the output of a container.
+type Heard = (Pick, anyhow::Error);
 
 /// How the loop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +123,32 @@ impl Around<'_> {
             let Some(Tty { typed, .. }) = &mut self.keys else {
                 return std::future::pending().await;
             };
-            match typed.recv().await {
-                Some(keys) if keys.len() == 1 => return keys[0],
+            match typed.recv().await.as_deref() {
+                Some([key]) => return *key,
+                // One that is held down, or that ends a line where the terminal was set back.
+                Some([key, rest @ ..])
+                    if *key != ESCAPE && rest.iter().all(|one| one == key || *one == b'\n') =>
+                {
+                    return *key;
+                }
                 // An arrow, or something that was pasted.
                 Some(_) => {}
                 None => return b'q',
+            }
+        }
+    }
+
+    /// Waits for what is done. A key that leaves is heard at any time; the others when it is done.
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Leave> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                key = self.pressed() => match key {
+                    b'q' => return Err(Leave::Running),
+                    b'Q' => return Err(Leave::Restore),
+                    other => self.keep(other),
+                },
             }
         }
     }
@@ -150,7 +176,7 @@ impl Around<'_> {
 async fn work(
     all: &mut Loop<'_>,
     around: &mut Around<'_>,
-    trouble: &mut mpsc::Receiver<anyhow::Error>,
+    trouble: &mut mpsc::Receiver<Heard>,
     mut pick: Pick,
 ) -> Result<Leave> {
     let session = all.session;
@@ -173,11 +199,16 @@ async fn work(
         }
         let what = error.to_string();
         session.terminal.warn(what.trim_end_matches('.'));
-        match backoff.pause() {
-            Some(pause) => sleep(pause).await,
-            None => return Err(error.context(Spent)),
-        }
-        pick = session.runs().await?;
+        let Some(pause) = backoff.pause() else { return Err(error.context(Spent)) };
+        let found = around.during(async {
+            sleep(pause).await;
+            session.runs().await
+        });
+        pick = match found.await {
+            Ok(found) => found?,
+            // There is no Pod in which anything could be stopped.
+            Err(leave) => return Ok(leave),
+        };
         session.terminal.done(&format!("going on in {}", pick.shown()), None);
     }
 }
@@ -186,38 +217,25 @@ async fn work(
 async fn attend<'a>(
     all: &mut Loop<'a>,
     around: &mut Around<'_>,
-    trouble: &mut mpsc::Receiver<anyhow::Error>,
+    trouble: &mut mpsc::Receiver<Heard>,
     place: &mut Place<'a>,
     built: &mut bool,
 ) -> Result<Leave> {
     let session = all.session;
     let mut next = Next::Build;
     loop {
-        let left = {
-            // A key that leaves is heard at any time; the others when the work is done.
-            let cycle = cycle(all, around.shown.clone(), place, next, built);
-            let mut cycle = std::pin::pin!(cycle);
-            loop {
-                tokio::select! {
-                    outcome = &mut cycle => break outcome.map(|()| None)?,
-                    key = around.pressed() => match key {
-                        b'q' => break Some(Leave::Running),
-                        b'Q' => break Some(Leave::Restore),
-                        other => around.keep(other),
-                    },
-                }
-            }
-        };
-        match left {
-            Some(Leave::Restore) => return Ok(restore(all, place).await),
-            Some(left) => return Ok(left),
-            None => {}
+        let shown = around.shown.clone();
+        match around.during(cycle(all, shown, place, next, built)).await {
+            Ok(done) => done?,
+            Err(Leave::Restore) => return Ok(restore(all, place).await),
+            Err(left) => return Ok(left),
         }
         next = loop {
             tokio::select! {
                 () = all.sources.changed() => break Next::Build,
-                error = trouble.recv() => {
-                    if let Some(error) = error {
+                heard = trouble.recv() => {
+                    // Of a Pod that is left already it is no news.
+                    if let Some((_, error)) = heard.filter(|(pick, _)| *pick == place.pick) {
                         return Err(error);
                     }
                 }
@@ -269,7 +287,7 @@ async fn logs(
     name: &str,
     screen: &Screen,
     mut watched: watch::Receiver<Option<Shown>>,
-    troubles: mpsc::Sender<anyhow::Error>,
+    troubles: mpsc::Sender<Heard>,
 ) {
     loop {
         let now = watched.borrow_and_update().clone();
@@ -289,7 +307,7 @@ async fn logs(
                 },
                 outcome = showing => {
                     if let Err(error) = outcome
-                        && troubles.send(error).await.is_err()
+                        && troubles.send((pick, error)).await.is_err()
                     {
                         return;
                     }

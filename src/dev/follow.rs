@@ -107,7 +107,7 @@ async fn stream(
             Said::Answer(Answer::Lost { lines }) => {
                 let what = format!("{lines} lines came faster than they could be kept");
                 session.terminal.warn(&what);
-                logs.after += lines;
+                logs.after = logs.after.saturating_add(lines);
             }
             Said::Answer(Answer::Ended(app)) => {
                 let asked = matches!(&app.state, State::Ended(End { asked: true, .. }));

@@ -246,9 +246,10 @@ fn is_java(word: &str) -> bool {
     word.rsplit('/').next() == Some("java")
 }
 
-/// Without an address it listens on loopback alone from Java 9 on, where port-forward comes in.
+/// On loopback, where port-forward comes in: without a name that is so from Java 9 on alone, and
+/// before it everybody who reaches the Pod could run what he likes.
 fn jdwp(port: u16) -> String {
-    format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address={port}")
+    format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=localhost:{port}")
 }
 
 fn words(words: &Words) -> Result<Vec<String>, String> {
@@ -308,7 +309,7 @@ forward: [8080, \"9090:90\", \":http\"]
     #[test]
     fn java_is_debugged_by_its_command_or_by_a_variable() {
         let project = parse(WHOLE).unwrap();
-        assert!(project.command(Some(5005))[1].ends_with("address=5005"));
+        assert!(project.command(Some(5005))[1].ends_with("address=localhost:5005"));
         assert_eq!(project.env(Some(5005)).len(), 1);
         let text = "run: { command: ./gradlew run, env: { JAVA_TOOL_OPTIONS: -Xmx64m } }\n";
         let script = parse(text).unwrap();

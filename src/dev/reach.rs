@@ -202,7 +202,11 @@ async fn begin(started: Started) -> Result<Agent, No> {
     let Started { reader, writer, mut end, words } = started;
     match Conversation::begin(reader, writer).await {
         Ok(talk) => Ok(Agent { talk, end }),
-        Err(Trouble::Lost(why)) => Err(failed(end.wait().await, words, why).await),
+        Err(Trouble::Lost(why)) => match timeout(MOMENT, end.wait()).await {
+            Ok(end) => Err(failed(end, words, why).await),
+            // A container that is frozen says nothing, and does not end either.
+            Err(_) => Err(No::Other(Trouble::Lost(why).into())),
+        },
         Err(trouble) => Err(No::Other(trouble.into())),
     }
 }

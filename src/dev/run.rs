@@ -11,12 +11,15 @@ use super::{
     printer::Printer,
     reach::Agent,
     session::Session,
+    trouble::is_lost,
 };
 use crate::{
     agent::protocol::{Answer, App, Follow, Logs, Request, Start, State},
     exit::{Code, Failure},
 };
 
+/// How long an answer may take that is on its way.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How long the last lines of a stopped application may take.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -38,7 +41,15 @@ pub(crate) enum Then {
 pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Result<Code> {
     let (pick, mut agent) = session.agent().await?;
     let name = start.name.clone();
-    let app = match session.ask(&mut agent, &Request::Start(start)).await? {
+    let request = Request::Start(start);
+    let starting = session.ask(&mut agent, &request);
+    let answer = match then {
+        Then::StopOnExit { grace_ms } => {
+            started_or_stopped(session, &pick, &name, grace_ms, starting).await?
+        }
+        Then::Detach | Then::Follow => starting.await?,
+    };
+    let app = match answer {
         Answer::Started(app) => app,
         other => return Err(session.unexpected(&other)),
     };
@@ -55,6 +66,37 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
         Ok(None) => Err(session.unexpected(&Answer::End)),
         Err(error) => Err(error),
     }
+}
+
+/// Waits for it to start, which takes as long as the one that it replaces needs to end; where this
+/// side goes, or loses the other, what may start meanwhile is stopped.
+async fn started_or_stopped(
+    session: &Session<'_>,
+    pick: &Pick,
+    name: &str,
+    grace_ms: u64,
+    starting: impl Future<Output = Result<Answer>>,
+) -> Result<Answer> {
+    let mut starting = std::pin::pin!(starting);
+    let outcome = tokio::select! {
+        answer = &mut starting => answer,
+        () = interrupted() => {
+            let why = Failure::interrupted(format!("{name} was not to start any more."));
+            match timeout(MOMENT, starting).await {
+                // It was refused: what runs under its name is another's.
+                Ok(Err(error)) if !is_lost(&error) => return Err(why.into()),
+                _ => {
+                    stop(session, pick, name, grace_ms).await?;
+                    return Err(why.into());
+                }
+            }
+        }
+    };
+    if outcome.as_ref().is_err_and(is_lost) {
+        // That it cannot be stopped either is told by that error.
+        let _ = stop(session, pick, name, grace_ms).await;
+    }
+    outcome
 }
 
 /// Follows it until it ends or this side is told to.

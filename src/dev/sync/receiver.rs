@@ -19,14 +19,19 @@ use crate::{
         transfer::{self, Entry, Op, Reason, What},
     },
     dev::{
+        backoff::Backoff,
         pods::Pick,
         reach::Agent,
         session::Session,
-        trouble::{Trouble, is_lost, is_spent, is_without_agent, refusal},
+        trouble::{Spent, Trouble, is_lost, is_spent, is_without_agent, refusal},
         wire::Conversation,
     },
 };
 
+/// Connections that may be lost at once one after the other; from then on there are pauses.
+const IN_VAIN: usize = 3;
+/// Bytes of a try that got further: more than the names of what is to be sent.
+const MUCH: u64 = 1 << 20;
 /// How long the far end of a connection that was lost may hold the target.
 const HELD: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -157,11 +162,23 @@ impl<'a> Receiver<'a> {
         here: &Here,
         progress: &Progress,
     ) -> Result<Outcome> {
-        let mut lost = None;
+        let (mut lost, mut vain, mut sent) = (None, 0, progress.sent());
+        let mut backoff = Backoff::default();
         loop {
             let after = lost.as_ref().map_or(After::Nothing, After::Lost);
             match self.attempt(source, here, progress, after).await {
                 Err(error) if is_lost(&error) && !is_spent(&error) && !self.gives_up() => {
+                    if progress.sent() - sent > MUCH {
+                        (backoff, vain, sent) = (Backoff::default(), 0, progress.sent());
+                    }
+                    vain += 1;
+                    // A far end that answers and dies each time gets no further.
+                    if vain > IN_VAIN {
+                        match backoff.pause() {
+                            Some(pause) => sleep(pause).await,
+                            None => return Err(error.context(Spent)),
+                        }
+                    }
                     lost = Some(error);
                 }
                 other => return other,

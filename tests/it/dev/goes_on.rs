@@ -1,6 +1,13 @@
 //! `diyadm dev` where its Pod is replaced and its container restarted under it.
 
-use super::project::{Dev, Project};
+use std::fs;
+
+use diyadm::workload::is_emptied;
+
+use super::{
+    project::{Dev, Project},
+    typed::Typed,
+};
 use crate::rig::{get, node, processes, wait_until};
 
 #[test]
@@ -43,4 +50,52 @@ fn it_goes_on_by_itself() {
     project.version("two");
     dev.until("version two");
     answers("two\n");
+}
+
+/// What is told late of a Pod that is left already touches nothing in the new one.
+#[test]
+fn a_pod_that_goes_during_a_build_is_left_once() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-goes-meanwhile");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let project = Project::new(name);
+    let folder = project.folder.path();
+    let file = folder.join("diyadm.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let held = "build: touch begun; while [ -e hold ]; do sleep 0.1; done; ";
+    fs::write(&file, text.replace("build: ", held)).unwrap();
+    let mut dev = Dev::plain(&node, folder);
+    dev.until("version one");
+    let typed = Typed { node: &node, name, folder };
+    let pods = typed.pods();
+    fs::write(folder.join("hold"), "").unwrap();
+    fs::remove_file(folder.join("begun")).unwrap();
+    project.version("two");
+    wait_until("it is built", || folder.join("begun").exists());
+    node.kubectl(&["-n", name, "delete", "pod", &pods[0], "--wait"], "");
+    fs::remove_file(folder.join("hold")).unwrap();
+    dev.until("going on in shop-");
+    dev.until("version two");
+    project.version("three");
+    dev.until("version three");
+    assert_eq!(typed.app("shop")["restarts"], 1);
+}
+
+/// While it waits for a Pod too.
+#[test]
+fn a_key_that_leaves_is_heard_where_no_pod_runs() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-no-pod");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let project = Project::new(name);
+    let mut dev = Dev::on_terminal(&node, project.folder.path());
+    dev.until("version one");
+    node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=0"], "");
+    dev.until("is gone");
+    dev.keys.write_all(b"Q").unwrap();
+    let (code, said) = dev.ended();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!is_emptied(&node.get(name, "deploy/shop").to_string()));
 }

@@ -31,7 +31,7 @@ impl Typed<'_> {
     }
 
     /// What `ps` says of an application.
-    fn app(&self, name: &str) -> Value {
+    pub(super) fn app(&self, name: &str) -> Value {
         let ps = self.run(&["ps", "deploy/shop", "-o", "json"]).code(0).stdout;
         let ps: Value = serde_json::from_str(&ps).unwrap();
         let apps = ps["pods"][0]["apps"].as_array().unwrap_or_else(|| panic!("{ps}"));
@@ -207,4 +207,44 @@ fn a_pod_whose_first_process_is_another_one_is_worked_in() {
         let pod = node.get(name, &format!("pod/{pod}"));
         assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{pod}");
     }
+}
+
+/// Whoever asks for that finds nothing left of it, even where it was still to start.
+#[test]
+fn what_run_has_started_goes_on_or_is_stopped_with_it() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-stops");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let up = |app: &str, flags: &[&str], at_term: &str| {
+        let script = format!("trap '{at_term}' TERM; echo up; while :; do sleep 0.1; done");
+        let args = [&["run", "deploy/shop", "--name", app], flags, &["--", "sh", "-c", &script]];
+        typed.command(&args.concat()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let is_up = |run: &mut Child| {
+        let mut said = [0; 3];
+        run.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"up\n");
+    };
+    for (app, flags, goes_on) in [("goes", &["--stop-on-exit"][..], false), ("stays", &[], true)] {
+        let mut run = up(app, flags, "exit 0");
+        is_up(&mut run);
+        assert_eq!(end(run, "-INT"), Some(130));
+        assert_eq!(typed.app(app)["state"] == "running", goes_on, "{app}");
+    }
+    // The one that it is to replace takes its time, and hears of that by a file.
+    let mut slow = up("slow", &[], "touch /tmp/told; sleep 2; exit 0");
+    is_up(&mut slow);
+    assert_eq!(end(slow, "-INT"), Some(130));
+    let next = up("slow", &["--replace", "--stop-on-exit"], "exit 0");
+    wait_until("the first one is told", || {
+        let look = ["-n", name, "exec", "deploy/shop", "--", "test", "-e", "/tmp/told"];
+        node.try_kubectl(&look, "").code == Some(0)
+    });
+    assert_eq!(end(next, "-INT"), Some(130));
+    assert_eq!(typed.app("slow")["restarts"], 0, "the second one never ran");
+    assert_ne!(typed.app("slow")["state"], "running");
 }
