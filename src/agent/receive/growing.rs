@@ -99,11 +99,15 @@ impl Drop for Growing {
             // It may never have been there.
             let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, end), AtFlags::empty());
         };
-        if !self.keep {
+        let is_held = self.is_held();
+        if !self.keep && is_held {
             remove(HAVE);
         }
         if !self.keep || self.written == 0 {
-            remove(PART);
+            // Where it was put aside, another transfer may have the name.
+            if is_held {
+                remove(PART);
+            }
         } else {
             // What cannot be written is sent again.
             let _ = self.write();
@@ -129,6 +133,11 @@ impl Growing {
             writer: None,
             keep: false,
         })
+    }
+
+    /// Whether the name beside is still this file's.
+    fn is_held(&self) -> bool {
+        is_named(&self.folder, &beside(&self.name, PART), &self.part).unwrap_or_default()
     }
 
     /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
@@ -302,6 +311,9 @@ impl Growing {
             self.part.sync_all()?;
         }
         let part = beside(&self.name, PART);
+        if !self.is_held() {
+            return Err(Errno::WOULDBLOCK.into());
+        }
         rustix::fs::renameat(&self.folder, &part, &self.folder, &self.name[..])?;
         // Kept from now on: its name is the target's, and what has the old one is another's.
         (self.keep, self.written) = (true, self.written.max(1));
@@ -338,11 +350,19 @@ fn open_part(folder: &OwnedFd, name: &[u8]) -> io::Result<File> {
         };
         rustix::fs::flock(&part, FlockOperation::NonBlockingLockExclusive)?;
         // Whoever had it until now may just have put it in its target's place.
-        let (held, named) =
-            (part.metadata()?, rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW));
-        if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.dev(), held.ino())) {
+        if is_named(folder, name, &part)? {
             return Ok(part);
         }
     }
     Err(Errno::WOULDBLOCK.into())
 }
+
+/// Whether this name is that of this file, and not of one that came in its place.
+fn is_named(folder: &OwnedFd, name: &[u8], file: &File) -> io::Result<bool> {
+    let held = file.metadata()?;
+    let named = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+    Ok(named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.dev(), held.ino())))
+}
+
+#[cfg(test)]
+mod tests;

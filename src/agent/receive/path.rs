@@ -8,6 +8,8 @@ const MOST_NAME: usize = 255;
 pub(super) const PART: &[u8] = b".diyadm-part";
 /// What ends the name of what an interrupted transfer of another content left.
 pub(super) const HAVE: &[u8] = b".diyadm-have";
+/// Of a link that is about to take its place.
+pub(super) const LINK: &[u8] = b".diyadm-link";
 
 /// The parts of a path, where it stays below the root: relative, without `.`, `..`, empty parts
 /// and NUL.
@@ -49,7 +51,7 @@ pub(super) fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
 
 /// Whether [`beside`] made this name.
 pub(crate) fn is_beside(name: &[u8]) -> bool {
-    name.starts_with(b".") && (name.ends_with(PART) || name.ends_with(HAVE))
+    name.starts_with(b".") && [PART, HAVE, LINK].iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::{
         Bytes,
         transfer::{Mtime, Reason, Receive, Refusal},
     },
-    path::{PART, beside, link_stays, parts},
+    path::{LINK, beside, link_stays, parts},
     refusal::{of, refuse},
 };
 
@@ -141,7 +141,7 @@ impl Root {
         if old.is_ok_and(|old| old.to_bytes() == to.0) {
             return Ok(false);
         }
-        let part = beside(name, PART);
+        let part = beside(name, LINK);
         // Left over from a transfer that was interrupted.
         let _ = rustix::fs::unlinkat(&folder, &part[..], AtFlags::empty());
         let made = rustix::fs::symlinkat(&to.0[..], &folder, &part[..]);
