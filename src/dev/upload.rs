@@ -60,26 +60,44 @@ fn sha256(bytes: &[u8]) -> String {
 mod tests {
     use std::{
         io::Write,
-        process::{Command, Stdio},
+        path::Path,
+        process::{Child, Command, Stdio},
     };
 
     use super::*;
+
+    /// A shell that takes this many bytes into one of these folders.
+    fn upload(length: usize, sum: &str, folder: &Path) -> Child {
+        Command::new("sh")
+            .args(["-c", "umask 027 && exec sh -c \"$@\"", "sh", UPLOAD, "diyadm"])
+            .args([&length.to_string(), sum])
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
 
     /// A program that tells its mask stands for the agent, whose applications inherit it.
     #[test]
     fn what_it_becomes_has_the_containers_mask() {
         let folder = tempfile::tempdir().unwrap();
         let program = b"#!/bin/sh\numask\n";
-        let mut child = Command::new("sh")
-            .args(["-c", "umask 027 && exec sh -c \"$@\"", "sh", UPLOAD, "diyadm"])
-            .args([program.len().to_string(), sha256(program)])
-            .arg(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = upload(program.len(), &sha256(program), folder.path());
         child.stdin.take().unwrap().write_all(program).unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(String::from_utf8(output.stdout).unwrap().trim_start_matches('0'), "27\n");
+    }
+
+    /// Until all was read its end may not be told.
+    #[test]
+    fn where_there_is_no_folder_all_is_read_too() {
+        // More than a pipe holds.
+        let program = vec![0; 1 << 20];
+        let mut child = upload(program.len(), "", Path::new("/none"));
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&program).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(73));
+        drop(stdin);
     }
 }

@@ -33,5 +33,6 @@ for d do
   umask "$mask"
   exec "$f/diyadm" agent
 done
+head -c "$n" >/dev/null
 echo "diyadm: no folder" >&2
 exit 73

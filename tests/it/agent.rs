@@ -12,5 +12,4 @@ mod shell;
 mod socket;
 mod supervisor;
 
-pub(crate) use disk::Disk;
 pub(crate) use receive::names;

@@ -7,25 +7,27 @@ use std::{
     fs::{self, Permissions},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, SystemTime},
 };
 
 use serde_json::{Value, json};
 
 use super::{
-    agent::{Disk, names as file_names},
+    agent::names as file_names,
     dev::tree::{Thing, Tree, look, make, noise},
-    rig::{Node, Run, node},
+    rig::{Node, Run, node, processes},
 };
 
 /// A Pod as the blog empties one, whose only writable folders hold no program: a folder of this
 /// machine, or memory.
 pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value) {
-    pod_at(node, namespace, name, data, "/data");
+    pod_at(node, namespace, name, data, &["/data"]);
 }
 
-/// The same, with the folder at this path.
-fn pod_at(node: &Node, namespace: &str, name: &str, data: &Value, path: &str) {
+/// The same, with the folder at these paths.
+fn pod_at(node: &Node, namespace: &str, name: &str, data: &Value, paths: &[&str]) {
+    let mounts = paths.iter().map(|path| json!({ "name": "data", "mountPath": path }));
     node.load(&["busybox"]);
     let pod = json!({
         "apiVersion": "v1",
@@ -39,7 +41,7 @@ fn pod_at(node: &Node, namespace: &str, name: &str, data: &Value, path: &str) {
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["/bin/busybox", "tail", "-f", "/dev/null"],
                 "securityContext": { "readOnlyRootFilesystem": true },
-                "volumeMounts": [{ "name": "data", "mountPath": path }],
+                "volumeMounts": mounts.collect::<Vec<_>>(),
             }],
             "volumes": [data],
         },
@@ -199,9 +201,16 @@ fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
     let name = node.name("plain-noexec");
     let _namespace = node.namespace(name);
     let folder = tempfile::tempdir().unwrap();
-    let there = tempfile::tempdir().unwrap();
-    let disk = Disk::mount(there.path(), "size=2m,mode=1777,noexec").expect("a node is root's");
-    pod_at(&node, name, "web", &of_host(there.path()), "/tmp");
+    let memory = json!({ "name": "data", "emptyDir": { "medium": "Memory" } });
+    pod_at(&node, name, "web", &memory, &["/tmp", "/dev/shm"]);
+    let pid = processes(&node.get(name, "pod/web"))[0].pid.to_string();
+    for path in ["/tmp", "/dev/shm"] {
+        let mut mount = Command::new("nsenter");
+        mount.args(["-t", &pid, "-m", "/bin/busybox", "mount", "-t", "tmpfs"]);
+        mount.args(["-o", "size=2m,mode=1777,noexec", "none", path]);
+        Run::of(&mut mount, "").code(0);
+    }
+    let there = PathBuf::from(format!("/proc/{pid}/root/tmp"));
     let write = |seed, length| {
         fs::write(folder.path().join("app.jar"), noise(seed, length)).unwrap();
     };
@@ -211,8 +220,8 @@ fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
         Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
     };
     let is = |seed, length| {
-        assert_eq!(file_names(there.path()), ["app.jar"], "nothing is left beside");
-        assert!(fs::read(there.path().join("app.jar")).unwrap() == noise(seed, length));
+        assert_eq!(file_names(&there), ["app.jar"], "nothing is left beside");
+        assert!(fs::read(there.join("app.jar")).unwrap() == noise(seed, length));
     };
     write(1, 500_000);
     sync().code(0).stderr_has("no folder that one may write to and run programs from");
@@ -224,6 +233,4 @@ fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
     write(3, 600_000);
     sync().code(0);
     is(3, 600_000);
-    node.kubectl(&["-n", name, "delete", "pod", "web"], "");
-    drop(disk);
 }

@@ -20,10 +20,10 @@ use super::{
 };
 
 /// A small file system of the test's own.
-pub(crate) struct Disk<'a>(&'a Path);
+struct Disk<'a>(&'a Path);
 
 impl<'a> Disk<'a> {
-    pub(crate) fn mount(at: &'a Path, options: &str) -> Option<Self> {
+    fn mount(at: &'a Path, options: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "diyadm-test"]).arg(at);
         mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
