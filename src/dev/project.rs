@@ -315,7 +315,10 @@ forward: [8080, \"9090:90\", \":http\"]
         let script = parse(text).unwrap();
         assert_eq!(script.command(Some(7)), ["./gradlew", "run"]);
         let value = &script.env(Some(7))[0].1;
-        assert!(value.starts_with("-Xmx64m -agentlib") && value.ends_with("=7"), "{value}");
+        assert!(
+            value.starts_with("-Xmx64m -agentlib") && value.ends_with("=localhost:7"),
+            "{value}"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use diyadm::workload::LABEL;
 use serde_json::{Value, json};
 
 use super::{
@@ -224,6 +225,8 @@ fn with_no_rights_to_spare_emptied_by_the_policy() {
     let mut pod = web["spec"]["template"].clone();
     (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
     pod["metadata"]["name"] = "probe".into();
+    // Nothing controls it.
+    pod["metadata"]["annotations"] = json!({ LABEL: "enabled" });
     let probe = ["-n", name, "create", "--dry-run=server", "-o", "yaml", "-f", "-"];
     wait_until("the policy", || {
         node.kubectl(&probe, &pod.to_string()).contains("diyadm.io/emptied-by")
