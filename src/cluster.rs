@@ -171,10 +171,7 @@ impl Cluster {
     pub async fn serves(&self, kind: &Kind) -> Result<bool> {
         let root = if kind.group.is_empty() { "/api" } else { "/apis" };
         match self.raw(&format!("{root}/{}", kind.api_version())).await {
-            // In plain text, unlike what an object that is not there gives.
-            Err(error) if error::status(&error).is_some_and(|status| status.code == 404) => {
-                Ok(false)
-            }
+            Err(error) if error::is_absent(&error) => Ok(false),
             list => Ok(list?.is_some()),
         }
     }
@@ -198,7 +195,7 @@ impl Cluster {
     /// Every object of a kind, wherever it is; none where the version has no such kind.
     pub async fn list_served(&self, kind: &Kind) -> Result<Vec<Value>> {
         match self.list(kind, "", "").await {
-            Err(error) if error::status(&error).is_some_and(|s| s.code == 404) => Ok(Vec::new()),
+            Err(error) if error::is_absent(&error) => Ok(Vec::new()),
             list => list,
         }
     }

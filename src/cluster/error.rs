@@ -108,6 +108,11 @@ pub fn is_forbidden(error: &Error) -> bool {
     status(error).is_some_and(Status::is_forbidden)
 }
 
+/// Whether there is none: of that name, or, in plain text and without a reason, of that kind.
+pub fn is_absent(error: &Error) -> bool {
+    status(error).is_some_and(|status| status.code == 404)
+}
+
 /// 404 is an answer too.
 pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {

@@ -155,7 +155,7 @@ async fn try_restore(
     // At level pod something else may empty what the template then gives.
     let mut back = Back { manifest: manifest.as_deref(), decline, refuse: false };
     let of_pods = of_pods(errand, webhooks, found, &back).await?;
-    back.refuse = is_seen(&of_pods);
+    back.refuse = of_pods.is_there();
     let mut sent = Vec::new();
     let (mut object, mut changed) =
         errand.change(found, |object| plan(object, &back, &mut sent)).await?;
@@ -203,10 +203,6 @@ async fn of_pods(
     Ok(webhooks.of_level_pod(errand.cluster, &given).await)
 }
 
-fn is_seen(watcher: &Watcher) -> bool {
-    matches!(watcher, Watcher::Webhook(_) | Watcher::Policy(_))
-}
-
 /// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
 fn declined(errand: &Errand<'_>, found: &Found, watcher: &Watcher, flag: &str) {
     let who = watcher.shown().unwrap_or_else(|| "a webhook".to_owned());
@@ -243,7 +239,7 @@ async fn recreate(
         let fresh = Found { object: fresh.clone(), ..found.clone() };
         of_pods(errand, webhooks, &fresh, &back).await?
     };
-    back.refuse = is_seen(&of_pods);
+    back.refuse = of_pods.is_there();
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;

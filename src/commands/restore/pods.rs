@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Way;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     cluster::{POD, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
-        change::played,
+        change::{annotated, played},
         replace::Right,
         webhooks::{Watcher, Webhooks},
     },
@@ -141,7 +141,7 @@ async fn would_be(
         return Ok(false);
     }
     let watcher = webhooks.of_level_pod(errand.cluster, found).await;
-    Ok(matches!(watcher, Watcher::Webhook(_) | Watcher::Policy(_)))
+    Ok(watcher.is_there())
 }
 
 pub(super) async fn restore(
@@ -243,13 +243,7 @@ pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
     if subject.refusals().contains(&workload::Refusal::PodAnnotation) {
         return Ok(Vec::new());
     }
-    let at = format!("{}/metadata/annotations", kind.template());
-    let is_there = object.pointer(&at).is_some_and(Value::is_object);
-    Ok(vec![if is_there {
-        json!({ "op": "add", "path": format!("{at}/{LABEL}"), "value": DISABLED })
-    } else {
-        json!({ "op": "add", "path": at, "value": { LABEL: DISABLED } })
-    }])
+    Ok(vec![annotated(object, &kind.template(), LABEL, DISABLED)])
 }
 
 /// Tells of a pod template that says no now, and why.

@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Way, leftovers};
 use crate::{
     cluster::{REVISION, error, targets::Found},
-    commands::workloads::{Done, Errand, Outcome},
+    commands::workloads::{Done, Errand, Outcome, change::annotated},
     exit::Failure,
     workload::{ORIGINAL, Subject, is_emptied},
 };
@@ -93,7 +93,7 @@ async fn try_recall(
                 Failure::no("it has changed meanwhile.", "The same command goes on.").into()
             );
         }
-        sent = vec![annotated(object, &original)];
+        sent = vec![annotated(object, "", ORIGINAL, &original)];
         Ok(Some(sent.clone()))
     };
     let (object, _) = errand.change(found, plan).await?;
@@ -101,15 +101,6 @@ async fn try_recall(
         "{shown}: its pod template is that of an older revision, and so is what it goes back to"
     ));
     Ok(Some((object, sent)))
-}
-
-fn annotated(object: &Value, original: &str) -> Value {
-    if object["metadata"]["annotations"].is_object() {
-        let path = format!("/metadata/annotations/{}", ORIGINAL.replace('/', "~1"));
-        json!({ "op": "add", "path": path, "value": original })
-    } else {
-        json!({ "op": "add", "path": "/metadata/annotations", "value": { ORIGINAL: original } })
-    }
 }
 
 /// The pod template, as a workload has it or as a revision, which is a patch.

@@ -31,7 +31,8 @@ impl<'a> Around<'a> {
     /// the rules of a webhook are in its server's flags and ConfigMap.
     pub(super) const OFTEN: Duration = Duration::from_secs(10);
 
-    /// Looks at it, `scalers` or not, to tell of Pods of `others` or not; with what kept it from reading who would empty workloads.
+    /// Looks at it, at `scalers` or not, to tell of Pods of `others` or not; with what kept it from
+    /// reading who would empty workloads.
     pub(super) async fn look(
         cluster: &'a Cluster,
         namespace: &'a str,

@@ -122,8 +122,8 @@ fn is_nothing(error: &Error) -> bool {
 /// Whether it may be otherwise in a while: the connection broke, the Pod's node or an API server
 /// that starts does not answer, or the Pod is gone and not served much longer.
 fn may_pass(error: &Error) -> bool {
-    let absent = || cluster::error::status(error).is_some_and(|status| status.code == 404);
-    is_lost(error) || is_gone(error) || cluster::error::is_unknown(error) || absent()
+    let answer = || cluster::error::is_unknown(error) || cluster::error::is_absent(error);
+    is_lost(error) || is_gone(error) || answer()
 }
 
 /// Works for all of them; why the first one was given up.

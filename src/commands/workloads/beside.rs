@@ -58,7 +58,7 @@ impl Beside {
                 Err(error) => error,
             };
             let forbidden = error::is_forbidden(&error);
-            if lacking.contains(&kind) || error::status(&error).is_some_and(|s| s.code == 404) {
+            if lacking.contains(&kind) || error::is_absent(&error) {
                 continue;
             }
             if forbidden && matches!(cluster.serves(kind).await, Ok(false)) {

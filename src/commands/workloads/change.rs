@@ -1,7 +1,7 @@
 //! Sends a change of one workload, or plays it here where nothing is to be sent.
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Errand;
 use crate::{cli::DryRun, cluster::targets::Found};
@@ -12,6 +12,18 @@ pub(in crate::commands) fn played(object: &Value, operations: &[Value]) -> Resul
     let mut object = object.clone();
     json_patch::patch(&mut object, &patch)?;
     Ok(object)
+}
+
+/// The operation that writes an annotation, whether there are others or none; `base` leads to what
+/// has the metadata: `/spec/template`, empty for the object itself.
+pub(in crate::commands) fn annotated(object: &Value, base: &str, key: &str, value: &str) -> Value {
+    let at = format!("{base}/metadata/annotations");
+    if object.pointer(&at).is_some_and(Value::is_object) {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        json!({ "op": "add", "path": format!("{at}/{key}"), "value": value })
+    } else {
+        json!({ "op": "add", "path": at, "value": { key: value } })
+    }
 }
 
 impl Errand<'_> {

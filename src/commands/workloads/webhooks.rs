@@ -43,6 +43,11 @@ pub(in crate::commands) enum Watcher {
 }
 
 impl Watcher {
+    /// Whether there is one, as far as is known.
+    pub(in crate::commands) fn is_there(&self) -> bool {
+        matches!(self, Self::Webhook(_) | Self::Policy(_))
+    }
+
     /// `webhook shop`, where it is known.
     pub(in crate::commands) fn shown(&self) -> Option<String> {
         match self {

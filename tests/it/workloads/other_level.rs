@@ -3,22 +3,18 @@
 
 use std::fs;
 
-use diyadm::workload::{LABEL, is_emptied};
+use diyadm::workload::is_emptied;
 use serde_json::{Value, json};
 
 use super::{
     pod_of,
-    pods::before_the_webhook,
+    pods::{before_the_webhook, says_no},
     stored,
     waiting::{count, pods, ready, run, tend},
     watched::look_after,
     workload,
 };
 use crate::rig::{Cluster, Run, cluster, wait_until};
-
-fn says_no(object: &Value) -> bool {
-    object["spec"]["template"]["metadata"]["annotations"][LABEL] == "disabled"
-}
 
 /// Its Pods are emptied whatever its template says: that is left as it is written, and what was
 /// written into it is given back so that they are not.

@@ -31,7 +31,7 @@ pub(super) fn before_the_webhook<'a>(cluster: &'a Cluster, name: &'a str) -> Wat
     watched
 }
 
-fn says_no(object: &Value) -> bool {
+pub(super) fn says_no(object: &Value) -> bool {
     let base = if object["kind"] == "CronJob" { "/spec/jobTemplate/spec" } else { "/spec" };
     let metadata = object.pointer(&format!("{base}/template/metadata"));
     metadata.is_some_and(|metadata| metadata["annotations"][LABEL] == "disabled")
