@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{interrupt, paths};
+use crate::{image::Profile, interrupt, paths};
 
 mod client;
 pub(crate) mod dev;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let target = release(&["--example", "echo"])?;
     let folder = target.join("xtask-bench");
     fs::create_dir_all(&folder)?;
-    let programs = [target.join("release/diyadm"), target.join("release/examples/echo")];
+    let programs = [target.join("diyadm"), target.join("examples/echo")];
     let made = Command::new(&programs[0])
         .args(["init", "--force", "--out"])
         .arg(&folder)
@@ -181,12 +181,14 @@ impl Lab {
     }
 }
 
-/// Builds diyadm as it is given to people, and what is named besides; returns the target folder.
+/// Builds diyadm as it is given to people, and what is named besides; returns the folder that it is in.
 fn release(more: &[&str]) -> Result<PathBuf> {
-    let build = [&["build", "--release", "--bin", "diyadm"], more].concat();
-    let built = Command::new(env!("CARGO")).args(build).current_dir(paths::root()).status()?;
-    ensure!(built.success(), "the release build failed");
-    Ok(paths::target())
+    let target = Profile::Dist.target()?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--profile", "dist", "--bin", "diyadm"]).args(more);
+    cargo.env("CARGO_TARGET_DIR", &target).current_dir(paths::root());
+    ensure!(cargo.status()?.success(), "the build failed");
+    Ok(target.join("dist"))
 }
 
 fn median(values: &mut [f64]) -> f64 {

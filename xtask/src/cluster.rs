@@ -40,7 +40,7 @@ use self::{
 use crate::interrupt;
 
 pub(crate) use self::{
-    binaries::{apiserver, busybox, helm, kubectl},
+    binaries::{apiserver, busybox, helm, kubectl, make_programs},
     command::run,
     kubelet::Taint,
     namespaces::possible as node_possible,

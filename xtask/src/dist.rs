@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{image, interrupt, paths, process};
+use crate::{
+    image::{self, Profile},
+    interrupt, paths, process,
+};
 
 /// Processors of agents, as Rust names them.
 const ALL: [&str; 2] = ["x86_64", "aarch64"];
@@ -22,13 +25,13 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         bail!("`cargo xtask dist` takes no word");
     }
     interrupt::watch()?;
-    let target = paths::target();
-    let dist = target.join("dist");
+    let target = Profile::Dist.target()?;
+    let dist = paths::target().join("dist");
     fs::create_dir_all(&dist)?;
     for arch in ALL {
         let agent = dist.join(format!("diyadm-agent-{arch}"));
         if arch == env::consts::ARCH {
-            put(&image::program()?, &agent)?;
+            put(&image::program(Profile::Dist)?, &agent)?;
         } else if let Some(missing) = missing(arch) {
             eprintln!("xtask: no agent for {arch}: {missing}");
         } else {
@@ -36,10 +39,19 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         }
     }
     let mut cargo = cargo();
-    cargo.args(["build", "--locked", "--release", "--package", "diyadm", "--bin", "diyadm"]);
+    cargo.args([
+        "build",
+        "--locked",
+        "--profile",
+        "dist",
+        "--package",
+        "diyadm",
+        "--bin",
+        "diyadm",
+    ]);
     cargo.env("CARGO_TARGET_DIR", &target);
     process::aloud("the program", &mut cargo)?;
-    put(&target.join("release/diyadm"), &dist.join("diyadm"))?;
+    put(&target.join("dist/diyadm"), &dist.join("diyadm"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,5 +106,5 @@ fn cross(arch: &str, target: &Path) -> Result<PathBuf> {
     cargo.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &gcc);
     cargo.env(format!("CC_{name}"), &gcc);
     process::aloud(&format!("the agent for {arch} (minutes)"), &mut cargo)?;
-    Ok(target.join(triple).join("release/diyadm"))
+    Ok(target.join(triple).join("dist/diyadm"))
 }

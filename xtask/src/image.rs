@@ -24,11 +24,11 @@ use anyhow::{Context, Result, bail};
 use self::archive::Image;
 use crate::{cluster, interrupt, paths};
 
-pub(crate) use self::libraries::libraries;
+pub(crate) use self::{build::Profile, libraries::libraries};
 
 /// diyadm's static program, as its images have it.
-pub(crate) fn program() -> Result<PathBuf> {
-    recipe::program()
+pub(crate) fn program(profile: Profile) -> Result<PathBuf> {
+    recipe::program(profile)
 }
 
 /// cargo's arguments that make it.
@@ -50,25 +50,25 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     interrupt::watch()?;
     let all = self::names()?;
     for name in if names.is_empty() { &all } else { names } {
-        println!("{}", archive(name)?.display());
+        println!("{}", archive(name, Profile::Dist)?.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints where the program is that is in diyadm's own images: it is static, and so what can be
-/// brought into any container.
+/// Prints the path of the program in the images that tests use. It is static, so it runs in any
+/// container.
 pub(crate) fn print_program(args: &[String]) -> Result<ExitCode> {
     if !args.is_empty() {
         bail!("`cargo xtask program` takes no word");
     }
     interrupt::watch()?;
-    println!("{}", program()?.display());
+    println!("{}", program(Profile::Dev)?.display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// The docker-archive of an image, made where there is none with the same content.
-pub(crate) fn archive(name: &str) -> Result<PathBuf> {
-    let image = image(name)?;
+pub(crate) fn archive(name: &str, profile: Profile) -> Result<PathBuf> {
+    let image = image(name, profile)?;
     let folder = paths::cache()?.join("images");
     fs::create_dir_all(&folder)?;
     let lock = File::create(folder.join("lock"))?;
@@ -104,7 +104,7 @@ fn forget_old(name: &str, folder: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-fn image(name: &str) -> Result<Image> {
+fn image(name: &str, profile: Profile) -> Result<Image> {
     Ok(match name {
         "bare" => bare::image()?,
         "jre" => jre::image(jre::Kind::Shell)?,
@@ -113,7 +113,9 @@ fn image(name: &str) -> Result<Image> {
         "pause" => rootfs::pause(&cluster::busybox()?)?,
         "busybox" => rootfs::busybox(&cluster::busybox()?)?,
         "kube-apiserver" => rootfs::program("kube-apiserver:rig", &cluster::apiserver()?)?,
-        _ if recipe::targets()?.iter().any(|target| target == name) => recipe::image(name)?,
+        _ if recipe::targets()?.iter().any(|target| target == name) => {
+            recipe::image(name, profile)?
+        }
         _ => bail!("there is no image {name}. The images are {}", names()?.join(", ")),
     })
 }

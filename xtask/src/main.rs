@@ -19,7 +19,8 @@ use std::{env, process::ExitCode};
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask test [-- FILTER…]                  format, lints, house rules and every test
+cargo xtask test                               format, lints, house rules and every test
+cargo xtask test [--it] [-- FILTER…]           some tests; --it: of the integration crate alone
 cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; up --node adds a node
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
 cargo xtask program                            the program of these images, which is static

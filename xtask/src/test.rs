@@ -17,7 +17,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     cluster::{self, Cluster, Kind, Life, Taint},
-    image, interrupt, leftovers, paths, tidy,
+    image::{self, Profile},
+    interrupt, leftovers, paths, tidy,
 };
 
 /// What ran.
@@ -41,25 +42,75 @@ impl AddAssign for Count {
 const LAWS: [&str; 2] = ["laws::", "newest::"];
 const SEED: &str = "20261124";
 
-/// Runs everything; the last line is `N passed, N failed, N skipped`.
-pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let filters = match args {
-        [] => args,
-        [dashes, filters @ ..] if dashes == "--" => filters,
-        _ => bail!("`cargo xtask test` takes filters only, after `--`"),
-    };
-    interrupt::watch()?;
+/// The command line.
+struct Options<'a> {
+    /// `--it`: the integration crate alone, which spares compiling the unit tests.
+    integration: bool,
+    /// Parts of the names of tests; none: all.
+    filters: &'a [String],
+}
+
+impl<'a> Options<'a> {
+    fn parse(args: &'a [String]) -> Result<Self> {
+        let (integration, args) = match args {
+            [flag, rest @ ..] if flag == "--it" => (true, rest),
+            args => (false, args),
+        };
+        match args {
+            [] => Ok(Self { integration, filters: args }),
+            [dashes, filters @ ..] if dashes == "--" => Ok(Self { integration, filters }),
+            _ => bail!("`cargo xtask test` takes `--it`, and filters after `--`"),
+        }
+    }
+
+    /// Whether the run is to judge the whole project.
+    fn whole(&self) -> bool {
+        self.filters.is_empty() && !self.integration
+    }
+}
+
+/// What a whole run goes through, in order.
+const STEPS: [&str; 5] = [
+    "format, clippy and house rules (compiles all dependencies, OpenSSL too)",
+    "the programs of Kubernetes, etcd and Helm",
+    "the program, the images and the cluster",
+    "the tests",
+    "the laws again, from a fixed seed",
+];
+
+/// Prints which step begins, and how many follow.
+fn begin(step: usize) {
+    eprintln!("xtask: step {} of {}: {}", step + 1, STEPS.len(), STEPS[step]);
+}
+
+/// Checks the format, the lints and the house rules, each counted as a test.
+fn lint() -> Result<Count> {
     let mut count = Count::default();
-    let mut step = |name: &str, passed: bool| {
+    let mut record = |name: &str, passed: bool| {
         eprintln!("xtask: {name} {}", if passed { "passed" } else { "FAILED" });
         if passed { count.passed += 1 } else { count.failed += 1 }
     };
-    step("format", cargo(&["fmt", "--all", "--check"])?);
+    record("format", cargo(&["fmt", "--all", "--check"])?);
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-    step("clippy", cargo(&clippy)?);
+    record("clippy", cargo(&clippy)?);
     let broken = tidy::look(paths::root())?;
     broken.iter().for_each(|rule| eprintln!("tidy: {rule}"));
-    step("tidy", broken.is_empty());
+    record("tidy", broken.is_empty());
+    Ok(count)
+}
+
+/// Runs the tests that `args` select; the last line is `N passed, N failed, N skipped`. Without
+/// filters it also checks format, lints and house rules.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let options = Options::parse(args)?;
+    let filters = options.filters;
+    interrupt::watch()?;
+    let mut count = Count::default();
+    if options.whole() {
+        begin(0);
+        count = lint()?;
+        begin(1);
+    }
 
     let scratch = paths::root().join("target").join("xtask-test");
     // A run that was killed may have left some of a node.
@@ -69,26 +120,30 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let skips = scratch.join("skips");
     leftovers::sweep();
     let context = env::var("DIYADM_TEST_CONTEXT").ok().filter(|context| !context.is_empty());
+    if options.whole() {
+        if context.is_none() {
+            cluster::make_programs()?;
+        }
+        begin(2);
+    }
     let mut ground = match &context {
         Some(context) => foreign(&scratch, context)?,
         None => own(&scratch, filters)?,
     };
-    if filters.is_empty()
-        && let Err(error) = cluster::helm()
-    {
-        interrupt::check()?;
-        eprintln!("xtask: there is no helm: {error:#}");
+    if options.whole() {
+        begin(3);
     }
-    let mut ran = tests(filters, |command| {
+    let mut ran = tests(&options, |command| {
         command.envs(ground.variables.drain(..)).env("DIYADM_TEST_SKIPS", &skips);
         corpus(command);
         command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
         command.env("DIYADM_TEST_XTASK", env::current_exe()?);
         Ok(())
     });
-    if let (Ok(ran), true) = (&mut ran, filters.is_empty()) {
-        eprintln!("xtask: the laws once more, from the seed that every run has …");
-        *ran += tests(&LAWS.map(ToOwned::to_owned), |command| {
+    if let (Ok(ran), true) = (&mut ran, options.whole()) {
+        begin(4);
+        let laws = LAWS.map(ToOwned::to_owned);
+        *ran += tests(&Options { integration: true, filters: &laws }, |command| {
             corpus(command);
             command.env("PROPTEST_RNG_SEED", SEED).env("DIYADM_TEST_SKIPS", &skips);
             Ok(())
@@ -135,10 +190,13 @@ struct Ground {
 fn own(scratch: &Path, filters: &[String]) -> Result<Ground> {
     // Without a node the tests that need one say so themselves.
     let node = cluster::node_possible();
-    if node.is_ok() && filters.is_empty() {
-        // A test makes what it lacks, but minutes of compiling disturb those beside it.
-        for name in image::names()? {
-            if let Err(error) = image::archive(&name) {
+    if node.is_ok() {
+        // A test makes what it lacks, but compiling slows down the tests that run at that time, and
+        // replaces the program that they run.
+        image::program(Profile::Dev)?;
+        let names = if filters.is_empty() { image::names()? } else { Vec::new() };
+        for name in names {
+            if let Err(error) = image::archive(&name, Profile::Dev) {
                 interrupt::check()?;
                 eprintln!("xtask: there is no image {name}: {error:#}");
             }
@@ -186,9 +244,13 @@ fn cargo(args: &[&str]) -> Result<bool> {
 }
 
 /// `cargo test`, its output passed on and its closing lines counted.
-fn tests(filters: &[String], set: impl FnOnce(&mut Command) -> Result<()>) -> Result<Count> {
+fn tests(options: &Options<'_>, set: impl FnOnce(&mut Command) -> Result<()>) -> Result<Count> {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filters);
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    if options.integration {
+        command.args(["--test", "it"]);
+    }
+    command.arg("--").args(options.filters);
     set(&mut command)?;
     let mut child = command.current_dir(paths::root()).stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("cargo test has no output")?;

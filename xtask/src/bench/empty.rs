@@ -58,7 +58,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     fs::create_dir_all(&folder)?;
     let servers = Cluster::start(&folder.join("cluster"), Kind::Plain, Life::Held)?;
     let kubectl = cluster::kubectl()?;
-    let lab = Lab { servers, kubectl, diyadm: target.join("release/diyadm"), folder, workloads };
+    let lab = Lab { servers, kubectl, diyadm: target.join("diyadm"), folder, workloads };
     lab.fill()?;
     lab.patches()?;
     let mut rows = lab.rows();

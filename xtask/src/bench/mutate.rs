@@ -57,7 +57,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let servers = Cluster::start(&folder.join("cluster"), Kind::Plain, Life::Held)?;
     let (from, bytes) = write_input(&input, &servers)?;
 
-    let diyadm = target.join("release/diyadm");
+    let diyadm = target.join("diyadm");
     let emptied = folder.join("emptied.yaml");
     let row = |name, output: &str, program: &Path, args: &[&str], file: &Path| {
         let mut command = Command::new(program);

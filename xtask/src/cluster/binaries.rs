@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::Result;
 
-use super::obtain;
-use crate::{image::libraries, paths};
+use super::{node_possible, obtain};
+use crate::{image::libraries, interrupt, paths};
 
 /// The minor version that diyadm is tested against.
 const MINOR: &str = "v1.36.";
@@ -78,6 +78,21 @@ impl NodePrograms {
         let Self { scheduler, kubelet, containerd, ctr, shim, runc, cni_bridge } = self;
         vec![scheduler, kubelet, containerd, ctr, shim, runc, cni_bridge]
     }
+}
+
+/// Finds the programs of a whole test run, or makes them, so that no test waits for a compiler.
+/// Helm may be missing: its tests are skipped then.
+pub(crate) fn make_programs() -> Result<()> {
+    Binaries::find_or_make()?;
+    if node_possible().is_ok() {
+        NodePrograms::find_or_make()?;
+        busybox()?;
+    }
+    if let Err(error) = helm() {
+        interrupt::check()?;
+        eprintln!("xtask: there is no helm: {error:#}");
+    }
+    Ok(())
 }
 
 /// A statically linked busybox: it runs in an image that has nothing else.

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{Cluster, Kind, Life, Taint, answers, kubectl, node, server, static_pod, stop};
-use crate::{interrupt, paths};
+use crate::{image::Profile, interrupt, paths};
 
 const WORDS: &str = "up [--node] [--static-apiserver] [--held], down, status, kubeconfig or \
                      load IMAGE…, each with --in FOLDER before it or without";
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         }
         ["load", ref images @ ..] if !images.is_empty() => {
             interrupt::watch()?;
-            node::load_into(&folder, images)?;
+            node::load_into(&folder, images, Profile::Dev)?;
         }
         _ => bail!("`cargo xtask cluster` takes {WORDS}"),
     }

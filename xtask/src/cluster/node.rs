@@ -23,7 +23,10 @@ use super::{
     network::{self, Network},
     server::{Place, Server, enter},
 };
-use crate::{image, interrupt, process};
+use crate::{
+    image::{self, Profile},
+    interrupt, process,
+};
 
 /// A node whose namespaces and network are there.
 pub(super) struct Node {
@@ -118,7 +121,7 @@ impl Node {
 
     /// Brings images to it.
     pub(super) fn load(&self, names: &[&str]) -> Result<()> {
-        load(&self.programs.ctr, self.first, names)
+        load(&self.programs.ctr, self.first, names, Profile::Dev)
     }
 
     fn ctr(&self, args: &[&str]) -> Result<String> {
@@ -130,17 +133,17 @@ impl Node {
 }
 
 /// Brings images to the node that runs in `folder`.
-pub(crate) fn load_into(folder: &Path, names: &[&str]) -> Result<()> {
+pub(crate) fn load_into(folder: &Path, names: &[&str], profile: Profile) -> Result<()> {
     let first = fs::read_to_string(folder.join("node/init"))
         .ok()
         .and_then(|pid| pid.trim().parse().ok())
         .context("no cluster with a node runs. Start one: cargo xtask cluster up --node")?;
-    load(&NodePrograms::find_or_make()?.ctr, first, names)
+    load(&NodePrograms::find_or_make()?.ctr, first, names, profile)
 }
 
-fn load(ctr: &Path, first: u32, names: &[&str]) -> Result<()> {
+fn load(ctr: &Path, first: u32, names: &[&str], profile: Profile) -> Result<()> {
     for name in names {
-        let archive = image::archive(name)?;
+        let archive = image::archive(name, profile)?;
         containerd::import(ctr, first, &archive)
             .with_context(|| format!("cannot give the node the image {name}"))?;
     }

@@ -20,6 +20,35 @@ use super::{
 };
 use crate::{paths, process};
 
+/// How the Dockerfile's program is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As the Dockerfile says: what images and releases have.
+    Dist,
+    /// For tests: linked from what `cargo test` has compiled already, which takes seconds.
+    Dev,
+}
+
+impl Profile {
+    /// A command of the Dockerfile, with this profile.
+    fn command(self, command: &str) -> String {
+        match self {
+            Self::Dist => command.to_owned(),
+            // Line tables would make the file several times as large.
+            Self::Dev => command.replace("--profile dist", "--profile dev") + " -C strip=debuginfo",
+        }
+    }
+
+    /// Cargo's target folder. Builds of `dist` share one outside the repository, so that a fresh
+    /// clone compiles only what changed.
+    pub(crate) fn target(self) -> Result<PathBuf> {
+        match self {
+            Self::Dist => Ok(paths::cache()?.join("image-build").join("target")),
+            Self::Dev => Ok(paths::target()),
+        }
+    }
+}
+
 /// What a build stage comes to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -54,18 +83,23 @@ impl Plan {
     }
 
     /// Where a file of the stage is on this machine, cargo's target folder being `target`.
-    fn place(&self, path: &str, target: &Path) -> Result<PathBuf> {
-        let below = path.strip_prefix(&format!("{}/target/", self.source));
-        below.map(|below| target.join(below)).with_context(|| format!("{path} is not built"))
+    fn place(&self, path: &str, profile: Profile) -> Result<PathBuf> {
+        let below = path.strip_prefix(&format!("{}/target/dist/", self.source));
+        let below = below.with_context(|| format!("{path} is not built"))?;
+        let folder = match profile {
+            Profile::Dist => "dist",
+            Profile::Dev => "debug",
+        };
+        Ok(profile.target()?.join(folder).join(below))
     }
 }
 
 /// The file that the stage leaves at `path`.
-pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
+pub(super) fn output(stage: &Stage, path: &str, profile: Profile) -> Result<PathBuf> {
     let plan = Plan::of(stage)?;
     let folder = paths::cache()?.join("image-build");
     fs::create_dir_all(&folder)?;
-    let recipe = format!("{plan:?} {path} {}", compiler()?);
+    let recipe = format!("{plan:?} {path} {profile:?} {}", compiler()?);
     // What is there waits for nobody else's build.
     if let Some(found) = found(&folder, &recipe)? {
         return Ok(found);
@@ -75,9 +109,10 @@ pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
     if let Some(found) = found(&folder, &recipe)? {
         return Ok(found);
     }
-    let target = folder.join("target");
+    let target = profile.target()?;
     let begun = SystemTime::now();
     for command in &plan.commands {
+        let command = &profile.command(command);
         let mut sh = Command::new("sh");
         sh.args(["-c", command]).current_dir(paths::root());
         sh.env("CARGO_TARGET_DIR", &target)
@@ -90,7 +125,7 @@ pub(super) fn output(stage: &Stage, path: &str) -> Result<PathBuf> {
         }
         process::aloud(&format!("{command} (minutes, once)"), &mut sh)?;
     }
-    keep(&folder, &recipe, &plan.place(path, &target)?, begun)
+    keep(&folder, &recipe, &plan.place(path, profile)?, begun)
 }
 
 fn compiler() -> Result<String> {

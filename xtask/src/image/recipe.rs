@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     archive::{Entry, Image},
-    build,
+    build::{self, Profile},
     dockerfile::{self, Stage, Step},
     rootfs,
 };
@@ -28,20 +28,21 @@ pub(super) fn targets() -> Result<Vec<String>> {
 }
 
 /// The image of a target.
-pub(super) fn image(target: &str) -> Result<Image> {
+pub(super) fn image(target: &str, profile: Profile) -> Result<Image> {
     let text = text()?;
     let tag = dockerfile::tag(&text, target)
         .with_context(|| format!("the Dockerfile does not say how {target} is tagged"))?;
     let stages = dockerfile::parse(&text)?;
-    let mut image = follow(&stages, target, &base, &build::output)?;
+    let built = |stage: &Stage, path: &str| build::output(stage, path, profile);
+    let mut image = follow(&stages, target, &base, &built)?;
     image.tag = tag.to_owned();
     Ok(image)
 }
 
 /// diyadm itself, as these images have it.
-pub(super) fn program() -> Result<PathBuf> {
+pub(super) fn program(profile: Profile) -> Result<PathBuf> {
     let (stage, path) = program_stage()?;
-    build::output(&stage, &path)
+    build::output(&stage, &path, profile)
 }
 
 /// What the Dockerfile gives cargo to build it with: everything after `cargo`.

@@ -53,7 +53,7 @@ impl Lab {
         for until in ["--for=create", "--for=condition=Ready"] {
             lab.kubectl(&[&ready[..], &[until]].concat())?;
         }
-        cluster::load(&servers, &["empty-container", "jre"])?;
+        cluster::load(&servers, &["empty-container", "jre"], image::Profile::Dist)?;
         for name in [POD, RESTING] {
             let file = folder.join("pod.json");
             fs::write(&file, lab.pod(name)?.to_string())?;
