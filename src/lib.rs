@@ -24,6 +24,8 @@ pub mod commands;
 pub mod dev;
 pub mod exit;
 pub mod explain;
+#[cfg(test)]
+mod fuzz;
 mod json;
 pub mod manifests;
 pub mod mutate;

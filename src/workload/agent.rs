@@ -53,8 +53,9 @@ pub fn agent_mount() -> Value {
 struct Named {
     #[serde(default)]
     name: String,
+    /// A container's is a string, a volume's an object.
     #[serde(default)]
-    image: String,
+    image: Value,
 }
 
 /// A list of things with names.
@@ -79,7 +80,8 @@ impl List {
             Presence::Absent | Presence::Null => Vec::new(),
         };
         let ours = items.iter().position(|item| item.name == AGENT);
-        let ours = ours.map(|at| (at, items[at].image.clone()));
+        let image = |at: usize| items[at].image.as_str().unwrap_or_default().to_owned();
+        let ours = ours.map(|at| (at, image(at)));
         Some(Self { pointer, presence, length: items.len(), ours })
     }
 

@@ -1,11 +1,11 @@
 //! The blog, in its order, with diyadm's commands in place of each of its steps, on a cluster whose
 //! API server is a static Pod.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use super::rig::{Held, Run, java, node, wait_until};
+use super::rig::{Held, Run, free_port, java, node, wait_until};
 
 const PLUGINS: &str = "NodeRestriction,MutatingAdmissionWebhook,ValidatingAdmissionWebhook";
 
@@ -70,9 +70,12 @@ fn the_whole_blog() {
         let mut sh = cluster.shell(folder.path());
         Run::of(sh.args(["-e", "-c", script]), "").code(0)
     };
-    let hello =
-        "for _ in $(seq 100); do curl -sf localhost:18080/ && exit; sleep 0.2; done; exit 1";
-    let seen = sh(&format!("{first}\ntrap 'kill $!' EXIT\n({hello})"));
+    // Word for word, but for the local port: that one may be another program's on this machine.
+    let port = free_port(Ipv4Addr::LOCALHOST.into()).to_string();
+    assert!(first.contains(" 18080:8080 "), "{first}");
+    let first = first.replace(" 18080:8080 ", &format!(" {port}:8080 "));
+    let hello = format!("until curl -sf localhost:{port}/; do kill -0 $!; sleep 0.2; done");
+    let seen = sh(&format!("{first}\ntrap 'kill $!' EXIT\n{hello}"));
     assert!(seen.stdout.ends_with("hello\n"), "{}{}", seen.stdout, seen.stderr);
     sh(again).stderr_has("openjdk");
     let pods = cluster.get("test", "pods");

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Server, cluster, diyadm, reaching_cluster},
+    rig::{Server, cluster, diyadm, reaching_cluster, wait_until},
     serve::certificates,
 };
 
@@ -46,17 +46,15 @@ fn the_blogs_workload_goes_there_and_back() {
     // A new webhook is known to every part of the API server after a moment.
     for (object, twin) in [&deployment, &stateful].into_iter().zip(twins) {
         let what = format!("{}/test", object["kind"].as_str().unwrap().to_lowercase());
-        let mut image = Value::Null;
-        for _ in 0..50 {
+        wait_until("the webhook empties it", || {
             cluster.kubectl(&["apply", "-f", "-"], &object.to_string());
-            image = get(&what)["spec"]["template"]["spec"]["containers"][0]["image"].clone();
-            if image == "empty-container:latest" {
-                break;
+            let image = &get(&what)["spec"]["template"]["spec"]["containers"][0]["image"];
+            let emptied = image == "empty-container:latest";
+            if !emptied {
+                cluster.kubectl(&["-n", name, "delete", &what], "");
             }
-            cluster.kubectl(&["-n", name, "delete", &what], "");
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        }
-        assert_eq!(image, "empty-container:latest");
+            emptied
+        });
         let disabled = "inject-empty-container=disabled";
         cluster.kubectl(&["-n", name, "annotate", &what, disabled], "");
         let back = get(&what);

@@ -6,8 +6,6 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Command, Stdio},
-    thread,
-    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     install::mount,
-    rig::{Cluster, Net, Run, Server, cluster, reaching_cluster},
+    rig::{Cluster, Net, Run, Server, TIMEOUT, cluster, reaching_cluster, wait_until},
 };
 
 /// Types every `diyadm …` of a hint. After each the kubelet has its turn.
@@ -30,7 +28,7 @@ fn follow(cluster: &Cluster, folder: &Path, hint: &str, namespace: &str, more: &
         let mut program = super::rig::program(folder);
         let words = command.split(' ').skip(1).filter(|word| !word.is_empty());
         let install = command.starts_with("diyadm install");
-        program.args(words).args(if install { &["--timeout", "60"][..] } else { &[] });
+        program.args(words).args(if install { &["--timeout", TIMEOUT][..] } else { &[] });
         Run::of(program.args(more), "").code(0);
         mount(cluster, namespace, folder);
     }
@@ -39,33 +37,26 @@ fn follow(cluster: &Cluster, folder: &Path, hint: &str, namespace: &str, more: &
 /// Types what `check` says to do about the finding `id`, once it has it.
 #[track_caller]
 fn mend(cluster: &Cluster, folder: &Path, names: &[&str], id: &str, more: &[&str]) {
-    let mut last = String::new();
+    let mut hint = None;
     // An API server hears of a changed configuration after a moment.
-    for _ in 0..40 {
-        last = cluster.diyadm(folder, &[&["check", "-o", "json"], names].concat()).stdout;
-        let report: Value = serde_json::from_str(&last).unwrap();
-        let all = report["findings"].as_array().unwrap();
-        if let Some(found) = all.iter().find(|f| f["id"] == id && f["level"] != "ok") {
-            follow(cluster, folder, found["hint"].as_str().unwrap(), names[1], more);
-            return;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    panic!("check never said {id}: {last}");
+    wait_until(&format!("check says {id}"), || {
+        let report = cluster.diyadm(folder, &[&["check", "-o", "json"], names].concat()).stdout;
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let mut all = report["findings"].as_array().unwrap().iter();
+        let found = all.find(|f| f["id"] == id && f["level"] != "ok");
+        hint = found.map(|found| found["hint"].as_str().unwrap().to_owned());
+        hint.is_some()
+    });
+    follow(cluster, folder, &hint.unwrap(), names[1], more);
 }
 
 /// `check` is content, after a moment.
 #[track_caller]
 fn well(cluster: &Cluster, folder: &Path, names: &[&str]) {
-    for _ in 0..100 {
+    wait_until("check has no findings", || {
         let run = cluster.diyadm(folder, &[&["check", "-q"], names].concat());
-        if run.code == Some(0) && run.stderr.is_empty() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    cluster.diyadm(folder, &[&["check"], names].concat()).code(0);
-    panic!("check still has something to say");
+        run.code == Some(0) && run.stderr.is_empty()
+    });
 }
 
 /// Certificates that have expired, as they would be after a year without a look.

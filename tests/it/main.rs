@@ -5,6 +5,7 @@ mod blog;
 mod cli;
 mod cluster;
 mod completion;
+mod corpus;
 mod cut;
 mod dev;
 mod docs;

@@ -7,12 +7,12 @@ use std::{
     path::Path,
     process::Stdio,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use super::rig::{Held, Node, get, java, node};
+use super::rig::{FOREVER, Held, Node, get, java, node};
 
 /// Idles, and ends with status 7 on SIGTERM.
 const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
@@ -21,7 +21,8 @@ const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
 #[track_caller]
 fn becomes(what: &str, mut look: impl FnMut() -> Value, want: impl Fn(&Value) -> bool) -> Value {
     let mut seen = Value::Null;
-    for _ in 0..600 {
+    let began = Instant::now();
+    while began.elapsed() < FOREVER {
         seen = look();
         if want(&seen) {
             return seen;

@@ -6,7 +6,7 @@ use std::fs;
 use diyadm::workload::{EMPTIED_BY, ORIGINAL};
 use serde_json::{Value, json};
 
-use super::rig::{Cluster, Namespace, Run, cluster, diyadm, wait_until};
+use super::rig::{Cluster, Namespace, Run, TIMEOUT, cluster, diyadm, wait_until};
 
 mod scalers;
 
@@ -311,7 +311,7 @@ fn a_policy_empties_pods_and_the_commands_know_it() {
     wait_until("the Pods are there", || list().len() == 2);
     assert_eq!(list().iter().filter(emptied).count(), 0);
     std::thread::scope(|scope| {
-        let done = scope.spawn(|| empty(&["--timeout", "50"]));
+        let done = scope.spawn(|| empty(&["--timeout", TIMEOUT]));
         // In the kubelet's place.
         let ready = r#"{"status":{"conditions":[{"type":"Ready","status":"True"}]}}"#;
         while !done.is_finished() {

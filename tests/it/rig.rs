@@ -4,8 +4,10 @@ use std::{
     env,
     fs::OpenOptions,
     io::{BufRead, BufReader, Write},
+    net::{IpAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread::{JoinHandle, panicking},
     time::{Duration, Instant},
 };
@@ -241,15 +243,38 @@ impl Drop for Namespace<'_> {
     }
 }
 
-/// Waits for what comes sooner or later; a minute is for ever.
+/// So long a test waits for what must happen, however slow the machine is.
+pub(crate) const FOREVER: Duration = Duration::from_secs(300);
+/// [`FOREVER`], as the value of a flag `--timeout`.
+pub(crate) const TIMEOUT: &str = "300";
+
+/// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(began.elapsed() < FOREVER, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// A TCP port that nothing listens on. It is below those that the kernel gives to outgoing
+/// connections, so none of them takes it before the caller's program listens.
+pub(crate) fn free_port(address: IpAddr) -> u16 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let end: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let width = u32::from(end - FIRST_PORT);
+    let free = (0..width).find_map(|_| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let offset = std::process::id().wrapping_mul(97).wrapping_add(number) % width;
+        let port = FIRST_PORT + u16::try_from(offset).unwrap();
+        TcpListener::bind((address, port)).ok().map(|_| port)
+    });
+    free.expect("a port is free")
+}
+
+const FIRST_PORT: u16 = 10_000;
 
 /// `diyadm serve` as a process; killed when dropped.
 pub(crate) struct Server {

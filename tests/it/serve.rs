@@ -8,7 +8,7 @@ mod overload;
 mod reload;
 mod rules;
 
-pub(crate) use client::certificates;
+pub(crate) use client::{certificates, metric};
 
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     generated::{anything, applied, cases},
-    rig::{Server, reaching_cluster},
+    rig::{Server, TIMEOUT, reaching_cluster},
     serve::certificates,
 };
 
@@ -135,7 +135,8 @@ fn the_api_server_takes_it_both_ways() {
     let url = format!("https://{}", server.address);
     let label = format!("{name}=enabled");
     let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
-    let install = [&["install", "--url", &url, "--force", "--timeout", "60"], &names[..]].concat();
+    let install =
+        [&["install", "--url", &url, "--force", "--timeout", TIMEOUT], &names[..]].concat();
     // The Secret of this namespace is the one that the server has.
     let files = ["ca.crt", "server.crt", "server.key"];
     let files: Vec<_> =

@@ -7,13 +7,12 @@ use std::{
     path::Path,
     process::{Child, Stdio},
     sync::mpsc,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Cluster, cluster, diyadm, program, wait_until},
+    rig::{Cluster, FOREVER, cluster, diyadm, program, wait_until},
     serve::certificates,
     workloads::user,
 };
@@ -159,7 +158,7 @@ impl Watch {
 
     /// The next line, as `KIND/NAME: STATE`.
     pub(crate) fn next(&self) -> String {
-        let row = self.lines.recv_timeout(Duration::from_secs(60)).expect("a line comes");
+        let row = self.lines.recv_timeout(FOREVER).expect("a line comes");
         let text = |field: &str| row[field].as_str().unwrap().to_owned();
         format!("{}/{}: {}", text("kind"), text("name"), text("state"))
     }

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     process::Command,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diyadm::workload::LABEL;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     dev::forward::Forward,
-    rig::{Node, Run, java, node, processes, wait_until},
+    rig::{FOREVER, Node, Run, java, node, processes, wait_until},
 };
 
 /// How often it is started.
@@ -60,8 +60,8 @@ impl<'a> Emptied<'a> {
 
     fn answers(&self, at: SocketAddr) {
         let mut last = String::new();
-        // Beside other builds a minute is not for ever.
-        for _ in 0..300 {
+        let began = Instant::now();
+        while began.elapsed() < FOREVER {
             match health(at) {
                 Ok(answer) if answer.contains("UP") => return,
                 other => last = format!("{other:?}"),

@@ -326,12 +326,21 @@ fn answers(kubectl: &Path, kubeconfig: &Path, args: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Ports that were free a moment ago, all different.
+/// Ports that nothing listens on, all different. They are below those that the kernel gives to
+/// outgoing connections, so none of them takes one before its server listens.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    const FIRST: u16 = 10_000;
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let end: u16 = range.split_whitespace().next().context("no port range")?.parse()?;
+    let start =
+        u16::try_from(std::process::id().wrapping_mul(97) % u32::from(end - FIRST))? + FIRST;
+    let mut free = (start..end)
+        .chain(FIRST..start)
+        .filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
     let mut held = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
+        let listener = free.next().context("no free port on 127.0.0.1")?;
         *port = listener.local_addr()?.port();
         held.push(listener);
     }

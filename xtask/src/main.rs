@@ -1,10 +1,11 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|program|jar|helm|tidy|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|program|jar|helm|tidy|fuzz|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
 mod bench;
 mod cluster;
 mod dist;
+mod fuzz;
 mod image;
 mod interrupt;
 mod jar;
@@ -27,6 +28,7 @@ cargo xtask program                            the program of these images, whic
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask helm                               Helm, built from its Go module
 cargo xtask tidy                               the house rules
+cargo xtask fuzz [TARGET] [--seconds N]        the fuzz tests for longer, from a new seed
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
 cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
 cargo xtask bench empty [--quick]              1,000 workloads emptied, beside kubectl patch
@@ -59,6 +61,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         }
         "tidy" => tidy::run(),
         "dist" => dist::run(rest),
+        "fuzz" => fuzz::run(rest),
         "bench" => match rest.split_first() {
             Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
             Some((what, rest)) if what == "empty" => bench::empty::run(rest),

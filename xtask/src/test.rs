@@ -135,7 +135,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let mut ran = tests(&options, |command| {
         command.envs(ground.variables.drain(..)).env("DIYADM_TEST_SKIPS", &skips);
-        corpus(command);
         command.env("DIYADM_TEST_KUBECTL", cluster::kubectl()?);
         command.env("DIYADM_TEST_XTASK", env::current_exe()?);
         Ok(())
@@ -144,7 +143,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         begin(4);
         let laws = LAWS.map(ToOwned::to_owned);
         *ran += tests(&Options { integration: true, filters: &laws }, |command| {
-            corpus(command);
             command.env("PROPTEST_RNG_SEED", SEED).env("DIYADM_TEST_SKIPS", &skips);
             Ok(())
         })?;
@@ -168,14 +166,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let strict = env::var("CI").is_ok_and(|ci| ci == "true");
     let good = failed == 0 && ran.passed > 0 && !(strict && skipped > 0);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Tells the tests where other people's manifests are.
-fn corpus(command: &mut Command) {
-    let corpus = paths::root().join("../shared/corpus");
-    if env::var_os("DIYADM_CORPUS").is_none() && corpus.is_dir() {
-        command.env("DIYADM_CORPUS", corpus);
-    }
 }
 
 /// What the tests stand on.

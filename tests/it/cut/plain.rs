@@ -19,9 +19,8 @@ fn a_file_is_whole_though_the_connection_is_cut_and_there_is_no_agent() {
     pod(&node, name, "cut", &of_host(there.path()));
     // All of it goes, and a cut may be anywhere in that.
     let anywhere = |random: &mut Random, _| random.cuts(LENGTH as u64);
-    let Tally { cuts, reads, .. } = sync_and_cut((&node, name), there.path(), SYNCS, anywhere);
+    let reads = sync_and_cut((&node, name), there.path(), SYNCS, anywhere);
     reads.unwrap();
-    assert!(cuts > SYNCS / 2, "{cuts} cuts");
     // The far end of a connection that was cut clears up when it notices.
     wait_until("what is left is the file alone", || names(there.path()) == ["app.jar"]);
 }

@@ -6,12 +6,11 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
     process::{Child, ChildStdout, Stdio},
     thread,
-    time::Duration,
 };
 
 use serde_json::json;
 
-use crate::rig::{Node, node};
+use crate::rig::{Node, node, wait_until};
 
 /// The program with `deploy/web`, until it is dropped.
 pub(crate) struct Forward {
@@ -109,13 +108,9 @@ fn connections_go_to_whichever_pod_there_is() {
     // Its successor is found by itself; who asks meanwhile waits.
     let gone = to_name.split(':').next().unwrap();
     node.kubectl(&["-n", name, "delete", "pod", gone, "--wait=false"], "");
-    let next = || {
-        let pods = node.kubectl(&["-n", name, "get", "pods", "-o", "name"], "");
-        !pods.contains(gone)
-    };
-    while !next() {
-        thread::sleep(Duration::from_millis(100));
-    }
+    wait_until("the Pod is gone", || {
+        !node.kubectl(&["-n", name, "get", "pods", "-o", "name"], "").contains(gone)
+    });
     many();
     assert!(forward.child.try_wait().unwrap().is_none(), "it goes on");
 }

@@ -7,15 +7,13 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
 };
 
 use serde_json::json;
 
-use crate::rig::{Node, on_terminal};
+use crate::rig::{FOREVER, Node, on_terminal};
 
 /// More than any step takes, beside other builds too.
-const FOREVER: Duration = Duration::from_secs(180);
 
 /// A folder with a diyadm.yaml for `deploy/shop`.
 pub(super) struct Project {

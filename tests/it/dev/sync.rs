@@ -356,6 +356,7 @@ fn what_arrived_is_not_sent_again_wherever_the_connection_is_cut() {
                 // The one before has not noticed its end yet.
                 Err(Trouble::Failed(failed)) => {
                     assert!(failed.to_string().contains("another sync"), "{failed}");
+                    tries -= 1;
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(other) => panic!("{other}"),

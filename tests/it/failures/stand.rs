@@ -152,7 +152,7 @@ pub(super) fn stand(authority: &Authority, stand: Stand) -> u16 {
 
 /// Reads what still comes, so that closing does not reset what was answered.
 fn drain(tcp: &TcpStream) {
-    tcp.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let _ = tcp.shutdown(std::net::Shutdown::Write);
     let _ = tcp.take(1 << 20).read_to_end(&mut Vec::new());
 }

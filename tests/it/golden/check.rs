@@ -3,7 +3,7 @@
 use super::{Golden, hold, mask, output, timeless};
 use crate::{
     install::mount,
-    rig::{Net, Run, Server, reaching_cluster},
+    rig::{Net, Run, Server, TIMEOUT, reaching_cluster},
 };
 
 #[test]
@@ -35,7 +35,7 @@ fn check_is_as_it_was() {
     let own = format!("{name}/{name}");
     let _server = Server::start_in(&net, folder.path(), &["--self-name", &own]);
     cluster.kubectl(&["apply", "-f", "-"], &net.slice(name, name));
-    run(&["install", "--timeout", "60"]).code(0);
+    run(&["install", "--timeout", TIMEOUT]).code(0);
     look("healthy", 0);
     hold("golden/check", &made);
     run(&["uninstall", "--all"]).code(0);

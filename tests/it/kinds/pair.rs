@@ -1,12 +1,10 @@
 //! Two namespaces that get the same: one where diyadm is at work, and its twin, where nothing is.
 
-use std::{thread, time::Duration};
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    rig::{Cluster, Run, Server, diyadm, reaching_cluster},
+    rig::{Cluster, Run, Server, diyadm, reaching_cluster, wait_until},
     serve::certificates,
 };
 
@@ -46,14 +44,11 @@ impl Pair {
             "spec": { "containers": [{ "name": "a", "image": "b" }] },
         });
         let ask = ["-n", name, "create", "--dry-run=server", "-o", "json", "-f", "-"];
-        for _ in 0..100 {
+        wait_until("the webhook is called", || {
             let seen = pair.cluster.kubectl(&ask, &probe.to_string());
-            if diyadm::workload::is_emptied(&seen) {
-                return Some(pair);
-            }
-            thread::sleep(Duration::from_millis(200));
-        }
-        panic!("the webhook of {name} is never called");
+            diyadm::workload::is_emptied(&seen)
+        });
+        Some(pair)
     }
 
     /// The object as it was made in both.
@@ -98,20 +93,33 @@ impl Pair {
     /// both may have annotations `but`.
     #[track_caller]
     pub(crate) fn same(&self, what: &str, but: &[&str]) {
+        self.same_as(what, what, but);
+    }
+
+    /// The same of two whose names the API server may have made.
+    #[track_caller]
+    pub(crate) fn same_as(&self, what: &str, twin: &str, but: &[&str]) {
         let mut ours = self.get(what);
         if let Some(annotations) = ours["metadata"]["annotations"].as_object_mut() {
             but.iter().for_each(|key| drop(annotations.shift_remove(*key)));
         }
-        let twin = self.cluster.get(self.twin, what);
-        let (ours, twin) = (plain(&ours), plain(&twin));
-        assert_eq!(ours, twin, "{what}\nours: {ours}\ntwin: {twin}");
+        let other = self.cluster.get(self.twin, twin);
+        let (mut ours, mut other) = (plain(&ours), plain(&other));
+        if what != twin {
+            // Both names come from one `generateName`.
+            for object in [&mut ours, &mut other] {
+                object["metadata"].as_object_mut().unwrap().remove("name");
+            }
+        }
+        assert_eq!(ours, other, "{what}\nours: {ours}\ntwin: {other}");
     }
 
-    /// Takes `objects` away from both, and does not wait for what they have made.
-    pub(crate) fn delete_all(&self, objects: &[Value]) {
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string();
-        for namespace in [self.name, self.twin] {
-            self.cluster.kubectl(&["-n", namespace, "delete", "--now", "-f", "-"], &list);
+    /// Deletes the objects of each, and does not wait for what they have made.
+    pub(crate) fn delete_all(&self, made: &[Vec<Value>; 2]) {
+        for (namespace, objects) in [self.name, self.twin].into_iter().zip(made) {
+            let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string();
+            let delete = ["-n", namespace, "delete", "--now", "--wait=false", "-f", "-"];
+            self.cluster.kubectl(&delete, &list);
         }
     }
 }
@@ -169,10 +177,12 @@ pub(crate) fn plain(object: &Value) -> Value {
     object
 }
 
-/// Labels and annotations that controllers write: a Job's own id, and how often it was changed.
-const ASSIGNED: [&str; 4] = [
+/// Labels and annotations that controllers write: a Job's own id and name, and how often it was changed.
+const ASSIGNED: [&str; 6] = [
     "controller-uid",
     "batch.kubernetes.io/controller-uid",
+    "job-name",
+    "batch.kubernetes.io/job-name",
     "deployment.kubernetes.io/revision",
     "deprecated.daemonset.template.generation",
 ];

@@ -1,8 +1,6 @@
 //! Pods to hold policy and webhook against: those of the corpus, and generated ones.
 
-use std::{env, fs, path::PathBuf};
-
-use diyadm::workload::{IMAGE, KINDS, LONGEST_IMAGE};
+use diyadm::workload::{IMAGE, LONGEST_IMAGE};
 use proptest::{
     collection, option,
     prelude::*,
@@ -12,7 +10,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-use crate::rig::skip;
+use crate::corpus;
 
 pub(super) fn pod(containers: &Value) -> Value {
     let meta = json!({ "name": "x" });
@@ -30,33 +28,7 @@ const WAYS: [&[(&str, &str)]; 6] = [
 ];
 
 /// Every pod template of the corpus as a Pod, in each way.
-pub(super) fn corpus() -> Vec<Value> {
-    let Some(corpus) = env::var_os("DIYADM_CORPUS") else {
-        skip("no corpus: DIYADM_CORPUS names none");
-        return Vec::new();
-    };
-    let (mut pods, mut folders) = (Vec::new(), vec![PathBuf::from(corpus)]);
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let Some(text) = fs::read_to_string(&path)
-                .ok()
-                .filter(|_| path.extension().is_some_and(|e| e == "yaml"))
-            else {
-                continue;
-            };
-            for document in diyadm::yaml::objects(diyadm::yaml::read("corpus", &text).unwrap()) {
-                let object = document.value;
-                if KINDS.iter().any(|kind| object["kind"] == kind.kind) {
-                    pods.push(of_template(&object));
-                }
-            }
-        }
-    }
-    assert!(pods.len() > 20, "{} pod templates", pods.len());
+pub(super) fn of_corpus() -> Vec<Value> {
     let way = |pod: &Value, way: &[(&str, &str)]| {
         let mut pod = pod.clone();
         for (key, value) in way {
@@ -64,20 +36,30 @@ pub(super) fn corpus() -> Vec<Value> {
         }
         pod
     };
-    pods.iter().flat_map(|pod| WAYS.map(|annotations| way(pod, annotations))).collect()
+    let pods = corpus::workloads().into_iter().map(|(_, object)| of_template(&object));
+    pods.flat_map(|pod| WAYS.map(|annotations| way(&pod, annotations))).collect()
 }
 
 /// A workload's pod template as a Pod: volumes that a StatefulSet would claim are there too, and
 /// nothing but itself has to be on the cluster.
 fn of_template(object: &Value) -> Value {
-    let mut pod = object["spec"]["template"].clone();
-    pod["apiVersion"] = "v1".into();
-    pod["kind"] = "Pod".into();
-    pod["metadata"]["name"] = object["metadata"]["name"].clone();
+    let template = corpus::pod_template(object);
+    let mut pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": template["metadata"],
+        "spec": template["spec"],
+    });
+    if object["kind"] != "Pod" {
+        pod["metadata"]["name"] = object["metadata"]["name"].clone();
+    }
+    if pod["metadata"]["name"].is_null() {
+        pod["metadata"]["name"] = "generated".into();
+    }
     let spec = pod["spec"].as_object_mut().unwrap();
-    spec.remove("serviceAccountName");
-    spec.remove("serviceAccount");
-    spec.remove("priorityClassName");
+    for other in ["serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName"] {
+        spec.remove(other);
+    }
     let containers = [spec.get("containers"), spec.get("initContainers")];
     let containers = containers.into_iter().flatten().filter_map(Value::as_array).flatten();
     let mounts = containers.filter_map(|c| c["volumeMounts"].as_array()).flatten();

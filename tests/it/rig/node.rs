@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Cluster, Namespace, Run, cluster, skip};
+use super::{Cluster, Namespace, Run, TIMEOUT, cluster, skip};
 
 /// The node, ready, or `None` where there is none.
 pub(crate) fn node() -> Option<Node> {
@@ -133,7 +133,14 @@ impl Node {
     /// Waits as `kubectl wait --for`; says what the namespace shows where it takes too long.
     #[track_caller]
     pub(crate) fn wait(&self, namespace: &str, what: &str, until: &str) {
-        let wait = ["-n", namespace, "wait", what, &format!("--for={until}"), "--timeout=240s"];
+        let wait = [
+            "-n",
+            namespace,
+            "wait",
+            what,
+            &format!("--for={until}"),
+            &format!("--timeout={TIMEOUT}s"),
+        ];
         let run = self.try_kubectl(&wait, "");
         if run.code != Some(0) {
             let pods = self.try_kubectl(&["-n", namespace, "describe", "pods"], "").stdout;

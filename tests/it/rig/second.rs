@@ -3,12 +3,11 @@
 
 use std::{
     fs::{self, File},
-    net::{IpAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-use super::{Cluster, skip, wait_until};
+use super::{Cluster, free_port, skip, wait_until};
 
 pub(crate) struct Second {
     pub(crate) cluster: Cluster,
@@ -31,9 +30,7 @@ impl Second {
             word.unwrap_or_else(|| panic!("it has {flag}")).to_owned()
         };
         let (address, old) = (value("--bind-address="), value("--secure-port="));
-        let free = TcpListener::bind((address.parse::<IpAddr>().unwrap(), 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port(address.parse().unwrap());
         words.retain(|word| !word.starts_with("--secure-port="));
         words.extend([format!("--secure-port={port}"), "--etcd-prefix=/second".into()]);
         words.extend(flags.iter().map(|flag| (*flag).to_owned()));

@@ -5,14 +5,13 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::Path,
-    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslStream};
 use serde_json::{Value, json};
 
-use crate::rig::{Server, diyadm};
+use crate::rig::{FOREVER, Server, diyadm};
 
 /// A name of the certificate that [`certificates`] makes for the blog's names.
 pub(crate) const HOST: &str = "diyadmissionwebhook.test.svc";
@@ -36,8 +35,8 @@ pub(super) fn connector(folder: &Path) -> SslConnectorBuilder {
 
 pub(super) fn tcp(server: &Server) -> TcpStream {
     let tcp = TcpStream::connect(&server.address).unwrap();
-    tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    tcp.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    tcp.set_read_timeout(Some(FOREVER)).unwrap();
+    tcp.set_write_timeout(Some(FOREVER)).unwrap();
     tcp
 }
 
@@ -153,7 +152,7 @@ pub(super) fn set(object: &mut Value, pointer: &str, value: Value) {
 }
 
 /// A GET of the plain port; what came, head and body.
-pub(super) fn get(server: &Server, path: &str) -> String {
+pub(crate) fn get(server: &Server, path: &str) -> String {
     let mut tcp = TcpStream::connect(&server.health).unwrap();
     write!(tcp, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -162,7 +161,7 @@ pub(super) fn get(server: &Server, path: &str) -> String {
 }
 
 /// A sample of /metrics, by its name with its labels; 0 where it has not come up yet.
-pub(super) fn metric(server: &Server, name: &str) -> u64 {
+pub(crate) fn metric(server: &Server, name: &str) -> u64 {
     let text = get(server, "/metrics");
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())

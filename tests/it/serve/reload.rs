@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::symlink,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
@@ -111,16 +111,24 @@ fn a_swapped_symlink_drops_no_connection() {
         assert_eq!((answer.status, answer.closes()), (200, false));
     };
     let done = AtomicBool::new(false);
+    let (asked, connected) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // One request more on the old connection, and one new connection that began after this.
+    let more = || {
+        let counts = || [&asked, &connected].map(|count| count.load(Ordering::Relaxed));
+        let [kept, fresh] = counts();
+        wait_until("both clients go on", || {
+            let now = counts();
+            done.load(Ordering::Relaxed) || (now[0] > kept && now[1] > fresh + 1)
+        });
+    };
     thread::scope(|scope| {
         let kept = scope.spawn(|| {
             let mut tls = both.connect(HOST, tcp(&server)).unwrap();
-            let first = leaf(&tls);
-            let mut asked = 0;
             while !done.load(Ordering::Relaxed) {
                 ask(&mut tls);
-                asked += 1;
+                asked.fetch_add(1, Ordering::Relaxed);
             }
-            (first, asked)
+            leaf(&tls)
         });
         // Every new connection is trusted, whichever certificate it gets.
         let fresh = scope.spawn(|| {
@@ -129,21 +137,23 @@ fn a_swapped_symlink_drops_no_connection() {
                 let mut tls = both.connect(HOST, tcp(&server)).expect("one CA or the other");
                 ask(&mut tls);
                 seen.push(leaf(&tls));
+                connected.fetch_add(1, Ordering::Relaxed);
             }
             seen.dedup();
             seen
         });
         let swapped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            more();
             mount(folder.path(), &pair(new.path()), "..2026_2");
             wait_until("the new certificate is taken", || metric(&server, RELOADS) == 1);
-            // At least one connection more on each side of the swap.
+            more();
             trusting(&[new.path()]).connect(HOST, tcp(&server)).expect("the new one");
         }));
         done.store(true, Ordering::Relaxed);
-        let (first, asked) = kept.join().unwrap();
+        let first = kept.join().unwrap();
         let seen = fresh.join().unwrap();
         swapped.unwrap();
-        assert!(asked > 1 && seen[0] == first && seen.len() <= 2, "old, then new: {}", seen.len());
+        assert!(seen[0] == first && seen.len() == 2, "old, then new: {}", seen.len());
     });
     assert_eq!(metric(&server, REFUSED), 0, "a swap is no mistake");
     assert_eq!(metric(&server, "diyadm_certificate_not_after_seconds"), expiry(new.path()));

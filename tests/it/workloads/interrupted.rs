@@ -15,7 +15,7 @@ use crate::{
         Fate::{self, Kill, Lose, Pass, Refuse},
         Proxy,
     },
-    rig::{Cluster, Run, cluster},
+    rig::{Cluster, Run, TIMEOUT, cluster},
 };
 
 mod again;
@@ -200,7 +200,7 @@ fn emptying_and_restoring_are_whole_wherever_they_are_cut() {
     let applied = owned("Apply");
     assert!(applied.is_object(), "{applied}");
     let args = |command: &'static str, more: &[&'static str]| {
-        [&[command, "deploy/web", "-n", name, "--timeout", "30"], more].concat()
+        [&[command, "deploy/web", "-n", name, "--timeout", TIMEOUT], more].concat()
     };
     let plain = |args: &[&str]| cluster.diyadm(folder, args);
     let states = || {

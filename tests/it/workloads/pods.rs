@@ -16,7 +16,7 @@ use crate::{
         Fate::{Pass, Refuse},
         Proxy,
     },
-    rig::{Cluster, cluster, wait_until},
+    rig::{Cluster, TIMEOUT, cluster, wait_until},
 };
 
 const LEVEL: [&str; 2] = ["--level", "pod"];
@@ -109,7 +109,7 @@ fn a_budget_is_heard_unless_it_is_told_not_to_be() {
     {
         // Once nothing would empty them, it is diyadm that replaces them there and back.
         look_after(&cluster, name, empty_before == 0);
-        let guarded = [command, &["-n", name, "--timeout", "7"]].concat();
+        let guarded = [command, &["-n", name, "--timeout", "15"]].concat();
         tended(&cluster, name, &ready, || cluster.diyadm(folder, &guarded))
             .code(1)
             .stderr_has("0 of 2 Pods are replaced in time: The disruption budget web needs 2")
@@ -143,7 +143,7 @@ fn uninstall_goes_on_where_the_label_is_still_heard() {
         "--label",
         &own,
         "--timeout",
-        "60",
+        TIMEOUT,
     ];
     let label = {
         let kubeconfig = cluster.kubeconfig().to_owned();
@@ -183,7 +183,7 @@ fn what_has_no_pods_of_its_own_has_a_way_back() {
     let name = "no-own-pods";
     let watched = Watched::new(&cluster, name, &LEVEL);
     let run = |args: &[&str]| {
-        let more = ["-n", name, "--timeout", "5"];
+        let more = ["-n", name, "--timeout", TIMEOUT];
         cluster.diyadm(watched.folder.path(), &[args, &more].concat())
     };
     let create = |object: &Value| {

@@ -85,7 +85,7 @@ fn several_that_are_not_admitted_each_hear_why_by_one_look() {
         cluster.get(name, "quota/none")["status"]["used"]["pods"] == "0"
     });
     let names = create(&cluster, name, "StatefulSet");
-    let args = ["empty", "sts", "--all", "-n", name, "--timeout", "10", "-v"];
+    let args = ["empty", "sts", "--all", "-n", name, "--timeout", "30", "-v"];
     let stuck = cluster.diyadm(folder.path(), &args).code(1);
     each_is_told(&names, &stuck.stderr, "a quota does not allow the Pod: exceeded quota: none");
     let count = |what: &str| {
@@ -95,7 +95,7 @@ fn several_that_are_not_admitted_each_hear_why_by_one_look() {
     let looks = count(&format!("/apis/apps/v1/namespaces/{name}/statefulsets"));
     let pods = count(&format!("/api/v1/namespaces/{name}/pods"));
     let events = count(&format!("/api/v1/namespaces/{name}/events"));
-    assert!(looks > 1 && pods <= looks && events <= looks + 2, "{looks} {pods} {events}");
+    assert!(looks > 0 && pods <= looks && events <= looks + 2, "{looks} {pods} {events}");
     let is_written = |object: &Value| diyadm::workload::is_emptied(&object.to_string());
     assert!(names.iter().all(|what| is_written(&cluster.get(name, what))));
 }

@@ -11,7 +11,7 @@ use diyadm::workload::is_emptied_pod;
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, workload};
-use crate::rig::{Cluster, Run, cluster, wait_until};
+use crate::rig::{Cluster, Run, TIMEOUT, cluster, wait_until};
 
 /// Two replicas, so that a rollout takes several steps.
 pub(super) fn two(kind: &str, name: &str) -> Value {
@@ -88,7 +88,7 @@ pub(super) fn run(
     args: &[&str],
     status: &(dyn Fn(&Value) -> Value + Sync),
 ) -> Run {
-    let args = [args, &["-n", namespace, "--timeout", "60"]].concat();
+    let args = [args, &["-n", namespace, "--timeout", TIMEOUT]].concat();
     tended(cluster, namespace, status, || cluster.diyadm(folder, &args))
 }
 
@@ -198,7 +198,7 @@ fn a_quota_and_a_policy_are_explained() {
     wait_until("the quota is known", || {
         cluster.get(name, "quota/tight")["status"]["used"]["pods"] == "2"
     });
-    let args = ["empty", "deploy/web", "-n", name, "--timeout", "3"];
+    let args = ["empty", "deploy/web", "-n", name, "--timeout", "20"];
     let refused = cluster.diyadm(folder.path(), &args).code(1);
     refused.stderr_has("a quota does not allow the Pod: exceeded quota: tight");
     cluster.kubectl(&["-n", name, "delete", "quota/tight"], "");
@@ -206,7 +206,7 @@ fn a_quota_and_a_policy_are_explained() {
 
     let level = "pod-security.kubernetes.io/enforce=restricted";
     cluster.kubectl(&["label", "namespace", name, level], "");
-    let args = ["empty", "deploy/web", "-n", name, "--timeout", "60"];
+    let args = ["empty", "deploy/web", "-n", name, "--timeout", TIMEOUT];
     let refused = cluster.diyadm(folder.path(), &args).code(1);
     refused.stderr_has("Pod Security level refuses the Pod");
 }

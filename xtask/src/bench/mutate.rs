@@ -99,15 +99,13 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The documents of the corpus, else of diyadm's own templates, over and over; where they are
-/// from, and their bytes.
+/// The documents of `DIYADM_CORPUS`, else of the applications in tests/data/corpus, over and over;
+/// where they are from, and their bytes.
 fn write_input(path: &Path, servers: &Cluster) -> Result<(String, usize)> {
-    let shared = paths::root().join("../shared/corpus");
-    let corpus = env::var_os("DIYADM_CORPUS").map(PathBuf::from);
-    let corpus = corpus.or_else(|| shared.is_dir().then_some(shared));
-    let (from, folder) = match corpus {
-        Some(corpus) => ("the corpus", corpus),
-        None => ("templates/", paths::root().join("templates")),
+    let own = "tests/data/corpus/apps";
+    let (from, folder) = match env::var_os("DIYADM_CORPUS") {
+        Some(corpus) => ("`DIYADM_CORPUS`", PathBuf::from(corpus)),
+        None => (own, paths::root().join(own)),
     };
     let mut files = Vec::new();
     collect(&folder, &mut files)?;
@@ -119,7 +117,7 @@ fn write_input(path: &Path, servers: &Cluster) -> Result<(String, usize)> {
             text.split("\n---").map(|part| part.trim_start_matches("---").trim().to_owned());
         documents.extend(parts.filter(|part| part.contains("kind:")));
     }
-    // One of the corpus is for an API that is gone.
+    // The API server may not know every kind.
     let mut taken = Vec::new();
     for document in documents {
         fs::write(path, &document)?;

@@ -14,7 +14,7 @@ use crate::{
         Fate::{self, Kill},
         Proxy,
     },
-    rig::{Run, cluster, wait_until},
+    rig::{Run, TIMEOUT, cluster, wait_until},
 };
 
 #[test]
@@ -26,7 +26,7 @@ fn pods_are_replaced_one_by_one_wherever_that_is_cut() {
     let before = stored(&cluster, name, "deployment/web");
     let args = |command: &'static str| {
         let level = if command == "empty" { &["--level", "pod"][..] } else { &[] };
-        [&[command, "deploy/web", "-n", name, "--timeout", "30"], level].concat()
+        [&[command, "deploy/web", "-n", name, "--timeout", TIMEOUT], level].concat()
     };
     let plain = |args: &[&str]| cluster.diyadm(folder, args);
     // How many of both are empty, once both are there, and no other is.

@@ -18,7 +18,7 @@ use crate::{
         Fate::{self, Kill},
         Proxy,
     },
-    rig::{Run, cluster, wait_until},
+    rig::{Run, TIMEOUT, cluster, wait_until},
 };
 
 #[test]
@@ -59,7 +59,7 @@ fn uninstalling_with_restore_goes_on_wherever_it_was_cut() {
         "--label",
         &label,
         "--timeout",
-        "30",
+        TIMEOUT,
     ];
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let stage = Stage { proxy, folder, args: args.to_vec() };

@@ -10,7 +10,7 @@ use crate::{
         Fate::{self, Kill},
         Proxy,
     },
-    rig::{Run, Server, cluster},
+    rig::{Run, Server, TIMEOUT, cluster},
     serve::certificates,
 };
 
@@ -42,7 +42,7 @@ fn the_webhooks_commands_go_on_wherever_they_were_cut() {
     let no_configuration = || direct.delete(&kinds::CONFIGURATION, name);
     let plain = |args: &[&str]| cluster.diyadm(folder, args);
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
-    let install = [&["install", "--url", &url, "--timeout", "30"], &names[..]].concat();
+    let install = [&["install", "--url", &url, "--timeout", TIMEOUT], &names[..]].concat();
     let uninstall = [&["uninstall", "--all"], &names[..]].concat();
     let rotate = [&["init", "--rotate", "--key", "p256"], &names[..]].concat();
     let init = [&["init", "--key", "p256"], &names[..]].concat();
