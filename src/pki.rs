@@ -17,6 +17,7 @@ mod request;
 mod rotate;
 mod verify;
 
+pub use conf::LONGEST_FILE;
 pub use differs::{Wanted, differences};
 pub use inspect::{Facts, inspect, rfc3339};
 pub use issue::{Bundle, Terms, issue};

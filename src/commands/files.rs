@@ -118,7 +118,30 @@ pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Bytes that are no UTF-8 are told of with their line.
 pub(super) fn text(path: &Path) -> io::Result<String> {
-    String::from_utf8(bytes(path)?).map_err(|error| {
+    of_bytes(bytes(path)?)
+}
+
+/// [`text`] of a file that is never long; one without an end is not read on.
+///
+/// # Errors
+/// See [`text`]; and more than `most` bytes.
+pub(super) fn text_up_to(path: &Path, most: usize) -> io::Result<String> {
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(fs::File::open(path)?)
+    };
+    let mut bytes = Vec::new();
+    input.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let what = format!("it is longer than {} KiB", most >> 10);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    of_bytes(bytes)
+}
+
+fn of_bytes(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.split(|byte| *byte == b'\n').count();
         io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is no UTF-8 text"))

@@ -4,8 +4,10 @@
 //!
 //! What OpenSSL would pass over in silence (text behind a section's bracket, a quote that never
 //! ends, a line that nothing reads) is an error here. Never reads the environment or another file.
+//! Time and memory grow with the length of the text, which is bounded, and so is what variables
+//! expand to.
 
-use std::cell::Cell;
+use std::{cell::Cell, collections::HashMap};
 
 use anyhow::{Result, bail};
 
@@ -25,19 +27,33 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Conf {
     pub(super) file: String,
-    entries: Vec<Entry>,
-    sections: Vec<String>,
+    /// `None` where a later one of the same name has taken its place.
+    entries: Vec<Option<Entry>>,
+    /// Places in `entries` by section and name; a section without entries is there too.
+    sections: HashMap<String, HashMap<String, usize>>,
+    /// Bytes of all values together.
+    expanded: usize,
 }
 
 /// Where OpenSSL looks when a section has no such name.
 const DEFAULT: &str = "default";
 /// OpenSSL stops at 65,536 bytes; no field of a certificate is near it.
 const LONGEST: usize = 32_768;
+/// No csr.conf is near it: the one that is built in has 700 bytes.
+pub const LONGEST_FILE: usize = 1 << 20;
+/// Bytes of all values together, variables expanded.
+const LONGEST_VALUES: usize = 4 * LONGEST_FILE;
+/// Characters of a line that an error shows.
+const SHOWN: usize = 120;
 
 impl Conf {
     /// Parses `text`; errors begin `file:line: `.
     pub(super) fn parse(file: &str, text: &str) -> Result<Self> {
-        let mut conf = Self { file: file.to_owned(), entries: vec![], sections: vec![] };
+        if text.len() > LONGEST_FILE {
+            bail!("{file}: {} bytes are too many for a csr.conf (1 MiB at most)", text.len());
+        }
+        let (entries, sections) = (Vec::new(), HashMap::new());
+        let mut conf = Self { file: file.to_owned(), entries, sections, expanded: 0 };
         let mut section = DEFAULT.to_owned();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = (1..).zip(text.split('\n'));
@@ -60,7 +76,7 @@ impl Conf {
             }
             if let Some(rest) = content.strip_prefix('[') {
                 section = header(rest).map_err(|why| anyhow_at(file, line, content, why))?;
-                conf.sections.push(section.clone());
+                conf.sections.entry(section.clone()).or_default();
             } else {
                 conf.assignment(&section, content, line)?;
             }
@@ -86,37 +102,48 @@ impl Conf {
         };
         let value = self.expand(section, raw.trim_matches(is_blank));
         let value = value.map_err(|why| fail(&why))?;
-        // The last of a name wins, at its own place.
-        self.entries.retain(|entry| entry.section != section || entry.name != name);
+        self.expanded += value.len();
+        if self.expanded > LONGEST_VALUES {
+            return Err(fail("the variables expand to more than 4 MiB"));
+        }
         let (section, name) = (section.to_owned(), name.to_owned());
-        self.entries.push(Entry { section, name, value, line, read: Cell::new(false) });
+        let names = self.sections.entry(section.clone()).or_default();
+        // The last of a name wins, at its own place.
+        if let Some(earlier) = names.insert(name.clone(), self.entries.len()) {
+            self.entries[earlier] = None;
+        }
+        self.entries.push(Some(Entry { section, name, value, line, read: Cell::new(false) }));
         Ok(())
     }
 
     /// The entries of a section, in order; `None` where the file has no such section.
     pub(super) fn section(&self, name: &str) -> Option<Vec<&Entry>> {
-        let entries: Vec<_> = self.entries.iter().filter(|e| e.section == name).collect();
+        let mut places: Vec<_> = self.sections.get(name)?.values().copied().collect();
+        places.sort_unstable();
+        let entries: Vec<_> = places.iter().filter_map(|at| self.entries[*at].as_ref()).collect();
         entries.iter().for_each(|entry| entry.read.set(true));
-        (!entries.is_empty() || self.sections.iter().any(|s| s == name)).then_some(entries)
+        Some(entries)
     }
 
     /// An entry of that section, else of the default one.
     pub(super) fn get(&self, section: &str, name: &str) -> Option<&Entry> {
-        let of =
-            |section: &str| self.entries.iter().find(|e| e.section == section && e.name == name);
-        let found = of(section).or_else(|| of(DEFAULT))?;
+        let found = self.find(section, name).or_else(|| self.find(DEFAULT, name))?;
         found.read.set(true);
         Some(found)
     }
 
+    fn find(&self, section: &str, name: &str) -> Option<&Entry> {
+        self.entries[*self.sections.get(section)?.get(name)?].as_ref()
+    }
+
     /// The first entry that nobody asked for.
     pub(super) fn unread(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| !entry.read.get())
+        self.entries.iter().flatten().find(|entry| !entry.read.get())
     }
 
     /// An error about one entry, with the word that was not understood.
     pub(super) fn error(&self, entry: &Entry, what: &str) -> anyhow::Error {
-        anyhow::anyhow!("{}:{}: {} = {}: {what}", self.file, entry.line, entry.name, entry.value)
+        anyhow_at(&self.file, entry.line, &format!("{} = {}", entry.name, entry.value), what)
     }
 
     /// Quotes, escapes and variables of one value (`str_copy`).
@@ -171,9 +198,7 @@ impl Conf {
             rest = closed.ok_or_else(|| format!("the variable {name:?} lacks its {close:?}"))?;
         }
         // OpenSSL would look into the environment before it looks into the default section.
-        let environment =
-            section == "ENV" && !self.entries.iter().any(|e| e.section == "ENV" && e.name == name);
-        if environment {
+        if section == "ENV" && self.find(section, name).is_none() {
             return Err(format!("the environment's {name:?} is not read"));
         }
         let found = self.get(section, name);
@@ -183,7 +208,11 @@ impl Conf {
 }
 
 fn anyhow_at(file: &str, line: usize, content: &str, why: &str) -> anyhow::Error {
-    anyhow::anyhow!("{file}:{line}: {content}: {why}")
+    let (shown, more) = match content.char_indices().nth(SHOWN) {
+        Some((end, _)) => (&content[..end], "…"),
+        None => (content, ""),
+    };
+    anyhow::anyhow!("{file}:{line}: {shown}{more}: {why}")
 }
 
 /// A line without its line ending.

@@ -1,5 +1,7 @@
 //! The X.509 extensions that csr.conf asks for, as `X509V3_EXT_nconf` reads them.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result};
 use openssl::{asn1::Asn1Object, nid::Nid};
 
@@ -35,7 +37,7 @@ pub(super) struct Authority {
 }
 
 /// A subject alternative name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum San {
     Dns(String),
     Ip(String),
@@ -49,6 +51,9 @@ pub(super) enum Of {
     Certificate,
 }
 
+/// Names of one certificate. Go's TLS, which is the API server's, takes no certificate over
+/// 256 KiB.
+const MOST_SANS: usize = 1000;
 /// keyCertSign and cRLSign are a CA's.
 const KEY_USAGES: [&str; 7] = [
     "digitalSignature",
@@ -121,7 +126,9 @@ impl Extensions {
         Ok(read)
     }
 
+    /// Adds a name that is not there yet.
     pub(super) fn add_san(&mut self, san: San) {
+        // No more than MOST_SANS are looked through.
         if !self.sans.value.contains(&san) {
             self.sans.value.push(san);
         }
@@ -129,7 +136,7 @@ impl Extensions {
 }
 
 fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
-    let mut read = Extensions::default();
+    let mut read = Vec::new();
     if let Some(section) = words.first().and_then(|word| word.strip_prefix('@')) {
         if words.len() > 1 {
             return Err(conf.error(entry, "@SECTION stands alone"));
@@ -137,7 +144,7 @@ fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
         let entries = conf.section(section).ok_or_else(|| conf.error(entry, "no such section"))?;
         for entry in entries {
             let san = san(&entry.name, &entry.value);
-            read.add_san(san.map_err(|why| conf.error(entry, why))?);
+            read.push(san.map_err(|why| conf.error(entry, why))?);
         }
     } else {
         for word in words {
@@ -145,13 +152,19 @@ fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
                 .split_once(':')
                 .with_context(|| conf.error(entry, &format!("{word:?} is not KIND:NAME")))?;
             let san = san(kind.trim_matches(is_space), name.trim_matches(is_space));
-            read.add_san(san.map_err(|why| conf.error(entry, why))?);
+            read.push(san.map_err(|why| conf.error(entry, why))?);
         }
     }
-    if read.sans.value.is_empty() {
+    if read.is_empty() {
         return Err(conf.error(entry, "it names nobody"));
     }
-    Ok(read.sans.value)
+    let mut seen = HashSet::new();
+    read.retain(|san| seen.insert(san.clone()));
+    if read.len() > MOST_SANS {
+        let what = format!("{} names are too many ({MOST_SANS} at most)", read.len());
+        return Err(conf.error(entry, &what));
+    }
+    Ok(read)
 }
 
 fn san(kind: &str, name: &str) -> Result<San, &'static str> {
