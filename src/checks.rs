@@ -25,6 +25,9 @@ pub struct Finding {
     pub id: &'static str,
     /// What was looked at, in a few words: the same for every finding of that id.
     pub title: &'static str,
+    /// The workload that it is about, where there may be several; else empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub object: String,
     /// What it came to.
     pub level: Level,
     /// What was seen, one line.
@@ -59,7 +62,14 @@ impl Finding {
         hint: impl Into<String>,
     ) -> Self {
         let title = titles::of(id);
-        Self { id, title, level, seen: seen.into(), hint: hint.into(), micros: 0 }
+        let (seen, hint) = (seen.into(), hint.into());
+        Self { id, title, object: String::new(), level, seen, hint, micros: 0 }
+    }
+
+    /// The same about one workload.
+    #[must_use]
+    pub fn about(self, object: impl Into<String>) -> Self {
+        Self { object: object.into(), ..self }
     }
 
     /// The same with the time it took.

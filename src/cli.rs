@@ -14,12 +14,15 @@ pub mod plan;
 pub mod render;
 pub mod rules;
 pub mod serve;
+mod spelling;
 pub mod status;
 pub mod targets;
 pub mod verify;
+pub mod version;
 pub mod ways;
 
 pub use alone::alone;
+pub use spelling::{normalized, tip, warnings};
 
 /// Turns any Kubernetes workload into a small Linux for a developer, and back.
 #[derive(Parser, Debug)]
@@ -51,6 +54,7 @@ pub enum Command {
     /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
     Verify(verify::Verify),
     /// A terminal in an emptied container
+    #[command(visible_alias = "exec")]
     Shell(dev::Shell),
     /// Start an application in an emptied container, and follow its output
     Run(dev::Run),
@@ -63,8 +67,10 @@ pub enum Command {
     /// What an application wrote
     Logs(dev::Logs),
     /// Bring files into an emptied container, and only what differs
+    #[command(visible_alias = "cp")]
     Sync(dev::Sync),
     /// Lead ports of this machine to ports of a Pod
+    #[command(visible_alias = "port-forward")]
     Forward(dev::Forward),
     /// The loop: empty, build, sync, run, forward, and again at every change
     Dev(dev::Dev),
@@ -86,6 +92,8 @@ pub enum Command {
     Rules(rules::Rules),
     /// Show what is empty: since when, by whom, what idles, and what is waiting
     Status(status::Status),
+    /// Print the version
+    Version(version::Version),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for
@@ -96,6 +104,10 @@ pub enum Command {
 /// Flags that hold for every command.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
+    /// Namespace (default: the context's, or what the command says)
+    // Each command has its own words for it, under the same id: clap hands the value on.
+    #[arg(short, long, global = true, value_name = "NAMESPACE", help_heading = "Global options")]
+    pub namespace: Option<String>,
     /// Context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub context: Option<String>,

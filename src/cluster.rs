@@ -21,7 +21,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{cli::Global, exit::quoted};
+use crate::{cli::Global, exit::quoted, text::without_passwords};
 
 mod change;
 mod denied;
@@ -124,7 +124,7 @@ impl Cluster {
         config.reset_reader_on_write = true;
         // kube's own would wait for as long as any Retry-After says; `send` has bounds.
         config.default_retry = false;
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let server = without_passwords(config.cluster_url.to_string().trim_end_matches('/'));
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
         let mut flags = String::new();

@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::{
     cli::{Cli, Command},
     exit::Code,
+    ui,
 };
 
 mod agent;
@@ -21,6 +22,7 @@ mod inside;
 mod install;
 mod logs;
 mod mutate;
+mod named;
 mod names;
 mod outcome;
 mod plan;
@@ -32,12 +34,14 @@ mod run;
 mod runtime;
 mod serve;
 mod shell;
+mod staged;
 mod status;
 mod stop;
 mod sync;
 pub mod terminal;
 mod uninstall;
 mod verify;
+mod version;
 mod ways;
 mod workloads;
 
@@ -52,6 +56,7 @@ pub fn run(cli: Cli) -> Result<Code> {
 /// Apart, as PID 1 would keep its code and stack in memory.
 #[inline(never)]
 fn any(cli: Cli) -> Result<Code> {
+    ui::survive_file_limits();
     let Cli { global, command } = cli;
     match command {
         Command::Init(args) => init::run(&global, &args),
@@ -78,6 +83,7 @@ fn any(cli: Cli) -> Result<Code> {
         Command::Restore(args) => restore::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
+        Command::Version(args) => version::run(&args),
         Command::Completions { shell } => completions::run(shell),
     }
 }

@@ -1,8 +1,10 @@
 //! The exit codes, the one error type that carries one, and how an error is shown.
 //!
-//! Nothing else in the crate prints an error or ends the process.
+//! Nothing else in the crate reports an error or ends the process.
 
-use std::{fmt, io, process::ExitCode};
+use std::{fmt, process::ExitCode};
+
+use crate::{text::escaped, ui};
 
 /// What a process of diyadm ends with. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,19 +150,40 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// Prints `error` with its causes to stderr, then the hint on a line of its own, and returns the
-/// code to end with. A broken pipe (`diyadm render | head`) is a success.
+/// code to end with. A reader of stdout that has gone (`diyadm status --watch | head`) is a
+/// success.
 pub fn report(error: &anyhow::Error) -> Code {
-    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(broken_pipe) {
+    if ui::reader_has_gone(error) {
         return Code::Done;
     }
-    eprintln!("diyadm: {error:#}");
+    ui::line(&format!("error: {error:#}"));
     if let Some(hint) = hint(error) {
-        eprintln!("{hint}");
+        ui::line(&format!("hint: {hint}"));
     }
     code(error)
+}
+
+/// Prints what clap has to say, help that was asked for too, and `tip`; returns the code to end
+/// with.
+pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
+    let code = Code::from_clap(error);
+    let text = error.render().to_string();
+    if code == Code::Usage && text.lines().any(|line| escaped(line) != line) {
+        // clap quotes words as they are, and they may be of others: `ls | xargs diyadm …`.
+        text.lines().for_each(ui::line);
+    } else {
+        // Whether it arrives changes nothing.
+        let _ = error.print();
+    }
+    if let Some(tip) = tip {
+        ui::line(&format!("hint: {tip}"));
+    }
+    code
+}
+
+/// Prints something to know that does not stop the command.
+pub fn warn(what: &str) {
+    ui::line(&format!("warning: {what}"));
 }
 
 /// What to do about an error, where someone knows.

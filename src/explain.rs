@@ -1,12 +1,11 @@
 //! Which rule decided how a workload is emptied, and who decided each part of it.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     checks::made,
+    text,
     workload::{
         self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject, Wish,
     },
@@ -165,24 +164,26 @@ impl Explained {
 
     /// For people.
     pub fn text(&self) -> String {
-        format!("{}\n{}", self.shown(), self.details())
+        text::lines(std::iter::once(self.shown()).chain(self.details()))
     }
 
     /// For people: the rules that were looked at, and who decided each part.
-    pub fn details(&self) -> String {
-        let mut text = String::new();
-        for Passed { rule, about_other } in &self.passed {
-            let _ = writeln!(text, "  rule {rule} is about other {about_other}");
-        }
-        let _ = match self.rule {
-            Some(rule) => writeln!(text, "  rule {rule} fits"),
-            None => writeln!(text, "  no rule is about it"),
-        };
+    pub fn details(&self) -> Vec<String> {
+        let passed = self.passed.iter();
+        let mut lines: Vec<_> = passed
+            .map(|Passed { rule, about_other }| {
+                format!("  rule {rule} is about other {about_other}")
+            })
+            .collect();
+        lines.push(match self.rule {
+            Some(rule) => format!("  rule {rule} fits"),
+            None => "  no rule is about it".to_owned(),
+        });
         if self.declines {
-            let _ = writeln!(text, "  it says no itself: {LABEL} is there ({DISABLED})");
+            lines.push(format!("  it says no itself: {LABEL} is there ({DISABLED})"));
         }
         if let Some(error) = &self.error {
-            let _ = writeln!(text, "  it stays as it is: {error}");
+            lines.push(format!("  it stays as it is: {error}"));
         }
         for Part { part, value, decided_by } in &self.parts {
             let value = match (*part, value.as_str()) {
@@ -190,9 +191,9 @@ impl Explained {
                 ("replicas", "") => "as they are",
                 (_, value) => value,
             };
-            let _ = writeln!(text, "  {part:<11} {value:<26} {decided_by}");
+            lines.push(format!("  {part:<11} {value:<26} {decided_by}"));
         }
-        text
+        lines
     }
 }
 

@@ -4,14 +4,17 @@
 //!
 //! ```text
 //! cli ──► commands ──► pure:  workload  admission  pki  manifests  checks  report  yaml  mutate
-//!                  │         explain  tables  plan  beside  rollout  board  json
-//!                  └─► shell: cluster  server  dev  agent
+//!                  │         explain  tables  plan  beside  rollout  board  json  text
+//!                  └─► shell: cluster  server  dev  agent  ui
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
 //! no clock, no environment. The time, key material and what was seen of a cluster come in as
 //! arguments. The shell gathers, calls the pure part, and emits. `server → admission → workload`
 //! is the only other way in. `cargo xtask tidy` holds the pure modules to this.
+
+// `ui` is the only code that prints: these macros panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admission;
 pub mod agent;
@@ -35,5 +38,7 @@ pub mod report;
 pub mod rollout;
 pub mod server;
 pub mod tables;
+pub mod text;
+pub mod ui;
 pub mod workload;
 pub mod yaml;

@@ -1,6 +1,6 @@
 //! Parses the command line, runs it, prints the error and chooses the exit code; nothing else.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 use diyadm::{
@@ -12,16 +12,26 @@ fn main() -> ExitCode {
     if commands::completions::answered() {
         return ExitCode::SUCCESS;
     }
-    let cli = match cli::alone(std::env::args_os()).map_or_else(Cli::try_parse, Ok) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // A broken pipe while printing the help is not an error of ours.
-            let _ = error.print();
-            return exit::Code::from_clap(&error).into();
+    if let Some(cli) = cli::alone(std::env::args_os()) {
+        return run(cli);
+    }
+    let words = cli::normalized(std::env::args_os().collect());
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => {
+            cli::warnings(&cli, &words).iter().for_each(|what| exit::warn(what));
+            run(cli)
         }
-    };
+        Err(error) => refuse(&error, &words),
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
     match commands::run(cli) {
         Ok(code) => code.into(),
         Err(error) => exit::report(&error).into(),
     }
+}
+
+fn refuse(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    exit::report_usage(error, cli::tip(error, words).as_deref()).into()
 }

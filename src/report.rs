@@ -32,9 +32,13 @@ pub fn junit(suite: &str, findings: &[Finding]) -> String {
         "<testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" \
          skipped=\"{skipped}\">"
     ));
-    for Finding { id, seen, level, hint, micros, .. } in findings {
+    for Finding { id, object, seen, level, hint, micros, .. } in findings {
+        // Two cases of one name are one to most readers of such files.
+        let name = [id, object.as_str()].join(" ");
+        let name = escape(name.trim_end());
         let seconds = std::time::Duration::from_micros(*micros).as_secs_f64();
-        let case = format!("  <testcase classname=\"{suite}\" name=\"{id}\" time=\"{seconds:.6}\"");
+        let case =
+            format!("  <testcase classname=\"{suite}\" name=\"{name}\" time=\"{seconds:.6}\"");
         match level {
             Level::Ok => line(format_args!("{case}/>")),
             Level::Warning => line(format_args!(
@@ -91,6 +95,15 @@ mod tests {
         assert!(xml.contains("tests=\"1\" failures=\"1\" skipped=\"0\""), "{xml}");
         assert!(xml.contains("message=\"&apos;t&apos;\""), "{xml}");
         assert!(xml.contains("a &lt; b &amp; &quot;c&quot; \u{fffd}[0m"), "{xml}");
+    }
+
+    #[test]
+    fn each_workload_has_cases_of_its_own() {
+        let of = |object: &str| Finding::ok("empty", "x").about(object);
+        let xml = junit("s", &[of("deployment/a"), of("deployment/<b>"), Finding::ok("x", "y")]);
+        for name in ["empty deployment/a", "empty deployment/&lt;b&gt;", "x"] {
+            assert_eq!(xml.matches(&format!("name=\"{name}\" ")).count(), 1, "{xml}");
+        }
     }
 
     #[test]

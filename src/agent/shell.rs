@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
     process::Command,
     sync::{Arc, atomic::AtomicBool},
@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::termios::{OptionalActions, SpecialCodeIndex};
 
-use crate::exit::Code;
+use crate::{exit::Code, text::escaped, ui};
 
 mod builtin;
 mod words;
@@ -45,14 +45,13 @@ pub(crate) fn run() -> Result<Code> {
     let mut shell = Shell { variables: BTreeMap::new(), status: 0 };
     if interactive {
         settle_terminal().context("the terminal")?;
-        println!("diyadm's small shell; `help` says what it can.");
+        ui::line("diyadm's small shell; `help` says what it can.");
     }
     loop {
         if interactive {
             let cwd = env::current_dir().unwrap_or_default();
-            print!("{} $ ", cwd.display());
+            ui::stream(&escaped(&format!("{} $ ", cwd.display())))?;
         }
-        io::stdout().flush()?;
         let mut line = Vec::new();
         if io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut line)? == 0 {
             return Ok(Code::Program(shell.status));
@@ -75,7 +74,7 @@ pub(crate) fn run() -> Result<Code> {
                         format!("{c:?} means nothing here unless quoted; see `help`")
                     }
                 };
-                eprintln!("{what}");
+                ui::line(&what);
             }
         }
     }
@@ -142,7 +141,7 @@ impl Shell {
         match done {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("{}: {error}", name.display());
+                ui::line(&format!("{}: {error}", name.display()));
                 1
             }
         }
@@ -165,20 +164,18 @@ impl Shell {
             Ok(status) => {
                 if let Some(signal) = status.signal() {
                     let named = super::protocol::signal_name(signal);
-                    eprintln!(
-                        "{}",
-                        named.map_or_else(|| format!("signal {signal}"), str::to_owned)
-                    );
+                    let text = named.map_or_else(|| format!("signal {signal}"), str::to_owned);
+                    ui::line(&text);
                 }
                 let code = status.code().or_else(|| Some(128 + status.signal()?));
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                eprintln!("{}: there is no such program; see `help`", name.display());
+                ui::line(&format!("{}: there is no such program; see `help`", name.display()));
                 127
             }
             Err(error) => {
-                eprintln!("{}: {error}", name.display());
+                ui::line(&format!("{}: {error}", name.display()));
                 126
             }
         }

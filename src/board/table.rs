@@ -1,8 +1,7 @@
 //! The board as text: columns as wide as they need to be, as kubectl prints them.
 
-use std::fmt::Write as _;
-
 use super::Row;
+use crate::text;
 
 /// Which columns are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
         ];
         lines.push(cells(columns, &row.namespace, narrow, wide));
     }
-    aligned(&lines)
+    text::columns(&lines)
 }
 
 /// How long ago `at` (RFC 3339) was at `now`, seconds since 1970, as kubectl tells ages.
@@ -81,20 +80,4 @@ fn cells(columns: Columns, namespace: &str, narrow: [&str; 7], wide: [&str; 4]) 
     let wide = wide.into_iter().filter(|_| columns.wide);
     let all = namespace.into_iter().chain(narrow).chain(wide);
     all.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell.to_owned() }).collect()
-}
-
-fn aligned(lines: &[Vec<String>]) -> String {
-    let count = lines.first().map_or(0, Vec::len);
-    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..count).map(width).collect();
-    let mut text = String::new();
-    for line in lines {
-        let mut row = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            let _ = write!(row, "{cell:width$}   ");
-        }
-        text.push_str(row.trim_end());
-        text.push('\n');
-    }
-    text
 }

@@ -35,7 +35,15 @@ pub struct Check {
     #[arg(long, value_name = "DIR", requires = "fix")]
     pub backup: Option<PathBuf>,
     /// With --fix: print what would change
-    #[arg(long, value_enum, value_name = "WHERE", requires = "fix")]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE",
+        requires = "fix"
+    )]
     pub dry_run: Option<DryRun>,
     /// Format of the findings
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]

@@ -39,6 +39,12 @@ pub struct Shell {
     /// Where
     #[command(flatten)]
     pub at: At,
+    /// Hand the standard input on, as `kubectl exec -i`
+    #[arg(short = 'i', long)]
+    pub stdin: bool,
+    /// Use a terminal where there is one, as `kubectl exec -t`
+    #[arg(short = 't', long)]
+    pub tty: bool,
     /// Another command in place of a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

@@ -12,6 +12,15 @@ pub struct Empty {
     /// Which workloads
     #[command(flatten)]
     pub targets: Targets,
+    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
+    /// read recursively; - is the standard input)
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|DIR|-",
+        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
+    )]
+    pub filename: Vec<PathBuf>,
     /// How they are emptied; --image, --idle and --containers are written on the workload as
     /// annotations, so that a webhook does the same, and restoring takes them back
     #[command(flatten)]
@@ -41,6 +50,15 @@ pub struct Restore {
     /// Which workloads; with --all, -l or -A those that are not empty are passed over
     #[command(flatten)]
     pub targets: Targets,
+    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
+    /// read recursively; - is the standard input)
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|DIR|-",
+        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
+    )]
+    pub filename: Vec<PathBuf>,
     /// Where the original is not to be trusted: take the fields that emptying touches from this
     /// manifest of the workload instead
     #[arg(long, value_name = "FILE")]
@@ -80,7 +98,14 @@ pub struct Work {
     #[arg(long, default_value_t = Work::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(long, value_enum, value_name = "WHERE")]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE"
+    )]
     pub dry_run: Option<DryRun>,
     /// Print what was changed: its name, the object as it is then, or the JSON Patch
     #[arg(short, long, value_enum, value_name = "FORMAT")]

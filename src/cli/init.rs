@@ -29,7 +29,15 @@ pub struct Init {
     #[arg(long, requires = "rotate")]
     pub finish: bool,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(long, value_enum, value_name = "WHERE", conflicts_with_all = ["out", "inspect"])]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE",
+        conflicts_with_all = ["out", "inspect"]
+    )]
     pub dry_run: Option<DryRun>,
     /// Print what a certificate says, and whether the key in the file or beside it (server.key
     /// for server.crt) belongs to it: a PEM file, -, the folder of --out, or `secret`

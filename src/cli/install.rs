@@ -27,7 +27,14 @@ pub struct Install {
     #[arg(long, default_value_t = 180, value_name = "SECONDS")]
     pub timeout: u64,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(long, value_enum, value_name = "WHERE")]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE"
+    )]
     pub dry_run: Option<DryRun>,
     /// Print what became of each object
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -67,7 +74,14 @@ pub struct Uninstall {
     #[arg(long, requires = "restore")]
     pub disable_eviction: bool,
     /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(long, value_enum, value_name = "WHERE")]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE"
+    )]
     pub dry_run: Option<DryRun>,
     /// Print what became of each object
     #[arg(short, long, value_enum, value_name = "FORMAT")]

@@ -27,7 +27,15 @@ pub struct Verify {
     #[arg(long, conflicts_with_all = ["offline", "dry_run"])]
     pub keep: bool,
     /// `server`: leave no trace, the API server goes through everything but storing
-    #[arg(long, value_enum, value_name = "WHERE", conflicts_with = "offline")]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE",
+        conflicts_with = "offline"
+    )]
     pub dry_run: Option<DryRun>,
     /// Who empties; with `policy` a Pod is created, and no Deployment
     #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with = "offline")]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Cluster, FIELD_MANAGER, Kind, error, send::pause};
-use crate::{exit::Failure, workload::ownership};
+use crate::{exit::Failure, ui, workload::ownership};
 
 /// Tries in all, where others change the object at the same time or answers are lost.
 const TRIES: u32 = 8;
@@ -129,7 +129,8 @@ impl Cluster {
             let Some(object) = read.filter(same) else {
                 if self.verbose {
                     let shown = kind.singular();
-                    eprintln!("{shown}/{name}: its fields were not given back: {error:#}");
+                    let what = format!("{shown}/{name}: its fields were not given back: {error:#}");
+                    ui::line(&what);
                 }
                 return now;
             };

@@ -1,10 +1,10 @@
 //! From what went wrong on the way to the API server to a sentence and what to do next.
 
 use anyhow::{Error, Result};
-use kube::{config::KubeconfigError, core::Status};
+use kube::{client::AuthError, config::KubeconfigError, core::Status};
 
 use super::{Target, denied::Denied};
-use crate::exit::Failure;
+use crate::{exit::Failure, text::without_passwords};
 
 /// What the API server answered, where it did.
 pub fn status(error: &Error) -> Option<&Status> {
@@ -149,6 +149,37 @@ pub(super) fn kubeconfig(error: &KubeconfigError) -> Error {
     .into()
 }
 
+/// Why there are no credentials, where that is what is wrong. Never in the words of the error
+/// itself: it quotes what a plugin has printed, its arguments and its environment.
+fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    let found = std::iter::from_fn(|| {
+        let here = cause?;
+        cause = here.source();
+        Some(here)
+    });
+    Some(match found.filter_map(|cause| cause.downcast_ref::<AuthError>()).next()? {
+        AuthError::InvalidBasicAuth(_) => "the user name or password cannot be sent".to_owned(),
+        AuthError::InvalidBearerToken(_) => "the token holds a line break or the like".to_owned(),
+        AuthError::MalformedTokenExpirationDate(_) => {
+            "the token's expiration is no time".to_owned()
+        }
+        AuthError::AuthExecStart(error) => format!("the credential plugin does not run: {error}"),
+        AuthError::AuthExecRun { out, .. } => {
+            format!("the credential plugin failed ({})", out.status)
+        }
+        AuthError::AuthExecParse(_) => "the credential plugin printed no ExecCredential".to_owned(),
+        AuthError::ExecPluginFailed => {
+            "the credential plugin printed an ExecCredential without a status".to_owned()
+        }
+        AuthError::ReadTokenFile(error, path) => {
+            format!("the token file {} cannot be read: {error}", path.display())
+        }
+        AuthError::MissingCommand => "the credential plugin has no command".to_owned(),
+        _ => "the kubeconfig's way to get them failed".to_owned(),
+    })
+}
+
 /// What to do about an answer that is none of 401, 403, 409.
 fn refused_hint(code: u16, message: &str) -> &'static str {
     match code {
@@ -165,12 +196,19 @@ fn refused_hint(code: u16, message: &str) -> &'static str {
 
 /// A request that did not succeed.
 pub(super) fn request(error: &kube::Error, server: &str) -> Error {
+    if let Some(why) = credentials(error) {
+        let hint = "Log in again, or set the user in the kubeconfig: `kubectl config view`.";
+        let what = format!("No credentials for the API server {server}: {why}.");
+        return Failure::unreachable(what, hint).into();
+    }
     let kube::Error::Api(status) = error else {
         // The outer errors say "ServiceError: client error (Connect)"; the innermost says why.
         let mut cause: &dyn std::error::Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
+        // That of a proxy quotes its address.
+        let cause = without_passwords(&cause.to_string());
         return Failure::unreachable(
             format!("The API server {server} could not be reached: {cause}."),
             "See whether `kubectl version` reaches it, or name another with --context NAME.",

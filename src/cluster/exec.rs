@@ -25,6 +25,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{Cluster, POD, error};
+use crate::ui;
 
 /// Bytes in one message, and in each stream's buffer.
 pub(super) const PIECE: usize = 64 << 10;
@@ -150,7 +151,8 @@ impl Cluster {
         let outcome = self.client.connect(request).await;
         if self.verbose {
             let code = if outcome.is_ok() { "ok" } else { "failed" };
-            eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
+            let took = began.elapsed().as_millis();
+            ui::line(&format!("{verb} {path} {code} {took} ms"));
         }
         outcome.map_err(|error| error::request(&error, &self.server))
     }

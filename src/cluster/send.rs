@@ -13,6 +13,7 @@ use kube::{client::Body, core::Status};
 use serde_json::Value;
 
 use super::{Cluster, error};
+use crate::ui;
 
 /// Tries of one request in all. With the pauses between them about 20 s pass before the last.
 const TRIES: u32 = 8;
@@ -54,7 +55,8 @@ impl Cluster {
                     Err(Refused { error: kube::Error::Api(status), .. }) => status.code.to_string(),
                     Err(_) => "no answer".to_owned(),
                 };
-                eprintln!("{verb} {path} {code} {} ms", began.elapsed().as_millis());
+                let took = began.elapsed().as_millis();
+                ui::line(&format!("{verb} {path} {code} {took} ms"));
             }
             let Refused { error, wish } = match outcome {
                 Ok(value) => return Ok(value),

@@ -1,9 +1,6 @@
 //! From the flags to certificates: reads csr.conf, makes the keys, issues.
 
-use std::{
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{ops::RangeInclusive, path::Path};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -140,7 +137,7 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
             return Ok((BUILT_IN.to_owned(), text));
         }
     };
-    let text = files::text(file).map_err(|error| {
+    let text = files::text_up_to(file, pki::LONGEST_FILE).map_err(|error| {
         Failure::usage(
             format!("{} could not be read: {error}.", file.display()),
             "Name a readable file, or - for the standard input: `--csr-conf FILE`.",
@@ -157,6 +154,44 @@ pub(super) fn tell_source(terminal: &Terminal, flags: &Certificates) {
 }
 
 /// Seconds since 1970.
+///
+/// # Errors
+/// This machine's clock is so wrong that nothing could be said about a certificate.
 pub(super) fn now() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
+    Ok(plausible(jiff::Timestamp::now().as_second())?)
+}
+
+/// From a year before diyadm to the last that Linux lets a clock be set to.
+const YEARS: RangeInclusive<i16> = 2020..=2232;
+
+fn plausible(now: i64) -> Result<i64, Failure> {
+    let time = jiff::Timestamp::from_second(now);
+    let year = time.map(|time| time.to_zoned(jiff::tz::TimeZone::UTC).year());
+    if year.is_ok_and(|year| YEARS.contains(&year)) {
+        return Ok(now);
+    }
+    let what = format!("The clock of this machine is wrong: it says {}.", pki::rfc3339(now));
+    let hint = "Set the clock (`timedatectl set-ntp true`), then run the command again.";
+    Err(Failure::no(what, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_said_to_be_wrong() {
+        assert_eq!(plausible(1_800_000_000).unwrap(), 1_800_000_000);
+        for (now, shown) in [
+            (-86_400, "1969-12-31T00:00:00Z"),
+            (0, "1970-01-01T00:00:00Z"),
+            (253_402_207_200, "9999-12-30T22:00:00Z"),
+            (i64::MAX, "9223372036854775807"),
+        ] {
+            let failure = plausible(now).unwrap_err();
+            assert!(failure.what.contains("clock of this machine"), "{}", failure.what);
+            assert!(failure.what.contains(shown), "{}", failure.what);
+            assert!(failure.hint.contains("timedatectl"), "{}", failure.hint);
+        }
+    }
 }

@@ -53,13 +53,22 @@ pub(super) fn run(shell: Shell) -> Result<Code> {
 
 /// Answers the script, where it is the one that asks.
 pub fn answered() -> bool {
-    if env::var_os(VARIABLE).is_none() {
+    let Some(shell) = env::var_os(VARIABLE) else { return false };
+    if !is_question(&shell, env::args_os()) {
         return false;
     }
     let here = env::current_dir().ok();
     let asked = CompleteEnv::with_factory(|| asking(Cli::command())).var(VARIABLE);
     // A shell has nowhere to show what is wrong.
     asked.try_complete(env::args_os(), here.as_deref()).unwrap_or(true)
+}
+
+/// Whether these are the words of a script that [`run`] has printed: `PROGRAM -- WORD …`, with the
+/// shell in the variable. Whoever has set the variable for another reason runs the command.
+fn is_question(shell: &OsStr, mut words: impl Iterator<Item = OsString>) -> bool {
+    let is_known = |shell: &str| Shells::builtins().completer(shell).is_some();
+    let follows = words.nth(1).is_some_and(|word| word == "--") && words.next().is_some();
+    follows && shell.to_str().is_some_and(is_known)
 }
 
 /// The command, and those below it, with whoever names workloads.
@@ -154,6 +163,23 @@ mod tests {
             let kubeconfig = global.kubeconfig.map(|path| path.display().to_string());
             let seen = [namespace, global.context, kubeconfig];
             assert_eq!(seen, expected.map(|text| text.map(ToOwned::to_owned)), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_scripts_own_call_is_a_question() {
+        for (shell, line, expected) in [
+            ("bash", "diyadm -- diyadm st", true),
+            ("zsh", "/usr/bin/diyadm -- diyadm", true),
+            ("1", "diyadm -- diyadm st", false),
+            ("bash", "diyadm status", false),
+            ("bash", "diyadm", false),
+            ("bash", "diyadm --", false),
+            ("", "diyadm -- diyadm st", false),
+            ("bash", "diyadm run deploy/x -- java", false),
+        ] {
+            let words = line.split(' ').map(OsString::from);
+            assert_eq!(is_question(OsStr::new(shell), words), expected, "{shell}: {line}");
         }
     }
 

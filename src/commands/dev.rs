@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use clap::Parser;
 use super::{
     empty,
     inside::block,
-    restore,
+    restore, staged,
     terminal::{Terminal, print},
 };
 use crate::{
@@ -153,17 +152,15 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
         return Ok(Code::Done);
     }
     let shown = file.display();
-    let mut new = fs::File::create_new(file).map_err(|error| {
+    staged::create(file, &text, 0o666).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             let what = format!("{shown} is there already; it is left as it is.");
             let hint = "Name another with -f FILE, or see what would be written: \
                         `diyadm dev --init -f -`.";
             return Failure::usage(what, hint);
         }
-        let what = format!("{shown} cannot be written: {error}.");
-        Failure::usage(what, "Name another with -f FILE.")
+        staged::unwritable(file, &error, "-f FILE")
     })?;
-    new.write_all(text.as_bytes())?;
     terminal.done(&format!("{shown} is written; look through it, then type `diyadm dev`"), None);
     Ok(Code::Done)
 }

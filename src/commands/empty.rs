@@ -4,7 +4,7 @@ use anyhow::{Error, Result};
 
 use self::plan::{Plan, Settled};
 use super::{
-    restore, runtime,
+    named, restore, runtime,
     terminal::Terminal,
     ways,
     workloads::{
@@ -19,7 +19,7 @@ use crate::{
     cli::{DryRun, Global, empty::Empty},
     cluster::{
         AUTOSCALER, Cluster, JOB,
-        targets::{self, Found, Unnamed},
+        targets::{Found, Unnamed},
     },
     exit::{self, Code, Failure},
     rollout,
@@ -53,7 +53,8 @@ pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
 }
 
 async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code> {
-    let targeted = targets::find(errand.cluster, &args.targets, Unnamed::Refused).await?;
+    let (targets, files) = (&args.targets, &args.filename);
+    let targeted = named::find(errand.cluster, targets, files, Unnamed::Refused).await?;
     targeted.unseen.iter().for_each(|what| errand.terminal.warn(what));
     if targeted.found.is_empty() {
         errand.terminal.warn("there is no such workload, so nothing was emptied");
@@ -85,8 +86,9 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
     if args.work.wait && errand.is_real() {
         wait(errand, args, &mut done).await?;
     }
-    errand.print(&done)?;
-    errand.end(done, "were not emptied, or their Pods do not start")
+    let printed = errand.print(&done);
+    let code = errand.end(done, "were not emptied, or their Pods do not start")?;
+    printed.map(|()| code)
 }
 
 /// What is beside the workloads.

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{
     inside::block,
-    terminal::{Terminal, print},
+    terminal::{Terminal, print_text},
 };
 use crate::{
     cli::{
@@ -17,13 +17,14 @@ use crate::{
         ports,
         run::interrupted,
         session::Session,
+        target,
     },
     exit::{Code, Failure},
 };
 
 pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
     let terminal = Terminal::new(global);
-    let wanted: Vec<_> =
+    let mut wanted: Vec<_> =
         args.ports.iter().map(|text| ports::parse(text)).collect::<Result<_, _>>()?;
     let Forward { workload, container, namespace, .. } = args.clone();
     // No agent is needed there.
@@ -31,6 +32,12 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &at, &FORWARD).await?;
+        if let Some(name) = target::service_name(&at.workload) {
+            let namespace = session.target.namespace();
+            let service = target::service(&cluster, namespace, name).await?;
+            let behind = |(text, ports): (&String, _)| ports::behind_service(text, ports, &service);
+            wanted = args.ports.iter().zip(wanted).map(behind).collect::<Result<_, _>>()?;
+        }
         let pick = session.target.pick(&cluster).await?;
         let mut all = Vec::new();
         for ports in &wanted {
@@ -38,7 +45,9 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
         }
         for bound in &all {
             // Also for scripts, which read the port that was picked.
-            print(&format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote()))?;
+            let line = format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote());
+            // Ports are forwarded whether or not this is read.
+            let _ = print_text(&line);
         }
         let forward = forward::Forward::new(&session, pick);
         tokio::select! {

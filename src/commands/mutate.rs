@@ -1,6 +1,6 @@
 //! `diyadm mutate`: reads documents one by one, and writes each before it reads the next.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 
@@ -16,6 +16,7 @@ use crate::{
     },
     exit::{Code, Failure},
     mutate::{Format, How, Rendered, Text, render},
+    ui,
     yaml::{self, Chunk},
 };
 
@@ -33,7 +34,7 @@ pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
         (false, Output::Json) => Format::Json,
         (false, Output::Patch) => Format::Patch,
     };
-    let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let out = BufWriter::with_capacity(1 << 16, ui::stdout());
     let terminal = Terminal::new(global);
     let mut filter =
         Filter { how, format, terminal, out, open: None, changed: false, misnamed: false };

@@ -6,7 +6,10 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use super::{inside::block, terminal::Terminal};
+use super::{
+    inside::block,
+    terminal::{self, Terminal},
+};
 use crate::{
     agent::protocol::{Apps, PROTOCOL},
     cli::{
@@ -45,7 +48,8 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
             let Seen { pod, container, apps } = seen;
             json!({ "pod": pod, "container": container, "supervisor": apps.supervisor, "apps": apps.apps, "others": apps.others })
         });
-        println!("{:#}", json!({ "pods": pods.collect::<Vec<_>>() }));
+        let pods = json!({ "pods": pods.collect::<Vec<_>>() });
+        terminal::print(&format!("{pods:#}\n"))?;
         return Ok(Code::Done);
     }
     let nothing = |apps: &Apps| apps.apps.is_empty() && apps.others.is_empty();
@@ -56,7 +60,7 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    print!("{}", table(&seen, args.output == Listing::Wide, now_ms));
+    terminal::print_text(&table(&seen, args.output == Listing::Wide, now_ms))?;
     Ok(Code::Done)
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 pub(super) use self::one::Way;
 use self::{leftovers::Leftovers, manifest::Manifests, one::NOT_EMPTY, pods::Pods};
 use super::{
-    runtime,
+    named, runtime,
     terminal::Terminal,
     workloads::{
         Done, Errand, Outcome,
@@ -22,7 +22,7 @@ use crate::{
     cli::{DryRun, Global, empty::Restore},
     cluster::{
         Cluster,
-        targets::{self, Found, Unnamed},
+        targets::{Found, Unnamed},
     },
     exit::{Code, Failure},
     rollout,
@@ -48,7 +48,8 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
             targets: &args.targets,
             work: &args.work,
         };
-        let targeted = targets::find(&cluster, &args.targets, Unnamed::WithAll).await?;
+        let (targets, files) = (&args.targets, &args.filename);
+        let targeted = named::find(&cluster, targets, files, Unnamed::WithAll).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
         let way = Way { manifests: manifests.as_ref(), recreate: args.recreate, unlabelled: false };
         let webhooks = Webhooks::new(errand.is_real());
@@ -56,8 +57,9 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
         if targeted.everything {
             pods::tell_others(&errand, &done).await;
         }
-        errand.print(&done)?;
-        errand.end(done, "were not restored, or their Pods are not ready")
+        let printed = errand.print(&done);
+        let code = errand.end(done, "were not restored, or their Pods are not ready")?;
+        printed.map(|()| code)
     })
 }
 

@@ -118,7 +118,7 @@ impl Shown<'_> {
             }
             _ => self.lines(&news),
         };
-        terminal::print(&text)
+        terminal::stream(&text)
     }
 
     fn lines(&mut self, rows: &[Row]) -> String {

@@ -22,6 +22,7 @@ use crate::{
         target::{self, EXEC},
     },
     exit::{Code, Failure},
+    text::escaped,
 };
 
 mod watch;
@@ -171,7 +172,8 @@ fn lines(plan: &Plan) -> String {
     let written =
         entries.into_iter().flat_map(|(word, all)| all.iter().map(move |e| (word, &e.path)));
     for (word, path) in blocked.chain(written).chain(deleted) {
-        for part in [word, "\t", &path.show(), "\n"] {
+        let path = path.show();
+        for part in [word, "\t", &escaped(&path), "\n"] {
             text.push_str(part);
         }
     }

@@ -1,17 +1,18 @@
 //! What people see while a command works: one line a step, on stderr, with colour where wanted.
 //!
-//! Results go to stdout, through [`print`] alone.
+//! Whatever is passed here may be text of other people: [`ui`] escapes it. Results go to stdout
+//! through [`print`], [`print_text`] and [`stream`].
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{IsTerminal, stderr},
     time::Duration,
 };
 
-use anyhow::Result;
-
+pub use crate::ui::{print, print_text, stream};
 use crate::{
     checks::{Finding, Level},
     cli::{Color, Global},
+    ui,
 };
 
 /// Where a command tells what it is doing.
@@ -46,7 +47,7 @@ impl Terminal {
     pub fn failed(&self, what: &str, took: Option<Duration>, hint: &str) {
         self.line("31", "✗", what, took);
         if !hint.is_empty() {
-            eprintln!("  {hint}");
+            ui::line(&format!("  {hint}"));
         }
     }
 
@@ -66,14 +67,14 @@ impl Terminal {
         };
         self.line(colour, mark, &finding.seen, None);
         if !finding.hint.is_empty() {
-            eprintln!("  {}", finding.hint);
+            ui::line(&format!("  {}", finding.hint));
         }
     }
 
     /// Prose without a mark.
     pub fn say(&self, what: &str) {
         if !self.quiet {
-            eprintln!("{what}");
+            ui::line(what);
         }
     }
 
@@ -86,27 +87,27 @@ impl Terminal {
     /// changes too often for a log. [`Terminal::clear`] takes it away.
     pub fn progress(&self, what: &str) {
         if self.interactive && !self.quiet {
-            eprint!("\r\x1b[2K  {what}");
+            ui::rewrite(&format!("  {what}"));
         }
     }
 
     /// Takes the line of [`Terminal::progress`] away.
     pub fn clear(&self) {
         if self.interactive && !self.quiet {
-            eprint!("\r\x1b[2K");
+            ui::erase();
         }
     }
 
     fn line(&self, colour: &str, mark: &str, what: &str, took: Option<Duration>) {
         if self.interactive {
             // Whatever is being waited for stands there.
-            eprint!("\r\x1b[2K");
+            ui::erase();
         }
         let mark =
-            if self.colour { format!("\x1b[{colour}m{mark}\x1b[0m") } else { mark.to_owned() };
+            if self.colour { format!("\x1b[{colour}m{mark}\x1b[0m ") } else { format!("{mark} ") };
         match took {
-            Some(took) => eprintln!("{mark} {what}  {}", millis(took)),
-            None => eprintln!("{mark} {what}"),
+            Some(took) => ui::marked(&mark, &format!("{what}  {}", millis(took))),
+            None => ui::marked(&mark, what),
         }
     }
 }
@@ -126,9 +127,9 @@ impl Wait<'_> {
             return;
         }
         if interactive {
-            eprint!("\r\x1b[2K  {what}");
+            ui::rewrite(&format!("  {what}"));
         } else {
-            eprintln!("  {what}");
+            ui::line(&format!("  {what}"));
         }
         what.clone_into(&mut self.last);
     }
@@ -147,17 +148,9 @@ impl Wait<'_> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         if self.terminal.interactive && !self.last.is_empty() {
-            eprint!("\r\x1b[2K");
+            ui::erase();
         }
     }
-}
-
-/// A result, on stdout. A reader that has gone is told by the error, and is none: see
-/// [`crate::exit::report`].
-pub fn print(text: &str) -> Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 /// `0.4 ms`, `12 ms`, `3.1 s`: three figures at the most.

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     agent::protocol::{Follow, Logs, Start},
-    commands::terminal::print,
+    commands::terminal::print_text,
 };
 
 /// What keys do, for whoever looks at the terminal.
@@ -75,7 +75,9 @@ impl Loop<'_> {
         let pick = session.runs().await?;
         let forward = Forward::new(session, pick.clone());
         for bound in &self.bound {
-            print(&format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote()))?;
+            let line = format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote());
+            // Ports are forwarded whether or not this is read.
+            let _ = print_text(&line);
         }
         let bound = std::mem::take(&mut self.bound);
         let forwarding = async {

@@ -56,6 +56,32 @@ pub(crate) fn parse(text: &str) -> Result<Ports, Failure> {
     Ok(Ports { local, remote })
 }
 
+/// The Pod's port behind a Service's port, as kubectl finds it. A name alone stands for the
+/// Service's number here too.
+pub(crate) fn behind_service(text: &str, wanted: Ports, service: &Value) -> Result<Ports, Failure> {
+    let ports: Vec<_> = service["spec"]["ports"].as_array().into_iter().flatten().collect();
+    let fits = |port: &&&Value| match &wanted.remote {
+        Port::Number(number) => port["port"] == *number,
+        Port::Named(name) => port["name"] == **name,
+    };
+    let number = |value: &Value| value.as_u64().and_then(|number| u16::try_from(number).ok());
+    let found = ports.iter().find(fits).and_then(|port| Some((port, number(&port["port"])?)));
+    let Some((found, port)) = found else {
+        let there = ports.iter().filter_map(|port| number(&port["port"]));
+        let there: Vec<_> = there.map(|port| port.to_string()).collect();
+        let what = format!("The service has no port {}.", wanted.remote);
+        return Err(Failure::usage(what, format!("It has {}.", there.join(", "))));
+    };
+    let remote = match &found["targetPort"] {
+        // Without an address of its own it leads nowhere but to the Pods themselves.
+        _ if service["spec"]["clusterIP"] == "None" => Port::Number(port),
+        Value::String(name) => Port::Named(name.clone()),
+        target => Port::Number(number(target).filter(|target| *target > 0).unwrap_or(port)),
+    };
+    let is_name_alone = matches!(&wanted.remote, Port::Named(name) if text == name);
+    Ok(Ports { local: if is_name_alone { port } else { wanted.local }, remote })
+}
+
 /// What Kubernetes takes for a port's name.
 fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -107,6 +133,33 @@ mod tests {
         for text in ["", ":", "80:0", "0", "x:80", "70000", "80:HTTP", "1:2:3", "80:-"] {
             assert_eq!(of(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn ports_of_a_service_lead_to_those_of_its_pods() {
+        let service = json!({ "spec": { "ports": [
+            { "name": "http", "port": 80, "targetPort": 8080 },
+            { "name": "admin", "port": 81, "targetPort": "management" },
+            { "name": "same", "port": 82 },
+        ] } });
+        let of = |text: &str, service: &Value| {
+            let ports = behind_service(text, parse(text).unwrap(), service);
+            ports.map(|p| (p.local, p.remote.to_string())).map_err(|failure| failure.hint)
+        };
+        for (text, local, remote) in [
+            ("80", 80, "8080"),
+            ("9000:80", 9000, "8080"),
+            ("http", 80, "8080"),
+            (":http", 0, "8080"),
+            ("1:admin", 1, "management"),
+            ("82", 82, "82"),
+        ] {
+            assert_eq!(of(text, &service), Ok((local, remote.to_owned())), "{text}");
+        }
+        assert_eq!(of("8080", &service), Err("It has 80, 81, 82.".to_owned()));
+        let mut headless = service;
+        headless["spec"]["clusterIP"] = "None".into();
+        assert_eq!(of("80", &headless), Ok((80, "80".to_owned())));
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::agent::protocol::{Line, Stream};
+use crate::{
+    agent::protocol::{Line, Stream},
+    ui,
+};
 
 /// What is shown on a screen that is shared with others.
 #[derive(Debug, Default)]
@@ -49,8 +52,8 @@ impl<'a> Printer<'a> {
             last.set(line.number);
         }
         match line.stream {
-            Stream::Out => self.write(&mut io::stdout().lock(), line),
-            Stream::Err => self.write(&mut io::stderr().lock(), line),
+            Stream::Out => self.write(&mut ui::stdout(), line),
+            Stream::Err => self.write(&mut ui::stderr(), line),
         }
     }
 

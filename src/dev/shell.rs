@@ -1,7 +1,7 @@
 //! A terminal in a container.
 
 use std::{
-    io::{self, Read, Write, stderr, stdout},
+    io::{self, IsTerminal, Read, Write, stderr, stdout},
     thread,
 };
 
@@ -45,12 +45,12 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String]) -> Result<C
     } else {
         vec![command.iter().map(String::as_str).collect()]
     };
-    let mut raw = Tty::raw()?;
-    if raw.is_some() {
+    if io::stdin().is_terminal() {
         // Before anything of the container's: the cursor is at the start of a line.
         let what = if command.is_empty() { "a shell" } else { &command[0] };
-        session.terminal.say(&format!("{what} in {}\r", pick.shown()));
+        session.terminal.say(&format!("{what} in {}", pick.shown()));
     }
+    let mut raw = Tty::raw()?;
     let mut last = String::new();
     for way in &ways {
         match attach(session, &pick, way, raw.as_mut()).await? {

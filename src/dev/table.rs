@@ -1,6 +1,9 @@
 //! What `ps` shows, as text. Pure: the time comes in.
 
-use crate::agent::protocol::{App, Apps, State};
+use crate::{
+    agent::protocol::{App, Apps, State},
+    text::columns,
+};
 
 /// A Pod's container and what its agent told.
 #[derive(Clone, Debug)]
@@ -37,16 +40,7 @@ pub(crate) fn table(seen: &[Seen], wide: bool, now_ms: u64) -> String {
             rows.push(row);
         }
     }
-    let widths: Vec<_> = (0..rows[0].len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        text += cells.collect::<Vec<_>>().join("   ").trim_end();
-        text.push('\n');
-    }
-    text
+    columns(&rows)
 }
 
 fn row(app: &App, now_ms: u64) -> Vec<String> {

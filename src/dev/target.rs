@@ -1,7 +1,7 @@
 //! From what the user named to the Pods and containers that are meant. Reads only.
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pods::{self, Pick, Wanted};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         targets::Targets,
     },
     cluster::{
-        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right,
+        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
         targets::{self, Found, Unnamed},
     },
     exit::Failure,
@@ -53,6 +53,12 @@ pub(crate) async fn find(
 ) -> Result<Target> {
     let namespace = at.inside.namespace.as_deref().unwrap_or(cluster.namespace()).to_owned();
     demand(cluster, &namespace, rights).await?;
+    if let Some(name) = service_name(&at.workload) {
+        let service = service(cluster, &namespace, name).await?;
+        let which = Which::Labels { namespace, selector: pods_of_service(&service)? };
+        let container = at.inside.container.clone();
+        return Ok(Target { shown: at.workload.clone(), which, container });
+    }
     // A bare name is a Pod's, as kubectl has it for exec and logs.
     let bare = !at.workload.contains('/');
     let word = if bare { format!("pod/{}", at.workload) } else { at.workload.clone() };
@@ -64,6 +70,33 @@ pub(crate) async fn find(
     })?;
     let which = Which::Workload(Box::new(found));
     Ok(Target { shown: at.workload.clone(), which, container: at.inside.container.clone() })
+}
+
+/// The name in `svc/web`.
+pub(crate) fn service_name(word: &str) -> Option<&str> {
+    let (kind, name) = word.split_once('/')?;
+    let kinds = ["svc", "service", "services", "service.v1", "services.v1"];
+    kinds.contains(&kind.to_ascii_lowercase().as_str()).then_some(name)
+}
+
+/// A Service that is there.
+pub(crate) async fn service(cluster: &Cluster, namespace: &str, name: &str) -> Result<Value> {
+    cluster.get(&SERVICE, namespace, name).await?.ok_or_else(|| {
+        let what = format!("There is no service {name} in namespace {namespace}.");
+        Failure::no(what, format!("See what is there: `kubectl -n {namespace} get services`."))
+            .into()
+    })
+}
+
+/// The labels of a Service's Pods: `app=web,tier=a`.
+fn pods_of_service(service: &Value) -> Result<String, Failure> {
+    let selector = pods::selector(&json!({ "matchLabels": service["spec"]["selector"] }));
+    if selector.is_empty() {
+        let name = service["metadata"]["name"].as_str().unwrap_or_default();
+        let what = format!("The service {name} has no selector, so it has no Pods of its own.");
+        return Err(Failure::usage(what, "Name a workload or a Pod: deploy/web, pod/web-0."));
+    }
+    Ok(selector)
 }
 
 /// Asks whether the user may work in the Pods with these labels.
@@ -87,6 +120,14 @@ pub(crate) async fn demand(
 }
 
 impl Target {
+    /// Where its Pods are.
+    pub(crate) fn namespace(&self) -> &str {
+        match &self.which {
+            Which::Workload(found) => &found.namespace,
+            Which::Labels { namespace, .. } => namespace,
+        }
+    }
+
     /// The container to work in.
     pub(crate) async fn pick(&self, cluster: &Cluster) -> Result<Pick> {
         let pods = self.pods(cluster).await?;

@@ -1,9 +1,7 @@
 //! A plan for people.
 
-use std::fmt::Write;
-
 use super::{Does, Plan};
-use crate::checks::Level;
+use crate::{checks::Level, text};
 
 impl Plan {
     /// Lines: what would be done first, then who decided it, each field, and what to look out for.
@@ -15,20 +13,20 @@ impl Plan {
             Does::Already => "is empty already".to_owned(),
             Does::Nothing => format!("stays as it is: {why}"),
         };
-        let mut text = format!("{}: {does}\n", explained.shown());
+        let mut lines = vec![format!("{}: {does}", explained.shown())];
         if !hint.is_empty() {
-            let _ = writeln!(text, "  {hint}");
+            lines.push(format!("  {hint}"));
         }
         if !containers.is_empty() {
-            let _ = writeln!(text, "  containers: {}", containers.join(", "));
+            lines.push(format!("  containers: {}", containers.join(", ")));
         }
-        text += &explained.details();
+        lines.extend(explained.details());
         for edit in changes {
             let of = edit.container.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
-            let _ = writeln!(text, "  {of}{}", edit.text());
+            lines.push(format!("  {of}{}", edit.text()));
         }
         for warning in warnings {
-            let _ = writeln!(text, "  ! {warning}");
+            lines.push(format!("  ! {warning}"));
         }
         for finding in findings {
             let mark = match finding.level {
@@ -37,11 +35,11 @@ impl Plan {
                 Level::Failed => "✗",
                 Level::Unknown => "?",
             };
-            let _ = writeln!(text, "  {mark} {}", finding.seen);
+            lines.push(format!("  {mark} {}", finding.seen));
             if !finding.hint.is_empty() {
-                let _ = writeln!(text, "    {}", finding.hint);
+                lines.push(format!("    {}", finding.hint));
             }
         }
-        text
+        text::lines(lines)
     }
 }

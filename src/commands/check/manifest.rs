@@ -1,9 +1,8 @@
 //! `diyadm check --manifest FILE [--fix]`: the API server's static Pod, looked at and mended.
 
 use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::Write,
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    fs::{self, File, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
     path::{Component, Path, PathBuf},
 };
 
@@ -14,6 +13,7 @@ use crate::{
     cli::{DryRun, Report, check::Check},
     commands::{
         certificates, files,
+        staged::{self, Staged, unwritable},
         terminal::{self, Terminal},
     },
     exit::Failure,
@@ -46,7 +46,7 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
                 let changes = changes(&text, &fixed);
                 let mut findings = static_pod::findings(&fixed).map_err(refuse)?;
                 if args.output == Report::Text {
-                    terminal::print(&changes)?;
+                    terminal::print_text(&changes)?;
                 } else {
                     // What machines read is one document.
                     findings.push(Finding::ok("fix", changes.trim_end()));
@@ -108,29 +108,24 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
         let what = format!("The kubelet would run a backup in {}.", backups.display());
         return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
     }
-    fs::create_dir_all(&backups)
-        .with_context(|| format!("{} cannot be made", backups.display()))?;
+    let flag = "--backup DIR";
+    fs::create_dir_all(&backups).map_err(|error| unwritable(&backups, &error, flag))?;
     let meta = fs::metadata(&file)?;
-    let write = |path: &Path, text: &str| -> Result<()> {
-        let mut out = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-        out.write_all(text.as_bytes())?;
-        out.set_permissions(Permissions::from_mode(meta.permissions().mode()))?;
-        out.sync_all()?;
-        Ok(())
-    };
+    let alike = |file: &File| file.set_permissions(Permissions::from_mode(meta.mode()));
     let name = name.to_string_lossy();
     let kept = backups.join(format!("{name}.{}", certificates::now()?));
-    write(&kept, old)?;
-    let fresh = folder.join(format!(".{name}.diyadm"));
-    // Left by a run that was cut off.
-    let _ = fs::remove_file(&fresh);
-    write(&fresh, new)?;
-    chown(&fresh, Some(meta.uid()), Some(meta.gid()))?;
-    fs::rename(&fresh, &file)?;
+    staged::create(&kept, old, 0o600)
+        .and_then(|file| alike(&file))
+        .map_err(|error| unwritable(&kept, &error, flag))?;
+    let replaced = || {
+        let staged = Staged::new(&file, new, 0o600)?;
+        alike(&staged.file)?;
+        fchown(&staged.file, Some(meta.uid()), Some(meta.gid()))?;
+        staged.place()
+    };
+    replaced().map_err(|error| {
+        let what = format!("{} was left as it is: it cannot be written: {error}.", file.display());
+        Failure::usage(what, "Run it as root, where there is space: `df -h`.")
+    })?;
     Ok(kept)
 }

@@ -1,13 +1,16 @@
 //! `diyadm init --out DIR`: ca.crt, server.crt and server.key in a folder, no cluster needed.
+//!
+//! The folder is locked from the look at what is there to the last file, so that several at once
+//! leave one set.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     cli::init::Init,
@@ -15,76 +18,126 @@ use crate::{
         certificates::{self, Asked},
         names,
         outcome::Outcomes,
+        staged::{Staged, unwritable},
         terminal::Terminal,
     },
     exit::{Code, Failure},
-    pki::{self, Fault},
+    pki::{self, Facts, Fault},
 };
 
-const FILES: [&str; 3] = ["ca.crt", "server.crt", "server.key"];
+/// With their modes. The key is placed last.
+const FILES: [(&str, u32); 3] = [("ca.crt", 0o644), ("server.crt", 0o644), ("server.key", 0o600)];
+const FLAG: &str = "--out DIR";
 
 pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
     names::check_labelled(&args.names)?;
+    let asked = Asked::read(&args.names, &args.certificates)?;
+    let issue = || {
+        certificates::tell_source(terminal, &args.certificates);
+        asked.issue()
+    };
+    // A csr.conf that makes no sense leaves no folder.
+    let early = if dir.exists() { None } else { Some(issue()?) };
+    let mut folder = Folder::lock(dir).map_err(|error| unwritable(dir, &error, FLAG))?;
+    let outcome = match look(args, &asked, dir)? {
+        Present::Good(facts) => {
+            folder.made.clear();
+            terminal.say(&format!("Nothing to do: {} has them already.", dir.display()));
+            return tell(terminal, args, dir, "unchanged", &facts);
+        }
+        Present::Replaceable => "replaced",
+        Present::Nothing => "created",
+    };
+    let bundle = early.map_or_else(issue, Ok)?;
+    let facts = pki::inspect(bundle.server_crt.as_bytes(), None)?.swap_remove(0);
+    let texts = [&bundle.ca_crt, &bundle.server_crt, &bundle.server_key];
+    let staged = FILES.iter().zip(texts).map(|((name, mode), text)| {
+        let path = dir.join(name);
+        let staged = Staged::new(&path, text, *mode);
+        staged.map(|staged| (path.clone(), staged)).map_err(|e| unwritable(&path, &e, FLAG))
+    });
+    // All of them, before the first gets its name.
+    let staged = staged.collect::<Result<Vec<_>, _>>()?;
+    folder.made.clear();
+    for (path, staged) in staged {
+        staged.place().map_err(|error| unwritable(&path, &error, FLAG))?;
+    }
+    tell(terminal, args, dir, outcome, &facts)
+}
+
+/// What is in the folder.
+enum Present {
+    Nothing,
+    /// What was asked for.
+    Good(Facts),
+    /// Something else, and --force.
+    Replaceable,
+}
+
+fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
     let hint = "Replace them with --force, or name another folder.";
-    let there = FILES.iter().filter(|name| dir.join(name).exists()).count();
-    if there > 0 && there < FILES.len() && !args.force {
+    let present = FILES.iter().filter(|(name, _)| dir.join(name).exists()).count();
+    if present == 0 {
+        return Ok(Present::Nothing);
+    }
+    if present < FILES.len() {
+        if args.force {
+            return Ok(Present::Replaceable);
+        }
         let what = format!("{} holds some of the files already.", dir.display());
         return Err(Failure::no(what, hint).into());
     }
-    let asked = Asked::read(&args.names, &args.certificates)?;
-    if there == FILES.len() {
-        let [ca, crt, key] = FILES.map(|name| fs::read(dir.join(name)));
-        let (ca, crt, key) = (ca?, crt?, key?);
-        let host = args.names.host();
-        let verdict = pki::verify(&ca, &crt, Some(&key), &host, certificates::now()?);
-        let differs = verdict.and_then(|facts| match asked.difference(&ca, &crt) {
-            Some(difference) => Err(Fault::Other(difference)),
-            None => Ok(facts),
-        });
-        match differs {
-            Ok(facts) => {
-                let what = format!("Nothing to do: {} has them already.", dir.display());
-                terminal.say(&what);
-                return tell(terminal, args, dir, "unchanged", &facts);
-            }
-            Err(fault) if !args.force => {
-                let what = format!("{} holds other certificates: {fault}.", dir.display());
-                return Err(Failure::no(what, hint).into());
-            }
-            Err(_) => {}
-        }
-    }
-    certificates::tell_source(terminal, &args.certificates);
-    let bundle = asked.issue()?;
-    let unwritable = |path: &Path, error: &io::Error| {
-        let what = format!("{} cannot be written: {error}.", path.display());
-        Failure::usage(what, "Name a folder that you may write to: `--out DIR`.")
+    let read = |name: &str| {
+        let path = dir.join(name);
+        fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
     };
-    fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
-    let texts = [&bundle.ca_crt, &bundle.server_crt, &bundle.server_key];
-    // All are written beside their names first, so that a full disk leaves the old ones whole.
-    for (name, text) in FILES.iter().zip(texts) {
-        let mode = if *name == "server.key" { 0o600 } else { 0o644 };
-        let new = dir.join(format!(".{name}.new"));
-        if let Err(error) = fs::remove_file(&new)
-            && error.kind() != ErrorKind::NotFound
-        {
-            return Err(unwritable(&new, &error).into());
+    let [ca, crt, key] = FILES.map(|(name, _)| read(name));
+    let (ca, crt, key) = (ca?, crt?, key?);
+    let verdict = pki::verify(&ca, &crt, Some(&key), &args.names.host(), certificates::now()?);
+    let differs = verdict.and_then(|facts| match asked.difference(&ca, &crt) {
+        Some(difference) => Err(Fault::Other(difference)),
+        None => Ok(facts),
+    });
+    match differs {
+        Ok(facts) => Ok(Present::Good(facts)),
+        Err(_) if args.force => Ok(Present::Replaceable),
+        Err(fault) => {
+            let what = format!("{} holds other certificates: {fault}.", dir.display());
+            Err(Failure::no(what, hint).into())
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&new)
-            .map_err(|error| unwritable(&new, &error))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
     }
-    for name in FILES {
-        fs::rename(dir.join(format!(".{name}.new")), dir.join(name))?;
+}
+
+/// A locked folder. The folders that were made for it are removed again, unless they are kept.
+struct Folder {
+    /// The innermost first.
+    made: Vec<PathBuf>,
+    /// Its end is the lock's.
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes it where it is missing, and waits for others that write there.
+    fn lock(dir: &Path) -> io::Result<Self> {
+        let missing =
+            dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let made = missing.map(Path::to_owned).collect();
+        fs::create_dir_all(dir)?;
+        let lock = File::open(dir)?;
+        match flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from) {
+            // A file system that locks no folders, such as NFS.
+            Err(error) if error.kind() != ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        Ok(Self { made, _lock: lock })
     }
-    let facts = pki::inspect(bundle.server_crt.as_bytes(), None)?.swap_remove(0);
-    tell(terminal, args, dir, if there > 0 { "replaced" } else { "created" }, &facts)
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // One that others have put something into stays.
+        let _ = self.made.iter().try_for_each(fs::remove_dir);
+    }
 }
 
 fn tell(
@@ -92,10 +145,10 @@ fn tell(
     args: &Init,
     dir: &Path,
     outcome: &'static str,
-    facts: &pki::Facts,
+    facts: &Facts,
 ) -> Result<Code> {
     let mut outcomes = Outcomes::new(terminal, None);
-    for name in FILES {
+    for (name, _) in FILES {
         outcomes.add("File", "", &dir.join(name).display().to_string(), outcome);
     }
     outcomes.print(args.output, Some(facts))?;

@@ -1,6 +1,6 @@
 //! `diyadm init --inspect`: what certificates say, and whether the key belongs to them.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
@@ -11,6 +11,7 @@ use crate::{
     commands::{files, outcome, runtime, terminal},
     exit::{Code, Failure},
     pki::{self, Facts},
+    text,
 };
 
 pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
@@ -34,7 +35,7 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
     })?;
     match args.output {
         Some(output) => outcome::print(output, &facts)?,
-        None => terminal::print(&text(&facts)?)?,
+        None => terminal::print_text(&text(&facts))?,
     }
     Ok(Code::Done)
 }
@@ -55,11 +56,11 @@ fn of_file(file: &Path) -> Result<Vec<Facts>> {
     pki::inspect(&pem, key.as_deref())
 }
 
-fn text(facts: &[Facts]) -> Result<String> {
-    let mut out = String::new();
+fn text(facts: &[Facts]) -> String {
+    let mut lines = Vec::new();
     for (at, facts) in facts.iter().enumerate() {
         if at > 0 {
-            out.push('\n');
+            lines.push(String::new());
         }
         let key = match facts.key_matches {
             Some(true) => "belongs to the certificate",
@@ -75,9 +76,7 @@ fn text(facts: &[Facts]) -> Result<String> {
             ("sha256", &facts.fingerprint),
             ("key", key),
         ];
-        for (name, value) in rows {
-            writeln!(out, "{name:<12} {value}")?;
-        }
+        lines.extend(rows.map(|(name, value)| format!("{name:<12} {value}")));
     }
-    Ok(out)
+    text::lines(lines)
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use json_patch::Patch;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
         files, names, render,
         terminal::{self, Terminal},
     },
-    exit::{Code, Failure},
+    exit::{self, Code, Failure},
     manifests::{self, Settings},
     report,
     server::{Bound, Options, Tls},
@@ -28,7 +28,8 @@ pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
     // Before anything is begun: a file that cannot be read is no step that failed.
     names::check(&args.names)?;
     let subjects = subjects(&terminal, args)?;
-    let mut steps = Steps { terminal, quiet: args.output != Report::Text, findings: Vec::new() };
+    let quiet = args.output != Report::Text;
+    let mut steps = Steps { terminal, quiet, object: String::new(), findings: Vec::new() };
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -92,7 +93,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
     }));
     let image = args.image.clone();
     let (mut findings, proved) = {
-        let mut inner = Steps { findings: Vec::new(), ..*steps };
+        let mut inner = Steps { findings: Vec::new(), ..steps.clone() };
         let work = tokio::task::spawn_blocking(move || {
             let proved = ask(&mut inner, &yaml, address, &subjects, &image);
             (inner.findings, proved)
@@ -119,6 +120,7 @@ fn ask(
     })?;
     let hint = "Report this with the output of `diyadm verify --offline -o json`.";
     for Subject { what, kind, object } in subjects {
+        what.clone_into(&mut steps.object);
         let emptied = steps.step("empty", hint, || {
             let emptied = client.review("CREATE", object)?;
             ensure!(workload::is_emptied(&emptied.to_string()), "{what} was not emptied");
@@ -227,6 +229,8 @@ fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
 struct Steps {
     terminal: Terminal,
     quiet: bool,
+    /// What the next steps are about.
+    object: String,
     findings: Vec<Finding>,
 }
 
@@ -238,20 +242,22 @@ impl Steps {
         work: impl FnOnce() -> Result<(String, T)>,
     ) -> Option<T> {
         let began = Instant::now();
-        let outcome = work().map_err(|e| anyhow!("{id}: {e:#}"));
+        let outcome = work();
         let took = began.elapsed();
         match outcome {
             Ok((title, value)) => {
                 if !self.quiet {
                     self.terminal.done(&title, Some(took));
                 }
-                self.findings.push(Finding::ok(id, title).took(took));
+                self.findings.push(Finding::ok(id, title).about(&self.object).took(took));
                 Some(value)
             }
             Err(error) => {
-                let title = format!("{error:#}");
+                let title = format!("{id}: {error:#}");
+                // What went wrong knows better than the step what to do about it.
+                let hint = exit::hint(&error).unwrap_or(hint);
                 self.terminal.failed(&title, Some(took), hint);
-                self.findings.push(Finding::failed(id, title, hint).took(took));
+                self.findings.push(Finding::failed(id, title, hint).about(&self.object).took(took));
                 None
             }
         }

@@ -1,0 +1,163 @@
+//! kubectl's spellings that clap alone does not read, and tips for those that diyadm does not have.
+
+use std::ffi::OsString;
+
+use clap::{
+    Command, CommandFactory,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::Cli;
+use crate::{
+    exit::quoted,
+    workload::{SHORT, same_kind},
+};
+
+/// `shell deploy web` as `shell deploy/web`, for each command on one workload; other words as they
+/// are.
+pub fn normalized(mut words: Vec<OsString>) -> Vec<OsString> {
+    // The tree of all commands is built for few.
+    if words.iter().any(is_kind)
+        && let Some(at) = kind_and_name(&words)
+    {
+        let name = words.remove(at + 1);
+        words[at].push("/");
+        words[at].push(name);
+    }
+    words
+}
+
+/// Where KIND stands before NAME, in a command whose first argument is one workload.
+fn kind_and_name(words: &[OsString]) -> Option<usize> {
+    let mut command = Cli::command();
+    command.build();
+    let at = positional(&command, words, 1)?;
+    let command = command.find_subcommand(&words[at])?;
+    let first = command.get_positionals().next()?;
+    if first.get_id() != "workload" {
+        return None;
+    }
+    let at = positional(command, words, at + 1)?;
+    let name = words.get(at + 1)?.to_str()?;
+    let is_name = !name.starts_with('-') && !name.contains(['/', ':']);
+    (is_kind(&words[at]) && is_name).then_some(at)
+}
+
+fn is_kind(word: &OsString) -> bool {
+    let is_service = |word: &str| ["svc", "service", "services"].contains(&word);
+    let is_workload = |word| SHORT.iter().any(|(kind, _)| same_kind(word, kind));
+    word.to_str().is_some_and(|word| is_workload(word) || is_service(word))
+}
+
+/// The first word from `from` on that is neither a flag nor a flag's value.
+fn positional(command: &Command, words: &[OsString], from: usize) -> Option<usize> {
+    let takes_next = |arg: Option<&clap::Arg>| {
+        arg.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
+    };
+    let mut at = from;
+    while let Some(word) = words.get(at) {
+        let text = word.to_string_lossy();
+        if text == "--" {
+            return None;
+        }
+        at += 1;
+        let next_is_value = if let Some(long) = text.strip_prefix("--") {
+            let mut args = command.get_arguments();
+            !long.contains('=') && takes_next(args.find(|arg| arg.get_long() == Some(long)))
+        } else if let Some(shorts) = text.strip_prefix('-').filter(|shorts| !shorts.is_empty()) {
+            // `-it`; what follows a flag with a value is the value: `-nshop`.
+            let arg = |short| command.get_arguments().find(|arg| arg.get_short() == Some(short));
+            let with_value = shorts.char_indices().find(|(_, short)| takes_next(arg(*short)));
+            with_value.is_some_and(|(at, short)| at + short.len_utf8() == shorts.len())
+        } else {
+            return Some(at - 1);
+        };
+        at += usize::from(next_is_value);
+    }
+    None
+}
+
+/// What to type instead of words that clap has refused, where kubectl's users may expect more than
+/// clap says.
+pub fn tip(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let invalid = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word.as_str(),
+        _ => return None,
+    };
+    let mut command = Cli::command();
+    command.build();
+    let start = positional(&command, words, 1)?;
+    let name = command.find_subcommand(&words[start])?.get_name();
+    let takes_command = ["shell", "run"].contains(&name);
+    if error.kind() != ErrorKind::UnknownArgument || !takes_command || invalid.starts_with('-') {
+        return None;
+    }
+    let at = words.iter().skip(start + 1).position(|word| word == invalid)? + start + 1;
+    let typed = |words: &[OsString]| {
+        words.iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+    };
+    let (before, command) = (typed(&words[1..at]), typed(&words[at..]));
+    Some(format!("The command goes behind `--`: `diyadm {before} -- {command}`."))
+}
+
+/// What is taken as it was meant, and will not be for ever.
+pub fn warnings(cli: &Cli, words: &[OsString]) -> Vec<&'static str> {
+    let mut flags = words.iter().take_while(|word| *word != "--");
+    let is_bare = !matches!(cli.command, super::Command::Sync(_));
+    // kubectl's own sentence.
+    let what = "--dry-run is deprecated and can be replaced with --dry-run=client";
+    flags.any(|word| is_bare && word == "--dry-run").then_some(what).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn kind_and_name_are_one_word_or_two() {
+        for (line, expected) in [
+            ("diyadm shell deploy web", "diyadm shell deploy/web"),
+            (
+                "diyadm -n shop exec -it -c app po web-1 -- sh",
+                "diyadm -n shop exec -it -c app po/web-1 -- sh",
+            ),
+            ("diyadm logs -nshop StatefulSet db app", "diyadm logs -nshop StatefulSet/db app"),
+            ("diyadm port-forward svc web 80", "diyadm port-forward svc/web 80"),
+            (
+                "diyadm run --name job deploy/web -- job x",
+                "diyadm run --name job deploy/web -- job x",
+            ),
+            ("diyadm run --name job sts db -- x", "diyadm run --name job sts/db -- x"),
+            ("diyadm stop web deploy", "diyadm stop web deploy"),
+            ("diyadm shell deploy -c x", "diyadm shell deploy -c x"),
+            ("diyadm shell deploy", "diyadm shell deploy"),
+            ("diyadm empty deploy web", "diyadm empty deploy web"),
+            ("diyadm sync job web:/x", "diyadm sync job web:/x"),
+        ] {
+            assert_eq!(normalized(words(line)), words(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_without_dashes_is_shown_with_them() {
+        for (line, expected) in [
+            (
+                "diyadm run deploy/x java -jar a.jar",
+                Some("`diyadm run deploy/x -- java -jar a.jar`"),
+            ),
+            ("diyadm exec -n s deploy/x ls", Some("`diyadm exec -n s deploy/x -- ls`")),
+            ("diyadm status --no-such-flag", None),
+        ] {
+            use clap::Parser;
+            let words = words(line);
+            let error = Cli::try_parse_from(&words).unwrap_err();
+            let tip = tip(&error, &words);
+            assert_eq!(tip.is_some(), expected.is_some(), "{line}: {tip:?}");
+            assert!(tip.unwrap_or_default().contains(expected.unwrap_or_default()), "{line}");
+        }
+    }
+}

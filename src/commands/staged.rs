@@ -1,0 +1,119 @@
+//! Files that are written whole or not at all: the text is staged beside its final name, then
+//! renamed over it. A failure leaves the old file as it was, and nothing of the new one.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::exit::Failure;
+
+/// A file that has its text, but not yet its name. Removed unless it is placed.
+pub(super) struct Staged {
+    path: PathBuf,
+    beside: PathBuf,
+    /// For owner, mode and attributes of the file that is to be replaced.
+    pub(super) file: File,
+    placed: bool,
+}
+
+impl Staged {
+    /// Writes `text`, on the disk, beside `path`. Other users never see more of it than `mode` lets
+    /// them.
+    ///
+    /// # Errors
+    /// The file cannot be written; nothing is left of it.
+    pub(super) fn new(path: &Path, text: &str, mode: u32) -> io::Result<Self> {
+        if path.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?.to_string_lossy();
+        // The kubelet passes over names that begin with a dot.
+        let beside = path.with_file_name(format!(".{name}.diyadm-{}", std::process::id()));
+        // Left by a process of the same number that was killed.
+        let _ = fs::remove_file(&beside);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        let mut staged = Self { path: path.to_owned(), beside, file, placed: false };
+        staged.file.write_all(text.as_bytes())?;
+        staged.file.sync_all()?;
+        Ok(staged)
+    }
+
+    /// Gives it its name, in place of the file that has it.
+    pub(super) fn place(mut self) -> io::Result<()> {
+        fs::rename(&self.beside, &self.path)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+/// Writes a file that is not there yet.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`], which changes nothing; or the file cannot be written, and nothing
+/// is left of it.
+pub(super) fn create(path: &Path, text: &str, mode: u32) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = fs::remove_file(path);
+            Err(error)
+        }
+    }
+}
+
+/// A file that cannot be written; `flag` names another place, `--out DIR`.
+pub(super) fn unwritable(path: &Path, error: &io::Error, flag: &str) -> Failure {
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+    let hint = if full.contains(&error.kind()) {
+        format!("Free some space (`df -h`, `quota`, `ulimit -f`), or name another place: `{flag}`.")
+    } else {
+        format!("Name a place that you may write to: `{flag}`.")
+    };
+    Failure::usage(format!("{} cannot be written: {error}.", path.display()), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "old").unwrap();
+        drop(Staged::new(&path, "new", 0o600).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names(folder.path()), ["a"]);
+        Staged::new(&path, "new", 0o600).unwrap().place().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(names(folder.path()), ["a"]);
+        assert!(Staged::new(folder.path(), "new", 0o600).is_err(), "a folder is not replaced");
+        assert_eq!(create(&path, "x", 0o600).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_full_disk_is_said_to_be_one() {
+        let failure = unwritable(Path::new("x"), &ErrorKind::StorageFull.into(), "--out DIR");
+        assert!(failure.what.starts_with("x cannot be written: "), "{}", failure.what);
+        assert!(failure.hint.contains("space") && failure.hint.contains("--out DIR"));
+    }
+}

@@ -1,0 +1,121 @@
+//! Text for a terminal: what other people wrote is escaped, and columns are aligned. Pure.
+//!
+//! Names, annotations, events and messages of servers come from other people. An escape sequence in
+//! one of them changes what a terminal shows, a line break adds a line that diyadm did not print.
+
+use std::borrow::Cow;
+
+/// `text` as one line that a terminal shows as it is. Control characters, line breaks and
+/// characters that reverse the direction of text become visible: `^[` as kubectl shows it, `\n`,
+/// `\u{9b}`. Escaping twice changes nothing.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\u{1b}' => out.push_str("^["),
+            c if is_unsafe(c) => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Each line of `text` [`escaped`]: only line breaks stay. For text whose parts cannot contain line
+/// breaks of other people.
+pub fn escaped_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c != '\n' && is_unsafe(c)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split('\n').map(escaped).collect::<Vec<_>>().join("\n"))
+}
+
+/// Lines, each [`escaped`] and ended.
+pub fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
+    lines.into_iter().fold(String::new(), |mut text, line| {
+        text.push_str(&escaped(line.as_ref()));
+        text.push('\n');
+        text
+    })
+}
+
+/// Rows of equally many cells as text: cells [`escaped`], columns as wide as they need to be and
+/// three blanks apart, as kubectl prints them.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<_>> =
+        rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
+    let count = rows.first().map_or(0, Vec::len);
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..count).map(width).collect();
+    lines(rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+    }))
+}
+
+/// `text` without the users and passwords in its URLs: `https://host` for `https://user:pw@host`.
+pub fn without_passwords(text: &str) -> String {
+    const SCHEME: &str = "://";
+    let mut parts = text.split(SCHEME);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let ends = |c: char| c.is_whitespace() || "/?#\"'`<>".contains(c);
+        let authority = &part[..part.find(ends).unwrap_or(part.len())];
+        let host = authority.rfind('@').map_or(0, |at| at + 1);
+        shown.push_str(SCHEME);
+        shown.push_str(&part[host..]);
+    }
+    shown
+}
+
+/// Control characters (Unicode's Cc), line and paragraph separators, and the marks that change the
+/// direction of text (Trojan Source, CVE-2021-42574).
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_control_characters_instead_of_sending_them() {
+        for (text, shown) in [
+            ("deployment/web emptied", "deployment/web emptied"),
+            ("\u{1b}]0;title\u{7}", "^[]0;title\\u{7}"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("\u{9b}31m \u{7f}", "\\u{9b}31m \\u{7f}"),
+            ("gnp.\u{202e}exe\u{2028}", "gnp.\\u{202e}exe\\u{2028}"),
+            ("容器 ✓ é", "容器 ✓ é"),
+        ] {
+            assert_eq!(escaped(text), shown);
+            assert_eq!(escaped(shown), shown, "escaping twice changes nothing");
+        }
+        assert_eq!(escaped_lines("a\u{1b}b\nc\r\n"), "a^[b\nc\\r\n");
+        assert_eq!(lines(["a\nb", "c"]), "a\\nb\nc\n");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (text, shown) in [
+            ("https://user:pw@host:6443/x", "https://host:6443/x"),
+            ("a \"http://u:p@w@proxy\" and socks5://h:1", "a \"http://proxy\" and socks5://h:1"),
+            ("mail a@b", "mail a@b"),
+            ("https://host/path@x", "https://host/path@x"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_cell_cannot_add_a_row() {
+        let row = |cells: [&str; 2]| cells.map(ToOwned::to_owned).to_vec();
+        let text = columns(&[row(["NAME", "NOTE"]), row(["a\nforged", "x"])]);
+        assert_eq!(text, "NAME        NOTE\na\\nforged   x\n");
+        assert_eq!(columns(&[]), "");
+    }
+}

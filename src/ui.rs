@@ -1,0 +1,184 @@
+//! The only code that prints.
+//!
+//! Nothing here panics or ends a command: a command finishes its work whatever becomes of its
+//! output. Messages for people go to stderr one line at a time, [`escaped`]; whether they arrive
+//! changes nothing. Results go to stdout, where a failure is an error, unless the reader has gone
+//! (`diyadm render | head`).
+
+use std::{
+    fmt,
+    io::{self, StderrLock, StdoutLock, Write},
+    os::fd::AsFd,
+    sync::Arc,
+};
+
+use anyhow::Result;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::text::{escaped, escaped_lines};
+
+/// Erases the line that is rewritten in place.
+const ERASE: &str = "\r\x1b[2K";
+
+/// A line of colour codes and words of diyadm's own, then text that may be of other people.
+pub(crate) fn marked(mark: &str, text: &str) {
+    message(&format!("{mark}{}\n", escaped(text)));
+}
+
+/// A line on stderr.
+pub(crate) fn line(text: &str) {
+    marked("", text);
+}
+
+/// A question of one or more lines on stderr; what is typed stands behind it.
+pub fn ask(question: &str) {
+    message(&escaped_lines(question));
+}
+
+/// Text on stderr that stays on the last line and is rewritten; only for terminals.
+pub(crate) fn rewrite(text: &str) {
+    message(&format!("{ERASE}{}", escaped(text)));
+}
+
+/// Erases what [`rewrite`] printed.
+pub(crate) fn erase() {
+    message(ERASE);
+}
+
+/// Makes a file that has reached its limit (`ulimit -f`) an error of that file, where the signal
+/// would end the process.
+pub(crate) fn survive_file_limits() {
+    // Where no handler can be set the signal keeps its meaning.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+/// One write, so that lines of several processes do not mix.
+fn message(text: &str) {
+    // Without a reader there is nobody to tell.
+    let _ = stderr().write_all(text.as_bytes());
+}
+
+/// A result for machines on stdout, exactly as it is. A reader that has gone is no error.
+///
+/// # Errors
+/// stdout cannot be written, for example because the disk is full.
+pub fn print(text: &str) -> Result<()> {
+    match stream(text) {
+        Err(error) if reader_has_gone(&error) => Ok(()),
+        other => other,
+    }
+}
+
+/// A result for people on stdout: each line is [`escaped`].
+///
+/// # Errors
+/// See [`print`].
+pub fn print_text(text: &str) -> Result<()> {
+    print(&escaped_lines(text))
+}
+
+/// A part of a result that goes on for as long as somebody reads it: `status --watch`.
+///
+/// # Errors
+/// See [`print`]; also where the reader has gone, which ends the command quietly
+/// ([`crate::exit::report`]).
+pub fn stream(text: &str) -> Result<()> {
+    let mut out = stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// stdout for what is passed on as it is: an application's output, manifests. Errors are
+/// [`Unwritten`].
+pub(crate) fn stdout() -> Output<StdoutLock<'static>> {
+    Output { stream: io::stdout().lock(), name: "stdout" }
+}
+
+/// [`stdout`]'s counterpart.
+pub(crate) fn stderr() -> Output<StderrLock<'static>> {
+    Output { stream: io::stderr().lock(), name: "stderr" }
+}
+
+/// A standard stream; waits where it does not block.
+pub(crate) struct Output<W> {
+    stream: W,
+    name: &'static str,
+}
+
+impl<W: Write + AsFd> Output<W> {
+    fn patiently<T>(&mut self, mut work: impl FnMut(&mut W) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match work(&mut self.stream) {
+                // Another process that shares a pipe or terminal may have made it non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.stream, PollFlags::OUT)], None)?;
+                }
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    let Self { name, .. } = self;
+                    return Err(io::Error::new(error.kind(), Unwritten { name, error }));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+impl<W: Write + AsFd> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.patiently(|stream| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.patiently(Write::flush)
+    }
+}
+
+/// A standard stream that could not be written.
+#[derive(Debug)]
+struct Unwritten {
+    name: &'static str,
+    error: io::Error,
+}
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, error } = self;
+        write!(f, "{name} cannot be written: {error}")
+    }
+}
+
+impl std::error::Error for Unwritten {}
+
+/// Whether the command ended because nobody reads its output any more. A connection that breaks is
+/// another thing, though its error has the same kind.
+pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| {
+        let of_ours = error.get_ref().is_some_and(|inner| inner.is::<Unwritten>());
+        of_ours && error.kind() == io::ErrorKind::BrokenPipe
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_breaks_elsewhere_is_an_error() {
+        let kind = io::ErrorKind::BrokenPipe;
+        let gone = Unwritten { name: "stdout", error: kind.into() };
+        assert!(reader_has_gone(&anyhow::Error::from(io::Error::new(kind, gone)).context("x")));
+        assert!(!reader_has_gone(&anyhow::Error::from(io::Error::from(kind)).context("x")));
+    }
+
+    #[test]
+    fn waits_for_a_pipe_that_does_not_block() {
+        let (reader, writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let text = vec![b'x'; 1 << 20];
+        let read = std::thread::spawn(move || io::read_to_string(reader).unwrap().len());
+        let mut output = Output { stream: writer, name: "stdout" };
+        output.write_all(&text).unwrap();
+        drop(output);
+        assert_eq!(read.join().unwrap(), text.len());
+    }
+}
