@@ -22,7 +22,7 @@ pub mod version;
 pub mod ways;
 
 pub use alone::alone;
-pub use spelling::{normalized, tip, warnings};
+pub use spelling::{harmless, normalized, tip, warnings};
 
 /// Turns any Kubernetes workload into a small Linux for a developer, and back.
 #[derive(Parser, Debug)]

@@ -4,7 +4,7 @@
 
 use std::{fmt, process::ExitCode};
 
-use crate::{text::escaped, ui};
+use crate::ui;
 
 /// What a process of diyadm ends with. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,19 +166,12 @@ pub fn report(error: &anyhow::Error) -> Code {
 /// Prints what clap has to say, help that was asked for too, and `tip`; returns the code to end
 /// with.
 pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
-    let code = Code::from_clap(error);
-    let text = error.render().to_string();
-    if code == Code::Usage && text.lines().any(|line| escaped(line) != line) {
-        // clap quotes words as they are, and they may be of others: `ls | xargs diyadm …`.
-        text.lines().for_each(ui::line);
-    } else {
-        // Whether it arrives changes nothing.
-        let _ = error.print();
-    }
+    // Whether it arrives changes nothing.
+    let _ = error.print();
     if let Some(tip) = tip {
         ui::line(&format!("hint: {tip}"));
     }
-    code
+    Code::from_clap(error)
 }
 
 /// Prints something to know that does not stop the command.

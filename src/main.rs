@@ -1,6 +1,6 @@
 //! Parses the command line, runs it, prints the error and chooses the exit code; nothing else.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use diyadm::{
@@ -21,7 +21,10 @@ fn main() -> ExitCode {
             cli::warnings(&cli, &words).iter().for_each(|what| exit::warn(what));
             run(cli)
         }
-        Err(error) => refuse(&error, &words),
+        Err(error) => {
+            let error = cli::harmless(error, &words);
+            exit::report_usage(&error, cli::tip(&error, &words).as_deref()).into()
+        }
     }
 }
 
@@ -30,8 +33,4 @@ fn run(cli: Cli) -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => exit::report(&error).into(),
     }
-}
-
-fn refuse(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    exit::report_usage(error, cli::tip(error, words).as_deref()).into()
 }

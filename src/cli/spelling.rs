@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 
 use clap::{
-    Command, CommandFactory,
+    Command, CommandFactory, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use super::Cli;
 use crate::{
     exit::quoted,
+    text::escaped,
     workload::{SHORT, same_kind},
 };
 
@@ -100,6 +101,17 @@ pub fn tip(error: &clap::Error, words: &[OsString]) -> Option<String> {
     Some(format!("The command goes behind `--`: `diyadm {before} -- {command}`."))
 }
 
+/// The same error with its words [`escaped`]: clap quotes them as they are, and they may be of other
+/// people (`ls | xargs diyadm …`).
+pub fn harmless(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let shown: Vec<_> =
+        words.iter().map(|word| escaped(&word.to_string_lossy()).into_owned()).collect();
+    if words.iter().zip(&shown).all(|(word, shown)| word == shown.as_str()) {
+        return error;
+    }
+    Cli::try_parse_from(shown).err().unwrap_or(error)
+}
+
 /// What is taken as it was meant, and will not be for ever.
 pub fn warnings(cli: &Cli, words: &[OsString]) -> Vec<&'static str> {
     let mut flags = words.iter().take_while(|word| *word != "--");
@@ -152,7 +164,6 @@ mod tests {
             ("diyadm exec -n s deploy/x ls", Some("`diyadm exec -n s deploy/x -- ls`")),
             ("diyadm status --no-such-flag", None),
         ] {
-            use clap::Parser;
             let words = words(line);
             let error = Cli::try_parse_from(&words).unwrap_err();
             let tip = tip(&error, &words);

@@ -58,10 +58,9 @@ fn a_command_finishes_whatever_becomes_of_its_output() {
     assert_eq!(init("quiet", Stdio::null(), full().into()), (Some(0), true));
     assert_eq!(init("lost", full().into(), Stdio::null()), (Some(1), true));
     let script = r#""$0" init --key p256 --out closed >&- 2>&-"#;
-    let closed = Command::new("bash")
-        .args(["-c", script, env!("CARGO_BIN_EXE_diyadm")])
-        .current_dir(folder.path());
-    assert_eq!(Run::of(closed, "").code, Some(0));
+    let mut closed = Command::new("bash");
+    closed.args(["-c", script, env!("CARGO_BIN_EXE_diyadm")]).current_dir(folder.path());
+    assert_eq!(Run::of(&mut closed, "").code, Some(0));
     assert!(made("closed"));
     // What failed stays failed.
     let mut refused = program(folder.path());
@@ -301,7 +300,6 @@ fn secrets_of_the_kubeconfig_are_never_shown() {
         (local.clone(), plugin(&format!("printf 'kind: {SECRET}\\n\\tstatus: [{SECRET}'"))),
         (local.clone(), plugin(&format!("echo {SECRET}; exit 3"))),
         (local.clone(), plugin("kill -9 $$")),
-        (local.clone(), json!({ "token": format!("{SECRET}\nsecond line") })),
         (local.clone(), json!({ "token": [SECRET] })),
         (local.clone(), json!({ "username": "u", "password": SECRET })),
         (local, json!({ "client-certificate-data": SECRET, "client-key-data": SECRET })),

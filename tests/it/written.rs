@@ -54,7 +54,7 @@ fn limited(folder: &Path, args: &[&str]) -> Run {
 #[test]
 fn a_file_that_cannot_be_written_leaves_nothing_new() {
     let folder = tempfile::tempdir().unwrap();
-    let out = ["init", "--out", "a/b/certs", "--key", "rsa4096"];
+    let out = ["init", "--out", "a/b/certs", "--key", "rsa2048"];
     let run = limited(folder.path(), &out).code(2);
     run.stderr_has("a/b/certs/ca.crt cannot be written").stderr_has("hint: Free some space");
     assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
@@ -64,7 +64,7 @@ fn a_file_that_cannot_be_written_leaves_nothing_new() {
     let certs = folder.path().join("certs");
     let read = || names(&certs).iter().map(|name| fs::read(certs.join(name)).unwrap()).collect();
     let before: Vec<_> = read();
-    let replace = ["init", "--out", "certs", "--key", "rsa4096", "--force"];
+    let replace = ["init", "--out", "certs", "--key", "rsa2048", "--force"];
     limited(folder.path(), &replace).code(2).stderr_has("certs/ca.crt cannot be written");
     assert_eq!(read(), before);
     assert_eq!(names(&certs), ["ca.crt", "server.crt", "server.key"]);
@@ -100,9 +100,9 @@ fn a_file_that_cannot_be_written_leaves_nothing_new() {
 #[test]
 fn a_full_disk_is_named_with_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    // 8 KiB: the certificates of RSA keys do not all fit.
+    // 8 KiB: the three files do not all fit.
     let script = r#"mkdir disk && mount -t tmpfs -o size=8k none disk || exit 77
-        "$0" init --out disk/certs --key rsa4096; code=$?; ls -A disk; exit $code"#;
+        "$0" init --out disk/certs --key p256; code=$?; ls -A disk; exit $code"#;
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--mount", "sh", "-c", script]);
     let run = Run::of(unshare.arg(env!("CARGO_BIN_EXE_diyadm")).current_dir(folder.path()), "");
