@@ -14,6 +14,7 @@ mod lines;
 mod pipe;
 mod proc;
 pub mod protocol;
+pub(crate) mod ready;
 pub(crate) mod receive;
 pub(crate) mod relay;
 mod ring;

@@ -48,4 +48,10 @@ pub enum AgentCommand {
     },
     /// A small shell, for images without one
     Shell,
+    /// Succeed while an application runs and its readiness probe succeeds
+    Ready {
+        /// The workload's own readiness probe, with ports as numbers
+        #[arg(long, value_name = "JSON")]
+        probe: Option<String>,
+    },
 }

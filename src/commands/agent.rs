@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     agent::{
         idle::{self, Options},
-        install, relay, shell,
+        install, ready, relay, shell,
     },
     cli::{
         Global,
@@ -29,6 +29,7 @@ pub(super) fn agent(global: &Global, args: &Agent) -> Result<Code> {
     match &args.command {
         None => relay::run(args.socket.as_deref()),
         Some(AgentCommand::Shell) => shell::run(),
+        Some(AgentCommand::Ready { probe }) => ready::run(args.socket.as_deref(), probe.as_deref()),
         Some(AgentCommand::Install { folder }) => {
             let target = install::run(folder)?;
             Terminal::new(global).done(&format!("{} is in place", target.display()), None);

@@ -1,0 +1,327 @@
+//! `diyadm agent ready`: the readiness probe of a container that was emptied with `--ready app`.
+//!
+//! It succeeds while an application runs in the container and the workload's own readiness probe
+//! succeeds. The kubelet starts it; the periods and thresholds of the own probe are the kubelet's
+//! business. Differences from the kubelet's own probes: the probe comes from inside the container
+//! (the Pod's address is tried first, then loopback), and `grpc` means that the port accepts a
+//! connection.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use serde::Deserialize;
+
+use super::{
+    protocol::{Answer, Kind, Request, State},
+    socket::{connect, places},
+    wire::{Input, greet, send},
+};
+use crate::exit::{Code, Failure};
+
+/// How long PID 1 may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
+/// Of an HTTP answer only the status line counts.
+const MOST_STATUS_LINE: u64 = 4096;
+
+/// The parts of a core/v1 Probe that say what is probed. A port is a number here; emptying
+/// looks names up.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Probe {
+    http_get: Option<HttpGet>,
+    tcp_socket: Option<Port>,
+    grpc: Option<Port>,
+    exec: Option<Exec>,
+    timeout_seconds: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Port {
+    #[serde(default)]
+    host: String,
+    port: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpGet {
+    #[serde(flatten)]
+    port: Port,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    scheme: String,
+    #[serde(default)]
+    http_headers: Vec<Header>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Exec {
+    #[serde(default)]
+    command: Vec<String>,
+}
+
+/// Probes once. `probe` is the JSON text of the workload's own readiness probe, `socket` where the
+/// supervisor was told to listen.
+///
+/// # Errors
+/// [`Code::No`]: no application runs, or the own probe failed. The kubelet shows the text in the
+/// Pod's Events.
+pub(crate) fn run(socket: Option<&Path>, probe: Option<&str>) -> Result<Code> {
+    let probe: Probe = match probe {
+        Some(text) => serde_json::from_str(text).context("--probe is not a readiness probe")?,
+        None => Probe::default(),
+    };
+    if !is_application_running(socket)? {
+        let hint = "Run one: `diyadm run TYPE/NAME -- COMMAND`.";
+        return Err(Failure::no("No application runs in the container.", hint).into());
+    }
+    let seconds = u64::from(probe.timeout_seconds.unwrap_or(1).max(1));
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    check(&probe, deadline).context("the workload's own readiness probe failed")?;
+    Ok(Code::Done)
+}
+
+fn is_application_running(socket: Option<&Path>) -> Result<bool> {
+    let Some(mut supervisor) = connect(&places(socket)) else { return Ok(false) };
+    supervisor.set_read_timeout(Some(ANSWER))?;
+    supervisor.set_write_timeout(Some(ANSWER))?;
+    let mut input = Input::new(supervisor.try_clone()?);
+    if greet(&mut input, &mut supervisor)?.is_err() {
+        bail!("the supervisor in the container is of another version");
+    }
+    send(&mut supervisor, Kind::Request, &Request::List)?;
+    let frame = input.frame()?.context("the supervisor did not answer")?;
+    match frame.parse(Kind::Answer)? {
+        Answer::Apps(apps) => Ok(apps.apps.iter().any(|app| app.state == State::Running)),
+        _ => bail!("the supervisor gave another answer than the list of applications"),
+    }
+}
+
+fn check(probe: &Probe, deadline: Instant) -> Result<()> {
+    match probe {
+        Probe { http_get: Some(get), .. } => http(get, deadline),
+        Probe { tcp_socket: Some(port), .. } | Probe { grpc: Some(port), .. } => {
+            open(port, deadline).map(drop)
+        }
+        Probe { exec: Some(exec), .. } => execute(exec, deadline),
+        _ => Ok(()),
+    }
+}
+
+/// The time that is left, never zero: a zero time-out means none to the standard library.
+fn left(deadline: Instant) -> Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    ensure!(!left.is_zero(), "it timed out");
+    Ok(left)
+}
+
+/// Connects to the first address of the Pod that accepts.
+fn open(port: &Port, deadline: Instant) -> Result<TcpStream> {
+    let mut failed = anyhow!("there is no address for host {:?}", port.host);
+    for address in addresses(&port.host) {
+        match TcpStream::connect_timeout(&SocketAddr::new(address, port.port), left(deadline)?) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(left(deadline)?))?;
+                stream.set_write_timeout(Some(left(deadline)?))?;
+                return Ok(stream);
+            }
+            Err(error) => failed = anyhow!("port {}: {error}", port.port),
+        }
+    }
+    Err(failed)
+}
+
+/// The addresses of `host`; of the Pod where there is none. A static program has no resolver, so
+/// names are those of /etc/hosts, where the kubelet writes the Pod's own.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    if let Ok(address) = host.parse() {
+        return vec![address];
+    }
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    if !host.is_empty() {
+        return in_hosts(&hosts, host);
+    }
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut all = in_hosts(&hosts, own.trim());
+    all.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+    all
+}
+
+fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
+    let line = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words.any(|word| word == name).then_some(address)
+    };
+    hosts.lines().filter_map(line).collect()
+}
+
+fn http(get: &HttpGet, deadline: Instant) -> Result<()> {
+    let stream = open(&get.port, deadline)?;
+    let request = request(get);
+    let status = if get.scheme.eq_ignore_ascii_case("https") {
+        let mut connector = SslConnector::builder(SslMethod::tls_client())?;
+        // As the kubelet, which probes by address and trusts any certificate.
+        connector.set_verify(SslVerifyMode::NONE);
+        let connector = connector.build().configure()?.verify_hostname(false);
+        exchange(connector.connect("localhost", stream).context("TLS")?, &request)?
+    } else {
+        exchange(stream, &request)?
+    };
+    ensure!((200..400).contains(&status), "GET {} answered {status}", path(get));
+    Ok(())
+}
+
+fn path(get: &HttpGet) -> &str {
+    if get.path.is_empty() { "/" } else { &get.path }
+}
+
+fn request(get: &HttpGet) -> String {
+    let has = |name: &str| get.http_headers.iter().any(|h| h.name.eq_ignore_ascii_case(name));
+    let slash = if path(get).starts_with('/') { "" } else { "/" };
+    let mut text = format!("GET {slash}{} HTTP/1.1\r\n", path(get));
+    let host = if get.port.host.is_empty() { "localhost" } else { &get.port.host };
+    let own = [
+        ("Host", format!("{host}:{}", get.port.port)),
+        ("User-Agent", "kube-probe/diyadm".to_owned()),
+        ("Accept", "*/*".to_owned()),
+    ];
+    for (name, value) in own.iter().filter(|(name, _)| !has(name)) {
+        text += &format!("{name}: {value}\r\n");
+    }
+    for Header { name, value } in &get.http_headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text + "Connection: close\r\n\r\n"
+}
+
+/// Sends the request and reads the status.
+fn exchange(mut stream: impl Read + Write, request: &str) -> Result<u16> {
+    stream.write_all(request.as_bytes())?;
+    let mut line = Vec::new();
+    let mut bytes = stream.take(MOST_STATUS_LINE).bytes();
+    while let Some(byte) = bytes.next().transpose()? {
+        if byte == b'\n' {
+            break;
+        }
+        line.push(byte);
+    }
+    let line = String::from_utf8_lossy(&line);
+    let status = line.strip_prefix("HTTP/").and_then(|rest| rest.split(' ').nth(1));
+    status.and_then(|status| status.trim().parse().ok()).context("the answer is not HTTP")
+}
+
+fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
+    let (program, args) = exec.command.split_first().context("the command is empty")?;
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot run {program}"))?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "{program}: {status}");
+            return Ok(());
+        }
+        if let Err(timeout) = left(deadline) {
+            child.kill()?;
+            child.wait()?;
+            return Err(timeout);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::BufRead as _, net::TcpListener};
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    fn probe(text: &str) -> Result<()> {
+        check(&serde_json::from_str(text).unwrap(), soon())
+    }
+
+    /// Answers one request with `answer`; returns the port, and later what was asked.
+    fn server(answer: &'static str) -> (u16, thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+            let asked = lines.map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+            stream.write_all(answer.as_bytes()).unwrap();
+            asked
+        });
+        (port, asked)
+    }
+
+    #[test]
+    fn http_probe_succeeds_from_200_to_399() {
+        for (answer, good) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 302 Found\r\n\r\n", true),
+            ("HTTP/1.1 503 Service Unavailable\r\n\r\n", false),
+            ("SSH-2.0-x\r\n", false),
+            ("", false),
+        ] {
+            let (port, asked) = server(answer);
+            let text = format!(
+                r#"{{"httpGet":{{"path":"/health?a=b","port":{port},"host":"127.0.0.1","httpHeaders":[{{"name":"host","value":"shop"}}]}}}}"#
+            );
+            assert_eq!(probe(&text).is_ok(), good, "{answer}");
+            let asked = asked.join().unwrap();
+            assert_eq!(asked[0], "GET /health?a=b HTTP/1.1");
+            let hosts = asked.iter().filter(|line| line.to_lowercase().starts_with("host:"));
+            assert_eq!(hosts.collect::<Vec<_>>(), ["host: shop"]);
+        }
+    }
+
+    #[test]
+    fn tcp_probe_succeeds_where_something_listens() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let text = |kind: &str| format!(r#"{{"{kind}":{{"port":{port},"host":"127.0.0.1"}}}}"#);
+        probe(&text("tcpSocket")).unwrap();
+        probe(&text("grpc")).unwrap();
+        drop(listener);
+        probe(&text("tcpSocket")).unwrap_err();
+    }
+
+    #[test]
+    fn exec_probe_is_judged_by_its_exit_code_and_ends_in_time() {
+        probe(r#"{"exec":{"command":["true"]}}"#).unwrap();
+        probe(r#"{"exec":{"command":["false"]}}"#).unwrap_err();
+        probe(r#"{"exec":{"command":[]}}"#).unwrap_err();
+        let endless = serde_json::from_str(r#"{"exec":{"command":["sleep","1000"]}}"#).unwrap();
+        let error = check(&endless, Instant::now()).unwrap_err();
+        assert_eq!(error.to_string(), "it timed out");
+    }
+
+    #[test]
+    fn pod_address_is_read_from_the_hosts_file() {
+        let hosts = "# Kubernetes\n127.0.0.1\tlocalhost\nfe00::0 ip6-x\n10.1.2.3\tweb-0 web # own\n";
+        assert_eq!(in_hosts(hosts, "web-0"), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
+        assert_eq!(in_hosts(hosts, "own"), Vec::<IpAddr>::new());
+    }
+}
