@@ -7,7 +7,8 @@ use crate::{
     checks::made,
     text,
     workload::{
-        self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Rules, Source, Subject, Wish,
+        self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, Rules, Source,
+        Subject, Wish,
     },
 };
 
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
-    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`
+    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`
     pub part: &'static str,
     /// What it is, in the word that a rule would say; empty where it is left as it is.
     pub value: String,
@@ -122,6 +123,7 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
         },
         "idle" => idle(way.idle).to_owned(),
         "level" => level(way.level).to_owned(),
+        "ready" => ready(way.ready).to_owned(),
         _ => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
     };
     let part = |(part, source): &(&'static str, Source)| Part {
@@ -143,6 +145,14 @@ pub fn idle(idle: Idle) -> &'static str {
         Idle::Entrypoint => "entrypoint",
         Idle::Shell => "shell",
         Idle::Agent => "agent",
+    }
+}
+
+/// The word for it.
+pub fn ready(ready: Ready) -> &'static str {
+    match ready {
+        Ready::Container => "container",
+        Ready::App => "app",
     }
 }
 

@@ -8,7 +8,7 @@ mod pods;
 mod refused;
 
 pub use left::{left_empty, looks_empty};
-pub use pods::{is_new, is_over, is_ready, of as trouble, selects};
+pub use pods::{is_new, is_over, is_ready, is_up, of as trouble, selects};
 pub use refused::trouble as refused;
 
 /// How far the Pods of a workload are with what its template says now.
@@ -59,18 +59,16 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
     let fresh = observed >= count("/metadata/generation").unwrap_or(0);
     let mut progress = match kind {
         "CronJob" => done("its next Job starts so"),
-        "Pod" => ended::pod(workload).unwrap_or_else(|| one(is_ready(workload))),
+        "Pod" => ended::pod(workload).unwrap_or_else(|| one(is_up(workload))),
         "Job" if workload["spec"]["suspend"] == true => done("it is suspended"),
-        "Job" => {
-            ended::job(workload).unwrap_or_else(|| one(count("/status/ready").unwrap_or(0) > 0))
-        }
+        "Job" => ended::job(workload).unwrap_or_else(|| one(ready(workload, seen, "ready") > 0)),
         _ if !fresh => waiting("its controller has not seen the change yet"),
-        "Deployment" => deployment(workload),
-        "StatefulSet" => stateful(workload),
+        "Deployment" => deployment(workload, seen),
+        "StatefulSet" => stateful(workload, seen),
         "DaemonSet" => {
             let wanted = count("/status/desiredNumberScheduled").unwrap_or(0);
             let new = count("/status/updatedNumberScheduled").unwrap_or(0);
-            let ready = count("/status/numberAvailable").unwrap_or(0);
+            let ready = ready(workload, seen, "numberAvailable");
             if workload["spec"]["updateStrategy"]["type"] == "OnDelete" {
                 by_hand(workload, seen, wanted)
             } else {
@@ -135,12 +133,24 @@ fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
     }
 }
 
+/// How many Pods are ready, as the field of the status says. Where Pods that idle are not Ready,
+/// those count that wait for nothing but their application; they are known by looking alone.
+fn ready(workload: &Value, seen: &Seen<'_>, field: &str) -> i64 {
+    let reported = workload["status"][field].as_i64().unwrap_or(0);
+    if !pods::idles_unready(workload) {
+        return reported;
+    }
+    let own = seen.pods.iter().filter(|pod| selects(workload, pod) && is_new(workload, pod));
+    let up = own.filter(|pod| is_up(pod)).count();
+    reported.max(i64::try_from(up).unwrap_or(i64::MAX))
+}
+
 /// As `kubectl rollout status` judges it.
-fn deployment(workload: &Value) -> Progress {
+fn deployment(workload: &Value, seen: &Seen<'_>) -> Progress {
     let status = |field: &str| workload["status"][field].as_i64().unwrap_or(0);
     let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(1);
     let (all, new) = (status("replicas"), status("updatedReplicas"));
-    let mut progress = pace(wanted, all, new, status("availableReplicas"));
+    let mut progress = pace(wanted, all, new, ready(workload, seen, "availableReplicas"));
     if wanted == 0 && all > 0 {
         progress = waiting(format!("{all} old Pods are still going"));
     }
@@ -155,7 +165,7 @@ fn deployment(workload: &Value) -> Progress {
     progress
 }
 
-fn stateful(workload: &Value) -> Progress {
+fn stateful(workload: &Value, seen: &Seen<'_>) -> Progress {
     let status = |field: &str| workload["status"][field].as_i64().unwrap_or(0);
     let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(1);
     let strategy = &workload["spec"]["updateStrategy"];
@@ -163,11 +173,20 @@ fn stateful(workload: &Value) -> Progress {
     let whole = workload["status"]["updateRevision"] == workload["status"]["currentRevision"];
     // Once all are new, they are counted as current ones only.
     let new = if whole { status("currentReplicas") } else { status("updatedReplicas") };
+    let ready = ready(workload, seen, "readyReplicas");
     if strategy["type"] == "OnDelete" && !whole {
-        return pace(wanted, wanted, new, status("readyReplicas"));
+        return pace(wanted, wanted, new, ready);
     }
     let meant = (wanted - partition).max(0);
-    let mut progress = pace(meant, new.max(meant), new.max(0), status("readyReplicas").min(meant));
+    let mut progress = pace(meant, new.max(meant), new.max(0), ready.min(meant));
+    if !progress.done && new > 0 && new < meant && pods::idles_unready(workload) && ready >= new {
+        progress.trouble = Some(Trouble::new(
+            "a StatefulSet replaces its next Pod only when the last one is Ready, and with \
+             `ready: app` that takes an application",
+            "Run the application in the new Pod, or empty with `--replicas 1`.",
+            true,
+        ));
+    }
     if partition > 0 && progress.done {
         progress.told = format!("Pods from {partition} on are ready; those below stay as they are");
     }
@@ -179,7 +198,7 @@ fn by_hand(workload: &Value, seen: &Seen<'_>, wanted: i64) -> Progress {
     let own = seen.pods.iter().filter(|pod| selects(workload, pod) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
     let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
-    let ready = new.iter().filter(|pod| is_ready(pod)).count();
+    let ready = new.iter().filter(|pod| is_up(pod)).count();
     pace(wanted, count(new.len() + old.len()), count(new.len()), count(ready))
 }
 

@@ -25,6 +25,7 @@ mod notes;
 mod original;
 pub mod ownership;
 mod patch;
+mod ready;
 mod refusal;
 mod rules;
 mod service;
@@ -40,16 +41,17 @@ pub use agent::{
 };
 pub use annotations::{
     ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, HOLDS, IDLE,
-    IMAGE, LABEL, LEVEL, ORIGINAL, REPLICAS, SERVICE_TYPE, WISHES,
+    IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS, SERVICE_TYPE, WISHES,
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, INJECTED};
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
+pub use ready::is_probe as is_agent_probe;
 pub use refusal::Refusal;
 pub use rules::{
     About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
-    MEMBERS, Match, Member, NOT_IN_IMAGE, Rule, Rules, SHORT, Source, Way, image_name,
+    MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, SHORT, Source, Way, image_name,
     lint as lint_rules, parse as parse_rules, same_kind,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};

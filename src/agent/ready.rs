@@ -320,7 +320,8 @@ mod tests {
 
     #[test]
     fn pod_address_is_read_from_the_hosts_file() {
-        let hosts = "# Kubernetes\n127.0.0.1\tlocalhost\nfe00::0 ip6-x\n10.1.2.3\tweb-0 web # own\n";
+        let hosts =
+            "# Kubernetes\n127.0.0.1\tlocalhost\nfe00::0 ip6-x\n10.1.2.3\tweb-0 web # own\n";
         assert_eq!(in_hosts(hosts, "web-0"), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
         assert_eq!(in_hosts(hosts, "own"), Vec::<IpAddr>::new());
     }

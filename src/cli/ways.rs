@@ -26,6 +26,11 @@ pub struct Ways {
     /// Whether the workload's own spec changes, or only its Pods (default: workload)
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub level: Option<Level>,
+    /// When the Pods of an empty workload are Ready: as soon as the container runs, or only while
+    /// an application runs in it and the workload's own readiness probe succeeds (default:
+    /// container)
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub ready: Option<Ready>,
     /// Image with diyadm in it, which brings the agent along for `--idle agent` (default:
     /// empty-container:latest)
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
@@ -44,6 +49,15 @@ pub enum Idle {
     Shell,
     /// `diyadm idle`, brought by an init container; works without a shell too
     Agent,
+}
+
+/// When an emptied Pod is Ready.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// As soon as the container runs; Services send requests to it
+    Container,
+    /// While an application runs; takes the agent (--idle agent, or an image that has it)
+    App,
 }
 
 /// Where emptying happens.

@@ -8,7 +8,7 @@ use super::files;
 use crate::{
     cli::ways::{self, Ways},
     exit::Failure,
-    workload::{self, Choice, EMPTY_IMAGE, Idle, Image, Level, Rule, Rules},
+    workload::{self, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
 };
 
 /// The text of --rules, and the rules in it.
@@ -37,6 +37,10 @@ pub(super) fn flags(ways: &Ways, (namespace, name): (&str, &str)) -> Rules {
         ways::Level::Workload => Level::Workload,
         ways::Level::Pod => Level::Pod,
     });
+    let ready = ways.ready.map(|ready| match ready {
+        ways::Ready::Container => Ready::Container,
+        ways::Ready::App => Ready::App,
+    });
     Rules {
         flags: Choice {
             empty: None,
@@ -45,6 +49,7 @@ pub(super) fn flags(ways: &Ways, (namespace, name): (&str, &str)) -> Rules {
             idle,
             level,
             replicas: None,
+            ready,
         },
         list: Vec::new(),
         agent_image: ways.agent_image.clone().unwrap_or_else(|| EMPTY_IMAGE.to_owned()),
@@ -75,6 +80,7 @@ pub(super) fn arguments(ways: &Ways) -> Vec<String> {
         ("idle", word(ways.idle.and_then(|idle| idle.to_possible_value()))),
         ("containers", ways.containers.clone()),
         ("level", word(ways.level.and_then(|level| level.to_possible_value()))),
+        ("ready", word(ways.ready.and_then(|ready| ready.to_possible_value()))),
         ("agent-image", ways.agent_image.clone()),
     ];
     let said = flags.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));

@@ -10,7 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use serde_json::Value;
 
 use super::{Settings, next, object, rename};
-use crate::workload::{Level, Rules};
+use crate::workload::{Choice, Level, Ready, Rules};
 
 mod cel;
 mod decide;
@@ -27,6 +27,14 @@ pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> 
         return Err("a policy cannot save the original, so it empties Pods and not the workloads \
                     that make them: level workload takes the webhook"
             .to_owned());
+    }
+    let is_app = |choice: &Choice| choice.ready == Some(Ready::App);
+    if is_app(&rules.flags) || rules.list.iter().any(|rule| is_app(&rule.choice)) {
+        return Err(
+            "a policy cannot pass the readiness probe of a Pod on to the agent: ready app \
+                    takes the webhook, or `diyadm empty`"
+                .to_owned(),
+        );
     }
     let replicas = rules.list.iter().position(|rule| rule.choice.replicas.is_some());
     if let Some(at) = replicas {

@@ -127,13 +127,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::{EMPTY_IMAGE, Level};
+    use crate::workload::{EMPTY_IMAGE, Level, Ready};
 
     fn found(image: &str, idle: Idle, pod: &Value) -> Vec<String> {
         let object = json!({ "apiVersion": "v1", "kind": "Pod", "spec": pod });
         let image = Image::from(image.to_owned());
         let (containers, level) = (None, Level::Workload);
-        let way = Way { empty: true, containers, image, idle, level, replicas: None };
+        let ready = Ready::Container;
+        let way = Way { empty: true, containers, image, idle, level, replicas: None, ready };
         let found = findings(&object, &way, &Rules::default(), &["a".to_owned()]);
         found.iter().map(|f| format!("{} {:?}", f.id, f.level).to_lowercase()).collect()
     }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::pods::template;
 use crate::workload::{
-    CONTAINER_FIELDS, EMPTY_IMAGE, EmptyContainer, GRACE, Idle, Image, Level, PROGRAM, Target, Way,
-    target,
+    CONTAINER_FIELDS, EMPTY_IMAGE, EmptyContainer, GRACE, Idle, Image, Level, PROGRAM, Ready,
+    Target, Way, is_agent_probe, target,
 };
 
 /// Whether a container of the Pod may be left empty, whatever its workload says.
@@ -50,9 +50,13 @@ fn form(pod: &Value, container: &Value) -> Option<Idle> {
             idle: *idle,
             level: Level::Workload,
             replicas: None,
+            ready: Ready::Container,
         };
         let has = |now: &Value, field: &str| match target(field, &way) {
-            Target::Leave => true,
+            Target::Leave | Target::AgentProbe(_) => true,
+            Target::Set(None) if field == "readinessProbe" => {
+                now[field].is_null() || is_agent_probe(&now[field].to_string())
+            }
             Target::Set(None) => now[field].is_null(),
             Target::Set(Some(set)) => {
                 serde_json::from_str::<Value>(&set).is_ok_and(|set| set == now[field])

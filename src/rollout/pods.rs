@@ -58,9 +58,38 @@ pub fn is_over(pod: &Value) -> bool {
     ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase)
 }
 
-/// Whether a Pod is ready and is not going.
+/// Whether a Pod is Ready and is not being deleted.
 pub fn is_ready(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_null() && condition(pod, "Ready")["status"] == "True"
+}
+
+/// Whether a container is Ready only while an application runs in it (`--ready app`).
+fn waits_for_application(container: &Value) -> bool {
+    workload::is_agent_probe(&container["readinessProbe"].to_string())
+}
+
+/// Whether one of the workload's containers is Ready only while an application runs in it.
+pub(super) fn idles_unready(workload: &Value) -> bool {
+    let containers = template(workload)["containers"].as_array();
+    containers.is_some_and(|containers| containers.iter().any(waits_for_application))
+}
+
+/// Whether there is nothing to wait for: the Pod is Ready, or it would be if an application ran in
+/// it, which is up to its user.
+pub fn is_up(pod: &Value) -> bool {
+    let statuses = pod["status"]["containerStatuses"].as_array().map_or(&[][..], Vec::as_slice);
+    let is_up = |container: &Value| {
+        let status = statuses.iter().find(|status| status["name"] == container["name"]);
+        status.is_some_and(|status| {
+            let waits = waits_for_application(container) && status["state"]["running"].is_object();
+            status["ready"] == true || waits
+        })
+    };
+    let containers = pod["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
+    is_ready(pod)
+        || (pod["metadata"]["deletionTimestamp"].is_null()
+            && containers.iter().any(waits_for_application)
+            && containers.iter().all(is_up))
 }
 
 fn condition<'v>(pod: &'v Value, kind: &str) -> &'v Value {
@@ -75,7 +104,7 @@ pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
         selects(workload, pod)
             && is_new(workload, pod)
             && pod["metadata"]["deletionTimestamp"].is_null()
-            && !is_ready(pod)
+            && !is_up(pod)
     });
     let mut troubles: Vec<_> = own.filter_map(|pod| of(pod, seen.events)).collect();
     let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
@@ -89,7 +118,7 @@ pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
             event["involvedObject"]["uid"] == pod["metadata"]["uid"]
                 && selects(workload, pod)
                 && is_new(workload, pod)
-                && !is_ready(pod)
+                && !is_up(pod)
         })
     };
     let last = seen.events.iter().filter(is_coming).max_by_key(|event| time(event))?;

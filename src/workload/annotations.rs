@@ -21,6 +21,8 @@ pub const IDLE: &str = "diyadm.io/idle";
 pub const LEVEL: &str = "diyadm.io/level";
 /// How many replicas the empty workload has.
 pub const REPLICAS: &str = "diyadm.io/replicas";
+/// When an emptied Pod is Ready: `container` or `app`.
+pub const READY: &str = "diyadm.io/ready";
 /// The port, named `debug`, that a Service gets.
 pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
 /// The type that a Service gets.
@@ -51,7 +53,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that means something to diyadm. The docs' table is made from it.
-pub const ANNOTATIONS: [Annotation; 11] = [
+pub const ANNOTATIONS: [Annotation; 12] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -90,6 +92,13 @@ pub const ANNOTATIONS: [Annotation; 11] = [
         "how many replicas it has while it is empty",
     ),
     annotation(
+        READY,
+        "workload or pod template",
+        "`container`, `app`",
+        "when its Pods are Ready while it is empty: as soon as the container runs, or only while an \
+         application runs and the workload's own readiness probe succeeds (default: `container`)",
+    ),
+    annotation(
         DEBUG_PORT,
         "Service",
         "a port",
@@ -124,4 +133,4 @@ pub const ANNOTATIONS: [Annotation; 11] = [
 
 /// The keys that a client may set or take away along with emptying, so that the webhook sees its
 /// wishes; restoring undoes that.
-pub const WISHES: [&str; 6] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS];
+pub const WISHES: [&str; 7] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY];

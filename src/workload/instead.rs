@@ -6,7 +6,7 @@ use super::{
     annotate,
     original::{Added, Presence, same},
     patch::{Patch, Pointer},
-    template::{CONTAINER_FIELDS, GRACE, REPLICAS},
+    template::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, spec_fields},
 };
 
 impl Subject<'_> {
@@ -62,10 +62,13 @@ impl Subject<'_> {
             }
         }
         put(&pod.pointer().join(GRACE), pod.field(GRACE), wanted.field(GRACE));
-        let replicas = other.field(REPLICAS);
-        if replicas.is_some() && object.workload().is_some_and(|kind| kind.replicas) {
-            let at = Pointer::root().join("spec").join(REPLICAS);
-            put(&at, object.field(REPLICAS), replicas);
+        for field in spec_fields(object.workload()) {
+            let (now, to) = (object.field(field), other.field(field));
+            // A manifest without a strategy means the API server's default, not ours.
+            let is_ours = *field != REPLICAS && now.is_some() && makes(field, now);
+            if to.is_some() || is_ours {
+                put(&Pointer::root().join("spec").join(field), now, to);
+            }
         }
         let lists = Lists::read(&pod).filter(Lists::has_ours);
         if let Some(lists) = lists.filter(|_| Lists::read(&wanted).is_none_or(|l| !l.has_ours())) {

@@ -28,8 +28,10 @@ static CONTAINERS: Plan = Plan::Items(&CONTAINER);
 static CONTAINER: Plan = Plan::Members(&[("name", &Plan::Text)], &CONTAINER_FIELDS);
 
 /// What is looked at in a spec beside templates and containers.
-static SPEC_FIELDS: [&str; 9] = [
+static SPEC_FIELDS: [&str; 11] = [
     "replicas",
+    "strategy",
+    "updateStrategy",
     "initContainers",
     "volumes",
     "securityContext",
@@ -40,11 +42,12 @@ static SPEC_FIELDS: [&str; 9] = [
     "clusterIP",
 ];
 /// What is looked at in a container.
-static CONTAINER_FIELDS: [&str; 11] = [
+static CONTAINER_FIELDS: [&str; 12] = [
     "image",
     "imagePullPolicy",
     "command",
     "args",
+    "ports",
     "livenessProbe",
     "readinessProbe",
     "startupProbe",

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     annotations::WISHES,
-    template::{CONTAINER_FIELDS, GRACE, REPLICAS, makes},
+    template::{CONTAINER_FIELDS, GRACE, SPEC_FIELDS, makes},
 };
 
 /// The format's version. What emptying once made of a field stays known to [`makes`], or this goes up.
@@ -241,7 +241,7 @@ impl Original {
                 .map(container)
                 .collect::<Result<_, String>>()?,
             pod: unpack(body.pod, &[GRACE])?,
-            spec: unpack(body.spec, &[REPLICAS])?,
+            spec: unpack(body.spec, &SPEC_FIELDS)?,
             added: body.added,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, REPLICAS};
+use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS};
 
 mod file;
 mod image;
@@ -52,6 +52,16 @@ pub enum Level {
     Pod,
 }
 
+/// When an emptied Pod is Ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// As soon as its containers run: Services send requests to it.
+    Container,
+    /// While an application runs in it and the workload's own readiness probe succeeds.
+    App,
+}
+
 /// Wishes of one source: a flag, a rule of the file, an annotation. `None` leaves it to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +78,8 @@ pub struct Choice {
     pub level: Option<Level>,
     /// How many replicas it has while it is empty.
     pub replicas: Option<u32>,
+    /// See [`Ready`].
+    pub ready: Option<Ready>,
 }
 
 /// A rule of rules.yaml.
@@ -159,6 +171,8 @@ pub struct Way {
     pub level: Level,
     /// `None` leaves them as they are.
     pub replicas: Option<u32>,
+    /// See [`Ready`].
+    pub ready: Ready,
 }
 
 /// Who decided.
@@ -181,8 +195,8 @@ pub struct Decision {
     pub way: Way,
     /// The first rule that fits, from 1.
     pub rule: Option<usize>,
-    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, in this order.
-    pub sources: [(&'static str, Source); 6],
+    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, in this order.
+    pub sources: [(&'static str, Source); 7],
 }
 
 impl Rules {
@@ -206,22 +220,28 @@ impl Rules {
         let idle = first(&sources, |c| c.idle);
         let level = first(&sources, |c| c.level);
         let replicas = first(&sources, |c| c.replicas);
+        let ready = first(&sources, |c| c.ready);
         let way = Way {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
             idle: idle.0.unwrap_or(match image.0 {
-                // Its own ENTRYPOINT is the application.
+                // Its own ENTRYPOINT is the application, and a shell is no agent that could be asked.
+                Some(Image::Keep) if ready.0 == Some(Ready::App) => Idle::Agent,
                 Some(Image::Keep) => Idle::Shell,
                 _ => Idle::Entrypoint,
             }),
             image: image.0.unwrap_or_else(|| Image::Name(EMPTY_IMAGE.to_owned())),
             level: level.0.unwrap_or(Level::Workload),
             replicas: replicas.0,
+            ready: ready.0.unwrap_or(Ready::Container),
         };
         if way.image == Image::Keep && way.idle == Idle::Entrypoint {
             return Err(
                 "image keep runs the application itself; idle shell or agent empties it".to_owned()
             );
+        }
+        if way.ready == Ready::App && way.idle == Idle::Shell {
+            return Err("ready app asks the agent; idle shell has none, idle agent does".to_owned());
         }
         let sources = [
             ("empty", empty.1),
@@ -230,6 +250,7 @@ impl Rules {
             ("idle", idle.1),
             ("level", level.1),
             ("replicas", replicas.1),
+            ("ready", ready.1),
         ];
         Ok(Decision { way, rule: fits.map(|at| at + 1), sources })
     }
@@ -264,6 +285,7 @@ fn annotated(about: &About<'_>) -> Result<Choice, String> {
     let idle = get(IDLE).map(|v| word(v).ok_or_else(|| wrong(IDLE, v))).transpose()?;
     let level = get(LEVEL).map(|v| word(v).ok_or_else(|| wrong(LEVEL, v))).transpose()?;
     let replicas = get(REPLICAS).map(|v| v.parse().map_err(|_| wrong(REPLICAS, v))).transpose()?;
+    let ready = get(READY).map(|v| word(v).ok_or_else(|| wrong(READY, v))).transpose()?;
     let image = get(IMAGE).map(|v| image_name(v).map_err(|_| wrong(IMAGE, v))).transpose()?;
     Ok(Choice {
         empty: None,
@@ -272,6 +294,7 @@ fn annotated(about: &About<'_>) -> Result<Choice, String> {
         idle,
         level,
         replicas,
+        ready,
     })
 }
 

@@ -6,13 +6,15 @@
 //! update are the same code.
 
 use super::{
+    Kind,
     agent::{self, Lists},
     choose::choose,
     members::Container,
     newer::{At, Newer},
     original::{Emptied, Original, Saved, same},
     patch::{Patch, Pointer},
-    rules::{EMPTY_IMAGE, Idle, Image, Way},
+    ready,
+    rules::{EMPTY_IMAGE, Idle, Image, Ready, Way},
     view::{Object, Pod},
 };
 
@@ -42,6 +44,20 @@ pub const PROGRAM: [&str; 2] = ["image", "command"];
 /// The field of a pod that emptying changes.
 pub const GRACE: &str = "terminationGracePeriodSeconds";
 pub(super) const REPLICAS: &str = "replicas";
+const STRATEGY: &str = "strategy";
+const UPDATE_STRATEGY: &str = "updateStrategy";
+/// The fields of a workload's own spec that emptying changes, of any kind.
+pub(super) const SPEC_FIELDS: [&str; 3] = [REPLICAS, STRATEGY, UPDATE_STRATEGY];
+
+/// Those of [`SPEC_FIELDS`] that emptying changes in this kind.
+pub(super) fn spec_fields(kind: Option<&Kind>) -> &'static [&'static str] {
+    match kind {
+        Some(kind) if kind.kind == "Deployment" => &[REPLICAS, STRATEGY],
+        Some(kind) if kind.kind == "DaemonSet" => &[UPDATE_STRATEGY],
+        Some(kind) if kind.replicas => &[REPLICAS],
+        _ => &[],
+    }
+}
 
 /// What emptying makes of a field; JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +66,8 @@ pub enum Target {
     Leave,
     /// This; `None` is absent.
     Set(Option<String>),
+    /// The agent's probe, made of the user's own; how the container idles says where the agent is.
+    AgentProbe(Idle),
 }
 
 /// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of [`GRACE`].
@@ -65,6 +83,10 @@ pub fn target(field: &str, way: &Way) -> Target {
         ("command", _, Idle::Agent) => set(agent::COMMAND),
         (GRACE, _, Idle::Entrypoint) => set(SHORT_GRACE),
         (GRACE, ..) => Target::Leave,
+        ("readinessProbe", ..) if way.ready == Ready::App => Target::AgentProbe(way.idle),
+        (STRATEGY, ..) if way.ready == Ready::App => set(ready::STRATEGY),
+        (UPDATE_STRATEGY, ..) if way.ready == Ready::App => set(ready::UPDATE_STRATEGY),
+        (STRATEGY | UPDATE_STRATEGY, ..) => Target::Leave,
         (REPLICAS, ..) => way.replicas.map_or(Target::Leave, |n| Target::Set(Some(n.to_string()))),
         _ => Target::Set(None),
     }
@@ -78,7 +100,12 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
         ("command", Some(set)) => [SHELL, agent::COMMAND].contains(&set),
         (GRACE, Some(set)) => set == SHORT_GRACE,
         (REPLICAS, Some(set)) => set.parse::<u32>().is_ok(),
-        ("image" | "imagePullPolicy" | GRACE | REPLICAS, None) => false,
+        ("readinessProbe", Some(set)) => ready::is_probe(set),
+        (STRATEGY, Some(set)) => same(Some(set), Some(ready::STRATEGY)),
+        (UPDATE_STRATEGY, Some(set)) => same(Some(set), Some(ready::UPDATE_STRATEGY)),
+        ("image" | "imagePullPolicy" | GRACE | REPLICAS | STRATEGY | UPDATE_STRATEGY, None) => {
+            false
+        }
         (_, set) => set.is_none(),
     }
 }
@@ -87,6 +114,8 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
 struct Field<'p, 'o> {
     patch: &'p mut Patch,
     newer: &'p Newer<'o>,
+    /// The ports of the container that is looked at, as JSON text.
+    ports: Option<&'p str>,
 }
 
 impl Field<'_, '_> {
@@ -109,6 +138,7 @@ impl Field<'_, '_> {
                 return None;
             }
             Target::Set(set) => set,
+            Target::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
         };
         self.make(at, field, now, set.as_deref());
         let changed = !same(meant, set.as_deref());
@@ -152,7 +182,7 @@ pub(super) fn empty(
 
     let mut new = Original::default();
     let saved = old.map_or_else(Vec::new, |old| assign(old, pod));
-    let mut field = Field { patch, newer };
+    let mut field = Field { patch, newer, ports: None };
     for (index, container) in pod.containers().iter().enumerate() {
         let old = saved.get(index).copied().flatten();
         let is_chosen = chosen.contains(&index);
@@ -160,6 +190,7 @@ pub(super) fn empty(
         let place = (&at, At::Container(container.name()));
         let mut emptied =
             Emptied { index, name: container.name().to_owned(), ..Emptied::default() };
+        field.ports = container.field("ports");
         for name in CONTAINER_FIELDS {
             // One that is not chosen any more is given back.
             let target = if is_chosen { target(name, way) } else { Target::Leave };
@@ -182,11 +213,11 @@ pub(super) fn empty(
     let at = pod.pointer();
     let place = (&at, At::Pod);
     new.pod.extend(field.settle(GRACE, place, pod.field(GRACE), saved, target(GRACE, way)));
-    if object.workload().is_some_and(|kind| kind.replicas) {
-        let saved = old.map_or(&[][..], |old| &old.spec);
-        let spec = Pointer::root().join("spec");
-        let (now, target) = (object.field(REPLICAS), target(REPLICAS, way));
-        new.spec.extend(field.settle(REPLICAS, (&spec, At::Spec), now, saved, target));
+    let saved = old.map_or(&[][..], |old| &old.spec);
+    let spec = Pointer::root().join("spec");
+    for name in spec_fields(object.workload()) {
+        let (now, target) = (object.field(name), target(name, way));
+        new.spec.extend(field.settle(name, (&spec, At::Spec), now, saved, target));
     }
     match lists {
         Some(lists) if wants_agent => {
@@ -212,7 +243,7 @@ pub(super) fn restore(
     patch: &mut Patch,
 ) {
     let lists = original.added.and_then(|added| Some((Lists::read(pod)?, added)));
-    let mut field = Field { patch, newer };
+    let mut field = Field { patch, newer, ports: None };
     for (index, emptied) in assign(original, pod).into_iter().enumerate() {
         let Some(emptied) = emptied else { continue };
         let container = &pod.containers()[index];
@@ -232,7 +263,8 @@ pub(super) fn restore(
         field.settle(saved.field, place, pod.field(saved.field), &original.pod, Target::Leave);
     }
     let spec = Pointer::root().join("spec");
-    for saved in original.spec.iter().filter(|_| object.workload().is_some_and(|k| k.replicas)) {
+    let own = spec_fields(object.workload());
+    for saved in original.spec.iter().filter(|saved| own.contains(&saved.field)) {
         let place = (&spec, At::Spec);
         field.settle(saved.field, place, object.field(saved.field), &original.spec, Target::Leave);
     }
@@ -274,7 +306,8 @@ pub(super) fn runs_anew(
 /// Whether a chosen container already runs what `way` would make it run.
 pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
     let has = |container: &Container<'_>, field| match target(field, way) {
-        Target::Leave => true,
+        // No container is told apart by its probe.
+        Target::Leave | Target::AgentProbe(_) => true,
         Target::Set(set) => same(container.field(field), set.as_deref()),
     };
     let chosen = choose(way.containers.as_deref(), pod).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Generated workloads of every kind, and every way to empty them.
 
 use diyadm::workload::{
-    self, Change, Choice, Context, Idle, Image, KINDS, Kind, Level, Match, Rule, Rules, Subject,
-    Wish,
+    self, Change, Choice, Context, Idle, Image, KINDS, Kind, Level, Match, Ready, Rule, Rules,
+    Subject, Wish,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -224,14 +224,16 @@ pub(crate) fn choice() -> impl Strategy<Value = Choice> {
         option::of(select(&[Idle::Entrypoint, Idle::Shell, Idle::Agent][..])),
         option::weighted(0.2, select(&[Level::Workload, Level::Pod][..])),
         option::of(0..3_u32),
+        option::weighted(0.3, select(&[Ready::Container, Ready::App][..])),
     )
-        .prop_map(|(empty, containers, image, idle, level, replicas)| Choice {
+        .prop_map(|(empty, containers, image, idle, level, replicas, ready)| Choice {
             empty,
             containers,
             image,
             idle,
             level,
             replicas,
+            ready,
         })
 }
 

@@ -51,6 +51,7 @@ fn forged() -> impl Strategy<Value = (&'static str, (&'static str, Value))> {
         ("command", json!(["sh"])),
         ("args", json!(["x"])),
         ("livenessProbe", json!({})),
+        ("readinessProbe", json!({ "exec": { "command": ["sh", "-c", "agent ready"] } })),
     ];
     let pod = [
         ("image", json!("x")),
@@ -64,6 +65,8 @@ fn forged() -> impl Strategy<Value = (&'static str, (&'static str, Value))> {
         ("terminationGracePeriodSeconds", json!(1)),
         ("paused", json!(false)),
         ("replicas", json!("1")),
+        ("strategy", json!({ "type": "RollingUpdate" })),
+        ("updateStrategy", json!({ "type": "OnDelete" })),
     ];
     prop_oneof![
         (Just("containers"), of(&containers)),

@@ -14,6 +14,7 @@ mod other_level;
 mod owners;
 mod partition;
 mod pods;
+mod ready;
 mod refused;
 mod rollback;
 mod several;

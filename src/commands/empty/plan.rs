@@ -13,8 +13,8 @@ use crate::{
     },
     exit::Failure,
     workload::{
-        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, REPLICAS,
-        Refusal, Rules, Source, Stamp, Subject, Wish, fresh,
+        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, READY,
+        REPLICAS, Refusal, Rules, Source, Stamp, Subject, Wish, fresh,
     },
 };
 
@@ -54,11 +54,15 @@ pub(in crate::commands) struct Refused {
 
 /// Flags that do not go together.
 pub(in crate::commands) fn check(ways: &Ways, replicas: Option<u32>) -> Result<()> {
-    let Ways { level, image, idle, containers, .. } = ways;
-    let said = image.is_some() || idle.is_some() || containers.is_some() || replicas.is_some();
+    let Ways { level, image, idle, containers, ready, .. } = ways;
+    let said = image.is_some()
+        || idle.is_some()
+        || containers.is_some()
+        || replicas.is_some()
+        || ready.is_some();
     if *level == Some(ways::Level::Pod) && said {
         let what = "At level pod the workload stays as it is, so nothing can be written on it.";
-        let hint = "Give --image, --idle and --containers to `diyadm install --level pod`, or \
+        let hint = "Give --image, --idle, --containers and --ready to `diyadm install --level pod`, or \
                     write rules.yaml for it.";
         return Err(Failure::usage(what, hint).into());
     }
@@ -67,7 +71,11 @@ pub(in crate::commands) fn check(ways: &Ways, replicas: Option<u32>) -> Result<(
 
 /// The flags as annotations: a webhook that sees the workload then does the same.
 pub(in crate::commands) fn wishes(ways: &Ways, replicas: Option<u32>) -> Vec<Wish> {
-    let Ways { image, idle, containers, .. } = ways;
+    let Ways { image, idle, containers, ready, .. } = ways;
+    let ready = ready.map(|ready| match ready {
+        ways::Ready::Container => "container".to_owned(),
+        ways::Ready::App => "app".to_owned(),
+    });
     let idle = idle.map(|idle| match idle {
         ways::Idle::Entrypoint => "entrypoint".to_owned(),
         ways::Idle::Shell => "shell".to_owned(),
@@ -78,6 +86,7 @@ pub(in crate::commands) fn wishes(ways: &Ways, replicas: Option<u32>) -> Vec<Wis
         (IDLE, idle),
         (CONTAINERS, containers.clone()),
         (REPLICAS, replicas.map(|replicas| replicas.to_string())),
+        (READY, ready),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
     said.map(|(key, value)| Wish { key, value, forget: false }).collect()

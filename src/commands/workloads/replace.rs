@@ -84,15 +84,15 @@ impl Errand<'_> {
                 let empty = matches!(right, Right::Emptied(true));
                 return Err(came_wrong(found, empty, "The other Pods were left alone.").into());
             }
-            let unready = here.iter().filter(|pod| !rollout::is_ready(pod)).count();
+            let unready = here.iter().filter(|pod| !rollout::is_up(pod)).count();
             // One that is not ready serves nobody: it goes first, and waits for no other.
-            let next = left.iter().find(|pod| !rollout::is_ready(pod)).or(left.first());
+            let next = left.iter().find(|pod| !rollout::is_up(pod)).or(left.first());
             let mut guarded = None;
             match next {
                 None if unready == 0 && going.is_empty() && self.are_all(found, &here).await? => {
                     return Ok(all);
                 }
-                Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_ready(pod)) => {
+                Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_up(pod)) => {
                     guarded = self.evict(found, pod).await?;
                 }
                 _ => {}
@@ -161,7 +161,7 @@ impl Errand<'_> {
 
     /// What keeps new Pods from starting: what lasts, and, where it is too `late`, whatever it is.
     async fn trouble(&self, found: &Found, come: &[&Value], late: bool) -> Option<Trouble> {
-        let unready = come.iter().filter(|pod| !rollout::is_ready(pod));
+        let unready = come.iter().filter(|pod| !rollout::is_up(pod));
         let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
         let events = if late { self.events(found, &unready).await } else { Vec::new() };
         let troubles = unready.iter().filter_map(|pod| rollout::trouble(pod, &events));

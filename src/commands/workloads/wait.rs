@@ -187,7 +187,7 @@ impl Errand<'_> {
     /// Events about the workload's Pods, and about Pods that could not be created.
     pub(super) async fn events(&self, found: &Found, pods: &[Value]) -> Vec<Value> {
         let mut selectors = vec!["reason=FailedCreate".to_owned()];
-        let waiting = pods.iter().filter(|pod| !rollout::is_ready(pod)).take(FEW);
+        let waiting = pods.iter().filter(|pod| !rollout::is_up(pod)).take(FEW);
         let uids = waiting.filter_map(|pod| pod["metadata"]["uid"].as_str());
         selectors.extend(uids.map(|uid| format!("involvedObject.uid={uid}")));
         let lists = selectors.iter().map(|selector| {

@@ -6,7 +6,7 @@ use super::cel;
 use crate::{
     explain,
     workload::{
-        AGENT_LIKE, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Target, Way,
+        AGENT_LIKE, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Ready, Target, Way,
         agent_init_container, agent_mount, agent_volume, target,
     },
 };
@@ -36,6 +36,7 @@ fn ways() -> impl Iterator<Item = Way> {
             idle,
             level: Level::Pod,
             replicas: None,
+            ready: Ready::Container,
         })
     })
 }
@@ -43,7 +44,8 @@ fn ways() -> impl Iterator<Item = Way> {
 /// What becomes of a field, and when: the conditions exclude each other, and one of them holds.
 pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
     let form = |way: &Way| match target(field, way) {
-        Target::Leave => Form::Leave,
+        // A policy that asks for the agent's probe is refused before.
+        Target::Leave | Target::AgentProbe(_) => Form::Leave,
         Target::Set(None) => Form::Absent,
         Target::Set(Some(value)) if value == cel::text(ANY) => {
             Form::Value("variables.image".to_owned())

@@ -99,7 +99,7 @@ const fn member(name: &'static str, values: &'static str, meaning: &'static str)
 }
 
 /// The members of a rule. The docs' table is made from it.
-pub const MEMBERS: [Member; 7] = [
+pub const MEMBERS: [Member; 8] = [
     member("match", "see below", "which workloads the rule is about (default: all)"),
     member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
     member("containers", "`a,b`, or `*` for all", "which containers"),
@@ -107,6 +107,7 @@ pub const MEMBERS: [Member; 7] = [
     member("idle", "`entrypoint`, `shell`, `agent`", "what the empty container runs"),
     member("level", "`workload`, `pod`", "whether the workload's own spec changes, or its Pods"),
     member("replicas", "a number", "how many replicas an empty workload has"),
+    member("ready", "`container`, `app`", "when the Pods of an empty workload are Ready"),
 ];
 
 /// The members of `match`. The docs' table is made from it.

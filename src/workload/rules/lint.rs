@@ -18,13 +18,14 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
                  application itself"
             ));
         }
-        let Choice { empty, containers, image, idle, level, replicas } = choice;
+        let Choice { empty, containers, image, idle, level, replicas, ready } = choice;
         let how = [
             containers.is_some(),
             image.is_some(),
             idle.is_some(),
             level.is_some(),
             replicas.is_some(),
+            ready.is_some(),
         ];
         if *empty == Some(false) && how.contains(&true) {
             found.push(format!("rule {number} says how to empty and not to: empty is false"));

@@ -34,8 +34,8 @@ impl Profile {
     fn command(self, command: &str) -> String {
         match self {
             Self::Dist => command.to_owned(),
-            // Line tables would make the file several times as large.
-            Self::Dev => command.replace("--profile dist", "--profile dev") + " -C strip=debuginfo",
+            // Symbols would make the file several times as large.
+            Self::Dev => command.replace("--profile dist", "--profile dev") + " -C strip=symbols",
         }
     }
 

@@ -1,0 +1,148 @@
+//! `--ready app`: when an emptied Pod is Ready.
+//!
+//! The readiness probe of the emptied container asks the agent, which runs the workload's own probe
+//! while an application runs. A rolling update would wait for such Pods to become Ready before it
+//! replaces the next one, so the strategies that allow it no longer wait.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    agent::{AGENT_FOLDER, IMAGE_PROGRAM},
+    rules::Idle,
+};
+
+/// What the agent needs of the own probe; the rest is the kubelet's business.
+const HANDLERS: [&str; 5] = ["exec", "grpc", "httpGet", "tcpSocket", "timeoutSeconds"];
+/// The API server's own defaults, spelled out: the probe must read back as it was written.
+const TIMES: [(&str, u64); 4] = [
+    ("timeoutSeconds", 1),
+    ("periodSeconds", 10),
+    ("successThreshold", 1),
+    ("failureThreshold", 3),
+];
+
+/// `strategy` of an emptied Deployment, as JSON text.
+pub(super) const STRATEGY: &str = r#"{"type":"Recreate"}"#;
+/// `updateStrategy` of an emptied DaemonSet, as JSON text.
+pub(super) const UPDATE_STRATEGY: &str =
+    r#"{"type":"RollingUpdate","rollingUpdate":{"maxSurge":0,"maxUnavailable":"100%"}}"#;
+
+/// The readiness probe of an emptied container. `own` is the workload's probe and `ports` the
+/// container's ports, each as JSON text.
+pub(super) fn probe(idle: Idle, own: Option<&str>, ports: Option<&str>) -> String {
+    let read = |text: Option<&str>| {
+        text.and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default()
+    };
+    let (own, ports) = (read(own), read(ports));
+    let ports = ports.as_array().map_or(&[][..], Vec::as_slice);
+    let mut command = vec![program(idle), "agent".to_owned(), "ready".to_owned()];
+    let mut asked = Map::new();
+    for name in HANDLERS {
+        if let Some(value) = own.get(name).filter(|value| !value.is_null()) {
+            asked.insert(name.to_owned(), value.clone());
+        }
+    }
+    for handler in ["httpGet", "tcpSocket"] {
+        let port = asked.get_mut(handler).and_then(|handler| handler.get_mut("port"));
+        if let Some(port) = port
+            && let Some(number) = number(port, ports)
+        {
+            *port = number;
+        }
+    }
+    if !asked.is_empty() {
+        command.extend(["--probe".to_owned(), Value::Object(asked).to_string()]);
+    }
+    let mut probe = json!({ "exec": { "command": command } });
+    if let Some(delay) = own.get("initialDelaySeconds").filter(|delay| delay.as_u64() > Some(0)) {
+        probe["initialDelaySeconds"] = delay.clone();
+    }
+    for (name, default) in TIMES {
+        let seconds = own.get(name).and_then(Value::as_u64).filter(|n| *n > 0).unwrap_or(default);
+        // The agent says why it timed out, which takes it a moment longer.
+        let more = u64::from(name == "timeoutSeconds");
+        probe[name] = (seconds + more).into();
+    }
+    probe.to_string()
+}
+
+/// Whether a probe, as JSON text, is one that [`probe`] makes.
+pub fn is_probe(text: &str) -> bool {
+    let Ok(probe) = serde_json::from_str::<Value>(text) else { return false };
+    let known = |key: &String| {
+        key == "exec" || key == "initialDelaySeconds" || TIMES.iter().any(|(name, _)| name == key)
+    };
+    let words = |word: &Value| word.as_str().map(ToOwned::to_owned);
+    let command: Option<Vec<String>> =
+        probe["exec"]["command"].as_array().and_then(|command| command.iter().map(words).collect());
+    let (Some(members), Some(command)) = (probe.as_object(), command) else { return false };
+    let ours = match command.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [program, "agent", "ready"] | [program, "agent", "ready", "--probe", _] => {
+            [Idle::Agent, Idle::Entrypoint].into_iter().any(|idle| self::program(idle) == program)
+        }
+        _ => false,
+    };
+    ours && members.keys().all(known)
+}
+
+/// Where the container has the agent.
+fn program(idle: Idle) -> String {
+    match idle {
+        Idle::Agent => format!("{AGENT_FOLDER}{IMAGE_PROGRAM}"),
+        Idle::Entrypoint | Idle::Shell => IMAGE_PROGRAM.to_owned(),
+    }
+}
+
+/// The number of a port that is given by its name.
+fn number(port: &Value, ports: &[Value]) -> Option<Value> {
+    let name = port.as_str()?;
+    let named =
+        ports.iter().find(|one| one["name"] == name).map(|one| one["containerPort"].clone());
+    named.or_else(|| name.parse::<u16>().ok().map(Value::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_probe_is_passed_to_the_agent_with_its_times() {
+        let own = r#"{"httpGet":{"path":"/up","port":"web"},"periodSeconds":5,"initialDelaySeconds":3,"timeoutSeconds":4}"#;
+        let ports = r#"[{"containerPort":9090},{"name":"web","containerPort":8080}]"#;
+        let text = probe(Idle::Agent, Some(own), Some(ports));
+        let expected = json!({
+            "exec": { "command": [
+                "/.diyadm/diyadm", "agent", "ready", "--probe",
+                r#"{"httpGet":{"path":"/up","port":8080},"timeoutSeconds":4}"#,
+            ] },
+            "initialDelaySeconds": 3,
+            "timeoutSeconds": 5,
+            "periodSeconds": 5,
+            "successThreshold": 1,
+            "failureThreshold": 3,
+        });
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        assert!(is_probe(&text));
+    }
+
+    #[test]
+    fn without_own_probe_the_application_counts_alone() {
+        let text = probe(Idle::Entrypoint, None, None);
+        assert!(text.contains(r#"["/diyadm","agent","ready"]"#), "{text}");
+        assert!(is_probe(&text));
+        assert_eq!(text, probe(Idle::Entrypoint, Some("null"), Some("null")));
+    }
+
+    #[test]
+    fn other_probes_are_not_taken_for_ours() {
+        for text in [
+            "null",
+            r#"{"exec":{"command":["sh","-c","x"]}}"#,
+            r#"{"exec":{"command":["/tmp/x","agent","ready"]}}"#,
+            r#"{"exec":{"command":["/diyadm","agent","ready","--probe"]}}"#,
+            r#"{"exec":{"command":["/diyadm","agent","ready"]},"httpGet":{"port":1}}"#,
+        ] {
+            assert!(!is_probe(text), "{text}");
+        }
+    }
+}
