@@ -122,7 +122,9 @@ proptest! {
         };
         for side in [&mut found, &mut wanted] {
             side["metadata"]["annotations"] = Value::Null;
-            side["spec"]["replicas"] = Value::Null;
+            for field in ["replicas", "strategy", "updateStrategy"] {
+                side["spec"][field] = Value::Null;
+            }
             let pod = pod(side);
             pod["terminationGracePeriodSeconds"] = Value::Null;
             ours(&mut pod["volumes"]);
