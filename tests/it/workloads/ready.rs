@@ -129,7 +129,10 @@ fn deployment_is_ready_only_while_its_application_answers() {
 
 #[test]
 fn daemon_set_is_ready_only_while_its_application_answers() {
-    goes_in_and_out("ds", &workload("DaemonSet", &json!({})), "ready-ds");
+    let mut object = workload("DaemonSet", &json!({}));
+    // Its controller knows nothing of the namespace's default tolerations.
+    object["spec"]["template"]["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
+    goes_in_and_out("ds", &object, "ready-ds");
 }
 
 #[test]
