@@ -147,6 +147,7 @@ fn render_is_as_it_was() {
         "--idle=shell",
         "--containers=*",
         "--level=pod",
+        "--ready=container",
         "--agent-image=registry.example.org/diyadm:1",
         "--rules=rules.yaml",
         "--replicas=3",

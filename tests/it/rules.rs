@@ -78,6 +78,7 @@ fn who_decided_is_said() {
   idle        shell                      annotation
   level       workload                   default
   replicas    as they are                default
+  ready       container                  default
 "
     );
     // There its Pods alone are seen, and what is written on it is not.
