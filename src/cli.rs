@@ -61,7 +61,7 @@ pub enum Command {
     /// Stop an application
     Stop(dev::Stop),
     /// Stop an application and start it again
-    Restart(dev::Stop),
+    Restart(dev::App),
     /// What runs, and what ran
     Ps(dev::Ps),
     /// What an application wrote

@@ -17,6 +17,8 @@ pub(crate) mod printer;
 mod program;
 pub(crate) mod project;
 pub(crate) mod reach;
+mod replaced;
+mod restored;
 pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod shell;

@@ -15,6 +15,7 @@ pub mod autoscaler;
 mod before;
 mod change;
 mod choose;
+mod empty_container;
 mod emptying;
 pub mod fresh;
 mod instead;

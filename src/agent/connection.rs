@@ -219,6 +219,10 @@ impl Connection {
                 supervisor.stop(&name, grace_ms)?;
                 return Ok(Pending::Stop { name });
             }
+            Request::Remove { name } => {
+                supervisor.remove(&name)?;
+                self.answer(&Answer::Sent);
+            }
             Request::Signal { name, signal } => {
                 supervisor.signal(&name, signal)?;
                 self.answer(&Answer::Sent);

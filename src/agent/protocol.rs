@@ -91,6 +91,11 @@ pub enum Request {
         /// Milliseconds from SIGTERM to SIGKILL.
         grace_ms: u64,
     },
+    /// Forgets an application that ended, with its output: [`Answer::Sent`].
+    Remove {
+        /// Which application.
+        name: String,
+    },
     /// Sends a signal to the application's process group (3 makes a JVM dump its threads):
     /// [`Answer::Sent`].
     Signal {

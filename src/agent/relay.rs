@@ -83,6 +83,7 @@ fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
         Request::Cancel => return Ok(()),
         Request::Stop { name, .. }
         | Request::Restart { name, .. }
+        | Request::Remove { name }
         | Request::Signal { name, .. }
         | Request::Wait { name } => unknown(name),
         Request::Logs(logs) => unknown(&logs.name),

@@ -147,6 +147,17 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Forgets an application that ended, with its output.
+    pub(super) fn remove(&mut self, name: &str) -> Result<(), Failed> {
+        let app = self.app(name)?;
+        app.look(Instant::now());
+        if app.is_alive() || app.then.is_some() {
+            return Err(Failed::Runs(Box::new(app.view(&proc::processes()))));
+        }
+        self.apps.remove(name);
+        Ok(())
+    }
+
     /// Tells every application to end, and lets none start where `for_good`.
     pub(super) fn stop_all(&mut self, grace_ms: u64, for_good: bool) {
         self.ending |= for_good;

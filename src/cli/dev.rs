@@ -24,6 +24,9 @@ pub struct Inside {
     /// The workload's namespace (default: the context's)
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
+    /// Work in a live container: one that diyadm did not empty
+    #[arg(long)]
+    pub live: bool,
     /// Bring this diyadm's agent into the container, whatever is there
     #[arg(long)]
     pub upload_agent: bool,
@@ -90,13 +93,24 @@ pub struct Grace {
     pub grace: u64,
 }
 
-/// Flags of `stop` and `restart`.
+/// Flags of `stop`.
 #[derive(Args, Debug)]
 pub struct Stop {
+    /// Which application
+    #[command(flatten)]
+    pub app: App,
+    /// Remove it from `ps` too, with its output
+    #[arg(long)]
+    pub rm: bool,
+}
+
+/// An application to stop. Flags of `restart`.
+#[derive(Args, Debug)]
+pub struct App {
     /// Where
     #[command(flatten)]
     pub at: At,
-    /// The application (default: the only one)
+    /// The application (default: the one that runs)
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// How it is stopped
@@ -133,7 +147,7 @@ pub struct Logs {
     /// Where
     #[command(flatten)]
     pub at: At,
-    /// The application (default: the only one)
+    /// The application (default: the one that runs)
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// Go on with what is written from now on

@@ -1,6 +1,7 @@
 //! `diyadm dev`: the developer's loop.
 
 use std::{
+    cell::RefCell,
     fs,
     path::{Path, PathBuf},
 };
@@ -27,7 +28,6 @@ use crate::{
         once::start_of,
         ports::{Port, Ports},
         project::{FILE, Project},
-        run::interrupted,
         session::Session,
         sources::{self, Sources},
         target::EXEC,
@@ -43,7 +43,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     }
     let project = block(sources::read(&file))?;
     let at = at(args, &project)?;
-    if !args.no_empty && !block(is_emptied(global, &terminal, &at))? {
+    if !args.no_empty && !args.inside.live && !block(is_emptied(global, &terminal, &at))? {
         let code = empty::run(global, &words(&at, &project)?)?;
         if code != Code::Done {
             return Ok(code);
@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     }
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let debug = args.debug.map(|port| port.unwrap_or(project.debug_port));
-    let left = block(async {
+    let (left, runs) = block(async {
         let cluster = Cluster::connect(global).await?;
         let rights = [EXEC, FORWARD].concat();
         let session = Session::open(&cluster, &terminal, &at, &rights).await?;
@@ -63,17 +63,16 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         }
         let sources = Sources::new(folder, &project)?;
         let (start, restart) = (start_of(&project, debug), project.run.restart);
-        let all = Loop { session: &session, sources, start, restart, bound };
-        tokio::select! {
-            left = all.run() => left,
-            () = interrupted() => Err(Failure::interrupted(goes_on(&at, &project)).into()),
-        }
+        let started = RefCell::default();
+        let all = Loop { session: &session, sources, start, restart, bound, started };
+        all.run().await
     })?;
     match left {
         Leave::Running => {
-            terminal.say(&goes_on(&at, &project));
+            terminal.say(&goes_on(&at, &project, runs));
             Ok(Code::Done)
         }
+        Leave::Interrupted => Err(Failure::interrupted(goes_on(&at, &project, runs)).into()),
         Leave::Restore => {
             let namespace = at.inside.namespace.iter().flat_map(|n| ["-n", n.as_str()]);
             let words = ["diyadm", "restore", &at.workload].into_iter().chain(namespace);
@@ -85,8 +84,15 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     }
 }
 
-fn goes_on(at: &At, project: &Project) -> String {
+/// What is left behind, and what to do with it.
+fn goes_on(at: &At, project: &Project, runs: bool) -> String {
     let (shown, name) = (&at.workload, project.name());
+    if !runs {
+        return format!(
+            "{name} does not run in {shown}: `diyadm dev` starts it, `diyadm restore {shown}` \
+             restores the workload."
+        );
+    }
     format!(
         "{name} goes on in {shown}: `diyadm dev` takes it up, `diyadm stop {shown} {name}` stops \
          it, `diyadm restore {shown}` gives the workload back."
@@ -99,10 +105,10 @@ fn at(args: &Dev, project: &Project) -> Result<At> {
         let what = format!("Neither the command line nor {FILE} names a workload.");
         Failure::usage(what, "Type `diyadm dev deploy/NAME`, or `workload: deploy/NAME` there.")
     })?;
-    let Inside { namespace, container, upload_agent, agent_program } = args.inside.clone();
+    let Inside { namespace, container, .. } = args.inside.clone();
     let namespace = namespace.or_else(|| project.namespace.clone());
     let container = container.or_else(|| project.container.clone());
-    Ok(At { workload, inside: Inside { container, namespace, upload_agent, agent_program } })
+    Ok(At { workload, inside: Inside { container, namespace, ..args.inside.clone() } })
 }
 
 /// Whether the workload is empty, or its Pods are.

@@ -27,8 +27,10 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
     let mut wanted: Vec<_> =
         args.ports.iter().map(|text| ports::parse(text)).collect::<Result<_, _>>()?;
     let Forward { workload, container, namespace, .. } = args.clone();
-    // No agent is needed there.
-    let at = At { workload, inside: Inside { container, namespace, ..Inside::default() } };
+    // It needs no agent and changes nothing in the container, so a live one will do, as for
+    // `kubectl port-forward`.
+    let inside = Inside { container, namespace, live: true, ..Inside::default() };
+    let at = At { workload, inside };
     block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &at, &FORWARD).await?;
@@ -38,7 +40,7 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
             let behind = |(text, ports): (&String, _)| ports::behind_service(text, ports, &service);
             wanted = args.ports.iter().zip(wanted).map(behind).collect::<Result<_, _>>()?;
         }
-        let pick = session.target.pick(&cluster).await?;
+        let pick = session.pick().await?;
         let mut all = Vec::new();
         for ports in &wanted {
             all.push(Bound::new(ports).await?);

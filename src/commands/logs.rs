@@ -14,7 +14,7 @@ use crate::{
     cli::{Global, dev::Logs},
     cluster::Cluster,
     dev::{
-        follow::{follow, only},
+        follow::{follow, nothing, only},
         printer::Printer,
         run::interrupted,
         session::Session,
@@ -32,9 +32,12 @@ pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        let (pick, mut agent) = session.agent().await?;
+        let pick = session.pick().await?;
+        let Some(mut agent) = session.existing_agent(&pick).await? else {
+            return Err(nothing(&session, &pick).await);
+        };
         let logs = protocol::Logs {
-            name: only(&session, &mut agent, named).await?,
+            name: only(&session, &pick, &mut agent, named).await?,
             after: 0,
             since_ms,
             tail: args.tail,

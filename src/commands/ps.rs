@@ -18,11 +18,12 @@ use crate::{
     },
     cluster::Cluster,
     dev::{
+        pods::Pick,
         session::Session,
         table::{Seen, table},
         target::EXEC,
     },
-    exit::Code,
+    exit::{self, Code},
 };
 
 pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
@@ -30,13 +31,33 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
     let seen = block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        let picks = session.target.all(&cluster).await?;
-        try_join_all(picks.iter().map(async |pick| {
-            let mut agent = session.agent_of(pick).await?;
-            let apps = session.list(&mut agent).await?;
+        // Nothing is started in a live container, not even to look: that the user must say.
+        let picks = session.target.all(&cluster, true).await?;
+        let (picks, live): (Vec<_>, Vec<_>) =
+            picks.into_iter().partition(|pick| session.live || pick.live.is_none());
+        if picks.is_empty() {
+            // The refusal names the rollout that has not finished, or what to do.
+            if let Err(error) = session.pick().await {
+                terminal.warn(error.to_string().trim_end_matches('.'));
+                terminal.say(exit::hint(&error).unwrap_or_default());
+            }
+        } else {
+            live.iter().for_each(|pick| terminal.warn(&not_looked_into(pick)));
+        }
+        let seen = try_join_all(picks.iter().map(async |pick| {
+            let apps = match session.existing_agent(pick).await? {
+                Some(mut agent) => session.list(&mut agent).await?,
+                None => Apps::default(),
+            };
             anyhow::Ok(Seen { pod: pick.pod.clone(), container: pick.container.clone(), apps })
         }))
-        .await
+        .await?;
+        for pick in picks.iter().zip(&seen).filter(|(_, seen)| is_nothing(&seen.apps)) {
+            if let Some(lost) = session.lost(pick.0).await {
+                terminal.warn(&lost);
+            }
+        }
+        anyhow::Ok(seen)
     })?;
     for seen in &seen {
         if let Some(what) = not_shown(seen) {
@@ -52,16 +73,29 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
         terminal::print(&format!("{pods:#}\n"))?;
         return Ok(Code::Done);
     }
-    let nothing = |apps: &Apps| apps.apps.is_empty() && apps.others.is_empty();
-    if seen.iter().all(|seen| nothing(&seen.apps)) {
-        let shown = &args.at.workload;
-        terminal.say(&format!("Nothing was started yet: `diyadm run {shown} -- COMMAND`."));
+    if seen.iter().all(|seen| is_nothing(&seen.apps)) {
+        if !seen.is_empty() {
+            let shown = &args.at.workload;
+            terminal.say(&format!("Nothing was started yet: `diyadm run {shown} -- COMMAND`."));
+        }
         return Ok(Code::Done);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     terminal::print_text(&table(&seen, args.output == Listing::Wide, now_ms))?;
     Ok(Code::Done)
+}
+
+fn is_nothing(apps: &Apps) -> bool {
+    apps.apps.is_empty() && apps.others.is_empty()
+}
+
+fn not_looked_into(Pick { pod, container, live, .. }: &Pick) -> String {
+    let runs = live.as_deref().unwrap_or_default();
+    format!(
+        "container {container} of Pod {pod} was not emptied by diyadm and is not looked into: its \
+         PID 1 is {runs}; what `run --live` started there is shown with --live"
+    )
 }
 
 /// What supervisors of other versions run, which do not tell this one.

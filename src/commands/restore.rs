@@ -136,7 +136,7 @@ async fn back(
     let at_pods = pods.are_empty(errand, webhooks, &found, named).await;
     let goes_back = || matches!(at_pods, Ok(true)) || one::goes_back(way, &found);
     if errand.is_real() && goes_back() {
-        errand.stop_applications(&pods.running(&found)).await;
+        errand.stop_applications(&found.object, &pods.running(&found)).await;
     }
     match at_pods {
         Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
@@ -290,7 +290,7 @@ async fn go_on(errand: &Errand<'_>, pods: &Pods, one: &mut Done) {
     if !errand.work.wait {
         return;
     }
-    errand.stop_applications(&left).await;
+    errand.stop_applications(&one.found.object, &left).await;
     match errand.replace(&one.found, &Right::NotLeft).await {
         Ok(count) => {
             let shown = errand.shown(&one.found);

@@ -8,30 +8,51 @@ use super::{
 };
 use crate::{
     agent::protocol::{Answer, Request},
-    cli::{Global, dev::Stop},
+    cli::{
+        Global,
+        dev::{App, Stop},
+    },
     cluster::Cluster,
     dev::{
-        follow::{only, said, started},
+        follow::{nothing, only, said, started},
         session::{Session, millis},
         target::EXEC,
     },
     exit::Code,
 };
 
-/// Runs `stop`, or `restart` with `again`.
-pub(super) fn run(global: &Global, args: &Stop, again: bool) -> Result<Code> {
+/// What is done with an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Stop,
+    StopAndRemove,
+    Restart,
+}
+
+pub(super) fn stop(global: &Global, args: &Stop) -> Result<Code> {
+    run(global, &args.app, if args.rm { Action::StopAndRemove } else { Action::Stop })
+}
+
+pub(super) fn restart(global: &Global, args: &App) -> Result<Code> {
+    run(global, args, Action::Restart)
+}
+
+fn run(global: &Global, args: &App, action: Action) -> Result<Code> {
     let terminal = Terminal::new(global);
     let named = args.name.as_deref().map(named).transpose()?;
     let grace_ms = millis(args.grace.grace);
     block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        let (pick, mut agent) = session.agent().await?;
-        let name = only(&session, &mut agent, named).await?;
-        let request = if again {
-            Request::Restart { name, grace_ms }
+        let pick = session.pick().await?;
+        let Some(mut agent) = session.existing_agent(&pick).await? else {
+            return Err(nothing(&session, &pick).await);
+        };
+        let name = only(&session, &pick, &mut agent, named).await?;
+        let request = if action == Action::Restart {
+            Request::Restart { name: name.clone(), grace_ms }
         } else {
-            Request::Stop { name, grace_ms }
+            Request::Stop { name: name.clone(), grace_ms }
         };
         match session.ask(&mut agent, &request).await? {
             Answer::Ended(app) => terminal.done(&said(&app), None),
@@ -39,6 +60,12 @@ pub(super) fn run(global: &Global, args: &Stop, again: bool) -> Result<Code> {
                 terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
             }
             other => return Err(session.unexpected(&other)),
+        }
+        if action == Action::StopAndRemove {
+            match session.ask(&mut agent, &Request::Remove { name: name.clone() }).await? {
+                Answer::Sent => terminal.done(&format!("{name} removed"), None),
+                other => return Err(session.unexpected(&other)),
+            }
         }
         Ok(Code::Done)
     })

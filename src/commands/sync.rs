@@ -1,5 +1,7 @@
 //! `diyadm sync`.
 
+use std::cell::RefCell;
+
 use anyhow::Result;
 use futures_util::future::join_all;
 
@@ -75,14 +77,14 @@ async fn session<'a>(
     match &args.selector {
         Some(selector) => {
             let target = target::select(cluster, &inside, selector).await?;
-            Ok(Session { cluster, terminal, target, how: How::of(&inside) })
+            Ok(Session { cluster, terminal, target, how: How::of(&inside), live: inside.live })
         }
         None => Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await,
     }
 }
 
 async fn picks(session: &Session<'_>, args: &Sync) -> Result<Vec<Pick>> {
-    let running = session.target.all(session.cluster).await?;
+    let running = session.all(is_many(args).then_some(&RefCell::default())).await?;
     Ok(watch::chosen(running, is_many(args), |_| false))
 }
 

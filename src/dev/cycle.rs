@@ -1,21 +1,22 @@
 //! The developer's loop: round and round, in whichever Pod there is, and at every key.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, time::Duration};
 
 use anyhow::Result;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
     backoff::Backoff,
-    follow::follow,
+    follow::{follow, said},
     forward::{Bound, Forward},
     once::{Next, Place, Shown, cycle},
-    pods::Pick,
+    pods::{NotEmptied, Pick, is_not_emptied},
     printer::{Printer, Screen},
-    run::stop,
+    restored::{next_is_live, until_not_empty},
+    run::{interrupted, stop},
     session::Session,
     shell::shell,
     sources::Sources,
@@ -23,7 +24,7 @@ use super::{
     tty::Tty,
 };
 use crate::{
-    agent::protocol::{Follow, Logs, Start},
+    agent::protocol::{Follow, Logs, Start, State},
     commands::terminal::print_text,
 };
 
@@ -33,6 +34,8 @@ const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it ru
 const MOST_KEPT: usize = 8;
 /// What a key begins with that is none of a byte.
 const ESCAPE: u8 = 0x1b;
+/// How long a container may take to say whether the application runs.
+const ANSWER: Duration = Duration::from_secs(5);
 /// What went well for so long counts as well.
 const WELL: Duration = Duration::from_secs(30);
 
@@ -42,10 +45,12 @@ type Heard = (Pick, anyhow::Error);
 /// How the loop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// The application goes on.
+    /// By a key, which leaves the application as it is.
     Running,
-    /// It is stopped, and the workload is to be restored.
+    /// The application is stopped, and the workload is to be restored.
     Restore,
+    /// By Ctrl-C, which leaves the application as it is.
+    Interrupted,
 }
 
 /// What the loop goes by.
@@ -60,14 +65,75 @@ pub(crate) struct Loop<'a> {
     pub(crate) restart: bool,
     /// Ports of this side.
     pub(crate) bound: Vec<Bound>,
+    /// Where the application was started last.
+    pub(crate) started: RefCell<Option<Pick>>,
 }
 
 impl Loop<'_> {
-    /// Goes round until it is told to leave.
+    /// Goes round until it is told to leave; how, and whether the application runs then.
     ///
     /// # Errors
-    /// No Pod runs, or what keeps the work from being done stays for long.
-    pub(crate) async fn run(mut self) -> Result<Leave> {
+    /// No Pod runs, or what keeps the work from being done stays for long; the workload is not
+    /// empty any more, and the application is stopped where its Pod lives.
+    pub(crate) async fn run(mut self) -> Result<(Leave, bool)> {
+        let session = self.session;
+        let outcome = tokio::select! {
+            left = self.rounds() => left,
+            failure = until_not_empty(session) => Err(failure.because(NotEmptied).into()),
+            () = interrupted() => Ok(Leave::Interrupted),
+        };
+        let error = match outcome {
+            Ok(left) => return Ok((left, left != Leave::Restore && self.is_running().await)),
+            Err(error) => error,
+        };
+        if is_not_emptied(&error) {
+            self.stop_started().await;
+        }
+        Err(error)
+    }
+
+    /// Whether the application runs where it was started last, or where it would be started.
+    async fn is_running(&self) -> bool {
+        let session = self.session;
+        let started = self.started.borrow().clone();
+        let was_started = started.is_some();
+        let asking = async {
+            let pick = match started {
+                Some(pick) => pick,
+                None => session.pick().await?,
+            };
+            let Some(mut agent) = session.existing_agent(&pick).await? else { return Ok(false) };
+            let apps = session.list(&mut agent).await?.apps;
+            let own = apps.iter().find(|app| app.name == self.start.name);
+            anyhow::Ok(own.is_some_and(|app| !matches!(app.state, State::Ended(_))))
+        };
+        let answer = tokio::select! {
+            answer = timeout(ANSWER, asking) => answer.ok(),
+            () = interrupted() => None,
+        };
+        match answer {
+            Some(Ok(runs)) => runs,
+            Some(Err(error)) if is_gone(&error) => false,
+            Some(Err(_)) | None => was_started,
+        }
+    }
+
+    /// Stops the application in the Pod where it was started, if that still lives.
+    async fn stop_started(&self) {
+        let (session, Start { name, grace_ms, .. }) = (self.session, &self.start);
+        let Some(pick) = self.started.borrow().clone() else { return };
+        match stop(session, &pick, name, *grace_ms).await {
+            Ok(app) => session.terminal.done(&format!("{} in {}", said(&app), pick.shown()), None),
+            // It ended with its Pod.
+            Err(error) if is_gone(&error) => {}
+            Err(error) => {
+                let what = format!("{name} may still run in {}: {error:#}", pick.shown());
+                session.terminal.warn(what.trim_end_matches('.'));
+            }
+        }
+    }
+
+    async fn rounds(&mut self) -> Result<Leave> {
         let session = self.session;
         let screen = Screen::default();
         let (shown, watched) = watch::channel(None);
@@ -96,7 +162,7 @@ impl Loop<'_> {
         tokio::select! {
             () = forwarding => Ok(Leave::Running),
             () = logs => Ok(Leave::Running),
-            left = work(&mut self, &mut around, &mut trouble, pick) => left,
+            left = work(self, &mut around, &mut trouble, pick) => left,
         }
     }
 }
@@ -207,6 +273,9 @@ async fn work(
             session.runs().await
         });
         pick = match found.await {
+            Ok(Err(error)) if is_not_emptied(&error) => {
+                return Err(next_is_live(session, error).await);
+            }
             Ok(found) => found?,
             // There is no Pod in which anything could be stopped.
             Err(leave) => return Ok(leave),

@@ -137,9 +137,10 @@ pub(crate) fn started(app: &App) -> String {
     format!("{} runs (pid {})", app.name, app.pid)
 }
 
-/// The application that is meant where none is named: the only one.
+/// The application that is meant where none is named: the one that runs, else the only one.
 pub(crate) async fn only(
     session: &Session<'_>,
+    pick: &Pick,
     agent: &mut Agent,
     named: Option<&str>,
 ) -> Result<String> {
@@ -147,18 +148,70 @@ pub(crate) async fn only(
         return Ok(name.to_owned());
     }
     let apps = session.list(agent).await?.apps;
-    let shown = &session.target.shown;
-    match &apps[..] {
-        [app] => Ok(app.name.clone()),
-        [] => Err(Failure::no(
-            format!("Nothing was started in {shown} yet."),
-            format!("Start something: `diyadm run {shown} -- COMMAND`."),
-        )
-        .into()),
-        several => {
-            let names: Vec<_> = several.iter().map(|app| app.name.as_str()).collect();
-            let what = format!("There are several applications in {shown}: {}.", names.join(", "));
+    match choose(&apps) {
+        Ok(app) => Ok(app.name.clone()),
+        Err(several) if several.is_empty() => Err(nothing(session, pick).await),
+        Err(several) => {
+            let shown = &session.target.shown;
+            let several = several.join(", ");
+            let what = format!("There are several applications in {shown}: {several}.");
             Err(Failure::usage(what, "Name one of them.").into())
         }
+    }
+}
+
+/// The one that runs, else the only one; otherwise the names of those that could be meant.
+fn choose(apps: &[App]) -> Result<&App, Vec<&str>> {
+    let running: Vec<_> = apps.iter().filter(|app| !matches!(app.state, State::Ended(_))).collect();
+    let meant = if running.is_empty() { apps.iter().collect() } else { running };
+    match meant[..] {
+        [app] => Ok(app),
+        _ => Err(meant.into_iter().map(|app| app.name.as_str()).collect()),
+    }
+}
+
+/// The error where nothing was started in a container; says what is gone where its Pod is new.
+pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error {
+    let shown = &session.target.shown;
+    let lost = session.lost(pick).await.map(|lost| format!(" ({lost})")).unwrap_or_default();
+    Failure::no(
+        format!("Nothing was started in {} yet{lost}.", pick.shown()),
+        format!("Start something: `diyadm run {shown} -- COMMAND`."),
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::protocol::How;
+
+    #[test]
+    fn what_runs_is_meant_and_ended_ones_only_alone() {
+        let app = |name: &str, runs: bool| {
+            let end = End { at_ms: 0, how: How::Exit { code: 1 }, asked: false, oom: false };
+            App {
+                name: name.to_owned(),
+                command: Vec::new(),
+                cwd: "/".into(),
+                state: if runs { State::Running } else { State::Ended(end) },
+                pid: 1,
+                since_ms: 0,
+                restarts: 0,
+                processes: 0,
+                cpu_ms: 0,
+                rss: 0,
+                lines: 0,
+            }
+        };
+        let chosen = |apps: &[App]| {
+            choose(apps).map(|app| app.name.clone()).map_err(|names| names.join(" "))
+        };
+        assert_eq!(chosen(&[app("one", true), app("two", false)]), Ok("one".to_owned()));
+        assert_eq!(chosen(&[app("two", false)]), Ok("two".to_owned()));
+        assert_eq!(chosen(&[app("a", false), app("b", false)]), Err("a b".to_owned()));
+        let several = [app("a", true), app("b", false), app("c", true)];
+        assert_eq!(chosen(&several), Err("a c".to_owned()));
+        assert_eq!(chosen(&[]), Err(String::new()));
     }
 }

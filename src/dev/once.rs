@@ -1,11 +1,16 @@
 //! Once round the developer's loop: build, send, start. Never waits for a change.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use super::{
     cycle::Loop,
-    pods::Pick,
+    pods::{Pick, is_not_emptied},
     project::Project,
     session::{Session, millis},
     sync::{Progress, Receiver, megabytes},
@@ -15,6 +20,9 @@ use crate::{
     agent::protocol::{Answer, App, Bytes, Request, Start},
     exit::Failure,
 };
+
+/// How often a build that goes on says so.
+const OFTEN: Duration = Duration::from_secs(5);
 
 /// Whose output is shown.
 #[derive(Clone, Debug)]
@@ -51,7 +59,7 @@ pub(super) async fn cycle<'a>(
     let session = all.session;
     let began = Instant::now();
     match once(all, &shown, place, next, built, began).await {
-        Err(error) if is_gone(&error) || is_lost(&error) => Err(error),
+        Err(error) if is_gone(&error) || is_lost(&error) || is_not_emptied(&error) => Err(error),
         Err(error) => {
             // Changes are heard all the same; what cannot be looked at now may be there then.
             let looked = all.sources.look().await;
@@ -79,7 +87,7 @@ async fn once<'a>(
     if next == Next::Build {
         // Another Pod gets what was built for the one before.
         if !*built || place.runs || !place.receivers.is_empty() {
-            if !all.sources.build().await? {
+            if !build(all).await? {
                 let what = "The build failed.";
                 return Err(Failure::no(what, "The next change builds again.").into());
             }
@@ -89,6 +97,7 @@ async fn once<'a>(
         changed = send(all, place).await?;
     }
     if next == Next::Start || !place.runs || (changed && all.restart) {
+        all.started.replace(Some(place.pick.clone()));
         let app = start(session, &all.start, &place.pick).await?;
         let what = if place.runs { "restarted" } else { "started" };
         let what = format!("{what} {} (pid {}) in {}", app.name, app.pid, place.pick.shown());
@@ -99,6 +108,25 @@ async fn once<'a>(
         place.runs = true;
     }
     Ok(())
+}
+
+/// Builds, and says that it does while that takes its time.
+async fn build(all: &Loop<'_>) -> Result<bool> {
+    let terminal = all.session.terminal;
+    let Some(command) = all.sources.build_command() else { return Ok(true) };
+    terminal.say(&format!("building: {}", command.lines().next().unwrap_or_default()));
+    let began = Instant::now();
+    let mut building = std::pin::pin!(all.sources.build());
+    loop {
+        match timeout(OFTEN, &mut building).await {
+            Ok(Ok(true)) => {
+                terminal.done("built", Some(began.elapsed()));
+                return Ok(true);
+            }
+            Ok(other) => return other,
+            Err(_) => terminal.say(&format!("still building, {} s", began.elapsed().as_secs())),
+        }
+    }
 }
 
 /// Sends all there is; whether anything is different there now.

@@ -1,9 +1,19 @@
 //! Which Pod, and which container in it, to work in. Pure: Pods come in as the API server told
 //! them.
 
+use std::fmt;
+
 use serde_json::Value;
 
+use self::container::{
+    is_empty, is_going, is_ready, is_running, name, not_running, runs, spec, specs, status, text,
+    why_not,
+};
 use crate::{exit::Failure, workload};
+
+mod container;
+
+pub(crate) use container::{controller, owner};
 
 /// Name of the volume that brings the agent, as emptying writes it.
 const AGENT: &str = "diyadm-agent";
@@ -23,6 +33,10 @@ pub(crate) struct Pick {
     pub(crate) restarts: u64,
     /// Whether the agent's volume is mounted into it.
     pub(crate) agent: bool,
+    /// Its image: all of what it runs that can change in a Pod.
+    pub(crate) image: String,
+    /// What it runs as PID 1, where it is a live container.
+    pub(crate) live: Option<String>,
 }
 
 /// Which container is wanted.
@@ -32,14 +46,54 @@ pub(crate) struct Wanted<'a> {
     pub(crate) named: Option<&'a str>,
     /// By the workload, which knows what was emptied; a Pod of before may not have it.
     pub(crate) meant: Option<&'a str>,
+    /// The workloads that the Pods were made from, where they are known.
+    pub(crate) owners: &'a [Value],
+    /// Whether a live container may be worked in where no emptied one runs.
+    pub(crate) live: bool,
+}
+
+/// What the user calls the workload, for errors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    /// `deploy/web`, as it was typed.
+    pub(crate) target: &'a str,
+    /// What `diyadm empty` takes to empty it: `deploy/web -n shop`.
+    pub(crate) empty: &'a str,
+    /// Whether its pod template is empty.
+    pub(crate) emptied: bool,
+}
+
+/// The cause of a refusal to work in a live container. Waiting does not change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotEmptied;
+
+impl fmt::Display for NotEmptied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the container is live")
+    }
+}
+
+impl std::error::Error for NotEmptied {}
+
+/// Whether an error refuses a live container.
+pub(crate) fn is_not_emptied(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let failure = cause.downcast_ref::<Failure>().and_then(|failure| failure.cause.as_ref());
+        failure.is_some_and(|cause| cause.is::<NotEmptied>())
+    })
 }
 
 /// The container to work in: of a Pod that is ready rather than one that only runs, and of the
-/// newest among these. `target` is as the user typed it.
+/// newest among these. An emptied one comes before any live one.
 ///
 /// # Errors
-/// No Pod, none that runs (with what each waits for), no such container.
-pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result<Pick, Failure> {
+/// No Pod, none that runs (with what each waits for), none that was emptied, no such container.
+pub(crate) fn choose(
+    pods: &[Value],
+    wanted: Wanted<'_>,
+    named: &Named<'_>,
+) -> Result<Pick, Failure> {
+    let target = named.target;
     let Some(first) = pods.first() else {
         return Err(Failure::no(
             format!("There is no Pod of {target}."),
@@ -47,8 +101,12 @@ pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result
         ));
     };
     let having = having(pods, wanted)?;
-    if let Some(pick) = running(&having).into_iter().next() {
-        return Ok(pick);
+    let mut running = running(&having, wanted);
+    if let Some(at) = running.iter().position(|pick| wanted.live || pick.live.is_none()) {
+        return Ok(running.swap_remove(at));
+    }
+    if let Some(live) = running.first() {
+        return Err(refused(live, &having, wanted, named));
     }
     let each = having.iter().take(3).map(|(pod, container)| why_not(pod, container));
     let each: Vec<_> = each.collect();
@@ -59,18 +117,75 @@ pub(crate) fn choose(pods: &[Value], wanted: Wanted<'_>, target: &str) -> Result
     ))
 }
 
-/// The containers of every Pod that runs, in the order in which [`choose`] prefers them.
+/// The containers of every Pod that runs, live ones too, in the order in which [`choose`] prefers
+/// them.
 pub(crate) fn all(pods: &[Value], wanted: Wanted<'_>) -> Result<Vec<Pick>, Failure> {
-    Ok(running(&having(pods, wanted)?))
+    Ok(running(&having(pods, wanted)?, wanted))
 }
 
-/// Those that run: the ready ones first, and the newest first among these.
-fn running(having: &[(&Value, String)]) -> Vec<Pick> {
+/// The container of a pick as it is now, in the same Pod.
+pub(crate) fn again(pod: &Value, before: &Pick) -> Pick {
+    let now = pick(pod, before.container.clone(), Wanted::default());
+    let live = if now.image == before.image { before.live.clone() } else { now.live };
+    Pick { live, ..now }
+}
+
+/// Those that run: the emptied ones first, among these the ready ones, and the newest.
+fn running(having: &[(&Value, String)], wanted: Wanted<'_>) -> Vec<Pick> {
     let running = having.iter().filter(|(pod, container)| is_running(pod, container));
+    let running = running.map(|(pod, container)| (*pod, pick(pod, container.clone(), wanted)));
     let mut running: Vec<_> = running.collect();
-    let rank = |pod| (is_ready(pod), text(pod, "/metadata/creationTimestamp"), name(pod));
-    running.sort_by(|(a, _), (b, _)| rank(b).cmp(&rank(a)));
-    running.into_iter().map(|(pod, container)| pick(pod, container.clone())).collect()
+    running.sort_by_key(|(pod, pick)| {
+        let created = text(pod, "/metadata/creationTimestamp").to_owned();
+        std::cmp::Reverse((pick.live.is_none(), is_ready(pod), created, pick.pod.clone()))
+    });
+    running.into_iter().map(|(_, pick)| pick).collect()
+}
+
+/// Why nothing is done where only live containers run. A rollout that has not finished may still
+/// bring an emptied one.
+fn refused(
+    live: &Pick,
+    having: &[(&Value, String)],
+    wanted: Wanted<'_>,
+    named: &Named<'_>,
+) -> Failure {
+    let Pick { namespace, pod: old, live: runs, .. } = live;
+    let Named { target, empty, emptied } = named;
+    let runs = runs.as_deref().unwrap_or_default();
+    let coming = having.iter().find(|(pod, container)| {
+        !is_going(pod) && !is_running(pod, container) && is_empty(pod, container, wanted.owners)
+    });
+    let unfinished = format!("The rollout of {target} to the emptied template has not finished");
+    let untouched = format!("Pod {old} of the template before still runs {runs}");
+    if let Some((new, container)) = coming {
+        let (new, why) = (name(new), not_running(new, container));
+        return Failure::no(
+            format!("{unfinished}: Pod {new} does not start because it is {why}. {untouched}."),
+            format!("See why: `kubectl -n {namespace} describe pod {new}`."),
+        );
+    }
+    if *emptied && wanted.named.is_none_or(|named| wanted.meant == Some(named)) {
+        return Failure::no(
+            format!("{unfinished}: no emptied Pod was created yet. {untouched}."),
+            format!("See why: `kubectl -n {namespace} get events`."),
+        );
+    }
+    not_emptied(live, runs, empty)
+}
+
+/// The refusal to work in a live container. `runs` is its PID 1, `empty` what `diyadm empty` takes.
+pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
+    let Pick { pod, container, .. } = pick;
+    Failure::no(
+        format!(
+            "Container {container} of Pod {pod} was not emptied by diyadm: its PID 1 is {runs}."
+        ),
+        format!(
+            "Empty it first: `diyadm empty {empty}`; or use --live to work in a live container."
+        ),
+    )
+    .because(NotEmptied)
 }
 
 /// A label selector in the words of a query: `app=web,tier in (a,b),!old`.
@@ -95,9 +210,7 @@ pub(crate) fn selector(selector: &Value) -> String {
 /// Whether a Pod, or a Job, is of this controller (its kind, name and uid); a Deployment's are of
 /// its ReplicaSets.
 pub(crate) fn is_of(object: &Value, kind: &str, owner: &str, uid: &str) -> bool {
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    let controller = owners.and_then(|owners| owners.iter().find(|o| o["controller"] == true));
-    let Some(controller) = controller else { return false };
+    let Some(controller) = controller(object) else { return false };
     if kind != "Deployment" {
         return controller["uid"] == uid;
     }
@@ -105,12 +218,14 @@ pub(crate) fn is_of(object: &Value, kind: &str, owner: &str, uid: &str) -> bool 
     controller["kind"] == "ReplicaSet" && controller["name"] == format!("{owner}-{hash}")
 }
 
-fn pick(pod: &Value, container: String) -> Pick {
+fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {
     let status = status(pod, &container);
     let restarts = status.and_then(|status| status["restartCount"].as_u64()).unwrap_or_default();
     let spec = spec(pod, &container);
+    let image = spec.map(|spec| text(spec, "/image").to_owned()).unwrap_or_default();
     let mounts = spec.and_then(|spec| spec["volumeMounts"].as_array());
     let agent = mounts.is_some_and(|mounts| mounts.iter().any(|mount| mount["name"] == AGENT));
+    let live = (!is_empty(pod, &container, wanted.owners)).then(|| runs(pod, &container));
     Pick {
         namespace: text(pod, "/metadata/namespace").to_owned(),
         pod: name(pod).to_owned(),
@@ -118,6 +233,8 @@ fn pick(pod: &Value, container: String) -> Pick {
         container,
         restarts,
         agent,
+        image,
+        live,
     }
 }
 
@@ -139,7 +256,7 @@ fn having<'p>(pods: &'p [Value], wanted: Wanted<'_>) -> Result<Vec<(&'p Value, S
 }
 
 /// The container that is wanted, else the one that emptying chooses.
-fn container(pod: &Value, Wanted { named, meant }: Wanted<'_>) -> Result<String, Failure> {
+fn container(pod: &Value, Wanted { named, meant, .. }: Wanted<'_>) -> Result<String, Failure> {
     if let Some(wanted) = named {
         if spec(pod, wanted).is_some() {
             return Ok(wanted.to_owned());
@@ -159,91 +276,6 @@ fn container(pod: &Value, Wanted { named, meant }: Wanted<'_>) -> Result<String,
     meant.or_else(first).ok_or_else(|| {
         Failure::no(format!("Pod {} has no container to work in.", name(pod)), String::new())
     })
-}
-
-fn specs(pod: &Value) -> impl Iterator<Item = &Value> {
-    let lists = ["containers", "initContainers", "ephemeralContainers"];
-    lists.into_iter().flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
-}
-
-fn spec<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
-    specs(pod).find(|spec| spec["name"] == container)
-}
-
-fn status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
-    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
-    let mut all =
-        lists.into_iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
-    all.find(|status| status["name"] == container)
-}
-
-fn is_running(pod: &Value, container: &str) -> bool {
-    let running =
-        status(pod, container).is_some_and(|status| status["state"]["running"].is_object());
-    running && !is_going(pod)
-}
-
-fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-}
-
-fn is_going(pod: &Value) -> bool {
-    pod["metadata"]["deletionTimestamp"].is_string()
-}
-
-/// What keeps a Pod from being worked in: `web-1 is Pending (0/1 nodes are available)`.
-fn why_not(pod: &Value, container: &str) -> String {
-    let (name, phase) = (name(pod), text(pod, "/status/phase"));
-    if is_going(pod) {
-        return format!("{name} is being deleted");
-    }
-    let reason = reason(pod, container).map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let phase = if phase.is_empty() { "not started" } else { phase };
-    format!("{name} is {phase}{reason}")
-}
-
-fn reason(pod: &Value, container: &str) -> Option<String> {
-    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-    let mut unscheduled =
-        conditions.filter(|c| c["type"] == "PodScheduled" && c["status"] == "False");
-    if let Some(condition) = unscheduled.next() {
-        return first_line(&condition["message"]).or_else(|| first_line(&condition["reason"]));
-    }
-    let inits = pod["status"]["initContainerStatuses"].as_array().into_iter().flatten();
-    let stuck =
-        inits.filter_map(|status| state(status).map(|state| (text(status, "/name"), state)));
-    if let Some((init, state)) = stuck.into_iter().next() {
-        return Some(format!("init container {init}: {state}"));
-    }
-    status(pod, container).and_then(state)
-}
-
-/// What a container waits for, or how it ended.
-fn state(status: &Value) -> Option<String> {
-    let waiting = &status["state"]["waiting"];
-    if let Some(reason) = waiting["reason"].as_str() {
-        let message = first_line(&waiting["message"]).map(|m| format!(": {m}")).unwrap_or_default();
-        return Some(format!("{reason}{message}"));
-    }
-    let ended = &status["state"]["terminated"];
-    match ended["exitCode"].as_i64() {
-        None | Some(0) => None,
-        Some(code) => Some(format!("{}, exit {code}", ended["reason"].as_str().unwrap_or("ended"))),
-    }
-}
-
-fn first_line(value: &Value) -> Option<String> {
-    let line = value.as_str()?.lines().next()?.trim().trim_end_matches('.');
-    (!line.is_empty()).then(|| line.to_owned())
-}
-
-fn name(pod: &Value) -> &str {
-    text(pod, "/metadata/name")
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -272,7 +304,8 @@ mod tests {
         })
     }
 
-    const ANY: Wanted<'_> = Wanted { named: None, meant: None };
+    const ANY: Wanted<'_> = Wanted { named: None, meant: None, owners: &[], live: true };
+    const NAMED: Named<'_> = Named { target: "deploy/x", empty: "deploy/x -n n", emptied: false };
 
     fn running() -> Value {
         json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } })
@@ -286,37 +319,106 @@ mod tests {
         let mut going = pod("going", "2026-01-04T00:00:00Z", true, &running());
         going["metadata"]["deletionTimestamp"] = "2026-01-05T00:00:00Z".into();
         let mut pods = vec![old, unready, going, new];
-        let pick = choose(&pods, ANY, "deploy/x").unwrap();
+        let pick = choose(&pods, ANY, &NAMED).unwrap();
         assert_eq!(
             (&*pick.pod, &*pick.container, pick.agent, pick.restarts),
             ("new", "app", true, 2)
         );
         pods.truncate(3);
         pods.remove(0);
-        assert_eq!(choose(&pods, ANY, "deploy/x").unwrap().pod, "unready");
+        assert_eq!(choose(&pods, ANY, &NAMED).unwrap().pod, "unready");
         assert_eq!(all(&pods, ANY).unwrap().len(), 1);
-        let side = Wanted { named: Some("side"), meant: None };
-        let found = choose(&pods, side, "deploy/x").unwrap();
+        let side = Wanted { named: Some("side"), ..ANY };
+        let found = choose(&pods, side, &NAMED).unwrap();
         assert!(found.container == "side" && !found.agent);
         // One that goes may be of another template.
         pods[1]["spec"]["containers"].as_array_mut().unwrap().pop();
-        assert_eq!(choose(&pods, side, "deploy/x").unwrap().pod, "unready");
+        assert_eq!(choose(&pods, side, &NAMED).unwrap().pod, "unready");
         assert_eq!(all(&pods, side).unwrap().len(), 1);
-        let none = choose(&pods[1..], side, "deploy/x").unwrap_err();
+        let none = choose(&pods[1..], side, &NAMED).unwrap_err();
         assert_eq!(none.what, "Pod going has no container side.");
+    }
+
+    const EMPTIED: Wanted<'_> = Wanted { live: false, ..ANY };
+
+    fn emptied(name: &str, created: &str, ready: bool, state: &Value) -> Value {
+        let mut pod = pod(name, created, ready, state);
+        pod["spec"]["containers"][0]["command"] = json!(["/.diyadm/diyadm", "idle"]);
+        pod
+    }
+
+    #[test]
+    fn an_emptied_pod_is_preferred_and_a_live_one_refused() {
+        let mut live = pod("live", "2026-01-03T00:00:00Z", true, &running());
+        live["spec"]["containers"][0]["command"] = json!(["sleep", "1 h\u{1b}"]);
+        let old = emptied("old", "2026-01-01T00:00:00Z", false, &running());
+        let both = [live.clone(), old];
+        assert_eq!(choose(&both, EMPTIED, &NAMED).unwrap().pod, "old");
+        assert_eq!(choose(&both, ANY, &NAMED).unwrap().pod, "old");
+        let all = all(&both, EMPTIED).unwrap();
+        let runs: Vec<_> = all.iter().map(|pick| (&*pick.pod, pick.live.as_deref())).collect();
+        assert_eq!(runs, [("old", None), ("live", Some("`sleep '1 h\\u{1b}'`"))]);
+
+        let refused = |pods: &[Value], wanted| choose(pods, wanted, &NAMED).unwrap_err();
+        let alone = std::slice::from_ref(&live);
+        let failure = refused(alone, EMPTIED);
+        assert_eq!(
+            failure.what,
+            "Container app of Pod live was not emptied by diyadm: its PID 1 is `sleep '1 h\\u{1b}'`."
+        );
+        assert!(failure.hint.contains("`diyadm empty deploy/x -n n`"), "{}", failure.hint);
+        assert!(failure.hint.contains("--live"), "{}", failure.hint);
+        assert!(is_not_emptied(&failure.into()));
+        assert_eq!(choose(alone, ANY, &NAMED).unwrap().pod, "live");
+
+        // Waiting may help here.
+        let image = json!({ "waiting": { "reason": "ErrImageNeverPull" } });
+        let stuck = emptied("new", "2026-01-04T00:00:00Z", false, &image);
+        let failure = refused(&[live.clone(), stuck], EMPTIED);
+        assert!(
+            failure.what.starts_with("The rollout of deploy/x to the emptied template has not")
+        );
+        assert!(failure.what.contains("Pod new does not start because it is Running (ErrImage"));
+        assert!(failure.what.contains("Pod live of the template before still runs `sleep"));
+        assert!(!is_not_emptied(&failure.into()));
+        let begun = Named { emptied: true, ..NAMED };
+        let failure = choose(alone, EMPTIED, &begun).unwrap_err();
+        assert!(failure.what.contains("no emptied Pod was created yet"), "{failure}");
+        assert!(!is_not_emptied(&failure.into()));
+        // A sidecar is never emptied.
+        let side = Wanted { named: Some("side"), ..EMPTIED };
+        assert!(is_not_emptied(&choose(alone, side, &begun).unwrap_err().into()));
+    }
+
+    #[test]
+    fn what_runs_and_what_controls_it_are_named() {
+        let mut pod = pod("a", "", true, &running());
+        pod["spec"]["containers"][0]["image"] = "shop:1".into();
+        assert_eq!(runs(&pod, "app"), "the entrypoint of image shop:1");
+        pod["spec"]["containers"][0]["args"] = json!(["serve"]);
+        assert_eq!(runs(&pod, "app"), "the entrypoint of image shop:1 with `serve`");
+        assert_eq!(owner(&pod), "pod/a");
+        let controlled =
+            |kind: &str, name: &str| json!([{ "controller": true, "kind": kind, "name": name }]);
+        pod["metadata"]["ownerReferences"] = controlled("StatefulSet", "db");
+        assert_eq!(owner(&pod), "statefulset/db");
+        pod["metadata"]["ownerReferences"] = controlled("ReplicaSet", "web-5d4");
+        assert_eq!(owner(&pod), "replicaset/web-5d4");
+        pod["metadata"]["labels"] = json!({ "pod-template-hash": "5d4" });
+        assert_eq!(owner(&pod), "deployment/web");
     }
 
     #[test]
     fn the_emptied_container_is_meant() {
         let mut pod = pod("a", "2026-01-01T00:00:00Z", true, &running());
         pod["metadata"]["annotations"] = json!({ "diyadm.io/containers": "side" });
-        assert_eq!(choose(&[pod.clone()], ANY, "a").unwrap().container, "side");
+        assert_eq!(choose(&[pod.clone()], ANY, &NAMED).unwrap().container, "side");
         pod["metadata"]["annotations"] =
             json!({ "kubectl.kubernetes.io/default-container": "side" });
-        assert_eq!(choose(&[pod.clone()], ANY, "a").unwrap().container, "side");
-        let meant = |meant| Wanted { named: None, meant: Some(meant) };
-        assert_eq!(choose(&[pod.clone()], meant("app"), "a").unwrap().container, "app");
-        assert_eq!(choose(&[pod], meant("gone"), "a").unwrap().container, "side");
+        assert_eq!(choose(&[pod.clone()], ANY, &NAMED).unwrap().container, "side");
+        let meant = |meant| Wanted { meant: Some(meant), ..ANY };
+        assert_eq!(choose(&[pod.clone()], meant("app"), &NAMED).unwrap().container, "app");
+        assert_eq!(choose(&[pod], meant("gone"), &NAMED).unwrap().container, "side");
     }
 
     #[test]
@@ -350,27 +452,26 @@ mod tests {
 
     #[test]
     fn what_a_pod_waits_for_is_told() {
-        let none = choose(&[], ANY, "deploy/x").unwrap_err();
+        let none = choose(&[], ANY, &NAMED).unwrap_err();
         assert_eq!(none.what, "There is no Pod of deploy/x.");
         let image =
             json!({ "waiting": { "reason": "ErrImageNeverPull", "message": "not here\nx" } });
         let waiting = pod("a", "2026-01-01T00:00:00Z", false, &image);
-        let said = choose(std::slice::from_ref(&waiting), ANY, "deploy/x").unwrap_err();
+        let said = choose(std::slice::from_ref(&waiting), ANY, &NAMED).unwrap_err();
         assert!(said.what.ends_with("a is Running (ErrImageNeverPull: not here)."), "{said}");
         let mut pending = waiting.clone();
         pending["status"] = json!({ "phase": "Pending", "conditions": [
             { "type": "PodScheduled", "status": "False", "message": "0/1 nodes are available." },
         ] });
-        let said = choose(&[pending], ANY, "deploy/x").unwrap_err();
+        let said = choose(&[pending], ANY, &NAMED).unwrap_err();
         assert!(said.what.ends_with("a is Pending (0/1 nodes are available)."), "{said}");
         let mut init = waiting.clone();
         init["status"]["initContainerStatuses"] = json!([
             { "name": "i", "state": { "terminated": { "exitCode": 3, "reason": "Error" } } },
         ]);
-        let said = choose(&[init], ANY, "deploy/x").unwrap_err();
+        let said = choose(&[init], ANY, &NAMED).unwrap_err();
         assert!(said.what.contains("(init container i: Error, exit 3)"), "{said}");
-        let said = choose(&[waiting], Wanted { named: Some("none"), meant: None }, "deploy/x")
-            .unwrap_err();
+        let said = choose(&[waiting], Wanted { named: Some("none"), ..ANY }, &NAMED).unwrap_err();
         assert_eq!(said.hint, "It has app, side.");
     }
 }

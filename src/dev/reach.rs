@@ -131,7 +131,17 @@ enum No {
     Other(anyhow::Error),
 }
 
-/// Finds the agent of a container, or brings one.
+/// What is in a container.
+enum Found {
+    /// An agent that answers.
+    Agent(Agent),
+    /// No agent, but a shell; the processor, as `uname -m` names it.
+    Shell(String),
+    /// Neither.
+    Nothing,
+}
+
+/// Finds the agent of a container, or brings one, if `check` still allows that.
 ///
 /// # Errors
 /// What the container lacks for that, an agent of another version, a broken connection.
@@ -140,51 +150,57 @@ pub(crate) async fn agent(
     pick: &Pick,
     how: &How,
     terminal: &Terminal,
+    check: impl AsyncFn() -> Result<()>,
 ) -> Result<Agent> {
+    let machine = match find(cluster, pick, how.upload).await? {
+        Found::Agent(agent) => return Ok(agent),
+        Found::Shell(machine) => machine,
+        Found::Nothing => return Err(no_way(pick)),
+    };
+    check().await?;
+    let started = upload::bring(cluster, &pick.place(), &machine, how, terminal).await?;
+    begin(started).await.map_err(|no| match no {
+        No::Other(error) => error,
+        No::Absent | No::Without(_) => no_way(pick),
+    })
+}
+
+/// The agent that is in a container already; `None` where there is none. Brings nothing.
+///
+/// # Errors
+/// An agent of another version, a broken connection.
+pub(crate) async fn existing(cluster: &Cluster, pick: &Pick) -> Result<Option<Agent>> {
+    match find(cluster, pick, false).await? {
+        Found::Agent(agent) => Ok(Some(agent)),
+        Found::Shell(_) | Found::Nothing => Ok(None),
+    }
+}
+
+/// Looks for an agent where emptying puts it and where one may have been brought; with `none` only
+/// for the processor, as if there were none.
+async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
     let place = pick.place();
-    if pick.agent && !how.upload {
+    if pick.agent && !none {
         match begin(cluster.exec(&place, &[MOUNTED, "agent"], false).await?.into()).await {
-            Ok(agent) => return Ok(agent),
+            Ok(agent) => return Ok(Found::Agent(agent)),
             Err(No::Other(error)) => return Err(error),
             Err(No::Absent | No::Without(_)) => {}
         }
     }
-    let candidates = if how.upload { Vec::new() } else { candidates() };
+    let candidates = if none { Vec::new() } else { candidates() };
     match begin(look(cluster, &place, &candidates).await?).await {
-        Ok(agent) => Ok(agent),
+        Ok(agent) => Ok(Found::Agent(agent)),
         Err(No::Other(error)) => Err(error),
-        Err(No::Without(machine)) => {
-            let started = upload::bring(cluster, &place, &machine, how, terminal).await?;
-            begin(started).await.map_err(|no| match no {
-                No::Other(error) => error,
-                No::Absent | No::Without(_) => no_way(pick),
-            })
-        }
+        Err(No::Without(machine)) => Ok(Found::Shell(machine)),
         // No shell: the image may still be diyadm's own.
         Err(No::Absent) => {
-            let own = cluster.exec(&place, &[IMAGE, "agent"], false).await?;
-            begin(own.into()).await.map_err(|no| match no {
-                No::Other(error) => error,
-                No::Absent | No::Without(_) => no_way(pick),
-            })
+            match begin(cluster.exec(&place, &[IMAGE, "agent"], false).await?.into()).await {
+                Ok(agent) => Ok(Found::Agent(agent)),
+                Err(No::Other(error)) => Err(error),
+                Err(No::Absent | No::Without(_)) => Ok(Found::Nothing),
+            }
         }
     }
-}
-
-/// The agent that is in a container already; `None` where there is none, or it does not answer.
-pub(crate) async fn present(cluster: &Cluster, pick: &Pick) -> Option<Agent> {
-    let place = pick.place();
-    if pick.agent
-        && let Ok(exec) = cluster.exec(&place, &[MOUNTED, "agent"], false).await
-        && let Ok(agent) = begin(exec.into()).await
-    {
-        return Some(agent);
-    }
-    if let Ok(agent) = begin(look(cluster, &place, &candidates()).await.ok()?).await {
-        return Some(agent);
-    }
-    // No shell: the image may still be diyadm's own.
-    begin(cluster.exec(&place, &[IMAGE, "agent"], false).await.ok()?.into()).await.ok()
 }
 
 fn candidates() -> Vec<String> {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     follow::{follow, said, started},
@@ -11,10 +14,10 @@ use super::{
     printer::Printer,
     reach::Agent,
     session::Session,
-    trouble::is_lost,
+    trouble::{Trouble, is_lost},
 };
 use crate::{
-    agent::protocol::{Answer, App, Follow, Logs, Request, Start, State},
+    agent::protocol::{Answer, App, End, Follow, How, Logs, Request, Start, State},
     exit::{Code, Failure},
 };
 
@@ -39,6 +42,8 @@ pub(crate) enum Then {
 
 /// Starts it, and returns its exit status where it was followed to its end.
 pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Result<Code> {
+    // From here on a closed terminal ends this process in order, whatever is under way.
+    let _handled = interrupted();
     let (pick, mut agent) = session.agent().await?;
     let name = start.name.clone();
     let request = Request::Start(start);
@@ -62,7 +67,17 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
     let logs = Logs { name, after: app.lines, follow: Follow::Run, ..Logs::default() };
     let outcome = attend(session, &pick, agent, logs, then).await;
     match outcome {
-        Ok(Some(app)) => Ok(report(session, &app)),
+        Ok(Some(app)) => {
+            let code = report(session, &app);
+            if let Some(fate) = session.fate(&pick, killed(&app)).await {
+                session.terminal.warn(&fate);
+                session.terminal.say(&format!(
+                    "Start it again with the same command once the next container runs; `diyadm ps \
+                     {shown}` shows that."
+                ));
+            }
+            Ok(code)
+        }
         Ok(None) => Err(session.unexpected(&Answer::End)),
         Err(error) => Err(error),
     }
@@ -132,7 +147,8 @@ async fn attend(
             };
             let app = tokio::select! {
                 stopped = both => stopped?,
-                () = interrupted() => {
+                // Not the hangup of a terminal that is closed: some are told of it twice.
+                () = signalled([SignalKind::interrupt()]) => {
                     let hint = format!("{name} may still run: `diyadm ps {shown}` tells.");
                     return Err(Failure::interrupted(hint).into());
                 }
@@ -154,7 +170,10 @@ pub(crate) async fn stop(
     name: &str,
     grace_ms: u64,
 ) -> Result<App> {
-    let mut agent = session.agent_of(pick).await?;
+    let agent = session.existing_agent(pick).await?;
+    let mut agent = agent.ok_or_else(|| {
+        session.explain(Trouble::NoAgent(format!("there is none in {}", pick.shown())))
+    })?;
     let request = Request::Stop { name: name.to_owned(), grace_ms };
     match session.ask(&mut agent, &request).await? {
         Answer::Ended(app) => Ok(app),
@@ -176,11 +195,21 @@ pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
     }
 }
 
-/// Ctrl-C, or the terminal is closed, or someone ends this process.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+/// Whether the application was killed by a signal.
+fn killed(app: &App) -> bool {
+    matches!(&app.state, State::Ended(End { how: How::Signal { .. }, .. }))
+}
+
+/// Ctrl-C, or the terminal is closed, or someone ends this process. Handles these signals from the
+/// call on, also where nobody waits yet.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
+    signalled([SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
+}
+
+fn signalled<const N: usize>(kinds: [SignalKind; N]) -> impl Future<Output = ()> {
     let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
-    futures_util::future::select_all(waits).await;
+    async move {
+        let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures_util::future::select_all(waits).await;
+    }
 }

@@ -1,21 +1,21 @@
 //! A workload that commands work in: how to come to an agent there, again and again.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
     backoff::Backoff,
-    pods::Pick,
+    pods::{self, Pick, is_not_emptied},
     reach::{self, Agent, How},
     target::{self, Target},
-    trouble::{Spent, Trouble, explain, is_lost},
+    trouble::{Spent, Trouble, explain, is_gone, is_lost},
 };
 use crate::{
     agent::protocol::{Answer, Apps, Request},
     cli::dev::At,
-    cluster::{self, Cluster, Kind, POD},
+    cluster::{self, Cluster, Kind},
     commands::terminal::Terminal,
     exit::Failure,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Session<'a> {
     pub(crate) target: Target,
     /// How an agent is to be had.
     pub(crate) how: How,
+    /// Whether the user means a live container.
+    pub(crate) live: bool,
 }
 
 impl<'a> Session<'a> {
@@ -46,7 +48,12 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
         let inside = &at.inside;
-        Ok(Self { cluster, terminal, target, how: How::of(inside) })
+        Ok(Self { cluster, terminal, target, how: How::of(inside), live: inside.live })
+    }
+
+    /// The container that is meant.
+    pub(crate) async fn pick(&self) -> Result<Pick> {
+        self.target.pick(self.cluster, self.live).await
     }
 
     /// The container that is meant, as soon as one runs.
@@ -54,15 +61,37 @@ impl<'a> Session<'a> {
     /// # Errors
     /// None does in time, with what keeps it.
     pub(crate) async fn runs(&self) -> Result<Pick> {
-        self.until(async || self.target.pick(self.cluster).await).await
+        self.until(async || self.pick().await).await
     }
 
-    /// The containers of all Pods that run, as soon as one does.
+    /// The containers of all Pods that run and may be worked in, the emptied ones first. Live ones
+    /// are left out where the user does not mean them. `warned`: uids of those that a warning has
+    /// named; `None` warns of none.
+    pub(crate) async fn all(&self, warned: Option<&RefCell<Vec<String>>>) -> Result<Vec<Pick>> {
+        let picks = self.target.all(self.cluster, self.live).await?;
+        let (picks, live): (Vec<_>, Vec<_>) =
+            picks.into_iter().partition(|pick| self.live || pick.live.is_none());
+        for Pick { uid, container, pod, live, .. } in live {
+            let Some(warned) = warned else { break };
+            let mut warned = warned.borrow_mut();
+            if !warned.contains(&uid) {
+                warned.push(uid);
+                let runs = live.unwrap_or_default();
+                self.terminal.warn(&format!(
+                    "container {container} of Pod {pod} was not emptied and is left alone: its PID \
+                     1 is {runs}"
+                ));
+            }
+        }
+        Ok(picks)
+    }
+
+    /// [`Session::all`], as soon as one runs.
     ///
     /// # Errors
     /// As [`Session::runs`].
-    pub(crate) async fn all_run(&self) -> Result<Vec<Pick>> {
-        self.until(async || self.target.all(self.cluster).await).await
+    pub(crate) async fn all_run(&self, warned: Option<&RefCell<Vec<String>>>) -> Result<Vec<Pick>> {
+        self.until(async || self.all(warned).await).await
     }
 
     /// Looks again and again, until something runs.
@@ -75,7 +104,7 @@ impl<'a> Session<'a> {
                 Err(error) => error,
             };
             let later = is_lost(&error) || error.downcast_ref().is_some_and(Failure::is_no);
-            if !later || Instant::now() > until {
+            if !later || is_not_emptied(&error) || Instant::now() > until {
                 return Err(error);
             }
             wait.say(error.to_string().trim_end_matches('.'));
@@ -85,19 +114,67 @@ impl<'a> Session<'a> {
 
     /// The agent of the container that is meant.
     pub(crate) async fn agent(&self) -> Result<(Pick, Agent)> {
-        let pick = self.target.pick(self.cluster).await?;
+        let pick = self.pick().await?;
         let agent = self.agent_of(&pick).await?;
         Ok((pick, agent))
     }
 
-    /// The agent of this container.
+    /// The agent of this container, brought there where it has none.
     pub(crate) async fn agent_of(&self, pick: &Pick) -> Result<Agent> {
-        reach::agent(self.cluster, pick, &self.how, self.terminal).await.map_err(
-            |error| match error.downcast::<Trouble>() {
-                Ok(trouble) => self.explain(trouble),
-                Err(error) => error,
+        self.check(pick).await?;
+        let check = async || self.check(pick).await;
+        let agent = reach::agent(self.cluster, pick, &self.how, self.terminal, check).await;
+        self.reached(pick, agent).await
+    }
+
+    /// The agent that is in this container already, for what has nothing to do without one. Brings
+    /// none unless `--upload-agent` asks for that.
+    pub(crate) async fn existing_agent(&self, pick: &Pick) -> Result<Option<Agent>> {
+        if self.how.upload {
+            return self.agent_of(pick).await.map(Some);
+        }
+        self.check(pick).await?;
+        let agent = reach::existing(self.cluster, pick).await;
+        self.reached(pick, agent).await
+    }
+
+    /// What calling an agent came to, if that was in the container that was meant: a Pod of the same
+    /// name may have taken its place meanwhile. That it is gone explains every failure.
+    async fn reached<T>(&self, pick: &Pick, outcome: Result<T>) -> Result<T> {
+        let now = self.check(pick).await;
+        match outcome {
+            Ok(reached) => now.map(|()| reached),
+            Err(error) => match now {
+                Err(gone) if is_gone(&gone) => Err(gone),
+                _ => Err(self.explained(error)),
             },
-        )
+        }
+    }
+
+    /// Looks whether this container is still the one that was found, and may be worked in. To be
+    /// asked right before anything is done there.
+    ///
+    /// # Errors
+    /// The Pod is gone or another one, or the container is live and the user does not mean that.
+    pub(crate) async fn check(&self, pick: &Pick) -> Result<()> {
+        let Some(now) = self.target.again(self.cluster, pick).await? else {
+            let what = format!("Pod {} is gone, and what ran in it", pick.pod);
+            return Err(self.explain(Trouble::Gone(what)));
+        };
+        match now.live {
+            Some(runs) if !self.live => {
+                let empty = self.target.empty_words(self.cluster, &[]);
+                Err(pods::not_emptied(pick, &runs, &empty).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<Trouble>() {
+            Ok(trouble) => self.explain(trouble),
+            Err(error) => error,
+        }
     }
 
     /// Asks one thing of an agent.
@@ -159,15 +236,7 @@ impl<'a> Session<'a> {
     }
 
     async fn same<T>(&self, pick: &Pick, reach: &impl AsyncFn() -> Result<T>) -> Result<T, Again> {
-        let Pick { namespace, pod, uid, .. } = pick;
-        let now = self.cluster.get(&POD, namespace, pod).await.map_err(Again::of)?;
-        let same = |pod: &serde_json::Value| {
-            pod["metadata"]["uid"] == **uid && !pod["metadata"]["deletionTimestamp"].is_string()
-        };
-        if !now.as_ref().is_some_and(same) {
-            let what = format!("Pod {} is gone, and what ran in it", pick.pod);
-            return Err(Again::Never(self.explain(Trouble::Gone(what))));
-        }
+        self.check(pick).await.map_err(Again::of)?;
         reach().await.map_err(Again::Later)
     }
 }

@@ -30,13 +30,17 @@ const SCRIPT: &str = "[ -z \"$1\" ] || export TERM=\"$1\"
 if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh";
 const PIECE: usize = 16 << 10;
+/// Exit statuses above this one are of a signal.
+const SIGNALLED: i32 = 128;
+/// Of SIGKILL, by which all ends that a container holds.
+const KILLED: i32 = 137;
 
 /// Runs `command`, or a shell where it is empty, and returns its exit status.
 ///
 /// # Errors
 /// There is no such command, nor any shell; the connection is lost.
 pub(crate) async fn shell(session: &Session<'_>, command: &[String]) -> Result<Code> {
-    let pick = session.target.pick(session.cluster).await?;
+    let pick = session.pick().await?;
     let kind = std::env::var("TERM").unwrap_or_default();
     let ways: Vec<Vec<&str>> = if command.is_empty() {
         let mut ways = vec![vec!["sh", "-c", SCRIPT, "diyadm", &kind]];
@@ -54,8 +58,24 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String]) -> Result<C
     let mut last = String::new();
     for way in &ways {
         match attach(session, &pick, way, raw.as_mut()).await? {
-            End::Exit(code) => return Ok(code_of(code)),
-            End::Lost(why) => return Err(session.explain(Trouble::Lost(why))),
+            End::Exit(code) => {
+                drop(raw);
+                // A shell that ends by itself needs no explanation.
+                if code > SIGNALLED
+                    && let Some(fate) = session.fate(&pick, code == KILLED).await
+                {
+                    session.terminal.warn(&fate);
+                    session.terminal.say(&again(session));
+                }
+                return Ok(code_of(code));
+            }
+            End::Lost(why) => {
+                drop(raw);
+                return Err(match session.fate(&pick, true).await {
+                    Some(fate) => Failure::no(format!("{fate}."), again(session)).into(),
+                    None => session.explain(Trouble::Lost(why)),
+                });
+            }
             End::Failed(why) if is_absent(&why) => last = why,
             End::Failed(why) => {
                 let what = format!("The container could not run it: {why}.");
@@ -65,6 +85,11 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String]) -> Result<C
     }
     drop(raw);
     Err(nothing(session, &pick, command, &last))
+}
+
+/// What to do where the container is gone.
+fn again(session: &Session<'_>) -> String {
+    format!("Run `diyadm shell {}` to enter the container after it.", session.target.shown)
 }
 
 fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) -> anyhow::Error {
@@ -92,6 +117,8 @@ async fn attach(
     raw: Option<&mut Tty>,
 ) -> Result<End> {
     let exec = session.cluster.exec(&pick.place(), command, raw.is_some()).await?;
+    // A Pod of the same name may have taken its place before the command began there.
+    session.check(pick).await?;
     let Exec { stdin: mut to, stdout: out, stderr: err, size, mut end } = exec;
     let (typed, screen) = match raw {
         Some(Tty { typed, terminal, .. }) => (Some(typed), Some(&*terminal)),

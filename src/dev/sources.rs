@@ -75,6 +75,11 @@ impl<'a> Sources<'a> {
         })
     }
 
+    /// What builds, where there is something to build.
+    pub(crate) fn build_command(&self) -> Option<&str> {
+        self.project.build.as_deref()
+    }
+
     /// Builds, where there is something to build; whether it worked.
     pub(crate) async fn build(&self) -> Result<bool> {
         let Some(build) = &self.project.build else { return Ok(true) };

@@ -3,14 +3,14 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::pods::{self, Pick, Wanted};
+use super::pods::{self, Named, Pick, Wanted};
 use crate::{
     cli::{
         dev::{At, Inside},
         targets::Targets,
     },
     cluster::{
-        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
+        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE, WORKLOADS,
         targets::{self, Found, Unnamed},
     },
     exit::Failure,
@@ -113,10 +113,21 @@ pub(crate) async fn demand(
     namespace: &str,
     rights: &[(&'static str, &'static Kind)],
 ) -> Result<()> {
-    let all = [&[("list", &POD)], rights].concat();
+    let all = [&[("list", &POD), ("get", &POD)], rights].concat();
     let rights: Vec<_> =
         all.into_iter().map(|(verb, kind)| Right { verb, kind, namespace, name: "" }).collect();
     cluster.demand(&rights).await
+}
+
+/// What is known about a target at one moment.
+struct Look {
+    pods: Vec<Value>,
+    /// The workloads that the Pods were made from.
+    owners: Vec<Value>,
+    /// The container that the workload says is meant.
+    meant: Option<String>,
+    /// Whether the workload's pod template is empty.
+    emptied: bool,
 }
 
 impl Target {
@@ -128,75 +139,160 @@ impl Target {
         }
     }
 
-    /// The container to work in.
-    pub(crate) async fn pick(&self, cluster: &Cluster) -> Result<Pick> {
-        let pods = self.pods(cluster).await?;
-        let meant = self.meant();
-        Ok(pods::choose(&pods, self.wanted(meant.as_deref()), &self.shown)?)
+    /// The container to work in; a live one only with `live`.
+    pub(crate) async fn pick(&self, cluster: &Cluster, live: bool) -> Result<Pick> {
+        let look = self.look(cluster).await?;
+        self.choose(cluster, &look, live)
     }
 
-    /// The containers of all Pods that run.
-    pub(crate) async fn all(&self, cluster: &Cluster) -> Result<Vec<Pick>> {
-        let pods = self.pods(cluster).await?;
-        let meant = self.meant();
-        let picks = pods::all(&pods, self.wanted(meant.as_deref()))?;
-        if picks.is_empty() {
-            // Its error says what they wait for.
-            pods::choose(&pods, self.wanted(meant.as_deref()), &self.shown)?;
-        }
-        Ok(picks)
+    /// The containers of all Pods that run, the emptied ones first.
+    ///
+    /// # Errors
+    /// None runs; or, without `live`, none that runs was emptied.
+    pub(crate) async fn all(&self, cluster: &Cluster, live: bool) -> Result<Vec<Pick>> {
+        let look = self.look(cluster).await?;
+        // Its error says what they wait for, or that they are live.
+        self.choose(cluster, &look, live)?;
+        Ok(pods::all(&look.pods, self.wanted(&look, live))?)
     }
 
-    /// Whether the workload was emptied, or any of its Pods.
+    /// The same container as it is now; `None` where its Pod is gone or another one.
+    pub(crate) async fn again(&self, cluster: &Cluster, pick: &Pick) -> Result<Option<Pick>> {
+        let pod = cluster.get(&POD, &pick.namespace, &pick.pod).await?;
+        let is_same = |pod: &Value| {
+            pod["metadata"]["uid"] == *pick.uid && !pod["metadata"]["deletionTimestamp"].is_string()
+        };
+        Ok(pod.filter(is_same).map(|pod| pods::again(&pod, pick)))
+    }
+
+    /// The workload as it is now; `None` where it is gone, and for a selector.
+    pub(crate) async fn workload(&self, cluster: &Cluster) -> Result<Option<Value>> {
+        let Which::Workload(found) = &self.which else { return Ok(None) };
+        cluster.get(found.kind, &found.namespace, &found.name).await
+    }
+
+    /// Whether the workload's pod template is empty, or a Pod is that its own template does not
+    /// make empty.
     pub(crate) async fn is_emptied(&self, cluster: &Cluster) -> Result<bool> {
-        if let Which::Workload(found) = &self.which
-            && workload::is_emptied(&found.object.to_string())
-        {
-            return Ok(true);
-        }
-        let pods = self.pods(cluster).await?;
-        Ok(pods.iter().any(|pod| workload::is_emptied(&pod.to_string())))
+        let look = self.look(cluster).await?;
+        let own = |pod: &Value| {
+            let picks = pods::all(std::slice::from_ref(pod), self.wanted(&look, true));
+            workload::is_emptied_pod(&pod.to_string())
+                || picks.is_ok_and(|picks| {
+                    self.is_pods() && picks.iter().any(|pick| pick.live.is_none())
+                })
+        };
+        Ok(look.emptied || look.pods.iter().any(own))
     }
 
-    fn meant(&self) -> Option<String> {
-        match &self.which {
-            Which::Workload(found) => {
-                workload::Subject::parse(&found.object.to_string())?.container()
-            }
-            Which::Labels { .. } => None,
-        }
-    }
-
-    fn wanted<'a>(&'a self, meant: Option<&'a str>) -> Wanted<'a> {
-        Wanted { named: self.container.as_deref(), meant }
-    }
-
-    /// Its Pods.
-    pub(crate) async fn pods(&self, cluster: &Cluster) -> Result<Vec<Value>> {
-        let found = match &self.which {
-            Which::Workload(found) => found,
-            Which::Labels { namespace, selector } => {
-                return cluster.list(&POD, namespace, selector).await;
+    /// The words for `diyadm empty` that empty what is meant: `deploy/web -n shop`.
+    pub(crate) fn empty_words(&self, cluster: &Cluster, pods: &[Value]) -> String {
+        let (named, namespace) = match &self.which {
+            Which::Workload(found) if found.kind != &POD => (self.shown.clone(), &found.namespace),
+            Which::Workload(found) => (pods::owner(&found.object), &found.namespace),
+            Which::Labels { namespace, .. } => {
+                (pods.first().map(pods::owner).unwrap_or_default(), namespace)
             }
         };
-        let Found { kind, namespace, name, object } = &**found;
-        if *kind == &POD {
-            // Anew: what was found may be a Pod of before.
-            return Ok(cluster.get(&POD, namespace, name).await?.into_iter().collect());
-        }
-        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-        if *kind == &CRON_JOB {
-            let jobs = cluster.list(&JOB, namespace, "").await?;
-            let own = jobs.iter().filter(|job| pods::is_of(job, kind.kind, name, uid));
-            let names: Vec<_> = own.filter_map(|job| job["metadata"]["name"].as_str()).collect();
-            if names.is_empty() {
-                return Ok(Vec::new());
-            }
-            let selector = format!("batch.kubernetes.io/job-name in ({})", names.join(","));
-            return cluster.list(&POD, namespace, &selector).await;
-        }
-        let selector = pods::selector(&object["spec"]["selector"]);
-        let pods = cluster.list(&POD, namespace, &selector).await?;
-        Ok(pods.into_iter().filter(|pod| pods::is_of(pod, kind.kind, name, uid)).collect())
+        let other = *namespace != cluster.namespace();
+        let namespace = if other { format!(" -n {namespace}") } else { String::new() };
+        format!("{named}{namespace}{}", cluster.flags())
     }
+
+    fn choose(&self, cluster: &Cluster, look: &Look, live: bool) -> Result<Pick> {
+        let empty = self.empty_words(cluster, &look.pods);
+        let named = Named { target: &self.shown, empty: &empty, emptied: look.emptied };
+        Ok(pods::choose(&look.pods, self.wanted(look, live), &named)?)
+    }
+
+    fn wanted<'a>(&'a self, look: &'a Look, live: bool) -> Wanted<'a> {
+        let Look { meant, owners, .. } = look;
+        Wanted { named: self.container.as_deref(), meant: meant.as_deref(), owners, live }
+    }
+
+    /// Whether Pods are meant, and no workload that makes them.
+    fn is_pods(&self) -> bool {
+        match &self.which {
+            Which::Workload(found) => found.kind == &POD,
+            Which::Labels { .. } => true,
+        }
+    }
+
+    async fn look(&self, cluster: &Cluster) -> Result<Look> {
+        let found = match &self.which {
+            Which::Workload(found) if found.kind != &POD => found,
+            _ => {
+                let pods = self.own_pods(cluster).await?;
+                let live = |pod: &Value| {
+                    let wanted = Wanted { named: self.container.as_deref(), ..Wanted::default() };
+                    let picks = pods::all(std::slice::from_ref(pod), wanted);
+                    picks.is_ok_and(|picks| picks.iter().any(|pick| pick.live.is_some()))
+                };
+                let unsure: Vec<_> = pods.iter().filter(|pod| live(pod)).cloned().collect();
+                let owners = controllers(cluster, &unsure).await.into_iter().flatten().collect();
+                return Ok(Look { pods, owners, meant: None, emptied: false });
+            }
+        };
+        // One that is created again under the same name counts, whatever was found first.
+        let object = self.workload(cluster).await?.unwrap_or_else(|| found.object.clone());
+        let text = object.to_string();
+        let subject = workload::Subject::parse(&text);
+        let meant = subject.as_ref().and_then(workload::Subject::container);
+        let emptied = subject
+            .zip(meant.as_deref())
+            .is_some_and(|(subject, meant)| subject.is_empty_container(meant, &[]));
+        let pods = made(cluster, found, &object).await?;
+        Ok(Look { pods, owners: vec![object], meant, emptied })
+    }
+
+    /// The Pods that are named, by a name or by labels.
+    async fn own_pods(&self, cluster: &Cluster) -> Result<Vec<Value>> {
+        match &self.which {
+            Which::Workload(found) => {
+                // Anew: what was found may be a Pod of before.
+                let pod = cluster.get(&POD, &found.namespace, &found.name).await?;
+                Ok(pod.into_iter().collect())
+            }
+            Which::Labels { namespace, selector } => cluster.list(&POD, namespace, selector).await,
+        }
+    }
+}
+
+/// The Pods that a workload, as it is now, has made.
+async fn made(cluster: &Cluster, found: &Found, object: &Value) -> Result<Vec<Value>> {
+    let Found { kind, namespace, name, .. } = found;
+    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+    if *kind == &CRON_JOB {
+        let jobs = cluster.list(&JOB, namespace, "").await?;
+        let own = jobs.iter().filter(|job| pods::is_of(job, kind.kind, name, uid));
+        let names: Vec<_> = own.filter_map(|job| job["metadata"]["name"].as_str()).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let selector = format!("batch.kubernetes.io/job-name in ({})", names.join(","));
+        return cluster.list(&POD, namespace, &selector).await;
+    }
+    let selector = pods::selector(&object["spec"]["selector"]);
+    let pods = cluster.list(&POD, namespace, &selector).await?;
+    Ok(pods.into_iter().filter(|pod| pods::is_of(pod, kind.kind, name, uid)).collect())
+}
+
+/// What controls these Pods, each once; what may not be read is left out.
+async fn controllers(cluster: &Cluster, pods: &[Value]) -> Vec<Option<Value>> {
+    let mut found: Vec<Option<Value>> = Vec::new();
+    let mut seen = Vec::new();
+    for pod in pods {
+        let Some(controller) = pods::controller(pod) else { continue };
+        let kind = WORKLOADS.iter().find(|kind| controller["kind"] == kind.kind);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if let Some(kind) = kind
+            && !seen.contains(&controller["uid"])
+        {
+            seen.push(controller["uid"].clone());
+            let namespace = text(&pod["metadata"]["namespace"]);
+            let owner = cluster.get(kind, &namespace, &text(&controller["name"])).await;
+            found.push(owner.ok().flatten());
+        }
+    }
+    found
 }

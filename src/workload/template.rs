@@ -97,7 +97,7 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
     match (field, set) {
         ("image", Some(set)) => set.starts_with('"'),
         ("imagePullPolicy", Some(set)) => set == PULL,
-        ("command", Some(set)) => [SHELL, agent::COMMAND].contains(&set),
+        ("command", Some(set)) => idle_commands().any(|idle| idle == set),
         (GRACE, Some(set)) => set == SHORT_GRACE,
         (REPLICAS, Some(set)) => set.parse::<u32>().is_ok(),
         ("readinessProbe", Some(set)) => ready::is_probe(set),
@@ -301,6 +301,22 @@ pub(super) fn runs_anew(
             now.filter(is_other).is_some_and(|now| said(container.name(), saved.field, now))
         })
     })
+}
+
+/// The commands of containers that idle.
+pub(super) fn idle_commands() -> impl Iterator<Item = &'static str> {
+    [SHELL, agent::COMMAND].into_iter()
+}
+
+/// Whether a container, in a pod of this grace period, has every field as emptying by the image's
+/// own entrypoint makes it. The image itself may be any.
+pub(super) fn idles_by_entrypoint(container: &Container<'_>, grace: Option<&str>) -> bool {
+    let mut fields = CONTAINER_FIELDS.into_iter().filter(|field| *field != "image");
+    grace == Some(SHORT_GRACE)
+        && fields.all(|field| match field {
+            "imagePullPolicy" => container.field(field) == Some(PULL),
+            _ => container.field(field).is_none(),
+        })
 }
 
 /// Whether a chosen container already runs what `way` would make it run.

@@ -168,7 +168,7 @@ fn sync_and_cut(
         cutter.cut(cuts);
         let mut command = program(folder.path());
         command.arg("--kubeconfig").arg(&cutter.kubeconfig);
-        command.args(["sync", "-n", namespace, "app.jar", "cut:/data/app.jar"]);
+        command.args(["sync", "--live", "-n", namespace, "app.jar", "cut:/data/app.jar"]);
         command.output().unwrap()
     };
     fs::write(&file, &content).unwrap();

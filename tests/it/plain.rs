@@ -19,8 +19,8 @@ use super::{
     rig::{Node, Run, node, processes},
 };
 
-/// A Pod as the blog empties one, whose only writable folders hold no program: a folder of this
-/// machine, or memory.
+/// A Pod that idles as the blog's do and that diyadm did not empty, whose only writable folders hold
+/// no program: a folder of this machine, or memory.
 pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value) {
     pod_at(node, namespace, name, data, &["/data"]);
 }
@@ -102,7 +102,7 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
     make(&from, &odd());
     pod(&node, name, "web", &of_host(&to));
     let sync = |more: &[&str]| {
-        let args = ["sync", "from", "web:/data/app", "-n", name];
+        let args = ["sync", "from", "web:/data/app", "--live", "-n", name];
         node.diyadm(folder.path(), &[&args, more].concat())
     };
 
@@ -160,7 +160,7 @@ fn one_file_arrives_as_it_is_however_soon_it_changes_again() {
     for (seed, mode) in [(1, 0o644), (2, 0o750), (3, 0o600)] {
         fs::write(&jar, noise(seed, 5_000_000)).unwrap();
         fs::set_permissions(&jar, Permissions::from_mode(mode)).unwrap();
-        let args = ["sync", "-n", name, "app.jar", "web:/data/lib/"];
+        let args = ["sync", "--live", "-n", name, "app.jar", "web:/data/lib/"];
         node.diyadm(folder.path(), &args).code(0).stderr_has("no agent");
         let there = to.join("lib/app.jar");
         assert!(fs::read(&there).unwrap() == noise(seed, 5_000_000), "{seed}");
@@ -178,7 +178,8 @@ fn a_full_or_read_only_folder_is_one_error_and_what_was_there_stays() {
     let memory = json!({ "medium": "Memory", "sizeLimit": "2Mi" });
     pod(&node, name, "web", &json!({ "name": "data", "emptyDir": memory }));
     let folder = tempfile::tempdir().unwrap();
-    let sync = |to: &str| node.diyadm(folder.path(), &["sync", "app.jar", to, "-n", name]);
+    let sync =
+        |to: &str| node.diyadm(folder.path(), &["sync", "app.jar", to, "--live", "-n", name]);
     let sh =
         |script: &str| node.kubectl(&["-n", name, "exec", "web", "--", "sh", "-c", script], "");
     fs::write(folder.path().join("app.jar"), noise(1, 500_000)).unwrap();
@@ -216,7 +217,7 @@ fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
     };
     let sync = || {
         let mut sync = node.program(folder.path());
-        sync.args(["sync", "app.jar", "web:/tmp/app.jar", "-n", name]);
+        sync.args(["sync", "app.jar", "web:/tmp/app.jar", "--live", "-n", name]);
         Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
     };
     let is = |seed, length| {

@@ -12,7 +12,7 @@ use crate::{
     cluster::{Cluster, Right},
     dev::{
         pods::{Pick, Wanted, all},
-        reach::present,
+        reach::existing,
         target::EXEC,
     },
     rollout,
@@ -40,10 +40,13 @@ pub(super) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
             allowed.insert(row.namespace.clone(), missing.is_ok_and(|missing| missing.is_empty()));
         }
         if allowed[&row.namespace] {
-            let own = own(row, objects, pods);
+            let (object, own) = own(row, objects, pods);
             let meant = row.containers.first().map(|container| container.name.as_str());
-            let own = all(&own, Wanted { named: None, meant }).unwrap_or_default();
-            picks.extend(own.into_iter().map(|pick| (at, pick)));
+            let wanted = Wanted { meant, owners: object, ..Wanted::default() };
+            let own = all(&own, wanted).unwrap_or_default();
+            // Nothing is started in a live container, be it the old Pod of a rollout.
+            let own = own.into_iter().filter(|pick| pick.live.is_none());
+            picks.extend(own.map(|pick| (at, pick)));
         }
     }
     let asked = picks.into_iter().map(async |(at, pick): (usize, Pick)| {
@@ -65,18 +68,19 @@ pub(super) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
     }
 }
 
-/// The Pods of a row's workload.
-fn own(row: &Row, objects: &[Value], pods: &[Value]) -> Vec<Value> {
+/// A row's workload, and its Pods.
+fn own<'o>(row: &Row, objects: &'o [Value], pods: &[Value]) -> (&'o [Value], Vec<Value>) {
     let is_it = |object: &&Value| {
         let meta = &object["metadata"];
         object["kind"] == row.kind.as_str()
             && meta["name"] == row.name.as_str()
             && meta["namespace"] == row.namespace.as_str()
     };
-    let Some(object) = objects.iter().find(is_it) else { return Vec::new() };
-    pods.iter().filter(|pod| rollout::selects(object, pod)).cloned().collect()
+    let Some(object) = objects.iter().find(is_it) else { return (&[], Vec::new()) };
+    let own = pods.iter().filter(|pod| rollout::selects(object, pod)).cloned();
+    (std::slice::from_ref(object), own.collect())
 }
 
 async fn list(cluster: &Cluster, pick: &Pick) -> Option<Vec<App>> {
-    Some(present(cluster, pick).await?.apps().await?.apps)
+    Some(existing(cluster, pick).await.ok()??.apps().await?.apps)
 }

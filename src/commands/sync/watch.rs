@@ -1,7 +1,7 @@
 //! `diyadm sync --watch`: the files, the Pods, and for each Pod a loop of its own, so that one that
 //! does not answer keeps no other waiting.
 
-use std::{convert::Infallible, future::pending, rc::Rc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, future::pending, rc::Rc, time::Duration};
 
 use anyhow::{Error, Result};
 use futures_util::future::{LocalBoxFuture, select_all};
@@ -73,7 +73,9 @@ async fn serve<'a>(
     };
     let only = picks.len() == 1;
     let mut served: Vec<_> = picks.into_iter().map(|pick| begin(pick, only)).collect();
-    let mut looking = Box::pin(look(session, false));
+    let warned = RefCell::default();
+    let warned = many.then_some(&warned);
+    let mut looking = Box::pin(look(session, false, warned));
     loop {
         let running = tokio::select! {
             failed = ended(&mut served) => return Err(failed),
@@ -100,17 +102,21 @@ async fn serve<'a>(
                 served.push(begin(pick, false));
             }
         }
-        looking.set(look(session, served.is_empty()));
+        looking.set(look(session, served.is_empty(), warned));
     }
 }
 
 /// What runs in a while; where nothing is served, as soon as anything does.
-async fn look(session: &Session<'_>, nothing: bool) -> Result<Vec<Pick>> {
+async fn look(
+    session: &Session<'_>,
+    nothing: bool,
+    warned: Option<&RefCell<Vec<String>>>,
+) -> Result<Vec<Pick>> {
     if nothing {
-        return session.all_run().await;
+        return session.all_run(warned).await;
     }
     sleep(LOOK).await;
-    session.target.all(session.cluster).await
+    session.all(warned).await
 }
 
 /// Whether the answer is that no Pod runs. What an API server that starts says is none.
@@ -211,6 +217,8 @@ mod tests {
             container: "app".to_owned(),
             restarts,
             agent: true,
+            image: String::new(),
+            live: None,
         };
         let running = || vec![pick("new", 0), pick("old", 1)];
         let uids = |picks: Vec<Pick>| picks.into_iter().map(|pick| pick.uid).collect::<Vec<_>>();

@@ -11,7 +11,7 @@ use crate::{
     agent::protocol::{App, Request, State},
     dev::{
         pods::{Pick, Wanted, all},
-        reach::present,
+        reach::existing,
         session::millis,
     },
 };
@@ -24,10 +24,12 @@ const ANSWER: Duration = Duration::from_secs(10);
 const STOPPED: Duration = Duration::from_secs(GRACE + 10);
 
 impl Errand<'_> {
-    /// Stops what runs in these Pods of a workload that goes back. Who may not look, or where
+    /// Stops what runs in the emptied Pods of a workload that goes back. Who may not look, or where
     /// nobody answers, is not held up by that: the container's end ends it too.
-    pub(in crate::commands) async fn stop_applications(&self, pods: &[Value]) {
-        for pick in all(pods, Wanted::default()).unwrap_or_default() {
+    pub(in crate::commands) async fn stop_applications(&self, workload: &Value, pods: &[Value]) {
+        let owners = std::slice::from_ref(workload);
+        let running = all(pods, Wanted { owners, ..Wanted::default() }).unwrap_or_default();
+        for pick in running.into_iter().filter(|pick| pick.live.is_none()) {
             if let Some(stopped) = self.stop_in(&pick).await.filter(|names| !names.is_empty()) {
                 let what = format!("{} in {} was stopped", stopped.join(", "), pick.shown());
                 self.terminal.done(&what, None);
@@ -37,7 +39,7 @@ impl Errand<'_> {
 
     /// Names of what was stopped.
     async fn stop_in(&self, pick: &Pick) -> Option<Vec<String>> {
-        let mut agent = timeout(ANSWER, present(self.cluster, pick)).await.ok()??;
+        let mut agent = timeout(ANSWER, existing(self.cluster, pick)).await.ok()?.ok()??;
         let apps = timeout(ANSWER, agent.apps()).await.ok()??;
         if apps.supervisor?.pid == 1 {
             return None;

@@ -232,6 +232,8 @@ impl<'a> Receiver<'a> {
                 }
             }
             Way::Plain(plain) => {
+                // Each transfer is a command of its own there.
+                self.session.check(&self.pick).await?;
                 self.stage = Some(plain.stage().to_owned());
                 self.tried += 1;
                 let outcome = plain.bring(self.session.cluster, source, here, progress).await;
@@ -268,6 +270,7 @@ impl<'a> Receiver<'a> {
             let answers = async || plain::answers(session.cluster, self.pick.place()).await;
             session.again_by(&self.pick, why, answers).await?;
         }
+        session.check(&self.pick).await?;
         let (cluster, place, before) = (session.cluster, self.pick.place(), self.stage.as_deref());
         let begun = Plain::begin(cluster, place, source, before).await;
         begun.map(Way::Plain).map_err(|error| self.explained(error))

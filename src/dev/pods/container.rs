@@ -1,0 +1,154 @@
+//! What one Pod says about one of its containers: what it runs, how it is, and whether it is empty.
+
+use serde_json::Value;
+
+use crate::{agent::protocol::Bytes, dev::words, workload::Subject};
+
+/// Characters of a command line that an error shows.
+const MOST_SHOWN: usize = 120;
+
+/// Whether a Pod's container is one that diyadm emptied.
+pub(super) fn is_empty(pod: &Value, container: &str, owners: &[Value]) -> bool {
+    let uid = controller(pod).map(|controller| &controller["uid"]);
+    let made = owners.iter().filter(|owner| {
+        // Of these, what controls the Pod is another object.
+        ["Deployment", "CronJob"].iter().any(|kind| owner["kind"] == *kind)
+            || Some(&owner["metadata"]["uid"]) == uid
+    });
+    let texts: Vec<_> = made.map(ToString::to_string).collect();
+    let owners: Vec<_> = texts.iter().filter_map(|text| Subject::parse(text)).collect();
+    let owners: Vec<_> = owners.iter().collect();
+    let text = pod.to_string();
+    Subject::parse(&text).is_some_and(|pod| pod.is_empty_container(container, &owners))
+}
+
+/// What a container runs as PID 1, as its Pod's spec says.
+pub(super) fn runs(pod: &Value, container: &str) -> String {
+    let spec = spec(pod, container).unwrap_or(&Value::Null);
+    let words = |field: &str| {
+        let words = spec[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+        words.map(|word| words::quoted(&Bytes::from(word))).collect::<Vec<_>>()
+    };
+    let (mut command, args) = (words("command"), words("args"));
+    let line = |words: &[String]| {
+        let line = words.join(" ");
+        let cut = line.char_indices().nth(MOST_SHOWN).map(|(at, _)| format!("{}…", &line[..at]));
+        format!("`{}`", cut.unwrap_or(line))
+    };
+    if !command.is_empty() {
+        command.extend(args);
+        return line(&command);
+    }
+    let image = Bytes::from(text(spec, "/image")).show();
+    let with = if args.is_empty() { String::new() } else { format!(" with {}", line(&args)) };
+    format!("the entrypoint of image {image}{with}")
+}
+
+/// What controls a Pod, as `diyadm empty` takes it: `deployment/web`; the Pod itself where nothing
+/// does.
+pub(crate) fn owner(pod: &Value) -> String {
+    let Some(controller) = controller(pod) else { return format!("pod/{}", name(pod)) };
+    let (kind, owner) = (text(controller, "/kind").to_lowercase(), text(controller, "/name"));
+    let hash = format!("-{}", text(pod, "/metadata/labels/pod-template-hash"));
+    match owner.strip_suffix(&hash).filter(|_| kind == "replicaset" && hash.len() > 1) {
+        Some(deployment) => format!("deployment/{deployment}"),
+        None => format!("{kind}/{owner}"),
+    }
+}
+
+/// The owner reference of what controls an object.
+pub(crate) fn controller(object: &Value) -> Option<&Value> {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true))
+}
+
+pub(super) fn specs(pod: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["containers", "initContainers", "ephemeralContainers"];
+    lists.into_iter().flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
+}
+
+pub(super) fn spec<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+    specs(pod).find(|spec| spec["name"] == container)
+}
+
+pub(super) fn status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    let mut all =
+        lists.into_iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
+    all.find(|status| status["name"] == container)
+}
+
+pub(super) fn is_running(pod: &Value, container: &str) -> bool {
+    let running =
+        status(pod, container).is_some_and(|status| status["state"]["running"].is_object());
+    running && !is_going(pod)
+}
+
+pub(super) fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+}
+
+pub(super) fn is_going(pod: &Value) -> bool {
+    pod["metadata"]["deletionTimestamp"].is_string()
+}
+
+/// What keeps a Pod from being worked in: `web-1 is Pending (0/1 nodes are available)`.
+pub(super) fn why_not(pod: &Value, container: &str) -> String {
+    format!("{} is {}", name(pod), not_running(pod, container))
+}
+
+/// `Pending (0/1 nodes are available)`
+pub(super) fn not_running(pod: &Value, container: &str) -> String {
+    if is_going(pod) {
+        return "being deleted".to_owned();
+    }
+    let phase = text(pod, "/status/phase");
+    let reason = reason(pod, container).map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let phase = if phase.is_empty() { "not started" } else { phase };
+    format!("{phase}{reason}")
+}
+
+fn reason(pod: &Value, container: &str) -> Option<String> {
+    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    let mut unscheduled =
+        conditions.filter(|c| c["type"] == "PodScheduled" && c["status"] == "False");
+    if let Some(condition) = unscheduled.next() {
+        return first_line(&condition["message"]).or_else(|| first_line(&condition["reason"]));
+    }
+    let inits = pod["status"]["initContainerStatuses"].as_array().into_iter().flatten();
+    let stuck =
+        inits.filter_map(|status| state(status).map(|state| (text(status, "/name"), state)));
+    if let Some((init, state)) = stuck.into_iter().next() {
+        return Some(format!("init container {init}: {state}"));
+    }
+    status(pod, container).and_then(state)
+}
+
+/// What a container waits for, or how it ended.
+fn state(status: &Value) -> Option<String> {
+    let waiting = &status["state"]["waiting"];
+    if let Some(reason) = waiting["reason"].as_str() {
+        let message = first_line(&waiting["message"]).map(|m| format!(": {m}")).unwrap_or_default();
+        return Some(format!("{reason}{message}"));
+    }
+    let ended = &status["state"]["terminated"];
+    match ended["exitCode"].as_i64() {
+        None | Some(0) => None,
+        Some(code) => Some(format!("{}, exit {code}", ended["reason"].as_str().unwrap_or("ended"))),
+    }
+}
+
+fn first_line(value: &Value) -> Option<String> {
+    let line = value.as_str()?.lines().next()?.trim().trim_end_matches('.');
+    // Other people's text: it must not steer the terminal.
+    (!line.is_empty()).then(|| Bytes::from(line).show())
+}
+
+pub(super) fn name(pod: &Value) -> &str {
+    text(pod, "/metadata/name")
+}
+
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,244 @@
+//! What became of a Pod, and which Pod a new one took the place of, as far as Pods and Events tell.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{
+    pods::{Pick, controller},
+    session::Session,
+    table::span,
+};
+use crate::{
+    agent::protocol::Bytes,
+    cluster::{EVENT, POD},
+};
+
+/// How far the end of a Pod and the start of the Pod after it may lie apart.
+const APART_MS: i64 = 10 * 60 * 1000;
+/// How often a node is asked about a container that was killed: it tells a moment later.
+const TRIES: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
+/// Why a Pod is removed by something else than a command.
+const REMOVED: [&str; 5] =
+    ["Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady", "DeletingOrphanedPod"];
+
+impl Session<'_> {
+    /// What happened to the container while something ran in it; `None` where it goes on. `killed`:
+    /// whether what ran there was killed, so that the container may have been too.
+    pub(crate) async fn fate(&self, pick: &Pick, killed: bool) -> Option<String> {
+        let Pick { namespace, pod: name, uid, container, restarts, .. } = pick;
+        for attempt in 0..if killed { TRIES } else { 1 } {
+            if attempt > 0 {
+                sleep(PAUSE).await;
+            }
+            let pod = self.cluster.get(&POD, namespace, name).await.ok()?;
+            let same = pod.as_ref().filter(|pod| pod["metadata"]["uid"] == **uid);
+            let Some(pod) = same else {
+                let why = self.removed(pick).await;
+                return Some(format!("Pod {name} was deleted{why}, and {GONE}"));
+            };
+            if pod["metadata"]["deletionTimestamp"].is_string() {
+                let why = self.removed(pick).await;
+                return Some(format!("Pod {name} is being deleted{why}, and {GONE} with it"));
+            }
+            let status = container_status(pod, container);
+            if status["restartCount"].as_u64().is_some_and(|now| now > *restarts)
+                || status["state"]["terminated"].is_object()
+            {
+                let why = ended(status);
+                return Some(format!("container {container} of Pod {name} ended{why}, and {GONE}"));
+            }
+        }
+        None
+    }
+
+    /// Why a Pod is removed, in brackets; empty where nothing says that.
+    async fn removed(&self, pick: &Pick) -> String {
+        let events = self.cluster.list(&EVENT, &pick.namespace, "").await.unwrap_or_default();
+        removal(&events, &pick.uid)
+    }
+
+    /// What is gone since a Pod is new or its container was restarted; `None` where it is not
+    /// known.
+    pub(crate) async fn lost(&self, pick: &Pick) -> Option<String> {
+        let pod = self.cluster.get(&POD, &pick.namespace, &pick.pod).await.ok()??;
+        let events = self.cluster.list(&EVENT, &pick.namespace, "").await.unwrap_or_default();
+        lost(&pod, &pick.container, &events, Timestamp::now())
+    }
+}
+
+const GONE: &str = "its files and what ran in it are gone";
+
+fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Option<String> {
+    let name = pod["metadata"]["name"].as_str()?;
+    let status = container_status(pod, container);
+    if status["restartCount"].as_u64().is_some_and(|count| count > 0) {
+        let since = time(&status["state"]["running"]["startedAt"])?;
+        let why = ended(status);
+        let age = span(ms(now, since));
+        return Some(format!(
+            "container {container} of Pod {name} was restarted {age} ago{why}: files outside of \
+             volumes and what ran in it are gone"
+        ));
+    }
+    let created = time(&pod["metadata"]["creationTimestamp"])?;
+    let age = format!("Pod {name} is new: it was created {} ago", span(ms(now, created)));
+    let distance = |event: &&Value| {
+        let at = seen(event).map_or(i64::MAX, |at| at.as_millisecond());
+        at.saturating_sub(created.as_millisecond()).saturating_abs()
+    };
+    let ended = events.iter().filter(|event| {
+        event["reason"] == "Killing" && precedes(event, pod) && distance(event) <= APART_MS
+    });
+    let before = ended.min_by_key(distance)?;
+    let (old, at) = (before["involvedObject"]["name"].as_str()?, seen(before)?);
+    let why = removal(events, before["involvedObject"]["uid"].as_str().unwrap_or_default());
+    let before = if old == name {
+        "the Pod of that name before it".to_owned()
+    } else {
+        format!("Pod {old}, whose place it took,")
+    };
+    Some(format!("{age}; {before} ended {} ago{why}, and {GONE}", span(ms(now, at))))
+}
+
+/// Whether an Event is about another Pod of the same owner.
+fn precedes(event: &Value, pod: &Value) -> bool {
+    let object = &event["involvedObject"];
+    let (Some(old), Some(name)) = (object["name"].as_str(), pod["metadata"]["name"].as_str())
+    else {
+        return false;
+    };
+    if object["kind"] != "Pod" || object["uid"] == pod["metadata"]["uid"] {
+        return false;
+    }
+    // The API server adds five characters of its own to the names of all but a StatefulSet's.
+    let prefix = |name: &str| name.rsplit_once('-').map(|(prefix, _)| prefix.to_owned());
+    let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str();
+    let is_made = controller(pod).is_some_and(|owner| owner["kind"] != "StatefulSet");
+    match (is_made, hash) {
+        (false, _) => old == name,
+        (true, None) => prefix(old) == prefix(name),
+        // Of a Deployment the part before is a hash of the template.
+        (true, Some(_)) => {
+            let deployment = |name: &str| prefix(name).and_then(|name| prefix(&name));
+            deployment(old).is_some() && deployment(old) == deployment(name)
+        }
+    }
+}
+
+fn removal(events: &[Value], uid: &str) -> String {
+    let why = events.iter().find(|event| {
+        event["involvedObject"]["uid"] == uid
+            && REMOVED.iter().any(|reason| event["reason"] == *reason)
+    });
+    let Some(why) = why else { return String::new() };
+    let text = |field: &str| {
+        let line = why[field].as_str().and_then(|text| text.lines().next()).unwrap_or_default();
+        Bytes::from(line.trim().trim_end_matches('.')).show()
+    };
+    format!(" ({}: {})", text("reason"), text("message"))
+}
+
+/// How the container's last run ended, in brackets.
+fn ended(status: &Value) -> String {
+    let ended = [&status["state"]["terminated"], &status["lastState"]["terminated"]];
+    let Some(ended) = ended.into_iter().find(|ended| ended.is_object()) else {
+        return String::new();
+    };
+    let reason = Bytes::from(ended["reason"].as_str().unwrap_or("ended")).show();
+    match ended["exitCode"].as_i64() {
+        Some(code) => format!(" ({reason}, exit {code})"),
+        None => format!(" ({reason})"),
+    }
+}
+
+fn container_status<'p>(pod: &'p Value, container: &str) -> &'p Value {
+    let all = pod["status"]["containerStatuses"].as_array();
+    let found = all.and_then(|all| all.iter().find(|status| status["name"] == container));
+    found.unwrap_or(&Value::Null)
+}
+
+/// When an Event was seen last.
+fn seen(event: &Value) -> Option<Timestamp> {
+    let series = &event["series"]["lastObservedTime"];
+    [series, &event["lastTimestamp"], &event["eventTime"]].into_iter().find_map(time)
+}
+
+fn time(text: &Value) -> Option<Timestamp> {
+    text.as_str()?.parse().ok()
+}
+
+fn ms(now: Timestamp, then: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond() - then.as_millisecond()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: u32) -> String {
+        format!("2026-01-01T00:{:02}:{:02}Z", second / 60, second % 60)
+    }
+
+    fn pod(name: &str, owner: &str) -> Value {
+        json!({
+            "metadata": {
+                "name": name, "uid": "new", "creationTimestamp": at(100),
+                "ownerReferences": [{ "kind": owner, "controller": true }],
+            },
+            "status": { "containerStatuses": [{ "name": "app", "restartCount": 0 }] },
+        })
+    }
+
+    fn event(reason: &str, name: &str, uid: &str, second: u32) -> Value {
+        json!({
+            "reason": reason, "message": "The node was low on memory.\nx", "lastTimestamp": at(second),
+            "involvedObject": { "kind": "Pod", "name": name, "uid": uid },
+        })
+    }
+
+    #[test]
+    fn the_pod_before_is_named_by_the_event_of_its_end() {
+        let now = at(130).parse().unwrap();
+        let told = |pod: &Value, events: &[Value]| lost(pod, "app", events, now);
+        let mut shop = pod("shop-aaaa-11111", "ReplicaSet");
+        shop["metadata"]["labels"] = json!({ "pod-template-hash": "aaaa" });
+        let events = [
+            event("Killing", "other-aaaa-22222", "o", 99),
+            event("Killing", "shop-bbbb-33333", "old", 98),
+            event("Killing", "shop-bbbb-44444", "older", 50),
+            event("Killing", "shop-aaaa-11111", "new", 100),
+            event("Evicted", "shop-bbbb-33333", "old", 97),
+        ];
+        assert_eq!(
+            told(&shop, &events).unwrap(),
+            "Pod shop-aaaa-11111 is new: it was created 30s ago; Pod shop-bbbb-33333, whose place it \
+             took, ended 32s ago (Evicted: The node was low on memory), and its files and what ran in \
+             it are gone"
+        );
+        assert_eq!(told(&shop, &events[..1]), None, "the first Pod of its workload lost nothing");
+        let db = pod("db-0", "StatefulSet");
+        assert_eq!(told(&db, &[event("Killing", "db-1", "x", 99)]), None);
+        let same = told(&db, &[event("Killing", "db-0", "x", 99)]).unwrap();
+        assert!(same.contains("the Pod of that name before it ended 31s ago, and"), "{same}");
+    }
+
+    #[test]
+    fn a_restarted_container_says_how_it_ended() {
+        let mut pod = pod("db-0", "StatefulSet");
+        pod["status"]["containerStatuses"][0] = json!({
+            "name": "app", "restartCount": 1, "state": { "running": { "startedAt": at(120) } },
+            "lastState": { "terminated": { "reason": "OOMKilled", "exitCode": 137 } },
+        });
+        assert_eq!(
+            lost(&pod, "app", &[], at(130).parse().unwrap()).unwrap(),
+            "container app of Pod db-0 was restarted 10s ago (OOMKilled, exit 137): files outside of \
+             volumes and what ran in it are gone"
+        );
+    }
+}

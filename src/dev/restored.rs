@@ -1,0 +1,190 @@
+//! Notices that a workload is not empty any more, and says by whom it was changed, as far as its
+//! managed fields and Events tell.
+
+use std::time::Duration;
+
+use anyhow::Error;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{pods::NotEmptied, session::Session, target::Which};
+use crate::{
+    agent::protocol::Bytes,
+    cluster::{EVENT, FIELD_MANAGER, POD},
+    exit::Failure,
+    workload::{Subject, declines, is_emptied},
+};
+
+/// How often the workload is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The container that the pod template of a workload makes empty; `None` where the Pods alone are
+/// empty, or a live container is meant.
+fn emptied_container(session: &Session<'_>) -> Option<String> {
+    match &session.target.which {
+        Which::Workload(found) if found.kind != &POD && !session.live => {
+            let text = found.object.to_string();
+            let meant = Subject::parse(&text).and_then(|subject| subject.container());
+            let container = session.target.container.clone().or(meant);
+            container.filter(|container| is_empty(&found.object, container))
+        }
+        _ => None,
+    }
+}
+
+/// Waits until the pod template of a workload that is empty now is that no more.
+pub(super) async fn until_not_empty(session: &Session<'_>) -> Failure {
+    let Some(container) = emptied_container(session) else {
+        return std::future::pending().await;
+    };
+    let mut before = found(session);
+    loop {
+        sleep(LOOK).await;
+        match session.target.workload(session.cluster).await {
+            Ok(Some(now)) if is_empty(&now, &container) => before = now,
+            Ok(now) => return explain(session, &before, now.as_ref()).await,
+            // An API server that does not answer says nothing about the workload.
+            Err(_) => {}
+        }
+    }
+}
+
+/// The error where the next Pod of a workload is live. `refusal` says which Pod.
+pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error {
+    if emptied_container(session).is_none() {
+        return refusal;
+    }
+    match session.target.workload(session.cluster).await {
+        Ok(now) => explain(session, &found(session), now.as_ref()).await.because(NotEmptied).into(),
+        Err(_) => refusal,
+    }
+}
+
+/// The workload as it was found first.
+fn found(session: &Session<'_>) -> Value {
+    match &session.target.which {
+        Which::Workload(found) => found.object.clone(),
+        Which::Labels { .. } => Value::Null,
+    }
+}
+
+/// The error of what worked in a workload that is not empty any more. `now`: the workload, where it
+/// still exists.
+async fn explain(session: &Session<'_>, before: &Value, now: Option<&Value>) -> Failure {
+    let shown = &session.target.shown;
+    let empty = session.target.empty_words(session.cluster, &[]);
+    let Some(now) = now else {
+        return Failure::no(
+            format!("{shown} was deleted."),
+            format!("Once it exists again, run `diyadm empty {empty}`, then `diyadm dev`."),
+        );
+    };
+    let text = |value: &Value| Bytes::from(value.as_str().unwrap_or_default()).show();
+    let namespace = now["metadata"]["namespace"].as_str().unwrap_or_default();
+    let events = session.cluster.list(&EVENT, namespace, "").await.unwrap_or_default();
+    let event = last_event(&events, &now["metadata"]["uid"]).map(|event| {
+        let message = text(&event["message"]);
+        format!(" Last Event: {}: {}.", text(&event["reason"]), message.trim_end_matches('.'))
+    });
+    let event = event.unwrap_or_default();
+    Failure::no(
+        format!("{shown} {}{event}", change(before, now)),
+        format!("Empty it again with `diyadm empty {empty}`, then run `diyadm dev` again."),
+    )
+}
+
+/// `was replaced by a newer version by field manager helm at 2026-01-01T00:00:00Z.`
+fn change(before: &Value, now: &Value) -> String {
+    let newest = newest_writers(now);
+    let is_emptied = is_emptied(&now.to_string());
+    if newest == newest_writers(before) && !is_emptied {
+        // diyadm alone gives fields back to their owners as if it had never written them.
+        return format!("was restored by {FIELD_MANAGER}.");
+    }
+    let (writers, at) = newest;
+    let by = match &writers[..] {
+        [] => String::new(),
+        _ => format!(" by field manager {}{at}", writers.join(", ")),
+    };
+    if is_emptied {
+        return format!("was replaced by a newer version{by}.");
+    }
+    if writers.iter().any(|writer| writer == FIELD_MANAGER) || declines(&now.to_string()) {
+        return format!("was restored{by}.");
+    }
+    format!("is not empty any more: its pod template was changed{by}.")
+}
+
+/// Who wrote the pod template last, and ` at ` when.
+fn newest_writers(object: &Value) -> (Vec<String>, String) {
+    let text = object.to_string();
+    let writers = Subject::parse(&text).map(|subject| subject.template_writers());
+    let writers = writers.unwrap_or_default();
+    let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let times = entries.filter(|entry| writers.iter().any(|writer| entry["manager"] == **writer));
+    // RFC 3339 in UTC sorts as text.
+    let at = times.filter_map(|entry| entry["time"].as_str()).max();
+    let at = at.map(|at| format!(" at {}", Bytes::from(at).show())).unwrap_or_default();
+    (writers.iter().map(|writer| Bytes::from(writer.as_str()).show()).collect(), at)
+}
+
+fn is_empty(object: &Value, container: &str) -> bool {
+    let text = object.to_string();
+    Subject::parse(&text).is_some_and(|subject| subject.is_empty_container(container, &[]))
+}
+
+/// The newest Event about an object.
+fn last_event<'e>(events: &'e [Value], uid: &Value) -> Option<&'e Value> {
+    let own = events.iter().filter(|event| event["involvedObject"]["uid"] == *uid);
+    own.max_by_key(|event| {
+        let series = event["series"]["lastObservedTime"].as_str();
+        let time = series.or(event["lastTimestamp"].as_str()).or(event["eventTime"].as_str());
+        time.unwrap_or_default().to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::workload::{LABEL, ORIGINAL};
+
+    #[test]
+    fn the_change_names_its_field_manager() {
+        let entry = |manager: &str, time: &str| json!({ "manager": manager, "time": time, "fieldsV1": { "f:spec": { "f:template": {} } } });
+        let mut now = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "shop", "managedFields": [
+                entry("kubectl", "2026-01-01T00:00:01Z"),
+                entry("diyadm", "2026-01-01T00:00:09Z"),
+            ] },
+            "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "shop:1" }] } } },
+        });
+        let newer = json!({});
+        let restored = "was restored by field manager diyadm at 2026-01-01T00:00:09Z.";
+        assert_eq!(change(&newer, &now), restored);
+        assert_eq!(change(&now, &now), "was restored by diyadm.");
+        now["metadata"]["managedFields"][1]["manager"] = "helm\u{1b}".into();
+        let changed = change(&newer, &now);
+        assert!(changed.ends_with("changed by field manager helm\\u{1b} at 2026-01-01T00:00:09Z."));
+        now["metadata"]["annotations"] = json!({ LABEL: "disabled" });
+        assert!(change(&newer, &now).starts_with("was restored by field manager helm"));
+        now["metadata"]["annotations"] = json!({ ORIGINAL: "{}" });
+        assert!(change(&now, &now).starts_with("was replaced by a newer version by field manager"));
+        now["metadata"]["managedFields"] = json!([]);
+        assert_eq!(change(&newer, &now), "was replaced by a newer version.");
+    }
+
+    #[test]
+    fn the_newest_event_of_the_workload_is_the_last_one() {
+        let event = |uid: &str, time: &str, reason: &str| json!({ "involvedObject": { "uid": uid }, "lastTimestamp": time, "reason": reason });
+        let events = [
+            event("u", "2026-01-01T00:00:02Z", "new"),
+            event("u", "2026-01-01T00:00:01Z", "old"),
+            event("v", "2026-01-01T00:00:03Z", "other"),
+        ];
+        assert_eq!(last_event(&events, &"u".into()).unwrap()["reason"], "new");
+        assert!(last_event(&events, &"w".into()).is_none());
+    }
+}

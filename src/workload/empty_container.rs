@@ -1,0 +1,162 @@
+//! Whether a container of one Pod is empty, told by that Pod: its owner may have been emptied since
+//! or may have been restored already.
+
+use super::{
+    EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
+    members::Container,
+    original::{Original, same},
+    template::{self, PROGRAM},
+};
+
+impl Subject<'_> {
+    /// Whether the container of this name, in a Pod or a pod template, runs what emptying makes it
+    /// run. `owners`: what the Pod was made from, where that is known. Their originals name the
+    /// image that an entrypoint idles in, which the Pod alone does not tell from any other image.
+    pub fn is_empty_container(&self, name: &str, owners: &[&Subject<'_>]) -> bool {
+        let Some(pod) = self.object.pod() else { return false };
+        let Some(container) = pod.containers().iter().find(|one| one.name() == name) else {
+            return false;
+        };
+        if let Some(command) = container.field("command") {
+            return template::idle_commands().any(|idle| same(Some(command), Some(idle)));
+        }
+        if container.field("args").is_some() {
+            return false;
+        }
+        let by_policy = || {
+            self.object.annotation(EMPTIED_BY).is_some()
+                && template::idles_by_entrypoint(container, pod.field(template::GRACE))
+        };
+        let is_saved = |subject: &Subject<'_>| {
+            let original = subject.object.annotation(ORIGINAL);
+            let original = original.and_then(|text| Original::open(text).ok());
+            original.is_some_and(|original| has_emptied_form(&original, container))
+        };
+        has_own_image(container)
+            || by_policy()
+            || is_saved(self)
+            || owners.iter().copied().any(is_saved)
+    }
+}
+
+/// Whether the container runs what emptying made of it according to the original. Fields that
+/// emptying did not change say nothing.
+fn has_emptied_form(original: &Original, container: &Container<'_>) -> bool {
+    let emptied = original.containers.iter().filter(|emptied| emptied.name == container.name());
+    emptied.into_iter().any(|emptied| {
+        let mut changed = emptied.saved.iter().filter(|s| PROGRAM.contains(&s.field)).peekable();
+        changed.peek().is_some()
+            && changed.all(|saved| same(container.field(saved.field), saved.set.as_deref()))
+    })
+}
+
+/// Whether the image is diyadm's own, from whichever registry: its entrypoint idles.
+fn has_own_image(container: &Container<'_>) -> bool {
+    let image = container.field("image").and_then(|text| serde_json::from_str::<String>(text).ok());
+    image.is_some_and(|image| repository(&image) == repository(EMPTY_IMAGE))
+}
+
+/// `app` of `registry:5000/team/app:1@sha256:…`
+fn repository(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    last.split([':', '@']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::workload::{Choice, Context, Idle, Image, Rules};
+
+    fn deployment(container: &Value) -> Value {
+        let template =
+            json!({ "spec": { "containers": [container, { "name": "side", "image": "side:1" }] } });
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "shop" },
+            "spec": { "template": template },
+        })
+    }
+
+    fn pod(workload: &Value) -> Value {
+        let spec = workload["spec"]["template"]["spec"].clone();
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "shop-1" }, "spec": spec })
+    }
+
+    fn emptied(rules: &Rules, object: &Value) -> Value {
+        let text = object.to_string();
+        let change = Subject::parse(&text).unwrap().empty(rules, &Context::default());
+        let mut object = object.clone();
+        let patch: json_patch::Patch = serde_json::from_str(&change.patch).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
+        object
+    }
+
+    fn is_empty(pod: &Value, name: &str, owners: &[&Value]) -> bool {
+        let owners: Vec<_> = owners.iter().map(ToString::to_string).collect();
+        let owners: Vec<_> = owners.iter().map(|text| Subject::parse(text).unwrap()).collect();
+        let owners: Vec<_> = owners.iter().collect();
+        Subject::parse(&pod.to_string()).unwrap().is_empty_container(name, &owners)
+    }
+
+    fn rules(image: Image, idle: Option<Idle>) -> Rules {
+        Rules {
+            flags: Choice { image: Some(image), idle, ..Choice::default() },
+            ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn only_containers_in_the_emptied_form_are_empty() {
+        let live = [
+            json!({ "name": "app", "image": "shop:1" }),
+            json!({ "name": "app", "image": "shop:1", "args": ["serve"] }),
+            json!({ "name": "app", "image": "shop:1", "command": ["sleep", "1000"] }),
+            json!({ "name": "app", "image": "empty-container:latest", "command": ["serve"] }),
+        ];
+        for container in &live {
+            let workload = deployment(container);
+            assert!(!is_empty(&pod(&workload), "app", &[&workload]), "{container}");
+            for rules in [
+                Rules::default(),
+                rules(Image::Name("mirror:5000/x/empty-container:2".to_owned()), None),
+                rules(Image::Keep, Some(Idle::Shell)),
+                rules(Image::Keep, Some(Idle::Agent)),
+            ] {
+                let empty = emptied(&rules, &workload);
+                assert!(is_empty(&pod(&empty), "app", &[]), "{empty}");
+                assert!(!is_empty(&pod(&empty), "side", &[&empty]), "{empty}");
+                // The old Pod of a rollout: its owner says nothing about it.
+                assert!(!is_empty(&pod(&workload), "app", &[&empty]), "{container}");
+            }
+        }
+        assert!(!is_empty(
+            &json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {} }),
+            "app",
+            &[]
+        ));
+    }
+
+    /// An image of the user's choice is told from an application's by an original.
+    #[test]
+    fn a_chosen_image_is_known_by_an_original() {
+        let rules = rules(Image::Name("jre-tail:1".to_owned()), None);
+        let live = deployment(&json!({ "name": "app", "image": "shop:1" }));
+        let empty = emptied(&rules, &live);
+        let in_pod = pod(&empty);
+        assert!(!is_empty(&in_pod, "app", &[]));
+        assert!(is_empty(&in_pod, "app", &[&empty]));
+        assert!(!is_empty(&pod(&live), "app", &[&empty]));
+        let mut own = in_pod.clone();
+        own["metadata"]["annotations"] = empty["metadata"]["annotations"].clone();
+        assert!(is_empty(&own, "app", &[]));
+        own["spec"]["containers"][0]["image"] = "shop:2".into();
+        assert!(!is_empty(&own, "app", &[&empty]));
+        // A policy leaves no original.
+        let mut by_policy = in_pod;
+        by_policy["metadata"]["annotations"] = json!({ EMPTIED_BY: "policy" });
+        assert!(is_empty(&by_policy, "app", &[]));
+        by_policy["spec"]["containers"][0]["readinessProbe"] = json!({ "exec": {} });
+        assert!(!is_empty(&by_policy, "app", &[]));
+    }
+}

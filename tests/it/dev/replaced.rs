@@ -1,0 +1,85 @@
+//! What the commands say where a Pod was replaced, and which application they mean.
+
+use std::{
+    io::{Read, Write},
+    process::Stdio,
+};
+
+use super::{project::Project, typed::Typed};
+use crate::rig::{node, on_terminal, wait_until};
+
+#[test]
+fn says_that_a_pod_is_new_and_what_is_gone() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-replaced");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let old = typed.pods().remove(0);
+
+    let script = "echo up; exec sleep 1000";
+    let mut run = typed.command(&["run", "deploy/shop", "--", "sh", "-c", script]);
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = [0; 3];
+    run.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let (mut shell, mut terminal) = on_terminal(&typed.command(&["shell", "deploy/shop"]));
+    terminal.write_all(b"echo in-$((40+2))\n").unwrap();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("in-42") {
+        let mut some = [0; 256];
+        let read = terminal.read(&mut some).unwrap();
+        shown.extend_from_slice(&some[..read]);
+    }
+    node.kubectl(&["-n", name, "delete", "pod", &old, "--wait=false"], "");
+
+    // A terminal whose program has ended is an error to read.
+    let _ = terminal.read_to_end(&mut shown);
+    let shown = String::from_utf8_lossy(&shown);
+    assert_ne!(shell.wait().unwrap().code(), Some(0), "{shown}");
+    assert!(shown.contains(&format!("Pod {old} ")), "{shown}");
+    assert!(shown.contains("gone"), "{shown}");
+    let mut said = String::new();
+    run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_ne!(run.wait().unwrap().code(), Some(0), "{said}");
+    assert!(said.contains(&format!("Pod {old} ")) && said.contains("gone"), "{said}");
+
+    node.wait(name, "deployment/shop", "condition=Available");
+    wait_until("its successor is alone", || typed.pods().iter().all(|pod| *pod != old));
+    let new = typed.pods().remove(0);
+    wait_until("an Event tells of its end", || {
+        let ps = typed.run(&["ps", "deploy/shop"]).code(0).stderr_has("Nothing was started yet");
+        ps.stderr.contains(&format!("Pod {new} is new: it was created"))
+            && ps.stderr.contains(&format!("Pod {old}, whose place it took, ended"))
+    });
+    typed.run(&["stop", "deploy/shop"]).code(1).stderr_has(&format!("Pod {old}, whose place"));
+}
+
+#[test]
+fn means_the_application_that_runs() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-means");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let run = |app: &str, flags: &[&str], script: &str| {
+        let args = [&["run", "deploy/shop", "--name", app], flags, &["--", "sh", "-c", script]];
+        typed.run(&args.concat())
+    };
+    run("two", &[], "exit 3").code(3);
+    run("app", &["--detach"], "echo up; exec sleep 1000").code(0);
+    wait_until("it has written", || typed.run(&["logs", "deploy/shop"]).code(0).stdout == "up\n");
+    typed.run(&["restart", "deploy/shop"]).code(0).stderr_has("app runs");
+    typed.run(&["stop", "deploy/shop", "--rm", "app"]).code(0).stderr_has("app removed");
+    // The only one that is left is meant, though it ended.
+    typed.run(&["stop", "deploy/shop"]).code(0).stderr_has("two ended: exit 3");
+    run("one", &[], "exit 4").code(4);
+    typed.run(&["stop", "deploy/shop"]).code(2).stderr_has("one, two");
+    typed.run(&["stop", "deploy/shop", "--rm", "two"]).code(0).stderr_has("two removed");
+    let table = typed.run(&["ps", "deploy/shop"]).code(0).stdout;
+    assert!(table.contains("one") && !table.contains("two") && !table.contains("app"), "{table}");
+    typed.run(&["logs", "deploy/shop", "two"]).code(1).stderr_has("no application");
+}
