@@ -57,15 +57,28 @@ impl Session<'_> {
 
     /// Why a Pod is removed, in brackets; empty where nothing says that.
     async fn removed(&self, pick: &Pick) -> String {
-        let events = self.cluster.list(&EVENT, &pick.namespace, "").await.unwrap_or_default();
-        removal(&events, &pick.uid)
+        let own = format!("involvedObject.uid={}", pick.uid);
+        removal(&self.events(&pick.namespace, &own).await, &pick.uid)
+    }
+
+    /// Events that a field selector selects; none where they may not be listed.
+    pub(super) async fn events(&self, namespace: &str, fields: &str) -> Vec<Value> {
+        let events = self.cluster.list_where(&EVENT, namespace, None, Some(fields)).await;
+        events.unwrap_or_default()
     }
 
     /// What is gone since a Pod is new or its container was restarted; `None` where it is not
     /// known.
     pub(crate) async fn lost(&self, pick: &Pick) -> Option<String> {
         let pod = self.cluster.get(&POD, &pick.namespace, &pick.pod).await.ok()??;
-        let events = self.cluster.list(&EVENT, &pick.namespace, "").await.unwrap_or_default();
+        let killed = self.events(&pick.namespace, "reason=Killing").await;
+        let uid = before(&pod, &killed).map(|event| event["involvedObject"]["uid"].clone());
+        let uid = uid.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let mut events = killed.clone();
+        if !uid.is_empty() {
+            let own = format!("involvedObject.uid={uid}");
+            events.extend(self.events(&pick.namespace, &own).await);
+        }
         lost(&pod, &pick.container, &events, Timestamp::now())
     }
 }
@@ -86,14 +99,7 @@ fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Optio
     }
     let created = time(&pod["metadata"]["creationTimestamp"])?;
     let age = format!("Pod {name} is new: it was created {} ago", span(ms(now, created)));
-    let distance = |event: &&Value| {
-        let at = seen(event).map_or(i64::MAX, |at| at.as_millisecond());
-        at.saturating_sub(created.as_millisecond()).saturating_abs()
-    };
-    let ended = events.iter().filter(|event| {
-        event["reason"] == "Killing" && precedes(event, pod) && distance(event) <= APART_MS
-    });
-    let before = ended.min_by_key(distance)?;
+    let before = before(pod, events)?;
     let (old, at) = (before["involvedObject"]["name"].as_str()?, seen(before)?);
     let why = removal(events, before["involvedObject"]["uid"].as_str().unwrap_or_default());
     let before = if old == name {
@@ -102,6 +108,19 @@ fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Optio
         format!("Pod {old}, whose place it took,")
     };
     Some(format!("{age}; {before} ended {} ago{why}, and {GONE}", span(ms(now, at))))
+}
+
+/// The Event of the end of the Pod whose place this one took.
+fn before<'e>(pod: &Value, events: &'e [Value]) -> Option<&'e Value> {
+    let created = time(&pod["metadata"]["creationTimestamp"])?;
+    let distance = |event: &&Value| {
+        let at = seen(event).map_or(i64::MAX, |at| at.as_millisecond());
+        at.saturating_sub(created.as_millisecond()).saturating_abs()
+    };
+    let ended = events.iter().filter(|event| {
+        event["reason"] == "Killing" && precedes(event, pod) && distance(event) <= APART_MS
+    });
+    ended.min_by_key(distance)
 }
 
 /// Whether an Event is about another Pod of the same owner.

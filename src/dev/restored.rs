@@ -72,7 +72,7 @@ fn found(session: &Session<'_>) -> Value {
 /// still exists.
 async fn explain(session: &Session<'_>, before: &Value, now: Option<&Value>) -> Failure {
     let shown = &session.target.shown;
-    let empty = session.target.empty_words(session.cluster, &[]);
+    let empty = session.target.empty_words(session.cluster, "");
     let Some(now) = now else {
         return Failure::no(
             format!("{shown} was deleted."),

@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
         };
         match now.live {
             Some(runs) if !self.live => {
-                let empty = self.target.empty_words(self.cluster, &[]);
+                let empty = self.target.empty_words(self.cluster, &format!("pod/{}", pick.pod));
                 Err(pods::not_emptied(pick, &runs, &empty).into())
             }
             _ => Ok(()),

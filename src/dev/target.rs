@@ -185,14 +185,13 @@ impl Target {
         Ok(look.emptied || look.pods.iter().any(own))
     }
 
-    /// The words for `diyadm empty` that empty what is meant: `deploy/web -n shop`.
-    pub(crate) fn empty_words(&self, cluster: &Cluster, pods: &[Value]) -> String {
+    /// The words for `diyadm empty` that empty what is meant: `deploy/web -n shop`. `owner`: what
+    /// controls a Pod that labels have selected.
+    pub(crate) fn empty_words(&self, cluster: &Cluster, owner: &str) -> String {
         let (named, namespace) = match &self.which {
             Which::Workload(found) if found.kind != &POD => (self.shown.clone(), &found.namespace),
             Which::Workload(found) => (pods::owner(&found.object), &found.namespace),
-            Which::Labels { namespace, .. } => {
-                (pods.first().map(pods::owner).unwrap_or_default(), namespace)
-            }
+            Which::Labels { namespace, .. } => (owner.to_owned(), namespace),
         };
         let other = *namespace != cluster.namespace();
         let namespace = if other { format!(" -n {namespace}") } else { String::new() };
@@ -200,7 +199,8 @@ impl Target {
     }
 
     fn choose(&self, cluster: &Cluster, look: &Look, live: bool) -> Result<Pick> {
-        let empty = self.empty_words(cluster, &look.pods);
+        let owner = look.pods.first().map(pods::owner).unwrap_or_default();
+        let empty = self.empty_words(cluster, &owner);
         let named = Named { target: &self.shown, empty: &empty, emptied: look.emptied };
         Ok(pods::choose(&look.pods, self.wanted(look, live), &named)?)
     }

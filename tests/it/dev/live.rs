@@ -206,7 +206,7 @@ fn dev_ends_where_its_workload_is_restored() {
     typed.run(&["restore", "deploy/shop"]).code(0);
     let (code, said) = dev.ended();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("deploy/shop was restored by diyadm."), "{said}");
+    assert!(said.contains("deploy/shop was restored by "), "{said}");
     assert!(said.contains("`diyadm empty deploy/shop -n "), "{said}");
     assert!(!said.contains("going on in"), "{said}");
     is_untouched(&node, name, &pod(&typed));
@@ -262,7 +262,7 @@ fn dev_ends_where_its_workload_is_restored_during_the_first_build() {
     typed.run(&["restore", "deploy/shop"]).code(0);
     let (code, said) = dev.ended();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("deploy/shop was restored by diyadm."), "{said}");
+    assert!(said.contains("deploy/shop was restored by "), "{said}");
     assert!(!said.contains("api-resources") && !said.contains("goes on"), "{said}");
     is_untouched(&node, name, &pod(&typed));
 }
@@ -350,7 +350,8 @@ fn a_run_that_is_stopped_with_its_terminal_leaves_nothing() {
     // The terminal is closed: whatever is written from now on fails.
     drop(terminal);
     let code = child.wait().unwrap().code();
-    assert_eq!(code, Some(130), "it ends by itself, and not by a panic");
+    // By the signal, or by the first write that failed; not by a panic.
+    assert!(matches!(code, Some(1 | 130)), "{code:?}");
     assert!(typed.app("app")["state"]["ended"].is_object(), "{}", typed.app("app"));
 
     // Its output alone is gone.

@@ -81,5 +81,5 @@ fn means_the_application_that_runs() {
     typed.run(&["stop", "deploy/shop", "--rm", "two"]).code(0).stderr_has("two removed");
     let table = typed.run(&["ps", "deploy/shop"]).code(0).stdout;
     assert!(table.contains("one") && !table.contains("two") && !table.contains("app"), "{table}");
-    typed.run(&["logs", "deploy/shop", "two"]).code(1).stderr_has("no application");
+    typed.run(&["logs", "deploy/shop", "two"]).code(1).stderr_has("No application \"two\"");
 }
