@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         let (start, restart) = (start_of(&project, debug), project.run.restart);
         let started = RefCell::default();
         let all = Loop { session: &session, sources, start, restart, bound, started };
-        all.run().await
+        Box::pin(all.run()).await
     })?;
     match left {
         Leave::Running => {

@@ -74,7 +74,7 @@ impl Session<'_> {
         let killed = self.events(&pick.namespace, "reason=Killing").await;
         let uid = before(&pod, &killed).map(|event| event["involvedObject"]["uid"].clone());
         let uid = uid.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let mut events = killed.clone();
+        let mut events = killed;
         if !uid.is_empty() {
             let own = format!("involvedObject.uid={uid}");
             events.extend(self.events(&pick.namespace, &own).await);
@@ -114,7 +114,7 @@ fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Optio
 fn before<'e>(pod: &Value, events: &'e [Value]) -> Option<&'e Value> {
     let created = time(&pod["metadata"]["creationTimestamp"])?;
     let distance = |event: &&Value| {
-        let at = seen(event).map_or(i64::MAX, |at| at.as_millisecond());
+        let at = seen(event).map_or(i64::MAX, Timestamp::as_millisecond);
         at.saturating_sub(created.as_millisecond()).saturating_abs()
     };
     let ended = events.iter().filter(|event| {

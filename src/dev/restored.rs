@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::{pods::NotEmptied, session::Session, target::Which};
 use crate::{
     agent::protocol::Bytes,
-    cluster::{EVENT, FIELD_MANAGER, POD},
+    cluster::{FIELD_MANAGER, POD},
     exit::Failure,
     workload::{Subject, declines, is_emptied},
 };
@@ -81,8 +81,9 @@ async fn explain(session: &Session<'_>, before: &Value, now: Option<&Value>) -> 
     };
     let text = |value: &Value| Bytes::from(value.as_str().unwrap_or_default()).show();
     let namespace = now["metadata"]["namespace"].as_str().unwrap_or_default();
-    let events = session.cluster.list(&EVENT, namespace, "").await.unwrap_or_default();
-    let event = last_event(&events, &now["metadata"]["uid"]).map(|event| {
+    let uid = now["metadata"]["uid"].as_str().unwrap_or_default();
+    let events = session.events(namespace, &format!("involvedObject.uid={uid}")).await;
+    let event = last_event(&events).map(|event| {
         let message = text(&event["message"]);
         format!(" Last Event: {}: {}.", text(&event["reason"]), message.trim_end_matches('.'))
     });
@@ -133,10 +134,9 @@ fn is_empty(object: &Value, container: &str) -> bool {
     Subject::parse(&text).is_some_and(|subject| subject.is_empty_container(container, &[]))
 }
 
-/// The newest Event about an object.
-fn last_event<'e>(events: &'e [Value], uid: &Value) -> Option<&'e Value> {
-    let own = events.iter().filter(|event| event["involvedObject"]["uid"] == *uid);
-    own.max_by_key(|event| {
+/// The newest Event.
+fn last_event(events: &[Value]) -> Option<&Value> {
+    events.iter().max_by_key(|event| {
         let series = event["series"]["lastObservedTime"].as_str();
         let time = series.or(event["lastTimestamp"].as_str()).or(event["eventTime"].as_str());
         time.unwrap_or_default().to_owned()
@@ -177,14 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_event_of_the_workload_is_the_last_one() {
-        let event = |uid: &str, time: &str, reason: &str| json!({ "involvedObject": { "uid": uid }, "lastTimestamp": time, "reason": reason });
+    fn the_event_that_was_seen_last_counts() {
+        let event = |field: &str, time: &str| json!({ field: time, "reason": field });
         let events = [
-            event("u", "2026-01-01T00:00:02Z", "new"),
-            event("u", "2026-01-01T00:00:01Z", "old"),
-            event("v", "2026-01-01T00:00:03Z", "other"),
+            event("eventTime", "2026-01-01T00:00:02.000001Z"),
+            event("lastTimestamp", "2026-01-01T00:00:01Z"),
         ];
-        assert_eq!(last_event(&events, &"u".into()).unwrap()["reason"], "new");
-        assert!(last_event(&events, &"w".into()).is_none());
+        assert_eq!(last_event(&events).unwrap()["reason"], "eventTime");
+        assert!(last_event(&[]).is_none());
     }
 }
