@@ -9,6 +9,7 @@ pub(crate) mod cycle;
 pub(crate) mod detect;
 pub(crate) mod follow;
 pub(crate) mod forward;
+pub(crate) mod leave;
 mod misread;
 pub(crate) mod once;
 pub(crate) mod pods;

@@ -22,9 +22,10 @@ use crate::{
     },
     cluster::Cluster,
     dev::{
-        cycle::{Leave, Loop},
+        cycle::Loop,
         detect::{self, Found},
         forward::{Bound, FORWARD},
+        leave::Leave,
         once::start_of,
         ports::{Port, Ports},
         project::{FILE, Project},

@@ -5,13 +5,14 @@ use std::{cell::RefCell, collections::VecDeque, time::Duration};
 use anyhow::Result;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
     backoff::Backoff,
-    follow::{follow, said},
+    follow::follow,
     forward::{Bound, Forward},
+    leave::Leave,
     once::{Next, Place, Shown, cycle},
     pods::{NotEmptied, Pick, is_not_emptied},
     printer::{Printer, Screen},
@@ -24,7 +25,7 @@ use super::{
     tty::Tty,
 };
 use crate::{
-    agent::protocol::{Follow, Logs, Start, State},
+    agent::protocol::{Follow, Logs, Start},
     commands::terminal::print_text,
 };
 
@@ -34,24 +35,11 @@ const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it ru
 const MOST_KEPT: usize = 8;
 /// What a key begins with that is none of a byte.
 const ESCAPE: u8 = 0x1b;
-/// How long a container may take to say whether the application runs.
-const ANSWER: Duration = Duration::from_secs(5);
 /// What went well for so long counts as well.
 const WELL: Duration = Duration::from_secs(30);
 
 /// What ended the output of a container.
 type Heard = (Pick, anyhow::Error);
-
-/// How the loop ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
-    /// By a key, which leaves the application as it is.
-    Running,
-    /// The application is stopped, and the workload is to be restored.
-    Restore,
-    /// By Ctrl-C, which leaves the application as it is.
-    Interrupted,
-}
 
 /// What the loop goes by.
 pub(crate) struct Loop<'a> {
@@ -90,47 +78,6 @@ impl Loop<'_> {
             self.stop_started().await;
         }
         Err(error)
-    }
-
-    /// Whether the application runs where it was started last, or where it would be started.
-    async fn is_running(&self) -> bool {
-        let session = self.session;
-        let started = self.started.borrow().clone();
-        let was_started = started.is_some();
-        let asking = async {
-            let pick = match started {
-                Some(pick) => pick,
-                None => session.pick().await?,
-            };
-            let Some(mut agent) = session.existing_agent(&pick).await? else { return Ok(false) };
-            let apps = session.list(&mut agent).await?.apps;
-            let own = apps.iter().find(|app| app.name == self.start.name);
-            anyhow::Ok(own.is_some_and(|app| !matches!(app.state, State::Ended(_))))
-        };
-        let answer = tokio::select! {
-            answer = timeout(ANSWER, asking) => answer.ok(),
-            () = interrupted() => None,
-        };
-        match answer {
-            Some(Ok(runs)) => runs,
-            Some(Err(error)) if is_gone(&error) => false,
-            Some(Err(_)) | None => was_started,
-        }
-    }
-
-    /// Stops the application in the Pod where it was started, if that still lives.
-    async fn stop_started(&self) {
-        let (session, Start { name, grace_ms, .. }) = (self.session, &self.start);
-        let Some(pick) = self.started.borrow().clone() else { return };
-        match stop(session, &pick, name, *grace_ms).await {
-            Ok(app) => session.terminal.done(&format!("{} in {}", said(&app), pick.shown()), None),
-            // It ended with its Pod.
-            Err(error) if is_gone(&error) => {}
-            Err(error) => {
-                let what = format!("{name} may still run in {}: {error:#}", pick.shown());
-                session.terminal.warn(what.trim_end_matches('.'));
-            }
-        }
     }
 
     async fn rounds(&mut self) -> Result<Leave> {

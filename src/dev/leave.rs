@@ -1,0 +1,70 @@
+//! How the developer's loop ends, and what becomes of its application then.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{
+    cycle::Loop,
+    follow::said,
+    run::{interrupted, stop},
+    trouble::is_gone,
+};
+use crate::agent::protocol::{Start, State};
+
+/// How long a container may take to say whether the application runs.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How the loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// By a key, which leaves the application as it is.
+    Running,
+    /// The application is stopped, and the workload is to be restored.
+    Restore,
+    /// By Ctrl-C, which leaves the application as it is.
+    Interrupted,
+}
+
+impl Loop<'_> {
+    /// Whether the application runs where it was started last, or where it would be started.
+    pub(super) async fn is_running(&self) -> bool {
+        let session = self.session;
+        let started = self.started.borrow().clone();
+        let was_started = started.is_some();
+        let asking = async {
+            let pick = match started {
+                Some(pick) => pick,
+                None => session.pick().await?,
+            };
+            let Some(mut agent) = session.existing_agent(&pick).await? else { return Ok(false) };
+            let apps = session.list(&mut agent).await?.apps;
+            let own = apps.iter().find(|app| app.name == self.start.name);
+            anyhow::Ok(own.is_some_and(|app| !matches!(app.state, State::Ended(_))))
+        };
+        let answer = tokio::select! {
+            answer = timeout(ANSWER, asking) => answer.ok(),
+            () = interrupted() => None,
+        };
+        match answer {
+            Some(Ok(runs)) => runs,
+            Some(Err(error)) if is_gone(&error) => false,
+            Some(Err(_)) | None => was_started,
+        }
+    }
+
+    /// Stops the application in the Pod where it was started, if that still lives.
+    pub(super) async fn stop_started(&self) {
+        let (session, Start { name, grace_ms, .. }) = (self.session, &self.start);
+        let Some(pick) = self.started.borrow().clone() else { return };
+        match stop(session, &pick, name, *grace_ms).await {
+            Ok(app) => session.terminal.done(&format!("{} in {}", said(&app), pick.shown()), None),
+            // It ended with its Pod.
+            Err(error) if is_gone(&error) => {}
+            Err(error) => {
+                let what = format!("{name} may still run in {}: {error:#}", pick.shown());
+                session.terminal.warn(what.trim_end_matches('.'));
+            }
+        }
+    }
+}
