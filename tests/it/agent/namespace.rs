@@ -60,7 +60,7 @@ fn pid_1_reaps_every_orphan() {
     client.ended(&Request::Wait { name: "orphans".into() });
     // Until none of them is left, dead or alive.
     let look = "sleepers() { cat /proc/[0-9]*/stat 2>/dev/null | grep -c '(sleep)'; }; i=0; \
-                while [ $i -lt 300 ] && [ $(sleepers) != 0 ]; do i=$((i+1)); sleep 0.1; done; \
+                while [ $i -lt 3000 ] && [ $(sleepers) != 0 ]; do i=$((i+1)); sleep 0.1; done; \
                 sleepers; true";
     client.started(&Request::Start(script("look", look)));
     client.ended(&Request::Wait { name: "look".into() });

@@ -235,8 +235,8 @@ fn what_run_has_started_goes_on_or_is_stopped_with_it() {
         assert_eq!(end(run, "-INT"), Some(130));
         assert_eq!(typed.app(app)["state"] == "running", goes_on, "{app}");
     }
-    // The one that it is to replace takes its time, and hears of that by a file.
-    let mut slow = up("slow", &[], "touch /tmp/told; sleep 2; exit 0");
+    // The one that it is to replace leaves a file when it gets SIGTERM, and ends by SIGKILL alone.
+    let mut slow = up("slow", &[], "touch /tmp/told; sleep 1000");
     is_up(&mut slow);
     assert_eq!(end(slow, "-INT"), Some(130));
     let next = up("slow", &["--replace", "--stop-on-exit"], "exit 0");
