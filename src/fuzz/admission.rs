@@ -136,7 +136,7 @@ fn any_review_is_answered() {
 fn any_review_is_answered_by_any_rules() {
     let text = "rules:\n- match: {kinds: [sts], labels: {app: '*'}}\n  idle: agent\n  image: keep\n  \
                 containers: '*'\n- match: {names: ['*a*']}\n  level: pod\n- match: {kinds: [ds]}\n  \
-                empty: false\n- idle: shell\n  replicas: 1\n";
+                empty: false\n- idle: agent\n  ready: app\n  replicas: 1\n";
     let rules = Rules { list: parse_rules(text).unwrap(), ..Rules::default() };
     Target { name: "admission", seeds: seeds(), words: &WORDS }.fuzz(|input| check(input, &rules));
 }

@@ -42,7 +42,8 @@ const WORDS: [&str; 24] = [
 
 /// The body of an annotation with the workload that it is on: `{"object": …, "body": …}`.
 fn seeds() -> Vec<Vec<u8>> {
-    let agent = "rules:\n- idle: agent\n  image: keep\n  containers: '*'\n  replicas: 1\n";
+    let agent =
+        "rules:\n- idle: agent\n  image: keep\n  containers: '*'\n  replicas: 1\n  ready: app\n";
     let agent = Rules { list: parse_rules(agent).unwrap(), ..Rules::default() };
     let mut seeds = Vec::new();
     for file in files("tests/data/corpus/kinds").into_iter().chain(files("tests/data/corpus/apps"))
@@ -87,7 +88,9 @@ fn rest(object: &Value) -> Value {
     let text = |key: &str| object[key].as_str().unwrap_or_default();
     let template = kind_of(text("apiVersion"), text("kind")).map(Kind::template);
     without_own_annotations(&mut object);
-    reduce(&mut object, "spec", |spec| remove(spec, "replicas"));
+    reduce(&mut object, "spec", |spec| {
+        ["replicas", "strategy", "updateStrategy"].iter().for_each(|field| remove(spec, field));
+    });
     let Some(template) = object.pointer_mut(&template.unwrap_or_default()) else { return object };
     without_own_annotations(template);
     reduce(template, "spec", |spec| {

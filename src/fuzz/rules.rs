@@ -8,7 +8,7 @@ use crate::{
     yaml,
 };
 
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 27] = [
     "rules:\n",
     "- match: ",
     "match",
@@ -23,6 +23,7 @@ const WORDS: [&str; 26] = [
     "idle: agent\n",
     "level: pod\n",
     "replicas: 1\n",
+    "ready: app\n",
     "&a ",
     "*a",
     "<<: *a\n",
