@@ -1,5 +1,7 @@
 //! `diyadm check`: looks at everything that a webhook needs, and says what is wrong.
 
+use std::time::Instant;
+
 use anyhow::Result;
 
 use super::{
@@ -15,6 +17,7 @@ use crate::{
 };
 
 mod connection;
+mod laps;
 mod manifest;
 mod observe;
 pub(super) mod policy;
@@ -28,7 +31,14 @@ const LEFT: &str = "A configuration diyadm-probe-… may be left; it matches not
 pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
     let terminal = Terminal::new(global);
     let findings = match &args.manifest {
-        Some(file) => manifest::run(&terminal, args, file)?,
+        Some(file) => {
+            let began = Instant::now();
+            let mut findings = manifest::run(&terminal, args, file)?;
+            if let Some(first) = findings.first_mut() {
+                *first = first.clone().took(began.elapsed());
+            }
+            findings
+        }
         None => runtime::run(if args.probe { LEFT } else { "" }, async {
             // Usage first: no cluster makes a wrong flag right.
             names::check(&args.names)?;
@@ -64,9 +74,11 @@ pub(super) async fn look(
     subject: &Subject,
     probe: bool,
 ) -> Result<Vec<Finding>> {
-    let mut observed = observe::observe(cluster, subject).await?;
+    let (mut observed, mut laps) = observe::observe(cluster, subject).await?;
     if probe {
-        probe::ask(cluster, subject, &mut observed).await?;
+        laps.of("dry-run", probe::ask(cluster, subject, &mut observed)).await?;
     }
-    Ok(checks::findings(&observed, subject, certificates::now()?))
+    let mut findings = checks::findings(&observed, subject, certificates::now()?);
+    laps.hand_out(&mut findings);
+    Ok(findings)
 }

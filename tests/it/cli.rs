@@ -43,6 +43,8 @@ fn a_broken_csr_conf_is_named_by_line_and_word() {
     let read = ["init", "--out", "certs", "--key", "p256", "--csr-conf", "-"];
     diyadm_reads(folder.path(), &read, "[req]\nwhat\n").code(2).stderr_has("-:2: what");
     diyadm_reads(folder.path(), &read, include_str!("../../csr.conf")).code(0);
+    let endless = ["init", "--out", "endless", "--csr-conf", "/dev/zero"];
+    diyadm(folder.path(), &endless).code(2).stderr_has("longer than 1024 KiB");
 }
 
 #[test]

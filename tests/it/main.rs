@@ -36,6 +36,7 @@ mod rules;
 mod serve;
 mod services;
 mod shapes;
+mod spelling;
 mod status;
 mod uninstall;
 mod workloads;

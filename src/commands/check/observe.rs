@@ -2,7 +2,7 @@
 
 use anyhow::{Error, Result};
 
-use super::connection;
+use super::{connection, laps::Laps};
 use crate::{
     checks::{DryCreate, Look, Observed, Secret, Subject, level},
     cluster::{
@@ -19,22 +19,30 @@ use crate::{
 ///
 /// # Errors
 /// Only where nothing can be asked at all: not reached, or not known to it.
-pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Observed> {
+pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Observed, Laps)> {
     let Subject { namespace, service, secret, .. } = subject;
     // Whoever is not reached, or does not know us, will not answer the rest either.
-    let version = look(cluster.version().await)?;
-    let registration = look(cluster.raw("/apis/admissionregistration.k8s.io/v1").await)?;
+    let mut laps = Laps::default();
+    let version = look(laps.of("version", cluster.version()).await)?;
+    let registration = cluster.raw("/apis/admissionregistration.k8s.io/v1");
+    let registration = look(laps.of("registration", registration).await)?;
     let slices_of = format!("kubernetes.io/service-name={service}");
-    let configurations = look(cluster.list(&CONFIGURATION, "", "").await)?;
-    let slices = look(cluster.list(&ENDPOINT_SLICE, namespace, &slices_of).await)?;
+    let configurations = cluster.list(&CONFIGURATION, "", "");
+    let configurations = look(laps.of("configuration", configurations).await)?;
+    let slices = cluster.list(&ENDPOINT_SLICE, namespace, &slices_of);
+    let slices = look(laps.of("endpoints", slices).await)?;
     let own = configurations
         .as_ref()
         .ok()
         .and_then(|all| all.iter().find(|c| c["metadata"]["name"] == service.as_str()).cloned());
-    let service_found = look(cluster.get(&SERVICE, namespace, service).await)?;
+    let service_found = cluster.get(&SERVICE, namespace, service);
+    let service_found = look(laps.of("service", service_found).await)?;
     let connections = match &own {
         None => Ok(Vec::new()),
-        Some(own) => connection::try_all(own, subject, &service_found, &slices).await,
+        Some(own) => {
+            let connections = connection::try_all(own, subject, &service_found, &slices);
+            laps.of("connection", connections).await
+        }
     };
     let level = own.as_ref().map_or(Level::Workload, level);
     let kinds: &[&Kind] = match level {
@@ -43,32 +51,36 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<Obse
     };
     let mut workloads = Ok(Vec::new());
     for kind in kinds {
-        match (look(cluster.list(kind, namespace, "").await)?, &mut workloads) {
+        let list = laps.of("missed", cluster.list(kind, namespace, "")).await;
+        match (look(list)?, &mut workloads) {
             (Ok(more), Ok(all)) => all.extend(more),
             (Err(why), Ok(_)) => workloads = Err(why),
             (_, Err(_)) => {}
         }
     }
-    Ok(Observed {
+    let observed = Observed {
         version,
         registration: registration.map(|found| {
             let resources = found.map(|found| found["resources"].to_string());
             resources.is_some_and(|r| r.contains(CONFIGURATION.plural))
         }),
-        namespace: look(cluster.get(&NAMESPACE, "", namespace).await)?,
-        secret: look(cluster.get(&SECRET, namespace, secret).await)?.map(|found| {
-            let found = cluster::Secret::of(found.as_ref()?);
-            let cluster::Secret { ca_crt, server_crt, server_key } = found;
-            Some(Secret { ca_crt, server_crt, server_key })
-        }),
+        namespace: look(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
+        secret: look(laps.of("secret", cluster.get(&SECRET, namespace, secret)).await)?.map(
+            |found| {
+                let found = cluster::Secret::of(found.as_ref()?);
+                let cluster::Secret { ca_crt, server_crt, server_key } = found;
+                Some(Secret { ca_crt, server_crt, server_key })
+            },
+        ),
         configurations,
         service: service_found,
         slices,
         connections,
-        dry_create: dry_create(cluster, namespace, level).await,
+        dry_create: laps.of("dry-run", dry_create(cluster, namespace, level)).await,
         workloads,
-        events: look(cluster.list(&EVENT, namespace, "").await)?,
-    })
+        events: look(laps.of("events", cluster.list(&EVENT, namespace, "")).await)?,
+    };
+    Ok((observed, laps))
 }
 
 /// A refusal is something seen; no answer, or 401, is the end.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::observe::look;
+use super::{laps::Laps, observe::look};
 use crate::{
     checks::{Finding, Subject, policy},
     cluster::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
@@ -20,13 +20,14 @@ pub(in crate::commands) async fn findings(
     subject: &Subject,
 ) -> Result<Vec<Finding>> {
     let Subject { namespace, service, .. } = subject;
+    let mut laps = Laps::default();
     let observed = policy::Observed {
-        version: look(cluster.version().await)?,
-        registration: look(cluster.raw(REGISTRATION).await)?,
-        namespace: look(cluster.get(&NAMESPACE, "", namespace).await)?,
-        policy: look(cluster.get(&POLICY, "", service).await)?,
-        binding: look(cluster.get(&POLICY_BINDING, "", service).await)?,
-        dry_create: match dry_create(cluster, namespace).await {
+        version: look(laps.of("version", cluster.version()).await)?,
+        registration: look(laps.of("registration", cluster.raw(REGISTRATION)).await)?,
+        namespace: look(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
+        policy: look(laps.of("policy", cluster.get(&POLICY, "", service)).await)?,
+        binding: look(laps.of("binding", cluster.get(&POLICY_BINDING, "", service)).await)?,
+        dry_create: match laps.of("dry-run", dry_create(cluster, namespace)).await {
             Ok(pod) => Ok(Ok(pod)),
             Err(error) => match error::status(&error) {
                 // Not allowed to create is no word about the policy.
@@ -38,7 +39,9 @@ pub(in crate::commands) async fn findings(
             },
         },
     };
-    Ok(policy::findings(&observed, subject))
+    let mut findings = policy::findings(&observed, subject);
+    laps.hand_out(&mut findings);
+    Ok(findings)
 }
 
 /// What would become of the Pod of templates/test.yaml.

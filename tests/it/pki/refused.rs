@@ -111,3 +111,39 @@ fn refused(text: &str, error: &str) {
     let found = Request::parse("f", text).map(|_| ()).unwrap_err().to_string();
     assert!(found.contains(error), "{text:?}: {found}");
 }
+
+/// Each is judged in a moment, however much of it there is.
+#[test]
+fn a_csr_conf_of_any_size_is_read_or_refused_with_the_reason() {
+    let base = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n[v3_ext]\n";
+    let names = |count: usize| {
+        let names = (0..count).map(|number| format!("DNS.{number} = n{number}.test.svc\n"));
+        format!("{base}subjectAltName = @names\n[names]\n{}", names.collect::<String>())
+    };
+    let doubles = names(1000) + &"DNS.x = n1.test.svc\n".repeat(20_000);
+    let unread: String = (0..60_000).map(|number| format!("x{number} = y\n")).collect();
+    let bomb: String = (1..40).map(|n| format!("a{n} = $a{0}$a{0}\n", n - 1)).collect();
+    let long = format!("a0 = {}\n", "x".repeat(30_000));
+    let many = (0..400).map(|number| format!("b{number} = $a0\n")).collect::<String>();
+    for (text, error) in [
+        (names(1000), None),
+        (doubles, None),
+        (names(1001), Some("1001 names are too many (1000 at most)")),
+        (names(30_000), Some("30000 names are too many")),
+        (names(200_000), Some("too many for a csr.conf (1 MiB at most)")),
+        (base.replace("[v3_ext]\n", &unread), Some("f:6: x0 = y")),
+        (format!("a0 = xx\n{bomb}{base}"), Some("grows too long")),
+        (format!("{long}{many}{base}"), Some("expand to more than 4 MiB")),
+        ("\n".repeat(2 << 20), Some("1 MiB at most")),
+    ] {
+        let read = Request::parse("f", &text).map_err(|error| format!("{error:#}"));
+        match (read, error) {
+            (Ok(_), None) => {}
+            (Err(why), Some(error)) => {
+                assert!(why.contains(error), "{error}: {why}");
+                assert!(why.len() < 400, "a message of {} bytes", why.len());
+            }
+            (read, error) => panic!("{error:?}: {:?}", read.err()),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! How long each look took, for the finding that came of it.
+
+use std::time::{Duration, Instant};
+
+use crate::checks::Finding;
+
+/// Times by the id of the finding.
+#[derive(Debug, Default)]
+pub(super) struct Laps(Vec<(&'static str, Duration)>);
+
+impl Laps {
+    /// Does `work` for the finding `id`.
+    pub(super) async fn of<T>(&mut self, id: &'static str, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let seen = work.await;
+        self.0.push((id, began.elapsed()));
+        seen
+    }
+
+    /// Hands each time to the first finding of its id, so that their sum is the whole.
+    pub(super) fn hand_out(self, findings: &mut [Finding]) {
+        for (id, took) in self.0 {
+            if let Some(finding) = findings.iter_mut().find(|finding| finding.id == id) {
+                let before = Duration::from_micros(finding.micros);
+                *finding = finding.clone().took(before + took);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_add_up() {
+        let ms = Duration::from_millis;
+        let laps = Laps(vec![("service", ms(3)), ("missed", ms(1)), ("missed", ms(1))]);
+        let ok = |id| Finding::ok(id, "x");
+        let mut findings = [ok("version"), ok("service"), ok("service"), ok("missed")];
+        laps.hand_out(&mut findings);
+        assert_eq!(findings.map(|finding| finding.micros), [0, 3000, 0, 2000]);
+    }
+}
