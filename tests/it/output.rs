@@ -238,7 +238,7 @@ fn objects_of_the_cluster_cannot_write_on_the_terminal() {
     let labels = json!({ "app": "web" });
     let object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": { "name": "web", "annotations": { "diyadm.io/emptied-by": HOSTILE } },
+        "metadata": { "name": "web", "annotations": { "example.com/note": HOSTILE } },
         "spec": {
             "replicas": 0, "selector": { "matchLabels": labels },
             "template": {
@@ -253,7 +253,7 @@ fn objects_of_the_cluster_cannot_write_on_the_terminal() {
     is_harmless(&run(&["plan", "deploy/web"]).code(0));
     is_harmless(&run(&["empty", "deploy/web", "--image", "keep"]).code(0));
     let annotate = ["annotate", "--overwrite", "deploy/web"];
-    for key in ["diyadm.io/empty-since", "diyadm.io/empty-by", "diyadm.io/image"] {
+    for key in ["diyadm.io/emptied-by", "diyadm.io/image", "diyadm.io/containers"] {
         let value = format!("{key}={HOSTILE}");
         cluster.kubectl(&[&["-n", name], &annotate[..], &[&value]].concat(), "");
     }
