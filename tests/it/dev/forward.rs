@@ -20,9 +20,13 @@ pub(crate) struct Forward {
 
 impl Forward {
     pub(crate) fn start(node: &Node, namespace: &str, ports: &[&str]) -> Self {
+        Self::start_to(node, namespace, "deploy/web", ports)
+    }
+
+    fn start_to(node: &Node, namespace: &str, target: &str, ports: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = node.program(folder.path());
-        command.args(["forward", "-n", namespace, "deploy/web"]).args(ports);
+        command.args(["forward", "-n", namespace, target]).args(ports);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         Self { child, said }
@@ -140,4 +144,27 @@ fn what_cannot_be_reached_is_told_and_the_rest_goes_on() {
     let taken = format!("{}:8080", open.0[0].port());
     let run = node.diyadm(folder.path(), &["forward", "-n", name, "deploy/web", &taken]);
     run.code(1).stderr_has("is taken");
+}
+
+#[test]
+fn a_service_leads_to_the_ports_of_its_pods() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-forward-service");
+    let _namespace = node.namespace(name);
+    deploy(&node, name);
+    let front = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": "front", "namespace": name },
+        "spec": { "selector": { "app": "web" }, "ports": [
+            { "name": "main", "port": 80, "targetPort": "http" },
+            { "name": "other", "port": 81, "targetPort": 8080 },
+        ] },
+    });
+    node.kubectl(&["create", "-f", "-"], &front.to_string());
+    let mut forward = Forward::start_to(&node, name, "svc/front", &[":80", ":main", ":81"]);
+    for to in [":http", ":http", ":8080"] {
+        let (here, there) = forward.line();
+        assert!(there.ends_with(to), "{to}: {there}");
+        assert!(answer(here[0]).unwrap().ends_with("ok\n"), "{to}");
+    }
 }
