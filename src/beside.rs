@@ -10,6 +10,10 @@ use crate::{
     workload::{Kind, Level, autoscaler, kind_of},
 };
 
+mod services;
+
+pub use services::findings as services;
+
 /// What is meant to become of the workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Meant {
@@ -114,7 +118,8 @@ fn guards_all(spec: &Value, replicas: u64) -> bool {
     replicas > 0 && (least || number("maxUnavailable") == Some(0))
 }
 
-fn replicas(workload: &Value, kind: &Kind) -> Option<u64> {
+/// How many replicas a workload has; `None` for those kinds that have no such number.
+pub fn replicas(workload: &Value, kind: &Kind) -> Option<u64> {
     match kind.kind {
         "Deployment" | "StatefulSet" | "ReplicaSet" => {
             Some(workload["spec"]["replicas"].as_u64().unwrap_or(1))

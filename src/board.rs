@@ -10,10 +10,12 @@ use crate::{
 };
 
 mod others;
+mod readiness;
 mod state;
 mod table;
 
 pub use others::of_others;
+pub use readiness::judge;
 pub use state::State;
 pub use table::{Columns, age, table};
 
@@ -59,6 +61,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it is emptied or restored and has fewer ready Pods than it is to have.
+    pub fn lacks_pods(&self) -> bool {
+        let counts = self.ready.split_once('/');
+        matches!(self.state, State::Empty | State::Pods | State::Stuck | State::Returning)
+            && counts.is_some_and(|(ready, wanted)| ready != wanted)
+    }
+
     /// The line of a workload that is on the board no more.
     #[must_use]
     pub fn gone(self) -> Self {
@@ -322,17 +331,26 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
 
 /// `1/2`, by what the workload itself says; `-` where there is nothing to be ready.
 fn ready(object: &Value) -> String {
-    let count = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64);
-    let status = |field: &str| count(&format!("/status/{field}")).unwrap_or(0);
-    match object["kind"].as_str() {
-        Some("CronJob") => "-".to_owned(),
-        Some("Pod") => format!("{}/1", u8::from(rollout::is_ready(object))),
-        Some("DaemonSet") => {
-            format!("{}/{}", status("numberReady"), status("desiredNumberScheduled"))
-        }
-        Some("Job") => format!("{}/{}", status("ready"), count("/spec/parallelism").unwrap_or(1)),
-        _ => format!("{}/{}", status("readyReplicas"), count("/spec/replicas").unwrap_or(1)),
-    }
+    let Some(wanted) = wanted(object) else { return "-".to_owned() };
+    let status = |field: &str| object["status"][field].as_i64().unwrap_or(0);
+    let ready = match object["kind"].as_str() {
+        Some("Pod") => i64::from(rollout::is_ready(object)),
+        Some("DaemonSet") => status("numberReady"),
+        Some("Job") => status("ready"),
+        _ => status("readyReplicas"),
+    };
+    format!("{ready}/{wanted}")
+}
+
+/// How many Pods it is to have; `None` where there is nothing to be ready.
+fn wanted(object: &Value) -> Option<i64> {
+    Some(match object["kind"].as_str() {
+        Some("CronJob") => return None,
+        Some("Pod") => 1,
+        Some("DaemonSet") => object["status"]["desiredNumberScheduled"].as_i64().unwrap_or(0),
+        Some("Job") => object["spec"]["parallelism"].as_i64().unwrap_or(1),
+        _ => object["spec"]["replicas"].as_i64().unwrap_or(1),
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod install;
 pub mod mutate;
 pub mod plan;
 pub mod render;
+pub mod rights;
 pub mod rules;
 pub mod serve;
 mod spelling;
@@ -90,6 +91,8 @@ pub enum Command {
     /// Which rule decides what
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Print the rights that a developer or an installer needs, as a table or as roles
+    Rights(rights::Rights),
     /// Show what is empty: since when, by whom, what idles, and what is waiting
     Status(status::Status),
     /// Print the version

@@ -29,6 +29,7 @@ pub mod error;
 mod exec;
 mod kinds;
 mod rights;
+mod scope;
 mod send;
 pub mod targets;
 mod tunnel;
@@ -38,6 +39,7 @@ pub use change::Changed;
 pub use exec::{End, Ending, Exec, Place, Size};
 pub use kinds::*;
 pub use rights::{Right, Target};
+pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;
 
@@ -125,7 +127,11 @@ impl Cluster {
         // kube's own would wait for as long as any Retry-After says; `send` has bounds.
         config.default_retry = false;
         let server = without_passwords(config.cluster_url.to_string().trim_end_matches('/'));
-        let namespace = config.default_namespace.clone();
+        let namespace = match config.default_namespace.as_str() {
+            // kubectl takes an empty one for none.
+            "" => DEFAULT_NAMESPACE.to_owned(),
+            namespace => namespace.to_owned(),
+        };
         let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
         let mut flags = String::new();
         if let Some(context) = &global.context {
@@ -187,36 +193,41 @@ impl Cluster {
         Ok(self.get(kind, namespace, name).await?.is_some())
     }
 
-    /// Every object of a kind in `namespace`, with `selector` (labels) where it is not empty.
-    pub async fn list(&self, kind: &Kind, namespace: &str, selector: &str) -> Result<Vec<Value>> {
-        self.list_where(kind, namespace, Some(selector).filter(|s| !s.is_empty()), None).await
+    /// Every object of a kind in `scope`, with `selector` (labels) where it is not empty.
+    pub async fn list<'a>(
+        &self,
+        kind: &Kind,
+        scope: impl Into<Scope<'a>>,
+        selector: &str,
+    ) -> Result<Vec<Value>> {
+        self.list_where(kind, scope, Some(selector).filter(|s| !s.is_empty()), None).await
     }
 
     /// Every object of a kind, wherever it is; none where the version has no such kind.
     pub async fn list_served(&self, kind: &Kind) -> Result<Vec<Value>> {
-        match self.list(kind, "", "").await {
+        match self.list(kind, Scope::ALL, "").await {
             Err(error) if error::is_absent(&error) => Ok(Vec::new()),
             list => list,
         }
     }
 
-    /// [`Cluster::list`] of each kind in its namespace, a bounded number at once, in their order.
-    pub async fn lists<N: AsRef<str>>(
+    /// [`Cluster::list`] of each kind in its scope, a bounded number at once, in their order.
+    pub async fn lists<'a>(
         &self,
-        places: impl IntoIterator<Item = (&'static Kind, N)>,
-    ) -> Vec<(&'static Kind, N, Result<Vec<Value>>)> {
-        let looks = places.into_iter().map(async |(kind, namespace): (&'static Kind, N)| {
-            let list = self.list(kind, namespace.as_ref(), "").await;
-            (kind, namespace, list)
+        places: impl IntoIterator<Item = (&'static Kind, Scope<'a>)>,
+    ) -> Vec<(&'static Kind, Scope<'a>, Result<Vec<Value>>)> {
+        let looks = places.into_iter().map(async |(kind, scope): (&'static Kind, Scope<'a>)| {
+            let list = self.list(kind, scope, "").await;
+            (kind, scope, list)
         });
         stream::iter(looks).buffered(READS).collect().await
     }
 
     /// [`Cluster::list`] by labels and fields.
-    pub async fn list_where(
+    pub async fn list_where<'a>(
         &self,
         kind: &Kind,
-        namespace: &str,
+        scope: impl Into<Scope<'a>>,
         labels: Option<&str>,
         fields: Option<&str>,
     ) -> Result<Vec<Value>> {
@@ -227,7 +238,7 @@ impl Cluster {
         if let Some(fields) = fields {
             params = params.fields(fields);
         }
-        let path = kind.path(namespace);
+        let path = kind.path(scope);
         let mut items = Vec::new();
         loop {
             let request = Request::new(&path).list(&params);
@@ -324,7 +335,8 @@ impl Cluster {
             }),
             ..DeleteParams::default()
         };
-        let path = kind.path(&text("namespace").unwrap_or_default());
+        let namespace = text("namespace").unwrap_or_default();
+        let path = kind.path(&namespace);
         let name = text("name").unwrap_or_default();
         let request = Request::new(&path).delete(&name, &params);
         let sent = self.send("DELETE", &format!("{path}/{name}"), request).await;

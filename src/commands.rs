@@ -13,6 +13,7 @@ mod certificates;
 mod check;
 mod client;
 pub mod completions;
+mod confirm;
 mod dev;
 mod empty;
 mod files;
@@ -29,6 +30,7 @@ mod plan;
 mod ps;
 mod render;
 mod restore;
+mod rights;
 mod rules;
 mod run;
 mod runtime;
@@ -81,6 +83,7 @@ fn any(cli: Cli) -> Result<Code> {
         Command::Plan(args) => plan::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
+        Command::Rights(args) => rights::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
         Command::Version(args) => version::run(&args),

@@ -35,6 +35,7 @@ pub mod mutate;
 pub mod pki;
 pub mod plan;
 pub mod report;
+pub mod roles;
 pub mod rollout;
 pub mod server;
 pub mod tables;

@@ -106,6 +106,12 @@ pub fn plan(
         }
         let meant = Meant { level: way.level, replicas: way.replicas };
         plan.findings.extend(beside::findings(object, around, meant));
+        // What stays as it is, or is empty by now, changes nothing for its callers.
+        if matches!(does, Does::Template | Does::Pods) {
+            let replicas = way.replicas.map(u64::from);
+            let replicas = replicas.or_else(|| beside::replicas(object, subject.workload()?));
+            plan.findings.extend(beside::services(object, around, &plan.containers, replicas));
+        }
     }
     plan
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+mod cause;
 mod ended;
 mod left;
 mod pods;
@@ -29,14 +30,39 @@ pub struct Trouble {
     pub what: String,
     /// What to do about it, a sentence or two.
     pub hint: String,
+    /// The same where the Pods are emptied: the flags of `diyadm empty` may help them.
+    emptied: Option<String>,
     /// Whether waiting alone will not mend it.
     pub lasting: bool,
 }
 
 impl Trouble {
     fn new(what: impl Into<String>, hint: impl Into<String>, lasting: bool) -> Self {
-        Self { what: what.into(), hint: hint.into(), lasting }
+        Self { what: what.into(), hint: hint.into(), emptied: None, lasting }
     }
+
+    /// Has another hint where the Pods are emptied.
+    fn or_emptied(self, hint: impl Into<String>) -> Self {
+        Self { emptied: Some(hint.into()), ..self }
+    }
+
+    /// What to do about it where the Pods are of this form.
+    #[must_use]
+    pub fn advice(self, form: Form) -> String {
+        match (form, self.emptied) {
+            (Form::Emptied, Some(hint)) => hint,
+            _ => self.hint,
+        }
+    }
+}
+
+/// What the Pods that are waited for run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// What emptying gave them.
+    Emptied,
+    /// What their workload is written to run.
+    Original,
 }
 
 /// What is known beside the workload itself. Whatever may not be looked at is empty.
@@ -90,6 +116,16 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
         };
     }
     progress
+}
+
+/// When the spec of an object was written last, by the API server's clock; empty where it keeps no
+/// record of that.
+pub fn changed_at(object: &Value) -> String {
+    let entries = object["metadata"]["managedFields"].as_array();
+    let of_spec = entries.into_iter().flatten().filter(|entry| {
+        entry["subresource"].is_null() && entry["fieldsV1"].get("f:spec").is_some()
+    });
+    of_spec.filter_map(|entry| entry["time"].as_str()).max().unwrap_or_default().to_owned()
 }
 
 /// How many Pods a workload wants, of those kinds that want some for good.

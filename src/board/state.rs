@@ -10,6 +10,8 @@ pub enum State {
     Empty,
     /// Emptied by its Pods alone.
     Pods,
+    /// Emptied, and its emptied Pods do not start.
+    Stuck,
     /// Given back, while Pods of its emptied template are still there.
     Returning,
     /// Emptied once; since then it was given something else to run.
@@ -27,9 +29,10 @@ pub enum State {
 
 impl State {
     /// All of them, the plainest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Empty,
         Self::Pods,
+        Self::Stuck,
         Self::Returning,
         Self::Drifted,
         Self::Untrusted,
@@ -43,6 +46,7 @@ impl State {
         match self {
             Self::Empty => "empty",
             Self::Pods => "pods",
+            Self::Stuck => "stuck",
             Self::Returning => "returning",
             Self::Drifted => "drifted",
             Self::Untrusted => "untrusted",
@@ -57,6 +61,10 @@ impl State {
         match self {
             Self::Empty => "its pod template was emptied, or it is a Pod that was",
             Self::Pods => "it stays as it is written, and its Pods are empty (level `pod`)",
+            Self::Stuck => {
+                "it was emptied, and its emptied Pods do not start: the note says why (a Pod of \
+                 before may still serve)"
+            }
             Self::Returning => "it was given back, and Pods of its emptied template still idle",
             Self::Drifted => "a later update, which no webhook saw, gave it something to run",
             Self::Untrusted => {

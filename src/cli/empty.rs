@@ -75,6 +75,10 @@ pub struct Restore {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "How it is done")]
 pub struct Work {
+    /// Change workloads that are not named one by one (--all, -A, -l) without a question; without a
+    /// terminal none is asked
+    #[arg(short, long)]
+    pub yes: bool,
     /// Wait until the Pods are replaced and ready
     #[arg(
         long,

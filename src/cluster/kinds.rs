@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::Scope;
+
 /// A kind, as discovery would tell of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -50,6 +52,8 @@ pub static EVENT: Kind = kind("", "Event", "events", true);
 pub static POD: Kind = kind("", "Pod", "pods", true);
 /// Running commands in a Pod; only for asking whether one may.
 pub static POD_EXEC: Kind = kind("", "PodExecOptions", "pods/exec", true);
+/// Asking for a Pod to go; only for asking whether one may.
+pub static POD_EVICTION: Kind = kind("", "Eviction", "pods/eviction", true);
 /// Reaching a Pod's ports; only for asking whether one may.
 pub static POD_FORWARD: Kind = kind("", "PodPortForwardOptions", "pods/portforward", true);
 /// What a Pod's containers wrote; only for asking whether one may.
@@ -162,13 +166,11 @@ impl Kind {
         object["kind"] = self.kind.into();
     }
 
-    /// The path of the collection, in `namespace` where that is not empty.
-    pub fn path(&self, namespace: &str) -> String {
+    /// The path of the collection; `scope` counts for namespaced kinds only.
+    pub fn path<'a>(&self, scope: impl Into<Scope<'a>>) -> String {
         let root = if self.group.is_empty() { "api" } else { "apis" };
-        let place = match namespace {
-            namespace if self.namespaced && !namespace.is_empty() => {
-                format!("namespaces/{namespace}/")
-            }
+        let place = match scope.into().namespace() {
+            Some(namespace) if self.namespaced => format!("namespaces/{namespace}/"),
             _ => String::new(),
         };
         format!("/{root}/{}/{place}{}", self.api_version(), self.plural)
@@ -195,7 +197,7 @@ mod tests {
     #[test]
     fn paths_are_the_api_servers() {
         assert_eq!(SECRET.path("test"), "/api/v1/namespaces/test/secrets");
-        assert_eq!(DEPLOYMENT.path(""), "/apis/apps/v1/deployments");
+        assert_eq!(DEPLOYMENT.path(Scope::ALL), "/apis/apps/v1/deployments");
         assert_eq!(NAMESPACE.path("test"), "/api/v1/namespaces");
         assert_eq!(NAMESPACE.resource(), "namespaces");
         assert_eq!(DEPLOYMENT.resource(), "deployments.apps");

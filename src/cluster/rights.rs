@@ -3,12 +3,12 @@
 use std::fmt;
 
 use anyhow::Result;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use kube::{api::PostParams, core::Request};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Cluster, Kind, error};
-use crate::exit::Failure;
+use super::{Cluster, DEPLOYMENT, Kind, READS, WORKLOADS, error};
+use crate::{exit::Failure, text};
 
 /// Something that one must be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Cluster {
 
     /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).
     pub async fn missing<'a>(&self, rights: &[Right<'a>]) -> Result<Vec<Right<'a>>> {
-        let allowed = try_join_all(rights.iter().map(|right| async move {
+        let reviews = rights.iter().map(async |right| {
             let plural = right.kind.plural;
             let (resource, subresource) = plural.split_once('/').unwrap_or((plural, ""));
             let review = json!({
@@ -84,9 +84,39 @@ impl Cluster {
             let request = Request::new(path).create(&PostParams::default(), body);
             let answer = self.send("REVIEW", path, request).await?;
             anyhow::Ok(answer["status"]["allowed"] == true)
-        }))
-        .await?;
+        });
+        let allowed: Vec<_> = stream::iter(reviews).buffered(READS).try_collect().await?;
         Ok(rights.iter().zip(allowed).filter(|(_, yes)| !yes).map(|(right, _)| *right).collect())
+    }
+
+    /// Those workloads of a namespace that one may get by their names alone, as far as the
+    /// authorizer tells (SelfSubjectRulesReview).
+    pub async fn readable_by_name(&self, namespace: &str) -> Result<Vec<(&'static Kind, String)>> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": { "namespace": namespace },
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+        let body = serde_json::to_vec(&review)?;
+        let request = Request::new(path).create(&PostParams::default(), body);
+        let answer = self.send("REVIEW", path, request).await?;
+        let has = |list: &Value, word: &str| {
+            list.as_array().is_some_and(|all| all.iter().any(|one| one == word || one == "*"))
+        };
+        let mut named = Vec::new();
+        let rules = answer["status"]["resourceRules"].as_array();
+        for rule in rules.into_iter().flatten().filter(|rule| has(&rule["verbs"], "get")) {
+            let names = rule["resourceNames"].as_array().into_iter().flatten();
+            let names: Vec<_> = names.filter_map(Value::as_str).collect();
+            let kinds = WORKLOADS.into_iter().filter(|kind| {
+                has(&rule["apiGroups"], kind.group) && has(&rule["resources"], kind.plural)
+            });
+            named.extend(
+                kinds.flat_map(|kind| names.iter().map(move |name| (kind, (*name).to_owned()))),
+            );
+        }
+        Ok(named)
     }
 
     /// Fails with every missing right by name, before anything is changed.
@@ -116,25 +146,60 @@ impl Cluster {
     }
 }
 
+/// So many missing rights are one sentence; more are a table.
+const FEW: usize = 2;
+
 fn refuse(missing: &[Right<'_>]) -> Result<()> {
     let Some(first) = missing.first() else { return Ok(()) };
     let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let what = if missing.len() <= FEW {
+        format!("You may not {}; nothing was changed.", words.join(", nor "))
+    } else {
+        format!("You lack {} rights; nothing was changed.\n{}", missing.len(), table(missing))
+    };
     let place = match first.namespace {
         "" => String::new(),
         namespace => format!(" -n {namespace}"),
     };
-    Err(Failure::unreachable(
-        format!("You may not {}; nothing was changed.", words.join(", nor ")),
-        format!(
-            "Ask for these rights; then `kubectl auth can-i {} {}{place}` says yes.",
-            first.verb,
-            first.what()
-        ),
-    )
-    .into())
+    let can_i = format!("`kubectl auth can-i {} {}{place}`", first.verb, first.what());
+    let namespace = missing.iter().map(|right| right.namespace).find(|name| !name.is_empty());
+    let place = namespace.map(|name| format!(" -n {name}")).unwrap_or_default();
+    let audience = if missing.iter().any(Right::is_installers) { "installer" } else { "developer" };
+    let hint = format!(
+        "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles to \
+         hand over; {can_i} says yes then."
+    );
+    Err(Failure::unreachable(what, hint).into())
+}
+
+/// A line for each resource, without the last line break.
+fn table(missing: &[Right<'_>]) -> String {
+    let mut rows: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    for right in missing {
+        let what = right.what();
+        let same = rows.iter_mut().find(|row| row.0 == what && row.1 == right.namespace);
+        match same {
+            Some(row) if row.2.contains(&right.verb) => {}
+            Some(row) => row.2.push(right.verb),
+            None => rows.push((what, right.namespace, vec![right.verb])),
+        }
+    }
+    let head = ["  RESOURCE", "NAMESPACE", "MISSING VERBS"].map(ToOwned::to_owned);
+    let rows = rows.into_iter().map(|(what, namespace, verbs)| {
+        let namespace = if namespace.is_empty() { "-" } else { namespace };
+        vec![format!("  {what}"), namespace.to_owned(), verbs.join(",")]
+    });
+    let lines: Vec<_> = [head.to_vec()].into_iter().chain(rows).collect();
+    text::columns(&lines).trim_end().to_owned()
 }
 
 impl Right<'_> {
+    /// Whether those who work with workloads do without it.
+    fn is_installers(&self) -> bool {
+        let is_workload = WORKLOADS.contains(&self.kind) || self.kind.plural.starts_with("pods/");
+        !is_workload || (self.verb == "create" && self.kind == &DEPLOYMENT)
+    }
+
     /// `secrets/webhook-secret`; a role that lets create has no names in it.
     fn what(&self) -> String {
         let resource = self.kind.resource();

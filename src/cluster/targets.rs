@@ -78,17 +78,15 @@ pub struct Targeted {
 /// says.
 pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Result<Targeted> {
     let everything = targets.all || targets.selector.is_some() || targets.field_selector.is_some();
-    let namespace = match &targets.namespace {
-        _ if targets.all_namespaces => "",
-        Some(namespace) => namespace,
-        None => cluster.namespace(),
-    };
     let kinds = match words::read(&targets.workloads)? {
         Words::Named(_) if everything || targets.all_namespaces => {
             let what = "Names do not go together with -l, --field-selector, --all or -A.";
             return Err(Failure::usage(what, "Type either names or a selector.").into());
         }
-        Words::Named(named) => return by_name(cluster, namespace, named).await,
+        Words::Named(named) => {
+            let namespace = cluster.namespace_of(targets.namespace.as_deref());
+            return by_name(cluster, namespace, named).await;
+        }
         Words::Kinds(_) | Words::Nothing
             if !everything
                 && (unnamed == Unnamed::Refused
@@ -103,7 +101,7 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
         Words::Kinds(kinds) => (kinds, true),
         Words::Nothing => (WORKLOADS.to_vec(), false),
     };
-    by_kind(cluster, targets, namespace, kinds).await
+    by_kind(cluster, targets, kinds).await
 }
 
 async fn by_name(
@@ -137,12 +135,12 @@ async fn by_name(
 async fn by_kind(
     cluster: &Cluster,
     targets: &Targets,
-    namespace: &str,
     (kinds, chosen): (Vec<&'static Kind>, bool),
 ) -> Result<Targeted> {
+    let scope = cluster.scope(targets);
     let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
     let looks = kinds.into_iter().map(async |kind| {
-        let list = cluster.list_where(kind, namespace, labels, fields).await;
+        let list = cluster.list_where(kind, scope, labels, fields).await;
         (kind, list)
     });
     let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
@@ -158,24 +156,57 @@ async fn by_kind(
                 targeted.found.extend(own.map(|object| Found::of(kind, object)));
                 targeted.kinds.push(kind);
             }
-            Err(error) if !chosen && error::is_forbidden(&error) => refused.push((kind, error)),
+            Err(error) if error::is_forbidden(&error) => refused.push((kind, error)),
             Err(error) => return Err(error),
         }
     }
-    if refused.len() == all
-        && let Some((_, error)) = refused.pop()
-    {
-        return Err(error);
+    let kinds: Vec<_> = refused.iter().map(|(kind, _)| *kind).collect();
+    // What may not be listed cannot be selected either.
+    let by_name = match scope.namespace() {
+        Some(namespace) if labels.is_none() && fields.is_none() && !kinds.is_empty() => {
+            readable_by_name(cluster, namespace, &kinds).await
+        }
+        _ => Vec::new(),
+    };
+    let is_seen = |kind: &Kind| by_name.iter().any(|found| found.kind == kind);
+    // A kind that was asked for has to be seen; of all kinds, one at least.
+    let blind = if chosen {
+        refused.iter().position(|(kind, _)| !is_seen(kind))
+    } else {
+        (refused.len() == all && by_name.is_empty()).then(|| refused.len() - 1)
+    };
+    if let Some(at) = blind {
+        return Err(refused.swap_remove(at).1);
     }
+    let unseen = refused.iter().map(|(kind, _)| {
+        let but =
+            if is_seen(kind) { ", so only those that you may get by name are seen" } else { "" };
+        format!("{} may not be listed{but}", kind.resource())
+    });
+    targeted.unseen = unseen.collect();
+    targeted.found.extend(by_name);
     if targeted.found.is_empty()
-        && !namespace.is_empty()
+        && let Some(namespace) = scope.namespace()
         && let Some(failure) = nowhere(cluster, namespace, "nothing in it").await
     {
         return Err(failure.into());
     }
-    let unseen = refused.iter().map(|(kind, _)| format!("{} may not be listed", kind.resource()));
-    targeted.unseen = unseen.collect();
     Ok(targeted)
+}
+
+/// Those of these kinds that one may get by name, and not list.
+async fn readable_by_name(
+    cluster: &Cluster,
+    namespace: &str,
+    kinds: &[&'static Kind],
+) -> Vec<Found> {
+    let mut named = cluster.readable_by_name(namespace).await.unwrap_or_default();
+    named.retain(|(kind, _)| kinds.contains(kind));
+    let looks = named.into_iter().map(async |(kind, name)| {
+        let object = cluster.get(kind, namespace, &name).await.ok().flatten()?;
+        (!is_controlled(&object)).then(|| Found::of(kind, object))
+    });
+    stream::iter(looks).buffered(READS).filter_map(async |found| found).collect().await
 }
 
 /// Whether another object controls it.

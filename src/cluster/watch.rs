@@ -11,7 +11,7 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Cluster, Kind, error};
+use super::{Cluster, Kind, Scope, error};
 
 /// The server ends a watch after so many seconds, before the silence of an idle one is taken for
 /// its death.
@@ -34,13 +34,13 @@ impl Cluster {
     /// nobody listens any more, or with what the API server says for good.
     pub async fn follow<T: Copy>(
         &self,
-        (kind, namespace): (&Kind, &str),
+        (kind, scope): (&Kind, Scope<'_>),
         labels: Option<&str>,
         fields: Option<&str>,
         (tag, tell): (T, &UnboundedSender<(T, Sight)>),
     ) -> Result<()> {
         loop {
-            let (all, mut version) = self.page(kind, namespace, labels, fields).await?;
+            let (all, mut version) = self.page(kind, scope, labels, fields).await?;
             if tell.send((tag, Sight::All(all))).is_err() {
                 return Ok(());
             }
@@ -52,7 +52,7 @@ impl Cluster {
                     bookmarks: true,
                     send_initial_events: false,
                 };
-                let request = Request::new(kind.path(namespace)).watch(&params, &version)?;
+                let request = Request::new(kind.path(scope)).watch(&params, &version)?;
                 let events = match self.client.request_events::<Value>(request).await {
                     Ok(events) => events,
                     // An API server that is just being restarted is asked again; one that refuses
@@ -97,7 +97,7 @@ impl Cluster {
     async fn page(
         &self,
         kind: &Kind,
-        namespace: &str,
+        scope: Scope<'_>,
         labels: Option<&str>,
         fields: Option<&str>,
     ) -> Result<(Vec<Value>, String)> {
@@ -106,7 +106,7 @@ impl Cluster {
             field_selector: fields.map(ToOwned::to_owned),
             ..ListParams::default()
         };
-        let path = kind.path(namespace);
+        let path = kind.path(scope);
         let mut list = self.send("LIST", &path, Request::new(&path).list(&params)).await?;
         let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         let mut items = match list["items"].take() {

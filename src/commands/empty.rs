@@ -4,7 +4,7 @@ use anyhow::{Error, Result};
 
 use self::plan::{Plan, Settled};
 use super::{
-    named, restore, runtime,
+    confirm, named, restore, runtime,
     terminal::Terminal,
     ways,
     workloads::{
@@ -22,7 +22,7 @@ use crate::{
         targets::{Found, Unnamed},
     },
     exit::{self, Code, Failure},
-    rollout,
+    rollout::{self, Form},
     workload::{self, KINDS, Rules, Stamp},
 };
 
@@ -72,6 +72,14 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         stamp,
         flags: errand.cluster.flags(),
     };
+    if confirm::is_wanted(errand, &targeted) {
+        let changes = |found: &&Found| {
+            !workload::is_emptied(&found.object.to_string()) && plan.settle(found, None).is_ok()
+        };
+        let meant = targeted.found.iter().filter(changes);
+        let meant = meant.map(|found| (found.kind, found.namespace.as_str()));
+        confirm::confirm(errand.terminal, "empty", meant).await?;
+    }
     if !plan.wishes.is_empty() {
         let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
         errand.terminal.say(&format!(
@@ -87,7 +95,7 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         wait(errand, args, &mut done).await?;
     }
     let printed = errand.print(&done);
-    let code = errand.end(done, "were not emptied, or their Pods do not start")?;
+    let code = errand.end(done, "emptied")?;
     printed.map(|()| code)
 }
 
@@ -205,10 +213,13 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
             Waited::Lost(why) => {
                 let what =
                     format!("{shown} is empty; whether its Pods started is not known: {why}.");
-                done[at].outcome = Outcome::Failed(Failure::no(what, "").into());
+                done[at].outcome = Outcome::NotReady(Failure::no(what, "").into());
             }
             Waited::Stuck { told, trouble } => {
-                let (what, hint) = trouble.map_or((told, String::new()), |t| (t.what, t.hint));
+                let (what, hint) = trouble.map_or_else(
+                    || (told, String::new()),
+                    |trouble| (trouble.what.clone(), trouble.advice(Form::Emptied)),
+                );
                 let is = if args.rollback { "was emptied" } else { "is empty" };
                 let what = format!("{shown} {is}, and its Pods do not start: {what}.");
                 stuck.push((at, Failure::no(what, hint).into()));
@@ -219,7 +230,7 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
         // What was empty before is not this command's to give back.
         let back = args.rollback && matches!(done[at].outcome, Outcome::Changed);
         let error = give_back(errand, args, &done[at].found, back, error).await;
-        done[at].outcome = Outcome::Failed(error);
+        done[at].outcome = if back { Outcome::Failed(error) } else { Outcome::NotReady(error) };
     }
     Ok(())
 }

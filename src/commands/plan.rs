@@ -18,6 +18,7 @@ use crate::{
     yaml,
 };
 
+mod rights;
 mod workload;
 
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {

@@ -7,7 +7,7 @@ use anyhow::Result;
 pub(super) use self::one::Way;
 use self::{leftovers::Leftovers, manifest::Manifests, one::NOT_EMPTY, pods::Pods};
 use super::{
-    named, runtime,
+    confirm, named, runtime,
     terminal::Terminal,
     workloads::{
         Done, Errand, Outcome,
@@ -19,13 +19,14 @@ use super::{
     },
 };
 use crate::{
+    board,
     cli::{DryRun, Global, empty::Restore},
     cluster::{
-        Cluster,
+        Cluster, POD,
         targets::{Found, Unnamed},
     },
     exit::{Code, Failure},
-    rollout,
+    rollout::{self, Form},
     workload::{self, Refusal, Subject, autoscaler},
 };
 
@@ -51,6 +52,11 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
         let (targets, files) = (&args.targets, &args.filename);
         let targeted = named::find(&cluster, targets, files, Unnamed::WithAll).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
+        if confirm::is_wanted(&errand, &targeted) {
+            let meant = what_is_empty(&errand, &targeted.found).await;
+            let meant = meant.iter().map(|found| (found.kind, found.namespace.as_str()));
+            confirm::confirm(&terminal, "restore", meant).await?;
+        }
         let way = Way { manifests: manifests.as_ref(), recreate: args.recreate, unlabelled: false };
         let webhooks = Webhooks::new(errand.is_real());
         let done = settle(&errand, &way, &webhooks, targeted.found, targeted.named).await;
@@ -58,9 +64,22 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
             pods::tell_others(&errand, &done).await;
         }
         let printed = errand.print(&done);
-        let code = errand.end(done, "were not restored, or their Pods are not ready")?;
+        let code = errand.end(done, "restored")?;
         printed.map(|()| code)
     })
+}
+
+/// Those that are emptied, by their template or by their Pods as far as these may be seen.
+async fn what_is_empty<'f>(errand: &Errand<'_>, all: &'f [Found]) -> Vec<&'f Found> {
+    let scope = errand.cluster.scope(errand.targets);
+    let pods = errand.cluster.list(&POD, scope, "").await.unwrap_or_default();
+    let objects: Vec<_> = all.iter().map(|found| found.object.clone()).collect();
+    let rows = board::rows(&objects, &pods, |_| None);
+    let is_row = |found: &&Found| {
+        let own = [found.kind.kind, &found.namespace, &found.name];
+        rows.iter().any(|row| [&*row.kind, &*row.namespace, &*row.name] == own)
+    };
+    all.iter().filter(is_row).collect()
 }
 
 /// Restores all of them; where they were not named, those that are not empty are passed over.
@@ -100,7 +119,7 @@ pub(super) async fn settle(
             }
         }
     }
-    if !done.iter().any(|one| one.is_good() || matches!(one.outcome, Outcome::Failed(_))) {
+    if done.iter().all(is_passed) {
         errand.terminal.say("Nothing to restore: none of these workloads is empty.");
     }
     done
@@ -168,7 +187,7 @@ pub(super) async fn roll_back(errand: &Errand<'_>, found: Found, recreate: bool)
     }
     finish(errand, &pods, &mut done).await;
     match done.remove(0).outcome {
-        Outcome::Failed(error) => Err(error),
+        Outcome::Failed(error) | Outcome::NotReady(error) => Err(error),
         _ => Ok(was_empty),
     }
 }
@@ -220,7 +239,7 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
         if is_by_hand(&done[*at].found.object)
             && let Err(error) = errand.replace(&done[*at].found, &Right::New).await
         {
-            done[*at].outcome = Outcome::Failed(error);
+            done[*at].outcome = Outcome::NotReady(error);
         }
     }
     let all: Vec<_> = open.iter().map(|at| &done[*at].found).collect();
@@ -228,7 +247,7 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
     for (at, waited) in open.into_iter().zip(waited) {
         let shown = errand.shown(&done[at].found);
         let one = &mut done[at];
-        if matches!(one.outcome, Outcome::Failed(_)) {
+        if !one.is_good() && !is_passed(one) {
             continue;
         }
         match waited {
@@ -251,12 +270,15 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
             Waited::Lost(why) => {
                 let what =
                     format!("{shown} is restored; whether its Pods started is not known: {why}.");
-                one.outcome = Outcome::Failed(Failure::no(what, "").into());
+                one.outcome = Outcome::NotReady(Failure::no(what, "").into());
             }
             Waited::Stuck { told, trouble } => {
-                let (what, hint) = trouble.map_or((told, String::new()), |t| (t.what, t.hint));
+                let (what, hint) = trouble.map_or_else(
+                    || (told, String::new()),
+                    |trouble| (trouble.what.clone(), trouble.advice(Form::Original)),
+                );
                 let what = format!("{shown} is restored, and its Pods are not ready: {what}.");
-                one.outcome = Outcome::Failed(Failure::no(what, hint).into());
+                one.outcome = Outcome::NotReady(Failure::no(what, hint).into());
             }
         }
     }
@@ -274,7 +296,7 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
     leftovers.sweep(errand, &found).await;
     for (at, found) in &now {
         if let Some(partition) = leftovers::kept(found, &leftovers.of(found)) {
-            done[*at].outcome = Outcome::Failed(below(errand, found, partition).into());
+            done[*at].outcome = Outcome::NotReady(below(errand, found, partition).into());
         }
     }
 }
@@ -297,7 +319,7 @@ async fn go_on(errand: &Errand<'_>, pods: &Pods, one: &mut Done) {
             let what = format!("{shown}: {count} Pods that were still empty were replaced");
             errand.terminal.done(&what, None);
         }
-        Err(error) => one.outcome = Outcome::Failed(error),
+        Err(error) => one.outcome = Outcome::NotReady(error),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     terminal::{self, Terminal},
 };
 use crate::{
-    board::{self, Columns, Row},
+    board::{self, Columns, Row, State},
     cli::{
         Global,
         status::{Output, Status},
@@ -33,10 +33,9 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let cluster = Cluster::connect(global).await?;
         let targeted = targets::find(&cluster, &args.targets, Unnamed::All).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
-        let namespace = args.targets.namespace.as_deref().unwrap_or(cluster.namespace());
-        let namespace = if args.targets.all_namespaces { "" } else { namespace };
+        let scope = cluster.scope(&args.targets);
         let mut shown = Shown { args, before: Vec::new(), titled: false };
-        let pods = cluster.list(&POD, namespace, "").await.ok();
+        let pods = cluster.list(&POD, scope, "").await.ok();
         if pods.is_none() {
             terminal
                 .warn("Pods may not be listed, so those that are empty at level pod are not seen");
@@ -45,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
         let scalers = sees_all && args.output != Some(Output::Name);
         let (mut around, errors) =
-            Around::look(&cluster, namespace, targeted.everything, scalers).await;
+            Around::look(&cluster, scope, targeted.everything, scalers).await;
         if !errors.is_empty() {
             terminal.warn(
                 "namespaces, webhook configurations or policies may not be read, so workloads \
@@ -54,22 +53,28 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         }
         if args.watch {
             let sees_pods = pods.is_some();
-            let follow = Follow { cluster: &cluster, namespace, targeted: &targeted, sees_pods };
+            let follow = Follow { cluster: &cluster, scope, targeted: &targeted, sees_pods };
             let show = async |objects: &[Value], pods: &[Value]| {
                 around.look_again().await;
-                shown.news(around.rows(objects, pods))
+                shown.news(around.rows(objects, pods).await)
             };
             follow.run(&args.targets, Around::OFTEN, show).await?;
             return Ok(Code::Done);
         }
         let pods = pods.unwrap_or_default();
         let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
-        let mut rows = around.rows(&objects, &pods);
+        let mut rows = around.rows(&objects, &pods).await;
         if args.output.is_some_and(|output| output != Output::Name) {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;
         }
         if rows.is_empty() && args.output.is_none_or(|output| output == Output::Wide) {
             terminal.say("Nothing is empty here.");
+        }
+        if args.output.is_none() {
+            for row in rows.iter().filter(|row| row.state == State::Stuck) {
+                let (kind, name) = (row.kind.to_lowercase(), &row.name);
+                terminal.warn(&format!("{kind}/{name} does not start: {}", row.note));
+            }
         }
         shown.whole(&rows)
     })

@@ -78,6 +78,16 @@ impl Terminal {
         }
     }
 
+    /// Whether a person reads stderr.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// A question, whatever `--quiet` says; its answer is typed behind it.
+    pub fn ask(&self, question: &str) {
+        eprint!("{question}");
+    }
+
     /// Begins to wait for something.
     pub fn wait(&self) -> Wait<'_> {
         Wait { terminal: self, last: String::new() }

@@ -11,7 +11,7 @@ use crate::{
     cli::{DryRun, Global, Names, install::Uninstall, targets::Targets},
     cluster::{
         Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY,
-        POLICY_BINDING, SECRET, SERVICE, Target, error,
+        POLICY_BINDING, SECRET, SERVICE, Scope, Target, error,
         targets::{self, Unnamed},
     },
     exit::Code,
@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod back;
+mod refusals;
 
 pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
     let terminal = Terminal::new(global);
@@ -79,6 +80,9 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
         };
         outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
     }
+    if args.restore {
+        refusals::remove(terminal, cluster, args).await?;
+    }
     if args.all && !args.restore {
         unlabel(&mut outcomes, cluster, args).await?;
     }
@@ -122,9 +126,9 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Re
     let terminal = outcomes.terminal;
     let everywhere = Targets { all_namespaces: true, ..Targets::default() };
     let here = Targets { namespace: Some(own.to_owned()), all: true, ..Targets::default() };
-    let (namespace, targeted) = match targets::find(cluster, &everywhere, Unnamed::All).await {
-        Ok(targeted) if targeted.unseen.is_empty() => ("", Ok(targeted)),
-        _ => (own, targets::find(cluster, &here, Unnamed::All).await),
+    let (scope, targeted) = match targets::find(cluster, &everywhere, Unnamed::All).await {
+        Ok(targeted) if targeted.unseen.is_empty() => (Scope::ALL, Ok(targeted)),
+        _ => (Scope::of(own), targets::find(cluster, &here, Unnamed::All).await),
     };
     let targeted = match targeted {
         Err(error) if error::is_forbidden(&error) => {
@@ -135,7 +139,7 @@ async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Re
         }
         targeted => targeted?,
     };
-    let pods = cluster.list(&POD, namespace, "").await.unwrap_or_else(|error| {
+    let pods = cluster.list(&POD, scope, "").await.unwrap_or_else(|error| {
         terminal.warn(&format!(
             "Pods could not be looked at, so workloads that are empty at level pod are not named: \
              {error}"

@@ -53,6 +53,8 @@ pub(super) enum Outcome {
     Unchanged,
     /// Left as it is, and why.
     PassedOver(String),
+    /// The workload is as the command wants it, and its Pods are not ready.
+    NotReady(Error),
     Failed(Error),
 }
 
@@ -116,7 +118,9 @@ impl Errand<'_> {
     /// Prints what `-o` asks for of those that are as they should be.
     pub(super) fn print(&self, done: &[Done]) -> Result<()> {
         let Some(output) = self.work.output else { return Ok(()) };
-        let good: Vec<_> = done.iter().filter(|one| one.is_good()).collect();
+        // What was changed is printed, whatever its Pods come to.
+        let is_changed = |one: &&Done| one.is_good() || matches!(one.outcome, Outcome::NotReady(_));
+        let good: Vec<_> = done.iter().filter(is_changed).collect();
         let object = || match good.as_slice() {
             [one] => one.found.object.clone(),
             all => {
@@ -141,28 +145,52 @@ impl Errand<'_> {
     }
 
     /// What the command ends with: the error itself where one workload was meant, else a count.
-    pub(super) fn end(&self, done: Vec<Done>, not_done: &str) -> Result<Code> {
+    /// `word` is what it does to workloads: `emptied`.
+    pub(super) fn end(&self, done: Vec<Done>, word: &str) -> Result<Code> {
         let all = done.len();
-        let failed = done.into_iter().filter_map(|one| match one.outcome {
-            Outcome::Failed(error) => Some((one.found, error)),
-            _ => None,
-        });
-        let mut failed: Vec<_> = failed.collect();
-        match (all, failed.len()) {
-            (_, 0) => Ok(Code::Done),
-            (1, _) => Err(failed.remove(0).1),
-            (_, count) => {
-                for (found, error) in &failed {
-                    let what = format!("{}: {error:#}", self.shown(found));
-                    self.terminal.failed(&what, None, exit::hint(error).unwrap_or_default());
+        let (mut failed, mut not_ready) = (Vec::new(), 0);
+        for one in done {
+            match one.outcome {
+                Outcome::Failed(error) => failed.push((one.found, error)),
+                Outcome::NotReady(error) => {
+                    not_ready += 1;
+                    failed.push((one.found, error));
                 }
-                let what = format!("{count} of {all} workloads {not_done}.");
-                let code = exit::code(&failed[0].1);
-                let same = failed.iter().all(|(_, error)| exit::code(error) == code);
-                let hint = "What is above says why; the same command goes on with the rest.";
-                let failure = Failure::no(what, hint);
-                Err(Failure { code: if same { code } else { Code::No }, ..failure }.into())
+                Outcome::Changed | Outcome::Unchanged | Outcome::PassedOver(_) => {}
             }
         }
+        if failed.is_empty() {
+            return Ok(Code::Done);
+        }
+        if all == 1 {
+            return Err(failed.remove(0).1);
+        }
+        for (found, error) in &failed {
+            let (shown, why) = (self.shown(found), format!("{error:#}"));
+            // Most name the workload themselves.
+            let what =
+                if why.starts_with(&found.shown()) { why } else { format!("{shown}: {why}") };
+            self.terminal.failed(&what, None, exit::hint(error).unwrap_or_default());
+        }
+        let not_done = failed.len() - not_ready;
+        let what = match (not_done, not_ready) {
+            (count, 0) => format!("{count} of {all} workloads were not {word}."),
+            (0, count) => {
+                format!("{count} of {all} workloads were {word}, and their Pods are not ready.")
+            }
+            (count, waiting) => format!(
+                "{count} of {all} workloads were not {word}; {waiting} were {word}, and their Pods \
+                 are not ready."
+            ),
+        };
+        let hint = if not_done == 0 {
+            "What is above says why; `diyadm status` and `kubectl get pods` show them."
+        } else {
+            "What is above says why; the same command goes on with the rest."
+        };
+        let code = exit::code(&failed[0].1);
+        let same = failed.iter().all(|(_, error)| exit::code(error) == code);
+        let failure = Failure::no(what, hint);
+        Err(Failure { code: if same { code } else { Code::No }, ..failure }.into())
     }
 }

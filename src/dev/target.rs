@@ -51,7 +51,7 @@ pub(crate) async fn find(
     at: &At,
     rights: &[(&'static str, &'static Kind)],
 ) -> Result<Target> {
-    let namespace = at.inside.namespace.as_deref().unwrap_or(cluster.namespace()).to_owned();
+    let namespace = cluster.namespace_of(at.inside.namespace.as_deref()).to_owned();
     demand(cluster, &namespace, rights).await?;
     if let Some(name) = service_name(&at.workload) {
         let service = service(cluster, &namespace, name).await?;
@@ -101,7 +101,7 @@ fn pods_of_service(service: &Value) -> Result<String, Failure> {
 
 /// Asks whether the user may work in the Pods with these labels.
 pub(crate) async fn select(cluster: &Cluster, inside: &Inside, selector: &str) -> Result<Target> {
-    let namespace = inside.namespace.as_deref().unwrap_or(cluster.namespace()).to_owned();
+    let namespace = cluster.namespace_of(inside.namespace.as_deref()).to_owned();
     demand(cluster, &namespace, &EXEC).await?;
     let which = Which::Labels { namespace, selector: selector.to_owned() };
     Ok(Target { shown: format!("-l {selector}"), which, container: inside.container.clone() })

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Progress, Trouble, done, pods::line, waiting};
+use super::{Progress, Trouble, cause::cause, done, waiting};
 use crate::workload;
 
 /// A Job that is over, or of which a Pod is.
@@ -45,7 +45,7 @@ fn success(object: &Value) -> Progress {
 }
 
 fn failure(object: &Value, said: &str) -> Progress {
-    let said = line(said);
+    let said = cause(said, &[]);
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
     let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Seen, Trouble};
+use super::{Seen, Trouble, cause::cause};
 use crate::workload;
 
 /// Whether a Pod is one of the workload's: by its namespace, its labels, and what controls it.
@@ -129,16 +129,16 @@ pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
 
 /// What keeps a Pod that is not ready, as it and events say.
 pub fn of(pod: &Value, events: &[Value]) -> Option<Trouble> {
-    of_pod(pod).or_else(|| of_events(pod, events))
+    of_pod(pod, events).or_else(|| of_events(pod, events))
 }
 
-fn of_pod(pod: &Value) -> Option<Trouble> {
+fn of_pod(pod: &Value, events: &[Value]) -> Option<Trouble> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let scheduled = condition(pod, "PodScheduled");
     if scheduled["status"] == "False" {
         let message = scheduled["message"].as_str().unwrap_or("no node was found");
         return Some(Trouble::new(
-            format!("no node takes Pod {name}: {}", line(message)),
+            format!("no node takes Pod {name}: {}", cause(message, &[name])),
             "Free room on a node, or look at what the Pod asks for: \
              `kubectl describe nodes | grep -A8 Allocated`.",
             false,
@@ -146,12 +146,14 @@ fn of_pod(pod: &Value) -> Option<Trouble> {
     }
     let statuses = |field: &str| pod["status"][field].as_array().cloned().unwrap_or_default();
     let all = statuses("initContainerStatuses").into_iter().chain(statuses("containerStatuses"));
-    let mut troubles: Vec<_> = all.filter_map(|status| of_container(name, pod, &status)).collect();
+    let mut troubles: Vec<_> =
+        all.filter_map(|status| of_container(pod, &status, events)).collect();
     let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))
 }
 
-fn of_container(pod: &str, whole: &Value, status: &Value) -> Option<Trouble> {
+fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Trouble> {
+    let pod = whole["metadata"]["name"].as_str().unwrap_or_default();
     let container = status["name"].as_str().unwrap_or_default();
     let image = status["image"].as_str().filter(|image| !image.is_empty());
     let specs = ["initContainers", "containers"].map(|list| whole["spec"][list].as_array());
@@ -159,30 +161,40 @@ fn of_container(pod: &str, whole: &Value, status: &Value) -> Option<Trouble> {
     let spec = specs.find(|spec| spec["name"] == container);
     let image = image.or_else(|| spec?["image"].as_str()).unwrap_or_default();
     let waiting = &status["state"]["waiting"];
-    let message = line(waiting["message"].as_str().unwrap_or_default());
+    let message = waiting["message"].as_str().unwrap_or_default();
+    let said = cause(message, &[image, container, pod]);
+    let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
     let logs = format!("See its last words: `kubectl logs {pod} -c {container} --previous`.");
     Some(match waiting["reason"].as_str() {
         Some("InvalidImageName") => Trouble::new(
             format!("container {container}: {image:?} is no name of an image"),
-            "Name another with --image.",
+            "Fix the image in the manifest of the workload.",
             true,
-        ),
+        )
+        .or_emptied("Name another with --image."),
         Some("ErrImageNeverPull") => Trouble::new(
             format!("container {container}: image {image} is not on the node, and is never pulled"),
-            "Bring it to the node, or name another with --image.",
+            "Bring it to the node, or set imagePullPolicy: IfNotPresent in the manifest.",
             true,
-        ),
+        )
+        .or_emptied("Bring it to the node, or name another with --image."),
         Some(reason @ ("ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable")) => {
-            let message = if message.is_empty() { reason } else { message };
+            // Older kubelets name the cause in an event alone.
+            let said = if said.is_empty() { failed_pull(whole, image, events) } else { said };
+            let said = if said.is_empty() { reason.to_owned() } else { said };
             Trouble::new(
-                format!("container {container}: image {image} cannot be pulled: {message}"),
+                format!("container {container}: image {image} cannot be pulled: {said}"),
+                "Push it to where the nodes pull from, or fix the image or the imagePullSecrets in \
+                 the manifest of the workload.",
+                reason == "ImagePullBackOff",
+            )
+            .or_emptied(
                 "Push it to where the nodes pull from, name another with --image, or use the \
                  workload's own with --image keep.",
-                reason == "ImagePullBackOff",
             )
         }
         Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble::new(
-            format!("container {container} cannot be made: {message}"),
+            format!("container {container} cannot be made{}", because(&said)),
             if message.contains("runAsNonRoot") {
                 "The Pod wants a user that is not root, and the image runs as root: name an image \
                  with a numeric USER."
@@ -192,27 +204,39 @@ fn of_container(pod: &str, whole: &Value, status: &Value) -> Option<Trouble> {
             },
             reason == "CreateContainerConfigError",
         ),
-        Some("RunContainerError") => ended(container, 128, message, &logs),
+        Some("RunContainerError") => ended(container, 128, &because(&said), &logs),
         Some("CrashLoopBackOff") => {
             let last = &status["lastState"]["terminated"];
-            let words = line(last["message"].as_str().unwrap_or_default());
-            ended(container, last["exitCode"].as_i64().unwrap_or(-1), words, &logs)
+            let words = cause(last["message"].as_str().unwrap_or_default(), &[container, pod]);
+            ended(container, last["exitCode"].as_i64().unwrap_or(-1), &because(&words), &logs)
         }
         _ => return None,
     })
 }
 
-/// A container that ends at once. 126 to 128 are the shell's and the runtime's for a program that
+/// The cause of the last failed pull that an event names; empty where none does.
+fn failed_pull(pod: &Value, image: &str, events: &[Value]) -> String {
+    let about = |event: &&Value| {
+        event["involvedObject"]["uid"] == pod["metadata"]["uid"]
+            && event["reason"] == "Failed"
+            && event["message"].as_str().is_some_and(|m| m.starts_with("Failed to pull image"))
+    };
+    let last = events.iter().filter(about).max_by_key(|event| time(event));
+    last.and_then(|event| event["message"].as_str())
+        .map_or_else(String::new, |m| cause(m, &[image]))
+}
+
+/// A container that ends at once; `words` are its last ones, after a colon. 126 to 128 are the shell's and the runtime's for a program that
 /// cannot be run.
 fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
-    let words = if words.is_empty() { String::new() } else { format!(": {words}") };
     let hint = if (126..=128).contains(&code) || words.contains("not found") {
         "The image lacks the program; --idle agent brings its own, and works without a shell."
             .to_owned()
     } else {
         format!("{logs} An image that ends by itself idles with --idle shell or --idle agent.")
     };
-    Trouble::new(format!("container {container} ends at once with {code}{words}"), hint, true)
+    Trouble::new(format!("container {container} ends at once with {code}{words}"), logs, true)
+        .or_emptied(hint)
 }
 
 /// What the kubelet reports only as events: volumes, and the Pod's sandbox.
@@ -222,7 +246,7 @@ fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
         event["involvedObject"]["uid"] == pod["metadata"]["uid"] && event["type"] == "Warning"
     };
     let last = events.iter().filter(about).max_by_key(|event| time(event))?;
-    let message = line(last["message"].as_str().unwrap_or_default());
+    let message = cause(last["message"].as_str().unwrap_or_default(), &[name]);
     Some(match last["reason"].as_str()? {
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Trouble::new(
             format!("a volume of Pod {name} cannot be mounted: {message}"),
@@ -242,10 +266,4 @@ fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
 pub(super) fn time(event: &Value) -> String {
     let text = event["series"]["lastObservedTime"].as_str().or(event["lastTimestamp"].as_str());
     text.or(event["eventTime"].as_str()).unwrap_or_default().to_owned()
-}
-
-/// The first line, and no more of it than a terminal shows.
-pub(super) fn line(text: &str) -> &str {
-    let text = text.lines().next().unwrap_or_default().trim().trim_end_matches('.');
-    text.char_indices().nth(240).map_or(text, |(at, _)| &text[..at])
 }

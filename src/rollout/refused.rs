@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
-    Seen, Trouble,
-    pods::{line, time},
-};
+use super::{Seen, Trouble, cause::cause, pods::time};
 
 /// What the controllers say about creating Pods: a Deployment in a condition, the others in
 /// events.
@@ -37,9 +34,10 @@ pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
 
 /// `message` is the API server's, with the controller's words before it.
 fn explain(message: &str) -> Trouble {
-    let whole = line(message);
-    let said = whole.split_once(" is forbidden: ").map_or(whole, |(_, said)| said);
-    if said.contains("exceeded quota") || said.contains("failed quota") {
+    let inner = message.split_once(" is forbidden: ").map_or(message, |(_, inner)| inner);
+    let said = cause(inner, &[]);
+    let has = |words: &str| inner.contains(words);
+    if has("exceeded quota") || has("failed quota") {
         return Trouble::new(
             format!("a quota does not allow the Pod: {said}"),
             "Free some of it, or raise it: `kubectl describe resourcequotas`. A rollout needs room \
@@ -47,34 +45,38 @@ fn explain(message: &str) -> Trouble {
             false,
         );
     }
-    if said.contains("violates PodSecurity") {
+    if has("violates PodSecurity") {
         return Trouble::new(
             format!("the namespace's Pod Security level refuses the Pod: {said}"),
+            "See `kubectl get namespace -L pod-security.kubernetes.io/enforce`.",
+            true,
+        )
+        .or_emptied(
             "The empty container keeps the workload's own securityContext: see \
              `kubectl get namespace -L pod-security.kubernetes.io/enforce`.",
-            true,
         );
     }
-    if said.contains("per Container") || said.contains("per Pod") {
+    if has("per Container") || has("per Pod") {
         return Trouble::new(
             format!("a LimitRange refuses the Pod: {said}"),
             "See `kubectl describe limitranges`.",
             true,
         );
     }
-    if said.contains("failed calling webhook") {
+    if has("failed calling webhook") {
         return Trouble::new(
             format!("a webhook is called for the Pod and fails: {said}"),
             "Where it is diyadm's, `diyadm check` says why.",
             false,
         );
     }
-    if said.contains("denied the request") {
+    if has("denied the request") {
         return Trouble::new(
             format!("a policy of the cluster refuses the Pod: {said}"),
-            "Ask whoever runs that policy; --image may name an image that it allows.",
+            "Ask who runs that policy.",
             true,
-        );
+        )
+        .or_emptied("Ask who runs that policy; --image may name an image that it allows.");
     }
     Trouble::new(format!("the Pod cannot be created: {said}"), "", false)
 }

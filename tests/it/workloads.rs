@@ -18,6 +18,7 @@ mod ready;
 mod refused;
 mod rollback;
 mod several;
+mod stuck;
 mod undone;
 mod updates;
 mod waiting;

@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 
+use super::rights::Allowed;
 use crate::{
     checks::Finding,
     cli::plan::Plan as Args,
     cluster::{
-        BUDGET, Cluster,
+        BUDGET, Cluster, SERVICE,
         targets::{self, Found, Unnamed},
     },
     commands::{
-        empty::plan::{self as empty, Settled},
+        empty::plan::{self as empty, Refused, Settled},
         terminal::Terminal,
         workloads::{
             beside::{AUTOSCALERS, Beside},
@@ -33,7 +34,7 @@ pub(super) async fn plans(
     if targeted.found.is_empty() {
         terminal.warn("there is no such workload");
     }
-    let kinds = [&AUTOSCALERS[..], &[&BUDGET]].concat();
+    let kinds = [&AUTOSCALERS[..], &[&BUDGET, &SERVICE]].concat();
     let beside = Beside::look(cluster, &targeted.found, &kinds).await;
     let webhooks = Webhooks::default();
     let emptying = empty::Plan {
@@ -46,9 +47,28 @@ pub(super) async fn plans(
         flags: cluster.flags(),
     };
     let mut plans = Vec::new();
+    let mut allowed = Allowed::new(cluster);
     for found in &targeted.found {
         let scaled = beside.scaler(found);
-        let decided = decide(cluster, &emptying, &webhooks, found, scaled.as_deref()).await?;
+        let settled = emptying.settle_there(cluster, &webhooks, found, scaled.as_deref()).await;
+        let mut decided = decide(cluster, &emptying, &webhooks, found, settled.clone()).await?;
+        if let Ok(settled) = settled
+            && matches!(decided.does, Does::Template | Does::Pods)
+            && let Some(missing) = allowed.missing(found, settled).await?
+        {
+            let flags = cluster.flags();
+            decided = Decided {
+                does: Does::Nothing,
+                why: format!("you may not {missing}"),
+                hint: format!(
+                    "Ask an administrator: `diyadm rights --for developer -n {}{flags} -o yaml` \
+                     prints the roles to hand over.",
+                    found.namespace
+                ),
+                operations: Vec::new(),
+                ..decided
+            };
+        }
         let wishes = &emptying.wishes;
         let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
         let around = beside.of_namespace(&found.namespace);
@@ -74,7 +94,7 @@ async fn decide(
     emptying: &empty::Plan<'_>,
     webhooks: &Webhooks,
     found: &Found,
-    scaled: Option<&str>,
+    settled: Result<Settled, Refused>,
 ) -> Result<Decided> {
     let mut decided = Decided {
         does: Does::Template,
@@ -83,7 +103,7 @@ async fn decide(
         operations: Vec::new(),
         warnings: Vec::new(),
     };
-    match emptying.settle_there(cluster, webhooks, found, scaled).await {
+    match settled {
         Err(refused) => {
             (decided.does, decided.why, decided.hint) = (Does::Nothing, refused.what, refused.hint);
         }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Kind, REPLICA_SET, REVISION, error, targets::Found},
+    cluster::{Kind, REPLICA_SET, REVISION, Scope, error, targets::Found},
     commands::workloads::Errand,
     workload::{ORIGINAL, Subject},
 };
@@ -34,22 +34,19 @@ impl Leftovers {
         errand: &Errand<'_>,
         all: impl Iterator<Item = &'f Found>,
     ) -> Self {
-        let mut places: Vec<(&'static Kind, String)> = Vec::new();
+        let mut places: Vec<(&'static Kind, Scope<'f>)> = Vec::new();
         for found in all {
-            if let Some(kind) = kind_of(found)
-                && !places.iter().any(|(k, n)| *k == kind && *n == found.namespace)
-            {
-                places.push((kind, found.namespace.clone()));
-            }
+            let place = kind_of(found).map(|kind| (kind, Scope::of(&found.namespace)));
+            places.extend(place.filter(|place| !places.contains(place)));
         }
         let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
-        for (kind, namespace, list) in errand.cluster.lists(places).await {
-            match list {
-                Ok(list) => {
-                    let emptied = list.into_iter().filter(is_emptied);
-                    leftovers.all.extend(emptied.map(|object| (kind, object)));
-                }
-                Err(_) => leftovers.unseen.push((kind, namespace)),
+        for (kind, scope, list) in errand.cluster.lists(places).await {
+            if let Ok(list) = list {
+                let emptied = list.into_iter().filter(is_emptied);
+                leftovers.all.extend(emptied.map(|object| (kind, object)));
+            } else {
+                let namespace = scope.namespace().unwrap_or_default().to_owned();
+                leftovers.unseen.push((kind, namespace));
             }
         }
         leftovers

@@ -15,7 +15,7 @@ use crate::{
     },
     exit::Failure,
     rollout,
-    workload::{DISABLED, ENABLED, LABEL, Subject, fresh},
+    workload::{DISABLED, ENABLED, LABEL, Stamp, Subject, fresh},
 };
 
 /// How workloads are restored.
@@ -180,7 +180,7 @@ async fn try_restore(
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
         return Err(Failure::no(what, hint).into());
     }
-    errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
+    errand.terminal.done(&format!("{shown} {}{}", form(&subject, way), errand.dry()), None);
     if back.decline {
         declined(errand, found, &watcher, "");
     }
@@ -189,6 +189,24 @@ async fn try_restore(
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
     Ok(Restored { object, patch: sent, outcome })
+}
+
+/// What restoring makes of an emptied workload, in words.
+fn form(subject: &Subject<'_>, way: &Way<'_>) -> String {
+    if way.manifests.is_some() {
+        return "is restored from the manifest".to_owned();
+    }
+    let Some(Ok(told)) = subject.told() else { return "is as it was".to_owned() };
+    match told.newer {
+        Some(Stamp { at, by }) => {
+            let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+            format!("is restored to the version deployed since it was emptied ({at}{by})")
+        }
+        None if told.drifted || told.overtaken => {
+            "is restored; what was deployed since it was emptied stays".to_owned()
+        }
+        None => "is as it was".to_owned(),
+    }
 }
 
 /// Who empties its Pods once it is as it was.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Way;
 use crate::{
     board,
-    cluster::{POD, error, targets::Found},
+    cluster::{POD, Scope, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
         change::{annotated, played},
@@ -36,9 +36,9 @@ impl Pods {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
-        let places = namespaces.into_iter().map(|namespace| (&POD, namespace));
+        let places = namespaces.into_iter().map(|namespace| (&POD, Scope::of(namespace)));
         let mut pods = Self::default();
-        for (_, namespace, list) in errand.cluster.lists(places).await {
+        for (_, scope, list) in errand.cluster.lists(places).await {
             match list {
                 Ok(list) => pods.all.extend(
                     list.into_iter().filter(|pod| !rollout::is_over(pod)).map(|pod| {
@@ -47,7 +47,10 @@ impl Pods {
                     }),
                 ),
                 Err(error) if error::is_forbidden(&error) => {}
-                Err(error) => pods.unseen.push((namespace.to_owned(), format!("{error:#}"))),
+                Err(error) => {
+                    let namespace = scope.namespace().unwrap_or_default().to_owned();
+                    pods.unseen.push((namespace, format!("{error:#}")));
+                }
             }
         }
         pods
@@ -263,10 +266,9 @@ pub(super) fn told(errand: &Errand<'_>, found: &Found, watcher: &Watcher) {
 
 /// Tells of empty Pods that belong to none of all the workloads, and so stay as they are.
 pub(super) async fn tell_others(errand: &Errand<'_>, all: &[Done]) {
-    let namespace = errand.targets.namespace.as_deref().unwrap_or(errand.cluster.namespace());
-    let namespace = if errand.targets.all_namespaces { "" } else { namespace };
+    let scope = errand.cluster.scope(errand.targets);
     // Whoever may not list Pods hears of none.
-    let pods = errand.cluster.list(&POD, namespace, "").await.unwrap_or_default();
+    let pods = errand.cluster.list(&POD, scope, "").await.unwrap_or_default();
     let objects: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
     for row in board::of_others(&objects, &pods, errand.cluster.flags()) {
         let (kind, place) = (row.kind.to_lowercase(), row.namespace);

@@ -29,8 +29,8 @@ pub(super) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
     let mut allowed: BTreeMap<String, bool> = BTreeMap::new();
     let mut picks = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        use board::State::{Drifted, Empty, Pods, Returning};
-        if !matches!(row.state, Empty | Pods | Returning | Drifted) {
+        use board::State::{Drifted, Empty, Pods, Returning, Stuck};
+        if !matches!(row.state, Empty | Pods | Stuck | Returning | Drifted) {
             continue;
         }
         if !allowed.contains_key(&row.namespace) {

@@ -8,14 +8,13 @@ use serde_json::Value;
 use super::watchers::Watchers;
 use crate::{
     board::{self, Row},
-    cluster::{Cluster, error},
+    cluster::{Cluster, EVENT, Scope, error},
     commands::workloads::beside::AUTOSCALERS,
 };
 
 pub(super) struct Around<'a> {
     cluster: &'a Cluster,
-    /// Empty for all.
-    namespace: &'a str,
+    scope: Scope<'a>,
     watchers: Watchers,
     /// Whether Pods of what is no workload here are asked for.
     others: bool,
@@ -23,6 +22,8 @@ pub(super) struct Around<'a> {
     autoscalers: Option<Vec<Value>>,
     /// Autoscalers that are held in vain, as of the last look.
     held: Option<Vec<Row>>,
+    /// Warnings about Pods and workloads, as of the last look; none where they may not be seen.
+    events: Option<Vec<Value>>,
     looked: Instant,
 }
 
@@ -35,20 +36,32 @@ impl<'a> Around<'a> {
     /// reading who would empty workloads.
     pub(super) async fn look(
         cluster: &'a Cluster,
-        namespace: &'a str,
+        scope: Scope<'a>,
         others: bool,
         scalers: bool,
     ) -> (Self, Vec<Error>) {
-        let (watchers, errors) = Watchers::look(cluster, namespace).await;
+        let (watchers, errors) = Watchers::look(cluster, scope).await;
         let mut autoscalers = None;
         if scalers {
             // As far as they may be seen: few clusters have all these kinds.
-            let lists = cluster.lists(AUTOSCALERS.map(|kind| (kind, namespace))).await;
+            let lists = cluster.lists(AUTOSCALERS.map(|kind| (kind, scope))).await;
             let lists = lists.into_iter().filter_map(|(_, _, list)| list.ok());
             autoscalers = Some(lists.flatten().collect());
         }
         let looked = Instant::now();
-        (Self { cluster, namespace, watchers, others, autoscalers, held: None, looked }, errors)
+        (
+            Self {
+                cluster,
+                scope,
+                watchers,
+                others,
+                autoscalers,
+                held: None,
+                events: None,
+                looked,
+            },
+            errors,
+        )
     }
 
     /// Looks again where what is known is old. What cannot be read for a moment stays as it was.
@@ -57,15 +70,26 @@ impl<'a> Around<'a> {
             return;
         }
         let (new, errors) =
-            Self::look(self.cluster, self.namespace, self.others, self.autoscalers.is_some()).await;
+            Self::look(self.cluster, self.scope, self.others, self.autoscalers.is_some()).await;
         if errors.iter().all(error::is_forbidden) {
             *self = new;
         }
     }
 
     /// The board's lines.
-    pub(super) fn rows(&mut self, objects: &[Value], pods: &[Value]) -> Vec<Row> {
-        let mut rows = board::rows(objects, pods, |object| self.watchers.would_empty(object));
+    pub(super) async fn rows(&mut self, objects: &[Value], pods: &[Value]) -> Vec<Row> {
+        let all = board::rows(objects, pods, |object| self.watchers.would_empty(object));
+        let judged = |events: Option<&[Value]>| {
+            let mut rows = all.clone();
+            board::judge(&mut rows, objects, pods, events.unwrap_or_default());
+            rows
+        };
+        let mut rows = judged(self.events.as_deref());
+        if self.events.is_none() && rows.iter().any(Row::lacks_pods) {
+            let warnings = Some("type=Warning");
+            let events = self.cluster.list_where(&EVENT, self.scope, None, warnings).await;
+            rows = judged(Some(self.events.insert(events.unwrap_or_default())));
+        }
         if self.others {
             rows.extend(board::of_others(objects, pods, self.cluster.flags()));
         }

@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     cli::targets::Targets,
     cluster::{
-        Cluster, Kind, POD, Sight,
+        Cluster, Kind, POD, Scope, Sight,
         targets::{Targeted, is_controlled},
     },
     workload::fresh,
@@ -21,8 +21,7 @@ const QUIET: Duration = Duration::from_millis(200);
 
 pub(super) struct Follow<'a> {
     pub(super) cluster: &'a Cluster,
-    /// Empty for all.
-    pub(super) namespace: &'a str,
+    pub(super) scope: Scope<'a>,
     pub(super) targeted: &'a Targeted,
     /// Whether Pods may be listed, whatever kinds are meant.
     pub(super) sees_pods: bool,
@@ -55,11 +54,11 @@ impl Follow<'_> {
         };
         let kinds = self.targeted.kinds.iter().filter(|kind| source(kind) != Of::AnyPod);
         let meant = kinds.map(|kind| {
-            let of = (*kind, self.namespace);
+            let of = (*kind, self.scope);
             self.cluster.follow(of, labels, fields, (Of::Meant(kind.kind), &tell)).boxed_local()
         });
         let pods = self.sees_pods.then(|| {
-            let of = (&POD, self.namespace);
+            let of = (&POD, self.scope);
             self.cluster.follow(of, None, None, (Of::AnyPod, &tell)).boxed_local()
         });
         let follows: Vec<_> = meant.chain(pods).collect();

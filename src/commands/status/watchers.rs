@@ -10,7 +10,9 @@ use crate::{
         made,
         reach::{self, Written},
     },
-    cluster::{CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, WORKLOADS},
+    cluster::{
+        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope, WORKLOADS,
+    },
     commands::workloads::server,
     workload::{Context, Level, Rules, Subject},
 };
@@ -26,9 +28,8 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Looks at the cluster for one namespace, or, where it is empty, for all; with what kept it
-    /// from reading.
-    pub(super) async fn look(cluster: &Cluster, namespace: &str) -> (Self, Vec<Error>) {
+    /// Looks at the cluster for what is in `scope`; with what kept it from reading.
+    pub(super) async fn look(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
         let mut errors = Vec::new();
         let mut read = |list: Result<Vec<Value>>| {
             list.unwrap_or_else(|error| {
@@ -36,13 +37,13 @@ impl Watchers {
                 Vec::new()
             })
         };
-        let namespaces = read(if namespace.is_empty() {
-            cluster.list(&NAMESPACE, "", "").await
-        } else {
+        let namespaces = read(if let Some(namespace) = scope.namespace() {
             let found = cluster.get(&NAMESPACE, "", namespace).await;
             found.map(|found| found.into_iter().collect())
+        } else {
+            cluster.list(&NAMESPACE, Scope::ALL, "").await
         });
-        let seen = read(cluster.list(&CONFIGURATION, "", "").await);
+        let seen = read(cluster.list(&CONFIGURATION, Scope::ALL, "").await);
         let policies = read(cluster.list_served(&POLICY).await);
         let bindings = read(cluster.list_served(&POLICY_BINDING).await);
         let labels = |namespace: &Value| {

@@ -33,6 +33,7 @@ pub(super) async fn restore(
     let namespace = Some(args.names.namespace.clone());
     let targets = Targets { namespace, all: true, ..Targets::default() };
     let work = Work {
+        yes: true,
         wait: args.wait,
         timeout: args.timeout,
         disable_eviction: args.disable_eviction,
@@ -50,7 +51,7 @@ pub(super) async fn restore(
         let found = &one.found;
         outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");
     }
-    let end = errand.end(done, "were not restored, or their Pods are not ready");
+    let end = errand.end(done, "restored");
     end.map(drop).inspect_err(|_| {
         terminal.warn(
             "nothing of the webhook was taken away: the same command goes on, with --wait=false \

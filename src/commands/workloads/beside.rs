@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{AUTOSCALER, Cluster, Kind, SCALED_OBJECT, VERTICAL, error, targets::Found},
+    cluster::{AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::Found},
     exit::Failure,
     workload::autoscaler,
 };
@@ -45,11 +45,12 @@ impl Beside {
         let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
-        let places = namespaces.into_iter().flat_map(|n| kinds.iter().map(move |kind| (*kind, n)));
+        let scopes = namespaces.into_iter().map(Scope::of);
+        let places = scopes.flat_map(|scope| kinds.iter().map(move |kind| (*kind, scope)));
         let mut beside = Self::default();
         // Whoever may not list a kind is not told either that the cluster lacks it.
         let mut lacking = Vec::new();
-        for (kind, namespace, looked) in cluster.lists(places).await {
+        for (kind, scope, looked) in cluster.lists(places).await {
             let error = match looked {
                 Ok(found) => {
                     beside.all.extend(found.into_iter().map(|object| (kind, object)));
@@ -65,7 +66,7 @@ impl Beside {
                 lacking.push(kind);
                 continue;
             }
-            let namespace = namespace.to_owned();
+            let namespace = scope.namespace().unwrap_or_default().to_owned();
             beside.unseen.push(Unseen { kind, namespace, forbidden });
         }
         beside

@@ -10,7 +10,7 @@ use super::Errand;
 use crate::{
     cluster::{error, targets::Found},
     exit::Failure,
-    rollout::{self, Seen, Trouble},
+    rollout::{self, Form, Seen, Trouble},
     workload,
 };
 
@@ -100,9 +100,12 @@ impl Errand<'_> {
             let told = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
             let late = Instant::now() > deadline;
             if let Some(trouble) = self.trouble(found, &come, late).await {
-                let Trouble { what, hint, .. } = trouble;
+                let what = &trouble.what;
                 let what = format!("{}: {told}, and one does not start: {what}.", found.shown());
-                return Err(Failure::no(what, hint).into());
+                let is_emptied = matches!(right, Right::Emptied(true))
+                    || workload::is_emptied(&object.to_string());
+                let form = if is_emptied { Form::Emptied } else { Form::Original };
+                return Err(Failure::no(what, trouble.advice(form)).into());
             }
             let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             if late {

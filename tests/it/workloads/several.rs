@@ -70,7 +70,7 @@ fn several_that_cannot_start_each_hear_why() {
     all_ready(&cluster, name, "deployments");
     let args = ["empty", "deploy", "--all", "--image", "typo:1"];
     let stuck = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
-    each_is_told(&names, &stuck.stderr, "image typo:1 cannot be pulled: Back-off");
+    each_is_told(&names, &stuck.stderr, "image typo:1 cannot be pulled: not found");
 }
 
 /// Only events tell it of a StatefulSet. However many there are, a look lists them once.

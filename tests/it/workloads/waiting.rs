@@ -67,12 +67,17 @@ pub(super) fn ready(_: &Value) -> Value {
     })
 }
 
+/// As a kubelet and containerd say it.
+const NOT_FOUND: &str = "Back-off pulling image \"typo:1\": ErrImagePull: failed to pull and \
+                         unpack image \"docker.io/library/typo:1\": failed to resolve reference \
+                         \"docker.io/library/typo:1\": docker.io/library/typo:1: not found";
+
 /// Ready where the application runs; where the container idles, it cannot be pulled.
 pub(super) fn unpulled(pod: &Value) -> Value {
     if pod["spec"]["containers"][0]["image"] == "app:1" {
         return ready(pod);
     }
-    let waiting = json!({ "reason": "ImagePullBackOff", "message": "Back-off pulling image" });
+    let waiting = json!({ "reason": "ImagePullBackOff", "message": NOT_FOUND });
     let status = json!({
         "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
         "state": { "waiting": waiting },
@@ -166,7 +171,7 @@ fn a_pod_that_cannot_start_says_why_and_is_rolled_back_where_asked() {
         let before = stored(&cluster, name, &what);
 
         let stuck = run(&cluster, folder.path(), name, &["empty", &what], &unpulled).code(1);
-        let stuck = stuck.stderr_has("cannot be pulled: Back-off").stderr_has("--image keep");
+        let stuck = stuck.stderr_has("cannot be pulled: ").stderr_has("--image keep");
         stuck.stderr_has(&format!("diyadm restore {what} -n {name}"));
         assert_ne!(stored(&cluster, name, &what), before);
         // Also where the Pod in the way never becomes ready.

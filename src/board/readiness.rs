@@ -1,0 +1,70 @@
+//! How far the Pods of emptied and restored workloads are, and what keeps them.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{Row, State, emptied_pod, lives, wanted};
+use crate::rollout::{self, Seen};
+
+/// Writes into each row how many of its Pods are ready in the form that its state names, and, where
+/// something keeps them from starting, what. Old Pods of a rollout are not counted. `pods` and
+/// `events` are those that may be seen; of a workload none of whose Pods is seen the row stays.
+pub fn judge(rows: &mut [Row], objects: &[Value], pods: &[Value], events: &[Value]) {
+    let key = |object: &Value| {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let [kind, namespace, name] =
+            ["/kind", "/metadata/namespace", "/metadata/name"].map(|p| text(p).unwrap_or_default());
+        [kind.to_owned(), namespace.to_owned(), name.to_owned()]
+    };
+    let objects: HashMap<_, _> = objects.iter().map(|object| (key(object), object)).collect();
+    for row in rows {
+        let of = [row.kind.clone(), row.namespace.clone(), row.name.clone()];
+        if let Some(object) = objects.get(&of) {
+            judge_one(row, object, pods, events);
+        }
+    }
+}
+
+fn judge_one(row: &mut Row, object: &Value, pods: &[Value], events: &[Value]) {
+    let at_level_pod = match row.state {
+        State::Pods => true,
+        State::Empty | State::Returning => false,
+        _ => return,
+    };
+    let Some(wanted) = wanted(object) else { return };
+    let own: Vec<_> =
+        pods.iter().filter(|pod| lives(pod) && rollout::selects(object, pod)).collect();
+    let has_form = |pod: &Value| {
+        if at_level_pod { emptied_pod(pod).is_some() } else { rollout::is_new(object, pod) }
+    };
+    let meant: Vec<_> = own.iter().filter(|pod| has_form(pod)).collect();
+    let ready = meant.iter().filter(|pod| rollout::is_ready(pod)).count();
+    let is_short = i64::try_from(ready).is_ok_and(|ready| ready < wanted);
+    if !own.is_empty() {
+        row.ready = format!("{ready}/{wanted}");
+    }
+    if !is_short {
+        return;
+    }
+    let waiting = meant.iter().filter(|pod| !rollout::is_ready(pod));
+    let troubles: Vec<_> = waiting.filter_map(|pod| rollout::trouble(pod, events)).collect();
+    let lasting = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
+    let since = rollout::changed_at(object);
+    let refused = || {
+        let is_missing = i64::try_from(meant.len()).is_ok_and(|meant| meant < wanted);
+        let seen = Seen { pods, events, since: &since };
+        rollout::refused(object, &seen).filter(|_| is_missing)
+    };
+    let Some(trouble) = troubles.into_iter().nth(lasting).or_else(refused) else { return };
+    if row.state == State::Returning {
+        row.note = format!("{}; its own Pods do not start: {}", row.note, trouble.what);
+        return;
+    }
+    row.state = State::Stuck;
+    row.note = [trouble.what.as_str(), row.note.as_str()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
+}

@@ -1,0 +1,58 @@
+//! `diyadm rights`: the rights that a developer or an installer needs, as a table or as roles.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{
+    runtime,
+    terminal::{self, Terminal},
+};
+use crate::{
+    cli::{
+        Global,
+        rights::{Audience as Asked, Rights as Args},
+        rules::Format,
+    },
+    cluster::Cluster,
+    exit::Code,
+    roles::{self, Audience, Names},
+    yaml,
+};
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
+    let audience = match args.audience {
+        Asked::Developer => Audience::Developer,
+        Asked::Installer => Audience::Installer,
+    };
+    let namespace = match args.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
+        Some(namespace) => namespace.to_owned(),
+        None if audience == Audience::Installer => crate::cli::Names::default().namespace,
+        None => {
+            runtime::run("", async { Ok(Cluster::connect(global).await?.namespace().to_owned()) })?
+        }
+    };
+    let names = Names { namespace: &namespace, service: &args.service, secret: &args.secret };
+    let bindings = roles::bindings(audience, &names);
+    let objects = roles::objects(audience, &names);
+    terminal::print(&match args.output {
+        Format::Text => roles::table(&roles::rights(audience, &names)),
+        Format::Json => {
+            format!("{:#}\n", json!({ "apiVersion": "v1", "kind": "List", "items": objects }))
+        }
+        Format::Yaml => {
+            let [role, cluster_role] = &objects;
+            let [bind, bind_cluster] = &bindings;
+            format!(
+                "# Give these roles to somebody with:\n#   {bind}\n#   {bind_cluster}\n---\n{}---\n{}",
+                yaml::write(role)?,
+                yaml::write(cluster_role)?
+            )
+        }
+    })?;
+    if args.output != Format::Yaml {
+        let terminal = Terminal::new(global);
+        terminal.say("An administrator gives them with the roles of `-o yaml`, and then:");
+        bindings.iter().for_each(|command| terminal.say(&format!("  {command}")));
+    }
+    Ok(Code::Done)
+}

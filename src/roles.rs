@@ -1,0 +1,223 @@
+//! The rights that people need for diyadm, as Role and ClusterRole to hand to an administrator.
+//! Values in, values out.
+
+use serde_json::{Value, json};
+
+use crate::text;
+
+/// Who needs the rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Empties and restores workloads of one namespace, and works in their containers.
+    Developer,
+    /// Installs and removes the webhook, or the policy.
+    Installer,
+}
+
+impl Audience {
+    /// `diyadm-developer`, the name of the roles.
+    pub fn role(self) -> &'static str {
+        match self {
+            Self::Developer => "diyadm-developer",
+            Self::Installer => "diyadm-installer",
+        }
+    }
+}
+
+/// What the webhook's objects are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The namespace that the rights are for.
+    pub namespace: &'a str,
+    /// Service, Deployment and configuration of the webhook.
+    pub service: &'a str,
+    /// Its Secret.
+    pub secret: &'a str,
+}
+
+/// Some verbs on resources of one API group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Empty for the core group.
+    pub group: &'static str,
+    /// `deployments`, `pods/exec`
+    pub resources: Vec<&'static str>,
+    /// `get`, `patch`
+    pub verbs: Vec<&'static str>,
+    /// The objects; none stands for any.
+    pub names: Vec<String>,
+}
+
+impl Rule {
+    fn any(group: &'static str, resources: &[&'static str], verbs: &[&'static str]) -> Self {
+        Self { group, resources: resources.into(), verbs: verbs.into(), names: Vec::new() }
+    }
+
+    fn named(self, names: &[&str]) -> Self {
+        Self { names: names.iter().map(|name| (*name).to_owned()).collect(), ..self }
+    }
+}
+
+/// What one needs.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    /// In the namespace.
+    pub namespaced: Vec<Rule>,
+    /// At the cluster's scope.
+    pub cluster: Vec<Rule>,
+}
+
+const WATCHED: [&str; 4] = ["get", "list", "watch", "patch"];
+const OWNED: [&str; 3] = ["get", "patch", "delete"];
+const REGISTRATION: &str = "admissionregistration.k8s.io";
+const CONFIGURATIONS: &str = "mutatingwebhookconfigurations";
+const POLICIES: [&str; 2] = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
+
+/// The rights of `audience`.
+pub fn rights(audience: Audience, names: &Names<'_>) -> Rights {
+    match audience {
+        Audience::Developer => developer(names),
+        Audience::Installer => installer(names),
+    }
+}
+
+fn developer(names: &Names<'_>) -> Rights {
+    let any = Rule::any;
+    Rights {
+        namespaced: vec![
+            any("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], &WATCHED),
+            any("batch", &["jobs", "cronjobs"], &WATCHED),
+            any("", &["pods"], &WATCHED),
+            // Pods and Jobs are created again (--recreate), Pods replaced at level pod.
+            any("", &["pods"], &["create", "delete"]),
+            any("batch", &["jobs"], &["create", "delete"]),
+            any("", &["pods/eviction"], &["create"]),
+            any("", &["pods/exec", "pods/portforward"], &["get", "create"]),
+            any("", &["pods/log"], &["get"]),
+            any("", &["events", "services"], &["list"]),
+            // Revisions of the emptied form are deleted after a restore.
+            any("apps", &["replicasets"], &["delete"]),
+            any("apps", &["controllerrevisions"], &["get", "list", "delete"]),
+            any("autoscaling", &["horizontalpodautoscalers"], &["get", "list", "patch"]),
+            any("autoscaling.k8s.io", &["verticalpodautoscalers"], &["get", "list", "patch"]),
+            any("keda.sh", &["scaledobjects"], &["get", "list", "patch"]),
+            any("policy", &["poddisruptionbudgets"], &["list"]),
+        ],
+        cluster: vec![
+            any("", &["namespaces"], &["get"]).named(&[names.namespace]),
+            any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list"]),
+        ],
+    }
+}
+
+fn installer(names: &Names<'_>) -> Rights {
+    let Names { namespace, service, secret } = names;
+    let any = Rule::any;
+    let rules = format!("{service}-rules");
+    Rights {
+        namespaced: vec![
+            any("", &["secrets"], &OWNED).named(&[secret]),
+            any("apps", &["deployments"], &OWNED).named(&[service]),
+            any("", &["services"], &OWNED).named(&[service]),
+            any("policy", &["poddisruptionbudgets"], &OWNED).named(&[service]),
+            any("", &["configmaps"], &OWNED).named(&[&rules]),
+            // A role that lets create has no names in it.
+            any("", &["secrets", "services", "configmaps", "pods"], &["create"]),
+            any("apps", &["deployments"], &["create"]),
+            any("policy", &["poddisruptionbudgets"], &["create"]),
+            // The workload that `verify` creates.
+            any("apps", &["deployments"], &["get", "delete"]).named(&["test"]),
+            any("", &["pods"], &["get", "delete"]).named(&["test"]),
+            // What `check`, the wait of `install`, and `uninstall` look at; --restore restores.
+            any("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], &WATCHED),
+            any("batch", &["jobs", "cronjobs"], &WATCHED),
+            any("", &["pods", "events"], &["list"]),
+            any("discovery.k8s.io", &["endpointslices"], &["list"]),
+        ],
+        cluster: vec![
+            any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),
+            any("", &["namespaces"], &["create"]),
+            any(REGISTRATION, &[CONFIGURATIONS], &OWNED).named(&[service]),
+            any(REGISTRATION, &POLICIES, &OWNED).named(&[service]),
+            any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list", "create"]),
+        ],
+    }
+}
+
+/// A Role and a ClusterRole.
+pub fn objects(audience: Audience, names: &Names<'_>) -> [Value; 2] {
+    let Rights { namespaced, cluster } = rights(audience, names);
+    let rule = |rule: &Rule| {
+        let mut value = json!({
+            "apiGroups": [rule.group], "resources": rule.resources, "verbs": rule.verbs,
+        });
+        if !rule.names.is_empty() {
+            value["resourceNames"] = rule.names.clone().into();
+        }
+        value
+    };
+    let rules = |all: &[Rule]| all.iter().map(rule).collect::<Vec<_>>();
+    let version = "rbac.authorization.k8s.io/v1";
+    let name = audience.role();
+    let role = json!({
+        "apiVersion": version, "kind": "Role",
+        "metadata": { "name": name, "namespace": names.namespace },
+        "rules": rules(&namespaced),
+    });
+    // One for each namespace: its rules name the namespace.
+    let cluster_name = cluster_role(audience, names);
+    let cluster_role = json!({
+        "apiVersion": version, "kind": "ClusterRole",
+        "metadata": { "name": cluster_name },
+        "rules": rules(&cluster),
+    });
+    [role, cluster_role]
+}
+
+fn cluster_role(audience: Audience, names: &Names<'_>) -> String {
+    format!("{}-{}", audience.role(), names.namespace)
+}
+
+/// The rights as text: columns as wide as they need to be.
+pub fn table(rights: &Rights) -> String {
+    let head = ["SCOPE", "RESOURCE", "NAMES", "VERBS"].map(ToOwned::to_owned);
+    let mut lines = vec![head.to_vec()];
+    for (scope, rules) in [("namespace", &rights.namespaced), ("cluster", &rights.cluster)] {
+        for rule in rules {
+            let names = if rule.names.is_empty() { "*".to_owned() } else { rule.names.join(",") };
+            for resource in &rule.resources {
+                let dot = if rule.group.is_empty() { "" } else { "." };
+                let resource = format!("{resource}{dot}{}", rule.group);
+                lines.push(vec![scope.to_owned(), resource, names.clone(), rule.verbs.join(",")]);
+            }
+        }
+    }
+    text::columns(&lines)
+}
+
+/// The commands that give the roles to somebody.
+pub fn bindings(audience: Audience, names: &Names<'_>) -> [String; 2] {
+    let (role, namespace) = (audience.role(), names.namespace);
+    let cluster = cluster_role(audience, names);
+    [
+        format!("kubectl -n {namespace} create rolebinding {role} --role={role} --user=NAME"),
+        format!("kubectl create clusterrolebinding {cluster} --clusterrole={cluster} --user=NAME"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_never_given_together_with_create_or_list() {
+        let names = Names { namespace: "shop", service: "hook", secret: "tls" };
+        for audience in [Audience::Developer, Audience::Installer] {
+            let Rights { namespaced, cluster } = rights(audience, &names);
+            for rule in namespaced.iter().chain(&cluster).filter(|rule| !rule.names.is_empty()) {
+                let is_wide = |verb: &&str| ["create", "list", "watch"].contains(verb);
+                assert!(!rule.verbs.iter().any(is_wide), "RBAC never grants these: {rule:?}");
+            }
+        }
+    }
+}
