@@ -32,6 +32,7 @@ mod proxy;
 mod rest;
 mod rig;
 mod rights;
+mod roles;
 mod rolling;
 mod rules;
 mod scope;

@@ -32,15 +32,17 @@ fn who_may_not_is_told_what_is_missing() {
 
     let poor = kubeconfig(&|_| ());
     for (command, right) in [
-        ("init", "create secrets in namespace NAME"),
-        ("install", "patch mutatingwebhookconfigurations.admissionregistration.k8s.io/NAME"),
-        ("uninstall", "delete services/NAME in namespace NAME"),
-        ("verify", "create deployments.apps in namespace NAME"),
+        ("init", ["secrets ", "NAME", "create"]),
+        (
+            "install",
+            ["mutatingwebhookconfigurations.admissionregistration.k8s.io/NAME ", "-", "patch"],
+        ),
+        ("uninstall", ["services/NAME ", "NAME", "delete"]),
+        ("verify", ["deployments.apps ", "NAME", "create"]),
     ] {
-        run(&[command], &poor)
-            .code(3)
-            .stderr_has(&right.replace("NAME", name))
-            .stderr_has("kubectl auth can-i");
+        let run = run(&[command], &poor).code(3).stderr_has("kubectl auth can-i");
+        let has = |line: &str| right.iter().all(|word| line.contains(&word.replace("NAME", name)));
+        assert!(run.stderr.lines().any(has), "{command}: {right:?}: {}", run.stderr);
     }
     for (command, right) in [
         ("render", "get secrets/webhook-secret in namespace NAME"),
@@ -57,24 +59,24 @@ fn who_may_not_is_told_what_is_missing() {
     // Each asks before it does anything, and names all that is missing.
     fs::write(folder.path().join("diyadm.yaml"), "run: { command: [x] }\n").unwrap();
     for (command, right) in [
-        ("shell deploy/x", "create pods/exec in namespace NAME"),
-        ("run deploy/x -- true", "create pods/exec in namespace NAME"),
-        ("stop deploy/x", "create pods/exec in namespace NAME"),
-        ("restart deploy/x", "create pods/exec in namespace NAME"),
-        ("ps deploy/x", "create pods/exec in namespace NAME"),
-        ("logs deploy/x", "create pods/exec in namespace NAME"),
-        ("sync . deploy/x:/x", "create pods/exec in namespace NAME"),
-        ("sync . :/x -l a=b", "create pods/exec in namespace NAME"),
-        ("forward deploy/x 80", "create pods/portforward in namespace NAME"),
-        ("dev deploy/x --no-empty", "create pods/portforward in namespace NAME"),
+        ("shell deploy/x", "  pods/exec "),
+        ("run deploy/x -- true", "  pods/exec "),
+        ("stop deploy/x", "  pods/exec "),
+        ("restart deploy/x", "  pods/exec "),
+        ("ps deploy/x", "  pods/exec "),
+        ("logs deploy/x", "  pods/exec "),
+        ("sync . deploy/x:/x", "  pods/exec "),
+        ("sync . :/x -l a=b", "  pods/exec "),
+        ("forward deploy/x 80", "  pods/portforward "),
+        ("dev deploy/x --no-empty", "  pods/portforward "),
     ] {
         let (first, rest) = command.split_once(' ').unwrap();
         let at = [first, "-n", name, "--kubeconfig", &poor];
         let words: Vec<_> = at.into_iter().chain(rest.split(' ')).collect();
         diyadm(folder.path(), &words)
             .code(3)
-            .stderr_has("You may not list pods in namespace")
-            .stderr_has(&right.replace("NAME", name))
+            .stderr_has("  pods ")
+            .stderr_has(right)
             .stderr_has("kubectl auth can-i");
     }
     // Findings, not an error: some could be looked at.
