@@ -19,7 +19,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
     core::Request,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{cli::Global, exit::quoted, text::without_passwords};
 
