@@ -91,13 +91,15 @@ pub struct Failure {
     pub what: String,
     /// What to do next, with the command to type; empty where there is nothing to add.
     pub hint: String,
+    /// Lines below it, a table for example; empty where there is nothing to add.
+    pub details: String,
     /// What another program said, for code that looks into it. Not printed: `what` tells it.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Failure {
     fn new(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, what: what.into(), hint: hint.into(), cause: None }
+        Self { code, what: what.into(), hint: hint.into(), details: String::new(), cause: None }
     }
 
     /// Keeps what another program said.
@@ -157,6 +159,8 @@ pub fn report(error: &anyhow::Error) -> Code {
         return Code::Done;
     }
     ui::line(&format!("error: {error:#}"));
+    let details = failure(error).map(|failure| failure.details.as_str()).unwrap_or_default();
+    details.lines().for_each(ui::line);
     if let Some(hint) = hint(error) {
         ui::line(&format!("hint: {hint}"));
     }

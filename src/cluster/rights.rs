@@ -152,10 +152,10 @@ const FEW: usize = 2;
 fn refuse(missing: &[Right<'_>]) -> Result<()> {
     let Some(first) = missing.first() else { return Ok(()) };
     let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    let what = if missing.len() <= FEW {
-        format!("You may not {}; nothing was changed.", words.join(", nor "))
+    let (what, details) = if missing.len() <= FEW {
+        (format!("You may not {}; nothing was changed.", words.join(", nor ")), String::new())
     } else {
-        format!("You lack {} rights; nothing was changed.\n{}", missing.len(), table(missing))
+        (format!("You lack {} rights; nothing was changed.", missing.len()), table(missing))
     };
     let place = match first.namespace {
         "" => String::new(),
@@ -169,10 +169,10 @@ fn refuse(missing: &[Right<'_>]) -> Result<()> {
         "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles to \
          hand over; {can_i} says yes then."
     );
-    Err(Failure::unreachable(what, hint).into())
+    Err(Failure { details, ..Failure::unreachable(what, hint) }.into())
 }
 
-/// A line for each resource, without the last line break.
+/// A line for each resource.
 fn table(missing: &[Right<'_>]) -> String {
     let mut rows: Vec<(String, &str, Vec<&str>)> = Vec::new();
     for right in missing {
@@ -190,7 +190,7 @@ fn table(missing: &[Right<'_>]) -> String {
         vec![format!("  {what}"), namespace.to_owned(), verbs.join(",")]
     });
     let lines: Vec<_> = [head.to_vec()].into_iter().chain(rows).collect();
-    text::columns(&lines).trim_end().to_owned()
+    text::columns(&lines)
 }
 
 impl Right<'_> {

@@ -85,7 +85,7 @@ impl Terminal {
 
     /// A question, whatever `--quiet` says; its answer is typed behind it.
     pub fn ask(&self, question: &str) {
-        eprint!("{question}");
+        ui::ask(question);
     }
 
     /// Begins to wait for something.
