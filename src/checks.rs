@@ -15,7 +15,7 @@ mod webhook;
 pub use explain::{Cause, explain};
 pub use webhook::{
     Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, is_emptied_to,
-    level, port_name, ready, selects, url_host,
+    level, owner, port_name, ready, selects, url_host,
 };
 
 /// One finding.

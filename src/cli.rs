@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::workload::{ENABLED, LABEL};
+
 pub mod agent;
 mod alone;
 pub mod check;
@@ -46,9 +48,9 @@ pub enum Command {
     Render(render::Render),
     /// Run the webhook's server
     Serve(serve::Serve),
-    /// Put the webhook on a cluster and wait until it answers
+    /// Install the webhook, or label a namespace for the installed one
     Install(install::Install),
-    /// Take the webhook off a cluster; workloads stay as they are, or, with --restore, go back
+    /// Take a namespace's label away, and the webhook where nobody else uses it
     Uninstall(install::Uninstall),
     /// Look at everything that a webhook needs, and say what is wrong
     Check(check::Check),
@@ -159,19 +161,29 @@ pub enum DryRun {
 /// The webhook's names: the blog's by default.
 #[derive(Args, Debug, Clone)]
 pub struct Names {
-    /// Namespace of the webhook, and the one that is labelled
-    #[arg(short, long, default_value = "test", value_name = "NAMESPACE")]
-    pub namespace: String,
-    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration
-    #[arg(long, default_value = "diyadmissionwebhook", value_name = "NAME")]
+    /// Namespace whose workloads are emptied: it gets the label (default: test; where that has no
+    /// label `check` and `verify` look at one that has)
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Namespace of the webhook's server (default: the installed webhook's, else that of -n). Where
+    /// another namespace's webhook is installed, name its namespace to change its server from here
+    #[arg(long, value_name = "NAMESPACE")]
+    pub webhook_namespace: Option<String>,
+    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration; two servers on
+    /// one cluster have two names
+    #[arg(long, default_value = SERVICE, value_name = "NAME")]
     pub service: String,
     /// Name of the Secret with ca.crt, server.crt and server.key
     #[arg(long, default_value = "webhook-secret", value_name = "NAME")]
     pub secret: String,
-    /// Label of a namespace that turns emptying on there: KEY=VALUE
-    #[arg(long, default_value = "inject-empty-container=enabled", value_name = "KEY=VALUE")]
-    pub label: String,
+    /// Label of the namespaces that are emptied (default: the installed webhook's, else
+    /// inject-empty-container=enabled, and inject-empty-container=NAME with --service NAME)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Option<String>,
 }
+
+/// The blog's.
+pub const SERVICE: &str = "diyadmissionwebhook";
 
 impl Default for Names {
     /// What the flags say when none is given.
@@ -186,9 +198,30 @@ impl Default for Names {
 }
 
 impl Names {
+    /// The blog's.
+    pub const NAMESPACE: &str = "test";
+
+    /// The namespace whose workloads are emptied.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or(Self::NAMESPACE)
+    }
+
+    /// The namespace of the webhook's server.
+    pub fn webhook_namespace(&self) -> &str {
+        self.webhook_namespace.as_deref().unwrap_or(self.namespace())
+    }
+
+    /// `KEY=VALUE`. One key has one value, so that two servers never select the same namespace.
+    pub fn label(&self) -> String {
+        self.label.clone().unwrap_or_else(|| {
+            let value = if self.service == SERVICE { ENABLED } else { &self.service };
+            format!("{LABEL}={value}")
+        })
+    }
+
     /// The DNS name that the API server asks the certificate for.
     pub fn host(&self) -> String {
-        format!("{}.{}.svc", self.service, self.namespace)
+        format!("{}.{}.svc", self.service, self.webhook_namespace())
     }
 }
 

@@ -44,8 +44,7 @@ pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;
 
-/// Our name in `managedFields`.
-pub const FIELD_MANAGER: &str = "diyadm";
+pub use crate::workload::FIELD_MANAGER;
 
 /// A write may take 34 s with all its webhooks; an API server that is silent for longer is gone.
 const SILENCE: Duration = Duration::from_secs(60);

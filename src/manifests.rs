@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pki::Bundle,
-    workload::{ENABLED, LABEL, Level},
+    workload::{ENABLED, LABEL, Level, WEBHOOK_NAMESPACE},
 };
 
 mod policy;
@@ -174,6 +174,8 @@ fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settin
             let service = client.service.take();
             let path = service.and_then(|s| s.path).unwrap_or_default();
             client.url = Some(format!("{}{path}", url.trim_end_matches('/')));
+            let home = (WEBHOOK_NAMESPACE.to_owned(), settings.namespace.clone());
+            configuration.metadata.annotations.get_or_insert_default().extend([home]);
         }
         let selector = webhook.namespace_selector.get_or_insert_default();
         selector.match_labels = Some([settings.label.clone()].into());

@@ -136,7 +136,8 @@ fn installer(names: &Names<'_>) -> Rights {
         ],
         cluster: vec![
             any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),
-            any("", &["namespaces"], &["create"]),
+            // `uninstall` looks who else uses the webhook.
+            any("", &["namespaces"], &["create", "list"]),
             any(REGISTRATION, &[CONFIGURATIONS], &OWNED).named(&[service]),
             any(REGISTRATION, &POLICIES, &OWNED).named(&[service]),
             any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list", "create"]),

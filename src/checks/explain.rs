@@ -3,7 +3,7 @@
 //! The texts are those of Kubernetes' webhook client and of Go's net, tls and x509; tests/it
 //! provokes each on a real API server.
 
-use super::{Subject, webhook::AS_BEFORE};
+use super::Subject;
 
 /// Why a webhook's call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,25 +144,25 @@ enum Remedy {
 /// that is not about a webhook that failed, or a failure nobody has seen yet.
 pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     let name = webhook(text)?;
-    if !subject.is_own(name) {
+    if !subject.is_named_after(name) {
         return Some(foreign(text, name));
     }
     let (_, id, what, remedy) = TEXTS.into_iter().find(|(piece, ..)| text.contains(piece))?;
-    let Subject { namespace, service, flags, .. } = subject;
-    let install = subject.install("");
+    let Subject { webhook_namespace: namespace, service, flags, .. } = subject;
     let hint = match remedy {
-        Remedy::Install => {
-            format!("Put the Secret's CA into the webhook: `{install}`, {AS_BEFORE}.")
-        }
+        Remedy::Install => subject.install_hint("Put the Secret's CA into the webhook", ""),
         Remedy::Logs => {
             format!("See what it logged: `kubectl -n {namespace} logs -l app={service}`.")
         }
         Remedy::Rotate => {
             format!("Make a new certificate: `diyadm init --rotate{flags}`.")
         }
-        Remedy::Renew => format!(
-            "Make one for {service}.{namespace}.svc: `diyadm init --force{flags}`, \
-             then `{install}`, {AS_BEFORE}."
+        Remedy::Renew => subject.install_hint(
+            &format!(
+                "Make one for {service}.{namespace}.svc with `diyadm init --force{flags}`, then \
+                 put its CA into the webhook"
+            ),
+            "",
         ),
         Remedy::Port => format!(
             "See that the Service's targetPort is the TLS port of `diyadm serve`: \
@@ -214,7 +214,7 @@ mod tests {
     fn every_text_is_told_apart() {
         let subject = subject();
         let prefix = |name: &str| {
-            let host = format!("{}.{}.svc", subject.service, subject.namespace);
+            let host = format!("{}.{}.svc", subject.service, subject.webhook_namespace);
             format!("Internal error occurred: failed calling webhook \"{name}{host}\": ")
         };
         for (piece, id, ..) in TEXTS {

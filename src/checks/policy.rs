@@ -70,7 +70,9 @@ pub fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
 }
 
 fn again(subject: &Subject) -> String {
-    format!("Install it as it should be: `diyadm install --mode policy{}`.", subject.flags)
+    subject.owner_hint(" --mode policy", || {
+        format!("Install it as it should be: `diyadm install --mode policy{}`.", subject.flags)
+    })
 }
 
 /// The labels of the namespace, as far as they were seen.
@@ -80,7 +82,7 @@ fn labels(observed: &Observed) -> &Value {
 }
 
 fn policy(observed: &Observed, subject: &Subject) -> Finding {
-    let (id, Subject { service, namespace, .. }) = ("policy", subject);
+    let (id, Subject { service, namespace, label: (key, value), .. }) = ("policy", subject);
     let found = match &observed.policy {
         Ok(Some(found)) => &found["spec"],
         Ok(None) => {
@@ -93,9 +95,15 @@ fn policy(observed: &Observed, subject: &Subject) -> Finding {
         Err(why) => return unseen(id, "the policy", why),
     };
     let pods = found["matchConstraints"]["resourceRules"].to_string().contains("\"pods\"");
-    if !pods || !selects(&found["matchConstraints"]["namespaceSelector"], labels(observed)) {
+    let selected = selects(&found["matchConstraints"]["namespaceSelector"], labels(observed));
+    if !pods || !selected {
         let what = format!("MutatingAdmissionPolicy {service} is not about Pods of {namespace}");
-        return Finding::failed(id, what, again(subject));
+        let hint = if pods && labels(observed)[key] != value.as_str() {
+            format!("Label the namespace: `diyadm install --mode policy{}`.", subject.label_flags)
+        } else {
+            again(subject)
+        };
+        return Finding::failed(id, what, hint);
     }
     let failure = found["failurePolicy"].as_str().unwrap_or("Fail");
     let what = format!(
@@ -133,11 +141,13 @@ fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         Ok(Ok(_)) => Finding::failed(
             id,
             format!("a Pod created here would not be emptied to {image}"),
-            format!(
-                "A policy that was changed counts after a moment. Under failurePolicy Ignore the \
-                 API server tells no reason: \
-                 `diyadm install --mode policy --failure-policy Fail{flags}` makes it tell."
-            ),
+            subject.owner_hint(" --mode policy", || {
+                format!(
+                    "A policy that was changed counts after a moment. Under failurePolicy Ignore \
+                     the API server tells no reason: \
+                     `diyadm install --mode policy --failure-policy Fail{flags}` makes it tell."
+                )
+            }),
         ),
         Ok(Err(text)) => Finding::failed(
             id,

@@ -3,8 +3,7 @@
 
 use serde_json::Value;
 
-use super::webhook::select;
-use crate::workload::EMPTIED_BY;
+use super::webhook::{owner, select};
 
 /// An object that a write is about.
 #[derive(Clone, Copy)]
@@ -29,7 +28,7 @@ pub fn webhook<'c>(configurations: &'c [Value], written: &Written<'_>) -> Option
         webhooks
             .into_iter()
             .flatten()
-            .any(|webhook| is_ours(webhook) && sees(webhook, "rules", written))
+            .any(|webhook| owner::is_server_called(webhook) && sees(webhook, "rules", written))
     });
     found.map(|configuration| configuration["metadata"]["name"].as_str().unwrap_or_default())
 }
@@ -51,18 +50,11 @@ pub fn policy<'p>(
         })
     };
     let found = policies.iter().find(|policy| {
-        // What it leaves on a Pod, whatever it is called.
-        let ours = policy["spec"]["mutations"].to_string().contains(EMPTIED_BY);
-        ours && sees(&policy["spec"]["matchConstraints"], "resourceRules", written) && binds(policy)
+        owner::is_policy(policy)
+            && sees(&policy["spec"]["matchConstraints"], "resourceRules", written)
+            && binds(policy)
     });
     found.map(|policy| policy["metadata"]["name"].as_str().unwrap_or_default())
-}
-
-/// The path is the one that a server of diyadm answers for workloads and Pods.
-fn is_ours(webhook: &Value) -> bool {
-    let client = &webhook["clientConfig"];
-    let path = client["service"]["path"].as_str().or(client["url"].as_str()).unwrap_or_default();
-    path.ends_with("/mutating-pods")
 }
 
 fn sees(constraints: &Value, rules: &str, written: &Written<'_>) -> bool {
@@ -93,6 +85,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::workload::EMPTIED_BY;
 
     #[test]
     fn a_configuration_is_ours_by_its_path_and_sees_what_the_api_server_shows_it() {

@@ -8,6 +8,7 @@ use crate::workload::Level;
 mod certificate;
 mod configuration;
 mod objects;
+pub mod owner;
 pub(super) mod select;
 mod service;
 #[cfg(test)]
@@ -23,8 +24,12 @@ pub type Look<T> = Result<T, String>;
 /// Which webhook is meant, and what it should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Of the webhook, and the one that is labelled.
+    /// Whose workloads are emptied: the one that is labelled.
     pub namespace: String,
+    /// Of the webhook's server.
+    pub webhook_namespace: String,
+    /// Whether the server is changed from here: it is in `namespace`, or its namespace was named.
+    pub is_own: bool,
     /// Name of Service, Deployment and configuration.
     pub service: String,
     /// Name of the Secret.
@@ -35,6 +40,9 @@ pub struct Subject {
     pub image: String,
     /// The flags that name all this on a command line, each after a blank; empty for the defaults.
     pub flags: String,
+    /// The flags of a command that labels the namespace, and changes nothing else where another
+    /// namespace's webhook serves it.
+    pub label_flags: String,
 }
 
 /// The blog's; what `--image` is by default.
@@ -49,6 +57,24 @@ impl Subject {
         format!("diyadm install{more}{}{}", self.flags, self.image_flag())
     }
 
+    /// `what` with `diyadm install` and `more`, for what is wrong with the server or its
+    /// configuration. A server of another namespace is not changed from here.
+    pub(super) fn install_hint(&self, what: &str, more: &str) -> String {
+        self.owner_hint("", || format!("{what}: `{}`, {AS_BEFORE}.", self.install(more)))
+    }
+
+    /// `hint`, where the server, or the policy of `mode`, is changed from here; else who changes it.
+    pub(super) fn owner_hint(&self, mode: &str, hint: impl FnOnce() -> String) -> String {
+        if self.is_own {
+            return hint();
+        }
+        format!(
+            "It is installed from namespace {}; its owner sees what to do with \
+             `diyadm check{mode}{}`.",
+            self.webhook_namespace, self.flags
+        )
+    }
+
     /// ` --image NAME`, where it is not the default.
     pub fn image_flag(&self) -> String {
         match self.image.as_str() {
@@ -59,12 +85,12 @@ impl Subject {
 
     /// The certificate's name that the API server asks for.
     fn host(&self) -> String {
-        format!("{}.{}.svc", self.service, self.namespace)
+        format!("{}.{}.svc", self.service, self.webhook_namespace)
     }
 
     /// Whether a webhook of this name is one of this configuration's: they are called after the
     /// Service, with a word before that or without.
-    pub(super) fn is_own(&self, webhook: &str) -> bool {
+    pub(super) fn is_named_after(&self, webhook: &str) -> bool {
         let word = webhook.strip_suffix(&self.host());
         word.is_some_and(|word| word.is_empty() || word.ends_with('.'))
     }
@@ -175,9 +201,9 @@ pub(super) fn unseen(id: &'static str, what: &str, why: &str) -> Finding {
 
 /// For a dry-run create that the API server refused for no reason that is a webhook's.
 pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -> String {
-    let Subject { namespace: name, flags, .. } = subject;
+    let Subject { namespace: name, label_flags, .. } = subject;
     match namespace {
-        Ok(None) => format!("Make the namespace: `diyadm init{flags}`."),
+        Ok(None) => format!("Make the namespace: `diyadm init{label_flags}`."),
         _ => format!(
             "See what forbids it: `kubectl -n {name} get resourcequotas,limitranges` and \
              `kubectl get validatingwebhookconfigurations,validatingadmissionpolicies`."
@@ -207,8 +233,8 @@ fn registration(observed: &Observed) -> Finding {
 }
 
 pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Finding {
-    let (id, Subject { namespace, label: (key, value), flags, .. }) = ("namespace", subject);
-    let hint = format!("Make and label it: `diyadm init{flags}`.");
+    let (id, Subject { namespace, label: (key, value), label_flags, .. }) = ("namespace", subject);
+    let hint = format!("Make and label it: `diyadm init{label_flags}`.");
     match found {
         // Another value is someone's decision: it takes --force to overrule it.
         Ok(Some(found))
@@ -220,7 +246,7 @@ pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Findi
                     "namespace {namespace} is labelled {key}={}, not {value}",
                     found["metadata"]["labels"][key].as_str().unwrap_or_default()
                 ),
-                format!("Label it anew: `diyadm init --force{flags}`."),
+                format!("Label it anew: `diyadm init --force{label_flags}`."),
             )
         }
         Ok(Some(found)) if found["metadata"]["labels"][key] == value.as_str() => {
@@ -252,5 +278,5 @@ pub fn url_host(url: &str) -> Option<String> {
 
 /// For what someone else has changed in what `install` applies.
 fn again_hint(subject: &Subject) -> String {
-    format!("Install it as it should be: `{}`, {AS_BEFORE}.", subject.install(" --force"))
+    subject.install_hint("Install it as it should be", " --force")
 }

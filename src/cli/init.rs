@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{DryRun, Names};
 
 /// Flags of `init`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct Init {
     /// The names
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub struct Init {
 #[derive(Args, Debug, Clone)]
 pub struct Certificates {
     /// The certificate request, as OpenSSL reads it (default: csr.conf in this folder if there is
-    /// one, else the one built in, with the names of --service and --namespace)
+    /// one, else the one built in, for the Service in the namespace of the webhook)
     #[arg(long, value_name = "FILE|-")]
     pub csr_conf: Option<PathBuf>,
     /// Days that the server's certificate is valid (default: 365)

@@ -20,7 +20,8 @@ pub struct Install {
     /// The shape of the webhook
     #[command(flatten)]
     pub webhook: Webhook,
-    /// Take over fields that another manager owns, and replace certificates as `init --force` does
+    /// Take over fields that another manager owns, and the configuration of another webhook; replace
+    /// certificates as `init --force` does
     #[arg(long)]
     pub force: bool,
     /// Seconds to wait for the webhook
@@ -48,11 +49,15 @@ pub struct Uninstall {
     /// The names
     #[command(flatten)]
     pub names: Names,
-    /// Take the Secret and the namespace's label away too
+    /// With the server delete the Secret too
     #[arg(long)]
     pub all: bool,
-    /// Before anything else take the namespace's label away and restore its workloads; one that
-    /// cannot be restored stops it. Pods and Jobs stay: they would have to be made anew
+    /// Delete the server although other namespaces are emptied by it, or although it was installed
+    /// from another namespace or by somebody else
+    #[arg(long)]
+    pub force: bool,
+    /// Restore the workloads of the namespace once its label is taken away, before anything else;
+    /// one that cannot be restored stops it. Pods and Jobs stay: they would have to be made anew
     #[arg(long)]
     pub restore: bool,
     /// With --restore: wait until the Pods are replaced and ready

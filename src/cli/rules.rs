@@ -36,14 +36,14 @@ pub struct Explain {
     )]
     pub filename: Vec<PathBuf>,
     /// The webhook whose rules count for workloads of a cluster: the flags of its server and its
-    /// rules.yaml. Flags here count instead
+    /// rules.yaml (default: the one that serves the workload's namespace, else
+    /// test/diyadmissionwebhook). Flags here count instead
     #[arg(
         long,
-        default_value = "test/diyadmissionwebhook",
         value_name = "NAMESPACE/NAME",
         conflicts_with_all = ["Ways", "filename"]
     )]
-    pub webhook: String,
+    pub webhook: Option<String>,
     /// How workloads are emptied
     #[command(flatten)]
     pub ways: Ways,

@@ -58,7 +58,7 @@ impl<'a> Asked<'a> {
             days: self.flags.days.unwrap_or(DAYS),
             ca_days: self.flags.ca_days.unwrap_or(CA_DAYS),
             service: self.names.service.clone(),
-            namespace: self.names.namespace.clone(),
+            namespace: self.names.webhook_namespace().to_owned(),
         };
         pki::issue(&request, &terms, &pki::generate_key(kind)?, &pki::generate_key(kind)?)
     }
@@ -71,7 +71,7 @@ impl<'a> Asked<'a> {
             days: self.flags.days,
             ca_days: self.flags.ca_days,
             service: &self.names.service,
-            namespace: &self.names.namespace,
+            namespace: self.names.webhook_namespace(),
         };
         let all = pki::differences(ca, crt, &wanted);
         (!all.is_empty()).then(|| all.join("; "))
@@ -133,7 +133,7 @@ fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
         Some(file) => file.as_path(),
         None if here.exists() => here,
         None => {
-            let text = manifests::csr_conf(&names.service, &names.namespace);
+            let text = manifests::csr_conf(&names.service, names.webhook_namespace());
             return Ok((BUILT_IN.to_owned(), text));
         }
     };

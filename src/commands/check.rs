@@ -11,7 +11,7 @@ use super::{
 use crate::{
     checks::{self, Finding, Level, Subject},
     cli::{Global, Report, check::Check, render::Mode},
-    cluster::Cluster,
+    cluster::{CONFIGURATION, Cluster, POLICY},
     exit::Code,
     report,
 };
@@ -43,7 +43,9 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
             // Usage first: no cluster makes a wrong flag right.
             names::check(&args.names)?;
             let cluster = Cluster::connect(global).await.map_err(observe::blind)?;
-            let subject = names::subject(&cluster, &args.names, &args.image)?;
+            let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
+            let resolved = names::resolve_to_look(&cluster, &args.names, kind).await;
+            let subject = resolved.map_err(observe::blind)?.subject(&cluster, &args.image)?;
             match args.mode {
                 Mode::Webhook => look(&cluster, &subject, args.probe).await,
                 Mode::Policy => policy::findings(&cluster, &subject).await,

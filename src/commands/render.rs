@@ -15,10 +15,11 @@ use crate::{
         render::{Mode, Render, Webhook},
         ways::Level,
     },
-    cluster::Cluster,
+    cluster::{CONFIGURATION, Cluster},
     exit::{Code, Failure},
     manifests::{self, Settings},
-    pki, workload,
+    pki,
+    workload::{self, Rules},
 };
 
 /// Where `serve` answers probes in the Pod of templates/webhook.yaml.
@@ -29,17 +30,22 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
         Mode::Webhook => {
             // Usage first: no cluster makes a wrong flag right.
             let settings = settings(&args.names, &args.webhook)?;
-            let ca_pem = match &args.ca {
-                Some(path) => read_ca(path)?,
+            let settings = match &args.ca {
+                Some(path) => Settings { ca_pem: read_ca(path)?, ..settings },
                 None => runtime::run("", async {
                     let cluster = Cluster::connect(global).await?;
-                    let secret = Secret::demand(&cluster, &args.names).await?;
-                    Ok(String::from_utf8(secret.ca_crt)?)
+                    let names = names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
+                    let secret = Secret::demand(&cluster, &names).await?;
+                    let ca_pem = String::from_utf8(secret.ca_crt)?;
+                    Ok(Settings { ca_pem, ..resolved(settings, &names)? })
                 })?,
             };
-            manifests::webhook(&Settings { ca_pem, ..settings })?
+            manifests::webhook(&settings)?
         }
-        Mode::Policy => policy(&args.names, &args.webhook)?,
+        Mode::Policy => {
+            let (settings, rules) = policy(&args.names, &args.webhook)?;
+            policy_objects(&settings, rules)?
+        }
     };
     let text = match args.output {
         Output::Yaml => manifests::to_yaml(&objects)?,
@@ -52,17 +58,33 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// The policy's objects; no CA and no cluster is needed for them.
-pub(super) fn policy(names: &Names, webhook: &Webhook) -> Result<Vec<Value>> {
-    let mut rules = ways::flags(&webhook.ways, (&names.namespace, &names.service));
+/// What the policy's objects are made from; no CA and no cluster is needed for them.
+///
+/// # Errors
+/// What a policy cannot do.
+pub(super) fn policy(names: &Names, webhook: &Webhook) -> Result<(Settings, Rules)> {
+    let mut rules = ways::flags(&webhook.ways, (names.webhook_namespace(), &names.service));
     let settings = settings(names, webhook)?;
     if let Some(text) = &settings.rules {
         rules.list = workload::parse_rules(text).map_err(|why| ways::unusable("--rules", &why))?;
     }
-    manifests::policy(&settings, &rules).map_err(|why| {
+    policy_objects(&settings, rules.clone())?;
+    Ok((settings, rules))
+}
+
+/// The policy and its binding.
+pub(super) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Vec<Value>> {
+    rules.own = (settings.namespace.clone(), settings.service.clone());
+    manifests::policy(settings, &rules).map_err(|why| {
         let hint = "Take the webhook for that: leave --mode policy out.";
         Failure::usage(format!("--mode policy cannot do it: {why}."), hint).into()
     })
+}
+
+/// Settings with what the cluster says of the names.
+pub(super) fn resolved(settings: Settings, names: &Names) -> Result<Settings> {
+    let namespace = names.webhook_namespace().to_owned();
+    Ok(Settings { namespace, label: names::label(names)?, ..settings })
 }
 
 /// A PEM file, or ca.crt in a folder.
@@ -100,7 +122,7 @@ pub(super) fn settings(names: &Names, webhook: &Webhook) -> Result<Settings> {
         value.map(|v| v.get_name().to_owned()).unwrap_or_default()
     };
     Ok(Settings {
-        namespace: names.namespace.clone(),
+        namespace: names.webhook_namespace().to_owned(),
         service: names.service.clone(),
         secret: names.secret.clone(),
         webhook_image: webhook.webhook_image.clone(),

@@ -26,7 +26,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
     };
     let namespace = match args.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
         Some(namespace) => namespace.to_owned(),
-        None if audience == Audience::Installer => crate::cli::Names::default().namespace,
+        None if audience == Audience::Installer => crate::cli::Names::NAMESPACE.to_owned(),
         None => {
             runtime::run("", async { Ok(Cluster::connect(global).await?.namespace().to_owned()) })?
         }

@@ -1,17 +1,24 @@
-//! `diyadm uninstall`: the configuration first, so that nothing calls a server that goes away.
+//! `diyadm uninstall`: the namespace's label, and the server where nobody else uses it: the
+//! configuration first, so that nothing calls a server that goes away.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::Value;
 
-use super::{names, outcome::Outcomes, runtime, terminal::Terminal};
+use super::{
+    names::{self, Resolved},
+    outcome::Outcomes,
+    runtime,
+    terminal::Terminal,
+};
 use crate::{
     board::{self, State},
+    checks::owner,
     cli::{DryRun, Global, Names, install::Uninstall, targets::Targets},
     cluster::{
-        Apply, BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY,
-        POLICY_BINDING, SECRET, SERVICE, Scope, Target, error,
+        BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, POD, POLICY, POLICY_BINDING,
+        SECRET, SERVICE, Scope, Target, error,
         targets::{self, Unnamed},
     },
     exit::Code,
@@ -19,6 +26,7 @@ use crate::{
 };
 
 mod back;
+mod label;
 mod refusals;
 
 pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
@@ -34,19 +42,66 @@ pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
 }
 
 async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Result<()> {
-    let Names { namespace, service, secret, .. } = &args.names;
-    let rules = manifests::rules_name(service);
-    let target = |kind, namespace, name| Target { kind, namespace, name };
-    let mut doomed = vec![
-        target(&CONFIGURATION, "", service.as_str()),
-        target(&DEPLOYMENT, namespace, service),
-        target(&SERVICE, namespace, service),
-        target(&BUDGET, namespace, service),
-        target(&CONFIG_MAP, namespace, &rules),
-    ];
+    let mut resolved = names::resolve(cluster, &args.names, &CONFIGURATION).await?;
+    let policies = policies(terminal, cluster, &args.names.service).await;
+    if resolved.installed.is_none() && policies.contains_key(POLICY.kind) {
+        let hidden = resolved.hidden.take();
+        resolved = names::resolve(cluster, &args.names, &POLICY).await?;
+        resolved.hidden = resolved.hidden.or(hidden);
+    }
+    let label = label::Label::read(cluster, &resolved.names).await?;
+    let kept = if args.force {
+        None
+    } else {
+        kept(cluster, &resolved, policies.get(POLICY.kind), label.is_set()).await?
+    };
+    let rules = manifests::rules_name(&resolved.names.service);
+    let doomed = match kept {
+        Some(_) => Vec::new(),
+        None => doomed(args, &resolved.names, &rules, &policies),
+    };
+    let verb = if args.dry_run == Some(DryRun::Client) { "get" } else { "delete" };
+    let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();
+    if label.is_set() {
+        rights.extend(label.rights());
+    }
+    cluster.demand(&rights).await?;
+
+    let mut outcomes = Outcomes::new(terminal, args.dry_run);
+    let labels = label.remove(&mut outcomes, cluster, args.dry_run).await?;
+    if args.restore {
+        back::restore(&mut outcomes, cluster, args, &resolved.names, labels).await?;
+    }
+    for Target { kind, namespace, name } in doomed {
+        let there = match args.dry_run {
+            Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
+            other => cluster.delete(kind, namespace, name, other.is_some()).await?,
+        };
+        outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
+    }
+    if args.restore {
+        refusals::remove(terminal, cluster, resolved.names.namespace(), args.dry_run).await?;
+    }
+    if let Some(Kept { why, hint }) = &kept {
+        terminal.warn(&format!("the webhook {} stays: {why}", resolved.names.service));
+        terminal.say(&format!("  {hint}"));
+    }
+    tell_empty(&outcomes, cluster, resolved.names.namespace(), kept.is_none()).await?;
+    outcomes.print(args.output, None)
+}
+
+/// The policy of the name and its binding, by their kinds.
+async fn policies(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    service: &str,
+) -> BTreeMap<&'static str, Value> {
+    let mut found = BTreeMap::new();
     for kind in [&POLICY_BINDING, &POLICY] {
         match cluster.get(kind, "", service).await {
-            Ok(Some(_)) => doomed.insert(0, target(kind, "", service)),
+            Ok(Some(object)) => {
+                found.insert(kind.kind, object);
+            }
             // An API server without policies says so with 404.
             Ok(None) => {}
             // Whoever may not look has not installed one.
@@ -58,77 +113,121 @@ async fn uninstall(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> 
             )),
         }
     }
-    if args.all {
-        doomed.push(target(&SECRET, namespace, secret));
-    }
-    let verb = if args.dry_run == Some(DryRun::Client) { "get" } else { "delete" };
-    let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();
-    if args.all || args.restore {
-        let own = target(&NAMESPACE, "", namespace);
-        rights.extend(["get", "patch"].map(|verb| own.right(verb)));
-    }
-    cluster.demand(&rights).await?;
-
-    let mut outcomes = Outcomes::new(terminal, args.dry_run);
-    if args.restore {
-        back::restore(&mut outcomes, cluster, args).await?;
-    }
-    for Target { kind, namespace, name } in doomed {
-        let there = match args.dry_run {
-            Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
-            other => cluster.delete(kind, namespace, name, other.is_some()).await?,
-        };
-        outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
-    }
-    if args.restore {
-        refusals::remove(terminal, cluster, args).await?;
-    }
-    if args.all && !args.restore {
-        unlabel(&mut outcomes, cluster, args).await?;
-    }
-    tell_empty(&outcomes, cluster, namespace).await?;
-    outcomes.print(args.output, None)
+    found
 }
 
-/// Gives up the label, and nothing else: an apply without it takes away what we own.
-async fn unlabel(outcomes: &mut Outcomes<'_>, cluster: &Cluster, args: &Uninstall) -> Result<()> {
-    let namespace = args.names.namespace.as_str();
-    let (key, value) = names::label(&args.names)?;
-    let found = cluster.get(&NAMESPACE, "", namespace).await?;
-    if !found.is_some_and(|found| found["metadata"]["labels"][&key] == value.as_str()) {
-        outcomes.add(NAMESPACE.kind, "", namespace, "unchanged");
-        return Ok(());
+/// What is deleted, in this order.
+fn doomed<'a>(
+    args: &Uninstall,
+    names: &'a Names,
+    rules: &'a str,
+    policies: &BTreeMap<&'static str, Value>,
+) -> Vec<Target<'a>> {
+    let (namespace, service) = (names.webhook_namespace(), names.service.as_str());
+    let target = |kind, namespace, name| Target { kind, namespace, name };
+    let there = [&POLICY_BINDING, &POLICY].into_iter().filter(|k| policies.contains_key(k.kind));
+    let mut doomed: Vec<_> = there.map(|kind| target(kind, "", service)).collect();
+    doomed.push(target(&CONFIGURATION, "", service));
+    doomed.extend([&DEPLOYMENT, &SERVICE, &BUDGET].map(|kind| target(kind, namespace, service)));
+    doomed.push(target(&CONFIG_MAP, namespace, rules));
+    if args.all {
+        doomed.push(target(&SECRET, namespace, &names.secret));
     }
-    if args.dry_run == Some(DryRun::Client) {
-        outcomes.add(NAMESPACE.kind, "", namespace, "unlabelled");
-        return Ok(());
+    doomed
+}
+
+/// Why a server or policy is left where it is, and what to do about it.
+struct Kept {
+    why: String,
+    hint: String,
+}
+
+/// `None` where nobody else uses what is installed.
+async fn kept(
+    cluster: &Cluster,
+    resolved: &Resolved,
+    policy: Option<&Value>,
+    was_labelled: bool,
+) -> Result<Option<Kept>> {
+    let names = &resolved.names;
+    let (namespace, home, service) =
+        (names.namespace(), names.webhook_namespace(), names.service.as_str());
+    let flags = names::flags(cluster, names);
+    let force = format!("`diyadm uninstall --force{flags}` takes it away all the same.");
+    let kept = |why: String, hint: &str| Ok(Some(Kept { why, hint: hint.to_owned() }));
+    if resolved.hidden.is_some() {
+        let why = "which namespaces it serves may not be looked at: you may not get \
+                   mutatingwebhookconfigurations";
+        return kept(why.to_owned(), "Whoever installed it takes it away with `diyadm uninstall`.");
     }
-    let bare =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-    let how = Apply { dry_run: args.dry_run.is_some(), force: false };
-    let (_, after) = cluster.apply(&bare, how).await?;
-    if after["metadata"]["labels"].get(&key).is_some() {
-        outcomes.add(NAMESPACE.kind, "", namespace, "unchanged");
-        outcomes.terminal.warn(&format!(
-            "someone else has set its label too; take it away with \
-             `kubectl label namespace {namespace} {key}-`"
-        ));
-    } else {
-        outcomes.add(NAMESPACE.kind, "", namespace, "unlabelled");
+    let mut users = Vec::new();
+    for installed in resolved.installed.iter().chain(policy) {
+        let kind = installed["kind"].as_str().unwrap_or_default().to_lowercase();
+        let show = format!("See whose it is: `kubectl get {kind}/{service} -o yaml`.");
+        if !owner::is_diyadm(installed) {
+            return kept("diyadm has not made it".to_owned(), &show);
+        }
+        if let Some(why) = owner::calls_another(installed, home, service) {
+            return kept(why, &show);
+        }
+        if let Some(other) = owner::home(installed).filter(|other| *other != home) {
+            return kept(format!("it was installed from namespace {other}"), &show);
+        }
+        match names::selected(cluster, installed).await {
+            Ok(selected) => users.extend(selected),
+            Err(error) if error::is_forbidden(&error) => {
+                let why = "which other namespaces it serves may not be looked at: you may not list \
+                           namespaces";
+                return kept(why.to_owned(), &force);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    users.retain(|user| user != namespace);
+    users.sort_unstable();
+    users.dedup();
+    if !users.is_empty() {
+        let word = if users.len() == 1 { "namespace" } else { "namespaces" };
+        return kept(format!("it serves {word} {}", listed(&users)), &force);
+    }
+    if resolved.installed.as_ref().or(policy).is_some() && !resolved.is_own && !was_labelled {
+        let why = format!(
+            "it was installed from namespace {home}, and namespace {namespace} did not use it"
+        );
+        return kept(why, &format!("`diyadm uninstall{flags}` takes it away."));
+    }
+    Ok(None)
+}
+
+/// The names of a few, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const FEW: usize = 20;
+    let shown = names[..names.len().min(FEW)].join(", ");
+    match names.len().saturating_sub(FEW) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Says which workloads are still empty, where that may be looked at: all that was asked for is
-/// done by now. The configuration was every namespace's; whoever may not see them all is told of
-/// its own one.
-async fn tell_empty(outcomes: &Outcomes<'_>, cluster: &Cluster, own: &str) -> Result<()> {
+/// done by now. A configuration that `is_gone` was every namespace's; whoever may not see them all
+/// is told of its own one.
+async fn tell_empty(
+    outcomes: &Outcomes<'_>,
+    cluster: &Cluster,
+    own: &str,
+    is_gone: bool,
+) -> Result<()> {
     let terminal = outcomes.terminal;
     let everywhere = Targets { all_namespaces: true, ..Targets::default() };
     let here = Targets { namespace: Some(own.to_owned()), all: true, ..Targets::default() };
-    let (scope, targeted) = match targets::find(cluster, &everywhere, Unnamed::All).await {
-        Ok(targeted) if targeted.unseen.is_empty() => (Scope::ALL, Ok(targeted)),
-        _ => (Scope::of(own), targets::find(cluster, &here, Unnamed::All).await),
+    let all = match is_gone {
+        true => targets::find(cluster, &everywhere, Unnamed::All).await.ok(),
+        false => None,
+    };
+    let (scope, targeted) = match all.filter(|targeted| targeted.unseen.is_empty()) {
+        Some(targeted) => (Scope::ALL, Ok(targeted)),
+        None => (Scope::of(own), targets::find(cluster, &here, Unnamed::All).await),
     };
     let targeted = match targeted {
         Err(error) if error::is_forbidden(&error) => {

@@ -5,13 +5,15 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{
-    check, names, runtime,
+    check,
+    names::{self, Resolved},
+    runtime,
     terminal::{self, Terminal},
 };
 use crate::{
     checks::{Finding, Level as Outcome, image_of, is_emptied_to},
     cli::{DryRun, Global, Report, render::Mode, verify::Verify, ways::Level},
-    cluster::{Cluster, DEPLOYMENT, Kind, POD, Right, Target, error},
+    cluster::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, POLICY, Right, Target, error},
     exit::{Code, Failure},
     manifests, report,
 };
@@ -31,13 +33,19 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let left = if args.dry_run.is_some() {
         String::new()
     } else {
-        let (kind, namespace) = (kind(args).singular(), &args.names.namespace);
-        format!("A {kind} test may be left: `kubectl -n {namespace} delete {kind} test`.")
+        let kind = kind(args).singular();
+        let command = match &args.names.namespace {
+            Some(namespace) => format!("kubectl -n {namespace} delete {kind} test"),
+            None => format!("kubectl get {kind}s -A --field-selector metadata.name=test"),
+        };
+        format!("A {kind} test may be left: `{command}`.")
     };
     let began = Instant::now();
     let mut findings = runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
-        prove(&cluster, args).await
+        let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
+        let resolved = names::resolve_to_look(&cluster, &args.names, kind).await?;
+        prove(&cluster, args, &resolved).await
     })?;
     // What was created and read is one step; what `check` found has times of its own.
     if let [one] = findings.as_mut_slice() {
@@ -58,8 +66,8 @@ fn kind(args: &Verify) -> &'static Kind {
     if pods { &POD } else { &DEPLOYMENT }
 }
 
-async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
-    let namespace = args.names.namespace.as_str();
+async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<Vec<Finding>> {
+    let namespace = resolved.names.namespace();
     let dry_run = args.dry_run.is_some();
     let kind = kind(args);
     let mut object = match kind.kind {
@@ -86,12 +94,14 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
             let hint = format!(
                 "Type `diyadm verify --dry-run=server{}`, or delete it: \
                  `kubectl -n {namespace} delete {} {name}`.",
-                names::flags(cluster, &args.names),
+                names::flags(cluster, &resolved.names),
                 kind.singular()
             );
             return Err(Failure::no(what, hint).into());
         }
-        Err(error) if error::status(&error).is_some() => return explained(cluster, args).await,
+        Err(error) if error::status(&error).is_some() => {
+            return explained(cluster, args, resolved).await;
+        }
         Err(error) => return Err(error),
     };
     // Read back what is stored, as the blog does; a dry run stores nothing.
@@ -107,7 +117,7 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
     };
     let found = image_of(&stored);
     if !is_emptied_to(&stored, &args.image) {
-        return explained(cluster, args).await;
+        return explained(cluster, args, resolved).await;
     }
     let how = match (dry_run, args.keep) {
         (true, _) => "in a dry run",
@@ -120,8 +130,8 @@ async fn prove(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
 }
 
 /// What `check` finds wrong.
-async fn explained(cluster: &Cluster, args: &Verify) -> Result<Vec<Finding>> {
-    let subject = names::subject(cluster, &args.names, &args.image)?;
+async fn explained(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<Vec<Finding>> {
+    let subject = resolved.subject(cluster, &args.image)?;
     let findings = match args.mode {
         Mode::Webhook => check::look(cluster, &subject, false).await?,
         Mode::Policy => check::policy::findings(cluster, &subject).await?,

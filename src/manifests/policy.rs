@@ -10,7 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use serde_json::Value;
 
 use super::{Settings, next, object, rename};
-use crate::workload::{Choice, Level, Ready, Rules};
+use crate::workload::{Choice, Level, Ready, Rules, WEBHOOK_NAMESPACE};
 
 mod cel;
 mod decide;
@@ -47,6 +47,8 @@ pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> 
     for meta in [&mut policy.metadata, &mut binding.metadata] {
         rename(meta, settings);
     }
+    let home = (WEBHOOK_NAMESPACE.to_owned(), settings.namespace.clone());
+    policy.metadata.annotations.get_or_insert_default().extend([home]);
     let spec = binding.spec.get_or_insert_default();
     spec.policy_name = Some(settings.service.clone());
     let spec = policy.spec.get_or_insert_default();

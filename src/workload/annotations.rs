@@ -28,6 +28,11 @@ pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
 /// The type that a Service gets.
 pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
 
+/// Our name in `managedFields`.
+pub const FIELD_MANAGER: &str = "diyadm";
+/// The namespace that a policy, or a webhook with a URL, was installed from. Others name a Service's.
+pub const WEBHOOK_NAMESPACE: &str = "diyadm.io/webhook-namespace";
+
 /// The name whose place an object of this annotation holds.
 pub const HOLDS: &str = "diyadm.io/holds";
 
@@ -53,11 +58,11 @@ const fn annotation(
 }
 
 /// Every label and annotation that means something to diyadm. The docs' table is made from it.
-pub const ANNOTATIONS: [Annotation; 12] = [
+pub const ANNOTATIONS: [Annotation; 13] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
-        "`enabled`; anything else means no",
+        "`enabled`, on a namespace also NAME of `install --service NAME`; anything else means no",
         "turns emptying on in the namespace; off for the workload, which is given back if it is empty",
     ),
     annotation(
@@ -122,6 +127,13 @@ pub const ANNOTATIONS: [Annotation; 12] = [
         "`policy`; written by `render --mode policy`'s policy",
         "emptied without an original: its owner still has it as it was; what has none is left alone, \
          unless it says `inject-empty-container: enabled`",
+    ),
+    annotation(
+        WEBHOOK_NAMESPACE,
+        "policy, or configuration with a URL",
+        "a namespace; written by `render`",
+        "`install` and `uninstall` change it from that namespace; from others they set and take away \
+         the label alone",
     ),
     annotation(
         HOLDS,

@@ -139,6 +139,7 @@ fn render_is_as_it_was() {
     let url = ["--url", "https://webhook.example.org:8443/"];
     let every = [
         "--namespace=dev",
+        "--webhook-namespace=infra",
         "--service=emptier",
         "--secret=emptier-secret",
         "--label=empty=yes",

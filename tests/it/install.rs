@@ -116,9 +116,10 @@ fn from_nothing_to_verified_and_back() {
     assert!(run(&["verify", "--dry-run=server"]).code == Some(0));
     run(&["uninstall"])
         .code(0)
+        .stderr_has(&format!("namespace/{name} unlabelled"))
         .stderr_has(&format!("still empty in namespace {name}: deployment/test, statefulset/test"));
     cluster.get(name, "secret/webhook-secret");
-    run(&["uninstall", "--all"]).code(0).stderr_has(&format!("namespace/{name} unlabelled"));
+    run(&["uninstall", "--all"]).code(0).stderr_has("secret/webhook-secret deleted");
     let labels = cluster.get(name, &format!("namespace/{name}"))["metadata"]["labels"].clone();
     assert!(labels.get(name).is_none(), "{labels}");
     let gone = ["-n", name, "get", "secret", "webhook-secret", "--ignore-not-found"];

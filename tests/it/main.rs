@@ -41,6 +41,7 @@ mod services;
 mod shapes;
 mod spelling;
 mod status;
+mod teams;
 mod uninstall;
 mod workloads;
 mod written;

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::rig::{FOREVER, Held, Node, get, java, node};
+use super::rig::{FOREVER, Held, Node, get, java, node, wait_until};
 
 /// Idles, and ends with status 7 on SIGTERM.
 const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
@@ -200,6 +200,17 @@ fn the_webhook_runs_from_the_image_that_the_dockerfile_says() {
     run(&["install", "--failure-policy", "Fail"]).code(0).stderr_has("start empty");
     run(&["verify"]).code(0);
     run(&["check", "--probe"]).code(0);
+    // An upgrade to an image that cannot be pulled fails, and the old server keeps serving.
+    let install = ["install", "--failure-policy", "Fail"];
+    let image = "nowhere.invalid/webhook:1";
+    let upgrade = [&install[..], &["--webhook-image", image, "--timeout", "5"]].concat();
+    wait_until("the node has tried to pull the image", || {
+        let failed = run(&upgrade).code(1).stderr_has("The old one keeps serving");
+        failed.stderr.contains(image) && failed.stderr.contains("with --webhook-image")
+    });
+    run(&["verify", "--dry-run=server"]).code(0);
+    run(&install).code(0).stderr_has(&format!("deployment/{name} configured"));
+    run(&["verify", "--dry-run=server"]).code(0);
     // What the webhook emptied runs, and has the empty container's image and command.
     let test = diyadm::manifests::test_deployment(name).unwrap();
     node.kubectl(&["create", "-f", "-"], &test.to_string());

@@ -37,7 +37,7 @@ fn who_may_not_is_told_what_is_missing() {
             "install",
             ["mutatingwebhookconfigurations.admissionregistration.k8s.io/NAME ", "-", "patch"],
         ),
-        ("uninstall", ["services/NAME ", "NAME", "delete"]),
+        ("uninstall", ["namespaces/NAME ", "-", "patch"]),
         ("verify", ["deployments.apps ", "NAME", "create"]),
     ] {
         let run = run(&[command], &poor).code(3).stderr_has("kubectl auth can-i");
@@ -168,7 +168,7 @@ fn rights_on_the_objects_by_name_are_enough() {
     run(&["verify", "--dry-run=server"]).code(1);
     // Everything is done by then, but for a look that is not allowed.
     let gone = run(&["uninstall", "--all"]).code(0).stderr_has("could not be looked at");
-    gone.stderr_has("someone else has set its label too");
+    gone.stderr_has(&format!("namespace/{name} unlabelled"));
     for kind in ["clusterrole", "clusterrolebinding"] {
         cluster.kubectl(&["delete", kind, name], "");
     }

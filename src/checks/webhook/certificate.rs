@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AS_BEFORE, Finding, Observed, Secret, Subject, host, own, unseen, webhooks};
+use super::{Finding, Observed, Secret, Subject, host, own, unseen, webhooks};
 use crate::pki::{self, Fault};
 
 /// Certificates with fewer days left are told of.
@@ -10,14 +10,14 @@ const SOON: i64 = 30;
 const DAY: i64 = 24 * 60 * 60;
 
 pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
-    let Subject { namespace, secret, flags, .. } = subject;
+    let Subject { webhook_namespace: namespace, secret, flags, .. } = subject;
     let found = match &observed.secret {
         Ok(Some(found)) => found,
         Ok(None) => {
             return vec![Finding::failed(
                 "secret",
                 format!("there is no Secret {secret} in namespace {namespace}"),
-                format!("Make it: `diyadm init{flags}`."),
+                subject.owner_hint("", || format!("Make it: `diyadm init{flags}`.")),
             )];
         }
         Err(why) => return vec![unseen("secret", "the Secret", why)],
@@ -83,9 +83,12 @@ fn certificate(found: &Secret, host: &str, subject: &Subject, now: i64) -> Findi
         Err(fault) => {
             let hint = match fault {
                 Fault::Expired => format!("Make a new one: `diyadm init --rotate{flags}`."),
-                _ => format!(
-                    "Make a new one: `diyadm init --force{flags}`, then `{}`, {AS_BEFORE}.",
-                    subject.install("")
+                _ => subject.install_hint(
+                    &format!(
+                        "Make a new one with `diyadm init --force{flags}`, then put its CA into \
+                         the webhook"
+                    ),
+                    "",
                 ),
             };
             Finding::failed(id, format!("in Secret {secret}: {fault}"), hint)

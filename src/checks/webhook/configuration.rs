@@ -1,10 +1,10 @@
 //! The MutatingWebhookConfiguration: what it trusts, what it is called for, and who else is.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    AS_BEFORE, Finding, Observed, Subject, again_hint, host, level, own, select, unseen, webhooks,
+    Finding, Observed, Subject, again_hint, host, level, own, owner, select, unseen, webhooks,
 };
 use crate::{
     checks,
@@ -47,8 +47,8 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
     }
     let seen = format!("the configuration is there: failurePolicy {}", how.join("; "));
     let mut findings = vec![Finding::ok("configuration", seen)];
-    findings.extend(each(found, |webhook| Some(bundle(webhook, observed, subject, now))));
-    findings.extend(each(found, |webhook| called(webhook, subject)));
+    findings.extend(each(found, |webhook| Some(bundle(found, webhook, observed, subject, now))));
+    findings.extend(called(found, subject));
     findings.extend(rules(found, observed, subject));
     findings.extend(each(found, |webhook| side_effects(webhook, subject)));
     findings.push(others(found, all, observed, subject));
@@ -73,11 +73,22 @@ fn each(configuration: &Value, look: impl Fn(&Value) -> Option<Finding>) -> Vec<
     found.into_iter().map(named).collect()
 }
 
-fn bundle(webhook: &Value, observed: &Observed, subject: &Subject, now: i64) -> Finding {
+fn bundle(
+    found: &Value,
+    webhook: &Value,
+    observed: &Observed,
+    subject: &Subject,
+    now: i64,
+) -> Finding {
     let id = "ca-bundle";
     let client = &webhook["clientConfig"];
     let pem = STANDARD.decode(client["caBundle"].as_str().unwrap_or_default()).unwrap_or_default();
-    let again = || format!("Put the Secret's CA into it: `{}`, {AS_BEFORE}.", subject.install(""));
+    let again = || {
+        let cas = observed.secret.as_ref().ok().and_then(Option::as_ref);
+        let is_ours = owner::trusts_ours(found, cas.map_or(&[], |secret| &secret.ca_crt));
+        let force = if is_ours { "" } else { " --force" };
+        subject.install_hint("Put the Secret's CA into it", force)
+    };
     match (&observed.secret, pki::split(&pem).len()) {
         (_, 0) => Finding::failed(id, "the caBundle holds no PEM certificate", again()),
         (Ok(Some(secret)), cas) => {
@@ -100,26 +111,40 @@ fn bundle(webhook: &Value, observed: &Observed, subject: &Subject, now: i64) -> 
             id,
             format!("the caBundle could not be held against Secret {}", subject.secret),
             match seen {
-                Ok(_) => format!("Make the Secret: `diyadm init{}`.", subject.flags),
+                Ok(_) => {
+                    let make = || format!("Make the Secret: `diyadm init{}`.", subject.flags);
+                    subject.owner_hint("", make)
+                }
                 Err(_) => format!(
                     "See whether you may read it: `kubectl -n {} auth can-i get secret/{}`.",
-                    subject.namespace, subject.secret
+                    subject.webhook_namespace, subject.secret
                 ),
             },
         ),
     }
 }
 
-/// Whether it calls another Service than the one that is looked at.
-fn called(webhook: &Value, subject: &Subject) -> Option<Finding> {
-    let service = webhook["clientConfig"]["service"].as_object()?;
-    let text = |key: &str| service.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (name, namespace) = (text("name"), text("namespace"));
-    if (name, namespace) == (&subject.service, &subject.namespace) {
-        return None;
-    }
-    let seen = format!("Service {name} in namespace {namespace} is called, not {}", subject.host());
-    Some(Finding::failed("client", seen, again_hint(subject)))
+/// A webhook that calls another Service than the one that is looked at. Where all of them do, the
+/// configuration is somebody else's.
+fn called(found: &Value, subject: &Subject) -> Vec<Finding> {
+    let Subject { webhook_namespace, service, .. } = subject;
+    let another = |webhook: &Value| {
+        let one = json!({ "webhooks": [webhook] });
+        owner::calls_another(&one, webhook_namespace, service)
+    };
+    let hint = if webhooks(found).iter().all(|webhook| another(webhook).is_some()) {
+        format!(
+            "It is another webhook's: `kubectl get mutatingwebhookconfigurations {service} -o \
+             yaml`. One of your own takes another name: `diyadm install -n {} --service NAME`.",
+            subject.namespace
+        )
+    } else {
+        again_hint(subject)
+    };
+    each(found, |webhook| {
+        let seen = format!("{}, not {}", another(webhook)?, subject.host());
+        Some(Finding::failed("client", seen, hint.clone()))
+    })
 }
 
 fn labels(observed: &Observed) -> Option<&Value> {
@@ -143,6 +168,12 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
             let (called, missed): (Vec<_>, Vec<_>) = wanted
                 .into_iter()
                 .partition(|(group, resource, _)| calls(found, labels, group, resource));
+            // Without its label nothing here matches: that is no fault of the webhook's.
+            let hint = if labels[key] == value.as_str() {
+                again_hint(subject)
+            } else {
+                format!("Label it: `diyadm init{}`.", subject.label_flags)
+            };
             if called.is_empty() {
                 findings.push(Finding::failed(
                     "rules",
@@ -150,7 +181,7 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
                         "no rule and namespaceSelector of the webhook matches workloads of \
                          namespace {namespace} ({key}={value})"
                     ),
-                    again_hint(subject),
+                    hint.clone(),
                 ));
             } else if missed.is_empty() {
                 let seen = format!("{} of namespace {namespace} are emptied", words(called));
@@ -170,7 +201,7 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
                         "no rule matches Services of namespace {namespace}: diyadm.io/debug-port \
                          does nothing there"
                     ),
-                    again_hint(subject),
+                    hint,
                 ));
             }
         }

@@ -11,7 +11,7 @@ use super::{
 const HTTPS: i64 = 443;
 
 pub(super) fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
-    let Subject { namespace, service, .. } = subject;
+    let Subject { webhook_namespace: namespace, service, .. } = subject;
     let clients: Vec<_> = own(observed, subject)
         .into_iter()
         .flat_map(webhooks)
@@ -26,7 +26,8 @@ pub(super) fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
             return vec![Finding::failed(
                 "service",
                 format!("there is no Service {service} in namespace {namespace}"),
-                format!("Install the webhook: `{}`.", subject.install("")),
+                subject
+                    .owner_hint("", || format!("Install the webhook: `{}`.", subject.install(""))),
             )];
         }
         Err(why) => return vec![unseen("service", "the Service", why)],
@@ -109,7 +110,7 @@ fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Findi
             format!("a fresh TLS connection to {address} failed: {why}"),
             format!(
                 "See what its Pods do: `kubectl -n {} logs -l app={}`.",
-                subject.namespace, subject.service
+                subject.webhook_namespace, subject.service
             ),
         ),
         // Inside the cluster's network: the API server's own way there has been tried instead.

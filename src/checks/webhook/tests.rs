@@ -16,11 +16,14 @@ const DAY: i64 = 24 * 60 * 60;
 pub(crate) fn subject() -> Subject {
     Subject {
         namespace: "test".to_owned(),
+        webhook_namespace: "test".to_owned(),
+        is_own: true,
         service: "hook".to_owned(),
         secret: "webhook-secret".to_owned(),
         label: ("inject-empty-container".to_owned(), "enabled".to_owned()),
         image: "empty-container:latest".to_owned(),
         flags: " --service hook".to_owned(),
+        label_flags: " --service hook".to_owned(),
     }
 }
 
@@ -330,4 +333,48 @@ fn an_image_that_was_not_expected_is_no_failure_to_empty() {
     observed.dry_create = Ok(created(&[]));
     assert!(only(&observed).hint.contains("--probe"));
     assert_eq!(of_keep(&observed), ["dry-run"]);
+}
+
+/// A server of another namespace, and a configuration of another Service, are changed by their
+/// owners.
+#[test]
+fn hints_leave_the_webhook_of_another_namespace_alone() {
+    let mut observed = well();
+    observed.namespace = Ok(Some(json!({ "metadata": { "labels": {} } })));
+    own(&mut observed)["webhooks"][0]["sideEffects"] = json!("Some");
+    own(&mut observed)["webhooks"][1]["clientConfig"]["caBundle"] = json!("anVuaw==");
+    observed.service = Ok(None);
+    let elsewhere = Subject {
+        namespace: "shop".to_owned(),
+        is_own: false,
+        flags: " -n shop --webhook-namespace test --service hook".to_owned(),
+        label_flags: " -n shop --service hook".to_owned(),
+        ..subject()
+    };
+    let found = findings(&observed, &elsewhere, NOW);
+    let failed: Vec<_> = found.into_iter().filter(|f| f.level == Level::Failed).collect();
+    assert!(failed.len() >= 5, "{failed:#?}");
+    for finding in failed {
+        let (id, hint) = (finding.id, finding.hint);
+        assert!(!hint.contains("diyadm install") && !hint.contains("--force"), "{id}: {hint}");
+        match id {
+            "namespace" | "rules" => {
+                assert!(hint.contains("`diyadm init -n shop --service hook`"), "{id}: {hint}");
+            }
+            _ => {
+                let owner = "installed from namespace test";
+                assert!(hint.contains(owner) && hint.contains("`diyadm check"), "{id}: {hint}");
+            }
+        }
+    }
+
+    let mut observed = well();
+    for at in 0..2 {
+        let service = &mut own(&mut observed)["webhooks"][at]["clientConfig"]["service"];
+        service["namespace"] = json!("team1");
+    }
+    let found = wrong(&observed, NOW);
+    let client = found.iter().find(|finding| finding.id == "client").unwrap();
+    assert!(client.seen.contains("calls Service hook in namespace team1"), "{}", client.seen);
+    assert!(!client.hint.contains("--force"), "{}", client.hint);
 }

@@ -70,7 +70,7 @@ fn place(
     }
     let name = service.as_ref().map_err(Clone::clone)?.as_ref().and_then(|s| port_name(s, client));
     let ready = ready(slices.as_ref().map_err(Clone::clone)?, name);
-    let host = format!("{}.{}.svc", subject.service, subject.namespace);
+    let host = format!("{}.{}.svc", subject.service, subject.webhook_namespace);
     Ok(ready.into_iter().next().map(|(address, port)| (host, address, port)))
 }
 

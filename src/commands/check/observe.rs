@@ -20,7 +20,7 @@ use crate::{
 /// # Errors
 /// Only where nothing can be asked at all: not reached, or not known to it.
 pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Observed, Laps)> {
-    let Subject { namespace, service, secret, .. } = subject;
+    let Subject { namespace, webhook_namespace, service, secret, .. } = subject;
     // Whoever is not reached, or does not know us, will not answer the rest either.
     let mut laps = Laps::default();
     let version = look(laps.of("version", cluster.version()).await)?;
@@ -29,13 +29,13 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
     let slices_of = format!("kubernetes.io/service-name={service}");
     let configurations = cluster.list(&CONFIGURATION, "", "");
     let configurations = look(laps.of("configuration", configurations).await)?;
-    let slices = cluster.list(&ENDPOINT_SLICE, namespace, &slices_of);
+    let slices = cluster.list(&ENDPOINT_SLICE, webhook_namespace, &slices_of);
     let slices = look(laps.of("endpoints", slices).await)?;
     let own = configurations
         .as_ref()
         .ok()
         .and_then(|all| all.iter().find(|c| c["metadata"]["name"] == service.as_str()).cloned());
-    let service_found = cluster.get(&SERVICE, namespace, service);
+    let service_found = cluster.get(&SERVICE, webhook_namespace, service);
     let service_found = look(laps.of("service", service_found).await)?;
     let connections = match &own {
         None => Ok(Vec::new()),
@@ -65,13 +65,12 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
             resources.is_some_and(|r| r.contains(CONFIGURATION.plural))
         }),
         namespace: look(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
-        secret: look(laps.of("secret", cluster.get(&SECRET, namespace, secret)).await)?.map(
-            |found| {
+        secret: look(laps.of("secret", cluster.get(&SECRET, webhook_namespace, secret)).await)?
+            .map(|found| {
                 let found = cluster::Secret::of(found.as_ref()?);
                 let cluster::Secret { ca_crt, server_crt, server_key } = found;
                 Some(Secret { ca_crt, server_crt, server_key })
-            },
-        ),
+            }),
         configurations,
         service: service_found,
         slices,

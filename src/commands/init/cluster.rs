@@ -2,14 +2,15 @@
 
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{DryRun, Names, init::Init},
     cluster::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
     commands::{
         certificates::{self, Asked},
-        names,
+        install::served,
+        names::{self, Resolved},
         outcome::Outcomes,
         terminal::Terminal,
     },
@@ -44,13 +45,13 @@ impl Secret {
         cluster: &Cluster,
         names: &Names,
     ) -> Result<Option<Self>> {
-        let object = cluster.get(&SECRET, &names.namespace, &names.secret).await?;
+        let object = cluster.get(&SECRET, names.webhook_namespace(), &names.secret).await?;
         Ok(object.as_ref().map(Self::of))
     }
 
     /// The Secret, which must be there.
     pub(in crate::commands) async fn demand(cluster: &Cluster, names: &Names) -> Result<Self> {
-        let Names { namespace, secret, .. } = names;
+        let (namespace, secret) = (names.webhook_namespace(), &names.secret);
         Self::read(cluster, names).await?.ok_or_else(|| {
             Failure::no(
                 format!("There is no Secret {secret} in namespace {namespace}."),
@@ -118,6 +119,19 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
+    /// A namespace without a label, which is not there yet.
+    async fn create_namespace(&mut self, name: &str) -> Result<()> {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
+        });
+        if self.dry_run != Some(DryRun::Client) {
+            self.cluster.create(&object, self.dry_run.is_some()).await?;
+        }
+        self.outcomes.add(NAMESPACE.kind, "", name, "created");
+        self.namespace_exists = self.dry_run.is_none();
+        Ok(())
+    }
+
     /// A caBundle is diyadm's whoever wrote it last: `init --rotate`, kubectl, another tool. All
     /// else that someone else has set is refused without --force.
     async fn send(&self, object: &Value, how: Apply) -> Result<Applied> {
@@ -136,16 +150,23 @@ impl<'a> Applier<'a> {
 /// What [`prepare`] applies.
 pub(in crate::commands) fn targets(names: &Names) -> [Target<'_>; 2] {
     [
-        Target { kind: &NAMESPACE, namespace: "", name: &names.namespace },
-        Target { kind: &SECRET, namespace: &names.namespace, name: &names.secret },
+        Target { kind: &NAMESPACE, namespace: "", name: names.namespace() },
+        Target { kind: &SECRET, namespace: names.webhook_namespace(), name: &names.secret },
     ]
 }
 
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
-    cluster.demand_apply(&targets(&args.names), &[]).await?;
-    let namespace = &args.names.namespace;
-    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
-    let Prepared { facts, .. } = prepare(&mut applier, args).await?;
+    let resolved = names::resolve(cluster, &args.names, &CONFIGURATION).await?;
+    let names = &resolved.names;
+    let home = names.webhook_namespace();
+    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
+    if resolved.serving().is_some() {
+        served::label(&mut applier, &resolved, &args.names.label).await?;
+        return applier.outcomes.print(args.output, None);
+    }
+    cluster.demand_apply(&targets(names), &[]).await?;
+    let args = &Init { names: names.clone(), ..args.clone() };
+    let Prepared { facts, .. } = prepare(&mut applier, args, &resolved).await?;
     if !applier.outcomes.changed() && args.dry_run.is_none() {
         terminal.say("Nothing to do: the namespace and the Secret are as they should be.");
     }
@@ -164,9 +185,10 @@ pub(in crate::commands) struct Prepared {
 pub(in crate::commands) async fn prepare(
     applier: &mut Applier<'_>,
     args: &Init,
+    resolved: &Resolved,
 ) -> Result<Prepared> {
     let (cluster, terminal) = (applier.cluster, applier.outcomes.terminal);
-    let Names { namespace, secret, .. } = &args.names;
+    let (namespace, secret) = (args.names.webhook_namespace(), &args.names.secret);
     let flags = names::flags(cluster, &args.names);
     // Everything that may be refused is looked at before anything is changed.
     let label = names::label(&args.names)?;
@@ -192,6 +214,11 @@ pub(in crate::commands) async fn prepare(
             let what = format!("Secret {secret} in namespace {namespace} cannot serve: {fault}.");
             let hint = match fault {
                 Fault::Expired => format!("Make a new one with `diyadm init --rotate{flags}`."),
+                Fault::WrongName { sans, .. } if is_of_neighbour(&sans, namespace) => format!(
+                    "It is another webhook's of that namespace; name one of your own: --secret \
+                     {}-secret.",
+                    args.names.service
+                ),
                 _ => format!(
                     "Replace it with `diyadm init --force{flags}`; `diyadm install{flags}` then \
                      puts the new CA into the webhook."
@@ -207,7 +234,12 @@ pub(in crate::commands) async fn prepare(
         }
     };
 
-    applier.apply(&manifests::namespace(namespace, &label)).await?;
+    served::refuse_two(cluster, resolved, args.force).await?;
+    let emptied = args.names.namespace();
+    if namespace != emptied && !applier.namespace_exists {
+        applier.create_namespace(namespace).await?;
+    }
+    applier.apply(&manifests::namespace(emptied, &label)).await?;
     match &issued {
         Some(bundle) => applier.apply(&manifests::secret(namespace, secret, bundle)).await?,
         None => applier.outcomes.add(SECRET.kind, namespace, secret, "unchanged"),
@@ -224,4 +256,9 @@ pub(in crate::commands) async fn prepare(
         (None, None) => unreachable!("what is absent is issued"),
     };
     Ok(Prepared { facts, ca_pem })
+}
+
+/// Whether a certificate is for another Service of the namespace.
+fn is_of_neighbour(sans: &[String], namespace: &str) -> bool {
+    sans.iter().any(|san| san.starts_with("DNS:") && san.ends_with(&format!(".{namespace}.svc")))
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use super::cluster::Secret;
 use crate::{
     cli::{Global, init::Init},
-    cluster::Cluster,
-    commands::{files, outcome, runtime, terminal},
+    cluster::{CONFIGURATION, Cluster},
+    commands::{files, names, outcome, runtime, terminal},
     exit::{Code, Failure},
     pki::{self, Facts},
     text,
@@ -18,7 +18,8 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
     let (facts, whose) = if what == Path::new("secret") {
         let secret = runtime::run("", async {
             let cluster = Cluster::connect(global).await?;
-            Secret::demand(&cluster, &args.names).await
+            let names = names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
+            Secret::demand(&cluster, &names).await
         })?;
         let facts = pki::inspect(&secret.server_crt, Some(&secret.server_key));
         (facts, format!("Secret {}", args.names.secret))

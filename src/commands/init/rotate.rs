@@ -30,8 +30,9 @@ const KUBELET: i64 = 90;
 const CLOCK_SKEW: i64 = 5 * 60;
 
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
-    let names = &args.names;
-    let (namespace, flags) = (names.namespace.as_str(), names::flags(cluster, names));
+    let resolved = names::resolve(cluster, &args.names, &CONFIGURATION).await?;
+    let names = &resolved.names;
+    let (namespace, flags) = (names.webhook_namespace(), names::flags(cluster, names));
     let [_, secret] = targets(names);
     let webhook = Target { kind: &CONFIGURATION, namespace: "", name: &names.service };
     cluster.demand(&[secret.right("get"), secret.right("patch"), webhook.right("get")]).await?;
@@ -39,6 +40,9 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
         cluster.demand(&[webhook.right("patch")]).await?;
     }
     let secret = Secret::demand(cluster, names).await?;
+    if !args.force {
+        resolved.refuse_foreign(cluster, Some(&secret.ca_crt))?;
+    }
     // Who rotates wants these three files to be others, whoever wrote them: the blog's Secret is
     // kubectl's.
     let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, true).await?;

@@ -1,11 +1,14 @@
-//! The rules that a webhook of the cluster goes by, and what they make of its workloads.
+//! The rules that the webhooks of the cluster go by, and what they make of its workloads.
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 
 use crate::{
-    cli::{rules::Explain, ways::Ways},
+    checks::owner,
+    cli::{Names, SERVICE, rules::Explain, ways::Ways},
     cluster::{
-        Cluster, POLICY,
+        CONFIGURATION, Cluster, NAMESPACE, POLICY,
         targets::{self, Unnamed},
     },
     commands::{terminal::Terminal, ways, workloads::server},
@@ -22,20 +25,50 @@ pub(super) async fn explained(
 ) -> Result<Vec<Explained>> {
     let targeted = targets::find(cluster, &args.targets, Unnamed::All).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
-    let rules = if args.ways == Ways::default() {
-        rules(terminal, cluster, &args.webhook).await?
-    } else {
-        ways::rules(&args.ways, None)?
-    };
-    let each = targeted.found.iter().filter_map(|found| {
+    // By namespace, then by webhook: each is read and warned of once.
+    let mut webhooks = BTreeMap::new();
+    let mut rules = BTreeMap::new();
+    if args.ways != Ways::default() {
+        rules.insert(String::new(), ways::rules(&args.ways, None)?);
+    }
+    let mut all = Vec::new();
+    for found in &targeted.found {
+        if !webhooks.contains_key(&found.namespace) {
+            let webhook = match &args.webhook {
+                _ if args.ways != Ways::default() => String::new(),
+                Some(named) => named.clone(),
+                None => serving(cluster, &found.namespace).await,
+            };
+            webhooks.insert(found.namespace.clone(), webhook);
+        }
+        let webhook = &webhooks[&found.namespace];
+        if !rules.contains_key(webhook) {
+            rules.insert(webhook.clone(), read(terminal, cluster, webhook).await?);
+        }
         let context = Context { namespace: &found.namespace, ..Context::default() };
-        explain_object(&rules, &found.object, &context, &found.name)
-    });
-    Ok(each.collect())
+        all.extend(explain_object(&rules[webhook], &found.object, &context, &found.name));
+    }
+    Ok(all)
+}
+
+/// `NAMESPACE/NAME` of the webhook of diyadm that selects the namespace, as far as that may be read;
+/// else of the one with the default name.
+async fn serving(cluster: &Cluster, namespace: &str) -> String {
+    let named = |configuration: &serde_json::Value| {
+        let name = configuration["metadata"]["name"].as_str()?;
+        Some(format!("{}/{name}", owner::home(configuration)?))
+    };
+    let found = cluster.get(&NAMESPACE, "", namespace).await.ok().flatten().unwrap_or_default();
+    let labels = &found["metadata"]["labels"];
+    let all = cluster.list(&CONFIGURATION, "", "").await.unwrap_or_default();
+    let mut ours = all.iter().filter(|one| owner::is_diyadm(one));
+    let selecting = ours.clone().find(|one| owner::selects_namespace(one, labels));
+    let found = selecting.or_else(|| ours.find(|one| one["metadata"]["name"] == SERVICE));
+    found.and_then(named).unwrap_or_else(|| format!("{}/{SERVICE}", Names::NAMESPACE))
 }
 
 /// What the server's Deployment and ConfigMap say.
-async fn rules(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<Rules> {
+async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<Rules> {
     let Some((namespace, name)) = webhook.split_once('/') else {
         let what = format!("--webhook {webhook} is not NAMESPACE/NAME.");
         return Err(Failure::usage(what, "Type it like test/diyadmissionwebhook.").into());

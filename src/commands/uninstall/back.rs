@@ -1,17 +1,16 @@
-//! `uninstall --restore`: every workload of the namespace back before anything is taken away, and
-//! before that the label, so that nothing empties them again.
+//! `uninstall --restore`: every workload of the namespace back before the server is taken away. The
+//! label is gone by then, so that nothing empties them again.
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    cli::{DryRun, empty::Work, install::Uninstall, targets::Targets},
+    cli::{Names, empty::Work, install::Uninstall, targets::Targets},
     cluster::{
-        Cluster, NAMESPACE,
+        Cluster,
         targets::{self, Unnamed},
     },
     commands::{
-        names,
         outcome::Outcomes,
         restore::{self, Way},
         workloads::{Errand, Outcome, webhooks::Webhooks},
@@ -19,7 +18,7 @@ use crate::{
     workload::Subject,
 };
 
-/// Restores what is empty. Pods and Jobs are left, since they would have to be made anew, and so
+/// Restores what is empty in a namespace that has these labels now. Pods and Jobs are left, since they would have to be made anew, and so
 /// is what has no original.
 ///
 /// # Errors
@@ -28,9 +27,13 @@ pub(super) async fn restore(
     outcomes: &mut Outcomes<'_>,
     cluster: &Cluster,
     args: &Uninstall,
+    names: &Names,
+    labels: Option<Value>,
 ) -> Result<()> {
-    let webhooks = unlabel(outcomes, cluster, args).await?;
-    let namespace = Some(args.names.namespace.clone());
+    let namespace = names.namespace();
+    let webhooks =
+        labels.map_or_else(Webhooks::default, |labels| Webhooks::with(namespace, labels));
+    let namespace = Some(namespace.to_owned());
     let targets = Targets { namespace, all: true, ..Targets::default() };
     let work = Work {
         yes: true,
@@ -65,40 +68,4 @@ fn is_ready_to_go(object: &Value) -> bool {
     let text = object.to_string();
     let workload = Subject::parse(&text).and_then(|subject| subject.workload());
     workload.is_some_and(|kind| kind.mutable)
-}
-
-/// Takes the label away, whoever has set it; what is known of webhooks without it.
-async fn unlabel(
-    outcomes: &mut Outcomes<'_>,
-    cluster: &Cluster,
-    args: &Uninstall,
-) -> Result<Webhooks> {
-    let namespace = args.names.namespace.as_str();
-    let (key, value) = names::label(&args.names)?;
-    let path = format!("/metadata/labels/{}", key.replace('~', "~0").replace('/', "~1"));
-    let remove = |object: &Value| {
-        let labelled = object["metadata"]["labels"][&key] == value.as_str();
-        Ok(labelled.then(|| vec![json!({ "op": "remove", "path": path })]))
-    };
-    let Some(mut found) = cluster.get(&NAMESPACE, "", namespace).await? else {
-        outcomes.add(NAMESPACE.kind, "", namespace, "absent");
-        return Ok(Webhooks::default());
-    };
-    let outcome = match remove(&found)? {
-        None => "unchanged",
-        Some(_) => "unlabelled",
-    };
-    if args.dry_run != Some(DryRun::Client) {
-        let target = (&NAMESPACE, "", namespace);
-        let dry_run = args.dry_run.is_some();
-        found = cluster.change(target, Some(found), dry_run, remove).await?.object;
-    }
-    outcomes.add(NAMESPACE.kind, "", namespace, outcome);
-    let mut labels = found["metadata"]["labels"].take();
-    if outcome == "unlabelled"
-        && let Some(labels) = labels.as_object_mut()
-    {
-        labels.remove(&key);
-    }
-    Ok(Webhooks::with(namespace, labels))
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checks::made,
-    cli::{DryRun, install::Uninstall, targets::Targets},
+    cli::{DryRun, targets::Targets},
     cluster::{
         Cluster, FIELD_MANAGER, error,
         targets::{self, Found, Unnamed},
@@ -22,8 +22,13 @@ const LAG: Duration = Duration::from_millis(250);
 const TRIES: u32 = 40;
 
 /// Removes diyadm's own refusals from the workloads of the namespace, whichever command wrote them.
-pub(super) async fn remove(terminal: &Terminal, cluster: &Cluster, args: &Uninstall) -> Result<()> {
-    let namespace = Some(args.names.namespace.clone());
+pub(super) async fn remove(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    namespace: &str,
+    dry_run: Option<DryRun>,
+) -> Result<()> {
+    let namespace = Some(namespace.to_owned());
     let all = Targets { namespace, all: true, ..Targets::default() };
     for found in targets::find(cluster, &all, Unnamed::All).await?.found {
         if operations(&found.object)?.is_none() {
@@ -32,20 +37,20 @@ pub(super) async fn remove(terminal: &Terminal, cluster: &Cluster, args: &Uninst
         let shown = found.shown();
         let by_hand =
             format!("`kubectl -n {} annotate {shown} {LABEL}-` removes it", found.namespace);
-        if args.dry_run != Some(DryRun::Client) && !is_left_alone(cluster, &found).await? {
+        if dry_run != Some(DryRun::Client) && !is_left_alone(cluster, &found).await? {
             terminal.warn(&format!(
                 "{shown} keeps its annotation {LABEL}: something would empty it again; {by_hand}"
             ));
             continue;
         }
-        let dry = match args.dry_run {
+        let dry = match dry_run {
             None => "",
             Some(DryRun::Client) => " (dry run)",
             Some(DryRun::Server) => " (server dry run)",
         };
-        let removed = match args.dry_run {
+        let removed = match dry_run {
             Some(DryRun::Client) => Ok(()),
-            dry_run => change(cluster, &found, dry_run.is_some()).await.map(drop),
+            _ => change(cluster, &found, dry_run.is_some()).await.map(drop),
         };
         match removed {
             Ok(()) => {

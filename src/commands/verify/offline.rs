@@ -74,7 +74,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
             health: None,
             tls,
             rules: Rules {
-                own: (names.namespace.clone(), names.service.clone()),
+                own: (names.webhook_namespace().to_owned(), names.service.clone()),
                 ..Rules::with_image(&args.image)
             },
             rules_file: None,
@@ -185,7 +185,7 @@ fn new_images<'o>(kind: &Kind, before: &Value, after: &'o Value) -> Vec<&'o str>
 /// templates/test.yaml, or the workloads of the user's manifests.
 fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
     if args.filename.is_empty() {
-        let object = manifests::test_deployment(&args.names.namespace)?;
+        let object = manifests::test_deployment(args.names.namespace())?;
         let kind = workload::kind_of("apps/v1", "Deployment").context("no kind Deployment")?;
         return Ok(vec![Subject { what: TEMPLATE.to_owned(), kind, object }]);
     }

@@ -1,0 +1,189 @@
+//! The rollout of the webhook's server: until the new revision serves, and what keeps it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::PAUSE;
+use crate::{
+    checks::{Subject, ready},
+    cluster::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},
+    commands::terminal::Terminal,
+    exit::Failure,
+    rollout,
+};
+
+/// Waits until the new revision is rolled out and a Pod is ready behind the Service.
+pub(super) async fn wait_until_ready(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    subject: &Subject,
+    seconds: u64,
+) -> Result<()> {
+    let Subject { webhook_namespace: namespace, service, .. } = subject;
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let selector = format!("kubernetes.io/service-name={service}");
+    let mut wait = terminal.wait();
+    loop {
+        let slices = cluster.list(&ENDPOINT_SLICE, namespace, &selector).await?;
+        let serves = !ready(&slices, None).is_empty();
+        let deployment = cluster.get(&DEPLOYMENT, namespace, service).await?.unwrap_or_default();
+        if serves && is_rolled_out(&deployment) {
+            drop(wait);
+            terminal.done(&format!("a server is ready behind Service {service}"), None);
+            return Ok(());
+        }
+        let trouble = Trouble::look(cluster, subject, &deployment).await;
+        if Instant::now() > deadline {
+            return Err(trouble.failure(subject, serves, seconds).into());
+        }
+        wait.say(&format!("waiting for a server behind Service {service}: {}", trouble.what));
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether every Pod is of the newest revision. What is ready while none of the Deployment's Pods is
+/// available was put behind the Service by somebody else, and is no older revision.
+fn is_rolled_out(deployment: &Value) -> bool {
+    let progress = rollout::progress(deployment, &rollout::Seen::default());
+    let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    let seen = count("/status/observedGeneration") >= count("/metadata/generation");
+    progress.done || (seen && count("/status/availableReplicas") == 0)
+}
+
+/// What keeps the server's Pods.
+struct Trouble {
+    what: String,
+    /// Whether that is the image of the server.
+    of_image: bool,
+}
+
+impl Trouble {
+    /// The Pods' own word, else the latest warning about them.
+    async fn look(cluster: &Cluster, subject: &Subject, deployment: &Value) -> Self {
+        let Subject { webhook_namespace: namespace, service, .. } = subject;
+        let selector = format!("app={service}");
+        // Who may not list them hears less.
+        let pods = cluster.list(&POD, namespace, &selector).await.unwrap_or_default();
+        let seen = rollout::Seen { pods: &pods, ..rollout::Seen::default() };
+        let progress = rollout::progress(deployment, &seen);
+        let what = match progress.trouble {
+            Some(trouble) => trouble.what,
+            None => match warning(cluster, subject).await {
+                Some(warning) => warning,
+                None => with_phases(&progress.told, &pods),
+            },
+        };
+        Self { what, of_image: pods.iter().any(lacks_image) }
+    }
+
+    /// What `install` ends with. `serves` says whether there is an older server.
+    fn failure(self, subject: &Subject, serves: bool, seconds: u64) -> Failure {
+        let Subject { webhook_namespace: namespace, service, flags, .. } = subject;
+        let Self { what: why, of_image } = self;
+        let (what, back) = if serves {
+            (
+                format!(
+                    "The new server is not rolled out after {seconds} s: {why}. The old one keeps \
+                     serving."
+                ),
+                format!("`kubectl -n {namespace} rollout undo deployment/{service}` goes back."),
+            )
+        } else {
+            (
+                format!("No server is ready behind Service {service} after {seconds} s: {why}."),
+                format!(
+                    "The webhook is not switched on; the same command goes on, `diyadm \
+                     uninstall{flags}` takes it away."
+                ),
+            )
+        };
+        let first = if of_image {
+            "Name an image that the nodes can pull with --webhook-image, or bring it to them."
+                .to_owned()
+        } else {
+            format!("See why: `kubectl -n {namespace} describe pods -l app={service}`.")
+        };
+        Failure::no(what, format!("{first} {back}"))
+    }
+}
+
+/// Whether a container of this Pod waits for its image.
+fn lacks_image(pod: &Value) -> bool {
+    let statuses = pod["status"]["containerStatuses"].as_array();
+    let mut reasons = statuses
+        .into_iter()
+        .flatten()
+        .filter_map(|status| status["state"]["waiting"]["reason"].as_str());
+    reasons.any(|reason| reason.contains("Image") || reason == "RegistryUnavailable")
+}
+
+/// `0 of 2 Pods are ready; 2 are Pending`
+fn with_phases(told: &str, pods: &[Value]) -> String {
+    let mut phases: Vec<_> =
+        pods.iter().filter_map(|pod| pod["status"]["phase"].as_str()).collect();
+    phases.sort_unstable();
+    let counted = phases.chunk_by(|one, other| one == other);
+    let counted = counted.map(|same| format!("{} {}", same.len(), same[0])).collect::<Vec<_>>();
+    if counted.is_empty() {
+        format!("{told}; there is none")
+    } else {
+        format!("{told}; {}", counted.join(", "))
+    }
+}
+
+/// The latest warning about the server's Pods.
+async fn warning(cluster: &Cluster, subject: &Subject) -> Option<String> {
+    let events = cluster.list(&EVENT, &subject.webhook_namespace, "").await.ok()?;
+    let about = |event: &&Value| {
+        let name = event["involvedObject"]["name"].as_str().unwrap_or_default();
+        event["type"] == "Warning" && name.starts_with(&subject.service)
+    };
+    let time = |event: &Value| {
+        let text = event["lastTimestamp"].as_str().or(event["eventTime"].as_str());
+        text.unwrap_or_default().to_owned()
+    };
+    let last = events.iter().filter(about).max_by_key(|event| time(event))?;
+    Some(last["message"].as_str()?.lines().next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_upgrade_is_rolled_out_once_every_pod_is_new() {
+        let deployment = |status: Value| {
+            json!({
+                "kind": "Deployment", "metadata": { "generation": 2 }, "spec": { "replicas": 2 },
+                "status": status,
+            })
+        };
+        let status = |observed, all, new, available| {
+            deployment(json!({
+                "observedGeneration": observed, "replicas": all, "updatedReplicas": new,
+                "availableReplicas": available,
+            }))
+        };
+        assert!(is_rolled_out(&status(2, 2, 2, 2)));
+        assert!(!is_rolled_out(&status(1, 2, 2, 2)), "its controller has not seen it yet");
+        assert!(!is_rolled_out(&status(2, 3, 1, 2)), "an old revision serves");
+        assert!(!is_rolled_out(&status(2, 3, 2, 2)), "an old Pod is left");
+        assert!(!is_rolled_out(&status(2, 2, 2, 1)));
+        // A server that is none of its Pods.
+        assert!(is_rolled_out(&deployment(json!({ "observedGeneration": 2, "replicas": 2 }))));
+        assert!(!is_rolled_out(&deployment(json!({}))));
+    }
+
+    #[test]
+    fn pods_are_told_by_their_phases() {
+        let pod = |phase: &str| json!({ "status": { "phase": phase } });
+        let told = "0 of 3 Pods are ready";
+        let pods = [pod("Pending"), pod("Running"), pod("Pending")];
+        assert_eq!(with_phases(told, &pods), "0 of 3 Pods are ready; 2 Pending, 1 Running");
+        assert_eq!(with_phases(told, &[]), "0 of 3 Pods are ready; there is none");
+    }
+}
