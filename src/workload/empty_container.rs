@@ -14,9 +14,10 @@ impl Subject<'_> {
     /// image that an entrypoint idles in, which the Pod alone does not tell from any other image.
     pub fn is_empty_container(&self, name: &str, owners: &[&Subject<'_>]) -> bool {
         let Some(pod) = self.object.pod() else { return false };
-        let Some(container) = pod.containers().iter().find(|one| one.name() == name) else {
+        let Some(at) = pod.containers().iter().position(|one| one.name() == name) else {
             return false;
         };
+        let container = &pod.containers()[at];
         if let Some(command) = container.field("command") {
             return template::idle_commands().any(|idle| same(Some(command), Some(idle)));
         }
@@ -24,8 +25,7 @@ impl Subject<'_> {
             return false;
         }
         let by_policy = || {
-            self.object.annotation(EMPTIED_BY).is_some()
-                && template::idles_by_entrypoint(container, pod.field(template::GRACE))
+            self.object.annotation(EMPTIED_BY).is_some() && template::idles_by_entrypoint(&pod, at)
         };
         let is_saved = |subject: &Subject<'_>| {
             let original = subject.object.annotation(ORIGINAL);

@@ -5,6 +5,8 @@
 //! first the third; so a first emptying, a second one that changes nothing, and one after a newer
 //! update are the same code.
 
+use serde_json::Value;
+
 use super::{
     Kind,
     agent::{self, Lists},
@@ -25,7 +27,8 @@ const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; 
 /// Of an image that has another name than the application's.
 const PULL: &str = "\"IfNotPresent\"";
 
-/// `tail -f /dev/null` as PID 1 ignores SIGTERM, so a longer grace is only a longer wait.
+/// `tail -f /dev/null` as PID 1 ignores SIGTERM, so a longer grace is only a longer wait. See
+/// [`needs_grace`].
 const SHORT_GRACE: &str = "1";
 
 /// The fields of a container that emptying changes.
@@ -212,7 +215,8 @@ pub(super) fn empty(
     let saved = old.map_or(&[][..], |old| &old.pod);
     let at = pod.pointer();
     let place = (&at, At::Pod);
-    new.pod.extend(field.settle(GRACE, place, pod.field(GRACE), saved, target(GRACE, way)));
+    let grace = if needs_grace(pod, &chosen) { Target::Leave } else { target(GRACE, way) };
+    new.pod.extend(field.settle(GRACE, place, pod.field(GRACE), saved, grace));
     let saved = old.map_or(&[][..], |old| &old.spec);
     let spec = Pointer::root().join("spec");
     for name in spec_fields(object.workload()) {
@@ -303,16 +307,34 @@ pub(super) fn runs_anew(
     })
 }
 
+/// Whether a container that stays as it is has a preStop hook. It needs the pod's grace period, and
+/// the API server refuses a pod whose hook sleeps longer than that.
+fn needs_grace(pod: &Pod<'_, '_>, chosen: &[usize]) -> bool {
+    let has_hook = |lifecycle: Option<&Value>| {
+        lifecycle.and_then(|hooks| hooks.get("preStop")).is_some_and(|hook| !hook.is_null())
+    };
+    let mut others = pod.containers().iter().enumerate().filter(|(at, _)| !chosen.contains(at));
+    let init = || {
+        let containers = pod.field("initContainers")?;
+        serde_json::from_str::<Vec<Value>>(containers).ok()
+    };
+    others.any(|(_, container)| {
+        let lifecycle = container.field("lifecycle");
+        has_hook(lifecycle.and_then(|text| serde_json::from_str(text).ok()).as_ref())
+    }) || init().is_some_and(|all| all.iter().any(|one| has_hook(one.get("lifecycle"))))
+}
+
 /// The commands of containers that idle.
 pub(super) fn idle_commands() -> impl Iterator<Item = &'static str> {
     [SHELL, agent::COMMAND].into_iter()
 }
 
-/// Whether a container, in a pod of this grace period, has every field as emptying by the image's
+/// Whether container `at` has every field, and its pod the grace period, as emptying by the image's
 /// own entrypoint makes it. The image itself may be any.
-pub(super) fn idles_by_entrypoint(container: &Container<'_>, grace: Option<&str>) -> bool {
+pub(super) fn idles_by_entrypoint(pod: &Pod<'_, '_>, at: usize) -> bool {
+    let container = &pod.containers()[at];
     let mut fields = CONTAINER_FIELDS.into_iter().filter(|field| *field != "image");
-    grace == Some(SHORT_GRACE)
+    (pod.field(GRACE) == Some(SHORT_GRACE) || needs_grace(pod, &[at]))
         && fields.all(|field| match field {
             "imagePullPolicy" => container.field(field) == Some(PULL),
             _ => container.field(field).is_none(),

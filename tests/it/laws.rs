@@ -235,6 +235,35 @@ fn every_workload_of_the_corpus_is_emptied_and_restored() {
     }
 }
 
+/// The API server refuses a pod whose hook sleeps longer than its grace period.
+#[test]
+fn grace_period_stays_where_another_container_has_a_pre_stop_hook() {
+    let hook = json!({ "preStop": { "sleep": { "seconds": 5 } } });
+    let app = json!({ "name": "app", "image": "app:1", "lifecycle": hook });
+    let side = json!({ "name": "side", "image": "side:1", "lifecycle": hook });
+    let sidecar =
+        json!({ "name": "side", "image": "side:1", "restartPolicy": "Always", "lifecycle": hook });
+    let without = json!({ "name": "side", "image": "side:1", "lifecycle": { "preStop": null } });
+    let rows = [
+        (json!([app, side]), json!([]), "app", Value::Null),
+        (json!([app]), json!([sidecar]), "app", Value::Null),
+        (json!([app, side]), json!([]), "*", json!(1)),
+        (json!([app, without]), json!([]), "app", json!(1)),
+    ];
+    for (containers, init, chosen, grace) in rows {
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "annotations": { "diyadm.io/containers": chosen } },
+            "spec": { "template": { "spec": {
+                "containers": containers, "initContainers": init,
+            } } },
+        });
+        let mut emptied = emptied(&object, &Rules::default());
+        assert_eq!(pod(&mut emptied)["terminationGracePeriodSeconds"], grace, "{object}");
+        assert_eq!(restored(&emptied), object);
+    }
+}
+
 #[test]
 fn who_says_no_is_left_alone() {
     let plain = json!({

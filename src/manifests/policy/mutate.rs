@@ -113,7 +113,18 @@ pub(super) fn expression(agent_image: &str) -> String {
             parts.push(only(&when, &each));
         }
     }
+    // A hook of a container that stays as it is needs the grace period.
+    let others_hook = "lists.range(size(variables.containers)).exists(i, !(i in variables.chosen) \
+                       && \"lifecycle\" in variables.containers[i] \
+                       && \"preStop\" in variables.containers[i].lifecycle) \
+                       || (\"initContainers\" in object.spec && object.spec.initContainers\
+                       .exists(c, \"lifecycle\" in c && \"preStop\" in c.lifecycle))";
     for (when, form) in cases(GRACE) {
+        let when = match (when.as_str(), &form) {
+            (_, Form::Leave) => when,
+            ("true", _) => format!("!({others_hook})"),
+            _ => format!("{when} && !({others_hook})"),
+        };
         let path = format!("\"/spec/{GRACE}\"");
         let one = match form {
             Form::Leave => continue,
