@@ -118,8 +118,8 @@ impl Pair {
     pub(crate) fn delete_all(&self, made: &[Vec<Value>; 2]) {
         for (namespace, objects) in [self.name, self.twin].into_iter().zip(made) {
             let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string();
-            let delete = ["-n", namespace, "delete", "--now", "--wait=false", "-f", "-"];
-            self.cluster.kubectl(&delete, &list);
+            let delete = ["-n", namespace, "delete", "--now", "--wait=false", "--ignore-not-found"];
+            self.cluster.kubectl(&[&delete[..], &["-f", "-"]].concat(), &list);
         }
     }
 }
