@@ -4,7 +4,7 @@
 //! A state is a type: [`Options`] → [`Bound`] (certificates loaded, ports taken) → running.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::{
         Arc,
@@ -13,15 +13,24 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
+use actix_http::KeepAlive;
+use actix_web::{HttpResponse, dev::Server, web};
 use anyhow::{Context, Result};
+use tokio::sync::Semaphore;
 
 use crate::{admission, exit::Failure, workload::Rules};
+use connection::Port;
 use metrics::Metrics;
+use peers::{Peers, Stage};
+pub use process::protect_memory;
 pub use tls::Tls;
 
+mod connection;
+mod health;
 pub mod log;
 mod metrics;
+mod peers;
+mod process;
 mod review;
 mod rules;
 mod tls;
@@ -30,12 +39,34 @@ mod tls;
 /// the one that closes, or a review races the close.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
-/// Connections of one thread, each some 50 KiB at the most. actix stops at 256 that are still in their
-/// handshake: so many that say nothing would keep all others out.
-const CONNECTIONS: usize = 2048;
+/// Connections to the port of health and metrics: kubelet and Prometheus have a few.
+const HEALTH_CONNECTIONS: usize = 64;
+
+/// Descriptors that are no connections: files, listeners, the runtime's own.
+const OTHER_DESCRIPTORS: usize = 64;
 
 /// The API server shakes hands, and writes a head, at once.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The API server reads an answer at once.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often is looked for connections that have taken too long.
+const SWEEP: Duration = Duration::from_millis(200);
+
+/// How long a connection may be in a stage.
+fn longest(stage: Stage) -> Duration {
+    let grace = Duration::from_secs(2);
+    match stage {
+        Stage::Handshake => HEAD_TIMEOUT,
+        // For these actix, and then the handler, have a word for the peer first.
+        Stage::Head => HEAD_TIMEOUT + grace,
+        Stage::Idle => KEEP_ALIVE + grace,
+        Stage::Body => review::BODY_TIMEOUT + grace,
+        Stage::Answer | Stage::Flush => WRITE_TIMEOUT,
+        Stage::Review => Duration::MAX,
+    }
+}
 
 /// What is in flight once the listener is closed has this long, more than a slow body may take.
 /// With `--drain` (12 s) it stays within the Pod's terminationGracePeriodSeconds (30 s).
@@ -57,6 +88,10 @@ pub struct Options {
     pub workers: Option<usize>,
     /// Reviews at once before 503.
     pub max_in_flight: usize,
+    /// Bytes of requests and answers in memory before 503.
+    pub max_bytes_in_flight: usize,
+    /// Connections before idle ones give way; fewer where the process may not have so many files.
+    pub max_connections: usize,
     /// How long requests are still served once the end is asked for.
     pub drain: Duration,
 }
@@ -64,9 +99,13 @@ pub struct Options {
 /// What the handlers share.
 pub(crate) struct Shared {
     rules: rules::Live,
-    max_in_flight: usize,
-    in_flight: AtomicUsize,
+    peers: Arc<Peers>,
+    /// Bodies that are awaited.
+    arriving: AtomicUsize,
+    /// How many large reviews are decided at once.
+    large: Semaphore,
     draining: AtomicBool,
+    workers: health::Workers,
     metrics: Metrics,
 }
 
@@ -78,6 +117,7 @@ pub struct Bound {
     health_addr: Option<SocketAddr>,
     watch: tls::Watch,
     shared: Arc<Shared>,
+    health_peers: Arc<Peers>,
     drain: Duration,
 }
 
@@ -86,6 +126,13 @@ fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     let what = format!("{flag} {address} cannot be listened at: {error}.");
     let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
     Failure::usage(what, format!("Stop what listens there, or name another: `{flag} {other}`."))
+}
+
+/// Takes a port.
+fn listen(flag: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = process::listen(address).map_err(|error| taken(flag, address, &error))?;
+    let address = listener.local_addr().context("no address was bound")?;
+    Ok((listener, address))
 }
 
 impl Bound {
@@ -101,51 +148,64 @@ impl Bound {
         let (acceptor, watch) = tls::acceptor(options.tls)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or(processors.min(4)).max(1);
+        let connections = process::allow_descriptors(
+            options.max_connections,
+            peers::descriptors(HEALTH_CONNECTIONS) + OTHER_DESCRIPTORS,
+        );
+        let (bytes, reviews) = (options.max_bytes_in_flight, options.max_in_flight);
         let shared = Arc::new(Shared {
             rules: rules::Live::new(options.rules, options.rules_file)?,
-            max_in_flight: options.max_in_flight,
-            in_flight: AtomicUsize::new(0),
+            peers: Peers::new(connections, bytes, reviews),
+            arriving: AtomicUsize::new(0),
+            large: Semaphore::new(workers),
             draining: AtomicBool::new(false),
+            workers: health::Workers::default(),
             metrics: Metrics::default(),
         });
 
         let data = web::Data::from(shared.clone());
-        let reviews =
-            HttpServer::new(move || App::new().configure(review::routes(data.clone(), review)))
-                .workers(workers)
-                .keep_alive(KEEP_ALIVE)
-                .max_connections(CONNECTIONS)
-                .max_connection_rate(CONNECTIONS)
-                .tls_handshake_timeout(HEAD_TIMEOUT)
-                .client_request_timeout(HEAD_TIMEOUT)
-                // A delayed acknowledgement costs 40 ms where Nagle waits for it.
-                .tcp_nodelay(true)
-                .shutdown_timeout(LAST_ANSWERS.as_secs())
-                .disable_signals()
-                .bind_openssl(options.listen, acceptor)
-                .map_err(|error| taken("--listen", options.listen, &error))?;
-        let addr = *reviews.addrs().first().context("no address was bound")?;
+        let (listener, addr) = listen("--listen", options.listen)?;
+        let port = Port {
+            name: "reviews",
+            listener,
+            tls: Some(acceptor.build()),
+            keep_alive: KeepAlive::Timeout(KEEP_ALIVE),
+            workers,
+            peers: shared.peers.clone(),
+        };
+        let started = {
+            let shared = shared.clone();
+            move || shared.workers.add()
+        };
+        let reviews = port.serve(review::routes(data.clone(), review), started)?;
 
+        // What it answers is small, and nothing is kept.
+        let health_peers = Peers::new(HEALTH_CONNECTIONS, 1024 * 1024, HEALTH_CONNECTIONS);
         let (mut health, mut health_addr) = (None, None);
-        if let Some(listen) = options.health {
-            let (data, counters) = (web::Data::from(shared.clone()), watch.counters());
-            let server = HttpServer::new(move || {
-                App::new()
+        if let Some(address) = options.health {
+            let (listener, addr) = listen("--health-listen", address)?;
+            let port = Port {
+                name: "health",
+                listener,
+                tls: None,
+                keep_alive: KeepAlive::Disabled,
+                workers: 1,
+                peers: health_peers.clone(),
+            };
+            let counters = web::Data::from(watch.counters());
+            let routes = move |config: &mut web::ServiceConfig| {
+                config
                     .app_data(data.clone())
-                    .app_data(web::Data::from(counters.clone()))
+                    .app_data(counters.clone())
                     .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok") }))
-                    .route("/readyz", web::get().to(metrics::ready))
-                    .route("/metrics", web::get().to(metrics::expose))
-            })
-            .workers(1)
-            .disable_signals()
-            .bind(listen)
-            .map_err(|error| taken("--health-listen", listen, &error))?;
-            health_addr = server.addrs().first().copied();
-            health = Some(server.run());
+                    .route("/readyz", web::get().to(health::ready))
+                    .route("/metrics", web::get().to(metrics::expose));
+            };
+            health = Some(port.serve(routes, || ())?);
+            health_addr = Some(addr);
         }
-        let (reviews, drain) = (reviews.run(), options.drain);
-        Ok(Self { reviews, health, addr, health_addr, watch, shared, drain })
+        let drain = options.drain;
+        Ok(Self { reviews, health, addr, health_addr, watch, shared, health_peers, drain })
     }
 
     /// Where reviews are answered.
@@ -167,6 +227,13 @@ impl Bound {
         let watch = tokio::spawn(self.watch.run());
         let shared = self.shared.clone();
         let rules = tokio::spawn(async move { shared.rules.watch().await });
+        let peers = [self.shared.peers.clone(), self.health_peers];
+        let sweep = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                peers.iter().for_each(|peers| peers.sweep(longest));
+            }
+        });
         tokio::select! {
             ended = &mut reviews => {
                 return Ok(ended.context("the server's task ended by itself")??);
@@ -179,6 +246,7 @@ impl Bound {
         reviews.await.context("the server's task failed")??;
         watch.abort();
         rules.abort();
+        sweep.abort();
         if let Some((handle, task)) = health {
             handle.stop(false).await;
             task.await.context("the health server's task failed")??;
@@ -207,7 +275,7 @@ mod tests {
         let terms = pki::Terms { now: 1_800_000_000, days: 1, ca_days: 1, service, namespace };
         let key = || pki::generate_key(pki::KeyKind::P256).unwrap();
         let bundle = pki::issue(&request, &terms, &key(), &key()).unwrap();
-        Tls::Pem { cert: bundle.server_crt.into(), key: bundle.server_key.into() }
+        Tls::Pem { cert: bundle.server_crt.into(), key: bundle.server_key.into_bytes().into() }
     }
 
     fn ask(stream: &mut (impl Read + Write), request: &str) -> String {
@@ -252,6 +320,8 @@ mod tests {
             // One thread answers all: it has to live on.
             workers: Some(1),
             max_in_flight: 1,
+            max_bytes_in_flight: 16 * 1024 * 1024,
+            max_connections: 16,
             drain: Duration::ZERO,
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -30,10 +30,30 @@ pub struct Serve {
     /// Reviews in flight before the server answers 503
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub max_in_flight: usize,
+    /// Bytes of requests and answers in memory before the server answers 503, such as 64Mi; 16Mi
+    /// at least
+    #[arg(long, default_value = "64Mi", value_name = "BYTES", value_parser = parse_bytes)]
+    pub max_bytes_in_flight: usize,
+    /// Connections before idle ones are closed for new ones
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub max_connections: usize,
     /// Seconds that requests are still served after SIGTERM
     #[arg(long, default_value_t = 12, value_name = "SECONDS")]
     pub drain: u64,
     /// Name of the webhook itself (Deployment, Service), never emptied: NAMESPACE/NAME
     #[arg(long, default_value = "test/diyadmissionwebhook", value_name = "NAMESPACE/NAME")]
     pub self_name: String,
+}
+
+/// The largest review is 7 MiB, and its answer about as long.
+const LEAST_BYTES: usize = 16 * 1024 * 1024;
+
+/// A number of bytes as Kubernetes writes it: plain, or with `Ki`, `Mi`, `Gi`.
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let unit = |end: &str, shift: u32| Some((text.strip_suffix(end)?, shift));
+    let (number, shift) =
+        unit("Ki", 10).or_else(|| unit("Mi", 20)).or_else(|| unit("Gi", 30)).unwrap_or((text, 0));
+    let bytes = number.parse::<usize>().ok().and_then(|n| n.checked_mul(1 << shift));
+    let bytes = bytes.ok_or("use a number of bytes such as 64Mi")?;
+    if bytes < LEAST_BYTES { Err("use 16Mi or more".to_owned()) } else { Ok(bytes) }
 }

@@ -10,12 +10,21 @@ use super::ways;
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
-    server::{Bound, Options, Tls, log},
+    server::{self, Bound, Options, Tls, log},
 };
 
 pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
     let level = if global.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
-    log::start(level);
+    log::start(level)?;
+    if let Err(error) = server::protect_memory() {
+        tracing::warn!(error = error.to_string(), "core dumps of the key are not prevented");
+    }
+    let ended = serve(args);
+    log::flush();
+    ended
+}
+
+fn serve(args: &Serve) -> Result<Code> {
     // One line of the log, without the panic's message: that may quote what was being read.
     std::panic::set_hook(Box::new(|info| {
         tracing::error!(at = info.location().map(ToString::to_string), "panic");
@@ -34,6 +43,8 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
         rules_file: args.ways.rules.clone(),
         workers: args.workers,
         max_in_flight: args.max_in_flight,
+        max_bytes_in_flight: args.max_bytes_in_flight,
+        max_connections: args.max_connections,
         drain: Duration::from_secs(args.drain),
     };
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(

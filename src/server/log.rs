@@ -1,9 +1,12 @@
-//! The log: an event is one JSON object on one line, written to stderr at once.
+//! The log: an event is one JSON object on one line, on its way to stderr at once.
 //!
 //! It is tracing-subscriber's own JSON with `flatten_event`, to the byte, at a third of its cost:
 //! a review's line would else be a tenth of all that the server does for it.
 
-use std::fmt::{self, Debug, Write};
+use std::{
+    fmt::{self, Debug, Write},
+    io,
+};
 
 use tracing::{
     Event, Subscriber,
@@ -23,18 +26,28 @@ use tracing_subscriber::{
 
 use crate::json;
 
+mod queue;
+
+pub use queue::flush;
+pub(super) use queue::lost;
+
 /// Everything up to this level goes to stderr from now on; of actix's own words, what is wrong.
-pub fn start(level: LevelFilter) {
+///
+/// # Errors
+/// The thread that writes cannot be started.
+pub fn start(level: LevelFilter) -> io::Result<()> {
+    queue::start()?;
     let targets = Targets::new()
         .with_default(level)
         .with_target("actix_server", level.min(LevelFilter::WARN));
     tracing_subscriber::fmt()
         .event_format(Lines)
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(queue::Queued)
         .finish()
         .with(targets)
         .init();
+    Ok(())
 }
 
 struct Lines;

@@ -12,7 +12,12 @@ use std::{
 
 use actix_web::{HttpResponse, web};
 
-use super::{Shared, rules::Live, tls::Counters};
+use super::{
+    Shared, log,
+    peers::{CLOSED, Resource},
+    process,
+    tls::Counters,
+};
 use crate::admission::Record;
 
 /// Upper bounds of the latency histogram, microseconds: a review takes tens of them.
@@ -66,7 +71,8 @@ impl Metrics {
         self.micros.fetch_add(took, Relaxed);
     }
 
-    fn text(&self, in_flight: usize, tls: &Counters, rules: &Live) -> String {
+    fn text(&self, shared: &Shared, tls: &Counters) -> String {
+        let (peers, rules) = (&shared.peers, &shared.rules);
         let mut out = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, String)]| {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -115,13 +121,49 @@ impl Metrics {
         let help = "Requests that got no AdmissionReview, by HTTP status.";
         family("diyadm_refused_total", "counter", help, &refused);
 
+        let closed: Vec<_> = CLOSED
+            .iter()
+            .map(|(reason, why)| {
+                (format!("{{reason=\"{reason}\"}}"), peers.closed(*why).to_string())
+            })
+            .collect();
+        let help = "Connections that the server closed, by reason.";
+        family("diyadm_connections_closed_total", "counter", help, &closed);
+
+        let (descriptors, resident) = process::usage();
         for (name, kind, help, value) in [
             (
                 "diyadm_reviews_in_flight",
                 "gauge",
-                "Reviews being read or answered.",
-                in_flight as u64,
+                "Reviews being answered; each until its answer is written.",
+                peers.held(Resource::Reviews) as u64,
             ),
+            (
+                "diyadm_reviews_arriving",
+                "gauge",
+                "Reviews whose body is awaited.",
+                shared.arriving.load(Relaxed) as u64,
+            ),
+            (
+                "diyadm_bytes_in_flight",
+                "gauge",
+                "Bytes of requests and answers in memory.",
+                peers.held(Resource::Bytes) as u64,
+            ),
+            (
+                "diyadm_connections",
+                "gauge",
+                "Open connections to the port of the reviews.",
+                peers.held(Resource::Connections) as u64,
+            ),
+            (
+                "diyadm_log_lines_lost_total",
+                "counter",
+                "Lines of the log that could not be written.",
+                log::lost(),
+            ),
+            ("process_open_fds", "gauge", "Open file descriptors.", descriptors as u64),
+            ("process_resident_memory_bytes", "gauge", "Resident memory.", resident as u64),
             (
                 "diyadm_certificate_not_after_seconds",
                 "gauge",
@@ -159,17 +201,8 @@ impl Metrics {
     }
 }
 
-/// `GET /readyz`: no once the server drains.
-pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
-    if shared.draining.load(Relaxed) {
-        HttpResponse::ServiceUnavailable().body("draining")
-    } else {
-        HttpResponse::Ok().body("ok")
-    }
-}
-
 /// `GET /metrics`
 pub(super) async fn expose(shared: web::Data<Shared>, tls: web::Data<Counters>) -> HttpResponse {
-    let text = shared.metrics.text(shared.in_flight.load(Relaxed), &tls, &shared.rules);
+    let text = shared.metrics.text(&shared, &tls);
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }

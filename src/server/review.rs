@@ -4,19 +4,28 @@ use std::{
     convert::Infallible,
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::Ordering::Relaxed,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    body::{BoxBody, MessageBody, SizedStream},
+    body::{BodySize, BoxBody, MessageBody, SizedStream},
     http::{ConnectionType, StatusCode, header},
     web::{self, Bytes, ServiceConfig},
 };
 use futures_util::{StreamExt, stream};
 
-use super::Shared;
+use super::{
+    Shared,
+    connection::processor_nanos,
+    peers::{Connection, Hold, Resource, Stage},
+};
 use crate::{
     admission::{self, Answer},
     workload::Rules,
@@ -27,25 +36,34 @@ use crate::{
 const BODY_CAP: usize = 7 * 1024 * 1024;
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A longer body is decided on a thread of its own, so that small reviews do not wait for it.
+const LARGE: usize = 128 * 1024;
+
+/// Bytes of an answer that are handed over at a time; the rest stays counted.
+const PIECE: usize = 32 * 1024;
+
 /// From a review's body to its answer; [`admission::review`].
 pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;
 
 /// What the port of the reviews knows: `POST /mutating-pods` and `/mutating-service`, both
 /// answered by `review`.
-pub(super) fn routes(shared: web::Data<Shared>, review: Review) -> impl FnOnce(&mut ServiceConfig) {
+pub(super) fn routes(
+    shared: web::Data<Shared>,
+    review: Review,
+) -> impl Fn(&mut ServiceConfig) + Clone {
     type Own = web::Data<Shared>;
     let handle = move |request: HttpRequest, payload: web::Payload, shared: Own| async move {
         let mut payload = payload;
         let response = handle(&request, &mut payload, &shared, review).await;
-        told(response, payload, &shared)
+        finish(response, &request, payload, &shared)
     };
     let always = |code, reason: &'static str, message: &'static str| {
-        move |payload: web::Payload, shared: web::Data<Shared>| async move {
-            told(refuse(code, reason, message), payload, &shared)
+        move |request: HttpRequest, payload: web::Payload, shared: Own| async move {
+            finish(refuse(code, reason, message), &request, payload, &shared)
         }
     };
     move |config| {
-        config.app_data(shared);
+        config.app_data(shared.clone());
         for path in ["/mutating-pods", "/mutating-service"] {
             let other = always(405, "MethodNotAllowed", "diyadm: reviews are posted");
             let resource = web::resource(path).route(web::post().to(handle));
@@ -56,22 +74,58 @@ pub(super) fn routes(shared: web::Data<Shared>, review: Review) -> impl FnOnce(&
     }
 }
 
+const CROWDED: Refusal = (503, "ServiceUnavailable", "diyadm: too many reviews at once");
+
 async fn handle(
     request: &HttpRequest,
     payload: &mut web::Payload,
-    shared: &Shared,
+    shared: &web::Data<Shared>,
     review: Review,
 ) -> HttpResponse {
-    let Some(_flight) = Flight::begin(shared) else {
-        return refuse(503, "ServiceUnavailable", "diyadm: too many reviews at once");
+    let refuse = |(code, reason, message): Refusal| refuse(code, reason, message);
+    let Some(connection) = connection(request) else {
+        return refuse((500, "InternalError", "diyadm: the connection is unknown"));
     };
-    match body(request, payload).await {
-        Ok(body) => answer(&body, shared, review),
-        Err((code, reason, message)) => refuse(code, reason, message),
+    connection.enter(Stage::Body);
+    let body = match body(request, payload, connection, &shared.arriving).await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(refusal),
+    };
+    let Some(place) = connection.hold(Resource::Reviews, 1) else { return refuse(CROWDED) };
+    let is_large = body.bytes.len() >= LARGE;
+    let turn = tokio::select! {
+        biased;
+        () = connection.refused() => return refuse(CROWDED),
+        turn = async { if is_large { shared.large.acquire().await.ok() } else { None } } => turn,
+    };
+    connection.enter(Stage::Review);
+    if !is_large {
+        return send(decide(&body.bytes, shared, review), body, place, connection);
+    }
+    let (connection, shared) = (connection.clone(), shared.clone());
+    let large = move || {
+        let began = processor_nanos();
+        let response = decide(&body.bytes, &shared, review);
+        connection.spend(processor_nanos().saturating_sub(began), 0);
+        (response, body, place, connection)
+    };
+    let done = tokio::task::spawn_blocking(large).await;
+    drop(turn);
+    match done {
+        Ok((decided, body, place, connection)) => send(decided, body, place, &connection),
+        Err(_) => refuse(BUG),
     }
 }
 
-fn answer(body: &[u8], shared: &Shared, review: Review) -> HttpResponse {
+const BUG: Refusal = (500, "InternalError", "diyadm: a bug kept the review from being answered");
+
+/// The connection that a request came by.
+fn connection(request: &HttpRequest) -> Option<&Arc<Connection>> {
+    request.conn_data::<Arc<Connection>>()
+}
+
+/// Status and body of the answer.
+fn decide(body: &[u8], shared: &Shared, review: Review) -> Result<(u16, Vec<u8>), Refusal> {
     let began = Instant::now();
     // `review` is total; a bug in it must still not take the process, or the user's write.
     let rules = shared.rules.current();
@@ -79,7 +133,7 @@ fn answer(body: &[u8], shared: &Shared, review: Review) -> HttpResponse {
     let Ok(Answer { status, body, record }) =
         catch_unwind(AssertUnwindSafe(|| review(body, &rules, &now)))
     else {
-        return refuse(500, "InternalError", "diyadm: a bug kept the review from being answered");
+        return Err(BUG);
     };
     let took = began.elapsed();
     shared.metrics.answered(&record, took);
@@ -99,7 +153,58 @@ fn answer(body: &[u8], shared: &Shared, review: Review) -> HttpResponse {
             "review"
         );
     }
-    json(status, body)
+    Ok((status, body))
+}
+
+fn send(
+    decided: Result<(u16, Vec<u8>), Refusal>,
+    body: Body,
+    place: Hold,
+    connection: &Arc<Connection>,
+) -> HttpResponse {
+    match decided {
+        Ok((200, answer)) => {
+            // The answer is in memory instead of the body.
+            let Body { bytes, mut held } = body;
+            held.set(answer.len());
+            drop(bytes);
+            connection.enter(Stage::Answer);
+            let (left, connection) = (answer.into(), connection.clone());
+            let unsent = Unsent { left, holds: vec![held, place], connection };
+            HttpResponse::Ok().content_type("application/json").body(unsent)
+        }
+        Ok((status, refusal)) => json(status, refusal),
+        Err((code, reason, message)) => refuse(code, reason, message),
+    }
+}
+
+/// An answer that is handed over piece by piece, as the peer reads it. It is in flight until the
+/// last piece is written.
+struct Unsent {
+    left: Bytes,
+    holds: Vec<Hold>,
+    connection: Arc<Connection>,
+}
+
+impl MessageBody for Unsent {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.left.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let piece = self.left.len().min(PIECE);
+        let piece = self.left.split_to(piece);
+        if self.left.is_empty() && !piece.is_empty() {
+            let holds = std::mem::take(&mut self.holds);
+            self.connection.finish(holds);
+        }
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+    }
 }
 
 /// No longer than a name may be in Kubernetes, 253: a sender that is no API server cannot fill
@@ -110,14 +215,28 @@ fn short(text: &str) -> &str {
 
 /// What holds for every answer: refusals are counted and logged, and a server that drains has the
 /// connection closed behind its answer.
-fn told(mut response: HttpResponse, payload: web::Payload, shared: &Shared) -> HttpResponse {
+fn finish(
+    mut response: HttpResponse,
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+) -> HttpResponse {
     let status = response.status();
+    let connection = connection(request);
+    // These are said before the body has come to its end.
+    let unread_body = [408, 413, 415, 503].contains(&status.as_u16());
     if !status.is_success() {
         shared.metrics.refused(status.as_u16());
         tracing::warn!(code = status.as_u16(), "refused");
         response = response.map_body(|_, body| unread(body, payload));
+        if let Some(connection) = connection {
+            connection.finish(Vec::new());
+            if unread_body {
+                connection.discard();
+            }
+        }
     }
-    if shared.draining.load(Relaxed) {
+    if unread_body || shared.draining.load(Relaxed) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
@@ -139,8 +258,19 @@ fn unread(refusal: BoxBody, payload: web::Payload) -> BoxBody {
 /// Status, reason and message of what is no review.
 type Refusal = (u16, &'static str, &'static str);
 
-/// The whole body in one piece, or why not.
-async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Bytes, Refusal> {
+/// A whole body, and the memory that it has.
+struct Body {
+    bytes: Bytes,
+    held: Hold,
+}
+
+/// The whole body in one piece, or why not. Only what has come of it is held.
+async fn body(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    connection: &Arc<Connection>,
+    arriving: &AtomicUsize,
+) -> Result<Body, Refusal> {
     let text =
         |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
     let media = text(header::CONTENT_TYPE).and_then(|t| t.split(';').next()).map(str::trim);
@@ -154,11 +284,22 @@ async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Bytes
     if length > BODY_CAP {
         return Err(too_large);
     }
+    let no_room = (503, "ServiceUnavailable", "diyadm: too many bytes in flight");
+    if !connection.fits(length) {
+        return Err(no_room);
+    }
+    let _arriving = Arriving::begin(arriving);
+    connection.taken();
+    let mut held = connection.hold(Resource::Bytes, 0).ok_or(no_room)?;
     let mut left = BODY_CAP;
     let mut chunk = async || {
         let Some(chunk) = payload.next().await else { return Ok(None) };
         let chunk = chunk.map_err(|_| (400, "BadRequest", "diyadm: the body broke off"))?;
         left = left.checked_sub(chunk.len()).ok_or(too_large)?;
+        connection.taken();
+        if !held.grow(chunk.len()) {
+            return Err(no_room);
+        }
         Ok(Some(chunk))
     };
     let read = async {
@@ -176,11 +317,33 @@ async fn body(request: &HttpRequest, payload: &mut web::Payload) -> Result<Bytes
             };
         }
     };
-    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err((
-        408,
-        "Timeout",
-        "diyadm: the body did not come in time",
-    )))
+    let bytes = tokio::select! {
+        // A body that has come is not refused.
+        biased;
+        read = tokio::time::timeout(BODY_TIMEOUT, read) => read.unwrap_or(Err((
+            408,
+            "Timeout",
+            "diyadm: the body did not come in time",
+        )))?,
+        () = connection.refused() => return Err(no_room),
+    };
+    Ok(Body { bytes, held })
+}
+
+/// A body that is awaited.
+struct Arriving<'a>(&'a AtomicUsize);
+
+impl<'a> Arriving<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 fn refuse(code: u16, reason: &str, message: &str) -> HttpResponse {
@@ -196,21 +359,4 @@ fn refuse(code: u16, reason: &str, message: &str) -> HttpResponse {
 fn json(code: u16, body: Vec<u8>) -> HttpResponse {
     let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(code).content_type("application/json").body(body)
-}
-
-/// A place among the reviews in flight, given back when dropped.
-struct Flight<'a>(&'a Shared);
-
-impl<'a> Flight<'a> {
-    fn begin(shared: &'a Shared) -> Option<Self> {
-        let flight = Self(shared);
-        let before = shared.in_flight.fetch_add(1, Relaxed);
-        (before < shared.max_in_flight).then_some(flight)
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
-    }
 }

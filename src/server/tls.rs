@@ -1,7 +1,6 @@
 //! The certificate and key: loaded before a port is bound, and again when the files change.
 
 use std::{
-    fs,
     path::PathBuf,
     sync::{
         Arc, RwLock,
@@ -13,10 +12,12 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use openssl::{
     pkey::PKey,
-    ssl::{SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslVersion},
+    ssl::{SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslMode, SslVersion},
     x509::X509,
 };
+use zeroize::Zeroizing;
 
+use super::process::read_secret;
 use crate::pki;
 
 /// Where certificate and key come from.
@@ -27,7 +28,7 @@ pub enum Tls {
         /// The chain, the server's own first.
         cert: Vec<u8>,
         /// The key.
-        key: Vec<u8>,
+        key: Zeroizing<Vec<u8>>,
     },
     /// PEM files, read again as they change: the kubelet swaps a symlink when a Secret changes.
     Files {
@@ -46,15 +47,20 @@ pub(super) struct Counters {
     pub(super) refused: AtomicU64,
 }
 
-/// The chain and the key, PEM.
-type Pair = (Vec<u8>, Vec<u8>);
+/// The chain and the key, PEM; overwritten when dropped.
+type Pair = (Vec<u8>, Zeroizing<Vec<u8>>);
+
+/// What a pair is known again by, without keeping the key.
+fn digest((cert, key): &Pair) -> [blake3::Hash; 2] {
+    [blake3::hash(cert), blake3::hash(key)]
+}
 
 /// Looks at the files every second.
 pub(super) struct Watch {
     tls: Tls,
     context: Arc<RwLock<SslContext>>,
     counters: Arc<Counters>,
-    first: Pair,
+    first: [blake3::Hash; 2],
 }
 
 /// The acceptor for the port, and the watch that keeps its certificate new.
@@ -73,6 +79,7 @@ pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
         }
         Ok(())
     });
+    let first = digest(&first);
     Ok((builder, Watch { tls, context, counters, first }))
 }
 
@@ -83,15 +90,16 @@ impl Watch {
 
     /// Never ends. A new pair that cannot be used is refused and the old one kept.
     pub(super) async fn run(self) {
-        let (mut judged, mut doubted) = (Ok(self.first.clone()), None);
+        let (mut judged, mut doubted) = (Ok(self.first), None);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let seen = read(&self.tls).map_err(|error| format!("{error:#}"));
+            let read = read(&self.tls).map_err(|error| format!("{error:#}"));
+            let seen = read.as_ref().map(digest).map_err(Clone::clone);
             if seen == judged {
                 doubted = None;
                 continue;
             }
-            let usable = seen.clone().and_then(|pair| {
+            let usable = read.and_then(|pair| {
                 let context = context(&self.tls, &pair).map_err(|error| format!("{error:#}"))?;
                 Ok((context, not_after(&pair)))
             });
@@ -124,8 +132,8 @@ fn read(tls: &Tls) -> Result<Pair> {
     match tls {
         Tls::Pem { cert, key } => Ok((cert.clone(), key.clone())),
         Tls::Files { cert, key } => Ok((
-            fs::read(cert).with_context(|| format!("--cert {}", cert.display()))?,
-            fs::read(key).with_context(|| format!("--key {}", key.display()))?,
+            read_secret(cert).with_context(|| format!("--cert {}", cert.display()))?.to_vec(),
+            read_secret(key).with_context(|| format!("--key {}", key.display()))?,
         )),
     }
 }
@@ -145,6 +153,8 @@ fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
     let stranger = || format!("{of_key}: the key does not belong to the certificate of {of_cert}");
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    // A connection that says nothing keeps no buffers.
+    builder.set_mode(SslMode::RELEASE_BUFFERS);
     let chain = X509::stack_from_pem(cert)
         .with_context(|| format!("{of_cert}: this is no PEM certificate"))?;
     let first = chain.split_first();

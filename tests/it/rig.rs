@@ -294,6 +294,21 @@ impl Server {
         Self::spawn(command, folder, &[&listen, args].concat())
     }
 
+    /// Starts it at every address of the machine.
+    pub(crate) fn start_everywhere(folder: &Path) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
+        let listen = ["--listen", "0.0.0.0:0", "--health-listen", "127.0.0.1:0"];
+        let mut server = Self::spawn(command, folder, &listen);
+        server.address = server.address.replace("0.0.0.0", "127.0.0.1");
+        server
+    }
+
+    /// Starts it by a command that runs another.
+    pub(crate) fn start_by(command: Command, folder: &Path) -> Self {
+        let listen = ["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"];
+        Self::spawn(command, folder, &listen)
+    }
+
     /// Starts it as a Pod would: at an address of its own, in a network namespace.
     pub(crate) fn start_in(net: &Net, folder: &Path, args: &[&str]) -> Self {
         let mut command = Command::new("ip");
@@ -324,8 +339,22 @@ impl Server {
         Self { child, log: Some(log), address: text("listen"), health: text("health") }
     }
 
+    /// One that was started otherwise; `serving` is the line of its log with its addresses, and
+    /// nobody reads on.
+    pub(crate) fn of(child: Child, serving: &str) -> Self {
+        let serving: serde_json::Value = serde_json::from_str(serving).unwrap();
+        let text = |field: &str| serving[field].as_str().unwrap().to_owned();
+        let log = Some(std::thread::spawn(Vec::new));
+        Self { child, log, address: text("listen"), health: text("health") }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended_by(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Sends SIGTERM, and does not wait.

@@ -1,9 +1,14 @@
 //! webhook.md's "Bad input and its answer", row by row over a real TLS socket.
 
 mod abuse;
+mod attack;
+mod attacks;
 mod client;
 mod drain;
+mod exposed;
+mod log;
 mod observed;
+mod odd;
 mod overload;
 mod reload;
 mod rules;

@@ -19,6 +19,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{image::Profile, interrupt, paths};
 
+pub(crate) mod attack;
 mod client;
 pub(crate) mod dev;
 pub(crate) mod empty;

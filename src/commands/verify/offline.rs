@@ -67,7 +67,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
     let bound = steps.step("serve", "Let this user listen on 127.0.0.1.", || {
         let tls = Tls::Pem {
             cert: bundle.server_crt.clone().into_bytes(),
-            key: bundle.server_key.clone().into_bytes(),
+            key: bundle.server_key.clone().into_bytes().into(),
         };
         let bound = Bound::bind(Options {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -80,6 +80,8 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
             rules_file: None,
             workers: Some(1),
             max_in_flight: 16,
+            max_bytes_in_flight: 16 * 1024 * 1024,
+            max_connections: 16,
             drain: Duration::ZERO,
         })?;
         Ok((format!("serving TLS on {}", bound.addr()), bound))

@@ -1,17 +1,21 @@
 //! Where a server stands as its Pod would: at an address of its own, in a network namespace.
 
 use std::{
-    net::Ipv4Addr,
+    fs::File,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsFd,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::skip;
 
 /// A network namespace with one address, reached from the host through a pair of interfaces, as
 /// a Pod's is. Gone when dropped; `cargo xtask test` takes away what a test that was killed left.
 pub(crate) struct Net {
-    pub(super) name: String,
+    pub(crate) name: String,
     /// IPv4, not loopback: an EndpointSlice may not hold that.
     pub(crate) address: String,
 }
@@ -46,6 +50,18 @@ impl Net {
             return Some(net);
         }
         panic!("no network of 198.18.0.0/15 is free: `ip addr` shows whose they are");
+    }
+
+    /// The address of the machine as this namespace sees it.
+    pub(crate) fn gateway(&self) -> IpAddr {
+        let address: Ipv4Addr = self.address.parse().unwrap();
+        Ipv4Addr::from(u32::from(address) - 1).into()
+    }
+
+    /// Moves this thread into the namespace, for as long as it lives.
+    pub(crate) fn enter(&self) {
+        let namespace = File::open(format!("/run/netns/{}", self.name)).unwrap();
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
     }
 
     /// A pair of interfaces: one here at `gateway`, one in the namespace.

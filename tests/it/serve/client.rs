@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslStream};
 use serde_json::{Value, json};
 
+use super::attacks::Peer;
 use crate::rig::{FOREVER, Server, diyadm};
 
 /// A name of the certificate that [`certificates`] makes for the blog's names.
@@ -165,6 +166,24 @@ pub(crate) fn metric(server: &Server, name: &str) -> u64 {
     let text = get(server, "/metrics");
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// A review whose answer is larger than what the kernel keeps for a peer that does not read.
+pub(super) fn with_large_answer() -> Vec<u8> {
+    bytes(|r| {
+        let container = &mut r["request"]["object"]["spec"]["template"]["spec"]["containers"][0];
+        container["args"] = json!(["x".repeat(180_000)]);
+    })
+}
+
+/// A connection with the first part of an answer in its small receive buffer.
+pub(super) fn unread(server: &Server, folder: &Path) -> SslStream<TcpStream> {
+    let tcp = Peer { server: server.address.parse().unwrap(), from: None }.connect().unwrap();
+    let mut tls = connector(folder).build().connect("127.0.0.1", tcp).unwrap();
+    let body = with_large_answer();
+    tls.write_all(head(body.len()).as_bytes()).unwrap();
+    tls.write_all(&body).unwrap();
+    tls
 }
 
 pub(super) fn in_flight(server: &Server) -> u64 {

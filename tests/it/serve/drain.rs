@@ -2,8 +2,12 @@
 
 use std::{io::Write, net::TcpStream};
 
-use super::client::{bytes, certificates, connect, get, head, in_flight, post, read};
+use super::client::{bytes, certificates, connect, get, head, metric, post, read};
 use crate::rig::{Server, wait_until};
+
+fn arriving(server: &Server) -> u64 {
+    metric(server, "diyadm_reviews_arriving")
+}
 
 fn ready(server: &Server) -> bool {
     get(server, "/readyz").starts_with("HTTP/1.1 200")
@@ -12,7 +16,7 @@ fn ready(server: &Server) -> bool {
 #[test]
 fn sigterm_ends_it_in_order() {
     let certs = certificates("diyadmissionwebhook", "test");
-    let server = Server::start(certs.path(), &["--drain", "2"]);
+    let server = Server::start(certs.path(), &["--drain", "6"]);
     assert!(ready(&server) && get(&server, "/healthz").starts_with("HTTP/1.1 200"));
     let body = bytes(|_| ());
     let ask = |tls: &mut openssl::ssl::SslStream<TcpStream>| {
@@ -25,8 +29,7 @@ fn sigterm_ends_it_in_order() {
     let mut idle = connect(&server, certs.path());
     assert!(!ask(&mut idle).closes(), "kept alive");
     let mut long = connect(&server, certs.path());
-    long.write_all(head(body.len()).as_bytes()).unwrap();
-    wait_until("the long one is in flight", || in_flight(&server) == 1);
+    assert!(!ask(&mut long).closes(), "kept alive");
 
     server.signal();
     wait_until("it is not ready any more", || !ready(&server));
@@ -37,11 +40,13 @@ fn sigterm_ends_it_in_order() {
     assert!(read(&mut kept).is_none(), "closed by the server");
     let answer = post(&server, certs.path(), &body);
     assert_eq!((answer.status, answer.closes()), (200, true), "a new connection");
+    long.write_all(head(body.len()).as_bytes()).unwrap();
+    wait_until("the body of the long one is awaited", || arriving(&server) == 1);
 
     wait_until("nobody listens any more", || TcpStream::connect(&server.address).is_err());
     // Only now does what is in flight end, and readiness is still told.
     assert!(!ready(&server));
-    assert_eq!(in_flight(&server), 1);
+    assert_eq!(arriving(&server), 1);
     assert!(read(&mut idle).is_none(), "an idle connection is closed");
     long.write_all(&body).unwrap();
     let answer = read(&mut long).unwrap();

@@ -1,10 +1,10 @@
 //! More reviews than there are places: refused with a word that the API server understands.
 
-use std::{io::Write, thread};
+use std::thread;
 
 use serde_json::Value;
 
-use super::client::{bytes, certificates, connect, head, in_flight, metric, post, read};
+use super::client::{bytes, certificates, in_flight, metric, post, read, unread};
 use crate::rig::{Server, diyadm, reaching_cluster, wait_until};
 
 const REFUSED: &str = "diyadm_refused_total{code=\"503\"}";
@@ -14,13 +14,11 @@ fn past_the_cap_it_says_when_to_come_again() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
     let body = bytes(|_| ());
-    let mut only = connect(&server, certs.path());
-    only.write_all(head(body.len()).as_bytes()).unwrap();
+    let mut only = unread(&server, certs.path());
     wait_until("the only place is taken", || in_flight(&server) == 1);
     let answer = post(&server, certs.path(), &body);
     assert_eq!((answer.status, &answer.body["kind"]), (503, &"Status".into()));
     assert!(answer.head.contains("\r\nretry-after: 1\r\n"), "{}", answer.head);
-    only.write_all(&body).unwrap();
     assert_eq!(read(&mut only).unwrap().status, 200);
     wait_until("the place is free", || in_flight(&server) == 0);
     assert_eq!(post(&server, certs.path(), &body).status, 200);
@@ -50,14 +48,11 @@ fn the_api_server_comes_again() {
         create(&["--dry-run=server"]) == "empty-container:latest"
     });
 
-    let body = bytes(|_| ());
-    let mut only = connect(&server, certs.path());
-    only.write_all(head(body.len()).as_bytes()).unwrap();
+    let mut only = unread(&server, certs.path());
     wait_until("the only place is taken", || in_flight(&server) == 1);
     thread::scope(|scope| {
         let created = scope.spawn(|| create(&[]));
         wait_until("it was told to come again", || metric(&server, REFUSED) > 0);
-        only.write_all(&body).unwrap();
         assert_eq!(read(&mut only).unwrap().status, 200);
         assert_eq!(created.join().unwrap(), "empty-container:latest", "nobody sees a failure");
     });

@@ -26,7 +26,7 @@ pub(super) struct Seen {
 /// Connects to one server.
 pub(super) struct Client {
     connector: SslConnector,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Client {
@@ -60,6 +60,16 @@ pub(super) struct Open {
 impl Open {
     /// Posts `body` as often as that, over all connections at once.
     pub(super) fn load(&mut self, body: &[u8], requests: usize) -> Result<Seen> {
+        self.load_paced(body, requests, Duration::ZERO)
+    }
+
+    /// The same, with a pause before each.
+    pub(super) fn load_paced(
+        &mut self,
+        body: &[u8],
+        requests: usize,
+        pause: Duration,
+    ) -> Result<Seen> {
         let head = format!(
             "POST /mutating-pods?timeout=10s HTTP/1.1\r\nHost: 127.0.0.1:8443\r\nUser-Agent: \
              kube-apiserver-admission\r\nContent-Length: {}\r\nAccept: application/json, \
@@ -71,7 +81,7 @@ impl Open {
         let outcomes = thread::scope(|scope| {
             let streams = self.streams.iter_mut();
             let threads: Vec<_> =
-                streams.map(|stream| scope.spawn(|| ask(stream, &request, each))).collect();
+                streams.map(|stream| scope.spawn(|| ask(stream, &request, each, pause))).collect();
             threads
                 .into_iter()
                 .map(|t| t.join().map_err(|_| anyhow!("a client died"))?)
@@ -89,11 +99,15 @@ fn ask(
     stream: &mut SslStream<TcpStream>,
     request: &[u8],
     times: usize,
+    pause: Duration,
 ) -> Result<(usize, Vec<f64>)> {
     let mut taken = Vec::with_capacity(times);
     let mut answer = 0;
     let mut buffer = vec![0; 64 * 1024];
     for _ in 0..times {
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
         let began = Instant::now();
         stream.write_all(request)?;
         let mut have = 0;
