@@ -51,13 +51,17 @@ pub(super) async fn until_not_empty(session: &Session<'_>) -> Failure {
 
 /// The error where the next Pod of a workload is live. `refusal` says which Pod.
 pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error {
-    if emptied_container(session).is_none() {
-        return refusal;
-    }
-    match session.target.workload(session.cluster).await {
-        Ok(now) => explain(session, &found(session), now.as_ref()).await.because(NotEmptied).into(),
-        Err(_) => refusal,
-    }
+    let Ok(now) = session.target.workload(session.cluster).await else { return refusal };
+    let failure = match now {
+        // Its pod template never was empty, so that says nothing here.
+        Some(now) if emptied_container(session).is_none() => {
+            let (shown, event) = (&session.target.shown, event(session, &now).await);
+            let what = format!("{shown} is not empty any more. {refusal}{event}");
+            Failure::no(what, empty_again(session))
+        }
+        now => explain(session, &found(session), now.as_ref()).await,
+    };
+    failure.because(NotEmptied).into()
 }
 
 /// The workload as it was found first.
@@ -79,6 +83,18 @@ async fn explain(session: &Session<'_>, before: &Value, now: Option<&Value>) -> 
             format!("Once it exists again, run `diyadm empty {empty}`, then `diyadm dev`."),
         );
     };
+    let event = event(session, now).await;
+    Failure::no(format!("{shown} {}{event}", change(before, now)), empty_again(session))
+}
+
+/// What to do where a workload is not empty any more.
+fn empty_again(session: &Session<'_>) -> String {
+    let empty = session.target.empty_words(session.cluster, "");
+    format!("Empty it again with `diyadm empty {empty}`, then run `diyadm dev` again.")
+}
+
+/// A sentence about the newest Event of the workload, after a space; empty where none is known.
+async fn event(session: &Session<'_>, now: &Value) -> String {
     let text = |value: &Value| Bytes::from(value.as_str().unwrap_or_default()).show();
     let namespace = now["metadata"]["namespace"].as_str().unwrap_or_default();
     let uid = now["metadata"]["uid"].as_str().unwrap_or_default();
@@ -87,11 +103,7 @@ async fn explain(session: &Session<'_>, before: &Value, now: Option<&Value>) -> 
         let message = text(&event["message"]);
         format!(" Last Event: {}: {}.", text(&event["reason"]), message.trim_end_matches('.'))
     });
-    let event = event.unwrap_or_default();
-    Failure::no(
-        format!("{shown} {}{event}", change(before, now)),
-        format!("Empty it again with `diyadm empty {empty}`, then run `diyadm dev` again."),
-    )
+    event.unwrap_or_default()
 }
 
 /// `was replaced by a newer version by field manager helm at 2026-01-01T00:00:00Z.`

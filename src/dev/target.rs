@@ -177,7 +177,8 @@ impl Target {
         let look = self.look(cluster).await?;
         let own = |pod: &Value| {
             let picks = pods::all(std::slice::from_ref(pod), self.wanted(&look, true));
-            workload::is_emptied_pod(&pod.to_string())
+            let stays = pod["metadata"]["deletionTimestamp"].is_null();
+            (stays && workload::is_emptied_pod(&pod.to_string()))
                 || picks.is_ok_and(|picks| {
                     self.is_pods() && picks.iter().any(|pick| pick.live.is_none())
                 })

@@ -7,6 +7,7 @@ mod namespace;
 mod older;
 mod protocol;
 mod receive;
+mod removal;
 mod sender;
 mod shell;
 mod socket;

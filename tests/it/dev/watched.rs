@@ -162,12 +162,12 @@ fn a_pod_that_comes_after_a_refusal_or_to_an_api_server_that_starts_is_brought_e
 
     // One that starts answers so for a while.
     proxy.judge(|_, _| Fate::Refuse(503, None));
-    let (one, list) = (proxy.seen("/pods/"), proxy.seen("/pods?"));
+    let (pod, workload) = (proxy.seen("/pods/"), proxy.seen("/deployments/"));
     let second = typed.pods().remove(0);
     comes(&second);
     write(folder, "three");
     wait_until("it has asked in vain", || {
-        proxy.seen("/pods/") > one + 1 && proxy.seen("/pods?") > list
+        proxy.seen("/pods/") > pod + 1 && proxy.seen("/deployments/") > workload
     });
     proxy.judge(|_, _| Fate::Pass);
     wait_until("what came meanwhile has it", || typed.all_have(1, "three"));

@@ -1,0 +1,20 @@
+//! What ended is forgotten when that is asked for.
+
+use diyadm::agent::protocol::{Answer, Failed, Request};
+
+use super::client::{Idle, script};
+
+#[test]
+fn forgets_an_application_that_ended_and_keeps_one_that_runs() {
+    let idle = Idle::start(&[]);
+    let mut client = idle.client();
+    let remove = Request::Remove { name: "app".to_owned() };
+    client.started(&Request::Start(script("app", "exec sleep 1000")));
+    assert!(matches!(client.failed(&remove), Failed::Runs(_)));
+    client.ended(&Request::Stop { name: "app".to_owned(), grace_ms: 60_000 });
+    assert_eq!(client.asked(&remove), Answer::Sent);
+    assert!(client.apps().is_empty());
+    assert!(matches!(client.failed(&remove), Failed::Unknown { .. }));
+    client.started(&Request::Start(script("app", "exit 3")));
+    assert_eq!(client.apps()[0].restarts, 0, "it is a new one");
+}
