@@ -103,7 +103,9 @@ impl Pair {
         if let Some(annotations) = ours["metadata"]["annotations"].as_object_mut() {
             but.iter().for_each(|key| drop(annotations.shift_remove(*key)));
         }
-        let other = self.cluster.get(self.twin, twin);
+        // Annotations may name the namespace.
+        let other = self.cluster.get(self.twin, twin).to_string().replace(self.twin, self.name);
+        let other: Value = serde_json::from_str(&other).unwrap();
         let (mut ours, mut other) = (plain(&ours), plain(&other));
         if what != twin {
             // Both names come from one `generateName`.
