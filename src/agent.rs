@@ -11,6 +11,7 @@ pub(crate) mod idle;
 pub(crate) mod install;
 mod leftover;
 mod lines;
+mod name;
 mod pipe;
 mod proc;
 pub mod protocol;

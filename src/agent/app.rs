@@ -18,7 +18,7 @@ use super::{
     leftover::{Leftover, Mark, VARIABLE},
     pipe::Pipe,
     proc,
-    protocol::{self, Bytes, End, Failed, How, Start, State, Stream},
+    protocol::{self, Bytes, End, Failed, How, MOST_GRACE_S, Start, State, Stream},
     ring::Ring,
     sink::Sink,
 };
@@ -114,7 +114,7 @@ impl App {
     /// Starts it for the first time as soon as what is left of it is gone, which is told to end.
     pub(super) fn after(left: (Leftover, Pid), later: Later, ring: usize, mark: Mark) -> Self {
         let how = How::Signal { signal: Signal::TERM.as_raw(), core: false };
-        let grace = Duration::from_millis(later.start.grace_ms);
+        let grace_ms = later.start.grace_ms;
         let mut app = Self {
             start: later.start.clone(),
             mark,
@@ -134,7 +134,7 @@ impl App {
             then: Some(later),
             outcome: None,
         };
-        app.stop(grace, Instant::now());
+        app.stop(grace_ms, Instant::now());
         app
     }
 
@@ -175,12 +175,12 @@ impl App {
         self.alive && self.stopping.is_some()
     }
 
-    /// SIGTERM to its group, and SIGKILL after `grace`; an earlier end that was set stays.
-    pub(super) fn stop(&mut self, grace: Duration, now: Instant) {
+    /// SIGTERM to its group, and SIGKILL after `grace_ms`; an earlier end that was set stays.
+    pub(super) fn stop(&mut self, grace_ms: u64, now: Instant) {
         if !self.alive {
             return;
         }
-        let at = now + grace;
+        let at = now + Duration::from_millis(grace_ms).min(Duration::from_secs(MOST_GRACE_S));
         match self.stopping {
             None => {
                 self.signal(Signal::TERM);
@@ -339,7 +339,7 @@ pub(super) fn now_ms() -> u64 {
 
 fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
     let failed = |subject: &Bytes, error: &io::Error| Failed::Spawn {
-        why: format!("{} could not be started: {error}", subject.show()),
+        why: format!("{} could not be started: {error}", subject.excerpt()),
         code: if error.kind() == ErrorKind::NotFound { 127 } else { 126 },
     };
     let [program, args @ ..] = &start.command[..] else {
@@ -359,7 +359,7 @@ fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
         let folder =
             path.metadata().and_then(|meta| if meta.is_dir() { Ok(()) } else { no_folder() });
         folder.map_err(|error| Failed::Spawn {
-            why: format!("the working directory {} cannot be used: {error}", cwd.show()),
+            why: format!("the working directory {} cannot be used: {error}", cwd.excerpt()),
             code: 126,
         })?;
         command.current_dir(path);

@@ -69,16 +69,38 @@ struct Reader {
 impl Connection {
     /// Greets the client.
     pub(super) fn new(stream: UnixStream) -> Self {
+        // The own hello is short.
+        let out = json(Kind::Hello, &Hello::own()).unwrap_or_default();
         Self {
             stream,
             decoder: Decoder::new(MOST_REQUEST),
             rest: Vec::new(),
             greeted: false,
             ended: false,
-            out: json(Kind::Hello, &Hello::own()),
+            out,
             written: 0,
             pending: Pending::Nothing,
         }
+    }
+
+    /// Says hello, that there are too many, and no more.
+    pub(super) fn refused(stream: UnixStream, clients: usize) -> Self {
+        let mut connection = Self::new(stream);
+        let why = format!("{clients} clients wait for an answer already");
+        connection.fail(Failed::Busy { why });
+        connection.ended = true;
+        connection.write();
+        connection
+    }
+
+    /// Whether it said hello.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+
+    /// Whether it waits for no answer.
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.pending, Pending::Nothing)
     }
 
     /// Whether it can be forgotten.
@@ -177,7 +199,7 @@ impl Connection {
     }
 
     fn answer(&mut self, answer: &Answer) {
-        self.out.extend(json(Kind::Answer, answer));
+        self.out.extend(answer.frame());
     }
 
     fn fail(&mut self, failed: Failed) {

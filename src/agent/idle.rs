@@ -31,8 +31,10 @@ use super::{
 };
 use crate::exit::{self, Code, Failure};
 
-/// Most clients at a time. One more waits in the socket's backlog.
+/// Most clients at a time; see [`make_room`].
 const MOST_CLIENTS: usize = 64;
+/// How long nobody is taken after that failed, where no client could make room.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often a shutdown looks whether the last process is gone that is nobody's child.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -133,10 +135,12 @@ fn serve(
     let mut shutdown: Option<Instant> = None;
     // Which children were told to end.
     let mut told = Vec::new();
-    let mut room = true;
+    // Until when nobody is taken.
+    let mut full: Option<Instant> = None;
     loop {
+        full = full.filter(|until| *until > Instant::now());
         let mut polled = vec![(Token::Signals, signals.get_read().as_fd(), PollFlags::IN)];
-        if let Some(listener) = listener.filter(|_| room && clients.len() < MOST_CLIENTS) {
+        if let Some(listener) = listener.filter(|_| full.is_none()) {
             polled.push((Token::Listener, listener.as_fd(), PollFlags::IN));
         }
         polled.extend(supervisor.sources().map(|(source, fd)| {
@@ -148,8 +152,9 @@ fn serve(
             (Token::Client(index), fd, flags)
         }));
         let left = shutdown.map(|at| at.saturating_duration_since(Instant::now()).min(LOOK));
-        let due = supervisor.due().into_iter().chain(left).min();
-        let found = wait(&polled, due)?;
+        let full_for = full.map(|until| until.saturating_duration_since(Instant::now()));
+        let due = supervisor.due().into_iter().chain(left).chain(full_for).min();
+        let found = wait(&polled, due);
 
         let mut sources = Vec::new();
         let mut asking = Vec::new();
@@ -189,17 +194,19 @@ fn serve(
         supervisor.look(&mut buffer);
         if let Some(listener) = listener.filter(|_| accept) {
             match accepted(listener) {
-                Ok(client) => clients.extend(client),
-                // No file descriptor is free: not before a client has gone.
-                Err(_) => room = clients.is_empty(),
+                Ok(Some(stream)) if clients.len() < MOST_CLIENTS || make_room(&mut clients) => {
+                    clients.push(Connection::new(stream));
+                }
+                Ok(Some(stream)) => clients.push(Connection::refused(stream, MOST_CLIENTS)),
+                Ok(None) => {}
+                // No file descriptor is free, mostly.
+                Err(_) if make_room(&mut clients) => {}
+                Err(_) => full = Some(Instant::now() + PAUSE),
             }
         }
         let mut exit = false;
         clients.iter_mut().for_each(|client| exit |= client.go_on(supervisor));
-        clients.retain(|client| {
-            room |= client.is_over();
-            !client.is_over()
-        });
+        clients.retain(|client| !client.is_over());
         if exit {
             return Ok(Code::Done);
         }
@@ -215,11 +222,19 @@ fn serve(
     }
 }
 
+/// Hangs up on the client that needs its place least: the oldest that has not said hello, else the
+/// oldest that waits for no answer. Whether there was one.
+fn make_room(clients: &mut Vec<Connection>) -> bool {
+    let silent = clients.iter().enumerate().filter(|(_, client)| client.is_silent());
+    let least = silent.min_by_key(|(_, client)| client.is_greeted()).map(|(index, _)| index);
+    least.map(|index| clients.remove(index)).is_some()
+}
+
 /// What is ready of `polled`; nothing when the time is up or a signal came.
 fn wait(
     polled: &[(Token, std::os::fd::BorrowedFd<'_>, PollFlags)],
     due: Option<Duration>,
-) -> Result<Vec<(Token, PollFlags)>> {
+) -> Vec<(Token, PollFlags)> {
     let fds = polled.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags));
     let mut fds: Vec<_> = fds.collect();
     // A millisecond more, so that what is due then is due.
@@ -227,14 +242,18 @@ fn wait(
     let due = due.and_then(|due| Timespec::try_from(due).ok());
     match poll(&mut fds, due.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(error) => return Err(error).context("poll"),
+        // The kernel has no memory for it now. The container does not end for that.
+        Err(_) => {
+            std::thread::sleep(LOOK);
+            return Vec::new();
+        }
     }
     let found = polled.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-    Ok(found.map(|((token, ..), fd)| (*token, fd.revents())).collect())
+    found.map(|((token, ..), fd)| (*token, fd.revents())).collect()
 }
 
 /// A client, unless it is another user's: that one is hung up on.
-fn accepted(listener: &UnixListener) -> io::Result<Option<Connection>> {
+fn accepted(listener: &UnixListener) -> io::Result<Option<UnixStream>> {
     let stream = match listener.accept() {
         Ok((stream, _)) => stream,
         // It has gone already.
@@ -244,7 +263,7 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<Connection>> {
         Err(error) => return Err(error),
     };
     let good = socket::may_order(&stream) && stream.set_nonblocking(true).is_ok();
-    Ok(good.then(|| Connection::new(stream)))
+    Ok(good.then_some(stream))
 }
 
 /// Sends a signal to every child that was not `told` and is in none of these process `groups`: what
@@ -281,7 +300,7 @@ fn flush(supervisor: &mut Supervisor, buffer: &mut [u8]) {
         if polled.is_empty() || left.is_zero() {
             return;
         }
-        let Ok(found) = wait(&polled, Some(left)) else { return };
+        let found = wait(&polled, Some(left));
         let found = found.into_iter().filter_map(|(token, _)| match token {
             Token::Source(source) => Some(source),
             _ => None,

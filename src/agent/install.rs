@@ -1,20 +1,23 @@
-//! `diyadm agent install`: copies this very program to where another container finds it.
+//! Puts this very program into a folder, for an init container that shares it with others.
 
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 
-/// Copies this program to `folder`/diyadm, executable, and returns that path. A half copy is never
-/// seen under that name.
+use super::name::unguessable;
+
+/// Makes the folder where it is missing; `diyadm` in it is replaced. Returns that path. A half copy is never
+/// seen under that name, and nothing that others have put into the folder is written to.
 pub(crate) fn run(folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let target = folder.join("diyadm");
-    let part = folder.join(format!(".diyadm.{}", std::process::id()));
+    let name = unguessable().context("no random bytes")?;
+    let part = folder.join(format!(".diyadm.{name}"));
     copy(&part).and_then(|()| fs::rename(&part, &target)).with_context(|| {
         // It may never have been made.
         let _ = fs::remove_file(&part);
@@ -26,11 +29,11 @@ pub(crate) fn run(folder: &Path) -> Result<PathBuf> {
 fn copy(part: &Path) -> io::Result<()> {
     // /proc, as the file under this program's path may be another by now.
     let mut from = fs::File::open("/proc/self/exe")?;
-    let mut to =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(part)?;
+    // A link that is there is not followed.
+    let mut to = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(part)?;
     io::copy(&mut from, &mut to)?;
     to.flush()?;
     // Past any umask: another container's user runs it.
-    to.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    to.set_permissions(fs::Permissions::from_mode(0o755))?;
     to.sync_all()
 }

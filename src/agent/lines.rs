@@ -1,8 +1,13 @@
 //! Cuts an application's output into lines. A line is given out whole, when its newline is here;
 //! one that is too long in pieces.
 
+use super::protocol::MOST_PAYLOAD;
+
 /// Longest piece of a line, in bytes: what one application can make PID 1 hold back.
 pub(super) const MOST_LINE: usize = 64 << 10;
+
+// PID 1 makes a frame of it.
+const _: () = assert!(MOST_LINE + 64 < MOST_PAYLOAD);
 
 /// What came of a line that has no end yet.
 #[derive(Debug, Default)]

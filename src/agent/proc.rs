@@ -34,7 +34,7 @@ fn parse(stat: &[u8]) -> Option<Process> {
     let pid = str::from_utf8(&stat[..open]).ok()?.trim().parse().ok()?;
     let fields: Vec<_> =
         str::from_utf8(&stat[close + 1..]).ok()?.split_ascii_whitespace().collect();
-    let ticks: u64 = field::<u64>(&fields, 14)? + field::<u64>(&fields, 15)?;
+    let ticks = field::<u64>(&fields, 14)?.saturating_add(field(&fields, 15)?);
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     let pages: u64 = field(&fields, 24)?;
     Some(Process {

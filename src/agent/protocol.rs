@@ -26,8 +26,8 @@ mod line;
 mod status;
 pub mod transfer;
 
-pub(crate) use bytes::hex;
 pub use bytes::{Bytes, Hash};
+pub(crate) use bytes::{excerpt, hex};
 pub use frame::{Broken, Decoder, Frame, HEADER, Kind, MOST_PAYLOAD, append, json};
 pub use line::{Line, Stream};
 pub use status::{App, Apps, End, How, State, Supervisor, signal_name};
@@ -44,6 +44,8 @@ const ARCH: &str = if cfg!(target_arch = "x86_64") {
 };
 /// Longest name of an application.
 pub const MOST_NAME: usize = 63;
+/// Most seconds from SIGTERM to SIGKILL: a week. An agent takes a longer time for that.
+pub const MOST_GRACE_S: u64 = 7 * 24 * 60 * 60;
 
 /// The first message of each side. Fields may be added, never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,6 +234,18 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// As a frame; one that is too long for that becomes a failure that says so.
+    pub fn frame(&self) -> Vec<u8> {
+        let failed = |broken: Broken| {
+            let what = format!("its answer does not fit: {broken}");
+            json(Kind::Answer, &Self::Failed(Failed::Malformed { what }))
+        };
+        // The failure's text is short.
+        json(Kind::Answer, self).or_else(failed).unwrap_or_default()
+    }
+}
+
 /// Why a request failed. Displayed as one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -277,6 +291,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mismatch(Hello { protocol, build, .. }) => {
+                let build = excerpt(build);
                 write!(f, "the agent in the container is diyadm {build} (protocol {protocol})")
             }
             Self::Malformed { what } => write!(f, "the agent could not read a message: {what}"),

@@ -21,9 +21,9 @@ use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use serde::Deserialize;
 
 use super::{
-    protocol::{Answer, Kind, Request, State},
+    protocol::{Answer, Kind, Request, State, json},
     socket::{connect, places},
-    wire::{Input, greet, send},
+    wire::{Input, greet},
 };
 use crate::exit::{Code, Failure};
 
@@ -105,7 +105,7 @@ fn is_application_running(socket: Option<&Path>) -> Result<bool> {
     if greet(&mut input, &mut supervisor)?.is_err() {
         bail!("the supervisor in the container is of another version");
     }
-    send(&mut supervisor, Kind::Request, &Request::List)?;
+    supervisor.write_all(&json(Kind::Request, &Request::List)?)?;
     let frame = input.frame()?.context("the supervisor did not answer")?;
     match frame.parse(Kind::Answer)? {
         Answer::Apps(apps) => Ok(apps.apps.iter().any(|app| app.state == State::Running)),

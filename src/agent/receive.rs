@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::{
     protocol::{
-        Answer, Broken, Bytes, Failed, Frame, Kind, Request, json,
+        Answer, Broken, Bytes, Failed, Frame, Kind, Request,
         transfer::{self, Data, Hashes, MOST_CHUNKS, MOST_FILES, Op, Reason, Receive, Refusal},
     },
     wire::{Error, Input, send},
@@ -30,6 +30,7 @@ mod writer;
 
 use incoming::{Incoming, Step};
 pub(crate) use path::{is_beside, link_stays};
+use refusal::with_detail;
 use root::Root;
 
 /// Answers are written when there is nothing left to read, or so many bytes of them.
@@ -47,7 +48,7 @@ pub(super) fn run<R: Read>(
     let root = match Root::open(wanted) {
         Ok(root) => root,
         Err(refusal) => {
-            send(&mut output, Kind::Answer, &Answer::Failed(Failed::Refused(refusal)))?;
+            send(&mut output, &Answer::Failed(Failed::Refused(refusal)))?;
             return Ok(Code::No);
         }
     };
@@ -58,7 +59,7 @@ pub(super) fn run<R: Read>(
         unkept: BTreeSet::new(),
         incoming: BTreeMap::new(),
         buffers: incoming::Buffers::new().context("no memory for zstd")?,
-        out: json(Kind::Answer, &Answer::Ready),
+        out: Answer::Ready.frame(),
     };
     loop {
         if session.out.len() >= PIECE || !input.is_more() {
@@ -95,7 +96,7 @@ struct Session {
 
 impl Session {
     fn answer(&mut self, answer: &Answer) {
-        self.out.extend(json(Kind::Answer, answer));
+        self.out.extend(answer.frame());
     }
 
     /// A frame of the client's; an error where it makes no sense, which ends the transfer.
@@ -128,7 +129,7 @@ impl Session {
             Op::List { hash, only } => {
                 let mut parts = Vec::new();
                 let each = |entries| {
-                    parts.extend(json(Kind::Answer, &Answer::Entries { id, entries }));
+                    parts.extend(Answer::Entries { id, entries }.frame());
                 };
                 let listed = match only {
                     Some(path) => list::only(root, &path, hash, each),
@@ -142,7 +143,7 @@ impl Session {
             Op::Link { path, to } => root.link(&path, &to),
             Op::Delete { path } if !self.delete => {
                 let detail = "the transfer was begun without the right to delete".to_owned();
-                Err(Refusal { reason: Reason::Denied, path, detail })
+                Err(with_detail(Reason::Denied, &path, detail))
             }
             Op::Delete { path } => root.delete(&path),
             Op::Keep => self.keep().map(|()| false),

@@ -9,17 +9,22 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 
 use super::{
-    protocol::{Answer, Apps, Failed, Hello, Kind, Request, json},
+    protocol::{Answer, Apps, Failed, Hello, Kind, Request, excerpt, json},
     receive,
     socket::{connect, others, places},
     wire::{Error, Input, greet, send, stdio},
 };
 use crate::exit::{Code, Failure};
+
+/// How long a supervisor may take to say hello and to take a request, and how long to hang up on a
+/// client that has gone: it can be stopped, or no supervisor at all.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Speaks with one client until it hangs up. `socket` is where the supervisor was told to listen.
 pub(crate) fn run(socket: Option<&Path>) -> Result<Code> {
@@ -32,7 +37,7 @@ pub(crate) fn run(socket: Option<&Path>) -> Result<Code> {
     }
     let mut input = Input::new(stdin);
     if greet(&mut input, &mut output)?.is_err() {
-        send(&mut output, Kind::Answer, &Answer::Failed(Failed::Mismatch(Hello::own())))?;
+        send(&mut output, &Answer::Failed(Failed::Mismatch(Hello::own())))?;
         return Ok(Code::No);
     }
     let places = places(socket);
@@ -64,14 +69,14 @@ pub(crate) fn run(socket: Option<&Path>) -> Result<Code> {
             Ok(supervisor) => return splice(supervisor, &request, input, output),
             Err(error) => {
                 let why = format!("{error:#}");
-                send(&mut output, Kind::Answer, &Answer::Failed(Failed::NoSupervisor { why }))?;
+                send(&mut output, &Answer::Failed(Failed::NoSupervisor { why }))?;
             }
         }
     }
 }
 
 fn malformed(output: &mut impl Write, what: String) -> Result<Code> {
-    send(output, Kind::Answer, &Answer::Failed(Failed::Malformed { what }))?;
+    send(output, &Answer::Failed(Failed::Malformed { what }))?;
     Ok(Code::No)
 }
 
@@ -91,11 +96,11 @@ fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
             Answer::Failed(Failed::Malformed { what: "not for a supervisor".to_owned() })
         }
     };
-    send(output, Kind::Answer, &answer)
+    send(output, &answer)
 }
 
 fn unknown(name: &str) -> Answer {
-    Answer::Failed(Failed::Unknown { name: name.to_owned(), known: Vec::new() })
+    Answer::Failed(Failed::Unknown { name: excerpt(name), known: Vec::new() })
 }
 
 /// Starts a supervisor that outlives this exec, for a container whose PID 1 is `tail` or a shell.
@@ -135,23 +140,37 @@ fn splice(
     mut output: std::fs::File,
 ) -> Result<Code> {
     let mut to = supervisor.try_clone().context("the supervisor's socket")?;
+    let patience = |patience| {
+        to.set_read_timeout(patience)?;
+        to.set_write_timeout(patience)
+    };
+    patience(Some(PATIENCE)).context("the supervisor's socket")?;
     let mut from = Input::new(supervisor);
-    let refused = match greet(&mut from, &mut to) {
+    let refused = match greet(&mut from, &mut &to) {
         Ok(Ok(_)) => None,
         // The program was replaced while an older one supervises.
         Ok(Err(hello)) => Some(Failed::Mismatch(hello)),
         Err(error) => Some(Failed::NoSupervisor { why: format!("it does not answer: {error:#}") }),
     };
     if let Some(failed) = refused {
-        send(&mut output, Kind::Answer, &Answer::Failed(failed))?;
+        send(&mut output, &Answer::Failed(failed))?;
         return Ok(Code::No);
     }
-    to.write_all(&json(Kind::Request, request)).context("the supervisor is gone")?;
+    match json(Kind::Request, request) {
+        // One that has hung up may have said why.
+        Ok(request) => drop((&to).write_all(&request)),
+        Err(broken) => return malformed(&mut output, broken.to_string()),
+    }
+    // What was asked for may take any time.
+    patience(None).context("the supervisor's socket")?;
     let (ahead, mut client) = input.into_rest();
     thread::spawn(move || {
         // A failure is a side that is gone; the other direction notices as well.
         let _ = hand_on(&ahead, &mut client, &mut to);
         let _ = to.shutdown(Shutdown::Write);
+        // This process ends before that, unless the supervisor is stopped.
+        thread::sleep(PATIENCE);
+        let _ = to.shutdown(Shutdown::Both);
     });
     let (ahead, mut from) = from.into_rest();
     // Either side may go first; that is how a conversation ends.

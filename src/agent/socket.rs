@@ -10,7 +10,7 @@ use std::{
     env, fs,
     io::{self, ErrorKind},
     os::unix::{
-        fs::MetadataExt,
+        fs::{FileTypeExt, MetadataExt},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ use rustix::{
 };
 
 use super::protocol::PROTOCOL;
-use crate::exit::Failure;
+use crate::{exit::Failure, workload::AGENT_FOLDER};
 
 /// Longest path that fits an address, `sun_path` of unix(7) less its NUL.
 const MOST_PATH: usize = 107;
@@ -37,7 +37,8 @@ const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the socket may be, in the order of trial by both sides: `only`, or else the folder of the
-/// binary, `$TMPDIR`, /tmp, /dev/shm, /run, /var/tmp.
+/// binary, the one that emptying mounts, `$TMPDIR`, /tmp, /dev/shm, /run, /var/tmp; those last in
+/// which another user can replace it.
 pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     if let Some(only) = only {
         return vec![only.to_owned()];
@@ -45,7 +46,8 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
     let temporary = env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let fixed = ["/tmp", "/dev/shm", "/run", "/var/tmp"].map(PathBuf::from);
-    let folders = beside.into_iter().chain(temporary).chain(fixed);
+    let mounted = PathBuf::from(AGENT_FOLDER);
+    let folders = beside.into_iter().chain([mounted]).chain(temporary).chain(fixed);
     let name = format!("agent-{PROTOCOL}-{}.sock", inode());
     let mut places: Vec<_> = folders.map(|at| at.join(&name)).collect();
     places.retain(|path| path.as_os_str().len() <= MOST_PATH);
@@ -56,7 +58,21 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
             true
         }
     });
+    places.sort_by_key(|path| !path.parent().is_some_and(is_guarded));
     places
+}
+
+/// Whether nobody but this user and root can replace what this user makes in a folder.
+fn is_guarded(folder: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    folder.metadata().is_ok_and(|meta| {
+        is_trusted(meta.uid()) && (meta.mode() & 0o22 == 0 || meta.mode() & STICKY != 0)
+    })
+}
+
+/// Whether a user may do here whatever this one may.
+fn is_trusted(uid: u32) -> bool {
+    uid == rustix::process::geteuid().as_raw() || uid == 0
 }
 
 /// The mount namespace's inode; a container always has one of its own.
@@ -129,7 +145,7 @@ fn bind_at(path: &Path) -> io::Result<Bound> {
             return Err(ErrorKind::AddrInUse.into());
         }
         if let Ok(stream) = there {
-            let ours = peer(&stream).is_some_and(|peer| peer.is_trusted());
+            let ours = peer(&stream).is_some_and(|peer| is_trusted(peer.uid));
             // Somebody else's in a folder that is everybody's: the next place may be free.
             return if ours {
                 Ok(Bound::Taken(path.to_owned()))
@@ -190,12 +206,15 @@ fn reach_soon(path: &Path) -> io::Result<UnixStream> {
 
 /// Connects to the supervisor of this container; `None` where there is none.
 pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
-    let root = rustix::process::geteuid().is_root();
     places.iter().find_map(|path| {
         let stream = reach_soon(path).ok()?;
-        // /tmp is everybody's: another user's socket there is no supervisor of ours.
+        // /tmp is everybody's: another user's socket there is no supervisor of ours, and would get
+        // the environment of what is started. PID 1 has that anyway.
         let peer = peer(&stream)?;
-        (root || peer.is_trusted()).then_some(stream)
+        let named = path.symlink_metadata().ok()?;
+        let trusted = |uid| is_trusted(uid) || peer.pid == 1 && uid == peer.uid;
+        let is_own = named.file_type().is_socket() && named.nlink() == 1 && trusted(named.uid());
+        (is_own && trusted(peer.uid)).then_some(stream)
     })
 }
 
@@ -203,23 +222,19 @@ pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
 /// container. One of another container that shares the folder is not: it may not do here what it
 /// could not do without us.
 pub(super) fn may_order(stream: &UnixStream) -> bool {
-    peer(stream).is_some_and(|peer| peer.is_trusted())
+    peer(stream).is_some_and(|peer| is_trusted(peer.uid))
 }
 
 /// Who is at the other end.
 struct Peer {
+    pid: i32,
     uid: u32,
-}
-
-impl Peer {
-    fn is_trusted(&self) -> bool {
-        self.uid == rustix::process::geteuid().as_raw() || self.uid == 0
-    }
 }
 
 /// The one at the other end; `None` for a process that this PID namespace does not see, which the
 /// kernel gives the number 0. Through nix, as rustix 1.1 takes that 0 for a number that is none.
 fn peer(stream: &UnixStream) -> Option<Peer> {
     let credentials = getsockopt(stream, PeerCredentials).ok()?;
-    (credentials.pid() > 0).then_some(Peer { uid: credentials.uid() })
+    let (pid, uid) = (credentials.pid(), credentials.uid());
+    (pid > 0).then_some(Peer { pid, uid })
 }

@@ -13,14 +13,12 @@ use super::{
     app::{App, Later, now_ms},
     leftover::{Leftover, Mark},
     proc,
-    protocol::{self, Apps, Bytes, Failed, Start, Stream, name_fits},
+    protocol::{self, Apps, Bytes, Failed, Start, Stream, excerpt, name_fits},
     sink::Sink,
 };
 
 /// Most applications that are remembered; one that ended makes room.
 const MOST_APPS: usize = 64;
-/// Longest grace, so that a point in time stays one.
-const MOST_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The supervisor's state.
 #[derive(Debug)]
@@ -130,7 +128,7 @@ impl Supervisor {
             return Err(Failed::Busy { why: format!("{} is being restarted already", start.name) });
         }
         if app.is_alive() {
-            app.stop(grace(grace_ms), Instant::now());
+            app.stop(grace_ms, Instant::now());
             app.then = Some(Later { ticket, start });
             self.tickets = ticket;
             return Ok(Begun::Later(ticket));
@@ -142,7 +140,7 @@ impl Supervisor {
     /// Tells an application to end. A restart that waits for its end is given up.
     pub(super) fn stop(&mut self, name: &str, grace_ms: u64) -> Result<(), Failed> {
         let app = self.app(name)?;
-        app.stop(grace(grace_ms), Instant::now());
+        app.stop(grace_ms, Instant::now());
         app.then = None;
         Ok(())
     }
@@ -184,7 +182,7 @@ impl Supervisor {
     /// An application by its name.
     pub(super) fn app(&mut self, name: &str) -> Result<&mut App, Failed> {
         let known = self.apps.keys().cloned().collect();
-        let unknown = || Failed::Unknown { name: name.to_owned(), known };
+        let unknown = || Failed::Unknown { name: excerpt(name), known };
         self.apps.get_mut(name).ok_or_else(unknown)
     }
 
@@ -289,8 +287,4 @@ impl Supervisor {
         let now = Instant::now();
         self.apps.values().filter_map(|app| app.due(now)).min()
     }
-}
-
-fn grace(ms: u64) -> Duration {
-    Duration::from_millis(ms.min(MOST_GRACE_MS))
 }

@@ -5,10 +5,8 @@ use std::{
     io::{self, Read, Write},
 };
 
+use super::protocol::{Answer, Broken, Decoder, Frame, Hello, Kind, PROTOCOL, json};
 use anyhow::{Context, Result};
-use serde::Serialize;
-
-use super::protocol::{Broken, Decoder, Frame, Hello, Kind, PROTOCOL, json};
 
 /// Bytes that are read at a time: what a big pipe holds.
 const PIECE: usize = 128 << 10;
@@ -91,9 +89,9 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Writes a message.
-pub(super) fn send<T: Serialize>(to: &mut impl Write, kind: Kind, message: &T) -> io::Result<()> {
-    to.write_all(&json(kind, message))?;
+/// Writes an answer.
+pub(super) fn send(to: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    to.write_all(&answer.frame())?;
     to.flush()
 }
 
@@ -102,7 +100,8 @@ pub(super) fn greet<R: Read>(
     input: &mut Input<R>,
     output: &mut impl Write,
 ) -> Result<Result<Hello, Hello>> {
-    send(output, Kind::Hello, &Hello::own()).context("the other side does not read")?;
+    let own = json(Kind::Hello, &Hello::own())?;
+    output.write_all(&own).and_then(|()| output.flush()).context("the other side does not read")?;
     let frame = input.frame()?.context("the other side hung up")?;
     let hello: Hello = frame.parse(Kind::Hello)?;
     Ok(if hello.protocol == PROTOCOL { Ok(hello) } else { Err(hello) })

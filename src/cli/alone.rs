@@ -7,8 +7,9 @@ use clap::{Args, Parser};
 
 use super::{
     Cli, Command, Global,
-    agent::{GRACE, Idle, RING},
+    agent::{GRACE, Idle, MOST_RING, RING},
 };
+use crate::agent::protocol::MOST_GRACE_S;
 
 /// A command as a program of its own.
 #[derive(Parser, Debug)]
@@ -58,6 +59,9 @@ fn idle(mut args: impl Iterator<Item = OsString>) -> Option<Idle> {
         }
     }
     let (grace, ring) = (grace.unwrap_or(GRACE), ring.unwrap_or(RING));
+    if grace > MOST_GRACE_S || u64::try_from(ring).ok()? > MOST_RING {
+        return None;
+    }
     Some(Idle { grace, socket, ring, adopt: adopt.unwrap_or_default() })
 }
 
@@ -96,6 +100,9 @@ mod tests {
             "diyadm idle --grace",
             "diyadm idle --grace x",
             "diyadm idle --grace -1",
+            "diyadm idle --grace 604801",
+            "diyadm idle --grace 18446744073709551615",
+            "diyadm idle --ring 1048577",
             "diyadm idle --grace 1 --grace 2",
             "diyadm idle --adopt --adopt",
             "diyadm idle --adopt=true",

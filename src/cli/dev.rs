@@ -2,7 +2,9 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
+
+use crate::agent::protocol::MOST_GRACE_S;
 
 /// Where to work.
 #[derive(Args, Debug, Clone)]
@@ -89,7 +91,8 @@ pub struct Run {
 #[derive(Args, Debug, Clone, Copy)]
 pub struct Grace {
     /// Seconds from SIGTERM to SIGKILL
-    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 20, value_name = "SECONDS",
+        value_parser = value_parser!(u64).range(..=MOST_GRACE_S))]
     pub grace: u64,
 }
 
@@ -171,7 +174,8 @@ pub struct Sync {
     /// A file, or a folder, whose content is sent
     #[arg(value_name = "SOURCE")]
     pub source: PathBuf,
-    /// Where: deploy/web:/app, or, with -l, :/app. A file goes into a path that ends with a slash
+    /// Where: deploy/web:/app, or, with -l, :/app. A file goes into a folder that is there, and
+    /// into a path that ends with a slash
     #[arg(value_name = "KIND/NAME:PATH")]
     pub destination: OsString,
     /// To all Pods with these labels

@@ -39,6 +39,13 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
+impl Trouble {
+    /// A request that no agent would take.
+    pub(super) fn too_long(broken: Broken) -> Self {
+        Failed::Malformed { what: broken.to_string() }.into()
+    }
+}
+
 impl From<Failed> for Trouble {
     fn from(failed: Failed) -> Self {
         match failed {

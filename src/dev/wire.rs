@@ -109,7 +109,8 @@ impl Writer {
 
     /// Sends a message.
     pub async fn send<T: Serialize>(&mut self, kind: Kind, message: &T) -> Result<(), Trouble> {
-        self.bytes(&json(kind, message)).await
+        let frame = json(kind, message).map_err(Trouble::too_long)?;
+        self.bytes(&frame).await
     }
 
     /// Sends frames that are made already.

@@ -59,9 +59,9 @@ fn seeds() -> Vec<Vec<u8>> {
         Answer::Refused { id: 2, refusal },
         Answer::Failed(Failed::Unknown { name: "a".to_owned(), known: vec!["b".to_owned()] }),
     ];
-    let mut seeds = vec![json(Kind::Hello, &Hello::own())];
-    seeds.extend(requests.iter().map(|request| json(Kind::Request, request)));
-    seeds.extend(answers.iter().map(|answer| json(Kind::Answer, answer)));
+    let mut seeds = vec![json(Kind::Hello, &Hello::own()).unwrap()];
+    seeds.extend(requests.iter().map(|request| json(Kind::Request, request).unwrap()));
+    seeds.extend(answers.iter().map(Answer::frame));
     let mut bulk = Vec::new();
     let line = Line { stream: Stream::Err, cut: false, number: 7, at_ms: 9, text: b"a line" };
     line.append(&mut bulk);

@@ -2,6 +2,7 @@
 
 mod client;
 mod disk;
+mod hostile;
 mod leftover;
 mod namespace;
 mod older;
@@ -12,5 +13,6 @@ mod sender;
 mod shell;
 mod socket;
 mod supervisor;
+mod users;
 
 pub(crate) use receive::names;

@@ -26,9 +26,10 @@ fn a_client_that_does_not_read_is_not_answered_without_end() {
     let (mut connection, mut client) = connected();
     let mut supervisor = supervisor();
     // It is answered at once, as there is no such application.
-    let request = json(Kind::Request, &Request::Wait { name: "x".to_owned() });
+    let request = json(Kind::Request, &Request::Wait { name: "x".to_owned() }).unwrap();
     let asked = (256 << 10) / request.len();
-    let asking = [json(Kind::Hello, &Hello::own()), request.repeat(asked)].concat();
+    let hello = json(Kind::Hello, &Hello::own()).unwrap();
+    let asking = [hello, request.repeat(asked)].concat();
     let reader = client.try_clone().unwrap();
     let writing = thread::spawn(move || client.write_all(&asking).map(|()| client));
     let mut buffer = vec![0; 256 << 10];

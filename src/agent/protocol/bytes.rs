@@ -20,6 +20,28 @@ impl Bytes {
             .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() })
             .collect()
     }
+
+    /// As [`excerpt`] has text.
+    pub(crate) fn excerpt(&self) -> String {
+        excerpt(&String::from_utf8_lossy(&self.0[..self.0.len().min(MOST_EXCERPT)]))
+    }
+}
+
+/// Bytes of somebody's text that a message repeats, about.
+const MOST_EXCERPT: usize = 512;
+
+/// Text of a peer for a message: control characters are escaped, and what is too long is cut. A
+/// message that repeats a request is never longer than a frame.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() >= MOST_EXCERPT {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 impl fmt::Debug for Bytes {

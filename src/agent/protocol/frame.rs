@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::bytes::excerpt;
+
 /// Bytes before a payload: its length as a little-endian u32, then the kind.
 pub const HEADER: usize = 5;
 /// Longest payload, in bytes. Bounds what a peer can make the other side hold.
@@ -60,14 +62,15 @@ impl Frame<'_> {
         if self.kind != kind {
             return Err(Broken::Unexpected(self.kind));
         }
-        serde_json::from_slice(self.payload).map_err(|error| Broken::Content(error.to_string()))
+        serde_json::from_slice(self.payload)
+            .map_err(|error| Broken::Content(excerpt(&error.to_string())))
     }
 }
 
 /// Why bytes are not frames. After one of these the stream cannot be read on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// A payload longer than the cap was announced; `0` is what it said, `1` the cap.
+    /// A payload is longer than the cap, or was announced as such; `0` is its length, `1` the cap.
     TooLong(usize, usize),
     /// No kind has this number: the peer is newer, or no diyadm at all.
     NoKind(u8),
@@ -83,7 +86,7 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length, cap) => {
-                write!(f, "a frame of {length} bytes was announced, the most is {cap}")
+                write!(f, "a message has {length} bytes, the most is {cap}")
             }
             Self::NoKind(byte) => write!(f, "no message is of kind {byte}"),
             Self::Unexpected(kind) => write!(f, "a message of kind {kind:?} has no place here"),
@@ -99,7 +102,7 @@ impl std::error::Error for Broken {}
 ///
 /// ```
 /// use diyadm::agent::protocol::{Decoder, Hello, Kind, json};
-/// let sent = json(Kind::Hello, &Hello::own());
+/// let sent = json(Kind::Hello, &Hello::own())?;
 /// let mut decoder = Decoder::default();
 /// let mut piece = &sent[..];
 /// while let Some(frame) = decoder.next(&mut piece)? {
@@ -205,14 +208,15 @@ pub fn append(out: &mut Vec<u8>, kind: Kind, payload: &[&[u8]]) {
 
 /// A message as a frame of JSON.
 ///
-/// # Panics
+/// # Errors
 ///
-/// As [`append`], where a message is longer than a frame may be.
-pub fn json<T: Serialize>(kind: Kind, message: &T) -> Vec<u8> {
+/// [`Broken::TooLong`]: JSON can be six times as long as the text in it.
+pub fn json<T: Serialize>(kind: Kind, message: &T) -> Result<Vec<u8>, Broken> {
     let mut out = vec![0, 0, 0, 0, kind as u8];
-    serde_json::to_writer(&mut out, message).expect("a message is plain data");
+    serde_json::to_writer(&mut out, message).map_err(|error| Broken::Content(error.to_string()))?;
     let length = out.len() - HEADER;
-    assert!(length <= MOST_PAYLOAD, "a message of {length} bytes");
-    out[..4].copy_from_slice(&u32::try_from(length).expect("checked above").to_le_bytes());
-    out
+    let fits = u32::try_from(length).ok().filter(|_| length <= MOST_PAYLOAD);
+    let header = fits.ok_or(Broken::TooLong(length, MOST_PAYLOAD))?;
+    out[..4].copy_from_slice(&header.to_le_bytes());
+    Ok(out)
 }

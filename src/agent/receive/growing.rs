@@ -20,6 +20,7 @@ use rustix::{
 };
 
 use super::{
+    super::name::unguessable,
     super::{
         chunks::cut,
         protocol::{
@@ -80,6 +81,9 @@ pub(super) struct Growing {
     folder: OwnedFd,
     name: Vec<u8>,
     part: File,
+    part_name: Vec<u8>,
+    /// Whether another transfer looks under this name.
+    resumable: bool,
     wanted: Wanted,
     /// No chunk before this one is wanted.
     next: usize,
@@ -95,18 +99,18 @@ pub(super) struct Growing {
 
 impl Drop for Growing {
     fn drop(&mut self) {
-        let remove = |end| {
+        let remove = |name: &[u8]| {
             // It may never have been there.
-            let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, end), AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&self.folder, name, AtFlags::empty());
         };
         let is_held = self.is_held();
         if !self.keep && is_held {
-            remove(HAVE);
+            remove(&beside(&self.name, HAVE));
         }
         if !self.keep || self.written == 0 {
             // Where it was put aside, another transfer may have the name.
             if is_held {
-                remove(PART);
+                remove(&self.part_name);
             }
         } else {
             // What cannot be written is sent again.
@@ -116,15 +120,27 @@ impl Drop for Growing {
 }
 
 impl Growing {
-    /// Opens the file beside; `WOULDBLOCK` where another transfer has it.
+    /// Opens the file beside; `WOULDBLOCK` where another transfer has it. Where another user has
+    /// taken its name, it gets one that nobody can guess.
     pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
         let Place { folder, name, .. } = place;
-        let part = open_part(&folder, &beside(name, PART))?;
+        let usual = beside(name, PART);
+        let (part, part_name, resumable) = match open_part(&folder, &usual)? {
+            Some(part) => (part, usual, true),
+            None => {
+                let end = [b".", unguessable()?.as_bytes(), PART].concat();
+                let other = beside(name, &end);
+                let part = open_part(&folder, &other)?.ok_or(Errno::EXIST)?;
+                (part, other, false)
+            }
+        };
         let name = name.to_vec();
         Ok(Self {
             folder,
             name,
             part,
+            part_name,
+            resumable,
             wanted: Wanted::default(),
             next: 0,
             written: 0,
@@ -137,7 +153,7 @@ impl Growing {
 
     /// Whether the name beside is still this file's.
     fn is_held(&self) -> bool {
-        is_named(&self.folder, &beside(&self.name, PART), &self.part).unwrap_or_default()
+        is_named(&self.folder, &self.part_name, &self.part).unwrap_or_default()
     }
 
     /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
@@ -148,7 +164,7 @@ impl Growing {
         cut: Cut,
         old: Option<&File>,
     ) -> io::Result<bool> {
-        self.keep = true;
+        self.keep = self.resumable;
         self.wanted = Wanted::new(chunks);
         if let Some(old) = old
             && self.is_all(old)?
@@ -197,10 +213,13 @@ impl Growing {
             }
         }
         let mut aside = None;
-        if same < length / 2 {
-            let (part, have) = (beside(&self.name, PART), beside(&self.name, HAVE));
-            rustix::fs::renameat(&self.folder, &part, &self.folder, &have)?;
-            aside = Some(mem::replace(&mut self.part, open_part(&self.folder, &part)?));
+        let have = beside(&self.name, HAVE);
+        // Another user's file may have that name, and stays.
+        if same < length / 2
+            && rustix::fs::renameat(&self.folder, &self.part_name, &self.folder, &have).is_ok()
+        {
+            let part = open_part(&self.folder, &self.part_name)?.ok_or(Errno::PERM)?;
+            aside = Some(mem::replace(&mut self.part, part));
             self.part.set_len(0)?;
         } else {
             self.written = same;
@@ -310,11 +329,10 @@ impl Growing {
         if file.chunks > 0 {
             self.part.sync_all()?;
         }
-        let part = beside(&self.name, PART);
         if !self.is_held() {
             return Err(Errno::WOULDBLOCK.into());
         }
-        rustix::fs::renameat(&self.folder, &part, &self.folder, &self.name[..])?;
+        rustix::fs::renameat(&self.folder, &self.part_name, &self.folder, &self.name[..])?;
         // Kept from now on: its name is the target's, and what has the old one is another's.
         (self.keep, self.written) = (true, self.written.max(1));
         // It may never have been there.
@@ -333,28 +351,51 @@ fn read(from: &File, offset: u64, chunk: Chunk, buffer: &mut Vec<u8>) -> io::Res
     Ok(Hash::from(blake3::hash(buffer)) == chunk.hash)
 }
 
-/// Opens the file beside and locks it. The lock goes with the process, however that ends.
-fn open_part(folder: &OwnedFd, name: &[u8]) -> io::Result<File> {
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+/// Opens the file beside and locks it; `None` where another user's file has this name. The lock goes
+/// with the process, however that ends.
+fn open_part(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<File>> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = |flags| rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
     for _ in 0..TRIES {
-        let part = match rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(part) => File::from(part),
-            // A link, or a file that was about to be read-only, of a transfer that died.
-            Err(error @ (Errno::LOOP | Errno::ACCESS)) => {
-                // Where there is nothing to delete it is the folder that may not be written.
-                rustix::fs::unlinkat(folder, name, AtFlags::empty()).map_err(|_| error)?;
-                continue;
+        let part = match open(flags | OFlags::CREATE | OFlags::EXCL) {
+            Err(Errno::EXIST) => open(flags).map(File::from),
+            part => part.map(File::from),
+        };
+        let stays = match &part {
+            Ok(part) => is_own(part)?,
+            // A link, what is no file, or one that was about to be read-only, of a transfer that
+            // died.
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => false,
+            Err(Errno::ACCESS) if is_there(folder, name) => false,
+            // Gone meanwhile.
+            Err(Errno::NOENT) => continue,
+            Err(error) => return Err((*error).into()),
+        };
+        let (true, Ok(part)) = (stays, part) else {
+            if rustix::fs::unlinkat(folder, name, AtFlags::empty()).is_err() {
+                return Ok(None);
             }
-            Err(error) => return Err(error.into()),
+            continue;
         };
         rustix::fs::flock(&part, FlockOperation::NonBlockingLockExclusive)?;
         // Whoever had it until now may just have put it in its target's place.
         if is_named(folder, name, &part)? {
-            return Ok(part);
+            return Ok(Some(part));
         }
     }
     Err(Errno::WOULDBLOCK.into())
+}
+
+/// Whether a file is this user's alone: another could write to it later, and one with a second name
+/// is also somewhere else.
+fn is_own(file: &File) -> io::Result<bool> {
+    let meta = file.metadata()?;
+    let own = meta.uid() == rustix::process::geteuid().as_raw();
+    Ok(own && meta.is_file() && meta.nlink() == 1 && meta.mode() & 0o22 == 0)
+}
+
+fn is_there(folder: &OwnedFd, name: &[u8]) -> bool {
+    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Whether this name is that of this file, and not of one that came in its place.

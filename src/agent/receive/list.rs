@@ -9,7 +9,7 @@ use super::{
         chunks::{SMALL, cut},
         protocol::{
             Bytes, Hash,
-            transfer::{Cut, Entry, Reason, Refusal, What},
+            transfer::{Cut, Entry, MOST_PATH, Reason, Refusal, What},
         },
     },
     path::is_beside,
@@ -99,6 +99,10 @@ fn entry(folder: &OwnedFd, path: &Bytes, name: &[u8], hash: bool) -> Option<Entr
         _ => What::Other,
     };
     let path = Bytes([&path.0, slash, name].concat());
+    // No step could be about it.
+    if path.0.len() > MOST_PATH {
+        return None;
+    }
     Some(Entry { path, what, mode: stat.st_mode & 0o7777, mtime: mtime_of(&stat) })
 }
 

@@ -6,12 +6,12 @@ use rustix::io::Errno;
 
 use super::super::protocol::{
     Bytes,
-    transfer::{Reason, Refusal},
+    transfer::{MOST_PATH, Reason, Refusal},
 };
 
 /// A refusal without more to say.
 pub(super) fn refuse(reason: Reason, path: &Bytes) -> Refusal {
-    Refusal { reason, path: path.clone(), detail: String::new() }
+    with_detail(reason, path, String::new())
 }
 
 /// An error about `path`, by its number.
@@ -27,14 +27,17 @@ pub(super) fn of(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
         Some(Errno::NOTEMPTY | Errno::EXIST | Errno::ISDIR | Errno::NOTDIR) => Reason::InTheWay,
         // A file that is mounted into the container by itself cannot be replaced.
         Some(Errno::BUSY) => {
-            return Refusal {
-                reason: Reason::Other,
-                path: path.clone(),
-                detail: "it is mounted into the container by itself".to_owned(),
-            };
+            let detail = "it is mounted into the container by itself".to_owned();
+            return with_detail(Reason::Other, path, detail);
         }
         _ => Reason::Other,
     };
     let detail = if reason == Reason::Other { error.to_string() } else { String::new() };
-    Refusal { reason, path: path.clone(), detail }
+    with_detail(reason, path, detail)
+}
+
+/// A refusal; of what is longer than any path, only the beginning is repeated.
+pub(super) fn with_detail(reason: Reason, path: &Bytes, detail: String) -> Refusal {
+    let path = Bytes(path.0[..path.0.len().min(MOST_PATH)].to_vec());
+    Refusal { reason, path, detail }
 }

@@ -17,12 +17,13 @@ use rustix::{
 };
 
 use super::{
+    super::name::unguessable,
     super::protocol::{
         Bytes,
         transfer::{Mtime, Reason, Receive, Refusal},
     },
     path::{LINK, beside, link_stays, parts},
-    refusal::{of, refuse},
+    refusal::{of, refuse, with_detail},
 };
 
 /// Permission bits that a transfer sets; it makes nothing set-user-id.
@@ -134,16 +135,15 @@ impl Root {
     pub(super) fn link(&self, path: &Bytes, to: &Bytes) -> Result<bool, Refusal> {
         let Place { folder, name, depth } = self.place(path)?;
         if !link_stays(depth, &to.0) {
-            let detail = format!("it is a link to {}", to.show());
-            return Err(Refusal { reason: Reason::Outside, path: path.clone(), detail });
+            let detail = format!("it is a link to {}", to.excerpt());
+            return Err(with_detail(Reason::Outside, path, detail));
         }
         let old = rustix::fs::readlinkat(&folder, name, Vec::new());
         if old.is_ok_and(|old| old.to_bytes() == to.0) {
             return Ok(false);
         }
-        let part = beside(name, LINK);
-        // Left over from a transfer that was interrupted.
-        let _ = rustix::fs::unlinkat(&folder, &part[..], AtFlags::empty());
+        let name_of = |random: String| beside(name, &[b".", random.as_bytes(), LINK].concat());
+        let part = unguessable().map(name_of).map_err(|error| of(path, error))?;
         let made = rustix::fs::symlinkat(&to.0[..], &folder, &part[..]);
         let made = made.and_then(|()| rustix::fs::renameat(&folder, &part[..], &folder, name));
         made.map(|()| true).map_err(|error| {

@@ -235,7 +235,7 @@ impl Sender<'_> {
             asked: false,
             _permits: vec![permit],
         });
-        self.bytes(json(Kind::Request, &Request::Step { id, op })).await
+        self.bytes(frame(id, op)?).await
     }
 
     async fn files(&self, paths: Vec<Bytes>) -> Result<(), Trouble> {
@@ -274,7 +274,7 @@ impl Sender<'_> {
         let step = Step { path: path.clone(), what, asked: false, _permits: permits };
         let id = self.state.begin(step);
         let op = Op::File(content.file(path));
-        let mut out = json(Kind::Request, &Request::Step { id, op });
+        let mut out = frame(id, op)?;
         content.append(&mut out, id).map_err(lost)?;
         self.bytes(out).await
     }
@@ -343,6 +343,10 @@ impl Sender<'_> {
         let count = u32::try_from(count).map_err(lost)?;
         Arc::clone(semaphore).acquire_many_owned(count).await.map_err(lost)
     }
+}
+
+fn frame(id: u32, op: Op) -> Result<Vec<u8>, Trouble> {
+    json(Kind::Request, &Request::Step { id, op }).map_err(Trouble::too_long)
 }
 
 fn lost(error: impl std::fmt::Display) -> Trouble {

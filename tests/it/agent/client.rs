@@ -118,7 +118,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn of(command: Command) -> Self {
         let mut client = Self::silent(command);
-        client.say(&json(Kind::Hello, &Hello::own()));
+        client.say(&json(Kind::Hello, &Hello::own()).unwrap());
         client.hello();
         client
     }
@@ -143,7 +143,7 @@ impl Client {
     }
 
     pub(super) fn ask(&mut self, request: &Request) {
-        self.say(&json(Kind::Request, request));
+        self.say(&json(Kind::Request, request).unwrap());
     }
 
     /// What comes next; `None` at the end.

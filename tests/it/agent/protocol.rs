@@ -178,7 +178,7 @@ proptest! {
         };
         let refusal = Refusal { reason: Reason::Outside, path, detail: text };
         for request in [Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {
-            let sent = json(Kind::Request, &request);
+            let sent = json(Kind::Request, &request).unwrap();
             let (frames, end) = decode(&mut Decoder::default(), &sent, &[3, 4]);
             prop_assert_eq!(end, Ok(()));
             prop_assert_eq!(serde_json::from_slice::<Request>(&frames[0].1).unwrap(), request);

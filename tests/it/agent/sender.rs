@@ -168,7 +168,7 @@ impl Sender {
 
     pub(super) fn op(&mut self, op: Op) -> Vec<u8> {
         self.id += 1;
-        json(Kind::Request, &Request::Step { id: self.id, op })
+        json(Kind::Request, &Request::Step { id: self.id, op }).unwrap()
     }
 
     /// The connection ends; the relay has done what came.

@@ -309,8 +309,8 @@ fn a_hostile_client_is_hung_up_on() {
     let attempts: [&[u8]; 4] = [
         b"GET / HTTP/1.1\r\n\r\n",
         &[0xff, 0xff, 0xff, 0xff, 1],
-        &json(Kind::Answer, &Answer::End),
-        &[json(Kind::Hello, &Hello::own()), vec![9, 0, 0, 0, 2, b'{']].concat(),
+        &json(Kind::Answer, &Answer::End).unwrap(),
+        &[json(Kind::Hello, &Hello::own()).unwrap(), vec![9, 0, 0, 0, 2, b'{']].concat(),
     ];
     for attempt in attempts {
         use std::io::{Read, Write};
@@ -327,7 +327,7 @@ fn another_version_is_told_apart() {
     let idle = Idle::start(&[]);
     let mut client = Client::silent(relay(&idle.socket()));
     let newer = Hello { protocol: 99, build: "9.9.9".into(), ..Hello::own() };
-    client.say(&json(Kind::Hello, &newer));
+    client.say(&json(Kind::Hello, &newer).unwrap());
     let own = client.hello();
     assert_eq!(own, Hello::own());
     assert_eq!(client.answer(), Answer::Failed(Failed::Mismatch(own)));
@@ -362,7 +362,10 @@ fn idle_is_read_as_any_command() {
     let run = |args: &[&str]| diyadm(folder.path(), args);
     run(&["idle", "--no-such"]).code(2).stderr_has("--no-such");
     assert!(run(&["idle", "--help"]).code(0).stdout.contains("--grace <SECONDS>"));
-    run(&["idle", "--grace", "x"]).code(2).stderr_has("--grace");
+    for grace in ["x", "604801", "18446744073709551615"] {
+        run(&["idle", "--grace", grace]).code(2).stderr_has("--grace");
+    }
+    run(&["idle", "--ring", "18446744073709551615"]).code(2).stderr_has("--ring");
     run(&["idle", "--socket", "/proc/none", "--adopt"]).code(1).stderr_has("--socket PATH");
 }
 

@@ -51,7 +51,7 @@ fn an_agent_answers() {
 #[test]
 fn another_version_is_known_by_its_hello() {
     let other = Hello { protocol: 99, build: "9.9.9".to_owned(), arch: "x86_64".to_owned() };
-    assert_eq!(begin(json(Kind::Hello, &other)), Trouble::Mismatch(other));
+    assert_eq!(begin(json(Kind::Hello, &other).unwrap()), Trouble::Mismatch(other));
 }
 
 #[test]
@@ -66,6 +66,6 @@ fn what_is_no_agent_is_told_by_its_words() {
 #[test]
 fn an_end_is_a_lost_connection() {
     assert!(matches!(begin(Vec::new()), Trouble::Lost(_)));
-    let hello = json(Kind::Hello, &Hello::own());
+    let hello = json(Kind::Hello, &Hello::own()).unwrap();
     assert!(matches!(begin(hello[..hello.len() - 1].to_vec()), Trouble::Lost(_)));
 }
