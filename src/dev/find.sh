@@ -1,9 +1,31 @@
-# Becomes the first agent there is. $@: where one may be.
-for f do
-  case $f in '~'/*) f=$HOME/${f#'~'/} ;; esac
-  # In a folder that is everybody's, only one's own file counts.
-  case $f in /diyadm*|/.diyadm*) ;; *) [ -O "$f" ] || continue ;; esac
-  if [ -f "$f" ] && [ -x "$f" ]; then exec "$f" agent; fi
+# Becomes the first agent there is. $@: folders that one may have been brought into; none to look
+# for no agent at all.
+start() {
+  ls -ldn "$at/." "$at/diyadm" 2>/dev/null | guarded program || return 1
+  exec "$at/diyadm" agent
+}
+
+# Where the folder is mounted read-only nobody in this container can have changed it.
+mounted() {
+  while read -r _ _ _ _ on options _; do
+    [ "$on" = /.diyadm ] || continue
+    case $options in ro | ro,*) return 0 ;; esac
+  done </proc/self/mountinfo
+  return 1
+}
+
+if [ $# -gt 0 ]; then
+  if [ -x /.diyadm/diyadm ] && mounted; then exec /.diyadm/diyadm agent; fi
+  for f in /.diyadm /; do
+    if [ -f "$f/diyadm" ] && [ -r "$f" ]; then start 9<"$f"; fi
+  done
+fi
+for d do
+  if [ "$d" = '~' ]; then d=$HOME; fi
+  [ -n "$d" ] || continue
+  for f in "$d"/.diyadm*; do
+    if [ -d "$f" ] && [ -r "$f" ]; then start 9<"$f"; fi
+  done
 done
 echo "diyadm: no agent; $(uname -m)" >&2
 exit 127

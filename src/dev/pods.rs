@@ -31,7 +31,7 @@ pub(crate) struct Pick {
     pub(crate) container: String,
     /// How often it was restarted.
     pub(crate) restarts: u64,
-    /// Whether the agent's volume is mounted into it.
+    /// Whether the agent's volume is mounted into it, and nobody in it can change what is there.
     pub(crate) agent: bool,
     /// Its image: all of what it runs that can change in a Pod.
     pub(crate) image: String,
@@ -224,7 +224,8 @@ fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {
     let spec = spec(pod, &container);
     let image = spec.map(|spec| text(spec, "/image").to_owned()).unwrap_or_default();
     let mounts = spec.and_then(|spec| spec["volumeMounts"].as_array());
-    let agent = mounts.is_some_and(|mounts| mounts.iter().any(|mount| mount["name"] == AGENT));
+    let is_agent = |mount: &Value| mount["name"] == AGENT && mount["readOnly"] == true;
+    let agent = mounts.is_some_and(|mounts| mounts.iter().any(is_agent));
     let live = (!is_empty(pod, &container, wanted.owners)).then(|| runs(pod, &container));
     Pick {
         namespace: text(pod, "/metadata/namespace").to_owned(),

@@ -28,9 +28,9 @@ use crate::{
 pub(super) const MOUNTED: &str = "/.diyadm/diyadm";
 pub(super) const IMAGE: &str = "/diyadm";
 /// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
-/// container's user, the last its working directory.
+/// container's user, the last its working directory. It gets a folder of its own in there.
 pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
-const FIND: &str = include_str!("find.sh");
+pub(super) const FIND: &str = concat!(include_str!("folder.sh"), include_str!("find.sh"));
 /// What a program says on stderr at the most, for an error's text.
 const MOST_WORDS: u64 = 4 << 10;
 /// From the end of a stream to the word why.
@@ -187,8 +187,8 @@ async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
             Err(No::Absent | No::Without(_)) => {}
         }
     }
-    let candidates = if none { Vec::new() } else { candidates() };
-    match begin(look(cluster, &place, &candidates).await?).await {
+    let folders = if none { &[][..] } else { &FOLDERS };
+    match begin(look(cluster, &place, folders).await?).await {
         Ok(agent) => Ok(Found::Agent(agent)),
         Err(No::Other(error)) => Err(error),
         Err(No::Without(machine)) => Ok(Found::Shell(machine)),
@@ -203,14 +203,8 @@ async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
     }
 }
 
-fn candidates() -> Vec<String> {
-    let brought = FOLDERS.iter().map(|folder| format!("{folder}/.diyadm/diyadm"));
-    [MOUNTED, IMAGE].map(ToOwned::to_owned).into_iter().chain(brought).collect()
-}
-
-async fn look(cluster: &Cluster, place: &Place, candidates: &[String]) -> Result<Started> {
-    let mut words = vec!["sh", "-c", FIND, "diyadm"];
-    words.extend(candidates.iter().map(String::as_str));
+async fn look(cluster: &Cluster, place: &Place, folders: &[&str]) -> Result<Started> {
+    let words = [&["sh", "-c", FIND, "diyadm"], folders].concat();
     Ok(cluster.exec(place, &words, false).await?.into())
 }
 

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use openssl::rand::rand_bytes;
 
 use super::{
     program,
@@ -15,7 +16,7 @@ use crate::{
     commands::terminal::Terminal,
 };
 
-const UPLOAD: &str = include_str!("upload.sh");
+const UPLOAD: &str = concat!(include_str!("folder.sh"), include_str!("upload.sh"));
 /// Bytes that are sent at a time, so that the progress shows.
 const PIECE: usize = 256 << 10;
 
@@ -34,7 +35,8 @@ pub(super) async fn bring(
     let began = Instant::now();
     let program = program::find(program::arch(machine), how.program.as_deref())?;
     let (length, sum) = (program.len().to_string(), sha256(&program));
-    let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum];
+    let name = unguessable()?;
+    let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum, &name];
     words.extend(FOLDERS);
     let mut started = Started::from(cluster.exec(place, &words, false).await?);
     let mut sent = 0;
@@ -52,52 +54,15 @@ pub(super) async fn bring(
     Ok(started)
 }
 
+fn unguessable() -> Result<String> {
+    let mut random = [0; 8];
+    rand_bytes(&mut random)?;
+    Ok(hex(&random))
+}
+
 fn sha256(bytes: &[u8]) -> String {
     hex(&openssl::sha::sha256(bytes))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io::Write,
-        path::Path,
-        process::{Child, Command, Stdio},
-    };
-
-    use super::*;
-
-    /// A shell that takes this many bytes into one of these folders.
-    fn upload(length: usize, sum: &str, folder: &Path) -> Child {
-        Command::new("sh")
-            .args(["-c", "umask 027 && exec sh -c \"$@\"", "sh", UPLOAD, "diyadm"])
-            .args([&length.to_string(), sum])
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
-    /// A program that tells its mask stands for the agent, whose applications inherit it.
-    #[test]
-    fn what_it_becomes_has_the_containers_mask() {
-        let folder = tempfile::tempdir().unwrap();
-        let program = b"#!/bin/sh\numask\n";
-        let mut child = upload(program.len(), &sha256(program), folder.path());
-        child.stdin.take().unwrap().write_all(program).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(String::from_utf8(output.stdout).unwrap().trim_start_matches('0'), "27\n");
-    }
-
-    /// Until all was read its end may not be told.
-    #[test]
-    fn where_there_is_no_folder_all_is_read_too() {
-        // More than a pipe holds.
-        let program = vec![0; 1 << 20];
-        let mut child = upload(program.len(), "", Path::new("/none"));
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(&program).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(73));
-        drop(stdin);
-    }
-}
+mod tests;

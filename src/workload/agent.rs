@@ -35,7 +35,7 @@ pub fn agent_init_container(image: &str) -> Value {
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": [IMAGE_PROGRAM, "agent", "install", AGENT_FOLDER],
-        "volumeMounts": [agent_mount()],
+        "volumeMounts": [{ "name": AGENT, "mountPath": AGENT_FOLDER }],
     })
 }
 
@@ -44,9 +44,10 @@ pub fn agent_volume() -> Value {
     json!({ "name": AGENT, "emptyDir": {} })
 }
 
-/// Where each emptied container has it.
+/// Where each emptied container has it: read-only, as everybody may write to an emptyDir, and what
+/// is there is run by every exec.
 pub fn agent_mount() -> Value {
-    json!({ "name": AGENT, "mountPath": AGENT_FOLDER })
+    json!({ "name": AGENT, "mountPath": AGENT_FOLDER, "readOnly": true })
 }
 
 #[derive(Deserialize)]

@@ -114,7 +114,11 @@ fn what_is_beside_the_application_stays() {
     assert_eq!(init["securityContext"], json!({ "readOnlyRootFilesystem": true }));
     assert_eq!(init["resources"], json!({ "limits": { "memory": "1Gi" } }));
     assert_eq!(found["volumes"][1]["name"], init["volumeMounts"][0]["name"]);
-    assert_eq!(found["containers"][0]["volumeMounts"][1], init["volumeMounts"][0]);
+    // Nobody but it writes to what every exec runs.
+    let mut mount = init["volumeMounts"][0].clone();
+    assert_eq!(mount, json!({ "name": "diyadm-agent", "mountPath": "/.diyadm" }));
+    mount["readOnly"] = true.into();
+    assert_eq!(found["containers"][0]["volumeMounts"][1], mount);
 }
 
 #[test]

@@ -10,7 +10,9 @@ fn pod(name: &str, created: &str, ready: bool, state: &Value) -> Value {
             "name": name, "namespace": "n", "uid": name, "creationTimestamp": created,
         },
         "spec": { "containers": [
-            { "name": "app", "volumeMounts": [{ "name": AGENT, "mountPath": "/.diyadm" }] },
+            { "name": "app", "volumeMounts": [
+                { "name": AGENT, "mountPath": "/.diyadm", "readOnly": true },
+            ] },
             { "name": "side" },
         ] },
         "status": {

@@ -89,7 +89,8 @@ impl Lab {
         if name == POD {
             let folder = self.program.parent().context("the program is in no folder")?;
             volumes.push(json!({ "name": "diyadm-agent", "hostPath": { "path": folder } }));
-            mounts.push(json!({ "name": "diyadm-agent", "mountPath": "/.diyadm" }));
+            let path = "/.diyadm";
+            mounts.push(json!({ "name": "diyadm-agent", "mountPath": path, "readOnly": true }));
             container["image"] = "jre:rig".into();
             container["command"] = json!(["/.diyadm/diyadm", "idle"]);
         }
