@@ -110,7 +110,12 @@ async fn all(
     let single = outcomes.len() == 1;
     for (shown, outcome) in outcomes {
         match outcome {
-            Ok(Outcome { plan, .. }) if source.dry_run() => print(&lines(&plan))?,
+            Ok(outcome) if source.dry_run() => {
+                print(&lines(&outcome.plan))?;
+                if !tell_refused(terminal, &outcome) {
+                    code = Code::No;
+                }
+            }
             Ok(outcome) => {
                 if !tell(terminal, &shown, &outcome, &progress) {
                     code = Code::No;
@@ -131,8 +136,8 @@ fn left_out(terminal: &Terminal, here: &Here) {
     here.scan.skipped.iter().chain(&here.scan.unread).for_each(|what| terminal.warn(what));
 }
 
-/// Says what was done; whether that was all.
-fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress) -> bool {
+/// Says what is not done; whether all is.
+fn tell_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
     let Outcome { plan, report } = outcome;
     for path in &plan.blocked {
         let what = format!("{} is of another kind there", path.show());
@@ -140,8 +145,15 @@ fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress
     }
     report.refused.iter().for_each(|what| terminal.failed(what, None, ""));
     if report.undeleted {
-        terminal.warn("nothing was deleted, since not everything could be sent");
+        terminal.warn("nothing is deleted, since not everything can be sent");
     }
+    report.refused.is_empty() && plan.blocked.is_empty()
+}
+
+/// Says what was done; whether that was all.
+fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress) -> bool {
+    let whole = tell_refused(terminal, outcome);
+    let report = &outcome.report;
     let mut words = Vec::new();
     for (count, one, many) in [
         (report.files, "file", "files"),
@@ -152,7 +164,6 @@ fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress
             words.push(format!("{count} {}", if count == 1 { one } else { many }));
         }
     }
-    let whole = report.refused.is_empty() && plan.blocked.is_empty();
     match (words.is_empty(), whole) {
         (true, true) => terminal.done(&format!("{shown} is up to date"), Some(progress.took())),
         (true, false) => {}

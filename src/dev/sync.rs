@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -116,6 +117,32 @@ impl Source {
         };
         let library = Arc::new(Library::new(root.clone(), only, many));
         Ok(Self { way, library, root, options })
+    }
+
+    /// The same file into the path, where that turns out to be a folder.
+    fn inside(&self) -> Option<Self> {
+        let way = self.way.inside()?;
+        let (_, there) = way.file.clone()?;
+        let library = Arc::new(self.library.renamed(there));
+        Some(Self { way, library, root: self.root.clone(), options: self.options.clone() })
+    }
+
+    /// What would come of a plan: what the real thing refuses is refused here too.
+    fn rehearse(&self, mut plan: Plan) -> Outcome {
+        let mut report = Report { refused: plan.refused(), ..Report::default() };
+        plan.files.retain(|entry| match self.library.open(&entry.path) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                report.refused.push(format!("{} cannot be read: {error}", entry.path.show()));
+                false
+            }
+        });
+        report.undeleted = !report.refused.is_empty() && !plan.delete.is_empty();
+        if report.undeleted {
+            plan.delete.clear();
+        }
+        Outcome { plan, report }
     }
 
     /// Begins to read the one file that is to be sent, while the way there is still being made. A

@@ -75,6 +75,12 @@ impl Library {
         Self { root, only, many, known: Mutex::default(), reading: Mutex::default() }
     }
 
+    /// Of the same one file, by another name there.
+    pub(super) fn renamed(&self, there: Bytes) -> Self {
+        let only = self.only.as_ref().map(|(_, here)| (there, here.clone()));
+        Self::new(self.root.clone(), only, self.many)
+    }
+
     /// Where a file is on this side.
     pub(crate) fn at(&self, path: &Bytes) -> PathBuf {
         match &self.only {

@@ -34,6 +34,8 @@ pub(crate) struct Way {
     pub(crate) root: Bytes,
     /// The one file, by its name here and its name there; `None` for all of the folder.
     pub(crate) file: Option<(PathBuf, Bytes)>,
+    /// The path there, where the file goes into it if it is a folder.
+    folder: Option<Bytes>,
 }
 
 impl Way {
@@ -45,20 +47,22 @@ impl Way {
     pub(crate) fn new(source: &Path, is_folder: bool, to: &Bytes) -> Result<Self, Failure> {
         let root = trimmed(&to.0);
         if is_folder {
-            return Ok(Self { from: source.to_owned(), root: Bytes(root.to_vec()), file: None });
+            let (from, root) = (source.to_owned(), Bytes(root.to_vec()));
+            return Ok(Self { from, root, file: None, folder: None });
         }
         let nameless = || Failure::usage("The file that is sent has no name.", "Name it.");
         let own = source.file_name().ok_or_else(nameless)?;
         let parent = source.parent().filter(|parent| !parent.as_os_str().is_empty());
         let from = parent.unwrap_or(Path::new(".")).to_owned();
-        let (root, name) = if to.0.ends_with(b"/") {
-            (root, own.as_bytes())
+        let (folder, (root, name)) = if to.0.ends_with(b"/") {
+            (None, (root, own.as_bytes()))
         } else {
-            match root.iter().rposition(|byte| *byte == b'/') {
+            let parts = match root.iter().rposition(|byte| *byte == b'/') {
                 Some(0) => (&b"/"[..], &root[1..]),
                 Some(at) => (trimmed(&root[..at]), &root[at + 1..]),
                 None => (&b"."[..], root),
-            }
+            };
+            (Some(to.clone()), parts)
         };
         if matches!(name, b"" | b"." | b"..") {
             let what = format!("{} is no name for a file.", to.show());
@@ -68,7 +72,14 @@ impl Way {
             ));
         }
         let file = Some((PathBuf::from(own), Bytes(name.to_vec())));
-        Ok(Self { from, root: Bytes(root.to_vec()), file })
+        Ok(Self { from, root: Bytes(root.to_vec()), file, folder })
+    }
+
+    /// The same file into the path, where that turns out to be a folder; as `cp` does it.
+    pub(super) fn inside(&self) -> Option<Self> {
+        let (here, _) = self.file.as_ref()?;
+        let file = Some((here.clone(), Bytes(here.as_os_str().as_bytes().to_vec())));
+        Some(Self { from: self.from.clone(), root: self.folder.clone()?, file, folder: None })
     }
 
     /// Whether both go to the same place: a folder in the container is open for one at a time.
@@ -118,6 +129,13 @@ mod tests {
         assert_eq!(of("a.jar", "/"), [".", "a.jar", "/", "a.jar"]);
         assert_eq!(of("a.jar", "b.jar"), [".", "a.jar", ".", "b.jar"]);
         assert_eq!(of("a.jar", "/tmp//b"), [".", "a.jar", "/tmp", "b"]);
+        // Into the path itself, where that is a folder.
+        let inside = |to: &str| {
+            let way = Way::new(Path::new("t/a.jar"), false, &to.into()).unwrap().inside()?;
+            Some([way.root.show(), way.file.unwrap().1.show()])
+        };
+        assert_eq!(inside("/app"), Some(["/app".to_owned(), "a.jar".to_owned()]));
+        assert_eq!(inside("/app/"), None);
         for to in ["..", "/tmp/.."] {
             assert!(Way::new(Path::new("a"), false, &to.into()).is_err(), "{to}");
         }
@@ -142,6 +160,7 @@ mod tests {
     #[test]
     fn a_folder_goes_into_the_path() {
         let way = Way::new(Path::new("src"), true, &"/app/".into()).unwrap();
+        assert!(way.inside().is_none());
         assert_eq!((way.root, way.file), ("/app".into(), None));
         assert_eq!(Way::new(Path::new("src"), true, &"/".into()).unwrap().root, "/".into());
     }

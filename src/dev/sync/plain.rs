@@ -18,17 +18,14 @@ use tokio::{
 use super::{
     Here, Outcome, Source, after,
     content::Library,
-    plan::{Plan, Rules, above, plan},
+    plan::{Plan, Rules, plan},
     progress::Progress,
     send::Report,
 };
 use crate::{
-    agent::{
-        protocol::{
-            Bytes, hex,
-            transfer::{Entry, Mtime, Reason, Refusal, What},
-        },
-        receive::link_stays,
+    agent::protocol::{
+        Bytes, hex,
+        transfer::{Entry, Mtime, What},
     },
     cluster::{Cluster, Place},
     dev::trouble::Trouble,
@@ -63,6 +60,8 @@ pub(super) struct Plain {
     tool: Tool,
     /// Whether there is what takes an archive, and so many bytes of a stream.
     archives: bool,
+    /// Whether the folder is there, and is one.
+    is_folder: bool,
     there: Vec<Entry>,
 }
 
@@ -110,7 +109,18 @@ impl Plain {
             }
         }
         let archives = has("tar") && has("head");
-        Ok(Self { place, root, stage, tool, archives, there })
+        let is_folder = has("folder");
+        Ok(Self { place, root, stage, tool, archives, is_folder, there })
+    }
+
+    /// Whether the folder is there, and is one.
+    pub(super) fn is_folder(&self) -> bool {
+        self.is_folder
+    }
+
+    /// What was there.
+    pub(super) fn there(&self) -> &[Entry] {
+        &self.there
     }
 
     /// The folder beside, for whoever tries again.
@@ -133,11 +143,11 @@ impl Plain {
         let all = &here.scan.entries;
         let plan = plan(all, &self.there, Rules { delete }, |entry| here.keeps(entry));
         if source.options.dry_run {
-            return Ok(Outcome { plan, report: Report::default() });
+            return Ok(source.rehearse(plan));
         }
         progress.begin(plan.files.len() as u64, plan.bytes);
         let report = if is_empty(&plan) {
-            Report::default()
+            Report { refused: plan.refused(), ..Report::default() }
         } else {
             self.send(cluster, source, &plan, progress).await?
         };
@@ -152,10 +162,8 @@ impl Plain {
         plan: &Plan,
         progress: &Progress,
     ) -> Result<Report> {
-        let mut report = Report::default();
-        let (links, refused) = links(&plan.links);
-        let mut plan = Plan { links, ..plan.clone() };
-        report.refused = refused;
+        let mut report = Report { refused: plan.refused(), ..Report::default() };
+        let mut plan = plan.clone();
         let mut paths: Vec<Bytes> = plan.files.iter().map(|entry| entry.path.clone()).collect();
         for tried in 1.. {
             let (going, refused) = look(&source.library, paths).await?;
@@ -283,17 +291,6 @@ fn is_empty(plan: &Plan) -> bool {
     let Plan { clear, folders, files, links, delete, settle, .. } = plan;
     let entries = [folders, files, links, settle];
     clear.is_empty() && delete.is_empty() && entries.iter().all(|all| all.is_empty())
-}
-
-/// The links that stay below the folder, and what is said of the others.
-fn links(all: &[Entry]) -> (Vec<Entry>, Vec<String>) {
-    let stays = |entry: &Entry| match &entry.what {
-        What::Link { to } => link_stays(above(&entry.path).count(), &to.0),
-        _ => false,
-    };
-    let (good, bad): (Vec<_>, Vec<_>) = all.iter().cloned().partition(stays);
-    let outside = |path| Refusal { reason: Reason::Outside, path, detail: String::new() };
-    (good, bad.into_iter().map(|entry| outside(entry.path).to_string()).collect())
 }
 
 /// Looks at files; those that are gone are another sync's to delete.

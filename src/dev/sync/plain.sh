@@ -1,23 +1,51 @@
 # What a shell does for `sync` where there is no agent. $1: what; $2: the folder that is synced;
 # $3: the name of the folder in it that holds what comes until all of it is known to be whole.
 # It gives its last word by its exit status; 76 is another try's, what else is not 0 is final.
+#
+# Everything happens in the working directory, under a name alone: a folder whose path leads
+# elsewhere by now stays the one that was entered.
 export LC_ALL=C
 what=$1 root=$2 stage=$3
 shift 3
 
+# The end, with this status.
+leave() {
+  cd -P "$here/" && [ "$PWD" = "${here:-/}" ] && rm -rf "./$stage"
+  exit "$1"
+}
+
 die() {
   [ -z "$*" ] || echo "diyadm: $*" >&2
-  rm -rf "./$stage"
-  exit 74
+  leave 74
 }
 
+# Enters the folder, whose physical path is $here from then on; without a slash at its end.
 into() {
-  cd "$root" || exit 74
+  cd -P "$root" || exit 74
+  here=${PWD%/} entered=
 }
 
-# Whatever fails, all of the input is read: until then the end of a command may not be told.
+# Enters the folder $1 below it, `/a/b`, or nothing for itself. A link on the way is not followed:
+# where one has come meanwhile the physical path is another.
+enter() {
+  [ "$entered" = "$1/" ] && return
+  entered=
+  cd -P "$here$1/" || die
+  [ "$PWD" = "$here$1" ] || [ -z "$here$1" ] || die "$1 leads out of the target folder"
+  entered=$1/
+}
+
+# Enters the folder that $1, `/a/b`, is in; $name is its name there.
+above() {
+  name=./${1##*/}
+  enter "${1%/*}"
+}
+
+# Enters the folder of what comes, and makes it.
 anew() {
-  [ -d "./$stage" ] || (umask 077 && mkdir "./$stage")
+  into
+  [ -d "./$stage" ] || (umask 077 && mkdir "./$stage") || return 1
+  cd -P "./$stage" && [ "$PWD" = "$here/$stage" ]
 }
 
 # $1: 1 to make the folder; $2: the one file that is asked about, or nothing. $stage is what a try
@@ -30,6 +58,8 @@ look() {
   for tool in cat chmod cksum find head ln mkdir mv readlink rm rmdir sha256sum stat tar touch; do
     if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
   done
+  # As if it was one.
+  if [ -d "$root" ]; then echo folder; fi
   echo //
   if [ -d "$root" ]; then
     into
@@ -44,18 +74,19 @@ look() {
   echo end//
 }
 
+# Whatever fails, all of the input is read: until then the end of a command may not be told.
 # An archive of $1 bytes. Not until the end of input: what reads so can end before its last bytes
 # are here.
 archive() {
   head -c "$1" | {
-    cd "$root" && anew && tar -C "./$stage" -xopf - || { cat >/dev/null; false; }
+    anew && tar -xopf - || { cat >/dev/null; false; }
   } || { into; die; }
 }
 
 # All of the input into the file $1.
 single() {
   (
-    cd "$root" && anew && cat >"./$stage/$1" || { cat >/dev/null; false; }
+    anew && cat >"./$1" || { cat >/dev/null; false; }
   ) || { into; die; }
 }
 
@@ -63,77 +94,110 @@ single() {
 # the words below. A length of 0 is until the end of input.
 finish() {
   tool=$1
-  if [ "$3" = 0 ]; then cat; else head -c "$3"; fi | {
-    cd "$root" && anew && cat >"./$stage/script" || { cat >/dev/null; false; }
-  } || { into; die; }
+  # Never in a file, which another could change before it is read again.
+  script=$(if [ "$3" = 0 ]; then cat; else head -c "$3"; fi)
   into
+  is "$2" "$(printf %s "$script" | "$tool")"
   # Below a mount a file would be copied into its place, and not renamed.
-  here=$(pwd -P) mounts=
+  mounts=
   case $here in *[\ \\]*) mounts=1 ;; esac
   while read -r _ _ _ _ at _; do
-    case $at in "${here%/}"/?*) mounts=1 ;; esac
+    case $at in "$here"/?*) mounts=1 ;; esac
   done </proc/self/mountinfo || mounts=1
-  whole "$2" script
-  . "./$stage/script"
-  rm -rf "./$stage"
-  exit 0
+  # A file never goes into a folder that has come in its target's place. Some tools cannot be told so.
+  alone=
+  if anew && : >./from && mv -T ./from ./to 2>/dev/null; then alone=-T; fi
+  eval "$script"
+  leave 0
+}
+
+# $1: a sum; $2: what the tool said.
+is() {
+  case "$2 " in
+  "$1 "*) ;;
+  *) leave 76 ;;
+  esac
 }
 
 # These files, one after the other, have this sum.
 whole() {
   want=$1
   shift
-  got=$(cd "./$stage" && cat "$@" | "$tool")
-  case "$got " in
-  "$want "*) ;;
-  *)
-    rm -rf "./$stage"
-    exit 76
-    ;;
-  esac
+  enter "/$stage"
+  is "$want" "$(cat "$@" | "$tool")"
 }
 
 # A folder is there, and no link to one.
 folder() {
-  if [ -h "$1" ]; then die "$1 is a symbolic link"; fi
-  [ -d "$1" ] || mkdir "$1" || die
+  above "$1"
+  if [ -h "$name" ]; then die "$1 is a symbolic link"; fi
+  [ -d "$name" ] || mkdir "$name" || die
 }
 
 # What came as $1 takes the place of $2.
 move() {
-  if [ -h "$2" ]; then
+  from=$1
+  if [ -z "$alone" ]; then
+    # In a folder it would have a name that nothing has.
+    enter "/$stage"
+    from=$stage.$1
+    mv -f "./$1" "./$from" || die
+  fi
+  above "$2"
+  if [ -h "$name" ]; then
     # Into what it leads to, otherwise.
-    if [ -d "$2" ]; then rm -f "$2" || die; fi
-  elif [ -d "$2" ]; then
+    if [ -d "$name" ]; then rm -f "$name" || die; fi
+  elif [ -d "$name" ]; then
     die "$2 is a folder"
   fi
+  from=$here/$stage/$from
   if [ -n "$mounts" ]; then
-    beside=${2%/*}/.$1$stage
-    mv -f "./$stage/$1" "$beside" && mv -f "$beside" "$2" || { rm -f "$beside"; die; }
+    beside=./.$1$stage
+    mv -f $alone "$from" "$beside" && mv -f $alone "$beside" "$name" || { rm -f "$beside"; die; }
   else
-    mv -f "./$stage/$1" "$2" || die
+    mv -f $alone "$from" "$name" || die
   fi
 }
 
 # A link that says $2 takes the place of $3.
 link() {
-  ln -s -- "$2" "./$stage/$1" || die
+  enter "/$stage"
+  ln -s -- "$2" "./$1" || die
   move "$1" "$3"
 }
 
 delete() {
-  if [ -d "$1" ] && [ ! -h "$1" ]; then rmdir "$1" || die; else rm -f "$1" || die; fi
+  above "$1"
+  if [ -d "$name" ] && [ ! -h "$name" ]; then rmdir "$name" || die; else rm -f "$name" || die; fi
 }
 
+# The mode $1 of what came as $2.
 mode() {
-  chmod "$@" || die
+  enter "/$stage"
+  chmod "$1" "./$2" || die
 }
 
-# As `touch -t` has it, in UTC.
+# Its time, as `touch -t` has it, in UTC.
 stamp() {
-  at=$1
-  shift
-  TZ=UTC0 touch -t "$at" "$@" || die
+  enter "/$stage"
+  TZ=UTC0 touch -t "$1" "./$2" || die
+}
+
+# Mode and time of what is at $3. A file is reached by a second name, which nobody can change.
+settle() {
+  above "$3"
+  if [ -h "$name" ]; then
+    die "$3 is a symbolic link"
+  elif [ -d "$name" ]; then
+    enter "$3"
+    name=.
+  elif ln "$name" "$here/$stage/settled" 2>/dev/null; then
+    enter "/$stage"
+    name=./settled
+    [ -f "$name" ] && [ ! -h "$name" ] || die "$3 is no file any more"
+  fi
+  chmod "$1" "$name" && TZ=UTC0 touch -t "$2" "$name" || die
+  if [ "$name" = ./settled ]; then rm -f "$name"; fi
 }
 
 "$what" "$@"

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::agent::protocol::{
-    Bytes,
-    transfer::{Entry, Mtime, What},
+use crate::agent::{
+    protocol::{
+        Bytes,
+        transfer::{Entry, Mtime, Reason, Refusal, What},
+    },
+    receive::link_stays,
 };
 
 /// The permission bits that travel.
@@ -28,8 +31,17 @@ pub struct Plan {
     pub settle: Vec<Entry>,
     /// What is there of another kind, and stays, as nothing may be deleted.
     pub blocked: Vec<Bytes>,
+    /// Links that lead out of the folder, and are not made.
+    pub outside: Vec<Refusal>,
     /// How much there is to do with files, in bytes.
     pub bytes: u64,
+}
+
+impl Plan {
+    /// Sentences: what is refused before anything is sent.
+    pub(super) fn refused(&self) -> Vec<String> {
+        self.outside.iter().map(ToString::to_string).collect()
+    }
 }
 
 /// How to compare.
@@ -57,6 +69,10 @@ pub(crate) fn plan(
     let mut cleared: BTreeSet<&Bytes> = BTreeSet::new();
     for entry in here {
         let old = theirs.get(&entry.path).copied();
+        if let Some(refusal) = outside(entry, old) {
+            plan.outside.push(refusal);
+            continue;
+        }
         let same_kind = old.is_none_or(|old| {
             matches!(
                 (&entry.what, &old.what),
@@ -121,6 +137,18 @@ fn touch(plan: &mut Plan, here: &[Entry]) {
     let of_plan = |entry: &&Entry| known.contains(&entry.path);
     let touched = |entry: &&Entry| entry.what == What::Folder && folders.contains(&entry.path);
     plan.settle = here.iter().filter(|entry| of_plan(entry) || touched(entry)).cloned().collect();
+}
+
+/// Why a link is not made; one that is there already stays.
+fn outside(entry: &Entry, old: Option<&Entry>) -> Option<Refusal> {
+    let What::Link { to } = &entry.what else { return None };
+    if link_stays(above(&entry.path).count(), &to.0)
+        || old.is_some_and(|old| old.what == entry.what)
+    {
+        return None;
+    }
+    let detail = format!("it is a link to {}", to.show());
+    Some(Refusal { reason: Reason::Outside, path: entry.path.clone(), detail })
 }
 
 fn compare(plan: &mut Plan, entry: &Entry, old: Option<&Entry>) {
@@ -295,6 +323,17 @@ mod tests {
         assert_eq!(plan_of(later).files.len(), 1);
         let mode = Entry { mode: 0o600, ..there };
         assert_eq!(plan_of(mode).settle.len(), 1);
+    }
+
+    #[test]
+    fn a_link_that_leads_out_takes_nothings_place() {
+        let here = [entry("a", What::Link { to: "/etc".into() }, 1)];
+        let folder = entry("a", What::Folder, 1);
+        let plan_of = |there: &[Entry]| plan(&here, there, Rules { delete: true }, |_| false);
+        let refused = plan_of(&[folder, file("a/b", 1, 1)]);
+        assert!(refused.clear.is_empty() && refused.delete == ["a/b".into()], "{refused:?}");
+        assert_eq!(refused.outside[0].path, "a".into());
+        assert_eq!(plan_of(&here), Plan::default());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A container that files are brought to: what is known of it, and the open connection.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
@@ -45,7 +45,7 @@ const PLAIN_TRIES: u32 = 8;
 pub struct Outcome {
     /// What was to be done, at the last try.
     pub plan: Plan,
-    /// What was done, at the last try; nothing in a dry run.
+    /// What was done, at the last try; in a dry run, what would be refused.
     pub report: Report,
 }
 
@@ -56,6 +56,8 @@ pub struct Open {
     next: u32,
     /// How often a file is sent again that another transfer has.
     patience: u32,
+    /// Whether the target is there.
+    is_folder: bool,
     /// What is there.
     there: Vec<Entry>,
 }
@@ -74,13 +76,14 @@ impl Open {
             Ok(Answer::Ready) => {}
             Ok(other) => return Err(unexpected(&other)),
             Err(Trouble::Failed(failed)) if dry_run && is_missing(&failed) => {
-                return Ok(Self { next: 1, patience: TRIES, there: Vec::new() });
+                let (is_folder, there) = (false, Vec::new());
+                return Ok(Self { next: 1, patience: TRIES, is_folder, there });
             }
             Err(trouble) => return Err(trouble),
         }
         let only = source.way.file.as_ref().map(|(_, there)| there.clone());
         let there = list(talk, Op::List { hash: checksum, only }).await?;
-        Ok(Self { next: 2, patience: TRIES, there })
+        Ok(Self { next: 2, patience: TRIES, is_folder: true, there })
     }
 
     /// Makes what is there what is here, or says what that takes in a dry run. After an error, or
@@ -100,7 +103,7 @@ impl Open {
         let rules = Rules { delete };
         let plan = plan(&here.scan.entries, &self.there, rules, |entry| here.keeps(entry));
         if source.options.dry_run {
-            return Ok(Outcome { plan, report: Report::default() });
+            return Ok(source.rehearse(plan));
         }
         progress.begin(plan.files.len() as u64, plan.bytes);
         // Who held a file because of a connection that was lost has noticed by then.
@@ -129,6 +132,8 @@ pub(crate) struct Receiver<'a> {
     /// Which container.
     pub(crate) pick: Pick,
     open: Option<Way>,
+    /// What is sent, where the path of the one file is a folder there.
+    inside: Option<Arc<Source>>,
     /// Whether no agent can be had.
     alone: bool,
     /// How often a transfer without one was begun, and none was done since.
@@ -145,10 +150,29 @@ enum Way {
     Plain(Plain),
 }
 
+impl Way {
+    /// What was there.
+    fn there(&self) -> &[Entry] {
+        match self {
+            Self::Agent(_, open) => &open.there,
+            Self::Plain(plain) => plain.there(),
+        }
+    }
+
+    /// Whether the target is there, and a folder.
+    fn is_folder(&self) -> bool {
+        match self {
+            Self::Agent(_, open) => open.is_folder,
+            Self::Plain(plain) => plain.is_folder(),
+        }
+    }
+}
+
 impl<'a> Receiver<'a> {
     /// Nothing is known yet.
     pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
-        Self { session, pick, open: None, alone: false, tried: 0, stage: None }
+        let (open, inside, alone, tried, stage) = (None, None, false, 0, None);
+        Self { session, pick, open, inside, alone, tried, stage }
     }
 
     /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
@@ -224,6 +248,13 @@ impl<'a> Receiver<'a> {
             Some(open) => open,
             None => self.way(source, after).await?,
         };
+        let inside = self.inside.clone();
+        let found = match &inside {
+            Some(inside) => Some((&**inside, inside.look().await?)),
+            None => None,
+        };
+        let (source, here) =
+            found.as_ref().map_or((source, here), |(inside, here)| (*inside, here));
         let outcome = match &mut way {
             Way::Agent(agent, open) => {
                 match open.bring(&mut agent.talk, source, here, progress).await {
@@ -246,7 +277,29 @@ impl<'a> Receiver<'a> {
         Ok(outcome)
     }
 
+    /// The way there. Where one file's path is a folder in the container it goes into that, as `cp`
+    /// does it; a link may lead to one.
     async fn way(&mut self, source: &Source, after: After<'_>) -> Result<Way> {
+        if let Some(inside) = self.inside.clone() {
+            return self.way_to(&inside, after).await;
+        }
+        let way = self.way_to(source, after).await?;
+        let found = way.there().first().map(|entry| &entry.what);
+        let may_be = matches!(found, Some(What::Folder | What::Link { .. }));
+        let Some(inside) = source.inside().filter(|_| may_be) else { return Ok(way) };
+        drop(way);
+        match self.way_to(&inside, after).await {
+            Ok(way) if way.is_folder() => {
+                self.inside = Some(Arc::new(inside));
+                Ok(way)
+            }
+            Err(error) if refusal(&error).is_none() => Err(error),
+            // No folder, after all.
+            Ok(_) | Err(_) => self.way_to(source, after).await,
+        }
+    }
+
+    async fn way_to(&mut self, source: &Source, after: After<'_>) -> Result<Way> {
         let session = self.session;
         if !self.alone {
             match self.begin(source, after).await {

@@ -64,6 +64,7 @@ pub(crate) async fn send(
     let (frames, mut outbox) = mpsc::channel::<Vec<u8>>(WAITING);
     let (asks, mut asked) = mpsc::unbounded_channel();
     let state = State::new(*next);
+    plan.refused().into_iter().for_each(|what| state.refuse(what));
     let sender = Sender { patience, frames, library, state: &state };
     let Conversation { reader, writer, .. } = talk;
     tokio::select! {

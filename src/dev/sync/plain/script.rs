@@ -101,7 +101,8 @@ pub(super) struct Rest<'a> {
 /// The words of it.
 pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
     let Rest { plan, came, sums, batch, .. } = rest;
-    let mut out = Vec::new();
+    // Never nothing.
+    let mut out = b":\n".to_vec();
     for (at, sum) in sums.iter().enumerate() {
         let numbers = (at * batch..came.len().min((at + 1) * batch)).map(|at| at.to_string());
         out.extend(format!("whole '{sum}'").into_bytes());
@@ -119,15 +120,15 @@ pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
         came.iter().enumerate().filter(|(_, came)| came.whole)
     {
         let number = number.to_string();
-        let stage = [b"\"./$stage/", number.as_bytes(), b"\""].concat();
+        let number = number.as_bytes();
         // One that its owner may not read could not be summed.
         if !rest.settled || mode & 0o400 == 0 {
-            word(&mut out, &[b"mode", format!("{mode:o}").as_bytes(), &stage]);
+            word(&mut out, &[b"mode", format!("{mode:o}").as_bytes(), number]);
         }
         if !rest.settled {
-            word(&mut out, &[b"stamp", stamp(*mtime).as_bytes(), &stage]);
+            word(&mut out, &[b"stamp", stamp(*mtime).as_bytes(), number]);
         }
-        word(&mut out, &[b"move", number.as_bytes(), &quoted(path)]);
+        word(&mut out, &[b"move", number, &quoted(path)]);
     }
     if rest.first {
         for (at, Entry { path, what, .. }) in plan.links.iter().enumerate() {
@@ -140,10 +141,12 @@ pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
     if rest.last {
         plan.delete.iter().for_each(|path| word(&mut out, &[b"delete", &quoted(path)]));
         for Entry { path, mode, mtime, .. } in &plan.settle {
-            word(&mut out, &[b"mode", format!("{mode:o}").as_bytes(), &quoted(path)]);
-            word(&mut out, &[b"stamp", stamp(*mtime).as_bytes(), &quoted(path)]);
+            let (mode, time) = (format!("{mode:o}"), stamp(*mtime));
+            word(&mut out, &[b"settle", mode.as_bytes(), time.as_bytes(), &quoted(path)]);
         }
     }
+    // A shell drops the last newline of what it reads.
+    out.pop();
     out
 }
 
@@ -154,7 +157,7 @@ fn word(out: &mut Vec<u8>, words: &[&[u8]]) {
 
 /// A path below the folder, as a shell reads it.
 fn quoted(path: &Bytes) -> Vec<u8> {
-    quote(b"./", &path.0)
+    quote(b"/", &path.0)
 }
 
 fn quote(before: &[u8], bytes: &[u8]) -> Vec<u8> {
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_shell_reads_a_path_as_it_is() {
-        assert_eq!(quoted(&"-rf it's $x".into()), b"'./-rf it'\\''s $x'");
+        assert_eq!(quoted(&"-rf it's $x".into()), b"'/-rf it'\\''s $x'");
         assert_eq!(stamp(Mtime { s: 1_700_000_000, ns: 5 }), "202311142213.20");
         assert_eq!(stamp(Mtime { s: -1, ns: 5 }), "196912312359.59");
     }
