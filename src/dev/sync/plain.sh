@@ -58,7 +58,7 @@ look() {
   for tool in cat chmod cksum find head ln mkdir mv readlink rm rmdir sha256sum stat tar touch; do
     if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
   done
-  # As if it was one.
+  # As if it was a tool.
   if [ -d "$root" ]; then echo folder; fi
   echo //
   if [ -d "$root" ]; then

@@ -79,3 +79,170 @@ fn a_shell_with_cat_takes_a_file_whole_or_leaves_what_was_there() {
     let left: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [at]);
 }
+
+/// What a sync of one file in a folder, and of the folder's mode, says to a shell.
+fn nested(content: &[u8]) -> Vec<u8> {
+    let mtime = Mtime { s: 1_000_000_007, ns: 0 };
+    let came = [("a/f", 0), ("a/b/f", 1)].map(|(path, _)| script::Came {
+        path: path.into(),
+        mode: 0o644,
+        mtime,
+        whole: true,
+    });
+    let folder = |path: &str| Entry { path: path.into(), what: What::Folder, mode: 0o700, mtime };
+    let file = |path: &str| Entry {
+        what: What::File { size: 1, hash: None },
+        mode: 0o600,
+        ..folder(path)
+    };
+    let plan = Plan {
+        links: vec![Entry { what: What::Link { to: "f".into() }, ..folder("a/l") }],
+        delete: vec!["a/old".into()],
+        settle: vec![file("a/kept"), folder("a/b"), folder("a")],
+        ..Plan::default()
+    };
+    script::script(&Rest {
+        plan: &plan,
+        came: &came,
+        sums: &[Tool::Sha256.of(&[content, content].concat())],
+        batch: 2,
+        settled: true,
+        first: true,
+        last: true,
+    })
+}
+
+/// A target with folders and files, and one outside in which the same names are.
+struct Around {
+    folder: tempfile::TempDir,
+}
+
+impl Around {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let around = Self { folder };
+        for root in ["root/a", "outside"] {
+            let root = around.at(root);
+            fs::create_dir_all(root.join("b")).unwrap();
+            for (name, mode) in [("f", 0o444), ("kept", 0o444), ("old", 0o444), ("b/f", 0o444)] {
+                fs::write(root.join(name), "gold").unwrap();
+                let mode = fs::Permissions::from_mode(mode);
+                fs::set_permissions(root.join(name), mode).unwrap();
+            }
+        }
+        // Named as what comes is, before it has its name.
+        for name in ["0", "1", "l0", "script", "from", "to", "settled"] {
+            fs::write(around.at("outside").join(name), "gold").unwrap();
+        }
+        around
+    }
+
+    fn at(&self, path: &str) -> std::path::PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// All that is outside, as it may not change.
+    fn outside(&self) -> Vec<(String, Vec<u8>, u32, i64)> {
+        let mut found = Vec::new();
+        for folder in ["outside", "outside/b"] {
+            for entry in fs::read_dir(self.at(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let meta = path.symlink_metadata().unwrap();
+                let content = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+                let time = if meta.is_file() { meta.mtime() } else { 0 };
+                found.push((path.display().to_string(), content, meta.mode(), time));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Content and script to a shell, as a sync does it; how that ended.
+    fn sync(&self, stage: &str) -> Option<i32> {
+        let (root, script) = (self.at("root").display().to_string(), nested(b"new"));
+        let path = std::env::var("PATH").unwrap();
+        let run = |words: &[&str], input: &[u8]| sh(Path::new(&path), words, input).0;
+        for number in ["0", "1"] {
+            let came = run(&["single", &root, stage, number], b"new");
+            if came != Some(0) {
+                return came;
+            }
+        }
+        let sum = Tool::Sha256.of(&script);
+        let length = script.len().to_string();
+        run(&["finish", &root, stage, "sha256sum", &sum, &length], &script)
+    }
+}
+
+#[test]
+fn nothing_outside_changes_where_a_link_is_in_the_way() {
+    let stage = ".diyadm-1.diyadm-part";
+    let traps: [(&str, Option<&str>); 6] = [
+        ("a", Some("outside")),
+        ("a/b", Some("outside/b")),
+        ("a/f", Some("outside/f")),
+        ("a/f", Some("outside")),
+        ("a/kept", Some("outside/kept")),
+        // Nothing is, and all is done.
+        ("", None),
+    ];
+    for (path, to) in traps {
+        let around = Around::new();
+        let before = around.outside();
+        if let Some(to) = to {
+            let there = around.at("root").join(path);
+            fs::rename(&there, around.at("moved")).unwrap();
+            symlink(around.at(to), &there).unwrap();
+        }
+        let code = around.sync(stage);
+        assert_eq!(around.outside(), before, "{path} is a link to {to:?}");
+        // A link in a file's place is replaced, and elsewhere refused.
+        let done = to.is_none() || path == "a/f";
+        assert_eq!(code, Some(if done { 0 } else { 74 }), "{path} is a link to {to:?}");
+        assert!(!around.at("root").join(stage).exists(), "{path}");
+        if done {
+            let a = around.at("root/a");
+            for name in ["f", "b/f"] {
+                assert_eq!(fs::read(a.join(name)).unwrap(), b"new");
+            }
+            let mode = |path: &Path| path.symlink_metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(
+                [mode(&a), mode(&a.join("b")), mode(&a.join("kept"))],
+                [0o700, 0o700, 0o600]
+            );
+            assert_eq!(a.join("kept").metadata().unwrap().mtime(), 1_000_000_007);
+            assert!(a.join("l").is_symlink() && !a.join("old").exists());
+        }
+    }
+}
+
+/// Another process puts links in the place of folders and files, and back, all the time.
+#[test]
+fn nothing_outside_changes_while_folders_and_files_are_swapped_for_links() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let swaps =
+        [("a", "outside"), ("a/b", "outside/b"), ("a/f", "outside"), ("a/kept", "outside/kept")];
+    for (path, to) in swaps {
+        let around = Around::new();
+        let before = around.outside();
+        let (there, link) = (around.at("root").join(path), around.at("link"));
+        symlink(around.at(to), &link).unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    // What is to be swapped may be gone for a moment.
+                    let _ = renameat_with(CWD, &there, CWD, &link, RenameFlags::EXCHANGE);
+                    std::thread::yield_now();
+                }
+            });
+            for run in 0..12 {
+                // Refused or done; what is there of each other is never the same.
+                let code = around.sync(&format!(".diyadm-{run}.diyadm-part"));
+                assert!(matches!(code, Some(0 | 74 | 76)), "{path}: {code:?}");
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(around.outside(), before, "{path} was swapped");
+    }
+}
