@@ -23,6 +23,7 @@ mod flush;
 mod growing;
 mod incoming;
 mod list;
+mod part;
 mod path;
 mod refusal;
 mod root;

@@ -22,6 +22,7 @@ use crate::{
 
 mod content;
 mod ignored;
+mod open;
 mod place;
 mod plain;
 mod plan;
@@ -31,13 +32,14 @@ mod scan;
 mod send;
 mod steps;
 
+pub use open::Open;
 pub(crate) use place::{destination, without_dots};
 pub use plan::Plan;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
+pub use receiver::Outcome;
 use receiver::after;
 pub(crate) use receiver::{After, Receiver};
-pub use receiver::{Open, Outcome};
 pub use send::Report;
 
 use content::Library;

@@ -8,16 +8,10 @@ use std::{
     collections::HashMap,
     fs::File,
     io, mem,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{FileExt, MetadataExt},
-    },
+    os::{fd::OwnedFd, unix::fs::FileExt},
 };
 
-use rustix::{
-    fs::{AtFlags, FlockOperation, Mode, OFlags},
-    io::Errno,
-};
+use rustix::{fs::AtFlags, io::Errno};
 
 use super::{
     super::name::unguessable,
@@ -28,6 +22,7 @@ use super::{
             transfer::{self, Chunk, Cut},
         },
     },
+    part,
     path::{HAVE, PART, beside},
     root::{Place, mode, times},
     writer::Writer,
@@ -37,8 +32,6 @@ use super::{
 const LONG: u64 = 4 << 20;
 /// Bytes that are written at a time.
 const PIECE: usize = 128 << 10;
-/// How often a file beside that goes away while it is opened is tried again.
-const TRIES: usize = 8;
 
 /// Chunks by their place in the file, and which of them are not written yet.
 #[derive(Debug, Default)]
@@ -125,12 +118,12 @@ impl Growing {
     pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
         let Place { folder, name, .. } = place;
         let usual = beside(name, PART);
-        let (part, part_name, resumable) = match open_part(&folder, &usual)? {
+        let (part, part_name, resumable) = match part::open(&folder, &usual)? {
             Some(part) => (part, usual, true),
             None => {
                 let end = [b".", unguessable()?.as_bytes(), PART].concat();
                 let other = beside(name, &end);
-                let part = open_part(&folder, &other)?.ok_or(Errno::EXIST)?;
+                let part = part::open(&folder, &other)?.ok_or(Errno::EXIST)?;
                 (part, other, false)
             }
         };
@@ -153,7 +146,7 @@ impl Growing {
 
     /// Whether the name beside is still this file's.
     fn is_held(&self) -> bool {
-        is_named(&self.folder, &self.part_name, &self.part).unwrap_or_default()
+        part::is_named(&self.folder, &self.part_name, &self.part).unwrap_or_default()
     }
 
     /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
@@ -218,7 +211,7 @@ impl Growing {
         if same < length / 2
             && rustix::fs::renameat(&self.folder, &self.part_name, &self.folder, &have).is_ok()
         {
-            let part = open_part(&self.folder, &self.part_name)?.ok_or(Errno::PERM)?;
+            let part = part::open(&self.folder, &self.part_name)?.ok_or(Errno::PERM)?;
             aside = Some(mem::replace(&mut self.part, part));
             self.part.set_len(0)?;
         } else {
@@ -349,60 +342,6 @@ fn read(from: &File, offset: u64, chunk: Chunk, buffer: &mut Vec<u8>) -> io::Res
         other => other?,
     }
     Ok(Hash::from(blake3::hash(buffer)) == chunk.hash)
-}
-
-/// Opens the file beside and locks it; `None` where another user's file has this name. The lock goes
-/// with the process, however that ends.
-fn open_part(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<File>> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let open = |flags| rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
-    for _ in 0..TRIES {
-        let part = match open(flags | OFlags::CREATE | OFlags::EXCL) {
-            Err(Errno::EXIST) => open(flags).map(File::from),
-            part => part.map(File::from),
-        };
-        let stays = match &part {
-            Ok(part) => is_own(part)?,
-            // A link, what is no file, or one that was about to be read-only, of a transfer that
-            // died.
-            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => false,
-            Err(Errno::ACCESS) if is_there(folder, name) => false,
-            // Gone meanwhile.
-            Err(Errno::NOENT) => continue,
-            Err(error) => return Err((*error).into()),
-        };
-        let (true, Ok(part)) = (stays, part) else {
-            if rustix::fs::unlinkat(folder, name, AtFlags::empty()).is_err() {
-                return Ok(None);
-            }
-            continue;
-        };
-        rustix::fs::flock(&part, FlockOperation::NonBlockingLockExclusive)?;
-        // Whoever had it until now may just have put it in its target's place.
-        if is_named(folder, name, &part)? {
-            return Ok(Some(part));
-        }
-    }
-    Err(Errno::WOULDBLOCK.into())
-}
-
-/// Whether a file is this user's alone: another could write to it later, and one with a second name
-/// is also somewhere else.
-fn is_own(file: &File) -> io::Result<bool> {
-    let meta = file.metadata()?;
-    let own = meta.uid() == rustix::process::geteuid().as_raw();
-    Ok(own && meta.is_file() && meta.nlink() == 1 && meta.mode() & 0o22 == 0)
-}
-
-fn is_there(folder: &OwnedFd, name: &[u8]) -> bool {
-    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
-}
-
-/// Whether this name is that of this file, and not of one that came in its place.
-fn is_named(folder: &OwnedFd, name: &[u8], file: &File) -> io::Result<bool> {
-    let held = file.metadata()?;
-    let named = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-    Ok(named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.dev(), held.ino())))
 }
 
 #[cfg(test)]

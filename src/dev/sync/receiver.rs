@@ -6,17 +6,16 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Here, Options, Source,
+    Here, Open, Source,
     plain::{self, Plain},
-    plan::{Plan, Rules, plan},
+    plan::Plan,
     progress::Progress,
-    send::{Report, send},
-    steps::TRIES,
+    send::Report,
 };
 use crate::{
     agent::protocol::{
-        Answer, Bytes, Failed, Kind, Request,
-        transfer::{self, Entry, Op, Reason, What},
+        Bytes,
+        transfer::{Entry, Reason, What},
     },
     dev::{
         backoff::Backoff,
@@ -24,7 +23,6 @@ use crate::{
         reach::Agent,
         session::Session,
         trouble::{Spent, Trouble, is_lost, is_spent, is_without_agent, refusal},
-        wire::Conversation,
     },
 };
 
@@ -47,72 +45,6 @@ pub struct Outcome {
     pub plan: Plan,
     /// What was done, at the last try; in a dry run, what would be refused.
     pub report: Report,
-}
-
-/// A folder in a container that is open for a transfer.
-#[derive(Debug)]
-pub struct Open {
-    /// Id of the next step.
-    next: u32,
-    /// How often a file is sent again that another transfer has.
-    patience: u32,
-    /// Whether the target is there.
-    is_folder: bool,
-    /// What is there.
-    there: Vec<Entry>,
-}
-
-impl Open {
-    /// Opens the target, and lists what is in it.
-    ///
-    /// # Errors
-    /// The agent refuses, or the connection is lost.
-    pub async fn begin(talk: &mut Conversation, source: &Source) -> Result<Self, Trouble> {
-        let Options { delete, checksum, dry_run, .. } = source.options;
-        let alone = source.way.file.is_none();
-        let root = source.way.root.clone();
-        let receive = transfer::Receive { root, create: !dry_run, delete, alone };
-        match talk.ask(&Request::Receive(receive)).await {
-            Ok(Answer::Ready) => {}
-            Ok(other) => return Err(unexpected(&other)),
-            Err(Trouble::Failed(failed)) if dry_run && is_missing(&failed) => {
-                let (is_folder, there) = (false, Vec::new());
-                return Ok(Self { next: 1, patience: TRIES, is_folder, there });
-            }
-            Err(trouble) => return Err(trouble),
-        }
-        let only = source.way.file.as_ref().map(|(_, there)| there.clone());
-        let there = list(talk, Op::List { hash: checksum, only }).await?;
-        Ok(Self { next: 2, patience: TRIES, is_folder: true, there })
-    }
-
-    /// Makes what is there what is here, or says what that takes in a dry run. After an error, or
-    /// where something was refused, it must be opened anew.
-    ///
-    /// # Errors
-    /// The connection is lost.
-    pub async fn bring(
-        &mut self,
-        talk: &mut Conversation,
-        source: &Source,
-        here: &Here,
-        progress: &Progress,
-    ) -> Result<Outcome, Trouble> {
-        // What could not be read is not gone.
-        let delete = source.options.delete && here.scan.unread.is_empty();
-        let rules = Rules { delete };
-        let plan = plan(&here.scan.entries, &self.there, rules, |entry| here.keeps(entry));
-        if source.options.dry_run {
-            return Ok(source.rehearse(plan));
-        }
-        progress.begin(plan.files.len() as u64, plan.bytes);
-        // Who held a file because of a connection that was lost has noticed by then.
-        let patience = std::mem::replace(&mut self.patience, TRIES);
-        let report = send(talk, &plan, &source.library, &mut self.next, patience, progress);
-        let report = report.await?;
-        self.there = after(std::mem::take(&mut self.there), here, delete);
-        Ok(Outcome { plan, report })
-    }
 }
 
 /// What a try comes after.
@@ -365,47 +297,6 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// Bytes of entries that are believed to be below one folder, a million of them and more. An agent
-/// that tells of more is no honest one, or its folder is not for this.
-const MOST_HELD: usize = 256 << 20;
-
-/// What is there.
-async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
-    talk.writer.send(Kind::Request, &Request::Step { id: 1, op }).await?;
-    let (mut there, mut size) = (Vec::new(), 0);
-    loop {
-        match talk.reader.answer().await? {
-            Answer::Entries { mut entries, .. } => {
-                if !fits(&mut size, &entries) {
-                    let what = "more files are there than a transfer can hold";
-                    return Err(Trouble::NoAgent(what.to_owned()));
-                }
-                there.append(&mut entries);
-            }
-            Answer::Done { .. } => return Ok(there),
-            Answer::Refused { refusal, .. } => return Err(Failed::Refused(refusal).into()),
-            other => return Err(unexpected(&other)),
-        }
-    }
-}
-
-/// Adds the bytes that entries take here to `size`; whether that is still believed.
-fn fits(size: &mut usize, entries: &[Entry]) -> bool {
-    for Entry { path, what, .. } in entries {
-        let to = if let What::Link { to } = what { to.0.len() } else { 0 };
-        *size += size_of::<Entry>() + path.0.len() + to;
-    }
-    *size <= MOST_HELD
-}
-
-fn unexpected(answer: &Answer) -> Trouble {
-    Trouble::NoAgent(format!("an answer that was not asked for: {answer:?}"))
-}
-
-fn is_missing(failed: &Failed) -> bool {
-    matches!(failed, Failed::Refused(refusal) if refusal.reason == Reason::Missing)
-}
-
 /// What is there when all of a plan is done.
 pub(super) fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> {
     let stays = there.into_iter().filter(|entry| !delete || here.keeps(entry));
@@ -413,24 +304,4 @@ pub(super) fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> 
     all.extend(here.scan.entries.iter().map(|entry| (entry.path.clone(), entry.clone())));
     // By path, a folder comes before what is in it.
     all.into_values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::agent::protocol::transfer::Mtime;
-
-    #[test]
-    fn no_more_is_held_than_is_believed() {
-        let entry = |path: usize, to: usize| Entry {
-            path: Bytes(vec![0; path]),
-            mode: 0,
-            mtime: Mtime::default(),
-            what: What::Link { to: Bytes(vec![0; to]) },
-        };
-        let mut size = 0;
-        assert!(fits(&mut size, &[entry(MOST_HELD / 4, MOST_HELD / 4)]));
-        assert!(fits(&mut size, &[entry(MOST_HELD / 4, 0)]));
-        assert!(!fits(&mut size, &[entry(0, MOST_HELD / 4)]));
-    }
 }
