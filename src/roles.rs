@@ -81,68 +81,69 @@ pub fn rights(audience: Audience, names: &Names<'_>) -> Rights {
     }
 }
 
+/// What emptying and restoring workloads takes.
+fn workloads() -> Vec<Rule> {
+    let any = Rule::any;
+    vec![
+        any("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], &WATCHED),
+        any("batch", &["jobs", "cronjobs"], &WATCHED),
+        any("", &["pods"], &WATCHED),
+        // Pods and Jobs are created again (--recreate), Pods replaced at level pod.
+        any("", &["pods"], &["create", "delete"]),
+        any("batch", &["jobs"], &["create", "delete"]),
+        any("", &["pods/eviction"], &["create"]),
+        any("", &["events", "services"], &["list"]),
+        // Revisions of the emptied form are deleted after a restore.
+        any("apps", &["replicasets"], &["delete"]),
+        any("apps", &["controllerrevisions"], &["get", "list", "delete"]),
+        any("autoscaling", &["horizontalpodautoscalers"], &["get", "list", "patch"]),
+        any("autoscaling.k8s.io", &["verticalpodautoscalers"], &["get", "list", "patch"]),
+        any("keda.sh", &["scaledobjects"], &["get", "list", "patch"]),
+        any("policy", &["poddisruptionbudgets"], &["list"]),
+    ]
+}
+
 fn developer(names: &Names<'_>) -> Rights {
     let any = Rule::any;
-    Rights {
-        namespaced: vec![
-            any("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], &WATCHED),
-            any("batch", &["jobs", "cronjobs"], &WATCHED),
-            any("", &["pods"], &WATCHED),
-            // Pods and Jobs are created again (--recreate), Pods replaced at level pod.
-            any("", &["pods"], &["create", "delete"]),
-            any("batch", &["jobs"], &["create", "delete"]),
-            any("", &["pods/eviction"], &["create"]),
-            any("", &["pods/exec", "pods/portforward"], &["get", "create"]),
-            any("", &["pods/log"], &["get"]),
-            any("", &["events", "services"], &["list"]),
-            // Revisions of the emptied form are deleted after a restore.
-            any("apps", &["replicasets"], &["delete"]),
-            any("apps", &["controllerrevisions"], &["get", "list", "delete"]),
-            any("autoscaling", &["horizontalpodautoscalers"], &["get", "list", "patch"]),
-            any("autoscaling.k8s.io", &["verticalpodautoscalers"], &["get", "list", "patch"]),
-            any("keda.sh", &["scaledobjects"], &["get", "list", "patch"]),
-            any("policy", &["poddisruptionbudgets"], &["list"]),
-        ],
-        cluster: vec![
-            any("", &["namespaces"], &["get"]).named(&[names.namespace]),
-            any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list"]),
-        ],
-    }
+    let mut namespaced = workloads();
+    namespaced.push(any("", &["pods/exec", "pods/portforward"], &["get", "create"]));
+    namespaced.push(any("", &["pods/log"], &["get"]));
+    let cluster = vec![
+        any("", &["namespaces"], &["get"]).named(&[names.namespace]),
+        any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list"]),
+    ];
+    Rights { namespaced, cluster }
 }
 
 fn installer(names: &Names<'_>) -> Rights {
     let Names { namespace, service, secret } = names;
     let any = Rule::any;
     let rules = format!("{service}-rules");
-    Rights {
-        namespaced: vec![
-            any("", &["secrets"], &OWNED).named(&[secret]),
-            any("apps", &["deployments"], &OWNED).named(&[service]),
-            any("", &["services"], &OWNED).named(&[service]),
-            any("policy", &["poddisruptionbudgets"], &OWNED).named(&[service]),
-            any("", &["configmaps"], &OWNED).named(&[&rules]),
-            // A role that lets create has no names in it.
-            any("", &["secrets", "services", "configmaps", "pods"], &["create"]),
-            any("apps", &["deployments"], &["create"]),
-            any("policy", &["poddisruptionbudgets"], &["create"]),
-            // The workload that `verify` creates.
-            any("apps", &["deployments"], &["get", "delete"]).named(&["test"]),
-            any("", &["pods"], &["get", "delete"]).named(&["test"]),
-            // What `check`, the wait of `install`, and `uninstall` look at; --restore restores.
-            any("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], &WATCHED),
-            any("batch", &["jobs", "cronjobs"], &WATCHED),
-            any("", &["pods", "events"], &["list"]),
-            any("discovery.k8s.io", &["endpointslices"], &["list"]),
-        ],
-        cluster: vec![
-            any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),
-            // `uninstall` looks who else uses the webhook.
-            any("", &["namespaces"], &["create", "list"]),
-            any(REGISTRATION, &[CONFIGURATIONS], &OWNED).named(&[service]),
-            any(REGISTRATION, &POLICIES, &OWNED).named(&[service]),
-            any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list", "create"]),
-        ],
-    }
+    // `uninstall --restore` restores.
+    let mut namespaced = workloads();
+    namespaced.extend([
+        any("", &["secrets"], &OWNED).named(&[secret]),
+        any("apps", &["deployments"], &OWNED).named(&[service]),
+        any("", &["services"], &OWNED).named(&[service]),
+        any("policy", &["poddisruptionbudgets"], &OWNED).named(&[service]),
+        any("", &["configmaps"], &OWNED).named(&[&rules]),
+        // A role that lets create has no names in it.
+        any("", &["secrets", "services", "configmaps"], &["create"]),
+        any("apps", &["deployments"], &["create"]),
+        any("policy", &["poddisruptionbudgets"], &["create"]),
+        // The workload that `verify` creates.
+        any("apps", &["deployments"], &["delete"]).named(&["test"]),
+        any("discovery.k8s.io", &["endpointslices"], &["list"]),
+    ]);
+    let cluster = vec![
+        any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),
+        // Which namespaces a webhook serves is seen by their labels.
+        any("", &["namespaces"], &["create", "list"]),
+        any(REGISTRATION, &[CONFIGURATIONS], &OWNED).named(&[service]),
+        any(REGISTRATION, &POLICIES, &OWNED).named(&[service]),
+        any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list", "create"]),
+    ];
+    Rights { namespaced, cluster }
 }
 
 /// A Role and a ClusterRole.

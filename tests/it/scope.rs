@@ -41,10 +41,15 @@ fn kubectls(cluster: &Cluster, kubeconfig: &str, flags: &[&str]) -> String {
     path.split('/').next().unwrap().to_owned()
 }
 
-/// The namespaces in the paths of the requests that `-v` has printed; an empty one stands for all.
+/// The namespaces of the workloads that were looked for, in the paths of the requests that `-v` has
+/// printed; an empty one stands for all. Where webhooks are that others have installed, their rules
+/// are got by name.
 fn requested(log: &str) -> Vec<&str> {
-    let paths =
-        log.lines().filter_map(|line| line.split(' ').find(|word| word.starts_with("/api")));
+    let paths = log.lines().filter_map(|line| {
+        let (verb, rest) = line.split_once(' ')?;
+        let path = rest.split(' ').next()?;
+        (verb == "LIST" || (verb == "GET" && path.ends_with("/none"))).then_some(path)
+    });
     let namespaced = paths.filter(|path| path.split('/').any(|part| NAMESPACED.contains(&part)));
     let places =
         namespaced.map(|path| path.split_once("/namespaces/").map_or("", |(_, rest)| rest));

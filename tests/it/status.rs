@@ -28,7 +28,8 @@ fn deployment(name: &str, replicas: u32) -> Value {
             "template": {
                 "metadata": { "labels": { "app": name } },
                 "spec": {
-                    "nodeSelector": { "none": "has-this" },
+                    // Where there is a node, nobody says that it is not for these.
+                    "schedulerName": "nobody",
                     "containers": [{ "name": "app", "image": "app:1" }],
                 },
             },
@@ -188,7 +189,7 @@ fn a_watch_tells_each_workload_that_is_meant() {
     cluster.kubectl(&["-n", name, "label", "deploy/web", "tier=front"], "");
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone" },
-        "spec": { "nodeSelector": { "none": "has-this" },
+        "spec": { "schedulerName": "nobody",
             "containers": [{ "name": "app", "image": "app:1" }] },
     });
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &pod.to_string());
