@@ -110,7 +110,9 @@ pub fn plan(
         if matches!(does, Does::Template | Does::Pods) {
             let replicas = way.replicas.map(u64::from);
             let replicas = replicas.or_else(|| beside::replicas(object, subject.workload()?));
-            plan.findings.extend(beside::services(object, around, &plan.containers, replicas));
+            let emptied = &plan.containers;
+            let services = beside::services(object, around, emptied, replicas, way.ready);
+            plan.findings.extend(services);
         }
     }
     plan

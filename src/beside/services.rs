@@ -4,20 +4,21 @@ use serde_json::Value;
 
 use crate::{
     checks::Finding,
-    workload::{Kind, kind_of},
+    workload::{Kind, Ready, kind_of},
 };
 
 /// A finding for each Service among `around` that sends callers to the workload's Pods, and to one
 /// of the `emptied` containers there; none stands for any container. `replicas`: how many it has
-/// meanwhile, `None` where it has no such number.
+/// meanwhile, `None` where it has no such number. `ready`: when its emptied Pods are ready.
 pub fn findings(
     workload: &Value,
     around: &[Value],
     emptied: &[String],
     replicas: Option<u64>,
+    ready: Ready,
 ) -> Vec<Finding> {
     let of_it = around.iter().filter(|one| one["kind"] == "Service");
-    of_it.filter_map(|service| finding(workload, service, emptied, replicas)).collect()
+    of_it.filter_map(|service| finding(workload, service, emptied, replicas, ready)).collect()
 }
 
 fn finding(
@@ -25,13 +26,11 @@ fn finding(
     service: &Value,
     emptied: &[String],
     replicas: Option<u64>,
+    ready: Ready,
 ) -> Option<Finding> {
     let kind = kind_of(workload["apiVersion"].as_str()?, workload["kind"].as_str()?)?;
     let selector = service["spec"]["selector"].as_object().filter(|labels| !labels.is_empty())?;
-    let labels = match kind.template() {
-        template if template.is_empty() => &workload["metadata"]["labels"],
-        template => workload.pointer(&format!("{template}/metadata/labels"))?,
-    };
+    let labels = workload.pointer(&format!("{}/metadata/labels", kind.template()))?;
     if !selector.iter().all(|(key, value)| labels[key] == *value) {
         return None;
     }
@@ -44,21 +43,28 @@ fn finding(
     }
     let name = service["metadata"]["name"].as_str().unwrap_or_default();
     let port = if unanswered.len() == 1 { "port" } else { "ports" };
-    let pods = match replicas {
+    let (pods, stay, are) = match replicas {
         Some(0) => return None,
-        Some(1) => "its replica stays ready".to_owned(),
-        Some(count) => format!("its {count} replicas stay ready"),
-        None => "its Pods stay ready".to_owned(),
+        Some(1) => ("its replica".to_owned(), "stays", "is"),
+        Some(count) => (format!("its {count} replicas"), "stay", "are"),
+        None => ("its Pods".to_owned(), "stay", "are"),
     };
+    if ready == Ready::App {
+        let seen = format!(
+            "Service {name} sends nobody to it: {pods} {are} not ready until an application is \
+             started there"
+        );
+        return Some(Finding::ok("service", seen));
+    }
     let seen = format!(
-        "Service {name} sends callers to it: {pods}, and connections to {port} {} are refused \
-         until an application is started there",
+        "Service {name} sends callers to it: {pods} {stay} ready, and connections to {port} {} are \
+         refused until an application is started there",
         unanswered.join(", ")
     );
     Some(Finding::warning(
         "service",
         seen,
-        "Start one with `diyadm run`; `diyadm restore` ends it.",
+        "`diyadm empty … --ready app` keeps idle Pods out of Services; or start one with `diyadm run`.",
     ))
 }
 
@@ -126,7 +132,8 @@ mod tests {
             (&Value::Null, &http, None),
         ] {
             let around = [service(selector, ports)];
-            let found = findings(&workload(), &around, &["app".to_owned()], Some(3));
+            let found =
+                findings(&workload(), &around, &["app".to_owned()], Some(3), Ready::Container);
             let seen = found.first().map(|finding| finding.seen.as_str());
             assert_eq!(seen.is_some(), expected.is_some(), "{selector} {ports}");
             assert!(
@@ -135,12 +142,14 @@ mod tests {
             );
         }
         let around = [service(&app, &http)];
-        let seen = |replicas| {
-            let found = findings(&workload(), &around, &[], replicas);
+        let seen = |replicas, ready| {
+            let found = findings(&workload(), &around, &[], replicas, ready);
             found.first().map(|finding| finding.seen.clone())
         };
-        assert!(seen(Some(3)).unwrap().contains("its 3 replicas stay ready"));
-        assert!(seen(Some(1)).unwrap().contains("its replica stays ready"));
-        assert_eq!(seen(Some(0)), None, "nobody is called");
+        let idle = Ready::Container;
+        assert!(seen(Some(3), idle).unwrap().contains("its 3 replicas stay ready"));
+        assert!(seen(Some(1), idle).unwrap().contains("its replica stays ready"));
+        assert!(seen(Some(1), Ready::App).unwrap().contains("its replica is not ready"));
+        assert_eq!(seen(Some(0), idle), None, "nobody is called");
     }
 }

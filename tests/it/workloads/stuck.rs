@@ -151,6 +151,36 @@ fn restored_pods_that_are_not_ready_are_told_from_workloads_that_were_not_restor
     assert!(!one.stderr.contains("--image"), "{}", one.stderr);
 }
 
+/// A Service that selects its Pods, which stay ready while they idle.
+#[test]
+fn plan_says_what_callers_of_a_service_see() {
+    let Some(cluster) = cluster() else { return };
+    let name = cluster.name("plan-service");
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let mut web = super::workload("Deployment", "web");
+    web["spec"]["replicas"] = 2.into();
+    web["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &web.to_string());
+    cluster.kubectl(&["-n", name, "expose", "deploy/web", "--port=80"], "");
+    let plan = |more: &[&str]| {
+        cluster
+            .diyadm(folder.path(), &[&["plan", "deploy/web", "-n", name], more].concat())
+            .code(0)
+            .stdout
+    };
+    let idle = plan(&[]);
+    let seen = "! Service web sends callers to it: its 2 replicas stay ready, and connections to port 80 are refused";
+    assert!(idle.contains(seen), "{idle}");
+    let none = plan(&["--replicas", "0"]);
+    assert!(!none.contains("Service web"), "{none}");
+    let app = plan(&["--ready", "app"]);
+    assert!(
+        app.contains("✓ Service web sends nobody to it: its 2 replicas are not ready"),
+        "{app}"
+    );
+}
+
 /// What was deployed while it was empty is what it is restored to.
 #[test]
 fn restore_says_that_a_later_version_stays() {
