@@ -158,6 +158,11 @@ pub enum DryRun {
     Server,
 }
 
+/// A name; an empty one is none, as for kubectl.
+fn given(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty())
+}
+
 /// The webhook's names: the blog's by default.
 #[derive(Args, Debug, Clone)]
 pub struct Names {
@@ -203,12 +208,12 @@ impl Names {
 
     /// The namespace whose workloads are emptied.
     pub fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or(Self::NAMESPACE)
+        given(self.namespace.as_deref()).unwrap_or(Self::NAMESPACE)
     }
 
     /// The namespace of the webhook's server.
     pub fn webhook_namespace(&self) -> &str {
-        self.webhook_namespace.as_deref().unwrap_or(self.namespace())
+        given(self.webhook_namespace.as_deref()).unwrap_or(self.namespace())
     }
 
     /// `KEY=VALUE`. One key has one value, so that two servers never select the same namespace.
