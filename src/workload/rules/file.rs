@@ -122,11 +122,27 @@ pub const MATCHES: [Member; 4] = [
     member("labels", "a pattern for each key", "their labels; at level `pod` the Pod's"),
 ];
 
+/// The parser's time is quadratic in the depth of `{` and `[`, long before it refuses them.
+fn is_too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > 200
+    })
+}
+
 /// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
 ///
 /// # Errors
 /// A sentence with the rule's number, and the line where YAML itself is wrong.
 pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
+    if is_too_deep(text) {
+        return Err("its `{` and `[` are nested too deeply".to_owned());
+    }
     let file: File = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     let read = |(number, value): (usize, serde_yaml::Value)| {
         // serde's flatten knows no unknown members.
@@ -181,6 +197,7 @@ mod tests {
         for (text, word) in [
             ("rules:\n- match: {kind: [x]}\n", "rule 1"),
             ("rules:\n- {}\n- imag: keep\n", "rule 2: there is no `imag`"),
+            (&format!("rules: {}", "{".repeat(60_000)), "nested too deeply"),
             ("rules:\n- idle: sleep\n", "rule 1"),
             ("rules:\n- image: a b\n", "rule 1: \"a b\" is no image"),
             ("rules:\n- image: \"\"\n", "rule 1"),
