@@ -3,9 +3,11 @@
 //! It never denies: the server's own fault is a 500, which failurePolicy Ignore admits, while
 //! `allowed: false` and a patch that does not apply reject the user's request even then.
 //!
-//! A review with two members of one name is none (400), wherever in it they are, inside `object`
-//! too: readers differ in which of the two counts, so that a patch for the one might be applied to
-//! the other. The API server writes none.
+//! A review with two members of one name is none (400) where diyadm looks at that name, and in
+//! labels and annotations: readers differ in which of the two counts, so that a patch for the one
+//! might be applied to the other. What no patch of ours goes into may have them: it is skipped. The
+//! API server writes none. `oldObject` is judged where it is read: with two members of one name it
+//! counts as one that is not shown.
 
 use std::borrow::Cow;
 
@@ -13,7 +15,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     json::{self, Node, Plan, Tree},
-    workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject},
+    workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject, TOO_LONG},
 };
 
 /// What the server sends back, and what it logs and counts.
@@ -122,19 +124,24 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     let place = object.place();
     let subject = match Subject::of(review, place) {
         Ok(subject) => subject,
-        Err((_, review)) => {
+        Err((odd, review)) => {
             // No object of a kind that is known here.
             let kind = review.node(place).get("kind").and_then(Node::string);
             let known = kind.is_some_and(|kind| kind == record.kind);
-            return if known { nothing } else { warned(mismatch) };
+            return match odd {
+                _ if !known => warned(mismatch),
+                TOO_LONG => warned(&format!("diyadm: left as it is: {TOO_LONG}")),
+                _ => nothing,
+            };
         }
     };
     if subject.kind() != record.kind {
         return warned(mismatch);
     }
     let stamp = Stamp { at: now.to_owned(), by: record.user.clone() };
-    let context = Context { namespace: &record.namespace, old, stamp: Some(&stamp), wishes: &[] };
-    let (settled, change) = subject.settle(rules, &context);
+    let namespace = record.namespace.as_str();
+    let context = Context { namespace, old, stamp: Some(&stamp), ..Context::default() };
+    let (settled, mut change) = subject.settle(rules, &context);
     record.outcome = match settled {
         Settled::Unchanged => Outcome::Unchanged,
         Settled::Emptied => Outcome::Emptied,
@@ -143,6 +150,10 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     record.reason = change.warnings.join("; ");
     // One that does not apply would reject the user's request.
     if subject.takes(&change) {
+        if settled == Settled::Emptied {
+            let told = subject.announcement(rules, &context, &change);
+            change.warnings.extend(told);
+        }
         return change;
     }
     record.reason = "the patch did not apply to its own object: a bug of diyadm".to_owned();

@@ -78,7 +78,7 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
             return;
         }
     };
-    let context = Context { namespace: how.namespace, ..Context::default() };
+    let context = Context { namespace: how.namespace, keeps_order: true, ..Context::default() };
     let change = if how.restore {
         subject.restore(false, None)
     } else {

@@ -10,6 +10,8 @@ use serde_json::Error;
 mod about;
 mod agent;
 mod annotations;
+mod announce;
+mod appliers;
 mod applies;
 pub mod autoscaler;
 mod before;
@@ -27,12 +29,14 @@ mod original;
 pub mod ownership;
 mod patch;
 mod ready;
+mod reference;
 mod refusal;
 mod rules;
 mod service;
 mod template;
 mod text;
 mod told;
+mod trust;
 mod undone;
 mod view;
 
@@ -50,6 +54,7 @@ pub use choose::{DEFAULT_CONTAINER, INJECTED};
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use ready::is_probe as is_agent_probe;
+pub use reference::is_form_of;
 pub use refusal::Refusal;
 pub use rules::{
     About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
@@ -59,6 +64,7 @@ pub use rules::{
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
+pub use trust::FromOriginal;
 
 use about::about;
 use before::Before;
@@ -69,6 +75,7 @@ use patch::Patch;
 use view::Object;
 
 use crate::json::{self, Tree};
+pub(crate) use members::TOO_LONG;
 pub(crate) use view::OBJECT;
 
 /// What [`CONTAINERS`] is on a command line.
@@ -88,6 +95,9 @@ pub struct Context<'a> {
     pub stamp: Option<&'a Stamp>,
     /// Annotations that a client changes along with emptying.
     pub wishes: &'a [Wish],
+    /// Whether restoring puts members back where they were among the others: in a file people read
+    /// that order, an API server has its own.
+    pub keeps_order: bool,
 }
 
 /// An annotation that a client sets or takes away along with emptying, so that the webhook sees

@@ -135,7 +135,7 @@ fn position(number: u64) -> usize {
 }
 
 /// saphyr's first line, without the place, which is another one in the whole file.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }

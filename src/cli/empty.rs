@@ -66,6 +66,10 @@ pub struct Restore {
     /// Delete a Pod or Job and create it again, as it was: nothing but its image can be changed
     #[arg(long)]
     pub recreate: bool,
+    /// With --recreate: run what the annotation diyadm.io/original says; anyone who may patch the
+    /// Pod or Job can write that annotation
+    #[arg(long, requires = "recreate")]
+    pub trust_original: bool,
     /// How it is done
     #[command(flatten)]
     pub work: Work,

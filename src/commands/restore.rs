@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::Result;
+use serde_json::Value;
 
 pub(super) use self::one::Way;
 use self::{leftovers::Leftovers, manifest::Manifests, one::NOT_EMPTY, pods::Pods};
@@ -27,7 +28,7 @@ use crate::{
     },
     exit::{Code, Failure},
     rollout::{self, Form},
-    workload::{self, Refusal, Subject, autoscaler},
+    workload::{self, ORIGINAL, Refusal, Subject, autoscaler},
 };
 
 mod leftovers;
@@ -57,7 +58,12 @@ pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
             let meant = meant.iter().map(|found| (found.kind, found.namespace.as_str()));
             confirm::confirm(&terminal, "restore", meant).await?;
         }
-        let way = Way { manifests: manifests.as_ref(), recreate: args.recreate, unlabelled: false };
+        let way = Way {
+            manifests: manifests.as_ref(),
+            recreate: args.recreate,
+            trust_original: args.trust_original,
+            unlabelled: false,
+        };
         let webhooks = Webhooks::new(errand.is_real());
         let done = settle(&errand, &way, &webhooks, targeted.found, targeted.named).await;
         if targeted.everything {
@@ -174,10 +180,14 @@ async fn back(
 
 /// Restores one workload and waits for it; whether it was empty still.
 pub(super) async fn roll_back(errand: &Errand<'_>, found: Found, recreate: bool) -> Result<bool> {
-    let way = Way { manifests: None, recreate, unlabelled: false };
     let webhooks = Webhooks::new(true);
     let object = errand.cluster.get(found.kind, &found.namespace, &found.name).await?;
-    let found = Found { object: object.unwrap_or_default(), ..found };
+    let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
+    let object = object.unwrap_or_default();
+    // This command has written it.
+    let trust_original = original(&object) == original(&found.object);
+    let found = Found { object, ..found };
+    let way = Way { manifests: None, recreate, trust_original, unlabelled: false };
     let beside = errand.beside(std::slice::from_ref(&found)).await;
     let pods = Pods::look(errand, std::slice::from_ref(&found)).await;
     let mut done = vec![back(errand, &webhooks, &way, &pods, found, false).await];

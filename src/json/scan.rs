@@ -5,7 +5,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    Broken, Entry, Fault, Plan, Tree,
+    Broken, Entry, Fault, Kept, MOST, Plan, Tree,
     quotes::{Cursor, Quotes},
 };
 
@@ -50,7 +50,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         let (bytes, nodes) = (text.as_bytes(), Vec::with_capacity(128));
         let mut scan = Self { text, bytes, quotes: Quotes::new(text), nodes };
         let mut place = Place { at: 0, cursor: Cursor::START };
-        let mut read = scan.keep(&mut place, plan, Cow::Borrowed(""), 0);
+        let mut read = scan.keep(&mut place, plan, (Cow::Borrowed(""), 0), 0);
         if read.is_ok() && scan.look(&mut place).is_some() {
             read = Err(place.fault(Fault::Grammar));
         }
@@ -208,29 +208,32 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         }
     }
 
-    /// Past a value that is kept by `plan`.
+    /// Past a value that is kept by `plan`, with its name and its number among its siblings.
     fn keep(
         &mut self,
         place: &mut Place,
         plan: &'static Plan,
-        key: Cow<'a, str>,
+        (key, number): (Cow<'a, str>, usize),
         depth: u32,
     ) -> Result<(), Broken> {
         let first = self.look(place);
         let (node, start) = (self.nodes.len(), place.at);
         let open =
             matches!((plan, first), (Plan::Members(..), Some(b'{')) | (Plan::Items(_), Some(b'[')));
-        self.nodes.push(Entry { key, text: "", end: node + 1, open });
-        match plan {
-            _ if !open => self.skip(place, depth)?,
+        self.nodes.push(Entry { key, number, text: "", end: node + 1, kept: Kept::Text });
+        let kept = match plan {
+            _ if !open => {
+                self.skip(place, depth)?;
+                Kept::Text
+            }
             _ if depth == MAX_DEPTH => return Err(place.fault(Fault::Depth)),
             Plan::Members(plans, texts) => self.members(place, plans, texts, depth + 1)?,
             Plan::Items(plan) => self.items(place, plan, depth + 1)?,
-            Plan::Text => {}
-        }
+            Plan::Text => Kept::Text,
+        };
         let end = self.nodes.len();
         let entry = &mut self.nodes[node];
-        (entry.text, entry.end) = (&self.text[start..place.at], end);
+        (entry.text, entry.end, entry.kept) = (&self.text[start..place.at], end, kept);
         Ok(())
     }
 
@@ -241,11 +244,13 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         plans: &'static [(&'static str, &'static Plan)],
         texts: &'static [&'static str],
         depth: u32,
-    ) -> Result<(), Broken> {
+    ) -> Result<Kept, Broken> {
+        let wants_all = plans.is_empty() && texts.is_empty();
+        let (first, mut count) = (self.nodes.len(), 0);
         place.at += 1;
         if self.look(place) == Some(b'}') {
             place.at += 1;
-            return Ok(());
+            return Ok(if wants_all { Kept::All } else { Kept::Named });
         }
         let mut seen = 0_u64;
         loop {
@@ -268,35 +273,66 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                 }
                 seen |= 1 << at;
             }
-            self.keep(place, plan, key, depth)?;
+            if known.is_some() || (wants_all && count < MOST) {
+                self.keep(place, plan, (key, count), depth)?;
+            } else {
+                self.skip(place, depth)?;
+            }
+            count += 1;
             match self.look(place) {
                 Some(b',') => place.at += 1,
-                Some(b'}') => {
-                    place.at += 1;
-                    return Ok(());
-                }
+                Some(b'}') => break place.at += 1,
                 _ => return Err(place.fault(Fault::Grammar)),
             }
         }
+        if !wants_all {
+            return Ok(Kept::Named);
+        }
+        if count > MOST {
+            self.nodes.truncate(first);
+            return Ok(Kept::Text);
+        }
+        // Each is one node.
+        if has_twins(&self.nodes[first..]) {
+            return Err(place.fault(Fault::Twice));
+        }
+        Ok(Kept::All)
     }
 
     /// Past the array whose bracket comes next.
-    fn items(&mut self, place: &mut Place, plan: &'static Plan, depth: u32) -> Result<(), Broken> {
+    fn items(
+        &mut self,
+        place: &mut Place,
+        plan: &'static Plan,
+        depth: u32,
+    ) -> Result<Kept, Broken> {
+        let (first, mut count) = (self.nodes.len(), 0);
         place.at += 1;
         if self.look(place) == Some(b']') {
             place.at += 1;
-            return Ok(());
+            return Ok(Kept::All);
         }
         loop {
-            self.keep(place, plan, Cow::Borrowed(""), depth)?;
+            if count < MOST {
+                self.keep(place, plan, (Cow::Borrowed(""), count), depth)?;
+            } else {
+                self.nodes.truncate(first);
+                self.skip(place, depth)?;
+            }
+            count += 1;
             match self.look(place) {
                 Some(b',') => place.at += 1,
-                Some(b']') => {
-                    place.at += 1;
-                    return Ok(());
-                }
+                Some(b']') => break place.at += 1,
                 _ => return Err(place.fault(Fault::Grammar)),
             }
         }
+        Ok(if count > MOST { Kept::Text } else { Kept::All })
     }
+}
+
+/// Whether two of the members have one name.
+fn has_twins(members: &[Entry<'_>]) -> bool {
+    let mut names: Vec<&str> = members.iter().map(|member| member.key.as_ref()).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
 }

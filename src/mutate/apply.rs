@@ -1,4 +1,5 @@
-//! Applies a patch of ours to a document so that every key that stays keeps its place.
+//! Applies a patch of ours to a document so that every key that stays keeps its place, and one that
+//! comes back takes its own.
 //!
 //! A removal elsewhere (the json-patch crate's too) swaps the last key into the gap: the same
 //! object, but no longer the same to read.
@@ -9,7 +10,7 @@ use serde_json::Value;
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 enum Operation {
-    Add { path: String, value: Value },
+    Add { path: String, value: Value, number: Option<usize> },
     Replace { path: String, value: Value },
     Remove { path: String },
 }
@@ -18,8 +19,14 @@ enum Operation {
 pub(super) fn apply(document: &mut Value, patch: &str) -> Option<()> {
     for operation in serde_json::from_str::<Vec<Operation>>(patch).ok()? {
         match operation {
-            Operation::Add { path, value } => match parent(document, &path)? {
-                (Value::Object(members), key) => drop(members.insert(key, value)),
+            Operation::Add { path, value, number } => match parent(document, &path)? {
+                (Value::Object(members), key) => {
+                    let end = members.len();
+                    match number.filter(|number| *number < end && !members.contains_key(&key)) {
+                        Some(number) => drop(members.shift_insert(number, key, value)),
+                        None => drop(members.insert(key, value)),
+                    }
+                }
                 (Value::Array(items), key) => {
                     let at = if key == "-" { items.len() } else { key.parse().ok()? };
                     if at > items.len() {
@@ -67,9 +74,11 @@ mod tests {
             { "op": "add", "path": "/b/-", "value": 3 },
             { "op": "remove", "path": "/b/0" },
             { "op": "add", "path": "/e", "value": {} },
+            { "op": "add", "path": "/f", "value": 0, "number": 1 },
+            { "op": "add", "path": "/g", "value": 0, "number": 9 },
         ]);
         assert_eq!(apply(&mut value, &patch.to_string()), Some(()));
-        assert_eq!(value.to_string(), r#"{"b":[2,3],"c~/":null,"d":4,"e":{}}"#);
+        assert_eq!(value.to_string(), r#"{"b":[2,3],"f":0,"c~/":null,"d":4,"e":{},"g":0}"#);
         for wrong in [
             json!([{ "op": "remove", "path": "/none" }]),
             json!([{ "op": "replace", "path": "/b/7", "value": 1 }]),

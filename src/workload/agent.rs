@@ -4,15 +4,16 @@
 //! The elements are known by diyadm's own names, so that restoring finds them wherever an update
 //! has moved them.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     members::Container,
     original::{Added, Presence},
     patch::{Patch, Pointer},
+    reference,
     view::Pod,
 };
+use crate::json::{Node, Plan, read};
 
 /// Name of the init container and of the volume.
 pub const AGENT: &str = "diyadm-agent";
@@ -50,14 +51,9 @@ pub fn agent_mount() -> Value {
     json!({ "name": AGENT, "mountPath": AGENT_FOLDER, "readOnly": true })
 }
 
-#[derive(Deserialize)]
-struct Named {
-    #[serde(default)]
-    name: String,
-    /// A container's is a string, a volume's an object.
-    #[serde(default)]
-    image: Value,
-}
+/// A list of things with names.
+static LIST: Plan = Plan::Items(&NAMED);
+static NAMED: Plan = Plan::Members(&[], &["name", "image"]);
 
 /// A list of things with names.
 struct List {
@@ -76,14 +72,24 @@ impl List {
             Some("null") => Presence::Null,
             Some(_) => Presence::Present,
         };
-        let items: Vec<Named> = match presence {
-            Presence::Present => serde_json::from_str(text?).ok()?,
-            Presence::Absent | Presence::Null => Vec::new(),
-        };
-        let ours = items.iter().position(|item| item.name == AGENT);
-        let image = |at: usize| items[at].image.as_str().unwrap_or_default().to_owned();
-        let ours = ours.map(|at| (at, image(at)));
-        Some(Self { pointer, presence, length: items.len(), ours })
+        let mut list = Self { pointer, presence, length: 0, ours: None };
+        if presence != Presence::Present {
+            return Some(list);
+        }
+        let tree = read(text?, &LIST).ok().filter(|tree| tree.root().is_open())?;
+        for (at, item) in tree.root().children().enumerate() {
+            let name = item.get("name").map_or(Some("".into()), Node::string)?;
+            // A container's is a string, a volume's an object.
+            let image = item.get("image").and_then(Node::string).unwrap_or_default();
+            if !item.is_open() {
+                return None;
+            }
+            if list.ours.is_none() && name == AGENT {
+                list.ours = Some((at, image.into_owned()));
+            }
+            list.length += 1;
+        }
+        Some(list)
     }
 
     /// How the list is without ours, where `before` is how it was when ours came.
@@ -94,20 +100,21 @@ impl List {
         }
     }
 
-    fn add(&self, patch: &mut Patch, element: &Value) {
+    /// `element`: JSON text, with the image `wanted`, which is empty where it has none.
+    fn add(&self, patch: &mut Patch, element: &str, wanted: &str) {
         match (&self.ours, self.presence) {
             (Some((at, image)), _) => {
-                let new = element["image"].as_str().unwrap_or_default();
-                if image != new {
+                // What another admission plugin has made of it is left to it.
+                if image != wanted && !reference::is_extended(image, wanted) {
                     let at = self.pointer.join(&at.to_string());
-                    patch.put(&at, true, Some(&element.to_string()));
+                    patch.put(&at, true, Some(element));
                 }
             }
             (None, Presence::Present) => {
-                patch.put(&self.pointer.join("-"), false, Some(&element.to_string()));
+                patch.put(&self.pointer.join("-"), false, Some(element));
             }
             (None, presence) => {
-                let list = json!([element]).to_string();
+                let list = format!("[{element}]");
                 patch.put(&self.pointer, presence == Presence::Null, Some(&list));
             }
         }
@@ -161,15 +168,16 @@ impl Lists {
         like: &Container<'_>,
         before: Option<Added>,
     ) -> Added {
-        let mut init = agent_init_container(image);
+        let mut init = agent_init_container(image).to_string();
         for field in AGENT_LIKE {
-            let value = like.field(field).and_then(|text| serde_json::from_str(text).ok());
-            if let Some(value @ Value::Object(_)) = value {
-                init[field] = value;
+            let value = like.field(field).filter(|text| text.starts_with('{'));
+            if let Some(value) = value {
+                init.truncate(init.len() - 1);
+                init.extend([",\"", field, "\":", value, "}"]);
             }
         }
-        self.init_containers.add(patch, &init);
-        self.volumes.add(patch, &agent_volume());
+        self.init_containers.add(patch, &init, image);
+        self.volumes.add(patch, &agent_volume().to_string(), "");
         Added {
             init_containers: self.init_containers.before(before.map(|b| b.init_containers)),
             volumes: self.volumes.before(before.map(|b| b.volumes)),
@@ -183,7 +191,7 @@ impl Lists {
         index: usize,
         before: Option<Presence>,
     ) -> Presence {
-        self.mounts[index].add(patch, &agent_mount());
+        self.mounts[index].add(patch, &agent_mount().to_string(), "");
         self.mounts[index].before(before)
     }
 

@@ -23,7 +23,10 @@ enum Bone<'t, 'a> {
     Text(&'a str),
     /// Anything without children.
     Scalar,
-    Object(Vec<(Cow<'a, str>, Bone<'t, 'a>)>),
+    /// A member that was removed.
+    Gone,
+    /// Its members, and its text where there are others.
+    Object(Vec<(Cow<'a, str>, Bone<'t, 'a>)>, Option<&'a str>),
     Array(Vec<Bone<'t, 'a>>),
 }
 
@@ -43,7 +46,7 @@ impl<'a> Bone<'_, 'a> {
                         _ => Self::Scalar,
                     }
                 }
-                Self::Scalar | Self::Object(_) | Self::Array(_) => return self,
+                Self::Scalar | Self::Gone | Self::Object(..) | Self::Array(_) => return self,
             }
         }
     }
@@ -51,24 +54,46 @@ impl<'a> Bone<'_, 'a> {
     fn level<'n>(node: Node<'n, 'a>, bone: impl Fn(Node<'n, 'a>) -> Self) -> Self {
         let member = |child: Node<'n, 'a>| (child.key().clone(), bone(child));
         if node.text().starts_with('{') {
-            Self::Object(node.children().map(member).collect())
+            let others = (!node.is_whole()).then_some(node.text());
+            Self::Object(node.children().map(member).collect(), others)
         } else {
             Self::Array(node.children().map(bone).collect())
         }
     }
 
+    /// The member of this name: one of those that were kept, else of all.
+    fn member<'s>(
+        members: &'s mut Vec<(Cow<'a, str>, Self)>,
+        others: &mut Option<&'a str>,
+        name: &str,
+    ) -> Option<&'s mut Self> {
+        if position(members, name).is_none()
+            && let Some(text) = others.take()
+        {
+            let tree = json::read(text, &MEMBERS).ok()?;
+            let known = members.len();
+            for child in tree.root().children() {
+                if position(&members[..known], child.key()).is_none() {
+                    members.push((child.key().clone(), Self::Text(child.text())));
+                }
+            }
+        }
+        let at = position(members, name)?;
+        Some(&mut members[at].1).filter(|bone| !matches!(bone, Self::Gone))
+    }
+
     /// The child that a token of a path names.
     fn child(&mut self, token: &str) -> Option<&mut Self> {
         match self.open() {
-            Self::Object(members) => {
-                // Of two of one name the last counts.
-                let found = members.iter_mut().rev().find(|(key, _)| key == token);
-                found.map(|(_, value)| value)
-            }
+            Self::Object(members, others) => Self::member(members, others, token),
             Self::Array(items) => items.get_mut(index(token)?),
             _ => None,
         }
     }
+}
+
+fn position(members: &[(Cow<'_, str>, Bone<'_, '_>)], name: &str) -> Option<usize> {
+    members.iter().position(|(key, _)| key == name)
 }
 
 /// Whether `patch` (JSON text) applies to `object`.
@@ -104,18 +129,16 @@ fn play<'t, 'a>(
     match op {
         "replace" => *parent.child(&last)? = value?,
         "remove" => {
-            parent.child(&last)?;
-            match parent {
-                Bone::Object(members) => members.retain(|(key, _)| *key != last),
-                Bone::Array(items) => drop(items.remove(index(&last)?)),
-                _ => return None,
+            *parent.child(&last)? = Bone::Gone;
+            if let Bone::Array(items) = parent {
+                items.remove(index(&last)?);
             }
         }
         "add" => match parent.open() {
-            Bone::Object(members) => {
-                members.retain(|(key, _)| *key != last);
-                members.push((Cow::Owned(last.into_owned()), value?));
-            }
+            Bone::Object(members, _) => match position(members, &last) {
+                Some(at) => members[at].1 = value?,
+                None => members.push((Cow::Owned(last.into_owned()), value?)),
+            },
             Bone::Array(items) => {
                 let at = if last == "-" { items.len() } else { index(&last)? };
                 if at > items.len() {

@@ -1,5 +1,7 @@
 //! Which containers of a pod are emptied.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::{annotations::CONTAINERS, view::Pod};
 
 /// kubectl's own annotation of a pod template, which names the container that people mean.
@@ -18,21 +20,21 @@ pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Vec<usiz
     match wanted {
         Some("*") => Ok(own().collect()),
         Some(names) => {
-            let mut chosen = Vec::new();
+            // The first of each name.
+            let places: HashMap<_, _> = all().rev().map(|(at, c)| (c.name(), at)).collect();
+            let mut chosen = BTreeSet::new();
             for name in names.split(',').map(str::trim) {
                 if injected(name) {
                     return Err(format!(
                         "diyadm: {CONTAINERS} names an injected container: {name}"
                     ));
                 }
-                let found = all().find(|(_, container)| container.name() == name);
-                let (at, _) = found
-                    .ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))?;
-                chosen.push(at);
+                let at = places.get(name);
+                let at =
+                    at.ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))?;
+                chosen.insert(*at);
             }
-            chosen.sort_unstable();
-            chosen.dedup();
-            Ok(chosen)
+            Ok(chosen.into_iter().collect())
         }
         None => {
             let default = pod.annotation(DEFAULT_CONTAINER);

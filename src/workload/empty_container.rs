@@ -5,6 +5,7 @@ use super::{
     EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
     members::Container,
     original::{Original, same},
+    reference,
     template::{self, PROGRAM},
 };
 
@@ -45,21 +46,14 @@ fn has_emptied_form(original: &Original, container: &Container<'_>) -> bool {
     let emptied = original.containers.iter().filter(|emptied| emptied.name == container.name());
     emptied.into_iter().any(|emptied| {
         let mut changed = emptied.saved.iter().filter(|s| PROGRAM.contains(&s.field)).peekable();
-        changed.peek().is_some()
-            && changed.all(|saved| same(container.field(saved.field), saved.set.as_deref()))
+        changed.peek().is_some() && changed.all(|saved| saved.stands(container.field(saved.field)))
     })
 }
 
 /// Whether the image is diyadm's own, from whichever registry: its entrypoint idles.
 fn has_own_image(container: &Container<'_>) -> bool {
     let image = container.field("image").and_then(|text| serde_json::from_str::<String>(text).ok());
-    image.is_some_and(|image| repository(&image) == repository(EMPTY_IMAGE))
-}
-
-/// `app` of `registry:5000/team/app:1@sha256:…`
-fn repository(image: &str) -> &str {
-    let last = image.rsplit('/').next().unwrap_or_default();
-    last.split([':', '@']).next().unwrap_or_default()
+    image.is_some_and(|image| reference::name(&image) == reference::name(EMPTY_IMAGE))
 }
 
 #[cfg(test)]

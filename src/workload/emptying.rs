@@ -8,7 +8,8 @@ use super::{
     notes::annotate,
     original::{Note, Original},
     patch::Patch,
-    template, told, undone, untrusted,
+    template::{self, EmptyingSpec},
+    told, undone, untrusted,
     view::{Object, Pod},
 };
 
@@ -45,8 +46,12 @@ pub(super) fn empty(
     let newer = is_emptied.then(|| before.get()).flatten();
     let newer = Newer::of(newer.map(|old| &old.object), object, old.as_ref());
     let mut patch = Patch::default();
-    let (agent, image) = (old.as_ref(), rules.agent_image.as_str());
-    let mut new = match template::empty(object, pod, way, image, agent, &newer, &mut patch) {
+    let agent_image = rules.agent_image.as_str();
+    let spec = EmptyingSpec { way, agent_image, keeps_order: context.keeps_order };
+    let mut new = match template::empty(object, pod, &spec, old.as_ref(), &newer, &mut patch) {
+        Ok(Some(new)) if new.is_too_large() => {
+            return refused(object, before, TOO_LARGE.to_owned());
+        }
         Ok(Some(new)) => new,
         Ok(None) => return Change::none(),
         Err(warning) => return refused(object, before, warning),

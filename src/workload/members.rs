@@ -5,11 +5,11 @@
 
 use std::{borrow::Cow, sync::OnceLock};
 
-use super::original::Presence;
+use super::{notes::LIMIT, original::Presence};
 use crate::json::{self, Node, Plan};
 
 /// What is odd about something that no API server would take for an object.
-pub(super) type Odd = &'static str;
+pub(crate) type Odd = &'static str;
 
 /// Labels, annotations: every member is kept.
 static MAP: Plan = Plan::Members(&[], &[]);
@@ -19,11 +19,15 @@ pub(super) static METADATA: Plan = Plan::Members(
     &[("labels", &MAP), ("annotations", &MAP), ("ownerReferences", &OWNERS)],
     &["name", "generateName", "namespace", "managedFields"],
 );
-static TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &SPEC)], &[]);
+/// The spec of any kind: a workload's, a Pod's, a Service's.
 pub(super) static SPEC: Plan = Plan::Members(
-    &[("template", &TEMPLATE), ("jobTemplate", &TEMPLATE), ("containers", &CONTAINERS)],
+    &[("template", &TEMPLATE), ("jobTemplate", &JOB_TEMPLATE), ("containers", &CONTAINERS)],
     &SPEC_FIELDS,
 );
+static TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &POD_SPEC)], &[]);
+static POD_SPEC: Plan = Plan::Members(&[("containers", &CONTAINERS)], &SPEC_FIELDS);
+static JOB_TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &JOB_SPEC)], &[]);
+static JOB_SPEC: Plan = Plan::Members(&[("template", &TEMPLATE)], &SPEC_FIELDS);
 static CONTAINERS: Plan = Plan::Items(&CONTAINER);
 static CONTAINER: Plan = Plan::Members(&[("name", &Plan::Text)], &CONTAINER_FIELDS);
 
@@ -57,10 +61,19 @@ static CONTAINER_FIELDS: [&str; 12] = [
     "resources",
 ];
 
+/// All annotations together have at most [`LIMIT`] bytes, and no escape is more than six times as
+/// long as what it stands for.
+const LONGEST_ANNOTATIONS: usize = 8 * LIMIT;
+
+/// What is odd about a list that is too long to be looked into.
+pub(crate) const TOO_LONG: Odd = "it has a list of more than 32768 elements";
+
 /// An object or an array: `None` where it is absent or null, odd where it is something else.
 pub(super) fn open<'t, 'a>(node: Option<Node<'t, 'a>>) -> Result<Option<Node<'t, 'a>>, Odd> {
     match node.filter(|node| !node.is_null()) {
-        Some(node) if !node.is_open() => Err("something has another type"),
+        Some(node) if node.is_open() => Ok(Some(node)),
+        Some(node) if node.text().starts_with(['{', '[']) => Err(TOO_LONG),
+        Some(_) => Err("something has another type"),
         node => Ok(node),
     }
 }
@@ -100,9 +113,8 @@ impl<'a> Map<'a> {
         map.children().map(text).collect::<Option<_>>().map(Self).ok_or("something is no string")
     }
 
-    /// Of two of one key the last counts, as anywhere in JSON.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
-        let found = self.0.iter().rev().find(|(name, _)| name == key);
+        let found = self.0.iter().find(|(name, _)| name == key);
         found.map(|(_, value)| value.as_str())
     }
 
@@ -147,7 +159,8 @@ impl<'a> Metadata<'a> {
     pub(super) fn read(metadata: Node<'_, 'a>) -> Result<Self, Odd> {
         let text = |name| string(metadata.get(name));
         let node = metadata.get("annotations");
-        let annotations = Map::read(node);
+        let fits = node.is_none_or(|node| node.text().len() <= LONGEST_ANNOTATIONS);
+        let annotations = if fits { Map::read(node) } else { Err(TOO_LONG) };
         let owner = |owner: Node<'_, 'a>| {
             let owner = open(Some(owner))?.ok_or("an owner is null")?;
             Ok(Owner {
@@ -179,21 +192,27 @@ impl<'a> Metadata<'a> {
 struct Fields<'a, const N: usize> {
     names: &'static [&'static str; N],
     texts: [Option<&'a str>; N],
+    /// How many members come before each.
+    numbers: [usize; N],
 }
 
 impl<'a, const N: usize> Fields<'a, N> {
     fn read(names: &'static [&'static str; N], object: Node<'_, 'a>) -> Self {
-        let mut texts = [None; N];
+        let (mut texts, mut numbers) = ([None; N], [0; N]);
         for member in object.children() {
             if let Some(at) = names.iter().position(|name| name == member.key()) {
-                texts[at] = Some(member.text());
+                (texts[at], numbers[at]) = (Some(member.text()), member.number());
             }
         }
-        Self { names, texts }
+        Self { names, texts, numbers }
+    }
+
+    fn at(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| *known == name)
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.texts[self.names.iter().position(|known| *known == name)?]
+        self.texts[self.at(name)?]
     }
 }
 
@@ -266,5 +285,11 @@ impl<'a> Container<'a> {
     /// The field's JSON text; `None` where it is absent.
     pub(super) fn field(&self, name: &str) -> Option<&'a str> {
         self.fields.get(name)
+    }
+
+    /// How many members of the container come before the field, where that is there.
+    pub(super) fn number(&self, name: &str) -> Option<usize> {
+        let at = self.fields.at(name)?;
+        self.fields.texts[at].map(|_| self.fields.numbers[at])
     }
 }

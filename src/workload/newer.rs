@@ -6,13 +6,13 @@
 //! the update, only kubectl's tells: the original notes what it said when the workload was emptied,
 //! and a container that runs what the record says by now shows that it was applied since.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::HashMap};
 
 use memchr::memmem;
-use serde_json::Value;
 
 use super::{
     ORIGINAL, Subject,
+    appliers::Fields,
     original::{Original, Saved, same},
     template,
     view::Object,
@@ -25,15 +25,42 @@ pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 pub(super) struct Newer<'o> {
     /// kubectl's record as it is now, and what it says.
     record: Option<&'o str>,
-    read: OnceCell<Option<Subject<'o>>>,
+    read: OnceCell<Option<Record<'o>>>,
     /// Whether that record is of an update that nobody saw.
     unseen: bool,
-    /// The whole object as the user wrote it, where that differs.
-    applied: Option<Pair>,
-    /// `fieldsV1` of each server-side applier that was there before.
-    owned: Vec<Pair>,
-    /// From the object to the pod's spec.
-    pod: &'static [&'static str],
+    /// The whole object as the user wrote it before and after, where that differs.
+    applied: Option<(Record<'o>, Record<'o>)>,
+    /// What server-side appliers own no longer.
+    released: Fields,
+}
+
+/// An object as kubectl has written it down.
+struct Record<'o> {
+    subject: Subject<'o>,
+    /// The first container of each name.
+    containers: HashMap<String, usize>,
+}
+
+impl<'o> Record<'o> {
+    fn read(text: &'o str) -> Option<Self> {
+        let subject = Subject::parse(text)?;
+        let pod = subject.object.pod();
+        let containers = pod.as_ref().map_or(&[][..], |pod| pod.containers()).iter().enumerate();
+        let containers = containers.rev().map(|(at, one)| (one.name().to_owned(), at)).collect();
+        Some(Self { subject, containers })
+    }
+
+    /// The field's JSON text, `Some(None)` where it is absent; `None` where its place is.
+    fn field(&self, at: At<'_>, field: &str) -> Option<Option<&'o str>> {
+        let object = &self.subject.object;
+        Some(match at {
+            At::Spec => object.field(field),
+            At::Pod => object.pod()?.field(field),
+            At::Container(name) => {
+                object.pod()?.containers()[*self.containers.get(name)?].field(field)
+            }
+        })
+    }
 }
 
 /// What a record says of a field, beside a value that it may have.
@@ -51,9 +78,6 @@ fn is_ours(record: &str) -> bool {
     memmem::find(record.as_bytes(), ORIGINAL.as_bytes()).is_some()
 }
 
-/// Before and after.
-type Pair = (Value, Value);
-
 /// Where a field is.
 #[derive(Clone, Copy)]
 pub(super) enum At<'a> {
@@ -69,14 +93,18 @@ impl<'o> Newer<'o> {
     /// Reads the records where they differ; `old` is the object before the update, where that was
     /// seen and was empty, `original` what is saved of it.
     pub(super) fn of(
-        old: Option<&Object<'_>>,
+        old: Option<&'o Object<'_>>,
         new: &'o Object<'_>,
         original: Option<&Original>,
     ) -> Self {
-        let pod = new.workload().map_or(&[][..], |kind| kind.pod);
-        let (applied, owned) = old.map_or_else(Default::default, |old| Self::compare(old, new));
         let record = new.annotation(LAST_APPLIED).filter(|record| !is_ours(record));
-        let mut newer = Self { record, read: OnceCell::new(), unseen: false, applied, owned, pod };
+        let mut newer = Self {
+            record,
+            read: OnceCell::new(),
+            unseen: false,
+            applied: old.and_then(|old| Self::applied(old, new)),
+            released: old.map(|old| Self::released(old, new)).unwrap_or_default(),
+        };
         newer.unseen = old.is_none()
             && original.zip(new.pod()).is_some_and(|(original, pod)| {
                 template::runs_anew(original, &pod, |name, field, now| {
@@ -86,43 +114,24 @@ impl<'o> Newer<'o> {
         newer
     }
 
-    fn compare(old: &Object<'_>, new: &Object<'_>) -> (Option<Pair>, Vec<Pair>) {
-        let read = |text: &str| serde_json::from_str::<Value>(text).ok();
-        let (before, after) = (old.annotation(LAST_APPLIED), new.annotation(LAST_APPLIED));
-        let applied = match (before, after) {
-            (Some(before), Some(after))
-                if before != after && ![before, after].into_iter().any(is_ours) =>
-            {
-                read(before).zip(read(after))
-            }
-            _ => None,
-        };
-        let appliers = |object: &Object<'_>| {
-            let entries = object.managed_fields().and_then(read);
-            let mut entries = match entries {
-                Some(Value::Array(entries)) => entries,
-                _ => Vec::new(),
-            };
-            entries.retain(|entry| entry["operation"] == "Apply");
-            entries
-        };
+    fn applied(old: &'o Object<'_>, new: &'o Object<'_>) -> Option<(Record<'o>, Record<'o>)> {
+        let (before, after) = (old.annotation(LAST_APPLIED)?, new.annotation(LAST_APPLIED)?);
+        if before == after || [before, after].into_iter().any(is_ours) {
+            return None;
+        }
+        Record::read(before).zip(Record::read(after))
+    }
+
+    fn released(old: &Object<'_>, new: &Object<'_>) -> Fields {
         // A client that empties it in another way writes the original too, and takes fields from
         // their owners until it has given them back: that is not their word.
         let is_ours = old.annotation(ORIGINAL) != new.annotation(ORIGINAL);
-        let owned = if is_ours || old.managed_fields() == new.managed_fields() {
-            Vec::new()
-        } else {
-            let mut after = appliers(new);
-            let mut pair = |mut before: Value| {
-                let same = |entry: &Value| entry["manager"] == before["manager"];
-                // An applier that owns nothing any more has no entry.
-                let found = after.iter().position(same).map(|at| after.swap_remove(at));
-                let fields = |entry: &mut Value| entry["fieldsV1"].take();
-                (fields(&mut before), found.map_or(Value::Null, |mut entry| fields(&mut entry)))
-            };
-            appliers(old).into_iter().map(&mut pair).collect()
-        };
-        (applied, owned)
+        let (before, after) = (old.managed_fields(), new.managed_fields());
+        if is_ours || before == after {
+            return Fields::default();
+        }
+        let pod = new.workload().map_or(&[][..], |kind| kind.pod);
+        Fields::released(before.unwrap_or_default(), after.unwrap_or_default(), pod)
     }
 
     /// What the record says where it does not say `set`: [`Saved::applied`].
@@ -145,61 +154,21 @@ impl<'o> Newer<'o> {
             return said == Some(Said::So) || (named && said == Some(Said::Nothing));
         }
         let applied = self.applied.as_ref().is_some_and(|(before, after)| {
-            self.value(before, at, field) != self.value(after, at, field)
+            let of = |record: &Record<'o>| record.field(at, field).flatten();
+            !same(of(before), of(after))
         });
-        applied
-            || self
-                .owned
-                .iter()
-                .any(|(before, after)| self.owns(before, at, field) && !self.owns(after, at, field))
+        applied || self.released.contain(at, field)
     }
 
     /// What kubectl's record says of the field, beside `set`; `None` where it is silent of its
     /// place.
     fn says(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<Said> {
-        let read = || Subject::parse(self.record?);
-        let object = &self.read.get_or_init(read).as_ref()?.object;
-        let said = match at {
-            At::Spec => object.field(field),
-            At::Pod => object.pod()?.field(field),
-            At::Container(name) => {
-                let pod = object.pod()?;
-                pod.containers().iter().find(|one| one.name() == name)?.field(field)
-            }
-        };
+        let read = || Record::read(self.record?);
+        let said = self.read.get_or_init(read).as_ref()?.field(at, field)?;
         Some(match said {
             _ if same(said, set) => Said::So,
             Some(_) => Said::Otherwise,
             None => Said::Nothing,
         })
-    }
-
-    fn value<'v>(&self, object: &'v Value, at: At<'_>, field: &str) -> Option<&'v Value> {
-        let pod = || self.pod.iter().try_fold(object, |value, step| value.get(step));
-        let parent = match at {
-            At::Spec => object.get("spec"),
-            At::Pod => pod(),
-            At::Container(name) => {
-                let containers = pod().and_then(|pod| pod["containers"].as_array());
-                containers.and_then(|all| all.iter().find(|c| c["name"] == name))
-            }
-        };
-        parent?.get(field)
-    }
-
-    fn owns(&self, fields: &Value, at: At<'_>, field: &str) -> bool {
-        fn step<'v>(value: Option<&'v Value>, key: &str) -> Option<&'v Value> {
-            value?.get(format!("f:{key}"))
-        }
-        let pod = || self.pod.iter().try_fold(fields, |value, key| step(Some(value), key));
-        let parent = match at {
-            At::Spec => step(Some(fields), "spec"),
-            At::Pod => pod(),
-            At::Container(name) => {
-                let key = format!("k:{}", serde_json::json!({ "name": name }));
-                step(pod(), "containers").and_then(|containers| containers.get(key))
-            }
-        };
-        step(parent, field).is_some()
     }
 }

@@ -1,7 +1,5 @@
 //! Changes to an object's annotations.
 
-use std::collections::BTreeMap;
-
 use super::{
     original::Presence,
     patch::{Patch, Pointer},
@@ -11,7 +9,7 @@ use crate::json;
 
 /// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
 /// k8s.io/apimachinery, keys and values counted).
-const LIMIT: usize = 256 * 1024;
+pub(super) const LIMIT: usize = 256 * 1024;
 
 /// Sets and takes away annotations of the object; where none is left and there was no map
 /// `before`, that goes too. Whether they fit the limit of all annotations.
@@ -67,12 +65,8 @@ fn text(value: &str) -> String {
 
 /// Bytes of all annotations once they are edited.
 fn size(object: &Object<'_>, edits: &[(&str, Option<&str>)]) -> usize {
-    let mut new: BTreeMap<&str, &str> = object.annotations().collect();
-    for (key, value) in edits {
-        match value {
-            Some(value) => drop(new.insert(key, value)),
-            None => drop(new.remove(key)),
-        }
-    }
-    new.iter().map(|(key, value)| key.len() + value.len()).sum()
+    let stays = |key: &str| edits.iter().all(|(edited, _)| *edited != key);
+    let kept = object.annotations().filter(|(key, _)| stays(key));
+    let new = edits.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
+    kept.chain(new).map(|(key, value)| key.len() + value.len()).sum()
 }

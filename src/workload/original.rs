@@ -5,15 +5,21 @@
 //! place only the fields that emptying touches there, where they have what emptying makes of them,
 //! and list elements with diyadm's own names, are ever changed by it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
     annotations::WISHES,
-    template::{CONTAINER_FIELDS, GRACE, SPEC_FIELDS, makes},
+    notes::LIMIT,
+    reference,
+    template::{CONTAINER_FIELDS, GRACE, IMAGE, SPEC_FIELDS, makes},
 };
+use crate::json;
 
 /// The format's version. What emptying once made of a field stays known to [`makes`], or this goes up.
 const VERSION: u32 = 1;
@@ -27,29 +33,36 @@ pub(super) struct Saved {
     /// Where kubectl's record of what was applied did not say `set` then: whether it named the
     /// field at all.
     pub(super) applied: Option<bool>,
+    /// Of a field that emptying takes out of a file: how many members came before it.
+    pub(super) number: Option<usize>,
 }
 
 impl Saved {
     /// What the user last meant the field to be: what was saved while the field has the value
     /// that emptying gave it, else what a newer update has set (law 5).
     pub(super) fn meant<'a>(&'a self, now: Option<&'a str>) -> Option<&'a str> {
-        if same(now, self.set.as_deref()) { self.was.as_deref() } else { now }
+        if self.stands(now) { self.was.as_deref() } else { now }
+    }
+
+    /// Whether the field has the value that emptying gave it, or what another admission plugin
+    /// made of that.
+    pub(super) fn stands(&self, now: Option<&str>) -> bool {
+        same(now, self.set.as_deref()) || self.is_rewritten(now)
+    }
+
+    /// Whether it is the empty image in a form that another admission plugin gave it.
+    pub(super) fn is_rewritten(&self, now: Option<&str>) -> bool {
+        self.field == IMAGE && reference::is_form(now, self.set.as_deref(), self.was.as_deref())
     }
 }
 
 /// Whether two JSON texts are one value: what the API server hands on it has written itself, with
 /// its own escapes.
 pub(super) fn same(one: Option<&str>, other: Option<&str>) -> bool {
-    let (Some(one), Some(other)) = (one, other) else { return one == other };
-    // Most texts that differ need no reading: strings without escapes, values of two types.
-    let is_plain = |text: &str| text.starts_with('"') && !text.contains('\\');
-    let is_typed = |text: &str| text.starts_with(['"', '{', '[', 't', 'f', 'n']);
-    let differs = one.len() <= 2
-        || other.len() <= 2
-        || (is_plain(one) && is_plain(other))
-        || (is_typed(one) && one.as_bytes().first() != other.as_bytes().first());
-    let read = |text| serde_json::from_str::<serde_json::Value>(text).ok();
-    one == other || (!differs && read(one) == read(other))
+    match (one, other) {
+        (Some(one), Some(other)) => json::equal(one, other),
+        (one, other) => one == other,
+    }
 }
 
 /// How a map or list was before we put something into it.
@@ -171,6 +184,8 @@ struct Values {
     set: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     applied: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<usize>,
 }
 
 fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {
@@ -179,21 +194,26 @@ fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::
 
 fn pack(saved: &[Saved]) -> Fields {
     let raw = |text: &Option<String>| text.clone().and_then(|t| RawValue::from_string(t).ok());
-    let values = |s: &Saved| Values { was: raw(&s.was), set: raw(&s.set), applied: s.applied };
+    let values = |s: &Saved| Values {
+        was: raw(&s.was),
+        set: raw(&s.set),
+        applied: s.applied,
+        number: s.number,
+    };
     saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
 }
 
 /// `own`: the fields that emptying touches at this place.
 fn unpack(fields: Fields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
-    let saved = fields.into_iter().map(|(name, Values { was, set, applied })| {
+    let saved = fields.into_iter().map(|(name, Values { was, set, applied, number })| {
         let known = own.iter().find(|known| **known == name);
         let field = *known.ok_or("it holds a field that emptying never changes there")?;
         let set = text(set);
         if !makes(field, set.as_deref()) {
             return Err(format!("it tells of {field} what emptying never makes of it"));
         }
-        Ok(Saved { field, was: text(was), set, applied })
+        Ok(Saved { field, was: text(was), set, applied, number })
     });
     saved.collect()
 }
@@ -220,12 +240,22 @@ impl Original {
         })
     }
 
+    /// Whether what it keeps cannot be in an annotation, however short all else is.
+    pub(super) fn is_too_large(&self) -> bool {
+        let fields = self.containers.iter().flat_map(|emptied| &emptied.saved);
+        let was = fields.chain(&self.pod).chain(&self.spec).filter_map(|saved| saved.was.as_ref());
+        was.map(String::len).sum::<usize>() > LIMIT
+    }
+
     /// Reads an annotation's value; the error says in a few words why it is not trusted.
     pub(super) fn open(text: &str) -> Result<Self, String> {
         let body: Body = open(text)?;
-        let foreign = |note: &&Note| !WISHES.contains(&note.key.as_str());
-        if body.notes.iter().find(foreign).is_some() {
+        let mut keys = BTreeSet::new();
+        if body.notes.iter().any(|note| !WISHES.contains(&note.key.as_str())) {
             return Err("it holds an annotation that emptying never changes".to_owned());
+        }
+        if !body.notes.iter().all(|note| keys.insert(note.key.as_str())) {
+            return Err("it holds one annotation twice".to_owned());
         }
         let container = |ContainerBody { index, name, fields, mounts }| {
             Ok(Emptied { index, name, saved: unpack(fields, &CONTAINER_FIELDS)?, mounts })
@@ -256,6 +286,9 @@ pub(super) fn seal(body: &impl Serialize) -> String {
 
 /// Reads what [`seal`] wrote; the error says in a few words why it is not trusted.
 pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    if text.len() > LIMIT {
+        return Err("it is longer than all annotations may be".to_owned());
+    }
     let sealed: Sealed<'_> =
         serde_json::from_str(text).map_err(|_| "it is cut or not diyadm's".to_owned())?;
     if sealed.v != VERSION {

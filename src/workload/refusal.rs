@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::{
-    Change, DISABLED, ENABLED, LABEL, Subject, newer::LAST_APPLIED, notes::annotate, patch::Patch,
+    Change, DISABLED, ENABLED, LABEL, OBJECT, Subject, appliers, newer::LAST_APPLIED,
+    notes::annotate, patch::Patch,
 };
+use crate::json;
 
 /// Where [`LABEL`] can say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +74,15 @@ impl Subject<'_> {
 
     /// Whether its user's own manifest says no.
     fn declares_refusal(&self) -> bool {
-        let read = |text: &str| serde_json::from_str::<Value>(text).ok();
-        let applied = self.object.annotation(LAST_APPLIED).and_then(read);
-        let entries = self.object.managed_fields().and_then(read);
-        let owns = |entry: &Value| {
-            let fields = &entry["fieldsV1"]["f:metadata"]["f:annotations"];
-            entry["operation"] == "Apply" && fields.get(format!("f:{LABEL}")).is_some()
-        };
-        applied.is_some_and(|all| all["metadata"]["annotations"].get(LABEL).is_some())
-            || entries.is_some_and(|all| all.as_array().into_iter().flatten().any(owns))
+        let record = self.object.annotation(LAST_APPLIED);
+        let record = record.and_then(|text| json::read(text, &OBJECT).ok());
+        let annotations =
+            record.as_ref().and_then(|tree| tree.root().get("metadata")?.get("annotations"));
+        annotations.is_some_and(|annotations| annotations.get(LABEL).is_some())
+            || self
+                .object
+                .managed_fields()
+                .is_some_and(|text| appliers::own_annotation(text, LABEL))
     }
 
     /// The pod template of a workload that can change it, as JSON text.

@@ -5,6 +5,8 @@
 //! first the third; so a first emptying, a second one that changes nothing, and one after a newer
 //! update are the same code.
 
+use std::collections::{HashMap, VecDeque};
+
 use serde_json::Value;
 
 use super::{
@@ -16,9 +18,11 @@ use super::{
     original::{Emptied, Original, Saved, same},
     patch::{Patch, Pointer},
     ready,
+    reference::{self, is_form_of},
     rules::{EMPTY_IMAGE, Idle, Image, Ready, Way},
     view::{Object, Pod},
 };
+use crate::json;
 
 /// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
 /// without `sleep` ends it at once, so that it never spins.
@@ -42,6 +46,7 @@ pub const CONTAINER_FIELDS: [&str; 8] = [
     "startupProbe",
     "lifecycle",
 ];
+pub(super) const IMAGE: &str = CONTAINER_FIELDS[0];
 /// Those that say what a container runs.
 pub const PROGRAM: [&str; 2] = ["image", "command"];
 /// The field of a pod that emptying changes.
@@ -113,6 +118,16 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
     }
 }
 
+/// A field as it is.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    field: &'static str,
+    /// Its JSON text; `None` where it is absent.
+    text: Option<&'a str>,
+    /// How many members come before it, where that is to be kept.
+    number: Option<usize>,
+}
+
 /// Makes a field what it should be, and says what to save of it.
 struct Field<'p, 'o> {
     patch: &'p mut Patch,
@@ -122,40 +137,64 @@ struct Field<'p, 'o> {
 }
 
 impl Field<'_, '_> {
+    /// `saved`: what is saved of this place; `None` where it was not empty before.
     fn settle(
         &mut self,
-        field: &'static str,
         (at, place): (&Pointer, At<'_>),
-        now: Option<&str>,
-        saved: &[Saved],
+        now: Now<'_>,
+        saved: Option<&[Saved]>,
         target: Target,
     ) -> Option<Saved> {
-        let saved = saved.iter().find(|saved| saved.field == field);
+        let Now { field, text, number } = now;
+        let was_empty = saved.is_some();
+        let saved = saved.and_then(|all| all.iter().find(|saved| saved.field == field));
         let meant = match saved {
-            Some(saved) if !self.newer.speaks_of(place, saved) => saved.meant(now),
-            _ => now,
+            // No form of the empty image is what the user means, whoever says so.
+            Some(saved) if !self.newer.speaks_of(place, saved) || saved.is_rewritten(text) => {
+                saved.meant(text)
+            }
+            _ => text,
         };
+        let before = saved.map(|saved| saved.number);
         let set = match target {
             Target::Leave => {
-                self.make(at, field, now, meant);
+                self.make(at, now, meant, before.flatten());
                 return None;
             }
             Target::Set(set) => set,
             Target::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
         };
-        self.make(at, field, now, set.as_deref());
-        let changed = !same(meant, set.as_deref());
-        changed.then(|| {
+        // What another admission plugin has made of the empty image is left to it, unless another
+        // image is wanted by now.
+        let is_rewritten = field == IMAGE
+            && was_empty
+            && reference::is_form(text, set.as_deref(), saved.and_then(|s| s.was.as_deref()))
+            && saved.is_none_or(|saved| same(saved.set.as_deref(), set.as_deref()));
+        if !is_rewritten {
+            self.make(at, now, set.as_deref(), before.flatten());
+        }
+        let unchanged = (is_rewritten && saved.is_none()) || same(meant, set.as_deref());
+        (!unchanged).then(|| {
             let applied = self.newer.otherwise(place, field, set.as_deref());
-            Saved { field, was: meant.map(ToOwned::to_owned), set, applied }
+            let number = before.unwrap_or_else(|| number.filter(|_| set.is_none()));
+            Saved { field, was: meant.map(ToOwned::to_owned), set, applied, number }
         })
     }
 
-    fn make(&mut self, at: &Pointer, field: &str, now: Option<&str>, to: Option<&str>) {
-        if !same(now, to) {
-            self.patch.put(&at.join(field), now.is_some(), to);
+    fn make(&mut self, at: &Pointer, now: Now<'_>, to: Option<&str>, number: Option<usize>) {
+        if !same(now.text, to) {
+            self.patch.put_at(&at.join(now.field), now.text.is_some(), to, number);
         }
     }
+}
+
+/// How a pod is emptied.
+pub(super) struct EmptyingSpec<'a> {
+    pub(super) way: &'a Way,
+    /// The image that has the agent.
+    pub(super) agent_image: &'a str,
+    /// Whether the original keeps the order of members.
+    pub(super) keeps_order: bool,
 }
 
 /// What emptying does to the pod and the workload's spec: operations go to `patch`, what must be
@@ -163,8 +202,7 @@ impl Field<'_, '_> {
 pub(super) fn empty(
     object: &Object<'_>,
     pod: &Pod<'_, '_>,
-    way: &Way,
-    agent_image: &str,
+    &EmptyingSpec { way, agent_image, keeps_order }: &EmptyingSpec<'_>,
     old: Option<&Original>,
     newer: &Newer<'_>,
     patch: &mut Patch,
@@ -186,9 +224,11 @@ pub(super) fn empty(
     let mut new = Original::default();
     let saved = old.map_or_else(Vec::new, |old| assign(old, pod));
     let mut field = Field { patch, newer, ports: None };
+    let mut next = chosen.iter().peekable();
     for (index, container) in pod.containers().iter().enumerate() {
         let old = saved.get(index).copied().flatten();
-        let is_chosen = chosen.contains(&index);
+        // They are in order.
+        let is_chosen = next.next_if_eq(&&index).is_some();
         let at = pod.pointer().join("containers").join(&index.to_string());
         let place = (&at, At::Container(container.name()));
         let mut emptied =
@@ -197,8 +237,10 @@ pub(super) fn empty(
         for name in CONTAINER_FIELDS {
             // One that is not chosen any more is given back.
             let target = if is_chosen { target(name, way) } else { Target::Leave };
-            let saved = old.map_or(&[][..], |old| &old.saved);
-            emptied.saved.extend(field.settle(name, place, container.field(name), saved, target));
+            let number = container.number(name).filter(|_| keeps_order);
+            let now = Now { field: name, text: container.field(name), number };
+            let saved = old.map(|old| &old.saved[..]);
+            emptied.saved.extend(field.settle(place, now, saved, target));
         }
         let mounted = old.and_then(|old| old.mounts);
         match (&lists, mounted) {
@@ -212,16 +254,16 @@ pub(super) fn empty(
             new.containers.push(emptied);
         }
     }
-    let saved = old.map_or(&[][..], |old| &old.pod);
     let at = pod.pointer();
-    let place = (&at, At::Pod);
+    let now = Now { field: GRACE, text: pod.field(GRACE), number: None };
     let grace = if needs_grace(pod, &chosen) { Target::Leave } else { target(GRACE, way) };
-    new.pod.extend(field.settle(GRACE, place, pod.field(GRACE), saved, grace));
-    let saved = old.map_or(&[][..], |old| &old.spec);
+    let saved = old.map(|old| &old.pod[..]);
+    new.pod.extend(field.settle((&at, At::Pod), now, saved, grace));
     let spec = Pointer::root().join("spec");
     for name in spec_fields(object.workload()) {
-        let (now, target) = (object.field(name), target(name, way));
-        new.spec.extend(field.settle(name, (&spec, At::Spec), now, saved, target));
+        let now = Now { field: name, text: object.field(name), number: None };
+        let saved = old.map(|old| &old.spec[..]);
+        new.spec.extend(field.settle((&spec, At::Spec), now, saved, target(name, way)));
     }
     match lists {
         Some(lists) if wants_agent => {
@@ -253,9 +295,13 @@ pub(super) fn restore(
         let container = &pod.containers()[index];
         let at = pod.pointer().join("containers").join(&index.to_string());
         let place = (&at, At::Container(container.name()));
-        for saved in &emptied.saved {
-            let now = container.field(saved.field);
-            field.settle(saved.field, place, now, &emptied.saved, Target::Leave);
+        // Each takes the place that it had before those behind it.
+        let mut all: Vec<_> = emptied.saved.iter().collect();
+        all.sort_by_key(|saved| saved.number);
+        for saved in all {
+            let text = container.field(saved.field);
+            let now = Now { field: saved.field, text, number: None };
+            field.settle(place, now, Some(&emptied.saved), Target::Leave);
         }
         if let (Some((lists, _)), Some(before)) = (&lists, emptied.mounts) {
             lists.unmount(field.patch, index, before);
@@ -263,14 +309,14 @@ pub(super) fn restore(
     }
     for saved in &original.pod {
         let at = pod.pointer();
-        let place = (&at, At::Pod);
-        field.settle(saved.field, place, pod.field(saved.field), &original.pod, Target::Leave);
+        let now = Now { field: saved.field, text: pod.field(saved.field), number: None };
+        field.settle((&at, At::Pod), now, Some(&original.pod), Target::Leave);
     }
     let spec = Pointer::root().join("spec");
     let own = spec_fields(object.workload());
     for saved in original.spec.iter().filter(|saved| own.contains(&saved.field)) {
-        let place = (&spec, At::Spec);
-        field.settle(saved.field, place, object.field(saved.field), &original.spec, Target::Leave);
+        let now = Now { field: saved.field, text: object.field(saved.field), number: None };
+        field.settle((&spec, At::Spec), now, Some(&original.spec), Target::Leave);
     }
     if let Some((lists, added)) = lists {
         lists.remove(patch, added);
@@ -284,7 +330,7 @@ pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
         && !original.containers.is_empty()
         && assigned.iter().enumerate().all(|(index, emptied)| {
             let mut saved = emptied.iter().flat_map(|e| &e.saved);
-            let runs = |s: &Saved| same(pod.containers()[index].field(s.field), s.set.as_deref());
+            let runs = |s: &Saved| s.stands(pod.containers()[index].field(s.field));
             saved.all(|saved| !PROGRAM.contains(&saved.field) || runs(saved))
         })
 }
@@ -301,7 +347,7 @@ pub(super) fn runs_anew(
         let mut saved = emptied.iter().flat_map(|e| &e.saved);
         saved.any(|saved| {
             let now = container.field(saved.field).filter(|_| PROGRAM.contains(&saved.field));
-            let is_other = |now: &&str| !same(Some(now), saved.set.as_deref());
+            let is_other = |now: &&str| !saved.stands(Some(now));
             now.filter(is_other).is_some_and(|now| said(container.name(), saved.field, now))
         })
     })
@@ -341,12 +387,22 @@ pub(super) fn idles_by_entrypoint(pod: &Pod<'_, '_>, at: usize) -> bool {
         })
 }
 
-/// Whether a chosen container already runs what `way` would make it run.
+/// Whether a chosen container already runs what `way` would make it run, its image maybe in a form
+/// that another admission plugin gave it.
 pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
-    let has = |container: &Container<'_>, field| match target(field, way) {
-        // No container is told apart by its probe.
-        Target::Leave | Target::AgentProbe(_) => true,
-        Target::Set(set) => same(container.field(field), set.as_deref()),
+    let has = |container: &Container<'_>, field| {
+        let now = container.field(field);
+        match target(field, way) {
+            // No container is told apart by its probe.
+            Target::Leave | Target::AgentProbe(_) => true,
+            Target::Set(set) if field == IMAGE => {
+                // Who pulls it otherwise has written it himself, or always pulls.
+                same(now, set.as_deref())
+                    || (reference::is_form(now, set.as_deref(), now)
+                        && idles(container, Some(&way.image)))
+            }
+            Target::Set(set) => same(now, set.as_deref()),
+        }
     };
     let chosen = choose(way.containers.as_deref(), pod).unwrap_or_default();
     let mut containers = chosen.iter().map(|at| &pod.containers()[*at]);
@@ -361,19 +417,14 @@ pub(super) fn idles(container: &Container<'_>, image: Option<&Image>) -> bool {
     program && rest.into_iter().all(has)
 }
 
-/// Whether a container has that image, or the blog's from wherever, and is pulled as emptying has
+/// Whether a container has that image, or the blog's, from wherever, and is pulled as emptying has
 /// it: nobody who writes `latest` by hand gets that.
 pub(super) fn has_empty_image(container: &Container<'_>, image: Option<&Image>) -> bool {
-    let name = container.field("image").and_then(|text| serde_json::from_str::<String>(text).ok());
-    let base = |name: &str| {
-        let last = name.rsplit('/').next().unwrap_or_default();
-        last.split([':', '@']).next().unwrap_or_default().to_owned()
-    };
-    container.field("imagePullPolicy") == Some(PULL)
-        && name.is_some_and(|name| {
-            base(&name) == base(EMPTY_IMAGE)
-                || matches!(image, Some(Image::Name(image)) if *image == name)
-        })
+    let name = container.field(IMAGE).and_then(json::string);
+    container.field("imagePullPolicy") == Some(PULL) && name.is_some_and(|name| {
+        reference::name(&name) == reference::name(EMPTY_IMAGE)
+            || matches!(image, Some(Image::Name(image)) if is_form_of(&name, image, Some(&name)))
+    })
 }
 
 /// What is saved of each container of `pod`, by its index now: the container that was saved is
@@ -387,9 +438,15 @@ pub(super) fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Optio
     for emptied in still {
         assigned[emptied.index] = Some(emptied);
     }
+    if moved.is_empty() {
+        return assigned;
+    }
+    let mut free: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    for (at, container) in containers.iter().enumerate().filter(|(at, _)| assigned[*at].is_none()) {
+        free.entry(container.name()).or_default().push_back(at);
+    }
     for emptied in moved {
-        let free = |at: &usize| assigned[*at].is_none() && is(*at, &emptied.name);
-        if let Some(at) = (0..containers.len()).find(free) {
+        if let Some(at) = free.get_mut(emptied.name.as_str()).and_then(VecDeque::pop_front) {
             assigned[at] = Some(emptied);
         }
     }

@@ -1,5 +1,7 @@
 //! What an original tells of its workload, for whoever asks how it stands.
 
+use std::collections::HashMap;
+
 use super::{
     Idle, LABEL, LEVEL, ORIGINAL, Stamp, Subject, WISHES, agent,
     original::{Original, Saved, same},
@@ -54,9 +56,8 @@ impl Subject<'_> {
             });
             let containers = containers.collect();
             let held = template::holds(&original, &pod);
-            let touched = |at: usize, saved: &Saved| {
-                !same(pod.containers()[at].field(saved.field), saved.set.as_deref())
-            };
+            let touched =
+                |at: usize, saved: &Saved| !saved.stands(pod.containers()[at].field(saved.field));
             let own = [
                 (&original.pod, pod.field("terminationGracePeriodSeconds")),
                 (&original.spec, self.object.field("replicas")),
@@ -128,11 +129,13 @@ pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
             other.is_some_and(|other| !same(one.was.as_deref(), other.was.as_deref()))
         })
     };
+    let all = || old.containers.iter().rev();
+    let here: HashMap<_, _> = all().map(|e| ((e.name.as_str(), e.index), e)).collect();
+    let first: HashMap<_, _> = all().map(|e| (e.name.as_str(), e)).collect();
     new.containers.iter().any(|container| {
         // Of several with one name, the one that was at this place.
-        let named = || old.containers.iter().filter(|before| before.name == container.name);
-        let here = named().find(|before| before.index == container.index);
-        let before = here.or_else(|| named().next());
+        let name = container.name.as_str();
+        let before = here.get(&(name, container.index)).or_else(|| first.get(name));
         before.is_some_and(|before| differs(&before.saved, &container.saved))
     }) || both(&old.pod, &new.pod)
         || both(&old.spec, &new.spec)

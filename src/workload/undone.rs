@@ -2,6 +2,8 @@
 //! revision's annotations along; of a StatefulSet or DaemonSet the template alone, so that the
 //! original beside it is another revision's, or none.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::{
@@ -114,14 +116,15 @@ pub(super) fn lost(
     let saved = |field: &'static str, was: Option<&str>, set: Option<&str>| {
         let differs = template::makes(field, set) && !same(was, set);
         let [was, set] = [was, set].map(|text| text.map(ToOwned::to_owned));
-        differs.then_some(Saved { field, was, set, applied: None })
+        differs.then_some(Saved { field, was, set, applied: None, number: None })
     };
     let lists = Lists::read(new).filter(Lists::has_ours);
     let lists = lists.filter(|_| Lists::read(old).is_some_and(|old| !old.has_ours()));
     let mut lost = Original::default();
+    // The first of each name.
+    let before: HashMap<_, _> = old.containers().iter().rev().map(|c| (c.name(), c)).collect();
     for (index, container) in new.containers().iter().enumerate() {
-        let before = old.containers().iter().find(|before| before.name() == container.name());
-        let Some(before) = before else { continue };
+        let Some(before) = before.get(container.name()) else { continue };
         if !template::idles(container, image) || template::idles(before, image) {
             continue;
         }

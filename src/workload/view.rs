@@ -29,6 +29,9 @@ pub(super) struct Pod<'o, 'a> {
     spec: &'o Spec<'a>,
 }
 
+/// No Service with more bytes of ports fits into etcd.
+const LONGEST_PORTS: usize = 1 << 20;
+
 /// A Service's spec.
 pub(super) struct Service<'o, 'a>(&'o Spec<'a>);
 
@@ -106,7 +109,10 @@ impl<'a> Object<'a> {
             return None;
         }
         let spec = self.spec.as_ref()?;
-        let odd = spec.field("ports").is_some_and(|p| !p.starts_with('[') && p != "null");
+        let is_odd = |ports: &str| {
+            (!ports.starts_with('[') && ports != "null") || ports.len() > LONGEST_PORTS
+        };
+        let odd = spec.field("ports").is_some_and(is_odd);
         (!odd).then_some(Service(spec))
     }
 

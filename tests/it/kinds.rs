@@ -94,7 +94,7 @@ fn each_kind_goes_there_and_back_by_the_webhook() {
         } else {
             // The webhook cannot give back what the API server does not let it change.
             pair.run(&["restore", &what]).code(1).stderr_has("--recreate");
-            let restore = ["restore", &what, "--recreate", "--wait=false"];
+            let restore = ["restore", &what, "--recreate", "--trust-original", "--wait=false"];
             pair.run(&restore).code(0).stderr_has("was created again, as it was");
         }
         pair.same(&what, &[LABEL]);
@@ -173,7 +173,7 @@ fn created_again(pair: &Pair, what: &str, empty: &[&str]) {
     twice_is_once(pair, what, empty);
     let restore = ["restore", what, "--wait=false"];
     pair.run(&restore).code(1).stderr_has("--recreate");
-    pair.run(&[&restore[..], &["--recreate"]].concat()).code(0);
+    pair.run(&[&restore[..], &["--recreate", "--trust-original"]].concat()).code(0);
     let holder = format!("{what}-diyadm");
     let left = ["-n", pair.name, "get", what, &holder, "-o", "name"];
     pair.cluster.try_kubectl(&left, "").code(1).stderr_has("not found");

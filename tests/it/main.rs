@@ -1,6 +1,7 @@
 //! The one integration crate: the program from outside, and the real API server.
 
 mod agent;
+mod announced;
 mod blog;
 mod cli;
 mod cluster;
@@ -16,6 +17,7 @@ mod golden;
 mod hints;
 mod install;
 mod kinds;
+mod large;
 mod laws;
 mod manifest;
 mod many;
@@ -30,6 +32,7 @@ mod pod_security;
 mod policy;
 mod proxy;
 mod rest;
+mod rewritten;
 mod rig;
 mod rights;
 mod roles;

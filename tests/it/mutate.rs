@@ -74,6 +74,10 @@ fn what_does_not_change_is_the_same_text() {
         rest = &rest[rest.find(key).unwrap_or_else(|| panic!("{key} in its order: {emptied}"))..];
     }
     assert_eq!(read(&filter(&["--restore"], &emptied)), read(&text));
+    // What emptying takes away comes back where it was, also after a second time.
+    let there = filter(&["--idle", "shell"], &filter(&[], DEPLOYMENT));
+    let written = yaml::write(&read(DEPLOYMENT)[0]).unwrap();
+    assert_eq!(filter(&["--restore"], &there), written);
     // An object that began beside its marker.
     let text = format!("---\n{OTHER}--- {}\n", read(DEPLOYMENT)[0]);
     assert_eq!(read(&filter(&["--restore"], &filter(&[], &text))), read(&text));
@@ -255,7 +259,7 @@ proptest! {
         // One that came in emptied goes back further than to where it was.
         if !before.to_string().contains(ORIGINAL) {
             mutate(&how(true), &mut document);
-            prop_assert_eq!(&document, &before);
+            prop_assert_eq!(document.to_string(), before.to_string());
         }
     }
 }
@@ -286,7 +290,8 @@ fn corpus_is_emptied_and_restored() {
             let name = file.name();
             let empty = read(&emptied).iter().map(count_emptied).sum::<usize>();
             assert_eq!(empty, workloads, "{name} {way:?}");
-            assert_eq!(read(&back), read(&file.text), "{name} {way:?}");
+            let ordered = |text: &str| read(text).iter().map(Value::to_string).collect::<Vec<_>>();
+            assert_eq!(ordered(&back), ordered(&file.text), "{name} {way:?}");
         }
     }
 }

@@ -305,7 +305,7 @@ fn a_policy_leaves_alone_what_has_no_way_back() {
         .stderr_has("a policy emptied it as it was created");
     // With its original it has a way back.
     run(&["empty", "pod/alone", "--recreate", "--wait=false"]).code(0);
-    run(&["restore", "pod/alone", "--recreate", "--wait=false"]).code(0);
+    run(&["restore", "pod/alone", "--recreate", "--trust-original", "--wait=false"]).code(0);
     assert_eq!(cluster.get(name, "pod/alone")["spec"]["containers"][0]["image"], "app:1");
     cluster.diyadm(folder.path(), &[&["uninstall"], &names[..]].concat()).code(0);
 }

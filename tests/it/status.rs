@@ -240,6 +240,6 @@ fn a_watch_tells_each_workload_that_is_meant() {
     run(&["restore", "deploy/shop"]);
     assert_eq!(all.next(), "Deployment/shop: returning");
     assert_eq!(narrow.next(), "Deployment/shop: restored");
-    run(&["restore", "pod/alone", "--recreate"]);
+    run(&["restore", "pod/alone", "--recreate", "--trust-original"]);
     assert_eq!(kind.next(), "Pod/alone: restored");
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::rig::{Cluster, Run, wait_until};
 
 mod client;
+mod forged;
 mod helm;
 mod interrupted;
 mod levels;
@@ -22,7 +23,7 @@ mod stuck;
 mod undone;
 mod updates;
 mod waiting;
-mod watched;
+pub(crate) mod watched;
 
 /// What every test of a workload begins with: probes, a hook, a sidecar, arguments.
 pub(crate) fn pod_spec() -> Value {

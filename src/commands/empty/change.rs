@@ -101,7 +101,20 @@ pub(super) async fn recreate(errand: &Errand<'_>, plan: &Plan<'_>, found: Found)
         played(&new, &operations)
     });
     let new = match new {
-        Ok(new) if is_emptied(&new.to_string()) => new,
+        Ok(new) if is_emptied(&new.to_string()) => {
+            // A container that is not chosen any more would run what its original says.
+            let [before, after] = [&found.object, &new].map(Value::to_string);
+            let subjects = Subject::parse(&before).zip(Subject::parse(&after));
+            if subjects.is_some_and(|(old, new)| !old.from_original(&new).is_empty()) {
+                let what = format!("{shown} stays as it is: its original would set what it runs.");
+                let hint = format!(
+                    "Restore it first: `diyadm restore {} --recreate` shows what that is.",
+                    found.typed(errand.cluster)
+                );
+                return Done::failed(found, Failure::no(what, hint));
+            }
+            new
+        }
         Ok(_) => {
             let what = format!("{shown} stays as it is: there is nothing to empty in it.");
             return Done::failed(found, Failure::no(what, ""));

@@ -24,6 +24,8 @@ pub(in crate::commands) struct Way<'a> {
     /// `--force-from`
     pub(super) manifests: Option<&'a Manifests>,
     pub(super) recreate: bool,
+    /// `--trust-original`
+    pub(super) trust_original: bool,
     /// Whether the namespace's label has just been taken away, or, in a dry run, would have been.
     pub(super) unlabelled: bool,
 }
@@ -31,7 +33,7 @@ pub(in crate::commands) struct Way<'a> {
 impl Way<'_> {
     /// After the namespace's label.
     pub(in crate::commands) const UNLABELLED: Self =
-        Self { manifests: None, recreate: false, unlabelled: true };
+        Self { manifests: None, recreate: false, trust_original: false, unlabelled: true };
 }
 
 /// An API server hears of a label that is gone after a moment.
@@ -82,7 +84,7 @@ async fn try_restore(
     let manifest = match (subject.stamp(), way.manifests) {
         // Restored by a command that was cut off before it could create it.
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
-            return recreate(errand, webhooks, found, None).await;
+            return recreate(errand, webhooks, way, found, None).await;
         }
         (None, _) if fresh::is_holder(&found.object) => {
             let why = "it holds the place of another".to_owned();
@@ -128,15 +130,23 @@ async fn try_restore(
     if subject.workload().is_some_and(|kind| !kind.mutable) {
         // Where it is not there, nothing is lost by that.
         if way.recreate || !found.object["metadata"]["uid"].is_string() {
-            return recreate(errand, webhooks, found, manifest.as_deref()).await;
+            return recreate(errand, webhooks, way, found, manifest.as_deref()).await;
         }
+        let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
+        let operations = original(&found.object, &back)?.unwrap_or_default();
+        let new = played(&found.object, &operations)?;
+        let doubtful = doubtful(way, found, &new, manifest.as_deref())?;
+        let (sets, flag) = match doubtful.as_str() {
+            "" => (String::new(), ""),
+            _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
+        };
         let what = format!(
-            "{shown} stays empty: {} cannot be changed once it is there.",
+            "{shown} stays empty: {} cannot be changed once it is there.{sets}",
             if subject.kind() == "Pod" { "a Pod" } else { "the Pods of a Job" }
         );
         let hint = format!(
-            "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
-             has done so far, and the files in it, are lost.",
+            "`diyadm restore {} --recreate{flag}` deletes it and creates it again, as it was: what \
+             it has done so far, and the files in it, are lost.",
             found.typed(errand.cluster)
         );
         return Err(Failure::no(what, hint).into());
@@ -240,10 +250,28 @@ async fn disown(errand: &Errand<'_>, found: &Found) -> Value {
     errand.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
 }
 
+/// What the original of `found` makes it run in `new`, in words, where that is not to be trusted;
+/// empty where nothing is, or where the user trusts it.
+fn doubtful(way: &Way<'_>, found: &Found, new: &Value, manifest: Option<&str>) -> Result<String> {
+    // What waits in a placeholder was written there by whoever created that.
+    if way.trust_original || !found.object["metadata"]["uid"].is_string() {
+        return Ok(String::new());
+    }
+    let [text, new] = [&found.object, new].map(Value::to_string);
+    let subject = Subject::read(&text)?;
+    let mut fields = subject.from_original(&Subject::read(&new)?);
+    if let Some(manifest) = manifest {
+        let silent = Subject::read(manifest)?.lacks(&subject);
+        fields.retain(|field| silent.contains(&field.container));
+    }
+    Ok(fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
 /// Deletes it and creates it again, as it was.
 async fn recreate(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
+    way: &Way<'_>,
     found: &Found,
     manifest: Option<&str>,
 ) -> Result<Restored> {
@@ -260,6 +288,20 @@ async fn recreate(
     back.refuse = of_pods.is_there();
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
+    let doubtful = doubtful(way, found, &new, manifest)?;
+    if !doubtful.is_empty() {
+        let what = format!(
+            "{} stays empty: its original sets what it runs, and anyone who may patch it can write \
+             that: {doubtful}.",
+            errand.shown(found)
+        );
+        let hint = format!(
+            "If that is the application, run `diyadm restore {} --recreate --trust-original`; else \
+             name its manifest with --force-from FILE.",
+            found.typed(errand.cluster)
+        );
+        return Err(Failure::no(what, hint).into());
+    }
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);

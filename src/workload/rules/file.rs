@@ -1,8 +1,14 @@
 //! rules.yaml, and what its matches fit.
 
 use serde::Deserialize;
+use serde_json::Value;
+use serde_saphyr::{Error, Spanned};
 
 use super::{About, Image, Match, Rule, image_name};
+use crate::yaml;
+
+/// No name, namespace or label value is longer.
+const LONGEST_NAME: usize = 253;
 
 impl Match {
     pub(super) fn fits(&self, about: &About<'_>) -> bool {
@@ -47,15 +53,20 @@ pub const SHORT: [(&str, &str); 7] = [
 
 /// Whether `word` is a name of `kind`.
 pub fn same_kind(word: &str, kind: &str) -> bool {
-    let word = word.to_ascii_lowercase();
-    let full = kind.to_ascii_lowercase();
-    let short = SHORT.iter().find(|(known, _)| *known == kind).map(|(_, short)| *short);
-    word == full || word.strip_suffix('s') == Some(full.as_str()) || Some(word.as_str()) == short
+    let is = |name: &str| word.eq_ignore_ascii_case(name);
+    let short = SHORT.iter().find(|(known, _)| *known == kind);
+    let singular = word.strip_suffix(['s', 'S']);
+    is(kind)
+        || singular.is_some_and(|word| word.eq_ignore_ascii_case(kind))
+        || short.is_some_and(|(_, short)| is(short))
 }
 
 /// Whether `text` fits `pattern`: `*` any text, `?` any character. Only the last `*` is ever gone
-/// back to, so that no pattern is slow.
+/// back to, and nothing longer than a name can be fits, so that no pattern is slow.
 fn glob(pattern: &str, text: &str) -> bool {
+    if text.len() > LONGEST_NAME {
+        return false;
+    }
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     let mut back = None;
     loop {
@@ -81,8 +92,13 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    rules: Vec<serde_yaml::Value>,
+    rules: Vec<Spanned<Value>>,
 }
+
+/// A ConfigMap holds no more.
+const LONGEST: usize = 1 << 20;
+/// Bytes that all aliases together stand for, at most.
+const REPEATED: usize = 16 << 20;
 
 /// A member of a rule, as the docs show it.
 pub struct Member {
@@ -138,36 +154,67 @@ fn is_too_deep(text: &str) -> bool {
 /// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
 ///
 /// # Errors
-/// A sentence with the rule's number, and the line where YAML itself is wrong.
+/// A sentence with the line, and the rule's number where it is in one.
 pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
+    if text.len() > LONGEST {
+        return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
+    }
     if is_too_deep(text) {
         return Err("its `{` and `[` are nested too deeply".to_owned());
     }
-    let file: File = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-    let read = |(number, value): (usize, serde_yaml::Value)| {
-        // serde's flatten knows no unknown members.
-        let members = value.as_mapping().into_iter().flat_map(serde_yaml::Mapping::keys);
-        let mut names = members.filter_map(serde_yaml::Value::as_str);
-        if let Some(name) = names.find(|name| MEMBERS.iter().all(|known| known.name != *name)) {
-            let known = MEMBERS.map(|known| known.name).join(", ");
-            return Err(format!("rule {number}: there is no `{name}`, only {known}"));
-        }
-        let rule: Rule =
-            serde_yaml::from_value(value).map_err(|error| format!("rule {number}: {error}"))?;
-        if let Some(Image::Name(image)) = &rule.choice.image {
-            image_name(image).map_err(|why| format!("rule {number}: {why}"))?;
-        }
-        let unknown = rule
-            .r#match
-            .kinds
-            .iter()
-            .find(|word| !SHORT.iter().any(|(kind, _)| same_kind(word, kind)));
-        match unknown {
-            Some(word) => Err(format!("rule {number}: {word} is no kind of workload")),
-            None => Ok(rule),
-        }
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_indentation: false,
+        budget: serde_saphyr::budget! {
+            max_nodes: 2 * LONGEST,
+            max_events: 8 * LONGEST,
+            enforce_alias_anchor_ratio: false,
+        },
+        // Nothing that is repeated is longer than the file.
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: REPEATED / text.len().max(1),
+        },
+    };
+    let file: File = serde_saphyr::from_str_with_options(text, options).map_err(|e| misread(&e))?;
+    let read = |(number, Spanned { value, referenced, .. }): (usize, Spanned<Value>)| {
+        rule(value).map_err(|why| format!("line {}: rule {number}: {why}", referenced.line()))
     };
     (1..).zip(file.rules).map(read).collect()
+}
+
+fn rule(value: Value) -> Result<Rule, String> {
+    // serde's flatten knows no unknown members.
+    let mut names = value.as_object().into_iter().flat_map(|members| members.keys());
+    if let Some(name) = names.find(|name| MEMBERS.iter().all(|known| known.name != *name)) {
+        let known = MEMBERS.map(|known| known.name).join(", ");
+        return Err(format!("there is no `{name}`, only {known}"));
+    }
+    let rule: Rule = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    if let Some(Image::Name(image)) = &rule.choice.image {
+        image_name(image)?;
+    }
+    let is_known = |word: &String| SHORT.iter().any(|(kind, _)| same_kind(word, kind));
+    match rule.r#match.kinds.iter().find(|word| !is_known(word)) {
+        Some(word) => Err(format!("{word:?} is an unknown workload kind")),
+        None => Ok(rule),
+    }
+}
+
+/// What is wrong with the YAML, with its line where that is known.
+fn misread(error: &Error) -> String {
+    let said = yaml::sentence(&error.without_snippet().to_string());
+    let what = match error.without_snippet() {
+        Error::Budget { .. } => "it is nested too deeply, or has too many parts".to_owned(),
+        // As an error of a value it has no variant of its own.
+        _ if said.starts_with("alias replay limit") => {
+            format!("its aliases stand for more than {} MiB", REPEATED >> 20)
+        }
+        _ => said,
+    };
+    match error.location() {
+        Some(location) => format!("line {}: {what}", location.line()),
+        None => what,
+    }
 }
 
 #[cfg(test)]
@@ -201,13 +248,34 @@ mod tests {
             ("rules:\n- idle: sleep\n", "rule 1"),
             ("rules:\n- image: a b\n", "rule 1: \"a b\" is no image"),
             ("rules:\n- image: \"\"\n", "rule 1"),
-            ("rules:\n- match: {kinds: [Service]}\n", "Service is no kind"),
+            ("rules:\n- match: {kinds: [Service]}\n", "rule 1: \"Service\" is an unknown"),
             ("rules: {\n", "line"),
+            ("# a\nrules:\n- {}\n- {image: 1}\n", "line 4: rule 2: "),
+            (&format!("rules: []\n#{}", "x".repeat(LONGEST)), "1048576 are the most"),
             ("rule: []\n", "rule"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
         }
         assert_eq!(parse("rules: []\n").unwrap(), []);
+    }
+
+    #[test]
+    fn aliases_stand_for_no_more_than_a_bound() {
+        let rules = |long: usize, count: usize| {
+            let first = format!("rules:\n- match: {{names: &a [\"{}\"]}}\n", "x".repeat(long));
+            first + &"- match: {names: *a}\n".repeat(count)
+        };
+        assert_eq!(parse(&rules(10, 100)).unwrap().len(), 101);
+        let error = parse(&rules(40_000, 8_000)).unwrap_err();
+        assert!(error.contains("its aliases stand for more than 16 MiB"), "{error}");
+        assert!(error.starts_with("line "), "{error}");
+        let mut laughs = "rules:\n- match: {names: &a0 [x]}\n".to_owned();
+        for level in 1..20 {
+            let of = format!("*a{}, ", level - 1).repeat(9);
+            laughs += &format!("- match: {{names: &a{level} [{of}]}}\n");
+        }
+        let error = parse(&laughs).unwrap_err();
+        assert!(error.contains("aliases"), "{error}");
     }
 }

@@ -194,7 +194,7 @@ fn an_empty_pod_is_emptied_another_way_by_creating_it_again() {
         run(&[&shell[..], &["--recreate"]].concat()).code(0).stderr_has("was created again");
         let emptied = stored(&cluster, name, &what);
         assert_eq!(pod_of(&emptied)["containers"][0]["command"][0], "sh");
-        run(&["restore", &what, "--recreate"]).code(0);
+        run(&["restore", &what, "--recreate", "--trust-original"]).code(0);
         let after = stored(&cluster, name, &what);
         assert_eq!(pod_of(&after)["containers"], pod_of(&before)["containers"]);
         assert_eq!(after["metadata"].get("annotations"), before["metadata"].get("annotations"));

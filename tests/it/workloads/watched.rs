@@ -134,7 +134,7 @@ fn nothing_is_left_where_the_rules_would_not_empty_it() {
         cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "web").to_string());
     }
     // A Pod is created again, which its webhook sees: said, as of any other workload.
-    run(&["restore", "pod/web", "--recreate", "--wait=false"])
+    run(&["restore", "pod/web", "--recreate", "--trust-original", "--wait=false"])
         .code(0)
         .stderr_has("would empty it again, so it says no")
         .stderr_has(&format!("`diyadm empty pod/web -n {name}"));

@@ -41,7 +41,10 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
         direct.create(&object);
     };
     let what = format!("{}/x", of.singular());
-    let args = |command| vec![command, &what[..], "--recreate", "--wait=false", "-n", name];
+    let trust = |command| if command == "restore" { &["--trust-original"][..] } else { &[] };
+    let args = |command| {
+        [&[command, &what[..], "--recreate", "--wait=false", "-n", name], trust(command)].concat()
+    };
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let mut stage = Stage { proxy, folder, args: args("empty") };
     let tried = |stage: &Stage<'_>, prepare: &dyn Fn(), after: &dyn Fn(&str, Fate, &Run)| {
@@ -63,7 +66,7 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
             // Whoever finds it need not know its name.
             let by = if kind == "Pod" { "--all" } else { "-l=app=x" };
             let all = [command, by, "--recreate", "--wait=false", "-n", name];
-            cluster.diyadm(folder, &all).code(0);
+            cluster.diyadm(folder, &[&all[..], trust(command)].concat()).code(0);
         } else {
             assert_eq!(run.code, Some(0), "{when}");
         }

@@ -1,0 +1,70 @@
+//! What a user is told by the write that empties a workload, so that `kubectl apply` says it.
+
+use super::{Change, Context, DISABLED, LABEL, Level, Rules, Subject, before::Before, is_own};
+
+/// The length of a warning that the API server passes on.
+const LONGEST: usize = 120;
+
+impl Subject<'_> {
+    /// Warnings for the user whose write empties the workload by `change`: that it starts empty,
+    /// how to see that, and how to opt out. None for a write that leaves it empty, and none for
+    /// what a controller made, whose owner the user wrote.
+    pub fn announcement(
+        &self,
+        rules: &Rules,
+        context: &Context<'_>,
+        change: &Change,
+    ) -> Vec<String> {
+        let Some(kind) = self.workload().filter(|_| !self.is_controlled() && !self.is_emptied())
+        else {
+            return Vec::new();
+        };
+        let of_pods = change.is_empty();
+        if of_pods && !self.empties_pods(rules, context) {
+            return Vec::new();
+        }
+        let old = Before::new(context.old);
+        let was_empty = old
+            .get()
+            .is_some_and(|old| old.is_emptied() || (of_pods && old.empties_pods(rules, context)));
+        if was_empty {
+            return Vec::new();
+        }
+        let name = self.object.name().filter(|name| is_plain(name));
+        let title = name.map(|name| format!("{}/{name}", kind.kind.to_lowercase()));
+        let namespace = self.object.namespace().unwrap_or(context.namespace);
+        let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
+        let (what, starts) = if of_pods { ("what it starts", "is") } else { ("it", "starts") };
+        let shown = title.as_deref().map(|title| {
+            let what = if of_pods { format!("what {title} starts") } else { title.to_owned() };
+            format!("diyadm: {what} {starts} empty; `diyadm status {title}{place}` shows it")
+        });
+        let bare = format!("diyadm: {what} {starts} empty; `diyadm status` shows it");
+        let annotate = title.filter(|_| kind.mutable).map(|title| {
+            format!("diyadm: to opt out: `kubectl annotate {title}{place} {LABEL}={DISABLED}`")
+        });
+        let opt_out =
+            format!("diyadm: to opt out, create it with the annotation {LABEL}: {DISABLED}");
+        [(shown, bare), (annotate, opt_out)]
+            .map(|(long, short)| {
+                long.filter(|long| long.chars().count() <= LONGEST).unwrap_or(short)
+            })
+            .into()
+    }
+
+    /// Whether the Pods that it starts are emptied, and it itself is left as it is.
+    fn empties_pods(&self, rules: &Rules, context: &Context<'_>) -> bool {
+        self.kind() != "Pod"
+            && self.workload().is_some()
+            && !self.declines()
+            && !is_own(rules, &self.object, context.namespace)
+            && self
+                .decide(rules, context)
+                .is_ok_and(|decision| decision.way.empty && decision.way.level == Level::Pod)
+    }
+}
+
+/// Whether it is a name as the API server takes it, so that it can be printed and typed.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
+}

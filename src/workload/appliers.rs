@@ -1,0 +1,120 @@
+//! The fields that server-side appliers own, as `metadata.managedFields` says it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    newer::At,
+    template::{CONTAINER_FIELDS, GRACE, REPLICAS},
+};
+use crate::json::{self, Node, Plan};
+
+static ENTRIES: Plan = Plan::Items(&ENTRY);
+static ENTRY: Plan = Plan::Members(&[("fieldsV1", &OBJECT)], &["manager", "operation"]);
+static OBJECT: Plan = Plan::Members(&[("f:spec", &SPEC), ("f:metadata", &METADATA)], &[]);
+static METADATA: Plan = Plan::Members(&[("f:annotations", &ALL)], &[]);
+static SPEC: Plan = Plan::Members(
+    &[("f:template", &TEMPLATE), ("f:jobTemplate", &JOB_TEMPLATE), ("f:containers", &ALL)],
+    &["f:terminationGracePeriodSeconds", "f:replicas"],
+);
+static JOB_TEMPLATE: Plan = Plan::Members(&[("f:spec", &JOB_SPEC)], &[]);
+static JOB_SPEC: Plan = Plan::Members(&[("f:template", &TEMPLATE)], &[]);
+static TEMPLATE: Plan = Plan::Members(&[("f:spec", &POD)], &[]);
+static POD: Plan = Plan::Members(&[("f:containers", &ALL)], &["f:terminationGracePeriodSeconds"]);
+static ALL: Plan = Plan::Members(&[], &[]);
+/// The key of a container: `k:{"name":"app"}`.
+static KEY: Plan = Plan::Members(&[], &["name"]);
+
+/// Fields of containers, of the pod and of the workload's spec.
+#[derive(Default)]
+pub(super) struct Fields {
+    own: HashSet<(Place, &'static str)>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Place {
+    Container(String),
+    Pod,
+    Spec,
+}
+
+impl Fields {
+    /// Those that an applier of `before` owned and does not own in `after`; both are
+    /// managedFields. `pod`: from the object to the pod's spec.
+    pub(super) fn released(before: &str, after: &str, pod: &[&str]) -> Self {
+        let mut still: HashMap<String, Vec<Self>> = HashMap::new();
+        for (manager, fields) in appliers(after, pod) {
+            still.entry(manager).or_default().push(fields);
+        }
+        let mut released = Self::default();
+        for (manager, fields) in appliers(before, pod) {
+            // An applier that owns nothing any more has no entry.
+            let still = still.get_mut(&manager).and_then(Vec::pop).unwrap_or_default();
+            released.own.extend(fields.own.into_iter().filter(|field| !still.own.contains(field)));
+        }
+        released
+    }
+
+    pub(super) fn contain(&self, at: At<'_>, field: &'static str) -> bool {
+        let place = || match at {
+            At::Container(name) => Place::Container(name.to_owned()),
+            At::Pod => Place::Pod,
+            At::Spec => Place::Spec,
+        };
+        !self.own.is_empty() && self.own.contains(&(place(), field))
+    }
+
+    fn read<'t, 'a>(fields: Node<'t, 'a>, pod: &[&str]) -> Self {
+        let step = |node: Node<'t, 'a>, name: &str| node.get(&format!("f:{name}"));
+        let mut own = HashSet::new();
+        if step(fields, "spec").and_then(|spec| step(spec, REPLICAS)).is_some() {
+            own.insert((Place::Spec, REPLICAS));
+        }
+        let Some(pod) = pod.iter().try_fold(fields, |node, name| step(node, name)) else {
+            return Self { own };
+        };
+        if step(pod, GRACE).is_some() {
+            own.insert((Place::Pod, GRACE));
+        }
+        for container in pod.get("f:containers").into_iter().flat_map(Node::children) {
+            let Some(name) = name(container.key()) else { continue };
+            let Ok(members) = json::read(container.text(), &ALL) else { continue };
+            for member in members.root().children() {
+                let field = CONTAINER_FIELDS
+                    .into_iter()
+                    .find(|field| member.key().strip_prefix("f:") == Some(field));
+                own.extend(field.map(|field| (Place::Container(name.clone()), field)));
+            }
+        }
+        Self { own }
+    }
+}
+
+/// The name in a container's key.
+fn name(key: &str) -> Option<String> {
+    let key = json::read(key.strip_prefix("k:")?, &KEY).ok()?;
+    Some(key.root().get("name")?.string()?.into_owned())
+}
+
+/// Each server-side applier by its name, with what it owns.
+fn appliers(managed: &str, pod: &[&str]) -> Vec<(String, Fields)> {
+    let Ok(tree) = json::read(managed, &ENTRIES) else { return Vec::new() };
+    let read = |entry: Node<'_, '_>| {
+        let text = |name| entry.get(name).and_then(Node::string).unwrap_or_default().into_owned();
+        let fields = entry.get("fieldsV1").map(|fields| Fields::read(fields, pod));
+        (text("operation") == "Apply").then(|| (text("manager"), fields.unwrap_or_default()))
+    };
+    tree.root().children().filter_map(read).collect()
+}
+
+/// Whether a server-side applier owns the annotation `key` of the object.
+pub(super) fn own_annotation(managed: &str, key: &str) -> bool {
+    let Ok(tree) = json::read(managed, &ENTRIES) else { return false };
+    tree.root().children().any(|entry| {
+        let is_applier =
+            entry.get("operation").and_then(Node::string).is_some_and(|o| o == "Apply");
+        let annotations = entry.get("fieldsV1").and_then(|fields| {
+            fields.get("f:metadata")?.get("f:annotations")?.get(&format!("f:{key}"))
+        });
+        is_applier && annotations.is_some()
+    })
+}

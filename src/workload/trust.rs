@@ -1,0 +1,117 @@
+//! What an original would make an object run that its owner may never have meant.
+//!
+//! A Pod or Job that is created again is created by the rights of the user who restores it. Whoever
+//! may patch it can forge its original, and could not change what it runs himself: only an image of
+//! a Pod.
+
+use super::{
+    ORIGINAL, Subject,
+    original::{Original, same},
+    template,
+};
+
+/// A field that restoring sets to what the original says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromOriginal {
+    /// The container's name.
+    pub container: String,
+    /// One of [`super::CONTAINER_FIELDS`].
+    pub field: &'static str,
+    /// JSON text; `None` is absent.
+    pub before: Option<String>,
+    /// JSON text; `None` is absent.
+    pub after: Option<String>,
+}
+
+/// What a Pod may run as who may only patch it likes: the image, however that is pulled.
+const PATCHED: [&str; 2] = ["image", "imagePullPolicy"];
+
+impl Subject<'_> {
+    /// The fields of containers that say in `new`, which this object is to become, what its original
+    /// says, and that nobody who may only patch it could have set.
+    pub fn from_original(&self, new: &Subject<'_>) -> Vec<FromOriginal> {
+        let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
+        let (Some(original), Some(pod), Some(new)) =
+            (original, self.object.pod(), new.object.pod())
+        else {
+            return Vec::new();
+        };
+        let is_pod = self.kind() == "Pod";
+        let assigned = template::assign(&original, &pod);
+        let mut found = Vec::new();
+        let containers = pod.containers().iter().zip(new.containers());
+        for ((before, after), emptied) in containers.zip(assigned) {
+            for saved in emptied.into_iter().flat_map(|emptied| &emptied.saved) {
+                let [was, is] = [before, after].map(|container| container.field(saved.field));
+                let is_patched = is_pod && PATCHED.contains(&saved.field);
+                if !is_patched && !same(was, is) && same(is, saved.was.as_deref()) {
+                    found.push(FromOriginal {
+                        container: before.name().to_owned(),
+                        field: saved.field,
+                        before: was.map(ToOwned::to_owned),
+                        after: is.map(ToOwned::to_owned),
+                    });
+                }
+            }
+        }
+        found
+    }
+}
+
+impl std::fmt::Display for FromOriginal {
+    /// `container app: command: none -> ["sh"]`, without a control character.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { container, field, before, after } = self;
+        let [before, after] = [before, after].map(|text| text.as_deref().unwrap_or("none"));
+        for c in format!("container {container}: {field}: {before} -> {after}").chars() {
+            if c.is_control() { write!(f, "{}", c.escape_unicode())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::workload::{Context, Rules};
+
+    fn played(object: &Value, patch: &str) -> Value {
+        let mut object = object.clone();
+        let patch: json_patch::Patch = serde_json::from_str(patch).unwrap();
+        json_patch::patch(&mut object, &patch).unwrap();
+        object
+    }
+
+    fn of(version: &str, kind: &str) -> Vec<String> {
+        let container = json!({ "name": "a", "image": "b:1", "command": ["run\u{9b}"] });
+        let spec = json!({ "terminationGracePeriodSeconds": 30, "containers": [container] });
+        let spec = if kind == "Pod" { spec } else { json!({ "template": { "spec": spec } }) };
+        let object = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": "x" }, "spec": spec });
+        let text = object.to_string();
+        let change = Subject::parse(&text).unwrap().empty(&Rules::default(), &Context::default());
+        let emptied = played(&object, &change.patch).to_string();
+        let subject = Subject::parse(&emptied).unwrap();
+        let restored =
+            played(&serde_json::from_str(&emptied).unwrap(), &subject.restore(false, None).patch);
+        assert_eq!(subject.from_original(&subject), []);
+        let new = restored.to_string();
+        subject
+            .from_original(&Subject::parse(&new).unwrap())
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn what_a_patch_could_not_set_is_listed() {
+        let command = "container a: command: none -> [\"run\\u{9b}\"]";
+        assert_eq!(of("v1", "Pod"), [command]);
+        let image = "container a: image: \"empty-container:latest\" -> \"b:1\"";
+        assert_eq!(
+            of("batch/v1", "Job"),
+            [command, image, "container a: imagePullPolicy: \"IfNotPresent\" -> none"]
+        );
+    }
+}

@@ -1,0 +1,376 @@
+//! Reviews of up to 7 MiB whose every list is as long as it can be: each loop is linear in what a
+//! sender sends, or these tests take hours.
+
+use std::fmt::Write;
+
+use diyadm::{
+    admission,
+    workload::{self, Rules, Subject},
+};
+use serde_json::{Value, json};
+
+use super::generated::{LAST_APPLIED, applied};
+
+/// Bytes that the server takes.
+const LONGEST: usize = 7 << 20;
+/// So many containers are still looked into.
+const MANY: usize = 30_000;
+
+fn list(count: usize, element: impl Fn(usize) -> String) -> String {
+    (0..count).map(element).collect::<Vec<_>>().join(",")
+}
+
+/// A text of about half a review: as long as `element`, over and over.
+fn long(element: impl Fn(usize) -> String) -> String {
+    let mut text = String::new();
+    for at in 0.. {
+        if text.len() > LONGEST / 2 - (64 << 10) {
+            break;
+        }
+        let comma = if at > 0 { "," } else { "" };
+        let _ = write!(text, "{comma}{}", element(at));
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A Deployment: members of its metadata, annotations, members of its pod's spec, JSON each.
+fn deployment(metadata: &str, annotations: &str, pod: &str) -> String {
+    format!(
+        "{{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{{\"name\":\"x\",\
+         \"annotations\":{{{annotations}}}{metadata}}},\
+         \"spec\":{{\"template\":{{\"spec\":{{{pod}}}}}}}}}"
+    )
+}
+
+fn containers(count: usize) -> String {
+    let container = |n| format!("{{\"name\":\"c{n}\",\"image\":\"a\",\"command\":[\"r\"]}}");
+    format!("\"containers\":[{}]", list(count, container))
+}
+
+fn one(more: &str) -> String {
+    format!("\"containers\":[{{\"name\":\"c\",\"image\":\"a\"{more}}}]")
+}
+
+/// The annotation's value for a body, with a right checksum.
+fn sealed(body: &str) -> String {
+    let sum = &openssl::sha::sha256(body.as_bytes())[..8];
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{\"v\":1,\"sum\":\"{sum}\",\"body\":{body}}}")
+}
+
+/// An original of as many containers as fit, none of which is where it says.
+fn original(name: impl Fn(usize) -> String) -> String {
+    let saved = |n| {
+        let image = "{\"was\":\"b\",\"set\":\"empty-container:latest\"}";
+        format!("{{\"index\":{},\"name\":\"{}\",\"fields\":{{\"image\":{image}}}}}", n + 1, name(n))
+    };
+    let body = format!("{{\"annotations\":\"present\",\"containers\":[{}]}}", list(2400, saved));
+    format!("\"diyadm.io/original\":{}", quoted(&sealed(&body)))
+}
+
+/// managedFields of as many appliers as fit, each of a container.
+fn managers(field: &str) -> String {
+    let entry = |n| {
+        let containers = format!(
+            "{{\"f:containers\":{{\"k:{{\\\"name\\\":\\\"c{n}\\\"}}\":{{\"{field}\":{{}}}}}}}}"
+        );
+        format!(
+            "{{\"manager\":\"m{n}\",\"operation\":\"Apply\",\"fieldsV1\":{{\"f:spec\":{{\"f:template\":{{\"f:spec\":{containers}}}}}}}}}"
+        )
+    };
+    format!(",\"managedFields\":[{}]", list(12_000, entry))
+}
+
+/// kubectl's record of containers, which says more of each than another one.
+fn record(count: usize, more: &str) -> String {
+    let container = |n| format!("{{\"name\":\"c{n}\"{more}}}");
+    let pod = format!("\"containers\":[{}]", list(count, container));
+    format!("\"{LAST_APPLIED}\":{}", quoted(&deployment("", "", &pod)))
+}
+
+fn review(old: Option<&str>, object: &str) -> Vec<u8> {
+    let (operation, old) = match old {
+        Some(old) => ("UPDATE", format!(",\"oldObject\":{old}")),
+        None => ("CREATE", String::new()),
+    };
+    format!(
+        "{{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"request\":{{\
+         \"uid\":\"u\",\"kind\":{{\"kind\":\"Deployment\"}},\"namespace\":\"n\",\"name\":\"x\",\
+         \"operation\":\"{operation}\",\"object\":{object}{old}}}}}"
+    )
+    .into_bytes()
+}
+
+/// Reviews by name.
+pub(crate) fn crafted() -> Vec<(&'static str, Vec<u8>)> {
+    let names = |count| {
+        let names = list(count, |n| format!("c{}", n % MANY));
+        format!("\"diyadm.io/containers\":\"{names}\"")
+    };
+    let idle = "\"diyadm.io/idle\":\"agent\"";
+    let all = "\"diyadm.io/containers\":\"*\"";
+    let create = |metadata: &str, annotations: &str, pod: &str| {
+        review(None, &deployment(metadata, annotations, pod))
+    };
+    let update = |old: &str, new: &str| review(Some(old), new);
+    let emptied = |saved: &str, record: &str, managed: &str| {
+        let annotations = format!("{saved},{record}");
+        deployment(managed, &annotations, &containers(20_000))
+    };
+    let saved = original(|n| format!("c{n}"));
+    vec![
+        ("names of containers", create("", &names(60_000), &containers(MANY))),
+        (
+            "unknown names of containers",
+            create("", &names(150_000).replace("c7,", "d7,"), &containers(MANY)),
+        ),
+        ("all containers", create("", all, &containers(MANY))),
+        ("too many containers", create("", all, &containers(110_000))),
+        (
+            "containers with nothing in them",
+            create("", all, &format!("\"containers\":[{}]", "{},".repeat(2_000_000) + "{}")),
+        ),
+        ("containers moved", create("", &saved, &containers(MANY))),
+        (
+            "containers of one name",
+            create(
+                "",
+                &original(|_| "c".to_owned()),
+                &format!(
+                    "\"containers\":[{}]",
+                    list(MANY, |_| "{\"name\":\"c\",\"image\":\"a\"}".to_owned())
+                ),
+            ),
+        ),
+        (
+            "an original that is too long",
+            create(
+                "",
+                &format!(
+                    "\"diyadm.io/original\":{}",
+                    quoted(&sealed(&format!("{{\"containers\":[{}]}}", "1,".repeat(600_000))))
+                ),
+                &one(""),
+            ),
+        ),
+        (
+            "notes",
+            create(
+                "",
+                &format!(
+                    "\"diyadm.io/original\":{}",
+                    quoted(&sealed(&format!(
+                        "{{\"annotations\":\"present\",\"containers\":[],\"notes\":[{}]}}",
+                        list(8_000, |_| "{\"key\":\"diyadm.io/idle\"}".to_owned())
+                    )))
+                ),
+                &one(""),
+            ),
+        ),
+        ("annotations", create("", &long(|n| format!("\"{n}\":\"\"")), &one(""))),
+        ("annotations that fit", create("", &list(30_000, |n| format!("\"{n}\":\"\"")), &one(""))),
+        (
+            "one long annotation",
+            create("", &format!("\"a\":\"{}\"", "\\\"".repeat(LONGEST / 4)), &one("")),
+        ),
+        (
+            "labels",
+            create(
+                &format!(",\"labels\":{{{}}}", long(|n| format!("\"{n}\":\"\""))),
+                all,
+                &one(""),
+            ),
+        ),
+        (
+            "owners",
+            create(&format!(",\"ownerReferences\":[{}]", long(|_| "{}".to_owned())), "", &one("")),
+        ),
+        (
+            "a long owner",
+            create(
+                &format!(
+                    ",\"ownerReferences\":[{{\"kind\":\"{0}\",\"name\":\"{0}\"}}]",
+                    "a".repeat(LONGEST / 4)
+                ),
+                "",
+                &one(""),
+            ),
+        ),
+        (
+            "members of the pod",
+            create("", "", &format!("{},{}", one(""), long(|n| format!("\"{n}\":0")))),
+        ),
+        (
+            "members of a container",
+            create("", "", &one(&format!(",{}", long(|n| format!("\"{n}\":0"))))),
+        ),
+        (
+            "env",
+            create(
+                "",
+                "",
+                &one(&format!(
+                    ",\"env\":[{}]",
+                    long(|n| format!("{{\"name\":\"E{n}\",\"value\":\"\"}}"))
+                )),
+            ),
+        ),
+        (
+            "a long command",
+            create("", "", &one(&format!(",\"command\":[{}]", long(|_| "1".to_owned())))),
+        ),
+        (
+            "mounts",
+            create("", idle, &one(&format!(",\"volumeMounts\":[{}]", long(|_| "{}".to_owned())))),
+        ),
+        (
+            "mounts of each container",
+            create(
+                "",
+                &format!("{idle},{all}"),
+                &format!(
+                    "\"containers\":[{}]",
+                    list(MANY, |n| format!(
+                        "{{\"name\":\"c{n}\",\"volumeMounts\":[{{\"name\":\"v\"}},{{\"name\":\"w\"}}]}}"
+                    ))
+                ),
+            ),
+        ),
+        (
+            "volumes",
+            create(
+                "",
+                idle,
+                &format!(
+                    "{},\"volumes\":[{}]",
+                    one(""),
+                    list(MANY, |n| format!("{{\"name\":\"v{n}\"}}"))
+                ),
+            ),
+        ),
+        (
+            "resources",
+            create(
+                "",
+                idle,
+                &one(&format!(",\"resources\":{{{}}}", long(|n| format!("\"{n}\":1")))),
+            ),
+        ),
+        (
+            "escapes",
+            create(
+                "",
+                &format!("\"a\":\"{}\"", "\\u0041".repeat(LONGEST / 16)),
+                &one(&format!(",\"{}\":1", "\\u0041".repeat(LONGEST / 16))),
+            ),
+        ),
+        (
+            "numbers",
+            create(
+                "",
+                "",
+                &one(&format!(",\"x\":[{}]", long(|_| format!("{}.5e1", "9".repeat(400))))),
+            ),
+        ),
+        ("one long number", create("", "", &one(&format!(",\"x\":{}.5", "9".repeat(LONGEST / 2))))),
+        (
+            "brackets",
+            create("", "", &one(&format!(",\"x\":[{}]", long(|_| "[[[[[]]]]]".to_owned())))),
+        ),
+        (
+            "records",
+            update(
+                &emptied(&saved, &record(10_000, ",\"image\":\"a\""), ""),
+                &emptied(&saved, &record(10_000, ",\"image\":\"b\""), ""),
+            ),
+        ),
+        (
+            "appliers",
+            update(
+                &emptied(&saved, "\"k\":\"v\"", &managers("f:image")),
+                &emptied(&saved, "\"k\":\"v\"", &managers("f:args")),
+            ),
+        ),
+        (
+            "a revision of the empty form",
+            update(
+                &deployment("", "\"diyadm.io/original\":\"\"", &containers(MANY)),
+                &deployment(
+                    "",
+                    all,
+                    &format!(
+                        "\"containers\":[{}]",
+                        list(MANY, |n| format!(
+                            "{{\"name\":\"c{n}\",\"image\":\"empty-container:latest\",\"imagePullPolicy\":\"IfNotPresent\"}}"
+                        ))
+                    ),
+                ),
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn a_review_takes_as_long_as_it_is() {
+    for (what, body) in crafted() {
+        assert!(body.len() <= LONGEST, "{what}: {} bytes", body.len());
+        let answer = admission::review(&body, &Rules::default(), "2026-11-24T22:05:35Z");
+        assert_eq!(answer.status, 200, "{what}: {}", answer.record.reason);
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer["response"]["allowed"], true, "{what}");
+    }
+}
+
+/// What is refused by its length, and what is emptied all the same.
+#[test]
+fn a_review_of_many_containers_is_answered_rightly() {
+    let rules = Rules::default();
+    let warnings = |body: &[u8]| {
+        let answer = admission::review(body, &rules, "2026-11-24T22:05:35Z");
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        answer["response"]["warnings"].to_string()
+    };
+    let crafted = crafted();
+    let of = |what: &str| &crafted.iter().find(|(name, _)| *name == what).unwrap().1;
+    for (what, wanted) in [
+        ("names of containers", "256 KiB"),
+        ("unknown names of containers", "names no container: d7"),
+        ("too many containers", "more than 32768 elements"),
+        ("annotations", "more than 32768 elements"),
+        ("labels", "more than 32768 elements"),
+        ("an original that is too long", "longer than all annotations may be"),
+        ("notes", "one annotation twice"),
+        ("env", "starts empty"),
+        ("members of a container", "starts empty"),
+    ] {
+        let found = warnings(of(what));
+        assert!(found.contains(wanted), "{what}: {found}");
+    }
+
+    // Containers of one name are assigned in their order, wherever they are.
+    let containers: Vec<_> =
+        (0..500).map(|n| json!({ "name": "c", "image": n.to_string() })).collect();
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "x", "annotations": { workload::CONTAINERS: "*" } },
+        "spec": { "template": { "spec": { "containers": containers } } },
+    });
+    let emptied = applied(&object, &workload::empty(&rules, &object.to_string()));
+    let mut moved = emptied.clone();
+    let list = moved.pointer_mut("/spec/template/spec/containers").unwrap().as_array_mut().unwrap();
+    list.insert(0, json!({ "name": "first", "image": "f" }));
+    let text = moved.to_string();
+    let restored = applied(&moved, &Subject::parse(&text).unwrap().restore(false, None));
+    let images: Vec<_> =
+        restored.pointer("/spec/template/spec/containers").unwrap().as_array().unwrap()[1..]
+            .iter()
+            .map(|container| container["image"].clone())
+            .collect();
+    assert_eq!(images.len(), 500);
+    // Those that are still where they were keep what was saved there; none gets another's name.
+    assert!(images.iter().all(|image| image != "empty-container:latest"), "{images:?}");
+}

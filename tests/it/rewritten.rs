@@ -1,0 +1,212 @@
+//! Another admission plugin that rewrites images after diyadm: a registry mirror, digests, tags.
+
+use diyadm::workload::{self, Context, ORIGINAL, Rules, Subject};
+use proptest::{prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use super::{
+    generated::{applied, cases, emptied, object, pod, restored, rules},
+    rig::{cluster, wait_until},
+    workloads::{pod_of, stored, watched::Watched, workload as of_kind},
+};
+
+/// What becomes of an image.
+fn rewritten(image: &str, way: u8) -> String {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let (path, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
+    let name = image.rsplit('/').next().unwrap();
+    match way {
+        0 => format!("mirror.example/{image}"),
+        1 => format!("mirror.example:5000/proxy/library/{name}"),
+        2 => format!("{path}@{digest}"),
+        3 => format!("mirror.example/{path}:{tag}@{digest}"),
+        _ => format!("{path}:{tag}"),
+    }
+}
+
+/// Rewrites the images that emptying has set, and that of the agent's init container.
+fn rewrite(object: &Value, emptied: &Value, way: u8) -> Value {
+    let mut after = emptied.clone();
+    let before = pod(&mut object.clone()).clone();
+    let pod = pod(&mut after);
+    for (at, container) in pod["containers"].as_array_mut().into_iter().flatten().enumerate() {
+        if container["image"] != before["containers"][at]["image"] {
+            container["image"] = rewritten(container["image"].as_str().unwrap(), way).into();
+        }
+    }
+    for container in pod["initContainers"].as_array_mut().into_iter().flatten() {
+        if container["name"] == "diyadm-agent" && way < 4 {
+            container["image"] =
+                format!("mirror.example/{}", container["image"].as_str().unwrap()).into();
+        }
+    }
+    after
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_rewritten_image_does_not_replace_the_original(
+        object in object(),
+        rules in rules(),
+        way in 0..5_u8,
+    ) {
+        let emptied = emptied(&object, &rules);
+        let rewritten = rewrite(&object, &emptied, way);
+        prop_assert_eq!(restored(&rewritten), object.clone());
+        let again = workload::empty(&rules, &rewritten.to_string());
+        prop_assert!(again.is_empty(), "{:?}", again);
+        // The webhook is called again in the same request, and by the next update.
+        let text = rewritten.to_string();
+        for old in [Some(object.to_string()), Some(text.clone()), None] {
+            let context = Context { old: old.as_deref(), ..Context::default() };
+            let subject = Subject::parse(&text).unwrap();
+            let (_, change) = subject.settle(&rules, &context);
+            let stays = applied(&rewritten, &change);
+            let is_emptied = |object: &Value| workload::is_emptied(&object.to_string());
+            if is_emptied(&rewritten) && is_emptied(&stays) {
+                prop_assert_eq!(&stays, &rewritten);
+            }
+        }
+        prop_assert!(Subject::parse(&text).unwrap().holds() != Some(false));
+    }
+}
+
+fn deployment(image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" },
+        "spec": { "template": { "spec": { "containers": [
+            { "name": "a", "image": image, "command": ["run"] },
+        ] } } },
+    })
+}
+
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+#[test]
+fn a_form_of_the_empty_image_is_never_an_original() {
+    for image in ["empty-container:latest", "tools", "hub.example/t/tools:1"] {
+        let rules = Rules::with_image(image);
+        for way in 0..5 {
+            let mut emptied = emptied(&deployment("app:1"), &rules);
+            *emptied.pointer_mut(IMAGE).unwrap() = rewritten(image, way).into();
+            emptied["metadata"].as_object_mut().unwrap().shift_remove("annotations");
+            let container = emptied.pointer_mut("/spec/template/spec/containers/0").unwrap();
+            container.as_object_mut().unwrap().shift_remove("x");
+            let change = workload::empty(&rules, &emptied.to_string());
+            assert!(change.is_empty(), "{image} {way}: {change:?}");
+            assert!(change.warnings[0].contains("without an original"), "{:?}", change.warnings);
+        }
+    }
+}
+
+/// An update of the application is one, also behind the mirror.
+#[test]
+fn an_updated_image_is_the_newest_original() {
+    for (own, empty, newer) in [
+        ("app:1", "empty-container:latest", "mirror.example/app:2"),
+        ("jdk:17", "mirror.example/jdk:21", "jdk:18"),
+        ("app:1", "tools:1", "app@sha256:00"),
+    ] {
+        let mut emptied = emptied(&deployment(own), &Rules::with_image(empty));
+        *emptied.pointer_mut(IMAGE).unwrap() = newer.into();
+        assert_eq!(*restored(&emptied).pointer(IMAGE).unwrap(), newer);
+    }
+}
+
+/// The image that is wanted by now is set, though the one before is a form of it.
+#[test]
+fn another_empty_image_is_set() {
+    let emptied = emptied(&deployment("app:1"), &Rules::default());
+    let mirror = "mirror.example/empty-container:latest";
+    let change = workload::empty(&Rules::with_image(mirror), &emptied.to_string());
+    let moved = applied(&emptied, &change);
+    assert_eq!(*moved.pointer(IMAGE).unwrap(), mirror);
+    assert_eq!(restored(&moved), deployment("app:1"));
+}
+
+/// A policy of the cluster that rewrites each image, whoever set it.
+fn mirror(name: &str) -> Value {
+    let expression = "[JSONPatch{op: 'replace', path: '/spec/template/spec/containers/0/image', \
+         value: 'mirror.example/' + object.spec.template.spec.containers[0].image}]";
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
+        "metadata": { "name": name },
+        "spec": {
+            "matchConstraints": { "resourceRules": [{
+                "apiGroups": ["apps"], "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"], "resources": ["deployments"],
+            }] },
+            "matchConditions": [{
+                "name": "other",
+                "expression": "!object.spec.template.spec.containers[0].image.startsWith('mirror.example/')",
+            }],
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "IfNeeded",
+            "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": expression } }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": { "name": name },
+        "spec": { "policyName": name, "matchResources": { "namespaceSelector": { "matchLabels": {
+            "kubernetes.io/metadata.name": name,
+        } } } },
+    });
+    json!({ "apiVersion": "v1", "kind": "List", "items": [policy, binding] })
+}
+
+#[test]
+fn a_registry_mirror_of_the_cluster_is_left_to_its_work() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rewritten";
+    let watched = Watched::new(&cluster, name, &[]);
+    let mirror = mirror(name).to_string();
+    let made = cluster.try_kubectl(&["create", "-f", "-"], &mirror);
+    if made.code != Some(0) {
+        return super::rig::skip("this API server has no MutatingAdmissionPolicy v1");
+    }
+    let folder = watched.folder.path();
+    let create = ["-n", name, "create", "-f", "-"];
+    let object = of_kind("Deployment", "web").to_string();
+    let image = |object: &Value| pod_of(object)["containers"][0]["image"].clone();
+    wait_until("the policy is known", || {
+        let dry = [&create[..], &["--dry-run=server", "-o", "json"]].concat();
+        let made: Value = serde_json::from_str(&cluster.kubectl(&dry, &object)).unwrap();
+        image(&made) == "mirror.example/empty-container:latest"
+    });
+    cluster.kubectl(&create, &object);
+    let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
+    let emptied = stored(&cluster, name, "deployment/web");
+    assert_eq!(image(&emptied), "mirror.example/empty-container:latest");
+
+    // Whatever comes, and however often, the original stays.
+    cluster.kubectl(&["-n", name, "label", "deploy/web", "a=b"], "");
+    let diyadm = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
+    diyadm(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was empty already");
+    let after = stored(&cluster, name, "deployment/web");
+    assert_eq!((image(&after), original(&after)), (image(&emptied), original(&emptied)));
+
+    // A file of it is restored, and is not emptied a second time.
+    let manifest = cluster.kubectl(&["-n", name, "get", "deploy/web", "-o", "json"], "");
+    let mutate = |more: &[&str]| {
+        let args = [&["mutate", "-f", "-", "-o", "json"], more].concat();
+        let run = super::rig::diyadm_reads(folder, &args, &manifest).code(0);
+        serde_json::from_str::<Value>(&run.stdout).unwrap()
+    };
+    assert_eq!(original(&mutate(&[])), original(&emptied));
+    let restored = mutate(&["--restore"]);
+    assert_eq!(image(&restored), "mirror.example/app:1");
+    assert_eq!(pod_of(&restored)["containers"][0]["command"], json!(["serve"]));
+
+    // An update is the newest original, and the application's own image comes back.
+    cluster.kubectl(&["-n", name, "set", "image", "deploy/web", "app=app:2"], "");
+    let updated = stored(&cluster, name, "deployment/web");
+    assert_eq!(image(&updated), "mirror.example/empty-container:latest");
+    diyadm(&["restore", "deploy/web", "--wait=false"]).code(0);
+    let restored = stored(&cluster, name, "deployment/web");
+    assert_eq!(image(&restored), "mirror.example/app:2");
+    assert_eq!(pod_of(&restored)["containers"][0]["command"], json!(["serve"]));
+    cluster.kubectl(&["delete", "-f", "-"], &mirror);
+}
