@@ -75,8 +75,7 @@ use patch::Patch;
 use view::Object;
 
 use crate::json::{self, Tree};
-pub(crate) use members::TOO_LONG;
-pub(crate) use view::OBJECT;
+pub(crate) use {members::TOO_LONG, view::OBJECT};
 
 /// What [`CONTAINERS`] is on a command line.
 pub const CONTAINERS_FLAG: &str = "--containers";
@@ -95,8 +94,7 @@ pub struct Context<'a> {
     pub stamp: Option<&'a Stamp>,
     /// Annotations that a client changes along with emptying.
     pub wishes: &'a [Wish],
-    /// Whether restoring puts members back where they were among the others: in a file people read
-    /// that order, an API server has its own.
+    /// Whether restoring puts members back in their order: people read it in a file.
     pub keeps_order: bool,
 }
 

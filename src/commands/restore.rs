@@ -35,6 +35,7 @@ mod leftovers;
 mod manifest;
 mod one;
 mod pods;
+mod trust;
 mod undone;
 
 pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {

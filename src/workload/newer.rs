@@ -50,16 +50,25 @@ impl<'o> Record<'o> {
         Some(Self { subject, containers })
     }
 
-    /// The field's JSON text, `Some(None)` where it is absent; `None` where its place is.
-    fn field(&self, at: At<'_>, field: &str) -> Option<Option<&'o str>> {
+    /// The field's JSON text; `None` where it is absent.
+    fn field(&self, at: At<'_>, field: &str) -> Option<&'o str> {
         let object = &self.subject.object;
-        Some(match at {
+        match at {
             At::Spec => object.field(field),
             At::Pod => object.pod()?.field(field),
             At::Container(name) => {
                 object.pod()?.containers()[*self.containers.get(name)?].field(field)
             }
-        })
+        }
+    }
+
+    /// Whether it has the place of such a field.
+    fn has(&self, at: At<'_>) -> bool {
+        match at {
+            At::Spec => true,
+            At::Pod => self.subject.object.pod().is_some(),
+            At::Container(name) => self.containers.contains_key(name),
+        }
     }
 }
 
@@ -154,7 +163,7 @@ impl<'o> Newer<'o> {
             return said == Some(Said::So) || (named && said == Some(Said::Nothing));
         }
         let applied = self.applied.as_ref().is_some_and(|(before, after)| {
-            let of = |record: &Record<'o>| record.field(at, field).flatten();
+            let of = |record: &Record<'o>| record.field(at, field);
             !same(of(before), of(after))
         });
         applied || self.released.contain(at, field)
@@ -164,7 +173,8 @@ impl<'o> Newer<'o> {
     /// place.
     fn says(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<Said> {
         let read = || Record::read(self.record?);
-        let said = self.read.get_or_init(read).as_ref()?.field(at, field)?;
+        let record = self.read.get_or_init(read).as_ref().filter(|record| record.has(at))?;
+        let said = record.field(at, field);
         Some(match said {
             _ if same(said, set) => Said::So,
             Some(_) => Said::Otherwise,

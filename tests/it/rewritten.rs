@@ -1,7 +1,7 @@
 //! Another admission plugin that rewrites images after diyadm: a registry mirror, digests, tags.
 
 use diyadm::workload::{self, Context, ORIGINAL, Rules, Subject};
-use proptest::{prelude::*, sample::select};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{

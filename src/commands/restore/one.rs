@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{manifest::Manifests, pods};
+use super::{manifest::Manifests, pods, trust};
 use crate::{
     cluster::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     commands::workloads::{
@@ -135,7 +135,7 @@ async fn try_restore(
         let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
         let operations = original(&found.object, &back)?.unwrap_or_default();
         let new = played(&found.object, &operations)?;
-        let doubtful = doubtful(way, found, &new, manifest.as_deref())?;
+        let doubtful = trust::doubtful(way, found, &new, manifest.as_deref())?;
         let (sets, flag) = match doubtful.as_str() {
             "" => (String::new(), ""),
             _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
@@ -250,23 +250,6 @@ async fn disown(errand: &Errand<'_>, found: &Found) -> Value {
     errand.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
 }
 
-/// What the original of `found` makes it run in `new`, in words, where that is not to be trusted;
-/// empty where nothing is, or where the user trusts it.
-fn doubtful(way: &Way<'_>, found: &Found, new: &Value, manifest: Option<&str>) -> Result<String> {
-    // What waits in a placeholder was written there by whoever created that.
-    if way.trust_original || !found.object["metadata"]["uid"].is_string() {
-        return Ok(String::new());
-    }
-    let [text, new] = [&found.object, new].map(Value::to_string);
-    let subject = Subject::read(&text)?;
-    let mut fields = subject.from_original(&Subject::read(&new)?);
-    if let Some(manifest) = manifest {
-        let silent = Subject::read(manifest)?.lacks(&subject);
-        fields.retain(|field| silent.contains(&field.container));
-    }
-    Ok(fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-}
-
 /// Deletes it and creates it again, as it was.
 async fn recreate(
     errand: &Errand<'_>,
@@ -288,20 +271,7 @@ async fn recreate(
     back.refuse = of_pods.is_there();
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
-    let doubtful = doubtful(way, found, &new, manifest)?;
-    if !doubtful.is_empty() {
-        let what = format!(
-            "{} stays empty: its original sets what it runs, and anyone who may patch it can write \
-             that: {doubtful}.",
-            errand.shown(found)
-        );
-        let hint = format!(
-            "If that is the application, run `diyadm restore {} --recreate --trust-original`; else \
-             name its manifest with --force-from FILE.",
-            found.typed(errand.cluster)
-        );
-        return Err(Failure::no(what, hint).into());
-    }
+    trust::check(errand, way, found, &new, manifest)?;
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);

@@ -273,7 +273,7 @@ mod tests {
         let mut laughs = "rules:\n- match: {names: &a0 [x]}\n".to_owned();
         for level in 1..20 {
             let of = format!("*a{}, ", level - 1).repeat(9);
-            laughs += &format!("- match: {{names: &a{level} [{of}]}}\n");
+            laughs.extend(["- match: {names: &a", &level.to_string(), " [", &of, "]}\n"]);
         }
         let error = parse(&laughs).unwrap_err();
         assert!(error.contains("aliases"), "{error}");
