@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     newer::At,
-    template::{CONTAINER_FIELDS, GRACE, REPLICAS},
+    template::{CONTAINER_FIELDS, GRACE, SPEC_FIELDS},
 };
 use crate::json::{self, Node, Plan};
 
@@ -14,7 +14,7 @@ static OBJECT: Plan = Plan::Members(&[("f:spec", &SPEC), ("f:metadata", &METADAT
 static METADATA: Plan = Plan::Members(&[("f:annotations", &ALL)], &[]);
 static SPEC: Plan = Plan::Members(
     &[("f:template", &TEMPLATE), ("f:jobTemplate", &JOB_TEMPLATE), ("f:containers", &ALL)],
-    &["f:terminationGracePeriodSeconds", "f:replicas"],
+    &["f:terminationGracePeriodSeconds", "f:replicas", "f:strategy", "f:updateStrategy"],
 );
 static JOB_TEMPLATE: Plan = Plan::Members(&[("f:spec", &JOB_SPEC)], &[]);
 static JOB_SPEC: Plan = Plan::Members(&[("f:template", &TEMPLATE)], &[]);
@@ -66,8 +66,9 @@ impl Fields {
     fn read<'t, 'a>(fields: Node<'t, 'a>, pod: &[&str]) -> Self {
         let step = |node: Node<'t, 'a>, name: &str| node.get(&format!("f:{name}"));
         let mut own = HashSet::new();
-        if step(fields, "spec").and_then(|spec| step(spec, REPLICAS)).is_some() {
-            own.insert((Place::Spec, REPLICAS));
+        if let Some(spec) = step(fields, "spec") {
+            let fields = SPEC_FIELDS.into_iter().filter(|field| step(spec, field).is_some());
+            own.extend(fields.map(|field| (Place::Spec, field)));
         }
         let Some(pod) = pod.iter().try_fold(fields, |node, name| step(node, name)) else {
             return Self { own };

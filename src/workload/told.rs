@@ -58,15 +58,13 @@ impl Subject<'_> {
             let held = template::holds(&original, &pod);
             let touched =
                 |at: usize, saved: &Saved| !saved.stands(pod.containers()[at].field(saved.field));
-            let own = [
-                (&original.pod, pod.field("terminationGracePeriodSeconds")),
-                (&original.spec, self.object.field("replicas")),
-            ];
             let overtaken = assigned.iter().enumerate().any(|(at, emptied)| {
                 emptied.is_some_and(|e| e.saved.iter().any(|saved| touched(at, saved)))
-            }) || own
-                .into_iter()
-                .any(|(saved, now)| saved.iter().any(|saved| !same(now, saved.set.as_deref())));
+            }) || original
+                .pod
+                .iter()
+                .any(|saved| !saved.stands(pod.field(saved.field)))
+                || original.spec.iter().any(|saved| !saved.stands(self.object.field(saved.field)));
             Told {
                 stamp: original.stamp,
                 newer: original.newer,
