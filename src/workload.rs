@@ -19,6 +19,7 @@ mod change;
 mod choose;
 mod empty_container;
 mod emptying;
+mod field;
 pub mod fresh;
 mod instead;
 mod kinds;
@@ -54,7 +55,6 @@ pub use choose::{DEFAULT_CONTAINER, INJECTED};
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use ready::is_probe as is_agent_probe;
-pub use reference::is_form_of;
 pub use refusal::Refusal;
 pub use rules::{
     About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
@@ -106,8 +106,7 @@ pub struct Wish {
     pub key: &'static str,
     /// `None` takes it away.
     pub value: Option<String>,
-    /// Whether what it said before is nobody's wish, so that restoring need not bring it back: a
-    /// refusal that an earlier restore has left.
+    /// Whether restoring need not bring back what it said: a refusal that a restore has left.
     pub forget: bool,
 }
 
@@ -258,8 +257,7 @@ impl<'a> Subject<'a> {
         if is_own(rules, object, context.namespace) {
             return (Settled::Unchanged, Change::none());
         }
-        // It comes and goes with its owner, whose annotations a ReplicaSet carries too: written to
-        // itself, its owner would not know it again.
+        // A ReplicaSet carries its owner's annotations too; changed, it would not be known again.
         if self.workload().is_some_and(|kind| kind.kind != "Pod") && self.is_controlled() {
             return (Settled::Unchanged, Change::none());
         }

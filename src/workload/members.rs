@@ -148,8 +148,8 @@ pub(super) struct Metadata<'a> {
     pub(super) labels: Map<'a>,
     /// None where they are odd.
     pub(super) annotations: Map<'a>,
-    /// Whether they are odd, which matters where they are the object's own.
-    pub(super) annotations_odd: bool,
+    /// What is odd about them, which matters where they are the object's own.
+    pub(super) annotations_odd: Option<Odd>,
     pub(super) annotations_presence: Presence,
     pub(super) owners: Vec<Owner<'a>>,
     pub(super) managed_fields: Option<&'a str>,
@@ -175,7 +175,7 @@ impl<'a> Metadata<'a> {
             generate_name: text("generateName")?,
             namespace: text("namespace")?,
             labels: Map::read(metadata.get("labels"))?,
-            annotations_odd: annotations.is_err(),
+            annotations_odd: annotations.as_ref().err().copied(),
             annotations: annotations.unwrap_or_default(),
             annotations_presence: match node {
                 None => Presence::Absent,

@@ -35,7 +35,7 @@ pub(super) fn name(image: &str) -> &str {
 
 /// Whether `image` is the image `empty`, maybe rewritten. `own` is the application's image: where
 /// that has the same name as the empty one, another tag is another image.
-pub fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
+pub(super) fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
     let [image, empty] = [image, empty].map(Reference::read);
     let tag = |of: &Reference<'_>| of.tag.unwrap_or("latest").to_owned();
     let is_pinned = image.digest.is_some() && image.tag.is_none();

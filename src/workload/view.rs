@@ -41,8 +41,8 @@ impl<'a> Object<'a> {
         let text = |name| string(object.get(name))?.ok_or("apiVersion or kind is missing");
         let metadata = open(object.get("metadata"))?.ok_or("metadata is missing")?;
         let metadata = Metadata::read(metadata)?;
-        if metadata.annotations_odd {
-            return Err("an annotation is no string");
+        if let Some(odd) = metadata.annotations_odd {
+            return Err(odd);
         }
         let spec = open(object.get("spec"))?.map(Spec::read).transpose()?;
         Ok(Self { api_version: text("apiVersion")?, kind: text("kind")?, metadata, spec })
