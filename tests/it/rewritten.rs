@@ -29,12 +29,16 @@ fn rewrite(object: &Value, emptied: &Value, way: u8) -> Value {
     let mut after = emptied.clone();
     let before = pod(&mut object.clone()).clone();
     let pod = pod(&mut after);
-    for (at, container) in pod["containers"].as_array_mut().into_iter().flatten().enumerate() {
+    for (at, container) in
+        pod.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
+    {
         if container["image"] != before["containers"][at]["image"] {
             container["image"] = rewritten(container["image"].as_str().unwrap(), way).into();
         }
     }
-    for container in pod["initContainers"].as_array_mut().into_iter().flatten() {
+    for container in
+        pod.get_mut("initContainers").and_then(Value::as_array_mut).into_iter().flatten()
+    {
         if container["name"] == "diyadm-agent" && way < 4 {
             container["image"] =
                 format!("mirror.example/{}", container["image"].as_str().unwrap()).into();
