@@ -135,21 +135,7 @@ async fn try_restore(
         let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
         let operations = original(&found.object, &back)?.unwrap_or_default();
         let new = played(&found.object, &operations)?;
-        let doubtful = trust::doubtful(way, found, &new, manifest.as_deref())?;
-        let (sets, flag) = match doubtful.as_str() {
-            "" => (String::new(), ""),
-            _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
-        };
-        let what = format!(
-            "{shown} stays empty: {} cannot be changed once it is there.{sets}",
-            if subject.kind() == "Pod" { "a Pod" } else { "the Pods of a Job" }
-        );
-        let hint = format!(
-            "`diyadm restore {} --recreate{flag}` deletes it and creates it again, as it was: what \
-             it has done so far, and the files in it, are lost.",
-            found.typed(errand.cluster)
-        );
-        return Err(Failure::no(what, hint).into());
+        return Err(trust::in_place(errand, way, found, &new, manifest.as_deref())?);
     }
     let watcher = webhooks.of_update(errand.cluster, found).await;
     let decline = match &watcher {

@@ -34,6 +34,32 @@ pub(super) fn check(
     Err(Failure::no(what, hint).into())
 }
 
+/// Why `found` is not restored in place, and what would make it `new`.
+pub(super) fn in_place(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    found: &Found,
+    new: &Value,
+    manifest: Option<&str>,
+) -> Result<anyhow::Error> {
+    let doubtful = doubtful(way, found, new, manifest)?;
+    let (sets, flag) = match doubtful.as_str() {
+        "" => (String::new(), ""),
+        _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
+    };
+    let what = format!(
+        "{} stays empty: {} cannot be changed once it is there.{sets}",
+        errand.shown(found),
+        if found.kind.kind == "Pod" { "a Pod" } else { "the Pods of a Job" }
+    );
+    let hint = format!(
+        "`diyadm restore {} --recreate{flag}` deletes it and creates it again, as it was: what it \
+         has done so far, and the files in it, are lost.",
+        found.typed(errand.cluster)
+    );
+    Ok(Failure::no(what, hint).into())
+}
+
 /// What the original of `found` makes it run in `new`, in words, where that is not to be trusted;
 /// empty where nothing is, or where the user trusts it.
 pub(super) fn doubtful(
