@@ -339,7 +339,6 @@ impl<'a> Subject<'a> {
         let mut change = emptying::empty((object, &pod), &way, rules, context, before);
         let wish = context.wishes.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
         let by = sources.iter().find(|(name, _)| *name == "containers").map(|(_, by)| *by);
-        // Who chose containers hears of it in the words that were typed.
         let typed = match by {
             Some(Source::Rule(number)) => format!("`containers` of rule {number}"),
             Some(Source::Flag) => CONTAINERS_FLAG.to_owned(),
