@@ -153,7 +153,8 @@ impl std::error::Error for Unwritten {}
 /// another thing, though its error has the same kind.
 pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| {
-        let of_ours = error.get_ref().is_some_and(|inner| inner.is::<Unwritten>());
+        let of_ours =
+            error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Unwritten>);
         of_ours && error.kind() == io::ErrorKind::BrokenPipe
     })
 }

@@ -8,7 +8,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Command, Stdio},
@@ -203,10 +203,10 @@ fn request(get: &HttpGet) -> String {
         ("Accept", "*/*".to_owned()),
     ];
     for (name, value) in own.iter().filter(|(name, _)| !has(name)) {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([*name, ": ", value, "\r\n"]);
     }
     for Header { name, value } in &get.http_headers {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text + "Connection: close\r\n\r\n"
 }
@@ -215,13 +215,7 @@ fn request(get: &HttpGet) -> String {
 fn exchange(mut stream: impl Read + Write, request: &str) -> Result<u16> {
     stream.write_all(request.as_bytes())?;
     let mut line = Vec::new();
-    let mut bytes = stream.take(MOST_STATUS_LINE).bytes();
-    while let Some(byte) = bytes.next().transpose()? {
-        if byte == b'\n' {
-            break;
-        }
-        line.push(byte);
-    }
+    BufReader::new(stream).take(MOST_STATUS_LINE).read_until(b'\n', &mut line)?;
     let line = String::from_utf8_lossy(&line);
     let status = line.strip_prefix("HTTP/").and_then(|rest| rest.split(' ').nth(1));
     status.and_then(|status| status.trim().parse().ok()).context("the answer is not HTTP")
@@ -250,7 +244,7 @@ fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::BufRead as _, net::TcpListener};
+    use std::net::TcpListener;
 
     use super::*;
 
@@ -268,7 +262,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let asked = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let asked = lines.map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
             stream.write_all(answer.as_bytes()).unwrap();
             asked

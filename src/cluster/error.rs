@@ -153,12 +153,12 @@ pub(super) fn kubeconfig(error: &KubeconfigError) -> Error {
 /// itself: it quotes what a plugin has printed, its arguments and its environment.
 fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
-    let found = std::iter::from_fn(|| {
+    let mut found = std::iter::from_fn(|| {
         let here = cause?;
         cause = here.source();
         Some(here)
     });
-    Some(match found.filter_map(|cause| cause.downcast_ref::<AuthError>()).next()? {
+    Some(match found.find_map(|cause| cause.downcast_ref::<AuthError>())? {
         AuthError::InvalidBasicAuth(_) => "the user name or password cannot be sent".to_owned(),
         AuthError::InvalidBearerToken(_) => "the token holds a line break or the like".to_owned(),
         AuthError::MalformedTokenExpirationDate(_) => {

@@ -37,7 +37,8 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
         if let Some(name) = target::service_name(&at.workload) {
             let namespace = session.target.namespace();
             let service = target::service(&cluster, namespace, name).await?;
-            let behind = |(text, ports): (&String, _)| ports::behind_service(text, ports, &service);
+            let behind =
+                |(text, ports): (&String, _)| ports::behind_service(text, &ports, &service);
             wanted = args.ports.iter().zip(wanted).map(behind).collect::<Result<_, _>>()?;
         }
         let pick = session.pick().await?;

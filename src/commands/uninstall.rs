@@ -221,10 +221,8 @@ async fn tell_empty(
     let terminal = outcomes.terminal;
     let everywhere = Targets { all_namespaces: true, ..Targets::default() };
     let here = Targets { namespace: Some(own.to_owned()), all: true, ..Targets::default() };
-    let all = match is_gone {
-        true => targets::find(cluster, &everywhere, Unnamed::All).await.ok(),
-        false => None,
-    };
+    let all =
+        if is_gone { targets::find(cluster, &everywhere, Unnamed::All).await.ok() } else { None };
     let (scope, targeted) = match all.filter(|targeted| targeted.unseen.is_empty()) {
         Some(targeted) => (Scope::ALL, Ok(targeted)),
         None => (Scope::of(own), targets::find(cluster, &here, Unnamed::All).await),

@@ -58,7 +58,11 @@ pub(crate) fn parse(text: &str) -> Result<Ports, Failure> {
 
 /// The Pod's port behind a Service's port, as kubectl finds it. A name alone stands for the
 /// Service's number here too.
-pub(crate) fn behind_service(text: &str, wanted: Ports, service: &Value) -> Result<Ports, Failure> {
+pub(crate) fn behind_service(
+    text: &str,
+    wanted: &Ports,
+    service: &Value,
+) -> Result<Ports, Failure> {
     let ports: Vec<_> = service["spec"]["ports"].as_array().into_iter().flatten().collect();
     let fits = |port: &&&Value| match &wanted.remote {
         Port::Number(number) => port["port"] == *number,
@@ -143,7 +147,7 @@ mod tests {
             { "name": "same", "port": 82 },
         ] } });
         let of = |text: &str, service: &Value| {
-            let ports = behind_service(text, parse(text).unwrap(), service);
+            let ports = behind_service(text, &parse(text).unwrap(), service);
             ports.map(|p| (p.local, p.remote.to_string())).map_err(|failure| failure.hint)
         };
         for (text, local, remote) in [

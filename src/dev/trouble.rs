@@ -41,7 +41,7 @@ impl std::error::Error for Trouble {}
 
 impl Trouble {
     /// A request that no agent would take.
-    pub(super) fn too_long(broken: Broken) -> Self {
+    pub(super) fn too_long(broken: &Broken) -> Self {
         Failed::Malformed { what: broken.to_string() }.into()
     }
 }

@@ -109,7 +109,7 @@ impl Writer {
 
     /// Sends a message.
     pub async fn send<T: Serialize>(&mut self, kind: Kind, message: &T) -> Result<(), Trouble> {
-        let frame = json(kind, message).map_err(Trouble::too_long)?;
+        let frame = json(kind, message).map_err(|broken| Trouble::too_long(&broken))?;
         self.bytes(&frame).await
     }
 

@@ -151,7 +151,7 @@ fn change_value(random: &mut Random, value: &mut Value, other: &Value, words: &[
             members.insert(name, donor);
         }
         (1, Value::Array(items)) if !items.is_empty() => {
-            drop(items.remove(random.below(items.len())))
+            drop(items.remove(random.below(items.len())));
         }
         (2, Value::Array(items)) => {
             let times = *random.one_of(&[1, 2, 40]);

@@ -118,14 +118,13 @@ impl Growing {
     pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
         let Place { folder, name, .. } = place;
         let usual = beside(name, PART);
-        let (part, part_name, resumable) = match part::open(&folder, &usual)? {
-            Some(part) => (part, usual, true),
-            None => {
-                let end = [b".", unguessable()?.as_bytes(), PART].concat();
-                let other = beside(name, &end);
-                let part = part::open(&folder, &other)?.ok_or(Errno::EXIST)?;
-                (part, other, false)
-            }
+        let (part, part_name, resumable) = if let Some(part) = part::open(&folder, &usual)? {
+            (part, usual, true)
+        } else {
+            let end = [b".", unguessable()?.as_bytes(), PART].concat();
+            let other = beside(name, &end);
+            let part = part::open(&folder, &other)?.ok_or(Errno::EXIST)?;
+            (part, other, false)
         };
         let name = name.to_vec();
         Ok(Self {

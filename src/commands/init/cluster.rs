@@ -161,7 +161,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let home = names.webhook_namespace();
     let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
     if resolved.serving().is_some() {
-        served::label(&mut applier, &resolved, &args.names.label).await?;
+        served::label(&mut applier, &resolved, args.names.label.as_deref()).await?;
         return applier.outcomes.print(args.output, None);
     }
     cluster.demand_apply(&targets(names), &[]).await?;

@@ -28,7 +28,7 @@ pub(super) async fn install(
 ) -> Result<()> {
     let home = resolved.names.webhook_namespace();
     let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
-    label(&mut applier, resolved, &args.names.label).await?;
+    label(&mut applier, resolved, args.names.label.as_deref()).await?;
     if args.dry_run.is_none()
         && let Some(installed) = resolved.serving()
     {
@@ -64,7 +64,7 @@ pub(super) async fn install(
 pub(in crate::commands) async fn label(
     applier: &mut Applier<'_>,
     resolved: &Resolved,
-    given: &Option<String>,
+    given: Option<&str>,
 ) -> Result<()> {
     let (cluster, names) = (applier.cluster, &resolved.names);
     let Some(installed) = resolved.serving() else { return Ok(()) };

@@ -347,7 +347,7 @@ impl Sender<'_> {
 }
 
 fn frame(id: u32, op: Op) -> Result<Vec<u8>, Trouble> {
-    json(Kind::Request, &Request::Step { id, op }).map_err(Trouble::too_long)
+    json(Kind::Request, &Request::Step { id, op }).map_err(|broken| Trouble::too_long(&broken))
 }
 
 fn lost(error: impl std::fmt::Display) -> Trouble {
