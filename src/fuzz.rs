@@ -53,6 +53,7 @@ enum Until {
 impl Target {
     /// Calls `check` with one input after the other. It panics where the input shows a fault, and
     /// else returns what tells two behaviours apart; see [`behaviour`].
+    #[expect(clippy::print_stdout, reason = "a long run reports what it tried")]
     fn fuzz(mut self, check: impl Fn(&[u8]) -> u64) {
         let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
         let seconds = number("DIYADM_FUZZ_SECONDS");
@@ -98,19 +99,17 @@ impl Target {
 
     fn check(&self, check: &impl Fn(&[u8]) -> u64, input: &[u8]) -> u64 {
         let run = |input: &[u8]| catch_unwind(AssertUnwindSafe(|| check(input)));
-        match run(input) {
-            Ok(behaviour) => behaviour,
-            Err(_) => {
-                let small = mutation::shrink(input, |input| run(input).is_err());
-                let path = self.write(&small);
-                panic!(
-                    "{}: an input fails. Keep it: cp {} tests/data/fuzz/{}/",
-                    self.name,
-                    path.display(),
-                    self.name
-                );
-            }
+        if let Ok(behaviour) = run(input) {
+            return behaviour;
         }
+        let small = mutation::shrink(input, |input| run(input).is_err());
+        let path = self.write(&small);
+        panic!(
+            "{}: an input fails. Keep it: cp {} tests/data/fuzz/{}/",
+            self.name,
+            path.display(),
+            self.name
+        );
     }
 
     fn write(&self, input: &[u8]) -> PathBuf {

@@ -96,7 +96,7 @@ fn rest(object: &Value) -> Value {
     reduce(template, "spec", |spec| {
         remove(spec, GRACE);
         for list in ["containers", "initContainers", "volumes"] {
-            reduce(spec, list, |list| without_agent(list));
+            reduce(spec, list, without_agent);
         }
         let containers = spec.get_mut("containers").and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {

@@ -78,11 +78,11 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Every frame, fed in pieces, and how the stream ended.
-fn decode(
-    stream: &[u8],
-    pieces: impl Iterator<Item = usize>,
-) -> (Vec<(Kind, Vec<u8>)>, Result<(), Broken>) {
+/// The kinds and payloads of the frames, and how the stream ended.
+type Decoded = (Vec<(Kind, Vec<u8>)>, Result<(), Broken>);
+
+/// Decodes a stream that is fed in pieces.
+fn decode(stream: &[u8], pieces: impl Iterator<Item = usize>) -> Decoded {
     let mut decoder = Decoder::new(CAP);
     let (mut frames, mut rest) = (Vec::new(), stream);
     for length in pieces {

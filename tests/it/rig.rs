@@ -261,9 +261,9 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 /// A TCP port that nothing listens on. It is below those that the kernel gives to outgoing
 /// connections, so none of them takes it before the caller's program listens.
 pub(crate) fn free_port(address: IpAddr) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
     let end: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
-    static NEXT: AtomicU32 = AtomicU32::new(0);
     let width = u32::from(end - FIRST_PORT);
     let free = (0..width).find_map(|_| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -117,6 +117,9 @@ fn installing_writes_to_nothing_that_is_there() {
     assert!(program.is_file() && program.nlink() == 1, "{program:?}");
 }
 
+/// What is put in the way, and how.
+type Trap<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// What waits under the name of a file that is received: another user's, or one that is elsewhere
 /// too, or a link.
 #[test]
@@ -126,7 +129,7 @@ fn a_received_file_is_made_anew_whatever_waits_under_its_name() {
     fs::create_dir(&root).unwrap();
     mode(&root, 0o1777);
     let own = rustix::process::geteuid().as_raw();
-    let traps: [(&str, &dyn Fn(&Path)); 5] = [
+    let traps: [Trap<'_>; 5] = [
         ("a hard link", &|part| fs::hard_link(&precious, part).unwrap()),
         ("a link", &|part| symlink(&precious, part).unwrap()),
         ("a file that others may write to", &|part| {

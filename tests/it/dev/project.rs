@@ -13,8 +13,6 @@ use serde_json::json;
 
 use crate::rig::{FOREVER, Node, on_terminal};
 
-/// More than any step takes, beside other builds too.
-
 /// A folder with a diyadm.yaml for `deploy/shop`.
 pub(super) struct Project {
     pub(super) folder: tempfile::TempDir,

@@ -97,7 +97,7 @@ fn goes_in_and_out(kind: &str, object: &Value, namespace: &str) {
     // The rollout ends although the new Pod is not Ready, and no old Pod stays.
     shop.diyadm("empty", &["--image", "keep", "--ready", "app"]).code(0);
     let pod = shop.pod();
-    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["running"].is_object(), true);
+    assert!(pod["status"]["containerStatuses"][0]["state"]["running"].is_object());
     assert!(!shop.is_ready());
     wait_until("the Service has no address", || !shop.is_served());
 
