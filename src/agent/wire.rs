@@ -101,7 +101,8 @@ pub(super) fn greet<R: Read>(
     output: &mut impl Write,
 ) -> Result<Result<Hello, Hello>> {
     let own = json(Kind::Hello, &Hello::own())?;
-    output.write_all(&own).and_then(|()| output.flush()).context("the other side does not read")?;
+    // One that has hung up already may have said why.
+    let _ = output.write_all(&own).and_then(|()| output.flush());
     let frame = input.frame()?.context("the other side hung up")?;
     let hello: Hello = frame.parse(Kind::Hello)?;
     Ok(if hello.protocol == PROTOCOL { Ok(hello) } else { Err(hello) })
