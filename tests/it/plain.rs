@@ -171,6 +171,54 @@ fn one_file_arrives_as_it_is_however_soon_it_changes_again() {
 }
 
 #[test]
+fn one_file_goes_into_a_folder_as_cp_puts_it_there() {
+    let Some(node) = node() else { return };
+    let name = node.name("plain-into");
+    let _namespace = node.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    fs::create_dir_all(to.join("v2")).unwrap();
+    fs::write(to.join("file"), "old").unwrap();
+    std::os::unix::fs::symlink("v2", to.join("latest")).unwrap();
+    std::os::unix::fs::symlink("file", to.join("link")).unwrap();
+    pod(&node, name, "plain", &of_host(&to));
+    // One that an agent can be brought into.
+    let command = ["/bin/busybox", "tail", "-f", "/dev/null"];
+    node.pod(name, "agent", &json!({ "image": "busybox:rig", "command": command }));
+    let sh =
+        |script: &str| node.kubectl(&["-n", name, "exec", "agent", "--", "sh", "-c", script], "");
+    sh("mkdir -p /tmp/to/v2; cd /tmp/to; echo old >file; ln -s v2 latest; ln -s file link");
+    fs::write(folder.path().join("app.yaml"), "a: b").unwrap();
+    for root in ["plain:/data", "agent:/tmp/to"] {
+        let sync = |path: &str, more: &[&str]| {
+            let to = format!("{root}{path}");
+            let mut sync = node.program(folder.path());
+            sync.args(["sync", "--live", "app.yaml", &to, "-n", name]).args(more);
+            Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
+        };
+        let dry = sync("", &["--dry-run", "--delete"]).code(0);
+        assert_eq!(dry.stdout, "file\tapp.yaml\n", "{root}: {}", dry.stderr);
+        for path in ["", "/v2", "/latest", "/file", "/link", "/new/"] {
+            sync(path, &["--delete"]).code(0);
+            sync(path, &["--delete"]).code(0).stderr_has("is up to date");
+        }
+    }
+    let files = sh("cd /tmp/to && cat app.yaml v2/app.yaml file link new/app.yaml; ls -A . v2");
+    assert!(files.starts_with(&"a: b".repeat(5)), "{files}");
+    assert!(
+        files.ends_with(".:\napp.yaml\nfile\nlatest\nlink\nnew\nv2\n\nv2:\napp.yaml\n"),
+        "{files}"
+    );
+    assert_eq!(file_names(&to), ["app.yaml", "file", "latest", "link", "new", "v2"]);
+    assert_eq!(file_names(&to.join("v2")), ["app.yaml"]);
+    for path in ["app.yaml", "v2/app.yaml", "file", "link", "new/app.yaml"] {
+        assert_eq!(fs::read(to.join(path)).unwrap(), b"a: b", "{path}");
+        assert!(!to.join(path).is_symlink(), "{path}");
+    }
+    assert!(to.join("latest").is_symlink());
+}
+
+#[test]
 fn a_full_or_read_only_folder_is_one_error_and_what_was_there_stays() {
     let Some(node) = node() else { return };
     let name = node.name("plain-full");
