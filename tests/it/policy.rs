@@ -288,6 +288,8 @@ fn a_policy_leaves_alone_what_has_no_way_back() {
     cluster.diyadm(folder.path(), &[&install, &names[..]].concat()).code(0);
     let mut asks = workload("Pod", "asks");
     asks["metadata"]["annotations"] = json!({ LABEL: "enabled" });
+    // One that no node takes would be stuck.
+    asks["spec"]["schedulerName"] = "nobody".into();
     for object in [&workload("Pod", "alone"), &asks] {
         cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
     }
