@@ -8,8 +8,9 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read, Write},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -18,6 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
 use super::{
@@ -131,16 +133,43 @@ fn left(deadline: Instant) -> Result<Duration> {
     Ok(left)
 }
 
+/// A connection whose every read and write ends at the deadline.
+#[derive(Debug)]
+struct Bounded {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Bounded {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        left(self.deadline).map(Some).map_err(|_| io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// Connects to the first address of the Pod that accepts.
-fn open(port: &Port, deadline: Instant) -> Result<TcpStream> {
+fn open(port: &Port, deadline: Instant) -> Result<Bounded> {
     let mut failed = anyhow!("there is no address for host {:?}", port.host);
     for address in addresses(&port.host) {
         match TcpStream::connect_timeout(&SocketAddr::new(address, port.port), left(deadline)?) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(left(deadline)?))?;
-                stream.set_write_timeout(Some(left(deadline)?))?;
-                return Ok(stream);
-            }
+            Ok(stream) => return Ok(Bounded { stream, deadline }),
             Err(error) => failed = anyhow!("port {}: {error}", port.port),
         }
     }
@@ -226,6 +255,8 @@ fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
+        // A group of its own, so that a time-out ends what it started too.
+        .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run {program}"))?;
     loop {
@@ -234,7 +265,8 @@ fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
             return Ok(());
         }
         if let Err(timeout) = left(deadline) {
-            child.kill()?;
+            // An error means that it has ended by itself.
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
             child.wait()?;
             return Err(timeout);
         }

@@ -3,11 +3,14 @@
 
 use std::borrow::Cow;
 
+use super::EMPTY_IMAGE;
 use crate::json;
 
 /// `registry/path/name:tag@digest`
 struct Reference<'a> {
-    /// The last component of its path.
+    /// Everything before the tag and the digest.
+    repository: &'a str,
+    /// The last component of the repository.
     name: &'a str,
     tag: Option<&'a str>,
     digest: Option<&'a str>,
@@ -24,7 +27,28 @@ impl<'a> Reference<'a> {
             Some((name, tag)) => (name, Some(tag)),
             None => (last, None),
         };
-        Self { name, tag, digest }
+        let repository = &path[..path.len() - last.len() + name.len()];
+        Self { repository, name, tag, digest }
+    }
+
+    /// Whether it has the tag of another, or a digest in place of one.
+    fn has_tag_of(&self, other: &Self) -> bool {
+        let is_pinned = self.digest.is_some() && self.tag.is_none();
+        is_pinned || self.tag.unwrap_or("latest") == other.tag.unwrap_or("latest")
+    }
+
+    /// Whether it has the name of another, or a mirror has put the path into that name:
+    /// `docker-tools`, `quay.io_a_tools`.
+    fn is_named_as(&self, other: &Self) -> bool {
+        let before = self.name.strip_suffix(other.name).filter(|_| !other.name.is_empty());
+        before.is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
+    }
+
+    /// Whether it is another, maybe with a registry in front.
+    fn is_behind_mirror(&self, other: &Self) -> bool {
+        let before = self.repository.strip_suffix(other.repository);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+            && self.has_tag_of(other)
     }
 }
 
@@ -34,16 +58,23 @@ pub(super) fn name(image: &str) -> &str {
 }
 
 /// Whether `image` is the image `empty`, maybe rewritten. `own` is the application's image: where
-/// that has the same name as the empty one, another tag is another image.
+/// that has the name of the empty one, an image is only known by its whole path, and one from the
+/// application's repository is an update.
 pub(super) fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
     let [image, empty] = [image, empty].map(Reference::read);
-    let tag = |of: &Reference<'_>| of.tag.unwrap_or("latest").to_owned();
-    let is_pinned = image.digest.is_some() && image.tag.is_none();
-    !empty.name.is_empty()
-        && image.name == empty.name
-        && (is_pinned
-            || tag(&image) == tag(&empty)
-            || own.is_none_or(|own| Reference::read(own).name != empty.name))
+    let own = own.map(Reference::read);
+    match own.filter(|own| own.is_named_as(&empty)) {
+        Some(own) => image.repository != own.repository && image.is_behind_mirror(&empty),
+        None => image.is_named_as(&empty),
+    }
+}
+
+/// Whether `image` is without doubt `empty`, maybe behind a mirror, whatever the application's image
+/// is: its path says so, or it has the name of diyadm's own.
+pub(super) fn is_surely(image: &str, empty: &str) -> bool {
+    let [image, empty] = [image, empty].map(Reference::read);
+    let is_own = [&image, &empty].iter().all(|one| one.name == name(EMPTY_IMAGE));
+    is_own || (empty.repository.contains('/') && image.is_behind_mirror(&empty))
 }
 
 /// [`is_form_of`] of JSON texts; an absent image is a form of nothing.
@@ -92,13 +123,40 @@ mod tests {
             ] {
                 assert!(is_form_of(&image, empty, own), "{image} of {empty}");
             }
-            for image in ["hub.example/app:3", "", ":", "x/not-empty-container:latest", "tool:1"] {
+            for image in ["hub.example/app:3", "", ":", "x/notempty-container:latest", "tool:1"] {
                 assert!(!is_form_of(image, empty, own), "{image} of {empty}");
             }
         }
         assert!(!is_form_of("jdk:17", "m/jdk:21", Some("jdk:11")));
         assert!(is_form_of("x/m/jdk:21", "m/jdk:21", Some("jdk:11")));
         assert!(!is_form_of("", "", None));
+        // A mirror that puts the path into the name.
+        assert!(is_form_of("m/cache/docker-tools:1", "tools:1", Some("app:1")));
+        assert!(is_form_of("m/quay.io_a_tools:1", "quay.io/a/tools:1", Some("app:1")));
+    }
+
+    #[test]
+    fn images_of_the_application_are_never_the_empty_one() {
+        for (image, empty, own) in [
+            ("jdk:17", "tools.corp/jdk:17", "jdk:17"),
+            ("jdk:18", "tools.corp/jdk:17", "jdk:17"),
+            ("hub/acme/jdk:17", "tools.corp/jdk:17", "hub/acme/jdk:16"),
+            ("reg/jdk@sha256:bb", "reg2/jdk:17", "reg/jdk@sha256:aa"),
+            ("reg/base-jdk:2", "jdk:2", "reg/base-jdk:1"),
+        ] {
+            assert!(!is_form_of(image, empty, Some(own)), "{image} of {empty}");
+        }
+        assert!(is_form_of("m/tools.corp/jdk:17", "tools.corp/jdk:17", Some("jdk:17")));
+        assert!(is_form_of("tools.corp/jdk@sha256:aa", "tools.corp/jdk:17", Some("jdk:17")));
+    }
+
+    #[test]
+    fn without_an_original_only_whole_paths_are_believed() {
+        assert!(is_surely("m/tools.corp/jdk:17", "tools.corp/jdk:17"));
+        assert!(is_surely("m/x/empty-container@sha256:aa", "empty-container:latest"));
+        assert!(!is_surely("hub/jdk:17", "tools/jdk:17"));
+        assert!(!is_surely("hub/jdk:17", "jdk:17"));
+        assert!(!is_surely("tools/jdk:18", "tools/jdk:17"));
     }
 
     #[test]

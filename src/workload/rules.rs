@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS};
+use super::reference;
 
 mod file;
 mod image;
@@ -224,9 +225,13 @@ impl Rules {
         let way = Way {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
-            idle: idle.0.unwrap_or(match image.0 {
-                // Its own ENTRYPOINT is the application, and a shell is no agent that could be asked.
+            idle: idle.0.unwrap_or(match &image.0 {
+                // The probe asks an agent, which no other image is known to have.
                 Some(Image::Keep) if ready.0 == Some(Ready::App) => Idle::Agent,
+                Some(Image::Name(name)) if ready.0 == Some(Ready::App) && !has_agent(name) => {
+                    Idle::Agent
+                }
+                // Its own ENTRYPOINT is the application.
                 Some(Image::Keep) => Idle::Shell,
                 _ => Idle::Entrypoint,
             }),
@@ -262,6 +267,11 @@ impl Rules {
         let misfits = self.list.iter().map_while(|rule| rule.r#match.misfit(about));
         (1..).zip(misfits).collect()
     }
+}
+
+/// Whether an image is diyadm's own, from whichever registry.
+fn has_agent(image: &str) -> bool {
+    reference::name(image) == reference::name(EMPTY_IMAGE)
 }
 
 /// The first source that says something.

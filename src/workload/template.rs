@@ -18,8 +18,7 @@ use super::{
     newer::{At, Newer},
     original::{Emptied, Original, Saved, same},
     patch::{Patch, Pointer},
-    ready,
-    reference::{self, is_form_of},
+    ready, reference,
     rules::{EMPTY_IMAGE, Idle, Image, Ready, Way},
     view::{Object, Pod},
 };
@@ -327,10 +326,10 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
             // No container is told apart by its probe.
             Target::Leave | Target::AgentProbe(_) => true,
             Target::Set(set) if field == IMAGE => {
-                // Who pulls it otherwise has written it himself, or always pulls.
-                same(now, set.as_deref())
-                    || (reference::is_form(now, set.as_deref(), now)
-                        && idles(container, Some(&way.image)))
+                let texts = now.and_then(json::string).zip(set.as_deref().and_then(json::string));
+                let is_surely = texts.is_some_and(|(now, set)| reference::is_surely(&now, &set));
+                // A user's own image with other fields than emptying gives it is no empty one.
+                same(now, set.as_deref()) || (is_surely && idles(container, Some(&way.image)))
             }
             Target::Set(set) => same(now, set.as_deref()),
         }
@@ -354,7 +353,7 @@ pub(super) fn has_empty_image(container: &Container<'_>, image: Option<&Image>) 
     let name = container.field(IMAGE).and_then(json::string);
     container.field("imagePullPolicy") == Some(PULL) && name.is_some_and(|name| {
         reference::name(&name) == reference::name(EMPTY_IMAGE)
-            || matches!(image, Some(Image::Name(image)) if is_form_of(&name, image, Some(&name)))
+            || matches!(image, Some(Image::Name(image)) if *image == name || reference::is_surely(&name, image))
     })
 }
 

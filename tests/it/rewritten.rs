@@ -90,9 +90,11 @@ const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 #[test]
 fn a_form_of_the_empty_image_is_never_an_original() {
-    for image in ["empty-container:latest", "tools", "hub.example/t/tools:1"] {
+    for image in ["empty-container:latest", "hub.example/t/tools:1"] {
         let rules = Rules::with_image(image);
-        for way in 0..5 {
+        // Another path with the same name may as well be the application's own image.
+        let other_path = |way: &u8| *way == 1 && image.contains('/');
+        for way in (0..5).filter(|way| !other_path(way)) {
             let mut emptied = emptied(&deployment("app:1"), &rules);
             *emptied.pointer_mut(IMAGE).unwrap() = rewritten(image, way).into();
             emptied["metadata"].as_object_mut().unwrap().shift_remove("annotations");
@@ -111,11 +113,33 @@ fn an_updated_image_is_the_newest_original() {
     for (own, empty, newer) in [
         ("app:1", "empty-container:latest", "mirror.example/app:2"),
         ("jdk:17", "mirror.example/jdk:21", "jdk:18"),
+        ("jdk:17", "tools.corp/jdk:17", "jdk:18"),
+        ("reg/jdk@sha256:aa", "reg2/jdk:17", "reg/jdk@sha256:bb"),
         ("app:1", "tools:1", "app@sha256:00"),
     ] {
         let mut emptied = emptied(&deployment(own), &Rules::with_image(empty));
         *emptied.pointer_mut(IMAGE).unwrap() = newer.into();
         assert_eq!(*restored(&emptied).pointer(IMAGE).unwrap(), newer);
+    }
+}
+
+/// An application whose image has the name of the empty image starts empty like any other, and an
+/// update that brings its own image back is one.
+#[test]
+fn an_own_image_with_the_name_of_the_empty_one_is_emptied() {
+    for (own, empty) in [("hub/jdk:17", "tools/jdk:17"), ("jdk:17", "tools.corp/jdk:17")] {
+        let rules = Rules::with_image(empty);
+        let mut live = deployment(own);
+        let container = live.pointer_mut("/spec/template/spec/containers/0").unwrap();
+        container.as_object_mut().unwrap().shift_remove("command");
+        container["imagePullPolicy"] = "IfNotPresent".into();
+        let emptied = emptied(&live, &rules);
+        assert_eq!(*emptied.pointer(IMAGE).unwrap(), empty);
+        let mut updated = emptied.clone();
+        *updated.pointer_mut(IMAGE).unwrap() = own.into();
+        let change = workload::empty(&rules, &updated.to_string());
+        assert_eq!(*applied(&updated, &change).pointer(IMAGE).unwrap(), empty);
+        assert_eq!(restored(&updated), live);
     }
 }
 
