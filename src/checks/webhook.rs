@@ -30,6 +30,8 @@ pub struct Subject {
     pub webhook_namespace: String,
     /// Whether the server is changed from here: it is in `namespace`, or its namespace was named.
     pub is_own: bool,
+    /// Whether what is installed under this name is another program's, or calls another Service.
+    pub is_foreign: bool,
     /// Name of Service, Deployment and configuration.
     pub service: String,
     /// Name of the Secret.
@@ -65,6 +67,14 @@ impl Subject {
 
     /// `hint`, where the server, or the policy of `mode`, is changed from here; else who changes it.
     pub(super) fn owner_hint(&self, mode: &str, hint: impl FnOnce() -> String) -> String {
+        if self.is_foreign {
+            return format!(
+                "What has the name {0} is somebody else's: `kubectl get \
+                 mutatingwebhookconfigurations {0} -o yaml`. One of your own takes another name: \
+                 `diyadm install{mode} -n {1} --service NAME`.",
+                self.service, self.namespace
+            );
+        }
         if self.is_own {
             return hint();
         }

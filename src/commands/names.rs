@@ -226,10 +226,12 @@ impl Resolved {
     /// What the names mean for the checks.
     pub(super) fn subject(&self, cluster: &Cluster, image: &str) -> Result<Subject> {
         let names = &self.names;
+        let is_foreign = self.refuse_foreign(cluster, None).is_err();
         Ok(Subject {
             namespace: names.namespace().to_owned(),
             webhook_namespace: names.webhook_namespace().to_owned(),
             is_own: self.is_own,
+            is_foreign,
             service: names.service.clone(),
             secret: names.secret.clone(),
             label: label(names)?,

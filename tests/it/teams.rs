@@ -199,7 +199,7 @@ fn two_servers_empty_each_its_own_namespace() {
         assert_eq!(created(&cluster, name), image);
         let found = cluster.get(name, "deployment/test");
         let original = found["metadata"]["annotations"]["diyadm.io/original"].as_str().unwrap();
-        assert!(original.contains("knative:latest") && !original.contains("tools:"), "{original}");
+        assert!(original.contains(r#""was":"knative:latest""#), "{original}");
     }
     // Neither takes a namespace from the other.
     for args in [
@@ -323,9 +323,7 @@ fn label_alone_needs_few_rights() {
     // Nobody knows whether there is a webhook.
     run(&["install"])
         .code(3)
-        .stderr_has(&format!(
-            "get mutatingwebhookconfigurations.admissionregistration.k8s.io/{hook}"
-        ))
+        .stderr_has(&format!("mutatingwebhookconfigurations.admissionregistration.k8s.io/{hook} "))
         .stderr_has(&label);
     let role = |rules: &Value| {
         let role = json!({
@@ -346,11 +344,7 @@ fn label_alone_needs_few_rights() {
         let look = ["get", "mutatingwebhookconfigurations", hook, "--kubeconfig", &narrow];
         cluster.try_kubectl(&look, "").code == Some(0)
     });
-    run(&["install"])
-        .code(3)
-        .stderr_has(&format!("You may not get namespaces/{two}"))
-        .stderr_has(&format!("patch namespaces/{two}"))
-        .stderr_has(&label);
+    run(&["install"]).code(3).stderr_has(&format!("namespaces/{two}")).stderr_has(&label);
     rules.push(json!({
         "apiGroups": [""], "verbs": ["get", "patch"], "resources": ["namespaces"],
         "resourceNames": [two],

@@ -18,6 +18,7 @@ pub(crate) fn subject() -> Subject {
         namespace: "test".to_owned(),
         webhook_namespace: "test".to_owned(),
         is_own: true,
+        is_foreign: false,
         service: "hook".to_owned(),
         secret: "webhook-secret".to_owned(),
         label: ("inject-empty-container".to_owned(), "enabled".to_owned()),

@@ -158,13 +158,17 @@ pub(in crate::commands) fn targets(names: &Names) -> [Target<'_>; 2] {
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
     let resolved = names::resolve(cluster, &args.names, &CONFIGURATION).await?;
     let names = &resolved.names;
-    let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
     if resolved.serving().is_some() {
+        served::demand(cluster, &resolved).await?;
+        let namespace = names.namespace();
+        let mut applier =
+            Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
         served::label(&mut applier, &resolved, args.names.label.as_deref()).await?;
         return applier.outcomes.print(args.output, None);
     }
     cluster.demand_apply(&targets(names), &[]).await?;
+    let home = names.webhook_namespace();
+    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
     let args = &Init { names: names.clone(), ..args.clone() };
     let Prepared { facts, .. } = prepare(&mut applier, args, &resolved).await?;
     if !applier.outcomes.changed() && args.dry_run.is_none() {

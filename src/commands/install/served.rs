@@ -26,13 +26,14 @@ pub(super) async fn install(
     args: &Install,
     resolved: &Resolved,
 ) -> Result<()> {
-    let home = resolved.names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
+    demand(cluster, resolved).await?;
+    // The namespace of the server may not be readable.
+    let namespace = resolved.names.namespace();
+    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
     label(&mut applier, resolved, args.names.label.as_deref()).await?;
     if args.dry_run.is_none()
         && let Some(installed) = resolved.serving()
     {
-        let namespace = resolved.names.namespace();
         let object = if installed["kind"] == POLICY.kind {
             manifests::test_pod(namespace)?
         } else {
@@ -81,11 +82,6 @@ pub(in crate::commands) async fn label(
         );
         return Err(Failure::no(what, hint).into());
     }
-    let target = Target { kind: &NAMESPACE, namespace: "", name: namespace };
-    cluster
-        .demand_apply(&[target], &[])
-        .await
-        .map_err(|error| ask_for(error, namespace, &label))?;
     refuse_two(cluster, resolved, applier.force).await?;
     applier.apply(&manifests::namespace(namespace, &names::label(names)?)).await?;
     applier.outcomes.terminal.say(&format!(
@@ -94,6 +90,14 @@ pub(in crate::commands) async fn label(
         names.webhook_namespace()
     ));
     Ok(())
+}
+
+/// Fails where the namespace may not be labelled, before anything is read.
+pub(in crate::commands) async fn demand(cluster: &Cluster, resolved: &Resolved) -> Result<()> {
+    let names = &resolved.names;
+    let target = Target { kind: &NAMESPACE, namespace: "", name: names.namespace() };
+    let demanded = cluster.demand_apply(&[target], &[]).await;
+    demanded.map_err(|error| ask_for(error, names.namespace(), &names.label()))
 }
 
 /// `Webhook x (Service x in namespace y)`
