@@ -194,7 +194,8 @@ fn reading_is_enough() {
     let run = reader(&["plan", "-o", "json"]).code(0);
     let plans: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
     let web = of(&plans, "Deployment", "web");
-    assert_eq!(web["does"], "template");
+    // Who may not change it would empty nothing.
+    assert_eq!(web["does"], "nothing");
     for seen in ["autoscaler warning", "budget warning", "around unknown"] {
         assert!(ids(web).contains(&seen.to_owned()), "{web}");
     }
@@ -244,6 +245,7 @@ fn the_rules_of_a_webhook_are_explained() {
   idle        agent                      flag
   level       workload                   default
   replicas    as they are                default
+  ready       container                  default
 
 statefulset/db in namespace {name}
   rule 1 fits
@@ -253,6 +255,7 @@ statefulset/db in namespace {name}
   idle        agent                      flag
   level       workload                   default
   replicas    as they are                default
+  ready       container                  default
 
 deployment/shop in namespace {name}
   rule 1 is about other kinds
@@ -264,6 +267,7 @@ deployment/shop in namespace {name}
   idle        agent                      flag
   level       workload                   default
   replicas    as they are                default
+  ready       container                  default
 "
     );
     assert_eq!(text, expected);

@@ -49,8 +49,11 @@ fn says_that_a_pod_is_new_and_what_is_gone() {
     wait_until("its successor is alone", || typed.pods().iter().all(|pod| *pod != old));
     let new = typed.pods().remove(0);
     wait_until("an Event tells of its end", || {
-        let ps = typed.run(&["ps", "deploy/shop"]).code(0).stderr_has("Nothing was started yet");
-        ps.stderr.contains(&format!("Pod {new} is new: it was created"))
+        let ps = typed.run(&["ps", "deploy/shop"]);
+        // Not while its init container runs.
+        ps.code == Some(0)
+            && ps.stderr.contains("Nothing was started yet")
+            && ps.stderr.contains(&format!("Pod {new} is new: it was created"))
             && ps.stderr.contains(&format!("Pod {old}, whose place it took, ended"))
     });
     typed.run(&["stop", "deploy/shop"]).code(1).stderr_has(&format!("Pod {old}, whose place"));

@@ -121,7 +121,11 @@ impl Pair {
         for (namespace, objects) in [self.name, self.twin].into_iter().zip(made) {
             let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string();
             let delete = ["-n", namespace, "delete", "--now", "--wait=false", "--ignore-not-found"];
-            self.cluster.kubectl(&[&delete[..], &["-f", "-"]].concat(), &list);
+            let delete = [&delete[..], &["-f", "-"]].concat();
+            // A slow API server gives up some of many requests; the next try asks for the rest.
+            wait_until("everything is deleted", || {
+                self.cluster.try_kubectl(&delete, &list).code == Some(0)
+            });
         }
     }
 }
