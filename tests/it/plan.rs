@@ -199,8 +199,9 @@ fn reading_is_enough() {
     for seen in ["autoscaler warning", "budget warning", "around unknown"] {
         assert!(ids(web).contains(&seen.to_owned()), "{web}");
     }
-    let text = reader(&["plan", "deploy/web", "--level", "pod"]).code(0).stdout;
-    assert!(text.contains("whether something empties them may not be looked at"), "{text}");
+    let text = reader(&["plan", "deploy/web", "--level", "pod"]).code(1).stdout;
+    assert!(text.contains("you may not create pods/eviction"), "{text}");
+    assert!(text.contains("rights --for developer"), "{text}");
     reader(&["empty", "deploy/web", "--wait=false"]).code(3).stderr_has("patch");
     reader(&["rules", "explain", "deploy/web", "--webhook", "other/x"]).code(3).stderr_has("other");
 }

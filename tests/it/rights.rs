@@ -37,7 +37,7 @@ fn who_may_not_is_told_what_is_missing() {
             "install",
             ["mutatingwebhookconfigurations.admissionregistration.k8s.io/NAME ", "-", "patch"],
         ),
-        ("uninstall", ["namespaces/NAME ", "-", "patch"]),
+        ("uninstall", ["may not get namespaces/NAME", "nor", "patch namespaces/NAME"]),
         ("verify", ["deployments.apps ", "NAME", "create"]),
     ] {
         let run = run(&[command], &poor).code(3).stderr_has("kubectl auth can-i");

@@ -68,7 +68,7 @@ fn printed_developer_role_is_enough_for_a_developer() {
     run(&["empty", "job/web", "--recreate", "--wait=false"]).code(0);
     run(&["status", "-o", "wide"]).code(0);
     run(&["restore", "deploy/web", "sts/web", "cj/web"]).code(0);
-    run(&["restore", "job/web", "--recreate", "--wait=false"]).code(0);
+    run(&["restore", "job/web", "--recreate", "--trust-original", "--wait=false"]).code(0);
     for command in [
         &["shell", "deploy/none", "--", "true"][..],
         &["run", "deploy/none", "--", "true"],

@@ -86,7 +86,8 @@ fn corpus_is_emptied_by_the_webhook_and_restored() {
             }
         }
         for one in others {
-            pair.run(&["restore", &one.ours, "--recreate", "--wait=false"]).code(0);
+            let trust = ["--recreate", "--trust-original", "--wait=false"];
+            pair.run(&[&["restore", one.ours.as_str()][..], &trust].concat()).code(0);
         }
         for one in &changed {
             pair.same_as(&one.ours, &one.twin, &[LABEL]);
