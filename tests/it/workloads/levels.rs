@@ -30,6 +30,9 @@ fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
             let Some(nodes) = &nodes else { continue };
             object["spec"].as_object_mut().unwrap().remove("replicas");
             object["spec"]["template"]["spec"]["nodeSelector"] = nodes.selector();
+        } else {
+            // A Pod that no node takes would be stuck.
+            object["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
         }
         let what = format!("{}/web", kind.to_lowercase());
         let spec = twin(&cluster, "pods-not", &object);
