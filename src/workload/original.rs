@@ -39,7 +39,7 @@ pub(super) struct Saved {
 
 impl Saved {
     /// What the user last meant the field to be: what was saved while the field has the value
-    /// that emptying gave it, else what a newer update has set (law 5).
+    /// that emptying gave it, else what a newer update has set.
     pub(super) fn meant<'a>(&'a self, now: Option<&'a str>) -> Option<&'a str> {
         if self.stands(now) { self.was.as_deref() } else { now }
     }

@@ -21,7 +21,7 @@ pub fn declines(object: &str) -> bool {
 /// Empties the workload whose JSON text is `object`, or opens the Service that asks for it.
 ///
 /// One that is emptied already keeps its original, and newer values in it are saved and emptied
-/// too, field by field (law 5). An object that is none of the kinds here, says no, or has no
+/// too, field by field. An object that is none of the kinds here, says no, or has no
 /// container gives an empty change, with a warning where the user would expect another outcome.
 pub fn empty(rules: &Rules, object: &str) -> Change {
     let subject = Subject::parse(object);
@@ -30,8 +30,8 @@ pub fn empty(rules: &Rules, object: &str) -> Change {
 
 /// Gives back what [`empty`] took, for the object whose JSON text is `object`.
 ///
-/// A field that no longer has the emptied form was set by a newer update and stays as it is
-/// (law 5). An original that is forged, cut or foreign is not trusted: a warning, no patch.
+/// A field that no longer has the emptied form was set by a newer update and stays as it is. An
+/// original that is forged, cut or foreign is not trusted: a warning, no patch.
 pub fn restore(object: &str) -> Change {
     Subject::parse(object).map_or_else(Change::none, |subject| subject.restore(false, None))
 }

@@ -9,6 +9,7 @@ use super::{
     original::{Original, same},
     template,
 };
+use crate::text::escaped;
 
 /// A field that restoring sets to what the original says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +60,11 @@ impl Subject<'_> {
 }
 
 impl std::fmt::Display for FromOriginal {
-    /// `container app: command: none -> ["sh"]`, without a control character.
+    /// `container app: command: none -> ["sh"]`, escaped for a terminal.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { container, field, before, after } = self;
         let [before, after] = [before, after].map(|text| text.as_deref().unwrap_or("none"));
-        for c in format!("container {container}: {field}: {before} -> {after}").chars() {
-            if c.is_control() { write!(f, "{}", c.escape_unicode())? } else { write!(f, "{c}")? }
-        }
-        Ok(())
+        f.write_str(&escaped(&format!("container {container}: {field}: {before} -> {after}")))
     }
 }
 

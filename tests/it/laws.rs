@@ -1,4 +1,4 @@
-//! The laws of the pure core (design.md), as properties over generated and real manifests.
+//! The laws of the pure core, as properties over generated and real manifests.
 
 use diyadm::{
     admission,

@@ -29,7 +29,7 @@ use counter::Counter;
 use lab::Lab;
 use ways::{Way, ways};
 
-/// What the issue of the developer's loop asks for.
+/// The targets for the developer's loop.
 const FIRST: f64 = 0.8;
 const AGAIN_BYTES: f64 = 0.02;
 const AGAIN_FASTER: f64 = 10.0;
