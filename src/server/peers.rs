@@ -259,8 +259,8 @@ impl Peers {
             let amount = |of: &Slot| of.peer.held.of(resource);
             let victim = table
                 .slots
-                .values()
-                .filter(|other| {
+                .iter()
+                .filter(|(_, other)| {
                     let own = Arc::ptr_eq(&other.peer, &slot.peer);
                     // Of its own connections a peer gives up the oldest one that is idle; it
                     // does not break off one review for another.
@@ -272,12 +272,13 @@ impl Peers {
                         && !other.gives_way.load(Relaxed)
                         && !std::ptr::eq(other.as_ref(), slot)
                 })
-                .max_by_key(|other| {
+                .max_by_key(|(id, other)| {
                     let (stage, since) = other.stage();
-                    let older = std::cmp::Reverse((stage.max(Stage::Idle), since));
+                    // Several may enter a stage within one millisecond.
+                    let older = std::cmp::Reverse((stage.max(Stage::Idle), since, **id));
                     (amount(other), other.held.of(resource), older)
                 });
-            let Some(victim) = victim else { return false };
+            let Some((_, victim)) = victim else { return false };
             self.count(Closed::GaveWay);
             victim.give_way();
         }
