@@ -11,17 +11,16 @@ use std::{
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 use kube::{
-    Client, Config,
+    Client,
     api::{
         DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
         PropagationPolicy,
     },
-    config::{KubeConfigOptions, Kubeconfig},
     core::Request,
 };
 use serde_json::Value;
 
-use crate::{cli::Global, exit::quoted, text::without_passwords};
+use crate::{cli::Global, exit::quoted};
 
 mod change;
 mod denied;
@@ -29,6 +28,7 @@ pub mod error;
 mod evict;
 mod exec;
 mod kinds;
+pub mod kubeconfig;
 mod rights;
 mod scope;
 mod send;
@@ -43,6 +43,8 @@ pub use rights::{Right, Target};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;
+
+use kubeconfig::Access;
 
 pub use crate::workload::FIELD_MANAGER;
 
@@ -102,37 +104,14 @@ impl Cluster {
     /// # Errors
     /// [`crate::exit::Code::Unreachable`] where no usable kubeconfig is found. No request is made.
     pub async fn connect(global: &Global) -> Result<Self> {
-        let options =
-            KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
-        let config = match &global.kubeconfig {
-            Some(file) => match Kubeconfig::read_from(file) {
-                Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
-                Err(error) => Err(error),
-            },
-            None => match Config::from_kubeconfig(&options).await {
-                Err(_) if global.context.is_none() && std::env::var_os("KUBECONFIG").is_none() => {
-                    // In a Pod there is no kubeconfig; outside one, its absence is what to tell.
-                    match Config::incluster() {
-                        Ok(config) => Ok(config),
-                        Err(_) => Config::from_kubeconfig(&options).await,
-                    }
-                }
-                other => other,
-            },
-        };
-        let mut config = config.map_err(|error| error::kubeconfig(&error))?;
+        let mut access = Access::find(global.kubeconfig.as_deref(), global.context.as_deref())?;
+        let config = access.config_mut();
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
         config.reset_reader_on_write = true;
-        // kube's own would wait for as long as any Retry-After says; `send` has bounds.
-        config.default_retry = false;
-        let server = without_passwords(config.cluster_url.to_string().trim_end_matches('/'));
-        let namespace = match config.default_namespace.as_str() {
-            // kubectl takes an empty one for none.
-            "" => DEFAULT_NAMESPACE.to_owned(),
-            namespace => namespace.to_owned(),
-        };
-        let client = Client::try_from(config).map_err(|error| error::request(&error, &server))?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = config.default_namespace.clone();
+        let client = access.client()?;
         let mut flags = String::new();
         if let Some(context) = &global.context {
             flags = format!(" --context {}", quoted(context));

@@ -1,9 +1,9 @@
 //! From what went wrong on the way to the API server to a sentence and what to do next.
 
 use anyhow::{Error, Result};
-use kube::{client::AuthError, config::KubeconfigError, core::Status};
+use kube::core::Status;
 
-use super::{Target, denied::Denied};
+use super::{Target, denied::Denied, kubeconfig::Refused};
 use crate::{exit::Failure, text::without_passwords};
 
 /// What the API server answered, where it did.
@@ -122,62 +122,32 @@ pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// A kubeconfig that cannot be used. Never quotes the file: tokens are in it.
-pub(super) fn kubeconfig(error: &KubeconfigError) -> Error {
-    let what = match error {
-        KubeconfigError::Parse(_) => "The kubeconfig is not YAML of kind Config.".to_owned(),
-        KubeconfigError::ReadConfig(error, path) if path.as_os_str().is_empty() => {
-            format!("There is no kubeconfig: {error}.")
-        }
-        KubeconfigError::ReadConfig(error, path) => {
-            format!("The kubeconfig {} could not be read: {error}.", path.display())
-        }
-        KubeconfigError::LoadContext(name) => {
-            return Failure::unreachable(
-                format!("The kubeconfig has no context {name}."),
-                "List them with `kubectl config get-contexts`, then name one with --context NAME.",
-            )
-            .into();
-        }
-        other => format!("The kubeconfig cannot be used: {other}."),
-    };
-    Failure::unreachable(
-        what,
-        "Name one with --kubeconfig FILE or $KUBECONFIG; without a cluster there is \
-         `diyadm verify --offline`.",
-    )
-    .into()
-}
-
-/// Why there are no credentials, where that is what is wrong. Never in the words of the error
-/// itself: it quotes what a plugin has printed, its arguments and its environment.
-fn credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// Why there are no credentials, where that is what is wrong.
+pub(super) fn credentials<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
     let mut cause = Some(error);
-    let mut found = std::iter::from_fn(|| {
+    let mut chain = std::iter::from_fn(|| {
         let here = cause?;
         cause = here.source();
         Some(here)
     });
-    Some(match found.find_map(|cause| cause.downcast_ref::<AuthError>())? {
-        AuthError::InvalidBasicAuth(_) => "the user name or password cannot be sent".to_owned(),
-        AuthError::InvalidBearerToken(_) => "the token holds a line break or the like".to_owned(),
-        AuthError::MalformedTokenExpirationDate(_) => {
-            "the token's expiration is no time".to_owned()
+    chain.find_map(|cause| cause.downcast_ref())
+}
+
+/// Why a certificate is not trusted, in OpenSSL's words, where that is what is wrong.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut outer = error;
+    while let Some(inner) = outer.source() {
+        if inner.is::<openssl::ssl::Error>() {
+            // hyper-openssl adds the result of the verification, and has no type for it.
+            let text = outer.to_string();
+            return text
+                .strip_prefix(&inner.to_string())?
+                .strip_prefix(": ")
+                .map(ToOwned::to_owned);
         }
-        AuthError::AuthExecStart(error) => format!("the credential plugin does not run: {error}"),
-        AuthError::AuthExecRun { out, .. } => {
-            format!("the credential plugin failed ({})", out.status)
-        }
-        AuthError::AuthExecParse(_) => "the credential plugin printed no ExecCredential".to_owned(),
-        AuthError::ExecPluginFailed => {
-            "the credential plugin printed an ExecCredential without a status".to_owned()
-        }
-        AuthError::ReadTokenFile(error, path) => {
-            format!("the token file {} cannot be read: {error}", path.display())
-        }
-        AuthError::MissingCommand => "the credential plugin has no command".to_owned(),
-        _ => "the kubeconfig's way to get them failed".to_owned(),
-    })
+        outer = inner;
+    }
+    None
 }
 
 /// What to do about an answer that is none of 401, 403, 409.
@@ -196,10 +166,15 @@ fn refused_hint(code: u16, message: &str) -> &'static str {
 
 /// A request that did not succeed.
 pub(super) fn request(error: &kube::Error, server: &str) -> Error {
-    if let Some(why) = credentials(error) {
-        let hint = "Log in again, or set the user in the kubeconfig: `kubectl config view`.";
-        let what = format!("No credentials for the API server {server}: {why}.");
-        return Failure::unreachable(what, hint).into();
+    if let Some(Refused { what, details, hint }) = credentials(error) {
+        let what = format!("No credentials for the API server {server}: {what}.");
+        return Failure { details: details.clone(), ..Failure::unreachable(what, hint) }.into();
+    }
+    if let Some(why) = distrust(error) {
+        let what = format!("The certificate of the API server {server} is not trusted: {why}.");
+        let hint = "Set the cluster's certificate-authority to the CA that signed it, or \
+                    tls-server-name to a name in it: `kubectl config set-cluster --help` shows how.";
+        return Failure::unreachable(what, hint).because(Lost).into();
     }
     let kube::Error::Api(status) = error else {
         // The outer errors say "ServiceError: client error (Connect)"; the innermost says why.

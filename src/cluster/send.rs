@@ -72,6 +72,8 @@ impl Cluster {
                     TRIES_AT_FAULT
                 }
                 kube::Error::Api(_) => 1,
+                // A plugin that failed has told why, and may have asked its user.
+                other if error::credentials(other).is_some() => 1,
                 // A server that was never there is not waited for.
                 other if self.reached.load(Relaxed) || broke_off(other) => TRIES_AT_FAULT,
                 _ => 1,

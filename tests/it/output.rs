@@ -287,7 +287,8 @@ fn secrets_of_the_kubeconfig_are_never_shown() {
             "env": [{ "name": "PASSWORD", "value": SECRET }],
         } })
     };
-    let local = json!({ "server": "http://127.0.0.1:1" });
+    // Over plain http no credentials are looked at.
+    let local = json!({ "server": "https://127.0.0.1:1" });
     let token = json!({ "token": SECRET });
     let with_password = |url: &str| url.replace("PASSWORD", SECRET);
     let server = |url: &str| json!({ "server": with_password(url) });

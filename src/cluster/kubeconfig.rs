@@ -1,0 +1,112 @@
+//! How the API server is reached, and as whom: the only code that reads kubeconfigs, and the
+//! variables of proxies and trust. All of it as client-go, which kubectl is made of, has it.
+//!
+//! Never quotes a file, a plugin's output or a URL's password: secrets are in them.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Error, Result};
+use kube::{Client, Config};
+
+use crate::exit::Failure;
+
+mod address;
+mod credentials;
+mod entries;
+mod exec;
+mod fields;
+mod file;
+mod in_cluster;
+mod proxy;
+mod selected;
+mod transport;
+mod trust;
+
+pub(super) use credentials::Refused;
+pub use file::Kubeconfig;
+pub use proxy::ProxyVariables;
+pub use selected::Selected;
+
+/// Which files are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// This one, which must be there: `--kubeconfig`.
+    Explicit(PathBuf),
+    /// Those of a list, each if it is there: `$KUBECONFIG`, else ~/.kube/config.
+    Listed(Vec<PathBuf>),
+}
+
+impl Files {
+    /// What `--kubeconfig`, `$KUBECONFIG` and `$HOME` say. An empty value is none.
+    pub fn new(flag: Option<&Path>, variable: Option<OsString>, home: Option<OsString>) -> Self {
+        if let Some(file) = flag.filter(|file| !file.as_os_str().is_empty()) {
+            return Self::Explicit(file.to_owned());
+        }
+        let files = match variable.filter(|variable| !variable.is_empty()) {
+            Some(list) => {
+                let mut files = Vec::new();
+                for file in env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()) {
+                    if !files.contains(&file) {
+                        files.push(file);
+                    }
+                }
+                files
+            }
+            None => vec![Path::new(&home.unwrap_or_default()).join(".kube/config")],
+        };
+        Self::Listed(files)
+    }
+}
+
+/// A way to one API server, as one user.
+pub(super) struct Access {
+    config: Config,
+    credentials: credentials::Credentials,
+}
+
+impl Access {
+    /// What the flags, the kubeconfig and the environment lead to; in a Pod, where no kubeconfig
+    /// says otherwise, the Pod's own service account. No request is made and no plugin run.
+    ///
+    /// # Errors
+    /// [`crate::exit::Code::Unreachable`] where that is no usable configuration.
+    pub(super) fn find(flag: Option<&Path>, context: Option<&str>) -> Result<Self> {
+        let files = Files::new(flag, env::var_os("KUBECONFIG"), env::var_os("HOME"));
+        let kubeconfig = Kubeconfig::read(&files)?;
+        let pod = in_cluster::Pod::find(Path::new(in_cluster::FOLDER));
+        let context = context.filter(|context| !context.is_empty());
+        let access = match (kubeconfig.select(context)?, &pod) {
+            (Some(selected), _) => selected.into_access(&ProxyVariables::from_environment()),
+            (None, Some(pod)) => pod.access(&ProxyVariables::from_environment()),
+            (None, None) => Err(kubeconfig.nothing_selected(&files)),
+        };
+        let mut access = access?;
+        if access.config.default_namespace.is_empty() {
+            access.config.default_namespace =
+                pod.map_or_else(|| super::DEFAULT_NAMESPACE.to_owned(), |pod| pod.namespace());
+        }
+        Ok(access)
+    }
+
+    /// For kube, but for credentials: time-outs may still be set.
+    pub(super) fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// # Errors
+    /// The certificates of the kubeconfig cannot be used.
+    pub(super) fn client(self) -> Result<Client> {
+        transport::client(self.config, self.credentials)
+    }
+}
+
+/// The error for a configuration that cannot be used.
+fn unusable(what: impl std::fmt::Display) -> Error {
+    let hint = "Fix it, or name another file with --kubeconfig FILE or another context with \
+                --context NAME; `kubectl config view` shows what is read.";
+    Failure::unreachable(format!("The kubeconfig cannot be used: {what}."), hint).into()
+}

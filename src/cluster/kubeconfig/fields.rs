@@ -1,0 +1,117 @@
+//! Fields of a kubeconfig, read as Go's JSON decoder reads them: `null` is absent, unknown fields
+//! are ignored. Errors say where, never what was there.
+
+use anyhow::Result;
+use base64::{
+    Engine, alphabet,
+    engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
+};
+use serde_json::{Map, Value};
+
+use super::unusable;
+
+/// As Go's `base64.StdEncoding` decodes.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// A mapping, and where it stands: `users[0].user`.
+pub(super) struct Fields<'a> {
+    object: Option<&'a Map<String, Value>>,
+    place: String,
+}
+
+impl<'a> Fields<'a> {
+    /// `place` names the file.
+    pub(super) fn of(value: &'a Value, place: String) -> Result<Self> {
+        match value {
+            Value::Null => Ok(Self { object: None, place }),
+            Value::Object(object) => Ok(Self { object: Some(object), place }),
+            _ => Err(unusable(format!("{place} is not a mapping"))),
+        }
+    }
+
+    fn get(&self, name: &str) -> &'a Value {
+        self.object.and_then(|object| object.get(name)).unwrap_or(&Value::Null)
+    }
+
+    fn place(&self, name: &str) -> String {
+        let dot = if self.place.ends_with(':') { " " } else { "." };
+        format!("{}{dot}{name}", self.place)
+    }
+
+    fn wrong(&self, name: &str, wanted: &str) -> anyhow::Error {
+        unusable(format!("{} is not {wanted}", self.place(name)))
+    }
+
+    /// Text; empty where absent.
+    pub(super) fn text(&self, name: &str) -> Result<String> {
+        match self.get(name) {
+            Value::Null => Ok(String::new()),
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(self.wrong(name, "text; put it in quotes")),
+        }
+    }
+
+    /// Whether it is true.
+    pub(super) fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
+            Value::Null => Ok(false),
+            Value::Bool(flag) => Ok(*flag),
+            _ => Err(self.wrong(name, "true or false")),
+        }
+    }
+
+    /// Bytes that are written as base64; empty where absent.
+    pub(super) fn data(&self, name: &str) -> Result<Vec<u8>> {
+        let text = self.text(name)?.replace(['\r', '\n'], "");
+        BASE64.decode(text).map_err(|_| self.wrong(name, "base64"))
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>> {
+        let text = |item: &Value| match item {
+            Value::Null => Ok(String::new()),
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(self.wrong(name, "a list of texts")),
+        };
+        self.list(name)?.iter().map(text).collect()
+    }
+
+    fn list(&self, name: &str) -> Result<&'a [Value]> {
+        match self.get(name) {
+            Value::Null => Ok(&[]),
+            Value::Array(list) => Ok(list),
+            _ => Err(self.wrong(name, "a list")),
+        }
+    }
+
+    /// A mapping; empty where absent.
+    pub(super) fn fields(&self, name: &str) -> Result<Self> {
+        Self::of(self.get(name), self.place(name))
+    }
+
+    /// The same, `None` where absent.
+    pub(super) fn optional(&self, name: &str) -> Result<Option<Self>> {
+        self.get(name)
+            .as_object()
+            .map_or_else(|| self.fields(name).map(|_| None), |_| self.fields(name).map(Some))
+    }
+
+    /// A list of mappings.
+    pub(super) fn each(&self, name: &str) -> Result<Vec<Self>> {
+        let items = self.list(name)?.iter().enumerate();
+        items.map(|(at, item)| Self::of(item, format!("{}[{at}]", self.place(name)))).collect()
+    }
+
+    /// The keys of this mapping.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a String> + use<'a> {
+        self.object.into_iter().flat_map(Map::keys)
+    }
+
+    /// Anything.
+    pub(super) fn any(&self, name: &str) -> Value {
+        self.get(name).clone()
+    }
+}

@@ -1,0 +1,180 @@
+//! Files of kubeconfig, read and merged: the first file that has an entry or a current context
+//! wins, and the entry is taken whole.
+
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{
+    Files,
+    entries::{Cluster, Context, User, folder},
+    fields::Fields,
+    selected::Selected,
+    unusable,
+};
+use crate::{exit::Failure, yaml};
+
+/// What the files of kubeconfig say, together.
+#[derive(Default)]
+pub struct Kubeconfig {
+    current_context: String,
+    clusters: BTreeMap<String, Cluster>,
+    users: BTreeMap<String, User>,
+    contexts: BTreeMap<String, Context>,
+}
+
+impl Kubeconfig {
+    /// Reads the files. Those of a list may be missing, all of them too; a file that is there and
+    /// cannot be read is an error.
+    ///
+    /// # Errors
+    /// Named by file and field.
+    pub fn read(files: &Files) -> Result<Self> {
+        match files {
+            Files::Explicit(file) => Self::read_file(file)?.ok_or_else(|| {
+                let hint = "Name the file of a kubeconfig with --kubeconfig FILE.";
+                let what = format!("There is no kubeconfig {}.", file.display());
+                Failure::unreachable(what, hint).into()
+            }),
+            Files::Listed(files) => files.iter().try_fold(Self::default(), |merged, file| {
+                Ok(merged.merge(Self::read_file(file)?.unwrap_or_default()))
+            }),
+        }
+    }
+
+    /// `None` where there is no such file.
+    fn read_file(file: &Path) -> Result<Option<Self>> {
+        let name = file.display();
+        let text = match fs::read(file) {
+            Ok(bytes) => String::from_utf8(bytes)
+                .map_err(|_| unusable(format!("{name} is not text in UTF-8")))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let what = format!("The kubeconfig {name} cannot be read: {error}.");
+                let hint = "Make it readable, or name another one with --kubeconfig FILE or \
+                            $KUBECONFIG: `ls -l` shows whose it is.";
+                return Err(Failure::unreachable(what, hint).into());
+            }
+        };
+        let value = document(&name.to_string(), &text)?;
+        Self::parse(&value, &name.to_string(), &folder(file)?).map(Some)
+    }
+
+    fn parse(value: &Value, file: &str, folder: &Path) -> Result<Self> {
+        let fields = Fields::of(value, format!("{file}:"))?;
+        for (name, wanted) in [("kind", "Config"), ("apiVersion", "v1")] {
+            let is = fields.text(name)?;
+            if !is.is_empty() && is != wanted {
+                return Err(unusable(format!("{file}: {name} is not {wanted}")));
+            }
+        }
+        Ok(Self {
+            current_context: fields.text("current-context")?,
+            clusters: named(&fields, "clusters", "cluster", |f| Cluster::read(f, folder))?,
+            users: named(&fields, "users", "user", |f| User::read(f, folder))?,
+            contexts: named(&fields, "contexts", "context", Context::read)?,
+        })
+    }
+
+    fn merge(mut self, later: Self) -> Self {
+        if self.current_context.is_empty() {
+            self.current_context = later.current_context;
+        }
+        merge(&mut self.clusters, later.clusters);
+        merge(&mut self.users, later.users);
+        merge(&mut self.contexts, later.contexts);
+        self
+    }
+
+    /// What the context leads to, with its files taken in and found usable; `None` where no context
+    /// is named here or in the files.
+    ///
+    /// # Errors
+    /// No such context, or what it leads to is refused by kubectl too.
+    pub fn select(&self, context: Option<&str>) -> Result<Option<Selected>> {
+        let name = context.unwrap_or(&self.current_context);
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let Some(context) = self.contexts.get(name) else {
+            let hint = "List them with `kubectl config get-contexts`, then name one with \
+                        --context NAME.";
+            let what = format!("The kubeconfig has no context {name}.");
+            return Err(Failure::unreachable(what, hint).into());
+        };
+        let Some(cluster) = self.clusters.get(&context.cluster) else {
+            let wanted = &context.cluster;
+            return Err(unusable(format!(
+                "context {name} needs a cluster {wanted:?}, which is missing"
+            )));
+        };
+        // To be nobody is allowed.
+        let user = self.users.get(&context.user).cloned().unwrap_or_default();
+        Selected::new(name, context.clone(), cluster.clone(), user).map(Some)
+    }
+
+    /// The error where [`Kubeconfig::select`] found none.
+    pub(super) fn nothing_selected(&self, files: &Files) -> anyhow::Error {
+        if self.contexts.is_empty() {
+            let read = match files {
+                Files::Explicit(file) => format!("{} names none", file.display()),
+                Files::Listed(files) => {
+                    let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
+                    format!("looked for in {}", files.join(", "))
+                }
+            };
+            let hint = "Name a kubeconfig with --kubeconfig FILE or $KUBECONFIG; without a cluster \
+                        there is `diyadm verify --offline`.";
+            return Failure::unreachable(
+                format!("There is no kubeconfig with a context: {read}."),
+                hint,
+            )
+            .into();
+        }
+        let hint = "Set it with `kubectl config use-context NAME`, or name one with --context NAME; \
+                    `kubectl config get-contexts` lists them.";
+        Failure::unreachable("The kubeconfig has no current context.", hint).into()
+    }
+}
+
+/// The first document: kubectl reads no further.
+fn document(file: &str, text: &str) -> Result<Value> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let objects = yaml::json(text).unwrap_or_default();
+    if let Some(value) = objects.first().and_then(|(_, object)| yaml::parse_json(object)) {
+        return Ok(value);
+    }
+    let Some(chunk) = yaml::chunks(text).find(|chunk| !chunk.body.is_empty()) else {
+        return Ok(Value::Null);
+    };
+    // What the parser says may quote the file.
+    yaml::parse(file, &chunk, 1).map_err(|error| {
+        let yaml::Error { line, column, .. } = error;
+        unusable(format!("{file}:{line}:{column} is not YAML"))
+    })
+}
+
+/// A list of entries with names, each once.
+fn named<T>(
+    fields: &Fields<'_>,
+    list: &str,
+    entry: &str,
+    read: impl Fn(&Fields<'_>) -> Result<T>,
+) -> Result<BTreeMap<String, T>> {
+    let mut entries = BTreeMap::new();
+    for each in fields.each(list)? {
+        let name = each.text("name")?;
+        if entries.contains_key(&name) {
+            return Err(unusable(format!("{list} has {name:?} twice")));
+        }
+        entries.insert(name, read(&each.fields(entry)?)?);
+    }
+    Ok(entries)
+}
+
+fn merge<T>(first: &mut BTreeMap<String, T>, later: BTreeMap<String, T>) {
+    for (name, entry) in later {
+        first.entry(name).or_insert(entry);
+    }
+}
