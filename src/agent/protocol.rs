@@ -224,6 +224,10 @@ pub enum Answer {
         id: u32,
         /// Whether anything is different now.
         changed: bool,
+        /// Whether a mode or a time could not be set, as where the file is another user's. All else
+        /// is done.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unset: bool,
     },
     /// A step of a transfer failed; everything is as it was before the step.
     Refused {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::exit::Code;
 
+mod effect;
 mod flush;
 mod growing;
 mod incoming;
@@ -29,6 +30,7 @@ mod refusal;
 mod root;
 mod writer;
 
+use effect::Effect;
 use incoming::{Incoming, Step};
 pub(crate) use path::{is_beside, link_stays};
 use refusal::with_detail;
@@ -137,17 +139,17 @@ impl Session {
                     None => list::list(root, hash, each),
                 };
                 self.out.append(&mut parts);
-                listed.map(|()| false)
+                listed.map(|()| Effect::default())
             }
-            Op::Folder { path, mode } => root.folder(&path, mode),
+            Op::Folder { path, mode } => root.folder(&path, mode).map(Effect::changed),
             Op::Settle { path, mode, mtime } => root.settle(&path, mode, mtime),
-            Op::Link { path, to } => root.link(&path, &to),
+            Op::Link { path, to } => root.link(&path, &to).map(Effect::changed),
             Op::Delete { path } if !self.delete => {
                 let detail = "the transfer was begun without the right to delete".to_owned();
                 Err(with_detail(Reason::Denied, &path, detail))
             }
-            Op::Delete { path } => root.delete(&path),
-            Op::Keep => self.keep().map(|()| false),
+            Op::Delete { path } => root.delete(&path).map(Effect::changed),
+            Op::Keep => self.keep().map(|()| Effect::default()),
         };
         self.answer(&answer(id, done));
         Ok(())
@@ -181,7 +183,7 @@ impl Session {
                 self.incoming.insert(id, incoming);
             }
             Step::Done(done) => {
-                if done == Ok(true) && incoming.chunks() > 0 {
+                if done.as_ref().is_ok_and(|done| done.changed) && incoming.chunks() > 0 {
                     self.unkept.insert(incoming.folder());
                 }
                 let full = self.unkept.len() > MOST_UNKEPT;
@@ -206,9 +208,9 @@ impl Drop for Session {
     }
 }
 
-fn answer(id: u32, done: Result<bool, Refusal>) -> Answer {
+fn answer(id: u32, done: Result<Effect, Refusal>) -> Answer {
     match done {
-        Ok(changed) => Answer::Done { id, changed },
+        Ok(Effect { changed, unset }) => Answer::Done { id, changed, unset },
         Err(refusal) => Answer::Refused { id, refusal },
     }
 }

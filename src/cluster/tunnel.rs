@@ -4,8 +4,8 @@
 //! Not kube's own: that drops what the Pod still answers once this side has said its last word.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::{Duration, Instant},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -13,7 +13,8 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use kube::{client::Connection, core::Request};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{MissedTickBehavior, interval_at},
+    net::TcpStream,
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -22,12 +23,10 @@ use super::{
     exec::{PIECE, PING, next},
 };
 
+mod client;
+
 /// Without an answer to a sign of life for so long nobody is there.
 const SILENCE: Duration = Duration::from_secs(30);
-/// This side's end of input cannot travel: neither this protocol nor containerd has a way for it.
-/// So a connection whose client has said its last word, and to which nothing came for so long,
-/// is over.
-const LINGER: Duration = Duration::from_secs(30);
 
 /// A connection to a port of a Pod.
 pub struct Tunnel(Connection);
@@ -58,8 +57,14 @@ impl Cluster {
 
 impl Tunnel {
     /// Carries bytes both ways until one end closes.
-    pub async fn carry(self, from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin) -> Over {
-        carry(self.0.into_stream(), from, to).await
+    ///
+    /// A client's end of input cannot travel: neither this protocol nor containerd has a way for
+    /// it. So a connection whose client only sends no more is carried for as long as the Pod's side
+    /// is open, and one whose client has closed it is closed.
+    pub async fn carry(self, stream: TcpStream) -> Over {
+        let closed = client::closed(stream.local_addr(), stream.peer_addr());
+        let (from, to) = stream.into_split();
+        carry(self.0.into_stream(), from, to, closed).await
     }
 }
 
@@ -69,72 +74,48 @@ async fn carry(
     + Unpin,
     from: impl AsyncRead + Unpin,
     to: impl AsyncWrite + Unpin,
+    closed: impl Future<Output = ()>,
 ) -> Over {
     let (sink, stream) = socket.split();
-    let state = State::default();
+    // Whether the far end does not take what we send.
+    let stalled = AtomicBool::new(false);
     tokio::select! {
-        over = receive(stream, to, &state) => over,
-        over = send(sink, from, &state) => over,
+        over = receive(stream, to, &stalled) => over,
+        over = send(sink, from, closed, &stalled) => over,
     }
 }
 
-#[derive(Debug)]
-struct State {
-    /// Whether the far end does not take what we send.
-    stalled: AtomicBool,
-    began: Instant,
-    /// When something came last, in milliseconds since it began.
-    heard: AtomicU64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        let stalled = AtomicBool::new(false);
-        Self { stalled, began: Instant::now(), heard: AtomicU64::new(0) }
-    }
-}
-
-impl State {
-    fn millis(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
+/// Sends what the client says. `closed` is waited for once the client has said its last word.
 async fn send(
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
     mut from: impl AsyncRead + Unpin,
-    state: &State,
+    closed: impl Future<Output = ()>,
+    stalled: &AtomicBool,
 ) -> Over {
     let mut buffer = vec![0; PIECE + 1];
     let mut open = true;
-    let mut pings = interval_at(tokio::time::Instant::now() + PING, PING);
+    let mut closed = std::pin::pin!(closed);
+    let mut pings = interval_at(Instant::now() + PING, PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
             read = from.read(&mut buffer[1..]), if open => match read {
                 Ok(0) => {
                     open = false;
-                    // It may wait for an answer from now on.
-                    state.heard.store(state.millis(), Ordering::Relaxed);
                     continue;
                 }
                 Ok(read) => Message::binary(buffer[..=read].to_vec()),
                 // The client is gone, and with it whoever wants an answer.
                 Err(_) => break,
             },
-            _ = pings.tick() => {
-                let silent = state.millis().saturating_sub(state.heard.load(Ordering::Relaxed));
-                if !open && u128::from(silent) > LINGER.as_millis() {
-                    break;
-                }
-                Message::Ping(Vec::new().into())
-            }
+            () = &mut closed, if !open => break,
+            _ = pings.tick() => Message::Ping(Vec::new().into()),
         };
-        state.stalled.store(true, Ordering::Relaxed);
+        stalled.store(true, Ordering::Relaxed);
         if let Err(error) = sink.send(message).await {
             return Over::Lost(error.to_string());
         }
-        state.stalled.store(false, Ordering::Relaxed);
+        stalled.store(false, Ordering::Relaxed);
     }
     // Whatever comes of it: the connection is not used again.
     let _ = sink.close().await;
@@ -144,17 +125,16 @@ async fn send(
 async fn receive(
     mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    state: &State,
+    stalled: &AtomicBool,
 ) -> Over {
     // Each channel begins with the port's number: of the data, and of what went wrong.
     let mut headed = [false; 2];
     loop {
-        let message = match next(&mut stream, SILENCE, &state.stalled).await {
+        let message = match next(&mut stream, SILENCE, stalled).await {
             Ok(Some(message)) => message,
             Ok(None) => break,
             Err(why) => return Over::Lost(why),
         };
-        state.heard.store(state.millis(), Ordering::Relaxed);
         let [channel @ (0 | 1), bytes @ ..] = &message[..] else { continue };
         if !std::mem::replace(&mut headed[usize::from(*channel)], true) {
             continue;
@@ -173,6 +153,8 @@ async fn receive(
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
     use tokio::io::{DuplexStream, duplex};
     use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
@@ -180,8 +162,17 @@ mod tests {
 
     type Far = WebSocketStream<DuplexStream>;
 
-    /// A client, what became of its tunnel, and what `far` did as the API server.
+    /// A client that stays, what became of its tunnel, and what `far` did as the API server.
     fn tunnel<C, F>(
+        client: impl AsyncFnOnce(DuplexStream) -> C,
+        far: impl AsyncFnOnce(Far) -> F,
+    ) -> (C, Over, F) {
+        tunnel_until(pending(), client, far)
+    }
+
+    /// The same, with a client that has closed its connection when `closed` is done.
+    fn tunnel_until<C, F>(
+        closed: impl Future<Output = ()>,
         client: impl AsyncFnOnce(DuplexStream) -> C,
         far: impl AsyncFnOnce(Far) -> F,
     ) -> (C, Over, F) {
@@ -196,7 +187,7 @@ mod tests {
             }
             let (near, inner) = duplex(PIECE);
             let (from, to) = tokio::io::split(inner);
-            tokio::join!(client(near), carry(here, from, to), far(there))
+            tokio::join!(client(near), carry(here, from, to, closed), far(there))
         };
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
@@ -234,6 +225,20 @@ mod tests {
         let (got, over, heard) = tunnel(client, far);
         assert!(got == answer && heard == asked);
         assert_eq!(over, Over::Closed);
+    }
+
+    #[test]
+    fn a_connection_that_its_client_closed_is_closed_and_what_it_said_arrives() {
+        let client = async |mut near: DuplexStream| near.write_all(b"last").await.unwrap();
+        let far = async |mut far: Far| {
+            let heard = heard(&mut far, 4).await;
+            // Nobody answers; the far end learns of the end all the same.
+            let end = far.next().await.unwrap().unwrap();
+            assert!(matches!(end, Message::Close(_)), "{end:?}");
+            heard
+        };
+        let ((), over, heard) = tunnel_until(ready(()), client, far);
+        assert_eq!((over, &heard[..]), (Over::Closed, &b"last"[..]));
     }
 
     #[test]

@@ -133,7 +133,7 @@ async fn all(
 
 /// Says what is not sent.
 fn left_out(terminal: &Terminal, here: &Here) {
-    here.scan.skipped.iter().chain(&here.scan.unread).for_each(|what| terminal.warn(what));
+    here.warnings().iter().for_each(|what| terminal.warn(what));
 }
 
 /// Says what is not done; whether all is.

@@ -4,14 +4,16 @@ use std::{
     cell::RefCell,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Mutex, mpsc},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, sleep},
 };
 
@@ -36,6 +38,10 @@ const TRIES: u32 = 16;
 const WAITING: usize = 64;
 /// The same complaint is told once in so long.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Connections at once, whatever the system allows.
+const MOST_PLACES: usize = 1 << 16;
+/// Descriptors that are left for everything else: streams, watches, the API server.
+const OTHERS: usize = 64;
 /// When no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -107,9 +113,11 @@ impl<'a> Forward<'a> {
     /// Carries every connection, until it is dropped.
     pub(crate) async fn serve(&self, all: Vec<Bound>) {
         let (sender, mut accepted) = mpsc::channel(WAITING);
+        let places = Arc::new(Semaphore::new(most_connections()));
         for Bound { listeners, remote } in all {
             for listener in listeners {
-                tokio::spawn(accept(listener, remote.clone(), sender.clone()));
+                let (sender, places) = (sender.clone(), Arc::clone(&places));
+                tokio::spawn(accept(listener, remote.clone(), sender, places));
             }
         }
         drop(sender);
@@ -117,7 +125,7 @@ impl<'a> Forward<'a> {
         loop {
             tokio::select! {
                 next = accepted.recv() => match next {
-                    Some((stream, remote)) => connections.push(self.connection(stream, remote)),
+                    Some(accepted) => connections.push(self.connection(accepted)),
                     None => return,
                 },
                 Some(()) = connections.next() => {}
@@ -125,7 +133,8 @@ impl<'a> Forward<'a> {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, remote: Port) {
+    async fn connection(&self, accepted: Accepted) {
+        let Accepted { stream, remote, _place } = accepted;
         // Without it each small answer may wait 40 ms.
         let _ = stream.set_nodelay(true);
         let mut backoff = Backoff::default();
@@ -133,8 +142,7 @@ impl<'a> Forward<'a> {
             let pick = self.current.lock().await.clone();
             let error = match self.dial(&pick, &remote).await {
                 Ok(tunnel) => {
-                    let (from, to) = stream.into_split();
-                    let over = tunnel.carry(from, to).await;
+                    let over = tunnel.carry(stream).await;
                     return self.told(&pick, &remote, over);
                 }
                 Err(error) => error,
@@ -206,17 +214,42 @@ impl<'a> Forward<'a> {
     }
 }
 
-async fn accept(listener: TcpListener, remote: Port, sender: mpsc::Sender<(TcpStream, Port)>) {
-    loop {
+/// A connection of this machine, and what leads on from it.
+struct Accepted {
+    stream: TcpStream,
+    remote: Port,
+    /// Given back at its end.
+    _place: OwnedSemaphorePermit,
+}
+
+/// Accepts for as long as there are places; those that come meanwhile wait in the system's queue.
+async fn accept(
+    listener: TcpListener,
+    remote: Port,
+    sender: mpsc::Sender<Accepted>,
+    places: Arc<Semaphore>,
+) {
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if sender.send((stream, remote.clone())).await.is_err() {
+                let accepted = Accepted { stream, remote: remote.clone(), _place: place };
+                if sender.send(accepted).await.is_err() {
                     return;
                 }
             }
             Err(_) => sleep(PAUSE).await,
         }
     }
+}
+
+/// How many connections this process has descriptors for: two each, of as many as the hard limit
+/// allows.
+fn most_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    let most = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let most = most.map_or(MOST_PLACES, |most| usize::try_from(most).unwrap_or(MOST_PLACES));
+    (most.saturating_sub(OTHERS) / 2).clamp(1, MOST_PLACES)
 }
 
 /// Whether the API server says that there is no such Pod any more, or that it does not run.
@@ -271,17 +304,19 @@ mod tests {
         block(async {
             let bound = Bound::new(&ports::parse(":80").unwrap()).await.unwrap();
             let (sender, mut accepted) = mpsc::channel(1);
+            let places = Arc::new(Semaphore::new(16));
             let mut clients = Vec::new();
             for listener in bound.listeners {
                 let at = listener.local_addr().unwrap();
-                tokio::spawn(accept(listener, bound.remote.clone(), sender.clone()));
+                let (sender, places) = (sender.clone(), Arc::clone(&places));
+                tokio::spawn(accept(listener, bound.remote.clone(), sender, places));
                 for _ in 0..8 {
                     clients.push(TcpStream::connect(at).await.unwrap());
                 }
             }
             let mut here = Vec::new();
             for _ in &clients {
-                let (mut stream, remote) = accepted.recv().await.unwrap();
+                let Accepted { mut stream, remote, _place } = accepted.recv().await.unwrap();
                 assert_eq!(remote, Port::Number(80));
                 stream.write_all(b"x").await.unwrap();
                 here.push(stream.peer_addr().unwrap());

@@ -13,7 +13,8 @@ use super::{
     pods::{Pick, is_not_emptied},
     project::Project,
     session::{Session, millis},
-    sync::{Progress, Receiver, megabytes},
+    sources::Built,
+    sync::{Progress, Receiver, listed, megabytes},
     trouble::{is_gone, is_lost},
 };
 use crate::{
@@ -111,7 +112,7 @@ async fn once<'a>(
 }
 
 /// Builds, and says that it does while that takes its time.
-async fn build(all: &Loop<'_>) -> Result<bool> {
+async fn build(all: &mut Loop<'_>) -> Result<bool> {
     let terminal = all.session.terminal;
     let Some(command) = all.sources.build_command() else { return Ok(true) };
     terminal.say(&format!("building: {}", command.lines().next().unwrap_or_default()));
@@ -119,22 +120,30 @@ async fn build(all: &Loop<'_>) -> Result<bool> {
     let mut building = std::pin::pin!(all.sources.build());
     loop {
         match timeout(OFTEN, &mut building).await {
-            Ok(Ok(true)) => {
-                terminal.done("built", Some(began.elapsed()));
-                return Ok(true);
+            Ok(built) => {
+                let Built { worked, wrote } = built?;
+                if worked {
+                    terminal.done("built", Some(began.elapsed()));
+                }
+                if !wrote.is_empty() {
+                    terminal.warn(&format!(
+                        "the build writes to what is watched: {}; that does not build again",
+                        listed(&wrote)
+                    ));
+                }
+                return Ok(worked);
             }
-            Ok(other) => return other,
             Err(_) => terminal.say(&format!("still building, {} s", began.elapsed().as_secs())),
         }
     }
 }
 
 /// Sends all there is; whether anything is different there now.
-async fn send<'a>(all: &Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
+async fn send<'a>(all: &mut Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
     let session = all.session;
+    all.sources.news().iter().for_each(|what| session.terminal.warn(what));
     let mut changed = false;
     for (at, (source, here)) in all.sources.sent().enumerate() {
-        here.scan.skipped.iter().chain(&here.scan.unread).for_each(|w| session.terminal.warn(w));
         if place.receivers.len() <= at {
             place.receivers.push(Receiver::new(session, place.pick.clone()));
         }

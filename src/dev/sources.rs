@@ -1,8 +1,10 @@
 //! What of a project counts as a change, and what builds it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     io::stderr,
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -14,10 +16,16 @@ use tokio::{process::Command, task::spawn_blocking};
 
 use super::{
     project::Project,
-    sync::{Here, Options, Source},
+    sync::{Here, Options, Source, above},
     watch::Watch,
 };
-use crate::{agent::protocol::Bytes, exit::Failure};
+use crate::{
+    agent::protocol::{
+        Bytes,
+        transfer::{Mtime, What},
+    },
+    exit::Failure,
+};
 
 /// What tools write, and nobody edits.
 const OUTPUTS: [&str; 10] = [
@@ -46,7 +54,18 @@ pub(crate) struct Sources<'a> {
     sent: Vec<Source>,
     /// How these were seen last.
     seen: Vec<Here>,
-    project_seen: Option<Here>,
+    /// What is watched, where something builds, as it was seen last.
+    watched: Snapshot,
+    /// The same, as the last build took it; what that build wrote itself is no change.
+    built: Option<Snapshot>,
+    /// What builds write though it is watched.
+    outputs: BTreeSet<Bytes>,
+    /// Folders in which builds make files of ever new names.
+    output_folders: BTreeSet<Bytes>,
+    /// What changed during the last build: somebody may have saved it.
+    saved: BTreeSet<Bytes>,
+    /// What [`Sources::news`] has said.
+    warned: Vec<String>,
 }
 
 impl<'a> Sources<'a> {
@@ -71,7 +90,12 @@ impl<'a> Sources<'a> {
             all,
             sent: Vec::new(),
             seen: Vec::new(),
-            project_seen: None,
+            watched: Snapshot::new(),
+            built: None,
+            outputs: BTreeSet::new(),
+            output_folders: BTreeSet::new(),
+            saved: BTreeSet::new(),
+            warned: Vec::new(),
         })
     }
 
@@ -80,9 +104,54 @@ impl<'a> Sources<'a> {
         self.project.build.as_deref()
     }
 
-    /// Builds, where there is something to build; whether it worked.
-    pub(crate) async fn build(&self) -> Result<bool> {
-        let Some(build) = &self.project.build else { return Ok(true) };
+    /// Builds, where there is something to build; from then on changes are heard.
+    pub(crate) async fn build(&mut self) -> Result<Built> {
+        let Some(build) = &self.project.build else {
+            return Ok(Built { worked: true, wrote: Vec::new() });
+        };
+        if self.built.is_none() {
+            self.look_at_watched().await?;
+        }
+        let before = self.watched.clone();
+        let worked = self.run(build).await?;
+        self.look_at_watched().await?;
+        Ok(Built { worked, wrote: self.settle(&before) })
+    }
+
+    /// Tells what the last build wrote from what somebody saved meanwhile. What the first build
+    /// changed is its own, and so is what changes during two builds in a row; anything else builds
+    /// once more. New files are a build's own where nothing but new files made it build again. Names
+    /// what is found to be a build's own.
+    fn settle(&mut self, before: &Snapshot) -> Vec<String> {
+        let again = self.built.as_ref().map(|built| changes(built, before));
+        let is_first = again.is_none();
+        let by_itself = again.is_some_and(|again| again.is_subset(&self.saved));
+        let (mut built, mut saved, mut wrote) =
+            (self.watched.clone(), BTreeSet::new(), Vec::new());
+        for path in changes(before, &self.watched) {
+            let folder = above(&path).last().unwrap_or_default();
+            let is_new = !before.contains_key(&path);
+            let is_known = self.saved.contains(&path) || self.outputs.contains(&path);
+            let is_news = is_new && by_itself && self.output_folders.insert(folder.clone());
+            let is_output = is_new && self.output_folders.contains(&folder);
+            if is_first || is_known || is_output {
+                // Those of ever new names are named once.
+                if self.outputs.insert(path.clone()) && (!is_output || is_news) {
+                    wrote.push(path.show());
+                }
+                continue;
+            }
+            match before.get(&path) {
+                Some(old) => drop(built.insert(path.clone(), old.clone())),
+                None => drop(built.remove(&path)),
+            }
+            saved.insert(path);
+        }
+        (self.built, self.saved) = (Some(built), saved);
+        wrote
+    }
+
+    async fn run(&self, build: &str) -> Result<bool> {
         // This side's stdout is the application's.
         let output = stderr().as_fd().try_clone_to_owned().context("stderr is closed")?;
         let mut child = Command::new("sh")
@@ -100,19 +169,32 @@ impl<'a> Sources<'a> {
         Ok(status.success())
     }
 
-    /// Looks what is there now; from then on changes are heard.
-    pub(crate) async fn look(&mut self) -> Result<()> {
-        if self.project.build.is_some() {
-            // First: a build that failed may have left nothing to send, and is to be mended.
-            loop {
-                let all = self.all.look().await?;
-                let folders: Vec<PathBuf> = self.all.folders(&all).collect();
-                self.project_seen = Some(all);
-                if !self.watch.cover(folders.into_iter())? {
-                    break;
-                }
+    /// Looks at what is watched where something builds, and covers folders that are new.
+    async fn look_at_watched(&mut self) -> Result<()> {
+        loop {
+            let all = self.all.look().await?;
+            let folders: Vec<PathBuf> = self.all.folders(&all).collect();
+            let entries = all.scan.entries.into_iter();
+            let files = entries.filter(|entry| entry.what != What::Folder);
+            let files = files.filter(|entry| self.counts(Path::new(OsStr::from_bytes(&entry.path.0))));
+            let states = files.map(|entry| (entry.path, (entry.what, entry.mode, entry.mtime)));
+            self.watched = states.collect();
+            if !self.watch.cover(folders.into_iter())? {
+                return Ok(());
             }
         }
+    }
+
+    /// Whether a path below the project's folder is watched, as far as the file says.
+    fn counts(&self, path: &Path) -> bool {
+        let matches = |counts: &Gitignore| {
+            counts.matched_path_or_any_parents(path, false).is_ignore()
+        };
+        self.counts.as_ref().is_none_or(matches)
+    }
+
+    /// Looks what is to be sent now. Without a build, from then on changes are heard.
+    pub(crate) async fn look(&mut self) -> Result<()> {
         if self.sent.is_empty() {
             self.sent = self.made()?;
         }
@@ -143,6 +225,16 @@ impl<'a> Sources<'a> {
         self.sent.iter().zip(&self.seen)
     }
 
+    /// Sentences: what is not sent, where that is other than it was.
+    pub(crate) fn news(&mut self) -> Vec<String> {
+        let warnings: Vec<_> = self.seen.iter().flat_map(Here::warnings).collect();
+        if warnings == self.warned {
+            return Vec::new();
+        }
+        self.warned.clone_from(&warnings);
+        warnings
+    }
+
     fn made(&self) -> Result<Vec<Source>> {
         let mut made: Vec<Source> = Vec::new();
         let lines: Vec<_> = self.project.sync_lines().collect();
@@ -170,24 +262,44 @@ impl<'a> Sources<'a> {
 
     /// Waits for a change that counts, and for the end of its burst.
     pub(crate) async fn changed(&mut self) {
-        let Self { watch, counts, all, sent, seen, project_seen, project, .. } = self;
-        if project.build.is_none() {
+        if self.project.build.is_none() {
+            let Self { watch, sent, seen, .. } = self;
             let counts = |path: &Path| {
                 let mut both = sent.iter().zip(&*seen);
                 both.any(|(source, here)| source.counts(here, path))
             };
             return watch.changed(counts).await;
         }
-        let root = &all.root;
-        let matches = |path: &Path| match (&*counts, &*project_seen) {
-            (Some(counts), _) => path
-                .strip_prefix(root)
-                .is_ok_and(|path| counts.matched_path_or_any_parents(path, false).is_ignore()),
-            (None, Some(here)) => all.counts(here, path),
-            (None, None) => true,
-        };
-        watch.changed(matches).await;
+        loop {
+            // What changed since the last build is seen, whatever was heard of it.
+            let looked = self.look_at_watched().await.is_ok();
+            let built = self.built.as_ref();
+            if looked && built.is_none_or(|built| !changes(built, &self.watched).is_empty()) {
+                return;
+            }
+            self.watch.changed(|_| true).await;
+        }
     }
+}
+
+/// What a build came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Built {
+    /// Whether it worked.
+    pub(crate) worked: bool,
+    /// Watched files that it wrote, each named once: they do not build again.
+    pub(crate) wrote: Vec<String>,
+}
+
+/// Files by their paths, as they were at one time: what each is, its mode and its time.
+type Snapshot = BTreeMap<Bytes, (What, u32, Mtime)>;
+
+/// Paths of which one snapshot says something else than the other.
+fn changes(before: &Snapshot, after: &Snapshot) -> BTreeSet<Bytes> {
+    let differs = |(path, state): &(&Bytes, &_)| before.get(*path) != Some(*state);
+    let changed = after.iter().filter(differs).map(|(path, _)| path);
+    let gone = before.keys().filter(|path| !after.contains_key(*path));
+    changed.chain(gone).cloned().collect()
 }
 
 /// What a build started, which ends with it where nobody waits for it any more: a shell's own end
@@ -245,6 +357,10 @@ mod tests {
         timeout(patience, sources.changed()).await.is_ok()
     }
 
+    async fn worked(sources: &mut Sources<'_>) -> bool {
+        sources.build().await.unwrap().worked
+    }
+
     fn folder(folders: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for path in folders {
@@ -267,11 +383,11 @@ mod tests {
         block(async {
             let mut sources = Sources::new(root, &project).unwrap();
             assert!(!sources.hears());
-            assert!(!sources.build().await.unwrap(), "cat cannot read a folder");
-            fs::remove_dir(root.join("src/deep")).unwrap();
-            assert!(sources.build().await.unwrap());
-            sources.look().await.unwrap();
+            assert!(!worked(&mut sources).await, "cat cannot read a folder");
             assert!(sources.hears());
+            fs::remove_dir(root.join("src/deep")).unwrap();
+            assert!(worked(&mut sources).await);
+            sources.look().await.unwrap();
             let sent: Vec<_> = sources.sent().collect();
             assert_eq!(sent.len(), 1);
             assert_eq!(sent[0].1.scan.entries.len(), 1);
@@ -279,13 +395,17 @@ mod tests {
             assert!(sleeps(&mut sources, "target/app").await);
             assert!(sleeps(&mut sources, "docs/a").await);
             assert!(sleeps(&mut sources, "b").await);
-            assert!(wakes(&mut sources, "src/b").await);
-            assert!(wakes(&mut sources, "docs/a.conf").await);
-            // A folder that is new is watched from the next look on.
-            fs::create_dir(root.join("src/new")).unwrap();
-            sources.changed().await;
-            sources.look().await.unwrap();
-            assert!(wakes(&mut sources, "src/new/c").await);
+            for path in ["src/b", "docs/a.conf"] {
+                assert!(wakes(&mut sources, path).await, "{path}");
+                assert!(worked(&mut sources).await);
+            }
+            // So is a folder that comes while changes are waited for.
+            let later = async {
+                fs::create_dir(root.join("src/new")).unwrap();
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                fs::write(root.join("src/new/c"), "c").unwrap();
+            };
+            tokio::join!(sources.changed(), later);
         });
     }
 
@@ -298,12 +418,13 @@ mod tests {
         let project = parse(BUILT).unwrap();
         block(async {
             let mut sources = Sources::new(root, &project).unwrap();
-            assert!(sources.build().await.unwrap());
+            assert!(worked(&mut sources).await);
             sources.look().await.unwrap();
             for path in ["target/x", "node_modules/x", "a.log", "src/A.class"] {
                 assert!(sleeps(&mut sources, path).await, "{path}");
             }
-            assert!(wakes(&mut sources, "src/b").await && wakes(&mut sources, "README").await);
+            assert!(wakes(&mut sources, "src/b").await && worked(&mut sources).await);
+            assert!(wakes(&mut sources, "README").await);
         });
     }
 
@@ -314,13 +435,112 @@ mod tests {
         let project = parse(BUILT).unwrap();
         block(async {
             let mut sources = Sources::new(root, &project).unwrap();
-            assert!(!sources.build().await.unwrap(), "there is nothing in src");
+            assert!(!worked(&mut sources).await, "there is nothing in src");
             // There is nothing to send yet, and changes are heard all the same.
             assert!(sources.look().await.is_err() && sources.hears());
             assert!(wakes(&mut sources, "src/a").await);
-            assert!(sources.build().await.unwrap());
+            assert!(worked(&mut sources).await);
             sources.look().await.unwrap();
             assert_eq!(sources.sent().count(), 1);
+        });
+    }
+
+    /// Builds until nothing has changed since; what each build wrote.
+    async fn builds(sources: &mut Sources<'_>) -> Vec<Vec<String>> {
+        let mut builds = Vec::new();
+        loop {
+            let Built { worked, wrote } = sources.build().await.unwrap();
+            assert!(worked);
+            builds.push(wrote);
+            let wakes = timeout(Duration::from_millis(300), sources.changed()).await.is_ok();
+            if !wakes {
+                return builds;
+            }
+            assert!(builds.len() < 9, "it builds for ever: {builds:?}");
+        }
+    }
+
+    fn wrote(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_build_that_writes_to_what_is_watched_builds_once_and_names_it() {
+        let run = "run: {command: x}\n";
+        for (build, names) in [
+            ("date +%N > src/stamp", &["src/stamp"][..]),
+            ("echo same > src/stamp", &["src/stamp"]),
+            // From one folder to the other, and back at the next build.
+            (
+                "if [ -e src/ball ]; then mv src/ball gen; else mv gen/ball src; fi",
+                &["gen/ball", "src/ball"],
+            ),
+        ] {
+            let folder = folder(&["src", "gen"]);
+            let root = folder.path();
+            for path in ["src/a", "src/ball", "src/stamp"] {
+                fs::write(root.join(path), "old").unwrap();
+            }
+            let project = parse(&format!("build: {build}\nwatch: [src, gen]\n{run}")).unwrap();
+            block(async {
+                let mut sources = Sources::new(root, &project).unwrap();
+                let first = builds(&mut sources).await;
+                assert_eq!(first, [wrote(names)], "{build}");
+                // And again at a change, without a word.
+                fs::write(root.join("src/a"), "new").unwrap();
+                sources.changed().await;
+                assert_eq!(builds(&mut sources).await, [wrote(&[])], "{build}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_build_that_makes_files_of_new_names_builds_once_more_at_the_most() {
+        let folder = folder(&["src", "gen"]);
+        let root = folder.path();
+        fs::write(root.join("src/a"), "a").unwrap();
+        let text = "build: cp src/a $(mktemp gen/XXXXXX)\nwatch: [src, gen]\nrun: {command: x}\n";
+        let project = parse(text).unwrap();
+        block(async {
+            let mut sources = Sources::new(root, &project).unwrap();
+            assert_eq!(builds(&mut sources).await.len(), 1);
+            for most in [2, 1, 1] {
+                fs::write(root.join("src/a"), most.to_string().repeat(most)).unwrap();
+                sources.changed().await;
+                let builds = builds(&mut sources).await;
+                assert!(builds.len() <= most, "{builds:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_saved_during_a_build_builds_again() {
+        let folder = folder(&["src"]);
+        let root = folder.path();
+        fs::write(root.join("src/a"), "one").unwrap();
+        let build = "touch begun; while [ -e hold ]; do sleep 0.05; done; cat src/a >> built";
+        let text = format!("build: {build}\nwatch: [src]\nrun: {{command: x}}\n");
+        let project = parse(&text).unwrap();
+        block(async {
+            let mut sources = Sources::new(root, &project).unwrap();
+            assert_eq!(builds(&mut sources).await.len(), 1);
+            fs::remove_file(root.join("begun")).unwrap();
+            fs::write(root.join("hold"), "").unwrap();
+            fs::write(root.join("src/a"), "two").unwrap();
+            sources.changed().await;
+            let saved = async {
+                while !root.join("begun").exists() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                fs::write(root.join("src/a"), "three").unwrap();
+                fs::write(root.join("src/b"), "new").unwrap();
+                fs::remove_file(root.join("hold")).unwrap();
+            };
+            let (built, ()) = tokio::join!(sources.build(), saved);
+            assert_eq!(built.unwrap(), Built { worked: true, wrote: Vec::new() });
+            sources.changed().await;
+            assert_eq!(builds(&mut sources).await, [wrote(&[])]);
+            assert!(fs::read_to_string(root.join("built")).unwrap().ends_with("three"));
         });
     }
 
@@ -343,7 +563,7 @@ mod tests {
         let project = parse(text).unwrap();
         block(async {
             let mut sources = Sources::new(root, &project).unwrap();
-            assert!(sources.build().await.unwrap(), "there is none");
+            assert!(worked(&mut sources).await, "there is none");
             sources.look().await.unwrap();
             for path in ["docs/a", "app/a.log", "app/lib/a.tmp"] {
                 assert!(sleeps(&mut sources, path).await, "{path}");

@@ -34,6 +34,7 @@ mod steps;
 
 pub use open::Open;
 pub(crate) use place::{destination, without_dots};
+pub(crate) use plan::above;
 pub use plan::Plan;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
@@ -83,7 +84,27 @@ pub struct Here {
     ignored: Ignored,
 }
 
+/// Names that a warning lists at the most.
+const MOST_LISTED: usize = 3;
+
 impl Here {
+    /// Sentences: what is not sent, though it is here.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let Scan { outside, skipped, unread, .. } = &self.scan;
+        let links = match &outside[..] {
+            [] => None,
+            [link] => {
+                Some(format!("a symbolic link that leads out of the folder is not sent: {link}"))
+            }
+            links => Some(format!(
+                "{} symbolic links that lead out of the folder are not sent: {}",
+                links.len(),
+                listed(links)
+            )),
+        };
+        skipped.iter().chain(unread).cloned().chain(links).collect()
+    }
+
     /// Whether something there is left out here, and so stays.
     pub(crate) fn keeps(&self, entry: &Entry) -> bool {
         self.ignored.leaves_out_bytes(&entry.path.0, entry.what == What::Folder)
@@ -131,7 +152,7 @@ impl Source {
 
     /// What would come of a plan: what the real thing refuses is refused here too.
     fn rehearse(&self, mut plan: Plan) -> Outcome {
-        let mut report = Report { refused: plan.refused(), ..Report::default() };
+        let mut report = Report::default();
         plan.files.retain(|entry| match self.library.open(&entry.path) {
             Ok(_) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -206,6 +227,15 @@ impl Source {
             anyhow::Ok(Here { scan, ignored })
         };
         spawn_blocking(look).await?
+    }
+}
+
+/// The first of many names: `a, b, c and 4 more`.
+pub(crate) fn listed(names: &[String]) -> String {
+    let first = names[..names.len().min(MOST_LISTED)].join(", ");
+    match names.len().saturating_sub(MOST_LISTED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

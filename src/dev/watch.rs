@@ -1,13 +1,16 @@
 //! Waits for changes of files. Many at once are one.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Result;
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode, ModifyKind, RenameMode},
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -19,12 +22,62 @@ use crate::exit::Failure;
 const QUIET: Duration = Duration::from_millis(60);
 /// A burst that does not end is taken for over after so long.
 const LONGEST: Duration = Duration::from_secs(10);
+/// A file whose writer does not close it is taken for whole when it holds still for so long.
+const STILL: Duration = Duration::from_secs(2);
+/// And whatever is still written after so long does not keep the rest any longer.
+const LONGEST_WRITE: Duration = Duration::from_secs(60);
+/// A file that is closed again so soon is written piece by piece, and so taken for whole when it
+/// holds still for as long.
+const PIECES: Duration = Duration::from_secs(1);
 
 /// Folders that are watched, each by itself: what is left out of a sync costs nothing.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<notify::Result<Event>>,
     folders: BTreeSet<PathBuf>,
+    writing: Writing,
+}
+
+/// Files that are written in place: half of one is of no use to anybody.
+#[derive(Debug, Default)]
+struct Writing {
+    /// When each is taken for whole.
+    whole: BTreeMap<PathBuf, Instant>,
+    /// When each was closed last.
+    closed: BTreeMap<PathBuf, Instant>,
+}
+
+impl Writing {
+    fn note(&mut self, event: &Event, now: Instant) {
+        if event.need_rescan() {
+            // What was closed meanwhile is not known.
+            *self = Self::default();
+        }
+        self.closed.retain(|_, at| now < *at + PIECES);
+        for path in &event.paths {
+            match event.kind {
+                EventKind::Modify(ModifyKind::Data(_)) => {
+                    self.whole.insert(path.clone(), now + STILL);
+                }
+                EventKind::Access(CLOSED) => {
+                    self.whole.remove(path);
+                    if self.closed.insert(path.clone(), now).is_some() {
+                        self.whole.insert(path.clone(), now + PIECES);
+                    }
+                }
+                EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+                    self.whole.remove(path);
+                    self.closed.remove(path);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// When all that count are whole; `None` where they are.
+    fn until(&self, counts: impl Fn(&Path) -> bool) -> Option<Instant> {
+        self.whole.iter().filter(|(path, _)| counts(path)).map(|(_, at)| *at).max()
+    }
 }
 
 impl Watch {
@@ -33,13 +86,18 @@ impl Watch {
         let (sender, events) = mpsc::unbounded_channel();
         let told = move |event: notify::Result<Event>| {
             // Reading is no change, and a sync reads everything.
-            if !matches!(&event, Ok(Event { kind: EventKind::Access(_), .. })) {
+            let is_read = matches!(
+                &event,
+                Ok(Event { kind: EventKind::Access(kind), .. }) if *kind != CLOSED
+            );
+            if !is_read {
                 // Nobody waits any more.
                 let _ = sender.send(event);
             }
         };
         let watcher = notify::recommended_watcher(told).map_err(|error| failed(&error))?;
-        Ok(Self { watcher, events, folders: BTreeSet::new() })
+        let writing = Writing::default();
+        Ok(Self { watcher, events, folders: BTreeSet::new(), writing })
     }
 
     /// Watches these folders and no others. Whether one of them is new: what came into it before
@@ -67,29 +125,46 @@ impl Watch {
         !self.folders.is_empty()
     }
 
-    /// Waits for a change that `counts`, by its path, and then until changes pause.
+    /// Waits for a change that `counts`, by its path, and then until changes pause and what is
+    /// written in place is whole.
     pub(crate) async fn changed(&mut self, counts: impl Fn(&Path) -> bool) {
         while let Some(event) = self.events.recv().await {
-            if matters(&event, &counts) {
+            if self.matters(&event, &counts) {
                 break;
             }
         }
-        let end = Instant::now() + LONGEST;
-        let mut quiet = Instant::now() + QUIET;
-        while let Ok(Some(event)) = timeout_at(quiet.min(end), self.events.recv()).await {
-            if matters(&event, &counts) {
+        let began = Instant::now();
+        let mut quiet = began + QUIET;
+        loop {
+            let pause = quiet.min(began + LONGEST);
+            let until = match self.writing.until(&counts) {
+                Some(whole) => pause.max(whole.min(began + LONGEST_WRITE)),
+                None => pause,
+            };
+            let Ok(Some(event)) = timeout_at(until, self.events.recv()).await else { break };
+            if self.matters(&event, &counts) {
                 quiet = Instant::now() + QUIET;
             }
         }
+        let now = Instant::now();
+        self.writing.whole.retain(|_, whole| *whole > now);
+    }
+
+    fn matters(
+        &mut self,
+        event: &notify::Result<Event>,
+        counts: impl Fn(&Path) -> bool,
+    ) -> bool {
+        // Where events were lost anything may have changed.
+        let Ok(event) = event else { return true };
+        self.writing.note(event, Instant::now());
+        let changes = event.kind != EventKind::Access(CLOSED);
+        event.need_rescan() || (changes && event.paths.iter().any(|path| counts(path)))
     }
 }
 
-fn matters(event: &notify::Result<Event>, counts: impl Fn(&Path) -> bool) -> bool {
-    // Where events were lost anything may have changed.
-    event
-        .as_ref()
-        .map_or(true, |event| event.need_rescan() || event.paths.iter().any(|p| counts(p)))
-}
+/// Who wrote a file has closed it.
+const CLOSED: AccessKind = AccessKind::Close(AccessMode::Write);
 
 fn failed(error: &notify::Error) -> anyhow::Error {
     let limit = matches!(error.kind, notify::ErrorKind::MaxFilesWatch);
@@ -104,11 +179,65 @@ fn failed(error: &notify::Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use notify::event::{CreateKind, DataChange, RemoveKind};
+
     use super::*;
-    use std::fs;
+    use std::{fs, io::Write, thread};
 
     fn block<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_file_that_is_written_in_place_is_one_change_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let mut watch = Watch::new().unwrap();
+        watch.cover([root.clone()].into_iter()).unwrap();
+        let jar = root.join("app.jar");
+        let mut file = fs::File::create(&jar).unwrap();
+        let writer = thread::spawn(move || {
+            for _ in 0..6 {
+                file.write_all(&[0; 1000]).unwrap();
+                // Longer than the pause after which a burst is over.
+                thread::sleep(2 * QUIET);
+            }
+        });
+        let mut seen = Vec::new();
+        block(async {
+            while seen.last() != Some(&6000) {
+                watch.changed(|_| true).await;
+                seen.push(fs::metadata(&jar).unwrap().len());
+            }
+        });
+        // Before its first piece it may be whole for all that is known.
+        assert!(seen.len() <= 2, "{seen:?}");
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_file_is_whole_when_it_is_closed_and_holds_still_where_it_is_closed_again_and_again() {
+        let mut writing = Writing::default();
+        let began = Instant::now();
+        let mut at = |ms: u64, kind: EventKind| {
+            let now = began + Duration::from_millis(ms);
+            writing.note(&Event::new(kind).add_path("app.jar".into()), now);
+            writing.until(|_| true).map(|whole| (whole - began).as_millis())
+        };
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let closed = EventKind::Access(CLOSED);
+        assert_eq!(at(0, EventKind::Create(CreateKind::File)), None);
+        assert_eq!(at(0, written), Some(2000));
+        assert_eq!(at(1500, written), Some(3500));
+        assert_eq!(at(1600, closed), None);
+        assert_eq!(at(2000, written), Some(4000));
+        assert_eq!(at(2000, closed), Some(3000));
+        assert_eq!(at(2500, closed), Some(3500));
+        assert_eq!(at(2600, EventKind::Remove(RemoveKind::File)), None);
+        assert_eq!(at(2700, closed), None);
+        // One that is saved now and then is whole each time.
+        assert_eq!(at(9000, written), Some(11_000));
+        assert_eq!(at(9000, closed), None);
     }
 
     #[test]

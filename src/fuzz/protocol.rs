@@ -55,7 +55,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let answers = [
         Answer::Apps(Apps::default()),
         Answer::Lost { lines: 4 },
-        Answer::Done { id: 1, changed: true },
+        Answer::Done { id: 1, changed: true, unset: true },
         Answer::Refused { id: 2, refusal },
         Answer::Failed(Failed::Unknown { name: "a".to_owned(), known: vec!["b".to_owned()] }),
     ];

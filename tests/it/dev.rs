@@ -12,4 +12,5 @@ mod sync;
 mod terminal;
 pub(crate) mod tree;
 mod typed;
+mod unset;
 mod watched;

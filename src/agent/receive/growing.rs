@@ -22,6 +22,7 @@ use super::{
             transfer::{self, Chunk, Cut},
         },
     },
+    effect::Effect,
     part,
     path::{HAVE, PART, beside},
     root::{Place, mode, times},
@@ -306,7 +307,7 @@ impl Growing {
     }
 
     /// Puts the file in its target's place: every chunk is written.
-    pub(super) fn finish(mut self, file: &transfer::File) -> io::Result<()> {
+    pub(super) fn finish(mut self, file: &transfer::File) -> io::Result<Effect> {
         self.keep = false;
         self.write()?;
         // Before its time is set, which each write changes.
@@ -314,8 +315,9 @@ impl Growing {
             writer.end()?;
         }
         self.part.set_len(file.size)?;
-        rustix::fs::fchmod(&self.part, mode(file.mode))?;
-        rustix::fs::futimens(&self.part, &times(file.mtime))?;
+        let mut effect = Effect::changed(true);
+        effect.set(rustix::fs::fchmod(&self.part, mode(file.mode)))?;
+        effect.set(rustix::fs::futimens(&self.part, &times(file.mtime)))?;
         // A small file that a crash of the node cut short is seen from its length; a sync of
         // 20,000 of them is not to wait for the disk 20,000 times.
         if file.chunks > 0 {
@@ -329,7 +331,7 @@ impl Growing {
         (self.keep, self.written) = (true, self.written.max(1));
         // It may never have been there.
         let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, HAVE), AtFlags::empty());
-        Ok(())
+        Ok(effect)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
             transfer::{self, Chunk, Data, MOST_CHUNK, Need, Reason, Refusal},
         },
     },
+    effect::Effect,
     growing::Growing,
     refusal::{of, refuse},
     root::Root,
@@ -50,8 +51,8 @@ pub(super) enum Step {
     More,
     /// These chunks have to come.
     Need(Need),
-    /// It is done: whether anything changed, or why not.
-    Done(Result<bool, Refusal>),
+    /// It is done: to what effect, or why not.
+    Done(Result<Effect, Refusal>),
 }
 
 /// A file on its way.
@@ -132,12 +133,12 @@ impl Incoming {
                 // What is beside it of this file is of no use any more.
                 growing.keep = false;
                 drop(growing);
-                return self.settle(root).map(|changed| Step::Done(Ok(changed)));
+                return self.settle(root).map(|effect| Step::Done(Ok(effect)));
             }
             Err(error) => return Err(self.failed(error, growing)),
         }
         let need = Need::new(self.id, growing.needed());
-        Ok(if self.go_on(growing)? { Step::Done(Ok(true)) } else { Step::Need(need) })
+        Ok(self.go_on(growing)?.map_or(Step::Need(need), |effect| Step::Done(Ok(effect))))
     }
 
     /// Content came.
@@ -169,23 +170,28 @@ impl Incoming {
             Err(error) => Err(self.failed(error, growing)),
         };
         Ok(match done {
-            Ok(false) => Step::More,
-            Ok(true) => Step::Done(Ok(true)),
+            Ok(None) => Step::More,
+            Ok(Some(effect)) => Step::Done(Ok(effect)),
             Err(refusal) => Step::Done(Err(refusal)),
         })
     }
 
-    /// Ends a file of which all is written; whether that is so.
-    fn go_on(&mut self, mut growing: Growing) -> Result<bool, Refusal> {
+    /// Ends a file of which all is written; `None` where that is not so.
+    fn go_on(&mut self, mut growing: Growing) -> Result<Option<Effect>, Refusal> {
         if growing.next().is_some() {
             self.growing = Some(growing);
-            return Ok(false);
+            return Ok(None);
         }
-        growing.finish(&self.file).map(|()| true).map_err(|error| of(&self.file.path, error))
+        growing.finish(&self.file).map(Some).map_err(|error| of(&self.file.path, error))
     }
 
     /// A file that came in one piece.
-    fn small(&self, data: &Data<'_>, buffers: &mut Buffers, root: &Root) -> Result<bool, Refusal> {
+    fn small(
+        &self,
+        data: &Data<'_>,
+        buffers: &mut Buffers,
+        root: &Root,
+    ) -> Result<Effect, Refusal> {
         let Self { file, .. } = self;
         let length = u32::try_from(file.size).unwrap_or(MOST_CHUNK);
         let changed = || refuse(Reason::Changed, &file.path);
@@ -196,11 +202,10 @@ impl Incoming {
         }
         let failed = |error: io::Error| of(&file.path, error);
         let mut growing = Growing::open(place).map_err(failed)?;
-        let written = growing.small(bytes).and_then(|()| growing.finish(file));
-        written.map(|()| true).map_err(failed)
+        growing.small(bytes).and_then(|()| growing.finish(file)).map_err(failed)
     }
 
-    fn settle(&self, root: &Root) -> Result<bool, Refusal> {
+    fn settle(&self, root: &Root) -> Result<Effect, Refusal> {
         root.settle(&self.file.path, self.file.mode, self.file.mtime)
     }
 

@@ -22,6 +22,7 @@ use super::{
         Bytes,
         transfer::{Mtime, Reason, Receive, Refusal},
     },
+    effect::Effect,
     path::{LINK, beside, link_stays, parts},
     refusal::{of, refuse, with_detail},
 };
@@ -125,8 +126,8 @@ impl Root {
         }
     }
 
-    /// Sets mode and time. Whether they were others.
-    pub(super) fn settle(&self, path: &Bytes, mode: u32, mtime: Mtime) -> Result<bool, Refusal> {
+    /// Sets mode and time, where they are others.
+    pub(super) fn settle(&self, path: &Bytes, mode: u32, mtime: Mtime) -> Result<Effect, Refusal> {
         let place = self.place(path)?;
         place.settle(mode, mtime).map_err(|error| of(path, error))
     }
@@ -188,23 +189,22 @@ impl<'a> Place<'a> {
         file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
     }
 
-    fn settle(&self, mode: u32, mtime: Mtime) -> Result<bool, io::Error> {
+    fn settle(&self, mode: u32, mtime: Mtime) -> io::Result<Effect> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.folder, self.name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&fd)?;
         let link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        let other_mode = !link && stat.st_mode & MODES != mode & MODES;
-        if other_mode {
+        let mut effect = Effect::default();
+        if !link && stat.st_mode & MODES != mode & MODES {
             // Not by its path, which may be a link by now.
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            rustix::fs::chmod(path, Mode::from_raw_mode(mode & MODES))?;
+            effect.set(rustix::fs::chmod(path, Mode::from_raw_mode(mode & MODES)))?;
         }
-        let other_time = mtime_of(&stat) != mtime;
-        if other_time {
-            let times = times(mtime);
-            rustix::fs::utimensat(&self.folder, self.name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+        if mtime_of(&stat) != mtime {
+            let (times, flags) = (times(mtime), AtFlags::SYMLINK_NOFOLLOW);
+            effect.set(rustix::fs::utimensat(&self.folder, self.name, &times, flags))?;
         }
-        Ok(other_mode || other_time)
+        Ok(effect)
     }
 }
 

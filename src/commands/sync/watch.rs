@@ -35,13 +35,17 @@ pub(super) async fn watch(
     let mut files = Watch::new()?;
     let here = source.watched(&mut files).await?;
     left_out(session.terminal, &here);
+    let mut warned = here.warnings();
     let (newest, latest) = watch::channel(Rc::new(here));
     let looking = async {
         loop {
             let here = Rc::clone(&newest.borrow());
             files.changed(|path| source.counts(&here, path)).await;
             let here = source.watched(&mut files).await?;
-            left_out(session.terminal, &here);
+            if here.warnings() != warned {
+                left_out(session.terminal, &here);
+                warned = here.warnings();
+            }
             newest.send_replace(Rc::new(here));
         }
     };

@@ -131,15 +131,16 @@ impl Library {
         packer: &mut Packer,
     ) -> io::Result<()> {
         let Body::Chunks(chunks) = &content.body else { return Ok(()) };
-        let file = self.open(path)?;
+        // Of a file that is gone or cannot be read any more, zeros go, which are refused as well.
+        let file = self.open(path).ok();
         let (mut plain, mut offset, mut at) = (Vec::new(), 0, 0);
         for index in indices {
             offset += chunks[at..*index].iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
             at = *index;
             plain.resize(chunks[at].length as usize, 0);
-            match file.read_exact_at(&mut plain, offset) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => plain.fill(0),
-                other => other?,
+            let read = file.as_ref().map(|file| file.read_exact_at(&mut plain, offset));
+            if !matches!(read, Some(Ok(()))) {
+                plain.fill(0);
             }
             packer.append(out, id, u32::try_from(at).map_err(io::Error::other)?, &plain)?;
         }

@@ -4,7 +4,7 @@
 //! What the agent does better: it sends differences, goes on where a connection broke, keeps
 //! others away, and syncs to the disk.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::HashSet, io, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use openssl::rand::rand_bytes;
@@ -147,7 +147,7 @@ impl Plain {
         }
         progress.begin(plan.files.len() as u64, plan.bytes);
         let report = if is_empty(&plan) {
-            Report { refused: plan.refused(), ..Report::default() }
+            Report::default()
         } else {
             self.send(cluster, source, &plan, progress).await?
         };
@@ -162,7 +162,7 @@ impl Plain {
         plan: &Plan,
         progress: &Progress,
     ) -> Result<Report> {
-        let mut report = Report { refused: plan.refused(), ..Report::default() };
+        let mut report = Report::default();
         let mut plan = plan.clone();
         let mut paths: Vec<Bytes> = plan.files.iter().map(|entry| entry.path.clone()).collect();
         for tried in 1.. {
@@ -189,14 +189,18 @@ impl Plain {
                 first: tried == 1,
                 last,
             };
-            self.finish(cluster, source, &script::script(&rest)).await?;
+            let said = self.finish(cluster, source, &script::script(&rest)).await?;
+            report.unset.extend(script::unset(&said).iter().map(Bytes::show));
             for (file, _) in going.iter().zip(&went.came).filter(|(_, came)| came.whole) {
                 report.files += 1;
                 progress.file(file.size);
             }
             if last {
                 report.deleted = (plan.clear.len() + plan.delete.len()) as u64;
-                report.others = (plan.links.len() + plan.settle.len()) as u64;
+                let unset: HashSet<_> = report.unset.iter().collect();
+                let settled = plan.settle.iter().map(|entry| entry.path.show());
+                let settled = settled.filter(|path| !unset.contains(path)).count();
+                report.others = (plan.links.len() + settled) as u64;
                 break;
             }
             sleep(PAUSE).await;
@@ -258,7 +262,7 @@ impl Plain {
         feeding.await?.context("a file could not be read")
     }
 
-    async fn finish(&self, cluster: &Cluster, source: &Source, script: &[u8]) -> Result<()> {
+    async fn finish(&self, cluster: &Cluster, source: &Source, script: &[u8]) -> Result<Vec<u8>> {
         let length = if self.archives { script.len() } else { 0 }.to_string();
         let sum = self.tool.of(script);
         let words = ["finish", &self.root, &self.stage, self.tool.name(), &sum, &length];
@@ -266,7 +270,7 @@ impl Plain {
             stdin.write_all(script).await?;
             if self.archives { Ok(()) } else { stdin.shutdown().await }
         };
-        run(cluster, &self.place, &words, &self.shown(source), sent).await.map(drop)
+        run(cluster, &self.place, &words, &self.shown(source), sent).await
     }
 
     /// What an error is about.

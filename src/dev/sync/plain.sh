@@ -171,16 +171,19 @@ delete() {
   if [ -d "$name" ] && [ ! -h "$name" ]; then rmdir "$name" || die; else rm -f "$name" || die; fi
 }
 
-# The mode $1 of what came as $2.
+# What could not be set is said on stdout, each path with an end that no path can have: some file
+# systems keep no modes, and only its owner may set those of a file.
+
+# The mode $1 of what came as $2 and goes to $3.
 mode() {
   enter "/$stage"
-  chmod "$1" "./$2" || die
+  chmod "$1" "./$2" 2>/dev/null || echo "$3//"
 }
 
 # Its time, as `touch -t` has it, in UTC.
 stamp() {
   enter "/$stage"
-  TZ=UTC0 touch -t "$1" "./$2" || die
+  TZ=UTC0 touch -t "$1" "./$2" 2>/dev/null || echo "$3//"
 }
 
 # Mode and time of what is at $3. A file is reached by a second name, which nobody can change.
@@ -196,7 +199,7 @@ settle() {
     name=./settled
     [ -f "$name" ] && [ ! -h "$name" ] || die "$3 is no file any more"
   fi
-  chmod "$1" "$name" && TZ=UTC0 touch -t "$2" "$name" || die
+  { chmod "$1" "$name" && TZ=UTC0 touch -t "$2" "$name"; } 2>/dev/null || echo "$3//"
   if [ "$name" = ./settled ]; then rm -f "$name"; fi
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::agent::{
     protocol::{
         Bytes,
-        transfer::{Entry, Mtime, Reason, Refusal, What},
+        transfer::{Entry, Mtime, What},
     },
     receive::link_stays,
 };
@@ -31,17 +31,8 @@ pub struct Plan {
     pub settle: Vec<Entry>,
     /// What is there of another kind, and stays, as nothing may be deleted.
     pub blocked: Vec<Bytes>,
-    /// Links that lead out of the folder, and are not made.
-    pub outside: Vec<Refusal>,
     /// How much there is to do with files, in bytes.
     pub bytes: u64,
-}
-
-impl Plan {
-    /// Sentences: what is refused before anything is sent.
-    pub(super) fn refused(&self) -> Vec<String> {
-        self.outside.iter().map(ToString::to_string).collect()
-    }
 }
 
 /// How to compare.
@@ -69,8 +60,7 @@ pub(crate) fn plan(
     let mut cleared: BTreeSet<&Bytes> = BTreeSet::new();
     for entry in here {
         let old = theirs.get(&entry.path).copied();
-        if let Some(refusal) = outside(entry, old) {
-            plan.outside.push(refusal);
+        if leads_out(entry) {
             continue;
         }
         let same_kind = old.is_none_or(|old| {
@@ -139,16 +129,10 @@ fn touch(plan: &mut Plan, here: &[Entry]) {
     plan.settle = here.iter().filter(|entry| of_plan(entry) || touched(entry)).cloned().collect();
 }
 
-/// Why a link is not made; one that is there already stays.
-fn outside(entry: &Entry, old: Option<&Entry>) -> Option<Refusal> {
-    let What::Link { to } = &entry.what else { return None };
-    if link_stays(above(&entry.path).count(), &to.0)
-        || old.is_some_and(|old| old.what == entry.what)
-    {
-        return None;
-    }
-    let detail = format!("it is a link to {}", to.show());
-    Some(Refusal { reason: Reason::Outside, path: entry.path.clone(), detail })
+/// Whether an entry is a link that leads out of the folder. Such a link is not made; what is at its
+/// path in the container stays.
+pub(super) fn leads_out(entry: &Entry) -> bool {
+    matches!(&entry.what, What::Link { to } if !link_stays(above(&entry.path).count(), &to.0))
 }
 
 fn compare(plan: &mut Plan, entry: &Entry, old: Option<&Entry>) {
@@ -195,7 +179,7 @@ fn is_below(path: &Bytes, folder: &Bytes) -> bool {
 }
 
 /// The folders that a path is in, below the root.
-pub(super) fn above(path: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
+pub(crate) fn above(path: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
     let cuts = path.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     cuts.map(|(at, _)| Bytes(path.0[..at].to_vec()))
 }
@@ -330,9 +314,9 @@ mod tests {
         let here = [entry("a", What::Link { to: "/etc".into() }, 1)];
         let folder = entry("a", What::Folder, 1);
         let plan_of = |there: &[Entry]| plan(&here, there, Rules { delete: true }, |_| false);
-        let refused = plan_of(&[folder, file("a/b", 1, 1)]);
-        assert!(refused.clear.is_empty() && refused.delete == ["a/b".into()], "{refused:?}");
-        assert_eq!(refused.outside[0].path, "a".into());
+        let skipped = plan_of(&[folder, file("a/b", 1, 1)]);
+        assert!(skipped.clear.is_empty() && skipped.delete == ["a/b".into()], "{skipped:?}");
+        assert!(skipped.links.is_empty());
         assert_eq!(plan_of(&here), Plan::default());
     }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Here, Open, Source,
+    Here, Open, Source, listed,
     plain::{self, Plain},
     plan::Plan,
     progress::Progress,
@@ -72,6 +72,8 @@ pub(crate) struct Receiver<'a> {
     tried: u32,
     /// The folder beside of the last try without one.
     stage: Option<String>,
+    /// Whether a note has said that modes or times cannot be set.
+    noted: bool,
 }
 
 /// How things go there.
@@ -103,8 +105,8 @@ impl Way {
 impl<'a> Receiver<'a> {
     /// Nothing is known yet.
     pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
-        let (open, inside, alone, tried, stage) = (None, None, false, 0, None);
-        Self { session, pick, open, inside, alone, tried, stage }
+        let (open, inside, stage) = (None, None, None);
+        Self { session, pick, open, inside, alone: false, tried: 0, stage, noted: false }
     }
 
     /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
@@ -163,10 +165,22 @@ impl<'a> Receiver<'a> {
         }
         let outcome = self.once(source, here, progress, after).await;
         self.session.terminal.clear();
-        if outcome.is_ok() {
+        if let Ok(outcome) = &outcome {
             self.tried = 0;
+            self.note_unset(&outcome.report.unset);
         }
         outcome
+    }
+
+    /// Says once what could not be set: its folders would be named after every change.
+    fn note_unset(&mut self, unset: &[String]) {
+        if !unset.is_empty() && !std::mem::replace(&mut self.noted, true) {
+            self.session.terminal.warn(&format!(
+                "{}: the container's user may not set the mode or time of {}; the content is right",
+                self.pick.shown(),
+                listed(unset)
+            ));
+        }
     }
 
     async fn once(

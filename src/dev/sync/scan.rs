@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::ignored::Ignored;
+use super::{ignored::Ignored, plan::leads_out};
 use crate::agent::protocol::{
     Bytes,
     transfer::{Entry, Mtime, What},
@@ -22,6 +22,8 @@ use crate::agent::protocol::{
 pub(crate) struct Scan {
     /// Folders before what is in them, and in an order that stays the same.
     pub(crate) entries: Vec<Entry>,
+    /// Symbolic links among the entries that lead out of the folder: `bin/python -> /usr/bin/python`.
+    pub(crate) outside: Vec<String>,
     /// Sentences: what cannot travel.
     pub(crate) skipped: Vec<String>,
     /// Sentences: what could not be read. What is there of it must not be taken for gone.
@@ -62,8 +64,12 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
             }
             match entry(&path, &root.join(&path)) {
                 Ok(Some(entry)) => {
-                    if entry.what == What::Folder {
-                        folders.push(path);
+                    match &entry.what {
+                        What::Folder => folders.push(path),
+                        What::Link { to } if leads_out(&entry) => {
+                            scan.outside.push(format!("{} -> {}", path.display(), to.show()));
+                        }
+                        _ => {}
                     }
                     scan.entries.push(entry);
                 }

@@ -44,6 +44,8 @@ pub struct Report {
     pub deleted: u64,
     /// Sentences: what could not be done.
     pub refused: Vec<String>,
+    /// Files and folders whose mode or time could not be set; all else of them is as it should be.
+    pub unset: Vec<String>,
     /// Whether what is there and not here was left, since something went wrong before.
     pub undeleted: bool,
 }
@@ -64,7 +66,6 @@ pub(crate) async fn send(
     let (frames, mut outbox) = mpsc::channel::<Vec<u8>>(WAITING);
     let (asks, mut asked) = mpsc::unbounded_channel();
     let state = State::new(*next);
-    plan.refused().into_iter().for_each(|what| state.refuse(what));
     let sender = Sender { patience, frames, library, state: &state };
     let Conversation { reader, writer, .. } = talk;
     tokio::select! {
@@ -123,9 +124,12 @@ async fn read(
 
 fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Trouble> {
     match answer {
-        Answer::Done { id, changed } => {
+        Answer::Done { id, changed, unset } => {
             let Some(step) = state.end(id) else { return Ok(()) };
             let mut report = state.report.borrow_mut();
+            if unset {
+                report.unset.push(step.path.show());
+            }
             match step.what {
                 Doing::File(content) => {
                     report.files += u64::from(changed);

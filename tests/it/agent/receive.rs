@@ -329,7 +329,7 @@ fn steps_may_be_sent_ahead() {
     }
     for expected in 1..=500_u32 {
         match sender.client.hear() {
-            Some(Said::Answer(Answer::Done { id, changed: true })) => assert_eq!(id, expected),
+            Some(Said::Answer(Answer::Done { id, changed: true, .. })) => assert_eq!(id, expected),
             other => panic!("{other:?}"),
         }
     }

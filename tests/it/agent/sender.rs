@@ -68,7 +68,7 @@ impl Sender {
     #[track_caller]
     pub(super) fn done(&mut self) -> Result<bool, Reason> {
         match self.client.answer() {
-            Answer::Done { id, changed } if id == self.id => Ok(changed),
+            Answer::Done { id, changed, .. } if id == self.id => Ok(changed),
             Answer::Refused { id, refusal } if id == self.id => Err(refusal.reason),
             other => panic!("{other:?}"),
         }

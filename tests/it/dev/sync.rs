@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, ErrorKind},
     os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     process::Stdio,
     sync::{
@@ -31,8 +31,8 @@ use diyadm::{
 };
 use proptest::prelude::*;
 use tokio::{
-    io::AsyncWrite,
-    process::{ChildStdin, Command},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    process::{ChildStdin, ChildStdout, Command},
 };
 
 use super::{
@@ -141,7 +141,7 @@ fn one_changed_piece_of_a_big_file_travels_alone() {
 }
 
 #[test]
-fn a_link_that_is_named_is_followed_and_one_that_leads_out_is_refused() {
+fn a_link_that_is_named_is_followed_and_one_that_leads_out_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir_all(root.join("v2")).unwrap();
@@ -155,11 +155,66 @@ fn a_link_that_is_named_is_followed_and_one_that_leads_out_is_refused() {
     assert!(!there.join("latest.jar").is_symlink());
     symlink("/etc/passwd", root.join("v2/out")).unwrap();
     fs::write(root.join("v2/z"), "z").unwrap();
-    let (outcome, _) = sync(&root.join("v2"), &bytes(&there), Options::default()).unwrap();
-    let [refused] = &outcome.report.refused[..] else { panic!("{:?}", outcome.report) };
-    assert!(refused.contains("out") && refused.contains("leads out"), "{refused}");
-    // The rest is there all the same.
+    fs::write(there.join("old"), "old").unwrap();
+    let (outcome, _) = sync(&root.join("v2"), &bytes(&there), all()).unwrap();
+    assert_eq!(outcome.report.refused, Vec::<String>::new());
+    // The rest is done all the same.
     assert!(there.join("z").exists() && !there.join("out").is_symlink());
+    assert!(!there.join("old").exists());
+}
+
+/// Deletes a file of this side as soon as the far end has begun to receive it.
+struct Vanishing {
+    from: ChildStdout,
+    file: PathBuf,
+    part: PathBuf,
+}
+
+impl AsyncRead for Vanishing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.from).poll_read(cx, buffer);
+        if self.part.exists() {
+            let _ = fs::remove_file(&self.file);
+        }
+        read
+    }
+}
+
+#[test]
+fn a_file_that_vanishes_before_its_bytes_are_sent_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("b"), noise(1, 300_000)).unwrap();
+    fs::write(from.join("c"), noise(2, 300_000)).unwrap();
+    block(async {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
+            .arg("agent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let part = to.join(".b.diyadm-part");
+        let reader = Vanishing { from: child.stdout.take().unwrap(), file: from.join("b"), part };
+        let writer = Writer::new(child.stdin.take().unwrap());
+        let mut talk = Conversation::begin(Reader::new(reader), writer).await.unwrap();
+        let source = Source::new(&from, &bytes(&to), all(), false).unwrap();
+        let here = source.look().await.unwrap();
+        let mut open = Open::begin(&mut talk, &source).await.unwrap();
+        let progress = Progress::new(quiet());
+        let outcome = open.bring(&mut talk, &source, &here, &progress).await.unwrap();
+        assert_eq!(outcome.report.refused, Vec::<String>::new());
+        assert_eq!(outcome.report.files, 1);
+        drop(talk);
+        child.wait().await.unwrap();
+    });
+    assert!(!from.join("b").exists() && !to.join("b").exists());
+    assert!(fs::read(to.join("c")).unwrap() == noise(2, 300_000));
 }
 
 #[test]

@@ -73,6 +73,15 @@ fn entry(line: &[u8]) -> Option<Entry> {
     Some(Entry { path, what, mode: mode & 0o777, mtime })
 }
 
+/// Reads what `finish` says: paths whose mode or time could not be set, each once.
+pub(super) fn unset(said: &[u8]) -> BTreeSet<Bytes> {
+    let text = said.strip_suffix(b"//\n").unwrap_or_default();
+    let ends = text.windows(3).enumerate().filter(|(_, some)| some == b"//\n").map(|(at, _)| at);
+    let starts = std::iter::once(0).chain(ends.clone().map(|at| at + 3));
+    let paths = starts.zip(ends.chain([text.len()])).map(|(start, end)| &text[start..end]);
+    paths.filter_map(|path| Some(Bytes(path.strip_prefix(b"/")?.to_vec()))).collect()
+}
+
 /// A file whose content is in the folder of what came, under its number.
 #[derive(Clone, Debug)]
 pub(super) struct Came {
@@ -123,10 +132,10 @@ pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
         let number = number.as_bytes();
         // One that its owner may not read could not be summed.
         if !rest.settled || mode & 0o400 == 0 {
-            word(&mut out, &[b"mode", format!("{mode:o}").as_bytes(), number]);
+            word(&mut out, &[b"mode", format!("{mode:o}").as_bytes(), number, &quoted(path)]);
         }
         if !rest.settled {
-            word(&mut out, &[b"stamp", stamp(*mtime).as_bytes(), number]);
+            word(&mut out, &[b"stamp", stamp(*mtime).as_bytes(), number, &quoted(path)]);
         }
         word(&mut out, &[b"move", number, &quoted(path)]);
     }
@@ -201,6 +210,13 @@ mod tests {
         // Its end is lost, as exec may lose it.
         assert_eq!(looked(&said[..said.len() - 1]), None);
         assert_eq!(looked(b""), None);
+    }
+
+    #[test]
+    fn paths_that_could_not_be_set_are_read() {
+        let wanted = ["a b\nc", "d/e"].map(Bytes::from);
+        assert_eq!(unset(b"/a b\nc//\n/d/e//\n/d/e//\n"), wanted.into());
+        assert_eq!(unset(b""), BTreeSet::new());
     }
 
     #[test]
