@@ -9,6 +9,7 @@ pub mod chunks;
 mod connection;
 pub(crate) mod idle;
 pub(crate) mod install;
+mod jvm;
 mod leftover;
 mod lines;
 mod name;

@@ -8,13 +8,14 @@ use std::{
         unix::{ffi::OsStrExt, process::CommandExt},
     },
     path::Path,
-    process::{Command, Stdio},
+    process::{ChildStdin, Command, Stdio},
     time::{Duration, Instant, SystemTime},
 };
 
 use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::{
+    jvm,
     leftover::{Leftover, Mark, VARIABLE},
     pipe::Pipe,
     proc,
@@ -43,6 +44,8 @@ pub(super) struct App {
     /// Its output.
     pub(super) ring: Ring,
     pipes: Vec<Pipe>,
+    /// The other end of its stdin, where that stays open.
+    stdin: Option<ChildStdin>,
     pid: Pid,
     /// Counts its runs, from 1; 0 before the first.
     pub(super) run: u32,
@@ -82,6 +85,7 @@ enum Stopping {
 struct Run {
     pid: Pid,
     pipes: Vec<Pipe>,
+    stdin: Option<ChildStdin>,
     cwd: Bytes,
     since_ms: u64,
     oom_before: Option<u64>,
@@ -90,7 +94,7 @@ struct Run {
 impl App {
     /// Starts it for the first time, with a ring of so many bytes.
     pub(super) fn new(start: Start, ring: usize, mark: Mark) -> Result<Self, Failed> {
-        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start, &mark)?;
+        let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &mark)?;
         Ok(Self {
             start,
             mark,
@@ -98,6 +102,7 @@ impl App {
             cwd,
             ring: Ring::new(ring),
             pipes,
+            stdin,
             pid,
             run: 1,
             first: 1,
@@ -122,6 +127,7 @@ impl App {
             cwd: Bytes::default(),
             ring: Ring::new(ring),
             pipes: Vec::new(),
+            stdin: None,
             pid: left.1,
             run: 0,
             first: 1,
@@ -140,10 +146,10 @@ impl App {
 
     /// Starts it again, as `start` says. The run before is gone.
     pub(super) fn again(&mut self, start: Start) -> Result<(), Failed> {
-        let Run { pid, pipes, cwd, since_ms, oom_before } = spawn(&start, &self.mark)?;
+        let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &self.mark)?;
         // What another process still holds of the old pipes goes on into the same ring.
         self.pipes.extend(pipes);
-        (self.start, self.pid, self.cwd) = (start, pid, cwd);
+        (self.start, self.pid, self.cwd, self.stdin) = (start, pid, cwd, stdin);
         (self.since_ms, self.oom_before) = (since_ms, oom_before);
         (self.alive, self.end, self.stopping) = (true, None, None);
         (self.run, self.first) = (self.run + 1, self.ring.newest() + 1);
@@ -290,6 +296,12 @@ impl App {
         self.pipes.retain(|pipe| !pipe.ended);
     }
 
+    /// Whether it was started for a Java debugger.
+    fn is_debugged(&self) -> bool {
+        let mut values = self.start.env_append.iter().map(|(_, value)| &value.0);
+        values.any(|value| memchr::memmem::find(value, b"jdwp").is_some())
+    }
+
     /// What is told about it; `processes` are all that can be seen.
     pub(super) fn view(&self, processes: &[proc::Process]) -> protocol::App {
         let group = self.pid.as_raw_nonzero().get();
@@ -311,6 +323,7 @@ impl App {
             cpu_ms: of_it.iter().map(|process| process.cpu_ms).sum(),
             rss: of_it.iter().map(|process| process.rss).sum(),
             lines: self.ring.newest(),
+            debug_port: self.is_debugged().then(|| jvm::debug_port(group, &of_it)).flatten(),
         }
     }
 }
@@ -351,6 +364,19 @@ fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
         (OsStr::from_bytes(&name.0).to_owned(), OsStr::from_bytes(&value.0).to_owned())
     };
     command.envs(start.env.iter().map(os));
+    for (name, more) in start.env_append.iter().map(os) {
+        let set = command.get_envs().find(|(key, _)| *key == name);
+        let set = set.and_then(|(_, value)| value.map(ToOwned::to_owned));
+        let value = match set.or_else(|| std::env::var_os(&name)).filter(|old| !old.is_empty()) {
+            Some(mut old) => {
+                old.push(" ");
+                old.push(more);
+                old
+            }
+            None => more,
+        };
+        command.env(name, value);
+    }
     command.env(VARIABLE, mark.value(&start.name));
     if let Some(cwd) = &start.cwd {
         let path = Path::new(OsStr::from_bytes(&cwd.0));
@@ -365,7 +391,8 @@ fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
         command.current_dir(path);
     }
     let oom_before = proc::oom_kills();
-    let pipes = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = if start.stdin { Stdio::piped() } else { Stdio::null() };
+    let pipes = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.process_group(0).spawn().map_err(|e| failed(program, &e))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
     let (out, err) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
@@ -373,5 +400,5 @@ fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
     let pipes = vec![pipe(Stream::Out, out.into())?, pipe(Stream::Err, err.into())?];
     let own = || std::env::current_dir().map(|path| path.as_os_str().as_bytes().to_vec());
     let cwd = start.cwd.clone().unwrap_or_else(|| Bytes(own().unwrap_or_default()));
-    Ok(Run { pid, pipes, cwd, since_ms: now_ms(), oom_before })
+    Ok(Run { pid, pipes, stdin: child.stdin.take(), cwd, since_ms: now_ms(), oom_before })
 }

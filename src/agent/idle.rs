@@ -315,8 +315,15 @@ mod tests {
 
     #[test]
     fn who_is_gone_is_forgotten() {
-        let process =
-            |pid, parent, group, zombie| Process { pid, parent, group, zombie, cpu_ms: 0, rss: 0 };
+        let process = |pid, parent, group, zombie| Process {
+            pid,
+            parent,
+            group,
+            zombie,
+            cpu_ms: 0,
+            rss: 0,
+            started: 0,
+        };
         let mut told = Vec::new();
         // Another's child, one of an application, and one that has ended.
         let others =

@@ -17,6 +17,8 @@ pub(super) struct Process {
     pub(super) cpu_ms: u64,
     /// Resident memory in bytes.
     pub(super) rss: u64,
+    /// When it started, in ticks since the machine did.
+    pub(super) started: u64,
 }
 
 /// Every process that can be seen. Empty where /proc is not mounted.
@@ -44,6 +46,7 @@ fn parse(stat: &[u8]) -> Option<Process> {
         zombie: fields.first() == Some(&"Z"),
         cpu_ms: ticks.saturating_mul(1000) / per_second,
         rss: pages.saturating_mul(rustix::param::page_size() as u64),
+        started: field(&fields, 22)?,
     })
 }
 
@@ -89,6 +92,7 @@ mod tests {
         assert_eq!((process.pid, process.parent, process.group), (42, 7, 40));
         assert!(!process.zombie);
         assert_eq!(process.cpu_ms, 200 * 1000 / rustix::param::clock_ticks_per_second());
+        assert_eq!(process.started, 99);
         assert_eq!(process.rss, 3 * rustix::param::page_size() as u64);
         for broken in [&b""[..], b"42", b"42 (x", b"42 (x) S", b") ("] {
             assert_eq!(parse(broken), None);

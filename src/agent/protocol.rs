@@ -135,7 +135,7 @@ pub enum Request {
 }
 
 /// An application to start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// What it is called from now on; see [`name_fits`].
     pub name: String,
@@ -144,6 +144,12 @@ pub struct Start {
     /// Set on top of the container's environment.
     #[serde(default)]
     pub env: Vec<(Bytes, Bytes)>,
+    /// Added, after a blank, to what a variable has by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_append: Vec<(Bytes, Bytes)>,
+    /// Keep its stdin open, and write nothing to it; without it that is /dev/null.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stdin: bool,
     /// Working directory; the container's own where there is none.
     #[serde(default)]
     pub cwd: Option<Bytes>,

@@ -76,7 +76,7 @@ impl Supervisor {
             return malformed("the name of an application is letters, digits, '.', '_' and '-'");
         }
         let bad = |name: &Bytes| name.0.is_empty() || name.0.contains(&b'=');
-        if start.env.iter().any(|(name, _)| bad(name)) {
+        if start.env.iter().chain(&start.env_append).any(|(name, _)| bad(name)) {
             return malformed("a variable without a name");
         }
         if let Some(app) = self.apps.get_mut(&start.name) {

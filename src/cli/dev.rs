@@ -17,7 +17,7 @@ pub struct At {
     pub inside: Inside,
 }
 
-/// Which container, and how to reach it.
+/// Which container.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Inside {
     /// The container (default: the emptied one)
@@ -29,6 +29,11 @@ pub struct Inside {
     /// Work in a live container: one that diyadm did not empty
     #[arg(long)]
     pub live: bool,
+}
+
+/// How an agent is to be had, for what cannot be done without one.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Bring {
     /// Bring this diyadm's agent into the container, whatever is there
     #[arg(long)]
     pub upload_agent: bool,
@@ -79,9 +84,15 @@ pub struct Run {
     /// Folder in the container to start it in (default: the container's own)
     #[arg(short, long, value_name = "FOLDER")]
     pub workdir: Option<PathBuf>,
+    /// Keep its standard input open, for a program that ends at the end of it
+    #[arg(long)]
+    pub stdin: bool,
     /// How it is stopped
     #[command(flatten)]
     pub grace: Grace,
+    /// How an agent is to be had
+    #[command(flatten)]
+    pub bring: Bring,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -205,6 +216,9 @@ pub struct Sync {
     /// What holds for any way to name Pods
     #[command(flatten)]
     pub inside: Inside,
+    /// How an agent is to be had
+    #[command(flatten)]
+    pub bring: Bring,
 }
 
 /// Flags of `forward`.
@@ -245,4 +259,7 @@ pub struct Dev {
     /// What holds for any way to name it
     #[command(flatten)]
     pub inside: Inside,
+    /// How an agent is to be had
+    #[command(flatten)]
+    pub bring: Bring,
 }

@@ -27,7 +27,7 @@ use crate::{
         forward::{Bound, FORWARD},
         leave::Leave,
         once::start_of,
-        ports::{Port, Ports},
+        ports::Ports,
         project::{FILE, Project},
         session::Session,
         sources::{self, Sources},
@@ -56,8 +56,9 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         let cluster = Cluster::connect(global).await?;
         let rights = [EXEC, FORWARD].concat();
         let session = Session::open(&cluster, &terminal, &at, &rights).await?;
+        let session = session.bringing(&args.bring);
         let mut ports = project.forward();
-        ports.extend(debug.map(|port| Ports { local: port, remote: Port::Number(port) }));
+        ports.extend(debug.map(|port| Ports { local: port, remote: project.debugger(port) }));
         let mut bound = Vec::new();
         for ports in &ports {
             bound.push(Bound::new(ports).await?);

@@ -30,6 +30,8 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         name: named(&args.name)?.to_owned(),
         command: args.command.into_iter().map(bytes).collect(),
         env: args.env.iter().map(|text| variable(text)).collect::<Result<_>>()?,
+        env_append: Vec::new(),
+        stdin: args.stdin,
         cwd: args.workdir.map(|folder| bytes(folder.into())),
         replace: args.replace,
         grace_ms,
@@ -37,7 +39,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        run::run(&session, start, then).await
+        run::run(&session.bringing(&args.bring), start, then).await
     })
 }
 

@@ -77,9 +77,13 @@ async fn session<'a>(
     match &args.selector {
         Some(selector) => {
             let target = target::select(cluster, &inside, selector).await?;
-            Ok(Session { cluster, terminal, target, how: How::of(&inside), live: inside.live })
+            let how = How::of(&args.bring);
+            Ok(Session { cluster, terminal, target, how, live: inside.live })
         }
-        None => Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await,
+        None => {
+            let session = Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await?;
+            Ok(session.bringing(&args.bring))
+        }
     }
 }
 

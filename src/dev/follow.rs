@@ -202,6 +202,7 @@ mod tests {
                 cpu_ms: 0,
                 rss: 0,
                 lines: 0,
+                debug_port: None,
             }
         };
         let chosen = |apps: &[App]| {

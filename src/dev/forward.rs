@@ -171,8 +171,20 @@ impl<'a> Forward<'a> {
                 let pod = pod.ok_or_else(|| self.session.explain(gone()))?;
                 ports::number(remote, &pod)?
             }
+            Port::Debugger(app) => self.debug_port(pick, app).await?,
         };
         cluster.dial(&pick.namespace, &pick.pod, port).await
+    }
+
+    /// Where the application's JVM waits for a debugger.
+    async fn debug_port(&self, pick: &Pick, name: &str) -> Result<u16> {
+        let apps = match self.session.existing_agent(pick).await? {
+            Some(mut agent) => self.session.list(&mut agent).await?.apps,
+            None => Vec::new(),
+        };
+        let port = apps.iter().find(|app| app.name == name).and_then(|app| app.debug_port);
+        let none = || Failure::no(format!("No JVM of {name} waits for a debugger yet."), "");
+        Ok(port.ok_or_else(none)?)
     }
 
     /// Finds the Pod that took `gone`'s place, once for all that ask.
@@ -247,7 +259,8 @@ async fn accept(
 fn most_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
-    let most = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let most =
+        if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let most = most.map_or(MOST_PLACES, |most| usize::try_from(most).unwrap_or(MOST_PLACES));
     (most.saturating_sub(OTHERS) / 2).clamp(1, MOST_PLACES)
 }

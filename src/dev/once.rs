@@ -183,14 +183,15 @@ async fn start(session: &Session<'_>, start: &Start, pick: &Pick) -> Result<App>
 /// What a project's application is started with.
 pub(crate) fn start_of(project: &Project, debug: Option<u16>) -> Start {
     let bytes = |text: String| Bytes(text.into_bytes());
+    let pairs = |pairs: Vec<(String, String)>| {
+        pairs.into_iter().map(|(name, value)| (bytes(name), bytes(value))).collect()
+    };
     Start {
         name: project.name().to_owned(),
         command: project.command(debug).into_iter().map(bytes).collect(),
-        env: project
-            .env(debug)
-            .into_iter()
-            .map(|(name, value)| (bytes(name), bytes(value)))
-            .collect(),
+        env: pairs(project.run.env.clone().into_iter().collect()),
+        env_append: pairs(project.env_append(debug)),
+        stdin: project.run.stdin,
         cwd: project.run.workdir.clone().map(bytes),
         replace: true,
         grace_ms: millis(project.run.grace),

@@ -22,6 +22,8 @@ pub(crate) enum Port {
     Number(u16),
     /// By the name that a container gives it.
     Named(String),
+    /// Where the JVM of an application of this name waits for a debugger.
+    Debugger(String),
 }
 
 impl fmt::Display for Port {
@@ -29,6 +31,7 @@ impl fmt::Display for Port {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Named(name) => f.write_str(name),
+            Self::Debugger(_) => f.write_str("debugger"),
         }
     }
 }
@@ -67,6 +70,7 @@ pub(crate) fn behind_service(
     let fits = |port: &&&Value| match &wanted.remote {
         Port::Number(number) => port["port"] == *number,
         Port::Named(name) => port["name"] == **name,
+        Port::Debugger(_) => false,
     };
     let number = |value: &Value| value.as_u64().and_then(|number| u16::try_from(number).ok());
     let found = ports.iter().find(fits).and_then(|port| Some((port, number(&port["port"])?)));
@@ -98,7 +102,7 @@ fn is_name(text: &str) -> bool {
 pub(crate) fn number(port: &Port, pod: &Value) -> Result<u16, Failure> {
     let name = match port {
         Port::Number(number) => return Ok(*number),
-        Port::Named(name) => name,
+        Port::Named(name) | Port::Debugger(name) => name,
     };
     let lists = ["containers", "initContainers"];
     let containers = lists.into_iter().filter_map(|list| pod["spec"][list].as_array()).flatten();

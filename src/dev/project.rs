@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     misread::{self, at},
-    ports::{self, Ports},
+    ports::{self, Port, Ports},
     sync::without_dots,
 };
 use crate::agent::protocol::name_fits;
@@ -105,6 +105,9 @@ pub(crate) struct Run {
     /// Whether a change starts it again.
     #[serde(default = "yes")]
     pub(crate) restart: bool,
+    /// Whether its stdin stays open, for a program that ends at the end of its input.
+    #[serde(default)]
+    pub(crate) stdin: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -220,30 +223,29 @@ impl Project {
     /// Its program and arguments, with Java's debugger listening on `debug` where that is asked.
     pub(crate) fn command(&self, debug: Option<u16>) -> Vec<String> {
         let mut words = words(&self.run.command.value).unwrap_or_default();
-        if let Some(port) = debug
-            && words.first().is_some_and(|word| is_java(word))
-        {
+        if let Some(port) = debug.filter(|_| self.is_java()) {
             words.insert(1, jdwp(port));
         }
         words
     }
 
-    /// Its variables. Where the program is not Java itself, Java hears of the debugger by one.
-    pub(crate) fn env(&self, debug: Option<u16>) -> Vec<(String, String)> {
-        let mut env = self.run.env.clone();
-        let words = words(&self.run.command.value).unwrap_or_default();
-        if let Some(port) = debug
-            && !words.first().is_some_and(|word| is_java(word))
-        {
-            let options = env.entry("JAVA_TOOL_OPTIONS".to_owned()).or_default();
-            *options = format!("{options} {}", jdwp(port)).trim().to_owned();
-        }
-        env.into_iter().collect()
+    /// What is added to its variables. Where the program is not Java itself, every JVM that it starts
+    /// gets a debugger's port of its own: a second one could not have the first one's.
+    pub(crate) fn env_append(&self, debug: Option<u16>) -> Vec<(String, String)> {
+        let options = || ("JAVA_TOOL_OPTIONS".to_owned(), jdwp(0));
+        debug.filter(|_| !self.is_java()).map(|_| options()).into_iter().collect()
     }
-}
 
-fn is_java(word: &str) -> bool {
-    word.rsplit('/').next() == Some("java")
+    /// Where its debugger waits in the Pod.
+    pub(crate) fn debugger(&self, port: u16) -> Port {
+        if self.is_java() { Port::Number(port) } else { Port::Debugger(self.name().to_owned()) }
+    }
+
+    /// Whether the program is Java itself.
+    fn is_java(&self) -> bool {
+        let words = words(&self.run.command.value).unwrap_or_default();
+        words.first().is_some_and(|word| word.rsplit('/').next() == Some("java"))
+    }
 }
 
 /// On loopback, where port-forward comes in: without a name that is so from Java 9 on alone, and
@@ -303,22 +305,23 @@ forward: [8080, \"9090:90\", \":http\"]
         assert_eq!(project.sync().next().unwrap().to, "/tmp/app.jar");
         assert_eq!(project.forward().len(), 3);
         assert_eq!((project.name(), project.run.grace, project.run.restart), ("app", 20, true));
-        assert_eq!(project.env(None), [("SERVER_PORT".to_owned(), "8080".to_owned())]);
+        assert_eq!(project.run.env["SERVER_PORT"], "8080");
+        assert!(!project.run.stdin);
     }
 
     #[test]
     fn java_is_debugged_by_its_command_or_by_a_variable() {
         let project = parse(WHOLE).unwrap();
         assert!(project.command(Some(5005))[1].ends_with("address=localhost:5005"));
-        assert_eq!(project.env(Some(5005)).len(), 1);
-        let text = "run: { command: ./gradlew run, env: { JAVA_TOOL_OPTIONS: -Xmx64m } }\n";
-        let script = parse(text).unwrap();
+        assert_eq!(project.env_append(Some(5005)), []);
+        assert_eq!(project.debugger(5005), Port::Number(5005));
+        let script = parse("run: { command: ./gradlew run, stdin: true }\n").unwrap();
+        assert!(script.run.stdin);
         assert_eq!(script.command(Some(7)), ["./gradlew", "run"]);
-        let value = &script.env(Some(7))[0].1;
-        assert!(
-            value.starts_with("-Xmx64m -agentlib") && value.ends_with("=localhost:7"),
-            "{value}"
-        );
+        let (name, value) = &script.env_append(Some(7))[0];
+        assert!(name == "JAVA_TOOL_OPTIONS" && value.ends_with("=localhost:0"), "{value}");
+        assert_eq!(script.debugger(7), Port::Debugger("app".to_owned()));
+        assert_eq!(script.env_append(None), []);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     agent::protocol::{Answer, Apps, Request},
-    cli::dev::Inside,
+    cli::dev::Bring,
     cluster::{Cluster, End, Ending, Exec, Place},
     commands::terminal::Terminal,
     exit::Failure,
@@ -47,8 +47,8 @@ pub(crate) struct How {
 
 impl How {
     /// As the flags say.
-    pub(crate) fn of(inside: &Inside) -> Self {
-        Self { upload: inside.upload_agent, program: inside.agent_program.clone() }
+    pub(crate) fn of(bring: &Bring) -> Self {
+        Self { upload: bring.upload_agent, program: bring.agent_program.clone() }
     }
 }
 

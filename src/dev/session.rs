@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     agent::protocol::{Answer, Apps, Request},
-    cli::dev::At,
+    cli::dev::{At, Bring},
     cluster::{self, Cluster, Kind},
     commands::terminal::Terminal,
     exit::Failure,
@@ -47,8 +47,12 @@ impl<'a> Session<'a> {
         rights: &[(&'static str, &'static Kind)],
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
-        let inside = &at.inside;
-        Ok(Self { cluster, terminal, target, how: How::of(inside), live: inside.live })
+        Ok(Self { cluster, terminal, target, how: How::default(), live: at.inside.live })
+    }
+
+    /// The same, with an agent that is to be had as the flags say.
+    pub(crate) fn bringing(self, bring: &Bring) -> Self {
+        Self { how: How::of(bring), ..self }
     }
 
     /// The container that is meant.
@@ -128,11 +132,8 @@ impl<'a> Session<'a> {
     }
 
     /// The agent that is in this container already, for what has nothing to do without one. Brings
-    /// none unless `--upload-agent` asks for that.
+    /// none.
     pub(crate) async fn existing_agent(&self, pick: &Pick) -> Result<Option<Agent>> {
-        if self.how.upload {
-            return self.agent_of(pick).await.map(Some);
-        }
         self.check(pick).await?;
         let agent = reach::existing(self.cluster, pick).await;
         self.reached(pick, agent).await

@@ -126,8 +126,7 @@ impl<'a> Sources<'a> {
         let again = self.built.as_ref().map(|built| changes(built, before));
         let is_first = again.is_none();
         let by_itself = again.is_some_and(|again| again.is_subset(&self.saved));
-        let (mut built, mut saved, mut wrote) =
-            (self.watched.clone(), BTreeSet::new(), Vec::new());
+        let (mut built, mut saved, mut wrote) = (self.watched.clone(), BTreeSet::new(), Vec::new());
         for path in changes(before, &self.watched) {
             let folder = above(&path).last().unwrap_or_default();
             let is_new = !before.contains_key(&path);
@@ -176,7 +175,8 @@ impl<'a> Sources<'a> {
             let folders: Vec<PathBuf> = self.all.folders(&all).collect();
             let entries = all.scan.entries.into_iter();
             let files = entries.filter(|entry| entry.what != What::Folder);
-            let files = files.filter(|entry| self.counts(Path::new(OsStr::from_bytes(&entry.path.0))));
+            let files =
+                files.filter(|entry| self.counts(Path::new(OsStr::from_bytes(&entry.path.0))));
             let states = files.map(|entry| (entry.path, (entry.what, entry.mode, entry.mtime)));
             self.watched = states.collect();
             if !self.watch.cover(folders.into_iter())? {
@@ -187,9 +187,8 @@ impl<'a> Sources<'a> {
 
     /// Whether a path below the project's folder is watched, as far as the file says.
     fn counts(&self, path: &Path) -> bool {
-        let matches = |counts: &Gitignore| {
-            counts.matched_path_or_any_parents(path, false).is_ignore()
-        };
+        let matches =
+            |counts: &Gitignore| counts.matched_path_or_any_parents(path, false).is_ignore();
         self.counts.as_ref().is_none_or(matches)
     }
 

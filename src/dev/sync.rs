@@ -34,8 +34,8 @@ mod steps;
 
 pub use open::Open;
 pub(crate) use place::{destination, without_dots};
-pub(crate) use plan::above;
 pub use plan::Plan;
+pub(crate) use plan::above;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
 pub use receiver::Outcome;

@@ -111,6 +111,7 @@ mod tests {
             cpu_ms: 61_500,
             rss: 320 << 20,
             lines: 3,
+            debug_port: None,
         };
         let ended = |how, oom| State::Ended(End { at_ms: 181_000, how, asked: false, oom });
         let killed = How::Signal { signal: 9, core: false };

@@ -161,7 +161,11 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
                      {build} (protocol {protocol}).",
                     own.build, own.protocol
                 ),
-                "Type the same with --upload-agent: this one's agent is brought there.",
+                format!(
+                    "Use diyadm {}, or bring this one's agent: `diyadm run --upload-agent {target} \
+                     -- COMMAND`.",
+                    own.build
+                ),
             )
             .because(trouble)
             .into();

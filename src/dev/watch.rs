@@ -150,11 +150,7 @@ impl Watch {
         self.writing.whole.retain(|_, whole| *whole > now);
     }
 
-    fn matters(
-        &mut self,
-        event: &notify::Result<Event>,
-        counts: impl Fn(&Path) -> bool,
-    ) -> bool {
+    fn matters(&mut self, event: &notify::Result<Event>, counts: impl Fn(&Path) -> bool) -> bool {
         // Where events were lost anything may have changed.
         let Ok(event) = event else { return true };
         self.writing.note(event, Instant::now());

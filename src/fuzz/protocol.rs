@@ -45,6 +45,8 @@ fn seeds() -> Vec<Vec<u8>> {
         name: "app".to_owned(),
         command: vec!["java".into(), "-jar".into()],
         env: vec![("A".into(), "b".into())],
+        env_append: vec![("A".into(), "c".into())],
+        stdin: true,
         cwd: Some("/tmp".into()),
         replace: true,
         grace_ms: 1,

@@ -3,6 +3,7 @@
 mod client;
 mod disk;
 mod hostile;
+mod input;
 mod leftover;
 mod namespace;
 mod older;

@@ -71,10 +71,7 @@ fn a_list_fits_a_frame_whatever_the_commands() {
         let start = Start {
             name: format!("app{name}"),
             command: vec!["true".into(), long(), long()],
-            env: Vec::new(),
-            cwd: None,
-            replace: false,
-            grace_ms: 0,
+            ..Start::default()
         };
         supervisor.start(start).unwrap();
     }

@@ -57,6 +57,9 @@ pub struct App {
     pub rss: u64,
     /// Number of its newest line ([`super::Line::number`]); 0 before the first.
     pub lines: u64,
+    /// The port on loopback at which its JVM waits for a debugger, where it was started for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug_port: Option<u16>,
 }
 
 /// Whether an application runs.

@@ -239,10 +239,8 @@ pub(super) fn script(name: &str, script: &str) -> Start {
     Start {
         name: name.to_owned(),
         command: ["sh", "-c", script].map(Bytes::from).to_vec(),
-        env: Vec::new(),
-        cwd: None,
-        replace: false,
         grace_ms: 60_000,
+        ..Start::default()
     }
 }
 

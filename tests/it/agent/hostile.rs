@@ -102,11 +102,14 @@ fn start() -> impl Strategy<Value = Start> {
     ];
     let env = vec((bytes(), bytes()), 0..3);
     let cwd = proptest::option::of(bytes());
-    (name(), words, env, cwd, any::<bool>(), number()).prop_map(
-        |(name, command, env, cwd, replace, grace_ms)| Start {
+    let more = vec((bytes(), bytes()), 0..3);
+    (name(), words, (env, more), cwd, any::<(bool, bool)>(), number()).prop_map(
+        |(name, command, (env, env_append), cwd, (replace, stdin), grace_ms)| Start {
             name,
             command,
             env,
+            env_append,
+            stdin,
             cwd,
             replace,
             grace_ms,

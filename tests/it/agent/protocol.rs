@@ -148,7 +148,9 @@ proptest! {
         let start = Start {
             name: text.clone(),
             command: vec![name.clone(), path.clone()],
-            env: vec![(name, value)],
+            env: vec![(name.clone(), value.clone())],
+            env_append: vec![(name, value)],
+            stdin: asked,
             cwd: asked.then(|| path.clone()),
             replace: asked,
             grace_ms: number,
@@ -175,6 +177,7 @@ proptest! {
             cpu_ms: number,
             rss: number,
             lines: number,
+            debug_port: asked.then_some(8000),
         };
         let refusal = Refusal { reason: Reason::Outside, path, detail: text };
         for request in [Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {
