@@ -25,3 +25,4 @@ mod sink;
 mod socket;
 mod supervisor;
 mod wire;
+mod words;

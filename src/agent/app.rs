@@ -22,6 +22,7 @@ use super::{
     protocol::{self, Bytes, End, Failed, How, MOST_GRACE_S, Start, State, Stream},
     ring::Ring,
     sink::Sink,
+    words::{append, told},
 };
 
 /// How long a killed process may take to be gone before it is no longer waited for: one that
@@ -29,9 +30,6 @@ use super::{
 const KILLED: Duration = Duration::from_secs(5);
 /// How often a group is looked at that dies, where no signal tells when it is gone.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Bytes of a command, and of a folder, that are told.
-const MOST_TOLD: usize = 1024;
 
 /// An application that was started at least once.
 #[derive(Debug)]
@@ -328,22 +326,6 @@ impl App {
     }
 }
 
-/// Words, as far as they are told: those of all applications must go into one frame.
-fn told(words: &[Bytes]) -> Vec<Bytes> {
-    let mut left = MOST_TOLD;
-    let mut told = Vec::new();
-    for word in words {
-        // With what sets it apart from the next.
-        let Some(rest) = left.checked_sub(word.0.len() + 4) else {
-            told.push("…".into());
-            break;
-        };
-        left = rest;
-        told.push(word.clone());
-    }
-    told
-}
-
 /// Milliseconds since 1970.
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -364,19 +346,7 @@ fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
         (OsStr::from_bytes(&name.0).to_owned(), OsStr::from_bytes(&value.0).to_owned())
     };
     command.envs(start.env.iter().map(os));
-    for (name, more) in start.env_append.iter().map(os) {
-        let set = command.get_envs().find(|(key, _)| *key == name);
-        let set = set.and_then(|(_, value)| value.map(ToOwned::to_owned));
-        let value = match set.or_else(|| std::env::var_os(&name)).filter(|old| !old.is_empty()) {
-            Some(mut old) => {
-                old.push(" ");
-                old.push(more);
-                old
-            }
-            None => more,
-        };
-        command.env(name, value);
-    }
+    start.env_append.iter().map(os).for_each(|(name, more)| append(&mut command, &name, &more));
     command.env(VARIABLE, mark.value(&start.name));
     if let Some(cwd) = &start.cwd {
         let path = Path::new(OsStr::from_bytes(&cwd.0));

@@ -6,6 +6,7 @@ mod debug;
 pub(crate) mod forward;
 mod goes_on;
 mod live;
+mod odd_files;
 mod project;
 mod replaced;
 mod sync;

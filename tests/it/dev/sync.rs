@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, ErrorKind},
     os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     pin::Pin,
     process::Stdio,
     sync::{
@@ -31,8 +31,8 @@ use diyadm::{
 };
 use proptest::prelude::*;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    process::{ChildStdin, ChildStdout, Command},
+    io::AsyncWrite,
+    process::{ChildStdin, Command},
 };
 
 use super::{
@@ -40,21 +40,21 @@ use super::{
     tree::{Thing, look, make, noise, tree},
 };
 
-fn quiet() -> Terminal {
+pub(super) fn quiet() -> Terminal {
     Terminal::new(&Global { quiet: true, ..Global::default() })
 }
 
-fn bytes(path: &Path) -> Bytes {
+pub(super) fn bytes(path: &Path) -> Bytes {
     use std::os::unix::ffi::OsStrExt;
     Bytes(path.as_os_str().as_bytes().to_vec())
 }
 
-fn all() -> Options {
+pub(super) fn all() -> Options {
     Options { delete: true, ignore_files: true, ..Options::default() }
 }
 
 /// Once, over a conversation of its own; what was done, and bytes that went over the wire.
-fn sync(from: &Path, to: &Bytes, options: Options) -> Result<(Outcome, u64), Trouble> {
+pub(super) fn sync(from: &Path, to: &Bytes, options: Options) -> Result<(Outcome, u64), Trouble> {
     block(async {
         let (mut talk, mut child) = agent(Path::new("/none.sock")).await;
         let source = Source::new(from, to, options, false).unwrap();
@@ -161,60 +161,6 @@ fn a_link_that_is_named_is_followed_and_one_that_leads_out_is_skipped() {
     // The rest is done all the same.
     assert!(there.join("z").exists() && !there.join("out").is_symlink());
     assert!(!there.join("old").exists());
-}
-
-/// Deletes a file of this side as soon as the far end has begun to receive it.
-struct Vanishing {
-    from: ChildStdout,
-    file: PathBuf,
-    part: PathBuf,
-}
-
-impl AsyncRead for Vanishing {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.from).poll_read(cx, buffer);
-        if self.part.exists() {
-            let _ = fs::remove_file(&self.file);
-        }
-        read
-    }
-}
-
-#[test]
-fn a_file_that_vanishes_before_its_bytes_are_sent_is_skipped() {
-    let folder = tempfile::tempdir().unwrap();
-    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
-    fs::create_dir(&from).unwrap();
-    fs::write(from.join("b"), noise(1, 300_000)).unwrap();
-    fs::write(from.join("c"), noise(2, 300_000)).unwrap();
-    block(async {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
-            .arg("agent")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let part = to.join(".b.diyadm-part");
-        let reader = Vanishing { from: child.stdout.take().unwrap(), file: from.join("b"), part };
-        let writer = Writer::new(child.stdin.take().unwrap());
-        let mut talk = Conversation::begin(Reader::new(reader), writer).await.unwrap();
-        let source = Source::new(&from, &bytes(&to), all(), false).unwrap();
-        let here = source.look().await.unwrap();
-        let mut open = Open::begin(&mut talk, &source).await.unwrap();
-        let progress = Progress::new(quiet());
-        let outcome = open.bring(&mut talk, &source, &here, &progress).await.unwrap();
-        assert_eq!(outcome.report.refused, Vec::<String>::new());
-        assert_eq!(outcome.report.files, 1);
-        drop(talk);
-        child.wait().await.unwrap();
-    });
-    assert!(!from.join("b").exists() && !to.join("b").exists());
-    assert!(fs::read(to.join("c")).unwrap() == noise(2, 300_000));
 }
 
 #[test]

@@ -1,0 +1,40 @@
+//! The words and variables of a command: what is told of them, and what is added to them.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    process::Command,
+};
+
+use super::protocol::Bytes;
+
+/// Bytes of a command, and of a folder, that are told.
+const MOST_TOLD: usize = 1024;
+
+/// Words, as far as they are told: those of all applications must go into one frame.
+pub(super) fn told(words: &[Bytes]) -> Vec<Bytes> {
+    let mut left = MOST_TOLD;
+    let mut told = Vec::new();
+    for word in words {
+        // With what sets it apart from the next.
+        let Some(rest) = left.checked_sub(word.0.len() + 4) else {
+            told.push("…".into());
+            break;
+        };
+        left = rest;
+        told.push(word.clone());
+    }
+    told
+}
+
+/// Adds to what a command's variable has by then, after a blank: its own, else this process's.
+pub(super) fn append(command: &mut Command, name: &OsStr, more: &OsStr) {
+    let own = command.get_envs().find(|(key, _)| *key == name);
+    let own = own.and_then(|(_, value)| value.map(OsStr::to_owned));
+    let mut value = own.or_else(|| env::var_os(name)).unwrap_or_else(OsString::new);
+    if !value.is_empty() {
+        value.push(" ");
+    }
+    value.push(more);
+    command.env(name, value);
+}
