@@ -1,3 +1,5 @@
+//! What of a project counts as a change, in real folders.
+
 use std::{fs, time::Duration};
 
 use tokio::time::timeout;
