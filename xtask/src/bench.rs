@@ -23,6 +23,7 @@ pub(crate) mod attack;
 mod client;
 pub(crate) mod dev;
 pub(crate) mod empty;
+pub(crate) mod large;
 pub(crate) mod mutate;
 mod review;
 
@@ -58,13 +59,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let folder = target.join("xtask-bench");
     fs::create_dir_all(&folder)?;
     let programs = [target.join("diyadm"), target.join("examples/echo")];
-    let made = Command::new(&programs[0])
-        .args(["init", "--force", "--out"])
-        .arg(&folder)
-        .stderr(Stdio::null())
-        .current_dir(&folder)
-        .status()?;
-    ensure!(made.success(), "the certificates were not made");
+    make_certificates(&programs[0], &folder)?;
     let lab = Lab { programs, folder };
 
     println!("| Deployment | connections | ours | echo | CPU | at most | p50 | p99, at most 1.5 |");
@@ -133,14 +128,7 @@ impl Row {
 
 impl Lab {
     fn ours(&self) -> Result<Server> {
-        let mut command = Command::new(&self.programs[0]);
-        command
-            .args(["serve", "--workers", "1", "--health-listen", "127.0.0.1:0", "--cert"])
-            .arg(self.folder.join("server.crt"))
-            .arg("--key")
-            .arg(self.folder.join("server.key"))
-            .arg("--listen");
-        Server::start(command, |address| [address.to_string()].into(), &self.folder)
+        Server::diyadm(&self.programs[0], &self.folder)
     }
 
     fn echo(&self, answer: usize) -> Result<Server> {
@@ -192,12 +180,36 @@ fn release(more: &[&str]) -> Result<PathBuf> {
     Ok(target.join("dist"))
 }
 
+/// Certificates for a server under measurement.
+fn make_certificates(program: &Path, folder: &Path) -> Result<()> {
+    let made = Command::new(program)
+        .args(["init", "--force", "--out"])
+        .arg(folder)
+        .stderr(Stdio::null())
+        .current_dir(folder)
+        .status()?;
+    ensure!(made.success(), "the certificates were not made");
+    Ok(())
+}
+
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 impl Server {
+    /// `diyadm serve` with one worker and the certificates of `folder`.
+    fn diyadm(program: &Path, folder: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--workers", "1", "--health-listen", "127.0.0.1:0", "--cert"])
+            .arg(folder.join("server.crt"))
+            .arg("--key")
+            .arg(folder.join("server.key"))
+            .arg("--listen");
+        Self::start(command, |address| [address.to_string()].into(), folder)
+    }
+
     /// `command` with what `rest` makes of the address it listens at, on a processor of its own;
     /// the client's threads have the other.
     fn start(

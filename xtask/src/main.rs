@@ -31,6 +31,7 @@ cargo xtask tidy                               the house rules
 cargo xtask fuzz [TARGET] [--seconds N]        the fuzz tests for longer, from a new seed
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
 cargo xtask bench attack [--quick]             a good client of the server beside attacks on it
+cargo xtask bench large [--quick]              the largest reviews that the server takes
 cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
 cargo xtask bench empty [--quick]              1,000 workloads emptied, beside kubectl patch
 cargo xtask bench dev [--quick]                the developer's loop on a node, against kubectl
@@ -65,6 +66,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "fuzz" => fuzz::run(rest),
         "bench" => match rest.split_first() {
             Some((what, rest)) if what == "attack" => bench::attack::run(rest),
+            Some((what, rest)) if what == "large" => bench::large::run(rest),
             Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
             Some((what, rest)) if what == "empty" => bench::empty::run(rest),
             Some((what, rest)) if what == "dev" => bench::dev::run(rest),

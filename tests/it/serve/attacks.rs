@@ -103,6 +103,12 @@ impl Attack {
                 for _ in 0..4 {
                     tls.write_all(&request)?;
                 }
+                // Only answers are held: a server that refuses does not keep anything either.
+                let mut begin = [0; 12];
+                tls.read_exact(&mut begin)?;
+                if begin != *b"HTTP/1.1 200" {
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
             }
             Self::Reviews => {
                 let mut answer = [0; 4096];

@@ -7,13 +7,13 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, ExitCode},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{
@@ -62,12 +62,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 
 fn measure(program: &std::path::Path, folder: &std::path::Path, rounds: usize) -> Result<()> {
     let program = program.canonicalize().context("there is no such program")?;
-    let made = Command::new(&program)
-        .args(["init", "--out", "."])
-        .stderr(Stdio::null())
-        .current_dir(folder)
-        .status()?;
-    ensure!(made.success(), "the certificates were not made");
+    super::make_certificates(&program, folder)?;
     let nets = (0..=ATTACKERS).map(Net::new).collect::<Result<Vec<_>>>()?;
     let (good, attackers) = nets.split_first().context("there is a namespace")?;
     let small = review::of(4 << 10);
