@@ -138,6 +138,9 @@ pub(crate) fn load_into(folder: &Path, names: &[&str], profile: Profile) -> Resu
         .ok()
         .and_then(|pid| pid.trim().parse().ok())
         .context("no cluster with a node runs. Start one: cargo xtask cluster up --node")?;
+    // containerd refuses the second of two imports of one image at the same moment.
+    let lock = fs::File::create(folder.join("node/images.lock"))?;
+    lock.lock().context("cannot lock the node's images")?;
     load(&NodePrograms::find_or_make()?.ctr, first, names, profile)
 }
 
