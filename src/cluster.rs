@@ -34,6 +34,7 @@ mod scope;
 mod send;
 pub mod targets;
 mod tunnel;
+mod upgrade;
 mod watch;
 
 pub use change::Changed;

@@ -1,9 +1,13 @@
-//! A command in a container, with its streams: exec over a WebSocket, as kubectl speaks it
-//! (`v5.channel.k8s.io`; with an older API server v4, which has no end of input of its own).
+//! A command in a container, with its streams: exec over a WebSocket, as kubectl speaks it.
+//!
+//! `v5.channel.k8s.io` is the protocol of Kubernetes 1.30 and later. API servers up to 1.29, and
+//! proxies that know no other, speak `v4.channel.k8s.io`. It carries everything but the end of
+//! stdin: closing the connection would end the command's output and lose its exit status.
 //!
 //! Not kube's own: that sends 4 KiB at a time, and never notices that nobody is there any more.
 
 use std::{
+    io,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -24,7 +28,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{Cluster, POD, error};
+use super::{Cluster, POD, upgrade};
 use crate::ui;
 
 /// Bytes in one message, and in each stream's buffer.
@@ -69,12 +73,27 @@ pub struct Size {
     pub height: u16,
 }
 
+/// What a command reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing: its stdin is at its end from the beginning.
+    None,
+    /// [`Exec::stdin`].
+    Piped,
+    /// A terminal, which is its output too.
+    Terminal,
+}
+
 /// A command that runs. Dropped, its connection ends; what becomes of the command then is the
 /// container runtime's business.
 #[derive(Debug)]
 pub struct Exec {
-    /// Its stdin. Dropped or shut down, it is the end of input.
+    /// Its stdin; takes nothing with [`Input::None`]. Dropped or shut down, it is the end of
+    /// input, where that can be sent.
     pub stdin: DuplexStream,
+    /// Whether the end of input can be sent: not over `v4.channel.k8s.io`, where a command that
+    /// reads to the end of its stdin does not end.
+    pub sends_end_of_input: bool,
     /// Its stdout; ends with the command or the connection, and [`Exec::end`] tells which.
     pub stdout: DuplexStream,
     /// Its stderr, which must be read too. Empty where there is a terminal.
@@ -118,14 +137,14 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server refuses, or cannot be reached.
-    pub async fn exec(&self, place: &Place, command: &[&str], tty: bool) -> Result<Exec> {
+    pub async fn exec(&self, place: &Place, command: &[&str], input: Input) -> Result<Exec> {
         let Place { namespace, pod, container } = place;
         let params = AttachParams {
             container: Some(container.clone()),
-            stdin: true,
+            stdin: input != Input::None,
             stdout: true,
-            stderr: !tty,
-            tty,
+            stderr: input != Input::Terminal,
+            tty: input == Input::Terminal,
             ..AttachParams::default()
         };
         let path = POD.path(namespace);
@@ -135,9 +154,18 @@ impl Cluster {
         let (from_stdout, stdout) = duplex(BUFFER);
         let (from_stderr, stderr) = duplex(BUFFER);
         let (size, sizes) = watch::channel(None);
+        let sends_end_of_input = connection.supports_stream_close();
+        let stdin = (input != Input::None).then_some(stdin);
         let pump = pump(connection, stdin, sizes, Outputs { stdout, stderr });
         let end = Ending(tokio::spawn(pump));
-        Ok(Exec { stdin: to_stdin, stdout: from_stdout, stderr: from_stderr, size, end })
+        Ok(Exec {
+            stdin: to_stdin,
+            sends_end_of_input,
+            stdout: from_stdout,
+            stderr: from_stderr,
+            size,
+            end,
+        })
     }
 
     /// Opens a WebSocket.
@@ -154,7 +182,7 @@ impl Cluster {
             let took = began.elapsed().as_millis();
             ui::line(&format!("{verb} {path} {code} {took} ms"));
         }
-        outcome.map_err(|error| error::request(&error, &self.server))
+        outcome.map_err(|error| upgrade::refused(&error, &self.server))
     }
 }
 
@@ -165,7 +193,7 @@ struct Outputs {
 
 async fn pump(
     connection: Connection,
-    stdin: DuplexStream,
+    stdin: Option<DuplexStream>,
     sizes: watch::Receiver<Option<Size>>,
     outputs: Outputs,
 ) -> End {
@@ -186,21 +214,24 @@ async fn pump(
 /// Sends until the connection fails; why.
 async fn send(
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
-    mut stdin: DuplexStream,
+    mut stdin: Option<DuplexStream>,
     mut sizes: watch::Receiver<Option<Size>>,
     closes: bool,
     stalled: &AtomicBool,
 ) -> String {
     let mut buffer = vec![STDIN; PIECE + 1];
-    let (mut open, mut resizes) = (true, true);
+    let mut resizes = true;
     let mut pings = interval_at(tokio::time::Instant::now() + PING, PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
-            read = stdin.read(&mut buffer[1..]), if open => match read {
+            read = read(&mut stdin, &mut buffer[1..]), if stdin.is_some() => match read {
                 Ok(0) | Err(_) => {
-                    open = false;
-                    if closes { Message::binary(vec![CLOSE, STDIN]) } else { Message::Close(None) }
+                    stdin = None;
+                    if !closes {
+                        continue;
+                    }
+                    Message::binary(vec![CLOSE, STDIN])
                 }
                 Ok(read) => Message::binary(buffer[..=read].to_vec()),
             },
@@ -217,6 +248,13 @@ async fn send(
             return error.to_string();
         }
         stalled.store(false, Ordering::Relaxed);
+    }
+}
+
+async fn read(from: &mut Option<DuplexStream>, buffer: &mut [u8]) -> io::Result<usize> {
+    match from {
+        Some(from) => from.read(buffer).await,
+        None => Ok(0),
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     agent::protocol::{Answer, Apps, Request},
     cli::dev::Bring,
-    cluster::{Cluster, End, Ending, Exec, Place},
+    cluster::{Cluster, End, Ending, Exec, Input, Place},
     commands::terminal::Terminal,
     exit::Failure,
 };
@@ -181,7 +181,7 @@ pub(crate) async fn existing(cluster: &Cluster, pick: &Pick) -> Result<Option<Ag
 async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
     let place = pick.place();
     if pick.agent && !none {
-        match begin(cluster.exec(&place, &[MOUNTED, "agent"], false).await?.into()).await {
+        match begin(cluster.exec(&place, &[MOUNTED, "agent"], Input::Piped).await?.into()).await {
             Ok(agent) => return Ok(Found::Agent(agent)),
             Err(No::Other(error)) => return Err(error),
             Err(No::Absent | No::Without(_)) => {}
@@ -194,7 +194,7 @@ async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
         Err(No::Without(machine)) => Ok(Found::Shell(machine)),
         // No shell: the image may still be diyadm's own.
         Err(No::Absent) => {
-            match begin(cluster.exec(&place, &[IMAGE, "agent"], false).await?.into()).await {
+            match begin(cluster.exec(&place, &[IMAGE, "agent"], Input::Piped).await?.into()).await {
                 Ok(agent) => Ok(Found::Agent(agent)),
                 Err(No::Other(error)) => Err(error),
                 Err(No::Absent | No::Without(_)) => Ok(Found::Nothing),
@@ -205,7 +205,7 @@ async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
 
 async fn look(cluster: &Cluster, place: &Place, folders: &[&str]) -> Result<Started> {
     let words = [&["sh", "-c", FIND, "diyadm"], folders].concat();
-    Ok(cluster.exec(place, &words, false).await?.into())
+    Ok(cluster.exec(place, &words, Input::Piped).await?.into())
 }
 
 async fn begin(started: Started) -> Result<Agent, No> {

@@ -21,7 +21,7 @@ use super::{
     tty::{self, Tty},
 };
 use crate::{
-    cluster::{End, Exec},
+    cluster::{End, Exec, Input},
     exit::{Code, Failure},
 };
 
@@ -30,6 +30,9 @@ const SCRIPT: &str = "[ -z \"$1\" ] || export TERM=\"$1\"
 if command -v bash >/dev/null 2>&1; then exec bash; fi
 exec sh";
 const PIECE: usize = 16 << 10;
+const NO_END_OF_INPUT: &str = "the end of the input does not reach the command: the API server \
+(Kubernetes 1.29 or older), or a proxy before it, speaks only v4.channel.k8s.io, which cannot say \
+it. A command that reads all of its input goes on waiting; Ctrl-C ends it";
 /// Exit statuses above this one are of a signal.
 const SIGNALLED: i32 = 128;
 /// Of SIGKILL, by which all ends that a container holds.
@@ -116,10 +119,11 @@ async fn attach(
     command: &[&str],
     raw: Option<&mut Tty>,
 ) -> Result<End> {
-    let exec = session.cluster.exec(&pick.place(), command, raw.is_some()).await?;
+    let input = if raw.is_some() { Input::Terminal } else { Input::Piped };
+    let exec = session.cluster.exec(&pick.place(), command, input).await?;
     // A Pod of the same name may have taken its place before the command began there.
     session.check(pick).await?;
-    let Exec { stdin: mut to, stdout: out, stderr: err, size, mut end } = exec;
+    let Exec { stdin: mut to, sends_end_of_input, stdout: out, stderr: err, size, mut end } = exec;
     let (typed, screen) = match raw {
         Some(Tty { typed, terminal, .. }) => (Some(typed), Some(&*terminal)),
         None => (None, None),
@@ -139,6 +143,9 @@ async fn attach(
                 if to.write_all(&piece).await.is_err() {
                     break;
                 }
+            }
+            if !sends_end_of_input {
+                session.terminal.warn(NO_END_OF_INPUT);
             }
         }
         let _ = to.shutdown().await;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     agent::protocol::hex,
-    cluster::{Cluster, Place},
+    cluster::{Cluster, Input, Place},
     commands::terminal::Terminal,
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn bring(
     let name = unguessable()?;
     let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum, &name];
     words.extend(FOLDERS);
-    let mut started = Started::from(cluster.exec(place, &words, false).await?);
+    let mut started = Started::from(cluster.exec(place, &words, Input::Piped).await?);
     let mut sent = 0;
     for piece in program.chunks(PIECE) {
         terminal.progress(&format!("bringing the agent: {} %", sent * 100 / program.len()));

@@ -14,4 +14,5 @@ mod terminal;
 pub(crate) mod tree;
 mod typed;
 mod unset;
+mod version4;
 mod watched;

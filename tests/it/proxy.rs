@@ -41,6 +41,12 @@ pub(crate) enum Fate {
     Refuse(u16, Option<u32>),
     /// Nobody answers, as long as this is its fate; then the connection ends.
     Hold,
+    /// The API server never sees it: this JSON instead.
+    Answer(&'static str),
+    /// The API server answers, and is offered `v4.channel.k8s.io` alone where it is a WebSocket.
+    Version4,
+    /// The API server answers, and never sees that an upgrade was asked for.
+    NoUpgrade,
 }
 
 /// Where the requests go, and as whom.
@@ -216,12 +222,27 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             stream.write_all(answer.as_bytes())?;
             continue;
         }
+        if let Fate::Answer(json) = fate {
+            let kind = "Content-Type: application/json";
+            let length = json.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{json}");
+            stream.write_all(answer.as_bytes())?;
+            continue;
+        }
         if fate == Fate::Hold {
             return hold(shared, &stream, || {
                 shared.judge.lock().unwrap()(number, &request) == Fate::Hold
             });
         }
-        if upgrades {
+        if upgrades && fate == Fate::Version4 {
+            head = head.replace("v5.channel.k8s.io, ", "");
+            assert!(head.contains("v4.channel.k8s.io") && !head.contains("v5.channel.k8s.io"));
+        }
+        if upgrades && fate == Fate::NoUpgrade {
+            let is_kept = |line: &&str| !line.to_ascii_lowercase().starts_with("upgrade:");
+            head = head.split_inclusive('\n').filter(is_kept).collect();
+        } else if upgrades {
             return pass(&shared.upstream, &head, stream);
         }
         let answer = ask(&shared.upstream, &head, &body)?;
@@ -233,7 +254,12 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
                 return Ok(());
             }
             Fate::Lose => return Ok(()),
-            Fate::Pass | Fate::Refuse(..) | Fate::Hold => {
+            Fate::Pass
+            | Fate::Refuse(..)
+            | Fate::Hold
+            | Fate::Answer(_)
+            | Fate::Version4
+            | Fate::NoUpgrade => {
                 stream.write_all(&answer)?;
                 return stream.shutdown(std::net::Shutdown::Both);
             }

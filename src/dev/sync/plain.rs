@@ -40,7 +40,7 @@ mod sum;
 mod tests;
 
 use feed::{Going, Went, feed};
-use run::run;
+use run::{Reads, run};
 use script::{Looked, Rest};
 use sum::Tool;
 
@@ -58,7 +58,9 @@ pub(super) struct Plain {
     /// The folder beside, a name that nobody else has.
     stage: String,
     tool: Tool,
-    /// Whether there is what takes an archive, and so many bytes of a stream.
+    /// Whether there is what takes so many bytes of a stream.
+    counts: bool,
+    /// Whether there is what takes an archive, too.
     archives: bool,
     /// Whether the folder is there, and is one.
     is_folder: bool,
@@ -81,7 +83,8 @@ impl Plain {
         // One whose name cannot be said in a request is sent in any case.
         let only = only.map_or(Some(""), |there| str::from_utf8(&there.0).ok());
         let words = ["look", &root, before.unwrap_or(&stage), create, only.unwrap_or(".")];
-        let said = run(cluster, &place, &words, &source.way.root, async |_| Ok(())).await?;
+        let said = run(cluster, &place, &words, &source.way.root, Reads::Nothing, async |_| Ok(()));
+        let said = said.await?;
         let lost = || Trouble::Lost("the end of what is there did not come".to_owned());
         let Looked { tools, mut there } = script::looked(&said).ok_or_else(lost)?;
         let has = |tool: &str| tools.contains(tool);
@@ -108,9 +111,10 @@ impl Plain {
                 }
             }
         }
-        let archives = has("tar") && has("head");
+        let counts = has("head");
+        let archives = counts && has("tar");
         let is_folder = has("folder");
-        Ok(Self { place, root, stage, tool, archives, is_folder, there })
+        Ok(Self { place, root, stage, tool, counts, archives, is_folder, there })
     }
 
     /// Whether the folder is there, and is one.
@@ -224,7 +228,8 @@ impl Plain {
         } else {
             for file in going.chunks(1) {
                 let number = all.came.len().to_string();
-                let words = ["single", &self.root, &self.stage, &number];
+                let length = if self.counts { file[0].size.to_string() } else { String::new() };
+                let words = ["single", &self.root, &self.stage, &number, &length];
                 let went = self.stream(cluster, source, &words, file, progress).await?;
                 all.came.extend(went.came);
                 all.sums.extend(went.sums);
@@ -254,23 +259,25 @@ impl Plain {
                 stdin.write_all(&piece).await?;
                 progress.wrote(piece.len());
             }
-            if archive { Ok(()) } else { stdin.shutdown().await }
+            Ok(())
         };
         let shown = self.shown(source);
-        run(cluster, &self.place, words, &shown, sent).await?;
+        run(cluster, &self.place, words, &shown, self.reads(), sent).await?;
         drop(waiting);
         feeding.await?.context("a file could not be read")
     }
 
     async fn finish(&self, cluster: &Cluster, source: &Source, script: &[u8]) -> Result<Vec<u8>> {
-        let length = if self.archives { script.len() } else { 0 }.to_string();
+        let length = if self.counts { script.len() } else { 0 }.to_string();
         let sum = self.tool.of(script);
         let words = ["finish", &self.root, &self.stage, self.tool.name(), &sum, &length];
-        let sent = async |stdin: &mut DuplexStream| {
-            stdin.write_all(script).await?;
-            if self.archives { Ok(()) } else { stdin.shutdown().await }
-        };
-        run(cluster, &self.place, &words, &self.shown(source), sent).await
+        let sent = async |stdin: &mut DuplexStream| stdin.write_all(script).await;
+        let shown = self.shown(source);
+        run(cluster, &self.place, &words, &shown, self.reads(), sent).await
+    }
+
+    fn reads(&self) -> Reads {
+        if self.counts { Reads::Counted } else { Reads::ToTheEnd }
     }
 
     /// What an error is about.
@@ -288,7 +295,8 @@ impl Plain {
 /// Waits until a shell answers there.
 pub(super) async fn answers(cluster: &Cluster, place: Place) -> Result<()> {
     let words = ["look", ".", "", "0", "."];
-    run(cluster, &place, &words, &Bytes::default(), async |_| Ok(())).await.map(drop)
+    let about = Bytes::default();
+    run(cluster, &place, &words, &about, Reads::Nothing, async |_| Ok(())).await.map(drop)
 }
 
 fn is_empty(plan: &Plan) -> bool {

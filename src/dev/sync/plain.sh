@@ -83,11 +83,11 @@ archive() {
   } || { into; die; }
 }
 
-# All of the input into the file $1.
+# The input into the file $1: $2 bytes, or, where that is nothing, all of it.
 single() {
-  (
+  if [ -n "$2" ]; then head -c "$2"; else cat; fi | {
     anew && cat >"./$1" || { cat >/dev/null; false; }
-  ) || { into; die; }
+  } || { into; die; }
 }
 
 # $1: the tool that sums; $2 and $3: sum and length of the script that comes, which says the rest in

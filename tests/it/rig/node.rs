@@ -9,14 +9,20 @@ use std::{
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::json;
 
-use super::{Cluster, Namespace, Run, TIMEOUT, cluster, skip};
+use super::{Cluster, Namespace, Run, TIMEOUT, cluster, record, skip, version::asked_for};
 
 /// The node, ready, or `None` where there is none.
 pub(crate) fn node() -> Option<Node> {
+    if asked_for().is_some() {
+        // Another run's: this one has an API server of another version, and nothing else.
+        record("not meant: it needs a node");
+        return None;
+    }
     let cluster = cluster()?;
     let (Ok(folder), Ok(xtask)) = (env::var("DIYADM_TEST_NODE"), env::var("DIYADM_TEST_XTASK"))
     else {
@@ -71,6 +77,9 @@ impl Node {
     /// Gives the node images of `cargo xtask image`, made where they are missing.
     #[track_caller]
     pub(crate) fn load(&self, images: &[&str]) {
+        // containerd refuses an image that another test imports at the same time.
+        static LOADING: Mutex<()> = Mutex::new(());
+        let _one = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut xtask = self.xtask();
         xtask.args(["cluster", "--in"]).arg(&self.folder).arg("load").args(images);
         Run::of(&mut xtask, "").code(0);

@@ -3,15 +3,16 @@
 use std::io;
 
 use anyhow::Result;
-use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
     agent::protocol::{
         Bytes, Failed,
         transfer::{Reason, Refusal},
     },
-    cluster::{Cluster, End, Exec, Place},
+    cluster::{Cluster, End, Exec, Input, Place},
     dev::trouble::Trouble,
+    exit::Failure,
 };
 
 pub(super) const SCRIPT: &str = include_str!("../plain.sh");
@@ -20,17 +21,36 @@ const MOST_WORDS: u64 = 4 << 10;
 /// The script's own: what came is not what was sent.
 pub(super) const WRONG: i32 = 76;
 
+/// How much of its input a word of the script reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    Nothing,
+    /// As many bytes as its words say.
+    Counted,
+    /// All of it. Only for a container without `head`.
+    ToTheEnd,
+}
+
 /// Runs a word of the script to its end; what it said.
 pub(super) async fn run(
     cluster: &Cluster,
     place: &Place,
     words: &[&str],
     about: &Bytes,
+    reads: Reads,
     input: impl AsyncFnOnce(&mut DuplexStream) -> io::Result<()>,
 ) -> Result<Vec<u8>> {
     let words = [&["sh", "-c", SCRIPT, "diyadm"], words].concat();
-    let Exec { mut stdin, stdout, stderr, mut end, size: _size } =
-        cluster.exec(place, &words, false).await?;
+    let streams = if reads == Reads::Nothing { Input::None } else { Input::Piped };
+    let Exec { mut stdin, sends_end_of_input, stdout, stderr, mut end, size: _size } =
+        cluster.exec(place, &words, streams).await?;
+    if reads == Reads::ToTheEnd && !sends_end_of_input {
+        return Err(endless().into());
+    }
+    let input = async |stdin: &mut DuplexStream| {
+        input(stdin).await?;
+        if reads == Reads::ToTheEnd { stdin.shutdown().await } else { Ok(()) }
+    };
     let said = tokio::spawn(all(stdout, u64::MAX));
     let wrong = tokio::spawn(all(stderr, MOST_WORDS));
     let ended = tokio::select! {
@@ -45,6 +65,15 @@ pub(super) async fn run(
         End::Failed(what) => Err(Trouble::NoAgent(what).into()),
         End::Lost(why) => Err(Trouble::Lost(why).into()),
     }
+}
+
+fn endless() -> Failure {
+    Failure::no(
+        "The container has neither an agent nor `head`, and the API server (Kubernetes 1.29 or \
+         older), or a proxy before it, speaks only v4.channel.k8s.io, which cannot say where a \
+         file ends.",
+        "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
+    )
 }
 
 /// Reads to the end, so that the far end never waits, and keeps the beginning.

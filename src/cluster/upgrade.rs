@@ -1,0 +1,54 @@
+//! Why a WebSocket could not be opened. Many proxies let requests through, and no upgrade.
+
+use anyhow::Error;
+use kube::client::UpgradeConnectionError;
+
+use super::error;
+use crate::exit::Failure;
+
+/// The reason that kube gives an answer whose body is no Status.
+const NO_STATUS: &str = "Failed to parse error data";
+
+/// An upgrade that was refused, or a request that failed before.
+pub(super) fn refused(error: &kube::Error, server: &str) -> Error {
+    let (why, status) = match error {
+        kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(code)) => {
+            (format!("the answer was {code} instead of 101 Switching Protocols"), None)
+        }
+        kube::Error::UpgradeConnection(UpgradeConnectionError::SecWebSocketProtocolMismatch) => {
+            let words = "the answer chose neither v5.channel.k8s.io nor v4.channel.k8s.io";
+            (words.to_owned(), None)
+        }
+        kube::Error::UpgradeConnection(other) => (other.to_string(), None),
+        // What the API server says where the header did not arrive.
+        kube::Error::Api(status) if status.message.contains("Upgrade request required") => {
+            let words = "the request arrived without its `Upgrade` header, which a proxy removed";
+            (format!("{words} ({})", status.code), Some(status))
+        }
+        kube::Error::Api(status) if status.reason == NO_STATUS => {
+            let said = first_words(&status.message);
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            (format!("the answer was {}{said}", status.code), Some(status))
+        }
+        other => return error::request(other, server),
+    };
+    let failure = Failure::unreachable(
+        format!("The API server {server}, or a proxy before it, refused a WebSocket: {why}."),
+        "Commands in a container, and port forwards, need WebSockets: let the proxy pass them, or \
+         go around it: `kubectl config view --minify` shows the server and its proxy-url.",
+    );
+    match status {
+        Some(status) => failure.because((**status).clone()).into(),
+        None => failure.into(),
+    }
+}
+
+/// So many characters of an answer are shown.
+const MOST_WORDS: usize = 200;
+
+/// The first line of an answer for people, without the tags of HTML.
+fn first_words(text: &str) -> String {
+    let pieces = text.split('<').map(|piece| piece.split_once('>').map_or(piece, |p| p.1).trim());
+    let first = pieces.flat_map(str::lines).map(str::trim).find(|line| !line.is_empty());
+    first.unwrap_or_default().chars().take(MOST_WORDS).collect()
+}
