@@ -227,7 +227,7 @@ fn every_text_is_provoked_and_named() {
 #[test]
 fn what_is_wrong_with_the_service_is_named() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let name = cluster.name("failing-service");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

@@ -71,7 +71,7 @@ fn expired(service: &str, namespace: &str) -> pki::Bundle {
 #[test]
 fn the_commands_in_hints_mend_what_they_speak_of() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let name = cluster.name("hints");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

@@ -38,7 +38,7 @@ pub(crate) fn findings(run: &super::rig::Run) -> Vec<(String, String)> {
 #[test]
 fn from_nothing_to_verified_and_back() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let name = cluster.name("from-nothing");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -130,7 +130,7 @@ fn from_nothing_to_verified_and_back() {
 #[test]
 fn a_webhook_that_keeps_images_or_empties_pods_is_well() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let name = cluster.name("ways");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -170,7 +170,7 @@ fn a_webhook_that_keeps_images_or_empties_pods_is_well() {
 #[test]
 fn certificates_rotate_while_writes_go_on() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let name = cluster.name("rotation");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

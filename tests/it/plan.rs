@@ -6,7 +6,9 @@ use std::fs;
 use diyadm::workload::{EMPTIED_BY, ORIGINAL};
 use serde_json::{Value, json};
 
-use super::rig::{Cluster, Namespace, Run, TIMEOUT, cluster, diyadm, wait_until};
+use super::rig::{
+    Cluster, Namespace, Run, TIMEOUT, cluster, cluster_with_policies, diyadm, wait_until,
+};
 
 mod scalers;
 
@@ -284,7 +286,7 @@ deployment/shop in namespace {name}
 /// Level pod with a policy: planned, done, on the board, and taken back.
 #[test]
 fn a_policy_empties_pods_and_the_commands_know_it() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = cluster.name("plan-policy");
     let scene = Scene::new(&cluster, name);
     let pods = ["--level", "pod"];

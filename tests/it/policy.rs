@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use self::pods::{generated, of_corpus, of_images, pod};
 use super::{
     proxy::{Fate, Proxy},
-    rig::{Cluster, Second, Server, cluster, diyadm, wait_until},
+    rig::{Cluster, Second, Server, cluster_with_policies, diyadm, wait_until},
     serve::certificates,
     workloads::{user, workload},
 };
@@ -96,7 +96,7 @@ fn plain(pod: &Value, mark: &str) -> (Value, bool) {
 
 /// Runs `test` with a webhook and a policy of the rules that `flags` make.
 fn beside(name: &str, flags: &[&str], files: &[(&str, &str)], test: impl FnOnce(&Pair<'_>)) {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let (hook, policy) = (format!("{name}-hook"), format!("{name}-policy"));
     let _namespaces = [cluster.namespace(&hook), cluster.namespace(&policy)];
     let certs = certificates(&hook, &hook);
@@ -174,7 +174,7 @@ fn the_policys_rules_are_the_webhooks() {
 
 #[test]
 fn a_policy_is_installed_checked_verified_and_taken_away() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = "policy-commands";
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -232,7 +232,7 @@ fn a_policy_is_installed_checked_verified_and_taken_away() {
 /// does not hears nothing of them.
 #[test]
 fn where_policies_are_switched_off_that_is_said() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let folder = tempfile::tempdir().unwrap();
     let off = ["policies", "policybindings"]
         .map(|kind| format!("admissionregistration.k8s.io/v1/mutatingadmission{kind}=false"));
@@ -277,7 +277,7 @@ fn where_policies_are_switched_off_that_is_said() {
 /// It keeps no original, and nobody else has one of a Pod that nothing controls.
 #[test]
 fn a_policy_leaves_alone_what_has_no_way_back() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = "policy-alone";
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

@@ -18,6 +18,7 @@ mod node;
 mod reach;
 mod second;
 mod terminal;
+mod version;
 
 pub(crate) use self::{
     inside::processes,
@@ -26,11 +27,17 @@ pub(crate) use self::{
     reach::reaching_cluster,
     second::Second,
     terminal::on_terminal,
+    version::{cluster_with, cluster_with_policies, minor_version},
 };
 
 /// Says why a test, or a part of one, did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(env::var("CI").as_deref() != Ok("true"), "skipped in CI: {why}");
+    record(why);
+}
+
+/// Writes down why a test did not run; `cargo xtask test` counts it.
+fn record(why: &str) {
     if let Some(file) = env::var_os("DIYADM_TEST_SKIPS") {
         let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();
         // A test runs in a thread of its name; xtask counts tests, not lines.
@@ -236,9 +243,14 @@ impl Drop for Namespace<'_> {
             let webhook = ["get", &webhook, "--ignore-not-found", "-o", "yaml"];
             eprintln!("{}", show(&[&webhook[..], &["--show-managed-fields"]].concat()));
         }
-        let kinds = "mutatingwebhookconfigurations,mutatingadmissionpolicies,\
-                     mutatingadmissionpolicybindings";
-        show(&["delete", kinds, self.name, "--ignore-not-found"]);
+        // Each by itself: kubectl deletes nothing where the API server lacks one of the kinds.
+        for kind in [
+            "mutatingwebhookconfigurations",
+            "mutatingadmissionpolicybindings",
+            "mutatingadmissionpolicies",
+        ] {
+            show(&["delete", kind, self.name, "--ignore-not-found"]);
+        }
         show(&["delete", "namespace", self.name, "--wait=false"]);
     }
 }

@@ -27,7 +27,7 @@ const IMAGE: &str = "/spec/template/spec/containers/0/image";
 #[test]
 fn an_update_of_the_server_loses_no_write() {
     let Some(cluster) = reaching_cluster() else { return };
-    let (Some(one), Some(two)) = (Net::new(), Net::new()) else { return };
+    let (Some(one), Some(two)) = (Net::of_service(), Net::of_service()) else { return };
     for policy in ["Fail", "Ignore"] {
         roll(&cluster, [&one, &two], policy);
     }

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Cluster, FOREVER, cluster, diyadm, program, wait_until},
+    rig::{Cluster, FOREVER, cluster, cluster_with_policies, diyadm, program, wait_until},
     serve::certificates,
     workloads::user,
 };
@@ -118,7 +118,7 @@ fn a_webhook_misses_what_its_rules_and_flags_are_about() {
 
 #[test]
 fn a_policy_misses_pods() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = cluster.name("status-policy");
     let _namespace = cluster.namespace(name);
     before(&cluster, name);

@@ -81,7 +81,7 @@ fn config_of(cluster: &Cluster, folder: &Path, namespace: &str) -> String {
 #[test]
 fn second_namespace_gets_the_label_and_nothing_else() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let (hook, one, two) =
         (cluster.name("teams-hook"), cluster.name("teams-one"), cluster.name("teams-two"));
     let _namespaces = [hook, one, two].map(|name| cluster.unmade(name));
@@ -157,7 +157,7 @@ fn second_namespace_gets_the_label_and_nothing_else() {
 #[test]
 fn server_has_a_namespace_of_its_own() {
     let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::new() else { return };
+    let Some(net) = Net::of_service() else { return };
     let (home, one) = (cluster.name("servers-home"), cluster.name("servers-one"));
     let _namespaces = [home, one].map(|name| cluster.unmade(name));
     let team = Team::new(&cluster, home);
@@ -186,7 +186,7 @@ fn server_has_a_namespace_of_its_own() {
 #[test]
 fn two_servers_empty_each_its_own_namespace() {
     let Some(cluster) = reaching_cluster() else { return };
-    let (Some(first), Some(second)) = (Net::new(), Net::new()) else { return };
+    let (Some(first), Some(second)) = (Net::of_service(), Net::of_service()) else { return };
     let names = [cluster.name("side-a"), cluster.name("side-b")];
     let _namespaces = names.map(|name| cluster.unmade(name));
     let teams = names.map(|name| Team::new(&cluster, name));

@@ -19,6 +19,7 @@ mod node;
 mod obtain;
 mod server;
 mod static_pod;
+mod version;
 
 use std::{
     fs,
@@ -40,11 +41,12 @@ use self::{
 use crate::interrupt;
 
 pub(crate) use self::{
-    binaries::{apiserver, busybox, helm, kubectl, make_programs},
+    binaries::{apiserver, apiserver_of, busybox, helm, kubectl, make_programs},
     command::run,
     kubelet::Taint,
     namespaces::possible as node_possible,
     node::load_into as load,
+    version::Version,
 };
 
 /// The API server cannot advertise loopback, and without a node nothing connects to what it
@@ -111,8 +113,19 @@ impl Cluster {
     /// ready and the controllers work. A node that is held may take a few seconds more. On an
     /// error nothing is left running.
     pub(crate) fn start(folder: &Path, kind: Kind, life: Life) -> Result<Self> {
+        Self::start_of(Version::TESTED, folder, kind, life)
+    }
+
+    /// [`Cluster::start`] with servers of `version`; one of another version than [`Version::TESTED`]
+    /// takes [`Kind::Plain`].
+    pub(crate) fn start_of(
+        version: Version,
+        folder: &Path,
+        kind: Kind,
+        life: Life,
+    ) -> Result<Self> {
         let begun = Instant::now();
-        let binaries = Binaries::find_or_make()?;
+        let binaries = Binaries::find_or_make(version)?;
         stop(folder)?;
         certificates::private_folder(folder)?;
         fs::write(folder.join("kind"), format!("{kind:?}"))?;

@@ -22,6 +22,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask test                               format, lints, house rules and every test
 cargo xtask test [--it] [-- FILTER…]           some tests; --it: of the integration crate alone
+cargo xtask test --kubernetes v1.34.2          the tests that an API server is enough for, on that one
 cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; up --node adds a node
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
 cargo xtask program                            the program of these images, which is static

@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    cluster::{self, Cluster, Kind, Life, Taint},
+    cluster::{self, Cluster, Kind, Life, Taint, Version},
     image::{self, Profile},
     interrupt, leftovers, paths, tidy,
 };
@@ -42,25 +42,58 @@ impl AddAssign for Count {
 const LAWS: [&str; 2] = ["laws::", "newest::"];
 const SEED: &str = "20261124";
 
+/// What a skip says first where the API server's version is the reason; `tests/it/rig.rs` says it.
+const BY_VERSION: &str = "Kubernetes v1.";
+/// The same for what a run for one version leaves out.
+const APART: &str = "not meant: ";
+/// Modules of the integration crate that no API server is asked by: `--kubernetes` spares them.
+const WITHOUT_API_SERVER: [&str; 17] = [
+    "agent::",
+    "cli::",
+    "corpus::",
+    "dev::",
+    "docs::",
+    "generated::",
+    "laws::",
+    "manifest::",
+    "mutate::",
+    "newest::",
+    "node::",
+    "pki::",
+    "rules::",
+    "shapes::",
+    "spelling::",
+    "written::",
+    "yaml::",
+];
+
 /// The command line.
 struct Options<'a> {
     /// `--it`: the integration crate alone, which spares compiling the unit tests.
     integration: bool,
+    /// `--kubernetes`: the version of the API server, for the tests that need nothing else.
+    kubernetes: Option<Version>,
     /// Parts of the names of tests; none: all.
     filters: &'a [String],
 }
 
 impl<'a> Options<'a> {
     fn parse(args: &'a [String]) -> Result<Self> {
-        let (integration, args) = match args {
-            [flag, rest @ ..] if flag == "--it" => (true, rest),
-            args => (false, args),
+        let (integration, kubernetes, args) = match args {
+            [flag, rest @ ..] if flag == "--it" => (true, None, rest),
+            [flag, version, rest @ ..] if flag == "--kubernetes" => {
+                (true, Some(version.parse()?), rest)
+            }
+            args => (false, None, args),
         };
-        match args {
-            [] => Ok(Self { integration, filters: args }),
-            [dashes, filters @ ..] if dashes == "--" => Ok(Self { integration, filters }),
-            _ => bail!("`cargo xtask test` takes `--it`, and filters after `--`"),
-        }
+        let filters = match args {
+            [] => args,
+            [dashes, filters @ ..] if dashes == "--" => filters,
+            _ => bail!(
+                "`cargo xtask test` takes `--it` or `--kubernetes VERSION`, and filters after `--`"
+            ),
+        };
+        Ok(Self { integration, kubernetes, filters })
     }
 
     /// Whether the run is to judge the whole project.
@@ -120,6 +153,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let skips = scratch.join("skips");
     leftovers::sweep();
     let context = env::var("DIYADM_TEST_CONTEXT").ok().filter(|context| !context.is_empty());
+    if let (Some(context), Some(version)) = (&context, options.kubernetes) {
+        bail!("--kubernetes {version} starts an API server; DIYADM_TEST_CONTEXT={context} has one");
+    }
     if options.whole() {
         if context.is_none() {
             cluster::make_programs()?;
@@ -128,7 +164,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let mut ground = match &context {
         Some(context) => foreign(&scratch, context)?,
-        None => own(&scratch, filters)?,
+        None => match options.kubernetes {
+            Some(version) => without_node(&scratch, version)?,
+            None => own(&scratch, filters)?,
+        },
     };
     if options.whole() {
         begin(3);
@@ -142,7 +181,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if let (Ok(ran), true) = (&mut ran, options.whole()) {
         begin(4);
         let laws = LAWS.map(ToOwned::to_owned);
-        *ran += tests(&Options { integration: true, filters: &laws }, |command| {
+        let laws = Options { integration: true, kubernetes: None, filters: &laws };
+        *ran += tests(&laws, |command| {
             command.env("PROPTEST_RNG_SEED", SEED).env("DIYADM_TEST_SKIPS", &skips);
             Ok(())
         })?;
@@ -159,12 +199,20 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 
     let skipped = fs::read_to_string(&skips).unwrap_or_default();
     skipped.lines().for_each(|why| eprintln!("skipped: {why}"));
-    let skips = tests_of(&skipped);
-    let passed = count.passed + ran.passed.saturating_sub(skips);
-    let (failed, skipped) = (count.failed + ran.failed, skips + ran.ignored);
+    let skips = Skips::read(&skipped);
+    let passed = count.passed + ran.passed.saturating_sub(skips.all + skips.apart);
+    let (failed, skipped) = (count.failed + ran.failed, skips.all + ran.ignored);
+    if let Some(version) = options.kubernetes {
+        eprintln!(
+            "xtask: Kubernetes {version}; {} tests that use no API server, or more than one, were \
+             not meant",
+            skips.apart
+        );
+    }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     let strict = env::var("CI").is_ok_and(|ci| ci == "true");
-    let good = failed == 0 && ran.passed > 0 && !(strict && skipped > 0);
+    let forbidden = skips.all - skips.by_version + ran.ignored;
+    let good = failed == 0 && ran.passed > 0 && !(strict && forbidden > 0);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -206,6 +254,18 @@ fn own(scratch: &Path, filters: &[String]) -> Result<Ground> {
     Ok(Ground { servers: Some(servers), variables })
 }
 
+/// Servers of `version`, for the tests that need an API server and nothing else.
+fn without_node(scratch: &Path, version: Version) -> Result<Ground> {
+    let folder = scratch.join("cluster");
+    let servers = Cluster::start_of(version, &folder, Kind::Plain, Life::Held)?;
+    let variables = vec![
+        ("DIYADM_TEST_KUBERNETES", version.to_string().into()),
+        ("DIYADM_TEST_KUBECONFIG", servers.kubeconfig().into()),
+        ("DIYADM_TEST_APISERVER", cluster::apiserver_of(version)?.into()),
+    ];
+    Ok(Ground { servers: Some(servers), variables })
+}
+
 /// A context of the user's kubeconfig: kind, k3s. The tests get that context and no other.
 fn foreign(scratch: &Path, context: &str) -> Result<Ground> {
     let mut view = Command::new(cluster::kubectl()?);
@@ -241,6 +301,9 @@ fn tests(options: &Options<'_>, set: impl FnOnce(&mut Command) -> Result<()>) ->
         command.args(["--test", "it"]);
     }
     command.arg("--").args(options.filters);
+    if options.kubernetes.is_some() {
+        command.args(WITHOUT_API_SERVER.iter().flat_map(|name| ["--skip", name]));
+    }
     set(&mut command)?;
     let mut child = command.current_dir(paths::root()).stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("cargo test has no output")?;
@@ -260,10 +323,34 @@ fn tests(options: &Options<'_>, set: impl FnOnce(&mut Command) -> Result<()>) ->
     Ok(count)
 }
 
-/// How many tests have skipped something: lines are `TEST: WHY`, and one may have several.
-fn tests_of(skips: &str) -> usize {
-    let names = skips.lines().map(|line| line.split_once(": ").map_or(line, |(name, _)| name));
-    names.collect::<BTreeSet<_>>().len()
+/// Tests that have skipped something, as their lines `TEST: WHY` say; one may have several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Skips {
+    /// All that were meant to run.
+    all: usize,
+    /// Those of them that need a newer Kubernetes than `--kubernetes` asked for.
+    by_version: usize,
+    /// Those that a run for one version leaves out.
+    apart: usize,
+}
+
+impl Skips {
+    fn read(lines: &str) -> Self {
+        let (mut all, mut others, mut apart) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for line in lines.lines() {
+            let (name, why) = line.split_once(": ").unwrap_or((line, ""));
+            if why.starts_with(APART) {
+                apart.insert(name);
+                continue;
+            }
+            all.insert(name);
+            if !why.starts_with(BY_VERSION) {
+                others.insert(name);
+            }
+        }
+        let apart = apart.difference(&all).count();
+        Self { all: all.len(), by_version: all.len() - others.len(), apart }
+    }
 }
 
 /// `test result: ok. 3 passed; 0 failed; 0 ignored; …`
@@ -283,8 +370,24 @@ mod tests {
 
     #[test]
     fn a_test_that_skips_twice_is_counted_once() {
-        assert_eq!(tests_of(""), 0);
-        assert_eq!(tests_of("a::b: no node: why\na::b: no net\na::c: no net\n"), 2);
+        assert_eq!(Skips::read(""), Skips::default());
+        let lines = "a::b: no node: why\na::b: no net\na::c: no net\n";
+        assert_eq!(Skips::read(lines), Skips { all: 2, by_version: 0, apart: 0 });
+        let lines = "a: Kubernetes v1.26.15 lacks x: v1.36 has it\nb: not meant: needs a node\n\
+                     c: Kubernetes v1.26.15 lacks x: v1.36 has it\nc: no net\n";
+        assert_eq!(Skips::read(lines), Skips { all: 2, by_version: 1, apart: 1 });
+    }
+
+    #[test]
+    fn a_version_is_asked_for_by_a_flag() {
+        let args = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let words = args(&["--kubernetes", "v1.34.2", "--", "rights"]);
+        let options = Options::parse(&words).unwrap();
+        assert_eq!(options.kubernetes, Some("v1.34.2".parse().unwrap()));
+        assert!(options.integration && options.filters == ["rights"]);
+        for wrong in [&["--kubernetes"][..], &["--kubernetes", "1.34"], &["--kubernets"]] {
+            assert!(Options::parse(&args(wrong)).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

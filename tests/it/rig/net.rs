@@ -10,7 +10,7 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::skip;
+use super::{cluster_with, skip};
 
 /// A network namespace with one address, reached from the host through a pair of interfaces, as
 /// a Pod's is. Gone when dropped; `cargo xtask test` takes away what a test that was killed left.
@@ -50,6 +50,12 @@ impl Net {
             return Some(net);
         }
         panic!("no network of 198.18.0.0/15 is free: `ip addr` shows whose they are");
+    }
+
+    /// One for a server behind a Service, which the API server finds by an EndpointSlice.
+    pub(crate) fn of_service() -> Option<Self> {
+        cluster_with("EndpointSlices in the API server's routing (Endpoints before)", 33)?;
+        Self::new()
     }
 
     /// The address of the machine as this namespace sees it.

@@ -14,7 +14,7 @@ use super::{
     watched::look_after,
     workload,
 };
-use crate::rig::{Cluster, Run, cluster, wait_until};
+use crate::rig::{Cluster, Run, cluster, cluster_with_policies, wait_until};
 
 /// Its Pods are emptied whatever its template says: that is left as it is written, and what was
 /// written into it is given back so that they are not.
@@ -54,7 +54,7 @@ fn what_empties_pods_is_known_to_who_names_no_level() {
 /// A policy's rules are CEL, which only the API server reads: it is asked.
 #[test]
 fn a_policy_that_leaves_a_workload_alone_is_nobody() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = "level-by-policy";
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

@@ -11,11 +11,9 @@ use std::{
 
 use anyhow::Result;
 
-use super::{node_possible, obtain};
+use super::{Version, node_possible, obtain};
 use crate::{image::libraries, interrupt, paths};
 
-/// The minor version that diyadm is tested against.
-const MINOR: &str = "v1.36.";
 /// The major version whose flags choose between its two ways to update.
 const HELM: &str = "v4.";
 
@@ -28,12 +26,13 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// Finds all four; downloads or builds those that are missing.
-    pub(super) fn find_or_make() -> Result<Self> {
+    /// Finds all four; downloads or builds those that are missing. The servers are of `version`,
+    /// kubectl is of the one that everything is tested on.
+    pub(super) fn find_or_make(version: Version) -> Result<Self> {
         Ok(Self {
             etcd: find_or_make("etcd")?,
-            apiserver: apiserver()?,
-            controller_manager: find_or_make("kube-controller-manager")?,
+            apiserver: find_or_make_of("kube-apiserver", version)?,
+            controller_manager: find_or_make_of("kube-controller-manager", version)?,
             kubectl: kubectl()?,
         })
     }
@@ -83,7 +82,7 @@ impl NodePrograms {
 /// Finds the programs of a whole test run, or makes them, so that no test waits for a compiler.
 /// Helm may be missing: its tests are skipped then.
 pub(crate) fn make_programs() -> Result<()> {
-    Binaries::find_or_make()?;
+    Binaries::find_or_make(Version::TESTED)?;
     if node_possible().is_ok() {
         NodePrograms::find_or_make()?;
         busybox()?;
@@ -116,14 +115,28 @@ pub(crate) fn helm() -> Result<PathBuf> {
 }
 
 fn find_or_make(name: &str) -> Result<PathBuf> {
-    let bin = paths::cache()?.join("bin");
-    match find(name, &bin) {
+    find_or_make_of(name, Version::TESTED)
+}
+
+/// The server `name` of `version`, for a cluster without a node.
+fn find_or_make_of(name: &str, version: Version) -> Result<PathBuf> {
+    let bin = paths::cache()?.join(match version {
+        Version::TESTED => "bin".to_owned(),
+        other => format!("kubernetes-{other}"),
+    });
+    let find = || find(name, version, &bin);
+    match find() {
         Some(found) => Ok(found),
-        None => obtain::obtain(name, &bin, || find(name, &bin)),
+        None => obtain::obtain(name, version, &bin, find),
     }
 }
 
-fn find(name: &str, bin: &Path) -> Option<PathBuf> {
+/// The API server that tests start a second time.
+pub(crate) fn apiserver_of(version: Version) -> Result<PathBuf> {
+    find_or_make_of("kube-apiserver", version)
+}
+
+fn find(name: &str, version: Version, bin: &Path) -> Option<PathBuf> {
     let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
     assets
@@ -132,12 +145,12 @@ fn find(name: &str, bin: &Path) -> Option<PathBuf> {
         // Where Debian has the network plugins.
         .chain([bin.to_owned(), PathBuf::from("/usr/lib")])
         .map(|folder| folder.join(name))
-        .find(|program| program.is_file() && fits(name, program))
+        .find(|program| program.is_file() && fits(name, version, program))
 }
 
-/// Kubernetes' programs must say that they are of [`MINOR`], helm that it is of [`HELM`]; of the
+/// Kubernetes' programs must say that they are of `version`, helm that it is of [`HELM`]; of the
 /// rest any will do.
-fn fits(name: &str, program: &Path) -> bool {
+fn fits(name: &str, version: Version, program: &Path) -> bool {
     let args: &[&str] = match name {
         "busybox" => return libraries(program).is_ok_and(|libraries| libraries.is_empty()),
         "kubectl" => &["version", "--client"],
@@ -146,26 +159,8 @@ fn fits(name: &str, program: &Path) -> bool {
         _ => return true,
     };
     let said = Command::new(program).args(args).output();
-    let wanted = if name == "helm" { HELM } else { MINOR };
-    said.is_ok_and(|output| is_of(wanted, &String::from_utf8_lossy(&output.stdout)))
-}
-
-fn is_of(wanted: &str, said: &str) -> bool {
-    said.split_whitespace().any(|word| word.starts_with(wanted))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_read_as_the_programs_write_them() {
-        assert!(is_of(MINOR, "Kubernetes v1.36.3\n"));
-        assert!(is_of(MINOR, "Client Version: v1.36.0\nKustomize Version: v5.7.1\n"));
-        assert!(!is_of(MINOR, "Kubernetes v1.35.3\n"));
-        assert!(!is_of(MINOR, "Kubernetes v1.360.0\n"));
-        assert!(!is_of(MINOR, ""));
-        assert!(is_of(HELM, "v4.3.1"));
-        assert!(!is_of(HELM, "v3.22.0"));
-    }
+    said.is_ok_and(|output| {
+        let said = String::from_utf8_lossy(&output.stdout);
+        if name == "helm" { said.starts_with(HELM) } else { version.is_of(&said) }
+    })
 }

@@ -9,52 +9,22 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
+use super::version::Version;
 use crate::process::aloud;
 
-const KUBERNETES: &str = "v1.36.3";
+/// The last minor version that takes cloud providers in, unless a tag leaves them out.
+const LAST_WITH_PROVIDERS: u32 = 30;
 /// It can do both: apply server-side, and, as Helm 3 does, merge on this side.
 const HELM: &str = "v4.3.1";
-/// What the staging modules of [`KUBERNETES`] are called when published by themselves.
-const STAGING: &str = "v0.36.3";
-/// `k8s.io/kubernetes` requires these at v0.0.0 and replaces them within itself, which counts for
-/// nothing in a module that only requires it.
-const STAGING_MODULES: [&str; 31] = [
-    "api",
-    "apiextensions-apiserver",
-    "apimachinery",
-    "apiserver",
-    "cli-runtime",
-    "client-go",
-    "cloud-provider",
-    "cluster-bootstrap",
-    "code-generator",
-    "component-base",
-    "component-helpers",
-    "controller-manager",
-    "cri-api",
-    "cri-client",
-    "cri-streaming",
-    "csi-translation-lib",
-    "dynamic-resource-allocation",
-    "endpointslice",
-    "externaljwt",
-    "kms",
-    "kube-aggregator",
-    "kube-controller-manager",
-    "kube-proxy",
-    "kube-scheduler",
-    "kubectl",
-    "kubelet",
-    "metrics",
-    "mount-utils",
-    "pod-security-admission",
-    "sample-apiserver",
-    "streaming",
-];
+/// The programs of a cluster of the version that everything is tested on; of others the first two.
 const PROGRAMS: [&str; 5] =
     ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet"];
+/// How many patch versions of a staging module are tried beside the wanted one, later ones first:
+/// some were never published.
+const OTHER_PATCHES: u32 = 4;
 /// What Debian's packages are unpacked for: the package, and where in it the programs are.
 const PACKAGES: [(&str, &[&str]); 5] = [
     ("etcd-server", &["usr/bin/etcd"]),
@@ -68,9 +38,10 @@ const PACKAGES: [(&str, &[&str]); 5] = [
 ];
 
 /// Puts the program `name` into `bin` and returns its path. A second process waits for the first
-/// and then takes what `find` sees.
+/// and then takes what `find` sees. Kubernetes' programs become those of `version`.
 pub(super) fn obtain(
     name: &str,
+    version: Version,
     bin: &Path,
     find: impl Fn() -> Option<PathBuf>,
 ) -> Result<PathBuf> {
@@ -84,7 +55,7 @@ pub(super) fn obtain(
     let made = match package {
         Some((package, paths)) => unpack(package, paths, bin),
         None if name == "helm" => build_helm(bin),
-        None => build(name, bin),
+        None => build(name, version, bin),
     };
     made.with_context(|| {
         format!(
@@ -134,12 +105,15 @@ fn unpack(package: &str, paths: &[&str], bin: &Path) -> Result<()> {
     Ok(())
 }
 
-fn build(name: &str, bin: &Path) -> Result<()> {
-    let folder = bin.with_file_name("build");
+fn build(name: &str, version: Version, bin: &Path) -> Result<()> {
+    let folder = bin.with_file_name(match version {
+        Version::TESTED => "build".to_owned(),
+        older => format!("build-kubernetes-{older}"),
+    });
     fs::create_dir_all(&folder)?;
     // `go install …@version` refuses a module with replace lines; a module of our own does not.
-    fs::write(folder.join("go.mod"), go_mod())?;
-    fs::write(folder.join("imports.go"), imports())?;
+    fs::write(folder.join("go.mod"), go_mod(version)?)?;
+    fs::write(folder.join("imports.go"), imports(version))?;
     let go = || {
         let mut go = Command::new("go");
         go.current_dir(&folder).env("CGO_ENABLED", "0");
@@ -147,15 +121,21 @@ fn build(name: &str, bin: &Path) -> Result<()> {
     };
     aloud("go mod tidy", go().args(["mod", "tidy"]))?;
     let fresh = folder.join(name);
-    let version = "k8s.io/component-base/version";
-    let flags = format!(
-        "-s -w -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor=1 \
-         -X {version}.gitMinor=36"
-    );
     let package = format!("k8s.io/kubernetes/cmd/{name}");
+    let package_of_version = "k8s.io/component-base/version";
+    let flags = format!(
+        "-s -w -X {package_of_version}.gitVersion={version} \
+         -X {package_of_version}.gitMajor=1 -X {package_of_version}.gitMinor={}",
+        version.minor
+    );
+    let mut build = go();
+    build.args(["build", "-ldflags", &flags]);
+    if version.minor <= LAST_WITH_PROVIDERS {
+        build.args(["-tags", "providerless"]);
+    }
     aloud(
-        &format!("build {name} {KUBERNETES} (once; minutes on a small machine)"),
-        go().args(["build", "-ldflags", &flags, "-o"]).arg(&fresh).arg(package),
+        &format!("build {name} {version} (once; minutes on a small machine)"),
+        build.arg("-o").arg(&fresh).arg(package),
     )?;
     // Half a program must never be found.
     fs::rename(fresh, bin.join(name))?;
@@ -175,20 +155,50 @@ fn build_helm(bin: &Path) -> Result<()> {
     Ok(())
 }
 
-fn go_mod() -> String {
-    let replace: String = STAGING_MODULES
-        .iter()
-        .map(|module| format!("\tk8s.io/{module} => k8s.io/{module} {STAGING}\n"))
-        .collect();
-    format!(
-        "module diyadm.invalid/kubernetes\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\n\
+/// A module that requires Kubernetes, with its staging modules as they are published by themselves:
+/// it replaces them within itself, which counts for nothing in a module that only requires it.
+fn go_mod(version: Version) -> Result<String> {
+    let module = go(&["mod", "download", "-json", &format!("k8s.io/kubernetes@{version}")])
+        .with_context(|| format!("there is no Kubernetes {version}"))?;
+    let module: Value = serde_json::from_slice(&module)?;
+    let file = module["GoMod"].as_str().context("go says no GoMod")?;
+    let mut replace = String::new();
+    for module in staging_modules(&fs::read_to_string(file)?) {
+        let Version { minor, patch } = version;
+        let earlier = (patch.saturating_sub(OTHER_PATCHES)..patch).rev();
+        let published = (patch..=patch + OTHER_PATCHES)
+            .chain(earlier)
+            .map(|patch| format!("v0.{minor}.{patch}"))
+            .find(|version| go(&["mod", "download", &format!("{module}@{version}")]).is_ok());
+        let published =
+            published.with_context(|| format!("there is no {module} for Kubernetes {version}"))?;
+        replace += &format!("\t{module} => {module} {published}\n");
+    }
+    Ok(format!(
+        "module diyadm.invalid/kubernetes\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes {version}\n\n\
          replace (\n{replace})\n"
-    )
+    ))
+}
+
+/// What Kubernetes' own go.mod replaces by a folder of its own.
+fn staging_modules(go_mod: &str) -> Vec<&str> {
+    let lines = go_mod.lines().filter_map(|line| line.split_once(" => ./staging/"));
+    lines.map(|(module, _)| module.trim().trim_start_matches("replace ")).collect()
+}
+
+/// What go prints, outside of any module.
+fn go(args: &[&str]) -> Result<Vec<u8>> {
+    let output = Command::new("go").args(args).current_dir("/").output()?;
+    if !output.status.success() {
+        bail!("go {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(output.stdout)
 }
 
 /// A file that no build takes in, so that `go mod tidy` keeps what the programs need.
-fn imports() -> String {
-    let imports: String = PROGRAMS
+fn imports(version: Version) -> String {
+    let programs = if version == Version::TESTED { &PROGRAMS[..] } else { &PROGRAMS[..2] };
+    let imports: String = programs
         .iter()
         .map(|program| format!("import _ \"k8s.io/kubernetes/cmd/{program}\"\n"))
         .collect();
@@ -200,11 +210,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_staging_module_is_replaced_once() {
-        let text = go_mod();
-        for module in STAGING_MODULES {
-            let line = format!("\tk8s.io/{module} => k8s.io/{module} {STAGING}\n");
-            assert_eq!(text.matches(&line).count(), 1, "{module}");
-        }
+    fn staging_modules_are_read_from_a_go_mod() {
+        let text = "require k8s.io/api v0.0.0\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\
+                    \tx.io/y => x.io/y v1.0.0\n)\nreplace k8s.io/kms => ./staging/src/k8s.io/kms\n";
+        assert_eq!(staging_modules(text), ["k8s.io/api", "k8s.io/kms"]);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         Fate::{self, Kill},
         Proxy,
     },
-    rig::{Run, Server, TIMEOUT, cluster},
+    rig::{Run, Server, TIMEOUT, cluster, cluster_with_policies},
     serve::certificates,
 };
 
@@ -138,7 +138,7 @@ fn the_webhooks_commands_go_on_wherever_they_were_cut() {
 /// What needs no server: a policy and its binding, both or what the next command makes both of.
 #[test]
 fn the_policys_commands_go_on_wherever_they_were_cut() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = "cut-policy";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
