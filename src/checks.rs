@@ -10,12 +10,13 @@ pub mod policy;
 pub mod reach;
 pub mod static_pod;
 mod titles;
+pub mod version;
 mod webhook;
 
 pub use explain::{Cause, explain};
 pub use webhook::{
-    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of, is_emptied_to,
-    level, owner, port_name, ready, selects, url_host,
+    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of,
+    is_emptied_by_policy, is_emptied_to, level, owner, port_name, ready, selects, url_host,
 };
 
 /// One finding.

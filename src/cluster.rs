@@ -35,10 +35,11 @@ mod send;
 pub mod targets;
 mod tunnel;
 mod upgrade;
+mod warning;
 mod watch;
 
 pub use change::Changed;
-pub use exec::{End, Ending, Exec, Place, Size};
+pub use exec::{End, Ending, Exec, Input, Place, Size};
 pub use kinds::*;
 pub use rights::{Right, Target};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
@@ -65,6 +66,7 @@ pub struct Cluster {
     verbose: bool,
     /// Whether it has answered anything yet.
     reached: Arc<AtomicBool>,
+    warnings: warning::Warnings,
 }
 
 /// How an object is applied.
@@ -120,8 +122,8 @@ impl Cluster {
         if let Some(file) = &global.kubeconfig {
             let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
         }
-        let reached = Arc::default();
-        Ok(Self { client, server, namespace, flags, verbose: global.verbose, reached })
+        let (reached, warnings) = Default::default();
+        Ok(Self { client, server, namespace, flags, verbose: global.verbose, reached, warnings })
     }
 
     /// The flags that lead to this cluster again, each after a blank: for commands in hints.
@@ -141,8 +143,13 @@ impl Cluster {
 
     /// `gitVersion`: `v1.36.3`.
     pub async fn version(&self) -> Result<String> {
-        let info = self.raw("/version").await?.unwrap_or_default();
+        let info = self.version_info().await?;
         Ok(info["gitVersion"].as_str().context("the API server told no version")?.to_owned())
+    }
+
+    /// What `/version` answers.
+    pub async fn version_info(&self) -> Result<Value> {
+        Ok(self.raw("/version").await?.unwrap_or_default())
     }
 
     /// Any GET; `None` where there is nothing.

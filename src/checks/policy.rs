@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Finding, Look, Subject, is_emptied_to,
+    Finding, Look, Subject, is_emptied_by_policy, is_emptied_to,
+    version::minor,
     webhook::{namespace, refused_hint, select::selects, unseen, version},
 };
 
@@ -11,8 +12,12 @@ use super::{
 pub struct Observed {
     /// `gitVersion`
     pub version: Look<String>,
+    /// The minor version that it emulates, where it says one.
+    pub emulated: Option<u32>,
     /// What admissionregistration.k8s.io/v1 serves: an APIResourceList.
     pub registration: Look<Option<Value>>,
+    /// Whether v1beta1 serves policies.
+    pub beta: bool,
     /// The Namespace.
     pub namespace: Look<Option<Value>>,
     /// The MutatingAdmissionPolicy.
@@ -29,18 +34,43 @@ pub fn is_served(registration: Option<&Value>) -> bool {
     resources.is_some_and(|all| all.iter().any(|one| one["name"] == "mutatingadmissionpolicies"))
 }
 
-/// What an API server of `version` (`v1.36.3`) that has no policies says of itself; what to do.
-pub fn lacking(version: &str, flags: &str) -> (String, String) {
-    let minor = version.split('.').nth(1).and_then(|minor| {
-        let digits = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
-        minor[..digits].parse::<u32>().ok()
-    });
+/// What an API server without policies says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Without<'a> {
+    /// `gitVersion`
+    pub version: &'a str,
+    /// The minor version that it emulates (`--emulated-version`), where it says one.
+    pub emulated: Option<u32>,
+    /// Whether it serves policies as v1beta1.
+    pub beta: bool,
+}
+
+impl<'a> Without<'a> {
+    /// From what `/version` answers, and v1beta1's list of resources.
+    pub fn read(version: &'a str, info: &Value, beta: Option<&Value>) -> Self {
+        let emulated = info["emulationMinor"].as_str().and_then(|minor| minor.parse().ok());
+        Self { version, emulated, beta: is_served(beta) }
+    }
+}
+
+/// Why an API server has no policies; what to do.
+pub fn lacking(without: Without<'_>, flags: &str) -> (String, String) {
+    let Without { version, emulated, beta } = without;
     let api = "MutatingAdmissionPolicy of admissionregistration.k8s.io/v1";
-    let what = match minor {
-        Some(36..) => format!(
+    let own = minor(version);
+    let what = match (own, emulated) {
+        (Some(36..), Some(emulated @ ..=35)) => format!(
+            "the API server ({version}) emulates Kubernetes 1.{emulated} (its flag \
+             --emulated-version), which has no {api}: Kubernetes 1.36 has it"
+        ),
+        _ if beta => format!(
+            "the API server ({version}) has MutatingAdmissionPolicy as v1beta1 only. The policy is \
+             of v1 and uses `lists.range`, which the CEL of 1.34 lacks: Kubernetes 1.36 has both"
+        ),
+        (Some(36..), _) => format!(
             "the API server ({version}) has {api} switched off: its flag --runtime-config says so"
         ),
-        Some(34..) => format!(
+        (Some(34..), _) => format!(
             "the API server ({version}) has no {api}: Kubernetes 1.36 has it; in 1.34 and 1.35 it \
              is a beta that is off"
         ),
@@ -55,7 +85,8 @@ pub fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     match &observed.registration {
         Ok(registration) if !is_served(registration.as_ref()) => {
             let version = observed.version.as_deref().unwrap_or("version unknown");
-            let (what, hint) = lacking(version, &subject.flags);
+            let without = Without { version, emulated: observed.emulated, beta: observed.beta };
+            let (what, hint) = lacking(without, &subject.flags);
             all.push(Finding::failed("policy", what, hint));
             return all;
         }
@@ -135,6 +166,12 @@ fn binding(observed: &Observed, subject: &Subject) -> Finding {
 fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let (id, Subject { image, flags, .. }) = ("dry-run", subject);
     match &observed.dry_create {
+        Ok(Ok(pod)) if is_emptied_to(pod, image) && !is_emptied_by_policy(pod) => Finding::failed(
+            id,
+            "a Pod created here would be emptied by a webhook, not by the policy",
+            "See which: `kubectl get mutatingwebhookconfigurations`; what it empties already, a \
+             policy leaves alone.",
+        ),
         Ok(Ok(pod)) if is_emptied_to(pod, image) => {
             Finding::ok(id, format!("a Pod created here would get {image}"))
         }
@@ -178,9 +215,20 @@ mod tests {
             ("v1.30.2-gke.1", "Kubernetes 1.36 has it"),
             ("odd", "Kubernetes 1.36 has it"),
         ] {
-            let (what, hint) = lacking(version, " -n x");
+            let info = json!({ "gitVersion": version });
+            let (what, hint) = lacking(Without::read(version, &info, None), " -n x");
             assert!(what.contains(word) && what.contains(version), "{version}: {what}");
             assert!(hint.contains("`diyadm install -n x`"), "{hint}");
+        }
+        let beta = list("mutatingadmissionpolicies");
+        for (version, info, beta, word) in [
+            ("v1.34.4", json!({}), Some(&beta), "as v1beta1 only"),
+            ("v1.36.3", json!({ "emulationMinor": "35" }), None, "emulates Kubernetes 1.35"),
+            ("v1.36.3", json!({ "emulationMinor": "35" }), Some(&beta), "emulates Kubernetes 1.35"),
+            ("v1.36.3", json!({ "emulationMinor": "36" }), None, "switched off"),
+        ] {
+            let (what, _) = lacking(Without::read(version, &info, beta), "");
+            assert!(what.contains(word) && what.contains(version), "{version}: {what}");
         }
     }
 }

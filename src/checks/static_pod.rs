@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, version::unsupported};
 
 mod edit;
 
@@ -122,7 +122,10 @@ fn first_line(text: &str) -> &str {
 pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
     let manifest = Manifest::parse(text)?;
     let mut findings = vec![match manifest.minor {
-        Some(minor) => Finding::ok("version", format!("the API server is v1.{minor}")),
+        Some(minor) => match unsupported(&format!("v1.{minor}")) {
+            Some((what, hint)) => Finding::failed("version", what, hint),
+            None => Finding::ok("version", format!("the API server is v1.{minor}")),
+        },
         None => Finding::warning(
             "version",
             format!("the image {} does not tell the API server's version", manifest.image),

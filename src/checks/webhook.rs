@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, version::unsupported};
 use crate::workload::Level;
 
 mod certificate;
@@ -14,7 +14,7 @@ mod service;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use objects::{image_of, is_emptied_to};
+pub use objects::{image_of, is_emptied_by_policy, is_emptied_to};
 pub use select::selects;
 pub use service::{port_name, ready};
 
@@ -223,7 +223,10 @@ pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -
 
 pub(super) fn version(version: &Look<String>) -> Finding {
     match version {
-        Ok(version) => Finding::ok("version", format!("the API server is {version}")),
+        Ok(version) => match unsupported(version) {
+            Some((what, hint)) => Finding::failed("version", what, hint),
+            None => Finding::ok("version", format!("the API server is {version}")),
+        },
         Err(why) => unseen("version", "the API server's version", why),
     }
 }

@@ -42,24 +42,30 @@ impl<'a> Target<'a> {
     }
 }
 
+/// In place of a user's name that the API server does not say.
+const UNKNOWN_USER: &str = "unknown";
+
 impl Cluster {
-    /// The user's name, as the API server knows it; empty where it does not tell (before 1.28).
+    /// The user's name, as the API server knows it; [`UNKNOWN_USER`] where it does not say: it has
+    /// SelfSubjectReview from 1.28 on, and the beta of 1.27 and alpha of 1.26 where they are on.
     pub async fn whoami(&self) -> Result<String> {
-        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-        let review =
-            json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
-        let request =
-            Request::new(path).create(&PostParams::default(), serde_json::to_vec(&review)?);
-        match self.send("REVIEW", path, request).await {
-            Ok(answer) => {
-                let name = answer["status"]["userInfo"]["username"].as_str();
-                Ok(name.unwrap_or_default().to_owned())
+        for version in ["v1", "v1beta1", "v1alpha1"] {
+            let version = format!("authentication.k8s.io/{version}");
+            let path = format!("/apis/{version}/selfsubjectreviews");
+            let review = json!({ "apiVersion": version, "kind": "SelfSubjectReview" });
+            let body = serde_json::to_vec(&review)?;
+            let request = Request::new(&path).create(&PostParams::default(), body);
+            match self.send("REVIEW", &path, request).await {
+                Ok(answer) => {
+                    let name = answer["status"]["userInfo"]["username"].as_str();
+                    return Ok(name.unwrap_or(UNKNOWN_USER).to_owned());
+                }
+                Err(error) if error::is_absent(&error) => {}
+                Err(error) if error::is_forbidden(&error) => break,
+                Err(error) => return Err(error),
             }
-            Err(error) if error::status(&error).is_some_and(|s| [403, 404].contains(&s.code)) => {
-                Ok(String::new())
-            }
-            Err(error) => Err(error),
         }
+        Ok(UNKNOWN_USER.to_owned())
     }
 
     /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).

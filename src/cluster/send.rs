@@ -91,6 +91,7 @@ impl Cluster {
         let (parts, body) = response.into_parts();
         let bytes = body.collect_bytes().await.map_err(failed)?;
         self.reached.store(true, Relaxed);
+        self.warnings.print(&parts.headers);
         let code = parts.status.as_u16();
         if code < 400 {
             return serde_json::from_slice(&bytes).map_err(|e| failed(kube::Error::SerdeError(e)));

@@ -22,6 +22,7 @@ mod manifest;
 mod observe;
 pub(super) mod policy;
 mod probe;
+pub(super) mod version;
 
 pub(super) use connection::verified_as;
 

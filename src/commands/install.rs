@@ -14,7 +14,7 @@ use super::{
     ways,
 };
 use crate::{
-    checks::{Finding, Level, Subject, is_emptied_to},
+    checks::{Finding, Level, Subject, is_emptied_by_policy, is_emptied_to},
     cli::{Global, Names, init::Init, install::Install, render::Mode, ways as cli_ways},
     cluster::{
         BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, POD, POLICY, Right, SERVICE,
@@ -45,6 +45,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
             let settings = render::settings(&args.names, &args.webhook)?;
             runtime::run(&left, async {
                 let cluster = Cluster::connect(global).await?;
+                check::version::demand(&cluster).await?;
                 let resolved = resolve(&cluster, args, &CONFIGURATION).await?;
                 if resolved.serving().is_some() {
                     return served::install(&terminal, &cluster, args, &resolved).await;
@@ -57,6 +58,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
             runtime::run(&left, async {
                 let cluster = Cluster::connect(global).await?;
                 let flags = names::flags(&cluster, &args.names);
+                check::version::demand(&cluster).await?;
                 check::policy::demand(&cluster, &flags).await?;
                 let resolved = resolve(&cluster, args, &POLICY).await?;
                 if resolved.serving().is_some() {
@@ -138,7 +140,8 @@ async fn install(
         Some(cli_ways::Level::Workload) | None => manifests::test_deployment(&subject.namespace)?,
     };
     let proof = Proof { subject: &subject, object, mode: Mode::Webhook };
-    let is_emptied = |created: &Value| is_emptied_to(created, &subject.image);
+    let is_emptied =
+        |created: &Value| is_emptied_to(created, &subject.image) && !is_emptied_by_policy(created);
     proof.wait(terminal, cluster, args.timeout, is_emptied).await?;
     terminal.done(
         &format!(

@@ -248,6 +248,17 @@ async fn tell_empty(
     // After a dry run they still are.
     rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));
     rows.retain(|row| row.state != State::Held);
+    // Restored already: only their old Pods are not gone yet.
+    let (returning, rows): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.state == State::Returning);
+    for row in returning {
+        terminal.say(&format!(
+            "  {}/{} in namespace {} is restored; Pods of its emptied template still end",
+            row.kind.to_lowercase(),
+            row.name,
+            row.namespace
+        ));
+    }
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in &rows {
         let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);

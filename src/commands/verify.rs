@@ -11,7 +11,7 @@ use super::{
     terminal::{self, Terminal},
 };
 use crate::{
-    checks::{Finding, Level as Outcome, image_of, is_emptied_to},
+    checks::{Finding, Level as Outcome, image_of, is_emptied_by_policy, is_emptied_to},
     cli::{DryRun, Global, Report, render::Mode, verify::Verify, ways::Level},
     cluster::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, POLICY, Right, Target, error},
     exit::{Code, Failure},
@@ -116,7 +116,9 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
         stored?.unwrap_or(created)
     };
     let found = image_of(&stored);
-    if !is_emptied_to(&stored, &args.image) {
+    // What is proven is the mode that was asked for.
+    let by_mode = is_emptied_by_policy(&stored) == (args.mode == Mode::Policy);
+    if !is_emptied_to(&stored, &args.image) || !by_mode {
         return explained(cluster, args, resolved).await;
     }
     let how = match (dry_run, args.keep) {

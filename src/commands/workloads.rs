@@ -22,6 +22,7 @@ use crate::{
 mod applications;
 pub(super) mod beside;
 pub(super) mod change;
+mod dropped;
 pub(super) mod owned;
 mod recreate;
 pub(super) mod replace;

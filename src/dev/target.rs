@@ -270,7 +270,8 @@ async fn made(cluster: &Cluster, found: &Found, object: &Value) -> Result<Vec<Va
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let selector = format!("batch.kubernetes.io/job-name in ({})", names.join(","));
+        // Since 1.27 Pods of Jobs have the label `batch.kubernetes.io/job-name` too.
+        let selector = format!("job-name in ({})", names.join(","));
         return cluster.list(&POD, namespace, &selector).await;
     }
     let selector = pods::selector(&object["spec"]["selector"]);

@@ -11,8 +11,12 @@ const LONGEST: usize = 63 - "-diyadm".len();
 
 /// The variable of a holder's first container that has what it holds, as JSON.
 const HELD: &str = "DIYADM_HOLDS";
-/// Of a Pod that holds a place: it is never scheduled.
+/// Of a Pod that holds a place: it is never scheduled. Kubernetes has gates since 1.27 (1.26: alpha)
+/// and drops them before.
 const GATE: &str = "diyadm.io/holds";
+/// A label that no node has. Before 1.27 it keeps such a Pod from running: no scheduler finds a node
+/// for it, and a kubelet refuses it.
+const NODE_LABEL: &str = "diyadm.io/holds";
 /// What the API server adds to a Job's template.
 const OF_JOB: [&str; 4] = [
     "controller-uid",
@@ -103,6 +107,7 @@ pub fn holder(new: &Value) -> Value {
         if new["kind"] == "Pod" {
             spec.shift_remove("nodeName");
             spec.insert("schedulingGates".to_owned(), json!([{ "name": GATE }]));
+            spec.insert("nodeSelector".to_owned(), json!({ NODE_LABEL: "never" }));
         } else {
             spec.insert("suspend".to_owned(), true.into());
         }
@@ -247,6 +252,10 @@ mod tests {
         pod["metadata"]["managedFields"] =
             json!([{ "fieldsV1": { "f:spec": { "f:nodeName": {} } } }]);
         assert_eq!(fresh(&pod)["spec"]["nodeName"], "a");
-        assert_eq!(holder(&fresh(&pod))["spec"].get("nodeName"), None);
+        pod["spec"]["nodeSelector"] = json!({ "disk": "ssd" });
+        let holder = holder(&fresh(&pod))["spec"].clone();
+        assert_eq!(holder.get("nodeName"), None);
+        // Versions that know no gates still find no node for it.
+        assert_eq!(holder["nodeSelector"], json!({ NODE_LABEL: "never" }));
     }
 }

@@ -46,6 +46,7 @@ mod spelling;
 mod status;
 mod teams;
 mod uninstall;
+mod versions;
 mod workloads;
 mod written;
 mod yaml;

@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use super::{DryCreate, Finding, Observed, Subject, refused_hint, unseen};
-use crate::{checks::explain, manifests, workload};
+use crate::{
+    checks::explain,
+    manifests,
+    workload::{self, EMPTIED_BY},
+};
 
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
@@ -25,7 +29,13 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let kind = if created["kind"] == "Pod" { "Pod" } else { "Deployment" };
     let found = image_of(created);
     let is_other = found != untouched();
-    if is_emptied_to(created, wanted) {
+    if is_emptied_by_policy(created) {
+        Finding::failed(
+            id,
+            format!("a {kind} created here would be emptied by a policy, not by this webhook"),
+            format!("See which: `kubectl get {}`.", POLICIES),
+        )
+    } else if is_emptied_to(created, wanted) {
         Finding::ok(id, format!("a {kind} created here would get {found}"))
     } else if is_other && found == wanted {
         Finding::failed(
@@ -54,6 +64,14 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
             ),
         )
     }
+}
+
+/// The plural of policies, as `kubectl get` takes it.
+const POLICIES: &str = "mutatingadmissionpolicies";
+
+/// Whether it was a policy that emptied a Pod: it leaves no original behind.
+pub fn is_emptied_by_policy(object: &Value) -> bool {
+    object["metadata"]["annotations"][EMPTIED_BY].is_string()
 }
 
 /// `--image keep`: what is emptied keeps its own.

@@ -13,6 +13,7 @@ use crate::{
 
 /// Where the API server says which kinds it has.
 const REGISTRATION: &str = "/apis/admissionregistration.k8s.io/v1";
+const BETA: &str = "/apis/admissionregistration.k8s.io/v1beta1";
 
 /// Looks at everything that a policy needs.
 pub(in crate::commands) async fn findings(
@@ -21,9 +22,19 @@ pub(in crate::commands) async fn findings(
 ) -> Result<Vec<Finding>> {
     let Subject { namespace, service, .. } = subject;
     let mut laps = Laps::default();
+    let info = look(laps.of("version", cluster.version_info()).await)?;
+    let registration = look(laps.of("registration", cluster.raw(REGISTRATION)).await)?;
+    let beta = match &registration {
+        Ok(registration) if !policy::is_served(registration.as_ref()) => beta(cluster).await,
+        _ => None,
+    };
+    let nothing = Value::Null;
+    let without = policy::Without::read("", info.as_ref().unwrap_or(&nothing), beta.as_ref());
     let observed = policy::Observed {
-        version: look(laps.of("version", cluster.version()).await)?,
-        registration: look(laps.of("registration", cluster.raw(REGISTRATION)).await)?,
+        emulated: without.emulated,
+        beta: without.beta,
+        version: info.map(|info| info["gitVersion"].as_str().unwrap_or_default().to_owned()),
+        registration,
         namespace: look(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
         policy: look(laps.of("policy", cluster.get(&POLICY, "", service)).await)?,
         binding: look(laps.of("binding", cluster.get(&POLICY_BINDING, "", service)).await)?,
@@ -44,6 +55,16 @@ pub(in crate::commands) async fn findings(
     Ok(findings)
 }
 
+/// What v1beta1 serves; `None` also where it may not be looked at.
+async fn beta(cluster: &Cluster) -> Option<Value> {
+    cluster.raw(BETA).await.ok().flatten()
+}
+
+/// Whether the API server has policies, as far as it says so.
+pub(in crate::commands) async fn are_served(cluster: &Cluster) -> bool {
+    cluster.raw(REGISTRATION).await.is_ok_and(|list| policy::is_served(list.as_ref()))
+}
+
 /// What would become of the Pod of templates/test.yaml.
 pub(in crate::commands) async fn dry_create(cluster: &Cluster, namespace: &str) -> Result<Value> {
     let mut object = manifests::test_pod(namespace)?;
@@ -57,7 +78,11 @@ pub(in crate::commands) async fn demand(cluster: &Cluster, flags: &str) -> Resul
     if policy::is_served(cluster.raw(REGISTRATION).await?.as_ref()) {
         return Ok(());
     }
-    let (what, hint) = policy::lacking(&cluster.version().await?, flags);
+    let info = cluster.version_info().await?;
+    let version = info["gitVersion"].as_str().unwrap_or("version unknown");
+    let beta = beta(cluster).await;
+    let without = policy::Without::read(version, &info, beta.as_ref());
+    let (what, hint) = policy::lacking(without, flags);
     let mut what = what;
     // A sentence begins with a capital letter.
     what.replace_range(..1, "T");

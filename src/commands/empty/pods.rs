@@ -44,8 +44,7 @@ async fn try_empty(
              created, and there is none for those of namespace {}.",
             found.namespace
         );
-        let hint = "Put one there with `diyadm install --level pod` or `diyadm install --mode policy`, \
-                    and label the namespace.";
+        let hint = Webhooks::advice_for_pods(errand.cluster).await;
         return Err(Failure::no(what, hint).into());
     }
     if let Some(warning) = plan::unheard(&found.object) {

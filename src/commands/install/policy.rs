@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Proof, served};
 use crate::{
-    checks::is_emptied_to,
+    checks::{is_emptied_by_policy, is_emptied_to},
     cli::{install::Install, render::Mode},
     cluster::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
     commands::{
@@ -54,7 +54,9 @@ pub(super) async fn install(
         let subject = resolved.subject(cluster, ways::image(&args.webhook.ways))?;
         let object = manifests::test_pod(namespace)?;
         let proof = Proof { subject: &subject, object, mode: Mode::Policy };
-        let is_emptied = |created: &Value| is_emptied_to(created, &subject.image);
+        let is_emptied = |created: &Value| {
+            is_emptied_to(created, &subject.image) && is_emptied_by_policy(created)
+        };
         proof.wait(terminal, cluster, args.timeout, is_emptied).await?;
         let what = format!("Pods created in namespace {namespace} start empty, by policy {name}");
         terminal.done(&what, None);

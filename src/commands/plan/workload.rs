@@ -113,11 +113,7 @@ async fn decide(
                 decided.why = "at level pod a webhook or policy empties Pods as they are created, \
                                and there is none for those of this namespace"
                     .to_owned();
-                decided.hint = format!(
-                    "Put one there with `diyadm install --level pod{flags}` or `diyadm install \
-                     --mode policy{flags}`, and label the namespace.",
-                    flags = cluster.flags()
-                );
+                decided.hint = Webhooks::advice_for_pods(cluster).await;
             }
             Watcher::Unknown => {
                 decided.does = Does::Pods;

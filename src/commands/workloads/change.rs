@@ -43,7 +43,16 @@ impl Errand<'_> {
         let Found { kind, namespace, name, object } = found;
         let target = (*kind, namespace.as_str(), name.as_str());
         let known = Some(object.clone());
+        let mut sent = None;
+        let plan = |object: &Value| {
+            let operations = plan(object)?;
+            sent = operations.as_ref().and_then(|all| played(object, all).ok());
+            Ok(operations)
+        };
         let changed = self.cluster.change(target, known, !self.is_real(), plan).await?;
+        if let Some(sent) = sent {
+            self.tell_dropped(found, &sent, &changed.object).await;
+        }
         Ok((changed.object, changed.changed))
     }
 }

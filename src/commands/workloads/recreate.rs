@@ -70,6 +70,7 @@ impl Errand<'_> {
         let made = self.make(kind, namespace, name, new).await?;
         let at = (*kind, namespace.as_str(), name.as_str());
         let made = self.cluster.give_back(at, object, made).await;
+        self.tell_dropped(found, new, &made).await;
         self.cluster.delete(kind, namespace, &holder, false).await?;
         Ok(made)
     }

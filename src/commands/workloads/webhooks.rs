@@ -13,6 +13,7 @@ use crate::{
         reach::{self, Written},
     },
     cluster::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
+    commands::check,
     workload::{self, Context, Level, Rules, Subject, Way, kind_of},
 };
 
@@ -89,6 +90,19 @@ impl Webhooks {
     pub(in crate::commands) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
         let pod = made::pod(&found.object).unwrap_or_default();
         self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
+    }
+
+    /// How to get something that empties Pods, by what this API server has.
+    pub(in crate::commands) async fn advice_for_pods(cluster: &Cluster) -> String {
+        let flags = cluster.flags();
+        let policy = if check::policy::are_served(cluster).await {
+            format!(" or `diyadm install --mode policy{flags}`")
+        } else {
+            String::new()
+        };
+        format!(
+            "Install one with `diyadm install --level pod{flags}`{policy}, and label the namespace."
+        )
     }
 
     /// Whether the API server refuses what this webhook could not be asked of, so that its silence
