@@ -9,11 +9,11 @@ use serde_json::Value;
 
 mod chunk;
 mod json;
+mod load;
 mod scalar;
 
 pub use chunk::{Chunk, chunks, is_marker};
 pub use json::{json, parse_json};
-use scalar::Node;
 
 /// One object, and where it began.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,20 +75,11 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Error> {
 
 /// Reads one document, the one of this `number` in `file`.
 pub fn parse(file: &str, chunk: &Chunk<'_>, number: usize) -> Result<Value, Error> {
-    let read = serde_saphyr::from_str_with_options(chunk.body, options());
-    let Node(value) = read.map_err(|error| {
-        let at = error.location().map(|l| (position(l.line()), position(l.column())));
-        let (row, column) = at.unwrap_or((1, 1));
-        let shift = if row == 1 { chunk.column() - 1 } else { 0 };
-        Error {
-            file: file.to_owned(),
-            document: number,
-            line: chunk.line + row - 1,
-            column: column + shift,
-            what: sentence(&error.to_string()),
-        }
-    })?;
-    Ok(value)
+    load::load(chunk.body).map_err(|load::Fault { line, column, what }| {
+        let shift = if line == 1 { chunk.column() - 1 } else { 0 };
+        let (file, line) = (file.to_owned(), chunk.line + line - 1);
+        Error { file, document: number, line, column: column + shift, what }
+    })
 }
 
 /// The objects of `documents`: a List's items stand for themselves, as in `kubectl apply`.
@@ -119,21 +110,6 @@ pub fn write(value: &Value) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(value)
 }
 
-/// How kubectl reads where saphyr's own way differs, and bounds on what a file may cost.
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        legacy_octal_numbers: true,
-        with_snippet: false,
-        strict_indentation: false,
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
-        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
-    }
-}
-
-fn position(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX).max(1)
-}
-
 /// saphyr's first line, without the place, which is another one in the whole file.
 pub(crate) fn sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -160,7 +136,10 @@ mod tests {
         assert!(error.line >= 4, "{error}");
         let error = read("f.yaml", "a: 1\n---\nb: *nope\n").unwrap_err();
         assert_eq!((error.document, error.line, error.column), (2, 3, 4), "{error}");
-        assert_eq!(error.to_string(), "f.yaml:3:4: alias references unknown anchor (document 2)");
+        assert_eq!(
+            error.to_string(),
+            "f.yaml:3:4: the alias `*nope` has no anchor before it (document 2)"
+        );
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(super) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
         };
         let text = text.map_err(|error| unreadable(&name, &error))?;
         let documents = yaml::read(&name, &text)
-            .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
+            .map_err(|error| Failure::usage(format!("{error}."), "Fix the file at that place."))?;
         Ok(File { name, objects: yaml::objects(documents) })
     };
     sources(names, false)?.into_iter().map(read).collect()

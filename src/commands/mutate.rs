@@ -91,7 +91,7 @@ impl<W: Write> Filter<'_, W> {
 
     fn document(&mut self, place: (&str, usize, usize), text: &Text<'_>) -> Result<()> {
         let rendered = render(&self.how, self.format, place, text)
-            .map_err(|error| Failure::usage(format!("{error}."), "Mend the file at that place."))?;
+            .map_err(|error| Failure::usage(format!("{error}."), "Fix the file at that place."))?;
         let Rendered { text, bare, changed, warnings, misnamed } = rendered;
         self.misnamed |= misnamed;
         for warning in warnings {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, value::RawValue};
 
-use super::scalar::Node;
+use super::scalar::number;
 
 /// The objects of `text` with the line that each begins at; `None` where it is no JSON: a YAML flow
 /// mapping starts alike.
@@ -27,5 +27,20 @@ pub fn json(text: &str) -> Option<Vec<(usize, &str)>> {
 
 /// Reads one of them as kubectl does: whole floats are integers.
 pub fn parse_json(object: &str) -> Option<Value> {
-    serde_json::from_str(object).ok().map(|Node(value)| value)
+    let mut value = serde_json::from_str(object).ok()?;
+    settle(&mut value);
+    Some(value)
+}
+
+fn settle(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Object(members) => members.values_mut().for_each(settle),
+        Value::Number(it) if it.is_f64() => {
+            if let Some(whole) = it.as_f64().and_then(number) {
+                *it = whole;
+            }
+        }
+        _ => {}
+    }
 }

@@ -1,24 +1,88 @@
-//! From saphyr's scalars to kubectl's values: keys become strings as kubectl's way through JSON
-//! makes them, whole floats become integers.
+//! What a scalar means to kubectl: go-yaml 2 resolves it, and what comes of that passes through JSON.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess, Visitor},
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use serde_json::{Map, Number, Value};
-
-/// A node as kubectl reads it.
-pub(super) struct Node(pub(super) Value);
-
-/// A key: whatever YAML takes it for, JSON has it as a string.
-struct Key(String);
+use serde_json::{Number, Value};
 
 /// 2^63: the first whole number that Kubernetes' int64 does not hold.
 const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+/// The prefix of YAML's own tags, `!!int` for one.
+const CORE: &str = "tag:yaml.org,2002:";
 
-fn number(float: f64) -> Option<Number> {
+/// A scalar with the type that its text or its tag gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Past [`i64::MAX`].
+    Unsigned(u64),
+    Float(f64),
+    Text(String),
+}
+
+impl Scalar {
+    /// Resolves `text`. `tag`: its whole tag, where it has one; `plain`: whether it is written
+    /// without quotes and not as a block.
+    ///
+    /// # Errors
+    /// A sentence: the text is none of the tag's type.
+    pub(super) fn resolve(text: &str, tag: Option<&str>, plain: bool) -> Result<Self, String> {
+        let as_text = || Ok(Self::Text(text.to_owned()));
+        let Some(tag) = tag else { return if plain { Ok(implicit(text)) } else { as_text() } };
+        let found = implicit(text);
+        match (tag.strip_prefix(CORE), &found) {
+            (Some("bool"), Self::Bool(_))
+            | (Some("int"), Self::Int(_) | Self::Unsigned(_))
+            | (Some("float"), Self::Float(_))
+            | (Some("null"), Self::Null) => Ok(found),
+            #[expect(clippy::cast_precision_loss, reason = "Go rounds here too")]
+            (Some("float"), Self::Int(number)) => Ok(Self::Float(*number as f64)),
+            // A time stays the text that it is.
+            (Some("timestamp"), Self::Text(_)) if is_dated(text) => as_text(),
+            (Some("binary"), _) => binary(text),
+            (Some(name @ ("bool" | "int" | "float" | "null" | "timestamp")), _) => {
+                Err(format!("`{text}` is not of the type that its tag `!!{name}` says"))
+            }
+            _ => as_text(),
+        }
+    }
+
+    /// The value in JSON.
+    ///
+    /// # Errors
+    /// A sentence: JSON has no infinity, and nothing that is not a number.
+    pub(super) fn into_value(self) -> Result<Value, String> {
+        Ok(match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => value.into(),
+            Self::Int(value) => value.into(),
+            Self::Unsigned(value) => value.into(),
+            Self::Float(value) => number(value).ok_or("JSON has no such number")?.into(),
+            Self::Text(value) => value.into(),
+        })
+    }
+
+    /// The key of a JSON object.
+    ///
+    /// # Errors
+    /// A sentence: sigs.k8s.io/yaml takes no such key.
+    pub(super) fn into_key(self) -> Result<String, String> {
+        match self {
+            Self::Null => Err("a key is null".to_owned()),
+            Self::Unsigned(value) => Err(format!("the key {value} is too large for a number")),
+            Self::Bool(value) => Ok(value.to_string()),
+            Self::Int(value) => Ok(value.to_string()),
+            Self::Float(value) => Ok(short(value)),
+            Self::Text(value) => Ok(value),
+        }
+    }
+}
+
+/// A JSON number; whole ones are integers, as Kubernetes reads them.
+pub(super) fn number(float: f64) -> Option<Number> {
     if float.fract() == 0.0 && float.abs() < TOO_LARGE {
         #[expect(clippy::cast_possible_truncation, reason = "whole, and within i64")]
         return Some((float as i64).into());
@@ -26,116 +90,130 @@ fn number(float: f64) -> Option<Number> {
     Number::from_f64(float)
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor).map(Node)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML node")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Node::deserialize(deserializer).map(|node| node.0)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        number(value).map(Value::Number).ok_or_else(|| E::custom("JSON has no such number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Node(item)) = seq.next_element()? {
-            items.push(item);
+/// The type of a text that has no tag and no quotes: `resolve` of go-yaml 2.
+fn implicit(text: &str) -> Scalar {
+    let found = match text {
+        "" | "~" | "null" | "Null" | "NULL" => Some(Scalar::Null),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Some(Scalar::Bool(true))
         }
-        Ok(items.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some((Key(key), Node(value))) = map.next_entry()? {
-            members.insert(key, value);
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Some(Scalar::Bool(false))
         }
-        Ok(members.into())
-    }
+        ".nan" | ".NaN" | ".NAN" => Some(Scalar::Float(f64::NAN)),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            Some(Scalar::Float(f64::INFINITY))
+        }
+        "-.inf" | "-.Inf" | "-.INF" => Some(Scalar::Float(f64::NEG_INFINITY)),
+        _ => match text.as_bytes()[0] {
+            b'.' => fraction(text).map(Scalar::Float),
+            b'0'..=b'9' | b'+' | b'-' => numeric(&text.replace('_', "")),
+            _ => None,
+        },
+    };
+    found.unwrap_or_else(|| Scalar::Text(text.to_owned()))
 }
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(KeyVisitor).map(Key)
-    }
+/// A number that begins with a digit or a sign, its underscores taken out.
+fn numeric(plain: &str) -> Option<Scalar> {
+    let (sign, digits) = match plain.as_bytes()[0] {
+        b'+' | b'-' => plain.split_at(1),
+        _ => ("", plain),
+    };
+    let signed = |digits: &str, radix| {
+        let magnitude = magnitude(digits, radix)?;
+        match sign {
+            "-" => 0_i64.checked_sub_unsigned(magnitude).map(Scalar::Int),
+            _ => i64::try_from(magnitude).ok().map(Scalar::Int),
+        }
+    };
+    let lower = digits.get(..2).filter(|_| digits.len() > 2).unwrap_or_default();
+    let (rest, radix) = match lower {
+        "0x" | "0X" => (&digits[2..], 16),
+        "0b" | "0B" => (&digits[2..], 2),
+        "0o" | "0O" => (&digits[2..], 8),
+        _ if digits.len() > 1 && digits.starts_with('0') => (&digits[1..], 8),
+        _ => (digits, 10),
+    };
+    let unsigned = || magnitude(rest, radix).filter(|_| sign.is_empty()).map(Scalar::Unsigned);
+    let float = || decimal(plain).map(Scalar::Float);
+    // Go's own way with a sign behind `0b`.
+    let binary = || {
+        let rest = digits.strip_prefix("0b").filter(|_| sign.is_empty())?;
+        let (is_negative, rest) = (rest.starts_with('-'), rest.strip_prefix(['-', '+'])?);
+        let magnitude = magnitude(rest, 2)?;
+        if is_negative {
+            0_i64.checked_sub_unsigned(magnitude).map(Scalar::Int)
+        } else {
+            i64::try_from(magnitude).ok().map(Scalar::Int)
+        }
+    };
+    signed(rest, radix).or_else(unsigned).or_else(float).or_else(binary)
 }
 
-struct KeyVisitor;
+/// Digits and nothing else.
+fn magnitude(digits: &str, radix: u32) -> Option<u64> {
+    let is_digit = |byte: u8| char::from(byte).is_digit(radix);
+    let is_number = !digits.is_empty() && digits.bytes().all(is_digit);
+    is_number.then(|| u64::from_str_radix(digits, radix).ok()).flatten()
+}
 
-impl Visitor<'_> for KeyVisitor {
-    type Value = String;
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, and within f64.
+fn decimal(text: &str) -> Option<f64> {
+    let is_of = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let all = text.bytes().all(|byte| is_of(&byte));
+    // Rust takes the same texts then.
+    all.then(|| text.parse::<f64>().ok()).flatten().filter(|float| float.is_finite())
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key that is a scalar")
+/// A number that begins with a point. Go allows underscores between digits there.
+fn fraction(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let between = |(at, byte): (usize, &u8)| {
+        let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        *byte != b'_' || {
+            let before = bytes[..at].iter().rposition(|byte| *byte != b'_');
+            before.is_some_and(is_digit) && is_digit(at + 1) && before == Some(at - 1)
+        }
+    };
+    bytes.iter().enumerate().all(between).then(|| decimal(&text.replace('_', ""))).flatten()
+}
+
+/// Whether a text starts as a date does: `2024-`.
+fn is_dated(text: &str) -> bool {
+    let (year, rest) = text.split_at_checked(4).unwrap_or_default();
+    year.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with('-')
+}
+
+/// The bytes that base64 stands for, as JSON has them.
+fn binary(text: &str) -> Result<Scalar, String> {
+    // As Go has it: lines may be broken anywhere, and the last bits are not looked at.
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
+    let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
+    let bytes = engine.decode(text.replace(['\r', '\n'], ""));
+    let bytes = bytes.map_err(|_| "a value with the tag `!!binary` is not base64".to_owned())?;
+    Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// `strconv.FormatFloat(float, 'g', -1, 32)`, which makes keys of floats.
+#[expect(clippy::cast_possible_truncation, reason = "Go rounds here too")]
+fn short(float: f64) -> String {
+    let float = float as f32;
+    if float.is_nan() {
+        return ".nan".to_owned();
     }
-
-    fn visit_unit<E: de::Error>(self) -> Result<String, E> {
-        // kubectl refuses it too.
-        Err(E::custom("a key is null"))
+    if float.is_infinite() {
+        return if float > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-
-    fn visit_bool<E>(self, value: bool) -> Result<String, E> {
-        Ok(value.to_string())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<String, E> {
-        Ok(value.to_string())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<String, E> {
-        Ok(value.to_string())
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<String, E> {
-        let number = number(value).ok_or_else(|| E::custom("JSON has no such number"))?;
-        Ok(number.to_string())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<String, E> {
-        Ok(value.to_owned())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<String, E> {
-        Ok(value)
+    let scientific = format!("{float:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => float.to_string(),
     }
 }

@@ -15,6 +15,7 @@ use std::{
 mod inside;
 mod net;
 mod node;
+mod oracle;
 mod reach;
 mod second;
 mod terminal;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     inside::processes,
     net::{Net, slice},
     node::{Held, Node, get, java, node},
+    oracle::oracle,
     reach::reaching_cluster,
     second::Second,
     terminal::on_terminal,

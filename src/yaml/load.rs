@@ -1,0 +1,317 @@
+//! From the parser's events to kubectl's values.
+//!
+//! kubectl reads YAML through sigs.k8s.io/yaml. That takes a document for a tree of nodes first
+//! (go-yaml 2), and goes through the tree from its root: a key that comes again replaces the one
+//! before it, and so does what a merge key brings, where it stands. serde's data model has no place
+//! for that, nor for quotes, so the events of serde-saphyr's parser are read here.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use serde_json::{Map, Value};
+use serde_saphyr::granit_parser::{
+    ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, StructureStyle, Tag, options,
+};
+
+use super::scalar::Scalar;
+
+/// Levels of collections in each other, those behind aliases too. JSON of Kubernetes' own objects
+/// has less than 100; what recurses stays well within a thread's stack.
+const DEEPEST: usize = 512;
+/// About what a node costs in memory beside its text.
+const NODE: usize = 128;
+/// What aliases may add to any document, in bytes; kubectl takes 400,000 nodes of them.
+const LEAST_COPIED: usize = 400_000 * NODE;
+/// What they may add to a larger one, as a multiple of its length.
+const MOST_COPIED: usize = 16;
+
+/// What is wrong, and where: line and column from 1.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) what: String,
+}
+
+impl Fault {
+    fn new(at: Marker, what: impl Into<String>) -> Self {
+        Self { line: at.line().max(1), column: at.col() + 1, what: what.into() }
+    }
+}
+
+impl From<ScanError> for Fault {
+    fn from(error: ScanError) -> Self {
+        let what = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => format!("this is deeper than {DEEPEST} levels"),
+            kind => kind.to_string(),
+        };
+        Self::new(*error.marker(), what)
+    }
+}
+
+/// A node of the document, and where it begins.
+struct Node<'a> {
+    kind: Kind<'a>,
+    at: Marker,
+}
+
+enum Kind<'a> {
+    /// `plain`: neither quoted nor tagged, so that its text shows its type.
+    Scalar { text: Cow<'a, str>, tag: Option<Box<str>>, plain: bool },
+    /// Another node, by its index.
+    Alias(usize),
+    /// Nodes, by their indices.
+    Sequence(Vec<usize>),
+    /// Each key and its value after the other.
+    Mapping(Vec<usize>),
+}
+
+/// Reads the first document of `text`, as kubectl does with what is between two markers.
+pub(super) fn load(text: &str) -> Result<Value, Fault> {
+    let nodes = nodes(text)?;
+    if nodes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let allowance = LEAST_COPIED + text.len().saturating_mul(MOST_COPIED);
+    let mut reader = Reader { nodes: &nodes, allowance, aliases: Vec::new() };
+    reader.value(0, 0)
+}
+
+/// libyaml's ways, which go-yaml has from it.
+fn options() -> Options {
+    options! {
+        bom_inside_document_as_content: true,
+        block_scalar_eof_without_line_feed: true,
+        emit_unresolved_aliases: true,
+        emit_comments: false,
+        flow_nesting_limit: DEEPEST,
+        block_nesting_limit: DEEPEST,
+    }
+}
+
+/// Every node; the first is the root.
+fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
+    let mut nodes: Vec<Node<'_>> = Vec::new();
+    let mut anchors = HashMap::new();
+    // The collections around what comes next, and whether each is in brackets.
+    let mut open: Vec<(usize, bool)> = Vec::new();
+    for read in Parser::new_from_str_with_options(text, options()) {
+        let (event, span) = read?;
+        let at = span.start;
+        let (kind, anchor, is_block) = match event {
+            Event::Scalar(word, style, anchor, tag) => {
+                let is_in_brackets = open.last().is_some_and(|(_, is_flow)| *is_flow);
+                if style == ScalarStyle::Plain && is_in_brackets && ends_in_colon(text, span.end) {
+                    let what =
+                        "kubectl takes this colon for a part of the word; put a blank after it";
+                    return Err(Fault::new(span.end, what));
+                }
+                let (tag, plain) = explicit(tag.as_deref(), style);
+                (Kind::Scalar { text: word, tag, plain }, anchor, open.is_empty())
+            }
+            Event::SequenceStart(style, anchor, _) => {
+                (Kind::Sequence(Vec::new()), anchor, style == StructureStyle::Block)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                (Kind::Mapping(Vec::new()), anchor, style == StructureStyle::Block)
+            }
+            Event::Alias(anchor) => {
+                let target = anchors.get(&anchor);
+                let target = target.ok_or_else(|| Fault::new(at, "this alias has no anchor"))?;
+                (Kind::Alias(*target), 0, false)
+            }
+            Event::UnresolvedAlias(name) => {
+                return Err(Fault::new(at, format!("the alias `*{name}` has no anchor before it")));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                open.pop();
+                continue;
+            }
+            Event::DocumentEnd => break,
+            _ => continue,
+        };
+        if is_block && is_indented_by_tab(text, at) {
+            return Err(Fault::new(at, "a tab cannot indent; use blanks"));
+        }
+        let index = nodes.len();
+        if anchor > 0 {
+            anchors.insert(anchor, index);
+        }
+        if let Some(Kind::Sequence(members) | Kind::Mapping(members)) =
+            open.last().map(|(parent, _)| &mut nodes[*parent].kind)
+        {
+            members.push(index);
+        }
+        if matches!(kind, Kind::Sequence(_) | Kind::Mapping(_)) {
+            open.push((index, !is_block));
+        }
+        nodes.push(Node { kind, at });
+    }
+    Ok(nodes)
+}
+
+/// The tag of a scalar, and whether it counts as plain: for a merge key, `!` alone does.
+fn explicit(tag: Option<&Tag>, style: ScalarStyle) -> (Option<Box<str>>, bool) {
+    match tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix())) {
+        Some(tag) => {
+            let plain = tag == "!";
+            (Some(tag.into()), plain)
+        }
+        None => (None, style == ScalarStyle::Plain),
+    }
+}
+
+/// Whether what follows a word in brackets is `:,` or the like: YAML 1.2 takes that for a key.
+fn ends_in_colon(text: &str, at: Marker) -> bool {
+    let rest = at.byte_offset().and_then(|at| text.get(at..)).unwrap_or_default();
+    rest.strip_prefix(':').is_some_and(|rest| rest.starts_with([',', '[', ']', '{', '}']))
+}
+
+/// Whether a tab stands before what begins a line of a block.
+fn is_indented_by_tab(text: &str, at: Marker) -> bool {
+    let before = at.byte_offset().and_then(|at| text.get(..at)).unwrap_or_default();
+    let indent = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
+    indent.contains('\t') && indent.bytes().all(|byte| b" \t-?".contains(&byte))
+}
+
+/// Goes through the nodes.
+struct Reader<'n> {
+    nodes: &'n [Node<'n>],
+    /// What aliases may still add, in bytes.
+    allowance: usize,
+    /// The aliases that are being followed.
+    aliases: Vec<usize>,
+}
+
+impl Reader<'_> {
+    fn fault<T>(&self, node: usize, what: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault::new(self.nodes[node].at, what))
+    }
+
+    /// The value of a node with `depth` collections around it.
+    fn value(&mut self, node: usize, depth: usize) -> Result<Value, Fault> {
+        let nodes = self.nodes;
+        if depth > DEEPEST {
+            return self.fault(node, format!("this is deeper than {DEEPEST} levels"));
+        }
+        if !self.aliases.is_empty() {
+            self.pay(node)?;
+        }
+        match &nodes[node].kind {
+            Kind::Scalar { .. } => {
+                self.scalar(node)?.into_value().or_else(|what| self.fault(node, what))
+            }
+            Kind::Sequence(items) => {
+                let items = items.iter().map(|item| self.value(*item, depth + 1));
+                items.collect::<Result<Vec<_>, _>>().map(Value::from)
+            }
+            Kind::Mapping(_) => {
+                let mut members = Map::new();
+                self.members(node, &mut members, depth + 1)?;
+                Ok(members.into())
+            }
+            Kind::Alias(target) => self.follow(node, |reader| reader.value(*target, depth + 1)),
+        }
+    }
+
+    /// Does something at the target of an alias.
+    fn follow<T>(
+        &mut self,
+        alias: usize,
+        read: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        if self.aliases.contains(&alias) {
+            return self.fault(alias, "this alias is within what it stands for");
+        }
+        self.aliases.push(alias);
+        let read = read(self);
+        self.aliases.pop();
+        read
+    }
+
+    /// Counts a node that an alias brings.
+    fn pay(&mut self, node: usize) -> Result<(), Fault> {
+        let text = match &self.nodes[node].kind {
+            Kind::Scalar { text, .. } => text.len(),
+            _ => 0,
+        };
+        match self.allowance.checked_sub(NODE + text) {
+            Some(left) => self.allowance = left,
+            None => {
+                let alias = self.aliases.first().copied().unwrap_or(node);
+                return self.fault(alias, "aliases make far too much of this document");
+            }
+        }
+        Ok(())
+    }
+
+    fn scalar(&self, node: usize) -> Result<Scalar, Fault> {
+        match &self.nodes[node].kind {
+            Kind::Scalar { text, tag, plain } => {
+                Scalar::resolve(text, tag.as_deref(), *plain).or_else(|what| self.fault(node, what))
+            }
+            Kind::Alias(target) => self.scalar(*target),
+            Kind::Sequence(_) | Kind::Mapping(_) => {
+                self.fault(node, "a key is a list or a mapping")
+            }
+        }
+    }
+
+    /// Sets the members of the mapping `node` in `into`, one after the other.
+    fn members(
+        &mut self,
+        node: usize,
+        into: &mut Map<String, Value>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        let nodes = self.nodes;
+        let Kind::Mapping(members) = &nodes[node].kind else {
+            return self.fault(node, "a merge key takes a mapping or a list of mappings");
+        };
+        for pair in members.chunks_exact(2) {
+            let (key, value) = (pair[0], pair[1]);
+            if is_merge(&nodes[key]) {
+                self.merge(value, into, depth)?;
+                continue;
+            }
+            if !self.aliases.is_empty() {
+                self.pay(key)?;
+            }
+            let name = self.scalar(key)?.into_key().or_else(|what| self.fault(key, what))?;
+            let value = self.value(value, depth)?;
+            into.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// What a merge key brings.
+    fn merge(
+        &mut self,
+        node: usize,
+        into: &mut Map<String, Value>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        if depth > DEEPEST {
+            return self.fault(node, format!("this is deeper than {DEEPEST} levels"));
+        }
+        let nodes = self.nodes;
+        match &nodes[node].kind {
+            // Of a list the first counts most.
+            Kind::Sequence(items) => items.iter().rev().try_for_each(|item| {
+                if matches!(nodes[*item].kind, Kind::Sequence(_)) {
+                    return self.members(*item, into, depth + 1);
+                }
+                self.merge(*item, into, depth + 1)
+            }),
+            Kind::Alias(target) => {
+                self.follow(node, |reader| reader.members(*target, into, depth + 1))
+            }
+            _ => self.members(node, into, depth + 1),
+        }
+    }
+}
+
+fn is_merge(key: &Node<'_>) -> bool {
+    const MERGE: &str = "tag:yaml.org,2002:merge";
+    matches!(&key.kind, Kind::Scalar { text, tag, plain }
+        if text == "<<" && (*plain || tag.as_deref() == Some(MERGE)))
+}
