@@ -14,6 +14,7 @@ use crate::{
 
 mod fields;
 mod image;
+pub mod jobs;
 mod text;
 
 pub use fields::Edit;
@@ -72,6 +73,14 @@ pub struct Plan {
     pub findings: Vec<Finding>,
 }
 
+/// Which container is emptied of several that may be meant.
+fn choice(candidates: &[String]) -> Option<Finding> {
+    let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
+    let seen = format!("container {chosen} is the first of {}", candidates.join(", "));
+    let hint = format!("Choose another with --containers {}.", others[0]);
+    Some(Finding::unknown("choice", seen, hint))
+}
+
 /// Puts together what is known of one workload. `around`: what was seen in its namespace, see
 /// [`beside::findings`].
 pub fn plan(
@@ -106,6 +115,11 @@ pub fn plan(
         }
         let meant = Meant { level: way.level, replicas: way.replicas };
         plan.findings.extend(beside::findings(object, around, meant));
+        if matches!(does, Does::Template | Does::Pods | Does::Already) {
+            let suspended = way.suspend || object["spec"]["suspend"] == true;
+            plan.findings.extend(jobs::findings(object, suspended));
+            plan.findings.extend(choice(&subject.candidates(rules, context)));
+        }
         // What stays as it is, or is empty by now, changes nothing for its callers.
         if matches!(does, Does::Template | Does::Pods) {
             let replicas = way.replicas.map(u64::from);

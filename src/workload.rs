@@ -40,6 +40,7 @@ mod told;
 mod trust;
 mod undone;
 mod view;
+mod windows;
 
 pub use about::cron_job;
 pub use agent::{
@@ -47,11 +48,11 @@ pub use agent::{
 };
 pub use annotations::{
     ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, FIELD_MANAGER,
-    HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS, SERVICE_TYPE, WEBHOOK_NAMESPACE,
-    WISHES,
+    HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS, SERVICE_TYPE, SUSPEND,
+    WEBHOOK_NAMESPACE, WISHES,
 };
 pub use change::Change;
-pub use choose::{DEFAULT_CONTAINER, INJECTED};
+pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
 pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use ready::is_probe as is_agent_probe;
@@ -65,6 +66,7 @@ pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
 pub use trust::FromOriginal;
+pub use windows::OS_LABELS;
 
 use about::about;
 use before::Before;
@@ -210,7 +212,7 @@ impl<'a> Subject<'a> {
         }
         let pod = self.object.pod()?;
         let wanted = self.object.annotation(CONTAINERS).or(pod.annotation(CONTAINERS));
-        let chosen = choose::choose(wanted, &pod).ok()?;
+        let chosen = choose::choose(wanted, &pod).ok()?.chosen;
         Some(pod.containers().get(*chosen.first()?)?.name().to_owned())
     }
 
@@ -223,6 +225,12 @@ impl<'a> Subject<'a> {
         let template = pod.as_ref().map(|pod| [pod.annotation(LABEL), pod.label(LABEL)]);
         let mut all = own.into_iter().chain(template.into_iter().flatten()).flatten();
         all.any(|value| value != ENABLED)
+    }
+
+    /// Whether another number of replicas would delete the volumes of a StatefulSet, now or once it
+    /// is restored.
+    pub fn loses_volumes(&self, replicas: u32) -> bool {
+        template::loses_volumes(&self.object, replicas)
     }
 
     /// What the rules make of it, and who decided.
@@ -240,8 +248,21 @@ impl<'a> Subject<'a> {
         let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
             return Vec::new();
         };
-        let chosen = choose::choose(way.containers.as_deref(), pod).unwrap_or_default();
+        let choice = choose::choose(way.containers.as_deref(), pod);
+        let chosen = choice.map(|choice| choice.chosen).unwrap_or_default();
         chosen.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
+    }
+
+    /// The names of the containers among which one is chosen where nobody has said which; fewer than
+    /// two where there is no choice.
+    pub fn candidates(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
+        let pod = self.object.pod();
+        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
+            return Vec::new();
+        };
+        let choice = choose::choose(way.containers.as_deref(), pod);
+        let candidates = choice.map(|choice| choice.candidates).unwrap_or_default();
+        candidates.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
     }
 
     /// The rules before the one that fits, with which of their lists is about others:
@@ -333,7 +354,7 @@ impl<'a> Subject<'a> {
         if !way.empty || !wanted {
             return Change::none();
         }
-        if pod.field("os").is_some_and(|os| os.contains("\"windows\"")) {
+        if is_for_windows(&pod) {
             return Change::warned("diyadm: a Windows pod stays as it is");
         }
         let mut change = emptying::empty((object, &pod), &way, rules, context, before);
@@ -389,6 +410,16 @@ impl<'a> Subject<'a> {
 
 fn untrusted(why: &str) -> Change {
     Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}"))
+}
+
+/// Whether a pod can run on Windows nodes alone.
+fn is_for_windows(pod: &view::Pod<'_, '_>) -> bool {
+    windows::is_meant(|field| serde_json::from_str(pod.field(field)?).ok())
+}
+
+/// The same of a pod's spec.
+pub fn is_windows_spec(spec: &serde_json::Value) -> bool {
+    windows::is_meant(|field| spec.get(field).cloned())
 }
 
 /// kube-system's objects and the webhook's own.

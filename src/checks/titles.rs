@@ -1,7 +1,7 @@
 //! What each kind of finding looks at, in a few words: for reports, beside what was seen.
 
 /// Ids and their titles.
-const TITLES: [(&str, &str); 39] = [
+const TITLES: [(&str, &str); 43] = [
     ("version", "version of the API server"),
     ("registration", "admissionregistration.k8s.io/v1"),
     ("admission-plugin", "admission plugins"),
@@ -40,6 +40,10 @@ const TITLES: [(&str, &str); 39] = [
     ("user", "user of the container"),
     ("windows", "operating system"),
     ("injected", "injected containers"),
+    ("sidecar", "sidecar containers"),
+    ("cronjob", "schedule of the CronJob"),
+    ("deadline", "activeDeadlineSeconds"),
+    ("choice", "which container is emptied"),
     ("around", "what is beside the workload"),
 ];
 

@@ -29,6 +29,10 @@ pub struct Empty {
     /// has no such number, like a DaemonSet, is left alone
     #[arg(long, value_name = "N", help_heading = "How workloads are emptied")]
     pub replicas: Option<u32>,
+    /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring sets `suspend`
+    /// back
+    #[arg(long, help_heading = "How workloads are emptied")]
+    pub suspend_cronjobs: bool,
     /// Hold the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
     /// workload while it is empty; restoring lets them go
     #[arg(long)]

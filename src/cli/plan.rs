@@ -29,6 +29,9 @@ pub struct Plan {
     /// Replicas of each while it is empty (default: as many as it has)
     #[arg(long, value_name = "N", help_heading = "How workloads are emptied")]
     pub replicas: Option<u32>,
+    /// Suspend CronJobs while they are empty, so that they start no Jobs
+    #[arg(long, help_heading = "How workloads are emptied")]
+    pub suspend_cronjobs: bool,
     /// Format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,

@@ -34,7 +34,7 @@ pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     let terminal = Terminal::new(global);
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
-    plan::check(&args.ways, args.replicas)?;
+    plan::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
     if args.rollback && !args.work.wait {
         let what = "--rollback restores what does not start, and --wait=false does not look.";
         return Err(Failure::usage(what, "Leave one of them.").into());
@@ -65,7 +65,7 @@ async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code>
         Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
     let plan = Plan {
         rules,
-        wishes: plan::wishes(&args.ways, args.replicas),
+        wishes: plan::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
         named: targeted.named,
         recreate: args.recreate,
         level: args.ways.level,

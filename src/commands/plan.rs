@@ -14,7 +14,7 @@ use crate::{
     exit::{Code, Failure},
     explain::is_workload,
     plan::{Decided, Does, Plan, plan},
-    workload::{Context, Decision, LABEL, Level, Rules, Settled, Subject},
+    workload::{Context, Decision, LABEL, Level, Rules, SUSPEND, Settled, Subject, Wish},
     yaml,
 };
 
@@ -24,7 +24,7 @@ mod workload;
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let terminal = Terminal::new(global);
     let (plans, named) = if args.filename.is_empty() {
-        empty::check(&args.ways, args.replicas)?;
+        empty::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
         let rules = ways::rules(&args.ways, None)?;
         runtime::run("", async {
             let cluster = Cluster::connect(global).await?;
@@ -53,7 +53,10 @@ fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
         };
         let namespace = object["metadata"]["namespace"].as_str();
         let namespace = namespace.or(args.targets.namespace.as_deref()).unwrap_or_default();
-        let context = Context { namespace, ..Context::default() };
+        let suspends = args.suspend_cronjobs && subject.kind() == "CronJob";
+        let suspend = Wish { key: SUSPEND, value: Some("true".to_owned()), forget: false };
+        let wishes: Vec<_> = suspends.then_some(suspend).into_iter().collect();
+        let context = Context { namespace, wishes: &wishes, ..Context::default() };
         let decided = offline(&subject, rules, &context)?;
         plans.push(plan(rules, &object, &context, decided, &[]));
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     checks::Finding,
-    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, kind_of},
+    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec, kind_of},
 };
 
 /// What is known for the containers of these names.
@@ -20,13 +20,24 @@ pub(super) fn findings(
     let pod = object.pointer(&format!("{}/spec", kind.template())).unwrap_or(&null);
     let all = || pod["containers"].as_array().into_iter().flatten();
     let mut found = Vec::new();
-    if pod["os"]["name"] == "windows" {
+    if is_windows_spec(pod) {
         found.push(Finding::failed("windows", "a Windows pod stays as it is", ""));
         return found;
     }
     let injected = all().filter_map(|c| c["name"].as_str()).filter(|name| INJECTED.contains(name));
     found.extend(injected.map(|name| {
         Finding::ok("injected", format!("container {name} is injected, and stays as it is"))
+    }));
+    let sidecars = pod["initContainers"].as_array().into_iter().flatten();
+    let sidecars =
+        sidecars.filter(|one| one["restartPolicy"] == "Always" && one["startupProbe"].is_object());
+    found.extend(sidecars.filter_map(|one| one["name"].as_str()).map(|name| {
+        let seen = format!(
+            "sidecar {name} has a startupProbe: no container starts before that succeeds, and an \
+             empty one answers nothing"
+        );
+        let hint = "If the probe asks the application, take it away from the manifest meanwhile.";
+        Finding::warning("sidecar", seen, hint)
     }));
     for container in all().filter(|c| containers.iter().any(|name| c["name"] == name.as_str())) {
         let name = container["name"].as_str().unwrap_or_default();
@@ -134,7 +145,16 @@ mod tests {
         let image = Image::from(image.to_owned());
         let (containers, level) = (None, Level::Workload);
         let ready = Ready::Container;
-        let way = Way { empty: true, containers, image, idle, level, replicas: None, ready };
+        let way = Way {
+            empty: true,
+            containers,
+            image,
+            idle,
+            level,
+            replicas: None,
+            ready,
+            suspend: false,
+        };
         let found = findings(&object, &way, &Rules::default(), &["a".to_owned()]);
         found.iter().map(|f| format!("{} {:?}", f.id, f.level).to_lowercase()).collect()
     }

@@ -51,6 +51,7 @@ fn form(pod: &Value, container: &Value) -> Option<Idle> {
             level: Level::Workload,
             replicas: None,
             ready: Ready::Container,
+            suspend: false,
         };
         let has = |now: &Value, field: &str| match target(field, &way) {
             Target::Leave | Target::AgentProbe(_) => true,

@@ -210,6 +210,23 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
             let words = cause(last["message"].as_str().unwrap_or_default(), &[container, pod]);
             ended(container, last["exitCode"].as_i64().unwrap_or(-1), &because(&words), &logs)
         }
+        _ if status["state"]["running"].is_object() && status["started"] == false => {
+            let spec = spec.filter(|spec| spec["startupProbe"].is_object())?;
+            let (role, waits) = match spec["restartPolicy"].as_str() {
+                Some("Always") => ("sidecar", "; no container behind it starts before that"),
+                _ => ("container", ""),
+            };
+            Trouble::new(
+                format!(
+                    "{role} {container} runs, and its startupProbe does not succeed yet{waits}"
+                ),
+                format!("See what it answers: `kubectl describe pod {pod}`."),
+                false,
+            )
+            .or_emptied(
+                "A probe that asks the emptied application never succeeds: take it away meanwhile.",
+            )
+        }
         _ => return None,
     })
 }

@@ -277,3 +277,23 @@ fn an_image_on_its_way_is_told() {
         assert_eq!(told(image, events), "0 of 2 Pods are replaced", "{image} {events:?}");
     }
 }
+
+#[test]
+fn a_startup_probe_that_does_not_succeed_is_named() {
+    let running = json!({ "running": {} });
+    let probe = json!({ "httpGet": { "port": 8080 } });
+    let sidecar = json!({ "name": "mesh", "restartPolicy": "Always", "startupProbe": probe });
+    let mut waits = pod(
+        "empty:1",
+        &json!({ "initContainerStatuses": [
+        { "name": "mesh", "started": false, "state": running },
+    ] }),
+    );
+    waits["spec"]["initContainers"] = json!([sidecar]);
+    let found = pods::of(&waits, &[]).unwrap();
+    assert!(found.what.starts_with("sidecar mesh runs, and its startupProbe"), "{found:?}");
+    assert!(found.what.ends_with("no container behind it starts before that"), "{found:?}");
+    assert!(!found.lasting);
+    waits["status"]["initContainerStatuses"][0]["started"] = true.into();
+    assert!(pods::of(&waits, &[]).is_none());
+}

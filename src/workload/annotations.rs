@@ -23,6 +23,8 @@ pub const LEVEL: &str = "diyadm.io/level";
 pub const REPLICAS: &str = "diyadm.io/replicas";
 /// When an emptied Pod is Ready: `container` or `app`.
 pub const READY: &str = "diyadm.io/ready";
+/// Whether a CronJob starts no Jobs while it is empty: `true`.
+pub const SUSPEND: &str = "diyadm.io/suspend";
 /// The port, named `debug`, that a Service gets.
 pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
 /// The type that a Service gets.
@@ -58,7 +60,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that means something to diyadm. The docs' table is made from it.
-pub const ANNOTATIONS: [Annotation; 13] = [
+pub const ANNOTATIONS: [Annotation; 14] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -104,6 +106,12 @@ pub const ANNOTATIONS: [Annotation; 13] = [
          application runs and the workload's own readiness probe succeeds (default: `container`)",
     ),
     annotation(
+        SUSPEND,
+        "CronJob",
+        "`true`, `false`",
+        "whether it is suspended while it is empty, so that it starts no Jobs (default: `false`)",
+    ),
+    annotation(
         DEBUG_PORT,
         "Service",
         "a port",
@@ -145,4 +153,4 @@ pub const ANNOTATIONS: [Annotation; 13] = [
 
 /// The keys that a client may set or take away along with emptying, so that the webhook sees its
 /// wishes; restoring undoes that.
-pub const WISHES: [&str; 7] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY];
+pub const WISHES: [&str; 8] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, SUSPEND];

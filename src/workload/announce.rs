@@ -1,6 +1,8 @@
 //! What a user is told by the write that empties a workload, so that `kubectl apply` says it.
 
-use super::{Change, Context, DISABLED, LABEL, Level, Rules, Subject, before::Before, is_own};
+use super::{
+    CONTAINERS, Change, Context, DISABLED, LABEL, Level, Rules, Subject, before::Before, is_own,
+};
 
 /// The length of a warning that the API server passes on.
 const LONGEST: usize = 120;
@@ -35,6 +37,7 @@ impl Subject<'_> {
         let namespace = self.object.namespace().unwrap_or(context.namespace);
         let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
         let (what, starts) = if of_pods { ("what it starts", "is") } else { ("it", "starts") };
+        let choice = self.choice(rules, context);
         let shown = title.as_deref().map(|title| {
             let what = if of_pods { format!("what {title} starts") } else { title.to_owned() };
             format!("diyadm: {what} {starts} empty; `diyadm status {title}{place}` shows it")
@@ -45,11 +48,21 @@ impl Subject<'_> {
         });
         let opt_out =
             format!("diyadm: to opt out, create it with the annotation {LABEL}: {DISABLED}");
-        [(shown, bare), (annotate, opt_out)]
-            .map(|(long, short)| {
-                long.filter(|long| long.chars().count() <= LONGEST).unwrap_or(short)
-            })
-            .into()
+        let fits = |text: &String| text.chars().count() <= LONGEST;
+        let said = [(shown, bare), (annotate, opt_out)];
+        let said = said.map(|(long, short)| long.filter(fits).unwrap_or(short));
+        said.into_iter().chain(choice).collect()
+    }
+
+    /// Which container is emptied of several that may be meant, and how to choose another.
+    pub fn choice(&self, rules: &Rules, context: &Context<'_>) -> Option<String> {
+        let candidates = self.candidates(rules, context);
+        let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
+        let choose = format!("annotation {CONTAINERS} chooses");
+        let long =
+            format!("diyadm: container {chosen} is emptied, {} not; {choose}", others.join(", "));
+        let short = format!("diyadm: one of {} containers is emptied; {choose}", candidates.len());
+        Some(if long.chars().count() <= LONGEST { long } else { short })
     }
 
     /// Whether the Pods that it starts are emptied, and it itself is left as it is.

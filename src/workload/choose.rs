@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{annotations::CONTAINERS, view::Pod};
+use super::{annotations::CONTAINERS, members::Container, reference, view::Pod};
+use crate::json;
 
 /// kubectl's own annotation of a pod template, which names the container that people mean.
 pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -11,14 +12,66 @@ pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 pub const INJECTED: [&str; 6] =
     ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "vault-agent", "daprd"];
 
-/// The containers to empty, by index and in order, or the warning why none is. `wanted`: `a,b`,
-/// `*`, or `None` for the one that people mean.
-pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Vec<usize>, String> {
+/// Containers that help an application, by their own name or their image's: none is chosen where
+/// there is another. One that is named is emptied.
+pub const HELPERS: [&str; 37] = [
+    "ambassador",
+    "aws-otel-collector",
+    "aws-xray-daemon",
+    "azwi-proxy",
+    "cloud-sql-proxy",
+    "cloudsql-proxy",
+    "config-reloader",
+    "datadog-agent",
+    "envoy",
+    "envoy-sidecar",
+    "filebeat",
+    "fluent-bit",
+    "fluentd",
+    "git-sync",
+    "gke-gcsfuse-metadata-prefetch",
+    "gke-gcsfuse-sidecar",
+    "jaeger-agent",
+    "k8s-sidecar",
+    "kube-rbac-proxy",
+    "linkerd-proxy",
+    "nginx-prometheus-exporter",
+    "oauth2-proxy",
+    "opa-envoy",
+    "opentelemetry-collector",
+    "opentelemetry-collector-contrib",
+    "otc-container",
+    "otel-collector",
+    "prometheus-config-reloader",
+    "promtail",
+    "proxyv2",
+    "queue-proxy",
+    "spiffe-helper",
+    "statsd-exporter",
+    "telegraf",
+    "vault-agent-init",
+    "vector",
+    "xray-daemon",
+];
+
+/// The containers that are emptied, and, where nobody has said which, all that may be meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// By index and in order.
+    pub(super) chosen: Vec<usize>,
+    /// By index; empty where an annotation, a rule or a flag names them.
+    pub(super) candidates: Vec<usize>,
+}
+
+/// The containers to empty, or the warning why none is. `wanted`: `a,b`, `*`, or `None` for the one
+/// that people mean.
+pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Choice, String> {
     let injected = |name: &str| INJECTED.contains(&name);
     let all = || pod.containers().iter().enumerate();
-    let own = || all().filter(|(_, container)| !injected(container.name())).map(|(at, _)| at);
+    let own = || all().filter(|(_, container)| !injected(container.name()));
+    let by_name = |chosen| Ok(Choice { chosen, candidates: Vec::new() });
     match wanted {
-        Some("*") => Ok(own().collect()),
+        Some("*") => by_name(own().map(|(at, _)| at).collect()),
         Some(names) => {
             // The first of each name.
             let places: HashMap<_, _> = all().rev().map(|(at, c)| (c.name(), at)).collect();
@@ -34,14 +87,28 @@ pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Vec<usiz
                     at.ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))?;
                 chosen.insert(*at);
             }
-            Ok(chosen.into_iter().collect())
+            by_name(chosen.into_iter().collect())
         }
         None => {
-            let default = pod.annotation(DEFAULT_CONTAINER);
-            let named = default.filter(|name| !injected(name)).and_then(|name| {
-                all().find(|(_, container)| container.name() == name).map(|(at, _)| at)
-            });
-            Ok(named.or_else(|| own().next()).into_iter().collect())
+            let default = pod.annotation(DEFAULT_CONTAINER).filter(|name| !injected(name));
+            let named =
+                default.and_then(|name| all().find(|(_, container)| container.name() == name));
+            if let Some((at, _)) = named {
+                return by_name(vec![at]);
+            }
+            let main = own().filter(|(_, container)| !is_helper(container));
+            let mut candidates: Vec<_> = main.map(|(at, _)| at).collect();
+            if candidates.is_empty() {
+                candidates = own().map(|(at, _)| at).collect();
+            }
+            Ok(Choice { chosen: candidates.first().copied().into_iter().collect(), candidates })
         }
     }
+}
+
+/// Whether a container is one of [`HELPERS`].
+fn is_helper(container: &Container<'_>) -> bool {
+    let is = |name: &str| HELPERS.contains(&name);
+    let image = || container.field("image").and_then(json::string);
+    is(container.name()) || image().is_some_and(|image| is(reference::name(&image)))
 }

@@ -32,7 +32,7 @@ static CONTAINERS: Plan = Plan::Items(&CONTAINER);
 static CONTAINER: Plan = Plan::Members(&[("name", &Plan::Text)], &CONTAINER_FIELDS);
 
 /// What is looked at in a spec beside templates and containers.
-static SPEC_FIELDS: [&str; 11] = [
+static SPEC_FIELDS: [&str; 15] = [
     "replicas",
     "strategy",
     "updateStrategy",
@@ -40,6 +40,10 @@ static SPEC_FIELDS: [&str; 11] = [
     "volumes",
     "securityContext",
     "os",
+    "nodeSelector",
+    "affinity",
+    "persistentVolumeClaimRetentionPolicy",
+    "suspend",
     "terminationGracePeriodSeconds",
     "ports",
     "type",

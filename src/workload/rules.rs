@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS};
+use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, SUSPEND};
 use super::reference;
 
 mod file;
@@ -174,6 +174,8 @@ pub struct Way {
     pub replicas: Option<u32>,
     /// See [`Ready`].
     pub ready: Ready,
+    /// Whether a CronJob starts no Jobs meanwhile.
+    pub suspend: bool,
 }
 
 /// Who decided.
@@ -239,6 +241,7 @@ impl Rules {
             level: level.0.unwrap_or(Level::Workload),
             replicas: replicas.0,
             ready: ready.0.unwrap_or(Ready::Container),
+            suspend: suspended(about)?,
         };
         if way.image == Image::Keep && way.idle == Idle::Entrypoint {
             return Err(
@@ -286,6 +289,16 @@ fn first<'c, T>(
 /// A word of an enum here.
 fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(text.into()).ok()
+}
+
+/// Whether an annotation wants a CronJob suspended.
+fn suspended(about: &About<'_>) -> Result<bool, String> {
+    let said = about.annotations.iter().find(|(key, _)| *key == SUSPEND).map(|(_, value)| *value);
+    match said {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(format!("annotation {SUSPEND} says {other:?}")),
+    }
 }
 
 /// What the annotations ask for.

@@ -54,14 +54,16 @@ pub const GRACE: &str = "terminationGracePeriodSeconds";
 pub(super) const REPLICAS: &str = "replicas";
 const STRATEGY: &str = "strategy";
 const UPDATE_STRATEGY: &str = "updateStrategy";
+const SUSPEND: &str = "suspend";
 /// The fields of a workload's own spec that emptying changes, of any kind.
-pub(super) const SPEC_FIELDS: [&str; 3] = [REPLICAS, STRATEGY, UPDATE_STRATEGY];
+pub(super) const SPEC_FIELDS: [&str; 4] = [REPLICAS, STRATEGY, UPDATE_STRATEGY, SUSPEND];
 
 /// Those of [`SPEC_FIELDS`] that emptying changes in this kind.
 pub(super) fn spec_fields(kind: Option<&Kind>) -> &'static [&'static str] {
     match kind {
         Some(kind) if kind.kind == "Deployment" => &[REPLICAS, STRATEGY],
         Some(kind) if kind.kind == "DaemonSet" => &[UPDATE_STRATEGY],
+        Some(kind) if kind.kind == "CronJob" => &[SUSPEND],
         Some(kind) if kind.replicas => &[REPLICAS],
         _ => &[],
     }
@@ -94,7 +96,8 @@ pub fn target(field: &str, way: &Way) -> Target {
         ("readinessProbe", ..) if way.ready == Ready::App => Target::AgentProbe(way.idle),
         (STRATEGY, ..) if way.ready == Ready::App => set(ready::STRATEGY),
         (UPDATE_STRATEGY, ..) if way.ready == Ready::App => set(ready::UPDATE_STRATEGY),
-        (STRATEGY | UPDATE_STRATEGY, ..) => Target::Leave,
+        (SUSPEND, ..) if way.suspend => set("true"),
+        (STRATEGY | UPDATE_STRATEGY | SUSPEND, ..) => Target::Leave,
         (REPLICAS, ..) => way.replicas.map_or(Target::Leave, |n| Target::Set(Some(n.to_string()))),
         _ => Target::Set(None),
     }
@@ -111,9 +114,11 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
         ("readinessProbe", Some(set)) => ready::is_probe(set),
         (STRATEGY, Some(set)) => same(Some(set), Some(ready::STRATEGY)),
         (UPDATE_STRATEGY, Some(set)) => same(Some(set), Some(ready::UPDATE_STRATEGY)),
-        ("image" | "imagePullPolicy" | GRACE | REPLICAS | STRATEGY | UPDATE_STRATEGY, None) => {
-            false
-        }
+        (SUSPEND, Some(set)) => set == "true",
+        (
+            "image" | "imagePullPolicy" | GRACE | REPLICAS | STRATEGY | UPDATE_STRATEGY | SUSPEND,
+            None,
+        ) => false,
         (_, set) => set.is_none(),
     }
 }
@@ -137,8 +142,11 @@ pub(super) fn empty(
     newer: &Newer<'_>,
     patch: &mut Patch,
 ) -> Result<Option<Original>, String> {
-    let chosen = choose(way.containers.as_deref(), pod)?;
+    let chosen = choose(way.containers.as_deref(), pod)?.chosen;
     let Some(first) = chosen.first() else { return Ok(None) };
+    if way.replicas.is_some_and(|replicas| loses_volumes(object, replicas)) {
+        return Err(format!("diyadm: not emptied: {LOSES_VOLUMES}"));
+    }
     let wants_agent = way.idle == Idle::Agent;
     let had_agent = old.and_then(|old| old.added);
     let lists = if wants_agent || had_agent.is_some() {
@@ -208,6 +216,20 @@ pub(super) fn empty(
         None => {}
     }
     Ok(Some(new))
+}
+
+/// Why the number of replicas stays.
+const LOSES_VOLUMES: &str = "whenScaled: Delete deletes volumes with another number of replicas";
+
+/// Whether a StatefulSet deletes the volumes of Pods that another number of replicas takes away, now
+/// or once it is restored.
+pub(super) fn loses_volumes(object: &Object<'_>, replicas: u32) -> bool {
+    let policy = object.field("persistentVolumeClaimRetentionPolicy");
+    let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let now = object.field(REPLICAS).and_then(|text| text.parse().ok()).unwrap_or(1_u32);
+    object.kind() == "StatefulSet"
+        && now != replicas
+        && policy.is_some_and(|policy| policy["whenScaled"] == "Delete")
 }
 
 /// Gives back what `original` saved.
@@ -334,7 +356,7 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
             Target::Set(set) => same(now, set.as_deref()),
         }
     };
-    let chosen = choose(way.containers.as_deref(), pod).unwrap_or_default();
+    let chosen = choose(way.containers.as_deref(), pod).map(|it| it.chosen).unwrap_or_default();
     let mut containers = chosen.iter().map(|at| &pod.containers()[*at]);
     containers.any(|container| PROGRAM.iter().all(|field| has(container, field)))
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use diyadm::{
-    workload::{KINDS, kind_of},
+    workload::{KINDS, is_windows_spec, kind_of},
     yaml,
 };
 use serde_json::Value;
@@ -64,7 +64,7 @@ fn is_manifest(path: &Path) -> bool {
 pub(crate) fn is_workload(object: &Value) -> bool {
     let text = |key: &str| object[key].as_str().unwrap_or_default();
     let kind = kind_of(text("apiVersion"), text("kind"));
-    kind.is_some() && pod_template(object)["spec"]["os"]["name"] != "windows"
+    kind.is_some() && !is_windows_spec(&pod_template(object)["spec"])
 }
 
 /// The object that has the Pod's `metadata` and `spec`.

@@ -77,6 +77,104 @@ fn the_container_that_people_mean_is_emptied() {
     }
 }
 
+/// Known helpers are not chosen, by their own name or their image's; kubectl's annotation and names
+/// that were given win.
+#[test]
+fn helper_containers_are_not_chosen() {
+    let helpers = [
+        ("cloud-sql-proxy", "x:1"),
+        ("proxy", "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.14"),
+        ("gke-gcsfuse-sidecar", "x:1"),
+        ("otc-container", "x:1"),
+        ("metrics", "quay.io/brancz/kube-rbac-proxy@sha256:aa"),
+        ("envoy", "x:1"),
+        ("linkerd-proxy", "x:1"),
+        ("vault-agent", "x:1"),
+    ];
+    for (name, image_of) in helpers {
+        let containers =
+            json!([{ "name": name, "image": image_of }, { "name": "a", "image": "a:1" }]);
+        let spec = json!({ "containers": containers });
+        let object = deployment(spec.clone());
+        let chosen = emptied(&object, &Rules::default());
+        assert_eq!([image(&chosen, 0), image(&chosen, 1)], [image_of, EMPTY], "{name}");
+        assert_eq!(restored(&chosen), object, "{name}");
+        if ["linkerd-proxy", "vault-agent"].contains(&name) {
+            continue;
+        }
+        for key in ["kubectl.kubernetes.io/default-container", "diyadm.io/containers"] {
+            let kind = kind_of("apps/v1", "Deployment").unwrap();
+            let object = workload(kind, spec.clone(), Some(json!({ key: name })));
+            assert_eq!(image(&emptied(&object, &Rules::default()), 0), EMPTY, "{name} {key}");
+        }
+        // It is the application where there is no other.
+        let alone = deployment(json!({ "containers": [{ "name": name, "image": image_of }] }));
+        assert_eq!(image(&emptied(&alone, &Rules::default()), 0), EMPTY, "{name}");
+    }
+}
+
+#[test]
+fn the_choice_among_containers_is_announced() {
+    let said = |containers: Value| {
+        let text = deployment(json!({ "containers": containers })).to_string();
+        let subject = Subject::parse(&text).unwrap();
+        subject.choice(&Rules::default(), &Context::default())
+    };
+    let [a, b] = ["a", "b"].map(|name| json!({ "name": name, "image": "x:1" }));
+    let envoy = json!({ "name": "envoy", "image": "envoy:1" });
+    let choice = said(json!([envoy, a, b])).unwrap();
+    assert_eq!(
+        choice,
+        "diyadm: container a is emptied, b not; annotation diyadm.io/containers chooses"
+    );
+    assert_eq!(said(json!([envoy, a])), None);
+    let many: Vec<_> =
+        (0..20).map(|at| json!({ "name": format!("container-{at}"), "image": "x" })).collect();
+    assert!(said(json!(many)).unwrap().len() <= 120);
+}
+
+/// A number of replicas that would delete volumes is refused; the same number is not.
+#[test]
+fn volumes_are_not_deleted_by_a_number_of_replicas() {
+    let kind = kind_of("apps/v1", "StatefulSet").unwrap();
+    let spec = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
+    for (policy, replicas, is_refused) in [
+        (json!({ "whenScaled": "Delete" }), 1, true),
+        (json!({ "whenScaled": "Delete" }), 4, true),
+        (json!({ "whenScaled": "Delete" }), 3, false),
+        (json!({ "whenScaled": "Retain", "whenDeleted": "Delete" }), 1, false),
+        (Value::Null, 1, false),
+    ] {
+        let mut object = workload(kind, spec.clone(), None);
+        object["spec"]["replicas"] = 3.into();
+        object["spec"]["persistentVolumeClaimRetentionPolicy"] = policy.clone();
+        let rules = rules(Choice { replicas: Some(replicas), ..Choice::default() });
+        let change = workload::empty(&rules, &object.to_string());
+        assert_eq!(change.is_empty(), is_refused, "{policy} {replicas}: {change:?}");
+        assert_eq!(!change.warnings.is_empty(), is_refused, "{policy} {replicas}");
+    }
+}
+
+/// `suspend` is set by the annotation alone, and restored exactly.
+#[test]
+fn a_cronjob_is_suspended_while_it_is_empty() {
+    let kind = kind_of("batch/v1", "CronJob").unwrap();
+    let spec = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
+    for suspend in [None, Some(json!(false)), Some(json!(true)), Some(Value::Null)] {
+        for wish in [None, Some("true"), Some("false")] {
+            let notes = wish.map(|wish| json!({ "diyadm.io/suspend": wish }));
+            let mut object = workload(kind, spec.clone(), notes);
+            if let Some(suspend) = &suspend {
+                object["spec"]["suspend"] = suspend.clone();
+            }
+            let emptied = emptied(&object, &Rules::default());
+            let wanted = if wish == Some("true") { Some(json!(true)) } else { suspend.clone() };
+            assert_eq!(emptied["spec"].get("suspend"), wanted.as_ref(), "{suspend:?} {wish:?}");
+            assert_eq!(restored(&emptied), object, "{suspend:?} {wish:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_beside_the_application_stays() {
     let object = deployment(json!({
@@ -152,10 +250,13 @@ fn its_own_image_can_stay() {
 fn who_cannot_be_emptied_is_left_alone() {
     let app = json!({ "name": "a", "image": "app:1" });
     let windows = deployment(json!({ "os": { "name": "windows" }, "containers": [app] }));
+    let selector = json!({ "kubernetes.io/os": "windows" });
+    let selected = deployment(json!({ "nodeSelector": selector, "containers": [app] }));
     let taken = deployment(json!({ "volumes": [{ "name": "diyadm-agent" }], "containers": [app] }));
     let foreign = deployment(json!({ "containers": [{ "name": "a", "image": EMPTY }] }));
     for (object, rules, word) in [
         (windows, Rules::default(), "Windows"),
+        (selected, Rules::default(), "Windows"),
         (taken, idle(Idle::Agent), "taken"),
         (foreign, Rules::default(), "without an original"),
     ] {

@@ -8,6 +8,7 @@ use crate::{
     cluster::targets::Found,
     commands::workloads::{Done, Errand, Outcome, change::played},
     exit::Failure,
+    plan::jobs,
     workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, fresh, is_emptied},
 };
 
@@ -54,13 +55,14 @@ pub(super) async fn patch(
             let verb = if changed { "is empty" } else { "was empty already" };
             let how = containers(&told);
             errand.terminal.done(&format!("{shown} {verb}: {how}{}", errand.dry()), None);
-            if changed && found.kind.kind == "CronJob" {
-                let forbids = object["spec"]["concurrencyPolicy"] == "Forbid";
-                let next = "; with concurrencyPolicy Forbid the next one waits for that";
-                errand.terminal.say(&format!(
-                    "  each Job that it starts then idles until it is deleted{}",
-                    if forbids { next } else { "" }
-                ));
+            for finding in jobs::findings(&object, object["spec"]["suspend"] == true) {
+                errand.terminal.say(&format!("  {}", finding.seen));
+                if !finding.hint.is_empty() {
+                    errand.terminal.say(&format!("  {}", finding.hint));
+                }
+            }
+            if changed && let Some(choice) = plan.choice(&found) {
+                errand.terminal.say(&format!("  {choice}"));
             }
             if changed && freed {
                 let what = format!("{shown} does not say no any more ({LABEL}- was taken away)");

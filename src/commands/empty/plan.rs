@@ -14,7 +14,7 @@ use crate::{
     exit::Failure,
     workload::{
         self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, READY,
-        REPLICAS, Refusal, Rules, Source, Stamp, Subject, Wish, fresh,
+        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Wish, fresh,
     },
 };
 
@@ -53,12 +53,13 @@ pub(in crate::commands) struct Refused {
 }
 
 /// Flags that do not go together.
-pub(in crate::commands) fn check(ways: &Ways, replicas: Option<u32>) -> Result<()> {
+pub(in crate::commands) fn check(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Result<()> {
     let Ways { level, image, idle, containers, ready, .. } = ways;
     let said = image.is_some()
         || idle.is_some()
         || containers.is_some()
         || replicas.is_some()
+        || suspend
         || ready.is_some();
     if *level == Some(ways::Level::Pod) && said {
         let what = "At level pod the workload stays as it is, so nothing can be written on it.";
@@ -70,7 +71,7 @@ pub(in crate::commands) fn check(ways: &Ways, replicas: Option<u32>) -> Result<(
 }
 
 /// The flags as annotations: a webhook that sees the workload then does the same.
-pub(in crate::commands) fn wishes(ways: &Ways, replicas: Option<u32>) -> Vec<Wish> {
+pub(in crate::commands) fn wishes(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Vec<Wish> {
     let Ways { image, idle, containers, ready, .. } = ways;
     let ready = ready.map(|ready| match ready {
         ways::Ready::Container => "container".to_owned(),
@@ -87,6 +88,7 @@ pub(in crate::commands) fn wishes(ways: &Ways, replicas: Option<u32>) -> Vec<Wis
         (CONTAINERS, containers.clone()),
         (REPLICAS, replicas.map(|replicas| replicas.to_string())),
         (READY, ready),
+        (SUSPEND, suspend.then(|| "true".to_owned())),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
     said.map(|(key, value)| Wish { key, value, forget: false }).collect()
@@ -174,6 +176,12 @@ impl Plan<'_> {
                 false,
             ));
         }
+        if way.replicas.is_some_and(|replicas| subject.loses_volumes(replicas)) {
+            let what = "its persistentVolumeClaimRetentionPolicy (whenScaled: Delete) deletes volumes \
+                        with another number of replicas";
+            let hint = "Leave --replicas, or set whenScaled to Retain in its manifest first.";
+            return Err(refused(what.to_owned(), hint, false));
+        }
         Ok(Settled::Patch)
     }
 
@@ -204,6 +212,18 @@ impl Plan<'_> {
                     .to_owned(),
             soft: !self.named,
         })
+    }
+
+    /// Which container was chosen of several that may be meant, and how to choose another.
+    pub(super) fn choice(&self, found: &Found) -> Option<String> {
+        let text = found.object.to_string();
+        let subject = Subject::parse(&text)?;
+        let wishes = &self.wishes;
+        let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
+        let candidates = subject.candidates(self.rules, &context);
+        let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
+        let named = others.join(", ");
+        Some(format!("container {chosen} was chosen, not {named}: --containers chooses others"))
     }
 
     /// Whose pod template nobody can change.
@@ -253,6 +273,7 @@ impl Plan<'_> {
     /// The flags' wishes, and that a refusal goes where it may.
     fn wishes_for(&self, subject: &Subject<'_>, found: &Found) -> Result<Vec<Wish>, Refused> {
         let mut wishes = self.wishes.clone();
+        wishes.retain(|wish| wish.key != SUSPEND || subject.kind() == "CronJob");
         for place in subject.refusals() {
             let path = subject.workload().map(|_| "its pod template").unwrap_or_default();
             let (what, hint) = match place {

@@ -39,7 +39,7 @@ pub(super) async fn plans(
     let webhooks = Webhooks::default();
     let emptying = empty::Plan {
         rules,
-        wishes: empty::wishes(&args.ways, args.replicas),
+        wishes: empty::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
         named: targeted.named,
         recreate: false,
         level: args.ways.level,

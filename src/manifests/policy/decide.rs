@@ -7,9 +7,9 @@ use super::{
 };
 use crate::explain;
 use crate::workload::{
-    AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, EMPTY_IMAGE, ENABLED, IDLE, IMAGE, INJECTED,
-    Image, KINDS, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, PROGRAM,
-    REPLICAS, Rule, Rules, same_kind,
+    AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, EMPTY_IMAGE, ENABLED, HELPERS, IDLE, IMAGE,
+    INJECTED, Image, KINDS, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL,
+    OS_LABELS, PROGRAM, REPLICAS, Rule, Rules, SUSPEND, same_kind,
 };
 
 /// The policy's variables, in their order. The last is `chosen`: the indexes of the containers that
@@ -57,6 +57,14 @@ pub(super) fn variables(rules: &Rules) -> Vec<(&'static str, String)> {
             format!(
                 "lists.range(size(variables.containers))\
                  .filter(i, !(variables.containers[i].name in {injected}))"
+            )
+        }),
+        ("main", {
+            let names = cel::list(HELPERS);
+            let images = cel::text(&format!("(^|/)({})(:[^/]*)?(@.*)?$", HELPERS.join("|")));
+            format!(
+                "variables.own.filter(i, !(variables.containers[i].name in {names} || \
+                 variables.containers[i][?\"image\"].orValue(\"\").matches({images})))"
             )
         }),
         ("candidates", candidates()),
@@ -152,7 +160,7 @@ fn candidates() -> String {
     let list = "variables.wanted[0].split(\",\")";
     let meant = format!(
         "(({key} in variables.notes ? \
-         variables.own.filter(i, {name} == variables.notes[{key}]) : []) + variables.own)"
+         variables.own.filter(i, {name} == variables.notes[{key}]) : []) + variables.main + variables.own)"
     );
     format!(
         "size(variables.own) == 0 ? [] : \
@@ -160,6 +168,30 @@ fn candidates() -> String {
          variables.wanted[0] == \"*\" ? variables.own : \
          {list}.all(n, variables.own.exists(i, {name} == n.trim())) ? \
          variables.own.filter(i, {list}.exists(n, n.trim() == {name})) : []"
+    )
+}
+
+/// Whether the Pod is for Windows nodes alone.
+fn windows() -> String {
+    let [label, older] = OS_LABELS.map(cel::text);
+    let none = "orValue(dyn({}))";
+    let terms = format!(
+        "object.spec[?\"affinity\"].{none}[?\"nodeAffinity\"].{none}\
+         [?\"requiredDuringSchedulingIgnoredDuringExecution\"].{none}\
+         [?\"nodeSelectorTerms\"].orValue(dyn([]))"
+    );
+    let values = "e[?\"values\"].orValue(dyn([]))";
+    let selects = |label: &str| {
+        format!("object.spec[?\"nodeSelector\"].{none}[?{label}].orValue(\"\") == \"windows\"")
+    };
+    format!(
+        "object.spec[?\"os\"].{none}[?\"name\"].orValue(\"\") == \"windows\" || {} || {} || \
+         object.spec[?\"securityContext\"].{none}[?\"windowsOptions\"].hasValue() || \
+         (size({terms}) > 0 && {terms}.all(t, t[?\"matchExpressions\"].orValue(dyn([])).exists(e, \
+         e.key in [{label}, {older}] && ((e.operator == \"In\" && {values}.all(v, v == \"windows\")) || \
+         (e.operator == \"NotIn\" && {values}.exists(v, v == \"linux\"))))))",
+        selects(&label),
+        selects(&older)
     )
 }
 
@@ -188,7 +220,7 @@ fn stays(rules: &Rules) -> String {
         no("labels"),
         no("notes"),
         format!("{} in variables.notes", cel::text(ORIGINAL)),
-        "object.spec[?\"os\"].orValue(dyn({}))[?\"name\"].orValue(\"\") == \"windows\"".to_owned(),
+        windows(),
         "!variables.empty".to_owned(),
         format!("!{}", cel::has_none_of("variables.image", &NOT_IN_IMAGE)),
         format!("size(bytes(variables.image)) > {LONGEST_IMAGE}"),
@@ -198,6 +230,7 @@ fn stays(rules: &Rules) -> String {
         "(variables.level == \"workload\" && size(variables.owners) > 0)".to_owned(),
         // A policy keeps no original, and of what nothing controls nobody else has one.
         format!("(size(variables.owners) == 0 && !({asks}))"),
+        format!("!({}.orValue(\"false\") in {})", note(SUSPEND), words(&["true", "false"])),
         format!("!{}.orValue(\"0\").matches(\"^[+]?[0-9]{{1,9}}$\")", note(REPLICAS)),
         format!(
             "(variables.idle == \"agent\" && ({} || {} || variables.containers.exists(c, {})))",

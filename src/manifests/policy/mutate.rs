@@ -37,6 +37,7 @@ fn ways() -> impl Iterator<Item = Way> {
             level: Level::Pod,
             replicas: None,
             ready: Ready::Container,
+            suspend: false,
         })
     })
 }

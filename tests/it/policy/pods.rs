@@ -110,7 +110,9 @@ fn container(name: &'static str) -> impl Strategy<Value = Value> {
         ("volumeMounts", json!([{ "name": "diyadm-agent", "mountPath": "/x" }])),
         ("env", json!([{ "name": "A", "value": "$(B)é" }])),
     ];
-    let image = select(&["app:1", "app:1", "app:1", "empty-container:latest", "tools:1"][..]);
+    let helpers = ["x/cloud-sql-proxy:2.1@sha256:00", "envoy"];
+    let images = ["app:1", "app:1", "app:1", "empty-container:latest", "tools:1"];
+    let image = select([&images[..], &helpers].concat());
     (image, subsequence(fields.to_vec(), 0..8)).prop_map(move |(image, fields)| {
         let mut container = json!({ "name": name, "image": image });
         fields.into_iter().for_each(|(key, value)| container[key] = value);
@@ -139,6 +141,8 @@ fn annotations() -> impl Strategy<Value = Value> {
             ("diyadm.io/level", "both"),
             ("diyadm.io/replicas", "2"),
             ("diyadm.io/replicas", "two"),
+            ("diyadm.io/suspend", "true"),
+            ("diyadm.io/suspend", "maybe"),
             ("kubectl.kubernetes.io/default-container", "b"),
             ("kubectl.kubernetes.io/default-container", "istio-proxy"),
             ("inject-empty-container", "enabled"),
@@ -150,6 +154,10 @@ fn annotations() -> impl Strategy<Value = Value> {
     collection::vec(prop_oneof![9 => one, 1 => images], 0..4)
         .prop_map(|all| all.into_iter().map(|(k, v)| (k, Value::from(v))).collect::<Value>())
 }
+
+/// What a Pod may have beside its containers.
+const ODD: [&str; 12] =
+    ["", "", "", "", "windows", "nodes", "term", "either", "init", "taken", "volume", "generated"];
 
 /// A Pod that the API server takes, as whatever makes Pods makes them.
 fn any_pod() -> impl Strategy<Value = Value> {
@@ -179,7 +187,7 @@ fn any_pod() -> impl Strategy<Value = Value> {
         json!({ "lang": "go" }),
         json!({ "inject-empty-container": "disabled" }),
     ]);
-    let odd = select(&["", "", "", "", "windows", "init", "taken", "volume", "generated"][..]);
+    let odd = select(&ODD[..]);
     (containers, annotations(), option::of(owner), labels, odd, option::of(0..60_u8)).prop_map(
         |(containers, annotations, owner, labels, odd, grace)| {
             let mut pod = pod(&containers);
@@ -213,6 +221,22 @@ fn any_pod() -> impl Strategy<Value = Value> {
                     for container in pod["spec"]["containers"].as_array_mut().unwrap() {
                         container.as_object_mut().unwrap().remove("securityContext");
                     }
+                }
+                "nodes" => {
+                    pod["spec"]["nodeSelector"] = json!({ "beta.kubernetes.io/os": "windows" });
+                }
+                "term" | "either" => {
+                    let term = |operator: &str, os: &str| {
+                        let one = json!({ "key": "kubernetes.io/os", "operator": operator, "values": [os] });
+                        json!({ "matchExpressions": [one] })
+                    };
+                    let terms = match odd {
+                        "term" => json!([term("NotIn", "linux"), term("In", "windows")]),
+                        _ => json!([term("In", "windows"), term("In", "linux")]),
+                    };
+                    let required = json!({ "nodeSelectorTerms": terms });
+                    pod["spec"]["affinity"]["nodeAffinity"] =
+                        json!({ "requiredDuringSchedulingIgnoredDuringExecution": required });
                 }
                 "init" | "taken" => {
                     let name = if odd == "taken" { "diyadm-agent" } else { "init" };

@@ -1,0 +1,93 @@
+//! What the schedule of a CronJob and the deadline of a Job do to Pods that idle.
+
+use serde_json::Value;
+
+use crate::{checks::Finding, workload::kind_of};
+
+const SUSPEND: &str = "`diyadm empty … --suspend-cronjobs` suspends it while it is empty.";
+
+/// What is known of a workload that is, or would be, empty. `suspended`: whether it starts no Jobs.
+pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let spec = &object["spec"];
+    let name = object["metadata"]["name"].as_str().unwrap_or("NAME");
+    if object["kind"] == "CronJob" && suspended {
+        let seen = format!(
+            "it is suspended: `kubectl create job {name}-dev --from=cronjob/{name}` starts an empty Job"
+        );
+        found.push(Finding::ok("cronjob", seen));
+    } else if object["kind"] == "CronJob" {
+        let schedule = spec["schedule"].as_str().unwrap_or_default();
+        let then = match spec["concurrencyPolicy"].as_str() {
+            Some("Forbid") => "the next one waits for that (concurrencyPolicy Forbid)",
+            Some("Replace") => "the next one replaces it (concurrencyPolicy Replace)",
+            _ => "there are more of them each time (concurrencyPolicy Allow)",
+        };
+        let seen =
+            format!("each Job that it starts ({schedule}) idles until it is deleted, and {then}");
+        found.push(Finding::warning("cronjob", seen, SUSPEND));
+    }
+    let of_job = spec.pointer("/jobTemplate/spec").unwrap_or(spec);
+    let template = kind_of(
+        object["apiVersion"].as_str().unwrap_or_default(),
+        object["kind"].as_str().unwrap_or_default(),
+    )
+    .map(crate::workload::Kind::template);
+    let of_pod = template.and_then(|template| object.pointer(&format!("{template}/spec")));
+    let deadlines = [("Job", of_job), ("Pod", of_pod.unwrap_or(&Value::Null))];
+    let is_pod = object["kind"] == "Pod";
+    for (what, spec) in deadlines.into_iter().filter(|(what, _)| !(is_pod && *what == "Job")) {
+        let Some(seconds) = spec["activeDeadlineSeconds"].as_u64() else { continue };
+        let seen = format!(
+            "each {what} ends {seconds} s after it has started (activeDeadlineSeconds), with whatever \
+             runs in it"
+        );
+        let hint = "Take activeDeadlineSeconds away from the manifest meanwhile.";
+        found.push(Finding::warning("deadline", seen, hint));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn schedules_and_deadlines_are_said() {
+        let cron = |spec: Value| json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x" }, "spec": spec });
+        let job = |spec: Value| json!({ "apiVersion": "batch/v1", "kind": "Job", "spec": spec });
+        let ended = json!({ "activeDeadlineSeconds": 60 });
+        let template = |spec: &Value| json!({ "spec": { "template": { "spec": spec } } });
+        for (object, suspended, said) in [
+            (cron(json!({ "schedule": "* * * * *" })), false, vec!["concurrencyPolicy Allow"]),
+            (cron(json!({ "concurrencyPolicy": "Forbid" })), false, vec!["waits for that"]),
+            (cron(json!({ "concurrencyPolicy": "Replace" })), false, vec!["replaces it"]),
+            (cron(json!({})), true, vec!["it is suspended"]),
+            (
+                cron(json!({ "jobTemplate": { "spec": ended } })),
+                true,
+                vec!["suspended", "each Job ends 60 s"],
+            ),
+            (
+                cron(json!({ "jobTemplate": template(&ended) })),
+                true,
+                vec!["suspended", "each Pod ends 60 s"],
+            ),
+            (job(ended.clone()), false, vec!["each Job ends 60 s"]),
+            (template(&json!({})), false, vec![]),
+            (
+                json!({ "apiVersion": "v1", "kind": "Pod", "spec": ended }),
+                false,
+                vec!["each Pod ends 60 s"],
+            ),
+        ] {
+            let found = findings(&object, suspended);
+            assert_eq!(found.len(), said.len(), "{object}: {found:?}");
+            for (found, said) in found.iter().zip(said) {
+                assert!(found.seen.contains(said), "{object}: {found:?}");
+            }
+        }
+    }
+}
