@@ -140,7 +140,8 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     }
     let stamp = Stamp { at: now.to_owned(), by: record.user.clone() };
     let namespace = record.namespace.as_str();
-    let context = Context { namespace, old, stamp: Some(&stamp), ..Context::default() };
+    let created = record.operation == "CREATE";
+    let context = Context { namespace, old, stamp: Some(&stamp), created, ..Context::default() };
     let (settled, mut change) = subject.settle(rules, &context);
     record.outcome = match settled {
         Settled::Unchanged => Outcome::Unchanged,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+mod denial;
 mod explain;
 pub mod made;
 pub mod policy;
@@ -13,6 +14,7 @@ mod titles;
 pub mod version;
 mod webhook;
 
+pub use denial::Denial;
 pub use explain::{Cause, explain};
 pub use webhook::{
     Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of,

@@ -96,6 +96,8 @@ pub struct Context<'a> {
     pub stamp: Option<&'a Stamp>,
     /// Annotations that a client changes along with emptying.
     pub wishes: &'a [Wish],
+    /// Whether it is being created.
+    pub created: bool,
     /// Whether restoring puts members back in their order: people read it in a file.
     pub keeps_order: bool,
 }
@@ -400,6 +402,19 @@ impl<'a> Subject<'a> {
         }
         annotate(&mut patch, object, &edits, original.annotations);
         Change { patch: patch.finish(), warnings: Vec::new() }
+    }
+
+    /// Notes in the original what another admission plugin made of the empty image; for the answer to
+    /// the very write that emptied it. `None` where it is what was written.
+    pub fn note_rewritten(&self) -> Option<Change> {
+        let mut original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
+        if !template::note_rewritten(&mut original, &self.object.pod()?) {
+            return None;
+        }
+        let mut patch = Patch::default();
+        let text = original.seal();
+        annotate(&mut patch, &self.object, &[(ORIGINAL, Some(&text))], original.annotations)
+            .then(|| Change { patch: patch.finish(), warnings: Vec::new() })
     }
 
     /// Whether a change applies to the object: the patch is played against what was read of it.

@@ -51,6 +51,19 @@ pub fn pod(workload: &Value) -> Option<Value> {
     }))
 }
 
+/// A Pod that can be asked about alone: volumes that its StatefulSet would claim are there.
+pub fn with_claims(workload: &Value, mut pod: Value) -> Value {
+    let claims = workload["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+    for name in claims.map(|claim| &claim["metadata"]["name"]) {
+        let volume = json!({ "name": name, "emptyDir": {} });
+        match pod["spec"]["volumes"].as_array_mut() {
+            Some(volumes) => volumes.push(volume),
+            None => pod["spec"]["volumes"] = vec![volume].into(),
+        }
+    }
+    pod
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! What each kind of finding looks at, in a few words: for reports, beside what was seen.
 
 /// Ids and their titles.
-const TITLES: [(&str, &str); 43] = [
+const TITLES: [(&str, &str); 44] = [
     ("version", "version of the API server"),
     ("registration", "admissionregistration.k8s.io/v1"),
     ("admission-plugin", "admission plugins"),
@@ -41,6 +41,7 @@ const TITLES: [(&str, &str); 43] = [
     ("windows", "operating system"),
     ("injected", "injected containers"),
     ("sidecar", "sidecar containers"),
+    ("denied", "policies of the cluster"),
     ("cronjob", "schedule of the CronJob"),
     ("deadline", "activeDeadlineSeconds"),
     ("choice", "which container is emptied"),

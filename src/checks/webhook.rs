@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Finding, version::unsupported};
+use super::{Denial, Finding, version::unsupported};
 use crate::workload::Level;
 
 mod certificate;
@@ -132,6 +132,13 @@ pub enum DryCreate {
     Created(Value),
     /// What the API server said.
     Refused(String),
+    /// A policy of the cluster denies it, or the Pods of it; `anyway`: also where it is not emptied.
+    Denied {
+        /// Who, and why.
+        denial: Denial,
+        /// See above.
+        anyway: bool,
+    },
 }
 
 /// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for

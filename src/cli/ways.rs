@@ -20,7 +20,7 @@ pub struct Ways {
     #[arg(long, value_enum, value_name = "HOW")]
     pub idle: Option<Idle>,
     /// Containers to empty: `a,b`, or `*` for all (default: the one that
-    /// kubectl.kubernetes.io/default-container names, else the first)
+    /// kubectl.kubernetes.io/default-container names, else the first that is no known helper)
     #[arg(long, value_name = "NAMES")]
     pub containers: Option<String>,
     /// Whether the workload's own spec changes, or only its Pods (default: workload)

@@ -18,6 +18,7 @@ use crate::{
     yaml,
 };
 
+mod judged;
 mod rights;
 mod workload;
 

@@ -72,7 +72,7 @@ pub const ANNOTATIONS: [Annotation; 14] = [
         "workload or pod template",
         "`a,b` or `*`",
         "which containers are emptied (default: the one that \
-         `kubectl.kubernetes.io/default-container` names, else the first)",
+         `kubectl.kubernetes.io/default-container` names, else the first that is no known helper)",
     ),
     annotation(
         IMAGE,

@@ -30,6 +30,11 @@ pub(super) fn empty(
             .and_then(|old| Original::open(old.object.annotation(ORIGINAL)?).ok())
             .filter(|original| template::holds(original, pod)),
     };
+    if let Some(original) = &mut old
+        && is_reinvoked(object, context, before)
+    {
+        template::note_rewritten(original, pod);
+    }
     if old.is_none() && template::looks_emptied(pod, way) {
         // It may be a revision of the emptied form, in place of what was not empty.
         let before = before.get().and_then(|before| before.object.pod());
@@ -91,6 +96,14 @@ pub(super) fn empty(
         return refused(object, before, TOO_LARGE.to_owned());
     }
     Change { patch: patch.finish(), warnings: Vec::new() }
+}
+
+/// Whether the object was emptied by this very request: what differs from that was set by another
+/// admission plugin since.
+fn is_reinvoked(object: &Object<'_>, context: &Context<'_>, before: &Before<'_>) -> bool {
+    let original = object.annotation(ORIGINAL);
+    let of_old = || before.get().is_some_and(|old| old.object.annotation(ORIGINAL) != original);
+    original.is_some() && (context.created || of_old())
 }
 
 /// Leaves the pod as it is, with a warning. Where it is empty since before, fields that this update

@@ -56,9 +56,10 @@ impl Field<'_, '_> {
         };
         // What another admission plugin has made of the empty image is left to it, unless another
         // image is wanted by now.
-        let is_rewritten = field == IMAGE
+        let is_form = field == IMAGE
             && was_empty
-            && reference::is_form(text, set.as_deref(), saved.and_then(|s| s.was.as_deref()))
+            && reference::is_form(text, set.as_deref(), saved.and_then(|s| s.was.as_deref()));
+        let is_rewritten = (is_form || saved.is_some_and(|saved| saved.is_rewritten(text)))
             && saved.is_none_or(|saved| same(saved.set.as_deref(), set.as_deref()));
         if !is_rewritten {
             self.make(at, now, set.as_deref(), before.flatten());
@@ -67,7 +68,9 @@ impl Field<'_, '_> {
         (!unchanged).then(|| {
             let applied = self.newer.otherwise(place, field, set.as_deref());
             let number = before.unwrap_or_else(|| number.filter(|_| set.is_none()));
-            Saved { field, was: meant.map(ToOwned::to_owned), set, applied, number }
+            let rewritten = saved.and_then(|saved| saved.rewritten.clone());
+            let rewritten = rewritten.filter(|_| is_rewritten && !is_form);
+            Saved { field, was: meant.map(ToOwned::to_owned), set, applied, number, rewritten }
         })
     }
 

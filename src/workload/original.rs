@@ -35,6 +35,9 @@ pub(super) struct Saved {
     pub(super) applied: Option<bool>,
     /// Of a field that emptying takes out of a file: how many members came before it.
     pub(super) number: Option<usize>,
+    /// Of an image: what another admission plugin was seen to make of `set`, where that does not
+    /// show in its name.
+    pub(super) rewritten: Option<String>,
 }
 
 impl Saved {
@@ -52,7 +55,9 @@ impl Saved {
 
     /// Whether it is the empty image in a form that another admission plugin gave it.
     pub(super) fn is_rewritten(&self, now: Option<&str>) -> bool {
-        self.field == IMAGE && reference::is_form(now, self.set.as_deref(), self.was.as_deref())
+        self.field == IMAGE
+            && (reference::is_form(now, self.set.as_deref(), self.was.as_deref())
+                || reference::share_repository(now, self.rewritten.as_deref()))
     }
 }
 
@@ -186,6 +191,8 @@ struct Values {
     applied: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rewritten: Option<Box<RawValue>>,
 }
 
 fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {
@@ -199,6 +206,7 @@ fn pack(saved: &[Saved]) -> Fields {
         set: raw(&s.set),
         applied: s.applied,
         number: s.number,
+        rewritten: raw(&s.rewritten),
     };
     saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
 }
@@ -206,15 +214,17 @@ fn pack(saved: &[Saved]) -> Fields {
 /// `own`: the fields that emptying touches at this place.
 fn unpack(fields: Fields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
-    let saved = fields.into_iter().map(|(name, Values { was, set, applied, number })| {
-        let known = own.iter().find(|known| **known == name);
-        let field = *known.ok_or("it holds a field that emptying never changes there")?;
-        let set = text(set);
-        if !makes(field, set.as_deref()) {
-            return Err(format!("it tells of {field} what emptying never makes of it"));
-        }
-        Ok(Saved { field, was: text(was), set, applied, number })
-    });
+    let saved =
+        fields.into_iter().map(|(name, Values { was, set, applied, number, rewritten })| {
+            let known = own.iter().find(|known| **known == name);
+            let field = *known.ok_or("it holds a field that emptying never changes there")?;
+            let set = text(set);
+            if !makes(field, set.as_deref()) {
+                return Err(format!("it tells of {field} what emptying never makes of it"));
+            }
+            let rewritten = text(rewritten).filter(|_| field == IMAGE);
+            Ok(Saved { field, was: text(was), set, applied, number, rewritten })
+        });
     saved.collect()
 }
 

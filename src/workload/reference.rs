@@ -87,6 +87,21 @@ pub(super) fn is_form(image: Option<&str>, empty: Option<&str>, own: Option<&str
     is_form_of(&image, &empty, own.as_deref())
 }
 
+/// Whether two images, as JSON texts, are of one repository, whatever their tags and digests.
+pub(super) fn share_repository(one: Option<&str>, other: Option<&str>) -> bool {
+    let images = one.and_then(json::string).zip(other.and_then(json::string));
+    images.is_some_and(|(one, other)| {
+        let [one, other] = [&one, &other].map(|image| Reference::read(image));
+        one.repository == other.repository
+    })
+}
+
+/// Whether an image may be a newer one of the application, whose own is `own`; JSON texts.
+pub(super) fn is_of_application(image: Option<&str>, own: Option<&str>) -> bool {
+    let images = image.and_then(json::string).zip(own.and_then(json::string));
+    images.is_some_and(|(image, own)| Reference::read(&image).is_named_as(&Reference::read(&own)))
+}
+
 /// Whether `image` is `wanted` with something added to it: then it was rewritten, and not chosen.
 pub(super) fn is_extended(image: &str, wanted: &str) -> bool {
     let begins = |rest: &str| rest.is_empty() || rest.starts_with(['@', ':']);

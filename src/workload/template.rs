@@ -287,6 +287,35 @@ pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
         })
 }
 
+/// Notes each image that another admission plugin has put in the place of the empty one, as its write
+/// shows: all else that the container runs is as emptying made it, and the image is none of the
+/// application's. Whether there is one.
+pub(super) fn note_rewritten(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
+    let rewritten = |(at, emptied): (usize, &Option<&Emptied>)| {
+        let emptied = (*emptied)?;
+        let container = &pod.containers()[at];
+        let now = container.field(IMAGE);
+        let (image, others): (Vec<_>, Vec<_>) =
+            emptied.saved.iter().partition(|saved| saved.field == IMAGE);
+        let image = image.first()?;
+        let is_idle = others.iter().all(|saved| {
+            saved.field == "imagePullPolicy" || saved.stands(container.field(saved.field))
+        });
+        let is_other =
+            !image.stands(now) && !reference::is_of_application(now, image.was.as_deref());
+        let place = original.containers.iter().position(|one| std::ptr::eq(one, emptied))?;
+        Some((place, now?.to_owned())).filter(|_| is_idle && is_other)
+    };
+    let found: Vec<_> = assign(original, pod).iter().enumerate().filter_map(rewritten).collect();
+    for (place, image) in &found {
+        let saved = &mut original.containers[*place].saved;
+        for saved in saved.iter_mut().filter(|saved| saved.field == IMAGE) {
+            saved.rewritten = Some(image.clone());
+        }
+    }
+    !found.is_empty()
+}
+
 /// Whether a container that was emptied runs something else by now of which `said` tells that the
 /// user has said so: by its name, the field, and the field's value.
 pub(super) fn runs_anew(

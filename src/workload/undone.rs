@@ -116,7 +116,7 @@ pub(super) fn lost(
     let saved = |field: &'static str, was: Option<&str>, set: Option<&str>| {
         let differs = template::makes(field, set) && !same(was, set);
         let [was, set] = [was, set].map(|text| text.map(ToOwned::to_owned));
-        differs.then_some(Saved { field, was, set, applied: None, number: None })
+        differs.then_some(Saved { field, was, set, applied: None, number: None, rewritten: None })
     };
     let lists = Lists::read(new).filter(Lists::has_ours);
     let lists = lists.filter(|_| Lists::read(old).is_some_and(|old| !old.has_ours()));

@@ -10,6 +10,7 @@ use super::rig::{
     Cluster, Namespace, Run, TIMEOUT, cluster, cluster_with_policies, diyadm, wait_until,
 };
 
+mod denied;
 mod scalers;
 
 /// A namespace where each workload has something else beside it.

@@ -154,10 +154,78 @@ fn another_empty_image_is_set() {
     assert_eq!(restored(&moved), deployment("app:1"));
 }
 
+/// A mirror that gives every image a name of its own: noted by the request that emptied it, it is
+/// known from then on, with another digest too; an update of the application stays one.
+#[test]
+fn a_renamed_image_does_not_replace_the_original() {
+    let rules = Rules::default();
+    let live = deployment("app:1");
+    for renamed in ["m.example/approved/base-4711@sha256:aa", "m.example/7f3a:1"] {
+        let at_once = {
+            let mut object = emptied(&live, &rules);
+            *object.pointer_mut(IMAGE).unwrap() = renamed.into();
+            object
+        };
+        let old = live.to_string();
+        let (of_create, of_update) = (
+            Context { created: true, ..Context::default() },
+            Context { old: Some(&old), ..Context::default() },
+        );
+        let text = at_once.to_string();
+        let subject = Subject::parse(&text).unwrap();
+        let by_client = subject.note_rewritten().unwrap();
+        let noted = [
+            applied(&at_once, &subject.settle(&rules, &of_create).1),
+            applied(&at_once, &subject.settle(&rules, &of_update).1),
+            applied(&at_once, &by_client),
+        ];
+        for noted in noted {
+            assert_eq!(*noted.pointer(IMAGE).unwrap(), renamed);
+            assert_eq!(restored(&noted), live, "{renamed}");
+            let is_left = |object: &Value, old: Option<&str>| {
+                let text = object.to_string();
+                let context = Context { old, ..Context::default() };
+                let subject = Subject::parse(&text).unwrap();
+                assert_eq!(subject.holds(), Some(true), "{text}");
+                applied(object, &subject.settle(&rules, &context).1) == *object
+            };
+            let text = noted.to_string();
+            for old in [None, Some(text.as_str())] {
+                assert!(is_left(&noted, old), "{renamed} {old:?}");
+            }
+            let mut pinned = noted.clone();
+            let repository = renamed.split(['@', ':']).next().unwrap();
+            *pinned.pointer_mut(IMAGE).unwrap() = format!("{repository}@sha256:bb").into();
+            assert!(is_left(&pinned, Some(&text)), "{renamed}");
+            assert_eq!(restored(&pinned), live, "{renamed}");
+            // An update is emptied again, renamed again, and the newest original.
+            let mut updated = noted.clone();
+            *updated.pointer_mut(IMAGE).unwrap() = "other:2".into();
+            let context = Context { old: Some(&text), ..Context::default() };
+            let update = updated.to_string();
+            let again = Subject::parse(&update).unwrap().settle(&rules, &context).1;
+            let mut again = applied(&updated, &again);
+            assert_eq!(*again.pointer(IMAGE).unwrap(), "empty-container:latest");
+            *again.pointer_mut(IMAGE).unwrap() = renamed.into();
+            let update = again.to_string();
+            let change = Subject::parse(&update).unwrap().settle(&rules, &context).1;
+            assert_eq!(*restored(&applied(&again, &change)).pointer(IMAGE).unwrap(), "other:2");
+        }
+    }
+    // Another command, or an image of the application, is an update and no rewritten image.
+    let mut object = emptied(&live, &rules);
+    *object.pointer_mut(IMAGE).unwrap() = "m.example/app:2".into();
+    assert_eq!(Subject::parse(&object.to_string()).unwrap().note_rewritten(), None);
+    *object.pointer_mut(IMAGE).unwrap() = "m.example/7f3a:1".into();
+    object.pointer_mut("/spec/template/spec/containers/0").unwrap()["command"] = json!(["x"]);
+    assert_eq!(Subject::parse(&object.to_string()).unwrap().note_rewritten(), None);
+}
+
 /// A policy of the cluster that rewrites each image, whoever set it.
-fn mirror(name: &str) -> Value {
-    let expression = "[JSONPatch{op: 'replace', path: '/spec/template/spec/containers/0/image', \
-         value: 'mirror.example/' + object.spec.template.spec.containers[0].image}]";
+fn mirror(name: &str, image: &str) -> Value {
+    let expression = format!(
+        "[JSONPatch{{op: 'replace', path: '/spec/template/spec/containers/0/image', value: {image}}}]"
+    );
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
         "metadata": { "name": name },
@@ -190,7 +258,8 @@ fn a_registry_mirror_of_the_cluster_is_left_to_its_work() {
     let Some(cluster) = cluster() else { return };
     let name = "rewritten";
     let watched = Watched::new(&cluster, name, &[]);
-    let mirror = mirror(name).to_string();
+    let image = "'mirror.example/' + object.spec.template.spec.containers[0].image";
+    let mirror = mirror(name, image).to_string();
     let made = cluster.try_kubectl(&["create", "-f", "-"], &mirror);
     if made.code != Some(0) {
         return super::rig::skip("this API server has no MutatingAdmissionPolicy v1");
@@ -237,4 +306,58 @@ fn a_registry_mirror_of_the_cluster_is_left_to_its_work() {
     assert_eq!(image(&restored), "mirror.example/app:2");
     assert_eq!(pod_of(&restored)["containers"][0]["command"], json!(["serve"]));
     cluster.kubectl(&["delete", "-f", "-"], &mirror);
+}
+
+/// The same where it gives every image but one of its own a new name; without a webhook too.
+#[test]
+fn a_mirror_that_renames_images_is_left_to_its_work() {
+    let Some(cluster) = cluster() else { return };
+    let mirror_of = |namespace: &str| {
+        let image = "object.spec.template.spec.containers[0].image";
+        mirror(
+            namespace,
+            &format!("'mirror.example/i' + string(size({image})) + ({image}.contains('empty') ? '-e' : '-a')"),
+        )
+        .to_string()
+    };
+    let image = |object: &Value| pod_of(object)["containers"][0]["image"].clone();
+    let name = "renamed";
+    let watched = Watched::new(&cluster, name, &[]);
+    let alone = cluster.name("renamed-alone");
+    let _alone = cluster.namespace(alone);
+    let folder = watched.folder.path();
+    let object = of_kind("Deployment", "web").to_string();
+    for namespace in [name, alone] {
+        let mirror = mirror_of(namespace);
+        if cluster.try_kubectl(&["create", "-f", "-"], &mirror).code != Some(0) {
+            return super::rig::skip("this API server has no MutatingAdmissionPolicy v1");
+        }
+        let create = ["-n", namespace, "create", "-f", "-"];
+        wait_until("the policy is known", || {
+            let dry = [&create[..], &["--dry-run=server", "-o", "json"]].concat();
+            let made: Value = serde_json::from_str(&cluster.kubectl(&dry, &object)).unwrap();
+            image(&made).as_str().unwrap().starts_with("mirror.example/")
+        });
+        cluster.kubectl(&create, &object);
+        let diyadm = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", namespace]].concat());
+        diyadm(&["empty", "deploy/web", "--wait=false"]).code(0);
+        let emptied = stored(&cluster, namespace, "deployment/web");
+        assert!(image(&emptied).as_str().unwrap().ends_with("-e"), "{emptied}");
+        cluster.kubectl(&["-n", namespace, "label", "deploy/web", "a=b"], "");
+        let again = diyadm(&["empty", "deploy/web", "--wait=false"]).code(0);
+        again.stderr_has("was empty already");
+        let manifest = cluster.kubectl(&["-n", namespace, "get", "deploy/web", "-o", "json"], "");
+        for more in [&[][..], &["--restore"]] {
+            let args = [&["mutate", "-f", "-", "-o", "json"], more].concat();
+            let run = super::rig::diyadm_reads(folder, &args, &manifest).code(0);
+            let made: Value = serde_json::from_str(&run.stdout).unwrap();
+            let is_empty = image(&made).as_str().unwrap().ends_with("-e");
+            assert_eq!(is_empty, more.is_empty(), "{made}");
+        }
+        diyadm(&["restore", "deploy/web", "--wait=false"]).code(0);
+        let restored = stored(&cluster, namespace, "deployment/web");
+        assert!(image(&restored).as_str().unwrap().ends_with("-a"), "{restored}");
+        assert_eq!(pod_of(&restored)["containers"][0]["command"], json!(["serve"]));
+        cluster.kubectl(&["delete", "-f", "-"], &mirror);
+    }
 }

@@ -24,6 +24,16 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
                 ),
             };
         }
+        Ok(DryCreate::Denied { denial, anyway: false }) => {
+            return denial.finding("what is emptied here");
+        }
+        Ok(DryCreate::Denied { denial, anyway: true }) => {
+            return Finding::unknown(
+                id,
+                denial.denies("the sample of this command, emptied or not"),
+                format!("`diyadm plan{flags}` asks the same with the workloads that are there."),
+            );
+        }
         Err(why) => return unseen(id, "a dry-run create", why),
     };
     let kind = if created["kind"] == "Pod" { "Pod" } else { "Deployment" };

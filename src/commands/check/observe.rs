@@ -1,10 +1,11 @@
 //! Gathers what `checks` judges. What may not be looked at is a finding too.
 
 use anyhow::{Error, Result};
+use serde_json::{Value, json};
 
 use super::{connection, laps::Laps};
 use crate::{
-    checks::{DryCreate, Look, Observed, Secret, Subject, level},
+    checks::{Denial, DryCreate, Look, Observed, Secret, Subject, level, made},
     cluster::{
         CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, NAMESPACE, POD, SECRET,
         SERVICE, STATEFUL_SET, error,
@@ -12,7 +13,7 @@ use crate::{
     commands::init::cluster,
     exit::{Code, Failure},
     manifests,
-    workload::Level,
+    workload::{DISABLED, LABEL, Level},
 };
 
 /// Asks the API server about everything.
@@ -105,7 +106,13 @@ async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<Dr
     let mut object = manifests::test_object(namespace, level).map_err(|e| e.to_string())?;
     // A name of its own, so that one that is there does not stand in the way.
     object["metadata"]["name"] = "diyadm-check".into();
-    match cluster.create(&object, true).await {
+    let created = cluster.create(&object, true).await;
+    if let Some(denial) = denial(cluster, &created).await {
+        object["metadata"]["annotations"] = json!({ LABEL: DISABLED });
+        let anyway = self::denial(cluster, &cluster.create(&object, true).await).await.is_some();
+        return Ok(DryCreate::Denied { denial, anyway });
+    }
+    match created {
         Ok(object) => Ok(DryCreate::Created(object)),
         Err(error) => match error::status(&error) {
             // Not allowed to create is no word about the webhook.
@@ -116,4 +123,15 @@ async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<Dr
             None => Err(format!("{error:#}")),
         },
     }
+}
+
+/// The policy that denies an object, or the Pods of it.
+async fn denial(cluster: &Cluster, created: &Result<Value>) -> Option<Denial> {
+    let of = |error: &Error| Denial::read(&error::status(error)?.message);
+    let object = match created {
+        Ok(object) => object,
+        Err(error) => return of(error),
+    };
+    let pod = made::pod(object).filter(|_| object["kind"] != "Pod")?;
+    of(&cluster.create(&pod, true).await.err()?)
 }

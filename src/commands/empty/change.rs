@@ -46,6 +46,15 @@ pub(super) async fn patch(
         Ok(outcome) => outcome,
         Err(error) => return Done::failed(found, error),
     };
+    let object = if changed && errand.is_real() && rewritten(&object).is_some() {
+        let at = Found { object: object.clone(), ..found.clone() };
+        match errand.change(&at, |now| Ok(rewritten(now))).await {
+            Ok((object, _)) => object,
+            Err(error) => return Done::failed(found, error),
+        }
+    } else {
+        object
+    };
     let shown = errand.shown(&found);
     warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {what}")));
     let text = object.to_string();
@@ -92,6 +101,13 @@ pub(super) async fn patch(
         patch: if changed { sent } else { Vec::new() },
         outcome,
     }
+}
+
+/// Operations that note what another admission plugin made of the empty image.
+fn rewritten(object: &Value) -> Option<Vec<Value>> {
+    let text = object.to_string();
+    let change = Subject::parse(&text)?.note_rewritten()?;
+    serde_json::from_str(&change.patch).ok()
 }
 
 /// Deletes it and creates it again, emptied.

@@ -53,6 +53,11 @@ impl<'a> Allowed<'a> {
         Ok(None)
     }
 
+    /// Whether Pods may be created in a namespace.
+    pub(super) async fn may_create_pods(&mut self, namespace: &str) -> Result<bool> {
+        self.may(&Right { verb: "create", kind: &POD, namespace, name: "" }).await
+    }
+
     async fn may(&mut self, right: &Right<'_>) -> Result<bool> {
         let Right { verb, kind, namespace, name } = *right;
         let known =

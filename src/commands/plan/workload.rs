@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::rights::Allowed;
+use super::{judged, rights::Allowed};
 use crate::{
     checks::Finding,
     cli::plan::Plan as Args,
@@ -69,6 +69,12 @@ pub(super) async fn plans(
                 ..decided
             };
         }
+        let denied = if matches!(decided.does, Does::Template | Does::Pods) {
+            let may_create = allowed.may_create_pods(&found.namespace).await?;
+            judged::judge(cluster, found, &mut decided, may_create).await
+        } else {
+            None
+        };
         let wishes = &emptying.wishes;
         let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
         let around = beside.of_namespace(&found.namespace);
@@ -84,6 +90,7 @@ pub(super) async fn plans(
             Finding::unknown("around", seen, hint)
         });
         one.findings.extend(unseen);
+        one.findings.extend(denied);
         plans.push(one);
     }
     Ok((plans, targeted.named))

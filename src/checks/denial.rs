@@ -1,0 +1,93 @@
+//! From the API server's refusal of a write to the policy that denies it.
+
+use super::Finding;
+
+/// Who denies a write, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// `ValidatingAdmissionPolicy probes`
+    pub by: String,
+    /// In the policy's own words.
+    pub why: String,
+    /// The command that shows the policy.
+    show: String,
+}
+
+impl Denial {
+    /// Reads what the admission plugins of k8s.io/apiserver and k8s.io/pod-security-admission say;
+    /// `None` for every other refusal, a quota's too: Pods that are replaced count twice there.
+    pub fn read(message: &str) -> Option<Self> {
+        if let Some((_, rest)) = message.split_once("ValidatingAdmissionPolicy '") {
+            let (policy, rest) = rest.split_once("' with binding '")?;
+            let (_, why) = rest.split_once("' denied request: ")?;
+            return Some(Self {
+                by: format!("ValidatingAdmissionPolicy {policy}"),
+                why: why.to_owned(),
+                show: format!("kubectl get validatingadmissionpolicy {policy} -o yaml"),
+            });
+        }
+        if let Some((_, rest)) = message.split_once("admission webhook \"") {
+            let (webhook, why) = rest.split_once("\" denied the request")?;
+            return Some(Self {
+                by: format!("admission webhook {webhook}"),
+                why: why.trim_start_matches([':', ' ']).to_owned(),
+                show: "kubectl get validatingwebhookconfigurations".to_owned(),
+            });
+        }
+        let (_, rest) = message.split_once("violates PodSecurity \"")?;
+        let (level, why) = rest.split_once("\": ")?;
+        Some(Self {
+            by: format!("Pod Security ({level})"),
+            why: why.to_owned(),
+            show: "kubectl get namespaces --show-labels".to_owned(),
+        })
+    }
+
+    /// `ValidatingAdmissionPolicy probes denies it: no readinessProbe`
+    pub fn denies(&self, what: &str) -> String {
+        format!("{} denies {what}: {}", self.by, self.why)
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        format!(
+            "See what it asks for: `{}`. --image takes another image, --image keep the workload's \
+             own, and --ready app keeps a readiness probe.",
+            self.show
+        )
+    }
+
+    /// What a dry run found: `what` is denied.
+    pub fn finding(&self, what: &str) -> Finding {
+        Finding::failed("denied", self.denies(what), self.hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_and_webhooks_that_deny_are_known() {
+        for (message, said) in [
+            (
+                "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'probes' with \
+                 binding 'all' denied request: no readinessProbe",
+                Some("ValidatingAdmissionPolicy probes denies it: no readinessProbe"),
+            ),
+            (
+                "admission webhook \"validate.kyverno.svc-fail\" denied the request: no tag",
+                Some("admission webhook validate.kyverno.svc-fail denies it: no tag"),
+            ),
+            (
+                "pods \"web-x\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot",
+                Some("Pod Security (restricted:latest) denies it: runAsNonRoot"),
+            ),
+            ("pods \"x\" is forbidden: exceeded quota: q", None),
+            ("failed calling webhook \"x\": connection refused", None),
+        ] {
+            let found = Denial::read(message).map(|denial| denial.denies("it"));
+            assert_eq!(found.as_deref(), said, "{message}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Asks the API server whether the cluster's policies let in what emptying makes. Dry runs: nothing
+//! is stored.
+
+use anyhow::Error;
+use serde_json::Value;
+
+use crate::{
+    checks::{Denial, Finding, made},
+    cluster::{Cluster, error, targets::Found},
+    plan::{Decided, Does},
+};
+
+/// Judges one plan: a workload that is denied itself stays as it is; of its Pods there is a finding.
+/// `may_create`: whether Pods may be asked about.
+pub(super) async fn judge(
+    cluster: &Cluster,
+    found: &Found,
+    decided: &mut Decided,
+    may_create: bool,
+) -> Option<Finding> {
+    let mut object = found.object.clone();
+    if decided.does == Does::Template {
+        let patch = Value::from(decided.operations.clone());
+        let made = cluster.json_patch(found.kind, &found.namespace, &found.name, patch, true).await;
+        object = match made {
+            Ok(object) => object,
+            Err(error) => {
+                let denial = denial(&error)?;
+                (decided.does, decided.why) =
+                    (Does::Nothing, denial.denies("what it would become"));
+                decided.hint = denial.hint();
+                decided.operations.clear();
+                return None;
+            }
+        };
+    }
+    let is_new = matches!(decided.does, Does::Template | Does::Pods) && object["kind"] != "Pod";
+    let pod = made::pod(&object).filter(|_| is_new)?;
+    if !may_create {
+        let seen = "whether policies let its emptied Pods in is not known: you may not create Pods";
+        let hint = format!(
+            "Ask for this right: `kubectl -n {} auth can-i create pods` says whether you have it.",
+            found.namespace
+        );
+        return Some(Finding::unknown("denied", seen, hint));
+    }
+    let pod = made::with_claims(&object, pod);
+    let error = cluster.create(&pod, true).await.err()?;
+    Some(denial(&error)?.finding("its emptied Pods"))
+}
+
+fn denial(error: &Error) -> Option<Denial> {
+    Denial::read(&error::status(error)?.message)
+}
