@@ -122,7 +122,7 @@ fn what_is_beside_a_workload_is_said() {
         ("DaemonSet", "probe", "template", &["idle ok", "keeper warning"]),
         ("Deployment", "quiet", "nothing", &["idle ok"]),
         ("Job", "report", "nothing", &["idle ok"]),
-        ("CronJob", "nightly", "template", &["idle ok"]),
+        ("CronJob", "nightly", "template", &["idle ok", "cronjob ok"]),
     ] {
         assert_eq!(
             found(kind, name),
