@@ -32,6 +32,7 @@ mod patch;
 mod ready;
 mod reference;
 mod refusal;
+mod rewritten;
 mod rules;
 mod service;
 mod template;
@@ -40,6 +41,7 @@ mod told;
 mod trust;
 mod undone;
 mod view;
+mod volumes;
 mod windows;
 
 pub use about::cron_job;
@@ -66,7 +68,7 @@ pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
 pub use trust::FromOriginal;
-pub use windows::OS_LABELS;
+pub use windows::{OS_LABELS, is_windows_spec};
 
 use about::about;
 use before::Before;
@@ -205,19 +207,6 @@ impl<'a> Subject<'a> {
         Some(template::holds(&original, &self.object.pod()?))
     }
 
-    /// The container that people mean: the first that was emptied, or that emptying would choose.
-    pub fn container(&self) -> Option<String> {
-        let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
-        if let Some(emptied) = original.and_then(|original| original.containers.into_iter().next())
-        {
-            return Some(emptied.name);
-        }
-        let pod = self.object.pod()?;
-        let wanted = self.object.annotation(CONTAINERS).or(pod.annotation(CONTAINERS));
-        let chosen = choose::choose(wanted, &pod).ok()?.chosen;
-        Some(pod.containers().get(*chosen.first()?)?.name().to_owned())
-    }
-
     /// Whether it says no itself: [`LABEL`] as a label or annotation, its own or its pod
     /// template's, with any value but [`ENABLED`].
     pub fn declines(&self) -> bool {
@@ -229,12 +218,6 @@ impl<'a> Subject<'a> {
         all.any(|value| value != ENABLED)
     }
 
-    /// Whether another number of replicas would delete the volumes of a StatefulSet, now or once it
-    /// is restored.
-    pub fn loses_volumes(&self, replicas: u32) -> bool {
-        template::loses_volumes(&self.object, replicas)
-    }
-
     /// What the rules make of it, and who decided.
     ///
     /// # Errors
@@ -242,29 +225,6 @@ impl<'a> Subject<'a> {
     pub fn decide(&self, rules: &Rules, context: &Context<'_>) -> Result<Decision, String> {
         let pod = self.object.pod();
         rules.decide(&about(&self.object, pod.as_ref(), context))
-    }
-
-    /// The names of the containers that would be emptied; none where the rules make no sense.
-    pub fn chosen(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
-        let pod = self.object.pod();
-        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
-            return Vec::new();
-        };
-        let choice = choose::choose(way.containers.as_deref(), pod);
-        let chosen = choice.map(|choice| choice.chosen).unwrap_or_default();
-        chosen.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
-    }
-
-    /// The names of the containers among which one is chosen where nobody has said which; fewer than
-    /// two where there is no choice.
-    pub fn candidates(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
-        let pod = self.object.pod();
-        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
-            return Vec::new();
-        };
-        let choice = choose::choose(way.containers.as_deref(), pod);
-        let candidates = choice.map(|choice| choice.candidates).unwrap_or_default();
-        candidates.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
     }
 
     /// The rules before the one that fits, with which of their lists is about others:
@@ -356,7 +316,7 @@ impl<'a> Subject<'a> {
         if !way.empty || !wanted {
             return Change::none();
         }
-        if is_for_windows(&pod) {
+        if windows::is_for_windows(&pod) {
             return Change::warned("diyadm: a Windows pod stays as it is");
         }
         let mut change = emptying::empty((object, &pod), &way, rules, context, before);
@@ -404,19 +364,6 @@ impl<'a> Subject<'a> {
         Change { patch: patch.finish(), warnings: Vec::new() }
     }
 
-    /// Notes in the original what another admission plugin made of the empty image; for the answer to
-    /// the very write that emptied it. `None` where it is what was written.
-    pub fn note_rewritten(&self) -> Option<Change> {
-        let mut original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
-        if !template::note_rewritten(&mut original, &self.object.pod()?) {
-            return None;
-        }
-        let mut patch = Patch::default();
-        let text = original.seal();
-        annotate(&mut patch, &self.object, &[(ORIGINAL, Some(&text))], original.annotations)
-            .then(|| Change { patch: patch.finish(), warnings: Vec::new() })
-    }
-
     /// Whether a change applies to the object: the patch is played against what was read of it.
     pub fn takes(&self, change: &Change) -> bool {
         change.is_empty() || applies::applies(self.tree.node(self.root), &change.patch)
@@ -425,16 +372,6 @@ impl<'a> Subject<'a> {
 
 fn untrusted(why: &str) -> Change {
     Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}"))
-}
-
-/// Whether a pod can run on Windows nodes alone.
-fn is_for_windows(pod: &view::Pod<'_, '_>) -> bool {
-    windows::is_meant(|field| serde_json::from_str(pod.field(field)?).ok())
-}
-
-/// The same of a pod's spec.
-pub fn is_windows_spec(spec: &serde_json::Value) -> bool {
-    windows::is_meant(|field| spec.get(field).cloned())
 }
 
 /// kube-system's objects and the webhook's own.

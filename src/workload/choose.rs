@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{annotations::CONTAINERS, members::Container, reference, view::Pod};
+use super::{
+    CONTAINERS, Context, Decision, ORIGINAL, Rules, Subject, members::Container,
+    original::Original, reference, view::Pod,
+};
 use crate::json;
 
 /// kubectl's own annotation of a pod template, which names the container that people mean.
@@ -61,6 +64,44 @@ pub(super) struct Choice {
     pub(super) chosen: Vec<usize>,
     /// By index; empty where an annotation, a rule or a flag names them.
     pub(super) candidates: Vec<usize>,
+}
+
+impl Subject<'_> {
+    /// The container that people mean: the first that was emptied, or that emptying would choose.
+    pub fn container(&self) -> Option<String> {
+        let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
+        if let Some(emptied) = original.and_then(|original| original.containers.into_iter().next())
+        {
+            return Some(emptied.name);
+        }
+        let pod = self.object.pod()?;
+        let wanted = self.object.annotation(CONTAINERS).or(pod.annotation(CONTAINERS));
+        let chosen = choose(wanted, &pod).ok()?.chosen;
+        Some(pod.containers().get(*chosen.first()?)?.name().to_owned())
+    }
+
+    /// The names of the containers that would be emptied; none where the rules make no sense.
+    pub fn chosen(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
+        let pod = self.object.pod();
+        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
+            return Vec::new();
+        };
+        let choice = choose(way.containers.as_deref(), pod);
+        let chosen = choice.map(|choice| choice.chosen).unwrap_or_default();
+        chosen.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
+    }
+
+    /// The names of the containers among which one is chosen where nobody has said which; fewer than
+    /// two where there is no choice.
+    pub fn candidates(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
+        let pod = self.object.pod();
+        let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
+            return Vec::new();
+        };
+        let choice = choose(way.containers.as_deref(), pod);
+        let candidates = choice.map(|choice| choice.candidates).unwrap_or_default();
+        candidates.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
+    }
 }
 
 /// The containers to empty, or the warning why none is. `wanted`: `a,b`, `*`, or `None` for the one

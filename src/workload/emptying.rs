@@ -8,6 +8,7 @@ use super::{
     notes::annotate,
     original::{Note, Original},
     patch::Patch,
+    rewritten,
     template::{self, EmptyingSpec},
     told, undone, untrusted,
     view::{Object, Pod},
@@ -31,9 +32,9 @@ pub(super) fn empty(
             .filter(|original| template::holds(original, pod)),
     };
     if let Some(original) = &mut old
-        && is_reinvoked(object, context, before)
+        && rewritten::is_reinvoked(object, context, before)
     {
-        template::note_rewritten(original, pod);
+        rewritten::note(original, pod);
     }
     if old.is_none() && template::looks_emptied(pod, way) {
         // It may be a revision of the emptied form, in place of what was not empty.
@@ -96,14 +97,6 @@ pub(super) fn empty(
         return refused(object, before, TOO_LARGE.to_owned());
     }
     Change { patch: patch.finish(), warnings: Vec::new() }
-}
-
-/// Whether the object was emptied by this very request: what differs from that was set by another
-/// admission plugin since.
-fn is_reinvoked(object: &Object<'_>, context: &Context<'_>, before: &Before<'_>) -> bool {
-    let original = object.annotation(ORIGINAL);
-    let of_old = || before.get().is_some_and(|old| old.object.annotation(ORIGINAL) != original);
-    original.is_some() && (context.created || of_old())
 }
 
 /// Leaves the pod as it is, with a warning. Where it is empty since before, fields that this update

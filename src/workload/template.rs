@@ -21,6 +21,7 @@ use super::{
     ready, reference,
     rules::{EMPTY_IMAGE, Idle, Image, Ready, Way},
     view::{Object, Pod},
+    volumes,
 };
 use crate::json;
 
@@ -144,8 +145,8 @@ pub(super) fn empty(
 ) -> Result<Option<Original>, String> {
     let chosen = choose(way.containers.as_deref(), pod)?.chosen;
     let Some(first) = chosen.first() else { return Ok(None) };
-    if way.replicas.is_some_and(|replicas| loses_volumes(object, replicas)) {
-        return Err(format!("diyadm: not emptied: {LOSES_VOLUMES}"));
+    if way.replicas.is_some_and(|replicas| volumes::are_lost(object, replicas)) {
+        return Err(volumes::LOST.to_owned());
     }
     let wants_agent = way.idle == Idle::Agent;
     let had_agent = old.and_then(|old| old.added);
@@ -218,20 +219,6 @@ pub(super) fn empty(
     Ok(Some(new))
 }
 
-/// Why the number of replicas stays.
-const LOSES_VOLUMES: &str = "whenScaled: Delete deletes volumes with another number of replicas";
-
-/// Whether a StatefulSet deletes the volumes of Pods that another number of replicas takes away, now
-/// or once it is restored.
-pub(super) fn loses_volumes(object: &Object<'_>, replicas: u32) -> bool {
-    let policy = object.field("persistentVolumeClaimRetentionPolicy");
-    let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let now = object.field(REPLICAS).and_then(|text| text.parse().ok()).unwrap_or(1_u32);
-    object.kind() == "StatefulSet"
-        && now != replicas
-        && policy.is_some_and(|policy| policy["whenScaled"] == "Delete")
-}
-
 /// Gives back what `original` saved.
 pub(super) fn restore(
     object: &Object<'_>,
@@ -285,35 +272,6 @@ pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
             let runs = |s: &Saved| s.stands(pod.containers()[index].field(s.field));
             saved.all(|saved| !PROGRAM.contains(&saved.field) || runs(saved))
         })
-}
-
-/// Notes each image that another admission plugin has put in the place of the empty one, as its write
-/// shows: all else that the container runs is as emptying made it, and the image is none of the
-/// application's. Whether there is one.
-pub(super) fn note_rewritten(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
-    let rewritten = |(at, emptied): (usize, &Option<&Emptied>)| {
-        let emptied = (*emptied)?;
-        let container = &pod.containers()[at];
-        let now = container.field(IMAGE);
-        let (image, others): (Vec<_>, Vec<_>) =
-            emptied.saved.iter().partition(|saved| saved.field == IMAGE);
-        let image = image.first()?;
-        let is_idle = others.iter().all(|saved| {
-            saved.field == "imagePullPolicy" || saved.stands(container.field(saved.field))
-        });
-        let is_other =
-            !image.stands(now) && !reference::is_of_application(now, image.was.as_deref());
-        let place = original.containers.iter().position(|one| std::ptr::eq(one, emptied))?;
-        Some((place, now?.to_owned())).filter(|_| is_idle && is_other)
-    };
-    let found: Vec<_> = assign(original, pod).iter().enumerate().filter_map(rewritten).collect();
-    for (place, image) in &found {
-        let saved = &mut original.containers[*place].saved;
-        for saved in saved.iter_mut().filter(|saved| saved.field == IMAGE) {
-            saved.rewritten = Some(image.clone());
-        }
-    }
-    !found.is_empty()
 }
 
 /// Whether a container that was emptied runs something else by now of which `said` tells that the

@@ -2,11 +2,23 @@
 
 use serde_json::Value;
 
+use super::view::Pod;
+
 /// The node labels that name the operating system, the older one too.
 pub const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
+/// Whether a pod can run on Windows nodes alone.
+pub(super) fn is_for_windows(pod: &Pod<'_, '_>) -> bool {
+    is_meant(|field| serde_json::from_str(pod.field(field)?).ok())
+}
+
+/// The same of a pod's spec.
+pub fn is_windows_spec(spec: &Value) -> bool {
+    is_meant(|field| spec.get(field).cloned())
+}
+
 /// Whether a pod's spec, of which `field` gives a field, can run on Windows nodes alone.
-pub(super) fn is_meant(field: impl Fn(&str) -> Option<Value>) -> bool {
+fn is_meant(field: impl Fn(&str) -> Option<Value>) -> bool {
     let field = |name: &str| field(name).unwrap_or(Value::Null);
     let selector = || field("nodeSelector");
     let options = || field("securityContext")["windowsOptions"].is_object();

@@ -1,0 +1,70 @@
+//! Images that another admission plugin has put in the place of the empty one under another name: known
+//! by the write that emptied a workload, and noted in its original.
+
+use super::{
+    Change, Context, ORIGINAL, Subject,
+    before::Before,
+    notes::annotate,
+    original::{Emptied, Original},
+    patch::Patch,
+    reference,
+    template::{self, IMAGE},
+    view::{Object, Pod},
+};
+
+impl Subject<'_> {
+    /// Notes in the original what another admission plugin made of the empty image; for the answer to
+    /// the very write that emptied it. `None` where it is what was written.
+    pub fn note_rewritten(&self) -> Option<Change> {
+        let mut original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
+        if !note(&mut original, &self.object.pod()?) {
+            return None;
+        }
+        let mut patch = Patch::default();
+        let text = original.seal();
+        annotate(&mut patch, &self.object, &[(ORIGINAL, Some(&text))], original.annotations)
+            .then(|| Change { patch: patch.finish(), warnings: Vec::new() })
+    }
+}
+
+/// Whether the object was emptied by this very request: what differs from that was set by another
+/// admission plugin since.
+pub(super) fn is_reinvoked(
+    object: &Object<'_>,
+    context: &Context<'_>,
+    before: &Before<'_>,
+) -> bool {
+    let original = object.annotation(ORIGINAL);
+    let of_old = || before.get().is_some_and(|old| old.object.annotation(ORIGINAL) != original);
+    original.is_some() && (context.created || of_old())
+}
+
+/// Notes each image that another admission plugin has put in the place of the empty one, as its write
+/// shows: all else that the container runs is as emptying made it, and the image is none of the
+/// application's. Whether there is one.
+pub(super) fn note(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
+    let rewritten = |(at, emptied): (usize, &Option<&Emptied>)| {
+        let emptied = (*emptied)?;
+        let container = &pod.containers()[at];
+        let now = container.field(IMAGE);
+        let (image, others): (Vec<_>, Vec<_>) =
+            emptied.saved.iter().partition(|saved| saved.field == IMAGE);
+        let image = image.first()?;
+        let is_idle = others.iter().all(|saved| {
+            saved.field == "imagePullPolicy" || saved.stands(container.field(saved.field))
+        });
+        let is_other =
+            !image.stands(now) && !reference::is_of_application(now, image.was.as_deref());
+        let place = original.containers.iter().position(|one| std::ptr::eq(one, emptied))?;
+        Some((place, now?.to_owned())).filter(|_| is_idle && is_other)
+    };
+    let found: Vec<_> =
+        template::assign(original, pod).iter().enumerate().filter_map(rewritten).collect();
+    for (place, image) in &found {
+        let saved = &mut original.containers[*place].saved;
+        for saved in saved.iter_mut().filter(|saved| saved.field == IMAGE) {
+            saved.rewritten = Some(image.clone());
+        }
+    }
+    !found.is_empty()
+}

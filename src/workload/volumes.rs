@@ -1,0 +1,28 @@
+//! Volumes that a StatefulSet deletes along with its Pods.
+
+use serde_json::Value;
+
+use super::{Subject, template::REPLICAS, view::Object};
+
+impl Subject<'_> {
+    /// Whether another number of replicas would delete the volumes of a StatefulSet, now or once it
+    /// is restored.
+    pub fn loses_volumes(&self, replicas: u32) -> bool {
+        are_lost(&self.object, replicas)
+    }
+}
+
+/// Why the number of replicas stays.
+pub(super) const LOST: &str =
+    "diyadm: not emptied: whenScaled: Delete deletes volumes with another number of replicas";
+
+/// Whether a StatefulSet deletes the volumes of Pods that another number of replicas takes away, now
+/// or once it is restored.
+pub(super) fn are_lost(object: &Object<'_>, replicas: u32) -> bool {
+    let policy = object.field("persistentVolumeClaimRetentionPolicy");
+    let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let now = object.field(REPLICAS).and_then(|text| text.parse().ok()).unwrap_or(1_u32);
+    object.kind() == "StatefulSet"
+        && now != replicas
+        && policy.is_some_and(|policy| policy["whenScaled"] == "Delete")
+}
