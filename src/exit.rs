@@ -18,6 +18,8 @@ pub enum Code {
     Usage,
     /// 3: the cluster could not be reached, or did not allow it.
     Unreachable,
+    /// 101: a fault of diyadm's own, a panic. Rust's number for it.
+    Fault,
     /// 130: Ctrl-C.
     Interrupted,
     /// 143: SIGTERM ended `idle`, orderly. Not 0: a Job's container would seem to have done its
@@ -31,8 +33,15 @@ pub enum Code {
 impl Code {
     /// Every code that is diyadm's own, in the order of the numbers. The docs' table is made from
     /// it.
-    pub const OWN: [Self; 6] =
-        [Self::Done, Self::No, Self::Usage, Self::Unreachable, Self::Interrupted, Self::Terminated];
+    pub const OWN: [Self; 7] = [
+        Self::Done,
+        Self::No,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Fault,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
 
     /// What a script sees.
     pub const fn number(self) -> u8 {
@@ -41,6 +50,7 @@ impl Code {
             Self::No => 1,
             Self::Usage => 2,
             Self::Unreachable => 3,
+            Self::Fault => 101,
             Self::Interrupted => 130,
             Self::Terminated => 143,
             Self::Program(status) => status,
@@ -59,6 +69,7 @@ impl Code {
                 "the command line, or a file that it names, makes no sense; `check` could not look"
             }
             Self::Unreachable => "the cluster could not be reached, or did not allow it",
+            Self::Fault => "a fault of diyadm itself, with a line that says how to report it",
             Self::Interrupted => "interrupted",
             Self::Terminated => "SIGTERM ended `idle` in good order",
             Self::Program(_) => {
@@ -178,6 +189,21 @@ pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
     Code::from_clap(error)
 }
 
+/// Makes a panic an error that says how to report it. What the panic itself says is left out: it may
+/// quote anything. The process ends with [`Code::Fault`] where its main thread panics.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
+        let place = place.unwrap_or_default();
+        ui::line(&format!(
+            "error: diyadm has a fault{place}; what you asked for may be half done."
+        ));
+        ui::line(
+            "hint: Report this line with the command you ran and the output of `diyadm version`.",
+        );
+    }));
+}
+
 /// Prints something to know that does not stop the command.
 pub fn warn(what: &str) {
     ui::line(&format!("warning: {what}"));
@@ -195,4 +221,30 @@ pub fn code(error: &anyhow::Error) -> Code {
 
 fn failure(error: &anyhow::Error) -> Option<&Failure> {
     error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    /// Not a test: what [`panic_is_an_error_without_its_message`] runs in a process of its own.
+    #[test]
+    #[ignore = "panics"]
+    fn panics() {
+        super::report_panics();
+        let text = std::env::var("DIYADM_TEST_PANIC").unwrap_or_default();
+        std::thread::spawn(move || panic!("{text}")).join().unwrap_err();
+    }
+
+    #[test]
+    fn panic_is_an_error_without_its_message() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "exit::tests::panics", "--ignored", "--nocapture"]);
+        let output = command.env("DIYADM_TEST_PANIC", "s3cret").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.starts_with("error: diyadm has a fault (src/exit.rs:"), "{text}");
+        assert!(text.contains("\nhint: ") && text.contains("`diyadm version`"), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
 }

@@ -9,6 +9,7 @@ use diyadm::{
 };
 
 fn main() -> ExitCode {
+    exit::report_panics();
     if commands::completions::answered() {
         return ExitCode::SUCCESS;
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Error, Result};
+use http::HeaderValue;
 use kube::{Client, Config};
 
 use crate::exit::Failure;
@@ -26,6 +27,7 @@ mod selected;
 mod transport;
 mod trust;
 
+pub use address::Address;
 pub(super) use credentials::Refused;
 pub use file::Kubeconfig;
 pub use proxy::ProxyVariables;
@@ -66,6 +68,8 @@ impl Files {
 pub(super) struct Access {
     config: Config,
     credentials: credentials::Credentials,
+    /// Of the user and password in the server's URL, which count before any other.
+    authorization: Option<HeaderValue>,
 }
 
 impl Access {
@@ -100,7 +104,7 @@ impl Access {
     /// # Errors
     /// The certificates of the kubeconfig cannot be used.
     pub(super) fn client(self) -> Result<Client> {
-        transport::client(self.config, self.credentials)
+        transport::client(self.config, self.credentials, self.authorization)
     }
 }
 

@@ -17,6 +17,7 @@ mod golden;
 mod hints;
 mod install;
 mod kinds;
+mod kubeconfig;
 mod large;
 mod laws;
 mod manifest;

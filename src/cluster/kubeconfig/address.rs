@@ -54,7 +54,7 @@ impl Address {
     }
 
     /// The port, or that of the scheme.
-    pub(super) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.scheme.as_str() {
             "https" => 443,
             "socks5" | "socks5h" => 1080,

@@ -60,6 +60,6 @@ impl Pod {
         let proxy = variables.find(&server)?;
         config.proxy_url = proxy.as_ref().and_then(super::transport::proxy_uri);
         let credentials = Credentials::token_file(folder.join("token"), String::new())?;
-        Ok(Access { config, credentials })
+        Ok(Access { config, credentials, authorization: None })
     }
 }

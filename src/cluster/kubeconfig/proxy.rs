@@ -62,15 +62,18 @@ impl ProxyVariables {
             "https" => ("HTTPS_PROXY", &self.https),
             _ => ("HTTP_PROXY", &self.http),
         };
-        if value.is_empty() || !self.uses_proxy(target) {
-            return Ok(None);
-        }
         let refused = |why: &str| {
             let hint = format!("Set {name} to http://HOST:PORT, or empty it: `unset {name}`.");
             Err(Failure::unreachable(format!("{name} {why}."), hint).into())
         };
+        if value.is_empty() {
+            return Ok(None);
+        }
         if name == "HTTP_PROXY" && self.cgi {
             return refused("is not used where REQUEST_METHOD is set, as by a web server");
+        }
+        if !self.uses_proxy(target) {
+            return Ok(None);
         }
         match Address::parse_or_http(value) {
             Some(proxy) if SCHEMES.contains(&proxy.scheme.as_str()) => Ok(Some(proxy)),

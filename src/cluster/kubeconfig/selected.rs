@@ -59,13 +59,17 @@ impl Selected {
     /// As `kubectl config view --raw --minify --flatten -o json` has it.
     pub fn view(&self) -> Value {
         let Self { name, context, cluster, user } = self;
+        let users = match context.user.as_str() {
+            "" => json!([]),
+            user_name => json!([{ "name": user_name, "user": user.view() }]),
+        };
         json!({
             "kind": "Config",
             "apiVersion": "v1",
             "current-context": name,
             "contexts": [{ "name": name, "context": context.view() }],
             "clusters": [{ "name": context.cluster, "cluster": cluster.view() }],
-            "users": [{ "name": context.user, "user": user.view() }],
+            "users": users,
         })
     }
 
@@ -142,12 +146,9 @@ impl Selected {
         if is_tls {
             self.trust(&mut config)?;
         }
-        let credentials = match server.user() {
-            Some(user) => Credentials::fixed(Some(basic(&user)), self.identity(is_tls)?),
-            None if is_tls => self.credentials()?,
-            None => Credentials::fixed(None, None),
-        };
-        Ok(Access { config, credentials })
+        let authorization = server.user().map(|user| basic(&user));
+        let credentials = if is_tls { self.credentials()? } else { Credentials::fixed(None, None) };
+        Ok(Access { config, credentials, authorization })
     }
 
     fn trust(&self, config: &mut Config) -> Result<()> {
@@ -174,9 +175,9 @@ impl Selected {
         Ok(())
     }
 
-    fn identity(&self, is_tls: bool) -> Result<Option<Arc<Identity>>> {
+    fn identity(&self) -> Result<Option<Arc<Identity>>> {
         let User { certificate, key, .. } = &self.user;
-        if !is_tls || certificate.bytes.is_empty() {
+        if certificate.bytes.is_empty() {
             return Ok(None);
         }
         let identity = Identity::parse(&certificate.bytes, &key.bytes);
@@ -185,7 +186,7 @@ impl Selected {
     }
 
     fn credentials(mut self) -> Result<Credentials> {
-        let identity = self.identity(true)?;
+        let identity = self.identity()?;
         let user = &self.user;
         if let Some(provider) = user.provider.as_ref().filter(|provider| provider.name != "oidc") {
             return Err(removed(provider));

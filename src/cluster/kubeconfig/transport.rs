@@ -49,9 +49,13 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 type Hyper = HyperClient<TimeoutConnector<HttpsConnector<Route>>, Body>;
 
 /// kube's client on this transport.
-pub(super) fn client(config: Config, credentials: Credentials) -> Result<Client> {
+pub(super) fn client(
+    config: Config,
+    credentials: Credentials,
+    authorization: Option<HeaderValue>,
+) -> Result<Client> {
     let roots = trust::roots(&config)?;
-    let shared = Shared { config, roots, credentials, connected: Mutex::default() };
+    let shared = Shared { config, roots, credentials, authorization, connected: Mutex::default() };
     // What is wrong with the configuration shows here, not with the first request.
     shared.connect(None)?;
     let headers = shared.config.extra_headers_layer()?;
@@ -75,6 +79,7 @@ struct Shared {
     config: Config,
     roots: Vec<X509>,
     credentials: Credentials,
+    authorization: Option<HeaderValue>,
     /// Connections are those of one client certificate; with another one there are new ones.
     connected: Mutex<Option<(Option<Arc<Identity>>, Pools)>>,
 }
@@ -143,7 +148,7 @@ impl Service<Request<Body>> for Transport {
         Box::pin(async move {
             let current = shared.credentials.current().await?;
             let Current { authorization, identity } = &*current;
-            if let Some(value) = authorization {
+            if let Some(value) = shared.authorization.as_ref().or(authorization.as_ref()) {
                 request.headers_mut().insert(AUTHORIZATION, value.clone());
             }
             let pools = shared.pools(identity.as_ref())?;
