@@ -106,6 +106,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`crate::exit::Code::Unreachable`] where no usable kubeconfig is found. No request is made.
+    #[allow(clippy::unused_async, reason = "kube's client starts a task: a runtime must be there")]
     pub async fn connect(global: &Global) -> Result<Self> {
         let mut access = Access::find(global.kubeconfig.as_deref(), global.context.as_deref())?;
         let config = access.config_mut();

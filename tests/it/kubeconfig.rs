@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::rig::{Run, diyadm, program, skip};
 
+mod cases;
 mod certificates;
 mod generated;
 mod proxies;
@@ -52,7 +53,7 @@ impl Lab {
         run(Command::new(&self.kubectl).current_dir(folder).env("HOME", folder), variables, args)
     }
 
-    fn diyadm(&self, folder: &Path, variables: &[(&str, String)], args: &[&str]) -> Run {
+    fn diyadm(folder: &Path, variables: &[(&str, String)], args: &[&str]) -> Run {
         run(&mut program(folder), variables, args)
     }
 
@@ -74,7 +75,7 @@ impl Lab {
         let get = ["get", "--raw", "/version"];
         let kubectl = self.kubectl(folder, variables, &[&get[..], &args].concat());
         let theirs = self.recorder.take().0;
-        let run = self.diyadm(folder, variables, &[&["status"][..], &args].concat());
+        let run = Self::diyadm(folder, variables, &[&["status"][..], &args].concat());
         let ours = self.recorder.take().0;
         assert_eq!(ours, theirs, "kubectl: {}\ndiyadm: {}", kubectl.stderr, run.stderr);
         (!ours.is_empty(), run)
@@ -186,7 +187,7 @@ fn refuses_what_kubectl_refuses() {
     }
     fs::create_dir(folder.join("a folder")).unwrap();
     let list = [("KUBECONFIG", "config:a folder".to_owned())];
-    let run = lab.diyadm(folder, &list, &["status"]).code(3);
+    let run = Lab::diyadm(folder, &list, &["status"]).code(3);
     assert!(run.stderr.contains("a folder"), "{}", run.stderr);
     lab.kubectl(folder, &list, &["get", "--raw", "/version"]).code(1);
 }
@@ -222,7 +223,7 @@ fn trims_a_token() {
     let cluster = json!({ "server": server, "certificate-authority-data": lab.ca() });
     for token in ["abc\n", " abc\r\n", "abc"] {
         write_config(folder, &cluster, &json!({ "token": token }));
-        lab.diyadm(folder, &[], &["status", "--kubeconfig", "config"]);
+        Lab::diyadm(folder, &[], &["status", "--kubeconfig", "config"]);
         let (visitors, _) = lab.recorder.take();
         assert!(
             visitors.iter().all(|v| v.contains(r#""authorization: Bearer abc""#)),

@@ -97,16 +97,9 @@ fn decoded(text: &str) -> Vec<u8> {
     while let Some(&byte) = bytes.get(at) {
         let hex = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
         let hex = hex.filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
+        let byte_of_hex = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(byte_of_hex.unwrap_or(byte));
+        at += if byte_of_hex.is_some() { 3 } else { 1 };
     }
     out
 }

@@ -50,7 +50,7 @@ pub(super) enum Credentials {
     /// A bearer token in a file that somebody else replaces.
     File { path: PathBuf, identity: Option<Arc<Identity>>, token: Mutex<FileToken> },
     /// A program, run when what it gave last is no longer valid.
-    Plugin { plugin: Plugin, answer: sync::Mutex<Answer> },
+    Plugin { plugin: Arc<Plugin>, answer: sync::Mutex<Answer> },
 }
 
 /// What was read last.
@@ -87,11 +87,7 @@ impl Credentials {
     }
 
     /// A file with a bearer token; `inline` counts while it cannot be read.
-    pub(super) fn token_file(path: PathBuf, inline: String) -> Result<Self> {
-        Self::token_file_of(path, &inline, None)
-    }
-
-    pub(super) fn token_file_of(
+    pub(super) fn token_file(
         path: PathBuf,
         inline: &str,
         identity: Option<Arc<Identity>>,
@@ -113,7 +109,7 @@ impl Credentials {
 
     /// A program.
     pub(super) fn plugin(plugin: Plugin) -> Self {
-        Self::Plugin { plugin, answer: sync::Mutex::default() }
+        Self::Plugin { plugin: Arc::new(plugin), answer: sync::Mutex::default() }
     }
 
     /// Those for a request that is made now.
@@ -147,7 +143,7 @@ impl Credentials {
                     Answer::Refused(refused) => return Err(refused.clone()),
                     _ => {}
                 }
-                let plugin = plugin.clone();
+                let plugin = Arc::clone(plugin);
                 let run = spawn_blocking(move || plugin.run()).await;
                 match run.unwrap_or_else(|_| Err(Refused::new("the credential plugin was lost"))) {
                     Ok(issued) => {

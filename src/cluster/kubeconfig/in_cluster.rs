@@ -59,7 +59,7 @@ impl Pod {
         };
         let proxy = variables.find(&server)?;
         config.proxy_url = proxy.as_ref().and_then(super::transport::proxy_uri);
-        let credentials = Credentials::token_file(folder.join("token"), String::new())?;
+        let credentials = Credentials::token_file(folder.join("token"), "", None)?;
         Ok(Access { config, credentials, authorization: None })
     }
 }

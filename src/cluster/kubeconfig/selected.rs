@@ -193,7 +193,7 @@ impl Selected {
         }
         if !user.token_file.is_empty() {
             let path = PathBuf::from(&user.token_file);
-            return Credentials::token_file_of(path, &user.token, identity);
+            return Credentials::token_file(path, &user.token, identity);
         }
         let header = if !user.token.is_empty() {
             let token = bearer(&user.token);

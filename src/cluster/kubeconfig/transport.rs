@@ -125,7 +125,7 @@ impl Shared {
         let forwards = is_plain && self.config.proxy_url.is_some();
         let upgrades = if forwards { hyper(false)? } else { requests.clone() };
         let proxy = self.config.proxy_url.as_ref().filter(|_| forwards);
-        let proxy_authorization = proxy.and_then(|proxy| user(proxy)).map(|user| basic(&user));
+        let proxy_authorization = proxy.and_then(user).map(|user| basic(&user));
         Ok(Pools { requests, upgrades, proxy_authorization })
     }
 }
@@ -244,8 +244,10 @@ impl Service<Uri> for Route {
             let stream = match &mut route {
                 Self::Direct(tcp) => MaybeHttpsStream::Http(tcp.call(target).await?),
                 Self::Forward(https, proxy) => https.call(proxy.clone()).await?,
-                Self::Tunnel(tunnel) => tunnel.call(with_port(target)?).await?,
-                Self::Socks(socks) => MaybeHttpsStream::Http(socks.call(with_port(target)?).await?),
+                Self::Tunnel(tunnel) => tunnel.call(with_port(&target)?).await?,
+                Self::Socks(socks) => {
+                    MaybeHttpsStream::Http(socks.call(with_port(&target)?).await?)
+                }
             };
             Ok(Stream { stream, is_forwarded })
         })
@@ -253,7 +255,7 @@ impl Service<Uri> for Route {
 }
 
 /// Tunnels take 443 for every URL without a port.
-fn with_port(target: Uri) -> Result<Uri> {
+fn with_port(target: &Uri) -> Result<Uri> {
     let address = Address::parse(&target.to_string());
     let address = address.map(|address| Address { port: Some(address.port()), ..address });
     address.and_then(|address| address.uri()).ok_or_else(|| unusable("the server has no host"))

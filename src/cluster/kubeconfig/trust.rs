@@ -133,13 +133,11 @@ pub(super) fn https<C>(
         tls.set_verify_hostname(false);
         let flags = X509CheckFlags::NO_PARTIAL_WILDCARDS | X509CheckFlags::NEVER_CHECK_SUBJECT;
         tls.param_mut().set_hostflags(flags);
-        match host.parse::<IpAddr>() {
-            Ok(address) => tls.param_mut().set_ip(address),
-            Err(_) => {
-                tls.param_mut().set_host(host)?;
-                tls.set_hostname(host)
-            }
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return tls.param_mut().set_ip(address);
         }
+        tls.param_mut().set_host(host)?;
+        tls.set_hostname(host)
     });
     Ok(https)
 }
