@@ -95,7 +95,7 @@ fn chooses_proxies_as_go_does() {
             cases.push(json!({ "http": proxy, "url": url, "cgi": proxy.len() % 2 == 0 }));
         }
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/go/proxies");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/proxies");
     let mut go = Command::new("go");
     let run = Run::of(go.args(["run", "."]).current_dir(folder), &json!(cases).to_string()).code(0);
     let answers: Vec<String> = serde_json::from_str(&run.stdout).unwrap();
