@@ -55,6 +55,17 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     }))
 }
 
+/// Characters that an error quotes of a line.
+const QUOTED: usize = 120;
+
+/// The beginning of `text`, for an error that quotes it: [`escaped`], and cut where it is long.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", escaped(&text[..end]))),
+        None => escaped(text),
+    }
+}
+
 /// `text` without the users and passwords in its URLs: `https://host` for `https://user:pw@host`.
 pub fn without_passwords(text: &str) -> String {
     const SCHEME: &str = "://";

@@ -18,7 +18,7 @@ pub struct Cause {
 
 /// A piece of the API server's text, the cause's id, and what it means. The first that is found
 /// counts: what is more special stands before what is more general.
-const TEXTS: [(&str, &str, &str, Remedy); 23] = [
+const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "to call webhook: diyadm: reviews go to",
         "wrong-path",
@@ -30,6 +30,18 @@ const TEXTS: [(&str, &str, &str, Remedy); 23] = [
         "server-bug",
         "the server met a bug of its own",
         Remedy::Logs,
+    ),
+    (
+        "cannot verify signature: insecure algorithm",
+        "insecure-signature",
+        "the server's certificate is signed with an algorithm that the API server refuses (SHA-1)",
+        Remedy::Renew,
+    ),
+    (
+        "failed to parse certificate from server",
+        "unreadable-certificate",
+        "the API server cannot parse the server's certificate",
+        Remedy::Renew,
     ),
     (
         "certificate signed by unknown authority",
@@ -58,6 +70,8 @@ const TEXTS: [(&str, &str, &str, Remedy); 23] = [
     ("certificate is not valid for any names", "wrong-name", WRONG_NAME, Remedy::Renew),
     ("cannot validate certificate for", "wrong-name", WRONG_NAME, Remedy::Renew),
     ("x509: certificate is valid for", "wrong-name", WRONG_NAME, Remedy::Renew),
+    ("x509: ", "bad-certificate", "the API server refuses the server's certificate", Remedy::Renew),
+    ("tls: ", "no-tls", "the TLS handshake failed", Remedy::Server),
     (
         "unable to parse bytes as PEM block",
         "ca-bundle-junk",
@@ -106,6 +120,44 @@ const TEXTS: [(&str, &str, &str, Remedy); 23] = [
         "the webhook denied the request, which diyadm never does",
         Remedy::Server,
     ),
+    // The API server's way to the Pod: its proxies first, since they wrap the rest.
+    (
+        "No agent available",
+        "no-agent",
+        "the konnectivity server has no agent: the control plane has no way into the cluster",
+        Remedy::Konnectivity,
+    ),
+    (
+        "proxyconnect tcp",
+        "proxy",
+        "the API server calls webhooks through an HTTP proxy, and cannot reach it",
+        Remedy::Proxy,
+    ),
+    ("Proxy Authentication Required", "proxy", PROXY, Remedy::Proxy),
+    ("Service Unavailable", "proxy", PROXY, Remedy::Proxy),
+    ("Gateway Timeout", "proxy", PROXY, Remedy::Proxy),
+    ("Bad Gateway", "proxy", PROXY, Remedy::Proxy),
+    ("Forbidden", "proxy", PROXY, Remedy::Proxy),
+    (
+        "Address is not allowed",
+        "address-not-allowed",
+        "the control plane may not call the Pod's address: the network of Pods is not its own",
+        Remedy::HostNetwork,
+    ),
+    (
+        "request canceled while waiting for connection",
+        "unreachable",
+        "the API server got no connection in time",
+        Remedy::Reach,
+    ),
+    ("TLS handshake timeout", "too-slow", "the server did not finish TLS in time", Remedy::Reach),
+    // A context that ends while Go connects reads as this one.
+    ("i/o timeout", "unreachable", DROPPED, Remedy::Reach),
+    ("dial timeout", "unreachable", DROPPED, Remedy::Reach),
+    ("connection timed out", "unreachable", DROPPED, Remedy::Reach),
+    ("no route to host", "unreachable", NO_ROUTE, Remedy::Reach),
+    ("network is unreachable", "unreachable", NO_ROUTE, Remedy::Reach),
+    ("host is down", "unreachable", NO_ROUTE, Remedy::Reach),
     (
         "context deadline exceeded",
         "too-slow",
@@ -124,6 +176,10 @@ const TEXTS: [(&str, &str, &str, Remedy); 23] = [
     ("EOF", "closed", CLOSED, Remedy::Pods),
 ];
 
+const PROXY: &str = "an HTTP proxy between API server and webhook refused the connection";
+const DROPPED: &str =
+    "nothing answers at the webhook's address: a firewall or network policy drops it";
+const NO_ROUTE: &str = "the API server's machine has no route to the webhook's address";
 const CLOSED: &str = "the server closed the connection without an answer";
 const WRONG_NAME: &str = "the server's certificate is for other names";
 
@@ -138,6 +194,9 @@ enum Remedy {
     Pods,
     Server,
     Reach,
+    Proxy,
+    Konnectivity,
+    HostNetwork,
 }
 
 /// What a text of the API server means, for the webhook that `subject` names; `None` for a text
@@ -176,6 +235,16 @@ pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
         Remedy::Server => format!(
             "See which server answers: `kubectl -n {namespace} get endpointslices \
              -l kubernetes.io/service-name={service}`."
+        ),
+        Remedy::Proxy => "Set NO_PROXY of the API server to hold .svc; on its machine, see \
+                          `diyadm check --manifest /etc/kubernetes/manifests/kube-apiserver.yaml`."
+            .to_owned(),
+        Remedy::Konnectivity => "See whether its agents run: `kubectl -n kube-system get pods -l \
+                                 k8s-app=konnectivity-agent`."
+            .to_owned(),
+        Remedy::HostNetwork => format!(
+            "Give the server the node's network (`hostNetwork: true`), where the control plane \
+             reaches nodes only: `kubectl -n {namespace} edit deployment {service}`."
         ),
         Remedy::Reach => format!(
             "See whether the API server reaches the Pods (network policies, firewalls): \
@@ -226,6 +295,47 @@ mod tests {
             let other = explain(&format!("{}… {piece} …", prefix("not-")), &subject).unwrap();
             assert_eq!(other.id, "other-webhook", "{piece}");
             assert!(!other.hint.contains("diyadm"), "{other:?}");
+        }
+        // Whole texts: of Go 1.26, of kube-apiserver, of konnectivity and EKS.
+        let post = "failed to call webhook: Post \"https://web.test.svc:443/mutating-pods\": ";
+        for (text, id) in [
+            ("dial tcp 10.96.0.7:443: i/o timeout", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: connection timed out", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: no route to host", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: network is unreachable", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: connection refused", "connection-refused"),
+            ("Address is not allowed", "address-not-allowed"),
+            ("No agent available", "no-agent"),
+            ("dial timeout, backstop", "unreachable"),
+            ("Service Unavailable", "proxy"),
+            ("Gateway Timeout", "proxy"),
+            ("proxyconnect tcp: dial tcp 10.0.0.9:3128: connect: connection refused", "proxy"),
+            ("proxyconnect tcp: dial tcp: lookup proxy: no such host", "proxy"),
+            (
+                "net/http: request canceled while waiting for connection (Client.Timeout exceeded \
+                 while awaiting headers)",
+                "unreachable",
+            ),
+            ("net/http: TLS handshake timeout", "too-slow"),
+            ("context deadline exceeded", "too-slow"),
+            (
+                "tls: failed to parse certificate from server: x509: negative serial number",
+                "unreadable-certificate",
+            ),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority \
+                 (possibly because of \"x509: cannot verify signature: insecure algorithm \
+                 SHA1-RSA\" while trying to verify candidate authority certificate \"CA\")",
+                "insecure-signature",
+            ),
+            (
+                "tls: failed to verify certificate: x509: unhandled critical extension",
+                "bad-certificate",
+            ),
+            ("remote error: tls: handshake failure", "no-tls"),
+        ] {
+            let cause = explain(&format!("{}{post}{text}", prefix("")), &subject);
+            assert_eq!(cause.map(|cause| cause.id), Some(id), "{text}");
         }
         assert_eq!(explain("EOF", &subject), None, "no webhook in it");
         assert_eq!(explain(&format!("{}something new", prefix("")), &subject), None);

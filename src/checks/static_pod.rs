@@ -2,14 +2,21 @@
 //! that lets them.
 //!
 //! `--enable-admission-plugins` and `--disable-admission-plugins` are lists that add up when they
-//! are repeated (pflag's StringSlice; tests/it asks the real server), and what is on by default stays on
-//! unless it is disabled. The old `--admission-control` names everything that is on.
+//! are repeated, and what is on by default stays on unless it is disabled. The old
+//! `--admission-control` names everything that is on. With a name that it does not know the API
+//! server does not start; tests/it asks the real one.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{Finding, version::unsupported};
+use flags::Served;
 
 mod edit;
+mod flags;
+mod plugins;
+mod proxy;
 
 pub use edit::fix;
 
@@ -19,6 +26,10 @@ const ENABLE: &str = "--enable-admission-plugins";
 const DISABLE: &str = "--disable-admission-plugins";
 const EXACT: &str = "--admission-control";
 const RUNTIME: &str = "--runtime-config";
+const GATES: &str = "--feature-gates";
+const POLICY: &str = "MutatingAdmissionPolicy";
+/// Programs that start what a string says, which is not looked into.
+const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "busybox"];
 
 /// One item of `command` or `args`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +52,9 @@ struct Setting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Manifest {
     items: Vec<Item>,
+    /// The place of the first flag: wrappers such as /go-runner have flags of their own.
+    first_flag: usize,
+    proxy: Option<Finding>,
     /// Minor version of 1.x, from the image's tag.
     minor: Option<u32>,
     image: String,
@@ -58,14 +72,19 @@ impl Manifest {
             return Err("it holds no Pod".to_owned());
         }
         let containers = pod["spec"]["containers"].as_array().cloned().unwrap_or_default();
-        let is_server = |container: &&Value| {
+        // A container beside it may be made from an image such as kube-apiserver-healthcheck.
+        let named = |container: &&Value| container["name"] == "kube-apiserver";
+        let made_from = |container: &&Value| {
             let image = container["image"].as_str().unwrap_or_default();
-            container["name"] == "kube-apiserver" || image.contains("kube-apiserver")
+            let name = image.rsplit('/').next().and_then(|last| last.split([':', '@']).next());
+            name == Some("kube-apiserver")
         };
-        let mut servers = containers.iter().filter(is_server);
-        let (Some(server), None) = (servers.next(), servers.next()) else {
-            return Err("it must hold one container kube-apiserver".to_owned());
+        let one = |is_server: &dyn Fn(&&Value) -> bool| {
+            let mut servers = containers.iter().filter(is_server);
+            servers.next().filter(|_| servers.next().is_none())
         };
+        let server = one(&named).or_else(|| one(&made_from));
+        let server = server.ok_or("it must hold one container kube-apiserver")?;
         let mut items = Vec::new();
         for list in ["command", "args"] {
             for (index, item) in server[list].as_array().into_iter().flatten().enumerate() {
@@ -74,41 +93,60 @@ impl Manifest {
                 items.push(Item { list, index, text: text.to_owned() });
             }
         }
-        let first = items.iter().find(|item| item.list == "command").map(|item| &item.text);
-        if let Some(program) = first
-            && program.rsplit('/').next() != Some("kube-apiserver")
-        {
-            return Err(format!("its command starts {program}, not kube-apiserver itself"));
-        }
+        let first_flag = first_flag(&items)?;
         let image = server["image"].as_str().unwrap_or_default().to_owned();
         let minor = image
             .rsplit_once(":v1.")
             .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-        Ok(Self { items, minor, image })
+        Ok(Self { items, first_flag, proxy: proxy::finding(server), minor, image })
     }
 
     /// Every value of a flag: `--flag=value`, or `--flag` and the value as the next item.
     fn values(&self, flag: &str) -> Vec<Setting> {
         let mut values = Vec::new();
-        for (at, item) in self.items.iter().enumerate() {
-            if let Some(value) = item.text.strip_prefix(flag).and_then(|r| r.strip_prefix('=')) {
-                values.push(Setting { item: at, value: value.to_owned() });
-            } else if item.text == flag
-                && let Some(next) = self.items.get(at + 1)
-            {
-                values.push(Setting { item: at + 1, value: next.text.clone() });
+        for (at, item) in self.items.iter().enumerate().skip(self.first_flag) {
+            match flags::split(&item.text) {
+                Some((name, Some(value))) if name == flag => {
+                    values.push(Setting { item: at, value: value.to_owned() });
+                }
+                Some((name, None)) if name == flag => {
+                    if let Some(next) = self.items.get(at + 1) {
+                        values.push(Setting { item: at + 1, value: next.text.clone() });
+                    }
+                }
+                _ => {}
             }
         }
         values
     }
 
+    /// The elements of a flag's values; a value that cannot be read is one element.
     fn names(&self, flag: &str) -> Vec<String> {
-        self.values(flag).iter().flat_map(|v| split(&v.value)).collect()
+        let values = self.values(flag).into_iter().map(|setting| setting.value);
+        values.flat_map(|value| flags::list(&value).unwrap_or_else(|| vec![value])).collect()
+    }
+
+    /// The pairs of a flag's values.
+    fn map(&self, flag: &str) -> BTreeMap<String, String> {
+        let values = self.values(flag);
+        flags::map(values.iter().map(|setting| setting.value.as_str()))
     }
 }
 
-fn split(value: &str) -> Vec<String> {
-    value.split(',').map(str::trim).filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect()
+/// The item behind the program's name; the first, where the image itself starts the program.
+fn first_flag(items: &[Item]) -> Result<usize, String> {
+    let base = |item: &Item| item.text.rsplit('/').next().unwrap_or_default().to_owned();
+    let command = items.iter().find(|item| item.list == "command");
+    let started = || items.iter().position(|item| base(item) == "kube-apiserver");
+    match command {
+        Some(first) if SHELLS.contains(&base(first).as_str()) => {
+            Err(format!("its command starts {}, not kube-apiserver itself", first.text))
+        }
+        Some(first) => started()
+            .map(|at| at + 1)
+            .ok_or_else(|| format!("its command starts {}, not kube-apiserver itself", first.text)),
+        None => Ok(started().map_or(0, |at| at + 1)),
+    }
 }
 
 fn first_line(text: &str) -> &str {
@@ -135,6 +173,20 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
     let (enabled, disabled) = (manifest.names(ENABLE), manifest.names(DISABLE));
     let exact = manifest.values(EXACT).first().map(|_| manifest.names(EXACT));
     let fix = "Let diyadm write it: the same command with --fix.";
+    findings.extend(unknown(&manifest, fix));
+    let overlap: Vec<_> = enabled.iter().filter(|name| disabled.contains(name)).collect();
+    if let Some(plugin) = overlap.iter().find(|name| !WANTED.contains(&name.as_str())) {
+        let seen =
+            format!("{plugin} is in {ENABLE} and in {DISABLE}: the API server does not start");
+        let hint = format!("Take {plugin} out of one of them: `grep -n {plugin} FILE`.");
+        findings.push(Finding::failed("admission-plugin", seen, hint));
+    }
+    if exact.is_some() && !(enabled.is_empty() && disabled.is_empty()) {
+        let seen =
+            format!("{EXACT} excludes {ENABLE} and {DISABLE}: the API server does not start");
+        let hint = format!("Take {EXACT} out: `grep -n admission FILE`.");
+        findings.push(Finding::failed("admission-plugin", seen, hint));
+    }
     for plugin in WANTED {
         let has = |names: &[String]| names.iter().any(|name| name == plugin);
         findings.push(if has(&disabled) {
@@ -164,25 +216,90 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
             }
         });
     }
-    let off = ["api/all=false", "admissionregistration.k8s.io/v1=false"];
-    let off = manifest.names(RUNTIME).into_iter().find(|entry| off.contains(&entry.as_str()));
-    findings.push(match off {
-        Some(entry) => Finding::failed(
-            "registration",
-            format!("{RUNTIME} has {entry}, so admissionregistration.k8s.io/v1 is not served"),
-            format!("Take {entry} out of {RUNTIME}."),
-        ),
-        None => Finding::ok("registration", "no flag turns admissionregistration.k8s.io/v1 off"),
-    });
-    findings.push(match manifest.minor {
-        Some(36..) => Finding::ok("policy", "MutatingAdmissionPolicy is there, and on by default"),
-        Some(34 | 35) => {
-            Finding::ok("policy", "MutatingAdmissionPolicy is beta and off by default")
-        }
-        Some(minor) => {
-            Finding::ok("policy", format!("v1.{minor} has no MutatingAdmissionPolicy to rely on"))
-        }
-        None => Finding::ok("policy", "MutatingAdmissionPolicy is there from v1.36 on"),
-    });
+    findings.push(registration(&manifest));
+    findings.push(Finding::ok("policy", policy(&manifest, &disabled, exact.as_deref())));
+    findings.extend(manifest.proxy);
     Ok(findings)
+}
+
+/// Elements that name no plugin.
+fn unknown(manifest: &Manifest, fix: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for flag in [ENABLE, DISABLE, EXACT] {
+        for Setting { value, .. } in manifest.values(flag) {
+            let elements = flags::list(&value).unwrap_or_else(|| vec![value.clone()]);
+            for element in elements.iter().filter(|element| !plugins::is_known(element)) {
+                let seen = format!("{flag} names {element:?}, which is no admission plugin");
+                findings.push(if plugins::is_misspelled(element) {
+                    let seen = format!("{seen}: the API server does not start");
+                    Finding::failed("admission-plugin", seen, fix)
+                } else {
+                    let hint = "See what this API server knows: `kube-apiserver --help | grep \
+                                admission-plugins`.";
+                    Finding::warning("admission-plugin", format!("{seen} of Kubernetes"), hint)
+                });
+            }
+        }
+    }
+    findings
+}
+
+/// Whether admission webhooks can be registered.
+fn registration(manifest: &Manifest) -> Finding {
+    let config = manifest.map(RUNTIME);
+    match flags::served(&config, "v1", "mutatingwebhookconfigurations", true) {
+        Served::Yes => {
+            Finding::ok("registration", "no flag turns admissionregistration.k8s.io/v1 off")
+        }
+        Served::No(entries) => {
+            let entries = entries.join(",");
+            Finding::failed(
+                "registration",
+                format!(
+                    "{RUNTIME} has {entries}, so admissionregistration.k8s.io/v1 is not served"
+                ),
+                format!("Take {entries} out of {RUNTIME}."),
+            )
+        }
+        Served::Refused(entry) => Finding::failed(
+            "registration",
+            format!("{RUNTIME} has {entry}: the API server does not start"),
+            format!("Take {entry} out of {RUNTIME}, or set it to true or false."),
+        ),
+    }
+}
+
+/// What becomes of MutatingAdmissionPolicy; only the mode `policy` needs it.
+fn policy(manifest: &Manifest, disabled: &[String], exact: Option<&[String]>) -> String {
+    let gates = manifest.map(GATES);
+    let gate = |name: &str| {
+        let value = gates.get(name).or_else(|| gates.get(&format!("kube:{name}")))?;
+        flags::boolean(value)
+    };
+    let is_plugin_off = disabled.iter().any(|name| name == POLICY)
+        || exact.is_some_and(|names| names.iter().all(|name| name != POLICY));
+    let config = manifest.map(RUNTIME);
+    let serves = |version: &str, by_default| {
+        let resource = "mutatingadmissionpolicies";
+        flags::served(&config, version, resource, by_default) == Served::Yes
+    };
+    match manifest.minor {
+        Some(36..) if gate(POLICY) == Some(false) => {
+            format!("{GATES} turns {POLICY} off: `--mode policy` does nothing there")
+        }
+        Some(34..) if is_plugin_off => {
+            format!("the admission plugin {POLICY} is off: `--mode policy` does nothing there")
+        }
+        Some(36..) if !serves("v1", true) => {
+            format!("{RUNTIME} turns {POLICY} off: `--mode policy` does nothing there")
+        }
+        Some(36..) => format!("{POLICY} is there, and on by default"),
+        Some(34 | 35) => {
+            let is_on = gate(POLICY).or(gate("AllBeta")) == Some(true) && serves("v1beta1", false);
+            let state = if is_on { "turned on" } else { "off by default" };
+            format!("{POLICY} is beta and {state}")
+        }
+        Some(minor) => format!("v1.{minor} has no {POLICY} to rely on"),
+        None => format!("{POLICY} is there from v1.36 on"),
+    }
 }

@@ -1,12 +1,13 @@
 //! What each kind of finding looks at, in a few words: for reports, beside what was seen.
 
 /// Ids and their titles.
-const TITLES: [(&str, &str); 44] = [
+const TITLES: [(&str, &str); 45] = [
     ("version", "version of the API server"),
     ("registration", "admissionregistration.k8s.io/v1"),
     ("admission-plugin", "admission plugins"),
     ("fix", "what --fix changes"),
     ("policy", "MutatingAdmissionPolicy"),
+    ("proxy", "proxy of the API server"),
     ("binding", "MutatingAdmissionPolicyBinding"),
     ("namespace", "namespace and its label"),
     ("secret", "Secret"),

@@ -22,6 +22,7 @@ const CA_DAYS: u32 = 3650;
 
 /// What the flags ask of certificates, read once: `--csr-conf -` cannot be read again.
 pub(super) struct Asked<'a> {
+    terminal: &'a Terminal,
     names: &'a Names,
     flags: &'a Certificates,
     /// Of `--csr-conf`, where it was given.
@@ -31,7 +32,11 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// # Errors
     /// Flags that do not go together, and a `--csr-conf` that makes no sense.
-    pub(super) fn read(names: &'a Names, flags: &'a Certificates) -> Result<Self> {
+    pub(super) fn read(
+        terminal: &'a Terminal,
+        names: &'a Names,
+        flags: &'a Certificates,
+    ) -> Result<Self> {
         let (days, ca_days) = (flags.days.unwrap_or(DAYS), flags.ca_days.unwrap_or(CA_DAYS));
         if days > ca_days {
             let what =
@@ -39,10 +44,10 @@ impl<'a> Asked<'a> {
             return Err(Failure::usage(what, format!("Type `--ca-days {days}`, or more.")).into());
         }
         let request = match flags.csr_conf {
-            Some(_) => Some(request(names, flags)?),
+            Some(_) => Some(request(terminal, names, flags)?),
             None => None,
         };
-        Ok(Self { names, flags, request })
+        Ok(Self { terminal, names, flags, request })
     }
 
     /// Makes new certificates: from `--csr-conf`, else ./csr.conf, else the one that is built in.
@@ -50,7 +55,7 @@ impl<'a> Asked<'a> {
     pub(super) fn issue(&self) -> Result<Bundle> {
         let request = match &self.request {
             Some(request) => request.clone(),
-            None => request(self.names, self.flags)?,
+            None => request(self.terminal, self.names, self.flags)?,
         };
         let kind = self.key().unwrap_or(request.key_kind());
         let terms = Terms {
@@ -101,8 +106,8 @@ impl<'a> Asked<'a> {
 }
 
 /// What [`Asked::issue`] makes of the flags.
-pub(super) fn issue(names: &Names, flags: &Certificates) -> Result<Bundle> {
-    Asked::read(names, flags)?.issue()
+pub(super) fn issue(terminal: &Terminal, names: &Names, flags: &Certificates) -> Result<Bundle> {
+    Asked::read(terminal, names, flags)?.issue()
 }
 
 /// The csr.conf that counts, for a sentence: the file, or that it is built in.
@@ -118,12 +123,14 @@ pub(super) fn source(flags: &Certificates) -> String {
 const HERE: &str = "csr.conf";
 const BUILT_IN: &str = "the built-in csr.conf";
 
-fn request(names: &Names, flags: &Certificates) -> Result<Request> {
+fn request(terminal: &Terminal, names: &Names, flags: &Certificates) -> Result<Request> {
     let (file, text) = csr_conf(names, flags)?;
-    Request::parse(&file, &text).map_err(|error| {
-        let hint = format!("Mend {file}, or name another: `--csr-conf FILE`.");
-        Failure::usage(format!("{error:#}"), hint).into()
-    })
+    let request = Request::parse(&file, &text).map_err(|error| {
+        let hint = format!("Fix {file}, or name another: `--csr-conf FILE`.");
+        Failure::usage(format!("{error:#}"), hint)
+    })?;
+    request.warnings.iter().for_each(|warning| terminal.warn(warning));
+    Ok(request)
 }
 
 /// The name and text of the csr.conf that counts.

@@ -24,7 +24,7 @@ pub(super) mod policy;
 mod probe;
 pub(super) mod version;
 
-pub(super) use connection::verified_as;
+pub(super) use connection::connect_as;
 
 const LEFT: &str = "A configuration diyadm-probe-… may be left; it matches nothing any more: \
                     `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";

@@ -8,6 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr},
+    io::Errno,
+};
+
 use crate::exit::Failure;
 
 /// A file that has its text, but not yet its name. Removed unless it is placed.
@@ -70,6 +75,47 @@ pub(super) fn create(path: &Path, text: &str, mode: u32) -> io::Result<File> {
         Err(error) => {
             let _ = fs::remove_file(path);
             Err(error)
+        }
+    }
+}
+
+/// Gives `to` the extended attributes of `from`: access control lists and security labels are among
+/// them.
+///
+/// # Errors
+/// One that cannot be kept.
+pub(super) fn keep_attributes(from: &File, to: &File) -> io::Result<()> {
+    // What the kernel makes of a file's content is made anew.
+    const OF_CONTENT: [&[u8]; 2] = [b"security.evm", b"security.ima"];
+    let names = match read_whole(|buffer| flistxattr(from, buffer)) {
+        // A file system without any.
+        Err(Errno::NOTSUP) => return Ok(()),
+        names => names?,
+    };
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    for name in names.filter(|name| !OF_CONTENT.contains(name)) {
+        let copied = read_whole(|buffer| fgetxattr(from, name, buffer))
+            .and_then(|value| fsetxattr(to, name, &value, XattrFlags::empty()));
+        copied.map_err(|error| {
+            let name = String::from_utf8_lossy(name);
+            io::Error::other(format!("its attribute {name} cannot be kept: {error}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// All that `read` has to give: it is asked for the length first.
+fn read_whole(mut read: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    loop {
+        let mut buffer = vec![0; read(&mut [])?];
+        match read(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            // It has grown in between.
+            Err(Errno::RANGE) => {}
+            Err(error) => return Err(error),
         }
     }
 }

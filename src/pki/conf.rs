@@ -11,6 +11,8 @@ use std::{cell::Cell, collections::HashMap};
 
 use anyhow::{Result, bail};
 
+use crate::text::shortened;
+
 /// One `name = value`.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -43,9 +45,6 @@ const LONGEST: usize = 32_768;
 pub const LONGEST_FILE: usize = 1 << 20;
 /// Bytes of all values together, variables expanded.
 const LONGEST_VALUES: usize = 4 * LONGEST_FILE;
-/// Characters of a line that an error shows.
-const SHOWN: usize = 120;
-
 impl Conf {
     /// Parses `text`; errors begin `file:line: `.
     pub(super) fn parse(file: &str, text: &str) -> Result<Self> {
@@ -195,24 +194,27 @@ impl Conf {
         }
         if let Some(close) = close {
             let closed = rest.strip_prefix(close);
-            rest = closed.ok_or_else(|| format!("the variable {name:?} lacks its {close:?}"))?;
+            rest = closed
+                .ok_or_else(|| format!("the variable {:?} lacks its {close:?}", shortened(name)))?;
         }
         // OpenSSL would look into the environment before it looks into the default section.
         if section == "ENV" && self.find(section, name).is_none() {
-            return Err(format!("the environment's {name:?} is not read"));
+            return Err(format!("the environment's {:?} is not read", shortened(name)));
         }
         let found = self.get(section, name);
-        let found = found.ok_or_else(|| format!("the variable {name:?} has no value"))?;
+        let found = found.ok_or_else(|| {
+            format!(
+                "the variable {:?} has no value in this file; where a shell was to fill it in, \
+                 write the file with `<<EOF`, not `<<'EOF'`",
+                shortened(name)
+            )
+        })?;
         Ok((&found.value, rest))
     }
 }
 
 fn anyhow_at(file: &str, line: usize, content: &str, why: &str) -> anyhow::Error {
-    let (shown, more) = match content.char_indices().nth(SHOWN) {
-        Some((end, _)) => (&content[..end], "…"),
-        None => (content, ""),
-    };
-    anyhow::anyhow!("{file}:{line}: {shown}{more}: {why}")
+    anyhow::anyhow!("{file}:{line}: {}: {why}", shortened(content))
 }
 
 /// A line without its line ending.

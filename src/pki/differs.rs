@@ -49,7 +49,7 @@ pub fn differences(ca: &[u8], crt: &[u8], wanted: &Wanted<'_>) -> Vec<String> {
         all.push(format!("its key is {found}, not {}", shown(kind)));
     }
     if let Some(request) = wanted.request {
-        all.extend(subject(&leaf, request));
+        all.extend(subject(&leaf, request, wanted));
         all.extend(names(crt, request, wanted));
     }
     all
@@ -85,8 +85,8 @@ fn shown(kind: KeyKind) -> String {
     }
 }
 
-fn subject(leaf: &X509, request: &Request) -> Option<String> {
-    let wanted = name(&*request.subject().ok()?).ok()?;
+fn subject(leaf: &X509, request: &Request, wanted: &Wanted<'_>) -> Option<String> {
+    let wanted = name(&*request.subject(wanted.service, wanted.namespace).ok()?).ok()?;
     let found = name(leaf.subject_name()).ok()?;
     (wanted != found).then(|| format!("its subject is {found}, not {wanted}"))
 }

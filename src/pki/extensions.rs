@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use openssl::{asn1::Asn1Object, nid::Nid};
 
 use super::conf::{Conf, Entry};
+use crate::text::shortened;
 
 /// What a certificate says beside its subject.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +81,8 @@ impl Extensions {
                 return Err(conf.error(entry, "a line break is in the value"));
             }
             let words: Vec<_> = value.split(',').map(|word| word.trim_matches(is_space)).collect();
-            let unknown = |word: &str| conf.error(entry, &format!("{word:?} is not understood"));
+            let unknown =
+                |word: &str| conf.error(entry, &format!("{:?} is not understood", shortened(word)));
             match entry.name.as_str() {
                 "basicConstraints" if words.len() == 1 && NO_CA.contains(&words[0]) => {
                     read.basic_constraints.critical = critical;
@@ -148,9 +150,9 @@ fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
         }
     } else {
         for word in words {
-            let (kind, name) = word
-                .split_once(':')
-                .with_context(|| conf.error(entry, &format!("{word:?} is not KIND:NAME")))?;
+            let (kind, name) = word.split_once(':').ok_or_else(|| {
+                conf.error(entry, &format!("{:?} is not KIND:NAME", shortened(word)))
+            })?;
             let san = san(kind.trim_matches(is_space), name.trim_matches(is_space));
             read.push(san.map_err(|why| conf.error(entry, why))?);
         }

@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use openssl::{
     asn1::{Asn1Time, Asn1TimeRef},
     hash::MessageDigest,
-    pkey::PKey,
     x509::{X509, X509NameRef, X509Ref},
 };
 use serde::{Serialize, Serializer};
+
+use super::private_key;
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,8 +53,8 @@ fn as_rfc3339<S: Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::E
 pub fn inspect(pem: &[u8], key: Option<&[u8]>) -> Result<Vec<Facts>> {
     let certificates = X509::stack_from_pem(pem).context("this is no PEM certificate")?;
     anyhow::ensure!(!certificates.is_empty(), "there is no certificate in this PEM");
-    let key = key.map(PKey::private_key_from_pem).transpose();
-    let key = key.map_err(|_| anyhow::anyhow!("its key is no PEM key"))?;
+    let key = key.map(private_key).transpose();
+    let key = key.map_err(|fault| anyhow::Error::new(fault).context(format!("its key {fault}")))?;
     let mut facts = certificates.iter().map(|c| facts(c)).collect::<Result<Vec<_>>>()?;
     if let (Some(first), Some(key)) = (certificates.first(), key) {
         facts[0].key_matches = Some(first.public_key()?.public_eq(&key));
@@ -61,7 +62,7 @@ pub fn inspect(pem: &[u8], key: Option<&[u8]>) -> Result<Vec<Facts>> {
     Ok(facts)
 }
 
-fn facts(certificate: &X509Ref) -> Result<Facts> {
+pub(super) fn facts(certificate: &X509Ref) -> Result<Facts> {
     let names = certificate.subject_alt_names();
     let sans = names.iter().flatten().filter_map(|name| {
         let ip = |bytes: &[u8]| match bytes.len() {

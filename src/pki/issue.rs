@@ -96,7 +96,7 @@ fn leaf(
         extensions.add_san(San::Dns(name));
     }
     let mut builder = builder(terms, terms.days, key)?;
-    builder.set_subject_name(&*request.subject()?)?;
+    builder.set_subject_name(&*request.subject(&terms.service, &terms.namespace)?)?;
     builder.set_issuer_name(ca.subject_name())?;
     let mut basic = BasicConstraints::new();
     if extensions.basic_constraints.critical {

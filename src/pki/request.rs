@@ -11,30 +11,46 @@ use super::{
     conf::{Conf, Entry},
     extensions::{Extensions, Of},
 };
+use crate::text::shortened;
 
 /// A certificate request as csr.conf describes it.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(super) bits: u32,
     pub(super) digest: &'static str,
-    /// Field and value, in order, as OpenSSL has taken them.
+    /// Field and value, in order, as OpenSSL has taken them. Where there is none, the subject is
+    /// the Service's name, as where `openssl req -subj` gives it.
     subject: Vec<(String, String)>,
     pub(super) extensions: Extensions,
+    /// What was left out, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// The section that the blog signs with: `openssl x509 -extensions v3_ext`.
 const SIGNED_WITH: &str = "v3_ext";
 /// What [ req ] may say here.
-const REQ: [&str; 8] = [
-    "default_bits",
-    "default_md",
-    "prompt",
+const REQ: [&str; 6] =
+    ["default_bits", "default_md", "prompt", "utf8", "distinguished_name", "req_extensions"];
+/// What [ req ] may say for other uses of the file: keys and self-signed certificates that openssl
+/// would make, and string types that mean the same.
+const NO_USE: [&str; 14] = [
+    "RANDFILE",
+    "attributes",
+    "certopt",
+    "default_crl_days",
+    "default_days",
+    "default_keyfile",
     "encrypt_key",
+    "encrypt_rsa_key",
+    "input_password",
+    "nameopt",
+    "output_password",
+    "reqopt",
     "string_mask",
-    "utf8",
-    "distinguished_name",
-    "req_extensions",
+    "x509_extensions",
 ];
+/// ub-common-name of X.520, in characters.
+const LONGEST_COMMON_NAME: usize = 64;
 
 impl Request {
     /// Parses `text` as OpenSSL reads it. `file` is named in errors: `file:line: name = value: …`.
@@ -45,10 +61,22 @@ impl Request {
     pub fn parse(file: &str, text: &str) -> Result<Self> {
         let conf = Conf::parse(file, text)?;
         let known = conf.section("req");
+        let mut unused = Vec::new();
         for entry in known.iter().flatten() {
-            if !REQ.contains(&entry.name.as_str()) {
+            if NO_USE.contains(&entry.name.as_str()) {
+                unused.push(format!("{} (line {})", entry.name, entry.line));
+                if ["x509_extensions", "attributes"].contains(&entry.name.as_str()) {
+                    // Nor has its section a use.
+                    conf.section(&entry.value);
+                }
+            } else if !REQ.contains(&entry.name.as_str()) {
                 return Err(conf.error(entry, "not understood in [ req ]"));
             }
+        }
+        let mut warnings = Vec::new();
+        if !unused.is_empty() {
+            let unused = unused.join(", ");
+            warnings.push(format!("{file}: ignored, a request has no use for it: {unused}"));
         }
         let get = |name: &str| conf.get("req", name);
         let names = get("distinguished_name").with_context(|| match known {
@@ -56,10 +84,8 @@ impl Request {
             None => format!("{file}: the section [ req ] is missing"),
         })?;
         let utf8 = is_one_of(&conf, get("utf8"), &["yes", "no"])? == Some("yes");
-        // Others would have OpenSSL write the subject in other string types.
-        is_one_of(&conf, get("string_mask"), &["utf8only"])?;
-        is_one_of(&conf, get("encrypt_key"), &["no"])?;
-        if is_one_of(&conf, get("prompt"), &["no"])?.is_none() {
+        let prompts = is_one_of(&conf, get("prompt"), &["no", "yes"])? != Some("no");
+        if prompts && conf.section(&names.value).is_some_and(|entries| !entries.is_empty()) {
             return Err(anyhow!(
                 "{file}: [ req ] lacks `prompt = no`: openssl would ask for the subject"
             ));
@@ -80,7 +106,7 @@ impl Request {
             }
             None => "sha256",
         };
-        let subject = read_subject(&conf, names, utf8)?;
+        let subject = read_subject(&conf, names, utf8, &mut warnings)?;
         // Both are read, so that a slip in either is told. What the certificate has is v3_ext's,
         // as where the blog signs; the request's own speak where the file has no such section.
         let requested = match get("req_extensions") {
@@ -96,11 +122,11 @@ impl Request {
             None => None,
         };
         if let Some(entry) = conf.unread() {
-            let what = format!("nothing reads this in [ {} ]", entry.section);
+            let what = format!("nothing reads this in [ {} ]", shortened(&entry.section));
             return Err(conf.error(entry, &what));
         }
         let extensions = signed.or(requested).unwrap_or_default();
-        Ok(Self { bits, digest, subject, extensions })
+        Ok(Self { bits, digest, subject, extensions, warnings })
     }
 
     /// The key that `default_bits` asks for.
@@ -113,8 +139,14 @@ impl Request {
             .ok_or_else(|| anyhow!("this OpenSSL has no {}", self.digest))
     }
 
-    pub(super) fn subject(&self) -> Result<X509Name> {
+    /// The subject of a certificate for this Service.
+    pub(super) fn subject(&self, service: &str, namespace: &str) -> Result<X509Name> {
         let mut name = X509NameBuilder::new()?;
+        if self.subject.is_empty() {
+            let host = format!("{service}.{namespace}.svc");
+            let short = if host.len() > LONGEST_COMMON_NAME { service } else { &host };
+            name.append_entry_by_text("CN", short)?;
+        }
         for (field, value) in &self.subject {
             name.append_entry_by_text(field, value)?;
         }
@@ -132,7 +164,12 @@ fn is_one_of<'c>(conf: &Conf, entry: Option<&'c Entry>, words: &[&str]) -> Resul
 }
 
 /// OpenSSL itself judges fields and values (`auto_info` of apps/req.c adds them so too).
-fn read_subject(conf: &Conf, names: &Entry, utf8: bool) -> Result<Vec<(String, String)>> {
+fn read_subject(
+    conf: &Conf,
+    names: &Entry,
+    utf8: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(String, String)>> {
     let entries = conf.section(&names.value).ok_or_else(|| conf.error(names, "no such section"))?;
     let (mut subject, mut trial) = (Vec::new(), X509NameBuilder::new()?);
     for entry in entries {
@@ -148,15 +185,22 @@ fn read_subject(conf: &Conf, names: &Entry, utf8: bool) -> Result<Vec<(String, S
             let what = "openssl takes this for Latin-1; say utf8 = yes in [ req ]";
             return Err(conf.error(entry, what));
         }
+        let is_common = ["CN", "commonName"].contains(&field);
+        if is_common && entry.value.contains('.') && entry.value.len() > LONGEST_COMMON_NAME {
+            // Nobody looks at it: the alternative names count.
+            warnings.push(format!(
+                "{}:{}: the common name is left out, it has over {LONGEST_COMMON_NAME} characters; \
+                 the names that count are in subjectAltName",
+                conf.file, entry.line
+            ));
+            continue;
+        }
         if let Err(refused) = trial.append_entry_by_text(field, &entry.value) {
             let reason = refused.errors().last().and_then(openssl::error::Error::reason);
             let what = format!("not a field of a subject: {}", reason.unwrap_or("refused"));
             return Err(conf.error(entry, &what));
         }
         subject.push((field.to_owned(), entry.value.clone()));
-    }
-    if subject.is_empty() {
-        return Err(conf.error(names, "the section names no subject"));
     }
     Ok(subject)
 }

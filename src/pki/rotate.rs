@@ -1,6 +1,8 @@
 //! Several CAs in one PEM: while a rotation goes on, the new one comes first.
 
-use openssl::x509::{X509, X509VerifyResult};
+use openssl::x509::X509;
+
+use super::verify::is_signed_by;
 
 /// The certificates of `pem`, each as PEM of its own; none where it cannot be read.
 pub fn split(pem: &[u8]) -> Vec<String> {
@@ -9,14 +11,8 @@ pub fn split(pem: &[u8]) -> Vec<String> {
     texts.collect()
 }
 
-/// Which of `cas` (PEM each) has signed the first certificate of `crt` (PEM), whether or not
-/// either is still valid.
+/// Which of `cas` (PEM each) the first certificate of `crt` (PEM) leads to, whether or not either is
+/// still valid.
 pub fn signer(cas: &[String], crt: &[u8]) -> Option<usize> {
-    let leaf = X509::from_pem(crt).ok()?;
-    cas.iter().position(|ca| {
-        X509::from_pem(ca.as_bytes()).is_ok_and(|ca| {
-            let signed = ca.public_key().and_then(|key| leaf.verify(&key)).unwrap_or(false);
-            signed && ca.issued(&leaf) == X509VerifyResult::OK
-        })
-    })
+    cas.iter().position(|ca| is_signed_by(ca, crt))
 }

@@ -1,17 +1,17 @@
-//! Whether a pair serves under a name and a CA: what the API server asks at every handshake.
+//! Whether a pair serves under a name and a CA: what the API server, which is Go, asks at every
+//! handshake. Everything that judges a certificate asks here.
 
-use openssl::{
-    pkey::PKey,
-    stack::Stack,
-    x509::{
-        X509, X509PurposeId, X509StoreContext, X509VerifyResult,
-        store::X509StoreBuilder,
-        verify::{X509CheckFlags, X509VerifyParam},
-    },
-};
 use std::fmt;
 
-use super::{Facts, inspect};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use openssl::x509::X509;
+
+use super::{
+    Facts, KeyFault,
+    chain::{self, Purpose, Refusal},
+    inspect, private_key,
+    x509::{Certificate, Key, Usage},
+};
 
 /// Why the API server would not take a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,12 @@ pub enum Fault {
     Unreadable(&'static str, String),
     /// The key is another certificate's.
     KeyMismatch,
+    /// The key needs a passphrase.
+    KeyEncrypted,
     /// None of the CAs has signed it.
     UnknownCa,
+    /// A CA might have signed it, but does not count: its name, and why.
+    UnusableCa(String, String),
     /// Its validity is over.
     Expired,
     /// Its validity has not begun.
@@ -33,9 +37,9 @@ pub enum Fault {
         /// Those that it has: `DNS:…`, `IP:…`
         sans: Vec<String>,
     },
-    /// It is not for a server (extendedKeyUsage).
+    /// It, or a CA above it, is not for a server (extendedKeyUsage).
     NotForServers,
-    /// Anything else, in OpenSSL's words.
+    /// Anything else.
     Other(String),
 }
 
@@ -44,7 +48,10 @@ impl fmt::Display for Fault {
         match self {
             Self::Unreadable(file, why) => write!(f, "{file}: {why}"),
             Self::KeyMismatch => f.write_str("the key does not belong to the certificate"),
+            Self::KeyEncrypted => write!(f, "the key {}", KeyFault::Encrypted),
             Self::UnknownCa => f.write_str("the certificate is signed by none of the CAs"),
+            Self::UnusableCa(ca, why) if ca.is_empty() => write!(f, "its CA does not count: {why}"),
+            Self::UnusableCa(ca, why) => write!(f, "its CA {ca} does not count: {why}"),
             Self::Expired => f.write_str("the certificate has expired"),
             Self::NotYetValid => f.write_str("the certificate is not valid yet"),
             Self::WrongName { host, sans } if sans.is_empty() => {
@@ -59,9 +66,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Holds `crt` (PEM, the leaf first) and `key` (PEM, where there is one) against the CAs in `ca`
-/// (PEM, one or more), the DNS name or IP address `host` and the time `now` (seconds since 1970), and tells of
-/// the leaf.
+/// Judges `crt` (PEM, the leaf first) and `key` (PEM, where there is one) as the API server does:
+/// against the CAs in `ca` (PEM, one or more), the DNS name or IP address `host` and the time `now`
+/// (seconds since 1970). Returns what the leaf says.
 pub fn verify(
     ca: &[u8],
     crt: &[u8],
@@ -69,72 +76,136 @@ pub fn verify(
     host: &str,
     now: i64,
 ) -> Result<Facts, Fault> {
-    let unreadable = |file, error: anyhow::Error| Fault::Unreadable(file, format!("{error:#}"));
-    let roots = X509::stack_from_pem(ca).map_err(|e| unreadable("ca.crt", e.into()))?;
-    if roots.is_empty() {
-        return Err(Fault::Unreadable("ca.crt", "there is no certificate in it".to_owned()));
+    let chain = Chain::read(crt, key)?;
+    chain.judge(&roots(ca)?, Some(host), now)
+}
+
+/// What [`verify`] can say without a CA and a name: for a server that knows neither.
+pub fn verify_own(crt: &[u8], key: &[u8], now: i64) -> Result<Facts, Fault> {
+    let chain = Chain::read(crt, Some(key))?;
+    // Whatever it was signed by.
+    chain.judge(&chain.certificates[..1], None, now)
+}
+
+/// [`verify`] of what a server has sent, the leaf first.
+pub fn verify_peer(ca: &[u8], sent: &[X509], host: &str, now: i64) -> Result<Facts, Fault> {
+    Chain::of(sent)?.judge(&roots(ca)?, Some(host), now)
+}
+
+/// Whether a chain leads from the first certificate of `crt` (PEM) to `ca` (PEM), at whatever time.
+pub(super) fn is_signed_by(ca: &str, crt: &[u8]) -> bool {
+    let (Ok(chain), Ok(roots)) = (Chain::read(crt, None), roots(ca.as_bytes())) else {
+        return false;
+    };
+    let purpose = Purpose { host: None, now: None, usage: None };
+    chain::judge(&roots, &chain.certificates, &purpose).is_ok()
+}
+
+/// What a server sends.
+struct Chain {
+    /// Of the first.
+    facts: Facts,
+    certificates: Vec<Certificate>,
+}
+
+impl Chain {
+    fn read(crt: &[u8], key: Option<&[u8]>) -> Result<Self, Fault> {
+        let unreadable = |why: String| Fault::Unreadable("server.crt", why);
+        let sent = X509::stack_from_pem(crt)
+            .map_err(|_| unreadable("this is no PEM certificate".to_owned()))?;
+        let leaf =
+            sent.first().ok_or_else(|| unreadable("there is no certificate in it".to_owned()))?;
+        if let Some(key) = key {
+            let key = private_key(key).map_err(|fault| match fault {
+                KeyFault::Encrypted => Fault::KeyEncrypted,
+                other => Fault::Unreadable("server.key", format!("it {other}")),
+            })?;
+            if !leaf.public_key().is_ok_and(|public| public.public_eq(&key)) {
+                return Err(Fault::KeyMismatch);
+            }
+        }
+        Self::of(&sent)
     }
-    let mut facts = inspect(crt, None).map_err(|e| unreadable("server.crt", e))?;
-    let facts = facts.swap_remove(0);
-    let chain = X509::stack_from_pem(crt).map_err(|e| unreadable("server.crt", e.into()))?;
-    let leaf = &chain[0];
-    if let Some(key) = key {
-        let key = PKey::private_key_from_pem(key)
-            .map_err(|_| Fault::Unreadable("server.key", "this is no PEM key".to_owned()))?;
-        let public = leaf.public_key().map_err(|e| unreadable("server.crt", e.into()))?;
-        if !public.public_eq(&key) {
-            return Err(Fault::KeyMismatch);
+
+    fn of(sent: &[X509]) -> Result<Self, Fault> {
+        let unreadable = |why: String| Fault::Unreadable("server.crt", why);
+        let leaf = sent.first().ok_or_else(|| unreadable("there is no certificate".to_owned()))?;
+        let parse = |certificate: &X509| {
+            let der = certificate.to_der().map_err(|error| error.to_string())?;
+            let parsed = Certificate::parse(&der)?;
+            match parsed.key {
+                // Go's TLS would spend too long on it.
+                Some(Key::Rsa { bits: 8193.., .. }) => Err("its RSA key has over 8192 bits".into()),
+                _ => Ok(parsed),
+            }
+        };
+        let certificates = sent.iter().map(parse).collect::<Result<Vec<_>, String>>();
+        let certificates = certificates
+            .map_err(|why| unreadable(format!("the API server cannot parse it: {why}")))?;
+        let facts = inspect::facts(leaf).map_err(|error| unreadable(format!("{error:#}")))?;
+        Ok(Self { facts, certificates })
+    }
+
+    fn judge(&self, roots: &[Certificate], host: Option<&str>, now: i64) -> Result<Facts, Fault> {
+        let purpose = Purpose { host, now: Some(now), usage: Some(Usage::Server) };
+        chain::judge(roots, &self.certificates, &purpose).map_err(|refusal| match refusal {
+            Refusal::WrongName => Fault::WrongName {
+                host: host.unwrap_or_default().to_owned(),
+                sans: self.facts.sans.clone(),
+            },
+            Refusal::Expired => Fault::Expired,
+            Refusal::NotYetValid => Fault::NotYetValid,
+            Refusal::NotForServers => Fault::NotForServers,
+            Refusal::Unknown(None) | Refusal::WrongSignature => Fault::UnknownCa,
+            Refusal::Unknown(Some((ca, why))) => match *why {
+                Refusal::Expired => Fault::UnusableCa(ca, "it has expired".to_owned()),
+                Refusal::NotYetValid => Fault::UnusableCa(ca, "it is not valid yet".to_owned()),
+                Refusal::Other(why) => Fault::UnusableCa(ca, why),
+                // Another CA of the same name.
+                _ => Fault::UnknownCa,
+            },
+            Refusal::Other(why) => Fault::Other(format!("the certificate is refused: {why}")),
+        })?;
+        match self.certificates[0].key {
+            Some(Key::Rsa { bits, .. }) if bits < 1024 => {
+                Err(Fault::Other(format!("the RSA key of {bits} bits is insecure")))
+            }
+            Some(Key::Rsa { .. } | Key::Ecdsa | Key::Ed25519) => Ok(self.facts.clone()),
+            _ => Err(Fault::Other("the kind of key is not supported by TLS".to_owned())),
         }
     }
-    match chain_result(roots, leaf, &chain, host, now) {
-        Ok(X509VerifyResult::OK) => Ok(facts),
-        Ok(result) => Err(fault(result, facts, host)),
-        Err(error) => Err(Fault::Other(error.to_string())),
-    }
 }
 
-fn chain_result(
-    roots: Vec<X509>,
-    leaf: &X509,
-    chain: &[X509],
-    host: &str,
-    now: i64,
-) -> Result<X509VerifyResult, openssl::error::ErrorStack> {
-    let mut param = X509VerifyParam::new()?;
-    param.set_time(now);
-    param.set_purpose(X509PurposeId::SSL_SERVER)?;
-    // Go does not look at the common name.
-    param.set_hostflags(X509CheckFlags::NEVER_CHECK_SUBJECT);
-    match host.parse() {
-        Ok(address) => param.set_ip(address)?,
-        Err(_) => param.set_host(host)?,
+/// The certificates that Go takes into a pool: what it cannot parse it passes over.
+fn roots(pem: &[u8]) -> Result<Vec<Certificate>, Fault> {
+    let mut why = "there is no certificate in it".to_owned();
+    let mut roots = Vec::new();
+    for der in blocks(pem) {
+        match Certificate::parse(&der) {
+            Ok(root) => roots.push(root),
+            Err(wrong) => why = format!("the API server cannot parse it: {wrong}"),
+        }
     }
-    let mut store = X509StoreBuilder::new()?;
-    for root in roots {
-        store.add_cert(root)?;
-    }
-    store.set_param(&param)?;
-    let mut rest = Stack::new()?;
-    for certificate in &chain[1..] {
-        rest.push(certificate.clone())?;
-    }
-    X509StoreContext::new()?.init(&store.build(), leaf, &rest, |context| {
-        context.verify_cert()?;
-        Ok(context.error())
-    })
+    if roots.is_empty() { Err(Fault::Unreadable("ca.crt", why)) } else { Ok(roots) }
 }
 
-/// The codes are those of OpenSSL's x509_vfy.h.
-fn fault(result: X509VerifyResult, facts: Facts, host: &str) -> Fault {
-    match result.as_raw() {
-        9 => Fault::NotYetValid,
-        10 => Fault::Expired,
-        // No issuer found; self-signed and not known; a signature that is another key's.
-        2 | 7 | 18..=21 => Fault::UnknownCa,
-        26 => Fault::NotForServers,
-        62 | 64 => Fault::WrongName { host: host.to_owned(), sans: facts.sans },
-        _ => Fault::Other(result.error_string().to_owned()),
+/// The DER of each `CERTIFICATE` block; one with headers does not count.
+fn blocks(pem: &[u8]) -> Vec<Vec<u8>> {
+    let (mut blocks, mut base64) = (Vec::new(), None);
+    for line in pem.split(|byte| *byte == b'\n') {
+        match (line.trim_ascii_end(), &mut base64) {
+            (b"-----BEGIN CERTIFICATE-----", _) => base64 = Some(Vec::new()),
+            (b"-----END CERTIFICATE-----", Some(text)) => {
+                blocks.extend(STANDARD.decode(text));
+                base64 = None;
+            }
+            (line, Some(text)) => {
+                text.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+            }
+            _ => {}
+        }
     }
+    blocks
 }
 
 #[cfg(test)]

@@ -11,14 +11,16 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use openssl::{
-    pkey::PKey,
     ssl::{SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslMode, SslVersion},
     x509::X509,
 };
 use zeroize::Zeroizing;
 
 use super::process::read_secret;
-use crate::pki;
+use crate::{
+    exit::{Failure, quoted},
+    pki::{self, Fault},
+};
 
 /// Where certificate and key come from.
 #[derive(Clone)]
@@ -37,6 +39,18 @@ pub enum Tls {
         /// The key.
         key: PathBuf,
     },
+}
+
+impl Tls {
+    /// What certificate and key are called in errors.
+    fn names(&self) -> (String, String) {
+        match self {
+            Self::Pem { .. } => ("the certificate".to_owned(), "the key".to_owned()),
+            Self::Files { cert, key } => {
+                (format!("--cert {}", cert.display()), format!("--key {}", key.display()))
+            }
+        }
+    }
 }
 
 /// What the metrics tell of the certificate.
@@ -66,7 +80,7 @@ pub(super) struct Watch {
 /// The acceptor for the port, and the watch that keeps its certificate new.
 pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
     let first = read(&tls)?;
-    let context = Arc::new(RwLock::new(context(&tls, &first)?));
+    let context = Arc::new(RwLock::new(usable(&tls, &first)?));
     let counters = Arc::new(Counters::default());
     counters.not_after.store(not_after(&first), Relaxed);
     let mut builder = builder(&tls, &first)?;
@@ -100,7 +114,7 @@ impl Watch {
                 continue;
             }
             let usable = read.and_then(|pair| {
-                let context = context(&self.tls, &pair).map_err(|error| format!("{error:#}"))?;
+                let context = usable(&self.tls, &pair).map_err(|error| format!("{error:#}"))?;
                 Ok((context, not_after(&pair)))
             });
             match usable {
@@ -138,18 +152,25 @@ fn read(tls: &Tls) -> Result<Pair> {
     }
 }
 
-fn context(tls: &Tls, pair: &Pair) -> Result<SslContext> {
-    Ok(builder(tls, pair)?.build().into_context())
+/// A pair that the API server may take. One that is out of its time is warned of: the clock may be
+/// what is wrong.
+fn usable(tls: &Tls, pair: &Pair) -> Result<SslContext> {
+    let context = builder(tls, pair)?.build().into_context();
+    let now = jiff::Timestamp::now().as_second();
+    match pki::verify_own(&pair.0, &pair.1, now) {
+        Ok(_) => {}
+        Err(fault @ (Fault::Expired | Fault::NotYetValid)) => {
+            let (fault, clock) = (fault.to_string(), pki::rfc3339(now));
+            tracing::warn!(fault, clock, "the API server will refuse the certificate");
+        }
+        Err(fault) => return Err(anyhow!("{}: {fault}", tls.names().0)),
+    }
+    Ok(context)
 }
 
 /// Errors name the flag and the file, and never quote either.
 fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
-    let (of_cert, of_key) = match tls {
-        Tls::Pem { .. } => ("the certificate".to_owned(), "the key".to_owned()),
-        Tls::Files { cert, key } => {
-            (format!("--cert {}", cert.display()), format!("--key {}", key.display()))
-        }
-    };
+    let (of_cert, of_key) = tls.names();
     let stranger = || format!("{of_key}: the key does not belong to the certificate of {of_cert}");
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
@@ -164,8 +185,17 @@ fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
     for certificate in rest {
         builder.add_extra_chain_cert(certificate.clone())?;
     }
-    let key =
-        PKey::private_key_from_pem(key).map_err(|_| anyhow!("{of_key}: this is no PEM key"))?;
+    let key = pki::private_key(key).map_err(|fault| -> anyhow::Error {
+        let what = format!("{of_key}: the key {fault}");
+        let file = match tls {
+            Tls::Pem { .. } => String::new(),
+            Tls::Files { key, .. } => quoted(&key.display().to_string()),
+        };
+        match fault.hint(&file) {
+            Some(hint) => Failure::usage(format!("{what}."), hint).into(),
+            None => anyhow!(what),
+        }
+    })?;
     builder.set_private_key(&key).with_context(stranger)?;
     builder.check_private_key().with_context(stranger)?;
     Ok(builder)

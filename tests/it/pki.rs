@@ -9,6 +9,9 @@ use proptest::prelude::*;
 
 use super::rig::{Run, skip};
 
+mod forge;
+mod judged;
+mod keys;
 mod refused;
 mod texts;
 
@@ -107,11 +110,22 @@ impl Bench {
     /// The blog's commands on `text`: the request and, where something is asked for it, the
     /// certificate.
     fn theirs(&self, text: &str, digest: &str) -> Result<(Text, Option<Text>), String> {
-        self.openssl("req -new -key k -config csr.conf -out theirs.csr")?;
+        self.theirs_with(text, digest, "")
+    }
+
+    /// [`Bench::theirs`] with more flags of `openssl req`.
+    fn theirs_with(
+        &self,
+        text: &str,
+        digest: &str,
+        flags: &str,
+    ) -> Result<(Text, Option<Text>), String> {
+        self.openssl(&format!("req -new -key k -config csr.conf -out theirs.csr{flags}"))?;
         let request = Text::parse(&self.openssl(&format!("req -in theirs.csr {AS_TEXT}"))?);
         let names =
             |name: &str| text.lines().any(|l| l.trim().trim_matches(['[', ']']).trim() == name);
-        let Some(section) = ["v3_ext", "req_ext"].into_iter().find(|name| names(name)) else {
+        let Some(section) = ["v3_ext", "req_ext", "v3_req"].into_iter().find(|name| names(name))
+        else {
             return Ok((request, None));
         };
         self.openssl(&format!(
@@ -124,6 +138,11 @@ impl Bench {
 
     /// Whether both take `text` and make the same of it; `Err` tells of our refusal.
     fn judge(&self, text: &str) -> Result<(), String> {
+        self.judge_with(text, "").map(drop)
+    }
+
+    /// [`Bench::judge`] with more flags of `openssl req`; our warnings.
+    fn judge_with(&self, text: &str, flags: &str) -> Result<Vec<String>, String> {
         self.write("csr.conf", text);
         let request = match Request::parse("csr.conf", text) {
             Ok(request) => request,
@@ -137,7 +156,7 @@ impl Bench {
         let algorithm = ours.fields["Signature Algorithm"].clone();
         let digest = algorithm.trim_end_matches("WithRSAEncryption");
         let (asked, theirs) = self
-            .theirs(text, digest)
+            .theirs_with(text, digest, flags)
             .unwrap_or_else(|why| panic!("we take what openssl refuses: {why}\n{text}"));
         assert_eq!(ours.fields["Subject"], asked.fields["Subject"], "{text}");
         // What the request is signed with is what openssl made of default_md.
@@ -145,7 +164,7 @@ impl Bench {
         if let Some(theirs) = theirs {
             compare(&ours, &theirs, text);
         }
-        Ok(())
+        Ok(request.warnings)
     }
 }
 
@@ -212,6 +231,47 @@ fn what_openssl_reads_we_read_alike() {
         let strictly = "verify -x509_strict -purpose sslserver -CAfile ca.crt ours.crt";
         bench.openssl(strictly).unwrap_or_else(|why| panic!("{why}\n{text}"));
     }
+}
+
+/// The files of scripts that give openssl the subject by `-subj`, and more than a request needs.
+#[test]
+fn files_for_a_subject_on_the_command_line_are_read() {
+    let Some(bench) = Bench::new() else { return };
+    let script = "[req]\nreq_extensions = v3_req\ndistinguished_name = req_distinguished_name\n\
+                  [req_distinguished_name]\n[ v3_req ]\nbasicConstraints = CA:FALSE\n\
+                  keyUsage = nonRepudiation, digitalSignature, keyEncipherment\n\
+                  extendedKeyUsage = clientAuth, serverAuth\nsubjectAltName = @alt_names\n\
+                  [alt_names]\nDNS.1 = s\nDNS.2 = s.n\nDNS.3 = s.n.svc\n";
+    let more = "default_keyfile = server.key\nencrypt_key = yes\nx509_extensions = v3_ca\n\
+                string_mask = utf8only\ndefault_days = 365\n[v3_ca]\nbasicConstraints = CA:TRUE\n\
+                subjectKeyIdentifier = hash\n[req]\n";
+    for (text, ignored) in [
+        (script.to_owned(), &[][..]),
+        (script.replace("[req]\n", "[req]\nprompt = no\n"), &[]),
+        (
+            script.replace("[req]\n", &format!("[req]\n{more}")),
+            &[
+                "default_keyfile (line 2)",
+                "encrypt_key (line 3)",
+                "x509_extensions (line 4)",
+                "string_mask (line 5)",
+                "default_days (line 6)",
+            ],
+        ),
+    ] {
+        let warnings = bench.judge_with(&text, " -subj /CN=s.n.svc").unwrap();
+        assert_eq!(warnings.len(), usize::from(!ignored.is_empty()), "{warnings:?}");
+        assert!(ignored.iter().all(|word| warnings[0].contains(word)), "{warnings:?}");
+    }
+    // What openssl refuses for its length alone: the names that count are there all the same.
+    let host = format!("{}.{}.svc", "s".repeat(40), "n".repeat(40));
+    let text = format!("[req]\nprompt=no\ndistinguished_name=d\n[d]\nO=o\nCN={host}\n");
+    let request = Request::parse("csr.conf", &text).unwrap();
+    assert!(request.warnings[0].contains("csr.conf:6: the common name"), "{:?}", request.warnings);
+    let bundle = pki::issue(&request, &terms(), &bench.ca_key, &bench.key).unwrap();
+    let facts = pki::inspect(bundle.server_crt.as_bytes(), None).unwrap().swap_remove(0);
+    assert_eq!(facts.subject, "O = o");
+    assert!(facts.sans.contains(&"DNS:s.n.svc".to_owned()), "{:?}", facts.sans);
 }
 
 fn authority(bench: &Bench) -> String {

@@ -1,7 +1,10 @@
 //! Changes the line of one flag and nothing else: the file is edited as text, and what came of it
 //! is parsed and compared before anyone sees it.
 
-use super::{DISABLE, ENABLE, EXACT, Item, Manifest, Setting, WANTED, split};
+use super::{
+    DISABLE, ENABLE, EXACT, Item, Manifest, Setting, WANTED, flags,
+    plugins::{self, meant},
+};
 
 /// The manifest with both webhook plugins named, and not disabled; `None` where it is so already.
 ///
@@ -11,28 +14,31 @@ pub fn fix(text: &str) -> Result<Option<String>, String> {
     let before = Manifest::parse(text)?;
     let mut wanted = before.items.clone();
     let mut added = None;
-    for Setting { item, value } in before.values(DISABLE) {
-        let kept: Vec<_> = split(&value).into_iter().filter(|n| !is_wanted(n)).collect();
-        if kept.len() < split(&value).len() {
-            wanted[item].text = replaced(&before.items[item].text, &value, &kept.join(","));
-        }
-    }
     let exact = before.values(EXACT).pop();
     let flag = if exact.is_some() { EXACT } else { ENABLE };
-    let have = before.names(flag);
+    let have: Vec<_> = before.values(flag).iter().flat_map(|value| meant(&value.value)).collect();
     let lacking: Vec<_> =
         WANTED.into_iter().filter(|name| !have.iter().any(|h| h == name)).collect();
-    if !lacking.is_empty() {
-        match exact.or_else(|| before.values(ENABLE).pop()) {
-            Some(Setting { item, value }) => {
-                let new = match value.trim_end_matches(',') {
-                    "" => lacking.join(","),
-                    value => format!("{value},{}", lacking.join(",")),
-                };
-                wanted[item].text = replaced(&before.items[item].text, &value, &new);
+    let last = exact.or_else(|| before.values(ENABLE).pop()).map(|setting| setting.item);
+    for changed in [DISABLE, ENABLE, EXACT] {
+        for Setting { item, value } in before.values(changed) {
+            let elements = flags::list(&value);
+            let is_right =
+                elements.is_some_and(|all| !all.iter().any(|e| plugins::is_misspelled(e)));
+            let mut names = if is_right { split(&value) } else { meant(&value) };
+            if changed == DISABLE {
+                names.retain(|name| !is_wanted(name));
             }
-            None => added = Some(format!("{ENABLE}={}", lacking.join(","))),
+            if Some(item) == last {
+                names.extend(lacking.iter().map(|name| (*name).to_owned()));
+            }
+            if !is_right || names != split(&value) {
+                wanted[item].text = replaced(&before.items[item].text, &value, &names.join(","));
+            }
         }
+    }
+    if last.is_none() && !lacking.is_empty() {
+        added = Some(format!("{ENABLE}={}", lacking.join(",")));
     }
     if wanted == before.items && added.is_none() {
         return Ok(None);
@@ -69,6 +75,11 @@ pub fn fix(text: &str) -> Result<Option<String>, String> {
         return Err("the edited file does not read as it should".to_owned());
     }
     Ok(Some(fixed))
+}
+
+/// The elements as they are written, quotes and all.
+fn split(value: &str) -> Vec<String> {
+    value.split(',').filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 fn is_wanted(name: &str) -> bool {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Finding, Observed, Secret, Subject, host, own, unseen, webhooks};
-use crate::pki::{self, Fault};
+use crate::pki::{self, Fault, KeyFault};
 
 /// Certificates with fewer days left are told of.
 const SOON: i64 = 30;
@@ -83,6 +83,7 @@ fn certificate(found: &Secret, host: &str, subject: &Subject, now: i64) -> Findi
         Err(fault) => {
             let hint = match fault {
                 Fault::Expired => format!("Make a new one: `diyadm init --rotate{flags}`."),
+                Fault::KeyEncrypted => KeyFault::Encrypted.hint("server.key").unwrap_or_default(),
                 _ => subject.install_hint(
                     &format!(
                         "Make a new one with `diyadm init --force{flags}`, then put its CA into \

@@ -93,10 +93,17 @@ fn bundle(
         (_, 0) => Finding::failed(id, "the caBundle holds no PEM certificate", again()),
         (Ok(Some(secret)), cas) => {
             let host = host(client, subject);
-            match pki::verify(&pem, &secret.server_crt, None, &host, now) {
+            let judge = |ca: &[u8]| pki::verify(ca, &secret.server_crt, None, &host, now);
+            match judge(&pem) {
                 Err(Fault::UnknownCa) => Finding::failed(
                     id,
                     "the caBundle does not hold the CA that signed the Secret's certificate",
+                    again(),
+                ),
+                // What is wrong with the Secret is said of the Secret.
+                Err(fault) if judge(&secret.ca_crt) != Err(fault.clone()) => Finding::failed(
+                    id,
+                    format!("the caBundle does not lead to the Secret's certificate: {fault}"),
                     again(),
                 ),
                 _ if cas > 1 => Finding::warning(

@@ -7,15 +7,16 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use openssl::{
-    ssl::{HandshakeError, Ssl, SslConnector, SslMethod},
-    x509::{X509, store::X509StoreBuilder, verify::X509CheckFlags},
-};
+use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerifyMode};
 use serde_json::Value;
 
-use crate::checks::{Connection, Look, Subject, port_name, ready, url_host};
+use crate::{
+    checks::{Connection, Look, Subject, port_name, ready, url_host},
+    commands::certificates,
+    pki,
+};
 
 /// What is in reach answers much sooner.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,50 +93,42 @@ fn connect(Place { host, address, port, bundle }: &Place) -> Look<Connection> {
         }
         Err(error) => return Ok(Connection::NotFromHere(place, error.to_string())),
     };
-    let prepare = || {
-        tcp.set_read_timeout(Some(TIMEOUT))?;
-        tcp.set_write_timeout(Some(TIMEOUT))?;
-        let mut store = X509StoreBuilder::new()?;
-        for ca in X509::stack_from_pem(bundle).unwrap_or_default() {
-            store.add_cert(ca)?;
-        }
-        let mut connector = SslConnector::builder(SslMethod::tls_client())?;
-        // Replaces the machine's own trust.
-        connector.set_cert_store(store.build());
-        verified_as(&connector.build(), host)
-    };
-    let ssl = prepare().map_err(|error| format!("{error:#}"))?;
-    Ok(match ssl.connect(tcp) {
+    let timeouts =
+        tcp.set_read_timeout(Some(TIMEOUT)).and_then(|()| tcp.set_write_timeout(Some(TIMEOUT)));
+    timeouts.map_err(|error| error.to_string())?;
+    Ok(match connect_as(host, bundle, tcp) {
         Ok(_) => Connection::Trusted(place),
-        Err(error) => Connection::Refused(place, reason(&error)),
+        Err(error) => Connection::Refused(place, format!("{error:#}")),
     })
 }
 
-/// A handshake that asks what Go asks: `host` among the subjectAltNames, the common name counts
-/// for nothing (OpenSSL by itself takes it where there are no such names).
-pub(in crate::commands) fn verified_as(connector: &SslConnector, host: &str) -> Result<Ssl> {
-    // The name is given below, with flags that the connector's own way would set anew.
-    let mut ssl = connector.configure()?.verify_hostname(false).into_ssl(host)?;
-    let param = ssl.param_mut();
-    param.set_hostflags(X509CheckFlags::NEVER_CHECK_SUBJECT | X509CheckFlags::NO_PARTIAL_WILDCARDS);
-    match host.parse() {
-        Ok(address) => param.set_ip(address)?,
-        Err(_) => param.set_host(host)?,
-    }
-    Ok(ssl)
+/// A handshake after which the server's certificate is judged as the API server judges it: by the
+/// CAs in `bundle` (PEM) alone, for `host`.
+pub(in crate::commands) fn connect_as(
+    host: &str,
+    bundle: &[u8],
+    tcp: TcpStream,
+) -> Result<SslStream<TcpStream>> {
+    let mut connector = SslConnector::builder(SslMethod::tls_client())?;
+    // What OpenSSL thinks of the certificate does not count.
+    connector.set_verify(SslVerifyMode::NONE);
+    connector.set_security_level(0);
+    let ssl = connector.build().configure()?.verify_hostname(false).into_ssl(host)?;
+    let stream = ssl.connect(tcp).map_err(|error| anyhow!(reason(&error)))?;
+    let sent = stream.ssl().peer_cert_chain().into_iter().flatten();
+    let sent: Vec<_> = sent.map(ToOwned::to_owned).collect();
+    pki::verify_peer(bundle, &sent, host, certificates::now()?)
+        .map_err(|fault| anyhow!("its certificate is not trusted: {fault}"))?;
+    Ok(stream)
 }
 
-/// OpenSSL's word for the certificate, where that is what was wrong; else for the connection.
+/// Why there was no handshake, in OpenSSL's words.
 fn reason<S: std::fmt::Debug>(error: &HandshakeError<S>) -> String {
     let stream = match error {
         HandshakeError::SetupFailure(stack) => return stack.to_string(),
         HandshakeError::WouldBlock(_) => return "no answer in time".to_owned(),
         HandshakeError::Failure(stream) => stream,
     };
-    let verdict = stream.ssl().verify_result();
-    if verdict != openssl::x509::X509VerifyResult::OK {
-        return format!("its certificate is not trusted: {verdict}");
-    }
     let first = stream.error().ssl_error().and_then(|stack| stack.errors().first().cloned());
     match first.as_ref().and_then(openssl::error::Error::reason) {
         Some("wrong version number" | "http request" | "packet length too long") => {

@@ -94,9 +94,27 @@ fn real(folder: &Path) -> Result<PathBuf> {
     Ok(there.canonicalize()?.join(rest))
 }
 
+/// The folders that hold a file: its own, and those of the symbolic links that lead to it. The
+/// kubelet may watch any of them.
+fn folders(file: &Path) -> Result<Vec<PathBuf>> {
+    let mut at = std::path::absolute(file)?;
+    let mut folders = Vec::new();
+    loop {
+        let folder = at.parent().context("a file is in a folder")?.canonicalize()?;
+        let target = fs::read_link(&at);
+        folders.push(folder.clone());
+        match target {
+            // As many as Linux follows.
+            Ok(target) if folders.len() <= 40 => at = folder.join(target),
+            _ => return Ok(folders),
+        }
+    }
+}
+
 /// Puts `new` in the file's place, and keeps the old one outside the folder: the kubelet runs
 /// every file that it finds there, but for those whose names start with a dot.
 fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<PathBuf> {
+    let folders = folders(file)?;
     let file = file.canonicalize()?;
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
         let what = format!("{} is no file in a folder.", file.display());
@@ -104,7 +122,8 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     };
     let beside = folder.parent().unwrap_or(folder).join("diyadm-backup");
     let backups = backup.map_or(beside, Path::to_owned);
-    if real(&backups)?.starts_with(folder) {
+    let backed = real(&backups)?;
+    if folders.iter().any(|folder| backed.starts_with(folder)) {
         let what = format!("The kubelet would run a backup in {}.", backups.display());
         return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
     }
@@ -121,6 +140,7 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
         let staged = Staged::new(&file, new, 0o600)?;
         alike(&staged.file)?;
         fchown(&staged.file, Some(meta.uid()), Some(meta.gid()))?;
+        staged::keep_attributes(&File::open(&file)?, &staged.file)?;
         staged.place()
     };
     replaced().map_err(|error| {

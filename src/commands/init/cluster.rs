@@ -16,7 +16,7 @@ use crate::{
     },
     exit::Failure,
     manifests,
-    pki::{self, Facts, Fault},
+    pki::{self, Facts, Fault, KeyFault},
 };
 
 /// A certificate with fewer days left than this is told of.
@@ -196,7 +196,7 @@ pub(in crate::commands) async fn prepare(
     let flags = names::flags(cluster, &args.names);
     // Everything that may be refused is looked at before anything is changed.
     let label = names::label(&args.names)?;
-    let asked = Asked::read(&args.names, &args.certificates)?;
+    let asked = Asked::read(terminal, &args.names, &args.certificates)?;
     let present =
         if applier.namespace_exists { Secret::read(cluster, &args.names).await? } else { None };
     let differs = |secret: &Secret| asked.difference(&secret.ca_crt, &secret.server_crt);
@@ -218,6 +218,7 @@ pub(in crate::commands) async fn prepare(
             let what = format!("Secret {secret} in namespace {namespace} cannot serve: {fault}.");
             let hint = match fault {
                 Fault::Expired => format!("Make a new one with `diyadm init --rotate{flags}`."),
+                Fault::KeyEncrypted => KeyFault::Encrypted.hint("server.key").unwrap_or_default(),
                 Fault::WrongName { sans, .. } if is_of_neighbour(&sans, namespace) => format!(
                     "It is another webhook's of that namespace; name one of your own: --secret \
                      {}-secret.",

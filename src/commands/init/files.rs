@@ -21,8 +21,8 @@ use crate::{
         staged::{Staged, unwritable},
         terminal::Terminal,
     },
-    exit::{Code, Failure},
-    pki::{self, Facts, Fault},
+    exit::{Code, Failure, quoted},
+    pki::{self, Facts, Fault, KeyFault},
 };
 
 /// With their modes. The key is placed last.
@@ -31,7 +31,7 @@ const FLAG: &str = "--out DIR";
 
 pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
     names::check_labelled(&args.names)?;
-    let asked = Asked::read(&args.names, &args.certificates)?;
+    let asked = Asked::read(terminal, &args.names, &args.certificates)?;
     let issue = || {
         certificates::tell_source(terminal, &args.certificates);
         asked.issue()
@@ -103,7 +103,12 @@ fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
         Err(_) if args.force => Ok(Present::Replaceable),
         Err(fault) => {
             let what = format!("{} holds other certificates: {fault}.", dir.display());
-            Err(Failure::no(what, hint).into())
+            let key = quoted(&dir.join("server.key").display().to_string());
+            let decrypt = match fault {
+                Fault::KeyEncrypted => KeyFault::Encrypted.hint(&key),
+                _ => None,
+            };
+            Err(Failure::no(what, decrypt.unwrap_or_else(|| hint.to_owned())).into())
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     cluster::{CONFIGURATION, Cluster},
     commands::{files, names, outcome, runtime, terminal},
     exit::{Code, Failure},
-    pki::{self, Facts},
+    pki::{self, Facts, KeyFault},
     text,
 };
 
@@ -29,10 +29,9 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
         (of_file(what), what.display().to_string())
     };
     let facts = facts.map_err(|error| {
-        Failure::usage(
-            format!("{whose}: {error:#}."),
-            "Name a PEM file, the folder of `diyadm init --out DIR`, or `secret`.",
-        )
+        let key = error.downcast_ref::<KeyFault>().and_then(|fault| fault.hint("server.key"));
+        let other = "Name a PEM file, the folder of `diyadm init --out DIR`, or `secret`.";
+        Failure::usage(format!("{whose}: {error}."), key.unwrap_or_else(|| other.to_owned()))
     })?;
     match args.output {
         Some(output) => outcome::print(output, &facts)?,

@@ -89,7 +89,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
         return Err(Failure::no(what, hint).into());
     }
     certificates::tell_source(terminal, &args.certificates);
-    let new = certificates::issue(names, &args.certificates)?;
+    let new = certificates::issue(terminal, names, &args.certificates)?;
     // The CA of the certificate that serves now; one left by a rotation that was cut off before
     // its certificate came signs nothing.
     let old = signer.map(|at| cas[at].clone()).unwrap_or_default();

@@ -47,11 +47,12 @@ pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
 /// The steps in order; `None` once one has failed.
 async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Option<()> {
     let names = &args.names;
+    let out = steps.terminal;
     let bundle = steps.step(
         "certificates",
         "Mend csr.conf, or name another with --csr-conf FILE.",
         || {
-            let bundle = certificates::issue(names, &args.certificates)?;
+            let bundle = certificates::issue(&out, names, &args.certificates)?;
             let source = certificates::source(&args.certificates);
             Ok((format!("{source}, made the CA and the certificate in memory"), bundle))
         },

@@ -27,8 +27,9 @@ fn what_is_not_understood_is_named_by_line_and_word() {
         (d.replace("CN=c", "C=ö"), "f:5: C = ö"),
         (d.replace("CN=c", &format!("CN={}", "c".repeat(65))), "f:5: CN"),
         (d.replace("CN=c", "CN="), "f:5: CN"),
-        (d.replace("CN=c\n", ""), "names no subject"),
         (d.replace("CN=c", "CN=$none"), "f:5: CN=$none: the variable \"none\" has no value"),
+        // Left by a heredoc whose end is quoted.
+        (d.replace("CN=c", "CN=${service}.${namespace}.svc"), "a shell was to fill it in"),
         (d.replace("CN=c", "CN=$"), "f:5:"),
         (d.replace("CN=c", "CN=${a"), "f:5:"),
         (d.replace("CN=c", "CN=$e::f"), "f:5:"),
@@ -70,11 +71,11 @@ fn what_is_not_understood_is_named_by_line_and_word() {
     for (text, error) in [
         // OpenSSL would ask, or pass over in silence, or mean something else.
         (d.replace("prompt=no\n", ""), "lacks `prompt = no`"),
-        (d.replace("prompt=no", "prompt=yes"), "f:2: prompt = yes"),
+        (d.replace("prompt=no", "prompt=yes"), "lacks `prompt = no`"),
         (d.replace("prompt=no", "prompt=no\ndefault_bots=1"), "f:3: default_bots = 1"),
         (d.replace("prompt=no", "prompt=no\ndefault_bits=1024"), "f:3: default_bits = 1024"),
         (d.replace("prompt=no", "prompt=no\ndefault_bits=2048x"), "f:3: default_bits = 2048x"),
-        (d.replace("prompt=no", "prompt=no\nstring_mask=pkix"), "f:3: string_mask = pkix"),
+        (d.replace("prompt=no", "prompt=maybe"), "f:2: prompt = maybe"),
         (d.replace("CN=c", "O=Köln\nCN=c"), "f:5: O = Köln: openssl takes this for Latin-1"),
         (d.replace("CN=c", "CN=\"c"), "f:5: CN=\"c: the quote \" is not closed"),
         (d.replace("CN=c", "CN=c\\ "), "f:5:"),
@@ -110,6 +111,31 @@ fn prior(c: char) -> String {
 fn refused(text: &str, error: &str) {
     let found = Request::parse("f", text).map(|_| ()).unwrap_err().to_string();
     assert!(found.contains(error), "{text:?}: {found}");
+}
+
+/// Errors quote the beginning of what they are about, without its control characters.
+#[test]
+fn errors_quote_a_short_and_harmless_part() {
+    let base = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n[v3_ext]\n";
+    let long = format!("\u{1b}[31m{}", "x".repeat(100_000));
+    for text in [
+        format!("{base}{long}\n"),
+        format!("{base}{long}=y\n"),
+        format!("{base}keyUsage={long}\n"),
+        format!("{base}subjectAltName={}\n", &long[..30_000]),
+        format!("{base}extendedKeyUsage={}\n", &long[..30_000]),
+        format!("{base}[{}]\na=b\n", &long[5..]),
+        base.replace("CN=c", &format!("CN=${{{}}}", &long[5..])),
+        base.replace("CN=c", &format!("CN=${{{}", &long[5..])),
+        base.replace("CN=c", &format!("CN=$ENV::{}", &long[5..])),
+        base.replace("prompt=no", &format!("prompt={}", &long[..30_000])),
+        base.replace("prompt=no", &format!("{}=no", &long[5..])),
+        base.replace("name=d", &format!("name={}", &long[..30_000])),
+    ] {
+        let error = format!("{:#}", Request::parse("f", &text).unwrap_err());
+        assert!(error.len() < 700 && error.contains('…'), "{} bytes: {error}", error.len());
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
 }
 
 /// Each is judged in a moment, however much of it there is.

@@ -37,7 +37,7 @@ fn certificates_come_before_the_port() {
         ("none", "server.key", "--cert none"),
         ("server.crt", "none", "--key none"),
         ("server.key", "server.key", "--cert server.key: "),
-        ("server.crt", "server.crt", "--key server.crt: this is no PEM key"),
+        ("server.crt", "server.crt", "--key server.crt: the key is no PEM key"),
         ("ca.crt", "server.key", "the key does not belong to the certificate"),
     ] {
         let run = serve(cert, key).stderr_has(why);

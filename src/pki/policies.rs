@@ -1,0 +1,98 @@
+//! Certificate policies (RFC 9618), as far as they decide whether a chain is good: only where a CA
+//! asks for an explicit policy.
+
+use super::x509::Certificate;
+
+const ANY: &[u8] = &[0x55, 0x1d, 32, 0];
+
+/// A policy that is valid so far, and the policies that the next certificate may name for it.
+struct Node {
+    policy: Vec<u8>,
+    expected: Vec<Vec<u8>>,
+}
+
+impl Node {
+    fn of(policy: &[u8]) -> Self {
+        Self { policy: policy.to_vec(), expected: vec![policy.to_vec()] }
+    }
+}
+
+/// Whether the policies of a chain, the leaf first, are such that it is good for any of them.
+pub(super) fn are_valid(chain: &[&Certificate]) -> bool {
+    let below = chain.len() - 1;
+    let most = chain.len() as u64;
+    let (mut explicit, mut mapping, mut any) = (most, most, most);
+    // `None` once a certificate has no policies.
+    let mut level = Some(vec![Node::of(ANY)]);
+    for (at, certificate) in chain[..below].iter().enumerate().rev() {
+        let is_self_issued = certificate.issuer == certificate.subject;
+        let policies = &certificate.extensions.policies;
+        if policies.own.is_empty() {
+            level = None;
+        }
+        if explicit == 0 && level.is_none() {
+            return false;
+        }
+        if let Some(parents) = level.take() {
+            let takes_any = any > 0 || at > 0 && is_self_issued;
+            let mut nodes = next(&parents, &policies.own, takes_any);
+            if at > 0 && !map(&mut nodes, &policies.mappings, mapping > 0) {
+                return false;
+            }
+            level = Some(nodes);
+        }
+        if at > 0 {
+            if !is_self_issued {
+                for count in [&mut explicit, &mut mapping, &mut any] {
+                    *count = count.saturating_sub(1);
+                }
+            }
+            explicit = policies.require_explicit.map_or(explicit, |count| explicit.min(count));
+            mapping = policies.inhibit_mapping.map_or(mapping, |count| mapping.min(count));
+            any = policies.inhibit_any.map_or(any, |count| any.min(count));
+        }
+    }
+    explicit = explicit.saturating_sub(1);
+    if chain[0].extensions.policies.require_explicit == Some(0) {
+        explicit = 0;
+    }
+    explicit > 0 || level.is_some_and(|nodes| !nodes.is_empty()) || below == 0
+}
+
+fn next(parents: &[Node], own: &[Vec<u8>], takes_any: bool) -> Vec<Node> {
+    let has_any = parents.iter().any(|parent| parent.policy == ANY);
+    let is_expected = |policy: &Vec<u8>| parents.iter().any(|p| p.expected.contains(policy));
+    let named = own.iter().filter(|policy| *policy != ANY && (has_any || is_expected(policy)));
+    let mut nodes: Vec<_> = named.map(|policy| Node::of(policy)).collect();
+    if takes_any && own.iter().any(|policy| policy == ANY) {
+        for expected in parents.iter().flat_map(|parent| &parent.expected) {
+            if nodes.iter().all(|node| node.policy != *expected) {
+                nodes.push(Node::of(expected));
+            }
+        }
+    }
+    nodes
+}
+
+/// Applies policy mappings; `false` for one that is invalid.
+fn map(nodes: &mut Vec<Node>, mappings: &[(Vec<u8>, Vec<u8>)], is_allowed: bool) -> bool {
+    for (issuer, _) in mappings.iter().filter(|_| !is_allowed) {
+        nodes.retain(|node| node.policy != *issuer);
+    }
+    if is_allowed {
+        if mappings.iter().any(|(issuer, subject)| issuer == ANY || subject == ANY) {
+            return false;
+        }
+        let has_any = nodes.iter().any(|node| node.policy == ANY);
+        for (issuer, _) in mappings {
+            let to = mappings.iter().filter(|(from, _)| from == issuer);
+            let expected: Vec<_> = to.map(|(_, subject)| subject.clone()).collect();
+            match nodes.iter_mut().find(|node| node.policy == *issuer) {
+                Some(node) => node.expected = expected,
+                None if has_any => nodes.push(Node { policy: issuer.clone(), expected }),
+                None => {}
+            }
+        }
+    }
+    true
+}

@@ -1,0 +1,3 @@
+module diyadm.invalid/certificates
+
+go 1.26.0
