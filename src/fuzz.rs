@@ -17,6 +17,7 @@ use std::{
 use mutation::Random;
 
 mod admission;
+mod certificate;
 mod csr_conf;
 mod mutation;
 mod original;

@@ -60,7 +60,12 @@ const QUOTED: usize = 120;
 
 /// The beginning of `text`, for an error that quotes it: [`escaped`], and cut where it is long.
 pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(QUOTED) {
+    cut(text, QUOTED)
+}
+
+/// The first `most` characters of `text`, [`escaped`].
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
         Some((end, _)) => Cow::Owned(format!("{}…", escaped(&text[..end]))),
         None => escaped(text),
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::ways;
+use super::{certificates, ways};
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
@@ -29,6 +29,8 @@ fn serve(args: &Serve) -> Result<Code> {
     std::panic::set_hook(Box::new(|info| {
         tracing::error!(at = info.location().map(ToString::to_string), "panic");
     }));
+    // With a clock that is far off every date of a certificate is misjudged.
+    certificates::now()?;
     let Some((namespace, name)) = args.self_name.split_once('/') else {
         let what = format!("--self-name {} is not NAMESPACE/NAME.", args.self_name);
         return Err(

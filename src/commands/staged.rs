@@ -1,5 +1,6 @@
 //! Files that are written whole or not at all: the text is staged beside its final name, then
-//! renamed over it. A failure leaves the old file as it was, and nothing of the new one.
+//! renamed. A failure leaves the old file as it was, and nothing of the new one. Every command that
+//! writes a file writes it here.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr},
+    fs::{CWD, RenameFlags, XattrFlags, fgetxattr, flistxattr, fsetxattr, renameat_with},
     io::Errno,
 };
 
@@ -35,6 +36,8 @@ impl Staged {
             return Err(ErrorKind::IsADirectory.into());
         }
         let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?.to_string_lossy();
+        // A name that is as long as it may be has no room for more.
+        let name: String = name.chars().take(32).collect();
         // The kubelet passes over names that begin with a dot.
         let beside = path.with_file_name(format!(".{name}.diyadm-{}", std::process::id()));
         // Left by a process of the same number that was killed.
@@ -52,6 +55,20 @@ impl Staged {
         self.placed = true;
         Ok(())
     }
+
+    /// Gives it its name, where nothing has it.
+    fn place_new(mut self) -> io::Result<()> {
+        let (from, to) = (&self.beside, &self.path);
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system that cannot do so in one step.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if to.symlink_metadata().is_err() => {
+                fs::rename(from, to)?;
+            }
+            renamed => renamed?,
+        }
+        self.placed = true;
+        Ok(())
+    }
 }
 
 impl Drop for Staged {
@@ -62,21 +79,47 @@ impl Drop for Staged {
     }
 }
 
+/// Folders that were made for a file. Removed again, unless they are kept.
+pub(super) struct NewFolders {
+    /// The innermost first.
+    made: Vec<PathBuf>,
+}
+
+impl NewFolders {
+    /// Makes a folder, and those above it, where they are missing.
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let made = folder.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        let new = Self { made };
+        fs::create_dir_all(folder)?;
+        Ok(new)
+    }
+
+    pub(super) fn keep(&mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for NewFolders {
+    fn drop(&mut self) {
+        // One that others have put something into stays.
+        let _ = self.made.iter().try_for_each(fs::remove_dir);
+    }
+}
+
 /// Writes a file that is not there yet.
 ///
 /// # Errors
 /// [`ErrorKind::AlreadyExists`], which changes nothing; or the file cannot be written, and nothing
 /// is left of it.
 pub(super) fn create(path: &Path, text: &str, mode: u32) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    match written {
-        Ok(()) => Ok(file),
-        Err(error) => {
-            let _ = fs::remove_file(path);
-            Err(error)
-        }
+    if path.symlink_metadata().is_ok() {
+        return Err(ErrorKind::AlreadyExists.into());
     }
+    let staged = Staged::new(path, text, mode)?;
+    let file = staged.file.try_clone()?;
+    staged.place_new()?;
+    Ok(file)
 }
 
 /// Gives `to` the extended attributes of `from`: access control lists and security labels are among
@@ -104,29 +147,28 @@ pub(super) fn keep_attributes(from: &File, to: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// All that `read` has to give: it is asked for the length first.
-fn read_whole(mut read: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    loop {
-        let mut buffer = vec![0; read(&mut [])?];
-        match read(&mut buffer) {
-            Ok(length) => {
-                buffer.truncate(length);
-                return Ok(buffer);
-            }
-            // It has grown in between.
-            Err(Errno::RANGE) => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Linux lets a value, and a list of names, be no longer.
+const LONGEST_ATTRIBUTE: usize = 64 << 10;
+
+fn read_whole(read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut buffer = vec![0; LONGEST_ATTRIBUTE];
+    let length = read(&mut buffer)?;
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// A file that cannot be written; `flag` names another place, `--out DIR`.
 pub(super) fn unwritable(path: &Path, error: &io::Error, flag: &str) -> Failure {
     let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
-    let hint = if full.contains(&error.kind()) {
-        format!("Free some space (`df -h`, `quota`, `ulimit -f`), or name another place: `{flag}`.")
-    } else {
-        format!("Name a place that you may write to: `{flag}`.")
+    let hint = match error.kind() {
+        kind if full.contains(&kind) => format!(
+            "Free some space (`df -h`, `quota`, `ulimit -f`), or name another place: `{flag}`."
+        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("Name a place on a file system that is not read-only: `{flag}`.")
+        }
+        ErrorKind::InvalidFilename => format!("Name a shorter place: `{flag}`."),
+        _ => format!("Name a place that you may write to: `{flag}`."),
     };
     Failure::usage(format!("{} cannot be written: {error}.", path.display()), hint)
 }
@@ -153,6 +195,12 @@ mod tests {
         assert_eq!(names(folder.path()), ["a"]);
         assert!(Staged::new(folder.path(), "new", 0o600).is_err(), "a folder is not replaced");
         assert_eq!(create(&path, "x", 0o600).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(names(folder.path()), ["a"]);
+        // As long as a name may be.
+        create(&folder.path().join("l".repeat(255)), "x", 0o600).unwrap();
+        assert_eq!(names(folder.path()).len(), 2);
+        let longer = create(&folder.path().join("l".repeat(256)), "x", 0o600).unwrap_err();
+        assert_eq!(longer.kind(), ErrorKind::InvalidFilename);
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     }
 

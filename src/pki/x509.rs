@@ -1,6 +1,8 @@
 //! A certificate as Go's crypto/x509 parses it: the API server is Go, and what it cannot parse it
 //! refuses before it looks at names and dates.
 
+use std::borrow::Cow;
+
 use openssl::{
     bn::BigNumContext,
     ec::{EcGroup, EcPoint},
@@ -263,8 +265,7 @@ fn key(content: &[u8]) -> Result<Option<Key>, String> {
     let identifier = content.read(SEQUENCE).ok_or("malformed public key algorithm identifier")?;
     let (oid, parameters) = algorithm_identifier(identifier)?;
     let (data, padding) = content.bits().ok_or("malformed subjectPublicKey")?;
-    // Go shifts such bits to the right; no key has them.
-    let data = if padding == 0 { data } else { &[] };
+    let data = &*right_aligned(data, padding);
     Ok(Some(match oid {
         RSA => rsa(data, parameters)?,
         ECDSA => {
@@ -295,6 +296,20 @@ fn key(content: &[u8]) -> Result<Option<Key>, String> {
         }
         _ => return Ok(None),
     }))
+}
+
+/// The bits of a string with the padding in front. No key has any, but Go does not mind.
+fn right_aligned(bytes: &[u8], padding: u8) -> Cow<'_, [u8]> {
+    if padding == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    let mut carried = 0;
+    let shifted = bytes.iter().map(|byte| {
+        let shifted = carried << (8 - padding) | byte >> padding;
+        carried = *byte;
+        shifted
+    });
+    Cow::Owned(shifted.collect())
 }
 
 fn is_on_curve(point: &[u8], curve: Nid) -> bool {

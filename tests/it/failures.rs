@@ -1,6 +1,7 @@
 //! Every failure text of webhook.md, provoked on the real API server under both failure policies,
 //! and named by `check` and `verify`.
 
+mod chains;
 mod events;
 mod own;
 mod stand;

@@ -4,6 +4,7 @@ mod agent;
 mod announced;
 mod blog;
 mod cli;
+mod clock;
 mod cluster;
 mod completion;
 mod confirm;

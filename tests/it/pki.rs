@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::rig::{Run, skip};
 
-mod forge;
+pub(crate) mod forge;
 mod judged;
 mod keys;
 mod refused;

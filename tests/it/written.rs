@@ -88,7 +88,7 @@ fn a_file_that_cannot_be_written_leaves_nothing_new() {
     limited(folder.path(), &fix).code(2).stderr_has("cannot be written");
     assert_eq!(fs::read_to_string(manifests.join("kube-apiserver.yaml")).unwrap(), pod);
     assert_eq!(names(&manifests), ["kube-apiserver.yaml"]);
-    assert!(names(&folder.path().join("diyadm-backup")).is_empty());
+    assert!(!folder.path().join("diyadm-backup").exists());
 
     // A result is as good as lost.
     let lost = r#"ulimit -f 1; "$0" render --ca certs/ca.crt > out"#;
@@ -112,6 +112,65 @@ fn a_full_disk_is_named_with_the_file() {
     let run = run.code(2).stderr_has("cannot be written: No space left on device");
     assert!(run.stderr.contains("disk/certs/") && run.stderr.contains("hint: Free some space"));
     assert_eq!(run.stdout, "", "nothing is left");
+}
+
+/// Every command that writes a file, on a disk that is full, one that is read-only, where nobody
+/// may write, and with a name that is too long.
+#[test]
+fn every_command_names_the_file_that_it_cannot_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = include_str!("../data/apiserver/kubeadm.yaml");
+    fs::write(folder.path().join("manifest"), manifest).unwrap();
+    fs::write(folder.path().join("pom.xml"), "<project><artifactId>x</artifactId></project>")
+        .unwrap();
+    let script = r#"mkdir disk && mount -t tmpfs -o size=512k none disk || exit 77
+        mkdir disk/manifests disk/certs && cp manifest disk/manifests/kube-apiserver.yaml
+        "$0" init --out disk/certs --key p256 || exit 1
+        long=$(printf 'x%.0s' $(seq 300))
+        try() { "$@" > said 2>&1; echo "$case $? $(tr '\n' ' ' < said)"; }
+        all() {
+            try "$0" init --out "$1/new" --key p256
+            try "$0" init --out disk/certs --key p256 --days 9 --force
+            try "$0" dev --init deploy/web -f "$1/diyadm.yaml"
+            try "$0" check --manifest disk/manifests/kube-apiserver.yaml --fix --backup "$1/backup"
+        }
+        sums() { find disk/certs disk/manifests -type f | sort | xargs sha256sum; find disk | sort; }
+        sums > before
+        cat /dev/zero > disk/zero 2> /dev/null
+        case=full all disk
+        rm disk/zero && mount -o remount,ro disk
+        case=read-only all disk
+        mount -o remount,rw disk && sums > after
+        case=long
+        try "$0" init --out "disk/$long" --key p256
+        try "$0" dev --init deploy/web -f "disk/$long"
+        try "$0" check --manifest disk/manifests/kube-apiserver.yaml --fix --backup "disk/$long"
+        case=forbidden
+        try "$0" init --out /sys/kernel/certs --key p256
+        try "$0" dev --init deploy/web -f /sys/kernel/diyadm.yaml
+        try "$0" check --manifest disk/manifests/kube-apiserver.yaml --fix --backup /sys/kernel/backup
+        sums | diff before - && diff before after && echo same"#;
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--mount", "sh", "-c", script]);
+    let run = Run::of(unshare.arg(env!("CARGO_BIN_EXE_diyadm")).current_dir(folder.path()), "");
+    if run.code == Some(77) || run.stderr.contains("unshare") {
+        return skip(&format!("no file system of one's own: {}", run.stderr));
+    }
+    let run = run.code(0);
+    let lines: Vec<_> = run.stdout.lines().collect();
+    assert_eq!((lines.len(), *lines.last().unwrap()), (15, "same"), "{lines:#?}");
+    for line in &lines[..14] {
+        let reason = match line.split(' ').next().unwrap() {
+            "full" => "No space left on device",
+            "read-only" => "Read-only file system",
+            "long" => "File name too long",
+            _ => "ermitted",
+        };
+        let refused = line.contains(reason) || line.contains("Permission denied");
+        assert!(refused && line.contains(" 2 error: "), "{line}");
+        assert!(line.contains("cannot be written") && line.contains(" hint: "), "{line}");
+        assert!(line.contains("disk/") || line.contains("/sys/"), "names the file: {line}");
+    }
 }
 
 #[test]

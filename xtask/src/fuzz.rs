@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::paths;
 
 /// Each is a module of `src/fuzz`.
-const TARGETS: [&str; 6] = ["admission", "csr_conf", "original", "project", "protocol", "rules"];
+const TARGETS: [&str; 7] =
+    ["admission", "certificate", "csr_conf", "original", "project", "protocol", "rules"];
 const USAGE: &str = "`cargo xtask fuzz [TARGET] [--seconds N]`";
 
 /// Runs one target, or one after the other.

@@ -13,7 +13,7 @@ use crate::{
     cli::{DryRun, Report, check::Check},
     commands::{
         certificates, files,
-        staged::{self, Staged, unwritable},
+        staged::{self, NewFolders, Staged, unwritable},
         terminal::{self, Terminal},
     },
     exit::Failure,
@@ -128,7 +128,8 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
         return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
     }
     let flag = "--backup DIR";
-    fs::create_dir_all(&backups).map_err(|error| unwritable(&backups, &error, flag))?;
+    let mut new =
+        NewFolders::create(&backups).map_err(|error| unwritable(&backups, &error, flag))?;
     let meta = fs::metadata(&file)?;
     let alike = |file: &File| file.set_permissions(Permissions::from_mode(meta.mode()));
     let name = name.to_string_lossy();
@@ -143,9 +144,17 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
         staged::keep_attributes(&File::open(&file)?, &staged.file)?;
         staged.place()
     };
-    replaced().map_err(|error| {
-        let what = format!("{} was left as it is: it cannot be written: {error}.", file.display());
-        Failure::usage(what, "Run it as root, where there is space: `df -h`.")
-    })?;
-    Ok(kept)
+    match replaced() {
+        Ok(()) => {
+            new.keep();
+            Ok(kept)
+        }
+        Err(error) => {
+            // Of what was not changed no copy is needed.
+            let _ = fs::remove_file(&kept);
+            let what =
+                format!("{} was left as it is: it cannot be written: {error}.", file.display());
+            Err(Failure::usage(what, "Run it as root, where there is space: `df -h`.").into())
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, ErrorKind},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Context, Result};
@@ -18,7 +18,7 @@ use crate::{
         certificates::{self, Asked},
         names,
         outcome::Outcomes,
-        staged::{Staged, unwritable},
+        staged::{NewFolders, Staged, unwritable},
         terminal::Terminal,
     },
     exit::{Code, Failure, quoted},
@@ -41,7 +41,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
     let mut folder = Folder::lock(dir).map_err(|error| unwritable(dir, &error, FLAG))?;
     let outcome = match look(args, &asked, dir)? {
         Present::Good(facts) => {
-            folder.made.clear();
+            folder.new.keep();
             terminal.say(&format!("Nothing to do: {} has them already.", dir.display()));
             return tell(terminal, args, dir, "unchanged", &facts);
         }
@@ -58,7 +58,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
     });
     // All of them, before the first gets its name.
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
-    folder.made.clear();
+    folder.new.keep();
     for (path, staged) in staged {
         staged.place().map_err(|error| unwritable(&path, &error, FLAG))?;
     }
@@ -113,10 +113,9 @@ fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
     }
 }
 
-/// A locked folder. The folders that were made for it are removed again, unless they are kept.
+/// A locked folder.
 struct Folder {
-    /// The innermost first.
-    made: Vec<PathBuf>,
+    new: NewFolders,
     /// Its end is the lock's.
     _lock: File,
 }
@@ -124,24 +123,14 @@ struct Folder {
 impl Folder {
     /// Makes it where it is missing, and waits for others that write there.
     fn lock(dir: &Path) -> io::Result<Self> {
-        let missing =
-            dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        let made = missing.map(Path::to_owned).collect();
-        fs::create_dir_all(dir)?;
+        let new = NewFolders::create(dir)?;
         let lock = File::open(dir)?;
         match flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from) {
             // A file system that locks no folders, such as NFS.
             Err(error) if error.kind() != ErrorKind::Interrupted => {}
             other => other?,
         }
-        Ok(Self { made, _lock: lock })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // One that others have put something into stays.
-        let _ = self.made.iter().try_for_each(fs::remove_dir);
+        Ok(Self { new, _lock: lock })
     }
 }
 

@@ -5,7 +5,10 @@ use serde_json::Value;
 use serde_saphyr::{Error, Spanned};
 
 use super::{About, Image, Match, Rule, image_name};
-use crate::yaml;
+use crate::{
+    text::{cut, shortened},
+    yaml,
+};
 
 /// No name, namespace or label value is longer.
 const LONGEST_NAME: usize = 253;
@@ -97,6 +100,8 @@ struct File {
 
 /// A ConfigMap holds no more.
 const LONGEST: usize = 1 << 20;
+/// Characters of a parser's error, which may quote the file.
+const LONGEST_REASON: usize = 300;
 /// Bytes that all aliases together stand for, at most.
 const REPEATED: usize = 16 << 20;
 
@@ -187,15 +192,16 @@ fn rule(value: Value) -> Result<Rule, String> {
     let mut names = value.as_object().into_iter().flat_map(|members| members.keys());
     if let Some(name) = names.find(|name| MEMBERS.iter().all(|known| known.name != *name)) {
         let known = MEMBERS.map(|known| known.name).join(", ");
-        return Err(format!("there is no `{name}`, only {known}"));
+        return Err(format!("there is no `{}`, only {known}", shortened(name)));
     }
-    let rule: Rule = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let rule: Rule = serde_json::from_value(value)
+        .map_err(|error| cut(&error.to_string(), LONGEST_REASON).into_owned())?;
     if let Some(Image::Name(image)) = &rule.choice.image {
         image_name(image)?;
     }
     let is_known = |word: &String| SHORT.iter().any(|(kind, _)| same_kind(word, kind));
     match rule.r#match.kinds.iter().find(|word| !is_known(word)) {
-        Some(word) => Err(format!("{word:?} is an unknown workload kind")),
+        Some(word) => Err(format!("{:?} is an unknown workload kind", shortened(word))),
         None => Ok(rule),
     }
 }
@@ -209,7 +215,7 @@ fn misread(error: &Error) -> String {
         _ if said.starts_with("alias replay limit") => {
             format!("its aliases stand for more than {} MiB", REPEATED >> 20)
         }
-        _ => said,
+        _ => cut(&said, LONGEST_REASON).into_owned(),
     };
     match error.location() {
         Some(location) => format!("line {}: {what}", location.line()),
@@ -258,6 +264,25 @@ mod tests {
             assert!(error.contains(word), "{text}: {error}");
         }
         assert_eq!(parse("rules: []\n").unwrap(), []);
+    }
+
+    #[test]
+    fn errors_quote_a_short_and_harmless_part() {
+        let long = format!("\\e[31m{}", "x".repeat(100_000));
+        for text in [
+            format!("rules:\n- \"{long}\": a\n"),
+            format!("rules:\n- image: \"{long} \"\n"),
+            format!("rules:\n- idle: \"{long}\"\n"),
+            format!("rules:\n- match: {{kinds: [\"{long}\"]}}\n"),
+            format!("rules:\n- match: {{\"{long}\": 1}}\n"),
+            format!("\"{long}\": []\n"),
+            format!("rules: \"{long}\"\n"),
+            format!("rules: *{}\n", &long[5..]),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.len() < 700, "{} bytes: {error}", error.len());
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
     }
 
     #[test]

@@ -110,6 +110,8 @@ fn build(
 pub(super) enum Stand {
     /// TLS with this flaw, and these answers: status line and body, made from the request's uid.
     Tls(Flaw, fn(&str) -> (u16, Value)),
+    /// TLS with a certificate of the test's own, and these answers.
+    As(SslAcceptor, fn(&str) -> (u16, Value)),
     /// Accepts and never says a word.
     Mute,
     /// Accepts and closes.
@@ -127,6 +129,7 @@ pub(super) fn stand(authority: &Authority, stand: Stand) -> u16 {
     let acceptor = match &stand {
         Stand::Nobody => return port,
         Stand::Tls(flaw, _) => Some(authority.acceptor(*flaw)),
+        Stand::As(acceptor, _) => Some(acceptor.clone()),
         _ => None,
     };
     thread::spawn(move || {
@@ -139,7 +142,7 @@ pub(super) fn stand(authority: &Authority, stand: Stand) -> u16 {
                     let _ = tcp.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
                     drain(&tcp);
                 }
-                Stand::Tls(_, answer) => {
+                Stand::Tls(_, answer) | Stand::As(_, answer) => {
                     let (acceptor, answer) = (acceptor.clone().unwrap(), *answer);
                     thread::spawn(move || serve(&acceptor, tcp, answer));
                 }

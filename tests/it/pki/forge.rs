@@ -9,11 +9,11 @@ use openssl::{
 };
 
 /// 2027, so that no certificate is out of its time because of the machine's clock.
-pub(super) const NOW: i64 = 1_800_000_000;
+pub(crate) const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
 
 /// One element of DER.
-pub(super) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut all = vec![tag];
     match u8::try_from(content.len()) {
         Ok(length) if length < 128 => all.push(length),
@@ -29,31 +29,31 @@ pub(super) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A SEQUENCE.
-pub(super) fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
     der(0x30, &parts.concat())
 }
 
 /// What a certificate says; changed as a case wants it.
 #[derive(Clone)]
-pub(super) struct Template {
-    pub(super) subject: String,
-    pub(super) version: i32,
-    pub(super) serial: i32,
+pub(crate) struct Template {
+    pub(crate) subject: String,
+    pub(crate) version: i32,
+    pub(crate) serial: i32,
     /// From [`NOW`].
-    pub(super) days: (i64, i64),
-    pub(super) digest: fn() -> MessageDigest,
+    pub(crate) days: (i64, i64),
+    pub(crate) digest: fn() -> MessageDigest,
     /// Object identifier, critical, DER.
-    pub(super) extensions: Vec<(&'static str, bool, Vec<u8>)>,
+    pub(crate) extensions: Vec<(&'static str, bool, Vec<u8>)>,
 }
 
 const BASIC: &str = "2.5.29.19";
-pub(super) const KEY_USAGE: &str = "2.5.29.15";
-pub(super) const SANS: &str = "2.5.29.17";
-pub(super) const USAGES: &str = "2.5.29.37";
-pub(super) const CONSTRAINTS: &str = "2.5.29.30";
+pub(crate) const KEY_USAGE: &str = "2.5.29.15";
+pub(crate) const SANS: &str = "2.5.29.17";
+pub(crate) const USAGES: &str = "2.5.29.37";
+pub(crate) const CONSTRAINTS: &str = "2.5.29.30";
 
 /// `DNS:…`, `IP:…`, `email:…`, `URI:…`
-pub(super) fn name(text: &str) -> Vec<u8> {
+pub(crate) fn name(text: &str) -> Vec<u8> {
     let (kind, value) = text.split_once(':').unwrap();
     match kind {
         "email" => der(0x81, value.as_bytes()),
@@ -68,7 +68,7 @@ pub(super) fn name(text: &str) -> Vec<u8> {
 }
 
 /// extendedKeyUsage: 1 serverAuth, 2 clientAuth, 0 anyExtendedKeyUsage.
-pub(super) fn usages(all: &[u8]) -> Vec<u8> {
+pub(crate) fn usages(all: &[u8]) -> Vec<u8> {
     let usage = |usage: &u8| match usage {
         0 => der(6, &[0x55, 0x1d, 37, 0]),
         number => der(6, &[0x2b, 6, 1, 5, 5, 7, 3, *number]),
@@ -77,7 +77,7 @@ pub(super) fn usages(all: &[u8]) -> Vec<u8> {
 }
 
 /// nameConstraints: names that are permitted, names that are excluded. An address has a mask.
-pub(super) fn constraints(permitted: &[&str], excluded: &[&str]) -> Vec<u8> {
+pub(crate) fn constraints(permitted: &[&str], excluded: &[&str]) -> Vec<u8> {
     let subtree = |text: &&str| {
         let base = match text.strip_prefix("IP:").and_then(|net| net.split_once('/')) {
             Some((address, mask)) => {
@@ -102,7 +102,7 @@ fn basic(is_ca: bool, path: Option<u8>) -> Vec<u8> {
 
 impl Template {
     /// A server's certificate.
-    pub(super) fn leaf(names: &[&str]) -> Self {
+    pub(crate) fn leaf(names: &[&str]) -> Self {
         let names: Vec<_> = names.iter().map(|text| name(text)).collect();
         Self {
             subject: "server".to_owned(),
@@ -120,7 +120,7 @@ impl Template {
     }
 
     /// A CA's.
-    pub(super) fn ca(subject: &str) -> Self {
+    pub(crate) fn ca(subject: &str) -> Self {
         Self {
             subject: subject.to_owned(),
             days: (-100, 100),
@@ -133,31 +133,31 @@ impl Template {
     }
 
     /// With another value of an extension.
-    pub(super) fn with(mut self, oid: &'static str, critical: bool, value: Vec<u8>) -> Self {
+    pub(crate) fn with(mut self, oid: &'static str, critical: bool, value: Vec<u8>) -> Self {
         self.extensions.retain(|(other, ..)| *other != oid);
         self.extensions.push((oid, critical, value));
         self
     }
 
-    pub(super) fn without(mut self, oid: &str) -> Self {
+    pub(crate) fn without(mut self, oid: &str) -> Self {
         self.extensions.retain(|(other, ..)| *other != oid);
         self
     }
 
-    pub(super) fn with_basic(self, is_ca: bool, path: Option<u8>) -> Self {
+    pub(crate) fn with_basic(self, is_ca: bool, path: Option<u8>) -> Self {
         self.with(BASIC, true, basic(is_ca, path))
     }
 
-    pub(super) fn without_basic(self) -> Self {
+    pub(crate) fn without_basic(self) -> Self {
         self.without(BASIC)
     }
 
-    pub(super) fn days(self, from: i64, to: i64) -> Self {
+    pub(crate) fn days(self, from: i64, to: i64) -> Self {
         Self { days: (from, to), ..self }
     }
 
     /// Signed by `issuer`.
-    pub(super) fn sign(&self, key: &PKey<Private>, issuer: &Issuer) -> X509 {
+    pub(crate) fn sign(&self, key: &PKey<Private>, issuer: &Issuer) -> X509 {
         let mut builder = X509::builder().unwrap();
         builder.set_version(self.version).unwrap();
         let mut serial = BigNum::from_u32(self.serial.unsigned_abs()).unwrap();
@@ -191,22 +191,22 @@ impl Template {
 
 /// Who signs.
 #[derive(Clone)]
-pub(super) struct Issuer {
-    pub(super) subject: String,
-    pub(super) key: PKey<Private>,
+pub(crate) struct Issuer {
+    pub(crate) subject: String,
+    pub(crate) key: PKey<Private>,
 }
 
 impl Issuer {
-    pub(super) fn new(subject: &str, key: &PKey<Private>) -> Self {
+    pub(crate) fn new(subject: &str, key: &PKey<Private>) -> Self {
         Self { subject: subject.to_owned(), key: key.clone() }
     }
 
     /// A certificate that it signs for itself.
-    pub(super) fn root(&self) -> X509 {
+    pub(crate) fn root(&self) -> X509 {
         Template::ca(&self.subject).sign(&self.key, self)
     }
 }
 
-pub(super) fn pem(all: &[&X509]) -> String {
+pub(crate) fn pem(all: &[&X509]) -> String {
     all.iter().map(|one| String::from_utf8(one.to_pem().unwrap()).unwrap()).collect()
 }
