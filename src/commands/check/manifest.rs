@@ -128,7 +128,7 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
         return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
     }
     let flag = "--backup DIR";
-    let mut new =
+    let mut made =
         NewFolders::create(&backups).map_err(|error| unwritable(&backups, &error, flag))?;
     let meta = fs::metadata(&file)?;
     let alike = |file: &File| file.set_permissions(Permissions::from_mode(meta.mode()));
@@ -146,7 +146,7 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     };
     match replaced() {
         Ok(()) => {
-            new.keep();
+            made.keep();
             Ok(kept)
         }
         Err(error) => {
