@@ -47,7 +47,7 @@ fn a_wrong_clock_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     diyadm(path, &["init", "--out", "certs", "--key", "p256"]).code(0);
-    for (seconds, shown) in [(-86_400, "1969-12-31T"), (253_402_200_000, "9999-12-31T")] {
+    for (seconds, shown) in [(-86_400, "1969-12-31T"), (253_402_200_000, "9999-12-30T")] {
         for args in [
             &["init", "--out", "new"][..],
             &["init", "--out", "certs"],

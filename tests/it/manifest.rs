@@ -7,6 +7,9 @@ use proptest::prelude::*;
 
 use super::rig::{Run, diyadm, diyadm_reads, skip};
 
+mod attributes;
+mod flags;
+
 const KUBEADM: &str = include_str!("../data/apiserver/kubeadm.yaml");
 const KOPS: &str = include_str!("../data/apiserver/kops.yaml");
 const NODE: &str = "--enable-admission-plugins=NodeRestriction";
@@ -45,52 +48,6 @@ fn repeated_flags_add_up_in_the_real_api_server() {
             let run = run.stderr_has(&unknown);
             assert!(!run.stderr.contains("NodeRestriction"), "{}", run.stderr);
         }
-    }
-}
-
-/// Which lists of plugins the API server starts with is asked of it: it names what is wrong with
-/// its flags before it does anything else.
-#[test]
-fn lists_that_the_real_api_server_refuses_fail() {
-    let Ok(program) = env::var("DIYADM_TEST_APISERVER") else {
-        return skip("no kube-apiserver of our own: run `cargo xtask test`");
-    };
-    let list = |value: &str| vec![format!("--enable-admission-plugins={value}")];
-    for flags in [
-        list("NodeRestriction,MutatingAdmissionWebhook"),
-        list(&format!("NodeRestriction, {BOTH}")),
-        list(&format!("NodeRestriction,{BOTH},")),
-        list(&format!("\"NodeRestriction,{BOTH}\"")),
-        list(&format!("\"NodeRestriction\",{BOTH}")),
-        list(&format!("'NodeRestriction',{BOTH}")),
-        list("noderestriction,mutatingAdmissionWebhook"),
-        list(&format!("NodeRestriction\"{BOTH}")),
-        list("NodeRestriction;MutatingAdmissionWebhook"),
-        list(""),
-        vec![format!("--enable_admission_plugins={BOTH}")],
-        vec!["--disable_admission_plugins=MutatingAdmissionwebhook".to_owned()],
-        vec![format!("--enable-admission-plugins={BOTH}"), "--disable-admission-plugins=".into()],
-        vec!["--enable-admission-plugins=A".into(), "--disable-admission-plugins=A".into()],
-        vec![
-            "--enable-admission-plugins=NodeRestriction".into(),
-            "--disable_admission_plugins=NodeRestriction".into(),
-        ],
-        vec![format!("--admission-control={BOTH}"), format!("--enable-admission-plugins={BOTH}")],
-        vec!["--runtime-config=api/all=false".into()],
-        vec!["--runtime-config=api/all=false,v1=true".into()],
-    ] {
-        let run = Run::of(Command::new(&program).args(&flags), "");
-        let words = ["is unknown", "overlapped", "mutually exclusive", "invalid argument"];
-        let only = "invalid runtime-config";
-        let refused =
-            words.iter().any(|word| run.stderr.contains(word)) || run.stderr.contains(only);
-        let items: String =
-            flags.iter().map(|f| format!("\n    - '{}'", f.replace('\'', "''"))).collect();
-        let text = KUBEADM.replace(&format!("\n    - {NODE}"), &items);
-        let findings = static_pod::findings(&text).unwrap();
-        let fails = findings.iter().any(|f| f.seen.contains("does not start"))
-            || findings.iter().any(|f| f.seen.contains("names \"A\""));
-        assert_eq!(fails, refused, "{flags:?}: {}\n{findings:?}", run.stderr);
     }
 }
 
@@ -219,118 +176,6 @@ fn one_line_is_changed() {
         assert_eq!(changes(&text, &fixed), (out, into), "{row}");
         assert_ne!(worst(&fixed), Level::Failed, "{row}");
         assert_eq!(static_pod::fix(&fixed), Ok(None), "{row}: once is enough");
-    }
-}
-
-/// Flags and variables beside the plugins, and what is said of them.
-#[test]
-fn other_flags_are_read_as_the_api_server_reads_them() {
-    let with = |flags: &str| KUBEADM.replace(NODE, &format!("{NODE},{BOTH}\n    - {flags}"));
-    let v1 = "admissionregistration.k8s.io/v1";
-    for (flags, id, level, seen) in [
-        ("--runtime-config=api/ga=false", "registration", Level::Failed, "has api/ga=false"),
-        ("--runtime_config=api/all=false,v1=true", "registration", Level::Failed, "api/all=false"),
-        (
-            &format!("--runtime-config=api/all=false,{v1}=true"),
-            "registration",
-            Level::Ok,
-            "no flag",
-        ),
-        (&format!("--runtime-config={v1}=0"), "registration", Level::Failed, "is not served"),
-        (&format!("--runtime-config={v1}"), "registration", Level::Ok, "no flag"),
-        (
-            &format!("--runtime-config={v1}/mutatingwebhookconfigurations=false"),
-            "registration",
-            Level::Failed,
-            "is not served",
-        ),
-        ("--runtime-config=api/all=false", "registration", Level::Failed, "does not start"),
-        ("--runtime-config=api/beta=true", "registration", Level::Ok, "no flag"),
-        ("--feature-gates=MutatingAdmissionPolicy=false", "policy", Level::Ok, "turns"),
-        ("--feature-gates=X=true, MutatingAdmissionPolicy=F", "policy", Level::Ok, "turns"),
-        ("--feature-gates=AllAlpha=false", "policy", Level::Ok, "on by default"),
-        ("--disable-admission-plugins=MutatingAdmissionPolicy", "policy", Level::Ok, "is off"),
-    ] {
-        let findings = static_pod::findings(&with(flags)).unwrap();
-        let found = findings.iter().find(|finding| finding.id == id).unwrap();
-        assert!(found.level == level && found.seen.contains(seen), "{flags}: {found:?}");
-    }
-    let beta = with("--feature-gates=MutatingAdmissionPolicy=true").replace("v1.36.3", "v1.34.0");
-    let on = |text: &str| {
-        let findings = static_pod::findings(text).unwrap();
-        findings.iter().any(|finding| finding.seen.contains("beta and turned on"))
-    };
-    assert!(!on(&beta), "its API is not served");
-    let served =
-        "- --runtime-config=admissionregistration.k8s.io/v1beta1=true\n    - --secure-port";
-    assert!(on(&beta.replace("- --secure-port", served)));
-
-    let env = |pairs: &[(&str, &str)]| {
-        let env: String = pairs
-            .iter()
-            .map(|(name, value)| format!("    - name: {name}\n      value: \"{value}\"\n"))
-            .collect();
-        let text = KUBEADM.replace("    image:", &format!("    env:\n{env}    image:"));
-        static_pod::findings(&text).unwrap().into_iter().find(|finding| finding.id == "proxy")
-    };
-    let proxy = ("HTTPS_PROXY", "http://proxy.example:3128");
-    let warned = env(&[proxy, ("NO_PROXY", "localhost,10.0.0.0/8")]).unwrap();
-    assert!(warned.hint.contains("`localhost,10.0.0.0/8,.svc`"), "{warned:?}");
-    assert_eq!(env(&[proxy, ("NO_PROXY", "localhost,.svc")]), None);
-    assert_eq!(env(&[]), None);
-}
-
-/// Owner, mode, access control list and other attributes of the file stay as they were, and a
-/// backup is kept where no kubelet finds it, whatever symbolic links lead there.
-#[test]
-fn attributes_stay_and_backups_go_elsewhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let (watched, real) = (folder.path().join("manifests"), folder.path().join("real"));
-    for made in [&watched, &real] {
-        fs::create_dir(made).unwrap();
-    }
-    let file = real.join("kube-apiserver.yaml");
-    fs::write(&file, KUBEADM).unwrap();
-    let link = watched.join("kube-apiserver.yaml");
-    std::os::unix::fs::symlink("../real/kube-apiserver.yaml", &link).unwrap();
-    let old = watched.join("old");
-    std::os::unix::fs::symlink(&watched, folder.path().join("way")).unwrap();
-    let through = folder.path().join("way/old");
-    for backup in [&old, &through, &real.join("old")] {
-        let (link, backup) = (link.to_str().unwrap(), backup.to_str().unwrap());
-        let fix = ["check", "--manifest", link, "--fix", "--backup", backup];
-        diyadm(folder.path(), &fix).code(2).stderr_has("kubelet would run");
-    }
-    assert_eq!(fs::read_to_string(&file).unwrap(), KUBEADM);
-    assert!(!old.exists() && !real.join("old").exists());
-
-    // An access control list: read for the user 1000, and a mask.
-    let entry = |tag: u16, rights: u16, id: u32| {
-        [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
-    };
-    let none = u32::MAX;
-    let acl = [
-        2_u32.to_le_bytes().to_vec(),
-        entry(1, 6, none),
-        entry(2, 4, 1000),
-        entry(4, 0, none),
-        entry(16, 4, none),
-        entry(32, 0, none),
-    ]
-    .concat();
-    let attributes = [("user.note", b"keep me".to_vec()), ("system.posix_acl_access", acl)];
-    for (name, value) in &attributes {
-        if rustix::fs::setxattr(&file, *name, value, rustix::fs::XattrFlags::empty()).is_err() {
-            return skip("this file system has no extended attributes");
-        }
-    }
-    diyadm(folder.path(), &["check", "--manifest", link.to_str().unwrap(), "--fix"]).code(0);
-    assert!(fs::read_to_string(&file).unwrap().contains(BOTH));
-    assert!(link.is_symlink());
-    for (name, value) in &attributes {
-        let mut buffer = vec![0; 1024];
-        let length = rustix::fs::getxattr(&file, *name, &mut buffer).unwrap();
-        assert_eq!(&buffer[..length], value, "{name}");
     }
 }
 
