@@ -47,7 +47,7 @@ const BY_VERSION: &str = "Kubernetes v1.";
 /// The same for what a run for one version leaves out.
 const APART: &str = "not meant: ";
 /// Modules of the integration crate that no API server is asked by: `--kubernetes` spares them.
-const WITHOUT_API_SERVER: [&str; 17] = [
+const WITHOUT_API_SERVER: [&str; 26] = [
     "agent::",
     "cli::",
     "corpus::",
@@ -61,6 +61,15 @@ const WITHOUT_API_SERVER: [&str; 17] = [
     "node::",
     "pki::",
     "rules::",
+    "serve::abuse::",
+    "serve::attack::",
+    "serve::drain::",
+    "serve::exposed::",
+    "serve::log::",
+    "serve::observed::",
+    "serve::odd::",
+    "serve::reload::",
+    "serve::rules::",
     "shapes::",
     "spelling::",
     "written::",

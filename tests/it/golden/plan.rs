@@ -5,12 +5,12 @@ use std::fs;
 use super::{Golden, hold};
 use crate::{
     plan::{Scene, WORKLOADS},
-    rig::{cluster, diyadm},
+    rig::{cluster_with_policies, diyadm},
 };
 
 #[test]
 fn plan_is_as_it_was() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = cluster_with_policies() else { return };
     let name = cluster.name("golden-plan");
     let scene = Scene::new(&cluster, name);
     let mut made = Golden::new();

@@ -122,15 +122,19 @@ fn build(name: &str, version: Version, bin: &Path) -> Result<()> {
     aloud("go mod tidy", go().args(["mod", "tidy"]))?;
     let fresh = folder.join(name);
     let package = format!("k8s.io/kubernetes/cmd/{name}");
-    let package_of_version = "k8s.io/component-base/version";
-    let flags = format!(
-        "-s -w -X {package_of_version}.gitVersion={version} \
-         -X {package_of_version}.gitMajor=1 -X {package_of_version}.gitMinor={}",
-        version.minor
-    );
+    let minor = version.minor;
+    // Up to 1.26 what `/version` answers is client-go's.
+    let flags: String = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
+        .map(|package| {
+            format!(
+                " -X {package}.gitVersion={version} -X {package}.gitMajor=1 \
+                 -X {package}.gitMinor={minor}"
+            )
+        })
+        .concat();
     let mut build = go();
-    build.args(["build", "-ldflags", &flags]);
-    if version.minor <= LAST_WITH_PROVIDERS {
+    build.args(["build", "-ldflags", &format!("-s -w{flags}")]);
+    if minor <= LAST_WITH_PROVIDERS {
         build.args(["-tags", "providerless"]);
     }
     aloud(
