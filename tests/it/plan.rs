@@ -11,6 +11,7 @@ use super::rig::{
 };
 
 mod denied;
+mod jobs;
 mod scalers;
 
 /// A namespace where each workload has something else beside it.
