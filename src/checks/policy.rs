@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Finding, Look, Subject, is_emptied_by_policy, is_emptied_to,
+    Denial, Finding, Look, Subject, is_emptied_by_policy, is_emptied_to,
     version::minor,
     webhook::{namespace, refused_hint, select::selects, unseen, version},
 };
@@ -186,11 +186,14 @@ fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
                 )
             }),
         ),
-        Ok(Err(text)) => Finding::failed(
-            id,
-            format!("a Pod created here is refused: {text}"),
-            refused_hint(&observed.namespace, subject),
-        ),
+        Ok(Err(text)) => match Denial::read(text) {
+            Some(denial) => denial.finding("a Pod that is emptied here"),
+            None => Finding::failed(
+                id,
+                format!("a Pod created here is refused: {text}"),
+                refused_hint(&observed.namespace, subject),
+            ),
+        },
         Err(why) => unseen(id, "a dry-run create", why),
     }
 }

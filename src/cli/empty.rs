@@ -8,6 +8,7 @@ use super::{DryRun, targets::Targets, ways::Ways};
 
 /// Flags of `empty`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Empty {
     /// Which workloads
     #[command(flatten)]

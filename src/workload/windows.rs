@@ -38,8 +38,8 @@ fn is_meant(field: impl Fn(&str) -> Option<Value>) -> bool {
 }
 
 fn is_term(term: &Value) -> bool {
-    let expressions = term["matchExpressions"].as_array().into_iter().flatten();
-    expressions.into_iter().any(|expression| {
+    let mut expressions = term["matchExpressions"].as_array().into_iter().flatten();
+    expressions.any(|expression| {
         let values = || expression["values"].as_array().into_iter().flatten();
         OS_LABELS.iter().any(|label| expression["key"] == *label)
             && match expression["operator"].as_str() {

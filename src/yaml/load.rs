@@ -234,13 +234,11 @@ impl Reader<'_> {
             Kind::Scalar { text, .. } => text.len(),
             _ => 0,
         };
-        match self.allowance.checked_sub(NODE + text) {
-            Some(left) => self.allowance = left,
-            None => {
-                let alias = self.aliases.first().copied().unwrap_or(node);
-                return self.fault(alias, "aliases make far too much of this document");
-            }
-        }
+        let Some(left) = self.allowance.checked_sub(NODE + text) else {
+            let alias = self.aliases.first().copied().unwrap_or(node);
+            return self.fault(alias, "aliases make far too much of this document");
+        };
+        self.allowance = left;
         Ok(())
     }
 

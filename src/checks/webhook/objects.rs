@@ -31,7 +31,10 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
             return Finding::unknown(
                 id,
                 denial.denies("the sample of this command, emptied or not"),
-                format!("`diyadm plan{flags}` asks the same with the workloads that are there."),
+                format!(
+                    "`diyadm plan -n {}` asks the same with the workloads that are there.",
+                    subject.namespace
+                ),
             );
         }
         Err(why) => return unseen(id, "a dry-run create", why),

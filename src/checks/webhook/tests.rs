@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Connection, DryCreate, Finding, Observed, Secret, Subject, findings, level};
+use super::{Connection, Denial, DryCreate, Finding, Observed, Secret, Subject, findings, level};
 use crate::{
     checks::Level,
     manifests::{self, Settings},
@@ -250,6 +250,23 @@ fn what_could_not_be_looked_at_is_not_called_wrong() {
     assert_eq!(wrong.iter().map(|f| f.id).collect::<Vec<_>>(), ids, "{wrong:#?}");
     assert!(wrong.iter().all(|f| f.hint.contains('`')), "{wrong:#?}");
     assert!(wrong[0].hint.contains("can-i --list"), "{}", wrong[0].hint);
+}
+
+#[test]
+fn a_policy_that_denies_is_named() {
+    let text =
+        "x is forbidden: ValidatingAdmissionPolicy 'tags' with binding 'b' denied request: no";
+    for (anyway, id, level) in [(false, "denied", Level::Failed), (true, "dry-run", Level::Unknown)]
+    {
+        let denial = Denial::read(text).unwrap();
+        let mut observed = well();
+        observed.dry_create = Ok(DryCreate::Denied { denial, anyway });
+        let found = findings(&observed, &subject(), NOW);
+        let found = found.iter().find(|finding| finding.level == level).unwrap();
+        assert_eq!(found.id, id);
+        assert!(found.seen.starts_with("ValidatingAdmissionPolicy tags denies "), "{found:?}");
+        assert!(found.hint.contains('`'), "{found:?}");
+    }
 }
 
 #[test]

@@ -111,6 +111,13 @@ fn plan_names_the_policy_that_denies_an_emptied_workload() {
             let run = plan(&["deploy/web", fits]).code(0);
             assert!(!run.stdout.contains(&denies), "{}", run.stdout);
         }
+        if rule == "probes" {
+            // The sample of `check` has no probe either.
+            let args = ["check", "-n", name, "--service", name];
+            let run = cluster.diyadm(folder.path(), &args);
+            let sample = format!("{denies} the sample of this command, emptied or not");
+            assert!(run.stdout.contains(&sample), "{}{}", run.stdout, run.stderr);
+        }
         // Nothing was stored.
         assert!(
             cluster.get(name, "deploy/web")["metadata"]["annotations"]["diyadm.io/original"]
