@@ -116,7 +116,8 @@ fn plan_names_the_policy_that_denies_an_emptied_workload() {
             let args = ["check", "-n", name, "--service", name];
             let run = cluster.diyadm(folder.path(), &args);
             let sample = format!("{denies} the sample of this command, emptied or not");
-            assert!(run.stdout.contains(&sample), "{}{}", run.stdout, run.stderr);
+            let said = run.stdout + &run.stderr;
+            assert!(said.contains(&sample), "{said}");
         }
         // Nothing was stored.
         assert!(
