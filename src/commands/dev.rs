@@ -23,7 +23,7 @@ use crate::{
     cluster::Cluster,
     dev::{
         cycle::Loop,
-        detect::{self, Found},
+        detect::{self, Files},
         forward::{Bound, FORWARD},
         leave::Leave,
         once::start_of,
@@ -148,13 +148,9 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
     let names = fs::read_dir(&real)?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect::<Vec<_>>();
-    let content = detect::build_file(&names).map(|name| fs::read_to_string(real.join(name)));
-    let found = Found {
-        content: content.transpose()?.unwrap_or_default(),
-        folder: real.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-        names,
-    };
-    let text = detect::write(&found, workload);
+    let own = real.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let read = |path: &str| fs::read_to_string(real.join(path)).ok();
+    let text = detect::write(&Files { names: &names, folder: &own, read: &read }, workload)?;
     if file == Path::new("-") {
         print(&text)?;
         return Ok(Code::Done);

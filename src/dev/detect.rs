@@ -1,48 +1,129 @@
 //! A first `diyadm.yaml`, guessed from what lies in a project. Pure: the files come in.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
-/// What lies in a project's folder, as far as it matters.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
+use crate::exit::Failure;
+
+mod gradle;
+mod maven;
+mod quarkus;
+
+/// Modules of a project that are looked at, at the most.
+const MOST_MODULES: usize = 200;
+
+/// What lies in a project's folder, and around it.
+pub(crate) struct Files<'a> {
     /// Names of its files and folders.
-    pub(crate) names: Vec<String>,
-    /// Content of the build file that counts, where it was asked for.
-    pub(crate) content: String,
+    pub(crate) names: &'a [String],
     /// Name of the folder itself.
-    pub(crate) folder: String,
+    pub(crate) folder: &'a str,
+    /// Reads a text by its path from the folder; `None` where it is not there.
+    pub(crate) read: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Files<'_> {
+    fn read(&self, path: &str) -> Option<String> {
+        (self.read)(path)
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.read(path).is_some()
+    }
 }
 
 /// The build files that are known, the first one counts.
-pub(crate) const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "pom.xml",
     "build.gradle.kts",
     "build.gradle",
+    "settings.gradle.kts",
+    "settings.gradle",
     "package.json",
     "go.mod",
     "Cargo.toml",
     "pyproject.toml",
 ];
 
-/// How a kind of project is built, sent and started.
-struct Kind {
-    build: Option<String>,
+/// What a build makes, and how that is started.
+struct Built {
+    build: String,
     watch: Vec<&'static str>,
-    sync: Vec<(String, String)>,
+    sync: Vec<Sent>,
     command: Vec<String>,
-    port: u16,
     /// A word on what to look at.
     note: &'static str,
 }
 
+/// A file or folder that is sent.
+struct Sent {
+    from: String,
+    to: String,
+}
+
+impl Sent {
+    fn new(from: &str, to: &str) -> Self {
+        Self { from: from.to_owned(), to: to.to_owned() }
+    }
+}
+
+/// An archive that Java runs.
+fn java(from: &str, build: String, watch: Vec<&'static str>, note: &'static str) -> Built {
+    let to = if from.ends_with(".war") { "/tmp/app.war" } else { "/tmp/app.jar" };
+    let command = ["java", "-jar", to].map(ToOwned::to_owned).to_vec();
+    Built { build, watch, sync: vec![Sent::new(from, to)], command, note }
+}
+
+/// An archive that a server runs.
+fn war(from: &str, build: String, watch: Vec<&'static str>) -> Built {
+    Built {
+        build,
+        watch,
+        sync: vec![Sent::new(from, "/usr/local/tomcat/webapps/ROOT.war")],
+        command: ["catalina.sh", "run"].map(ToOwned::to_owned).to_vec(),
+        note: "A war needs a server; these are the folder and the command of Tomcat's image.",
+    }
+}
+
+/// The one module that is meant: the one that runs, else the only one.
+fn only(file: &str, all: &[String], mut found: Vec<String>) -> Result<String, Failure> {
+    if found.is_empty() && all.len() == 1 {
+        found = all.to_vec();
+    }
+    match &found[..] {
+        [module] => Ok(module.clone()),
+        [] => {
+            let what =
+                format!("None of the modules of {file} is known to run: {}.", all.join(", "));
+            Err(Failure::usage(
+                what,
+                "Type `diyadm dev --init` in the folder of the one that does.",
+            ))
+        }
+        several => {
+            let what = format!("Several modules of {file} could run: {}.", several.join(", "));
+            Err(Failure::usage(what, "Type `diyadm dev --init` in the folder of one of them."))
+        }
+    }
+}
+
+/// `name=value` and `name: value` lines.
+fn properties(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
+    let pairs = lines.filter_map(|line| line.split_once(['=', ':']));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
 /// The build file that counts among these names.
-pub(crate) fn build_file(names: &[String]) -> Option<&'static str> {
+fn build_file(names: &[String]) -> Option<&'static str> {
     KNOWN.into_iter().find(|known| names.iter().any(|name| name == known))
 }
 
 /// The file's text; `workload` as it was typed, where it was.
-pub(crate) fn write(found: &Found, workload: Option<&str>) -> String {
-    let kind = kind(found);
+///
+/// # Errors
+/// It cannot be told what is built, or several modules could be meant.
+pub(crate) fn write(files: &Files<'_>, workload: Option<&str>) -> Result<String, Failure> {
+    let kind = kind(files)?;
     let mut text = String::new();
     let mut line = |what: &str| {
         // Writing to a String cannot fail.
@@ -54,7 +135,7 @@ pub(crate) fn write(found: &Found, workload: Option<&str>) -> String {
     line("# change.");
     match workload {
         Some(workload) => line(&format!("workload: {workload}")),
-        None => line(&format!("workload: deploy/{}", plain(&found.folder))),
+        None => line(&format!("workload: deploy/{}", plain(files.folder))),
     }
     line("# How it is emptied: its own image keeps its JRE or libraries.");
     line("empty:");
@@ -66,48 +147,42 @@ pub(crate) fn write(found: &Found, workload: Option<&str>) -> String {
         line(&format!("watch: [{}]", kind.watch.join(", ")));
     }
     line("sync:");
-    for (from, to) in &kind.sync {
+    for Sent { from, to } in &kind.sync {
         line(&format!("- from: {}", scalar(from)));
         line(&format!("  to: {}", scalar(to)));
     }
     line("run:");
     line(&format!("  command: [{}]", kind.command.join(", ")));
     line(&format!("forward: [{}]", kind.port));
-    text
+    Ok(text)
 }
 
-fn kind(found: &Found) -> Kind {
-    let Found { names, content, folder } = found;
-    let has = |name: &str| names.iter().any(|other| other == name);
+/// How a kind of project is built, sent and started.
+struct Kind {
+    build: Option<String>,
+    watch: Vec<&'static str>,
+    sync: Vec<Sent>,
+    command: Vec<String>,
+    port: u16,
+    note: &'static str,
+}
+
+impl From<Built> for Kind {
+    fn from(Built { build, watch, sync, command, note }: Built) -> Self {
+        Self { build: Some(build), watch, sync, command, port: 8080, note }
+    }
+}
+
+fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
+    let Files { names, folder, .. } = files;
+    let file = build_file(names);
+    let content = file.and_then(|file| files.read(file)).unwrap_or_default();
     let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
-    let pair = |from: &str, to: &str| vec![(from.to_owned(), to.to_owned())];
-    match build_file(names) {
-        Some("pom.xml") => {
-            let jar = maven(content).unwrap_or_else(|| folder.clone());
-            let maven = if has("mvnw") { "./mvnw" } else { "mvn" };
-            Kind {
-                build: Some(format!("{maven} -q -DskipTests package")),
-                watch: vec!["src", "pom.xml"],
-                sync: pair(&format!("target/{jar}.jar"), "/tmp/app.jar"),
-                command: words("java -jar /tmp/app.jar"),
-                port: 8080,
-                note: "Look whether the jar's name is right.",
-            }
-        }
-        Some(file @ ("build.gradle" | "build.gradle.kts")) => {
-            let gradle = if has("gradlew") { "./gradlew" } else { "gradle" };
-            let spring = content.contains("org.springframework.boot");
-            let task = if spring { "bootJar" } else { "jar" };
-            let version = gradle_version(content);
-            let version = version.map(|version| format!("-{version}")).unwrap_or_default();
-            Kind {
-                build: Some(format!("{gradle} -q {task}")),
-                watch: vec!["src", file],
-                sync: pair(&format!("build/libs/{folder}{version}.jar"), "/tmp/app.jar"),
-                command: words("java -jar /tmp/app.jar"),
-                port: 8080,
-                note: "Look whether the jar's name is right.",
-            }
+    let pair = |from: &str, to: &str| vec![Sent::new(from, to)];
+    Ok(match file {
+        Some("pom.xml") => maven::built(files)?.into(),
+        Some("build.gradle" | "build.gradle.kts" | "settings.gradle" | "settings.gradle.kts") => {
+            gradle::built(files)?.into()
         }
         Some("package.json") => {
             let start = if content.contains("\"start\"") { "npm start" } else { "node index.js" };
@@ -129,7 +204,7 @@ fn kind(found: &Found) -> Kind {
             note: "Static, so that it runs in any image.",
         },
         Some("Cargo.toml") => {
-            let name = cargo(content).unwrap_or_else(|| folder.clone());
+            let name = cargo(&content).unwrap_or_else(|| (*folder).to_owned());
             Kind {
                 build: Some("cargo build --target x86_64-unknown-linux-musl".to_owned()),
                 watch: vec!["src", "Cargo.toml"],
@@ -151,7 +226,7 @@ fn kind(found: &Found) -> Kind {
             port: 8080,
             note: "Say what is sent, and how it is started.",
         },
-    }
+    })
 }
 
 /// A folder's name as Kubernetes, and a shell, take one.
@@ -172,47 +247,6 @@ fn scalar(path: &str) -> String {
     }
 }
 
-/// `finalName`, else `artifactId-version`, of the project and not of its parent or dependencies.
-fn maven(pom: &str) -> Option<String> {
-    let own = |name: &str| {
-        let mut depth: Vec<&str> = Vec::new();
-        let mut rest = pom;
-        while let Some(open) = rest.find('<') {
-            rest = &rest[open + 1..];
-            if let Some(comment) = rest.strip_prefix("!--") {
-                rest = comment.split_once("-->")?.1;
-                continue;
-            }
-            let (tag, after) = rest.split_once('>')?;
-            rest = after;
-            let word = tag.trim_start_matches('/').split_whitespace().next()?;
-            match tag {
-                _ if tag.starts_with('/') => drop(depth.pop()),
-                _ if tag.starts_with(['?', '!']) || tag.ends_with('/') => {}
-                _ => depth.push(word),
-            }
-            let wanted = depth == ["project", name] || depth == ["project", "build", name];
-            if wanted && word == name && !tag.starts_with('/') {
-                return Some(rest.split_once('<')?.0.trim().to_owned());
-            }
-        }
-        None
-    };
-    let plain = |text: &String| !text.is_empty() && !text.contains("${");
-    if let Some(name) = own("finalName").filter(plain) {
-        return Some(name);
-    }
-    let (artifact, version) = (own("artifactId").filter(plain)?, own("version").filter(plain)?);
-    Some(format!("{artifact}-{version}"))
-}
-
-/// `version = "1.0"` at the start of a line.
-fn gradle_version(content: &str) -> Option<String> {
-    let line = content.lines().find(|line| line.starts_with("version"))?;
-    let value = line.split(['\'', '"']).nth(1)?;
-    (!value.is_empty() && !value.contains('$')).then(|| value.to_owned())
-}
-
 /// `name = "x"` of `[package]`.
 fn cargo(content: &str) -> Option<String> {
     let package = content.split("[package]").nth(1)?;
@@ -221,71 +255,4 @@ fn cargo(content: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::project, *};
-
-    fn found(names: &[&str], content: &str) -> Found {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Found { names, content: content.to_owned(), folder: "shop".to_owned() }
-    }
-
-    const POM: &str = "<?xml version=\"1.0\"?>\n<project>\n<!-- <version>9</version> -->\n\
-        <parent><artifactId>parent</artifactId><version>3.0</version></parent>\n\
-        <artifactId>web</artifactId><version>1.2</version>\n\
-        <dependencies><dependency><artifactId>d</artifactId></dependency></dependencies>\n\
-        </project>";
-
-    #[test]
-    fn every_guess_is_a_file_that_is_read() {
-        for (names, content, from, first) in [
-            (&["pom.xml", "mvnw"][..], POM, "target/web-1.2.jar", "java"),
-            (&["build.gradle"], "version = '0.1'\n", "build/libs/shop-0.1.jar", "java"),
-            (&["build.gradle.kts"], "", "build/libs/shop.jar", "java"),
-            (&["package.json"], "{}", ".", "sh"),
-            (&["go.mod"], "", "build/shop", "/tmp/app"),
-            (
-                &["Cargo.toml"],
-                "[package]\nname = \"x\"\n",
-                "target/x86_64-unknown-linux-musl/debug/x",
-                "/tmp/app",
-            ),
-            (&["pyproject.toml"], "", ".", "python"),
-            (&[], "", ".", "sh"),
-        ] {
-            let text = write(&found(names, content), None);
-            let project = project::parse(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
-            assert_eq!(project.sync().next().unwrap().from, from, "{text}");
-            assert_eq!(project.command(None)[0], first, "{text}");
-            assert_eq!(project.workload.as_deref(), Some("deploy/shop"));
-        }
-        let text = write(&found(&[], ""), Some("sts/db"));
-        assert_eq!(project::parse(&text).unwrap().workload.as_deref(), Some("sts/db"));
-    }
-
-    #[test]
-    fn a_folder_may_be_called_anything() {
-        for folder in ["My Shop: 2 #x", "-", "\u{e9}", "a\"b", "a\nb", "$(x)"] {
-            for names in [&["build.gradle"][..], &["go.mod"], &["pom.xml"], &[]] {
-                let found = Found { folder: folder.to_owned(), ..found(names, "") };
-                let text = write(&found, None);
-                let project = project::parse(&text).unwrap_or_else(|e| panic!("{text}\n{e}"));
-                let workload = project.workload.as_deref().unwrap();
-                let name = workload.strip_prefix("deploy/").unwrap();
-                let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-                assert!(name.chars().all(good) && !name.is_empty(), "{text}");
-                if let ["build.gradle"] = names {
-                    let from = format!("build/libs/{folder}.jar");
-                    assert_eq!(project.sync().next().unwrap().from, from, "{text}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_wrapper_is_used_where_there_is_one() {
-        assert!(write(&found(&["pom.xml", "mvnw"], POM), None).contains("build: ./mvnw "));
-        assert!(write(&found(&["pom.xml"], POM), None).contains("build: mvn "));
-        let named = POM.replace("</project>", "<build><finalName>n</finalName></build></project>");
-        assert!(write(&found(&["pom.xml"], &named), None).contains("target/n.jar"));
-    }
-}
+mod tests;
