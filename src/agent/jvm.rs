@@ -15,16 +15,18 @@ const LISTENS: &str = "0A";
 pub(super) fn debug_port(group: i32, processes: &[&Process]) -> Option<u16> {
     let mut all = processes.to_vec();
     all.sort_by_key(|process| (process.pid != group, std::cmp::Reverse(process.started)));
-    all.into_iter().find_map(|process| port(process.pid))
+    // One that a debugger is connected to does not listen, and is meant all the same.
+    let is_jvm = |process: &&Process| {
+        let maps = fs::read_to_string(format!("/proc/{}/maps", process.pid));
+        maps.is_ok_and(|maps| maps.contains(LIBRARY))
+    };
+    port(all.into_iter().find(is_jvm)?.pid)
 }
 
-/// The first loopback port that a JVM with a debugger's library has begun to listen on: that library
-/// is loaded before any of the program's own code.
+/// The first loopback port that a JVM has begun to listen on: a debugger's library is loaded before
+/// any of the program's own code.
 fn port(pid: i32) -> Option<u16> {
     let at = Path::new("/proc").join(pid.to_string());
-    if !fs::read_to_string(at.join("maps")).ok()?.contains(LIBRARY) {
-        return None;
-    }
     let of = |list: &str| fs::read_to_string(at.join("net").join(list)).unwrap_or_default();
     let lists = [of("tcp"), of("tcp6")];
     let listening: Vec<_> =

@@ -28,6 +28,7 @@ mod part;
 mod path;
 mod refusal;
 mod root;
+mod sparse;
 mod writer;
 
 use effect::Effect;

@@ -66,7 +66,7 @@ pub(crate) fn run(socket: Option<&Path>) -> Result<Code> {
             }
         };
         match supervisor {
-            Ok(supervisor) => return splice(supervisor, &request, input, output),
+            Ok(supervisor) => return splice(supervisor, &request, input, output, PATIENCE),
             Err(error) => {
                 let why = format!("{error:#}");
                 send(&mut output, &Answer::Failed(Failed::NoSupervisor { why }))?;
@@ -132,19 +132,21 @@ fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
     bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("diyadm: "))
 }
 
-/// Hands on what both sides say, until one of them has no more to say.
+/// Hands on what both sides say, until one of them has no more to say. `most` is how long the
+/// supervisor may take to say hello.
 fn splice(
     supervisor: UnixStream,
     request: &Request,
     input: Input<std::fs::File>,
     mut output: std::fs::File,
+    most: Duration,
 ) -> Result<Code> {
     let mut to = supervisor.try_clone().context("the supervisor's socket")?;
     let patience = |patience| {
         to.set_read_timeout(patience)?;
         to.set_write_timeout(patience)
     };
-    patience(Some(PATIENCE)).context("the supervisor's socket")?;
+    patience(Some(most)).context("the supervisor's socket")?;
     let mut from = Input::new(supervisor);
     let refused = match greet(&mut from, &mut &to) {
         Ok(Ok(_)) => None,
@@ -190,5 +192,28 @@ fn hand_on(ahead: &[u8], from: &mut impl Read, to: &mut impl Write) -> io::Resul
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::fd::OwnedFd};
+
+    use super::*;
+
+    #[test]
+    fn a_supervisor_that_says_nothing_is_given_up() {
+        let (silent, supervisor) = UnixStream::pair().unwrap();
+        let (mut answer, output) = io::pipe().unwrap();
+        let output = File::from(OwnedFd::from(output));
+        let input = Input::new(File::open("/dev/null").unwrap());
+        let moment = Duration::from_millis(20);
+        let code = splice(supervisor, &Request::List, input, output, moment).unwrap();
+        assert_eq!(code, Code::No);
+        let mut said = Vec::new();
+        answer.read_to_end(&mut said).unwrap();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("no_supervisor") && said.contains("does not answer"), "{said}");
+        drop(silent);
     }
 }

@@ -49,10 +49,10 @@ pub struct Shell {
     /// Where
     #[command(flatten)]
     pub at: At,
-    /// Hand the standard input on, as `kubectl exec -i`
+    /// Hand the standard input on, as `kubectl exec -i` (default: where that is a terminal)
     #[arg(short = 'i', long)]
     pub stdin: bool,
-    /// Use a terminal where there is one, as `kubectl exec -t`
+    /// Use a terminal, as `kubectl exec -t` (default: where standard input and output are one)
     #[arg(short = 't', long)]
     pub tty: bool,
     /// Another command in place of a shell

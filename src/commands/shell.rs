@@ -6,7 +6,11 @@ use super::{inside::block, terminal::Terminal};
 use crate::{
     cli::{Global, dev::Shell},
     cluster::Cluster,
-    dev::{session::Session, shell::shell, target::EXEC},
+    dev::{
+        session::Session,
+        shell::{Flags, shell},
+        target::EXEC,
+    },
     exit::{Code, Failure},
 };
 
@@ -21,6 +25,7 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(global).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        shell(&session, &command).await
+        let flags = Flags { stdin: args.stdin, tty: args.tty };
+        shell(&session, &command, flags).await
     })
 }

@@ -31,6 +31,11 @@ mod watch;
 
 pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     let terminal = Terminal::new(global);
+    if !args.source.exists()
+        && let Some(refusal) = sync::copy_out(args.source.as_os_str(), &args.destination)
+    {
+        return Err(refusal.into());
+    }
     let (workload, to) = sync::destination(&args.destination)?;
     if workload.is_empty() != args.selector.is_some() {
         let hint = "Type deploy/web:/PATH for a workload, or -l SELECTOR and :/PATH for Pods.";
@@ -89,7 +94,11 @@ async fn session<'a>(
 
 async fn picks(session: &Session<'_>, args: &Sync) -> Result<Vec<Pick>> {
     let running = session.all(is_many(args).then_some(&RefCell::default())).await?;
-    Ok(watch::chosen(running, is_many(args), |_| false))
+    let picks = watch::chosen(running, is_many(args), |_| false);
+    for pick in &picks {
+        session.warn_of_restart(pick).await;
+    }
+    Ok(picks)
 }
 
 fn is_many(args: &Sync) -> bool {

@@ -19,7 +19,7 @@ use super::{
     restored::{next_is_live, until_not_empty},
     run::{interrupted, stop},
     session::Session,
-    shell::shell,
+    shell::{Flags, shell},
     sources::Sources,
     trouble::{Spent, is_gone, is_lost},
     tty::Tty,
@@ -262,7 +262,7 @@ async fn attend<'a>(
                     b's' => {
                         around.screen.muted.set(true);
                         around.keys = None;
-                        if let Err(error) = shell(session, &[]).await {
+                        if let Err(error) = shell(session, &[], Flags::default()).await {
                             session.terminal.failed(&format!("{error:#}"), None, "");
                         }
                         around.keys = Tty::keys()?;

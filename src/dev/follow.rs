@@ -64,8 +64,10 @@ async fn reconnect(
                 }
                 let Pick { container, pod, .. } = pick;
                 let what = if first {
+                    let why = session.last_end(pick).await;
                     format!(
-                        "container {container} of Pod {pod} was restarted, and what ran in it is gone"
+                        "container {container} of Pod {pod} was restarted{why}, and what ran in it \
+                         is gone"
                     )
                 } else {
                     format!(

@@ -122,13 +122,25 @@ async fn words(from: impl AsyncRead + Unpin) -> String {
 }
 
 /// Why no agent answers.
-enum No {
+pub(super) enum No {
     /// There is no such program.
     Absent,
     /// A shell looked and found none; the processor, as `uname -m` names it.
     Without(String),
     /// Anything else.
     Other(anyhow::Error),
+}
+
+impl No {
+    /// The same, of a shell that is there.
+    pub(super) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Other(error) => error,
+            Self::Absent | Self::Without(_) => {
+                Trouble::NoAgent("the shell of the container has gone".to_owned()).into()
+            }
+        }
+    }
 }
 
 /// What is in a container.
@@ -158,11 +170,14 @@ pub(crate) async fn agent(
         Found::Nothing => return Err(no_way(pick)),
     };
     check().await?;
-    let started = upload::bring(cluster, &pick.place(), &machine, how, terminal).await?;
-    begin(started).await.map_err(|no| match no {
+    let brought = upload::bring(cluster, &pick.place(), &machine, how, terminal).await?;
+    let agent = begin(brought.started).await.map_err(|no| match no {
         No::Other(error) => error,
         No::Absent | No::Without(_) => no_way(pick),
-    })
+    })?;
+    let what = format!("brought the agent into {} ({} MB)", pick.pod, brought.length / 1_000_000);
+    terminal.done(&what, Some(brought.began.elapsed()));
+    Ok(agent)
 }
 
 /// The agent that is in a container already; `None` where there is none. Brings nothing.
@@ -222,7 +237,7 @@ async fn begin(started: Started) -> Result<Agent, No> {
 }
 
 /// What the end of a command that said no hello means.
-async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
+pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
     let said = words.await.unwrap_or_default();
     match end {
         End::Exit(127) if said.contains("diyadm: no agent") => {

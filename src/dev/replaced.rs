@@ -55,6 +55,30 @@ impl Session<'_> {
         None
     }
 
+    /// Says what is gone where a container that was emptied was restarted, and nothing was started in
+    /// it since.
+    pub(crate) async fn warn_of_restart(&self, pick: &Pick) {
+        if pick.restarts == 0 || pick.live.is_some() {
+            return;
+        }
+        let apps = match self.existing_agent(pick).await {
+            Ok(Some(mut agent)) => self.list(&mut agent).await.unwrap_or_default().apps,
+            _ => Vec::new(),
+        };
+        if apps.is_empty()
+            && let Some(lost) = self.lost(pick).await
+        {
+            self.terminal.warn(&lost);
+        }
+    }
+
+    /// How the container's last run ended, in brackets: ` (OOMKilled, exit 137)`; empty where
+    /// nothing says that.
+    pub(crate) async fn last_end(&self, pick: &Pick) -> String {
+        let pod = self.cluster.get(&POD, &pick.namespace, &pick.pod).await.ok().flatten();
+        pod.map(|pod| ended(container_status(&pod, &pick.container))).unwrap_or_default()
+    }
+
     /// Why a Pod is removed, in brackets; empty where nothing says that.
     async fn removed(&self, pick: &Pick) -> String {
         let own = format!("involvedObject.uid={}", pick.uid);

@@ -45,6 +45,7 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
     // From here on a closed terminal ends this process in order, whatever is under way.
     let _handled = interrupted();
     let (pick, mut agent) = session.agent().await?;
+    session.warn_of_restart(&pick).await;
     let name = start.name.clone();
     let request = Request::Start(start);
     let starting = session.ask(&mut agent, &request);

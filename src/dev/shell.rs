@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use rustix::{process::getpgrp, termios::tcgetpgrp};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
@@ -26,9 +27,9 @@ use crate::{
 };
 
 /// Becomes the best shell that there is; $1 is the terminal's kind.
-const SCRIPT: &str = "[ -z \"$1\" ] || export TERM=\"$1\"
-if command -v bash >/dev/null 2>&1; then exec bash; fi
-exec sh";
+const SCRIPT: &str = include_str!("shell.sh");
+/// The kind of a terminal whose own is none.
+const USUAL: &str = "xterm";
 const PIECE: usize = 16 << 10;
 const NO_END_OF_INPUT: &str = "the end of the input does not reach the command: the API server \
 (Kubernetes 1.29 or older), or a proxy before it, speaks only v4.channel.k8s.io, which cannot say \
@@ -38,29 +39,76 @@ const SIGNALLED: i32 = 128;
 /// Of SIGKILL, by which all ends that a container holds.
 const KILLED: i32 = 137;
 
+/// `-i` and `-t`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags {
+    /// Hand the standard input on.
+    pub(crate) stdin: bool,
+    /// Use a terminal.
+    pub(crate) tty: bool,
+}
+
+/// What a command reads: as `kubectl exec` has it with the same flags. Without flags it is a terminal
+/// where both ends of this side are one; and what is typed, unless a shell runs this in the background.
+fn input(flags: Flags, stdin: bool, stdout: bool, in_front: bool) -> Input {
+    match flags {
+        Flags { tty: true, .. } if stdin => Input::Terminal,
+        Flags { stdin: true, .. } => Input::Piped,
+        Flags { tty: false, .. } if stdin && stdout => Input::Terminal,
+        Flags { tty: false, .. } if stdin && in_front => Input::Piped,
+        _ => Input::None,
+    }
+}
+
+/// Whether what is typed goes to this program, and not to another one in the terminal's foreground.
+fn is_in_front() -> bool {
+    tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+/// A terminal's kind as a name, which may be anything in the environment.
+fn kind(term: &str) -> &str {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
+    let is_name = term.starts_with(|c: char| c.is_ascii_alphanumeric()) && term.chars().all(good);
+    if is_name { term } else { USUAL }
+}
+
 /// Runs `command`, or a shell where it is empty, and returns its exit status.
 ///
 /// # Errors
 /// There is no such command, nor any shell; the connection is lost.
-pub(crate) async fn shell(session: &Session<'_>, command: &[String]) -> Result<Code> {
+pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flags) -> Result<Code> {
+    let stdin = io::stdin().is_terminal();
+    let input = input(flags, stdin, stdout().is_terminal(), is_in_front());
+    if flags.tty && !stdin {
+        // kubectl's own sentence.
+        let what = "Unable to use a TTY - input is not a terminal or the right kind of file";
+        session.terminal.warn(what);
+    }
     let pick = session.pick().await?;
-    let kind = std::env::var("TERM").unwrap_or_default();
+    if input == Input::None && command.is_empty() {
+        let what = "The standard input is not a terminal, so a shell would end at once.";
+        let hint = "Add -i for a shell that reads it, or `-- COMMAND` to run one.";
+        return Err(Failure::usage(what, hint).into());
+    }
+    session.warn_of_restart(&pick).await;
+    let term = std::env::var("TERM").unwrap_or_default();
+    let kind = if input == Input::Terminal { kind(&term) } else { "" };
     let ways: Vec<Vec<&str>> = if command.is_empty() {
-        let mut ways = vec![vec!["sh", "-c", SCRIPT, "diyadm", &kind]];
+        let mut ways = vec![vec!["sh", "-c", SCRIPT, "diyadm", kind]];
         ways.extend([vec![MOUNTED, "agent", "shell"], vec![IMAGE, "agent", "shell"]]);
         ways
     } else {
         vec![command.iter().map(String::as_str).collect()]
     };
-    if io::stdin().is_terminal() {
+    if input == Input::Terminal {
         // Before anything of the container's: the cursor is at the start of a line.
         let what = if command.is_empty() { "a shell" } else { &command[0] };
         session.terminal.say(&format!("{what} in {}", pick.shown()));
     }
-    let mut raw = Tty::raw()?;
+    let mut raw = if input == Input::Terminal { Tty::raw()? } else { None };
     let mut last = String::new();
     for way in &ways {
-        match attach(session, &pick, way, raw.as_mut()).await? {
+        match attach(session, &pick, way, input, raw.as_mut()).await? {
             End::Exit(code) => {
                 drop(raw);
                 // A shell that ends by itself needs no explanation.
@@ -117,11 +165,13 @@ async fn attach(
     session: &Session<'_>,
     pick: &Pick,
     command: &[&str],
+    reads: Input,
     raw: Option<&mut Tty>,
 ) -> Result<End> {
-    let input = if raw.is_some() { Input::Terminal } else { Input::Piped };
-    let exec = session.cluster.exec(&pick.place(), command, input).await?;
-    // A Pod of the same name may have taken its place before the command began there.
+    // Before the command begins, and once it has: a Pod of the same name may take its place
+    // meanwhile.
+    session.check(pick).await?;
+    let exec = session.cluster.exec(&pick.place(), command, reads).await?;
     session.check(pick).await?;
     let Exec { stdin: mut to, sends_end_of_input, stdout: out, stderr: err, size, mut end } = exec;
     let (typed, screen) = match raw {
@@ -136,7 +186,7 @@ async fn attach(
                     break;
                 }
             }
-        } else {
+        } else if reads == Input::Piped {
             // Its end is told to the command; what it does then is its own affair.
             let mut pieces = piped();
             while let Some(piece) = pieces.recv().await {
@@ -207,5 +257,42 @@ fn code_of(status: i32) -> Code {
         Ok(0) => Code::Done,
         Ok(code) => Code::Program(code),
         Err(_) => Code::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reads_what_it_reads_of_kubectl() {
+        let [none, i, t, it] = [(false, false), (true, false), (false, true), (true, true)]
+            .map(|(stdin, tty)| Flags { stdin, tty });
+        for (flags, stdin, stdout, reads) in [
+            (none, true, true, Input::Terminal),
+            (none, true, false, Input::Piped),
+            (none, false, true, Input::None),
+            (none, false, false, Input::None),
+            (i, true, true, Input::Piped),
+            (i, false, false, Input::Piped),
+            (t, true, false, Input::Terminal),
+            (t, false, true, Input::None),
+            (it, true, true, Input::Terminal),
+            (it, true, false, Input::Terminal),
+            (it, false, true, Input::Piped),
+        ] {
+            assert_eq!(input(flags, stdin, stdout, true), reads, "{flags:?} {stdin} {stdout}");
+        }
+        assert_eq!(input(none, true, false, false), Input::None, "it would be stopped");
+    }
+
+    #[test]
+    fn a_terminal_of_no_kind_is_a_usual_one() {
+        for odd in ["", " ", "xterm kitty", "../../etc/passwd", "-x", ".x", "a/b", "é", "x\n"] {
+            assert_eq!(kind(odd), USUAL, "{odd:?}");
+        }
+        for good in ["xterm-kitty", "screen.xterm-256color", "vt100", "xterm+256color", "dumb"] {
+            assert_eq!(kind(good), good);
+        }
     }
 }

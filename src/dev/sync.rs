@@ -33,7 +33,7 @@ mod send;
 mod steps;
 
 pub use open::Open;
-pub(crate) use place::{destination, without_dots};
+pub(crate) use place::{copy_out, destination, without_dots};
 pub use plan::Plan;
 pub(crate) use plan::above;
 pub use progress::Progress;

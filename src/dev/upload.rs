@@ -8,11 +8,11 @@ use openssl::rand::rand_bytes;
 
 use super::{
     program,
-    reach::{FOLDERS, How, Started},
+    reach::{FOLDERS, How, Started, failed},
 };
 use crate::{
     agent::protocol::hex,
-    cluster::{Cluster, Input, Place},
+    cluster::{Cluster, End, Input, Place},
     commands::terminal::Terminal,
 };
 
@@ -20,24 +20,43 @@ const UPLOAD: &str = concat!(include_str!("folder.sh"), include_str!("upload.sh"
 /// Bytes that are sent at a time, so that the progress shows.
 const PIECE: usize = 256 << 10;
 
-/// Sends the program and becomes its client. `machine`: the processor as `uname -m` names it.
+/// What is brought.
+pub(super) struct Brought {
+    /// The agent, which has not spoken yet.
+    pub(super) started: Started,
+    /// Bytes of its program.
+    pub(super) length: usize,
+    /// When that began.
+    pub(super) began: Instant,
+}
+
+/// Looks for a folder, sends the program and becomes its client. `machine`: the processor as
+/// `uname -m` names it.
 ///
 /// # Errors
-/// No program for that processor is here, or the API server refuses. That it could not be taken
-/// there shows when the agent should speak.
+/// No program for that processor is here, there is no folder for it, or the API server refuses. That
+/// it could not be taken there shows when the agent should speak.
 pub(super) async fn bring(
     cluster: &Cluster,
     place: &Place,
     machine: &str,
     how: &How,
     terminal: &Terminal,
-) -> Result<Started> {
+) -> Result<Brought> {
     let began = Instant::now();
     let program = program::find(program::arch(machine), how.program.as_deref())?;
     let (length, sum) = (program.len().to_string(), sha256(&program));
     let name = unguessable()?;
     let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum, &name];
     words.extend(FOLDERS);
+    words[4] = "0";
+    // All of it would be sent in vain.
+    let mut look = Started::from(cluster.exec(place, &words, Input::None).await?);
+    match look.end.wait().await {
+        End::Exit(0) => {}
+        end => return Err(failed(end, look.words, String::new()).await.into_error()),
+    }
+    words[4] = &length;
     let mut started = Started::from(cluster.exec(place, &words, Input::Piped).await?);
     let mut sent = 0;
     for piece in program.chunks(PIECE) {
@@ -49,9 +68,7 @@ pub(super) async fn bring(
         sent += piece.len();
     }
     terminal.clear();
-    let what = format!("brought the agent into {} ({} MB)", place.pod, program.len() / 1_000_000);
-    terminal.done(&what, Some(began.elapsed()));
-    Ok(started)
+    Ok(Brought { started, length: program.len(), began })
 }
 
 fn unguessable() -> Result<String> {

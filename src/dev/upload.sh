@@ -1,9 +1,10 @@
 # Takes an agent of $1 bytes and of the SHA-256 $2 from stdin into the first folder of the rest
-# that a program can be run from, then becomes it. $3: a name that nobody can guess.
+# that a program can be run from, then becomes it. $3: a name that nobody can guess. Where $1 is 0 it
+# only looks whether there is such a folder.
 # Nobody else is to write to it; what it starts has the container's own mask again.
 mask=$(umask)
 umask 077
-n=$1 sum=$2 name=$3
+n=$1 sum=$2 name=$3 found=
 shift 3
 
 # Takes it into the folder that is open, which the path $1 leads to. Returns where no program can be
@@ -17,6 +18,7 @@ take() {
   runs=$?
   rm -f "$at/try-$name"
   [ "$runs" = 0 ] || return 1
+  if [ "$n" = 0 ]; then found=1; return 1; fi
   new=$at/new-$name
   # Not until the end of input: what reads so can end before its last bytes are here.
   # Whatever fails, all of it is read: until then the end of this may not be told.
@@ -35,7 +37,7 @@ take() {
 
 for d do
   if [ "$d" = '~' ]; then d=$HOME; fi
-  [ -n "$d" ] && [ -d "$d" ] || continue
+  [ -n "$d" ] && [ -d "$d" ] && [ -z "$found" ] || continue
   for f in "$d"/.diyadm*; do
     if [ -d "$f" ] && [ -r "$f" ] && [ -w "$f" ]; then take "$f" 9<"$f"; fi
   done
@@ -45,6 +47,7 @@ for d do
     rmdir "$f"
   fi
 done
+[ -z "$found" ] || exit 0
 head -c "$n" >/dev/null
 echo "diyadm: no folder" >&2
 exit 73

@@ -109,6 +109,7 @@ fn odd_names_modes_links_and_empty_folders_arrive_without_an_agent() {
     sync(&["--dry-run"]).code(0);
     assert!(!to.join("app").exists());
     let first = sync(&[]).code(0).stderr_has("no agent").stderr_has("8 files");
+    assert!(!first.stderr.contains("brought the agent"), "{}", first.stderr);
     assert_eq!(first.stderr.matches("no agent").count(), 1, "{}", first.stderr);
     let there = look(&to.join("app"));
     assert!(there == odd(), "{:#?}\n{:#?}", names(&there), names(&odd()));

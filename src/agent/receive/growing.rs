@@ -26,6 +26,7 @@ use super::{
     part,
     path::{HAVE, PART, beside},
     root::{Place, mode, times},
+    sparse,
     writer::Writer,
 };
 
@@ -82,6 +83,10 @@ pub(super) struct Growing {
     /// No chunk before this one is wanted.
     next: usize,
     written: u64,
+    /// From here on the file beside was never written.
+    fresh: u64,
+    /// The end of what has its place. Zeros at the end are a hole, which makes no file longer.
+    end: u64,
     /// What is to be written, and where it begins: one long write costs half of many short ones.
     ahead: Vec<u8>,
     ahead_at: u64,
@@ -108,7 +113,7 @@ impl Drop for Growing {
             }
         } else {
             // What cannot be written is sent again.
-            let _ = self.write();
+            let _ = self.write().and_then(|()| self.lengthen());
         }
     }
 }
@@ -137,6 +142,8 @@ impl Growing {
             wanted: Wanted::default(),
             next: 0,
             written: 0,
+            fresh: 0,
+            end: 0,
             ahead: Vec::new(),
             ahead_at: 0,
             writer: None,
@@ -215,7 +222,7 @@ impl Growing {
             aside = Some(mem::replace(&mut self.part, part));
             self.part.set_len(0)?;
         } else {
-            self.written = same;
+            (self.written, self.fresh) = (same, length);
         }
         for index in there {
             let (chunk, own) = (self.wanted.chunks[index], self.wanted.offsets[index]);
@@ -281,6 +288,15 @@ impl Growing {
         }
         self.ahead.extend_from_slice(bytes);
         self.written += bytes.len() as u64;
+        self.end = self.end.max(at + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Makes the file beside as long as what was put there, for the next transfer to find it all.
+    fn lengthen(&self) -> io::Result<()> {
+        if self.part.metadata()?.len() < self.end {
+            self.part.set_len(self.end)?;
+        }
         Ok(())
     }
 
@@ -290,12 +306,12 @@ impl Growing {
             return Ok(());
         }
         if self.writer.is_none() && self.written > LONG {
-            self.writer = Writer::start(&self.part);
+            self.writer = Writer::start(&self.part, self.fresh);
         }
         if let Some(writer) = &mut self.writer {
             return writer.write(self.ahead_at, &mut self.ahead);
         }
-        self.part.write_all_at(&self.ahead, self.ahead_at)?;
+        sparse::write_all_at(&self.part, &self.ahead, self.ahead_at, self.fresh)?;
         self.ahead.clear();
         Ok(())
     }

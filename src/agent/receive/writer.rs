@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::FileExt,
     sync::{
         atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc::{Receiver, SyncSender, channel, sync_channel},
@@ -11,7 +10,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::flush::Flusher;
+use super::{flush::Flusher, sparse};
 
 /// Pieces that wait to be written: what is lost where this process is killed.
 const WAITING: usize = 1;
@@ -32,24 +31,25 @@ pub(super) struct Writer {
 
 impl Writer {
     /// `None` where there can be no thread, or there are enough.
-    pub(super) fn start(file: &File) -> Option<Self> {
+    /// From `fresh` on the file was never written.
+    pub(super) fn start(file: &File, fresh: u64) -> Option<Self> {
         let one_more = |count| (count < MOST).then_some(count + 1);
         WRITERS.fetch_update(SeqCst, SeqCst, one_more).ok()?;
-        let started = Self::spawn(file);
+        let started = Self::spawn(file, fresh);
         if started.is_none() {
             WRITERS.fetch_sub(1, SeqCst);
         }
         started
     }
 
-    fn spawn(file: &File) -> Option<Self> {
+    fn spawn(file: &File, fresh: u64) -> Option<Self> {
         let file = file.try_clone().ok()?;
         let (pieces, given) = sync_channel::<(u64, Vec<u8>)>(WAITING);
         let (back, used) = channel();
         let thread = thread::Builder::new().name("write".to_owned()).spawn(move || {
             let mut flusher = Flusher::start(&file);
             for (at, mut bytes) in given {
-                file.write_all_at(&bytes, at)?;
+                sparse::write_all_at(&file, &bytes, at, fresh)?;
                 if let Some(flusher) = &mut flusher {
                     flusher.wrote(bytes.len() as u64);
                 }

@@ -1,7 +1,7 @@
 //! `diyadm sync --watch`: the files, the Pods, and for each Pod a loop of its own, so that one that
 //! does not answer keeps no other waiting.
 
-use std::{cell::RefCell, convert::Infallible, future::pending, rc::Rc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, future::pending, io, rc::Rc, time::Duration};
 
 use anyhow::{Error, Result};
 use futures_util::future::{LocalBoxFuture, select_all};
@@ -41,7 +41,11 @@ pub(super) async fn watch(
         loop {
             let here = Rc::clone(&newest.borrow());
             files.changed(|path| source.counts(&here, path)).await;
-            let here = source.watched(&mut files).await?;
+            let here = match source.watched(&mut files).await {
+                // A build deletes it before it makes it anew.
+                Err(error) if is_missing(&error) => continue,
+                here => here?,
+            };
             if here.warnings() != warned {
                 left_out(session.terminal, &here);
                 warned = here.warnings();
@@ -54,6 +58,12 @@ pub(super) async fn watch(
         failed = serve(session, source, many, picks, latest) => failed,
     };
     match stopped? {}
+}
+
+/// Whether what is sent is not there.
+fn is_missing(error: &Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A Pod, and what is done for it.

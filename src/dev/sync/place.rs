@@ -6,7 +6,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::{agent::protocol::Bytes, exit::Failure};
+use crate::{
+    agent::protocol::Bytes,
+    exit::{Failure, quoted},
+};
 
 /// `deploy/web:/app` as a workload and a path there. With a selector the workload is empty.
 pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
@@ -23,6 +26,22 @@ pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
         return Err(wrong());
     }
     Ok((workload, Bytes(path.to_vec())))
+}
+
+/// The refusal of words that name a container's file first, as `kubectl cp` takes them to copy out of
+/// it.
+pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
+    let (workload, path) = destination(source).ok().filter(|(workload, _)| !workload.is_empty())?;
+    let (path, to) = (str::from_utf8(&path.0).ok()?, to.to_str()?);
+    if to.contains(':') {
+        return None;
+    }
+    let own = path.trim_end_matches('/').rsplit('/').next()?;
+    let into = if to == "." { own.to_owned() } else { to.trim_end_matches('/').to_owned() };
+    let into = if to.ends_with('/') { format!("{into}/{own}") } else { into };
+    let [path, into] = [path, &into].map(quoted);
+    let hint = format!("Copy a file out: `diyadm shell {workload} -- cat {path} > {into}`.");
+    Some(Failure::usage("`sync` brings files into a container, not out of it.", hint))
 }
 
 /// What is sent, and to where.
@@ -113,6 +132,19 @@ mod tests {
         assert_eq!(of(":/app").unwrap(), (String::new(), "/app".into()));
         assert_eq!(of("web-0:x").unwrap(), ("web-0".to_owned(), "x".into()));
         assert!(of("deploy/web").is_err() && of("deploy/web:").is_err());
+    }
+
+    #[test]
+    fn copying_out_is_refused_with_what_to_type() {
+        let of = |source: &str, to: &str| Some(copy_out(OsStr::new(source), OsStr::new(to))?.hint);
+        for (to, into) in [(".", "log"), ("here", "here"), ("here/", "here/log")] {
+            let hint = of("deploy/web:/app/log", to).unwrap();
+            let command = format!("`diyadm shell deploy/web -- cat /app/log > {into}`");
+            assert!(hint.contains(&command), "{hint}");
+        }
+        assert_eq!(of("app.jar", "deploy/web:/app"), None);
+        assert_eq!(of("a:b", "deploy/web:/app"), None);
+        assert_eq!(of("app.jar", "x"), None);
     }
 
     #[test]

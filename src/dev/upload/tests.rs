@@ -71,6 +71,19 @@ fn brought_program_has_the_mask_of_the_container() {
     assert_eq!(programs(folder.path()), std::slice::from_ref(program));
 }
 
+#[test]
+fn looks_for_a_folder_before_anything_is_sent_and_leaves_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let look = |at: &Path| upload(0, "", at).wait_with_output().unwrap().status.code();
+    assert_eq!(look(folder.path()), Some(0));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(look(&folder.path().join("none")), Some(73));
+    // Where one was brought before too.
+    uploaded(upload(PROGRAM.len(), &sha256(PROGRAM), folder.path()));
+    assert_eq!(look(folder.path()), Some(0));
+    assert_eq!(programs(folder.path()).len(), 1);
+}
+
 /// Until all was read its end may not be told.
 #[test]
 fn reads_all_input_where_there_is_no_folder() {

@@ -148,6 +148,7 @@ fn what_comes_once_goes_wherever_it_is_wanted() {
     let meta = fs::metadata(folder.path().join("a")).unwrap();
     assert_eq!((meta.mtime(), meta.mtime_nsec()), (1_600_000_000, 5_000));
     assert!(fs::read(folder.path().join("a")).unwrap() == long);
+    assert!(meta.blocks() * 512 < 1 << 20, "its zeros take {} blocks", meta.blocks());
 }
 
 #[test]

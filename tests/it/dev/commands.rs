@@ -11,6 +11,7 @@ fn words_that_make_no_sense_are_told_without_a_cluster() {
     for (args, text) in [
         (&["sync", ".", "deploy/web"][..], "does not say where in the container"),
         (&["sync", ".", ":/app"], "which Pods are meant"),
+        (&["cp", "deploy/web:/app/log", "."], "`diyadm shell deploy/web -- cat /app/log > log`"),
         (&["sync", ".", "deploy/web:/app", "-l", "a=b"], "which Pods are meant"),
         (&["forward", "deploy/web", "1:2:3"], "no pair of ports"),
         (&["forward", "deploy/web"], "required"),

@@ -2,9 +2,11 @@
 //! replaced.
 
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
-    process::{Child, ChildStdout, Stdio},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
 };
 
@@ -27,6 +29,19 @@ impl Forward {
         let folder = tempfile::tempdir().unwrap();
         let mut command = node.program(folder.path());
         command.args(["forward", "-n", namespace, target]).args(ports);
+        Self::of(command)
+    }
+
+    /// With few file descriptors.
+    fn start_limited(node: &Node, namespace: &str, target: &str, ports: &[&str]) -> Self {
+        let program = node.program(Path::new("/"));
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 1024; exec \"$@\"", "sh"]).arg(program.get_program());
+        command.args(program.get_args()).args(["forward", "-n", namespace, target]).args(ports);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         Self { child, said }
@@ -117,6 +132,54 @@ fn connections_go_to_whichever_pod_there_is() {
     });
     many();
     assert!(forward.child.try_wait().unwrap().is_none(), "it goes on");
+}
+
+/// A server that never ends a connection by itself, one that answers when it is let, and six hundred
+/// clients that go.
+#[test]
+fn a_connection_is_given_up_when_its_client_goes_and_no_sooner() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-forward-short");
+    let _namespace = node.namespace(name);
+    node.load(&["busybox"]);
+    let late = "read x; until [ -e /tmp/go ]; do sleep 0.1; done; echo late";
+    let script = format!(
+        "echo '{late}' >/tmp/late; nc -ll -p 9001 -e sh /tmp/late & \
+                          exec nc -ll -p 9000 -e cat"
+    );
+    node.pod(name, "web", &json!({ "image": "busybox:rig", "command": ["sh", "-c", script] }));
+    let mut forward = Forward::start_limited(&node, name, "web", &[":9000", ":9001"]);
+    let (echo, late) = (forward.line().0[0], forward.line().0[0]);
+    let listens = |at: SocketAddr| {
+        wait_until("it listens", || {
+            let Ok(mut stream) = TcpStream::connect(at) else { return false };
+            stream.write_all(b"x\n").is_ok() && stream.read(&mut [0]).is_ok_and(|read| read == 1)
+        });
+    };
+    listens(echo);
+    // It sends no more, and waits.
+    let mut waits = TcpStream::connect(late).unwrap();
+    waits.write_all(b"x\n").unwrap();
+    waits.shutdown(Shutdown::Write).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..75 {
+                    let mut stream = TcpStream::connect(echo).unwrap();
+                    stream.write_all(b"hello").unwrap();
+                    let mut answer = [0; 5];
+                    stream.read_exact(&mut answer).unwrap();
+                    assert_eq!(&answer, b"hello");
+                }
+            });
+        }
+    });
+    let descriptors = format!("/proc/{}/fd", forward.child.id());
+    wait_until("their descriptors are free", || fs::read_dir(&descriptors).unwrap().count() < 40);
+    node.kubectl(&["-n", name, "exec", "web", "--", "touch", "/tmp/go"], "");
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "late\n");
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn it_goes_on_by_itself() {
 
     // PID 1 killed as nothing in its container could: the container restarts.
     processes(&pod())[0].kill();
-    dev.until("was restarted, and what ran in it is gone");
+    dev.until("was restarted (");
+    dev.until("), and what ran in it is gone");
     dev.until("going on in shop-");
     dev.until("version one");
     answers("one\n");

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::{FileExt, MetadataExt},
     path::PathBuf,
     pin::Pin,
     process::Stdio,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use diyadm::dev::{
-    sync::{Open, Progress, Source},
+    sync::{Open, Options, Progress, Source},
     wire::{Conversation, Reader, Writer},
 };
 use tokio::{
@@ -19,7 +20,7 @@ use tokio::{
 
 use super::{
     conversation::block,
-    sync::{all, bytes, quiet},
+    sync::{all, bytes, quiet, sync},
     tree::noise,
 };
 
@@ -75,4 +76,25 @@ fn a_file_that_vanishes_before_its_bytes_are_sent_is_skipped() {
     });
     assert!(!from.join("b").exists() && !to.join("b").exists());
     assert!(fs::read(to.join("c")).unwrap() == noise(2, 300_000));
+}
+
+#[test]
+fn a_sparse_file_stays_sparse() {
+    const LENGTH: u64 = 64 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    let file = fs::File::create(&from).unwrap();
+    file.set_len(LENGTH).unwrap();
+    file.write_all_at(&noise(1, 100_000), 20 << 20).unwrap();
+    let is_same = || {
+        assert!(fs::read(&from).unwrap() == fs::read(&to).unwrap());
+        let meta = fs::metadata(&to).unwrap();
+        assert!(meta.blocks() * 512 < 2 << 20, "it takes {} blocks", meta.blocks());
+    };
+    sync(&from, &bytes(&to), Options::default()).unwrap();
+    is_same();
+    file.write_all_at(&noise(2, 100_000), 50 << 20).unwrap();
+    let (outcome, sent) = sync(&from, &bytes(&to), Options::default()).unwrap();
+    assert!(outcome.report.files == 1 && sent < 1 << 20, "{sent} bytes");
+    is_same();
 }

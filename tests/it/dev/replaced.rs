@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{project::Project, typed::Typed};
-use crate::rig::{node, on_terminal, wait_until};
+use crate::rig::{node, on_terminal, processes, wait_until};
 
 #[test]
 fn says_that_a_pod_is_new_and_what_is_gone() {
@@ -57,6 +57,36 @@ fn says_that_a_pod_is_new_and_what_is_gone() {
             && ps.stderr.contains(&format!("Pod {old}, whose place it took, ended"))
     });
     typed.run(&["stop", "deploy/shop"]).code(1).stderr_has(&format!("Pod {old}, whose place"));
+}
+
+/// As the kernel does it where it kills all of a container for its memory.
+#[test]
+fn says_at_the_next_command_that_a_container_was_restarted() {
+    let Some(node) = node() else { return };
+    let name = node.name("dev-restarted");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "content").unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let sync = || typed.run(&["sync", "file", "deploy/shop:/tmp/app/"]).code(0).stderr;
+    assert!(!sync().contains("restarted"));
+    let pod = || node.get(name, &format!("pod/{}", typed.pods()[0]));
+    processes(&pod())[0].kill();
+    wait_until("it runs again", || {
+        let status = pod()["status"]["containerStatuses"][0].clone();
+        status["restartCount"] == 1 && status["state"]["running"].is_object()
+    });
+    let says = |said: &str| {
+        let told = said.contains(" was restarted ") && said.contains("exit 137): files outside of");
+        assert!(told && said.contains("are gone"), "{said}");
+    };
+    says(&sync());
+    says(&typed.run(&["shell", "deploy/shop", "--", "true"]).code(0).stderr);
+    let run = ["run", "deploy/shop", "--detach", "--", "sleep", "1000"];
+    says(&typed.run(&run).code(0).stderr);
+    assert!(!sync().contains("restarted"), "something was started since");
 }
 
 #[test]

@@ -74,6 +74,8 @@ fn a_watch_of_one_pod_stays_with_it() {
     let first = typed.pods();
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
     node.wait(name, "deployment/shop", "jsonpath={.status.readyReplicas}=2");
+    // A build deletes it before it makes it anew.
+    fs::remove_file(folder.path().join("file")).unwrap();
     write("two");
     wait_until("it has the change", || typed.has(&first[0]) == "two");
     let second = typed.pods().into_iter().find(|pod| *pod != first[0]).unwrap();
