@@ -1,4 +1,4 @@
-module diyadm.invalid/proxies
+module diyadm.invalid/oracle/proxies
 
 go 1.25.0
 
