@@ -215,6 +215,24 @@ fn trusts_the_system_where_no_authority_is_given() {
 }
 
 #[test]
+fn password_of_a_proxy_goes_to_the_proxy_alone() {
+    let Some(lab) = Lab::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = lab.recorder.proxy();
+    for scheme in ["http", "https", "socks5"] {
+        for server in ["http://kube.test", "https://kube.test"] {
+            let cluster = json!({
+                "server": server, "certificate-authority-data": lab.ca(),
+                "proxy-url": format!("{scheme}://me:s3cret@localhost:{}", proxy.port()),
+            });
+            let user = json!({ "token": "abc" });
+            let (is_there, run) = lab.both(folder.path(), &cluster, &user, &[]);
+            assert!(is_there, "{scheme} {server}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn trims_a_token() {
     let Some(lab) = Lab::new() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -110,7 +110,10 @@ impl Shared {
     }
 
     fn connect(&self, identity: Option<&Identity>) -> Result<Pools> {
+        // A SOCKS proxy has tunnels alone: nothing of it belongs into a request.
+        let proxy = self.config.proxy_url.as_ref().filter(|proxy| !is_socks(proxy));
         let is_plain = self.config.cluster_url.scheme_str() == Some("http");
+        let proxy = proxy.filter(|_| is_plain);
         let hyper = |forwards| {
             let route = Route::new(&self.config, &self.roots, identity, forwards)?;
             let https = trust::https(route, &self.config, &self.roots, identity)?;
@@ -121,10 +124,8 @@ impl Shared {
             connector.set_reset_reader_on_write(self.config.reset_reader_on_write);
             Ok::<Hyper, anyhow::Error>(HyperClient::builder(TokioExecutor::new()).build(connector))
         };
-        let requests = hyper(is_plain)?;
-        let forwards = is_plain && self.config.proxy_url.is_some();
-        let upgrades = if forwards { hyper(false)? } else { requests.clone() };
-        let proxy = self.config.proxy_url.as_ref().filter(|_| forwards);
+        let requests = hyper(proxy.is_some())?;
+        let upgrades = if proxy.is_some() { hyper(false)? } else { requests.clone() };
         let proxy_authorization = proxy.and_then(user).map(|user| basic(&user));
         Ok(Pools { requests, upgrades, proxy_authorization })
     }
@@ -191,7 +192,7 @@ impl Route {
         tcp.set_nodelay(true);
         let Some(proxy) = &config.proxy_url else { return Ok(Self::Direct(tcp)) };
         let user = user(proxy);
-        if proxy.scheme_str().is_some_and(|scheme| scheme.starts_with("socks5")) {
+        if is_socks(proxy) {
             let socks = SocksV5::new(proxy.clone(), tcp);
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             return Ok(Self::Socks(match user {
@@ -210,6 +211,10 @@ impl Route {
             None => tunnel,
         }))
     }
+}
+
+fn is_socks(proxy: &Uri) -> bool {
+    proxy.scheme_str().is_some_and(|scheme| scheme.starts_with("socks5"))
 }
 
 fn user(proxy: &Uri) -> Option<(Vec<u8>, Vec<u8>)> {
