@@ -43,8 +43,8 @@ pub(super) fn is_reinvoked(
 /// shows: all else that the container runs is as emptying made it, and the image is none of the
 /// application's. Whether there is one.
 pub(super) fn note(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
-    let rewritten = |(at, emptied): (usize, &Option<&Emptied>)| {
-        let emptied = (*emptied)?;
+    let rewritten = |(at, emptied): (usize, Option<&Emptied>)| {
+        let emptied = emptied?;
         let container = &pod.containers()[at];
         let now = container.field(IMAGE);
         let (image, others): (Vec<_>, Vec<_>) =
@@ -59,7 +59,7 @@ pub(super) fn note(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
         Some((place, now?.to_owned())).filter(|_| is_idle && is_other)
     };
     let found: Vec<_> =
-        template::assign(original, pod).iter().enumerate().filter_map(rewritten).collect();
+        template::assign(original, pod).into_iter().enumerate().filter_map(rewritten).collect();
     for (place, image) in &found {
         let saved = &mut original.containers[*place].saved;
         for saved in saved.iter_mut().filter(|saved| saved.field == IMAGE) {
