@@ -62,6 +62,7 @@ pub struct Shell {
 
 /// Flags of `run`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Run {
     /// Where
     #[command(flatten)]

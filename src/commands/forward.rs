@@ -29,7 +29,7 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
     let Forward { workload, container, namespace, .. } = args.clone();
     // It needs no agent and changes nothing in the container, so a live one will do, as for
     // `kubectl port-forward`.
-    let inside = Inside { container, namespace, live: true, ..Inside::default() };
+    let inside = Inside { container, namespace, live: true };
     let at = At { workload, inside };
     block(async {
         let cluster = Cluster::connect(global).await?;

@@ -79,16 +79,13 @@ async fn session<'a>(
     workload: String,
 ) -> Result<Session<'a>> {
     let inside = args.inside.clone();
-    match &args.selector {
-        Some(selector) => {
-            let target = target::select(cluster, &inside, selector).await?;
-            let how = How::of(&args.bring);
-            Ok(Session { cluster, terminal, target, how, live: inside.live })
-        }
-        None => {
-            let session = Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await?;
-            Ok(session.bringing(&args.bring))
-        }
+    if let Some(selector) = &args.selector {
+        let target = target::select(cluster, &inside, selector).await?;
+        let how = How::of(&args.bring);
+        Ok(Session { cluster, terminal, target, how, live: inside.live })
+    } else {
+        let session = Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await?;
+        Ok(session.bringing(&args.bring))
     }
 }
 

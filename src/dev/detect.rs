@@ -1,6 +1,6 @@
 //! A first `diyadm.yaml`, guessed from what lies in a project. Pure: the files come in.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 use crate::exit::Failure;
 
@@ -68,7 +68,8 @@ impl Sent {
 
 /// An archive that Java runs.
 fn java(from: &str, build: String, watch: Vec<&'static str>, note: &'static str) -> Built {
-    let to = if from.ends_with(".war") { "/tmp/app.war" } else { "/tmp/app.jar" };
+    let is_war = Path::new(from).extension().is_some_and(|extension| extension == "war");
+    let to = if is_war { "/tmp/app.war" } else { "/tmp/app.jar" };
     let command = ["java", "-jar", to].map(ToOwned::to_owned).to_vec();
     Built { build, watch, sync: vec![Sent::new(from, to)], command, note }
 }

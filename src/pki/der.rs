@@ -79,6 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// [`Reader::read`] where the next element has this tag, else `Some(None)`.
+    #[expect(clippy::option_option, reason = "malformed, absent and present")]
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<Reader<'a>>> {
         if self.is_next(tag) { self.read(tag).map(Some) } else { Some(None) }
     }

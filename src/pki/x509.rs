@@ -199,7 +199,7 @@ fn time(validity: &mut Reader<'_>) -> Result<i64, String> {
 }
 
 /// Algorithm and parameters (DER, with tag and length; empty where there are none).
-fn algorithm_identifier<'a>(mut content: Reader<'a>) -> Result<(&'a [u8], &'a [u8]), String> {
+fn algorithm_identifier(mut content: Reader<'_>) -> Result<(&[u8], &[u8]), String> {
     let oid = content.oid().ok_or("malformed OID")?;
     if content.is_empty() {
         return Ok((oid, &[]));

@@ -174,7 +174,10 @@ fn one_line_is_changed() {
         assert_eq!(worst(&text), level, "{row}");
         let fixed = static_pod::fix(&text).unwrap_or_else(|why| panic!("{row}: {why}")).unwrap();
         assert_eq!(changes(&text, &fixed), (out, into), "{row}");
-        assert_ne!(worst(&fixed), Level::Failed, "{row}");
+        let findings = static_pod::findings(&fixed).unwrap();
+        // The version stays what it is.
+        let mut others = findings.iter().filter(|finding| finding.id != "version");
+        assert!(others.all(|finding| finding.level != Level::Failed), "{row}: {findings:?}");
         assert_eq!(static_pod::fix(&fixed), Ok(None), "{row}: once is enough");
     }
 }

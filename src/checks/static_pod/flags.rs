@@ -98,10 +98,9 @@ pub(super) fn served(
         let Some(value) = config.get(key) else { continue };
         let entry = format!("{key}={value}");
         let read = match (key.starts_with("api/"), value.as_str()) {
-            (true, "true") => Some(true),
+            (true, "true") | (false, "") => Some(true),
             (true, "false") => Some(false),
             (true, _) => None,
-            (false, "") => Some(true),
             (false, value) => boolean(value),
         };
         match read {

@@ -46,7 +46,7 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         Finding::failed(
             id,
             format!("a {kind} created here would be emptied by a policy, not by this webhook"),
-            format!("See which: `kubectl get {}`.", POLICIES),
+            format!("See which: `kubectl get {POLICIES}`."),
         )
     } else if is_emptied_to(created, wanted) {
         Finding::ok(id, format!("a {kind} created here would get {found}"))

@@ -38,11 +38,11 @@ fn is_open(here: SocketAddr, peer: SocketAddr) -> Option<bool> {
         return None;
     }
     let list = fs::read_to_string(if peer.is_ipv4() { IPV4 } else { IPV6 }).ok()?;
-    let found = has_process(&list, [shown(peer), shown(here)]);
+    let found = has_process(&list, &[shown(peer), shown(here)]);
     // A program may use IPv4 through a socket of IPv6, as Java does.
     let mapped = || {
         let list = fs::read_to_string(IPV6).unwrap_or_default();
-        has_process(&list, [peer, here].map(|end| shown(mapped(end))))
+        has_process(&list, &[peer, here].map(|end| shown(mapped(end))))
     };
     Some(found.or_else(mapped).unwrap_or(false))
 }
@@ -51,10 +51,10 @@ const IPV4: &str = "/proc/net/tcp";
 const IPV6: &str = "/proc/net/tcp6";
 
 /// Whether the socket between these ends has a process; `None` where there is no such socket.
-fn has_process(list: &str, ends: [String; 2]) -> Option<bool> {
+fn has_process(list: &str, ends: &[String; 2]) -> Option<bool> {
     list.lines().find_map(|line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
-        (words.len() > INODE && words[1..3] == ends).then(|| words[INODE] != "0")
+        (words.len() > INODE && words[1..3] == ends[..]).then(|| words[INODE] != "0")
     })
 }
 

@@ -1,6 +1,8 @@
 //! What Maven builds of a pom.xml, as far as it and the ones above and below it say. Pure: the files
 //! come in.
 
+use std::path::Path;
+
 use roxmltree::{Document, Node};
 
 use super::{Built, Files, java, quarkus};
@@ -31,7 +33,8 @@ fn texts(files: &Files<'_>, at: &str) -> Vec<String> {
         });
         texts.push(text);
         let Some(parent) = parent.filter(|parent| !parent.is_empty()) else { break };
-        let parent = if parent.ends_with(".xml") { parent } else { join(&parent, "pom.xml") };
+        let is_file = Path::new(&parent).extension().is_some_and(|extension| extension == "xml");
+        let parent = if is_file { parent } else { join(&parent, "pom.xml") };
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         path = join(folder, &parent);
     }

@@ -235,6 +235,7 @@ fn mappings(mut value: Reader<'_>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
 }
 
 /// An optional `[n] INTEGER`.
+#[expect(clippy::option_option, reason = "malformed, absent and present")]
 fn count(all: &mut Reader<'_>, n: u8) -> Option<Option<u64>> {
     match all.optional(der::context(n))? {
         None => Some(None),

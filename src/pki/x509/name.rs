@@ -58,7 +58,7 @@ fn string(Element { tag, content, .. }: &Element<'_>) -> Result<String, String> 
 
 /// UCS-2: without surrogates and noncharacters; one NUL may end it.
 fn bmp(content: &[u8]) -> Option<String> {
-    if content.len() % 2 != 0 {
+    if !content.len().is_multiple_of(2) {
         return None;
     }
     let content = content.strip_suffix(&[0, 0]).unwrap_or(content);

@@ -28,9 +28,9 @@ pub(crate) fn cluster_with(what: &str, since: u32) -> Option<Cluster> {
     }
     let why = format!("Kubernetes {} lacks {what}: v1.{since} has it", *VERSION);
     if asked_for().is_some() {
-        record(&why)
+        record(&why);
     } else {
-        skip(&why)
+        skip(&why);
     }
     None
 }

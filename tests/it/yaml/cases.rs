@@ -97,7 +97,7 @@ fn part(fixed: &Fixed) -> impl Strategy<Value = Part> + use<> {
         word,
         date,
         "[ab0-9.:_+-]{0,4}[ab0-9]".prop_filter("no colon first", |text| !text.starts_with(':')),
-        prop::sample::select(vec!["*a", "*b", "*c", "*d"]).prop_map(|alias| alias.to_owned()),
+        prop::sample::select(vec!["*a", "*b", "*c", "*d"]).prop_map(ToOwned::to_owned),
     ];
     // A member that kubectl cannot take may be replaced by one of the same key.
     let is_taken = |key: &&String| !REFUSED_KEYS.contains(&key.as_str());

@@ -176,7 +176,7 @@ fn go_mod(version: Version) -> Result<String> {
             .find(|version| go(&["mod", "download", &format!("{module}@{version}")]).is_ok());
         let published =
             published.with_context(|| format!("there is no {module} for Kubernetes {version}"))?;
-        replace += &format!("\t{module} => {module} {published}\n");
+        replace.extend(["\t", module, " => ", module, " ", &published, "\n"]);
     }
     Ok(format!(
         "module diyadm.invalid/kubernetes\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes {version}\n\n\

@@ -205,7 +205,7 @@ impl Cases {
             let between = Template::ca("middle").with("2.5.29.36", true, explicit.clone()).with(
                 "2.5.29.32",
                 false,
-                list(&[ca.clone()]),
+                list(std::slice::from_ref(&ca)),
             );
             self.middle_of(&format!("policy: {what}"), is_good, &between, &leaf(of_leaf));
         }
