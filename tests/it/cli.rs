@@ -143,7 +143,7 @@ fn what_is_wrong_says_what_to_do() {
     run(&["serve", "--cert", "none"]).code(2).stderr_has("diyadm init --out DIR");
     run(&["init", "--inspect", "none"]).code(2).stderr_has("none");
     run(&["check"]).code(2).stderr_has("--kubeconfig FILE");
-    run(&["check", "--context", "none"]).code(2).stderr_has("--kubeconfig FILE");
+    run(&["check", "--context", "none"]).code(2).stderr_has("--context NAME");
     run(&["verify", "--dry-run=client"]).code(2).stderr_has("--dry-run=server");
     for command in ["init", "install", "render", "check", "verify"] {
         run(&[command, "--label", "x"]).code(2).stderr_has("KEY=VALUE");

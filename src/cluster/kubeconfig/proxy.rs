@@ -11,11 +11,11 @@ use crate::exit::Failure;
 /// The variables of proxies.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyVariables {
-    /// `http_proxy`, else `HTTP_PROXY`.
+    /// `HTTP_PROXY`, else `http_proxy`.
     pub http: String,
-    /// `https_proxy`, else `HTTPS_PROXY`.
+    /// `HTTPS_PROXY`, else `https_proxy`.
     pub https: String,
-    /// `no_proxy`, else `NO_PROXY`.
+    /// `NO_PROXY`, else `no_proxy`.
     pub no: String,
     /// `REQUEST_METHOD` is set: a web server has started this, and `HTTP_PROXY` may be a header of
     /// a request.
@@ -41,9 +41,9 @@ impl ProxyVariables {
             values.find(|value| !value.is_empty()).unwrap_or_default()
         };
         Self {
-            http: any(["http_proxy", "HTTP_PROXY"]),
-            https: any(["https_proxy", "HTTPS_PROXY"]),
-            no: any(["no_proxy", "NO_PROXY"]),
+            http: any(["HTTP_PROXY", "http_proxy"]),
+            https: any(["HTTPS_PROXY", "https_proxy"]),
+            no: any(["NO_PROXY", "no_proxy"]),
             cgi: env::var_os("REQUEST_METHOD").is_some_and(|method| !method.is_empty()),
         }
     }
