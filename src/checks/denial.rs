@@ -9,6 +9,8 @@ pub struct Denial {
     pub by: String,
     /// In the policy's own words.
     pub why: String,
+    /// All that the API server said.
+    pub message: String,
     /// The command that shows the policy.
     show: String,
 }
@@ -23,6 +25,7 @@ impl Denial {
             return Some(Self {
                 by: format!("ValidatingAdmissionPolicy {policy}"),
                 why: why.to_owned(),
+                message: message.to_owned(),
                 show: format!("kubectl get validatingadmissionpolicy {policy} -o yaml"),
             });
         }
@@ -31,6 +34,7 @@ impl Denial {
             return Some(Self {
                 by: format!("admission webhook {webhook}"),
                 why: why.trim_start_matches([':', ' ']).to_owned(),
+                message: message.to_owned(),
                 show: "kubectl get validatingwebhookconfigurations".to_owned(),
             });
         }
@@ -39,8 +43,14 @@ impl Denial {
         Some(Self {
             by: format!("Pod Security ({level})"),
             why: why.to_owned(),
+            message: message.to_owned(),
             show: "kubectl get namespaces --show-labels".to_owned(),
         })
+    }
+
+    /// The name of the webhook that denies it, where it is one.
+    pub fn webhook(&self) -> Option<&str> {
+        self.by.strip_prefix("admission webhook ")
     }
 
     /// `ValidatingAdmissionPolicy probes denies it: no readinessProbe`

@@ -115,7 +115,7 @@ fn files_and_folders_become_one_stream() {
     run(&["-f", "nowhere.yaml"]).code(2).stderr_has("nowhere.yaml could not be read");
     run(&["-f", "a.yaml", "--restore", "--image", "x"]).code(2).stderr_has("--restore");
     write("bad.yaml", "a: 1\n---\nb: *nope\n");
-    let bad = run(&["-f", "bad.yaml"]).code(2).stderr_has("bad.yaml:3:4: alias");
+    let bad = run(&["-f", "bad.yaml"]).code(2).stderr_has("bad.yaml:3:4: the alias `*nope`");
     assert_eq!(bad.stdout, "a: 1\n", "a filter does not wait for the end");
     fs::write(folder.path().join("bad.yaml"), b"a: \xff\n").unwrap();
     run(&["-f", "bad.yaml"]).code(2).stderr_has("no UTF-8");

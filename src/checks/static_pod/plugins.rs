@@ -59,7 +59,7 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// The names that were meant by a value with blanks, quotes, empty elements or another case.
 pub(super) fn meant(value: &str) -> Vec<String> {
-    let is_separator = |c: char| c == ',' || c.is_whitespace() || "\"'`".contains(c);
+    let is_separator = |c: char| c == ',' || c.is_whitespace() || "\"'`;".contains(c);
     let words = value.split(is_separator).filter(|word| !word.is_empty());
     words.map(|word| spelled(word).unwrap_or(word).to_owned()).collect()
 }

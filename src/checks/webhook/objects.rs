@@ -9,20 +9,26 @@ use crate::{
     workload::{self, EMPTIED_BY},
 };
 
+/// What the API server, or the webhook itself, said of an object that was not created.
+fn refused(text: &str, observed: &Observed, subject: &Subject) -> Finding {
+    match explain(text, subject) {
+        Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
+        None => Finding::failed(
+            "dry-run",
+            format!("what is created here is refused: {text}"),
+            refused_hint(&observed.namespace, subject),
+        ),
+    }
+}
+
 pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let id = "dry-run";
     let Subject { image: wanted, flags, .. } = subject;
     let created = match &observed.dry_create {
         Ok(DryCreate::Created(created)) => created,
-        Ok(DryCreate::Refused(text)) => {
-            return match explain(text, subject) {
-                Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
-                None => Finding::failed(
-                    id,
-                    format!("what is created here is refused: {text}"),
-                    refused_hint(&observed.namespace, subject),
-                ),
-            };
+        Ok(DryCreate::Refused(text)) => return refused(text, observed, subject),
+        Ok(DryCreate::Denied { denial, .. }) if denial.webhook() == Some(&*subject.host()) => {
+            return refused(&denial.message, observed, subject);
         }
         Ok(DryCreate::Denied { denial, anyway: false }) => {
             return denial.finding("what is emptied here");

@@ -31,6 +31,7 @@ fn rows(server: &PKey<Private>) -> Vec<Row> {
     let leaf = || wide(Template::leaf(&["IP:127.0.0.1"]));
     let root = |of: &Issuer| wide(Template::ca("the CA")).sign(&of.key, of);
     let signed = |template: &Template| template.sign(server, &ca);
+    let itself = signed(&leaf());
     let sha1 = Template { digest: MessageDigest::sha1, ..leaf() };
     let negative = Template { serial: -7, ..leaf() };
     let middle = Issuer::new("middle", &key());
@@ -43,7 +44,7 @@ fn rows(server: &PKey<Private>) -> Vec<Row> {
             vec![signed(&sha1)],
             Some(("insecure algorithm ECDSA-SHA1", "insecure-signature")),
         ),
-        ("the leaf as root", vec![signed(&leaf())], vec![signed(&leaf())], None),
+        ("the leaf as root", vec![itself.clone()], vec![itself], None),
         (
             "a negative serial",
             vec![root(&ca)],
