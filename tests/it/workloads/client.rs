@@ -242,7 +242,8 @@ fn the_jobs_that_idle_are_told_where_their_cron_job_goes_back() {
         create(&object);
     };
     start("tick-29000000", true);
-    run(&["empty", "--wait=false"]).stderr_has("with concurrencyPolicy Forbid the next one waits");
+    run(&["empty", "--wait=false"])
+        .stderr_has("the next one waits for that (concurrencyPolicy Forbid)");
     start("tick-29000001", true);
     start("tick-20261128", false);
     wait_until("their Pods are there", || {
