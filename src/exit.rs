@@ -227,20 +227,19 @@ fn failure(error: &anyhow::Error) -> Option<&Failure> {
 mod tests {
     use std::process::Command;
 
-    /// Not a test: what [`panic_is_an_error_without_its_message`] runs in a process of its own.
-    #[test]
-    #[ignore = "panics"]
-    fn panics() {
-        super::report_panics();
-        let text = std::env::var("DIYADM_TEST_PANIC").unwrap_or_default();
-        std::thread::spawn(move || panic!("{text}")).join().unwrap_err();
-    }
-
+    /// Runs itself in a process of its own, where it panics: the hook is that of a whole process.
     #[test]
     fn panic_is_an_error_without_its_message() {
+        const TEXT: &str = "DIYADM_TEST_PANIC";
+        if let Ok(text) = std::env::var(TEXT) {
+            super::report_panics();
+            std::thread::spawn(move || panic!("{text}")).join().unwrap_err();
+            return;
+        }
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "exit::tests::panics", "--ignored", "--nocapture"]);
-        let output = command.env("DIYADM_TEST_PANIC", "s3cret").output().unwrap();
+        let name = "exit::tests::panic_is_an_error_without_its_message";
+        command.args(["--exact", name, "--nocapture"]);
+        let output = command.env(TEXT, "s3cret").output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.starts_with("error: diyadm has a fault (src/exit.rs:"), "{text}");
