@@ -3,6 +3,7 @@
 use diyadm::cluster::kubeconfig::ProxyVariables;
 use serde_json::{Value, json};
 
+use super::Lab;
 use crate::rig::oracle;
 
 const PROXIES: [&str; 13] = [
@@ -96,6 +97,21 @@ fn chooses_proxies_as_go_does() {
     for (case, answer) in cases.iter().zip(answers) {
         assert_eq!(ours(case), answer, "{case}");
     }
+}
+
+#[test]
+fn takes_the_variable_that_kubectl_takes() {
+    let Some(lab) = Lab::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = json!({ "server": "https://kube.test", "certificate-authority-data": lab.ca() });
+    let proxy = format!("http://{}", lab.recorder.proxy());
+    let nowhere = "http://127.0.0.1:1".to_owned();
+    let names = ["HTTPS_PROXY", "https_proxy"];
+    let reached = [[&proxy, &nowhere], [&nowhere, &proxy]].map(|values| {
+        let variables = [(names[0], values[0].clone()), (names[1], values[1].clone())];
+        lab.both(folder.path(), &cluster, &json!({ "token": "abc" }), &variables).0
+    });
+    assert_ne!(reached[0], reached[1], "one of the two counts");
 }
 
 /// In the words of the Go program.
