@@ -5,6 +5,12 @@
 
 use std::borrow::Cow;
 
+/// `text` with a capital first letter, as the beginning of a sentence.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// `text` as one line that a terminal shows as it is. Control characters, line breaks and
 /// characters that reverse the direction of text become visible: `^[` as kubectl shows it, `\n`,
 /// `\u{9b}`. Escaping twice changes nothing.

@@ -11,6 +11,8 @@ pub struct Denial {
     pub why: String,
     /// All that the API server said.
     pub message: String,
+    /// The name of the admission webhook that denies it, where it is one.
+    pub webhook: Option<String>,
     /// The command that shows the policy.
     show: String,
 }
@@ -26,6 +28,7 @@ impl Denial {
                 by: format!("ValidatingAdmissionPolicy {policy}"),
                 why: why.to_owned(),
                 message: message.to_owned(),
+                webhook: None,
                 show: format!("kubectl get validatingadmissionpolicy {policy} -o yaml"),
             });
         }
@@ -35,6 +38,7 @@ impl Denial {
                 by: format!("admission webhook {webhook}"),
                 why: why.trim_start_matches([':', ' ']).to_owned(),
                 message: message.to_owned(),
+                webhook: Some(webhook.to_owned()),
                 show: "kubectl get validatingwebhookconfigurations".to_owned(),
             });
         }
@@ -44,13 +48,9 @@ impl Denial {
             by: format!("Pod Security ({level})"),
             why: why.to_owned(),
             message: message.to_owned(),
+            webhook: None,
             show: "kubectl get namespaces --show-labels".to_owned(),
         })
-    }
-
-    /// The name of the webhook that denies it, where it is one.
-    pub fn webhook(&self) -> Option<&str> {
-        self.by.strip_prefix("admission webhook ")
     }
 
     /// `ValidatingAdmissionPolicy probes denies it: no readinessProbe`

@@ -8,6 +8,7 @@ use crate::{
     agent::protocol::{Broken, Failed, Hello, transfer::Refusal},
     cluster,
     exit::{Code, Failure},
+    text::capital,
 };
 
 /// What went wrong in a conversation with an agent.
@@ -176,10 +177,4 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
     };
     let failure = Failure::no(what, hint).because(trouble);
     Failure { code, ..failure }.into()
-}
-
-/// A sentence begins with a capital.
-pub(crate) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -27,7 +27,9 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     let created = match &observed.dry_create {
         Ok(DryCreate::Created(created)) => created,
         Ok(DryCreate::Refused(text)) => return refused(text, observed, subject),
-        Ok(DryCreate::Denied { denial, .. }) if denial.webhook() == Some(&*subject.host()) => {
+        Ok(DryCreate::Denied { denial, .. })
+            if denial.webhook.as_ref() == Some(&subject.host()) =>
+        {
             return refused(&denial.message, observed, subject);
         }
         Ok(DryCreate::Denied { denial, anyway: false }) => {

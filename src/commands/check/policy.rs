@@ -9,6 +9,7 @@ use crate::{
     cluster::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
     exit::Failure,
     manifests,
+    text::capital,
 };
 
 /// Where the API server says which kinds it has.
@@ -83,8 +84,5 @@ pub(in crate::commands) async fn demand(cluster: &Cluster, flags: &str) -> Resul
     let beta = beta(cluster).await;
     let without = policy::Without::read(version, &info, beta.as_ref());
     let (what, hint) = policy::lacking(without, flags);
-    let mut what = what;
-    // A sentence begins with a capital letter.
-    what.replace_range(..1, "T");
-    Err(Failure::no(what + ".", hint).into())
+    Err(Failure::no(capital(&what) + ".", hint).into())
 }

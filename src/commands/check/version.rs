@@ -2,16 +2,14 @@
 
 use anyhow::Result;
 
-use crate::{checks::version::unsupported, cluster::Cluster, exit::Failure};
+use crate::{checks::version::unsupported, cluster::Cluster, exit::Failure, text::capital};
 
 /// Fails where the API server is older than what is supported, and names both versions. One that
 /// may not be asked is taken for supported.
 pub(in crate::commands) async fn demand(cluster: &Cluster) -> Result<()> {
     let Ok(info) = cluster.version_info().await else { return Ok(()) };
-    let Some((mut what, hint)) = info["gitVersion"].as_str().and_then(unsupported) else {
+    let Some((what, hint)) = info["gitVersion"].as_str().and_then(unsupported) else {
         return Ok(());
     };
-    // A sentence begins with a capital letter.
-    what.replace_range(..1, "T");
-    Err(Failure::no(what + ".", hint).into())
+    Err(Failure::no(capital(&what) + ".", hint).into())
 }
