@@ -91,6 +91,20 @@ impl fmt::Debug for Address {
     }
 }
 
+/// The address of a server as client-go hands it to plugins: through Go's `url.ParseRequestURI`, which
+/// takes the scheme in lower case and knows no fragment, and without the query. What is no URL stays.
+pub(super) fn without_query(text: &str) -> String {
+    let Some(address) = Address::parse(text) else { return text.to_owned() };
+    let scheme = address.scheme;
+    let rest = text[scheme.len()..].split('?').next().unwrap_or_default();
+    let host_end = rest[3..].find('/').map_or(rest.len(), |slash| slash + 3);
+    let (host, path) = rest.split_at(host_end);
+    if host.contains('#') {
+        return text.to_owned();
+    }
+    format!("{scheme}{host}{}", path.replace('#', "%23"))
+}
+
 fn decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::new(), 0);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     Access,
-    address::Address,
+    address::{Address, without_query},
     credentials::{Credentials, bearer},
     entries::{Cluster, Context, Provider, User},
     proxy::ProxyVariables,
@@ -220,7 +220,7 @@ impl Selected {
     /// What a plugin is given of the cluster.
     fn exec_cluster(&self) -> Value {
         let Cluster { server, tls_server_name, insecure, authority, .. } = &self.cluster;
-        let mut cluster = json!({ "server": server });
+        let mut cluster = json!({ "server": without_query(server) });
         let data = STANDARD.encode(&authority.bytes);
         for (name, text) in [
             ("tls-server-name", tls_server_name),
