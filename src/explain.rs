@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    checks::made,
-    text,
+    ui::text,
+    webhook::checks::made,
     workload::{
         self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, Rules, Source,
         Subject, Wish,

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    beside::{self, Meant},
-    checks::Finding,
+    conflicts::{self, Meant},
     explain::{self, Explained},
+    webhook::checks::Finding,
     workload::{Context, Rules, Subject},
 };
 
@@ -114,7 +114,7 @@ pub fn plan(
             plan.findings = image::findings(object, way, rules, &plan.containers);
         }
         let meant = Meant { level: way.level, replicas: way.replicas };
-        plan.findings.extend(beside::findings(object, around, meant));
+        plan.findings.extend(conflicts::findings(object, around, meant));
         if matches!(does, Does::Template | Does::Pods | Does::Already) {
             let suspended = way.suspend || object["spec"]["suspend"] == true;
             plan.findings.extend(jobs::findings(object, suspended));
@@ -123,9 +123,9 @@ pub fn plan(
         // What stays as it is, or is empty by now, changes nothing for its callers.
         if matches!(does, Does::Template | Does::Pods) {
             let replicas = way.replicas.map(u64::from);
-            let replicas = replicas.or_else(|| beside::replicas(object, subject.workload()?));
+            let replicas = replicas.or_else(|| conflicts::replicas(object, subject.workload()?));
             let emptied = &plan.containers;
-            let services = beside::services(object, around, emptied, replicas, way.ready);
+            let services = conflicts::services(object, around, emptied, replicas, way.ready);
             plan.findings.extend(services);
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::checks::{Finding, Level};
+use crate::webhook::checks::{Finding, Level};
 
 /// `{"findings": […], "ok": n, "warnings": n, "failed": n, "unknown": n}`, indented, with a
 /// newline at its end.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::text;
+use crate::ui::text;
 
 /// Who needs the rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,10 @@ use std::{
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::text::{escaped, escaped_lines};
+pub mod tables;
+pub mod text;
+
+use text::{escaped, escaped_lines};
 
 /// Erases the line that is rewritten in place.
 const ERASE: &str = "\r\x1b[2K";

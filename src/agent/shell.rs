@@ -15,7 +15,10 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::termios::{OptionalActions, SpecialCodeIndex};
 
-use crate::{exit::Code, text::escaped, ui};
+use crate::{
+    exit::Code,
+    ui::{self, text::escaped},
+};
 
 mod builtin;
 mod words;

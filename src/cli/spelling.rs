@@ -10,7 +10,7 @@ use clap::{
 use super::Cli;
 use crate::{
     exit::quoted,
-    text::escaped,
+    ui::text::escaped,
     workload::{SHORT, same_kind},
 };
 

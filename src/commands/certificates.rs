@@ -12,8 +12,8 @@ use crate::{
         init::{Certificates, Key},
     },
     exit::{Failure, quoted},
-    manifests,
     pki::{self, Bundle, KeyKind, Request, Terms, Wanted},
+    webhook::manifests,
 };
 
 /// Where no flag says another.

@@ -9,11 +9,11 @@ use super::{
     terminal::{self, Terminal},
 };
 use crate::{
-    checks::{self, Finding, Level, Subject},
     cli::{Global, Report, check::Check, render::Mode},
-    cluster::{CONFIGURATION, Cluster, POLICY},
     exit::Code,
+    kubernetes::{CONFIGURATION, Cluster, POLICY},
     report,
+    webhook::checks::{self, Finding, Level, Subject},
 };
 
 mod connection;

@@ -18,11 +18,11 @@ use clap_complete::{
 use super::{runtime, terminal};
 use crate::{
     cli::{Cli, Global, targets::Targets},
-    cluster::{
+    exit::Code,
+    kubernetes::{
         Cluster,
         targets::{self, Unnamed},
     },
-    exit::Code,
 };
 
 /// Set by the script where it asks.

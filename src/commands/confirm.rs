@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::{terminal::Terminal, workloads::Errand};
 use crate::{
-    cluster::{Kind, WORKLOADS, targets::Targeted},
     exit::Failure,
+    kubernetes::{Kind, WORKLOADS, targets::Targeted},
 };
 
 /// Whether a command that changes these workloads asks first: where nobody has named each, where it
@@ -77,7 +77,7 @@ fn summary<'a>(all: impl Iterator<Item = (&'static Kind, &'a str)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{CRON_JOB, DEPLOYMENT};
+    use crate::kubernetes::{CRON_JOB, DEPLOYMENT};
 
     #[test]
     fn counts_each_kind_in_each_namespace() {

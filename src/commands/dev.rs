@@ -20,7 +20,6 @@ use crate::{
         Cli, Command, Global,
         dev::{At, Dev, Inside},
     },
-    cluster::Cluster,
     dev::{
         cycle::Loop,
         detect::{self, Files},
@@ -34,6 +33,7 @@ use crate::{
         target::EXEC,
     },
     exit::{Code, Failure},
+    kubernetes::Cluster,
 };
 
 pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {

@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{
     cli::{DryRun, Global, empty::Empty},
-    cluster::{
+    exit::{self, Code, Failure},
+    kubernetes::{
         AUTOSCALER, Cluster, JOB,
         targets::{Found, Unnamed},
     },
-    exit::{self, Code, Failure},
     rollout::{self, Form},
     workload::{self, KINDS, Rules, Stamp},
 };

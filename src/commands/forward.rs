@@ -11,7 +11,6 @@ use crate::{
         Global,
         dev::{At, Forward, Inside},
     },
-    cluster::Cluster,
     dev::{
         forward::{self, Bound, FORWARD},
         ports,
@@ -20,6 +19,7 @@ use crate::{
         target,
     },
     exit::{Code, Failure},
+    kubernetes::Cluster,
 };
 
 pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {

@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::{names, runtime, terminal::Terminal};
 use crate::{
     cli::{Global, init::Init},
-    cluster::Cluster,
     exit::Code,
+    kubernetes::Cluster,
 };
 
 pub(super) mod cluster;

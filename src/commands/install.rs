@@ -14,14 +14,16 @@ use super::{
     ways,
 };
 use crate::{
-    checks::{Finding, Level, Subject, is_emptied_by_policy, is_emptied_to},
     cli::{Global, Names, init::Init, install::Install, render::Mode, ways as cli_ways},
-    cluster::{
+    exit::{Code, Failure},
+    kubernetes::{
         BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, POD, POLICY, Right, SERVICE,
         Target,
     },
-    exit::{Code, Failure},
-    manifests::{self, Settings},
+    webhook::{
+        checks::{Finding, Level, Subject, is_emptied_by_policy, is_emptied_to},
+        manifests::{self, Settings},
+    },
 };
 
 mod policy;
@@ -77,7 +79,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
 async fn resolve(
     cluster: &Cluster,
     args: &Install,
-    kind: &'static crate::cluster::Kind,
+    kind: &'static crate::kubernetes::Kind,
 ) -> Result<Resolved> {
     if args.names.webhook_namespace.is_some() {
         names::resolve_to_look(cluster, &args.names, kind).await

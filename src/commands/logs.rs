@@ -12,7 +12,6 @@ use super::{
 use crate::{
     agent::protocol::{self, Follow},
     cli::{Global, dev::Logs},
-    cluster::Cluster,
     dev::{
         follow::{follow, nothing, only},
         printer::Printer,
@@ -21,6 +20,7 @@ use crate::{
         target::EXEC,
     },
     exit::{Code, Failure},
+    kubernetes::Cluster,
 };
 
 pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {

@@ -8,11 +8,11 @@ use anyhow::Result;
 use super::files;
 use crate::{
     cli::targets::Targets,
-    cluster::{
+    exit::Failure,
+    kubernetes::{
         Cluster,
         targets::{self, Targeted, Unnamed},
     },
-    exit::Failure,
     workload,
     yaml::Document,
 };

@@ -5,10 +5,10 @@ use anyhow::{Error, Result};
 use serde_json::Value;
 
 use crate::{
-    checks::{Subject, owner},
     cli::Names,
-    cluster::{Cluster, Kind, NAMESPACE, error},
     exit::{Failure, quoted},
+    kubernetes::{Cluster, Kind, NAMESPACE, error},
+    webhook::checks::{Subject, owner},
 };
 
 /// The names with nothing left open: what no flag says is that of the installed webhook or policy.

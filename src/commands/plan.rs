@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     cli::{Global, plan, rules::Format},
-    cluster::Cluster,
     exit::{Code, Failure},
     explain::is_workload,
+    kubernetes::Cluster,
     plan::{Decided, Does, Plan, plan},
     workload::{Context, Decision, LABEL, Level, Rules, SUSPEND, Settled, Subject, Wish},
     yaml,

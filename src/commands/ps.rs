@@ -16,7 +16,6 @@ use crate::{
         Global,
         dev::{Listing, Ps},
     },
-    cluster::Cluster,
     dev::{
         pods::Pick,
         session::Session,
@@ -24,6 +23,7 @@ use crate::{
         target::EXEC,
     },
     exit::{self, Code},
+    kubernetes::Cluster,
 };
 
 pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {

@@ -8,17 +8,19 @@ use serde_json::{Value, json};
 
 use super::{files, init::cluster::Secret, names, runtime, terminal, ways};
 use crate::{
-    checks,
     cli::{
         Global, Names,
         init::Output,
         render::{Mode, Render, Webhook},
         ways::Level,
     },
-    cluster::{CONFIGURATION, Cluster},
     exit::{Code, Failure},
-    manifests::{self, Settings},
+    kubernetes::{CONFIGURATION, Cluster},
     pki,
+    webhook::{
+        checks,
+        manifests::{self, Settings},
+    },
     workload::{self, Rules},
 };
 

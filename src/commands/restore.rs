@@ -20,14 +20,14 @@ use super::{
     },
 };
 use crate::{
-    board,
     cli::{DryRun, Global, empty::Restore},
-    cluster::{
+    exit::{Code, Failure},
+    kubernetes::{
         Cluster, POD,
         targets::{Found, Unnamed},
     },
-    exit::{Code, Failure},
     rollout::{self, Form},
+    status,
     workload::{self, ORIGINAL, Refusal, Subject, autoscaler},
 };
 
@@ -81,7 +81,7 @@ async fn what_is_empty<'f>(errand: &Errand<'_>, all: &'f [Found]) -> Vec<&'f Fou
     let scope = errand.cluster.scope(errand.targets);
     let pods = errand.cluster.list(&POD, scope, "").await.unwrap_or_default();
     let objects: Vec<_> = all.iter().map(|found| found.object.clone()).collect();
-    let rows = board::rows(&objects, &pods, |_| None);
+    let rows = status::rows(&objects, &pods, |_| None);
     let is_row = |found: &&Found| {
         let own = [found.kind.kind, &found.namespace, &found.name];
         rows.iter().any(|row| [&*row.kind, &*row.namespace, &*row.name] == own)

@@ -13,8 +13,8 @@ use crate::{
         rights::{Audience as Asked, Rights as Args},
         rules::Format,
     },
-    cluster::Cluster,
     exit::Code,
+    kubernetes::Cluster,
     roles::{self, Audience, Names},
     yaml,
 };

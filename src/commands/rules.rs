@@ -14,10 +14,10 @@ use crate::{
         Global,
         rules::{Explain, Format, Rules},
     },
-    cluster::Cluster,
     exit::{Code, Failure},
     explain::{Explained, explain_object, is_workload},
-    tables,
+    kubernetes::Cluster,
+    ui::tables,
     workload::{self, Context},
     yaml,
 };

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     agent::protocol::{Bytes, Start},
     cli::{Global, dev::Run},
-    cluster::Cluster,
     dev::{
         run::{self, Then},
         session::{Session, millis},
         target::EXEC,
     },
     exit::{Code, Failure},
+    kubernetes::Cluster,
 };
 
 pub(super) fn run(global: &Global, args: Run) -> Result<Code> {

@@ -10,7 +10,7 @@ use super::{certificates, ways};
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
-    server::{self, Bound, Options, Tls, log},
+    webhook::server::{self, Bound, Options, Tls, log},
 };
 
 pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {

@@ -5,13 +5,13 @@ use anyhow::Result;
 use super::{inside::block, terminal::Terminal};
 use crate::{
     cli::{Global, dev::Shell},
-    cluster::Cluster,
     dev::{
         session::Session,
         shell::{Flags, shell},
         target::EXEC,
     },
     exit::{Code, Failure},
+    kubernetes::Cluster,
 };
 
 pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {

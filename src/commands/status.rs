@@ -9,16 +9,16 @@ use super::{
     terminal::{self, Terminal},
 };
 use crate::{
-    board::{self, Columns, Row, State},
     cli::{
         Global,
         status::{Output, Status},
     },
-    cluster::{
+    exit::Code,
+    kubernetes::{
         Cluster, POD, WORKLOADS,
         targets::{self, Unnamed},
     },
-    exit::Code,
+    status::{self, Columns, Row, State},
     yaml,
 };
 
@@ -145,6 +145,6 @@ impl Shown<'_> {
             titles: !std::mem::replace(&mut self.titled, true),
         };
         let now = jiff::Timestamp::now().as_second();
-        board::table(rows, columns, now)
+        status::table(rows, columns, now)
     }
 }

@@ -12,13 +12,13 @@ use crate::{
         Global,
         dev::{App, Stop},
     },
-    cluster::Cluster,
     dev::{
         follow::{nothing, only, said, started},
         session::{Session, millis},
         target::EXEC,
     },
     exit::Code,
+    kubernetes::Cluster,
 };
 
 /// What is done with an application.

@@ -14,7 +14,6 @@ use crate::{
         Global,
         dev::{At, Sync},
     },
-    cluster::Cluster,
     dev::{
         pods::Pick,
         reach::How,
@@ -24,7 +23,8 @@ use crate::{
         target::{self, EXEC},
     },
     exit::{Code, Failure},
-    text::escaped,
+    kubernetes::Cluster,
+    ui::text::escaped,
 };
 
 mod watch;

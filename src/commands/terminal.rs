@@ -10,9 +10,9 @@ use std::{
 
 pub use crate::ui::{print, print_text, stream};
 use crate::{
-    checks::{Finding, Level},
     cli::{Color, Global},
     ui,
+    webhook::checks::{Finding, Level},
 };
 
 /// Where a command tells what it is doing.

@@ -13,16 +13,15 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    board::{self, State},
-    checks::owner,
     cli::{DryRun, Global, Names, install::Uninstall, targets::Targets},
-    cluster::{
+    exit::Code,
+    kubernetes::{
         BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, POD, POLICY, POLICY_BINDING,
         SECRET, SERVICE, Scope, Target, error,
         targets::{self, Unnamed},
     },
-    exit::Code,
-    manifests,
+    status::{self, State},
+    webhook::{checks::owner, manifests},
 };
 
 mod back;
@@ -244,7 +243,7 @@ async fn tell_empty(
         Vec::new()
     });
     let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
-    let mut rows = board::rows(&objects, &pods, |_| None);
+    let mut rows = status::rows(&objects, &pods, |_| None);
     // After a dry run they still are.
     rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));
     rows.retain(|row| row.state != State::Held);
@@ -271,7 +270,7 @@ async fn tell_empty(
             cluster.flags()
         ));
     }
-    for row in board::of_others(&objects, &pods, cluster.flags()) {
+    for row in status::of_others(&objects, &pods, cluster.flags()) {
         let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);
         terminal
             .warn(&format!("still empty in namespace {}: {shown}: {}", row.namespace, row.note));

@@ -11,11 +11,14 @@ use super::{
     terminal::{self, Terminal},
 };
 use crate::{
-    checks::{Finding, Level as Outcome, image_of, is_emptied_by_policy, is_emptied_to},
     cli::{DryRun, Global, Report, render::Mode, verify::Verify, ways::Level},
-    cluster::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, POLICY, Right, Target, error},
     exit::{Code, Failure},
-    manifests, report,
+    kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, POLICY, Right, Target, error},
+    report,
+    webhook::{
+        checks::{Finding, Level as Outcome, image_of, is_emptied_by_policy, is_emptied_to},
+        manifests,
+    },
 };
 
 mod offline;

@@ -14,8 +14,8 @@ use crate::{
         empty::{Output, Work},
         targets::Targets,
     },
-    cluster::{Cluster, targets::Found},
     exit::{self, Code, Failure},
+    kubernetes::{Cluster, targets::Found},
     yaml,
 };
 

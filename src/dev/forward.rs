@@ -25,8 +25,8 @@ use super::{
     trouble::{Trouble, is_gone, is_lost},
 };
 use crate::{
-    cluster::{Kind, Over, POD, POD_FORWARD, error},
     exit::Failure,
+    kubernetes::{Kind, Over, POD, POD_FORWARD, error},
 };
 
 /// What port-forward takes.
@@ -161,7 +161,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    async fn dial(&self, pick: &Pick, remote: &Port) -> Result<crate::cluster::Tunnel> {
+    async fn dial(&self, pick: &Pick, remote: &Port) -> Result<crate::kubernetes::Tunnel> {
         let cluster = self.session.cluster;
         let port = match remote {
             Port::Number(number) => *number,

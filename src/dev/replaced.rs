@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     agent::protocol::Bytes,
-    cluster::{EVENT, POD},
+    kubernetes::{EVENT, POD},
 };
 
 /// How far the end of a Pod and the start of the Pod after it may lie apart.

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use super::{pods::NotEmptied, session::Session, target::Which};
 use crate::{
     agent::protocol::Bytes,
-    cluster::{FIELD_MANAGER, POD},
     exit::Failure,
+    kubernetes::{FIELD_MANAGER, POD},
     workload::{Subject, declines, is_emptied},
 };
 

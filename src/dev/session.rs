@@ -15,9 +15,9 @@ use super::{
 use crate::{
     agent::protocol::{Answer, Apps, Request},
     cli::dev::{At, Bring},
-    cluster::{self, Cluster, Kind},
     commands::terminal::Terminal,
     exit::Failure,
+    kubernetes::{self, Cluster, Kind},
 };
 
 /// How long a Pod may take to run: images are pulled.
@@ -251,7 +251,7 @@ enum Again {
 impl Again {
     fn of(error: anyhow::Error) -> Self {
         // One that starts answers 429 and 503 for a while.
-        let later = is_lost(&error) || cluster::error::is_unknown(&error);
+        let later = is_lost(&error) || kubernetes::error::is_unknown(&error);
         if later { Self::Later(error) } else { Self::Never(error) }
     }
 }

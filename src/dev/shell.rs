@@ -22,8 +22,8 @@ use super::{
     tty::{self, Tty},
 };
 use crate::{
-    cluster::{End, Exec, Input},
     exit::{Code, Failure},
+    kubernetes::{End, Exec, Input},
 };
 
 /// Becomes the best shell that there is; $1 is the terminal's kind.

@@ -2,7 +2,7 @@
 
 use crate::{
     agent::protocol::{App, Apps, State},
-    text::columns,
+    ui::text::columns,
 };
 
 /// A Pod's container and what its agent told.

@@ -9,11 +9,11 @@ use crate::{
         dev::{At, Inside},
         targets::Targets,
     },
-    cluster::{
+    exit::Failure,
+    kubernetes::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE, WORKLOADS,
         targets::{self, Found, Unnamed},
     },
-    exit::Failure,
     workload,
 };
 

@@ -6,9 +6,9 @@ use anyhow::Error;
 
 use crate::{
     agent::protocol::{Broken, Failed, Hello, transfer::Refusal},
-    cluster,
     exit::{Code, Failure},
-    text::capital,
+    kubernetes,
+    ui::text::capital,
 };
 
 /// What went wrong in a conversation with an agent.
@@ -85,7 +85,7 @@ pub(crate) fn is_without_agent(error: &Error) -> bool {
 
 /// Whether another try may succeed: the connection broke, or the API server does not answer.
 pub(crate) fn is_lost(error: &Error) -> bool {
-    matches!(trouble(error), Some(Trouble::Lost(_))) || cluster::error::is_lost(error)
+    matches!(trouble(error), Some(Trouble::Lost(_))) || kubernetes::error::is_lost(error)
 }
 
 /// The context of an error that stayed.

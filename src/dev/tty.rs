@@ -19,7 +19,7 @@ use rustix::{
 };
 use tokio::sync::mpsc;
 
-use crate::cluster::Size;
+use crate::kubernetes::Size;
 
 const PIECE: usize = 4 << 10;
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Target, behaviour, files};
 use crate::{
-    admission::{Answer, Outcome, review},
+    webhook::admission::{Answer, Outcome, review},
     workload::{KINDS, Rules, parse_rules},
     yaml,
 };

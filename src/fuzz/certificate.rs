@@ -6,8 +6,8 @@ use openssl::x509::X509;
 
 use super::{Target, behaviour, is_bounded};
 use crate::{
-    manifests,
     pki::{KeyKind, Request, Terms, generate_key, issue, verify, verify_peer},
+    webhook::manifests,
 };
 
 const NOW: i64 = 1_800_000_000;

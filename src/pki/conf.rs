@@ -11,7 +11,7 @@ use std::{cell::Cell, collections::HashMap};
 
 use anyhow::{Result, bail};
 
-use crate::text::shortened;
+use crate::ui::text::shortened;
 
 /// One `name = value`.
 #[derive(Clone, Debug)]

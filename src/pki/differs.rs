@@ -114,8 +114,8 @@ fn names(crt: &[u8], request: &Request, wanted: &Wanted<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        manifests,
         pki::{Terms, generate_key, issue},
+        webhook::manifests,
     };
 
     #[test]

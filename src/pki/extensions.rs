@@ -6,7 +6,7 @@ use anyhow::Result;
 use openssl::{asn1::Asn1Object, nid::Nid};
 
 use super::conf::{Conf, Entry};
-use crate::text::shortened;
+use crate::ui::text::shortened;
 
 /// What a certificate says beside its subject.
 #[derive(Clone, Debug, Default)]

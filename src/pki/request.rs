@@ -11,7 +11,7 @@ use super::{
     conf::{Conf, Entry},
     extensions::{Extensions, Of},
 };
-use crate::text::shortened;
+use crate::ui::text::shortened;
 
 /// A certificate request as csr.conf describes it.
 #[derive(Clone, Debug)]

@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn each_fault_is_told_apart() {
-        let conf = crate::manifests::csr_conf("web", "test");
+        let conf = crate::webhook::manifests::csr_conf("web", "test");
         let good = bundle("web", &conf);
         assert!(judge(&good, &good, NOW).is_ok());
         assert!(judge(&good, &good, NOW - 299).is_ok(), "clocks may differ by five minutes");
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(judge(&good, &good, NOW + 11 * 86_400), Err(Fault::Expired));
         let other = bundle("web", &conf);
         assert_eq!(judge(&other, &good, NOW), Err(Fault::UnknownCa));
-        let foreign = bundle("else", &crate::manifests::csr_conf("else", "test"));
+        let foreign = bundle("else", &crate::webhook::manifests::csr_conf("else", "test"));
         let Err(Fault::WrongName { sans, .. }) = judge(&foreign, &foreign, NOW) else { panic!() };
         assert!(sans.contains(&"DNS:else.test.svc".to_owned()), "{sans:?}");
         let key = Some(other.server_key.as_bytes());

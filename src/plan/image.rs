@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    checks::Finding,
+    webhook::checks::Finding,
     workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec, kind_of},
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{checks::Finding, workload::kind_of};
+use crate::{webhook::checks::Finding, workload::kind_of};
 
 const SUSPEND: &str = "`diyadm empty … --suspend-cronjobs` suspends it while it is empty.";
 

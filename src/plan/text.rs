@@ -1,7 +1,7 @@
 //! A plan for people.
 
 use super::{Does, Plan};
-use crate::{checks::Level, text};
+use crate::{ui::text, webhook::checks::Level};
 
 impl Plan {
     /// Lines: what would be done first, then who decided it, each field, and what to look out for.

@@ -9,7 +9,7 @@ use super::{
     original::{Original, same},
     template,
 };
-use crate::text::escaped;
+use crate::ui::text::escaped;
 
 /// A field that restoring sets to what the original says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The warning of the write that empties a workload, as `kubectl apply` shows it.
 
 use diyadm::{
-    admission,
+    webhook::admission,
     workload::{Choice, KINDS, LABEL, Level, Rules},
 };
 use serde_json::{Value, json};

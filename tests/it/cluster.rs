@@ -27,7 +27,7 @@ fn the_blogs_workload_goes_there_and_back() {
         let text = cluster.kubectl(&["-n", name, "get", what, "-o", "json"], "");
         serde_json::from_str(&text).unwrap()
     };
-    let deployment = diyadm::manifests::test_deployment(name).unwrap();
+    let deployment = diyadm::webhook::manifests::test_deployment(name).unwrap();
     let mut stateful = deployment.clone();
     stateful["kind"] = "StatefulSet".into();
     stateful["spec"]["serviceName"] = "test".into();

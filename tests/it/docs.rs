@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
-use diyadm::{exit::Code, tables, workload::parse_rules};
+use diyadm::{exit::Code, ui::tables, workload::parse_rules};
 
 use super::rig::diyadm;
 

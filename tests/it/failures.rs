@@ -65,7 +65,7 @@ fn names(run: &Run, wanted: &str) {
 /// after a moment.
 #[track_caller]
 fn create_until(cluster: &Cluster, namespace: &str, what: &str, holds: impl Fn(&Run) -> bool) {
-    let object = diyadm::manifests::test_deployment(namespace).unwrap().to_string();
+    let object = diyadm::webhook::manifests::test_deployment(namespace).unwrap().to_string();
     wait_until(what, || {
         holds(&cluster.try_kubectl(&["create", "--dry-run=server", "-f", "-"], &object))
     });
@@ -173,7 +173,7 @@ fn rows() -> Vec<Row> {
         ),
         says("server-bug", "diyadm: a bug kept the review from being answered", |_| {
             let message = "diyadm: a bug kept the review from being answered";
-            let status = diyadm::admission::status(500, "InternalError", message);
+            let status = diyadm::webhook::admission::status(500, "InternalError", message);
             (500, serde_json::from_slice(&status).unwrap())
         }),
         says("denied", "denied the request: not today", |uid| {
@@ -269,7 +269,7 @@ fn what_is_wrong_with_the_service_is_named() {
     );
 
     // Certificates of another Service behind this one.
-    let conf = diyadm::manifests::csr_conf("else", name);
+    let conf = diyadm::webhook::manifests::csr_conf("else", name);
     fs::write(folder.path().join("csr.conf"), conf).unwrap();
     let out = ["init", "--out", ".", "--service", "else", "-n", name];
     super::rig::diyadm(folder.path(), &out).code(0);

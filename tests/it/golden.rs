@@ -125,11 +125,11 @@ const RULES: &str = "rules:\n- match: {kinds: [StatefulSet]}\n  empty: false\n";
 /// `cargo xtask tidy` asks for a file here of each template's name.
 #[test]
 fn every_template_is_rendered() {
-    let test = ::diyadm::manifests::test_deployment("test").unwrap();
+    let test = ::diyadm::webhook::manifests::test_deployment("test").unwrap();
     let made = [
         ("webhook.yaml", render(&[])),
         ("policy.yaml", render(&["--mode", "policy"])),
-        ("test.yaml", ::diyadm::manifests::to_yaml(&[test]).unwrap()),
+        ("test.yaml", ::diyadm::webhook::manifests::to_yaml(&[test]).unwrap()),
     ];
     hold("golden/templates", &made.map(|(name, text)| (name.to_owned(), text)).into());
 }

@@ -61,7 +61,7 @@ fn well(cluster: &Cluster, folder: &Path, names: &[&str]) {
 
 /// Certificates that have expired, as they would be after a year without a look.
 fn expired(service: &str, namespace: &str) -> pki::Bundle {
-    let conf = diyadm::manifests::csr_conf(service, namespace);
+    let conf = diyadm::webhook::manifests::csr_conf(service, namespace);
     let (service, namespace) = (service.to_owned(), namespace.to_owned());
     let terms = Terms { now: 1_600_000_000, days: 365, ca_days: 36_500, service, namespace };
     let key = || pki::generate_key(KeyKind::P256).unwrap();

@@ -98,7 +98,7 @@ fn from_nothing_to_verified_and_back() {
     assert!(junit.contains("failures=\"0\""), "{junit}");
 
     // A StatefulSet too; and the webhook's own Deployment is as it was rendered.
-    let mut stateful = diyadm::manifests::test_deployment(name).unwrap();
+    let mut stateful = diyadm::webhook::manifests::test_deployment(name).unwrap();
     stateful["kind"] = "StatefulSet".into();
     stateful["spec"]["serviceName"] = "test".into();
     cluster.kubectl(&["create", "-f", "-"], &stateful.to_string());
@@ -190,7 +190,7 @@ fn certificates_rotate_while_writes_go_on() {
         let writer = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let written = count.load(Ordering::Relaxed);
-                let mut object = diyadm::manifests::test_deployment(name).unwrap();
+                let mut object = diyadm::webhook::manifests::test_deployment(name).unwrap();
                 object["metadata"]["name"] = format!("test-{written}").into();
                 let made = ["create", "-f", "-", "-o", "json"];
                 let made = cluster.kubectl(&made, &object.to_string());

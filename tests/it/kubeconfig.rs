@@ -325,7 +325,7 @@ fn websocket_goes_the_way_of_requests() {
         let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let error = runtime.block_on(async {
-            let cluster = ::diyadm::cluster::Cluster::connect(&global).await.unwrap();
+            let cluster = ::diyadm::kubernetes::Cluster::connect(&global).await.unwrap();
             cluster.dial("default", "pod", 80).await.err().unwrap()
         });
         let (visitors, paths) = lab.recorder.take();

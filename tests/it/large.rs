@@ -2,7 +2,7 @@
 //! sender sends, or these tests take hours.
 
 use diyadm::{
-    admission,
+    webhook::admission,
     workload::{self, Rules, Subject},
 };
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The laws of the pure core, as properties over generated and real manifests.
 
 use diyadm::{
-    admission,
+    webhook::admission,
     workload::{self, Context, Rules, Settled, Subject},
 };
 use proptest::{collection::vec, option, prelude::*};

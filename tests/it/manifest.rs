@@ -2,7 +2,7 @@
 
 use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use diyadm::checks::{Level, static_pod};
+use diyadm::webhook::checks::{Level, static_pod};
 use proptest::prelude::*;
 
 use super::rig::{Run, diyadm, diyadm_reads, skip};

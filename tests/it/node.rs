@@ -212,7 +212,7 @@ fn the_webhook_runs_from_the_image_that_the_dockerfile_says() {
     run(&install).code(0).stderr_has(&format!("deployment/{name} configured"));
     run(&["verify", "--dry-run=server"]).code(0);
     // What the webhook emptied runs, and has the empty container's image and command.
-    let test = diyadm::manifests::test_deployment(name).unwrap();
+    let test = diyadm::webhook::manifests::test_deployment(name).unwrap();
     node.kubectl(&["create", "-f", "-"], &test.to_string());
     node.wait(name, "deployment/test", "condition=Available");
     let processes = ["-n", name, "exec", "deployment/test", "--", "cat", "/proc/1/cmdline"];

@@ -169,10 +169,10 @@ impl Cluster {
     }
 
     /// A client that keeps its connection, for many requests.
-    pub(crate) async fn client(&self) -> ::diyadm::cluster::Cluster {
+    pub(crate) async fn client(&self) -> ::diyadm::kubernetes::Cluster {
         let kubeconfig = Some(self.kubeconfig.clone().into());
         let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
-        ::diyadm::cluster::Cluster::connect(&global).await.unwrap()
+        ::diyadm::kubernetes::Cluster::connect(&global).await.unwrap()
     }
 
     /// `base`, as a name that no other run has used: on a cluster that outlives its tests

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use diyadm::cluster::{Cluster as Client, DEPLOYMENT};
+use diyadm::kubernetes::{Cluster as Client, DEPLOYMENT};
 use serde_json::{Value, json};
 
 use super::{
@@ -152,7 +152,7 @@ async fn life(client: &Client, namespace: &str, name: &str, load: &Load) -> Resu
             found => Err(format!("{found:?} instead of {image}, its original kept: {kept}")),
         }
     };
-    let mut object = diyadm::manifests::test_deployment(namespace).unwrap();
+    let mut object = diyadm::webhook::manifests::test_deployment(namespace).unwrap();
     object["metadata"]["name"] = name.into();
     object["spec"]["replicas"] = 0.into();
     let created = client.create(&object, false).await.map_err(text)?;

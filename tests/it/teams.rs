@@ -63,7 +63,7 @@ fn labels(cluster: &Cluster, namespace: &str) -> Value {
 
 /// The image of a Deployment that is created there now.
 fn created(cluster: &Cluster, namespace: &str) -> Value {
-    let object = diyadm::manifests::test_deployment(namespace).unwrap().to_string();
+    let object = diyadm::webhook::manifests::test_deployment(namespace).unwrap().to_string();
     let text = cluster.kubectl(&["create", "-f", "-", "-o", "json"], &object);
     serde_json::from_str::<Value>(&text).unwrap().pointer(IMAGE).unwrap().clone()
 }

@@ -13,9 +13,9 @@ use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerify
 use serde_json::Value;
 
 use crate::{
-    checks::{Connection, Look, Subject, port_name, ready, url_host},
     commands::certificates,
     pki,
+    webhook::checks::{Connection, Look, Subject, port_name, ready, url_host},
 };
 
 /// What is in reach answers much sooner.

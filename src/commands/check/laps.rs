@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::checks::Finding;
+use crate::webhook::checks::Finding;
 
 /// Times by the id of the finding.
 #[derive(Debug, Default)]

@@ -9,7 +9,6 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    checks::{Finding, static_pod},
     cli::{DryRun, Report, check::Check},
     commands::{
         certificates, files,
@@ -17,6 +16,7 @@ use crate::{
         terminal::{self, Terminal},
     },
     exit::Failure,
+    webhook::checks::{Finding, static_pod},
 };
 
 pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<Finding>> {

@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 
 use super::{connection, laps::Laps};
 use crate::{
-    checks::{Denial, DryCreate, Look, Observed, Secret, Subject, level, made},
-    cluster::{
+    commands::init::cluster,
+    exit::{Code, Failure},
+    kubernetes::{
         CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, NAMESPACE, POD, SECRET,
         SERVICE, STATEFUL_SET, error,
     },
-    commands::init::cluster,
-    exit::{Code, Failure},
-    manifests,
+    webhook::{
+        checks::{Denial, DryCreate, Look, Observed, Secret, Subject, level, made},
+        manifests,
+    },
     workload::{DISABLED, LABEL, Level},
 };
 

@@ -5,11 +5,13 @@ use serde_json::Value;
 
 use super::{laps::Laps, observe::look};
 use crate::{
-    checks::{Finding, Subject, policy},
-    cluster::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
     exit::Failure,
-    manifests,
-    text::capital,
+    kubernetes::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
+    ui::text::capital,
+    webhook::{
+        checks::{Finding, Subject, policy},
+        manifests,
+    },
 };
 
 /// Where the API server says which kinds it has.

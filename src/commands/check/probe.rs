@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use crate::{
     agent::protocol::hex,
-    checks::{DryCreate, Observed, Subject, is_emptied_to, level},
-    cluster::{CONFIGURATION, Cluster, Right, error},
-    manifests,
+    kubernetes::{CONFIGURATION, Cluster, Right, error},
+    webhook::{
+        checks::{DryCreate, Observed, Subject, is_emptied_to, level},
+        manifests,
+    },
 };
 
 const LABEL: &str = "diyadm.io/probe";

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 
-use crate::{checks::version::unsupported, cluster::Cluster, exit::Failure, text::capital};
+use crate::{
+    exit::Failure, kubernetes::Cluster, ui::text::capital, webhook::checks::version::unsupported,
+};
 
 /// Fails where the API server is older than what is supported, and names both versions. One that
 /// may not be asked is taken for supported.

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::plan::{Plan, Settled};
 use crate::{
-    cluster::targets::Found,
     commands::workloads::{Done, Errand, Outcome, change::played},
     exit::Failure,
+    kubernetes::targets::Found,
     plan::jobs,
     workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, fresh, is_emptied},
 };

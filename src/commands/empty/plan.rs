@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::ways::{self, Ways},
-    cluster::{Cluster, FIELD_MANAGER, targets::Found},
     commands::workloads::{
         change::played,
         owned::{Owned, owned},
         webhooks::Webhooks,
     },
     exit::Failure,
+    kubernetes::{Cluster, FIELD_MANAGER, targets::Found},
     workload::{
         self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, READY,
         REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Wish, fresh,

@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::{give_back, plan};
 use crate::{
     cli::empty::Empty,
-    cluster::targets::Found,
     commands::workloads::{
         Done, Errand, Outcome,
         replace::{Right, is_by_hand},
         webhooks::{Watcher, Webhooks},
     },
     exit::Failure,
+    kubernetes::targets::Found,
 };
 
 pub(super) async fn empty(

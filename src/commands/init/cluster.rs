@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{DryRun, Names, init::Init},
-    cluster::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
     commands::{
         certificates::{self, Asked},
         install::served,
@@ -15,8 +14,9 @@ use crate::{
         terminal::Terminal,
     },
     exit::Failure,
-    manifests,
+    kubernetes::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
     pki::{self, Facts, Fault, KeyFault},
+    webhook::manifests,
 };
 
 /// A certificate with fewer days left than this is told of.

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use super::cluster::Secret;
 use crate::{
     cli::{Global, init::Init},
-    cluster::{CONFIGURATION, Cluster},
     commands::{files, names, outcome, runtime, terminal},
     exit::{Code, Failure},
+    kubernetes::{CONFIGURATION, Cluster},
     pki::{self, Facts, KeyFault},
-    text,
+    ui::text,
 };
 
 pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use super::cluster::{Applier, Secret, targets};
 use crate::{
     cli::{DryRun, init::Init},
-    cluster::{CONFIGURATION, Cluster, Target},
     commands::{certificates, names, terminal::Terminal},
     exit::Failure,
-    manifests,
+    kubernetes::{CONFIGURATION, Cluster, Target},
     pki::{self, Bundle},
+    webhook::manifests,
 };
 
 /// API servers take a new webhook configuration from their watch within a moment.

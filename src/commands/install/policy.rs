@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use super::{Proof, served};
 use crate::{
-    checks::{is_emptied_by_policy, is_emptied_to},
     cli::{install::Install, render::Mode},
-    cluster::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
     commands::{
         init::cluster::Applier,
         names::{self, Resolved},
@@ -16,7 +14,11 @@ use crate::{
         terminal::Terminal,
         ways,
     },
-    manifests::{self, Settings},
+    kubernetes::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
+    webhook::{
+        checks::{is_emptied_by_policy, is_emptied_to},
+        manifests::{self, Settings},
+    },
     workload::Rules,
 };
 

@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use super::Proof;
 use crate::{
-    checks::{level, owner},
     cli::install::Install,
-    cluster::{CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY, Right, Target, error},
     commands::{
         init::cluster::Applier,
         names::{self, Resolved},
@@ -16,7 +14,14 @@ use crate::{
         ways,
     },
     exit::Failure,
-    manifests, workload,
+    kubernetes::{
+        CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY, Right, Target, error,
+    },
+    webhook::{
+        checks::{level, owner},
+        manifests,
+    },
+    workload,
 };
 
 /// Labels the namespace, and waits until what is created there comes back emptied.

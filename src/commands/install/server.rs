@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::PAUSE;
 use crate::{
-    checks::{Subject, ready},
-    cluster::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},
     commands::terminal::Terminal,
     exit::Failure,
+    kubernetes::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},
     rollout,
+    webhook::checks::{Subject, ready},
 };
 
 /// Waits until the new revision is rolled out and a Pod is ready behind the Service.

@@ -5,9 +5,9 @@ use anyhow::Error;
 use serde_json::Value;
 
 use crate::{
-    checks::{Denial, Finding, made},
-    cluster::{Cluster, error, targets::Found},
+    kubernetes::{Cluster, error, targets::Found},
     plan::{Decided, Does},
+    webhook::checks::{Denial, Finding, made},
 };
 
 /// Judges one plan: a workload that is denied itself stays as it is; of its Pods there is a finding.

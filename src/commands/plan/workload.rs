@@ -4,12 +4,7 @@ use anyhow::Result;
 
 use super::{judged, rights::Allowed};
 use crate::{
-    checks::Finding,
     cli::plan::Plan as Args,
-    cluster::{
-        BUDGET, Cluster, SERVICE,
-        targets::{self, Found, Unnamed},
-    },
     commands::{
         empty::plan::{self as empty, Refused, Settled},
         terminal::Terminal,
@@ -18,7 +13,12 @@ use crate::{
             webhooks::{Watcher, Webhooks},
         },
     },
+    kubernetes::{
+        BUDGET, Cluster, SERVICE,
+        targets::{self, Found, Unnamed},
+    },
     plan::{Decided, Does, Plan, plan},
+    webhook::checks::Finding,
     workload::{Context, Rules, Stamp, Subject},
 };
 

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Kind, REPLICA_SET, REVISION, Scope, error, targets::Found},
     commands::workloads::Errand,
+    kubernetes::{Kind, REPLICA_SET, REVISION, Scope, error, targets::Found},
     workload::{ORIGINAL, Subject},
 };
 

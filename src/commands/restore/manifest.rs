@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::{cluster::targets::Found, commands::files, exit::Failure};
+use crate::{commands::files, exit::Failure, kubernetes::targets::Found};
 
 pub(super) struct Manifests {
     name: String,

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::{manifest::Manifests, pods, trust};
 use crate::{
-    cluster::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
         change::played,
         webhooks::{Watcher, Webhooks},
     },
     exit::Failure,
+    kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     rollout,
     workload::{DISABLED, ENABLED, LABEL, Stamp, Subject, fresh},
 };

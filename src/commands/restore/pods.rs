@@ -8,8 +8,6 @@ use serde_json::Value;
 
 use super::Way;
 use crate::{
-    board,
-    cluster::{POD, Scope, error, targets::Found},
     commands::workloads::{
         Done, Errand, Outcome,
         change::{annotated, played},
@@ -17,7 +15,8 @@ use crate::{
         webhooks::{Watcher, Webhooks},
     },
     exit::Failure,
-    rollout,
+    kubernetes::{POD, Scope, error, targets::Found},
+    rollout, status,
     workload::{self, DISABLED, LABEL, Subject, fresh},
 };
 
@@ -270,7 +269,7 @@ pub(super) async fn tell_others(errand: &Errand<'_>, all: &[Done]) {
     // Whoever may not list Pods hears of none.
     let pods = errand.cluster.list(&POD, scope, "").await.unwrap_or_default();
     let objects: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
-    for row in board::of_others(&objects, &pods, errand.cluster.flags()) {
+    for row in status::of_others(&objects, &pods, errand.cluster.flags()) {
         let (kind, place) = (row.kind.to_lowercase(), row.namespace);
         errand
             .terminal

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Way;
 use crate::{
-    cluster::targets::Found, commands::workloads::Errand, exit::Failure, workload::Subject,
+    commands::workloads::Errand, exit::Failure, kubernetes::targets::Found, workload::Subject,
 };
 
 /// Refuses to create `new` in the place of `found` where its original sets what it runs and nobody

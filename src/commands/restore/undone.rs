@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{Way, leftovers};
 use crate::{
-    cluster::{REVISION, error, targets::Found},
     commands::workloads::{Done, Errand, Outcome, change::annotated},
     exit::Failure,
+    kubernetes::{REVISION, error, targets::Found},
     workload::{ORIGINAL, Subject, is_emptied},
 };
 

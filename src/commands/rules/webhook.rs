@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::{
-    checks::owner,
     cli::{Names, SERVICE, rules::Explain, ways::Ways},
-    cluster::{
-        CONFIGURATION, Cluster, NAMESPACE, POLICY,
-        targets::{self, Unnamed},
-    },
     commands::{terminal::Terminal, ways, workloads::server},
     exit::Failure,
     explain::{Explained, explain_object},
+    kubernetes::{
+        CONFIGURATION, Cluster, NAMESPACE, POLICY,
+        targets::{self, Unnamed},
+    },
+    webhook::checks::owner,
     workload::{Context, Rules},
 };
 

@@ -8,14 +8,14 @@ use tokio::time::timeout;
 
 use crate::{
     agent::protocol::{App, State},
-    board::{self, Application, Row},
-    cluster::{Cluster, Right},
     dev::{
         pods::{Pick, Wanted, all},
         reach::existing,
         target::EXEC,
     },
+    kubernetes::{Cluster, Right},
     rollout,
+    status::{self, Application, Row},
 };
 
 /// How many agents are asked at once.
@@ -29,7 +29,7 @@ pub(super) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
     let mut allowed: BTreeMap<String, bool> = BTreeMap::new();
     let mut picks = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        use board::State::{Drifted, Empty, Pods, Returning, Stuck};
+        use status::State::{Drifted, Empty, Pods, Returning, Stuck};
         if !matches!(row.state, Empty | Pods | Stuck | Returning | Drifted) {
             continue;
         }

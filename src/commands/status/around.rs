@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::watchers::Watchers;
 use crate::{
-    board::{self, Row},
-    cluster::{Cluster, EVENT, Scope, error},
     commands::workloads::beside::AUTOSCALERS,
+    kubernetes::{Cluster, EVENT, Scope, error},
+    status::{self, Row},
 };
 
 pub(super) struct Around<'a> {
@@ -78,10 +78,10 @@ impl<'a> Around<'a> {
 
     /// The board's lines.
     pub(super) async fn rows(&mut self, objects: &[Value], pods: &[Value]) -> Vec<Row> {
-        let all = board::rows(objects, pods, |object| self.watchers.would_empty(object));
+        let all = status::rows(objects, pods, |object| self.watchers.would_empty(object));
         let judged = |events: Option<&[Value]>| {
             let mut rows = all.clone();
-            board::judge(&mut rows, objects, pods, events.unwrap_or_default());
+            status::judge(&mut rows, objects, pods, events.unwrap_or_default());
             rows
         };
         let mut rows = judged(self.events.as_deref());
@@ -91,12 +91,12 @@ impl<'a> Around<'a> {
             rows = judged(Some(self.events.insert(events.unwrap_or_default())));
         }
         if self.others {
-            rows.extend(board::of_others(objects, pods, self.cluster.flags()));
+            rows.extend(status::of_others(objects, pods, self.cluster.flags()));
         }
         // An autoscaler is let go a moment after its workload: one look at both is judged.
         let autoscalers = self.autoscalers.as_deref().unwrap_or_default();
         let flags = self.cluster.flags();
-        let held = self.held.get_or_insert_with(|| board::held_in_vain(autoscalers, &rows, flags));
+        let held = self.held.get_or_insert_with(|| status::held_in_vain(autoscalers, &rows, flags));
         rows.extend_from_slice(held);
         rows
     }

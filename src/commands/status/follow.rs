@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     cli::targets::Targets,
-    cluster::{
+    kubernetes::{
         Cluster, Kind, POD, Scope, Sight,
         targets::{Targeted, is_controlled},
     },

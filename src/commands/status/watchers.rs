@@ -6,14 +6,14 @@ use anyhow::{Error, Result};
 use serde_json::Value;
 
 use crate::{
-    checks::{
+    commands::workloads::server,
+    kubernetes::{
+        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope, WORKLOADS,
+    },
+    webhook::checks::{
         made,
         reach::{self, Written},
     },
-    cluster::{
-        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope, WORKLOADS,
-    },
-    commands::workloads::server,
     workload::{Context, Level, Rules, Subject},
 };
 

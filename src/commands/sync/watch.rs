@@ -9,7 +9,6 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{left_out, tell};
 use crate::{
-    cluster,
     dev::{
         backoff::Backoff,
         pods::Pick,
@@ -19,6 +18,7 @@ use crate::{
         watch::Watch,
     },
     exit::{self, Code, Failure},
+    kubernetes,
 };
 
 /// How often Pods that have come are looked for.
@@ -136,13 +136,13 @@ async fn look(
 /// Whether the answer is that no Pod runs. What an API server that starts says is none.
 fn is_nothing(error: &Error) -> bool {
     let no = error.downcast_ref().is_some_and(Failure::is_no);
-    no && !cluster::error::is_unknown(error)
+    no && !kubernetes::error::is_unknown(error)
 }
 
 /// Whether it may be otherwise in a while: the connection broke, the Pod's node or an API server
 /// that starts does not answer, or the Pod is gone and not served much longer.
 fn may_pass(error: &Error) -> bool {
-    let answer = || cluster::error::is_unknown(error) || cluster::error::is_absent(error);
+    let answer = || kubernetes::error::is_unknown(error) || kubernetes::error::is_absent(error);
     is_lost(error) || is_gone(error) || answer()
 }
 

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::{
     cli::{Names, empty::Work, install::Uninstall, targets::Targets},
-    cluster::{
-        Cluster,
-        targets::{self, Unnamed},
-    },
     commands::{
         outcome::Outcomes,
         restore::{self, Way},
         workloads::{Errand, Outcome, webhooks::Webhooks},
+    },
+    kubernetes::{
+        Cluster,
+        targets::{self, Unnamed},
     },
     workload::Subject,
 };

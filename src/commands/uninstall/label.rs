@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{DryRun, Names},
-    cluster::{Cluster, NAMESPACE, Right, Target, error},
     commands::{names, outcome::Outcomes},
+    kubernetes::{Cluster, NAMESPACE, Right, Target, error},
 };
 
 /// A namespace, and the label that is to go.

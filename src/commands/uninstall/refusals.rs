@@ -7,13 +7,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    checks::made,
     cli::{DryRun, targets::Targets},
-    cluster::{
+    commands::{empty::plan::free, terminal::Terminal, workloads::change::played},
+    kubernetes::{
         Cluster, FIELD_MANAGER, error,
         targets::{self, Found, Unnamed},
     },
-    commands::{empty::plan::free, terminal::Terminal, workloads::change::played},
+    webhook::checks::made,
     workload::{self, DISABLED, LABEL, Subject},
 };
 

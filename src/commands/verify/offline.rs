@@ -8,7 +8,6 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::{
-    checks::Finding,
     cli::{Global, Report, render::Webhook, verify::Verify, ways::Ways},
     commands::{
         certificates,
@@ -17,9 +16,12 @@ use crate::{
         terminal::{self, Terminal},
     },
     exit::{self, Code, Failure},
-    manifests::{self, Settings},
     report,
-    server::{Bound, Options, Tls},
+    webhook::{
+        checks::Finding,
+        manifests::{self, Settings},
+        server::{Bound, Options, Tls},
+    },
     workload::{self, KEEP, Kind, LABEL, Rules},
 };
 

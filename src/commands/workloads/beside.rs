@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::Found},
     exit::Failure,
+    kubernetes::{
+        AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::Found,
+    },
     workload::autoscaler,
 };
 

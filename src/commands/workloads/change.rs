@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::Errand;
-use crate::{cli::DryRun, cluster::targets::Found};
+use crate::{cli::DryRun, kubernetes::targets::Found};
 
 /// The object after the operations.
 pub(in crate::commands) fn played(object: &Value, operations: &[Value]) -> Result<Value> {
@@ -27,7 +27,7 @@ pub(in crate::commands) fn annotated(object: &Value, base: &str, key: &str, valu
 }
 
 impl Errand<'_> {
-    /// Changes the workload as `plan` says ([`crate::cluster::Cluster::change`]): the object then,
+    /// Changes the workload as `plan` says ([`crate::kubernetes::Cluster::change`]): the object then,
     /// or, in a dry run, as it would be, and whether it differs.
     pub(in crate::commands) async fn change(
         &self,

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Errand;
-use crate::cluster::targets::Found;
+use crate::kubernetes::targets::Found;
 
 impl Errand<'_> {
     /// Warns of what `stored` lacks of what was `sent`.

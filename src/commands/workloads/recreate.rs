@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{Done, Errand, Outcome};
 use crate::{
     cli::DryRun,
-    cluster::{FIELD_MANAGER, error, targets::Found},
     exit::Failure,
+    kubernetes::{FIELD_MANAGER, error, targets::Found},
     workload::fresh,
 };
 
@@ -117,7 +117,7 @@ impl Errand<'_> {
     /// Creates an object; one that is there already counts where it says the same.
     async fn make(
         &self,
-        kind: &'static crate::cluster::Kind,
+        kind: &'static crate::kubernetes::Kind,
         namespace: &str,
         name: &str,
         object: &Value,

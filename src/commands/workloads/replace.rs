@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{error, targets::Found},
     exit::Failure,
+    kubernetes::{error, targets::Found},
     rollout::{self, Form, Seen, Trouble},
     workload,
 };

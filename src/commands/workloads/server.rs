@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::{
     cli::ways::Ways,
-    cluster::{CONFIG_MAP, Cluster, DEPLOYMENT},
     commands::ways,
-    manifests,
+    kubernetes::{CONFIG_MAP, Cluster, DEPLOYMENT},
+    webhook::manifests,
     workload::{self, Rule, Rules},
 };
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    cluster::{EVENT, FIELD_MANAGER, Kind, POD, targets::Found},
     commands::terminal::Wait,
+    kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::Found},
     rollout::{self, Progress, Seen, Trouble},
 };
 

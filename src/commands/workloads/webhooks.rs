@@ -8,12 +8,12 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::server;
 use crate::{
-    checks::{
+    commands::check,
+    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
+    webhook::checks::{
         made,
         reach::{self, Written},
     },
-    cluster::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
-    commands::check,
     workload::{self, Context, Level, Rules, Subject, Way, kind_of},
 };
 

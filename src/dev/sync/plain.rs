@@ -27,9 +27,9 @@ use crate::{
         Bytes, hex,
         transfer::{Entry, Mtime, What},
     },
-    cluster::{Cluster, Place},
     dev::trouble::Trouble,
     exit::Failure,
+    kubernetes::{Cluster, Place},
 };
 
 mod feed;

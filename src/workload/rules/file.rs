@@ -6,7 +6,7 @@ use serde_saphyr::{Error, Spanned};
 
 use super::{About, Image, Match, Rule, image_name};
 use crate::{
-    text::{cut, shortened},
+    ui::text::{cut, shortened},
     yaml,
 };
 

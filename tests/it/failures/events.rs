@@ -30,7 +30,7 @@ fn a_controllers_event_is_recognised() {
     rule["operations"] = json!(["CREATE"]);
     cluster.kubectl(&["create", "-f", "-"], &pods.to_string());
     // The Deployment is taken as it is; its ReplicaSet gets no Pod, now and whenever it tries.
-    let deployment = diyadm::manifests::test_deployment(name).unwrap();
+    let deployment = diyadm::webhook::manifests::test_deployment(name).unwrap();
     let mut pod = deployment["spec"]["template"].clone();
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();

@@ -4,7 +4,7 @@ use std::fs;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use diyadm::{
-    admission,
+    webhook::admission,
     workload::{self, Rules},
 };
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use diyadm::cluster::kubeconfig::{Files, Kubeconfig};
+use diyadm::kubernetes::kubeconfig::{Files, Kubeconfig};
 use serde_json::{Value, json};
 
 use super::{

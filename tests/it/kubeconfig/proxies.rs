@@ -1,6 +1,6 @@
 //! The rules for proxies, held against Go's own.
 
-use diyadm::cluster::kubeconfig::ProxyVariables;
+use diyadm::kubernetes::kubeconfig::ProxyVariables;
 use serde_json::{Value, json};
 
 use super::Lab;

@@ -2,7 +2,7 @@
 
 use std::{env, process::Command};
 
-use diyadm::checks::{Level, static_pod};
+use diyadm::webhook::checks::{Level, static_pod};
 
 use super::{BOTH, KUBEADM, NODE};
 use crate::rig::{Run, skip};

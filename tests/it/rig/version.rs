@@ -2,7 +2,7 @@
 
 use std::{env, sync::LazyLock};
 
-use diyadm::checks::version::minor;
+use diyadm::webhook::checks::version::minor;
 
 use super::{Cluster, cluster, record, skip};
 

@@ -20,7 +20,7 @@ pub(crate) const HOST: &str = "diyadmissionwebhook.test.svc";
 /// A folder with certificates for 127.0.0.1 and the blog's names.
 pub(crate) fn certificates(service: &str, namespace: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let conf = ::diyadm::manifests::csr_conf(service, namespace);
+    let conf = ::diyadm::webhook::manifests::csr_conf(service, namespace);
     let conf = conf.replace("[ v3_ext ]", "IP.1 = 127.0.0.1\n[ v3_ext ]");
     fs::write(folder.path().join("csr.conf"), conf).unwrap();
     let names = ["--service", service, "-n", namespace];
@@ -130,7 +130,7 @@ pub(super) fn review(change: impl FnOnce(&mut Value)) -> Value {
             "name": "test",
             "operation": "CREATE",
             "userInfo": { "username": "jane" },
-            "object": ::diyadm::manifests::test_deployment("test").unwrap(),
+            "object": ::diyadm::webhook::manifests::test_deployment("test").unwrap(),
         },
     });
     change(&mut review);

@@ -38,7 +38,7 @@ fn the_api_server_comes_again() {
     let render = ["render", "--ca", ".", "--url", &url, "--timeout-seconds", "30"];
     let yaml = diyadm(certs.path(), &[&render, &names[..]].concat()).code(0).stdout;
     cluster.kubectl(&["apply", "-f", "-"], &yaml);
-    let object = ::diyadm::manifests::test_deployment(name).unwrap().to_string();
+    let object = ::diyadm::webhook::manifests::test_deployment(name).unwrap().to_string();
     let create = |more: &[&str]| {
         let args = [&["create", "-f", "-", "-o", "json"], more].concat();
         let made: Value = serde_json::from_str(&cluster.kubectl(&args, &object)).unwrap();

@@ -20,7 +20,7 @@ fn rules_are_taken_as_they_change() {
     let server = Server::start(certs.path(), &["--rules", &file]);
     let image = || {
         let answer = post(&server, certs.path(), &bytes(|_| ()));
-        let object = ::diyadm::manifests::test_deployment("test").unwrap();
+        let object = ::diyadm::webhook::manifests::test_deployment("test").unwrap();
         let emptied = answer.applied(&object);
         emptied.pointer("/spec/template/spec/containers/0/image").unwrap().clone()
     };

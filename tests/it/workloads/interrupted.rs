@@ -4,7 +4,7 @@
 use std::{collections::HashSet, path::Path, sync::Mutex};
 
 use diyadm::{
-    cluster::{self as kinds, Kind},
+    kubernetes::{self as kinds, Kind},
     workload::{self, LABEL, ORIGINAL},
 };
 use serde_json::{Value, json};

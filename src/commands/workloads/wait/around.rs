@@ -10,8 +10,8 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use crate::{
-    cluster::{EVENT, POD},
     commands::workloads::Errand,
+    kubernetes::{EVENT, POD},
     rollout,
 };
 

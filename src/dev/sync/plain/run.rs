@@ -10,9 +10,9 @@ use crate::{
         Bytes, Failed,
         transfer::{Reason, Refusal},
     },
-    cluster::{Cluster, End, Exec, Input, Place},
     dev::trouble::Trouble,
     exit::Failure,
+    kubernetes::{Cluster, End, Exec, Input, Place},
 };
 
 pub(super) const SCRIPT: &str = include_str!("../plain.sh");

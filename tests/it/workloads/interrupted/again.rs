@@ -1,7 +1,7 @@
 //! `--recreate`, which deletes before it creates.
 
 use diyadm::{
-    cluster::{self as kinds, Kind},
+    kubernetes::{self as kinds, Kind},
     workload,
 };
 

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use diyadm::{cluster as kinds, workload};
+use diyadm::{kubernetes as kinds, workload};
 
 use super::{super::workload, Direct};
 use crate::{

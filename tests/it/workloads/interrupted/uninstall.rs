@@ -1,7 +1,7 @@
 //! `uninstall --restore`: wherever it is cut, what is empty still has its webhook.
 
 use diyadm::{
-    cluster as kinds,
+    kubernetes as kinds,
     workload::{fresh::fresh, is_emptied},
 };
 

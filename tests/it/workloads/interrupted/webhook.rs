@@ -1,7 +1,7 @@
 //! The commands that put a webhook there, renew its certificate and take it away.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use diyadm::{cluster as kinds, pki, workload::fresh::fresh};
+use diyadm::{kubernetes as kinds, pki, workload::fresh::fresh};
 use serde_json::json;
 
 use super::{Direct, Stage};

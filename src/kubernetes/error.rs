@@ -1,0 +1,240 @@
+//! From what went wrong on the way to the API server to a sentence and what to do next.
+
+use anyhow::{Error, Result};
+use kube::core::Status;
+
+use super::{Target, denied::Denied, kubeconfig::Refused};
+use crate::{exit::Failure, ui::text::without_passwords};
+
+/// What the API server answered, where it did.
+pub fn status(error: &Error) -> Option<&Status> {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>())?;
+    failure.cause.as_ref()?.downcast_ref()
+}
+
+/// Whether the API server says that there is one already.
+pub fn exists(error: &Error) -> bool {
+    status(error).is_some_and(Status::is_already_exists)
+}
+
+/// The fields that another manager owns, where that is why an apply was refused.
+pub fn conflicts(error: &Error) -> Vec<&str> {
+    status(error).filter(|s| is_conflict(s)).into_iter().flat_map(causes).collect()
+}
+
+fn is_conflict(status: &Status) -> bool {
+    status.code == 409 && status.reason == "Conflict"
+}
+
+/// The fields of a `FieldManagerConflict`.
+fn causes(status: &Status) -> impl Iterator<Item = &str> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.filter(|c| c.reason == "FieldManagerConflict").map(|c| c.field.as_str())
+}
+
+fn has_cause(status: &Status, reason: &str) -> bool {
+    status.details.iter().flat_map(|details| &details.causes).any(|c| c.reason == reason)
+}
+
+/// The same, with the command that shows whose the fields are.
+pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
+    let Target { kind, namespace, name } = target;
+    let place = if namespace.is_empty() { String::new() } else { format!("-n {namespace} ") };
+    match error.downcast::<Failure>() {
+        Ok(failure) => {
+            let hint = format!(
+                "See whose it is: `kubectl {place}get {}/{name} -o yaml --show-managed-fields`; \
+                 --force takes it over.",
+                kind.resource()
+            );
+            let status = failure.cause.as_ref().and_then(|cause| cause.downcast_ref::<Status>());
+            let owned = status.is_some_and(|s| is_conflict(s) && causes(s).next().is_some());
+            if owned { Failure { hint, ..failure }.into() } else { failure.into() }
+        }
+        Err(error) => error,
+    }
+}
+
+/// What a PodDisruptionBudget says, where that is why an eviction was refused.
+pub fn guarded(error: &Error) -> Option<&str> {
+    let details = status(error)?.details.as_ref()?;
+    let cause = details.causes.iter().find(|cause| cause.reason == BUDGET)?;
+    Some(&cause.message)
+}
+
+/// The reason of such a cause, as `k8s.io/api/policy/v1` names it.
+const BUDGET: &str = "DisruptionBudget";
+
+pub(super) fn is_guarded(status: &Status) -> bool {
+    has_cause(status, BUDGET)
+}
+
+/// Whether nobody knows what became of the request: the answer was lost, or the server failed.
+pub fn is_unknown(error: &Error) -> bool {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    failure.is_some_and(|failure| match &failure.cause {
+        Some(cause) => {
+            cause.downcast_ref::<Lost>().is_some() || status(error).is_some_and(at_fault)
+        }
+        None => false,
+    })
+}
+
+fn at_fault(status: &Status) -> bool {
+    matches!(status.code, 429 | 500 | 502..=504)
+}
+
+/// Whether no answer came: the API server is not reached, or not any more.
+pub fn is_lost(error: &Error) -> bool {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let cause = failure.and_then(|failure| failure.cause.as_ref());
+    cause.is_some_and(|cause| cause.downcast_ref::<Lost>().is_some())
+}
+
+/// No answer came.
+#[derive(Debug)]
+struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no answer came")
+    }
+}
+
+impl std::error::Error for Lost {}
+
+/// Whether the API server says that the user may not.
+pub fn is_forbidden(error: &Error) -> bool {
+    status(error).is_some_and(Status::is_forbidden)
+}
+
+/// Whether there is none: of that name, or, in plain text and without a reason, of that kind.
+pub fn is_absent(error: &Error) -> bool {
+    status(error).is_some_and(|status| status.code == 404)
+}
+
+/// 404 is an answer too.
+pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if status(&error).is_some_and(Status::is_not_found) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why there are no credentials, where that is what is wrong.
+pub(super) fn credentials<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
+    let mut cause = Some(error);
+    let mut chain = std::iter::from_fn(|| {
+        let here = cause?;
+        cause = here.source();
+        Some(here)
+    });
+    chain.find_map(|cause| cause.downcast_ref())
+}
+
+/// Why a certificate is not trusted, in OpenSSL's words, where that is what is wrong.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut outer = error;
+    while let Some(inner) = outer.source() {
+        if inner.is::<openssl::ssl::Error>() {
+            // hyper-openssl adds the result of the verification, and has no type for it.
+            let text = outer.to_string();
+            return text
+                .strip_prefix(&inner.to_string())?
+                .strip_prefix(": ")
+                .map(ToOwned::to_owned);
+        }
+        outer = inner;
+    }
+    None
+}
+
+/// What to do about an answer that is none of 401, 403, 409.
+fn refused_hint(code: u16, message: &str) -> &'static str {
+    match code {
+        _ if message.contains("calling webhook") => {
+            "See which webhook fails, and why: `diyadm check`."
+        }
+        404 => "See what there is: `kubectl get namespaces` and `kubectl api-resources`.",
+        429 | 500.. => {
+            "See how it is with `kubectl get --raw '/readyz?verbose'`, then type the command again."
+        }
+        _ => "Mend what it names, then type the command again; with `-v` it shows what is asked.",
+    }
+}
+
+/// A request that did not succeed.
+pub(super) fn request(error: &kube::Error, server: &str) -> Error {
+    if let Some(Refused { what, details, hint }) = credentials(error) {
+        let what = format!("No credentials for the API server {server}: {what}.");
+        return Failure { details: details.clone(), ..Failure::unreachable(what, hint) }.into();
+    }
+    if let Some(why) = distrust(error) {
+        let what = format!("The certificate of the API server {server} is not trusted: {why}.");
+        let hint = "Set the cluster's certificate-authority to the CA that signed it, or \
+                    tls-server-name to a name in it: `kubectl config set-cluster --help` shows how.";
+        return Failure::unreachable(what, hint).because(Lost).into();
+    }
+    let kube::Error::Api(status) = error else {
+        // The outer errors say "ServiceError: client error (Connect)"; the innermost says why.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        // That of a proxy quotes its address.
+        let cause = without_passwords(&cause.to_string());
+        return Failure::unreachable(
+            format!("The API server {server} could not be reached: {cause}."),
+            "See whether `kubectl version` reaches it, or name another with --context NAME.",
+        )
+        .because(Lost)
+        .into();
+    };
+    let message = status.message.trim_end_matches('.').to_owned();
+    let failure = match status.code {
+        401 => Failure::unreachable(
+            format!("The API server {server} does not know who you are (401): {message}."),
+            "Log in again, or name another context: `kubectl config get-contexts`, \
+             then --context NAME.",
+        ),
+        403 if has_cause(status, "NamespaceTerminating") => Failure::no(
+            format!("The namespace is on its way out (403): {message}."),
+            "Wait until `kubectl get namespaces` does not show it any more.",
+        ),
+        403 => match Denied::read(status) {
+            Some(denied) => Failure::unreachable(denied.what(), denied.hint()),
+            None => Failure::unreachable(
+                format!("The API server does not allow it (403): {message}."),
+                "Ask for this right; `kubectl auth can-i --list` shows those you have.",
+            ),
+        },
+        409 if is_conflict(status) => Failure::no(
+            format!("Someone else changed it (409): {message}."),
+            "Look at it with `kubectl get`, then type the command again.",
+        ),
+        code => Failure::no(
+            format!("The API server refused it ({code}): {message}."),
+            refused_hint(code, &message),
+        ),
+    };
+    failure.because((**status).clone()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_what_to_type() {
+        for code in [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 503, 504] {
+            for (message, reason) in [("x", ""), ("failed calling webhook", ""), ("x", "Conflict")]
+            {
+                let status = Status::failure(message, reason).with_code(code);
+                let error = request(&kube::Error::Api(Box::new(status)), "https://x");
+                let hint = &error.downcast_ref::<Failure>().unwrap().hint;
+                assert!(hint.contains('`'), "{code} {message} {reason}: {hint}");
+            }
+        }
+    }
+}

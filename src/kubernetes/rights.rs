@@ -1,0 +1,228 @@
+//! What a user may do, asked before anything is changed.
+
+use std::fmt;
+
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use kube::{api::PostParams, core::Request};
+use serde_json::{Value, json};
+
+use super::{Cluster, DEPLOYMENT, Kind, READS, WORKLOADS, error};
+use crate::{exit::Failure, ui::text};
+
+/// Something that one must be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right<'a> {
+    /// `get`, `create`, `patch`, …
+    pub verb: &'static str,
+    /// On what.
+    pub kind: &'static Kind,
+    /// Where; empty for what has no namespace.
+    pub namespace: &'a str,
+    /// The one object that is meant; empty for any.
+    pub name: &'a str,
+}
+
+/// One object, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// What it is.
+    pub kind: &'static Kind,
+    /// Where; empty for what has no namespace.
+    pub namespace: &'a str,
+    /// `metadata.name`
+    pub name: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// The right to do `verb` with it.
+    pub fn right(self, verb: &'static str) -> Right<'a> {
+        let Self { kind, namespace, name } = self;
+        Right { verb, kind, namespace, name }
+    }
+}
+
+/// In place of a user's name that the API server does not say.
+const UNKNOWN_USER: &str = "unknown";
+
+impl Cluster {
+    /// The user's name, as the API server knows it; [`UNKNOWN_USER`] where it does not say: it has
+    /// SelfSubjectReview from 1.28 on, and the beta of 1.27 and alpha of 1.26 where they are on.
+    pub async fn whoami(&self) -> Result<String> {
+        for version in ["v1", "v1beta1", "v1alpha1"] {
+            let version = format!("authentication.k8s.io/{version}");
+            let path = format!("/apis/{version}/selfsubjectreviews");
+            let review = json!({ "apiVersion": version, "kind": "SelfSubjectReview" });
+            let body = serde_json::to_vec(&review)?;
+            let request = Request::new(&path).create(&PostParams::default(), body);
+            match self.send("REVIEW", &path, request).await {
+                Ok(answer) => {
+                    let name = answer["status"]["userInfo"]["username"].as_str();
+                    return Ok(name.unwrap_or(UNKNOWN_USER).to_owned());
+                }
+                Err(error) if error::is_absent(&error) => {}
+                Err(error) if error::is_forbidden(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(UNKNOWN_USER.to_owned())
+    }
+
+    /// The rights that are missing among `rights`, in their order (SelfSubjectAccessReview).
+    pub async fn missing<'a>(&self, rights: &[Right<'a>]) -> Result<Vec<Right<'a>>> {
+        let reviews = rights.iter().map(async |right| {
+            let plural = right.kind.plural;
+            let (resource, subresource) = plural.split_once('/').unwrap_or((plural, ""));
+            let review = json!({
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": { "resourceAttributes": {
+                    "namespace": right.namespace,
+                    "verb": right.verb,
+                    "group": right.kind.group,
+                    "resource": resource,
+                    "subresource": subresource,
+                    "name": right.name,
+                }},
+            });
+            let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+            let body = serde_json::to_vec(&review)?;
+            let request = Request::new(path).create(&PostParams::default(), body);
+            let answer = self.send("REVIEW", path, request).await?;
+            anyhow::Ok(answer["status"]["allowed"] == true)
+        });
+        let allowed: Vec<_> = stream::iter(reviews).buffered(READS).try_collect().await?;
+        Ok(rights.iter().zip(allowed).filter(|(_, yes)| !yes).map(|(right, _)| *right).collect())
+    }
+
+    /// Those workloads of a namespace that one may get by their names alone, as far as the
+    /// authorizer tells (SelfSubjectRulesReview).
+    pub async fn readable_by_name(&self, namespace: &str) -> Result<Vec<(&'static Kind, String)>> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": { "namespace": namespace },
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+        let body = serde_json::to_vec(&review)?;
+        let request = Request::new(path).create(&PostParams::default(), body);
+        let answer = self.send("REVIEW", path, request).await?;
+        let has = |list: &Value, word: &str| {
+            list.as_array().is_some_and(|all| all.iter().any(|one| one == word || one == "*"))
+        };
+        let mut named = Vec::new();
+        let rules = answer["status"]["resourceRules"].as_array();
+        for rule in rules.into_iter().flatten().filter(|rule| has(&rule["verbs"], "get")) {
+            let names = rule["resourceNames"].as_array().into_iter().flatten();
+            let names: Vec<_> = names.filter_map(Value::as_str).collect();
+            let kinds = WORKLOADS.into_iter().filter(|kind| {
+                has(&rule["apiGroups"], kind.group) && has(&rule["resources"], kind.plural)
+            });
+            named.extend(
+                kinds.flat_map(|kind| names.iter().map(move |name| (kind, (*name).to_owned()))),
+            );
+        }
+        Ok(named)
+    }
+
+    /// Fails with every missing right by name, before anything is changed.
+    pub async fn demand(&self, rights: &[Right<'_>]) -> Result<()> {
+        refuse(&self.missing(rights).await?)
+    }
+
+    /// [`Cluster::demand`] for server-side apply of `targets`, and `more`: it takes `get` and
+    /// `patch`, and `create` only for what is not there.
+    pub async fn demand_apply(&self, targets: &[Target<'_>], more: &[Right<'_>]) -> Result<()> {
+        let seen = targets.iter().map(|target| target.right("get"));
+        let rights: Vec<_> =
+            seen.chain(targets.iter().map(|t| t.right("patch"))).chain(more.to_vec()).collect();
+        let mut missing = self.missing(&rights).await?;
+        let mut absent = Vec::new();
+        for target in targets {
+            // What may not be looked at may be absent: whoever asks for rights asks once.
+            let Target { kind, namespace, name } = *target;
+            if missing.contains(&target.right("get"))
+                || self.get(kind, namespace, name).await?.is_none()
+            {
+                absent.push(target.right("create"));
+            }
+        }
+        missing.extend(self.missing(&absent).await?);
+        refuse(&missing)
+    }
+}
+
+/// So many missing rights are one sentence; more are a table.
+const FEW: usize = 2;
+
+fn refuse(missing: &[Right<'_>]) -> Result<()> {
+    let Some(first) = missing.first() else { return Ok(()) };
+    let words: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let (what, details) = if missing.len() <= FEW {
+        (format!("You may not {}; nothing was changed.", words.join(", nor ")), String::new())
+    } else {
+        (format!("You lack {} rights; nothing was changed.", missing.len()), table(missing))
+    };
+    let place = match first.namespace {
+        "" => String::new(),
+        namespace => format!(" -n {namespace}"),
+    };
+    let can_i = format!("`kubectl auth can-i {} {}{place}`", first.verb, first.what());
+    let namespace = missing.iter().map(|right| right.namespace).find(|name| !name.is_empty());
+    let place = namespace.map(|name| format!(" -n {name}")).unwrap_or_default();
+    let audience = if missing.iter().any(Right::is_installers) { "installer" } else { "developer" };
+    let hint = format!(
+        "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles to \
+         hand over; {can_i} says yes then."
+    );
+    Err(Failure { details, ..Failure::unreachable(what, hint) }.into())
+}
+
+/// A line for each resource.
+fn table(missing: &[Right<'_>]) -> String {
+    let mut rows: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    for right in missing {
+        let what = right.what();
+        let same = rows.iter_mut().find(|row| row.0 == what && row.1 == right.namespace);
+        match same {
+            Some(row) if row.2.contains(&right.verb) => {}
+            Some(row) => row.2.push(right.verb),
+            None => rows.push((what, right.namespace, vec![right.verb])),
+        }
+    }
+    let head = ["  RESOURCE", "NAMESPACE", "MISSING VERBS"].map(ToOwned::to_owned);
+    let rows = rows.into_iter().map(|(what, namespace, verbs)| {
+        let namespace = if namespace.is_empty() { "-" } else { namespace };
+        vec![format!("  {what}"), namespace.to_owned(), verbs.join(",")]
+    });
+    let lines: Vec<_> = [head.to_vec()].into_iter().chain(rows).collect();
+    text::columns(&lines)
+}
+
+impl Right<'_> {
+    /// Whether those who work with workloads do without it.
+    fn is_installers(&self) -> bool {
+        let is_workload = WORKLOADS.contains(&self.kind) || self.kind.plural.starts_with("pods/");
+        !is_workload || (self.verb == "create" && self.kind == &DEPLOYMENT)
+    }
+
+    /// `secrets/webhook-secret`; a role that lets create has no names in it.
+    fn what(&self) -> String {
+        let resource = self.kind.resource();
+        if self.name.is_empty() || self.verb == "create" {
+            resource
+        } else {
+            format!("{resource}/{}", self.name)
+        }
+    }
+}
+
+impl fmt::Display for Right<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.what())?;
+        if self.namespace.is_empty() {
+            return Ok(());
+        }
+        write!(f, " in namespace {}", self.namespace)
+    }
+}

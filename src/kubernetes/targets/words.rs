@@ -1,0 +1,103 @@
+//! From words of the command line to kinds and names, as kubectl reads them. Asks nobody.
+
+use crate::{
+    exit::Failure,
+    kubernetes::{Kind, WORKLOADS},
+    workload::same_kind,
+};
+
+/// What words come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// These, by name.
+    Named(Vec<(&'static Kind, String)>),
+    /// Whatever there is of these kinds.
+    Kinds(Vec<&'static Kind>),
+    /// Nothing was said.
+    Nothing,
+}
+
+/// `deploy/foo sts/bar`, `deploy foo bar`, `deploy,sts foo`, `deploy,sts`, or nothing.
+pub(super) fn read(words: &[String]) -> Result<Words, Failure> {
+    if words.iter().any(|word| word.contains('/')) {
+        let named = words.iter().map(|word| match word.split_once('/') {
+            Some((kind, name)) if !name.is_empty() && !name.contains('/') => {
+                Ok((self::kind(kind)?, name.to_owned()))
+            }
+            _ => Err(Failure::usage(
+                format!("{word} is not KIND/NAME, and others here are."),
+                "Type each as KIND/NAME, like `deploy/web sts/db`, or KIND NAME ….",
+            )),
+        });
+        return Ok(Words::Named(named.collect::<Result<_, _>>()?));
+    }
+    let Some((kinds, names)) = words.split_first() else { return Ok(Words::Nothing) };
+    let kinds = kinds.split(',').map(kind).collect::<Result<Vec<_>, _>>()?;
+    if names.is_empty() {
+        return Ok(Words::Kinds(kinds));
+    }
+    let named = kinds.iter().flat_map(|kind| names.iter().map(|name| (*kind, name.clone())));
+    Ok(Words::Named(named.collect()))
+}
+
+/// `deploy`, `deployments`, `Deployment`, `deployments.apps`, `deployments.v1.apps`.
+fn kind(word: &str) -> Result<&'static Kind, Failure> {
+    let (name, rest) = word.split_once('.').unwrap_or((word, ""));
+    let fits = |kind: &&&'static Kind| {
+        let full = format!("{}.{}", kind.version, kind.group);
+        let full = full.trim_end_matches('.');
+        same_kind(name, kind.kind) && (rest.is_empty() || rest == kind.group || rest == full)
+    };
+    WORKLOADS.iter().find(fits).copied().ok_or_else(|| {
+        let known: Vec<_> = WORKLOADS.iter().map(|kind| kind.singular()).collect();
+        let example = if word.is_empty() || word.contains('/') { "NAME" } else { word };
+        Failure::usage(
+            format!("{word:?} is no kind of workload; {} are.", known.join(", ")),
+            format!("Type the kind too, as kubectl does: deploy/{example}, sts/{example}, …."),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::{
+        CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, POD, REPLICA_SET, STATEFUL_SET,
+    };
+
+    fn words(text: &str) -> Result<Words, Failure> {
+        read(&text.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn kubectls_spellings_hold() {
+        let named = |all: &[(&'static Kind, &str)]| {
+            Words::Named(all.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
+        };
+        for (text, expected) in [
+            ("deploy/foo", named(&[(&DEPLOYMENT, "foo")])),
+            ("Deployment/foo", named(&[(&DEPLOYMENT, "foo")])),
+            ("deployments.apps/foo", named(&[(&DEPLOYMENT, "foo")])),
+            ("deployment.v1.apps/foo", named(&[(&DEPLOYMENT, "foo")])),
+            ("po/a pods.v1/b pod/c", named(&[(&POD, "a"), (&POD, "b"), (&POD, "c")])),
+            ("sts foo bar", named(&[(&STATEFUL_SET, "foo"), (&STATEFUL_SET, "bar")])),
+            ("ds,rs foo", named(&[(&DAEMON_SET, "foo"), (&REPLICA_SET, "foo")])),
+            ("cj/a jobs.batch/b", named(&[(&CRON_JOB, "a"), (&JOB, "b")])),
+            ("deploy,sts", Words::Kinds(vec![&DEPLOYMENT, &STATEFUL_SET])),
+            ("", Words::Nothing),
+        ] {
+            assert_eq!(words(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_workload_says_what_is() {
+        for text in ["svc/foo", "deployments.batch/foo", "deploy/", "deploy/a b", "deploy/a/b", ""]
+        {
+            let said = words(text);
+            assert_eq!(said.is_ok(), text.is_empty(), "{text}");
+        }
+        let failure = words("service/foo").unwrap_err();
+        assert!(failure.what.contains("deployment, statefulset, daemonset"), "{failure}");
+    }
+}

@@ -1,0 +1,83 @@
+//! The board as text: columns as wide as they need to be, as kubectl prints them.
+
+use super::Row;
+use crate::ui::text;
+
+/// Which columns are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// The namespace: where several are looked at.
+    pub namespace: bool,
+    /// Who, which containers and images, and the notes.
+    pub wide: bool,
+    /// The line of titles.
+    pub titles: bool,
+}
+
+/// The rows as text at `now`, seconds since 1970.
+pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
+    let mut lines = Vec::new();
+    if columns.titles {
+        let titles = ["WORKLOAD", "STATE", "SINCE", "READY", "LEVEL", "IDLE", "NEWER"];
+        lines.push(cells(
+            columns,
+            "NAMESPACE",
+            titles,
+            ["BY", "CONTAINERS", "APPLICATIONS", "NOTE"],
+        ));
+    }
+    for row in rows {
+        let workload = format!("{}/{}", row.kind.to_lowercase(), row.name);
+        let idles = distinct(row.containers.iter().map(|container| container.idle.to_owned()));
+        let newer = match &row.newer_since {
+            Some(at) => age(at, now),
+            None if row.newer => "yes".to_owned(),
+            None => String::new(),
+        };
+        let containers = row.containers.iter().map(|c| format!("{}={}", c.name, c.image));
+        let narrow = [
+            &workload,
+            row.state.as_str(),
+            &age(&row.since, now),
+            &row.ready,
+            &row.level,
+            &idles.join(","),
+            &newer,
+        ];
+        let applications = row.applications.iter().map(|app| format!("{} {}", app.name, app.state));
+        let wide = [
+            row.by.as_str(),
+            &containers.collect::<Vec<_>>().join(","),
+            &distinct(applications).join(", "),
+            row.note.as_str(),
+        ];
+        lines.push(cells(columns, &row.namespace, narrow, wide));
+    }
+    text::columns(&lines)
+}
+
+/// How long ago `at` (RFC 3339) was at `now`, seconds since 1970, as kubectl tells ages.
+pub fn age(at: &str, now: i64) -> String {
+    let Ok(at) = at.parse::<jiff::Timestamp>() else { return String::new() };
+    let seconds = (now - at.as_second()).max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match () {
+        () if seconds < 120 => format!("{seconds}s"),
+        () if minutes < 120 => format!("{minutes}m"),
+        () if hours < 48 => format!("{hours}h"),
+        () => format!("{days}d"),
+    }
+}
+
+fn distinct(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut words: Vec<_> = words.collect();
+    words.dedup();
+    words
+}
+
+fn cells(columns: Columns, namespace: &str, narrow: [&str; 7], wide: [&str; 4]) -> Vec<String> {
+    let namespace = columns.namespace.then_some(namespace);
+    let wide = wide.into_iter().filter(|_| columns.wide);
+    let all = namespace.into_iter().chain(narrow).chain(wide);
+    all.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell.to_owned() }).collect()
+}

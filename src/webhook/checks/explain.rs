@@ -1,0 +1,343 @@
+//! What the API server says when a webhook fails, and what it means.
+//!
+//! The texts are those of Kubernetes' webhook client and of Go's net, tls and x509; tests/it
+//! provokes each on a real API server.
+
+use super::Subject;
+
+/// Why a webhook's call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Stable, kebab-case.
+    pub id: &'static str,
+    /// One sentence without its full stop.
+    pub what: String,
+    /// What to do, with the command to type.
+    pub hint: String,
+}
+
+/// A piece of the API server's text, the cause's id, and what it means. The first that is found
+/// counts: what is more special stands before what is more general.
+const TEXTS: [(&str, &str, &str, Remedy); 43] = [
+    (
+        "to call webhook: diyadm: reviews go to",
+        "wrong-path",
+        "the path in the webhook's configuration is none that the server knows",
+        Remedy::Install,
+    ),
+    (
+        "to call webhook: diyadm: a bug",
+        "server-bug",
+        "the server met a bug of its own",
+        Remedy::Logs,
+    ),
+    (
+        "cannot verify signature: insecure algorithm",
+        "insecure-signature",
+        "the server's certificate is signed with an algorithm that the API server refuses (SHA-1)",
+        Remedy::Renew,
+    ),
+    (
+        "failed to parse certificate from server",
+        "unreadable-certificate",
+        "the API server cannot parse the server's certificate",
+        Remedy::Renew,
+    ),
+    (
+        "certificate signed by unknown authority",
+        "unknown-ca",
+        "the caBundle does not hold the CA that signed the server's certificate",
+        Remedy::Install,
+    ),
+    (
+        "certificate has expired or is not yet valid",
+        "expired",
+        "the server's certificate has expired or is not valid yet",
+        Remedy::Rotate,
+    ),
+    (
+        "certificate relies on legacy Common Name field",
+        "common-name-only",
+        "the server's certificate has a common name only, and no subjectAltName",
+        Remedy::Renew,
+    ),
+    (
+        "certificate specifies an incompatible key usage",
+        "key-usage",
+        "the server's certificate is not for servers (extendedKeyUsage lacks serverAuth)",
+        Remedy::Renew,
+    ),
+    ("certificate is not valid for any names", "wrong-name", WRONG_NAME, Remedy::Renew),
+    ("cannot validate certificate for", "wrong-name", WRONG_NAME, Remedy::Renew),
+    ("x509: certificate is valid for", "wrong-name", WRONG_NAME, Remedy::Renew),
+    ("x509: ", "bad-certificate", "the API server refuses the server's certificate", Remedy::Renew),
+    ("tls: ", "no-tls", "the TLS handshake failed", Remedy::Server),
+    (
+        "unable to parse bytes as PEM block",
+        "ca-bundle-junk",
+        "the caBundle is no PEM certificate",
+        Remedy::Install,
+    ),
+    (
+        "server gave HTTP response to HTTPS client",
+        "plain-http",
+        "the server speaks plain HTTP where TLS is expected",
+        Remedy::Port,
+    ),
+    (
+        "no endpoints available for service",
+        "no-endpoints",
+        "no Pod of the webhook is ready behind its Service",
+        Remedy::Pods,
+    ),
+    (
+        "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview",
+        "no-type-meta",
+        "the answer lacks apiVersion admission.k8s.io/v1 and kind AdmissionReview",
+        Remedy::Server,
+    ),
+    (
+        "no kind \"AdmissionReview\" is registered for version",
+        "unknown-version",
+        "server and API server do not know the same version of AdmissionReview",
+        Remedy::Server,
+    ),
+    (
+        "invalid webhook response: expected response.uid=",
+        "wrong-uid",
+        "the answer's uid is not the request's",
+        Remedy::Server,
+    ),
+    (
+        "webhook returned response.patch",
+        "patch-without-type",
+        "the answer has a patch without patchType, or the reverse",
+        Remedy::Server,
+    ),
+    (
+        "denied the request",
+        "denied",
+        "the webhook denied the request, which diyadm never does",
+        Remedy::Server,
+    ),
+    // The API server's way to the Pod: its proxies first, since they wrap the rest.
+    (
+        "No agent available",
+        "no-agent",
+        "the konnectivity server has no agent: the control plane has no way into the cluster",
+        Remedy::Konnectivity,
+    ),
+    (
+        "proxyconnect tcp",
+        "proxy",
+        "the API server calls webhooks through an HTTP proxy, and cannot reach it",
+        Remedy::Proxy,
+    ),
+    ("Proxy Authentication Required", "proxy", PROXY, Remedy::Proxy),
+    ("Service Unavailable", "proxy", PROXY, Remedy::Proxy),
+    ("Gateway Timeout", "proxy", PROXY, Remedy::Proxy),
+    ("Bad Gateway", "proxy", PROXY, Remedy::Proxy),
+    ("Forbidden", "proxy", PROXY, Remedy::Proxy),
+    (
+        "Address is not allowed",
+        "address-not-allowed",
+        "the control plane may not call the Pod's address: the network of Pods is not its own",
+        Remedy::HostNetwork,
+    ),
+    (
+        "request canceled while waiting for connection",
+        "unreachable",
+        "the API server got no connection in time",
+        Remedy::Reach,
+    ),
+    ("TLS handshake timeout", "too-slow", "the server did not finish TLS in time", Remedy::Reach),
+    // A context that ends while Go connects reads as this one.
+    ("i/o timeout", "unreachable", DROPPED, Remedy::Reach),
+    ("dial timeout", "unreachable", DROPPED, Remedy::Reach),
+    ("connection timed out", "unreachable", DROPPED, Remedy::Reach),
+    ("no route to host", "unreachable", NO_ROUTE, Remedy::Reach),
+    ("network is unreachable", "unreachable", NO_ROUTE, Remedy::Reach),
+    ("host is down", "unreachable", NO_ROUTE, Remedy::Reach),
+    (
+        "context deadline exceeded",
+        "too-slow",
+        "the server did not answer in time: it has too much to do, or a firewall stands in between",
+        Remedy::Reach,
+    ),
+    (
+        "connect: connection refused",
+        "connection-refused",
+        "nothing listens at the webhook's address",
+        Remedy::Pods,
+    ),
+    ("no such host", "no-such-host", "the webhook's name does not resolve", Remedy::Reach),
+    ("connection reset by peer", "closed", CLOSED, Remedy::Pods),
+    ("write: broken pipe", "closed", CLOSED, Remedy::Pods),
+    ("EOF", "closed", CLOSED, Remedy::Pods),
+];
+
+const PROXY: &str = "an HTTP proxy between API server and webhook refused the connection";
+const DROPPED: &str =
+    "nothing answers at the webhook's address: a firewall or network policy drops it";
+const NO_ROUTE: &str = "the API server's machine has no route to the webhook's address";
+const CLOSED: &str = "the server closed the connection without an answer";
+const WRONG_NAME: &str = "the server's certificate is for other names";
+
+/// What helps; the command has the names in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    Install,
+    Logs,
+    Rotate,
+    Renew,
+    Port,
+    Pods,
+    Server,
+    Reach,
+    Proxy,
+    Konnectivity,
+    HostNetwork,
+}
+
+/// What a text of the API server means, for the webhook that `subject` names; `None` for a text
+/// that is not about a webhook that failed, or a failure nobody has seen yet.
+pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
+    let name = webhook(text)?;
+    if !subject.is_named_after(name) {
+        return Some(foreign(text, name));
+    }
+    let (_, id, what, remedy) = TEXTS.into_iter().find(|(piece, ..)| text.contains(piece))?;
+    let Subject { webhook_namespace: namespace, service, flags, .. } = subject;
+    let hint = match remedy {
+        Remedy::Install => subject.install_hint("Put the Secret's CA into the webhook", ""),
+        Remedy::Logs => {
+            format!("See what it logged: `kubectl -n {namespace} logs -l app={service}`.")
+        }
+        Remedy::Rotate => {
+            format!("Make a new certificate: `diyadm init --rotate{flags}`.")
+        }
+        Remedy::Renew => subject.install_hint(
+            &format!(
+                "Make one for {service}.{namespace}.svc with `diyadm init --force{flags}`, then \
+                 put its CA into the webhook"
+            ),
+            "",
+        ),
+        Remedy::Port => format!(
+            "See that the Service's targetPort is the TLS port of `diyadm serve`: \
+             `kubectl -n {namespace} get service {service} -o yaml`."
+        ),
+        Remedy::Pods => {
+            format!(
+                "See what its Pods do: `kubectl -n {namespace} describe pods -l app={service}`."
+            )
+        }
+        Remedy::Server => format!(
+            "See which server answers: `kubectl -n {namespace} get endpointslices \
+             -l kubernetes.io/service-name={service}`."
+        ),
+        Remedy::Proxy => "Set NO_PROXY of the API server to hold .svc; on its machine, see \
+                          `diyadm check --manifest /etc/kubernetes/manifests/kube-apiserver.yaml`."
+            .to_owned(),
+        Remedy::Konnectivity => "See whether its agents run: `kubectl -n kube-system get pods -l \
+                                 k8s-app=konnectivity-agent`."
+            .to_owned(),
+        Remedy::HostNetwork => format!(
+            "Give the server the node's network (`hostNetwork: true`), where the control plane \
+             reaches nodes only: `kubectl -n {namespace} edit deployment {service}`."
+        ),
+        Remedy::Reach => format!(
+            "See whether the API server reaches the Pods (network policies, firewalls): \
+             `kubectl -n {namespace} logs -l app={service}`."
+        ),
+    };
+    Some(Cause { id, what: what.to_owned(), hint })
+}
+
+/// The name of the webhook that a text is about.
+fn webhook(text: &str) -> Option<&str> {
+    let names = ["calling webhook \"", "admission webhook \""];
+    let after = names.iter().find_map(|before| Some(text.split_once(before)?.1))?;
+    Some(after.split_once('"')?.0)
+}
+
+/// A webhook of someone else: nothing of ours mends it.
+fn foreign(text: &str, name: &str) -> Cause {
+    let known = TEXTS.iter().find(|(piece, ..)| text.contains(piece));
+    let what = match known {
+        Some((_, "denied", ..)) => format!("another webhook, {name}, denied the request"),
+        Some((_, _, what, _)) => format!("another webhook, {name}, could not be called: {what}"),
+        None => format!("another webhook, {name}, could not be called"),
+    };
+    let hint = "See whose it is: `kubectl get mutatingwebhookconfigurations,\
+                validatingwebhookconfigurations -o yaml`.";
+    Cause { id: "other-webhook", what, hint: hint.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::checks::webhook::tests::subject;
+
+    #[test]
+    fn every_text_is_told_apart() {
+        let subject = subject();
+        let prefix = |name: &str| {
+            let host = format!("{}.{}.svc", subject.service, subject.webhook_namespace);
+            format!("Internal error occurred: failed calling webhook \"{name}{host}\": ")
+        };
+        for (piece, id, ..) in TEXTS {
+            for name in ["", "services."] {
+                let cause = explain(&format!("{}… {piece} …", prefix(name)), &subject).unwrap();
+                assert_eq!(cause.id, id, "{piece}");
+                assert!(cause.hint.contains('`'), "{piece}: a command to type");
+            }
+            let other = explain(&format!("{}… {piece} …", prefix("not-")), &subject).unwrap();
+            assert_eq!(other.id, "other-webhook", "{piece}");
+            assert!(!other.hint.contains("diyadm"), "{other:?}");
+        }
+        // Whole texts: of Go 1.26, of kube-apiserver, of konnectivity and EKS.
+        let post = "failed to call webhook: Post \"https://web.test.svc:443/mutating-pods\": ";
+        for (text, id) in [
+            ("dial tcp 10.96.0.7:443: i/o timeout", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: connection timed out", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: no route to host", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: network is unreachable", "unreachable"),
+            ("dial tcp 10.96.0.7:443: connect: connection refused", "connection-refused"),
+            ("Address is not allowed", "address-not-allowed"),
+            ("No agent available", "no-agent"),
+            ("dial timeout, backstop", "unreachable"),
+            ("Service Unavailable", "proxy"),
+            ("Gateway Timeout", "proxy"),
+            ("proxyconnect tcp: dial tcp 10.0.0.9:3128: connect: connection refused", "proxy"),
+            ("proxyconnect tcp: dial tcp: lookup proxy: no such host", "proxy"),
+            (
+                "net/http: request canceled while waiting for connection (Client.Timeout exceeded \
+                 while awaiting headers)",
+                "unreachable",
+            ),
+            ("net/http: TLS handshake timeout", "too-slow"),
+            ("context deadline exceeded", "too-slow"),
+            (
+                "tls: failed to parse certificate from server: x509: negative serial number",
+                "unreadable-certificate",
+            ),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority \
+                 (possibly because of \"x509: cannot verify signature: insecure algorithm \
+                 SHA1-RSA\" while trying to verify candidate authority certificate \"CA\")",
+                "insecure-signature",
+            ),
+            (
+                "tls: failed to verify certificate: x509: unhandled critical extension",
+                "bad-certificate",
+            ),
+            ("remote error: tls: handshake failure", "no-tls"),
+        ] {
+            let cause = explain(&format!("{}{post}{text}", prefix("")), &subject);
+            assert_eq!(cause.map(|cause| cause.id), Some(id), "{text}");
+        }
+        assert_eq!(explain("EOF", &subject), None, "no webhook in it");
+        assert_eq!(explain(&format!("{}something new", prefix("")), &subject), None);
+    }
+}

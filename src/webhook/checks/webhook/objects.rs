@@ -1,0 +1,189 @@
+//! What becomes of objects: one that is created now, those that are there, and their events.
+
+use serde_json::Value;
+
+use super::{DryCreate, Finding, Observed, Subject, refused_hint, unseen};
+use crate::{
+    webhook::{checks::explain, manifests},
+    workload::{self, EMPTIED_BY},
+};
+
+/// What the API server, or the webhook itself, said of an object that was not created.
+fn refused(text: &str, observed: &Observed, subject: &Subject) -> Finding {
+    match explain(text, subject) {
+        Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
+        None => Finding::failed(
+            "dry-run",
+            format!("what is created here is refused: {text}"),
+            refused_hint(&observed.namespace, subject),
+        ),
+    }
+}
+
+pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
+    let id = "dry-run";
+    let Subject { image: wanted, flags, .. } = subject;
+    let created = match &observed.dry_create {
+        Ok(DryCreate::Created(created)) => created,
+        Ok(DryCreate::Refused(text)) => return refused(text, observed, subject),
+        Ok(DryCreate::Denied { denial, .. })
+            if denial.webhook.as_ref() == Some(&subject.host()) =>
+        {
+            return refused(&denial.message, observed, subject);
+        }
+        Ok(DryCreate::Denied { denial, anyway: false }) => {
+            return denial.finding("what is emptied here");
+        }
+        Ok(DryCreate::Denied { denial, anyway: true }) => {
+            return Finding::unknown(
+                id,
+                denial.denies("the sample of this command, emptied or not"),
+                format!(
+                    "`diyadm plan -n {}` asks the same with the workloads that are there.",
+                    subject.namespace
+                ),
+            );
+        }
+        Err(why) => return unseen(id, "a dry-run create", why),
+    };
+    let kind = if created["kind"] == "Pod" { "Pod" } else { "Deployment" };
+    let found = image_of(created);
+    let is_other = found != untouched();
+    if is_emptied_by_policy(created) {
+        Finding::failed(
+            id,
+            format!("a {kind} created here would be emptied by a policy, not by this webhook"),
+            format!("See which: `kubectl get {POLICIES}`."),
+        )
+    } else if is_emptied_to(created, wanted) {
+        Finding::ok(id, format!("a {kind} created here would get {found}"))
+    } else if is_other && found == wanted {
+        Finding::failed(
+            id,
+            format!("a {kind} created here would get {found}, and nothing to restore it from"),
+            "See who else changes it: `kubectl get mutatingwebhookconfigurations`.",
+        )
+    } else if is_other || is_emptied_to(created, KEEP) {
+        let image = if is_other { found } else { KEEP };
+        Finding::failed(
+            id,
+            format!("a {kind} created here would get {found}, not {wanted}"),
+            format!(
+                "If the webhook is meant to empty to that, say so: \
+                 `diyadm check{flags} --image {image}`."
+            ),
+        )
+    } else {
+        Finding::failed(
+            id,
+            format!("a {kind} created here would not be emptied: it keeps {found}"),
+            format!(
+                "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
+                 `diyadm check --probe{flags}{}`.",
+                subject.image_flag()
+            ),
+        )
+    }
+}
+
+/// The plural of policies, as `kubectl get` takes it.
+const POLICIES: &str = "mutatingadmissionpolicies";
+
+/// Whether it was a policy that emptied a Pod: it leaves no original behind.
+pub fn is_emptied_by_policy(object: &Value) -> bool {
+    object["metadata"]["annotations"][EMPTIED_BY].is_string()
+}
+
+/// `--image keep`: what is emptied keeps its own.
+const KEEP: &str = "keep";
+
+/// The image that templates/test.yaml asks for.
+fn untouched() -> String {
+    let object = manifests::test_deployment("test").unwrap_or_default();
+    image_of(&object).to_owned()
+}
+
+/// The image of the first container of a Deployment or Pod.
+pub fn image_of(object: &Value) -> &str {
+    let containers = match object["kind"].as_str() {
+        Some("Pod") => &object["spec"]["containers"],
+        _ => &object["spec"]["template"]["spec"]["containers"],
+    };
+    containers[0]["image"].as_str().unwrap_or("no image")
+}
+
+/// Whether a Deployment or Pod was emptied, and to `image` (`keep` is its own).
+pub fn is_emptied_to(object: &Value, image: &str) -> bool {
+    workload::is_emptied_pod(&object.to_string()) && (image == KEEP || image_of(object) == image)
+}
+
+pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
+    let id = "missed";
+    let workloads = match &observed.workloads {
+        Ok(workloads) => workloads,
+        Err(why) => return unseen(id, "the workloads", why),
+    };
+    // The webhook's own, and its Pods, have its name as a label, and never reach it.
+    let is_own = |object: &Value| {
+        let meta = &object["metadata"];
+        let service = subject.service.as_str();
+        meta["name"] == service || meta["labels"]["app"] == service
+    };
+    let is_missed = |object: &&Value| {
+        let text = object.to_string();
+        !is_own(object) && !workload::is_emptied(&text) && !workload::declines(&text)
+    };
+    let missed: Vec<_> = workloads.iter().filter(is_missed).collect();
+    if missed.is_empty() {
+        return Finding::ok(id, "every workload here is emptied, or asks not to be");
+    }
+    let names = |objects: &[&Value], between: &str| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = |o: &&Value| {
+            format!("{}/{}", text(&o["kind"]).to_lowercase(), text(&o["metadata"]["name"]))
+        };
+        objects.iter().map(name).collect::<Vec<_>>().join(between)
+    };
+    let seen = format!("not emptied, they were here before: {}", names(&missed, ", "));
+    let namespace = &subject.namespace;
+    let (pods, others): (Vec<_>, Vec<_>) = missed.iter().partition(|o| o["kind"] == "Pod");
+    let owned: Vec<_> =
+        pods.into_iter().filter(|o: &&Value| o["metadata"]["ownerReferences"].is_array()).collect();
+    let hint = if !others.is_empty() {
+        let all = names(&others, " ");
+        format!("Any write empties them: `kubectl -n {namespace} rollout restart {all}`.")
+    } else if !owned.is_empty() {
+        let all = names(&owned, " ");
+        format!("Their owners make new ones, empty: `kubectl -n {namespace} delete {all}`.")
+    } else {
+        format!(
+            "Pods are emptied as they are created; make them anew: \
+             `kubectl -n {namespace} replace --force -f FILE`."
+        )
+    };
+    Finding::warning(id, seen, hint)
+}
+
+pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {
+    let events = match &observed.events {
+        Ok(events) => events,
+        Err(why) => return vec![unseen("events", "the events", why)],
+    };
+    let mut found: Vec<Finding> = Vec::new();
+    for event in events {
+        let message = event["message"].as_str().unwrap_or_default();
+        let Some(cause) = explain(message, subject) else { continue };
+        let about = &event["involvedObject"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let whose = format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"]));
+        let seen = format!("an event of {whose}: {}", cause.what);
+        // It may be over by now: what holds now the other findings tell.
+        if found.iter().all(|f| f.seen != seen) {
+            found.push(Finding::warning("events", seen, cause.hint));
+        }
+    }
+    if found.is_empty() {
+        found.push(Finding::ok("events", "no event tells of a webhook that failed"));
+    }
+    found
+}

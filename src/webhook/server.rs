@@ -1,0 +1,357 @@
+//! The webhook's server: TLS with reload, bounded bodies, metrics, drain. What an answer says is
+//! decided in `admission`; this module never looks into a review.
+//!
+//! A state is a type: [`Options`] → [`Bound`] (certificates loaded, ports taken) → running.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use actix_http::KeepAlive;
+use actix_web::{HttpResponse, dev::Server, web};
+use anyhow::{Context, Result};
+use tokio::sync::Semaphore;
+
+use crate::{exit::Failure, webhook::admission, workload::Rules};
+use connection::Port;
+use metrics::Metrics;
+use peers::{Peers, Stage};
+pub use process::protect_memory;
+pub use tls::Tls;
+
+mod connection;
+mod health;
+pub mod log;
+mod metrics;
+mod peers;
+mod process;
+mod review;
+mod rules;
+mod tls;
+
+/// Longer than the 90 s after which Go's client drops an idle connection: the server must not be
+/// the one that closes, or a review races the close.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+/// Connections to the port of health and metrics: kubelet and Prometheus have a few.
+const HEALTH_CONNECTIONS: usize = 64;
+
+/// Descriptors that are no connections: files, listeners, the runtime's own.
+const OTHER_DESCRIPTORS: usize = 64;
+
+/// The API server shakes hands, and writes a head, at once.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The API server reads an answer at once.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often is looked for connections that have taken too long.
+const SWEEP: Duration = Duration::from_millis(200);
+
+/// How long a connection may be in a stage.
+fn longest(stage: Stage) -> Duration {
+    let grace = Duration::from_secs(2);
+    match stage {
+        Stage::Handshake => HEAD_TIMEOUT,
+        // For these actix, and then the handler, have a word for the peer first.
+        Stage::Head => HEAD_TIMEOUT + grace,
+        Stage::Idle => KEEP_ALIVE + grace,
+        Stage::Body => review::BODY_TIMEOUT + grace,
+        Stage::Answer | Stage::Flush => WRITE_TIMEOUT,
+        Stage::Review => Duration::MAX,
+    }
+}
+
+/// What is in flight once the listener is closed has this long, more than a slow body may take.
+/// With `--drain` (12 s) it stays within the Pod's terminationGracePeriodSeconds (30 s).
+const LAST_ANSWERS: Duration = Duration::from_secs(15);
+
+/// What a server is made from.
+pub struct Options {
+    /// Where reviews are answered (TLS). Port 0 picks one.
+    pub listen: SocketAddr,
+    /// Where health and metrics are served (plain HTTP).
+    pub health: Option<SocketAddr>,
+    /// Certificate and key.
+    pub tls: Tls,
+    /// What emptying does, as the flags say.
+    pub rules: Rules,
+    /// rules.yaml; read again as it changes.
+    pub rules_file: Option<PathBuf>,
+    /// Threads; the processors, at most 4, where not given.
+    pub workers: Option<usize>,
+    /// Reviews at once before 503.
+    pub max_in_flight: usize,
+    /// Bytes of requests and answers in memory before 503.
+    pub max_bytes_in_flight: usize,
+    /// Connections before idle ones give way; fewer where the process may not have so many files.
+    pub max_connections: usize,
+    /// How long requests are still served once the end is asked for.
+    pub drain: Duration,
+}
+
+/// What the handlers share.
+pub(crate) struct Shared {
+    rules: rules::Live,
+    peers: Arc<Peers>,
+    /// Bodies that are awaited.
+    arriving: AtomicUsize,
+    /// How many large reviews are decided at once.
+    large: Semaphore,
+    draining: AtomicBool,
+    workers: health::Workers,
+    metrics: Metrics,
+}
+
+/// Certificates are loaded and ports are taken.
+pub struct Bound {
+    reviews: Server,
+    health: Option<Server>,
+    addr: SocketAddr,
+    health_addr: Option<SocketAddr>,
+    watch: tls::Watch,
+    shared: Arc<Shared>,
+    health_peers: Arc<Peers>,
+    drain: Duration,
+}
+
+/// An address that `flag` names and that cannot be listened at.
+fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    let what = format!("{flag} {address} cannot be listened at: {error}.");
+    let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
+    Failure::usage(what, format!("Stop what listens there, or name another: `{flag} {other}`."))
+}
+
+/// Takes a port.
+fn listen(flag: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = process::listen(address).map_err(|error| taken(flag, address, &error))?;
+    let address = listener.local_addr().context("no address was bound")?;
+    Ok((listener, address))
+}
+
+impl Bound {
+    /// Loads the certificate, then takes the ports. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// A certificate or key that cannot be used; a port that cannot be taken.
+    pub fn bind(options: Options) -> Result<Self> {
+        Self::answering(options, admission::review)
+    }
+
+    fn answering(options: Options, review: review::Review) -> Result<Self> {
+        let (acceptor, watch) = tls::acceptor(options.tls)?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = options.workers.unwrap_or(processors.min(4)).max(1);
+        let connections = process::allow_descriptors(
+            options.max_connections,
+            peers::descriptors(HEALTH_CONNECTIONS) + OTHER_DESCRIPTORS,
+        );
+        let (bytes, reviews) = (options.max_bytes_in_flight, options.max_in_flight);
+        let shared = Arc::new(Shared {
+            rules: rules::Live::new(options.rules, options.rules_file)?,
+            peers: Peers::new(connections, bytes, reviews),
+            arriving: AtomicUsize::new(0),
+            large: Semaphore::new(workers),
+            draining: AtomicBool::new(false),
+            workers: health::Workers::default(),
+            metrics: Metrics::default(),
+        });
+
+        let data = web::Data::from(shared.clone());
+        let (listener, addr) = listen("--listen", options.listen)?;
+        let port = Port {
+            name: "reviews",
+            listener,
+            tls: Some(acceptor.build()),
+            keep_alive: KeepAlive::Timeout(KEEP_ALIVE),
+            workers,
+            peers: shared.peers.clone(),
+        };
+        let started = {
+            let shared = shared.clone();
+            move || shared.workers.add()
+        };
+        let reviews = port.serve(review::routes(data.clone(), review), started)?;
+
+        // What it answers is small, and nothing is kept.
+        let health_peers = Peers::new(HEALTH_CONNECTIONS, 1024 * 1024, HEALTH_CONNECTIONS);
+        let (mut health, mut health_addr) = (None, None);
+        if let Some(address) = options.health {
+            let (listener, addr) = listen("--health-listen", address)?;
+            let port = Port {
+                name: "health",
+                listener,
+                tls: None,
+                keep_alive: KeepAlive::Disabled,
+                workers: 1,
+                peers: health_peers.clone(),
+            };
+            let counters = web::Data::from(watch.counters());
+            let routes = move |config: &mut web::ServiceConfig| {
+                config
+                    .app_data(data.clone())
+                    .app_data(counters.clone())
+                    .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok") }))
+                    .route("/readyz", web::get().to(health::ready))
+                    .route("/metrics", web::get().to(metrics::expose));
+            };
+            health = Some(port.serve(routes, || ())?);
+            health_addr = Some(addr);
+        }
+        let drain = options.drain;
+        Ok(Self { reviews, health, addr, health_addr, watch, shared, health_peers, drain })
+    }
+
+    /// Where reviews are answered.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where health and metrics are served.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health_addr
+    }
+
+    /// Serves until `shutdown` ends, then drains: not ready any more, requests served a while
+    /// with `Connection: close`, the listener closed, what is in flight ended.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let handle = self.reviews.handle();
+        let health = self.health.map(|health| (health.handle(), tokio::spawn(health)));
+        let mut reviews = tokio::spawn(self.reviews);
+        let watch = tokio::spawn(self.watch.run());
+        let shared = self.shared.clone();
+        let rules = tokio::spawn(async move { shared.rules.watch().await });
+        let peers = [self.shared.peers.clone(), self.health_peers];
+        let sweep = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                peers.iter().for_each(|peers| peers.sweep(longest));
+            }
+        });
+        tokio::select! {
+            ended = &mut reviews => {
+                return Ok(ended.context("the server's task ended by itself")??);
+            }
+            () = shutdown => {}
+        }
+        self.shared.draining.store(true, Relaxed);
+        tokio::time::sleep(self.drain).await;
+        handle.stop(true).await;
+        reviews.await.context("the server's task failed")??;
+        watch.abort();
+        rules.abort();
+        sweep.abort();
+        if let Some((handle, task)) = health {
+            handle.stop(false).await;
+            task.await.context("the health server's task failed")??;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    use clap::Parser;
+    use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+
+    use super::*;
+    use crate::{pki, webhook::manifests};
+
+    fn certificate() -> Tls {
+        let conf = manifests::csr_conf("a", "b");
+        let request = pki::Request::parse("csr.conf", &conf).unwrap();
+        let (service, namespace) = ("a".to_owned(), "b".to_owned());
+        let terms = pki::Terms { now: 1_800_000_000, days: 1, ca_days: 1, service, namespace };
+        let key = || pki::generate_key(pki::KeyKind::P256).unwrap();
+        let bundle = pki::issue(&request, &terms, &key(), &key()).unwrap();
+        Tls::Pem { cert: bundle.server_crt.into(), key: bundle.server_key.into_bytes().into() }
+    }
+
+    fn ask(stream: &mut (impl Read + Write), request: &str) -> String {
+        write!(stream, "{request}").unwrap();
+        let mut answer = String::new();
+        // A peer that closes without a farewell has said all that it had to say.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    fn post(server: SocketAddr, body: &str) -> String {
+        let mut any = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        any.set_verify(SslVerifyMode::NONE);
+        let tcp = TcpStream::connect(server).unwrap();
+        let head = "POST /mutating-pods HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                    Content-Type: application/json";
+        let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        ask(&mut any.build().connect("x", tcp).unwrap(), &request)
+    }
+
+    #[test]
+    fn the_pod_outlives_the_drain() {
+        let flags = crate::cli::Cli::try_parse_from(["diyadm", "serve"]).unwrap();
+        let crate::cli::Command::Serve(serve) = flags.command else { panic!("{flags:?}") };
+        let grace = include_str!("../../templates/webhook.yaml")
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("terminationGracePeriodSeconds: "))
+            .unwrap();
+        let longest = Duration::from_secs(serve.drain) + LAST_ANSWERS;
+        assert!(longest < Duration::from_secs(grace.parse().unwrap()), "{longest:?}, {grace} s");
+        assert!(LAST_ANSWERS > review::BODY_TIMEOUT, "a body that comes at last is answered");
+    }
+
+    #[test]
+    fn a_panic_is_answered_with_500_and_the_server_lives() {
+        let options = Options {
+            listen: ([127, 0, 0, 1], 0).into(),
+            health: Some(([127, 0, 0, 1], 0).into()),
+            tls: certificate(),
+            rules: Rules::default(),
+            rules_file: None,
+            // One thread answers all: it has to live on.
+            workers: Some(1),
+            max_in_flight: 1,
+            max_bytes_in_flight: 16 * 1024 * 1024,
+            max_connections: 16,
+            drain: Duration::ZERO,
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let bound = Bound::answering(options, |body, rules, now| {
+                assert_ne!(body, b"odd", "what no review should make happen");
+                admission::review(body, rules, now)
+            });
+            let bound = bound.unwrap();
+            let (addr, health) = (bound.addr(), bound.health_addr().unwrap());
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let server = tokio::spawn(bound.run(async { drop(stopped.await) }));
+            let client = tokio::task::spawn_blocking(move || {
+                for _ in 0..3 {
+                    let answer = post(addr, "odd");
+                    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+                    assert!(answer.contains("\"kind\":\"Status\""), "{answer}");
+                    assert!(answer.contains("diyadm: a bug kept the review from"), "{answer}");
+                    assert!(!answer.contains("what no review"), "{answer}");
+                }
+                let answer = post(addr, "{}");
+                assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+                let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+                let metrics = ask(&mut TcpStream::connect(health).unwrap(), request);
+                assert!(metrics.contains("diyadm_refused_total{code=\"500\"} 3\n"), "{metrics}");
+                assert!(metrics.contains("diyadm_reviews_in_flight 0\n"), "{metrics}");
+            });
+            client.await.unwrap();
+            drop(stop);
+            server.await.unwrap().unwrap();
+        });
+    }
+}

@@ -1,0 +1,215 @@
+//! The handles by which a connection holds what it needs, and gives it back.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{BURST, Held, MOST_OWED, Peers, Resource, SHARE, Slot, Stage, UNCOUNTED};
+
+/// One connection; what it holds is given back when the last handle is dropped.
+pub(in crate::webhook::server) struct Connection {
+    id: u64,
+    pub(super) slot: Arc<Slot>,
+    peers: Arc<Peers>,
+    /// Bytes that were read and that no handler has taken.
+    unread: AtomicUsize,
+    /// How many of these are counted as held.
+    counted: AtomicUsize,
+    /// What is read now is thrown away.
+    discards: AtomicBool,
+    /// What the answer in the last buffer holds.
+    last: Mutex<Vec<Hold>>,
+}
+
+impl Connection {
+    pub(super) fn new(id: u64, slot: Arc<Slot>, peers: Arc<Peers>) -> Self {
+        Self {
+            id,
+            slot,
+            peers,
+            unread: AtomicUsize::new(0),
+            counted: AtomicUsize::new(0),
+            discards: AtomicBool::new(false),
+            last: Mutex::default(),
+        }
+    }
+
+    pub(in crate::webhook::server) fn enter(&self, stage: Stage) {
+        self.slot.stage.store((self.peers.millis() << 3) | stage as u64, Relaxed);
+    }
+
+    /// Ends once the connection has to be closed.
+    pub(in crate::webhook::server) async fn closed(&self) {
+        self.slot.close.notified().await;
+    }
+
+    /// Ends once the body that is arriving has to be refused.
+    pub(in crate::webhook::server) async fn refused(&self) {
+        self.slot.refuse.notified().await;
+    }
+
+    /// Whether so many bytes are worth reading: there is room, or this peer holds so little that
+    /// others would give way. Nothing is held yet, for nothing has come.
+    pub(in crate::webhook::server) fn fits(&self, bytes: usize) -> bool {
+        let limit = self.peers.limits[Resource::Bytes as usize];
+        let would_hold = |held: &Held| held.of(Resource::Bytes).saturating_add(bytes);
+        would_hold(&self.peers.held) <= limit || would_hold(&self.slot.peer.held) <= limit / 4
+    }
+
+    /// Holds so much, until the answer is dropped; `None` where there is no room.
+    pub(in crate::webhook::server) fn hold(
+        self: &Arc<Self>,
+        resource: Resource,
+        amount: usize,
+    ) -> Option<Hold> {
+        self.add(resource, amount).then(|| Hold { connection: self.clone(), resource, amount })
+    }
+
+    /// Bytes have come from the peer; false where there is no room for them.
+    pub(in crate::webhook::server) fn received(&self, bytes: usize) -> bool {
+        if self.slot.stage().0 == Stage::Idle {
+            self.enter(Stage::Head);
+        }
+        if self.discards.load(Relaxed) {
+            return true;
+        }
+        let unread = self.unread.fetch_add(bytes, Relaxed) + bytes;
+        let more = unread.saturating_sub(self.counted.load(Relaxed));
+        if more < UNCOUNTED {
+            return true;
+        }
+        let room = self.add(Resource::Bytes, more);
+        if room {
+            self.counted.fetch_add(more, Relaxed);
+        }
+        room
+    }
+
+    /// A handler has taken what came.
+    pub(in crate::webhook::server) fn taken(&self) {
+        self.unread.store(0, Relaxed);
+        self.take(Resource::Bytes, self.counted.swap(0, Relaxed));
+    }
+
+    /// From now on what comes is thrown away.
+    pub(in crate::webhook::server) fn discard(&self) {
+        self.taken();
+        self.discards.store(true, Relaxed);
+    }
+
+    /// The answer is in the last buffer; `holds` are kept until that is written.
+    pub(in crate::webhook::server) fn finish(&self, holds: Vec<Hold>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = holds;
+        self.enter(Stage::Flush);
+    }
+
+    /// Every buffer is empty.
+    pub(in crate::webhook::server) fn flushed(&self) {
+        if self.slot.stage().0 == Stage::Flush {
+            self.drop_last();
+            self.enter(Stage::Idle);
+        }
+    }
+
+    /// Gives back what an answer holds whose connection is gone.
+    pub(in crate::webhook::server) fn drop_last(&self) {
+        let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(last);
+    }
+
+    pub(super) fn add(&self, resource: Resource, amount: usize) -> bool {
+        self.add_anyway(resource, amount);
+        let over = self.peers.held.of(resource) > self.peers.limits[resource as usize];
+        if over && !self.peers.make_room(resource, &self.slot) {
+            self.take(resource, amount);
+            return false;
+        }
+        true
+    }
+
+    fn add_anyway(&self, resource: Resource, amount: usize) {
+        for held in [&self.slot.held, &self.slot.peer.held, &self.peers.held] {
+            held.add(resource, amount);
+        }
+    }
+
+    fn take(&self, resource: Resource, amount: usize) {
+        for held in [&self.slot.held, &self.slot.peer.held, &self.peers.held] {
+            held.take(resource, amount);
+        }
+    }
+
+    /// When this connection may work, where it has to wait: its peer has used up its share of the
+    /// processor while others are there. The turn is then its own, for `estimate` nanoseconds.
+    pub(in crate::webhook::server) fn wait_for_turn(&self, estimate: u64) -> Option<Instant> {
+        let (peer, now) = (&self.slot.peer, self.peers.nanos());
+        peer.active.store(now, Relaxed);
+        let ahead = peer.clock.load(Relaxed);
+        if ahead <= now + BURST {
+            return None;
+        }
+        if !self.peers.has_other(peer, now) {
+            // Alone it may have everything, and owes nothing for it.
+            peer.clock.store(now + BURST, Relaxed);
+            return None;
+        }
+        let turn = peer.clock.fetch_add(estimate * SHARE, Relaxed).saturating_sub(BURST);
+        Some(self.peers.start + Duration::from_nanos(turn))
+    }
+
+    /// Adds `spent` nanoseconds of a processor to what was done for the peer; `reserved` of them
+    /// have been added before.
+    pub(in crate::webhook::server) fn spend(&self, spent: u64, reserved: u64) {
+        let now = self.peers.nanos();
+        let update = |clock: u64| {
+            let clock = clock.saturating_sub(reserved * SHARE).max(now);
+            Some(clock.saturating_add(spent.saturating_mul(SHARE)).min(now + MOST_OWED))
+        };
+        // `update` always returns a value.
+        let _ = self.slot.peer.clock.fetch_update(Relaxed, Relaxed, update);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for resource in [Resource::Connections, Resource::Bytes, Resource::Reviews] {
+            self.take(resource, self.slot.held.of(resource));
+        }
+        self.peers.table().slots.remove(&self.id);
+    }
+}
+
+/// An amount of a resource; given back when dropped.
+pub(in crate::webhook::server) struct Hold {
+    connection: Arc<Connection>,
+    resource: Resource,
+    amount: usize,
+}
+
+impl Hold {
+    /// Holds so much more; false where there is no room.
+    pub(in crate::webhook::server) fn grow(&mut self, more: usize) -> bool {
+        let room = self.connection.add(self.resource, more);
+        if room {
+            self.amount += more;
+        }
+        room
+    }
+
+    /// Holds `amount` instead, whatever the limit says: it is in memory already.
+    pub(in crate::webhook::server) fn set(&mut self, amount: usize) {
+        self.connection.add_anyway(self.resource, amount);
+        self.connection.take(self.resource, self.amount);
+        self.amount = amount;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.connection.take(self.resource, self.amount);
+    }
+}
