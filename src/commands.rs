@@ -13,19 +13,14 @@ mod certificates;
 mod check;
 mod client;
 pub mod completions;
-mod confirm;
 mod dev;
 mod empty;
-mod files;
 mod forward;
 mod init;
 mod inside;
 mod install;
 mod logs;
 mod mutate;
-mod named;
-mod names;
-mod outcome;
 mod plan;
 mod ps;
 mod render;
@@ -40,12 +35,9 @@ mod staged;
 mod status;
 mod stop;
 mod sync;
-pub mod terminal;
 mod uninstall;
 mod verify;
 mod version;
-mod ways;
-mod workloads;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> Result<Code> {

@@ -3,10 +3,10 @@
 //! # Code map
 //!
 //! ```text
-//! cli ──► commands ──► pure:  workload  pki  yaml  json  mutate  plan  conflicts  rollout  status
-//!                  │         explain  report  roles  webhook::{admission, manifests, checks}
-//!                  │         ui::{tables, text}
-//!                  └─► I/O:  kubernetes  webhook::server  dev  agent  ui
+//! cli ──► commands ──► operations ──► pure:  workload  pki  yaml  json  mutate  plan  conflicts
+//!                                 │         rollout  status  explain  report  roles  doc_tables
+//!                                 │         webhook::{admission, manifests, checks}  ui::text
+//!                                 └─► I/O:  kubernetes  webhook::server  dev  agent  ui
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod commands;
 pub mod conflicts;
 pub mod dev;
+pub mod doc_tables;
 pub mod exit;
 pub mod explain;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod fuzz;
 mod json;
 pub mod kubernetes;
 pub mod mutate;
+mod operations;
 pub mod pki;
 pub mod plan;
 pub mod report;

@@ -15,7 +15,7 @@ use std::{
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
 
-pub mod tables;
+pub mod terminal;
 pub mod text;
 
 use text::{escaped, escaped_lines};

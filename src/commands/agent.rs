@@ -13,8 +13,8 @@ use crate::{
         Global,
         agent::{Agent, AgentCommand, Idle},
     },
-    commands::terminal::Terminal,
     exit::Code,
+    ui::terminal::Terminal,
 };
 
 /// Runs `idle`: PID 1 of an emptied container.

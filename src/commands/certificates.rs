@@ -5,14 +5,15 @@ use std::{ops::RangeInclusive, path::Path};
 use anyhow::Result;
 use clap::ValueEnum;
 
-use super::{files, terminal::Terminal};
 use crate::{
     cli::{
         Names,
         init::{Certificates, Key},
     },
     exit::{Failure, quoted},
+    operations::files,
     pki::{self, Bundle, KeyKind, Request, Terms, Wanted},
+    ui::terminal::Terminal,
     webhook::manifests,
 };
 

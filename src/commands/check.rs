@@ -4,15 +4,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::{
-    certificates, names, runtime,
-    terminal::{self, Terminal},
-};
+use super::{certificates, runtime};
 use crate::{
     cli::{Global, Report, check::Check, render::Mode},
     exit::Code,
     kubernetes::{CONFIGURATION, Cluster, POLICY},
+    operations::webhook_names,
     report,
+    ui::terminal::{self, Terminal},
     webhook::checks::{self, Finding, Level, Subject},
 };
 
@@ -42,10 +41,10 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
         }
         None => runtime::run(if args.probe { LEFT } else { "" }, async {
             // Usage first: no cluster makes a wrong flag right.
-            names::check(&args.names)?;
+            webhook_names::check(&args.names)?;
             let cluster = Cluster::connect(global).await.map_err(observe::blind)?;
             let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
-            let resolved = names::resolve_to_look(&cluster, &args.names, kind).await;
+            let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await;
             let subject = resolved.map_err(observe::blind)?.subject(&cluster, &args.image)?;
             match args.mode {
                 Mode::Webhook => look(&cluster, &subject, args.probe).await,

@@ -15,7 +15,7 @@ use clap_complete::{
     env::{EnvCompleter, Shells},
 };
 
-use super::{runtime, terminal};
+use super::runtime;
 use crate::{
     cli::{Cli, Global, targets::Targets},
     exit::Code,
@@ -23,6 +23,7 @@ use crate::{
         Cluster,
         targets::{self, Unnamed},
     },
+    ui::terminal,
 };
 
 /// Set by the script where it asks.

@@ -9,12 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use super::{
-    empty,
-    inside::block,
-    restore, staged,
-    terminal::{Terminal, print},
-};
+use super::{empty, inside::block, restore, staged};
 use crate::{
     cli::{
         Cli, Command, Global,
@@ -34,6 +29,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
+    ui::terminal::{Terminal, print},
 };
 
 pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {

@@ -1,45 +1,26 @@
-//! `diyadm empty`: the webhook's change, made from here with nothing more than `get` and `patch`.
+//! `diyadm empty`: parses the flags and empties workloads of a cluster.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
-use self::plan::{Plan, Settled};
-use super::{
-    confirm, named, restore, runtime,
-    terminal::Terminal,
-    ways,
-    workloads::{
-        Done, Errand, Outcome,
-        beside::Beside,
-        replace::{Right, is_by_hand},
-        wait::Waited,
-        webhooks::Webhooks,
-    },
-};
+use super::runtime;
 use crate::{
-    cli::{DryRun, Global, empty::Empty},
-    exit::{self, Code, Failure},
-    kubernetes::{
-        AUTOSCALER, Cluster, JOB,
-        targets::{Found, Unnamed},
-    },
-    rollout::{self, Form},
-    workload::{self, KINDS, Rules, Stamp},
+    cli::{Global, empty::Empty},
+    exit::{Code, Failure},
+    kubernetes::Cluster,
+    operations::{Errand, empty, emptying_flags},
+    ui::terminal::Terminal,
 };
-
-mod change;
-pub(super) mod plan;
-mod pods;
 
 pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     let terminal = Terminal::new(global);
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
-    plan::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
+    empty::decision::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
     if args.rollback && !args.work.wait {
         let what = "--rollback restores what does not start, and --wait=false does not look.";
         return Err(Failure::usage(what, "Leave one of them.").into());
     }
-    let rules = ways::rules(&args.ways, None)?;
+    let rules = emptying_flags::rules(&args.ways, None)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(global).await?;
         let errand = Errand {
@@ -48,216 +29,6 @@ pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
             targets: &args.targets,
             work: &args.work,
         };
-        empty(&errand, args, &rules).await
+        empty::empty(&errand, args, &rules).await
     })
-}
-
-async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code> {
-    let (targets, files) = (&args.targets, &args.filename);
-    let targeted = named::find(errand.cluster, targets, files, Unnamed::Refused).await?;
-    targeted.unseen.iter().for_each(|what| errand.terminal.warn(what));
-    if targeted.found.is_empty() {
-        errand.terminal.warn("there is no such workload, so nothing was emptied");
-        return Ok(Code::Done);
-    }
-    let beside = errand.beside(&targeted.found).await;
-    let stamp =
-        Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
-    let plan = Plan {
-        rules,
-        wishes: plan::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
-        named: targeted.named,
-        recreate: args.recreate,
-        level: args.ways.level,
-        stamp,
-        flags: errand.cluster.flags(),
-    };
-    if confirm::is_wanted(errand, &targeted) {
-        let changes = |found: &&Found| {
-            !workload::is_emptied(&found.object.to_string()) && plan.settle(found, None).is_ok()
-        };
-        let meant = targeted.found.iter().filter(changes);
-        let meant = meant.map(|found| (found.kind, found.namespace.as_str()));
-        confirm::confirm(errand.terminal, "empty", meant).await?;
-    }
-    if !plan.wishes.is_empty() {
-        let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
-        errand.terminal.say(&format!(
-            "Each gets what the flags say as annotations too ({}); restoring takes them back.",
-            keys.join(", ")
-        ));
-    }
-    let webhooks = Webhooks::new(errand.is_real());
-    let around = Around { beside, webhooks };
-    let work = async |found| one(errand, args, &plan, &around, found).await;
-    let mut done = errand.each("emptied", targeted.found, work).await;
-    if args.work.wait && errand.is_real() {
-        wait(errand, args, &mut done).await?;
-    }
-    let printed = errand.print(&done);
-    let code = errand.end(done, "emptied")?;
-    printed.map(|()| code)
-}
-
-/// What is beside the workloads.
-struct Around {
-    beside: Beside,
-    webhooks: Webhooks,
-}
-
-/// Everything up to the wait, for one workload.
-async fn one(
-    errand: &Errand<'_>,
-    args: &Empty,
-    plan: &Plan<'_>,
-    Around { beside, webhooks }: &Around,
-    found: Found,
-) -> Done {
-    let scaled = beside.scaler(&found);
-    let settled = plan.settle_there(errand.cluster, webhooks, &found, scaled.as_deref()).await;
-    let shown = errand.shown(&found);
-    let counted = KINDS.iter().any(|kind| kind.kind == found.kind.kind && kind.replicas);
-    if args.hold_autoscalers
-        && counted
-        && settled.is_ok()
-        && let Some(why) = beside.unheld(&found.namespace)
-    {
-        let resource = AUTOSCALER.resource();
-        let what =
-            format!("{shown} stays as it is: {resource} {why}, so none can be held meanwhile.");
-        let hint = format!(
-            "Ask for that right (`kubectl -n {} auth can-i list {resource}`), or leave \
-             --hold-autoscalers.",
-            found.namespace
-        );
-        return Done::failed(found, Failure::no(what, hint));
-    }
-    let done = match settled {
-        Ok(Settled::Patch) => {
-            if args.recreate
-                && let Err(error) = errand.unhold(&found).await
-            {
-                return Done::failed(found, error);
-            }
-            change::patch(errand, plan, found, scaled.as_deref()).await
-        }
-        Ok(Settled::Pods) => pods::empty(errand, args, webhooks, found).await,
-        Ok(Settled::Recreate) => change::recreate(errand, plan, found).await,
-        Err(plan::Refused { what, hint, soft }) if soft => {
-            errand.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
-            Done { found, patch: Vec::new(), outcome: Outcome::PassedOver(what) }
-        }
-        Err(plan::Refused { what, hint, .. }) => {
-            return Done::failed(
-                found,
-                Failure::no(format!("{shown} stays as it is: {what}."), hint),
-            );
-        }
-    };
-    if !done.is_good() {
-        return done;
-    }
-    let scalers: Vec<_> = beside.of(&done.found).collect();
-    for (kind, object) in scalers {
-        if !args.hold_autoscalers {
-            let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            errand.terminal.warn(&format!(
-                "{shown} is scaled by {}/{name}, which an idle container misleads; \
-                 --hold-autoscalers holds it meanwhile",
-                kind.singular()
-            ));
-        } else if args.work.dry_run == Some(DryRun::Client) {
-            errand.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
-        } else if let Err(error) = errand.scale(kind, object, true).await {
-            return Done { outcome: Outcome::Failed(error), ..done };
-        }
-    }
-    done
-}
-
-/// Waits for those that are empty now; what cannot start is told, and restored where that was
-/// asked for.
-async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()> {
-    let mut stuck = Vec::new();
-    // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
-    let is_through = |one: &Done| {
-        let object = &one.found.object;
-        (is_by_hand(object) || one.found.kind == &JOB) && !workload::is_emptied(&object.to_string())
-    };
-    for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
-        if is_by_hand(&one.found.object)
-            && !is_through(one)
-            && let Err(error) = errand.replace(&one.found, &Right::New).await
-        {
-            stuck.push((at, error));
-        }
-    }
-    let is_stuck = |at: usize| stuck.iter().any(|(stuck, _)| *stuck == at);
-    let is_left = |at: &usize| done[*at].is_good() && !is_stuck(*at) && !is_through(&done[*at]);
-    let good: Vec<_> = (0..done.len()).filter(is_left).collect();
-    let all: Vec<_> = good.iter().map(|at| &done[*at].found).collect();
-    let waited = errand.wait(&all).await;
-    for (at, waited) in good.into_iter().zip(waited) {
-        let shown = errand.shown(&done[at].found);
-        match waited {
-            Waited::Ready(told) => {
-                // What its Pods are at level pod nobody has seen yet.
-                let found = &done[at].found;
-                let of_pods = rollout::wanted(&found.object) > 0
-                    && !workload::is_emptied(&found.object.to_string());
-                match if of_pods { errand.judge(found, true).await } else { Ok(()) } {
-                    Ok(()) => errand.terminal.done(&format!("{shown}: {told}"), None),
-                    Err(error) => stuck.push((at, error)),
-                }
-            }
-            Waited::Lost(why) => {
-                let what =
-                    format!("{shown} is empty; whether its Pods started is not known: {why}.");
-                done[at].outcome = Outcome::NotReady(Failure::no(what, "").into());
-            }
-            Waited::Stuck { told, trouble } => {
-                let (what, hint) = trouble.map_or_else(
-                    || (told, String::new()),
-                    |trouble| (trouble.what.clone(), trouble.advice(Form::Emptied)),
-                );
-                let is = if args.rollback { "was emptied" } else { "is empty" };
-                let what = format!("{shown} {is}, and its Pods do not start: {what}.");
-                stuck.push((at, Failure::no(what, hint).into()));
-            }
-        }
-    }
-    for (at, error) in stuck {
-        // What was empty before is not this command's to give back.
-        let back = args.rollback && matches!(done[at].outcome, Outcome::Changed);
-        let error = give_back(errand, args, &done[at].found, back, error).await;
-        done[at].outcome = if back { Outcome::Failed(error) } else { Outcome::NotReady(error) };
-    }
-    Ok(())
-}
-
-/// Gives `back` one whose Pods do not start, or says how: `error`, and what became of that.
-async fn give_back(
-    errand: &Errand<'_>,
-    args: &Empty,
-    found: &Found,
-    back: bool,
-    error: Error,
-) -> Error {
-    let hint = exit::hint(&error).unwrap_or_default();
-    let mut failure =
-        Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
-    if !back {
-        let offer = format!("Give it back with `diyadm restore {}`.", found.typed(errand.cluster));
-        failure.hint = format!("{hint} {offer}").trim_start().to_owned();
-        return failure.into();
-    }
-    match restore::roll_back(errand, found.clone(), args.recreate).await {
-        Ok(true) => failure.what.push_str(" It was restored."),
-        Ok(false) => failure.what.push_str(" It was not empty any more."),
-        // What it came to follows, as a sentence of its own.
-        Err(error) => {
-            return error.context(format!("{} Giving it back came to this", failure.what));
-        }
-    }
-    failure.into()
 }

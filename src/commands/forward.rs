@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 
-use super::{
-    inside::block,
-    terminal::{Terminal, print_text},
-};
+use super::inside::block;
 use crate::{
     cli::{
         Global,
@@ -20,6 +17,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
+    ui::terminal::{Terminal, print_text},
 };
 
 pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {

@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 
-use super::{names, runtime, terminal::Terminal};
+use super::runtime;
 use crate::{
     cli::{Global, init::Init},
     exit::Code,
     kubernetes::Cluster,
+    operations::webhook_names,
+    ui::terminal::Terminal,
 };
 
 pub(super) mod cluster;
@@ -21,7 +23,7 @@ pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
         (None, Some(dir)) => files::write(&terminal, args, dir),
         (None, None) => {
             // Usage first: no cluster makes a wrong flag right.
-            names::check_labelled(&args.names)?;
+            webhook_names::check_labelled(&args.names)?;
             let left = "What was applied stays; the same command goes on from there.";
             runtime::run(left, async {
                 let cluster = Cluster::connect(global).await?;

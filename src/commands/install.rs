@@ -8,10 +8,7 @@ use serde_json::Value;
 use super::{
     check,
     init::cluster::{Applier, Prepared, Secret, prepare, targets},
-    names::{self, Resolved},
     render, runtime,
-    terminal::Terminal,
-    ways,
 };
 use crate::{
     cli::{Global, Names, init::Init, install::Install, render::Mode, ways as cli_ways},
@@ -20,6 +17,11 @@ use crate::{
         BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, POD, POLICY, Right, SERVICE,
         Target,
     },
+    operations::{
+        emptying_flags,
+        webhook_names::{self, Resolved},
+    },
+    ui::terminal::Terminal,
     webhook::{
         checks::{Finding, Level, Subject, is_emptied_by_policy, is_emptied_to},
         manifests::{self, Settings},
@@ -41,7 +43,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
         args.names.service
     );
     // Usage first: no cluster makes a wrong flag right.
-    names::check_labelled(&args.names)?;
+    webhook_names::check_labelled(&args.names)?;
     match args.webhook.mode {
         Mode::Webhook => {
             let settings = render::settings(&args.names, &args.webhook)?;
@@ -59,7 +61,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
             let (settings, rules) = render::policy(&args.names, &args.webhook)?;
             runtime::run(&left, async {
                 let cluster = Cluster::connect(global).await?;
-                let flags = names::flags(&cluster, &args.names);
+                let flags = webhook_names::flags(&cluster, &args.names);
                 check::version::demand(&cluster).await?;
                 check::policy::demand(&cluster, &flags).await?;
                 let resolved = resolve(&cluster, args, &POLICY).await?;
@@ -82,9 +84,9 @@ async fn resolve(
     kind: &'static crate::kubernetes::Kind,
 ) -> Result<Resolved> {
     if args.names.webhook_namespace.is_some() {
-        names::resolve_to_look(cluster, &args.names, kind).await
+        webhook_names::resolve_to_look(cluster, &args.names, kind).await
     } else {
-        names::resolve(cluster, &args.names, kind).await
+        webhook_names::resolve(cluster, &args.names, kind).await
     }
 }
 
@@ -123,7 +125,7 @@ async fn install(
     applier.namespace_exists |= args.dry_run.is_none();
     let settings = render::resolved(settings, names)?;
     let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
-    let subject = resolved.subject(cluster, ways::image(&args.webhook.ways))?;
+    let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
     for object in &objects {
         // The configuration is the last: until a server is ready there is nothing to call.
         if object["kind"] == CONFIGURATION.kind

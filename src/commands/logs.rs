@@ -5,10 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use jiff::SignedDuration;
 
-use super::{
-    inside::{block, named},
-    terminal::Terminal,
-};
+use super::inside::{block, named};
 use crate::{
     agent::protocol::{self, Follow},
     cli::{Global, dev::Logs},
@@ -21,6 +18,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
+    ui::terminal::Terminal,
 };
 
 pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {

@@ -4,11 +4,6 @@ use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 
-use super::{
-    files::{self, Source},
-    terminal::Terminal,
-    ways,
-};
 use crate::{
     cli::{
         Global,
@@ -16,7 +11,11 @@ use crate::{
     },
     exit::{Code, Failure},
     mutate::{Format, How, Rendered, Text, render},
-    ui,
+    operations::{
+        emptying_flags,
+        files::{self, Source},
+    },
+    ui::{self, terminal::Terminal},
     yaml::{self, Chunk},
 };
 
@@ -25,7 +24,7 @@ mod lines;
 use lines::Documents;
 
 pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
-    let rules = ways::rules(&args.ways, args.replicas)?;
+    let rules = emptying_flags::rules(&args.ways, args.replicas)?;
     let namespace = args.namespace.as_deref().unwrap_or_default();
     let how = How { rules: &rules, namespace, restore: args.restore };
     let format = match (args.diff, args.output) {

@@ -2,18 +2,15 @@
 
 use anyhow::Result;
 
-use super::{
-    empty::plan as empty,
-    files, runtime,
-    terminal::{self, Terminal},
-    ways,
-};
+use super::runtime;
 use crate::{
     cli::{Global, plan, rules::Format},
     exit::{Code, Failure},
     explain::is_workload,
     kubernetes::Cluster,
+    operations::{empty::decision as empty, emptying_flags, files},
     plan::{Decided, Does, Plan, plan},
+    ui::terminal::{self, Terminal},
     workload::{Context, Decision, LABEL, Level, Rules, SUSPEND, Settled, Subject, Wish},
     yaml,
 };
@@ -26,13 +23,13 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let terminal = Terminal::new(global);
     let (plans, named) = if args.filename.is_empty() {
         empty::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
-        let rules = ways::rules(&args.ways, None)?;
+        let rules = emptying_flags::rules(&args.ways, None)?;
         runtime::run("", async {
             let cluster = Cluster::connect(global).await?;
             workload::plans(&terminal, &cluster, args, &rules).await
         })?
     } else {
-        (manifests(args, &ways::rules(&args.ways, args.replicas)?)?, false)
+        (manifests(args, &emptying_flags::rules(&args.ways, args.replicas)?)?, false)
     };
     terminal::print(&match args.output {
         Format::Text => plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"),

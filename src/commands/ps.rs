@@ -6,10 +6,7 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use super::{
-    inside::block,
-    terminal::{self, Terminal},
-};
+use super::inside::block;
 use crate::{
     agent::protocol::{Apps, PROTOCOL},
     cli::{
@@ -24,6 +21,7 @@ use crate::{
     },
     exit::{self, Code},
     kubernetes::Cluster,
+    ui::terminal::{self, Terminal},
 };
 
 pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {

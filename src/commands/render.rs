@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{files, init::cluster::Secret, names, runtime, terminal, ways};
+use super::{init::cluster::Secret, runtime};
 use crate::{
     cli::{
         Global, Names,
@@ -16,7 +16,9 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::{CONFIGURATION, Cluster},
+    operations::{emptying_flags, files, webhook_names},
     pki,
+    ui::terminal,
     webhook::{
         checks,
         manifests::{self, Settings},
@@ -36,7 +38,8 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
                 Some(path) => Settings { ca_pem: read_ca(path)?, ..settings },
                 None => runtime::run("", async {
                     let cluster = Cluster::connect(global).await?;
-                    let names = names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
+                    let names =
+                        webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
                     let secret = Secret::demand(&cluster, &names).await?;
                     let ca_pem = String::from_utf8(secret.ca_crt)?;
                     Ok(Settings { ca_pem, ..resolved(settings, &names)? })
@@ -65,10 +68,12 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
 /// # Errors
 /// What a policy cannot do.
 pub(super) fn policy(names: &Names, webhook: &Webhook) -> Result<(Settings, Rules)> {
-    let mut rules = ways::flags(&webhook.ways, (names.webhook_namespace(), &names.service));
+    let mut rules =
+        emptying_flags::flags(&webhook.ways, (names.webhook_namespace(), &names.service));
     let settings = settings(names, webhook)?;
     if let Some(text) = &settings.rules {
-        rules.list = workload::parse_rules(text).map_err(|why| ways::unusable("--rules", &why))?;
+        rules.list =
+            workload::parse_rules(text).map_err(|why| emptying_flags::unusable("--rules", &why))?;
     }
     policy_objects(&settings, rules.clone())?;
     Ok((settings, rules))
@@ -86,7 +91,7 @@ pub(super) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
 /// Settings with what the cluster says of the names.
 pub(super) fn resolved(settings: Settings, names: &Names) -> Result<Settings> {
     let namespace = names.webhook_namespace().to_owned();
-    Ok(Settings { namespace, label: names::label(names)?, ..settings })
+    Ok(Settings { namespace, label: webhook_names::label(names)?, ..settings })
 }
 
 /// A PEM file, or ca.crt in a folder.
@@ -105,7 +110,7 @@ fn read_ca(path: &Path) -> Result<String> {
 /// The flags as the manifests' settings, without a CA. Asked for once in a process: --rules may be
 /// the standard input.
 pub(super) fn settings(names: &Names, webhook: &Webhook) -> Result<Settings> {
-    names::check(names)?;
+    webhook_names::check(names)?;
     if webhook.container_port == HEALTH_PORT {
         let what = format!("Port {HEALTH_PORT} of the container is for health and metrics.");
         return Err(Failure::usage(what, "Type another: `--container-port 8443`.").into());
@@ -128,19 +133,19 @@ pub(super) fn settings(names: &Names, webhook: &Webhook) -> Result<Settings> {
         service: names.service.clone(),
         secret: names.secret.clone(),
         webhook_image: webhook.webhook_image.clone(),
-        serve: ways::arguments(&webhook.ways),
+        serve: emptying_flags::arguments(&webhook.ways),
         level: match webhook.ways.level {
             Some(Level::Pod) => workload::Level::Pod,
             Some(Level::Workload) | None => workload::Level::Workload,
         },
-        rules: ways::read(&webhook.ways)?.map(|(text, _)| text),
+        rules: emptying_flags::read(&webhook.ways)?.map(|(text, _)| text),
         replicas: webhook.replicas,
         failure_policy: word(webhook.failure_policy.to_possible_value()),
         service_type: word(webhook.service_type.to_possible_value()),
         port: webhook.port,
         container_port: webhook.container_port,
         timeout_seconds: webhook.timeout_seconds,
-        label: names::label(names)?,
+        label: webhook_names::label(names)?,
         cert_dir: webhook.cert_dir.clone(),
         url: webhook.url.clone(),
         ca_pem: String::new(),

@@ -3,10 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{
-    runtime,
-    terminal::{self, Terminal},
-};
+use super::runtime;
 use crate::{
     cli::{
         Global,
@@ -16,6 +13,7 @@ use crate::{
     exit::Code,
     kubernetes::Cluster,
     roles::{self, Audience, Names},
+    ui::terminal::{self, Terminal},
     yaml,
 };
 

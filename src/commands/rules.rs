@@ -4,20 +4,18 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{
-    files, runtime,
-    terminal::{self, Terminal},
-    ways,
-};
+use super::runtime;
 use crate::{
     cli::{
         Global,
         rules::{Explain, Format, Rules},
     },
+    doc_tables,
     exit::{Code, Failure},
     explain::{Explained, explain_object, is_workload},
     kubernetes::Cluster,
-    ui::tables,
+    operations::{emptying_flags, files},
+    ui::terminal::{self, Terminal},
     workload::{self, Context},
     yaml,
 };
@@ -29,7 +27,7 @@ pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
         Rules::Check { file } => check(&Terminal::new(global), file),
         Rules::Explain(args) => explained(global, args),
         Rules::Annotations => {
-            terminal::print(&tables::annotations())?;
+            terminal::print(&doc_tables::annotations())?;
             Ok(Code::Done)
         }
     }
@@ -67,7 +65,7 @@ fn explained(global: &Global, args: &Explain) -> Result<Code> {
 }
 
 fn manifests(args: &Explain) -> Result<Vec<Explained>> {
-    let rules = ways::rules(&args.ways, None)?;
+    let rules = emptying_flags::rules(&args.ways, None)?;
     let mut all = Vec::new();
     for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
         let object = document.value;

@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 
-use super::{
-    inside::{block, bytes, named},
-    terminal::Terminal,
-};
+use super::inside::{block, bytes, named};
 use crate::{
     agent::protocol::{Bytes, Start},
     cli::{Global, dev::Run},
@@ -16,6 +13,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
+    ui::terminal::Terminal,
 };
 
 pub(super) fn run(global: &Global, args: Run) -> Result<Code> {

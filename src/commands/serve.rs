@@ -6,10 +6,11 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{certificates, ways};
+use super::certificates;
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
+    operations::emptying_flags,
     webhook::server::{self, Bound, Options, Tls, log},
 };
 
@@ -41,7 +42,7 @@ fn serve(args: &Serve) -> Result<Code> {
         listen: args.listen,
         health: Some(args.health_listen),
         tls: Tls::Files { cert: args.cert.clone(), key: args.key.clone() },
-        rules: ways::flags(&args.ways, (namespace, name)),
+        rules: emptying_flags::flags(&args.ways, (namespace, name)),
         rules_file: args.ways.rules.clone(),
         workers: args.workers,
         max_in_flight: args.max_in_flight,

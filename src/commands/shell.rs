@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{inside::block, terminal::Terminal};
+use super::inside::block;
 use crate::{
     cli::{Global, dev::Shell},
     dev::{
@@ -12,6 +12,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
+    ui::terminal::Terminal,
 };
 
 pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {

@@ -3,11 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use self::{around::Around, follow::Follow};
-use super::{
-    runtime,
-    terminal::{self, Terminal},
-};
+use super::runtime;
 use crate::{
     cli::{
         Global,
@@ -18,14 +14,11 @@ use crate::{
         Cluster, POD, WORKLOADS,
         targets::{self, Unnamed},
     },
+    operations::status::{applications, follow::Follow, surroundings::Around},
     status::{self, Columns, Row, State},
+    ui::terminal::{self, Terminal},
     yaml,
 };
-
-mod applications;
-mod around;
-mod follow;
-mod watchers;
 
 pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
     let terminal = Terminal::new(global);

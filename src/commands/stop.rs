@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 
-use super::{
-    inside::{block, named},
-    terminal::Terminal,
-};
+use super::inside::{block, named};
 use crate::{
     agent::protocol::{Answer, Request},
     cli::{
@@ -19,6 +16,7 @@ use crate::{
     },
     exit::Code,
     kubernetes::Cluster,
+    ui::terminal::Terminal,
 };
 
 /// What is done with an application.

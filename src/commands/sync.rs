@@ -5,10 +5,7 @@ use std::cell::RefCell;
 use anyhow::Result;
 use futures_util::future::join_all;
 
-use super::{
-    inside::block,
-    terminal::{Terminal, print},
-};
+use super::inside::block;
 use crate::{
     cli::{
         Global,
@@ -24,7 +21,10 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
-    ui::text::escaped,
+    ui::{
+        terminal::{Terminal, print},
+        text::escaped,
+    },
 };
 
 mod watch;

@@ -4,17 +4,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::{
-    check,
-    names::{self, Resolved},
-    runtime,
-    terminal::{self, Terminal},
-};
+use super::{check, runtime};
 use crate::{
     cli::{DryRun, Global, Report, render::Mode, verify::Verify, ways::Level},
     exit::{Code, Failure},
     kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, POLICY, Right, Target, error},
+    operations::webhook_names::{self, Resolved},
     report,
+    ui::terminal::{self, Terminal},
     webhook::{
         checks::{Finding, Level as Outcome, image_of, is_emptied_by_policy, is_emptied_to},
         manifests,
@@ -32,7 +29,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         let what = "verify asks the API server, so --dry-run=client proves nothing.";
         return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
     }
-    names::check(&args.names)?;
+    webhook_names::check(&args.names)?;
     let left = if args.dry_run.is_some() {
         String::new()
     } else {
@@ -47,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let mut findings = runtime::run(&left, async {
         let cluster = Cluster::connect(global).await?;
         let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
-        let resolved = names::resolve_to_look(&cluster, &args.names, kind).await?;
+        let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await?;
         prove(&cluster, args, &resolved).await
     })?;
     // What was created and read is one step; what `check` found has times of its own.
@@ -97,7 +94,7 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
             let hint = format!(
                 "Type `diyadm verify --dry-run=server{}`, or delete it: \
                  `kubectl -n {namespace} delete {} {name}`.",
-                names::flags(cluster, &resolved.names),
+                webhook_names::flags(cluster, &resolved.names),
                 kind.singular()
             );
             return Err(Failure::no(what, hint).into());

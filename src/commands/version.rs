@@ -3,8 +3,10 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{outcome, terminal};
-use crate::{agent::protocol::PROTOCOL, cli::version::Version, exit::Code};
+use crate::{
+    agent::protocol::PROTOCOL, cli::version::Version, exit::Code, operations::outcomes,
+    ui::terminal,
+};
 
 pub(super) fn run(args: &Version) -> Result<Code> {
     let version = env!("CARGO_PKG_VERSION");
@@ -17,7 +19,7 @@ pub(super) fn run(args: &Version) -> Result<Code> {
                 "platform": platform,
                 "agentProtocol": PROTOCOL,
             });
-            outcome::print(output, &json!({ "clientVersion": client }))?;
+            outcomes::print(output, &json!({ "clientVersion": client }))?;
         }
     }
     Ok(Code::Done)

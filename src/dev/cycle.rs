@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     agent::protocol::{Follow, Logs, Start},
-    commands::terminal::print_text,
+    ui::terminal::print_text,
 };
 
 /// What keys do, for whoever looks at the terminal.

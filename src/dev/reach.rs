@@ -19,9 +19,9 @@ use super::{
 use crate::{
     agent::protocol::{Answer, Apps, Request},
     cli::dev::Bring,
-    commands::terminal::Terminal,
     exit::Failure,
     kubernetes::{Cluster, End, Ending, Exec, Input, Place},
+    ui::terminal::Terminal,
 };
 
 /// Where emptying puts the agent, and where the `empty-container` image has it.

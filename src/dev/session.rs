@@ -15,9 +15,9 @@ use super::{
 use crate::{
     agent::protocol::{Answer, Apps, Request},
     cli::dev::{At, Bring},
-    commands::terminal::Terminal,
     exit::Failure,
     kubernetes::{self, Cluster, Kind},
+    ui::terminal::Terminal,
 };
 
 /// How long a Pod may take to run: images are pulled.

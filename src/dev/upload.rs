@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     agent::protocol::hex,
-    commands::terminal::Terminal,
     kubernetes::{Cluster, End, Input, Place},
+    ui::terminal::Terminal,
 };
 
 const UPLOAD: &str = concat!(include_str!("folder.sh"), include_str!("upload.sh"));

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
-use diyadm::{exit::Code, ui::tables, workload::parse_rules};
+use diyadm::{doc_tables, exit::Code, workload::parse_rules};
 
 use super::rig::diyadm;
 
@@ -18,7 +18,7 @@ fn filled(text: &str) -> (String, BTreeSet<String>) {
     while let Some((before, after)) = rest.split_once("<!-- table: ") {
         let (name, after) = after.split_once(" -->\n").expect("a place has a name");
         let (_, after) = after.split_once("<!-- end -->").expect("a place has an end");
-        let found = tables::all().into_iter().find(|(known, _)| *known == name);
+        let found = doc_tables::all().into_iter().find(|(known, _)| *known == name);
         let (_, table) = found.unwrap_or_else(|| panic!("there is no table `{name}`"));
         for part in [before, "<!-- table: ", name, " -->\n", &table, "<!-- end -->"] {
             out.push_str(part);
@@ -44,7 +44,7 @@ fn the_tables_are_the_codes() {
             assert!(text == fresh, "{name} is behind: DIYADM_UPDATE_DOCS=1 cargo test docs::");
         }
     }
-    let all = tables::all().map(|(name, _)| name.to_owned());
+    let all = doc_tables::all().map(|(name, _)| name.to_owned());
     assert_eq!(places, BTreeSet::from(all), "every table has its place");
 }
 
@@ -62,7 +62,7 @@ fn the_examples_of_rules_are_right() {
 #[test]
 fn the_annotations_are_printed() {
     let run = diyadm(Path::new("."), &["rules", "annotations"]).code(0);
-    assert_eq!(run.stdout, tables::annotations());
+    assert_eq!(run.stdout, doc_tables::annotations());
     for key in ["inject-empty-container", "diyadm.io/original", "diyadm.io/idle"] {
         assert!(run.stdout.contains(&format!("| `{key}` |")), "{key}");
     }

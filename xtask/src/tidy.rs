@@ -25,7 +25,7 @@ const PURE: [&str; 18] = [
     "roles",
     "rollout",
     "status",
-    "ui/tables",
+    "doc_tables",
     "ui/text",
     "webhook/admission",
     "webhook/checks",
@@ -34,7 +34,7 @@ const PURE: [&str; 18] = [
     "yaml",
 ];
 /// What a pure module never says.
-const SHELL: [&str; 11] = [
+const SHELL: [&str; 12] = [
     "kube::",
     "actix_web",
     "tokio",
@@ -45,6 +45,7 @@ const SHELL: [&str; 11] = [
     "Instant::now",
     "crate::kubernetes",
     "crate::commands",
+    "crate::operations",
     "crate::webhook::server",
 ];
 

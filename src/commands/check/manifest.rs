@@ -11,11 +11,12 @@ use anyhow::{Context, Result};
 use crate::{
     cli::{DryRun, Report, check::Check},
     commands::{
-        certificates, files,
+        certificates,
         staged::{self, NewFolders, Staged, unwritable},
-        terminal::{self, Terminal},
     },
     exit::Failure,
+    operations::files,
+    ui::terminal::{self, Terminal},
     webhook::checks::{Finding, static_pod},
 };
 

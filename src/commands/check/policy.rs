@@ -7,6 +7,7 @@ use super::{laps::Laps, observe::look};
 use crate::{
     exit::Failure,
     kubernetes::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
+    operations::intercept::REGISTRATION,
     ui::text::capital,
     webhook::{
         checks::{Finding, Subject, policy},
@@ -14,8 +15,6 @@ use crate::{
     },
 };
 
-/// Where the API server says which kinds it has.
-const REGISTRATION: &str = "/apis/admissionregistration.k8s.io/v1";
 const BETA: &str = "/apis/admissionregistration.k8s.io/v1beta1";
 
 /// Looks at everything that a policy needs.
@@ -61,11 +60,6 @@ pub(in crate::commands) async fn findings(
 /// What v1beta1 serves; `None` also where it may not be looked at.
 async fn beta(cluster: &Cluster) -> Option<Value> {
     cluster.raw(BETA).await.ok().flatten()
-}
-
-/// Whether the API server has policies, as far as it says so.
-pub(in crate::commands) async fn are_served(cluster: &Cluster) -> bool {
-    cluster.raw(REGISTRATION).await.is_ok_and(|list| policy::is_served(list.as_ref()))
 }
 
 /// What would become of the Pod of templates/test.yaml.

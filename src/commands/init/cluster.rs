@@ -9,13 +9,15 @@ use crate::{
     commands::{
         certificates::{self, Asked},
         install::served,
-        names::{self, Resolved},
-        outcome::Outcomes,
-        terminal::Terminal,
     },
     exit::Failure,
     kubernetes::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
+    operations::{
+        outcomes::Outcomes,
+        webhook_names::{self, Resolved},
+    },
     pki::{self, Facts, Fault, KeyFault},
+    ui::terminal::Terminal,
     webhook::manifests,
 };
 
@@ -55,7 +57,7 @@ impl Secret {
         Self::read(cluster, names).await?.ok_or_else(|| {
             Failure::no(
                 format!("There is no Secret {secret} in namespace {namespace}."),
-                format!("Make it with `diyadm init{}`.", names::flags(cluster, names)),
+                format!("Make it with `diyadm init{}`.", webhook_names::flags(cluster, names)),
             )
             .into()
         })
@@ -156,7 +158,7 @@ pub(in crate::commands) fn targets(names: &Names) -> [Target<'_>; 2] {
 }
 
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
-    let resolved = names::resolve(cluster, &args.names, &CONFIGURATION).await?;
+    let resolved = webhook_names::resolve(cluster, &args.names, &CONFIGURATION).await?;
     let names = &resolved.names;
     if resolved.serving().is_some() {
         served::demand(cluster, &resolved).await?;
@@ -193,9 +195,9 @@ pub(in crate::commands) async fn prepare(
 ) -> Result<Prepared> {
     let (cluster, terminal) = (applier.cluster, applier.outcomes.terminal);
     let (namespace, secret) = (args.names.webhook_namespace(), &args.names.secret);
-    let flags = names::flags(cluster, &args.names);
+    let flags = webhook_names::flags(cluster, &args.names);
     // Everything that may be refused is looked at before anything is changed.
-    let label = names::label(&args.names)?;
+    let label = webhook_names::label(&args.names)?;
     let asked = Asked::read(terminal, &args.names, &args.certificates)?;
     let present =
         if applier.namespace_exists { Secret::read(cluster, &args.names).await? } else { None };

@@ -16,13 +16,12 @@ use crate::{
     cli::init::Init,
     commands::{
         certificates::{self, Asked},
-        names,
-        outcome::Outcomes,
         staged::{NewFolders, Staged, unwritable},
-        terminal::Terminal,
     },
     exit::{Code, Failure, quoted},
+    operations::{outcomes::Outcomes, webhook_names},
     pki::{self, Facts, Fault, KeyFault},
+    ui::terminal::Terminal,
 };
 
 /// With their modes. The key is placed last.
@@ -30,7 +29,7 @@ const FILES: [(&str, u32); 3] = [("ca.crt", 0o644), ("server.crt", 0o644), ("ser
 const FLAG: &str = "--out DIR";
 
 pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code> {
-    names::check_labelled(&args.names)?;
+    webhook_names::check_labelled(&args.names)?;
     let asked = Asked::read(terminal, &args.names, &args.certificates)?;
     let issue = || {
         certificates::tell_source(terminal, &args.certificates);

@@ -7,18 +7,19 @@ use anyhow::{Context, Result};
 use super::cluster::Secret;
 use crate::{
     cli::{Global, init::Init},
-    commands::{files, names, outcome, runtime, terminal},
+    commands::runtime,
     exit::{Code, Failure},
     kubernetes::{CONFIGURATION, Cluster},
+    operations::{files, outcomes, webhook_names},
     pki::{self, Facts, KeyFault},
-    ui::text,
+    ui::{terminal, text},
 };
 
 pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
     let (facts, whose) = if what == Path::new("secret") {
         let secret = runtime::run("", async {
             let cluster = Cluster::connect(global).await?;
-            let names = names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
+            let names = webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
             Secret::demand(&cluster, &names).await
         })?;
         let facts = pki::inspect(&secret.server_crt, Some(&secret.server_key));
@@ -34,7 +35,7 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
         Failure::usage(format!("{whose}: {error}."), key.unwrap_or_else(|| other.to_owned()))
     })?;
     match args.output {
-        Some(output) => outcome::print(output, &facts)?,
+        Some(output) => outcomes::print(output, &facts)?,
         None => terminal::print_text(&text(&facts))?,
     }
     Ok(Code::Done)

@@ -14,10 +14,12 @@ use serde_json::{Value, json};
 use super::cluster::{Applier, Secret, targets};
 use crate::{
     cli::{DryRun, init::Init},
-    commands::{certificates, names, terminal::Terminal},
+    commands::certificates,
     exit::Failure,
     kubernetes::{CONFIGURATION, Cluster, Target},
+    operations::webhook_names,
     pki::{self, Bundle},
+    ui::terminal::Terminal,
     webhook::manifests,
 };
 
@@ -30,9 +32,9 @@ const KUBELET: i64 = 90;
 const CLOCK_SKEW: i64 = 5 * 60;
 
 pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> Result<()> {
-    let resolved = names::resolve(cluster, &args.names, &CONFIGURATION).await?;
+    let resolved = webhook_names::resolve(cluster, &args.names, &CONFIGURATION).await?;
     let names = &resolved.names;
-    let (namespace, flags) = (names.webhook_namespace(), names::flags(cluster, names));
+    let (namespace, flags) = (names.webhook_namespace(), webhook_names::flags(cluster, names));
     let [_, secret] = targets(names);
     let webhook = Target { kind: &CONFIGURATION, namespace: "", name: &names.service };
     cluster.demand(&[secret.right("get"), secret.right("patch"), webhook.right("get")]).await?;

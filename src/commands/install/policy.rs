@@ -7,14 +7,13 @@ use serde_json::Value;
 use super::{Proof, served};
 use crate::{
     cli::{install::Install, render::Mode},
-    commands::{
-        init::cluster::Applier,
-        names::{self, Resolved},
-        render,
-        terminal::Terminal,
-        ways,
-    },
+    commands::{init::cluster::Applier, render},
     kubernetes::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
+    operations::{
+        emptying_flags,
+        webhook_names::{self, Resolved},
+    },
+    ui::terminal::Terminal,
     webhook::{
         checks::{is_emptied_by_policy, is_emptied_to},
         manifests::{self, Settings},
@@ -48,12 +47,12 @@ pub(super) async fn install(
     let objects = render::policy_objects(&settings, rules)?;
     let home = names.webhook_namespace();
     let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
-    applier.apply(&manifests::namespace(namespace, &names::label(names)?)).await?;
+    applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
     for object in &objects {
         applier.apply(object).await?;
     }
     if args.dry_run.is_none() {
-        let subject = resolved.subject(cluster, ways::image(&args.webhook.ways))?;
+        let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
         let object = manifests::test_pod(namespace)?;
         let proof = Proof { subject: &subject, object, mode: Mode::Policy };
         let is_emptied = |created: &Value| {

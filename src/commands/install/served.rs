@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::Proof;
 use crate::{
     cli::install::Install,
-    commands::{
-        init::cluster::Applier,
-        names::{self, Resolved},
-        terminal::Terminal,
-        ways,
-    },
+    commands::init::cluster::Applier,
     exit::Failure,
     kubernetes::{
         CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY, Right, Target, error,
     },
+    operations::{
+        emptying_flags,
+        webhook_names::{self, Resolved},
+    },
+    ui::terminal::Terminal,
     webhook::{
         checks::{level, owner},
         manifests,
@@ -49,7 +49,7 @@ pub(super) async fn install(
         if cluster.missing(&[create]).await?.is_empty() {
             // To which image is the owner's choice.
             let is_emptied = |created: &Value| workload::is_emptied_pod(&created.to_string());
-            let subject = resolved.subject(cluster, ways::image(&args.webhook.ways))?;
+            let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
             let proof = Proof { subject: &subject, object, mode: args.webhook.mode };
             proof.wait(terminal, cluster, args.timeout, is_emptied).await?;
             terminal.done(&format!("workloads created in namespace {namespace} start empty"), None);
@@ -88,7 +88,7 @@ pub(in crate::commands) async fn label(
         return Err(Failure::no(what, hint).into());
     }
     refuse_two(cluster, resolved, applier.force).await?;
-    applier.apply(&manifests::namespace(namespace, &names::label(names)?)).await?;
+    applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
     applier.outcomes.terminal.say(&format!(
         "{who} serves it. The server, its image and its rules are as they were: they are changed \
          from its own namespace, or with --webhook-namespace {}.",
@@ -146,7 +146,7 @@ pub(in crate::commands) async fn refuse_two(
         return Ok(());
     }
     let names = &resolved.names;
-    let (namespace, (key, value)) = (names.namespace(), names::label(names)?);
+    let (namespace, (key, value)) = (names.namespace(), webhook_names::label(names)?);
     let found = cluster.get(&NAMESPACE, "", namespace).await?.unwrap_or_default();
     let labels = &found["metadata"]["labels"];
     let mut labelled = labels.clone();

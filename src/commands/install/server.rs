@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::PAUSE;
 use crate::{
-    commands::terminal::Terminal,
     exit::Failure,
     kubernetes::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},
     rollout,
+    ui::terminal::Terminal,
     webhook::checks::{Subject, ready},
 };
 

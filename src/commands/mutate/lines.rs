@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    commands::files::{Source, unreadable},
+    operations::files::{Source, unreadable},
     yaml,
 };
 

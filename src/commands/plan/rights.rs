@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    commands::empty::plan::Settled,
     kubernetes::{Cluster, JOB, Kind, POD, POD_EVICTION, Right, targets::Found},
+    operations::empty::decision::Settled,
 };
 
 /// What is known of the user's rights: what holds for a whole namespace is asked once.

@@ -5,19 +5,17 @@ use anyhow::Result;
 use super::{judged, rights::Allowed};
 use crate::{
     cli::plan::Plan as Args,
-    commands::{
-        empty::plan::{self as empty, Refused, Settled},
-        terminal::Terminal,
-        workloads::{
-            beside::{AUTOSCALERS, Beside},
-            webhooks::{Watcher, Webhooks},
-        },
-    },
     kubernetes::{
         BUDGET, Cluster, SERVICE,
         targets::{self, Found, Unnamed},
     },
+    operations::{
+        autoscalers::{AUTOSCALERS, Beside},
+        empty::decision::{self as empty, Refused, Settled},
+        intercept::{Watcher, Webhooks},
+    },
     plan::{Decided, Does, Plan, plan},
+    ui::terminal::Terminal,
     webhook::checks::Finding,
     workload::{Context, Rules, Stamp, Subject},
 };

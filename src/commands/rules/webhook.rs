@@ -6,13 +6,14 @@ use anyhow::Result;
 
 use crate::{
     cli::{Names, SERVICE, rules::Explain, ways::Ways},
-    commands::{terminal::Terminal, ways, workloads::server},
     exit::Failure,
     explain::{Explained, explain_object},
     kubernetes::{
         CONFIGURATION, Cluster, NAMESPACE, POLICY,
         targets::{self, Unnamed},
     },
+    operations::{emptying_flags, server_rules},
+    ui::terminal::Terminal,
     webhook::checks::owner,
     workload::{Context, Rules},
 };
@@ -29,7 +30,7 @@ pub(super) async fn explained(
     let mut webhooks = BTreeMap::new();
     let mut rules = BTreeMap::new();
     if args.ways != Ways::default() {
-        rules.insert(String::new(), ways::rules(&args.ways, None)?);
+        rules.insert(String::new(), emptying_flags::rules(&args.ways, None)?);
     }
     let mut all = Vec::new();
     for found in &targeted.found {
@@ -73,7 +74,7 @@ async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<R
         let what = format!("--webhook {webhook} is not NAMESPACE/NAME.");
         return Err(Failure::usage(what, "Type it like test/diyadmissionwebhook.").into());
     };
-    let Some(mut rules) = server::flags(cluster, namespace, name).await? else {
+    let Some(mut rules) = server_rules::flags(cluster, namespace, name).await? else {
         let policy = cluster.get(&POLICY, "", name).await.ok().flatten();
         terminal.warn(&if policy.is_some() {
             format!(
@@ -88,7 +89,7 @@ async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<R
         });
         return Ok(Rules::default());
     };
-    match server::list(cluster, namespace, name).await? {
+    match server_rules::list(cluster, namespace, name).await? {
         Ok(list) => rules.list = list,
         // The server keeps what it had before, which nobody else knows.
         Err(why) => terminal.warn(&format!("its rules.yaml is refused: {why}")),

@@ -9,14 +9,11 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{Global, Report, render::Webhook, verify::Verify, ways::Ways},
-    commands::{
-        certificates,
-        client::Client,
-        files, names, render,
-        terminal::{self, Terminal},
-    },
+    commands::{certificates, client::Client, render},
     exit::{self, Code, Failure},
+    operations::{files, webhook_names},
     report,
+    ui::terminal::{self, Terminal},
     webhook::{
         checks::Finding,
         manifests::{self, Settings},
@@ -28,7 +25,7 @@ use crate::{
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let terminal = Terminal::new(global);
     // Before anything is begun: a file that cannot be read is no step that failed.
-    names::check(&args.names)?;
+    webhook_names::check(&args.names)?;
     let subjects = subjects(&terminal, args)?;
     let quiet = args.output != Report::Text;
     let mut steps = Steps { terminal, quiet, object: String::new(), findings: Vec::new() };

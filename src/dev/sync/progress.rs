@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::commands::terminal::Terminal;
+use crate::ui::terminal::Terminal;
 
 /// How often the line is written anew.
 const PAUSE: Duration = Duration::from_millis(100);

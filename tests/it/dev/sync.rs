@@ -22,12 +22,12 @@ use diyadm::{
         transfer::{Reason, Refusal},
     },
     cli::Global,
-    commands::terminal::Terminal,
     dev::{
         Trouble,
         sync::{Open, Options, Outcome, Progress, Source},
         wire::{Conversation, Reader, Writer},
     },
+    ui::terminal::Terminal,
 };
 use proptest::prelude::*;
 use tokio::{

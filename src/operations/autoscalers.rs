@@ -1,0 +1,155 @@
+//! What is beside workloads and would fight with an empty one: looked at once a namespace, held
+//! and let go where that is asked for.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::Errand;
+use crate::{
+    exit::Failure,
+    kubernetes::{
+        AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::Found,
+    },
+    workload::autoscaler,
+};
+
+/// What scales workloads.
+pub(crate) const AUTOSCALERS: [&Kind; 3] = [&AUTOSCALER, &SCALED_OBJECT, &VERTICAL];
+
+/// What is in the namespaces that were looked at.
+#[derive(Default)]
+pub(crate) struct Beside {
+    all: Vec<(&'static Kind, Value)>,
+    unseen: Vec<Unseen>,
+}
+
+/// What could not be looked at.
+pub(crate) struct Unseen {
+    pub(crate) kind: &'static Kind,
+    namespace: String,
+    forbidden: bool,
+}
+
+impl Unseen {
+    /// `may not be listed`, or that it went wrong.
+    fn why(&self) -> &'static str {
+        if self.forbidden { "may not be listed" } else { "could not be listed" }
+    }
+}
+
+impl Beside {
+    /// Looks at the namespaces of these workloads. Kinds that the cluster lacks are none.
+    pub(crate) async fn look(cluster: &Cluster, all: &[Found], kinds: &[&'static Kind]) -> Self {
+        let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let scopes = namespaces.into_iter().map(Scope::of);
+        let places = scopes.flat_map(|scope| kinds.iter().map(move |kind| (*kind, scope)));
+        let mut beside = Self::default();
+        // Whoever may not list a kind is not told either that the cluster lacks it.
+        let mut lacking = Vec::new();
+        for (kind, scope, looked) in cluster.lists(places).await {
+            let error = match looked {
+                Ok(found) => {
+                    beside.all.extend(found.into_iter().map(|object| (kind, object)));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let forbidden = error::is_forbidden(&error);
+            if lacking.contains(&kind) || error::is_absent(&error) {
+                continue;
+            }
+            if forbidden && matches!(cluster.serves(kind).await, Ok(false)) {
+                lacking.push(kind);
+                continue;
+            }
+            let namespace = scope.namespace().unwrap_or_default().to_owned();
+            beside.unseen.push(Unseen { kind, namespace, forbidden });
+        }
+        beside
+    }
+
+    /// All of a namespace.
+    pub(crate) fn of_namespace(&self, namespace: &str) -> Vec<Value> {
+        let here = |(_, object): &&(_, Value)| object["metadata"]["namespace"] == namespace;
+        self.all.iter().filter(here).map(|(_, object)| object.clone()).collect()
+    }
+
+    /// What could not be looked at there.
+    pub(crate) fn unseen<'b>(&'b self, namespace: &'b str) -> impl Iterator<Item = &'b Unseen> {
+        self.unseen.iter().filter(move |unseen| unseen.namespace == namespace)
+    }
+
+    /// Why HorizontalPodAutoscalers of a namespace cannot be held: `may not be listed`.
+    pub(crate) fn unheld(&self, namespace: &str) -> Option<&'static str> {
+        let mut unseen = self.unseen(namespace);
+        unseen.find(|unseen| unseen.kind == &AUTOSCALER).map(Unseen::why)
+    }
+
+    /// What says how many replicas this workload has: `HorizontalPodAutoscaler web`.
+    pub(crate) fn scaler(&self, found: &Found) -> Option<String> {
+        let mut scalers = self.of(found).filter(|(kind, _)| *kind != &VERTICAL);
+        let (kind, object) = scalers.next()?;
+        Some(format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default()))
+    }
+
+    /// Those of this workload.
+    pub(crate) fn of<'b>(
+        &'b self,
+        found: &'b Found,
+    ) -> impl Iterator<Item = (&'static Kind, &'b Value)> {
+        let here = |object: &Value| object["metadata"]["namespace"] == found.namespace.as_str();
+        let of = move |(_, object): &&'b (&'static Kind, Value)| {
+            here(object) && autoscaler::scales(object, found.kind.kind, &found.name)
+        };
+        self.all.iter().filter(of).map(|(kind, object)| (*kind, object))
+    }
+}
+
+impl Errand<'_> {
+    /// The autoscalers in the namespaces of these workloads; warns where they may not be seen.
+    pub(crate) async fn beside(&self, all: &[Found]) -> Beside {
+        let beside = Beside::look(self.cluster, all, &AUTOSCALERS).await;
+        for unseen in &beside.unseen {
+            self.terminal.warn(&format!(
+                "whether a {} scales workloads of namespace {} is not known: they {}",
+                unseen.kind.kind,
+                unseen.namespace,
+                unseen.why()
+            ));
+        }
+        beside
+    }
+
+    /// Holds or lets go an autoscaler; whether that changed it.
+    pub(crate) async fn scale(
+        &self,
+        kind: &'static Kind,
+        object: &Value,
+        hold: bool,
+    ) -> Result<bool> {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        let (namespace, name) = (text("namespace"), text("name"));
+        let shown = format!("{}/{name}", kind.singular());
+        let plan = |object: &Value| match (hold, autoscaler::release(object)) {
+            (true, _) => Ok(autoscaler::hold(object)),
+            (false, None) => Ok(None),
+            (false, Some(Ok(operations))) => Ok(Some(operations)),
+            (false, Some(Err(why))) => Err(Failure::no(
+                format!("{shown} stays held: what it was before is not trusted: {why}."),
+                format!("Mend it by hand: `kubectl -n {namespace} edit {shown}`."),
+            )
+            .into()),
+        };
+        let changed = self
+            .cluster
+            .change((kind, namespace, name), Some(object.clone()), !self.is_real(), plan)
+            .await?;
+        if changed.changed {
+            let what = if hold { "held" } else { "let go again" };
+            self.terminal.done(&format!("{shown} is {what}{}", self.dry()), None);
+        }
+        Ok(changed.changed)
+    }
+}

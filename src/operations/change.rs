@@ -1,0 +1,58 @@
+//! Sends a change of one workload, or plays it here where nothing is to be sent.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::Errand;
+use crate::{cli::DryRun, kubernetes::targets::Found};
+
+/// The object after the operations.
+pub(crate) fn played(object: &Value, operations: &[Value]) -> Result<Value> {
+    let patch: json_patch::Patch = serde_json::from_value(Value::from(operations.to_vec()))?;
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch)?;
+    Ok(object)
+}
+
+/// The operation that writes an annotation, whether there are others or none; `base` leads to what
+/// has the metadata: `/spec/template`, empty for the object itself.
+pub(crate) fn annotated(object: &Value, base: &str, key: &str, value: &str) -> Value {
+    let at = format!("{base}/metadata/annotations");
+    if object.pointer(&at).is_some_and(Value::is_object) {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        json!({ "op": "add", "path": format!("{at}/{key}"), "value": value })
+    } else {
+        json!({ "op": "add", "path": at, "value": { key: value } })
+    }
+}
+
+impl Errand<'_> {
+    /// Changes the workload as `plan` says ([`crate::kubernetes::Cluster::change`]): the object then,
+    /// or, in a dry run, as it would be, and whether it differs.
+    pub(crate) async fn change(
+        &self,
+        found: &Found,
+        mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
+    ) -> Result<(Value, bool)> {
+        if self.work.dry_run == Some(DryRun::Client) {
+            return Ok(match plan(&found.object)? {
+                Some(operations) => (played(&found.object, &operations)?, true),
+                None => (found.object.clone(), false),
+            });
+        }
+        let Found { kind, namespace, name, object } = found;
+        let target = (*kind, namespace.as_str(), name.as_str());
+        let known = Some(object.clone());
+        let mut sent = None;
+        let plan = |object: &Value| {
+            let operations = plan(object)?;
+            sent = operations.as_ref().and_then(|all| played(object, all).ok());
+            Ok(operations)
+        };
+        let changed = self.cluster.change(target, known, !self.is_real(), plan).await?;
+        if let Some(sent) = sent {
+            self.tell_dropped(found, &sent, &changed.object).await;
+        }
+        Ok((changed.object, changed.changed))
+    }
+}

@@ -1,0 +1,364 @@
+//! Whether and how a workload is emptied from here, before anything is sent.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::ways::{self, Ways},
+    exit::Failure,
+    kubernetes::{Cluster, FIELD_MANAGER, targets::Found},
+    operations::{
+        change::played,
+        intercept::Webhooks,
+        owner::{Owned, owned},
+    },
+    workload::{
+        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, READY,
+        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Wish, fresh,
+    },
+};
+
+/// What holds for every workload of one command.
+pub(crate) struct Plan<'a> {
+    pub(crate) rules: &'a Rules,
+    /// What the flags ask for, as annotations.
+    pub(crate) wishes: Vec<Wish>,
+    /// Whether each was named, so that the user means this one.
+    pub(crate) named: bool,
+    pub(crate) recreate: bool,
+    /// `--level`
+    pub(crate) level: Option<ways::Level>,
+    pub(crate) stamp: Stamp,
+    /// What leads to this cluster again, for commands that are told.
+    pub(crate) flags: &'a str,
+}
+
+/// What is done to a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Its pod template is changed.
+    Patch,
+    /// Its Pods are replaced, and something else empties them.
+    Pods,
+    /// It is deleted and created again.
+    Recreate,
+}
+
+/// Why a workload stays as it is; `soft` where nobody meant this very one.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) what: String,
+    pub(crate) hint: String,
+    pub(crate) soft: bool,
+}
+
+/// Flags that do not go together.
+pub(crate) fn check(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Result<()> {
+    let Ways { level, image, idle, containers, ready, .. } = ways;
+    let said = image.is_some()
+        || idle.is_some()
+        || containers.is_some()
+        || replicas.is_some()
+        || suspend
+        || ready.is_some();
+    if *level == Some(ways::Level::Pod) && said {
+        let what = "At level pod the workload stays as it is, so nothing can be written on it.";
+        let hint = "Give --image, --idle, --containers and --ready to `diyadm install --level pod`, or \
+                    write rules.yaml for it.";
+        return Err(Failure::usage(what, hint).into());
+    }
+    Ok(())
+}
+
+/// The flags as annotations: a webhook that sees the workload then does the same.
+pub(crate) fn wishes(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Vec<Wish> {
+    let Ways { image, idle, containers, ready, .. } = ways;
+    let ready = ready.map(|ready| match ready {
+        ways::Ready::Container => "container".to_owned(),
+        ways::Ready::App => "app".to_owned(),
+    });
+    let idle = idle.map(|idle| match idle {
+        ways::Idle::Entrypoint => "entrypoint".to_owned(),
+        ways::Idle::Shell => "shell".to_owned(),
+        ways::Idle::Agent => "agent".to_owned(),
+    });
+    let said = [
+        (IMAGE, image.clone()),
+        (IDLE, idle),
+        (CONTAINERS, containers.clone()),
+        (REPLICAS, replicas.map(|replicas| replicas.to_string())),
+        (READY, ready),
+        (SUSPEND, suspend.then(|| "true".to_owned())),
+    ];
+    let said = said.into_iter().filter(|(_, value)| value.is_some());
+    said.map(|(key, value)| Wish { key, value, forget: false }).collect()
+}
+
+impl Plan<'_> {
+    /// What is done to `found`; `scaled` is what scales it.
+    pub(crate) fn settle(&self, found: &Found, scaled: Option<&str>) -> Result<Settled, Refused> {
+        let text = found.object.to_string();
+        let refused = |what: String, hint: &str, soft: bool| Refused {
+            what,
+            hint: hint.to_owned(),
+            soft: soft && !self.named,
+        };
+        let subject = Subject::read(&text)
+            .map_err(|error| refused(format!("it makes no sense: {error}"), "", false))?;
+        if found.namespace == "kube-system" {
+            let what = "diyadm never touches kube-system".to_owned();
+            return Err(refused(what, "", true));
+        }
+        if fresh::is_holder(&found.object) {
+            let what = "it holds the place of another for a command that was cut off";
+            return Err(refused(what.to_owned(), "The same command again takes it away.", true));
+        }
+        if subject.is_by_policy() && !subject.is_controlled() {
+            let what = "a policy emptied it as it was created, and keeps no original";
+            return Err(refused(what.to_owned(), "Its manifest has the way it is to be.", true));
+        }
+        if let Some(Owned { by, typed }) = owned(&subject) {
+            let hint = match typed {
+                Some(owner) => {
+                    let Found { namespace, .. } = found;
+                    format!("Type that: `diyadm empty {owner} -n {namespace}{}`.", self.flags)
+                }
+                None => "What owns it would write it back: a webhook of `diyadm install --level pod` empties \
+                         its Pods instead."
+                    .to_owned(),
+            };
+            return Err(refused(format!("it belongs to {by}"), &hint, true));
+        }
+        let wishes = self.wishes_for(&subject, found)?;
+        let context =
+            Context { namespace: &found.namespace, wishes: &wishes, ..Context::default() };
+        let Decision { way, rule, sources } = subject
+            .decide(self.rules, &context)
+            .map_err(|why| refused(why, "Change the annotation, or the flags.", false))?;
+        if !way.empty {
+            let rule = rule.map(|rule| format!("rule {rule} of --rules")).unwrap_or_default();
+            return Err(refused(format!("{rule} says no"), "", true));
+        }
+        if way.level == Level::Pod && subject.kind() != "Pod" {
+            if self.wishes.is_empty() {
+                return Ok(Settled::Pods);
+            }
+            let by = sources.iter().find(|(name, _)| *name == "level").map(|(_, source)| source);
+            let by = match by {
+                Some(Source::Annotation) => "its annotation diyadm.io/level",
+                _ => "a rule of --rules",
+            };
+            let what = format!("{by} wants level pod, where nothing is written on the workload");
+            return Err(refused(
+                what,
+                "Leave --image, --idle, --containers and --replicas.",
+                false,
+            ));
+        }
+        let counted = subject.workload().is_some_and(|kind| kind.replicas);
+        if !counted && self.wishes.iter().any(|wish| wish.key == REPLICAS) {
+            let what = format!("a {} has no number of replicas", subject.kind());
+            return Err(refused(what, "Leave --replicas out, or name others.", true));
+        }
+        if subject.workload().is_some_and(|kind| !kind.mutable) {
+            return self.fixed(&subject, found);
+        }
+        if let (Some(replicas), Some(by)) = (way.replicas, scaled) {
+            let what =
+                format!("{by} says how many replicas it has, and would undo --replicas {replicas}");
+            return Err(refused(
+                what,
+                "Leave --replicas; --hold-autoscalers keeps its number.",
+                false,
+            ));
+        }
+        if way.replicas.is_some_and(|replicas| subject.loses_volumes(replicas)) {
+            let what = "its persistentVolumeClaimRetentionPolicy (whenScaled: Delete) deletes volumes \
+                        with another number of replicas";
+            let hint = "Leave --replicas, or set whenScaled to Retain in its manifest first.";
+            return Err(refused(what.to_owned(), hint, false));
+        }
+        Ok(Settled::Patch)
+    }
+
+    /// [`Plan::settle`], where nobody says which level is meant: what empties the Pods of the
+    /// namespace does so whatever their template says, so that is left as it is written.
+    pub(crate) async fn settle_there(
+        &self,
+        cluster: &Cluster,
+        webhooks: &Webhooks,
+        found: &Found,
+        scaled: Option<&str>,
+    ) -> Result<Settled, Refused> {
+        let settled = self.settle(found, scaled)?;
+        let is_free = self.level.is_none() && !workload::is_emptied(&found.object.to_string());
+        if settled != Settled::Patch || !is_free {
+            return Ok(settled);
+        }
+        let watcher = webhooks.of_level_pod(cluster, found).await;
+        let Some(who) = watcher.shown() else { return Ok(settled) };
+        if self.wishes.is_empty() {
+            return Ok(Settled::Pods);
+        }
+        Err(Refused {
+            what: format!("{who} empties its Pods, by its own rules and not by these flags"),
+            hint:
+                "Leave --image, --idle, --containers and --replicas, or, for the template all the \
+                   same, give --level workload."
+                    .to_owned(),
+            soft: !self.named,
+        })
+    }
+
+    /// Which container was chosen of several that may be meant, and how to choose another.
+    pub(super) fn choice(&self, found: &Found) -> Option<String> {
+        let text = found.object.to_string();
+        let subject = Subject::parse(&text)?;
+        let wishes = &self.wishes;
+        let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
+        let candidates = subject.candidates(self.rules, &context);
+        let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
+        let named = others.join(", ");
+        Some(format!("container {chosen} was chosen, not {named}: --containers chooses others"))
+    }
+
+    /// Whose pod template nobody can change.
+    fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<Settled, Refused> {
+        let is_there = found.object["metadata"]["uid"].is_string();
+        // Of a Pod the image can be changed.
+        let is_image = |path: &str| {
+            let field = path.strip_prefix("/spec/containers/").and_then(|p| p.split_once('/'));
+            subject.kind() == "Pod" && field.is_some_and(|(_, field)| field == "image")
+        };
+        let reaches_pod = |operations: &[Value]| {
+            let mut paths = operations.iter().filter_map(|operation| operation["path"].as_str());
+            paths.any(|path| path.starts_with("/spec") && !is_image(path))
+        };
+        if subject.is_emptied() && is_there {
+            let operations = self.operations(found, &found.object);
+            if !operations.is_ok_and(|(operations, _)| reaches_pod(&operations)) {
+                return Ok(Settled::Patch);
+            }
+        }
+        if self.recreate {
+            return Ok(Settled::Recreate);
+        }
+        let command = format!(
+            "`diyadm empty {} -n {}{} --recreate`",
+            found.shown(),
+            found.namespace,
+            self.flags
+        );
+        let (what, hint) = if is_there {
+            let what = match subject.kind() {
+                "Pod" => "of a running Pod nothing but the image can be changed",
+                _ => "the Pods of a Job cannot be changed once it is there",
+            };
+            let hint = format!(
+                "{command} deletes it and creates it again, emptied: what it has done so far, and \
+                 the files in it, are lost."
+            );
+            (what, hint)
+        } else {
+            let what = "it is not there: a command was cut off while it created it again";
+            (what, format!("{command} creates it, emptied."))
+        };
+        Err(Refused { what: what.to_owned(), hint, soft: !self.named })
+    }
+
+    /// The flags' wishes, and that a refusal goes where it may.
+    fn wishes_for(&self, subject: &Subject<'_>, found: &Found) -> Result<Vec<Wish>, Refused> {
+        let mut wishes = self.wishes.clone();
+        wishes.retain(|wish| wish.key != SUSPEND || subject.kind() == "CronJob");
+        for place in subject.refusals() {
+            let path = subject.workload().map(|_| "its pod template").unwrap_or_default();
+            let (what, hint) = match place {
+                Refusal::Annotation => {
+                    let ours = subject.annotated_by(FIELD_MANAGER, LABEL, false);
+                    // Whoever names a workload means it; a selector is not taken for that where
+                    // someone has said no by hand.
+                    if ours || self.named {
+                        wishes.push(Wish { key: LABEL, value: None, forget: ours });
+                        continue;
+                    }
+                    (format!("its annotation {LABEL} says no"), "Name it to empty it.".to_owned())
+                }
+                Refusal::PodAnnotation if ours_in_template(subject) => continue,
+                Refusal::Label => (
+                    format!("its label {LABEL} says no"),
+                    format!(
+                        "Take it away: `kubectl -n {} label {} {LABEL}-`.",
+                        found.namespace,
+                        found.shown()
+                    ),
+                ),
+                Refusal::PodAnnotation | Refusal::PodLabel => (
+                    format!("{path} says no by {LABEL}"),
+                    format!(
+                        "Take it away, or make it {ENABLED}: `kubectl -n {} edit {}`.",
+                        found.namespace,
+                        found.shown()
+                    ),
+                ),
+            };
+            return Err(Refused { what, hint, soft: !self.named });
+        }
+        Ok(wishes)
+    }
+
+    /// The operations that empty it, and what the user should be told; none where it is empty.
+    pub(crate) fn operations(
+        &self,
+        found: &Found,
+        object: &Value,
+    ) -> Result<(Vec<Value>, Vec<String>)> {
+        let (mut operations, freed) = free(object)?;
+        let text = freed.to_string();
+        let subject = Subject::read(&text)?;
+        let refused = |refused: Refused| Failure::no(refused.what, refused.hint);
+        let wishes = self.wishes_for(&subject, found).map_err(refused)?;
+        let context = Context {
+            namespace: &found.namespace,
+            stamp: Some(&self.stamp),
+            wishes: &wishes,
+            ..Context::default()
+        };
+        let change = subject.empty(self.rules, &context);
+        operations.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
+        Ok((operations, change.warnings))
+    }
+}
+
+/// Whether the pod template says no because an earlier restore at level pod has written that.
+fn ours_in_template(subject: &Subject<'_>) -> bool {
+    subject.annotated_by(FIELD_MANAGER, LABEL, true)
+}
+
+/// Takes away what an earlier restore at level pod has written into the template: the operations,
+/// and the object without it.
+pub(crate) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(&subject);
+    if !ours {
+        return Ok((Vec::new(), object.clone()));
+    }
+    let template = subject.workload().map(Kind::template).unwrap_or_default();
+    let path = format!("{template}/metadata/annotations/{LABEL}");
+    let operations = vec![json!({ "op": "remove", "path": path })];
+    let freed = played(object, &operations)?;
+    Ok((operations, freed))
+}
+
+/// What is written on a workload in vain at level pod.
+pub(crate) fn unheard(object: &Value) -> Option<String> {
+    let text = object.to_string();
+    let keys = Subject::parse(&text).map(|subject| subject.unheard())?;
+    (!keys.is_empty()).then(|| {
+        format!(
+            "at level pod its Pods alone are looked at, and its own annotation {} is not heard: \
+             write it into the pod template",
+            keys.join(", ")
+        )
+    })
+}

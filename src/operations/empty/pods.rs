@@ -1,0 +1,94 @@
+//! Empties at level pod: the workload stays as it is written, its Pods are replaced, and a webhook
+//! or policy empties them as they are created.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{decision, give_back};
+use crate::{
+    cli::empty::Empty,
+    exit::Failure,
+    kubernetes::targets::Found,
+    operations::{
+        Done, Errand, Outcome,
+        intercept::{Watcher, Webhooks},
+        replace::{Right, is_by_hand},
+    },
+};
+
+pub(super) async fn empty(
+    errand: &Errand<'_>,
+    args: &Empty,
+    webhooks: &Webhooks,
+    found: Found,
+) -> Done {
+    match try_empty(errand, args, webhooks, &found).await {
+        Ok((object, patch, changed)) => {
+            let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+            Done { found: Found { object, ..found }, patch, outcome }
+        }
+        Err(error) => Done::failed(found, error),
+    }
+}
+
+async fn try_empty(
+    errand: &Errand<'_>,
+    args: &Empty,
+    webhooks: &Webhooks,
+    found: &Found,
+) -> Result<(Value, Vec<Value>, bool)> {
+    let shown = errand.shown(found);
+    if webhooks.of_pods(errand.cluster, found).await == Watcher::Nobody {
+        let what = format!(
+            "{shown} stays as it is: at level pod a webhook or policy empties Pods as they are \
+             created, and there is none for those of namespace {}.",
+            found.namespace
+        );
+        let hint = Webhooks::advice_for_pods(errand.cluster).await;
+        return Err(Failure::no(what, hint).into());
+    }
+    if let Some(warning) = decision::unheard(&found.object) {
+        errand.terminal.warn(&format!("{shown}: {warning}"));
+    }
+    let later = format!("{shown}: Pods that it starts from now on are empty");
+    if found.kind.kind == "Job" {
+        errand.terminal.done(&later, None);
+        return Ok((found.object.clone(), Vec::new(), false));
+    }
+    let mut sent = Vec::new();
+    let operations = |object: &Value| {
+        let (operations, _) = decision::free(object)?;
+        sent.clone_from(&operations);
+        Ok((!operations.is_empty()).then_some(operations))
+    };
+    let (object, changed) = errand.change(found, operations).await?;
+    if changed {
+        let what = format!("{shown}: its pod template does not say no any more{}", errand.dry());
+        errand.terminal.done(&what, None);
+    }
+    if found.kind.kind == "CronJob" {
+        errand.terminal.done(&later, None);
+        return Ok((object, sent, changed));
+    }
+    if !errand.is_real() {
+        errand.terminal.done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
+        return Ok((object, sent, true));
+    }
+    if changed && !is_by_hand(&object) {
+        // The change of the template rolls it out.
+        return Ok((object, sent, true));
+    }
+    let now = Found { object: object.clone(), ..found.clone() };
+    // What was empty before is not this command's to give back.
+    let back = args.rollback && (changed || errand.judge(&now, true).await.is_err());
+    let count = match errand.replace(&now, &Right::Emptied(true)).await {
+        Ok(count) => count,
+        Err(error) => return Err(give_back(errand, args, found, back, error).await),
+    };
+    let what = match count {
+        0 => format!("{shown}: its Pods were empty already"),
+        count => format!("{shown}: {count} Pods were replaced and are empty"),
+    };
+    errand.terminal.done(&what, None);
+    Ok((object, sent, count > 0))
+}

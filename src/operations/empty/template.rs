@@ -1,0 +1,161 @@
+//! Empties one workload by a guarded JSON Patch, and sees whether that is what came of it.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::decision::{Plan, Settled};
+use crate::{
+    exit::Failure,
+    kubernetes::targets::Found,
+    operations::{Done, Errand, Outcome, change::played},
+    plan::jobs,
+    workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, fresh, is_emptied},
+};
+
+pub(super) async fn patch(
+    errand: &Errand<'_>,
+    plan: &Plan<'_>,
+    found: Found,
+    scaled: Option<&str>,
+) -> Done {
+    let mut warnings = Vec::new();
+    let mut sent = Vec::new();
+    let mut freed = false;
+    let operations = |object: &Value| -> Result<Option<Vec<Value>>> {
+        // It may be another one by now than the one that was judged.
+        let now = Found { object: object.clone(), ..found.clone() };
+        match plan.settle(&now, scaled) {
+            Ok(Settled::Patch) => {}
+            Ok(_) => return Err(Failure::no("It has changed meanwhile.", "Try again.").into()),
+            Err(refused) => return Err(Failure::no(refused.what, refused.hint).into()),
+        }
+        let (operations, told) = plan.operations(&now, object)?;
+        let is_empty = object["metadata"]["annotations"].get(ORIGINAL).is_some();
+        if operations.is_empty() && !is_empty {
+            let why = told.first().map_or("there is nothing to empty in it", String::as_str);
+            let why = why.trim_start_matches("diyadm: ").trim_start_matches("not emptied: ");
+            return Err(Failure::no(format!("{} stays as it is: {why}.", found.shown()), "").into());
+        }
+        freed = object["metadata"]["annotations"].get(LABEL).is_some();
+        warnings = told;
+        sent.clone_from(&operations);
+        Ok((!operations.is_empty()).then_some(operations))
+    };
+    let outcome = errand.change(&found, operations).await;
+    let (object, changed) = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return Done::failed(found, error),
+    };
+    let object = if changed && errand.is_real() && rewritten(&object).is_some() {
+        let at = Found { object: object.clone(), ..found.clone() };
+        match errand.change(&at, |now| Ok(rewritten(now))).await {
+            Ok((object, _)) => object,
+            Err(error) => return Done::failed(found, error),
+        }
+    } else {
+        object
+    };
+    let shown = errand.shown(&found);
+    warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {what}")));
+    let text = object.to_string();
+    let told = Subject::parse(&text).and_then(|subject| subject.told()?.ok());
+    let outcome = match told {
+        Some(told) if !told.drifted => {
+            let verb = if changed { "is empty" } else { "was empty already" };
+            let how = containers(&told);
+            errand.terminal.done(&format!("{shown} {verb}: {how}{}", errand.dry()), None);
+            for finding in jobs::findings(&object, object["spec"]["suspend"] == true) {
+                errand.terminal.say(&format!("  {}", finding.seen));
+                if !finding.hint.is_empty() {
+                    errand.terminal.say(&format!("  {}", finding.hint));
+                }
+            }
+            if changed && let Some(choice) = plan.choice(&found) {
+                errand.terminal.say(&format!("  {choice}"));
+            }
+            if changed && freed {
+                let what = format!("{shown} does not say no any more ({LABEL}- was taken away)");
+                errand.terminal.say(&format!("  {what}"));
+            }
+            if changed { Outcome::Changed } else { Outcome::Unchanged }
+        }
+        // Nothing was sent: what was just warned of is why.
+        _ if !changed && !warnings.is_empty() => {
+            let what = format!("{shown} stays as it is.");
+            let hint = format!(
+                "Mend what is said above; an original that is not trusted is put right by `diyadm \
+                 restore {} --force-from FILE`.",
+                found.typed(errand.cluster)
+            );
+            Outcome::Failed(Failure::no(what, hint).into())
+        }
+        _ => {
+            let what = format!("{shown} was emptied, and something changed it back at once.");
+            let hint = "A webhook or controller of this cluster does: see `kubectl get \
+                        mutatingwebhookconfigurations` and who owns the workload.";
+            Outcome::Failed(Failure::no(what, hint).into())
+        }
+    };
+    Done {
+        found: Found { object, ..found },
+        patch: if changed { sent } else { Vec::new() },
+        outcome,
+    }
+}
+
+/// Operations that note what another admission plugin made of the empty image.
+fn rewritten(object: &Value) -> Option<Vec<Value>> {
+    let text = object.to_string();
+    let change = Subject::parse(&text)?.note_rewritten()?;
+    serde_json::from_str(&change.patch).ok()
+}
+
+/// Deletes it and creates it again, emptied.
+pub(super) async fn recreate(errand: &Errand<'_>, plan: &Plan<'_>, found: Found) -> Done {
+    let shown = errand.shown(&found);
+    let new = fresh::fresh(&found.object);
+    let new = plan.operations(&found, &new).and_then(|(operations, warnings)| {
+        warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {what}")));
+        played(&new, &operations)
+    });
+    let new = match new {
+        Ok(new) if is_emptied(&new.to_string()) => {
+            // A container that is not chosen any more would run what its original says.
+            let [before, after] = [&found.object, &new].map(Value::to_string);
+            let subjects = Subject::parse(&before).zip(Subject::parse(&after));
+            if subjects.is_some_and(|(old, new)| !old.from_original(&new).is_empty()) {
+                let what = format!("{shown} stays as it is: its original would set what it runs.");
+                let hint = format!(
+                    "Restore it first: `diyadm restore {} --recreate` shows what that is.",
+                    found.typed(errand.cluster)
+                );
+                return Done::failed(found, Failure::no(what, hint));
+            }
+            new
+        }
+        Ok(_) => {
+            let what = format!("{shown} stays as it is: there is nothing to empty in it.");
+            return Done::failed(found, Failure::no(what, ""));
+        }
+        Err(error) => return Done::failed(found, error),
+    };
+    let done = errand.recreate(found, new).await;
+    if done.is_good() {
+        let what = format!("{shown} was created again, and is empty{}", errand.dry());
+        errand.terminal.done(&what, None);
+    }
+    done
+}
+
+/// `container app idles in empty-container:latest by its entrypoint`
+fn containers(told: &Told) -> String {
+    let each = told.containers.iter().map(|EmptyContainer { name, image, idle }| {
+        let how = match idle {
+            Idle::Entrypoint => "its entrypoint",
+            Idle::Shell => "a shell",
+            Idle::Agent => "the agent",
+        };
+        format!("container {name} idles in {image} by {how}")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,93 @@
+//! From the flags that say how workloads are emptied to the rules of the heart, and to the flags
+//! of a server that does the same.
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::files;
+use crate::{
+    cli::ways::{self, Ways},
+    exit::Failure,
+    workload::{self, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
+};
+
+/// The text of --rules, and the rules in it.
+pub(crate) fn read(ways: &Ways) -> Result<Option<(String, Vec<Rule>)>> {
+    let Some(file) = &ways.rules else { return Ok(None) };
+    let shown = file.display();
+    let text = files::text(file).map_err(|error| {
+        let what = format!("--rules {shown} could not be read: {error}.");
+        let hint = "Name a readable file, or - for the standard input: `--rules FILE`.";
+        Failure::usage(what, hint)
+    })?;
+    match workload::parse_rules(&text) {
+        Ok(list) => Ok(Some((text, list))),
+        Err(why) => Err(unusable(&shown.to_string(), &why).into()),
+    }
+}
+
+/// The rules that the flags alone make.
+pub(crate) fn flags(ways: &Ways, (namespace, name): (&str, &str)) -> Rules {
+    let idle = ways.idle.map(|idle| match idle {
+        ways::Idle::Entrypoint => Idle::Entrypoint,
+        ways::Idle::Shell => Idle::Shell,
+        ways::Idle::Agent => Idle::Agent,
+    });
+    let level = ways.level.map(|level| match level {
+        ways::Level::Workload => Level::Workload,
+        ways::Level::Pod => Level::Pod,
+    });
+    let ready = ways.ready.map(|ready| match ready {
+        ways::Ready::Container => Ready::Container,
+        ways::Ready::App => Ready::App,
+    });
+    Rules {
+        flags: Choice {
+            empty: None,
+            containers: ways.containers.clone(),
+            image: ways.image.clone().map(Image::from),
+            idle,
+            level,
+            replicas: None,
+            ready,
+        },
+        list: Vec::new(),
+        agent_image: ways.agent_image.clone().unwrap_or_else(|| EMPTY_IMAGE.to_owned()),
+        own: (namespace.to_owned(), name.to_owned()),
+    }
+}
+
+/// All that the flags say, --rules too, for what works without a server.
+pub(crate) fn rules(ways: &Ways, replicas: Option<u32>) -> Result<Rules> {
+    let own = Rules::default().own;
+    let mut rules = flags(ways, (&own.0, &own.1));
+    rules.flags.replicas = replicas;
+    rules.list = read(ways)?.map(|(_, list)| list).unwrap_or_default();
+    Ok(rules)
+}
+
+/// A rules.yaml that makes no sense.
+pub(crate) fn unusable(file: &str, why: &str) -> Failure {
+    let hint = "Mend that rule; `diyadm rules check FILE` says whether it is right.";
+    Failure::usage(format!("{file}: {why}."), hint)
+}
+
+/// The flags for `diyadm serve` that say the same; --rules is the server's own business.
+pub(crate) fn arguments(ways: &Ways) -> Vec<String> {
+    let word = |value: Option<clap::builder::PossibleValue>| value.map(|v| v.get_name().to_owned());
+    let flags = [
+        ("image", ways.image.clone()),
+        ("idle", word(ways.idle.and_then(|idle| idle.to_possible_value()))),
+        ("containers", ways.containers.clone()),
+        ("level", word(ways.level.and_then(|level| level.to_possible_value()))),
+        ("ready", word(ways.ready.and_then(|ready| ready.to_possible_value()))),
+        ("agent-image", ways.agent_image.clone()),
+    ];
+    let said = flags.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
+    said.collect()
+}
+
+/// The image that workloads get where no rule and no annotation says another.
+pub(crate) fn image(ways: &Ways) -> &str {
+    ways.image.as_deref().unwrap_or(EMPTY_IMAGE)
+}

@@ -1,0 +1,155 @@
+//! From names on the command line to what they hold: any file, `-` for the standard input, and
+//! `-f FILE|DIR|-` as kubectl's -f reads it.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+
+use crate::{
+    exit::Failure,
+    yaml::{self, Document},
+};
+
+/// What is read of a folder.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// One file, or the standard input (`-`).
+pub(crate) struct File {
+    /// As it was named.
+    pub(crate) name: String,
+    /// Lists are taken apart.
+    pub(crate) objects: Vec<Document>,
+}
+
+/// Where manifests are read from.
+pub(crate) enum Source {
+    /// `-`
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// As it was named.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Stdin => "-".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Every file that `names` name, those of a folder in the order of their names.
+///
+/// # Errors
+/// What cannot be read, or a folder without manifests.
+pub(crate) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for name in names {
+        if name == Path::new("-") {
+            sources.push(Source::Stdin);
+        } else if name.is_dir() {
+            let before = sources.len();
+            folder(name, recursive, &mut sources)?;
+            if sources.len() == before {
+                let what = format!("{} holds no .yaml, .yml or .json file.", name.display());
+                let hint = "Name a folder with manifests; -R reads those inside it too.";
+                return Err(Failure::usage(what, hint).into());
+            }
+        } else {
+            sources.push(Source::File(name.clone()));
+        }
+    }
+    Ok(sources)
+}
+
+fn folder(name: &Path, recursive: bool, sources: &mut Vec<Source>) -> Result<()> {
+    let entries = fs::read_dir(name).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| unreadable(&name.display(), &error))?;
+    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let extension = path.extension().and_then(|e| e.to_str());
+        if path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e)) {
+            sources.push(Source::File(path));
+        } else if recursive && path.is_dir() && !path.is_symlink() {
+            // A link may lead back to where it is.
+            folder(&path, recursive, sources)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads every file that `names` name, folders not recursively.
+///
+/// # Errors
+/// What cannot be read, or is no YAML: file, line, column.
+pub(crate) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
+    let read = |source: Source| {
+        let name = source.name();
+        let text = match &source {
+            Source::Stdin => text(Path::new("-")),
+            Source::File(path) => text(path),
+        };
+        let text = text.map_err(|error| unreadable(&name, &error))?;
+        let documents = yaml::read(&name, &text)
+            .map_err(|error| Failure::usage(format!("{error}."), "Fix the file at that place."))?;
+        Ok(File { name, objects: yaml::objects(documents) })
+    };
+    sources(names, false)?.into_iter().map(read).collect()
+}
+
+/// What a file holds, or the standard input where it is called `-`.
+pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// [`bytes`] of a text file.
+///
+/// # Errors
+/// Bytes that are no UTF-8 are told of with their line.
+pub(crate) fn text(path: &Path) -> io::Result<String> {
+    of_bytes(bytes(path)?)
+}
+
+/// [`text`] of a file that is never long; one without an end is not read on.
+///
+/// # Errors
+/// See [`text`]; and more than `most` bytes.
+pub(crate) fn text_up_to(path: &Path, most: usize) -> io::Result<String> {
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(fs::File::open(path)?)
+    };
+    let mut bytes = Vec::new();
+    input.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let what = format!("it is longer than {} KiB", most >> 10);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    of_bytes(bytes)
+}
+
+fn of_bytes(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is no UTF-8 text"))
+    })
+}
+
+/// What cannot be read.
+pub(crate) fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
+    let what = format!("{name} could not be read: {error}.");
+    Failure::usage(what, "Name a file, a folder, or - for the standard input.").into()
+}

@@ -1,0 +1,258 @@
+//! Whether a webhook or policy of the cluster would empty what is written: by what is said of them
+//! there.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::server_rules;
+use crate::{
+    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
+    webhook::checks::{
+        made, policy,
+        reach::{self, Written},
+    },
+    workload::{self, Context, Level, Rules, Subject, Way, kind_of},
+};
+
+/// What could be read of a cluster's configurations, policies and namespaces, each at most once.
+#[derive(Default)]
+pub(crate) struct Webhooks {
+    configurations: OnceCell<Option<Vec<Value>>>,
+    /// With their bindings.
+    policies: OnceCell<Option<(Vec<Value>, Vec<Value>)>>,
+    /// The labels of each namespace.
+    namespaces: Mutex<BTreeMap<String, Option<Value>>>,
+    /// What each configuration's server goes by.
+    rules: Mutex<BTreeMap<String, Rules>>,
+    /// Whether the API server may be asked what it would make of a Pod, in a dry run.
+    asks: bool,
+}
+
+/// Who sees a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Watcher {
+    /// The webhook of this configuration.
+    Webhook(String),
+    /// This policy: Pods only.
+    Policy(String),
+    Nobody,
+    /// The configurations, the policies or the namespace may not be read.
+    Unknown,
+}
+
+/// Where the API server says which kinds of admission it has.
+pub(crate) const REGISTRATION: &str = "/apis/admissionregistration.k8s.io/v1";
+
+/// Whether the API server has mutating admission policies, as far as it says so.
+async fn serves_policies(cluster: &Cluster) -> bool {
+    cluster.raw(REGISTRATION).await.is_ok_and(|list| policy::is_served(list.as_ref()))
+}
+
+impl Watcher {
+    /// Whether there is one, as far as is known.
+    pub(crate) fn is_there(&self) -> bool {
+        matches!(self, Self::Webhook(_) | Self::Policy(_))
+    }
+
+    /// `webhook shop`, where it is known.
+    pub(crate) fn shown(&self) -> Option<String> {
+        match self {
+            Self::Webhook(name) => Some(format!("webhook {name}")),
+            Self::Policy(name) => Some(format!("policy {name}")),
+            Self::Nobody | Self::Unknown => None,
+        }
+    }
+}
+
+impl Webhooks {
+    /// For a command that changes something, if it `is_real`: it may ask the API server too.
+    pub(crate) fn new(is_real: bool) -> Self {
+        Self { asks: is_real, ..Self::default() }
+    }
+
+    /// What is known where a namespace has these labels, or is about to.
+    pub(crate) fn with(namespace: &str, labels: Value) -> Self {
+        let namespaces = Mutex::new([(namespace.to_owned(), Some(labels))].into());
+        Self { namespaces, ..Self::default() }
+    }
+
+    /// Who sees an update of this workload.
+    pub(crate) async fn of_update(&self, cluster: &Cluster, found: &Found) -> Watcher {
+        let own = &found.object["metadata"]["labels"];
+        self.of(cluster, found, (found.kind.group, found.kind.plural, "UPDATE"), own).await
+    }
+
+    /// Who sees it when it is created again.
+    pub(crate) async fn of_create(&self, cluster: &Cluster, found: &Found) -> Watcher {
+        let own = &found.object["metadata"]["labels"];
+        if found.kind == &POD {
+            return self.of_pod(cluster, found, own).await;
+        }
+        self.of(cluster, found, (found.kind.group, found.kind.plural, "CREATE"), own).await
+    }
+
+    /// Who sees the Pods of this workload as they are created.
+    pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
+        let pod = made::pod(&found.object).unwrap_or_default();
+        self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
+    }
+
+    /// How to get something that empties Pods, by what this API server has.
+    pub(crate) async fn advice_for_pods(cluster: &Cluster) -> String {
+        let flags = cluster.flags();
+        let policy = if serves_policies(cluster).await {
+            format!(" or `diyadm install --mode policy{flags}`")
+        } else {
+            String::new()
+        };
+        format!(
+            "Install one with `diyadm install --level pod{flags}`{policy}, and label the namespace."
+        )
+    }
+
+    /// Whether the API server refuses what this webhook could not be asked of, so that its silence
+    /// means something.
+    pub(crate) fn is_sure(&self, name: &str) -> bool {
+        let mut webhooks =
+            self.named(name).and_then(|c| c["webhooks"].as_array()).into_iter().flatten();
+        webhooks.all(|webhook| webhook["failurePolicy"] == "Fail")
+    }
+
+    fn named(&self, name: &str) -> Option<&Value> {
+        let configurations = self.configurations.get()?.as_ref()?;
+        configurations.iter().find(|configuration| configuration["metadata"]["name"] == name)
+    }
+
+    /// Who empties the Pods of this workload as they are created. A webhook whose rules, as far as
+    /// they may be read, leave them alone is nobody, and so is a policy that leaves one alone in a
+    /// dry run.
+    pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
+        let watcher = self.of_pods(cluster, found).await;
+        let pod = made::pod(&found.object).unwrap_or_default();
+        let leaves = match &watcher {
+            Watcher::Webhook(name) => {
+                let way = self.way(cluster, name, found, &pod).await;
+                way.is_some_and(|way| !way.empty)
+            }
+            Watcher::Policy(_) if self.asks => {
+                let made = cluster.create(&pod, true).await;
+                made.is_ok_and(|made| !workload::is_emptied_pod(&made.to_string()))
+            }
+            _ => false,
+        };
+        if leaves { Watcher::Nobody } else { watcher }
+    }
+
+    /// [`Webhooks::emptying_pods`], where the workload itself is left as it is written.
+    pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &Found) -> Watcher {
+        let kind = kind_of(&found.kind.api_version(), found.kind.kind);
+        // What cannot be changed is seen as it is created.
+        let own = if kind.is_some_and(|kind| kind.mutable) {
+            self.of_update(cluster, found).await
+        } else {
+            self.of_create(cluster, found).await
+        };
+        let pods = self.emptying_pods(cluster, found).await;
+        let is_left = match (&own, &pods) {
+            (Watcher::Nobody, _) => true,
+            (Watcher::Webhook(own), Watcher::Webhook(pods)) if own == pods => {
+                let way = self.way(cluster, own, found, &found.object).await;
+                way.is_some_and(|way| way.level == Level::Pod)
+            }
+            _ => false,
+        };
+        if is_left { pods } else { Watcher::Nobody }
+    }
+
+    /// Whether the rules of this webhook, as far as they may be read, leave the workload alone.
+    pub(crate) async fn leaves(&self, cluster: &Cluster, name: &str, found: &Found) -> bool {
+        let way = self.way(cluster, name, found, &found.object).await;
+        way.is_some_and(|way| !way.empty)
+    }
+
+    /// What the rules of this webhook say of an object where `found` is.
+    async fn way(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        found: &Found,
+        object: &Value,
+    ) -> Option<Way> {
+        let configuration = self.named(name)?;
+        let mut known = self.rules.lock().await;
+        if !known.contains_key(name) {
+            known.insert(name.to_owned(), server_rules::rules(cluster, configuration).await);
+        }
+        let text = object.to_string();
+        let context = Context { namespace: &found.namespace, ..Context::default() };
+        let decision = Subject::parse(&text)?.decide(known.get(name)?, &context);
+        Some(decision.ok()?.way)
+    }
+
+    async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
+        match self.of(cluster, found, (POD.group, POD.plural, "CREATE"), labels).await {
+            Watcher::Webhook(name) => Watcher::Webhook(name),
+            unseen => match self.policy(cluster, found, labels).await {
+                Watcher::Nobody => unseen,
+                policy => policy,
+            },
+        }
+    }
+
+    /// The policy that sees such a Pod of the namespace as it is created.
+    async fn policy(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
+        let read = async || {
+            let bindings = cluster.list_served(&POLICY_BINDING).await.ok()?;
+            Some((cluster.list_served(&POLICY).await.ok()?, bindings))
+        };
+        let Some((policies, bindings)) = self.policies.get_or_init(read).await else {
+            return Watcher::Unknown;
+        };
+        if policies.is_empty() {
+            return Watcher::Nobody;
+        }
+        let Some(namespace) = self.labels(cluster, &found.namespace).await else {
+            return Watcher::Unknown;
+        };
+        let (group, resource, operation) = (POD.group, POD.plural, "CREATE");
+        let written = Written { namespace: &namespace, labels, group, resource, operation };
+        match reach::policy(policies, bindings, &written) {
+            Some(name) => Watcher::Policy(name.to_owned()),
+            None => Watcher::Nobody,
+        }
+    }
+
+    async fn of(
+        &self,
+        cluster: &Cluster,
+        found: &Found,
+        (group, resource, operation): (&str, &str, &str),
+        labels: &Value,
+    ) -> Watcher {
+        let read = async || cluster.list(&CONFIGURATION, "", "").await.ok();
+        let Some(configurations) = self.configurations.get_or_init(read).await else {
+            return Watcher::Unknown;
+        };
+        let Some(namespace) = self.labels(cluster, &found.namespace).await else {
+            return Watcher::Unknown;
+        };
+        let written = Written { namespace: &namespace, labels, group, resource, operation };
+        match reach::webhook(configurations, &written) {
+            Some(name) => Watcher::Webhook(name.to_owned()),
+            None => Watcher::Nobody,
+        }
+    }
+
+    async fn labels(&self, cluster: &Cluster, namespace: &str) -> Option<Value> {
+        let mut known = self.namespaces.lock().await;
+        if let Some(labels) = known.get(namespace) {
+            return labels.clone();
+        }
+        let found = cluster.get(&NAMESPACE, "", namespace).await.ok().flatten();
+        let labels = found.map(|found| found["metadata"]["labels"].clone());
+        known.insert(namespace.to_owned(), labels.clone());
+        labels
+    }
+}

@@ -1,0 +1,102 @@
+//! What became of each object: a line for people as it happens, all of it for machines (`-o`).
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    cli::{DryRun, init::Output},
+    pki::Facts,
+    ui::terminal::{self, Terminal},
+};
+
+/// What became of one object, or of one file.
+#[derive(Clone, Debug, Serialize)]
+struct Outcome {
+    /// `Secret`; `File` for what `--out` writes.
+    kind: String,
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    namespace: String,
+    /// `created`, `configured`, `unchanged`, `deleted`, `absent`, `unlabelled`, `restored`.
+    #[serde(rename = "outcome")]
+    came_to: &'static str,
+}
+
+/// What `-o` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<&'static str>,
+    objects: &'a [Outcome],
+    /// What serves from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<&'a Facts>,
+}
+
+/// Tells of each object, and keeps what was told.
+pub(crate) struct Outcomes<'a> {
+    /// Where it is told.
+    pub(crate) terminal: &'a Terminal,
+    dry_run: Option<DryRun>,
+    all: Vec<Outcome>,
+}
+
+impl<'a> Outcomes<'a> {
+    pub(crate) fn new(terminal: &'a Terminal, dry_run: Option<DryRun>) -> Self {
+        Self { terminal, dry_run, all: Vec::new() }
+    }
+
+    /// Tells that `kind`/`name` was `outcome`: kubectl's words, `secret/webhook-secret created`.
+    pub(crate) fn add(&mut self, kind: &str, namespace: &str, name: &str, outcome: &'static str) {
+        let dry = match self.dry_run {
+            None => "",
+            Some(DryRun::Client) => " (dry run)",
+            Some(DryRun::Server) => " (server dry run)",
+        };
+        // A path says what it is by itself.
+        let prefix = if kind == "File" { String::new() } else { kind.to_lowercase() + "/" };
+        self.terminal.done(&format!("{prefix}{name} {outcome}{dry}"), None);
+        self.note(kind, namespace, name, outcome);
+    }
+
+    /// Keeps what was told already.
+    pub(crate) fn note(&mut self, kind: &str, namespace: &str, name: &str, outcome: &'static str) {
+        let (kind, name, namespace) = (kind.to_owned(), name.to_owned(), namespace.to_owned());
+        self.all.push(Outcome { kind, name, namespace, came_to: outcome });
+    }
+
+    /// Whether this became of that.
+    pub(crate) fn has(&self, kind: &str, namespace: &str, name: &str, outcome: &str) -> bool {
+        self.all.iter().any(|o| {
+            (o.kind.as_str(), o.namespace.as_str(), o.name.as_str(), o.came_to)
+                == (kind, namespace, name, outcome)
+        })
+    }
+
+    /// Whether something is not as it was.
+    pub(crate) fn changed(&self) -> bool {
+        self.all.iter().any(|one| !["unchanged", "absent"].contains(&one.came_to))
+    }
+
+    /// For machines, where they asked.
+    pub(crate) fn print(&self, output: Option<Output>, certificate: Option<&Facts>) -> Result<()> {
+        let dry_run = self.dry_run.map(|dry_run| match dry_run {
+            DryRun::Client => "client",
+            DryRun::Server => "server",
+        });
+        let report = Report { dry_run, objects: &self.all, certificate };
+        match output {
+            Some(output) => print(output, &report),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A value on stdout.
+pub(crate) fn print(output: Output, value: &impl Serialize) -> Result<()> {
+    terminal::print(&match output {
+        Output::Json => format!("{}\n", serde_json::to_string_pretty(value)?),
+        Output::Yaml => serde_yaml::to_string(value)?,
+    })
+}

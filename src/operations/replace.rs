@@ -1,0 +1,233 @@
+//! Replaces Pods one at a time, as a rollout would, where no controller does it by itself: at
+//! level `pod`, and for a ReplicaSet or the update strategy OnDelete.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Errand;
+use crate::{
+    exit::Failure,
+    kubernetes::{error, targets::Found},
+    rollout::{self, Form, Seen, Trouble},
+    workload,
+};
+
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between two tries to evict what a PodDisruptionBudget guards, as `kubectl drain` waits.
+const GUARDED: Duration = Duration::from_secs(5);
+/// How often Pods may come back empty while an API server has not heard of a label that is gone.
+const LATE: usize = 20;
+
+/// Whether the workload's controller leaves Pods with an old template alone.
+pub(crate) fn is_by_hand(object: &Value) -> bool {
+    let on_delete = object["spec"]["updateStrategy"]["type"] == "OnDelete";
+    match object["kind"].as_str() {
+        Some("ReplicaSet") => true,
+        Some("StatefulSet" | "DaemonSet") => on_delete,
+        _ => false,
+    }
+}
+
+/// Which Pods need no successor.
+pub(crate) enum Right {
+    /// Those that run the template as it is. Whatever is created from now on does, whatever
+    /// others make of it on its way.
+    New,
+    /// Those that are not left from an emptied template, whichever other one they were made of.
+    NotLeft,
+    /// Those that were emptied, or were not: something must see to it while they are created.
+    Emptied(bool),
+    /// Those that were not emptied, where the namespace's label has just been taken away: one that
+    /// comes back empty all the same is replaced once more.
+    Unlabelled,
+}
+
+impl Right {
+    fn has(&self, workload: &Value, pod: &Value) -> bool {
+        match self {
+            Self::New => rollout::is_new(workload, pod),
+            Self::NotLeft => rollout::left_empty(workload, pod).is_empty(),
+            Self::Emptied(wanted) => workload::is_emptied_pod(&pod.to_string()) == *wanted,
+            Self::Unlabelled => !workload::is_emptied_pod(&pod.to_string()),
+        }
+    }
+}
+
+impl Errand<'_> {
+    /// Replaces each Pod of the workload that is not right; how many there were. A Pod goes when
+    /// all others are ready, and the next one only when its successor is.
+    ///
+    /// # Errors
+    /// What may not be deleted, a successor that is not right either, and `--timeout`.
+    pub(crate) async fn replace(&self, found: &Found, right: &Right) -> Result<usize> {
+        let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
+        let object = &found.object;
+        let mut wait = self.terminal.wait();
+        let mut pods = self.seen(found).await?;
+        let mut old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
+        let all = old.len();
+        let mut spare = if matches!(right, Right::Unlabelled) { LATE } else { 0 };
+        loop {
+            let (going, here): (Vec<_>, Vec<_>) =
+                pods.iter().partition(|pod| pod["metadata"]["deletionTimestamp"].is_string());
+            let (left, come): (Vec<&Value>, Vec<&Value>) =
+                here.iter().copied().partition(|pod| old.contains(&uid(pod)));
+            let wrong: Vec<_> = come.iter().filter(|pod| !right.has(object, pod)).collect();
+            if !wrong.is_empty() && spare > 0 {
+                spare -= 1;
+                old.extend(wrong.into_iter().map(|pod| uid(pod)));
+                continue;
+            }
+            if !wrong.is_empty() && !matches!(right, Right::New | Right::NotLeft) {
+                let empty = matches!(right, Right::Emptied(true));
+                return Err(came_wrong(found, empty, "The other Pods were left alone.").into());
+            }
+            let unready = here.iter().filter(|pod| !rollout::is_up(pod)).count();
+            // One that is not ready serves nobody: it goes first, and waits for no other.
+            let next = left.iter().find(|pod| !rollout::is_up(pod)).or(left.first());
+            let mut guarded = None;
+            match next {
+                None if unready == 0 && going.is_empty() && self.are_all(found, &here).await? => {
+                    return Ok(all);
+                }
+                Some(pod) if going.is_empty() && (unready == 0 || !rollout::is_up(pod)) => {
+                    guarded = self.evict(found, pod).await?;
+                }
+                _ => {}
+            }
+            let told = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
+            let late = Instant::now() > deadline;
+            if let Some(trouble) = self.trouble(found, &come, late).await {
+                let what = &trouble.what;
+                let what = format!("{}: {told}, and one does not start: {what}.", found.shown());
+                let is_emptied = matches!(right, Right::Emptied(true))
+                    || workload::is_emptied(&object.to_string());
+                let form = if is_emptied { Form::Emptied } else { Form::Original };
+                return Err(Failure::no(what, trouble.advice(form)).into());
+            }
+            let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            if late {
+                let what = format!("{}: {told} in time{guard}.", found.shown());
+                let hint = if guarded.is_some() {
+                    "The same command goes on; --timeout gives it longer, and --disable-eviction \
+                     deletes Pods whatever guards them."
+                } else {
+                    "The same command goes on; --timeout gives it longer."
+                };
+                return Err(Failure::no(what, hint).into());
+            }
+            wait.say(&format!("{}: {told}{guard}", self.shown(found)));
+            tokio::time::sleep(if guarded.is_some() { GUARDED } else { PAUSE }).await;
+            pods = self.seen(found).await?;
+        }
+    }
+
+    /// Sees whether the Pods that a rollout has brought are empty, or are not; whoever may not look
+    /// at them hears so.
+    ///
+    /// # Errors
+    /// One is not as it should be.
+    pub(crate) async fn judge(&self, found: &Found, empty: bool) -> Result<()> {
+        let mut here = match self.seen(found).await {
+            Err(error) if error::is_forbidden(&error) => {
+                let shown = self.shown(found);
+                let is = if empty { "are empty" } else { "are not empty" };
+                self.terminal.warn(&format!(
+                    "whether the new Pods of {shown} {is} is not known: they may not be listed"
+                ));
+                return Ok(());
+            }
+            here => here?,
+        };
+        let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
+        // Below its partition a StatefulSet keeps what it had.
+        let revision = now.as_ref().and_then(|now| now["status"]["updateRevision"].as_str());
+        here.retain(|pod| {
+            let label = &pod["metadata"]["labels"]["controller-revision-hash"];
+            let is_new = revision.is_none_or(|revision| *label == revision);
+            pod["metadata"]["deletionTimestamp"].is_null() && is_new
+        });
+        let right = Right::Emptied(empty);
+        if here.iter().all(|pod| right.has(&found.object, pod)) {
+            return Ok(());
+        }
+        Err(came_wrong(found, empty, "").into())
+    }
+
+    /// Whether there are as many as the workload wants: a successor may still be to come.
+    async fn are_all(&self, found: &Found, here: &[&Value]) -> Result<bool> {
+        let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
+        Ok(now.is_none_or(|now| rollout::wanted(&now) <= here.len()))
+    }
+
+    /// What keeps new Pods from starting: what lasts, and, where it is too `late`, whatever it is.
+    async fn trouble(&self, found: &Found, come: &[&Value], late: bool) -> Option<Trouble> {
+        let unready = come.iter().filter(|pod| !rollout::is_up(pod));
+        let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
+        let events = if late { self.events(found, &unready).await } else { Vec::new() };
+        let troubles = unready.iter().filter_map(|pod| rollout::trouble(pod, &events));
+        let mut troubles = troubles.filter(|trouble| trouble.lasting || late);
+        troubles.next().or_else(|| {
+            let seen = Seen { events: &events, ..Seen::default() };
+            rollout::refused(&found.object, &seen).filter(|_| late)
+        })
+    }
+
+    /// The Pods of the workload that are not over: to see none is another thing than that there is
+    /// none.
+    async fn seen(&self, found: &Found) -> Result<Vec<Value>> {
+        let pods = self.pods(&found.object).await;
+        let what = || format!("{}: its Pods could not be looked at", self.shown(found));
+        let mut pods = pods.with_context(what)?;
+        pods.retain(|pod| !rollout::is_over(pod));
+        Ok(pods)
+    }
+
+    /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict, or is told not to,
+    /// deletes. What the budget says where it does not let the Pod go yet.
+    async fn evict(&self, found: &Found, pod: &Value) -> Result<Option<String>> {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let outcome = if self.work.disable_eviction {
+            self.cluster.delete_pod(pod).await
+        } else {
+            match self.cluster.evict(pod).await {
+                Err(error) if error::is_forbidden(&error) => self.cluster.delete_pod(pod).await,
+                outcome => outcome,
+            }
+        };
+        let Err(error) = outcome else { return Ok(None) };
+        if let Some(why) = error::guarded(&error) {
+            return Ok(Some(why.to_owned()));
+        }
+        let selector = found.object["spec"]["selector"]["matchLabels"].as_object();
+        let labels = selector.into_iter().flatten();
+        let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        let what = format!("{error:#} Pod {name} stays as it was.");
+        let hint = format!(
+            "Its controller does not replace it; whoever may deletes it: \
+             `kubectl -n {} delete pods -l {labels}`.",
+            found.namespace
+        );
+        Err(Failure::no(what, hint).into())
+    }
+}
+
+/// A successor that something did not empty, or did.
+fn came_wrong(found: &Found, empty: bool, rest: &str) -> Failure {
+    let what = format!("{}: a Pod came back as it was.", found.shown());
+    let hint = if empty {
+        "No webhook or policy changes the Pods of this namespace as it should; `diyadm check` looks \
+         at it."
+    } else {
+        "Something empties the Pods of this namespace all the same: see `kubectl get \
+         mutatingwebhookconfigurations,mutatingadmissionpolicies`."
+    };
+    Failure::no(what, format!("{hint} {rest}").trim_end())
+}
+
+fn uid(pod: &Value) -> String {
+    pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
+}

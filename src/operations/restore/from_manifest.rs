@@ -1,0 +1,36 @@
+//! `--force-from FILE`: the user's own manifests.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::{exit::Failure, kubernetes::targets::Found, operations::files};
+
+pub(crate) struct Manifests {
+    name: String,
+    objects: Vec<Value>,
+}
+
+impl Manifests {
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let files = files::read(&[file.to_owned()])?;
+        let objects = files.into_iter().flat_map(|file| file.objects);
+        let objects = objects.map(|document| document.value).collect();
+        Ok(Self { name: file.display().to_string(), objects })
+    }
+
+    /// The workload's own manifest. One without a namespace is of whatever namespace is meant.
+    pub(super) fn of(&self, found: &Found) -> Result<&Value> {
+        let fits = |object: &&Value| {
+            let namespace = object["metadata"]["namespace"].as_str();
+            object["kind"] == found.kind.kind
+                && object["metadata"]["name"] == found.name.as_str()
+                && namespace.is_none_or(|namespace| namespace == found.namespace)
+        };
+        self.objects.iter().find(fits).ok_or_else(|| {
+            let what = format!("{} holds no {} {}.", self.name, found.kind.kind, found.name);
+            Failure::usage(what, "Name the file that it was applied from.").into()
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Revisions of the emptied form that stay behind: a Deployment's old ReplicaSets, the
+//! ControllerRevisions of a StatefulSet or DaemonSet.
+
+use serde_json::{Value, json};
+
+use crate::{
+    kubernetes::{Kind, REPLICA_SET, REVISION, Scope, error, targets::Found},
+    operations::Errand,
+    workload::{ORIGINAL, Subject},
+};
+
+/// What was found in the namespaces that were looked at.
+pub(super) struct Leftovers {
+    all: Vec<(&'static Kind, Value)>,
+    /// Kinds and namespaces that may not be looked at.
+    unseen: Vec<(&'static Kind, String)>,
+}
+
+fn kind_of(found: &Found) -> Option<&'static Kind> {
+    match found.kind.kind {
+        "Deployment" => Some(&REPLICA_SET),
+        "StatefulSet" | "DaemonSet" => Some(&REVISION),
+        _ => None,
+    }
+}
+
+/// Whether revisions of it can stay behind.
+pub(super) fn may_have(found: &Found) -> bool {
+    kind_of(found).is_some()
+}
+
+impl Leftovers {
+    pub(super) async fn look<'f>(
+        errand: &Errand<'_>,
+        all: impl Iterator<Item = &'f Found>,
+    ) -> Self {
+        let mut places: Vec<(&'static Kind, Scope<'f>)> = Vec::new();
+        for found in all {
+            let place = kind_of(found).map(|kind| (kind, Scope::of(&found.namespace)));
+            places.extend(place.filter(|place| !places.contains(place)));
+        }
+        let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
+        for (kind, scope, list) in errand.cluster.lists(places).await {
+            if let Ok(list) = list {
+                let emptied = list.into_iter().filter(is_emptied);
+                leftovers.all.extend(emptied.map(|object| (kind, object)));
+            } else {
+                let namespace = scope.namespace().unwrap_or_default().to_owned();
+                leftovers.unseen.push((kind, namespace));
+            }
+        }
+        leftovers
+    }
+
+    /// Those of one workload that is not empty any more.
+    pub(super) fn of(&self, found: &Found) -> Vec<&(&'static Kind, Value)> {
+        self.all.iter().filter(|(_, one)| owns(found, one)).collect()
+    }
+
+    /// Deletes what nothing runs of any more; says what it may not.
+    pub(super) async fn sweep(&self, errand: &Errand<'_>, restored: &[&Found]) {
+        let all = restored.iter().flat_map(|found| {
+            let idle = self.of(found).into_iter().filter(|(_, one)| is_idle(found, one));
+            idle.map(move |(kind, object)| (found, *kind, object))
+        });
+        let sweep = async |(found, kind, object): (&&Found, &'static Kind, &Value)| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let what = format!("{}/{name} of {}", kind.singular(), errand.shown(found));
+            (what, kind, errand.cluster.delete_exactly(kind, object).await)
+        };
+        let mut kept = Vec::new();
+        for (what, kind, deleted) in errand.each("swept", all.collect(), sweep).await {
+            match deleted {
+                Ok(()) => {
+                    let what = format!("{what}, a revision of the empty form, was deleted");
+                    errand.terminal.done(&what, None);
+                }
+                Err(error) => {
+                    let right = format!("deleting {} is not allowed", kind.resource());
+                    let why =
+                        if error::is_forbidden(&error) { right } else { format!("{error:#}") };
+                    kept.push((what, why));
+                }
+            }
+        }
+        for (what, why) in kept {
+            errand.terminal.warn(&format!(
+                "{what}, a revision of the empty form, stays ({why}): `kubectl rollout undo` can \
+                 bring it back"
+            ));
+        }
+        for (kind, namespace) in &self.unseen {
+            errand.terminal.warn(&format!(
+                "revisions of the empty form may stay in namespace {namespace}, which `kubectl \
+                 rollout undo` can bring back: seeing them takes the right to list {}",
+                kind.resource()
+            ));
+        }
+    }
+}
+
+/// Whether a revision is of this workload.
+pub(super) fn owns(found: &Found, revision: &Value) -> bool {
+    let owners = revision["metadata"]["ownerReferences"].as_array();
+    let uid = &found.object["metadata"]["uid"];
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
+}
+
+/// The partition of a StatefulSet, whose update does not reach the Pods below.
+pub(super) fn partition(found: &Found) -> Option<i64> {
+    found.object["spec"]["updateStrategy"]["rollingUpdate"]["partition"].as_i64()
+}
+
+/// The partition below which Pods of a StatefulSet are still of an emptied revision: an update
+/// does not reach them, and one that is deleted comes back so.
+pub(super) fn kept(found: &Found, emptied: &[&(&'static Kind, Value)]) -> Option<i64> {
+    let status = &found.object["status"];
+    let partition = partition(found)?;
+    let current = &status["currentRevision"];
+    let holds = found.kind.kind == "StatefulSet"
+        && partition > 0
+        && *current != status["updateRevision"]
+        && status["currentReplicas"].as_i64().unwrap_or(0) > 0
+        && emptied.iter().any(|(_, revision)| revision["metadata"]["name"] == *current);
+    holds.then_some(partition)
+}
+
+/// A ReplicaSet is a workload itself; a ControllerRevision holds a patch with a template in it,
+/// and the annotations that its owner had then.
+fn is_emptied(object: &Value) -> bool {
+    let original = &object["metadata"]["annotations"][ORIGINAL];
+    if original.is_null() {
+        return false;
+    }
+    let text = match object["data"].get("spec") {
+        Some(spec) => json!({
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": { "annotations": { ORIGINAL: original } },
+            "spec": { "template": spec["template"] },
+        })
+        .to_string(),
+        None => object.to_string(),
+    };
+    let told = Subject::parse(&text).and_then(|subject| subject.told());
+    told.is_some_and(|told| told.is_ok_and(|told| !told.drifted))
+}
+
+/// Whether no Pod is of this revision, and none will be by what the workload says now.
+fn is_idle(found: &Found, revision: &Value) -> bool {
+    let none = |field: &Value| field.as_i64().unwrap_or(0) == 0;
+    if revision["kind"] == "ReplicaSet" {
+        return none(&revision["spec"]["replicas"]) && none(&revision["status"]["replicas"]);
+    }
+    let status = &found.object["status"];
+    let name = &revision["metadata"]["name"];
+    ["currentRevision", "updateRevision"].iter().all(|field| status[field] != *name)
+}

@@ -1,0 +1,278 @@
+//! Restores at level pod: the workload was never changed, so its Pods are replaced by such as
+//! nothing empties.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::Way;
+use crate::{
+    exit::Failure,
+    kubernetes::{POD, Scope, error, targets::Found},
+    operations::{
+        Done, Errand, Outcome,
+        change::{annotated, played},
+        intercept::{Watcher, Webhooks},
+        replace::Right,
+    },
+    rollout, status,
+    workload::{self, DISABLED, LABEL, Subject, fresh},
+};
+
+/// The Pods that run in some namespaces.
+#[derive(Default)]
+pub(super) struct Pods {
+    /// Each with whether it was emptied itself.
+    all: Vec<(Value, bool)>,
+    /// Namespaces whose Pods could not be looked at, and why. Whoever may not list them sees none.
+    unseen: Vec<(String, String)>,
+}
+
+impl Pods {
+    /// Those in the namespaces of these workloads.
+    pub(super) async fn look(errand: &Errand<'_>, all: &[Found]) -> Self {
+        let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let places = namespaces.into_iter().map(|namespace| (&POD, Scope::of(namespace)));
+        let mut pods = Self::default();
+        for (_, scope, list) in errand.cluster.lists(places).await {
+            match list {
+                Ok(list) => pods.all.extend(
+                    list.into_iter().filter(|pod| !rollout::is_over(pod)).map(|pod| {
+                        let emptied = workload::is_emptied_pod(&pod.to_string());
+                        (pod, emptied)
+                    }),
+                ),
+                Err(error) if error::is_forbidden(&error) => {}
+                Err(error) => {
+                    let namespace = scope.namespace().unwrap_or_default().to_owned();
+                    pods.unseen.push((namespace, format!("{error:#}")));
+                }
+            }
+        }
+        pods
+    }
+
+    fn of<'p>(&'p self, found: &'p Found) -> impl Iterator<Item = &'p (Value, bool)> {
+        self.all.iter().filter(|(pod, _)| rollout::selects(&found.object, pod))
+    }
+
+    /// The workload's own.
+    pub(super) fn running(&self, found: &Found) -> Vec<Value> {
+        self.of(found).map(|(pod, _)| pod.clone()).collect()
+    }
+
+    /// Those that are left from when its template was emptied.
+    pub(super) fn left(&self, found: &Found) -> Vec<Value> {
+        let left = self.of(found).map(|(pod, _)| pod).filter(|pod| {
+            let goes = pod["metadata"]["deletionTimestamp"].is_string();
+            !goes && !rollout::left_empty(&found.object, pod).is_empty()
+        });
+        left.cloned().collect()
+    }
+
+    /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
+    /// their end gives them back.
+    pub(super) fn tell_jobs(&self, errand: &Errand<'_>, before: &Found) {
+        let text = before.object.to_string();
+        // One that an update has given something to run starts what works.
+        let is_emptied = Subject::parse(&text).and_then(|subject| subject.holds()) == Some(true);
+        let idles = |pod: &Value, emptied: bool| {
+            let is_of_template = is_emptied && rollout::is_new(&before.object, pod);
+            emptied || is_of_template || !rollout::left_empty(&before.object, pod).is_empty()
+        };
+        let owner = |(pod, emptied): &(Value, bool)| {
+            let owners = pod["metadata"]["ownerReferences"].as_array()?;
+            let name = owners.iter().find_map(|owner| owner["name"].as_str());
+            name.filter(|_| idles(pod, *emptied)).map(ToOwned::to_owned)
+        };
+        let jobs: BTreeSet<_> = self.of(before).filter_map(owner).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        let forbids = before.object["spec"]["concurrencyPolicy"] == "Forbid";
+        let next = if forbids { ", and with concurrencyPolicy Forbid no other starts" } else { "" };
+        errand.terminal.say(&format!(
+            "  what it has started idles until it is deleted{next}: `kubectl -n {} delete job {}`",
+            before.namespace,
+            jobs.into_iter().collect::<Vec<_>>().join(" ")
+        ));
+    }
+
+    /// Whether the workload is as written and its Pods are empty, or, where it was `named` and has
+    /// none, would be.
+    ///
+    /// # Errors
+    /// Its Pods could not be looked at.
+    pub(super) async fn are_empty(
+        &self,
+        errand: &Errand<'_>,
+        webhooks: &Webhooks,
+        found: &Found,
+        named: bool,
+    ) -> Result<bool> {
+        let text = found.object.to_string();
+        let is_there = found.object["metadata"]["uid"].is_string();
+        if found.kind == &POD || !is_there || workload::is_emptied(&text) {
+            return Ok(false);
+        }
+        if let Some((_, why)) = self.unseen.iter().find(|(place, _)| *place == found.namespace) {
+            let shown = errand.shown(found);
+            let what = format!("{shown}: whether its Pods are empty is not known: {why}");
+            return Err(Failure::no(what, "The same command looks again.").into());
+        }
+        let mut own = self.of(found).peekable();
+        if own.peek().is_some() || !named {
+            return Ok(own.any(|(_, emptied)| *emptied));
+        }
+        would_be(errand, webhooks, found, &Subject::read(&text)?).await
+    }
+}
+
+/// Whether the Pods of a workload that has none would be emptied, which is all there is to tell by.
+async fn would_be(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+    subject: &Subject<'_>,
+) -> Result<bool> {
+    let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+    if !mutable || subject.is_controlled() || !subject.refusals().is_empty() {
+        return Ok(false);
+    }
+    let watcher = webhooks.of_level_pod(errand.cluster, found).await;
+    Ok(watcher.is_there())
+}
+
+pub(super) async fn restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    pods: &Pods,
+    found: Found,
+) -> Done {
+    match try_restore(errand, webhooks, way, pods, &found).await {
+        Ok((object, patch)) => {
+            Done { found: Found { object, ..found }, patch, outcome: Outcome::Changed }
+        }
+        Err(error) => Done::failed(found, error),
+    }
+}
+
+async fn try_restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    pods: &Pods,
+    found: &Found,
+) -> Result<(Value, Vec<Value>)> {
+    let shown = errand.shown(found);
+    let watcher = webhooks.emptying_pods(errand.cluster, found).await;
+    if watcher == Watcher::Nobody && found.kind.kind == "CronJob" {
+        let what = format!("{shown}: what it starts from now on is as written");
+        errand.terminal.done(&what, None);
+        pods.tell_jobs(errand, found);
+        return Ok((found.object.clone(), Vec::new()));
+    }
+    if found.kind.kind == "Job" {
+        return recreate(errand, way, found, &watcher).await;
+    }
+    if watcher == Watcher::Nobody {
+        if !errand.is_real() {
+            errand
+                .terminal
+                .done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
+            return Ok((found.object.clone(), Vec::new()));
+        }
+        let right = if way.unlabelled { Right::Unlabelled } else { Right::Emptied(false) };
+        let count = errand.replace(found, &right).await?;
+        errand
+            .terminal
+            .done(&format!("{shown}: {count} Pods were replaced and are as written"), None);
+        return Ok((found.object.clone(), Vec::new()));
+    }
+    let mut sent = Vec::new();
+    let plan = |object: &Value| {
+        let operations = refusal(object)?;
+        sent.clone_from(&operations);
+        Ok((!operations.is_empty()).then_some(operations))
+    };
+    let (object, _) = errand.change(found, plan).await?;
+    told(errand, found, &watcher);
+    Ok((object, sent))
+}
+
+/// A Pod of a Job that is deleted counts as one that failed, so the Job itself is made anew.
+async fn recreate(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    found: &Found,
+    watcher: &Watcher,
+) -> Result<(Value, Vec<Value>)> {
+    let shown = errand.shown(found);
+    if !way.recreate {
+        let what = format!("{shown} stays empty: the Pods of a Job cannot be replaced.");
+        let hint = format!(
+            "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
+             has done so far, and the files in it, are lost.",
+            found.typed(errand.cluster)
+        );
+        return Err(Failure::no(what, hint).into());
+    }
+    let mut new = fresh::fresh(&found.object);
+    if *watcher != Watcher::Nobody {
+        new = played(&new, &refusal(&new)?)?;
+    }
+    let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
+    if let Outcome::Failed(error) = outcome {
+        return Err(error);
+    }
+    let what = format!("{shown} was created again, as it was{}", errand.dry());
+    errand.terminal.done(&what, None);
+    if *watcher != Watcher::Nobody {
+        told(errand, found, watcher);
+    }
+    Ok((made.object, patch))
+}
+
+/// The operations that make the pod template say no; none where it does.
+pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    let Some(kind) = subject.workload() else { return Ok(Vec::new()) };
+    if subject.refusals().contains(&workload::Refusal::PodAnnotation) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![annotated(object, &kind.template(), LABEL, DISABLED)])
+}
+
+/// Tells of a pod template that says no now, and why.
+pub(super) fn told(errand: &Errand<'_>, found: &Found, watcher: &Watcher) {
+    let shown = errand.shown(found);
+    let who = match watcher.shown() {
+        Some(shown) => format!("{shown} empties"),
+        None => "something may empty".to_owned(),
+    };
+    errand.terminal.done(&format!("{shown}: its pod template says no now{}", errand.dry()), None);
+    errand.terminal.say(&format!(
+        "  {who} Pods of this namespace, so its template has the annotation {LABEL}: disabled, a \
+         small drift from what is written; `diyadm empty {}` takes it away",
+        found.typed(errand.cluster)
+    ));
+}
+
+/// Tells of empty Pods that belong to none of all the workloads, and so stay as they are.
+pub(super) async fn tell_others(errand: &Errand<'_>, all: &[Done]) {
+    let scope = errand.cluster.scope(errand.targets);
+    // Whoever may not list Pods hears of none.
+    let pods = errand.cluster.list(&POD, scope, "").await.unwrap_or_default();
+    let objects: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
+    for row in status::of_others(&objects, &pods, errand.cluster.flags()) {
+        let (kind, place) = (row.kind.to_lowercase(), row.namespace);
+        errand
+            .terminal
+            .warn(&format!("{kind}/{} in {place} stays as it is: {}", row.name, row.note));
+    }
+}

@@ -1,0 +1,130 @@
+//! A StatefulSet or DaemonSet whose pod template `kubectl rollout undo` has taken from a revision of
+//! the emptied form: the revision has the original of that template, the workload another or none.
+
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{Way, leftovers};
+use crate::{
+    exit::Failure,
+    kubernetes::{REVISION, error, targets::Found},
+    operations::{Done, Errand, Outcome, change::annotated},
+    workload::{ORIGINAL, Subject, is_emptied},
+};
+
+/// What `kubectl rollout undo` writes as, and no other command of kubectl's that writes a template.
+const UNDO: &str = "kubectl";
+
+/// Gives the workload the original that belongs to its template, which is then restored as any
+/// other; a break where nothing is left to do.
+pub(super) async fn recall(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    found: Found,
+    named: bool,
+) -> ControlFlow<Done, Found> {
+    let of_revisions = ["StatefulSet", "DaemonSet"].contains(&found.kind.kind);
+    if !of_revisions || way.manifests.is_some() {
+        return ControlFlow::Continue(found);
+    }
+    match try_recall(errand, &found, named).await {
+        Ok(None) => ControlFlow::Continue(found),
+        Ok(Some((object, patch))) => {
+            let is_back = !is_emptied(&object.to_string());
+            // A dry run leaves nothing that could be restored, and a webhook restores at once what
+            // says no.
+            let is_over = is_back || (!errand.is_real() && !is_emptied(&found.object.to_string()));
+            let shown = errand.shown(&found);
+            let found = Found { object, ..found };
+            if !is_over {
+                return ControlFlow::Continue(found);
+            }
+            errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
+            ControlFlow::Break(Done { found, patch, outcome: Outcome::Changed })
+        }
+        Err(error) => ControlFlow::Break(Done::failed(found, error)),
+    }
+}
+
+/// The workload with the original that it lacked; `None` where its own is the right one.
+async fn try_recall(
+    errand: &Errand<'_>,
+    found: &Found,
+    named: bool,
+) -> Result<Option<(Value, Vec<Value>)>> {
+    let text = found.object.to_string();
+    let subject = Subject::read(&text)?;
+    let is_lost = subject.is_lost();
+    let is_undone = || subject.template_writers().iter().any(|writer| writer == UNDO);
+    let is_meant = is_lost || (subject.is_emptied() && is_undone());
+    if !is_meant {
+        return Ok(None);
+    }
+    let shown = errand.shown(found);
+    let revisions = match errand.cluster.list(&REVISION, &found.namespace, "").await {
+        Ok(revisions) => revisions,
+        Err(error) if is_lost && named => return Err(lost(errand, found, Some(&error))),
+        Err(error) => {
+            let right = "seeing that takes the right to list controllerrevisions".to_owned();
+            let why = if error::is_forbidden(&error) { right } else { format!("{error:#}") };
+            errand.terminal.warn(&format!(
+                "the pod template of {shown} may be that of an older revision (`kubectl rollout \
+                 undo`), which has image, command and probes of its own: {why}"
+            ));
+            return Ok(None);
+        }
+    };
+    let its_own = |one: &&Value| {
+        leftovers::owns(found, one) && template(&one["data"]) == template(&found.object)
+    };
+    let theirs = revisions.iter().filter(its_own);
+    let mut theirs = theirs.filter_map(|one| one["metadata"]["annotations"][ORIGINAL].as_str());
+    let Some(original) = theirs.find_map(|theirs| subject.recalled(theirs)) else {
+        return if is_lost && named { Err(lost(errand, found, None)) } else { Ok(None) };
+    };
+    let mut sent = Vec::new();
+    let plan = |object: &Value| {
+        let same = |of: fn(&Value) -> Value| of(object) == of(&found.object);
+        // Judged by what it was.
+        if !same(template) || !same(|object| object["metadata"]["annotations"][ORIGINAL].clone()) {
+            return Err(
+                Failure::no("it has changed meanwhile.", "The same command goes on.").into()
+            );
+        }
+        sent = vec![annotated(object, "", ORIGINAL, &original)];
+        Ok(Some(sent.clone()))
+    };
+    let (object, _) = errand.change(found, plan).await?;
+    errand.terminal.say(&format!(
+        "{shown}: its pod template is that of an older revision, and so is what it goes back to"
+    ));
+    Ok(Some((object, sent)))
+}
+
+/// The pod template, as a workload has it or as a revision, which is a patch.
+fn template(object: &Value) -> Value {
+    let mut template = object["spec"]["template"].clone();
+    if let Some(template) = template.as_object_mut() {
+        template.shift_remove("$patch");
+    }
+    if let Some(metadata) = template["metadata"].as_object_mut() {
+        metadata.retain(|_, value| !value.is_null());
+    }
+    template
+}
+
+fn lost(errand: &Errand<'_>, found: &Found, error: Option<&anyhow::Error>) -> anyhow::Error {
+    let why = match error {
+        None => "none of its revisions has one".to_owned(),
+        Some(error) => format!("its revisions may not be looked at: {error:#}"),
+    };
+    let what =
+        format!("{} runs the empty container and has no original, and {why}.", errand.shown(found));
+    let hint = format!(
+        "Put its own manifest there again: `kubectl -n {} apply -f FILE`.",
+        found.namespace
+    );
+    Failure::no(what, hint).into()
+}

@@ -1,0 +1,397 @@
+//! Restores one workload by a guarded JSON Patch, and sees whether it stays so.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{from_manifest::Manifests, pods, trust};
+use crate::{
+    exit::Failure,
+    kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
+    operations::{
+        Done, Errand, Outcome,
+        change::played,
+        intercept::{Watcher, Webhooks},
+    },
+    rollout,
+    workload::{DISABLED, ENABLED, LABEL, Stamp, Subject, fresh},
+};
+
+/// How workloads are restored.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    /// `--force-from`
+    pub(super) manifests: Option<&'a Manifests>,
+    pub(super) recreate: bool,
+    /// `--trust-original`
+    pub(super) trust_original: bool,
+    /// Whether the namespace's label has just been taken away, or, in a dry run, would have been.
+    pub(super) unlabelled: bool,
+}
+
+impl Way<'_> {
+    /// After the namespace's label.
+    pub(crate) const UNLABELLED: Self =
+        Self { manifests: None, recreate: false, trust_original: false, unlabelled: true };
+}
+
+/// An API server hears of a label that is gone after a moment.
+const LAG: Duration = Duration::from_millis(250);
+const TRIES: u32 = 20;
+
+/// For those who named a workload that is not empty.
+pub(super) const NOT_EMPTY: &str =
+    "If it was restored before, nothing is left to do; `diyadm status` shows what is empty.";
+
+pub(super) async fn restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    found: Found,
+) -> Done {
+    match try_restore(errand, webhooks, way, &found).await {
+        Ok(Restored { object, patch, outcome }) => {
+            Done { found: Found { object, ..found }, patch, outcome }
+        }
+        Err(error) => Done::failed(found, error),
+    }
+}
+
+/// Whether it is empty by its template, and can be given back as that is asked for.
+pub(super) fn goes_back(way: &Way<'_>, found: &Found) -> bool {
+    let text = found.object.to_string();
+    let Some(subject) = Subject::parse(&text) else { return false };
+    let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+    let is_trusted = |stamp: Result<_, _>| stamp.is_ok() || way.manifests.is_some();
+    subject.stamp().is_some_and(is_trusted) && (mutable || way.recreate)
+}
+
+struct Restored {
+    object: Value,
+    patch: Vec<Value>,
+    outcome: Outcome,
+}
+
+async fn try_restore(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    found: &Found,
+) -> Result<Restored> {
+    let text = found.object.to_string();
+    let subject = Subject::read(&text)?;
+    let manifest = match (subject.stamp(), way.manifests) {
+        // Restored by a command that was cut off before it could create it.
+        (None, _) if !found.object["metadata"]["uid"].is_string() => {
+            return recreate(errand, webhooks, way, found, None).await;
+        }
+        (None, _) if fresh::is_holder(&found.object) => {
+            let why = "it holds the place of another".to_owned();
+            let (object, patch) = (found.object.clone(), Vec::new());
+            return Ok(Restored { object, patch, outcome: Outcome::PassedOver(why) });
+        }
+        (None, _) if subject.is_by_policy() && !subject.is_controlled() => {
+            let what = format!(
+                "{} stays empty: a policy emptied it as it was created, and keeps no original.",
+                errand.shown(found)
+            );
+            let hint = format!(
+                "Delete it, and create it again from its manifest without {LABEL}: {ENABLED}."
+            );
+            return Err(Failure::no(what, hint).into());
+        }
+        (None, _) => {
+            let outcome = if way.recreate && errand.unhold(found).await? {
+                Outcome::Unchanged
+            } else {
+                Outcome::PassedOver("it is not empty: there is no original".to_owned())
+            };
+            let object = disown(errand, found).await;
+            return Ok(Restored { object, patch: Vec::new(), outcome });
+        }
+        (Some(stamp), Some(manifests)) => {
+            let manifest = manifests.of(found)?.to_string();
+            let silent = Subject::read(&manifest)?.lacks(&subject);
+            if stamp.is_err() && !silent.is_empty() {
+                errand.terminal.warn(&format!(
+                    "the manifest says nothing of container {} of {}, and the original is not \
+                     trusted: what it runs stays as it is",
+                    silent.join(", "),
+                    errand.shown(found)
+                ));
+            }
+            Some(manifest)
+        }
+        (Some(Ok(_)), None) => None,
+        (Some(Err(why)), None) => return Err(untrusted(errand, found, &why)),
+    };
+    let shown = errand.shown(found);
+    if subject.workload().is_some_and(|kind| !kind.mutable) {
+        // Where it is not there, nothing is lost by that.
+        if way.recreate || !found.object["metadata"]["uid"].is_string() {
+            return recreate(errand, webhooks, way, found, manifest.as_deref()).await;
+        }
+        let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
+        let operations = original(&found.object, &back)?.unwrap_or_default();
+        let new = played(&found.object, &operations)?;
+        return Err(trust::in_place(errand, way, found, &new, manifest.as_deref())?);
+    }
+    let watcher = webhooks.of_update(errand.cluster, found).await;
+    let decline = match &watcher {
+        _ if subject.declines() => false,
+        Watcher::Nobody | Watcher::Policy(_) => false,
+        // What the API server is asked says nothing of one that is away for a moment.
+        Watcher::Webhook(name) if !(errand.is_real() && webhooks.is_sure(name)) => {
+            !webhooks.leaves(errand.cluster, name, found).await
+        }
+        // Its rules may say no, and they are not all that may be looked at.
+        _ => errand.is_real() && would_be_emptied(errand, found, manifest.as_deref()).await?,
+    };
+    // At level pod something else may empty what the template then gives.
+    let mut back = Back { manifest: manifest.as_deref(), decline, refuse: false };
+    let of_pods = of_pods(errand, webhooks, found, &back).await?;
+    back.refuse = of_pods.is_there();
+    let mut sent = Vec::new();
+    let (mut object, mut changed) =
+        errand.change(found, |object| plan(object, &back, &mut sent)).await?;
+    let mut tries = if way.unlabelled && errand.is_real() { TRIES } else { 0 };
+    while is_empty(&object) && !back.decline && tries > 0 {
+        tokio::time::sleep(LAG).await;
+        let again = Found { object, ..found.clone() };
+        (object, changed) = errand.change(&again, |object| plan(object, &back, &mut sent)).await?;
+        tries -= 1;
+    }
+    // In a dry run the label is still there, and the API server goes by it.
+    let label = way.unlabelled && !errand.is_real();
+    if is_empty(&object) && !back.decline && !label {
+        // What may not be seen empties it all the same.
+        back.decline = true;
+        let again = Found { object, ..found.clone() };
+        (object, changed) = errand.change(&again, |object| plan(object, &back, &mut sent)).await?;
+    }
+    if is_empty(&object) && !label {
+        let what = format!("{shown} was restored, and something emptied it again at once.");
+        let hint = "See which webhooks and policies are called: `kubectl get \
+                    mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
+        return Err(Failure::no(what, hint).into());
+    }
+    errand.terminal.done(&format!("{shown} {}{}", form(&subject, way), errand.dry()), None);
+    if back.decline {
+        declined(errand, found, &watcher, "");
+    }
+    if back.refuse {
+        pods::told(errand, found, &of_pods);
+    }
+    let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+    Ok(Restored { object, patch: sent, outcome })
+}
+
+/// What restoring makes of an emptied workload, in words.
+fn form(subject: &Subject<'_>, way: &Way<'_>) -> String {
+    if way.manifests.is_some() {
+        return "is restored from the manifest".to_owned();
+    }
+    let Some(Ok(told)) = subject.told() else { return "is as it was".to_owned() };
+    match told.newer {
+        Some(Stamp { at, by }) => {
+            let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+            format!("is restored to the version deployed since it was emptied ({at}{by})")
+        }
+        None if told.drifted || told.overtaken => {
+            "is restored; what was deployed since it was emptied stays".to_owned()
+        }
+        None => "is as it was".to_owned(),
+    }
+}
+
+/// Who empties its Pods once it is as it was.
+async fn of_pods(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    found: &Found,
+    back: &Back<'_>,
+) -> Result<Watcher> {
+    let operations = original(&found.object, back)?.unwrap_or_default();
+    let given = Found { object: played(&found.object, &operations)?, ..found.clone() };
+    Ok(webhooks.of_level_pod(errand.cluster, &given).await)
+}
+
+/// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
+fn declined(errand: &Errand<'_>, found: &Found, watcher: &Watcher, flag: &str) {
+    let who = watcher.shown().unwrap_or_else(|| "a webhook".to_owned());
+    errand.terminal.say(&format!(
+        "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
+         `diyadm empty {}{flag}` takes that away",
+        found.typed(errand.cluster)
+    ));
+}
+
+/// Gives up what a restore that was cut off just after its work still owns; the object then.
+async fn disown(errand: &Errand<'_>, found: &Found) -> Value {
+    let Found { kind, namespace, name, object } = found;
+    if !errand.is_real() {
+        return object.clone();
+    }
+    errand.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
+}
+
+/// Deletes it and creates it again, as it was.
+async fn recreate(
+    errand: &Errand<'_>,
+    webhooks: &Webhooks,
+    way: &Way<'_>,
+    found: &Found,
+    manifest: Option<&str>,
+) -> Result<Restored> {
+    let fresh = fresh::fresh(&found.object);
+    let watcher = webhooks.of_create(errand.cluster, found).await;
+    let decline = watcher != Watcher::Nobody;
+    let mut back = Back { manifest, decline, refuse: false };
+    let of_pods = if found.kind == &POD {
+        Watcher::Nobody
+    } else {
+        let fresh = Found { object: fresh.clone(), ..found.clone() };
+        of_pods(errand, webhooks, &fresh, &back).await?
+    };
+    back.refuse = of_pods.is_there();
+    let operations = plan(&fresh, &back, &mut Vec::new())?;
+    let new = played(&fresh, &operations.unwrap_or_default())?;
+    trust::check(errand, way, found, &new, manifest)?;
+    let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
+    if let Outcome::Failed(error) = outcome {
+        return Err(error);
+    }
+    if errand.is_real() && is_empty(&made.object) {
+        let what = format!("{} was created again, and something emptied it.", found.shown());
+        return Err(Failure::no(what, "Take the namespace's label away, then try again.").into());
+    }
+    let what = format!("{} was created again, as it was{}", errand.shown(found), errand.dry());
+    errand.terminal.done(&what, None);
+    let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
+    if decline && declines(&made.object) && !declines(&found.object) {
+        declined(errand, found, &watcher, " --recreate");
+    }
+    if back.refuse {
+        pods::told(errand, found, &of_pods);
+    }
+    Ok(Restored { object: made.object, patch, outcome })
+}
+
+fn is_empty(object: &Value) -> bool {
+    crate::workload::is_emptied(&object.to_string())
+}
+
+/// How one workload is given back.
+struct Back<'a> {
+    /// `--force-from`
+    manifest: Option<&'a str>,
+    /// Whether it says no from then on, and whether its pod template does.
+    decline: bool,
+    refuse: bool,
+}
+
+/// The operations that restore the object; `None` where it is not empty.
+fn plan(object: &Value, back: &Back<'_>, sent: &mut Vec<Value>) -> Result<Option<Vec<Value>>> {
+    let Some(mut operations) = original(object, back)? else { return Ok(None) };
+    if back.refuse {
+        operations.extend(pods::refusal(&played(object, &operations)?)?);
+    }
+    sent.clone_from(&operations);
+    Ok(Some(operations))
+}
+
+/// [`plan`] but for what its pod template says.
+fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
+    let &Back { manifest, decline, .. } = back;
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    if !subject.is_emptied() {
+        return Ok(None);
+    }
+    let Some(manifest) = manifest else {
+        let change = subject.restore(decline, None);
+        if change.is_empty() {
+            // Someone has put another original there since it was judged.
+            let why = change.warnings.first().map_or("nothing would change", String::as_str);
+            return Err(Failure::no(format!("{why}."), "").into());
+        }
+        return Ok(Some(serde_json::from_str(&change.patch)?));
+    };
+    // What the manifest is silent of comes back from the original, where that is to be trusted.
+    let mut sent: Vec<Value> = serde_json::from_str(&subject.restore(false, None).patch)?;
+    let text = played(object, &sent)?.to_string();
+    let manifest = Subject::read(manifest)?;
+    let change = Subject::read(&text)?.restore_from(&manifest, FIELD_MANAGER, decline);
+    let change = change.map_err(|why| {
+        Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
+    })?;
+    sent.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
+    Ok(Some(sent))
+}
+
+/// Whether the API server, asked in a dry run, hands it back empty.
+async fn would_be_emptied(
+    errand: &Errand<'_>,
+    found: &Found,
+    manifest: Option<&str>,
+) -> Result<bool> {
+    let Found { kind, namespace, name, object } = found;
+    let target = (*kind, namespace.as_str(), name.as_str());
+    let back = Back { manifest, decline: false, refuse: false };
+    let asked = errand
+        .cluster
+        .change(target, Some(object.clone()), true, |object| original(object, &back))
+        .await?;
+    Ok(is_empty(&asked.object))
+}
+
+fn untrusted(errand: &Errand<'_>, found: &Found, why: &str) -> anyhow::Error {
+    let what = format!("{} stays empty: its original is not trusted: {why}.", errand.shown(found));
+    let hint = format!(
+        "Put it back from your own manifest: `diyadm restore {} --force-from FILE`, which takes \
+         only the fields that emptying touches.",
+        found.typed(errand.cluster)
+    );
+    Failure::no(what, hint).into()
+}
+
+/// A StatefulSet goes on with its next Pod only when the one before is ready, and one of the
+/// empty form that cannot start never will be: such a Pod, of one of these revisions of the empty
+/// form, is deleted. What is slow to start and never was empty is the user's own.
+pub(super) async fn unstick(
+    errand: &Errand<'_>,
+    found: &Found,
+    emptied: &[&(&'static Kind, Value)],
+) {
+    if found.kind.kind != "StatefulSet" {
+        return;
+    }
+    let is_emptied = |pod: &Value| {
+        let revision = &pod["metadata"]["labels"]["controller-revision-hash"];
+        emptied.iter().any(|(_, one)| one["metadata"]["name"] == *revision)
+    };
+    // Where they may not be looked at, the wait tells what is missing.
+    for pod in errand.pods(&found.object).await.unwrap_or_default() {
+        let going = pod["metadata"]["deletionTimestamp"].is_string();
+        if going || rollout::is_ready(&pod) || !is_emptied(&pod) {
+            continue;
+        }
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        match errand.cluster.delete_exactly(&POD, &pod).await {
+            Ok(()) => {
+                errand
+                    .terminal
+                    .done(&format!("pod/{name}, which did not start, was deleted"), None);
+            }
+            Err(error) if error::is_forbidden(&error) => errand.terminal.warn(&format!(
+                "pod/{name} does not start, and {} waits for it: whoever may deletes it with \
+                 `kubectl -n {} delete pod {name}`",
+                errand.shown(found),
+                found.namespace
+            )),
+            // It has changed meanwhile: it may start after all.
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether what an original makes a Pod or Job run is to be trusted, where that is created again.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::Way;
+use crate::{exit::Failure, kubernetes::targets::Found, operations::Errand, workload::Subject};
+
+/// Refuses to create `new` in the place of `found` where its original sets what it runs and nobody
+/// has said that it is to be trusted.
+pub(super) fn check(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    found: &Found,
+    new: &Value,
+    manifest: Option<&str>,
+) -> Result<()> {
+    let doubtful = doubtful(way, found, new, manifest)?;
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "{} stays empty: its original sets what it runs, and anyone who may patch it can write \
+         that: {doubtful}.",
+        errand.shown(found)
+    );
+    let hint = format!(
+        "If that is the application, run `diyadm restore {} --recreate --trust-original`; else \
+         name its manifest with --force-from FILE.",
+        found.typed(errand.cluster)
+    );
+    Err(Failure::no(what, hint).into())
+}
+
+/// Why `found` is not restored in place, and what would make it `new`.
+pub(super) fn in_place(
+    errand: &Errand<'_>,
+    way: &Way<'_>,
+    found: &Found,
+    new: &Value,
+    manifest: Option<&str>,
+) -> Result<anyhow::Error> {
+    let doubtful = doubtful(way, found, new, manifest)?;
+    let (sets, flag) = match doubtful.as_str() {
+        "" => (String::new(), ""),
+        _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
+    };
+    let what = format!(
+        "{} stays empty: {} cannot be changed once it is there.{sets}",
+        errand.shown(found),
+        if found.kind.kind == "Pod" { "a Pod" } else { "the Pods of a Job" }
+    );
+    let hint = format!(
+        "`diyadm restore {} --recreate{flag}` deletes it and creates it again, as it was: what it \
+         has done so far, and the files in it, are lost.",
+        found.typed(errand.cluster)
+    );
+    Ok(Failure::no(what, hint).into())
+}
+
+/// What the original of `found` makes it run in `new`, in words, where that is not to be trusted;
+/// empty where nothing is, or where the user trusts it.
+pub(super) fn doubtful(
+    way: &Way<'_>,
+    found: &Found,
+    new: &Value,
+    manifest: Option<&str>,
+) -> Result<String> {
+    // What waits in a placeholder was written there by whoever created that.
+    if way.trust_original || !found.object["metadata"]["uid"].is_string() {
+        return Ok(String::new());
+    }
+    let [text, new] = [&found.object, new].map(Value::to_string);
+    let subject = Subject::read(&text)?;
+    let mut fields = subject.from_original(&Subject::read(&new)?);
+    if let Some(manifest) = manifest {
+        let silent = Subject::read(manifest)?.lacks(&subject);
+        fields.retain(|field| silent.contains(&field.container));
+    }
+    Ok(fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}

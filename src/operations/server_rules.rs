@@ -1,0 +1,70 @@
+//! What a webhook's server goes by, read from the cluster: the flags of its Deployment, and the
+//! rules.yaml of its ConfigMap.
+
+use anyhow::Result;
+use clap::Parser;
+use serde_json::Value;
+
+use crate::{
+    cli::ways::Ways,
+    kubernetes::{CONFIG_MAP, Cluster, DEPLOYMENT},
+    operations::emptying_flags,
+    webhook::manifests,
+    workload::{self, Rule, Rules},
+};
+
+/// The flags of a server that say how workloads are emptied.
+const FLAGS: [&str; 5] = ["--image=", "--idle=", "--containers=", "--level=", "--agent-image="];
+
+/// The flags of the server `name`; `None` where there is no such Deployment.
+///
+/// # Errors
+/// What the API server says.
+pub(crate) async fn flags(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<Rules>> {
+    let server = cluster.get(&DEPLOYMENT, namespace, name).await?;
+    Ok(server.map(|server| emptying_flags::flags(&of(&server), (namespace, name))))
+}
+
+/// Its rules.yaml; none where there is none, or why a server would not take it.
+///
+/// # Errors
+/// What the API server says.
+pub(crate) async fn list(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<Result<Vec<Rule>, String>> {
+    let map = cluster.get(&CONFIG_MAP, namespace, &manifests::rules_name(name)).await?;
+    let text = map.as_ref().and_then(|map| map["data"]["rules.yaml"].as_str());
+    Ok(text.map_or(Ok(Vec::new()), workload::parse_rules))
+}
+
+/// The ways among a server's flags.
+fn of(server: &Value) -> Ways {
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        ways: Ways,
+    }
+    let containers = server["spec"]["template"]["spec"]["containers"].as_array();
+    let args = containers.into_iter().flatten().filter_map(|c| c["args"].as_array()).flatten();
+    let args = args.filter_map(Value::as_str);
+    let ours = args.filter(|arg| FLAGS.iter().any(|flag| arg.starts_with(flag)));
+    // What a server would not take either is none of its ways.
+    Flags::try_parse_from(["serve"].into_iter().chain(ours)).map(|f| f.ways).unwrap_or_default()
+}
+
+/// What `diyadm serve` of this configuration goes by. Where its Deployment may not be read, or is
+/// not there, that is rules.yaml alone.
+pub(crate) async fn rules(cluster: &Cluster, configuration: &Value) -> Rules {
+    let service = &configuration["webhooks"][0]["clientConfig"]["service"];
+    let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();
+    let own = (text("namespace"), text("name"));
+    if own.1.is_empty() {
+        return Rules { own, ..Rules::default() };
+    }
+    let flags = self::flags(cluster, &own.0, &own.1).await.ok().flatten();
+    let list = self::list(cluster, &own.0, &own.1).await;
+    let list = list.ok().and_then(Result::ok).unwrap_or_default();
+    Rules { list, ..flags.unwrap_or(Rules { own, ..Rules::default() }) }
+}

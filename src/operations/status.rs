@@ -1,0 +1,6 @@
+//! What `diyadm status` finds out about workloads besides their own objects.
+
+pub(crate) mod applications;
+pub(crate) mod follow;
+pub(crate) mod surroundings;
+mod watchers;

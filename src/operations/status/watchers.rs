@@ -1,0 +1,128 @@
+//! Which workloads a webhook or policy of this cluster would empty, as far as one may look.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Error, Result};
+use serde_json::Value;
+
+use crate::{
+    kubernetes::{
+        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope, WORKLOADS,
+    },
+    operations::server_rules,
+    webhook::checks::{
+        made,
+        reach::{self, Written},
+    },
+    workload::{Context, Level, Rules, Subject},
+};
+
+/// What was read.
+pub(super) struct Watchers {
+    /// Each configuration with the rules of its server.
+    configurations: Vec<(Value, Rules)>,
+    policies: Vec<Value>,
+    bindings: Vec<Value>,
+    /// The labels of the namespaces.
+    namespaces: BTreeMap<String, Value>,
+}
+
+impl Watchers {
+    /// Looks at the cluster for what is in `scope`; with what kept it from reading.
+    pub(super) async fn look(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
+        let mut errors = Vec::new();
+        let mut read = |list: Result<Vec<Value>>| {
+            list.unwrap_or_else(|error| {
+                errors.push(error);
+                Vec::new()
+            })
+        };
+        let namespaces = read(if let Some(namespace) = scope.namespace() {
+            let found = cluster.get(&NAMESPACE, "", namespace).await;
+            found.map(|found| found.into_iter().collect())
+        } else {
+            cluster.list(&NAMESPACE, Scope::ALL, "").await
+        });
+        let seen = read(cluster.list(&CONFIGURATION, Scope::ALL, "").await);
+        let policies = read(cluster.list_served(&POLICY).await);
+        let bindings = read(cluster.list_served(&POLICY_BINDING).await);
+        let labels = |namespace: &Value| {
+            let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            (name, namespace["metadata"]["labels"].clone())
+        };
+        let namespaces = namespaces.iter().map(labels).collect();
+        let mut configurations = Vec::new();
+        for configuration in seen {
+            let rules = server_rules::rules(cluster, &configuration).await;
+            configurations.push((configuration, rules));
+        }
+        (Self { configurations, policies, bindings, namespaces }, errors)
+    }
+
+    /// The level at which one of them is called for the workload, where its rules do not say no.
+    pub(super) fn would_empty(&self, object: &Value) -> Option<Level> {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        let text = object.to_string();
+        let kind = WORKLOADS.iter().find(|kind| object["kind"] == kind.kind)?;
+        let (labels, subject) = (self.namespaces.get(namespace)?, Subject::parse(&text)?);
+        if namespace == "kube-system" {
+            return None;
+        }
+        let asked = Asked { kind, object, namespace, labels, subject: &subject };
+        let by_webhook = self.configurations.iter();
+        let by_webhook = by_webhook.filter_map(|(configuration, rules)| {
+            asked.level(rules, |written| {
+                reach::webhook(std::slice::from_ref(configuration), written).is_some()
+            })
+        });
+        let by_policy = || {
+            // It leaves alone what nothing controls.
+            if *kind == &POD {
+                return None;
+            }
+            // Its rules are CEL: what they leave out is taken for seen.
+            asked.level(&Rules::default(), |written| {
+                reach::policy(&self.policies, &self.bindings, written).is_some()
+            })
+        };
+        by_webhook.max_by_key(|level| *level == Level::Workload).or_else(by_policy)
+    }
+}
+
+/// A workload that somebody may see.
+struct Asked<'a> {
+    kind: &'static Kind,
+    object: &'a Value,
+    namespace: &'a str,
+    /// Of the namespace.
+    labels: &'a Value,
+    subject: &'a Subject<'a>,
+}
+
+impl Asked<'_> {
+    /// The level at which these rules would empty it, where `sees` says whether writes are seen.
+    fn level(&self, rules: &Rules, sees: impl Fn(&Written<'_>) -> bool) -> Option<Level> {
+        let Self { kind, object, namespace, labels, subject } = *self;
+        let context = Context { namespace, ..Context::default() };
+        let own = object["metadata"]["name"] == rules.own.1.as_str();
+        if rules.own.0 == namespace && own {
+            return None;
+        }
+        let sees = |kind: &Kind, operation, own: &Value| {
+            let (group, resource) = (kind.group, kind.plural);
+            sees(&Written { namespace: labels, labels: own, group, resource, operation })
+        };
+        let way = subject.decide(rules, &context).ok()?.way;
+        let mutable = subject.workload().is_some_and(|kind| kind.mutable);
+        let operation = if mutable { "UPDATE" } else { "CREATE" };
+        let is_meant = way.empty && (way.level == Level::Workload || kind == &POD);
+        if is_meant && sees(kind, operation, &object["metadata"]["labels"]) {
+            return Some(Level::Workload);
+        }
+        let pod = made::pod(object)?;
+        let text = pod.to_string();
+        let way = Subject::parse(&text)?.decide(rules, &context).ok()?.way;
+        let pods = kind != &POD && way.empty && sees(&POD, "CREATE", &pod["metadata"]["labels"]);
+        pods.then_some(Level::Pod)
+    }
+}

@@ -1,0 +1,91 @@
+//! The workloads that the command line means: by name or selector, or by manifests (`-f`), which
+//! name them as they do for kubectl.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::files;
+use crate::{
+    cli::targets::Targets,
+    exit::Failure,
+    kubernetes::{
+        Cluster,
+        targets::{self, Targeted, Unnamed},
+    },
+    workload,
+    yaml::Document,
+};
+
+/// What [`targets::find`] finds, or, with `filename`, the workloads of the cluster whose manifests
+/// are in these files.
+///
+/// # Errors
+/// See [`targets::find`]; files that cannot be read, that name no workload, or that name one of
+/// another namespace than -n.
+pub(crate) async fn find(
+    cluster: &Cluster,
+    targets: &Targets,
+    filename: &[PathBuf],
+    unnamed: Unnamed,
+) -> Result<Targeted> {
+    if filename.is_empty() {
+        return targets::find(cluster, targets, unnamed).await;
+    }
+    let flag = targets.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let mut whole = Targeted { named: true, ..Targeted::default() };
+    for (namespace, workloads) in by_namespace(filename, flag)? {
+        let namespace = namespace.or_else(|| flag.map(ToOwned::to_owned));
+        let targets = Targets { workloads, namespace, ..Targets::default() };
+        let Targeted { found, kinds, unseen, .. } =
+            targets::find(cluster, &targets, Unnamed::Refused).await?;
+        whole.found.extend(found);
+        whole.kinds.extend(kinds);
+        whole.unseen.extend(unseen);
+    }
+    Ok(whole)
+}
+
+/// `deployment/web` and the like of each namespace that the manifests name, in their order.
+fn by_namespace(
+    filename: &[PathBuf],
+    flag: Option<&str>,
+) -> Result<Vec<(Option<String>, Vec<String>)>> {
+    let mut all: Vec<(Option<String>, Vec<String>)> = Vec::new();
+    for file in files::read(filename)? {
+        for Document { line, value: object, .. } in file.objects {
+            let word = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
+            let version = object["apiVersion"].as_str().unwrap_or_default();
+            let kind = object["kind"].as_str().unwrap_or_default();
+            // Services and the like stand beside workloads in one file.
+            if workload::kind_of(version, kind).is_none() {
+                continue;
+            }
+            let place = format!("{}:{line}", file.name);
+            let Some(name) = word(&object["metadata"]["name"]) else {
+                let what = format!("{place}: this {kind} has no name.");
+                let hint = "Name what was made of it: `kubectl get` shows its name.";
+                return Err(Failure::usage(what, hint).into());
+            };
+            let namespace = word(&object["metadata"]["namespace"]).filter(|one| !one.is_empty());
+            if let (Some(namespace), Some(flag)) = (namespace.as_deref(), flag)
+                && namespace != flag
+            {
+                let what = format!("{place}: the namespace is {namespace}, and -n says {flag}.");
+                let hint = format!("Use `-n {namespace}`, or leave -n out.");
+                return Err(Failure::usage(what, hint).into());
+            }
+            let workload = format!("{}/{name}", kind.to_lowercase());
+            match all.iter_mut().find(|(known, _)| *known == namespace) {
+                Some((_, workloads)) => workloads.push(workload),
+                None => all.push((namespace, vec![workload])),
+            }
+        }
+    }
+    if all.is_empty() {
+        let what = "There is no workload in these files.";
+        let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
+        return Err(Failure::usage(what, hint).into());
+    }
+    Ok(all)
+}

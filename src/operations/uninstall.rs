@@ -1,0 +1,269 @@
+//! `diyadm uninstall`: the namespace's label, and the server where nobody else uses it: the
+//! configuration first, so that nothing calls a server that goes away.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{
+    outcomes::Outcomes,
+    webhook_names::{self, Resolved},
+};
+use crate::{
+    cli::{DryRun, Names, install::Uninstall, targets::Targets},
+    kubernetes::{
+        BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, POD, POLICY, POLICY_BINDING,
+        SECRET, SERVICE, Scope, Target, error,
+        targets::{self, Unnamed},
+    },
+    status::{self, State},
+    ui::terminal::Terminal,
+    webhook::{checks::owner, manifests},
+};
+
+mod label;
+mod opt_outs;
+mod workloads;
+
+pub(crate) async fn uninstall(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    args: &Uninstall,
+) -> Result<()> {
+    let mut resolved = webhook_names::resolve(cluster, &args.names, &CONFIGURATION).await?;
+    let policies = policies(terminal, cluster, &args.names.service).await;
+    if resolved.installed.is_none() && policies.contains_key(POLICY.kind) {
+        let hidden = resolved.hidden.take();
+        resolved = webhook_names::resolve(cluster, &args.names, &POLICY).await?;
+        resolved.hidden = resolved.hidden.or(hidden);
+    }
+    let label = label::Label::read(cluster, &resolved.names).await?;
+    let kept = if args.force {
+        None
+    } else {
+        kept(cluster, &resolved, policies.get(POLICY.kind), label.is_set()).await?
+    };
+    let rules = manifests::rules_name(&resolved.names.service);
+    let doomed = match kept {
+        Some(_) => Vec::new(),
+        None => doomed(args, &resolved.names, &rules, &policies),
+    };
+    let verb = if args.dry_run == Some(DryRun::Client) { "get" } else { "delete" };
+    let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();
+    if label.is_set() {
+        rights.extend(label.rights());
+    }
+    cluster.demand(&rights).await?;
+
+    let mut outcomes = Outcomes::new(terminal, args.dry_run);
+    let labels = label.remove(&mut outcomes, cluster, args.dry_run).await?;
+    if args.restore {
+        workloads::restore(&mut outcomes, cluster, args, &resolved.names, labels).await?;
+    }
+    for Target { kind, namespace, name } in doomed {
+        let there = match args.dry_run {
+            Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
+            other => cluster.delete(kind, namespace, name, other.is_some()).await?,
+        };
+        outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
+    }
+    if args.restore {
+        opt_outs::remove(terminal, cluster, resolved.names.namespace(), args.dry_run).await?;
+    }
+    if let Some(Kept { why, hint }) = &kept {
+        terminal.warn(&format!("the webhook {} stays: {why}", resolved.names.service));
+        terminal.say(&format!("  {hint}"));
+    }
+    tell_empty(&outcomes, cluster, resolved.names.namespace(), kept.is_none()).await?;
+    outcomes.print(args.output, None)
+}
+
+/// The policy of the name and its binding, by their kinds.
+async fn policies(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    service: &str,
+) -> BTreeMap<&'static str, Value> {
+    let mut found = BTreeMap::new();
+    for kind in [&POLICY_BINDING, &POLICY] {
+        match cluster.get(kind, "", service).await {
+            Ok(Some(object)) => {
+                found.insert(kind.kind, object);
+            }
+            // An API server without policies says so with 404.
+            Ok(None) => {}
+            // Whoever may not look has not installed one.
+            Err(error) if error::is_forbidden(&error) => {}
+            Err(error) => terminal.warn(&format!(
+                "whether there is a {} {service} could not be looked at: {error}; see \
+                 `kubectl get {}`",
+                kind.kind, kind.plural
+            )),
+        }
+    }
+    found
+}
+
+/// What is deleted, in this order.
+fn doomed<'a>(
+    args: &Uninstall,
+    names: &'a Names,
+    rules: &'a str,
+    policies: &BTreeMap<&'static str, Value>,
+) -> Vec<Target<'a>> {
+    let (namespace, service) = (names.webhook_namespace(), names.service.as_str());
+    let target = |kind, namespace, name| Target { kind, namespace, name };
+    let there = [&POLICY_BINDING, &POLICY].into_iter().filter(|k| policies.contains_key(k.kind));
+    let mut doomed: Vec<_> = there.map(|kind| target(kind, "", service)).collect();
+    doomed.push(target(&CONFIGURATION, "", service));
+    doomed.extend([&DEPLOYMENT, &SERVICE, &BUDGET].map(|kind| target(kind, namespace, service)));
+    doomed.push(target(&CONFIG_MAP, namespace, rules));
+    if args.all {
+        doomed.push(target(&SECRET, namespace, &names.secret));
+    }
+    doomed
+}
+
+/// Why a server or policy is left where it is, and what to do about it.
+struct Kept {
+    why: String,
+    hint: String,
+}
+
+/// `None` where nobody else uses what is installed.
+async fn kept(
+    cluster: &Cluster,
+    resolved: &Resolved,
+    policy: Option<&Value>,
+    was_labelled: bool,
+) -> Result<Option<Kept>> {
+    let names = &resolved.names;
+    let (namespace, home, service) =
+        (names.namespace(), names.webhook_namespace(), names.service.as_str());
+    let flags = webhook_names::flags(cluster, names);
+    let force = format!("`diyadm uninstall --force{flags}` takes it away all the same.");
+    let kept = |why: String, hint: &str| Ok(Some(Kept { why, hint: hint.to_owned() }));
+    if resolved.hidden.is_some() {
+        let why = "which namespaces it serves may not be looked at: you may not get \
+                   mutatingwebhookconfigurations";
+        return kept(why.to_owned(), "Whoever installed it takes it away with `diyadm uninstall`.");
+    }
+    let mut users = Vec::new();
+    for installed in resolved.installed.iter().chain(policy) {
+        let kind = installed["kind"].as_str().unwrap_or_default().to_lowercase();
+        let show = format!("See whose it is: `kubectl get {kind}/{service} -o yaml`.");
+        if !owner::is_diyadm(installed) {
+            return kept("diyadm has not made it".to_owned(), &show);
+        }
+        if let Some(why) = owner::calls_another(installed, home, service) {
+            return kept(why, &show);
+        }
+        if let Some(other) = owner::home(installed).filter(|other| *other != home) {
+            return kept(format!("it was installed from namespace {other}"), &show);
+        }
+        match webhook_names::selected(cluster, installed).await {
+            Ok(selected) => users.extend(selected),
+            Err(error) if error::is_forbidden(&error) => {
+                let why = "which other namespaces it serves may not be looked at: you may not list \
+                           namespaces";
+                return kept(why.to_owned(), &force);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    users.retain(|user| user != namespace);
+    users.sort_unstable();
+    users.dedup();
+    if !users.is_empty() {
+        let word = if users.len() == 1 { "namespace" } else { "namespaces" };
+        return kept(format!("it serves {word} {}", listed(&users)), &force);
+    }
+    if resolved.installed.as_ref().or(policy).is_some() && !resolved.is_own && !was_labelled {
+        let why = format!(
+            "it was installed from namespace {home}, and namespace {namespace} did not use it"
+        );
+        return kept(why, &format!("`diyadm uninstall{flags}` takes it away."));
+    }
+    Ok(None)
+}
+
+/// The names of a few, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const FEW: usize = 20;
+    let shown = names[..names.len().min(FEW)].join(", ");
+    match names.len().saturating_sub(FEW) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Says which workloads are still empty, where that may be looked at: all that was asked for is
+/// done by now. A configuration that `is_gone` was every namespace's; whoever may not see them all
+/// is told of its own one.
+async fn tell_empty(
+    outcomes: &Outcomes<'_>,
+    cluster: &Cluster,
+    own: &str,
+    is_gone: bool,
+) -> Result<()> {
+    let terminal = outcomes.terminal;
+    let everywhere = Targets { all_namespaces: true, ..Targets::default() };
+    let here = Targets { namespace: Some(own.to_owned()), all: true, ..Targets::default() };
+    let all =
+        if is_gone { targets::find(cluster, &everywhere, Unnamed::All).await.ok() } else { None };
+    let (scope, targeted) = match all.filter(|targeted| targeted.unseen.is_empty()) {
+        Some(targeted) => (Scope::ALL, Ok(targeted)),
+        None => (Scope::of(own), targets::find(cluster, &here, Unnamed::All).await),
+    };
+    let targeted = match targeted {
+        Err(error) if error::is_forbidden(&error) => {
+            terminal.warn(&format!(
+                "which workloads of namespace {own} are still empty could not be looked at: {error}"
+            ));
+            return Ok(());
+        }
+        targeted => targeted?,
+    };
+    let pods = cluster.list(&POD, scope, "").await.unwrap_or_else(|error| {
+        terminal.warn(&format!(
+            "Pods could not be looked at, so workloads that are empty at level pod are not named: \
+             {error}"
+        ));
+        Vec::new()
+    });
+    let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
+    let mut rows = status::rows(&objects, &pods, |_| None);
+    // After a dry run they still are.
+    rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));
+    rows.retain(|row| row.state != State::Held);
+    // Restored already: only their old Pods are not gone yet.
+    let (returning, rows): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.state == State::Returning);
+    for row in returning {
+        terminal.say(&format!(
+            "  {}/{} in namespace {} is restored; Pods of its emptied template still end",
+            row.kind.to_lowercase(),
+            row.name,
+            row.namespace
+        ));
+    }
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);
+        places.entry(&row.namespace).or_default().push(shown);
+    }
+    for (place, all) in places {
+        terminal.warn(&format!("still empty in namespace {place}: {}", all.join(", ")));
+        terminal.say(&format!(
+            "  `diyadm restore --all -n {place}{}` gives them back, without the webhook too",
+            cluster.flags()
+        ));
+    }
+    for row in status::of_others(&objects, &pods, cluster.flags()) {
+        let shown = format!("{}/{}", row.kind.to_lowercase(), row.name);
+        terminal
+            .warn(&format!("still empty in namespace {}: {shown}: {}", row.namespace, row.note));
+    }
+    Ok(())
+}

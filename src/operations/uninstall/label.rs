@@ -1,0 +1,85 @@
+//! The label of the namespace: taken away, whoever has set it, and nothing else.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{DryRun, Names},
+    kubernetes::{Cluster, NAMESPACE, Right, Target, error},
+    operations::{outcomes::Outcomes, webhook_names},
+};
+
+/// A namespace, and the label that is to go.
+pub(super) struct Label<'a> {
+    namespace: &'a str,
+    key: String,
+    value: String,
+    /// The Namespace, where there is one.
+    found: Option<Value>,
+}
+
+impl<'a> Label<'a> {
+    /// Reads the namespace.
+    pub(super) async fn read(cluster: &Cluster, names: &'a Names) -> Result<Self> {
+        let namespace = names.namespace();
+        let (key, value) = webhook_names::label(names)?;
+        let mut label = Self { namespace, key, value, found: None };
+        match cluster.get(&NAMESPACE, "", namespace).await {
+            Ok(found) => label.found = found,
+            Err(error) => {
+                if error::is_forbidden(&error) {
+                    cluster.demand(&label.rights()).await?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(label)
+    }
+
+    /// What taking it away needs.
+    pub(super) fn rights(&self) -> [Right<'a>; 2] {
+        let own = Target { kind: &NAMESPACE, namespace: "", name: self.namespace };
+        ["get", "patch"].map(|verb| own.right(verb))
+    }
+
+    /// Whether it was there.
+    pub(super) fn is_set(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| self.is_on(found))
+    }
+
+    fn is_on(&self, namespace: &Value) -> bool {
+        namespace["metadata"]["labels"][&self.key] == self.value.as_str()
+    }
+
+    /// Takes it away; the labels of the namespace then, or, in a dry run, as they would be. `None`
+    /// where there is no namespace.
+    pub(super) async fn remove(
+        mut self,
+        outcomes: &mut Outcomes<'_>,
+        cluster: &Cluster,
+        dry_run: Option<DryRun>,
+    ) -> Result<Option<Value>> {
+        let is_set = self.is_set();
+        let Some(mut found) = self.found.take() else {
+            outcomes.add(NAMESPACE.kind, "", self.namespace, "absent");
+            return Ok(None);
+        };
+        if is_set && dry_run != Some(DryRun::Client) {
+            let path =
+                format!("/metadata/labels/{}", self.key.replace('~', "~0").replace('/', "~1"));
+            let plan = |object: &Value| {
+                let remove = || vec![json!({ "op": "remove", "path": path })];
+                Ok(self.is_on(object).then(remove))
+            };
+            let target = (&NAMESPACE, "", self.namespace);
+            found = cluster.change(target, Some(found), dry_run.is_some(), plan).await?.object;
+        }
+        let mut labels = found["metadata"]["labels"].take();
+        if is_set && let Some(labels) = labels.as_object_mut() {
+            labels.remove(&self.key);
+        }
+        let outcome = if is_set { "unlabelled" } else { "unchanged" };
+        outcomes.add(NAMESPACE.kind, "", self.namespace, outcome);
+        Ok(Some(labels))
+    }
+}

@@ -1,0 +1,118 @@
+//! After `uninstall --restore`: what restoring wrote into workloads so that the webhook would leave
+//! them alone is taken away, since nothing would empty them any more.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{DryRun, targets::Targets},
+    kubernetes::{
+        Cluster, FIELD_MANAGER, error,
+        targets::{self, Found, Unnamed},
+    },
+    operations::{change::played, empty::decision::free},
+    ui::terminal::Terminal,
+    webhook::checks::made,
+    workload::{self, DISABLED, LABEL, Subject},
+};
+
+/// An API server knows of a webhook or policy that is gone after a moment.
+const LAG: Duration = Duration::from_millis(250);
+const TRIES: u32 = 40;
+
+/// Removes diyadm's own refusals from the workloads of the namespace, whichever command wrote them.
+pub(super) async fn remove(
+    terminal: &Terminal,
+    cluster: &Cluster,
+    namespace: &str,
+    dry_run: Option<DryRun>,
+) -> Result<()> {
+    let namespace = Some(namespace.to_owned());
+    let all = Targets { namespace, all: true, ..Targets::default() };
+    for found in targets::find(cluster, &all, Unnamed::All).await?.found {
+        if operations(&found.object)?.is_none() {
+            continue;
+        }
+        let shown = found.shown();
+        let by_hand =
+            format!("`kubectl -n {} annotate {shown} {LABEL}-` removes it", found.namespace);
+        if dry_run != Some(DryRun::Client) && !is_left_alone(cluster, &found).await? {
+            terminal.warn(&format!(
+                "{shown} keeps its annotation {LABEL}: something would empty it again; {by_hand}"
+            ));
+            continue;
+        }
+        let dry = match dry_run {
+            None => "",
+            Some(DryRun::Client) => " (dry run)",
+            Some(DryRun::Server) => " (server dry run)",
+        };
+        let removed = match dry_run {
+            Some(DryRun::Client) => Ok(()),
+            _ => change(cluster, &found, dry_run.is_some()).await.map(drop),
+        };
+        match removed {
+            Ok(()) => {
+                let what = format!("{shown}: annotation {LABEL} removed{dry}");
+                terminal.done(&what, None);
+            }
+            Err(error) if error::is_forbidden(&error) => {
+                terminal.warn(&format!("{shown} keeps its annotation {LABEL}: {error}; {by_hand}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn change(cluster: &Cluster, found: &Found, dry_run: bool) -> Result<Value> {
+    let at = (found.kind, found.namespace.as_str(), found.name.as_str());
+    Ok(cluster.change(at, Some(found.object.clone()), dry_run, operations).await?.object)
+}
+
+/// Whether the API server, asked in dry runs, leaves the workload and its Pods as they are written
+/// once the refusal is gone.
+async fn is_left_alone(cluster: &Cluster, found: &Found) -> Result<bool> {
+    for _ in 0..TRIES {
+        let object = match change(cluster, found, true).await {
+            // What may not be changed is told when it is to be.
+            Err(error) if error::is_forbidden(&error) => return Ok(true),
+            object => object?,
+        };
+        let pod = match made::pod(&object) {
+            // Who may not create Pods does not know better.
+            Some(pod) => cluster.create(&pod, true).await.unwrap_or_default(),
+            None => Value::Null,
+        };
+        let is_emptied =
+            workload::is_emptied(&object.to_string()) || workload::is_emptied_pod(&pod.to_string());
+        if !is_emptied {
+            return Ok(true);
+        }
+        tokio::time::sleep(LAG).await;
+    }
+    Ok(false)
+}
+
+/// The operations that remove our refusals; `None` where there is none.
+fn operations(object: &Value) -> Result<Option<Vec<Value>>> {
+    let text = object.to_string();
+    let subject = Subject::read(&text)?;
+    if subject.is_emptied() {
+        return Ok(None);
+    }
+    let is_own = object["metadata"]["annotations"][LABEL] == DISABLED
+        && subject.annotated_by(FIELD_MANAGER, LABEL, false);
+    let mut operations = Vec::new();
+    if is_own {
+        let path = format!("/metadata/annotations/{LABEL}");
+        operations.push(json!({ "op": "remove", "path": path }));
+    }
+    // The template of a Job or Pod cannot change.
+    if subject.workload().is_some_and(|kind| kind.mutable) {
+        operations.extend(free(&played(object, &operations)?)?.0);
+    }
+    Ok((!operations.is_empty()).then_some(operations))
+}

@@ -1,0 +1,72 @@
+//! `uninstall --restore`: every workload of the namespace back before the server is taken away. The
+//! label is gone by then, so that nothing empties them again.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::{
+    cli::{Names, empty::Work, install::Uninstall, targets::Targets},
+    kubernetes::{
+        Cluster,
+        targets::{self, Unnamed},
+    },
+    operations::{
+        Errand, Outcome,
+        intercept::Webhooks,
+        outcomes::Outcomes,
+        restore::{self, Way},
+    },
+    workload::Subject,
+};
+
+/// Restores what is empty in a namespace that has these labels now. Pods and Jobs are left, since they would have to be made anew, and so
+/// is what has no original.
+///
+/// # Errors
+/// One that could not be restored: nothing else is to be taken away then.
+pub(super) async fn restore(
+    outcomes: &mut Outcomes<'_>,
+    cluster: &Cluster,
+    args: &Uninstall,
+    names: &Names,
+    labels: Option<Value>,
+) -> Result<()> {
+    let namespace = names.namespace();
+    let webhooks =
+        labels.map_or_else(Webhooks::default, |labels| Webhooks::with(namespace, labels));
+    let namespace = Some(namespace.to_owned());
+    let targets = Targets { namespace, all: true, ..Targets::default() };
+    let work = Work {
+        yes: true,
+        wait: args.wait,
+        timeout: args.timeout,
+        disable_eviction: args.disable_eviction,
+        concurrency: Work::CONCURRENCY,
+        dry_run: args.dry_run,
+        output: None,
+    };
+    let terminal = outcomes.terminal;
+    let errand = Errand { terminal, cluster, targets: &targets, work: &work };
+    let targeted = targets::find(cluster, &targets, Unnamed::WithAll).await?;
+    targeted.unseen.iter().for_each(|what| terminal.warn(what));
+    let found = targeted.found.into_iter().filter(|found| is_ready_to_go(&found.object)).collect();
+    let done = restore::settle(&errand, &Way::UNLABELLED, &webhooks, found, false).await;
+    for one in done.iter().filter(|one| matches!(one.outcome, Outcome::Changed)) {
+        let found = &one.found;
+        outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");
+    }
+    let end = errand.end(done, "restored");
+    end.map(drop).inspect_err(|_| {
+        terminal.warn(
+            "nothing of the webhook was taken away: the same command goes on, with --wait=false \
+             it does not look at Pods, and without --restore it leaves workloads as they are",
+        );
+    })
+}
+
+/// Whether it can be restored without being made anew; what is not empty is passed over later.
+fn is_ready_to_go(object: &Value) -> bool {
+    let text = object.to_string();
+    let workload = Subject::parse(&text).and_then(|subject| subject.workload());
+    workload.is_some_and(|kind| kind.mutable)
+}

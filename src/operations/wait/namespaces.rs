@@ -1,0 +1,119 @@
+//! The Pods and events of whole namespaces, listed once a look however many workloads are waited
+//! for there.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+
+use crate::{
+    kubernetes::{EVENT, POD},
+    operations::Errand,
+    rollout,
+};
+
+pub(super) struct Around {
+    pods: Index,
+    events: Index,
+}
+
+impl Around {
+    /// Looks at the namespaces of these workloads; what may not be looked at is not there. That an
+    /// image is on its way is asked for where it is too `late` to see it come.
+    pub(super) async fn look(errand: &Errand<'_>, workloads: &[&Value], late: bool) -> Self {
+        let namespace =
+            |object: &&Value| object["metadata"]["namespace"].as_str().map(str::to_owned);
+        let namespaces: BTreeSet<_> = workloads.iter().filter_map(namespace).collect();
+        let about: &[_] = if late {
+            &["type=Warning", "reason=Pulling", "reason=Pulled"]
+        } else {
+            &["type=Warning"]
+        };
+        let pods = namespaces.iter().map(|namespace| (&POD, namespace, None));
+        let events = namespaces
+            .iter()
+            .flat_map(|namespace| about.iter().map(move |about| (&EVENT, namespace, Some(*about))));
+        let found = RefCell::new((Vec::new(), Vec::new()));
+        let looks = pods.chain(events).map(async |(kind, namespace, fields)| {
+            let list = errand.cluster.list_where(kind, namespace, None, fields).await;
+            let (pods, events) = &mut *found.borrow_mut();
+            let all = if fields.is_none() { pods } else { events };
+            all.extend(list.unwrap_or_default());
+        });
+        let looks = stream::iter(looks).buffer_unordered(errand.work.concurrency.into());
+        looks.collect::<()>().await;
+        let (pods, events) = found.into_inner();
+        Self {
+            pods: Index::new(pods, controller),
+            events: Index::new(events, |event| Some(&event["involvedObject"])),
+        }
+    }
+
+    /// The workload's Pods.
+    pub(super) fn pods(&self, workload: &Value) -> Vec<Value> {
+        if workload["kind"] == "Pod" {
+            return vec![workload.clone()];
+        }
+        let names = names(workload);
+        let pods = names.iter().flat_map(|name| self.pods.of(name));
+        pods.filter(|pod| rollout::selects(workload, pod)).cloned().collect()
+    }
+
+    /// Events about the workload and these Pods of it.
+    pub(super) fn events(&self, workload: &Value, pods: &[Value]) -> Vec<Value> {
+        let mut names = names(workload);
+        names.extend(pods.iter().filter_map(|pod| uid(&pod["metadata"])));
+        names.iter().flat_map(|name| self.events.of(name)).cloned().collect()
+    }
+}
+
+/// Things by what they are about.
+struct Index {
+    all: Vec<Value>,
+    by: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    /// `about`: a reference to an object, with its kind, name and uid.
+    fn new(all: Vec<Value>, about: impl Fn(&Value) -> Option<&Value>) -> Self {
+        let mut by: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, one) in all.iter().enumerate() {
+            let Some(about) = about(one) else { continue };
+            // A Deployment's ReplicaSets, which may not be readable, are called NAME-HASH.
+            let name = about["name"].as_str().filter(|_| about["kind"] == "ReplicaSet");
+            let name = name.and_then(|name| name.rsplit_once('-'));
+            let name = name.map(|(name, _)| in_namespace(one, name));
+            uid(about).into_iter().chain(name).for_each(|name| {
+                by.entry(name).or_default().push(at);
+            });
+        }
+        Self { all, by }
+    }
+
+    fn of(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.by.get(name).into_iter().flatten().map(|at| &self.all[*at])
+    }
+}
+
+/// What its Pods and events are found by.
+fn names(workload: &Value) -> Vec<String> {
+    let name = workload["metadata"]["name"].as_str().filter(|_| workload["kind"] == "Deployment");
+    let name = name.map(|name| in_namespace(workload, name));
+    uid(&workload["metadata"]).into_iter().chain(name).collect()
+}
+
+fn uid(reference: &Value) -> Option<String> {
+    reference["uid"].as_str().map(ToOwned::to_owned)
+}
+
+fn in_namespace(object: &Value, name: &str) -> String {
+    format!("{}/{name}", object["metadata"]["namespace"].as_str().unwrap_or_default())
+}
+
+fn controller(pod: &Value) -> Option<&Value> {
+    let owners = pod["metadata"]["ownerReferences"].as_array()?;
+    owners.iter().find(|owner| owner["controller"] == true)
+}

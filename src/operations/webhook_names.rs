@@ -1,0 +1,243 @@
+//! What `-n`, `--webhook-namespace`, `--service`, `--secret` and `--label` mean on a cluster, and how
+//! they are typed again.
+
+use anyhow::{Error, Result};
+use serde_json::Value;
+
+use crate::{
+    cli::Names,
+    exit::{Failure, quoted},
+    kubernetes::{Cluster, Kind, NAMESPACE, error},
+    webhook::checks::{Subject, owner},
+};
+
+/// The names with nothing left open: what no flag says is that of the installed webhook or policy.
+pub(crate) struct Resolved {
+    pub(crate) names: Names,
+    /// The MutatingWebhookConfiguration, or the MutatingAdmissionPolicy, of the name.
+    pub(crate) installed: Option<Value>,
+    /// Why nobody knows whether there is one: it may not be read.
+    pub(crate) hidden: Option<Error>,
+    /// Whether the server, or the policy, is changed by a command with these flags: it is in the
+    /// namespace that is emptied, or its namespace was named.
+    pub(crate) is_own: bool,
+}
+
+/// Finds out what the flags leave open.
+///
+/// # Errors
+/// What the API server says, but for a 403.
+pub(crate) async fn resolve(
+    cluster: &Cluster,
+    given: &Names,
+    kind: &'static Kind,
+) -> Result<Resolved> {
+    let (installed, hidden) = match cluster.get(kind, "", &given.service).await {
+        Ok(found) => (found, None),
+        Err(error) if error::is_forbidden(&error) => (None, Some(error)),
+        // An API server without policies says so with 404.
+        Err(error) if error::is_absent(&error) => (None, None),
+        Err(error) => return Err(error),
+    };
+    let mut names = given.clone();
+    if let Some(found) = installed.as_ref().filter(|found| owner::is_diyadm(found)) {
+        let home = || owner::home(found).map(ToOwned::to_owned);
+        names.webhook_namespace = names.webhook_namespace.or_else(home);
+        names.label = names.label.or_else(|| owner::label(found));
+    }
+    let is_own =
+        given.webhook_namespace.is_some() || names.webhook_namespace() == names.namespace();
+    Ok(Resolved { names, installed, hidden, is_own })
+}
+
+/// [`resolve`] for a command that looks: where no namespace is named and `test` is not emptied, it
+/// looks at one that is, the webhook's own first.
+///
+/// # Errors
+/// [`resolve`]'s.
+pub(crate) async fn resolve_to_look(
+    cluster: &Cluster,
+    given: &Names,
+    kind: &'static Kind,
+) -> Result<Resolved> {
+    let found = resolve(cluster, given, kind).await?;
+    let installed = found.installed.as_ref().filter(|found| owner::is_diyadm(found));
+    let (None, Some(installed)) = (&given.namespace, installed) else { return Ok(found) };
+    let selected = selected(cluster, installed).await.unwrap_or_default();
+    let home = owner::home(installed);
+    let is_selected = |name: &&str| selected.iter().any(|one| one == name);
+    let first = selected.first().map(String::as_str);
+    let namespace = [Some(Names::NAMESPACE), home].into_iter().flatten().find(is_selected);
+    let namespace = namespace.or(first).or(home).map(ToOwned::to_owned);
+    resolve(cluster, &Names { namespace, ..given.clone() }, kind).await
+}
+
+/// The namespaces that an installed webhook or policy selects, but for those that are being deleted.
+///
+/// # Errors
+/// Where namespaces may not be listed.
+pub(crate) async fn selected(cluster: &Cluster, installed: &Value) -> Result<Vec<String>> {
+    let all = cluster.list(&NAMESPACE, "", "").await?;
+    let selected = all.iter().filter(|namespace| {
+        let meta = &namespace["metadata"];
+        meta["deletionTimestamp"].is_null() && owner::selects_namespace(installed, &meta["labels"])
+    });
+    let name = |namespace: &Value| Some(namespace["metadata"]["name"].as_str()?.to_owned());
+    Ok(selected.filter_map(name).collect())
+}
+
+/// Whether these can be names at all. What a cluster has under them is another question.
+///
+/// # Errors
+/// The flag, and how it is typed. They end up in paths of requests and in certificates.
+pub(crate) fn check(names: &Names) -> Result<()> {
+    label(names)?;
+    for (flag, name, dots) in [
+        ("--namespace", names.namespace(), false),
+        ("--webhook-namespace", names.webhook_namespace(), false),
+        ("--service", names.service.as_str(), false),
+        ("--secret", names.secret.as_str(), true),
+    ] {
+        if !is_name(name, dots) {
+            let what = format!("{flag} {name:?} is no name of Kubernetes.");
+            let hint = "Names are lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
+            return Err(Failure::usage(what, hint).into());
+        }
+    }
+    Ok(())
+}
+
+/// The namespaces that Kubernetes keeps for itself: nothing there is ever emptied.
+const KEPT: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// [`check`] for a command that labels the namespace.
+///
+/// # Errors
+/// [`check`]'s, and a namespace of Kubernetes' own.
+pub(crate) fn check_labelled(names: &Names) -> Result<()> {
+    check(names)?;
+    if KEPT.contains(&names.namespace()) {
+        let what = format!("Namespace {} is Kubernetes' own.", names.namespace());
+        let hint = "Nothing is emptied there; name one of your own: `-n NAMESPACE`.";
+        return Err(Failure::usage(what, hint).into());
+    }
+    Ok(())
+}
+
+/// RFC 1123, as Kubernetes has it: a label, or, with `dots`, labels between dots.
+fn is_name(name: &str, dots: bool) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let label = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(plain)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    let longest = if dots { 253 } else { 63 };
+    name.len() <= longest && (dots || !name.contains('.')) && name.split('.').all(label)
+}
+
+/// Key and value of `--label`.
+pub(crate) fn label(names: &Names) -> Result<(String, String)> {
+    let label = names.label();
+    let pair = label.split_once('=').filter(|(key, _)| !key.is_empty());
+    let Some((key, value)) = pair else {
+        let what = format!("--label {label} is not KEY=VALUE.");
+        let hint = "Type it like --label inject-empty-container=enabled.";
+        return Err(Failure::usage(what, hint).into());
+    };
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// The flags that lead here again, each after a blank: those that differ from the defaults. A
+/// hint's command without them would mean another webhook, or another cluster.
+pub(crate) fn flags(cluster: &Cluster, names: &Names) -> String {
+    let default = Names::default();
+    let default_label = Names { label: None, ..names.clone() }.label();
+    let all = [
+        ("-n", names.namespace(), Names::NAMESPACE),
+        ("--webhook-namespace", names.webhook_namespace(), names.namespace()),
+        ("--service", &names.service, &default.service),
+        ("--secret", &names.secret, &default.secret),
+        ("--label", &names.label(), &default_label),
+    ];
+    let differ = all.into_iter().filter(|(_, value, default)| value != default);
+    let words: String = differ.map(|(flag, v, _)| format!(" {flag} {}", quoted(v))).collect();
+    format!("{words}{}", cluster.flags())
+}
+
+impl Resolved {
+    /// What is installed, where another namespace's webhook or policy of diyadm serves this one too.
+    pub(crate) fn serving(&self) -> Option<&Value> {
+        self.installed.as_ref().filter(|_| !self.is_own)
+    }
+
+    /// Fails where what is installed is somebody else's: another namespace's, another program's, or
+    /// one that trusts other CAs than `cas`, those of the Secret.
+    pub(crate) fn refuse_foreign(&self, cluster: &Cluster, cas: Option<&[u8]>) -> Result<()> {
+        let Some(found) = &self.installed else { return Ok(()) };
+        let Names { service, secret, .. } = &self.names;
+        let (namespace, home) = (self.names.webhook_namespace(), owner::home(found));
+        let kind = found["kind"].as_str().unwrap_or_default();
+        let show = format!("`kubectl get {}/{service} -o yaml", kind.to_lowercase());
+        let other_name = format!(
+            "one of your own takes another name: `diyadm install -n {}{} --service NAME`",
+            self.names.namespace(),
+            cluster.flags()
+        );
+        let elsewhere = || home.filter(|home| *home != namespace);
+        let (why, hint) = if !owner::is_diyadm(found) {
+            (
+                "diyadm has not made it".to_owned(),
+                format!("See whose it is: {show}`; {other_name}."),
+            )
+        } else if let Some(why) = owner::calls_another(found, namespace, service) {
+            let serve = self.label_flags(cluster);
+            (why, format!("`diyadm install{serve}` has it serve this namespace too; {other_name}."))
+        } else if let Some(home) = elsewhere() {
+            let why = format!("it was installed from namespace {home}");
+            let serve = self.label_flags(cluster);
+            (why, format!("`diyadm install{serve}` has it serve this namespace too; {other_name}."))
+        } else if cas.is_some_and(|cas| !owner::trusts_ours(found, cas)) {
+            let why =
+                format!("its caBundle is not that of Secret {secret} in namespace {namespace}");
+            let hint = format!(
+                "See who wrote it: {show} --show-managed-fields`; --force puts the Secret's CA into \
+                 it."
+            );
+            (why, hint)
+        } else {
+            return Ok(());
+        };
+        Err(Failure::no(format!("{kind} {service} is not changed: {why}."), hint).into())
+    }
+
+    /// The flags of a command that labels the namespace, and leaves the server alone where it is
+    /// another namespace's.
+    pub(crate) fn label_flags(&self, cluster: &Cluster) -> String {
+        let mut names = self.names.clone();
+        if self.installed.as_ref().and_then(owner::home).is_some() {
+            // That is where it is found again.
+            names.webhook_namespace = None;
+        }
+        flags(cluster, &names)
+    }
+
+    /// What the names mean for the checks.
+    pub(crate) fn subject(&self, cluster: &Cluster, image: &str) -> Result<Subject> {
+        let names = &self.names;
+        let is_foreign = self.refuse_foreign(cluster, None).is_err();
+        Ok(Subject {
+            namespace: names.namespace().to_owned(),
+            webhook_namespace: names.webhook_namespace().to_owned(),
+            is_own: self.is_own,
+            is_foreign,
+            service: names.service.clone(),
+            secret: names.secret.clone(),
+            label: label(names)?,
+            image: image.to_owned(),
+            flags: flags(cluster, names),
+            label_flags: self.label_flags(cluster),
+        })
+    }
+}
