@@ -7,6 +7,7 @@
 pub(crate) mod backoff;
 pub(crate) mod cycle;
 pub(crate) mod detect;
+pub mod flags;
 pub(crate) mod follow;
 pub(crate) mod forward;
 pub(crate) mod leave;

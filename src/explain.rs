@@ -5,10 +5,9 @@ use serde_json::Value;
 
 use crate::{
     ui::text,
-    webhook::checks::made,
     workload::{
         self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, Rules, Source,
-        Subject, Wish,
+        Subject, Wish, pod_from_template,
     },
 };
 
@@ -105,7 +104,7 @@ pub fn explain_object(
     if !is_of_pods {
         return Some(explained);
     }
-    let pod = made::pod(object)?.to_string();
+    let pod = pod_from_template::pod(object)?.to_string();
     let Explained { rule, passed, parts, error, .. } =
         explain(rules, &Subject::parse(&pod)?, context, name);
     Some(Explained { rule, passed, parts, error, ..explained })

@@ -20,13 +20,14 @@ use kube::{
 };
 use serde_json::Value;
 
-use crate::{cli::Global, exit::quoted};
+use crate::exit::quoted;
 
 mod change;
 mod denied;
 pub mod error;
 mod evict;
 mod exec;
+mod flags;
 mod kinds;
 pub mod kubeconfig;
 mod rights;
@@ -40,6 +41,7 @@ mod watch;
 
 pub use change::Changed;
 pub use exec::{End, Ending, Exec, Input, Place, Size};
+pub use flags::{ConnectionFlags, DryRun};
 pub use kinds::*;
 pub use rights::{Right, Target};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
@@ -107,8 +109,9 @@ impl Cluster {
     /// # Errors
     /// [`crate::exit::Code::Unreachable`] where no usable kubeconfig is found. No request is made.
     #[allow(clippy::unused_async, reason = "kube's client starts a task: a runtime must be there")]
-    pub async fn connect(global: &Global) -> Result<Self> {
-        let mut access = Access::find(global.kubeconfig.as_deref(), global.context.as_deref())?;
+    pub async fn connect(connection: &ConnectionFlags) -> Result<Self> {
+        let mut access =
+            Access::find(connection.kubeconfig.as_deref(), connection.context.as_deref())?;
         let config = access.config_mut();
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
@@ -117,14 +120,22 @@ impl Cluster {
         let namespace = config.default_namespace.clone();
         let client = access.client()?;
         let mut flags = String::new();
-        if let Some(context) = &global.context {
+        if let Some(context) = &connection.context {
             flags = format!(" --context {}", quoted(context));
         }
-        if let Some(file) = &global.kubeconfig {
+        if let Some(file) = &connection.kubeconfig {
             let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
         }
         let (reached, warnings) = Default::default();
-        Ok(Self { client, server, namespace, flags, verbose: global.verbose, reached, warnings })
+        Ok(Self {
+            client,
+            server,
+            namespace,
+            flags,
+            verbose: connection.verbose,
+            reached,
+            warnings,
+        })
     }
 
     /// The flags that lead to this cluster again, each after a blank: for commands in hints.

@@ -30,7 +30,7 @@ mod fuzz;
 mod json;
 pub mod kubernetes;
 pub mod mutate;
-mod operations;
+pub mod operations;
 pub mod pki;
 pub mod plan;
 pub mod report;

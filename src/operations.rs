@@ -8,13 +8,12 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{
-        DryRun,
-        empty::{Output, Work},
-        targets::Targets,
-    },
     exit::{self, Code, Failure},
-    kubernetes::{Cluster, targets::Found},
+    kubernetes::{
+        Cluster, DryRun,
+        targets::{Found, Targets},
+    },
+    operations::flags::{ObjectFormat, OperationFlags},
     ui::terminal::{self, Terminal},
     yaml,
 };
@@ -27,6 +26,7 @@ mod dropped_fields;
 pub(crate) mod empty;
 pub(crate) mod emptying_flags;
 pub(crate) mod files;
+pub mod flags;
 pub(crate) mod intercept;
 pub(crate) mod outcomes;
 pub(crate) mod owner;
@@ -38,14 +38,14 @@ pub(crate) mod status;
 pub(crate) mod targets;
 pub(crate) mod uninstall;
 pub(crate) mod wait;
-pub(crate) mod webhook_names;
+pub mod webhook_names;
 
 /// A command at work.
 pub(crate) struct Errand<'a> {
     pub(crate) terminal: &'a Terminal,
     pub(crate) cluster: &'a Cluster,
     pub(crate) targets: &'a Targets,
-    pub(crate) work: &'a Work,
+    pub(crate) work: &'a OperationFlags,
 }
 
 /// What became of one workload.
@@ -140,7 +140,7 @@ impl Errand<'_> {
             }
         };
         let text = match output {
-            Output::Name => {
+            ObjectFormat::Name => {
                 let line = |one: &&Done| {
                     let Found { kind, name, .. } = &one.found;
                     let group = if kind.group.is_empty() { "" } else { "." };
@@ -148,9 +148,11 @@ impl Errand<'_> {
                 };
                 good.iter().map(line).collect()
             }
-            Output::Json => format!("{:#}\n", object()),
-            Output::Yaml => yaml::write(&object())?,
-            Output::Patch => good.iter().map(|one| format!("{}\n", json!(one.patch))).collect(),
+            ObjectFormat::Json => format!("{:#}\n", object()),
+            ObjectFormat::Yaml => yaml::write(&object())?,
+            ObjectFormat::Patch => {
+                good.iter().map(|one| format!("{}\n", json!(one.patch))).collect()
+            }
         };
         terminal::print(&text)
     }

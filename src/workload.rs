@@ -29,6 +29,7 @@ mod notes;
 mod original;
 pub mod ownership;
 mod patch;
+pub mod pod_from_template;
 mod ready;
 mod reference;
 mod refusal;

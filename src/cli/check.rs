@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRun, Names, Report, render::Mode};
+use super::{Report, render::Mode};
 use crate::workload::image_name;
+use crate::{kubernetes::DryRun, operations::webhook_names::WebhookNames};
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
 pub struct Check {
     /// The names
     #[command(flatten)]
-    pub names: Names,
+    pub names: WebhookNames,
     /// Image that workloads are emptied to, or `keep` for their own
     #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: String,

@@ -4,51 +4,17 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum, value_parser};
 
-use crate::agent::protocol::MOST_GRACE_S;
-
-/// Where to work.
-#[derive(Args, Debug, Clone)]
-pub struct At {
-    /// The workload, as kubectl names it: deploy/web, sts/db, job/report; a bare name is a Pod's
-    #[arg(value_name = "KIND/NAME")]
-    pub workload: String,
-    /// What holds for any way to name it
-    #[command(flatten)]
-    pub inside: Inside,
-}
-
-/// Which container.
-#[derive(Args, Debug, Clone, Default)]
-pub struct Inside {
-    /// The container (default: the emptied one)
-    #[arg(short, long, value_name = "NAME")]
-    pub container: Option<String>,
-    /// The workload's namespace (default: the context's)
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-    /// Work in a live container: one that diyadm did not empty
-    #[arg(long)]
-    pub live: bool,
-}
-
-/// How an agent is to be had, for what cannot be done without one.
-#[derive(Args, Debug, Clone, Default)]
-pub struct Bring {
-    /// Bring this diyadm's agent into the container, whatever is there
-    #[arg(long)]
-    pub upload_agent: bool,
-    /// The program that is brought where none is (default: this one, else diyadm-agent-ARCH beside
-    /// it)
-    #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
-    pub agent_program: Option<PathBuf>,
-}
+use crate::{
+    agent::protocol::MOST_GRACE_S,
+    dev::flags::{AgentFlags, ContainerFlags, ContainerTarget},
+};
 
 /// Flags of `shell`.
 #[derive(Args, Debug)]
 pub struct Shell {
     /// Where
     #[command(flatten)]
-    pub at: At,
+    pub at: ContainerTarget,
     /// Hand the standard input on, as `kubectl exec -i` (default: where that is a terminal)
     #[arg(short = 'i', long)]
     pub stdin: bool,
@@ -66,7 +32,7 @@ pub struct Shell {
 pub struct Run {
     /// Where
     #[command(flatten)]
-    pub at: At,
+    pub at: ContainerTarget,
     /// What the application is called
     #[arg(long, default_value = "app", value_name = "NAME")]
     pub name: String,
@@ -93,7 +59,7 @@ pub struct Run {
     pub grace: Grace,
     /// How an agent is to be had
     #[command(flatten)]
-    pub bring: Bring,
+    pub bring: AgentFlags,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -124,7 +90,7 @@ pub struct Stop {
 pub struct App {
     /// Where
     #[command(flatten)]
-    pub at: At,
+    pub at: ContainerTarget,
     /// The application (default: the one that runs)
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -138,7 +104,7 @@ pub struct App {
 pub struct Ps {
     /// Where
     #[command(flatten)]
-    pub at: At,
+    pub at: ContainerTarget,
     /// Format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Listing,
@@ -161,7 +127,7 @@ pub enum Listing {
 pub struct Logs {
     /// Where
     #[command(flatten)]
-    pub at: At,
+    pub at: ContainerTarget,
     /// The application (default: the one that runs)
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -216,10 +182,10 @@ pub struct Sync {
     pub dry_run: bool,
     /// What holds for any way to name Pods
     #[command(flatten)]
-    pub inside: Inside,
+    pub inside: ContainerFlags,
     /// How an agent is to be had
     #[command(flatten)]
-    pub bring: Bring,
+    pub bring: AgentFlags,
 }
 
 /// Flags of `forward`.
@@ -259,8 +225,8 @@ pub struct Dev {
     pub no_empty: bool,
     /// What holds for any way to name it
     #[command(flatten)]
-    pub inside: Inside,
+    pub inside: ContainerFlags,
     /// How an agent is to be had
     #[command(flatten)]
-    pub bring: Bring,
+    pub bring: AgentFlags,
 }

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{DryRun, Names};
+use crate::{
+    kubernetes::DryRun,
+    operations::{flags::MachineFormat, webhook_names::WebhookNames},
+};
 
 /// Flags of `init`.
 #[derive(Args, Debug, Clone)]
 pub struct Init {
     /// The names
     #[command(flatten)]
-    pub names: Names,
+    pub names: WebhookNames,
     /// How the certificates are made
     #[command(flatten)]
     pub certificates: Certificates,
@@ -51,7 +54,7 @@ pub struct Init {
     pub inspect: Option<PathBuf>,
     /// Print what became of each object, or what --inspect found
     #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Output>,
+    pub output: Option<MachineFormat>,
 }
 
 /// How certificates are made.
@@ -81,13 +84,4 @@ pub enum Key {
     Rsa4096,
     /// ECDSA on NIST P-256, without csr.conf's keyEncipherment and dataEncipherment: they are RSA's
     P256,
-}
-
-/// Machine-readable formats.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// YAML
-    Yaml,
-    /// JSON
-    Json,
 }

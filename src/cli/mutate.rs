@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ways::Ways;
+use crate::operations::flags::EmptyingFlags;
 
 /// Flags of `mutate`.
 #[derive(Args, Debug)]
@@ -28,7 +28,7 @@ pub struct Mutate {
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// Give back what was emptied
-    #[arg(long, conflicts_with_all = ["Ways", "replicas"])]
+    #[arg(long, conflicts_with_all = ["EmptyingFlags", "replicas"])]
     pub restore: bool,
     /// Format; patch: a line of JSON for each object that changes, with its JSON Patch
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
@@ -45,7 +45,7 @@ pub struct Mutate {
     pub replicas: Option<u32>,
     /// How workloads are emptied
     #[command(flatten)]
-    pub ways: Ways,
+    pub ways: EmptyingFlags,
 }
 
 /// What `mutate` writes.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{rules::Format, targets::Targets, ways::Ways};
+use super::rules::Format;
+use crate::{kubernetes::targets::Targets, operations::flags::EmptyingFlags};
 
 /// Flags of `plan`.
 #[derive(Args, Debug)]
@@ -25,7 +26,7 @@ pub struct Plan {
     pub filename: Vec<PathBuf>,
     /// How they would be emptied
     #[command(flatten)]
-    pub ways: Ways,
+    pub ways: EmptyingFlags,
     /// Replicas of each while it is empty (default: as many as it has)
     #[arg(long, value_name = "N", help_heading = "How workloads are emptied")]
     pub replicas: Option<u32>,

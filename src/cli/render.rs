@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Names, init::Output, ways::Ways};
+use crate::operations::{
+    flags::{EmptyingFlags, MachineFormat},
+    webhook_names::WebhookNames,
+};
 use crate::workload::image_name;
 
 /// Flags of `render`.
@@ -12,7 +15,7 @@ use crate::workload::image_name;
 pub struct Render {
     /// The names
     #[command(flatten)]
-    pub names: Names,
+    pub names: WebhookNames,
     /// The shape of the webhook
     #[command(flatten)]
     pub webhook: Webhook,
@@ -21,7 +24,7 @@ pub struct Render {
     pub ca: Option<PathBuf>,
     /// Format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
-    pub output: Output,
+    pub output: MachineFormat,
 }
 
 /// What the webhook's manifests look like.
@@ -36,7 +39,7 @@ pub struct Webhook {
     /// How workloads are emptied; --rules goes into a ConfigMap, which the server reads again as
     /// it changes
     #[command(flatten)]
-    pub ways: Ways,
+    pub ways: EmptyingFlags,
     /// Replicas of the server; past one a PodDisruptionBudget comes along
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,

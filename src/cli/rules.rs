@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{targets::Targets, ways::Ways};
+use crate::{kubernetes::targets::Targets, operations::flags::EmptyingFlags};
 
 /// `diyadm rules …`
 #[derive(Subcommand, Debug)]
@@ -41,12 +41,12 @@ pub struct Explain {
     #[arg(
         long,
         value_name = "NAMESPACE/NAME",
-        conflicts_with_all = ["Ways", "filename"]
+        conflicts_with_all = ["EmptyingFlags", "filename"]
     )]
     pub webhook: Option<String>,
     /// How workloads are emptied
     #[command(flatten)]
-    pub ways: Ways,
+    pub ways: EmptyingFlags,
     /// Format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,

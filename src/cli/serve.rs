@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
-use super::ways::Ways;
+use crate::operations::flags::EmptyingFlags;
 
 /// Flags of `serve`.
 #[derive(Args, Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Serve {
     pub health_listen: SocketAddr,
     /// How workloads are emptied; --rules is read again as it changes, and may come later
     #[command(flatten)]
-    pub ways: Ways,
+    pub ways: EmptyingFlags,
     /// Threads that answer reviews (default: the processors, at most 4)
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,

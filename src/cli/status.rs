@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::targets::Targets;
+use crate::kubernetes::targets::Targets;
 
 /// Flags of `status`.
 #[derive(Args, Debug)]

@@ -4,15 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRun, Names, Report, init::Certificates, render::Mode, ways::Level};
+use super::{Report, init::Certificates, render::Mode};
 use crate::workload::image_name;
+use crate::{
+    kubernetes::DryRun,
+    operations::{flags::Level, webhook_names::WebhookNames},
+};
 
 /// Flags of `verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
     /// The names
     #[command(flatten)]
-    pub names: Names,
+    pub names: WebhookNames,
     /// How the certificates are made
     #[command(flatten)]
     pub certificates: Certificates,

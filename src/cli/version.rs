@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::init::Output;
+use crate::operations::flags::MachineFormat;
 
 /// Flags of `version`.
 #[derive(Args, Debug)]
@@ -12,5 +12,5 @@ pub struct Version {
     pub client: bool,
     /// Format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Output>,
+    pub output: Option<MachineFormat>,
 }

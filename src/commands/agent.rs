@@ -32,7 +32,8 @@ pub(super) fn agent(global: &Global, args: &Agent) -> Result<Code> {
         Some(AgentCommand::Ready { probe }) => ready::run(args.socket.as_deref(), probe.as_deref()),
         Some(AgentCommand::Install { folder }) => {
             let target = install::run(folder)?;
-            Terminal::new(global).done(&format!("{} is in place", target.display()), None);
+            Terminal::new(&global.terminal)
+                .done(&format!("{} is in place", target.display()), None);
             Ok(Code::Done)
         }
     }

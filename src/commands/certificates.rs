@@ -6,12 +6,9 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    cli::{
-        Names,
-        init::{Certificates, Key},
-    },
+    cli::init::{Certificates, Key},
     exit::{Failure, quoted},
-    operations::files,
+    operations::{files, webhook_names::WebhookNames},
     pki::{self, Bundle, KeyKind, Request, Terms, Wanted},
     ui::terminal::Terminal,
     webhook::manifests,
@@ -24,7 +21,7 @@ const CA_DAYS: u32 = 3650;
 /// What the flags ask of certificates, read once: `--csr-conf -` cannot be read again.
 pub(super) struct Asked<'a> {
     terminal: &'a Terminal,
-    names: &'a Names,
+    names: &'a WebhookNames,
     flags: &'a Certificates,
     /// Of `--csr-conf`, where it was given.
     request: Option<Request>,
@@ -35,7 +32,7 @@ impl<'a> Asked<'a> {
     /// Flags that do not go together, and a `--csr-conf` that makes no sense.
     pub(super) fn read(
         terminal: &'a Terminal,
-        names: &'a Names,
+        names: &'a WebhookNames,
         flags: &'a Certificates,
     ) -> Result<Self> {
         let (days, ca_days) = (flags.days.unwrap_or(DAYS), flags.ca_days.unwrap_or(CA_DAYS));
@@ -107,7 +104,11 @@ impl<'a> Asked<'a> {
 }
 
 /// What [`Asked::issue`] makes of the flags.
-pub(super) fn issue(terminal: &Terminal, names: &Names, flags: &Certificates) -> Result<Bundle> {
+pub(super) fn issue(
+    terminal: &Terminal,
+    names: &WebhookNames,
+    flags: &Certificates,
+) -> Result<Bundle> {
     Asked::read(terminal, names, flags)?.issue()
 }
 
@@ -124,7 +125,7 @@ pub(super) fn source(flags: &Certificates) -> String {
 const HERE: &str = "csr.conf";
 const BUILT_IN: &str = "the built-in csr.conf";
 
-fn request(terminal: &Terminal, names: &Names, flags: &Certificates) -> Result<Request> {
+fn request(terminal: &Terminal, names: &WebhookNames, flags: &Certificates) -> Result<Request> {
     let (file, text) = csr_conf(names, flags)?;
     let request = Request::parse(&file, &text).map_err(|error| {
         let hint = format!("Fix {file}, or name another: `--csr-conf FILE`.");
@@ -135,7 +136,7 @@ fn request(terminal: &Terminal, names: &Names, flags: &Certificates) -> Result<R
 }
 
 /// The name and text of the csr.conf that counts.
-fn csr_conf(names: &Names, flags: &Certificates) -> Result<(String, String)> {
+fn csr_conf(names: &WebhookNames, flags: &Certificates) -> Result<(String, String)> {
     let here = Path::new(HERE);
     let file = match &flags.csr_conf {
         Some(file) => file.as_path(),

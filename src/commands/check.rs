@@ -11,7 +11,7 @@ use crate::{
     kubernetes::{CONFIGURATION, Cluster, POLICY},
     operations::webhook_names,
     report,
-    ui::terminal::{self, Terminal},
+    ui::terminal::{self, Mark, Terminal},
     webhook::checks::{self, Finding, Level, Subject},
 };
 
@@ -29,7 +29,7 @@ const LEFT: &str = "A configuration diyadm-probe-… may be left; it matches not
                     `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
 
 pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let findings = match &args.manifest {
         Some(file) => {
             let began = Instant::now();
@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
         None => runtime::run(if args.probe { LEFT } else { "" }, async {
             // Usage first: no cluster makes a wrong flag right.
             webhook_names::check(&args.names)?;
-            let cluster = Cluster::connect(global).await.map_err(observe::blind)?;
+            let cluster = Cluster::connect(&global.connection).await.map_err(observe::blind)?;
             let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
             let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await;
             let subject = resolved.map_err(observe::blind)?.subject(&cluster, &args.image)?;
@@ -53,11 +53,22 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
         })?,
     };
     match args.output {
-        Report::Text => findings.iter().for_each(|finding| terminal.finding(finding)),
+        Report::Text => findings.iter().for_each(|finding| print_finding(&terminal, finding)),
         Report::Json => terminal::print(&report::json(&findings))?,
         Report::Junit => terminal::print(&report::junit("diyadm check", &findings))?,
     }
     Ok(code(&findings))
+}
+
+/// Prints a finding, with what to do on a line of its own.
+pub(super) fn print_finding(terminal: &Terminal, finding: &Finding) {
+    let mark = match finding.level {
+        Level::Ok => Mark::Success,
+        Level::Warning => Mark::Warning,
+        Level::Failed => Mark::Failure,
+        Level::Unknown => Mark::Unknown,
+    };
+    terminal.result(mark, &finding.seen, &finding.hint);
 }
 
 /// 1 where something failed, else 2 where something could not be looked at, else 0.

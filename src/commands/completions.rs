@@ -17,11 +17,11 @@ use clap_complete::{
 
 use super::runtime;
 use crate::{
-    cli::{Cli, Global, targets::Targets},
+    cli::Cli,
     exit::Code,
     kubernetes::{
-        Cluster,
-        targets::{self, Unnamed},
+        Cluster, ConnectionFlags,
+        targets::{self, Targets, Unnamed},
     },
     ui::terminal,
 };
@@ -96,7 +96,7 @@ fn candidates(begun: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 async fn workloads(said: &Said, begun: &str) -> Result<Vec<String>> {
-    let cluster = Cluster::connect(&said.global).await?;
+    let cluster = Cluster::connect(&said.connection).await?;
     let kind = begun.split_once('/').map(|(kind, _)| kind.to_owned());
     let targets = Targets {
         workloads: kind.iter().cloned().collect(),
@@ -116,7 +116,7 @@ async fn workloads(said: &Said, begun: &str) -> Result<Vec<String>> {
 /// What the command line says of the cluster so far.
 #[derive(Debug, Default)]
 struct Said {
-    global: Global,
+    connection: ConnectionFlags,
     namespace: Option<String>,
 }
 
@@ -138,8 +138,8 @@ impl Said {
             }
             let value = value.or_else(|| words.next());
             match flag.as_str() {
-                "--context" => said.global.context = value,
-                "--kubeconfig" => said.global.kubeconfig = value.map(Into::into),
+                "--context" => said.connection.context = value,
+                "--kubeconfig" => said.connection.kubeconfig = value.map(Into::into),
                 _ => said.namespace = value,
             }
         }
@@ -160,9 +160,9 @@ mod tests {
             ("restore --namespace", [None, None, None]),
             ("empty --image=x:1 --namespace=a --namespace b", [Some("b"), None, None]),
         ] {
-            let Said { global, namespace } = Said::of(line.split(' ').map(OsString::from));
-            let kubeconfig = global.kubeconfig.map(|path| path.display().to_string());
-            let seen = [namespace, global.context, kubeconfig];
+            let Said { connection, namespace } = Said::of(line.split(' ').map(OsString::from));
+            let kubeconfig = connection.kubeconfig.map(|path| path.display().to_string());
+            let seen = [namespace, connection.context, kubeconfig];
             assert_eq!(seen, expected.map(|text| text.map(ToOwned::to_owned)), "{line}");
         }
     }

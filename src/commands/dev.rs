@@ -11,13 +11,11 @@ use clap::Parser;
 
 use super::{empty, inside::block, restore, staged};
 use crate::{
-    cli::{
-        Cli, Command, Global,
-        dev::{At, Dev, Inside},
-    },
+    cli::{Cli, Command, Global, dev::Dev},
     dev::{
         cycle::Loop,
         detect::{self, Files},
+        flags::{ContainerFlags, ContainerTarget},
         forward::{Bound, FORWARD},
         leave::Leave,
         once::start_of,
@@ -33,7 +31,7 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let file = args.file.clone().unwrap_or_else(|| PathBuf::from(FILE));
     if args.init {
         return init(&terminal, &file, args.workload.as_deref());
@@ -49,7 +47,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let debug = args.debug.map(|port| port.unwrap_or(project.debug_port));
     let (left, runs) = block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let rights = [EXEC, FORWARD].concat();
         let session = Session::open(&cluster, &terminal, &at, &rights).await?;
         let session = session.bringing(&args.bring);
@@ -83,7 +81,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
 }
 
 /// What is left behind, and what to do with it.
-fn goes_on(at: &At, project: &Project, runs: bool) -> String {
+fn goes_on(at: &ContainerTarget, project: &Project, runs: bool) -> String {
     let (shown, name) = (&at.workload, project.name());
     if !runs {
         return format!(
@@ -98,26 +96,29 @@ fn goes_on(at: &At, project: &Project, runs: bool) -> String {
 }
 
 /// The workload of the command line, else the file's.
-fn at(args: &Dev, project: &Project) -> Result<At> {
+fn at(args: &Dev, project: &Project) -> Result<ContainerTarget> {
     let workload = args.workload.clone().or_else(|| project.workload.clone()).ok_or_else(|| {
         let what = format!("Neither the command line nor {FILE} names a workload.");
         Failure::usage(what, "Type `diyadm dev deploy/NAME`, or `workload: deploy/NAME` there.")
     })?;
-    let Inside { namespace, container, .. } = args.inside.clone();
+    let ContainerFlags { namespace, container, .. } = args.inside.clone();
     let namespace = namespace.or_else(|| project.namespace.clone());
     let container = container.or_else(|| project.container.clone());
-    Ok(At { workload, inside: Inside { container, namespace, ..args.inside.clone() } })
+    Ok(ContainerTarget {
+        workload,
+        inside: ContainerFlags { container, namespace, ..args.inside.clone() },
+    })
 }
 
 /// Whether the workload is empty, or its Pods are.
-async fn is_emptied(global: &Global, terminal: &Terminal, at: &At) -> Result<bool> {
-    let cluster = Cluster::connect(global).await?;
+async fn is_emptied(global: &Global, terminal: &Terminal, at: &ContainerTarget) -> Result<bool> {
+    let cluster = Cluster::connect(&global.connection).await?;
     let session = Session::open(&cluster, terminal, at, &EXEC).await?;
     session.target.is_emptied(&cluster).await
 }
 
 /// `diyadm empty` as the file wants it.
-fn words(at: &At, project: &Project) -> Result<crate::cli::empty::Empty> {
+fn words(at: &ContainerTarget, project: &Project) -> Result<crate::operations::flags::EmptyArgs> {
     let mut words = vec!["diyadm".to_owned(), "empty".to_owned(), at.workload.clone()];
     let replicas = project.empty.replicas.map(|replicas| replicas.to_string());
     for (flag, value) in [

@@ -4,15 +4,15 @@ use anyhow::Result;
 
 use super::runtime;
 use crate::{
-    cli::{Global, empty::Empty},
+    cli::Global,
     exit::{Code, Failure},
     kubernetes::Cluster,
-    operations::{Errand, empty, emptying_flags},
+    operations::{Errand, empty, emptying_flags, flags::EmptyArgs},
     ui::terminal::Terminal,
 };
 
-pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
-    let terminal = Terminal::new(global);
+pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
+    let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
     empty::decision::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, args: &Empty) -> Result<Code> {
     }
     let rules = emptying_flags::rules(&args.ways, None)?;
     runtime::run(left, async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let errand = Errand {
             terminal: &terminal,
             cluster: &cluster,

@@ -4,11 +4,9 @@ use anyhow::Result;
 
 use super::inside::block;
 use crate::{
-    cli::{
-        Global,
-        dev::{At, Forward, Inside},
-    },
+    cli::{Global, dev::Forward},
     dev::{
+        flags::{ContainerFlags, ContainerTarget},
         forward::{self, Bound, FORWARD},
         ports,
         run::interrupted,
@@ -21,16 +19,16 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let mut wanted: Vec<_> =
         args.ports.iter().map(|text| ports::parse(text)).collect::<Result<_, _>>()?;
     let Forward { workload, container, namespace, .. } = args.clone();
     // It needs no agent and changes nothing in the container, so a live one will do, as for
     // `kubectl port-forward`.
-    let inside = Inside { container, namespace, live: true };
-    let at = At { workload, inside };
+    let inside = ContainerFlags { container, namespace, live: true };
+    let at = ContainerTarget { workload, inside };
     block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &at, &FORWARD).await?;
         if let Some(name) = target::service_name(&at.workload) {
             let namespace = session.target.namespace();

@@ -17,7 +17,7 @@ mod inspect;
 mod rotate;
 
 pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     match (&args.inspect, &args.out) {
         (Some(what), _) => inspect::run(global, args, what),
         (None, Some(dir)) => files::write(&terminal, args, dir),
@@ -26,7 +26,7 @@ pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
             webhook_names::check_labelled(&args.names)?;
             let left = "What was applied stays; the same command goes on from there.";
             runtime::run(left, async {
-                let cluster = Cluster::connect(global).await?;
+                let cluster = Cluster::connect(&global.connection).await?;
                 if args.rotate {
                     rotate::run(&terminal, &cluster, args).await
                 } else {

@@ -11,15 +11,15 @@ use super::{
     render, runtime,
 };
 use crate::{
-    cli::{Global, Names, init::Init, install::Install, render::Mode, ways as cli_ways},
+    cli::{Global, init::Init, install::Install, render::Mode},
     exit::{Code, Failure},
     kubernetes::{
         BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, POD, POLICY, Right, SERVICE,
         Target,
     },
     operations::{
-        emptying_flags,
-        webhook_names::{self, Resolved},
+        emptying_flags, flags as cli_ways,
+        webhook_names::{self, Resolved, WebhookNames},
     },
     ui::terminal::Terminal,
     webhook::{
@@ -35,7 +35,7 @@ mod server;
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let left = format!(
         "What was applied stays: the same command goes on, \
          `diyadm uninstall -n {} --service {}` takes it away.",
@@ -48,7 +48,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
         Mode::Webhook => {
             let settings = render::settings(&args.names, &args.webhook)?;
             runtime::run(&left, async {
-                let cluster = Cluster::connect(global).await?;
+                let cluster = Cluster::connect(&global.connection).await?;
                 check::version::demand(&cluster).await?;
                 let resolved = resolve(&cluster, args, &CONFIGURATION).await?;
                 if resolved.serving().is_some() {
@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
         Mode::Policy => {
             let (settings, rules) = render::policy(&args.names, &args.webhook)?;
             runtime::run(&left, async {
-                let cluster = Cluster::connect(global).await?;
+                let cluster = Cluster::connect(&global.connection).await?;
                 let flags = webhook_names::flags(&cluster, &args.names);
                 check::version::demand(&cluster).await?;
                 check::policy::demand(&cluster, &flags).await?;
@@ -158,7 +158,7 @@ async fn install(
 }
 
 /// What is applied.
-fn wanted<'a>(args: &Install, names: &'a Names) -> Vec<Target<'a>> {
+fn wanted<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Target<'a>> {
     let (namespace, name) = (names.webhook_namespace(), names.service.as_str());
     let mut all = targets(names).to_vec();
     all.push(Target { kind: &CONFIGURATION, namespace: "", name });
@@ -172,7 +172,7 @@ fn wanted<'a>(args: &Install, names: &'a Names) -> Vec<Target<'a>> {
 }
 
 /// What the waiting looks at: endpoints, and a Deployment that is created in a dry run.
-fn more<'a>(args: &Install, names: &'a Names) -> Vec<Right<'a>> {
+fn more<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Right<'a>> {
     if args.dry_run.is_some() {
         return Vec::new();
     }
@@ -227,7 +227,7 @@ impl Proof<'_> {
         }
         drop(wait);
         for finding in self.wrong(cluster).await? {
-            terminal.finding(&finding);
+            check::print_finding(terminal, &finding);
         }
         let Self { subject, mode, .. } = self;
         let (what, probe) = match mode {

@@ -22,13 +22,13 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let named = args.name.as_deref().map(named).transpose()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     let since_ms = args.since.as_deref().map_or(Ok(0), |since| since_ms(since, now_ms))?;
     block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let pick = session.pick().await?;
         let Some(mut agent) = session.existing_agent(&pick).await? else {

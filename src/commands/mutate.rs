@@ -34,7 +34,7 @@ pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
         (false, Output::Patch) => Format::Patch,
     };
     let out = BufWriter::with_capacity(1 << 16, ui::stdout());
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let mut filter =
         Filter { how, format, terminal, out, open: None, changed: false, misnamed: false };
     for source in files::sources(&args.filename, args.recursive)? {

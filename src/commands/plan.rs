@@ -20,12 +20,12 @@ mod rights;
 mod workload;
 
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let (plans, named) = if args.filename.is_empty() {
         empty::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
         runtime::run("", async {
-            let cluster = Cluster::connect(global).await?;
+            let cluster = Cluster::connect(&global.connection).await?;
             workload::plans(&terminal, &cluster, args, &rules).await
         })?
     } else {

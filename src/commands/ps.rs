@@ -25,9 +25,9 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let seen = block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         // Nothing is started in a live container, not even to look: that the user must say.
         let picks = session.target.all(&cluster, true).await?;

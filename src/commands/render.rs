@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 use super::{init::cluster::Secret, runtime};
 use crate::{
     cli::{
-        Global, Names,
-        init::Output,
+        Global,
         render::{Mode, Render, Webhook},
-        ways::Level,
     },
     exit::{Code, Failure},
     kubernetes::{CONFIGURATION, Cluster},
-    operations::{emptying_flags, files, webhook_names},
+    operations::{
+        emptying_flags, files,
+        flags::{Level, MachineFormat},
+        webhook_names::{self, WebhookNames},
+    },
     pki,
     ui::terminal,
     webhook::{
@@ -37,7 +39,7 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
             let settings = match &args.ca {
                 Some(path) => Settings { ca_pem: read_ca(path)?, ..settings },
                 None => runtime::run("", async {
-                    let cluster = Cluster::connect(global).await?;
+                    let cluster = Cluster::connect(&global.connection).await?;
                     let names =
                         webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
                     let secret = Secret::demand(&cluster, &names).await?;
@@ -53,8 +55,8 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
         }
     };
     let text = match args.output {
-        Output::Yaml => manifests::to_yaml(&objects)?,
-        Output::Json => {
+        MachineFormat::Yaml => manifests::to_yaml(&objects)?,
+        MachineFormat::Json => {
             let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
             format!("{list:#}\n")
         }
@@ -67,7 +69,7 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
 ///
 /// # Errors
 /// What a policy cannot do.
-pub(super) fn policy(names: &Names, webhook: &Webhook) -> Result<(Settings, Rules)> {
+pub(super) fn policy(names: &WebhookNames, webhook: &Webhook) -> Result<(Settings, Rules)> {
     let mut rules =
         emptying_flags::flags(&webhook.ways, (names.webhook_namespace(), &names.service));
     let settings = settings(names, webhook)?;
@@ -89,7 +91,7 @@ pub(super) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
 }
 
 /// Settings with what the cluster says of the names.
-pub(super) fn resolved(settings: Settings, names: &Names) -> Result<Settings> {
+pub(super) fn resolved(settings: Settings, names: &WebhookNames) -> Result<Settings> {
     let namespace = names.webhook_namespace().to_owned();
     Ok(Settings { namespace, label: webhook_names::label(names)?, ..settings })
 }
@@ -109,7 +111,7 @@ fn read_ca(path: &Path) -> Result<String> {
 
 /// The flags as the manifests' settings, without a CA. Asked for once in a process: --rules may be
 /// the standard input.
-pub(super) fn settings(names: &Names, webhook: &Webhook) -> Result<Settings> {
+pub(super) fn settings(names: &WebhookNames, webhook: &Webhook) -> Result<Settings> {
     webhook_names::check(names)?;
     if webhook.container_port == HEALTH_PORT {
         let what = format!("Port {HEALTH_PORT} of the container is for health and metrics.");

@@ -4,23 +4,24 @@ use anyhow::Result;
 
 use super::runtime;
 use crate::{
-    cli::{Global, empty::Restore},
+    cli::Global,
     exit::Code,
     kubernetes::Cluster,
     operations::{
         Errand,
+        flags::RestoreArgs,
         restore::{self, Manifests},
     },
     ui::terminal::Terminal,
 };
 
-pub(super) fn run(global: &Global, args: &Restore) -> Result<Code> {
-    let terminal = Terminal::new(global);
+pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Code> {
+    let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is restored as a whole or not at all: `diyadm status` tells which \
                 are still empty, the same command goes on.";
     let manifests = args.force_from.as_deref().map(Manifests::read).transpose()?;
     runtime::run(left, async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let errand = Errand {
             terminal: &terminal,
             cluster: &cluster,

@@ -24,10 +24,12 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
     };
     let namespace = match args.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
         Some(namespace) => namespace.to_owned(),
-        None if audience == Audience::Installer => crate::cli::Names::NAMESPACE.to_owned(),
-        None => {
-            runtime::run("", async { Ok(Cluster::connect(global).await?.namespace().to_owned()) })?
+        None if audience == Audience::Installer => {
+            crate::operations::webhook_names::WebhookNames::NAMESPACE.to_owned()
         }
+        None => runtime::run("", async {
+            Ok(Cluster::connect(&global.connection).await?.namespace().to_owned())
+        })?,
     };
     let names = Names { namespace: &namespace, service: &args.service, secret: &args.secret };
     let bindings = roles::bindings(audience, &names);
@@ -48,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
         }
     })?;
     if args.output != Format::Yaml {
-        let terminal = Terminal::new(global);
+        let terminal = Terminal::new(&global.terminal);
         terminal.say("An administrator gives them with the roles of `-o yaml`, and then:");
         bindings.iter().for_each(|command| terminal.say(&format!("  {command}")));
     }

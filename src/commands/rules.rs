@@ -24,7 +24,7 @@ mod webhook;
 
 pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
     match args {
-        Rules::Check { file } => check(&Terminal::new(global), file),
+        Rules::Check { file } => check(&Terminal::new(&global.terminal), file),
         Rules::Explain(args) => explained(global, args),
         Rules::Annotations => {
             terminal::print(&doc_tables::annotations())?;
@@ -54,8 +54,8 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
 fn explained(global: &Global, args: &Explain) -> Result<Code> {
     let all = if args.filename.is_empty() {
         runtime::run("", async {
-            let cluster = Cluster::connect(global).await?;
-            webhook::explained(&Terminal::new(global), &cluster, args).await
+            let cluster = Cluster::connect(&global.connection).await?;
+            webhook::explained(&Terminal::new(&global.terminal), &cluster, args).await
         })?
     } else {
         manifests(args)?

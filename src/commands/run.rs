@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let grace_ms = millis(args.grace.grace);
     let then = match (args.detach, args.stop_on_exit) {
         (true, _) => Then::Detach,
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         grace_ms,
     };
     block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         run::run(&session.bringing(&args.bring), start, then).await
     })

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
-    let level = if global.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let level = if global.terminal.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
     log::start(level)?;
     if let Err(error) = server::protect_memory() {
         tracing::warn!(error = error.to_string(), "core dumps of the key are not prevented");

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     // Words travel in a URL, as text.
     let command: Option<Vec<String>> =
         args.command.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
@@ -24,7 +24,7 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
         Failure::usage("A word of the command is not UTF-8.", "Type it inside the shell.")
     })?;
     block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let flags = Flags { stdin: args.stdin, tty: args.tty };
         shell(&session, &command, flags).await

@@ -21,9 +21,9 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     runtime::run("", async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let targeted = targets::find(&cluster, &args.targets, Unnamed::All).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
         let scope = cluster.scope(&args.targets);

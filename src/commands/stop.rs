@@ -36,11 +36,11 @@ pub(super) fn restart(global: &Global, args: &App) -> Result<Code> {
 }
 
 fn run(global: &Global, args: &App, action: Action) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     let named = args.name.as_deref().map(named).transpose()?;
     let grace_ms = millis(args.grace.grace);
     block(async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let pick = session.pick().await?;
         let Some(mut agent) = session.existing_agent(&pick).await? else {

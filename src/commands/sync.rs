@@ -7,11 +7,9 @@ use futures_util::future::join_all;
 
 use super::inside::block;
 use crate::{
-    cli::{
-        Global,
-        dev::{At, Sync},
-    },
+    cli::{Global, dev::Sync},
     dev::{
+        flags::ContainerTarget,
         pods::Pick,
         reach::How,
         run::interrupted,
@@ -30,7 +28,7 @@ use crate::{
 mod watch;
 
 pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     if !args.source.exists()
         && let Some(refusal) = sync::copy_out(args.source.as_os_str(), &args.destination)
     {
@@ -51,7 +49,7 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     block(async {
         let source = Source::new(&args.source, &to, options, is_many(args))?;
         source.ahead();
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let work = async {
             let session = session(&cluster, &terminal, args, workload).await?;
             let picks = picks(&session, args).await?;
@@ -84,7 +82,8 @@ async fn session<'a>(
         let how = How::of(&args.bring);
         Ok(Session { cluster, terminal, target, how, live: inside.live })
     } else {
-        let session = Session::open(cluster, terminal, &At { workload, inside }, &EXEC).await?;
+        let session =
+            Session::open(cluster, terminal, &ContainerTarget { workload, inside }, &EXEC).await?;
         Ok(session.bringing(&args.bring))
     }
 }

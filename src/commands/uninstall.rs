@@ -4,20 +4,20 @@ use anyhow::Result;
 
 use super::runtime;
 use crate::{
-    cli::{Global, install::Uninstall},
+    cli::Global,
     exit::Code,
     kubernetes::Cluster,
-    operations::{uninstall, webhook_names},
+    operations::{flags::UninstallArgs, uninstall, webhook_names},
     ui::terminal::Terminal,
 };
 
-pub(super) fn run(global: &Global, args: &Uninstall) -> Result<Code> {
-    let terminal = Terminal::new(global);
+pub(super) fn run(global: &Global, args: &UninstallArgs) -> Result<Code> {
+    let terminal = Terminal::new(&global.terminal);
     let left = "What was not deleted yet stays; the same command goes on from there.";
     // Usage first: no cluster makes a wrong flag right.
     webhook_names::check(&args.names)?;
     runtime::run(left, async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         uninstall::uninstall(&terminal, &cluster, args).await
     })?;
     Ok(Code::Done)

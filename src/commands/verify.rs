@@ -6,10 +6,15 @@ use anyhow::Result;
 
 use super::{check, runtime};
 use crate::{
-    cli::{DryRun, Global, Report, render::Mode, verify::Verify, ways::Level},
+    cli::{Global, Report, render::Mode, verify::Verify},
     exit::{Code, Failure},
-    kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, Kind, POD, POLICY, Right, Target, error},
-    operations::webhook_names::{self, Resolved},
+    kubernetes::{
+        CONFIGURATION, Cluster, DEPLOYMENT, DryRun, Kind, POD, POLICY, Right, Target, error,
+    },
+    operations::{
+        flags::Level,
+        webhook_names::{self, Resolved},
+    },
     report,
     ui::terminal::{self, Terminal},
     webhook::{
@@ -24,7 +29,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     if args.offline {
         return offline::run(global, args);
     }
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     if args.dry_run == Some(DryRun::Client) {
         let what = "verify asks the API server, so --dry-run=client proves nothing.";
         return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
@@ -42,7 +47,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     };
     let began = Instant::now();
     let mut findings = runtime::run(&left, async {
-        let cluster = Cluster::connect(global).await?;
+        let cluster = Cluster::connect(&global.connection).await?;
         let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
         let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await?;
         prove(&cluster, args, &resolved).await
@@ -52,7 +57,9 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         *one = one.clone().took(began.elapsed());
     }
     match args.output {
-        Report::Text => findings.iter().for_each(|finding| terminal.finding(finding)),
+        Report::Text => {
+            findings.iter().for_each(|finding| check::print_finding(&terminal, finding))
+        }
         Report::Json => terminal::print(&report::json(&findings))?,
         Report::Junit => terminal::print(&report::junit("diyadm verify", &findings))?,
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     agent::protocol::{Answer, Apps, Request},
-    cli::dev::Bring,
+    dev::flags::AgentFlags,
     exit::Failure,
     kubernetes::{Cluster, End, Ending, Exec, Input, Place},
     ui::terminal::Terminal,
@@ -39,15 +39,15 @@ const MOMENT: Duration = Duration::from_secs(3);
 /// How an agent is to be had.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct How {
-    /// Bring this program's own, whatever is there.
+    /// AgentFlags this program's own, whatever is there.
     pub(crate) upload: bool,
-    /// Bring this file, where one must be brought.
+    /// AgentFlags this file, where one must be brought.
     pub(crate) program: Option<PathBuf>,
 }
 
 impl How {
     /// As the flags say.
-    pub(crate) fn of(bring: &Bring) -> Self {
+    pub(crate) fn of(bring: &AgentFlags) -> Self {
         Self { upload: bring.upload_agent, program: bring.agent_program.clone() }
     }
 }

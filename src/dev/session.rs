@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     agent::protocol::{Answer, Apps, Request},
-    cli::dev::{At, Bring},
+    dev::flags::{AgentFlags, ContainerTarget},
     exit::Failure,
     kubernetes::{self, Cluster, Kind},
     ui::terminal::Terminal,
@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn open(
         cluster: &'a Cluster,
         terminal: &'a Terminal,
-        at: &At,
+        at: &ContainerTarget,
         rights: &[(&'static str, &'static Kind)],
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
@@ -51,7 +51,7 @@ impl<'a> Session<'a> {
     }
 
     /// The same, with an agent that is to be had as the flags say.
-    pub(crate) fn bringing(self, bring: &Bring) -> Self {
+    pub(crate) fn bringing(self, bring: &AgentFlags) -> Self {
         Self { how: How::of(bring), ..self }
     }
 

@@ -5,14 +5,11 @@ use serde_json::{Value, json};
 
 use super::pods::{self, Named, Pick, Wanted};
 use crate::{
-    cli::{
-        dev::{At, Inside},
-        targets::Targets,
-    },
+    dev::flags::{ContainerFlags, ContainerTarget},
     exit::Failure,
     kubernetes::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE, WORKLOADS,
-        targets::{self, Found, Unnamed},
+        targets::{self, Found, Targets, Unnamed},
     },
     workload,
 };
@@ -48,7 +45,7 @@ pub(crate) const EXEC: [(&str, &Kind); 2] = [("create", &POD_EXEC), ("get", &POD
 /// Asks whether the user may, then looks the workload up.
 pub(crate) async fn find(
     cluster: &Cluster,
-    at: &At,
+    at: &ContainerTarget,
     rights: &[(&'static str, &'static Kind)],
 ) -> Result<Target> {
     let namespace = cluster.namespace_of(at.inside.namespace.as_deref()).to_owned();
@@ -100,7 +97,11 @@ fn pods_of_service(service: &Value) -> Result<String, Failure> {
 }
 
 /// Asks whether the user may work in the Pods with these labels.
-pub(crate) async fn select(cluster: &Cluster, inside: &Inside, selector: &str) -> Result<Target> {
+pub(crate) async fn select(
+    cluster: &Cluster,
+    inside: &ContainerFlags,
+    selector: &str,
+) -> Result<Target> {
     let namespace = cluster.namespace_of(inside.namespace.as_deref()).to_owned();
     demand(cluster, &namespace, &EXEC).await?;
     let which = Which::Labels { namespace, selector: selector.to_owned() };

@@ -1,7 +1,7 @@
 //! Where objects are looked for: in one namespace, or, only where that is asked for, in all.
 
 use super::Cluster;
-use crate::cli::targets::Targets;
+use crate::kubernetes::targets::Targets;
 
 /// The namespace that is meant where nothing names one.
 pub const DEFAULT_NAMESPACE: &str = "default";

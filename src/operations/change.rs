@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::Errand;
-use crate::{cli::DryRun, kubernetes::targets::Found};
+use crate::kubernetes::{DryRun, targets::Found};
 
 /// The object after the operations.
 pub(crate) fn played(object: &Value, operations: &[Value]) -> Result<Value> {

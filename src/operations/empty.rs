@@ -13,12 +13,12 @@ use super::{
     wait::Waited,
 };
 use crate::{
-    cli::{DryRun, empty::Empty},
     exit::{self, Code, Failure},
     kubernetes::{
-        AUTOSCALER, JOB,
+        AUTOSCALER, DryRun, JOB,
         targets::{Found, Unnamed},
     },
+    operations::flags::EmptyArgs,
     rollout::{self, Form},
     workload::{self, KINDS, Rules, Stamp},
 };
@@ -27,7 +27,7 @@ pub(crate) mod decision;
 mod pods;
 mod template;
 
-pub(crate) async fn empty(errand: &Errand<'_>, args: &Empty, rules: &Rules) -> Result<Code> {
+pub(crate) async fn empty(errand: &Errand<'_>, args: &EmptyArgs, rules: &Rules) -> Result<Code> {
     let (targets, files) = (&args.targets, &args.filename);
     let targeted = targets::find(errand.cluster, targets, files, Unnamed::Refused).await?;
     targeted.unseen.iter().for_each(|what| errand.terminal.warn(what));
@@ -83,7 +83,7 @@ struct Around {
 /// Everything up to the wait, for one workload.
 async fn one(
     errand: &Errand<'_>,
-    args: &Empty,
+    args: &EmptyArgs,
     plan: &Plan<'_>,
     Around { beside, webhooks }: &Around,
     found: Found,
@@ -152,7 +152,7 @@ async fn one(
 
 /// Waits for those that are empty now; what cannot start is told, and restored where that was
 /// asked for.
-async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()> {
+async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Result<()> {
     let mut stuck = Vec::new();
     // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
     let is_through = |one: &Done| {
@@ -213,7 +213,7 @@ async fn wait(errand: &Errand<'_>, args: &Empty, done: &mut [Done]) -> Result<()
 /// Gives `back` one whose Pods do not start, or says how: `error`, and what became of that.
 async fn give_back(
     errand: &Errand<'_>,
-    args: &Empty,
+    args: &EmptyArgs,
     found: &Found,
     back: bool,
     error: Error,

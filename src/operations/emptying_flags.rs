@@ -6,13 +6,13 @@ use clap::ValueEnum;
 
 use super::files;
 use crate::{
-    cli::ways::{self, Ways},
     exit::Failure,
+    operations::flags::{self, EmptyingFlags},
     workload::{self, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
 };
 
 /// The text of --rules, and the rules in it.
-pub(crate) fn read(ways: &Ways) -> Result<Option<(String, Vec<Rule>)>> {
+pub(crate) fn read(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rule>)>> {
     let Some(file) = &ways.rules else { return Ok(None) };
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
@@ -27,19 +27,19 @@ pub(crate) fn read(ways: &Ways) -> Result<Option<(String, Vec<Rule>)>> {
 }
 
 /// The rules that the flags alone make.
-pub(crate) fn flags(ways: &Ways, (namespace, name): (&str, &str)) -> Rules {
+pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Rules {
     let idle = ways.idle.map(|idle| match idle {
-        ways::Idle::Entrypoint => Idle::Entrypoint,
-        ways::Idle::Shell => Idle::Shell,
-        ways::Idle::Agent => Idle::Agent,
+        flags::Idle::Entrypoint => Idle::Entrypoint,
+        flags::Idle::Shell => Idle::Shell,
+        flags::Idle::Agent => Idle::Agent,
     });
     let level = ways.level.map(|level| match level {
-        ways::Level::Workload => Level::Workload,
-        ways::Level::Pod => Level::Pod,
+        flags::Level::Workload => Level::Workload,
+        flags::Level::Pod => Level::Pod,
     });
     let ready = ways.ready.map(|ready| match ready {
-        ways::Ready::Container => Ready::Container,
-        ways::Ready::App => Ready::App,
+        flags::Ready::Container => Ready::Container,
+        flags::Ready::App => Ready::App,
     });
     Rules {
         flags: Choice {
@@ -58,7 +58,7 @@ pub(crate) fn flags(ways: &Ways, (namespace, name): (&str, &str)) -> Rules {
 }
 
 /// All that the flags say, --rules too, for what works without a server.
-pub(crate) fn rules(ways: &Ways, replicas: Option<u32>) -> Result<Rules> {
+pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules> {
     let own = Rules::default().own;
     let mut rules = flags(ways, (&own.0, &own.1));
     rules.flags.replicas = replicas;
@@ -73,7 +73,7 @@ pub(crate) fn unusable(file: &str, why: &str) -> Failure {
 }
 
 /// The flags for `diyadm serve` that say the same; --rules is the server's own business.
-pub(crate) fn arguments(ways: &Ways) -> Vec<String> {
+pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
     let word = |value: Option<clap::builder::PossibleValue>| value.map(|v| v.get_name().to_owned());
     let flags = [
         ("image", ways.image.clone()),
@@ -88,6 +88,6 @@ pub(crate) fn arguments(ways: &Ways) -> Vec<String> {
 }
 
 /// The image that workloads get where no rule and no annotation says another.
-pub(crate) fn image(ways: &Ways) -> &str {
+pub(crate) fn image(ways: &EmptyingFlags) -> &str {
     ways.image.as_deref().unwrap_or(EMPTY_IMAGE)
 }

@@ -10,10 +10,10 @@ use super::server_rules;
 use crate::{
     kubernetes::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
     webhook::checks::{
-        made, policy,
+        policy,
         reach::{self, Written},
     },
-    workload::{self, Context, Level, Rules, Subject, Way, kind_of},
+    workload::{self, Context, Level, Rules, Subject, Way, kind_of, pod_from_template},
 };
 
 /// What could be read of a cluster's configurations, policies and namespaces, each at most once.
@@ -95,7 +95,7 @@ impl Webhooks {
 
     /// Who sees the Pods of this workload as they are created.
     pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
-        let pod = made::pod(&found.object).unwrap_or_default();
+        let pod = pod_from_template::pod(&found.object).unwrap_or_default();
         self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
     }
 
@@ -130,7 +130,7 @@ impl Webhooks {
     /// dry run.
     pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
         let watcher = self.of_pods(cluster, found).await;
-        let pod = made::pod(&found.object).unwrap_or_default();
+        let pod = pod_from_template::pod(&found.object).unwrap_or_default();
         let leaves = match &watcher {
             Watcher::Webhook(name) => {
                 let way = self.way(cluster, name, found, &pod).await;

@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
-    cli::{DryRun, init::Output},
+    kubernetes::DryRun,
+    operations::flags::MachineFormat,
     pki::Facts,
     ui::terminal::{self, Terminal},
 };
@@ -80,7 +81,11 @@ impl<'a> Outcomes<'a> {
     }
 
     /// For machines, where they asked.
-    pub(crate) fn print(&self, output: Option<Output>, certificate: Option<&Facts>) -> Result<()> {
+    pub(crate) fn print(
+        &self,
+        output: Option<MachineFormat>,
+        certificate: Option<&Facts>,
+    ) -> Result<()> {
         let dry_run = self.dry_run.map(|dry_run| match dry_run {
             DryRun::Client => "client",
             DryRun::Server => "server",
@@ -94,9 +99,9 @@ impl<'a> Outcomes<'a> {
 }
 
 /// A value on stdout.
-pub(crate) fn print(output: Output, value: &impl Serialize) -> Result<()> {
+pub(crate) fn print(output: MachineFormat, value: &impl Serialize) -> Result<()> {
     terminal::print(&match output {
-        Output::Json => format!("{}\n", serde_json::to_string_pretty(value)?),
-        Output::Yaml => serde_yaml::to_string(value)?,
+        MachineFormat::Json => format!("{}\n", serde_json::to_string_pretty(value)?),
+        MachineFormat::Yaml => serde_yaml::to_string(value)?,
     })
 }

@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use super::{Done, Errand, Outcome};
 use crate::{
-    cli::DryRun,
     exit::Failure,
-    kubernetes::{FIELD_MANAGER, error, targets::Found},
+    kubernetes::{DryRun, FIELD_MANAGER, error, targets::Found},
     workload::fresh,
 };
 

@@ -18,12 +18,12 @@ use super::{
     wait::Waited,
 };
 use crate::{
-    cli::{DryRun, empty::Restore},
     exit::{Code, Failure},
     kubernetes::{
-        POD,
+        DryRun, POD,
         targets::{Found, Unnamed},
     },
+    operations::flags::RestoreArgs,
     rollout::{self, Form},
     status,
     workload::{self, ORIGINAL, Refusal, Subject, autoscaler},
@@ -39,7 +39,7 @@ mod trust;
 /// Restores the workloads that `args` name.
 pub(crate) async fn restore(
     errand: &Errand<'_>,
-    args: &Restore,
+    args: &RestoreArgs,
     manifests: Option<&Manifests>,
 ) -> Result<Code> {
     let (targets, files) = (&args.targets, &args.filename);

@@ -6,9 +6,8 @@ use clap::Parser;
 use serde_json::Value;
 
 use crate::{
-    cli::ways::Ways,
     kubernetes::{CONFIG_MAP, Cluster, DEPLOYMENT},
-    operations::emptying_flags,
+    operations::{emptying_flags, flags::EmptyingFlags},
     webhook::manifests,
     workload::{self, Rule, Rules},
 };
@@ -40,11 +39,11 @@ pub(crate) async fn list(
 }
 
 /// The ways among a server's flags.
-fn of(server: &Value) -> Ways {
+fn of(server: &Value) -> EmptyingFlags {
     #[derive(Parser)]
     struct Flags {
         #[command(flatten)]
-        ways: Ways,
+        ways: EmptyingFlags,
     }
     let containers = server["spec"]["template"]["spec"]["containers"].as_array();
     let args = containers.into_iter().flatten().filter_map(|c| c["args"].as_array()).flatten();

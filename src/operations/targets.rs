@@ -7,11 +7,10 @@ use anyhow::Result;
 
 use super::files;
 use crate::{
-    cli::targets::Targets,
     exit::Failure,
     kubernetes::{
         Cluster,
-        targets::{self, Targeted, Unnamed},
+        targets::{self, Targeted, Targets, Unnamed},
     },
     workload,
     yaml::Document,

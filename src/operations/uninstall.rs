@@ -11,12 +11,12 @@ use super::{
     webhook_names::{self, Resolved},
 };
 use crate::{
-    cli::{DryRun, Names, install::Uninstall, targets::Targets},
     kubernetes::{
-        BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, POD, POLICY, POLICY_BINDING,
-        SECRET, SERVICE, Scope, Target, error,
-        targets::{self, Unnamed},
+        BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, DryRun, POD, POLICY,
+        POLICY_BINDING, SECRET, SERVICE, Scope, Target, error,
+        targets::{self, Targets, Unnamed},
     },
+    operations::{flags::UninstallArgs, webhook_names::WebhookNames},
     status::{self, State},
     ui::terminal::Terminal,
     webhook::{checks::owner, manifests},
@@ -29,7 +29,7 @@ mod workloads;
 pub(crate) async fn uninstall(
     terminal: &Terminal,
     cluster: &Cluster,
-    args: &Uninstall,
+    args: &UninstallArgs,
 ) -> Result<()> {
     let mut resolved = webhook_names::resolve(cluster, &args.names, &CONFIGURATION).await?;
     let policies = policies(terminal, cluster, &args.names.service).await;
@@ -107,8 +107,8 @@ async fn policies(
 
 /// What is deleted, in this order.
 fn doomed<'a>(
-    args: &Uninstall,
-    names: &'a Names,
+    args: &UninstallArgs,
+    names: &'a WebhookNames,
     rules: &'a str,
     policies: &BTreeMap<&'static str, Value>,
 ) -> Vec<Target<'a>> {

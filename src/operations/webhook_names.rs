@@ -2,18 +2,91 @@
 //! they are typed again.
 
 use anyhow::{Error, Result};
+use clap::{Args, Parser};
 use serde_json::Value;
 
 use crate::{
-    cli::Names,
     exit::{Failure, quoted},
     kubernetes::{Cluster, Kind, NAMESPACE, error},
     webhook::checks::{Subject, owner},
+    workload::{ENABLED, LABEL},
 };
+
+/// A name; an empty one is none, as for kubectl.
+fn given(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty())
+}
+
+/// The webhook's names: the blog's by default.
+#[derive(Args, Debug, Clone)]
+pub struct WebhookNames {
+    /// Namespace whose workloads are emptied: it gets the label (default: test; where that has no
+    /// label `check` and `verify` look at one that has)
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Namespace of the webhook's server (default: the installed webhook's, else that of -n). Where
+    /// another namespace's webhook is installed, name its namespace to change its server from here
+    #[arg(long, value_name = "NAMESPACE")]
+    pub webhook_namespace: Option<String>,
+    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration; two servers on
+    /// one cluster have two names
+    #[arg(long, default_value = SERVICE, value_name = "NAME")]
+    pub service: String,
+    /// Name of the Secret with ca.crt, server.crt and server.key
+    #[arg(long, default_value = "webhook-secret", value_name = "NAME")]
+    pub secret: String,
+    /// Label of the namespaces that are emptied (default: the installed webhook's, else
+    /// inject-empty-container=enabled, and inject-empty-container=NAME with --service NAME)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Option<String>,
+}
+
+/// The blog's.
+pub const SERVICE: &str = "diyadmissionwebhook";
+
+impl Default for WebhookNames {
+    /// What the flags say when none is given.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Flags {
+            #[command(flatten)]
+            names: WebhookNames,
+        }
+        Flags::parse_from(["names"]).names
+    }
+}
+
+impl WebhookNames {
+    /// The blog's.
+    pub const NAMESPACE: &str = "test";
+
+    /// The namespace whose workloads are emptied.
+    pub fn namespace(&self) -> &str {
+        given(self.namespace.as_deref()).unwrap_or(Self::NAMESPACE)
+    }
+
+    /// The namespace of the webhook's server.
+    pub fn webhook_namespace(&self) -> &str {
+        given(self.webhook_namespace.as_deref()).unwrap_or(self.namespace())
+    }
+
+    /// `KEY=VALUE`. One key has one value, so that two servers never select the same namespace.
+    pub fn label(&self) -> String {
+        self.label.clone().unwrap_or_else(|| {
+            let value = if self.service == SERVICE { ENABLED } else { &self.service };
+            format!("{LABEL}={value}")
+        })
+    }
+
+    /// The DNS name that the API server asks the certificate for.
+    pub fn host(&self) -> String {
+        format!("{}.{}.svc", self.service, self.webhook_namespace())
+    }
+}
 
 /// The names with nothing left open: what no flag says is that of the installed webhook or policy.
 pub(crate) struct Resolved {
-    pub(crate) names: Names,
+    pub(crate) names: WebhookNames,
     /// The MutatingWebhookConfiguration, or the MutatingAdmissionPolicy, of the name.
     pub(crate) installed: Option<Value>,
     /// Why nobody knows whether there is one: it may not be read.
@@ -29,7 +102,7 @@ pub(crate) struct Resolved {
 /// What the API server says, but for a 403.
 pub(crate) async fn resolve(
     cluster: &Cluster,
-    given: &Names,
+    given: &WebhookNames,
     kind: &'static Kind,
 ) -> Result<Resolved> {
     let (installed, hidden) = match cluster.get(kind, "", &given.service).await {
@@ -57,7 +130,7 @@ pub(crate) async fn resolve(
 /// [`resolve`]'s.
 pub(crate) async fn resolve_to_look(
     cluster: &Cluster,
-    given: &Names,
+    given: &WebhookNames,
     kind: &'static Kind,
 ) -> Result<Resolved> {
     let found = resolve(cluster, given, kind).await?;
@@ -67,9 +140,9 @@ pub(crate) async fn resolve_to_look(
     let home = owner::home(installed);
     let is_selected = |name: &&str| selected.iter().any(|one| one == name);
     let first = selected.first().map(String::as_str);
-    let namespace = [Some(Names::NAMESPACE), home].into_iter().flatten().find(is_selected);
+    let namespace = [Some(WebhookNames::NAMESPACE), home].into_iter().flatten().find(is_selected);
     let namespace = namespace.or(first).or(home).map(ToOwned::to_owned);
-    resolve(cluster, &Names { namespace, ..given.clone() }, kind).await
+    resolve(cluster, &WebhookNames { namespace, ..given.clone() }, kind).await
 }
 
 /// The namespaces that an installed webhook or policy selects, but for those that are being deleted.
@@ -90,7 +163,7 @@ pub(crate) async fn selected(cluster: &Cluster, installed: &Value) -> Result<Vec
 ///
 /// # Errors
 /// The flag, and how it is typed. They end up in paths of requests and in certificates.
-pub(crate) fn check(names: &Names) -> Result<()> {
+pub(crate) fn check(names: &WebhookNames) -> Result<()> {
     label(names)?;
     for (flag, name, dots) in [
         ("--namespace", names.namespace(), false),
@@ -100,7 +173,8 @@ pub(crate) fn check(names: &Names) -> Result<()> {
     ] {
         if !is_name(name, dots) {
             let what = format!("{flag} {name:?} is no name of Kubernetes.");
-            let hint = "Names are lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
+            let hint =
+                "WebhookNames are lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
             return Err(Failure::usage(what, hint).into());
         }
     }
@@ -114,7 +188,7 @@ const KEPT: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 ///
 /// # Errors
 /// [`check`]'s, and a namespace of Kubernetes' own.
-pub(crate) fn check_labelled(names: &Names) -> Result<()> {
+pub(crate) fn check_labelled(names: &WebhookNames) -> Result<()> {
     check(names)?;
     if KEPT.contains(&names.namespace()) {
         let what = format!("Namespace {} is Kubernetes' own.", names.namespace());
@@ -138,7 +212,7 @@ fn is_name(name: &str, dots: bool) -> bool {
 }
 
 /// Key and value of `--label`.
-pub(crate) fn label(names: &Names) -> Result<(String, String)> {
+pub(crate) fn label(names: &WebhookNames) -> Result<(String, String)> {
     let label = names.label();
     let pair = label.split_once('=').filter(|(key, _)| !key.is_empty());
     let Some((key, value)) = pair else {
@@ -151,11 +225,11 @@ pub(crate) fn label(names: &Names) -> Result<(String, String)> {
 
 /// The flags that lead here again, each after a blank: those that differ from the defaults. A
 /// hint's command without them would mean another webhook, or another cluster.
-pub(crate) fn flags(cluster: &Cluster, names: &Names) -> String {
-    let default = Names::default();
-    let default_label = Names { label: None, ..names.clone() }.label();
+pub(crate) fn flags(cluster: &Cluster, names: &WebhookNames) -> String {
+    let default = WebhookNames::default();
+    let default_label = WebhookNames { label: None, ..names.clone() }.label();
     let all = [
-        ("-n", names.namespace(), Names::NAMESPACE),
+        ("-n", names.namespace(), WebhookNames::NAMESPACE),
         ("--webhook-namespace", names.webhook_namespace(), names.namespace()),
         ("--service", &names.service, &default.service),
         ("--secret", &names.secret, &default.secret),
@@ -176,7 +250,7 @@ impl Resolved {
     /// one that trusts other CAs than `cas`, those of the Secret.
     pub(crate) fn refuse_foreign(&self, cluster: &Cluster, cas: Option<&[u8]>) -> Result<()> {
         let Some(found) = &self.installed else { return Ok(()) };
-        let Names { service, secret, .. } = &self.names;
+        let WebhookNames { service, secret, .. } = &self.names;
         let (namespace, home) = (self.names.webhook_namespace(), owner::home(found));
         let kind = found["kind"].as_str().unwrap_or_default();
         let show = format!("`kubectl get {}/{service} -o yaml", kind.to_lowercase());

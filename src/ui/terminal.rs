@@ -8,14 +8,55 @@ use std::{
     time::Duration,
 };
 
-pub use crate::ui::{print, print_text, stream};
-use crate::{
-    cli::{Color, Global},
-    ui,
-    webhook::checks::{Finding, Level},
-};
+use clap::{Args, ValueEnum};
 
-/// Where a command tells what it is doing.
+use crate::ui;
+pub use crate::ui::{print, print_text, stream};
+
+/// Flags that say what is printed.
+#[derive(Args, Debug, Clone, Default)]
+pub struct TerminalFlags {
+    /// Print what is wrong, and nothing about what is well
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Colour on stderr
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub color: Color,
+}
+
+/// When stderr gets colour.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The sign in front of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// ✓
+    Success,
+    /// !
+    Warning,
+    /// ✗
+    Failure,
+    /// ?
+    Unknown,
+}
+
+/// Where a command prints what it is doing.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     quiet: bool,
@@ -25,15 +66,15 @@ pub struct Terminal {
 
 impl Terminal {
     /// What `--quiet`, `--color`, `NO_COLOR` and the kind of stderr make of it.
-    pub fn new(global: &Global) -> Self {
+    pub fn new(flags: &TerminalFlags) -> Self {
         let interactive = stderr().is_terminal();
-        let colour = match global.color {
+        let colour = match flags.color {
             Color::Always => true,
             Color::Never => false,
             // https://no-color.org: set and not empty
             Color::Auto => interactive && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         };
-        Self { quiet: global.quiet, colour, interactive }
+        Self { quiet: flags.quiet, colour, interactive }
     }
 
     /// One step that is done: `✓ what  12 ms`.
@@ -56,18 +97,18 @@ impl Terminal {
         self.line("33", "!", what, None);
     }
 
-    /// A finding, with what to do on a line of its own. One that is well is said only aloud.
-    pub fn finding(&self, finding: &Finding) {
-        let (colour, mark) = match finding.level {
-            Level::Ok if self.quiet => return,
-            Level::Ok => ("32", "✓"),
-            Level::Warning => ("33", "!"),
-            Level::Failed => ("31", "✗"),
-            Level::Unknown => ("33", "?"),
+    /// The result of one check, with what to do on a line of its own. `--quiet` hides a success.
+    pub fn result(&self, mark: Mark, what: &str, hint: &str) {
+        let (colour, sign) = match mark {
+            Mark::Success if self.quiet => return,
+            Mark::Success => ("32", "✓"),
+            Mark::Warning => ("33", "!"),
+            Mark::Failure => ("31", "✗"),
+            Mark::Unknown => ("33", "?"),
         };
-        self.line(colour, mark, &finding.seen, None);
-        if !finding.hint.is_empty() {
-            ui::line(&format!("  {}", finding.hint));
+        self.line(colour, sign, what, None);
+        if !hint.is_empty() {
+            ui::line(&format!("  {hint}"));
         }
     }
 

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 mod denial;
 mod explain;
-pub mod made;
 pub mod policy;
 pub mod reach;
 pub mod static_pod;

@@ -322,10 +322,10 @@ fn websocket_goes_the_way_of_requests() {
         });
         write_config(folder.path(), &cluster, &json!({ "token": "abc" }));
         let kubeconfig = Some(folder.path().join("config"));
-        let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
+        let flags = ::diyadm::kubernetes::ConnectionFlags { kubeconfig, ..Default::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let error = runtime.block_on(async {
-            let cluster = ::diyadm::kubernetes::Cluster::connect(&global).await.unwrap();
+            let cluster = ::diyadm::kubernetes::Cluster::connect(&flags).await.unwrap();
             cluster.dial("default", "pod", 80).await.err().unwrap()
         });
         let (visitors, paths) = lab.recorder.take();

@@ -171,8 +171,8 @@ impl Cluster {
     /// A client that keeps its connection, for many requests.
     pub(crate) async fn client(&self) -> ::diyadm::kubernetes::Cluster {
         let kubeconfig = Some(self.kubeconfig.clone().into());
-        let global = ::diyadm::cli::Global { kubeconfig, ..::diyadm::cli::Global::default() };
-        ::diyadm::kubernetes::Cluster::connect(&global).await.unwrap()
+        let flags = ::diyadm::kubernetes::ConnectionFlags { kubeconfig, ..Default::default() };
+        ::diyadm::kubernetes::Cluster::connect(&flags).await.unwrap()
     }
 
     /// `base`, as a name that no other run has used: on a cluster that outlives its tests

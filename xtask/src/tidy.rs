@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 
 use crate::paths;
 
+mod layers;
+
 /// A file that is longer is seldom about one thing.
 const MOST_LINES: usize = 400;
 /// Modules of the library that know no shell.
@@ -109,10 +111,14 @@ fn rules(name: &str, text: &str) -> Vec<String> {
         broken.push(format!("{lines} lines; is it still about one thing?"));
     }
     let module = name.strip_prefix("src/").unwrap_or_default();
+    let code: Vec<_> = untested(text).filter(|line| !line.trim_start().starts_with("//")).collect();
+    let is_test = name.ends_with("/tests.rs");
+    if !is_test {
+        broken.extend(layers::broken(name, &code.join("\n")));
+    }
     let mut pure = PURE.iter().filter_map(|pure| module.strip_prefix(pure));
     if pure.any(|rest| rest.starts_with(['/', '.'])) {
-        let code = untested(text).filter(|line| !line.trim_start().starts_with("//"));
-        for (line, word) in code.flat_map(|line| SHELL.map(|word| (line, word))) {
+        for (line, word) in code.iter().flat_map(|line| SHELL.map(|word| (line, word))) {
             if line.contains(word) {
                 broken.push(format!("is pure, yet says {word}"));
             }
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_module_says_what_it_is_for_and_is_short() {
-        assert_eq!(rules("src/x.rs", "fn x() {}\n").len(), 1);
-        assert_eq!(rules("src/x.rs", &"//! x\n".repeat(MOST_LINES + 1)).len(), 1);
+        assert_eq!(rules("src/ui/x.rs", "fn x() {}\n").len(), 1);
+        assert_eq!(rules("src/ui/x.rs", &"//! x\n".repeat(MOST_LINES + 1)).len(), 1);
     }
 }

@@ -9,12 +9,13 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    cli::{DryRun, Report, check::Check},
+    cli::{Report, check::Check},
     commands::{
         certificates,
         staged::{self, NewFolders, Staged, unwritable},
     },
     exit::Failure,
+    kubernetes::DryRun,
     operations::files,
     ui::terminal::{self, Terminal},
     webhook::checks::{Finding, static_pod},

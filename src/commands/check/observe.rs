@@ -12,10 +12,10 @@ use crate::{
         SERVICE, STATEFUL_SET, error,
     },
     webhook::{
-        checks::{Denial, DryCreate, Look, Observed, Secret, Subject, level, made},
+        checks::{Denial, DryCreate, Look, Observed, Secret, Subject, level},
         manifests,
     },
-    workload::{DISABLED, LABEL, Level},
+    workload::{DISABLED, LABEL, Level, pod_from_template},
 };
 
 /// Asks the API server about everything.
@@ -134,6 +134,6 @@ async fn denial(cluster: &Cluster, created: &Result<Value>) -> Option<Denial> {
         Ok(object) => object,
         Err(error) => return of(error),
     };
-    let pod = made::pod(object).filter(|_| object["kind"] != "Pod")?;
+    let pod = pod_from_template::pod(object).filter(|_| object["kind"] != "Pod")?;
     of(&cluster.create(&pod, true).await.err()?)
 }

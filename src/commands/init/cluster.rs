@@ -5,16 +5,18 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{DryRun, Names, init::Init},
+    cli::init::Init,
     commands::{
         certificates::{self, Asked},
         install::served,
     },
     exit::Failure,
-    kubernetes::{Applied, Apply, CONFIGURATION, Cluster, NAMESPACE, SECRET, Target, error},
+    kubernetes::{
+        Applied, Apply, CONFIGURATION, Cluster, DryRun, NAMESPACE, SECRET, Target, error,
+    },
     operations::{
         outcomes::Outcomes,
-        webhook_names::{self, Resolved},
+        webhook_names::{self, Resolved, WebhookNames},
     },
     pki::{self, Facts, Fault, KeyFault},
     ui::terminal::Terminal,
@@ -45,14 +47,17 @@ impl Secret {
     /// The Secret, where there is one.
     pub(in crate::commands) async fn read(
         cluster: &Cluster,
-        names: &Names,
+        names: &WebhookNames,
     ) -> Result<Option<Self>> {
         let object = cluster.get(&SECRET, names.webhook_namespace(), &names.secret).await?;
         Ok(object.as_ref().map(Self::of))
     }
 
     /// The Secret, which must be there.
-    pub(in crate::commands) async fn demand(cluster: &Cluster, names: &Names) -> Result<Self> {
+    pub(in crate::commands) async fn demand(
+        cluster: &Cluster,
+        names: &WebhookNames,
+    ) -> Result<Self> {
         let (namespace, secret) = (names.webhook_namespace(), &names.secret);
         Self::read(cluster, names).await?.ok_or_else(|| {
             Failure::no(
@@ -64,7 +69,7 @@ impl Secret {
     }
 
     /// Whether it can serve now, under the Service's name.
-    pub(in crate::commands) fn judge(&self, names: &Names) -> Result<Result<Facts, Fault>> {
+    pub(in crate::commands) fn judge(&self, names: &WebhookNames) -> Result<Result<Facts, Fault>> {
         let Self { ca_crt, server_crt, server_key } = self;
         let now = certificates::now()?;
         Ok(pki::verify(ca_crt, server_crt, Some(server_key), &names.host(), now))
@@ -150,7 +155,7 @@ impl<'a> Applier<'a> {
 }
 
 /// What [`prepare`] applies.
-pub(in crate::commands) fn targets(names: &Names) -> [Target<'_>; 2] {
+pub(in crate::commands) fn targets(names: &WebhookNames) -> [Target<'_>; 2] {
     [
         Target { kind: &NAMESPACE, namespace: "", name: names.namespace() },
         Target { kind: &SECRET, namespace: names.webhook_namespace(), name: &names.secret },

@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
     let (facts, whose) = if what == Path::new("secret") {
         let secret = runtime::run("", async {
-            let cluster = Cluster::connect(global).await?;
+            let cluster = Cluster::connect(&global.connection).await?;
             let names = webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
             Secret::demand(&cluster, &names).await
         })?;

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::cluster::{Applier, Secret, targets};
 use crate::{
-    cli::{DryRun, init::Init},
+    cli::init::Init,
     commands::certificates,
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, Target},
+    kubernetes::{CONFIGURATION, Cluster, DryRun, Target},
     operations::webhook_names,
     pki::{self, Bundle},
     ui::terminal::Terminal,

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::{
     kubernetes::{Cluster, error, targets::Found},
     plan::{Decided, Does},
-    webhook::checks::{Denial, Finding, made},
+    webhook::checks::{Denial, Finding},
+    workload::pod_from_template,
 };
 
 /// Judges one plan: a workload that is denied itself stays as it is; of its Pods there is a finding.
@@ -35,7 +36,7 @@ pub(super) async fn judge(
         };
     }
     let is_new = matches!(decided.does, Does::Template | Does::Pods) && object["kind"] != "Pod";
-    let pod = made::pod(&object).filter(|_| is_new)?;
+    let pod = pod_from_template::pod(&object).filter(|_| is_new)?;
     if !may_create {
         let seen = "whether policies let its emptied Pods in is not known: you may not create Pods";
         let hint = format!(
@@ -44,7 +45,7 @@ pub(super) async fn judge(
         );
         return Some(Finding::unknown("denied", seen, hint));
     }
-    let pod = made::with_claims(&object, pod);
+    let pod = pod_from_template::with_claims(&object, pod);
     let error = cluster.create(&pod, true).await.err()?;
     Some(denial(&error)?.finding("its emptied Pods"))
 }

@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::{
-    cli::{Names, SERVICE, rules::Explain, ways::Ways},
+    cli::rules::Explain,
     exit::Failure,
     explain::{Explained, explain_object},
     kubernetes::{
         CONFIGURATION, Cluster, NAMESPACE, POLICY,
         targets::{self, Unnamed},
     },
-    operations::{emptying_flags, server_rules},
+    operations::{
+        emptying_flags,
+        flags::EmptyingFlags,
+        server_rules,
+        webhook_names::{SERVICE, WebhookNames},
+    },
     ui::terminal::Terminal,
     webhook::checks::owner,
     workload::{Context, Rules},
@@ -29,14 +34,14 @@ pub(super) async fn explained(
     // By namespace, then by webhook: each is read and warned of once.
     let mut webhooks = BTreeMap::new();
     let mut rules = BTreeMap::new();
-    if args.ways != Ways::default() {
+    if args.ways != EmptyingFlags::default() {
         rules.insert(String::new(), emptying_flags::rules(&args.ways, None)?);
     }
     let mut all = Vec::new();
     for found in &targeted.found {
         if !webhooks.contains_key(&found.namespace) {
             let webhook = match &args.webhook {
-                _ if args.ways != Ways::default() => String::new(),
+                _ if args.ways != EmptyingFlags::default() => String::new(),
                 Some(named) => named.clone(),
                 None => serving(cluster, &found.namespace).await,
             };
@@ -65,7 +70,7 @@ async fn serving(cluster: &Cluster, namespace: &str) -> String {
     let mut ours = all.iter().filter(|one| owner::is_diyadm(one));
     let selecting = ours.clone().find(|one| owner::selects_namespace(one, labels));
     let found = selecting.or_else(|| ours.find(|one| one["metadata"]["name"] == SERVICE));
-    found.and_then(named).unwrap_or_else(|| format!("{}/{SERVICE}", Names::NAMESPACE))
+    found.and_then(named).unwrap_or_else(|| format!("{}/{SERVICE}", WebhookNames::NAMESPACE))
 }
 
 /// What the server's Deployment and ConfigMap say.

@@ -8,10 +8,10 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{Global, Report, render::Webhook, verify::Verify, ways::Ways},
+    cli::{Global, Report, render::Webhook, verify::Verify},
     commands::{certificates, client::Client, render},
     exit::{self, Code, Failure},
-    operations::{files, webhook_names},
+    operations::{files, flags::EmptyingFlags, webhook_names},
     report,
     ui::terminal::{self, Terminal},
     webhook::{
@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
-    let terminal = Terminal::new(global);
+    let terminal = Terminal::new(&global.terminal);
     // Before anything is begun: a file that cannot be read is no step that failed.
     webhook_names::check(&args.names)?;
     let subjects = subjects(&terminal, args)?;
@@ -57,7 +57,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
         },
     )?;
     let yaml = steps.step("render", "See `diyadm render --help` for the flags.", || {
-        let ways = Ways { image: Some(args.image.clone()), ..Ways::default() };
+        let ways = EmptyingFlags { image: Some(args.image.clone()), ..EmptyingFlags::default() };
         let webhook = Webhook { ways, ..Webhook::default() };
         let settings = render::settings(names, &webhook)?;
         let settings = Settings { ca_pem: bundle.ca_crt.clone(), ..settings };

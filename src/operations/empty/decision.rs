@@ -4,11 +4,11 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::ways::{self, Ways},
     exit::Failure,
     kubernetes::{Cluster, FIELD_MANAGER, targets::Found},
     operations::{
         change::played,
+        flags::{self, EmptyingFlags},
         intercept::Webhooks,
         owner::{Owned, owned},
     },
@@ -27,7 +27,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) named: bool,
     pub(crate) recreate: bool,
     /// `--level`
-    pub(crate) level: Option<ways::Level>,
+    pub(crate) level: Option<flags::Level>,
     pub(crate) stamp: Stamp,
     /// What leads to this cluster again, for commands that are told.
     pub(crate) flags: &'a str,
@@ -53,15 +53,15 @@ pub(crate) struct Refused {
 }
 
 /// Flags that do not go together.
-pub(crate) fn check(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Result<()> {
-    let Ways { level, image, idle, containers, ready, .. } = ways;
+pub(crate) fn check(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool) -> Result<()> {
+    let EmptyingFlags { level, image, idle, containers, ready, .. } = ways;
     let said = image.is_some()
         || idle.is_some()
         || containers.is_some()
         || replicas.is_some()
         || suspend
         || ready.is_some();
-    if *level == Some(ways::Level::Pod) && said {
+    if *level == Some(flags::Level::Pod) && said {
         let what = "At level pod the workload stays as it is, so nothing can be written on it.";
         let hint = "Give --image, --idle, --containers and --ready to `diyadm install --level pod`, or \
                     write rules.yaml for it.";
@@ -71,16 +71,16 @@ pub(crate) fn check(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Result
 }
 
 /// The flags as annotations: a webhook that sees the workload then does the same.
-pub(crate) fn wishes(ways: &Ways, replicas: Option<u32>, suspend: bool) -> Vec<Wish> {
-    let Ways { image, idle, containers, ready, .. } = ways;
+pub(crate) fn wishes(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool) -> Vec<Wish> {
+    let EmptyingFlags { image, idle, containers, ready, .. } = ways;
     let ready = ready.map(|ready| match ready {
-        ways::Ready::Container => "container".to_owned(),
-        ways::Ready::App => "app".to_owned(),
+        flags::Ready::Container => "container".to_owned(),
+        flags::Ready::App => "app".to_owned(),
     });
     let idle = idle.map(|idle| match idle {
-        ways::Idle::Entrypoint => "entrypoint".to_owned(),
-        ways::Idle::Shell => "shell".to_owned(),
-        ways::Idle::Agent => "agent".to_owned(),
+        flags::Idle::Entrypoint => "entrypoint".to_owned(),
+        flags::Idle::Shell => "shell".to_owned(),
+        flags::Idle::Agent => "agent".to_owned(),
     });
     let said = [
         (IMAGE, image.clone()),

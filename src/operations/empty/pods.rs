@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::{decision, give_back};
 use crate::{
-    cli::empty::Empty,
     exit::Failure,
     kubernetes::targets::Found,
     operations::{
         Done, Errand, Outcome,
+        flags::EmptyArgs,
         intercept::{Watcher, Webhooks},
         replace::{Right, is_by_hand},
     },
@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) async fn empty(
     errand: &Errand<'_>,
-    args: &Empty,
+    args: &EmptyArgs,
     webhooks: &Webhooks,
     found: Found,
 ) -> Done {
@@ -33,7 +33,7 @@ pub(super) async fn empty(
 
 async fn try_empty(
     errand: &Errand<'_>,
-    args: &Empty,
+    args: &EmptyArgs,
     webhooks: &Webhooks,
     found: &Found,
 ) -> Result<(Value, Vec<Value>, bool)> {

@@ -8,10 +8,9 @@ use serde_json::Value;
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    cli::targets::Targets,
     kubernetes::{
         Cluster, Kind, POD, Scope, Sight,
-        targets::{Targeted, is_controlled},
+        targets::{Targeted, Targets, is_controlled},
     },
     workload::fresh,
 };

@@ -10,11 +10,8 @@ use crate::{
         CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope, WORKLOADS,
     },
     operations::server_rules,
-    webhook::checks::{
-        made,
-        reach::{self, Written},
-    },
-    workload::{Context, Level, Rules, Subject},
+    webhook::checks::reach::{self, Written},
+    workload::{Context, Level, Rules, Subject, pod_from_template},
 };
 
 /// What was read.
@@ -119,7 +116,7 @@ impl Asked<'_> {
         if is_meant && sees(kind, operation, &object["metadata"]["labels"]) {
             return Some(Level::Workload);
         }
-        let pod = made::pod(object)?;
+        let pod = pod_from_template::pod(object)?;
         let text = pod.to_string();
         let way = Subject::parse(&text)?.decide(rules, &context).ok()?.way;
         let pods = kind != &POD && way.empty && sees(&POD, "CREATE", &pod["metadata"]["labels"]);

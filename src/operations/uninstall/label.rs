@@ -4,9 +4,11 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{DryRun, Names},
-    kubernetes::{Cluster, NAMESPACE, Right, Target, error},
-    operations::{outcomes::Outcomes, webhook_names},
+    kubernetes::{Cluster, DryRun, NAMESPACE, Right, Target, error},
+    operations::{
+        outcomes::Outcomes,
+        webhook_names::{self, WebhookNames},
+    },
 };
 
 /// A namespace, and the label that is to go.
@@ -20,7 +22,7 @@ pub(super) struct Label<'a> {
 
 impl<'a> Label<'a> {
     /// Reads the namespace.
-    pub(super) async fn read(cluster: &Cluster, names: &'a Names) -> Result<Self> {
+    pub(super) async fn read(cluster: &Cluster, names: &'a WebhookNames) -> Result<Self> {
         let namespace = names.namespace();
         let (key, value) = webhook_names::label(names)?;
         let mut label = Self { namespace, key, value, found: None };

@@ -7,15 +7,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{DryRun, targets::Targets},
     kubernetes::{
-        Cluster, FIELD_MANAGER, error,
-        targets::{self, Found, Unnamed},
+        Cluster, DryRun, FIELD_MANAGER, error,
+        targets::{self, Found, Targets, Unnamed},
     },
     operations::{change::played, empty::decision::free},
     ui::terminal::Terminal,
-    webhook::checks::made,
-    workload::{self, DISABLED, LABEL, Subject},
+    workload::{self, DISABLED, LABEL, Subject, pod_from_template},
 };
 
 /// An API server knows of a webhook or policy that is gone after a moment.
@@ -81,7 +79,7 @@ async fn is_left_alone(cluster: &Cluster, found: &Found) -> Result<bool> {
             Err(error) if error::is_forbidden(&error) => return Ok(true),
             object => object?,
         };
-        let pod = match made::pod(&object) {
+        let pod = match pod_from_template::pod(&object) {
             // Who may not create Pods does not know better.
             Some(pod) => cluster.create(&pod, true).await.unwrap_or_default(),
             None => Value::Null,

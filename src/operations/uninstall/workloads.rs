@@ -5,16 +5,17 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::{
-    cli::{Names, empty::Work, install::Uninstall, targets::Targets},
     kubernetes::{
         Cluster,
-        targets::{self, Unnamed},
+        targets::{self, Targets, Unnamed},
     },
     operations::{
         Errand, Outcome,
+        flags::{OperationFlags, UninstallArgs},
         intercept::Webhooks,
         outcomes::Outcomes,
         restore::{self, Way},
+        webhook_names::WebhookNames,
     },
     workload::Subject,
 };
@@ -27,8 +28,8 @@ use crate::{
 pub(super) async fn restore(
     outcomes: &mut Outcomes<'_>,
     cluster: &Cluster,
-    args: &Uninstall,
-    names: &Names,
+    args: &UninstallArgs,
+    names: &WebhookNames,
     labels: Option<Value>,
 ) -> Result<()> {
     let namespace = names.namespace();
@@ -36,12 +37,12 @@ pub(super) async fn restore(
         labels.map_or_else(Webhooks::default, |labels| Webhooks::with(namespace, labels));
     let namespace = Some(namespace.to_owned());
     let targets = Targets { namespace, all: true, ..Targets::default() };
-    let work = Work {
+    let work = OperationFlags {
         yes: true,
         wait: args.wait,
         timeout: args.timeout,
         disable_eviction: args.disable_eviction,
-        concurrency: Work::CONCURRENCY,
+        concurrency: OperationFlags::CONCURRENCY,
         dry_run: args.dry_run,
         output: None,
     };

@@ -21,13 +21,12 @@ use diyadm::{
         Bytes, Failed,
         transfer::{Reason, Refusal},
     },
-    cli::Global,
     dev::{
         Trouble,
         sync::{Open, Options, Outcome, Progress, Source},
         wire::{Conversation, Reader, Writer},
     },
-    ui::terminal::Terminal,
+    ui::terminal::{Terminal, TerminalFlags},
 };
 use proptest::prelude::*;
 use tokio::{
@@ -41,7 +40,7 @@ use super::{
 };
 
 pub(super) fn quiet() -> Terminal {
-    Terminal::new(&Global { quiet: true, ..Global::default() })
+    Terminal::new(&TerminalFlags { quiet: true, ..TerminalFlags::default() })
 }
 
 pub(super) fn bytes(path: &Path) -> Bytes {

@@ -1,0 +1,42 @@
+//! The flags that say which container is meant, and how an agent comes into it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where to work.
+#[derive(Args, Debug, Clone)]
+pub struct ContainerTarget {
+    /// The workload, as kubectl names it: deploy/web, sts/db, job/report; a bare name is a Pod's
+    #[arg(value_name = "KIND/NAME")]
+    pub workload: String,
+    /// What holds for any way to name it
+    #[command(flatten)]
+    pub inside: ContainerFlags,
+}
+
+/// Which container.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ContainerFlags {
+    /// The container (default: the emptied one)
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// The workload's namespace (default: the context's)
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Work in a live container: one that diyadm did not empty
+    #[arg(long)]
+    pub live: bool,
+}
+
+/// How an agent is to be had, for what cannot be done without one.
+#[derive(Args, Debug, Clone, Default)]
+pub struct AgentFlags {
+    /// Bring this diyadm's agent into the container, whatever is there
+    #[arg(long)]
+    pub upload_agent: bool,
+    /// The program that is brought where none is (default: this one, else diyadm-agent-ARCH beside
+    /// it)
+    #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
+    pub agent_program: Option<PathBuf>,
+}

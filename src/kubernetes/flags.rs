@@ -1,0 +1,28 @@
+//! The flags that say which cluster is meant, and whether it is to change.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Flags that lead to a cluster.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ConnectionFlags {
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub context: Option<String>,
+    /// Kubeconfig file (default: $KUBECONFIG, else ~/.kube/config)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Print each request to the API server, without its content
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+}
+
+/// Where a change stops.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DryRun {
+    /// Nothing is sent that would change anything
+    Client,
+    /// The API server goes through everything but storing
+    Server,
+}

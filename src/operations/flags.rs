@@ -1,0 +1,270 @@
+//! The flags of `empty`, `restore` and `uninstall`, and those that say how workloads are emptied.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::webhook_names::WebhookNames;
+use crate::{
+    kubernetes::{DryRun, targets::Targets},
+    workload::image_name,
+};
+
+/// Flags of `empty`.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct EmptyArgs {
+    /// Which workloads
+    #[command(flatten)]
+    pub targets: Targets,
+    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
+    /// read recursively; - is the standard input)
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|DIR|-",
+        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
+    )]
+    pub filename: Vec<PathBuf>,
+    /// How they are emptied; --image, --idle and --containers are written on the workload as
+    /// annotations, so that a webhook does the same, and restoring takes them back
+    #[command(flatten)]
+    pub ways: EmptyingFlags,
+    /// Replicas of each while it is empty (default: as many as it has); written on it as well; what
+    /// has no such number, like a DaemonSet, is left alone
+    #[arg(long, value_name = "N", help_heading = "How workloads are emptied")]
+    pub replicas: Option<u32>,
+    /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring sets `suspend`
+    /// back
+    #[arg(long, help_heading = "How workloads are emptied")]
+    pub suspend_cronjobs: bool,
+    /// Hold the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
+    /// workload while it is empty; restoring lets them go
+    #[arg(long)]
+    pub hold_autoscalers: bool,
+    /// Delete a Pod or Job and create it again, emptied: nothing but its image can be changed
+    #[arg(long)]
+    pub recreate: bool,
+    /// Restore a workload whose emptied Pods cannot start
+    #[arg(long, conflicts_with = "dry_run")]
+    pub rollback: bool,
+    /// How it is done
+    #[command(flatten)]
+    pub work: OperationFlags,
+}
+
+/// Flags of `restore`.
+#[derive(Args, Debug)]
+pub struct RestoreArgs {
+    /// Which workloads; with --all, -l or -A those that are not empty are passed over
+    #[command(flatten)]
+    pub targets: Targets,
+    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
+    /// read recursively; - is the standard input)
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|DIR|-",
+        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
+    )]
+    pub filename: Vec<PathBuf>,
+    /// Where the original is not to be trusted: take the fields that emptying touches from this
+    /// manifest of the workload instead
+    #[arg(long, value_name = "FILE")]
+    pub force_from: Option<PathBuf>,
+    /// Delete a Pod or Job and create it again, as it was: nothing but its image can be changed
+    #[arg(long)]
+    pub recreate: bool,
+    /// With --recreate: run what the annotation diyadm.io/original says; anyone who may patch the
+    /// Pod or Job can write that annotation
+    #[arg(long, requires = "recreate")]
+    pub trust_original: bool,
+    /// How it is done
+    #[command(flatten)]
+    pub work: OperationFlags,
+}
+
+/// How workloads are changed.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "How it is done")]
+pub struct OperationFlags {
+    /// Change workloads that are not named one by one (--all, -A, -l) without a question; without a
+    /// terminal none is asked
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Wait until the Pods are replaced and ready
+    #[arg(
+        long,
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub wait: bool,
+    /// Seconds to wait for the Pods
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub timeout: u64,
+    /// Delete the Pods that diyadm replaces itself (at level pod, of ReplicaSets, and with the
+    /// strategy OnDelete) instead of evicting them: no PodDisruptionBudget is asked
+    #[arg(long)]
+    pub disable_eviction: bool,
+    /// Requests that are on their way to the API server at once; there is no other limit on this
+    /// side, and one that the API server sets (429) is obeyed
+    #[arg(long, default_value_t = OperationFlags::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+    /// Change nothing: `client` only tells, `server` lets the API server judge it
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE"
+    )]
+    pub dry_run: Option<DryRun>,
+    /// Print what was changed: its name, the object as it is then, or the JSON Patch
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<ObjectFormat>,
+}
+
+impl OperationFlags {
+    /// The API server's own limits are for hundreds at once; one user takes few of them.
+    pub const CONCURRENCY: u16 = 8;
+}
+
+/// What is printed of a workload.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectFormat {
+    /// `deployment.apps/web`
+    Name,
+    /// The object; a List where there are several
+    Json,
+    /// The object; a List where there are several
+    Yaml,
+    /// A JSON Patch a line
+    Patch,
+}
+
+/// Flags of `uninstall`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Args, Debug)]
+pub struct UninstallArgs {
+    /// The names
+    #[command(flatten)]
+    pub names: WebhookNames,
+    /// With the server delete the Secret too
+    #[arg(long)]
+    pub all: bool,
+    /// Delete the server although other namespaces are emptied by it, or although it was installed
+    /// from another namespace or by somebody else
+    #[arg(long)]
+    pub force: bool,
+    /// Restore the workloads of the namespace once its label is taken away, before anything else;
+    /// one that cannot be restored stops it. Pods and Jobs stay: they would have to be made anew
+    #[arg(long)]
+    pub restore: bool,
+    /// With --restore: wait until the Pods are replaced and ready
+    #[arg(
+        long,
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        requires = "restore",
+        value_name = "BOOL"
+    )]
+    pub wait: bool,
+    /// With --restore: seconds to wait for the Pods
+    #[arg(long, default_value_t = 300, requires = "restore", value_name = "SECONDS")]
+    pub timeout: u64,
+    /// With --restore: delete Pods instead of evicting them: no PodDisruptionBudget is asked
+    #[arg(long, requires = "restore")]
+    pub disable_eviction: bool,
+    /// Change nothing: `client` only tells, `server` lets the API server judge it
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_name = "WHERE"
+    )]
+    pub dry_run: Option<DryRun>,
+    /// Print what became of each object
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<MachineFormat>,
+}
+
+/// How workloads are emptied. An annotation of the workload wins over a rule of --rules, a rule
+/// over these flags.
+#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
+#[command(next_help_heading = "How workloads are emptied")]
+pub struct EmptyingFlags {
+    /// Image that workloads are emptied to, or `keep` for their own (default:
+    /// empty-container:latest)
+    #[arg(long, value_name = "IMAGE|keep", value_parser = image_name)]
+    pub image: Option<String>,
+    /// What the empty container runs (default: entrypoint; with --image keep: shell)
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub idle: Option<Idle>,
+    /// Containers to empty: `a,b`, or `*` for all (default: the one that
+    /// kubectl.kubernetes.io/default-container names, else the first that is no known helper)
+    #[arg(long, value_name = "NAMES")]
+    pub containers: Option<String>,
+    /// Whether the workload's own spec changes, or only its Pods (default: workload)
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub level: Option<Level>,
+    /// When the Pods of an empty workload are Ready: as soon as the container runs, or only while
+    /// an application runs in it and the workload's own readiness probe succeeds (default:
+    /// container)
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub ready: Option<Ready>,
+    /// Image with diyadm in it, which brings the agent along for `--idle agent` (default:
+    /// empty-container:latest)
+    #[arg(long, value_name = "IMAGE", value_parser = image_name)]
+    pub agent_image: Option<String>,
+    /// rules.yaml: which workloads are emptied how; - is the standard input, but for `serve`
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+}
+
+/// What an empty container runs.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// The image's own ENTRYPOINT
+    Entrypoint,
+    /// A loop for any image with sh and sleep; hears SIGTERM
+    Shell,
+    /// `diyadm idle`, brought by an init container; works without a shell too
+    Agent,
+}
+
+/// When an emptied Pod is Ready.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// As soon as the container runs; Services send requests to it
+    Container,
+    /// While an application runs; takes the agent (--idle agent, or an image that has it)
+    App,
+}
+
+/// Where emptying happens.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The workload's own spec
+    Workload,
+    /// Its Pods, as they are created
+    Pod,
+}
+
+/// Machine-readable formats.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineFormat {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}

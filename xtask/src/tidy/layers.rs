@@ -1,0 +1,117 @@
+//! The layers of `src`: a module imports only what stands below it, so that there is no circle.
+
+/// The modules of the library, from the top down.
+const LAYERS: [&str; 22] = [
+    "commands",
+    "doc_tables",
+    "cli",
+    "operations",
+    "dev",
+    "plan",
+    "report",
+    "conflicts",
+    "webhook",
+    "explain",
+    "roles",
+    "status",
+    "rollout",
+    "mutate",
+    "kubernetes",
+    "agent",
+    "workload",
+    "exit",
+    "pki",
+    "ui",
+    "yaml",
+    "json",
+];
+/// What may import everything: the program, and the crate's root.
+const ROOTS: [&str; 2] = ["main", "lib"];
+
+/// Imports of `code`, the untested part of the file `name` (`src/…`), that lead up.
+pub(super) fn broken(name: &str, code: &str) -> Vec<String> {
+    let path = name.strip_prefix("src/").unwrap_or_default();
+    let module = path.split(['/', '.']).next().unwrap_or_default();
+    // Fuzzing is a test of everything.
+    if module.is_empty() || module == "fuzz" || ROOTS.contains(&module) {
+        return Vec::new();
+    }
+    let layer = |module: &str| LAYERS.iter().position(|known| *known == module);
+    let Some(own) = layer(module) else {
+        return vec![format!("module {module} has no layer: see xtask/src/tidy/layers.rs")];
+    };
+    let is_up = |import: &&str| *import != module && layer(import).is_none_or(|other| other < own);
+    let mut up: Vec<_> = imports(code).into_iter().filter(is_up).collect();
+    up.sort_unstable();
+    up.dedup();
+    up.into_iter().map(|import| format!("imports {import}, which is not below {module}")).collect()
+}
+
+/// The top-level modules that the code names: `crate::a::b` and `crate::{a::b, c}`.
+fn imports(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, root) in code.match_indices("crate::") {
+        let is_whole = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+        let rest = &code[at + root.len()..];
+        match rest.strip_prefix('{') {
+            _ if !is_whole => {}
+            None => found.extend(module(rest)),
+            Some(list) => {
+                let mut depth = 0;
+                let mut start = 0;
+                for (at, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth > 0 => depth -= 1,
+                        ',' | '}' if depth == 0 => {
+                            found.extend(module(list[start..at].trim_start()));
+                            start = at + 1;
+                        }
+                        _ => {}
+                    }
+                    if c == '}' && start == at + 1 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The module that a path begins with; a function or type of the crate's root is none.
+fn module(path: &str) -> Option<&str> {
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    let first = &path[..end];
+    (first.starts_with(|c: char| c.is_lowercase())).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_imports_that_lead_up() {
+        let up = "imports cli, which is not below kubernetes";
+        for (code, expected) in [
+            ("use crate::cli::Global;", vec![up]),
+            ("use crate::{\n    exit::{Code, Failure},\n    cli::Global,\n};", vec![up]),
+            ("use crate::{cli, exit};", vec![up]),
+            ("fn x() { crate::cli::x(crate::cli::y()) }", vec![up]),
+            ("use crate::{exit::{Code, cli}, ui};\nuse super::cli;", vec![]),
+            ("use other_crate::cli; use crate::kubernetes::error;", vec![]),
+            ("use crate::{ui};\nlet (a, cli) = x;", vec![]),
+        ] {
+            assert_eq!(broken("src/kubernetes/exec.rs", code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn each_module_has_a_layer() {
+        assert_eq!(broken("src/new.rs", "").len(), 1);
+        assert_eq!(broken("src/ui.rs", "use crate::new::X;").len(), 1);
+        for name in ["src/main.rs", "src/fuzz/x.rs", "tests/it/x.rs", "src/commands/x.rs"] {
+            assert_eq!(broken(name, "use crate::ui::text;"), [""; 0], "{name}");
+        }
+    }
+}
