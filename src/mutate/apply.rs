@@ -4,15 +4,16 @@
 //! A removal elsewhere (the json-patch crate's too) swaps the last key into the gap: the same
 //! object, but no longer the same to read.
 
+use jsonptr::{Pointer, PointerBuf, Token};
 use serde::Deserialize;
 use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 enum Operation {
-    Add { path: String, value: Value, number: Option<usize> },
-    Replace { path: String, value: Value },
-    Remove { path: String },
+    Add { path: PointerBuf, value: Value, number: Option<usize> },
+    Replace { path: PointerBuf, value: Value },
+    Remove { path: PointerBuf },
 }
 
 /// `None` where it does not apply; `document` is then half done.
@@ -22,29 +23,22 @@ pub(super) fn apply(document: &mut Value, patch: &str) -> Option<()> {
             Operation::Add { path, value, number } => match parent(document, &path)? {
                 (Value::Object(members), key) => {
                     let end = members.len();
+                    let key = key.decoded().into_owned();
                     match number.filter(|number| *number < end && !members.contains_key(&key)) {
                         Some(number) => drop(members.shift_insert(number, key, value)),
                         None => drop(members.insert(key, value)),
                     }
                 }
                 (Value::Array(items), key) => {
-                    let at = if key == "-" { items.len() } else { key.parse().ok()? };
-                    if at > items.len() {
-                        return None;
-                    }
-                    items.insert(at, value);
+                    items.insert(key.to_index().ok()?.for_len_incl(items.len()).ok()?, value);
                 }
                 _ => return None,
             },
-            Operation::Replace { path, value } => *document.pointer_mut(&path)? = value,
+            Operation::Replace { path, value } => *document.pointer_mut(path.as_str())? = value,
             Operation::Remove { path } => match parent(document, &path)? {
-                (Value::Object(members), key) => drop(members.shift_remove(&key)?),
+                (Value::Object(members), key) => drop(members.shift_remove(&*key.decoded())?),
                 (Value::Array(items), key) => {
-                    let at: usize = key.parse().ok()?;
-                    if at >= items.len() {
-                        return None;
-                    }
-                    items.remove(at);
+                    items.remove(key.to_index().ok()?.for_len(items.len()).ok()?);
                 }
                 _ => return None,
             },
@@ -53,11 +47,13 @@ pub(super) fn apply(document: &mut Value, patch: &str) -> Option<()> {
     Some(())
 }
 
-/// What holds the member at `path`, and the member's key.
-fn parent<'v>(document: &'v mut Value, path: &str) -> Option<(&'v mut Value, String)> {
-    let (parent, key) = path.rsplit_once('/')?;
-    let key = key.replace("~1", "/").replace("~0", "~");
-    Some((document.pointer_mut(parent)?, key))
+/// The object or array that holds the member at `path`, and the member's key.
+fn parent<'v, 'p>(
+    document: &'v mut Value,
+    path: &'p Pointer,
+) -> Option<(&'v mut Value, Token<'p>)> {
+    let (parent, key) = path.split_back()?;
+    Some((document.pointer_mut(parent.as_str())?, key))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The fields that a patch changes: before and after.
 
+use jsonptr::{PointerBuf, Token};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,8 +34,8 @@ pub(super) fn edits(object: &Value, operations: &[Value]) -> Vec<Edit> {
             // The whole map, where there was none.
             ("/metadata/annotations", Some(Value::Object(map))) => {
                 let one = |(key, value): (&String, &Value)| {
-                    let key = key.replace('~', "~0").replace('/', "~1");
-                    edit(object, &format!("{path}/{key}"), Some(value))
+                    let path = PointerBuf::from_tokens(["metadata", "annotations", key.as_str()]);
+                    edit(object, path.as_str(), Some(value))
                 };
                 edits.extend(map.iter().map(one));
             }
@@ -60,7 +61,11 @@ fn edit(object: &Value, path: &str, after: Option<&Value>) -> Edit {
     };
     let shown = field.trim_end_matches("/-");
     let field = match shown.strip_prefix("/metadata/annotations/") {
-        Some(key) => format!("annotation {}", key.replace("~1", "/").replace("~0", "~")),
+        Some(key) => {
+            let token = Token::from_encoded(key);
+            let key = token.as_ref().map_or(key.into(), Token::decoded);
+            format!("annotation {key}")
+        }
         None => shown.trim_start_matches("/spec/").trim_start_matches('/').to_owned(),
     };
     Edit {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use unicode_width::UnicodeWidthStr;
+
 /// `text` with a capital first letter, as the beginning of a sentence.
 pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
@@ -47,16 +49,18 @@ pub fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
     })
 }
 
-/// Rows of equally many cells as text: cells [`escaped`], columns as wide as they need to be and
+/// Rows of equally many cells as text: cells [`escaped`], columns as wide as a terminal shows them and
 /// three blanks apart, as kubectl prints them.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<_>> =
         rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
     let count = rows.first().map_or(0, Vec::len);
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().map(|row| row[at].width()).max().unwrap_or(0);
     let widths: Vec<_> = (0..count).map(width).collect();
     lines(rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))
+        });
         cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
     }))
 }
@@ -131,6 +135,13 @@ mod tests {
         ] {
             assert_eq!(without_passwords(text), shown);
         }
+    }
+
+    #[test]
+    fn columns_align_by_width_on_a_terminal() {
+        let rows = [["NAME", "STATE"], ["容器", "x"], ["🦀", "x"], ["e\u{301}", "x"]];
+        let rows = rows.map(|row| row.map(ToOwned::to_owned).to_vec());
+        assert_eq!(columns(&rows), "NAME   STATE\n容器   x\n🦀     x\ne\u{301}      x\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -100,8 +100,6 @@ pub struct Options {
 pub(crate) struct Shared {
     rules: rules::Live,
     peers: Arc<Peers>,
-    /// Bodies that are awaited.
-    arriving: AtomicUsize,
     /// How many large reviews are decided at once.
     large: Semaphore,
     draining: AtomicBool,
@@ -156,7 +154,6 @@ impl Bound {
         let shared = Arc::new(Shared {
             rules: rules::Live::new(options.rules, options.rules_file)?,
             peers: Peers::new(connections, bytes, reviews),
-            arriving: AtomicUsize::new(0),
             large: Semaphore::new(workers),
             draining: AtomicBool::new(false),
             workers: health::Workers::default(),
@@ -192,11 +189,13 @@ impl Bound {
                 workers: 1,
                 peers: health_peers.clone(),
             };
-            let counters = web::Data::from(watch.counters());
+            let registry =
+                shared.metrics.registry(watch.counters(), &shared.rules, shared.peers.clone());
+            let registry = web::Data::new(registry);
             let routes = move |config: &mut web::ServiceConfig| {
                 config
                     .app_data(data.clone())
-                    .app_data(counters.clone())
+                    .app_data(registry.clone())
                     .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok") }))
                     .route("/readyz", web::get().to(health::ready))
                     .route("/metrics", web::get().to(metrics::expose));

@@ -4,12 +4,13 @@
 //! The elements are known by diyadm's own names, so that restoring finds them wherever an update
 //! has moved them.
 
+use jsonptr::PointerBuf;
 use serde_json::{Value, json};
 
 use super::{
     members::Container,
     original::{Added, Presence},
-    patch::{Patch, Pointer},
+    patch::Patch,
     reference,
     view::Pod,
 };
@@ -57,7 +58,7 @@ static NAMED: Plan = Plan::Members(&[], &["name", "image"]);
 
 /// A list of things with names.
 struct List {
-    pointer: Pointer,
+    pointer: PointerBuf,
     presence: Presence,
     length: usize,
     /// Where ours is, and its image.
@@ -66,7 +67,7 @@ struct List {
 
 impl List {
     /// `text`: the list as JSON text; `None` where it is absent.
-    fn read(pointer: Pointer, text: Option<&str>) -> Option<Self> {
+    fn read(pointer: PointerBuf, text: Option<&str>) -> Option<Self> {
         let presence = match text {
             None => Presence::Absent,
             Some("null") => Presence::Null,
@@ -106,12 +107,12 @@ impl List {
             (Some((at, image)), _) => {
                 // What another admission plugin has made of it is left to it.
                 if image != wanted && !reference::is_extended(image, wanted) {
-                    let at = self.pointer.join(&at.to_string());
+                    let at = self.pointer.with_trailing_token(*at);
                     patch.put(&at, true, Some(element));
                 }
             }
             (None, Presence::Present) => {
-                patch.put(&self.pointer.join("-"), false, Some(element));
+                patch.put(&self.pointer.with_trailing_token("-"), false, Some(element));
             }
             (None, presence) => {
                 let list = format!("[{element}]");
@@ -125,7 +126,7 @@ impl List {
         match (self.length, before) {
             (1, Presence::Absent) => patch.put(&self.pointer, true, None),
             (1, Presence::Null) => patch.put(&self.pointer, true, Some("null")),
-            _ => patch.put(&self.pointer.join(&at.to_string()), true, None),
+            _ => patch.put(&self.pointer.with_trailing_token(*at), true, None),
         }
     }
 }
@@ -140,10 +141,11 @@ pub(super) struct Lists {
 impl Lists {
     /// `None` where one of them is no list of things with names: then nothing can be added.
     pub(super) fn read(pod: &Pod<'_, '_>) -> Option<Self> {
-        let list = |field: &str| List::read(pod.pointer().join(field), pod.field(field));
-        let containers = pod.pointer().join("containers");
+        let list =
+            |field: &str| List::read(pod.pointer().with_trailing_token(field), pod.field(field));
+        let containers = pod.pointer().with_trailing_token("containers");
         let mounts = pod.containers().iter().enumerate().map(|(at, container)| {
-            let pointer = containers.join(&at.to_string()).join("volumeMounts");
+            let pointer = containers.with_trailing_token(at).with_trailing_token("volumeMounts");
             List::read(pointer, container.field("volumeMounts"))
         });
         Some(Self {

@@ -1,10 +1,13 @@
 //! Whether a patch applies to an object, without building the object.
 //!
-//! The operations are played on the object as far as they look into it: each value is opened once
-//! a path goes through it. It shares no code with what makes patches, and a property holds it to
-//! the `json-patch` crate's judgement.
+//! The operations are applied to the object as far as they look into it: each value is parsed once
+//! a path goes through it. This is by hand because a review waits for it: with `json-patch`, which
+//! needs the whole object as a `Value`, a review took up to twice as long (docs/bench-serve.md,
+//! "What was tried"). A property holds it to the judgement of `json-patch`.
 
 use std::borrow::Cow;
+
+use jsonptr::{Pointer, Token};
 
 use crate::json::{self, Node, Plan};
 
@@ -83,10 +86,13 @@ impl<'a> Bone<'_, 'a> {
     }
 
     /// The child that a token of a path names.
-    fn child(&mut self, token: &str) -> Option<&mut Self> {
+    fn child(&mut self, token: &Token<'_>) -> Option<&mut Self> {
         match self.open() {
-            Self::Object(members, others) => Self::member(members, others, token),
-            Self::Array(items) => items.get_mut(index(token)?),
+            Self::Object(members, others) => Self::member(members, others, &token.decoded()),
+            Self::Array(items) => {
+                let at = token.to_index().ok()?.for_len(items.len()).ok()?;
+                items.get_mut(at)
+            }
             _ => None,
         }
     }
@@ -118,54 +124,29 @@ fn play<'t, 'a>(
     path: &str,
     value: Option<Bone<'t, 'a>>,
 ) -> Option<()> {
-    // RFC 6901: without a slash it is no pointer to something inside.
-    let (parents, last) = path.rsplit_once('/')?;
-    let mut parents = parents.split('/');
-    if parents.next() != Some("") {
-        return None;
-    }
-    let parent = parents.try_fold(root, |at, token| at.child(&unescaped(token)))?;
-    let last = unescaped(last);
+    let (parents, last) = Pointer::parse(path).ok()?.split_back()?;
+    let parent = parents.tokens().try_fold(root, |at, token| at.child(&token))?;
     match op {
         "replace" => *parent.child(&last)? = value?,
         "remove" => {
             *parent.child(&last)? = Bone::Gone;
             if let Bone::Array(items) = parent {
-                items.remove(index(&last)?);
+                items.remove(last.to_index().ok()?.for_len(items.len()).ok()?);
             }
         }
         "add" => match parent.open() {
-            Bone::Object(members, _) => match position(members, &last) {
+            Bone::Object(members, _) => match position(members, &last.decoded()) {
                 Some(at) => members[at].1 = value?,
-                None => members.push((Cow::Owned(last.into_owned()), value?)),
+                None => members.push((Cow::Owned(last.decoded().into_owned()), value?)),
             },
             Bone::Array(items) => {
-                let at = if last == "-" { items.len() } else { index(&last)? };
-                if at > items.len() {
-                    return None;
-                }
-                items.insert(at, value?);
+                items.insert(last.to_index().ok()?.for_len_incl(items.len()).ok()?, value?);
             }
             _ => return None,
         },
         _ => return None,
     }
     Some(())
-}
-
-fn unescaped(token: &str) -> Cow<'_, str> {
-    if token.contains('~') {
-        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
-    } else {
-        Cow::Borrowed(token)
-    }
-}
-
-/// No sign, no leading zero (RFC 6901, section 4).
-fn index(token: &str) -> Option<usize> {
-    let digits = token.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = token == "0" || !token.starts_with('0');
-    (digits && plain).then(|| token.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! VerticalPodAutoscaler by `updateMode: Off`. What was there before is in [`ORIGINAL`], as with a
 //! workload.
 
+use jsonptr::PointerBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -134,7 +135,7 @@ fn annotations(object: &Value, edits: &[(&str, Option<Value>)]) -> Vec<Value> {
         return vec![json!({ "op": "add", "path": "/metadata/annotations", "value": map })];
     };
     let operations = edits.iter().filter_map(|(key, value)| {
-        let path = format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"));
+        let path = PointerBuf::from_tokens(["metadata", "annotations", *key]);
         match value {
             Some(value) => Some(json!({ "op": "add", "path": path, "value": value })),
             None if now.contains_key(*key) => Some(json!({ "op": "remove", "path": path })),

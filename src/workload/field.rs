@@ -1,9 +1,11 @@
 //! One field of three values: what it is now, what the user last meant it to be, and the emptied one.
 
+use jsonptr::PointerBuf;
+
 use super::{
     newer::{At, Newer},
     original::{Saved, same},
-    patch::{Patch, Pointer},
+    patch::Patch,
     ready, reference,
     template::{IMAGE, Target},
 };
@@ -30,7 +32,7 @@ impl Field<'_, '_> {
     /// `saved`: what is saved of this place; `None` where it was not empty before.
     pub(super) fn settle(
         &mut self,
-        (at, place): (&Pointer, At<'_>),
+        (at, place): (&PointerBuf, At<'_>),
         now: Now<'_>,
         saved: Option<&[Saved]>,
         target: Target,
@@ -74,9 +76,9 @@ impl Field<'_, '_> {
         })
     }
 
-    fn make(&mut self, at: &Pointer, now: Now<'_>, to: Option<&str>, number: Option<usize>) {
+    fn make(&mut self, at: &PointerBuf, now: Now<'_>, to: Option<&str>, number: Option<usize>) {
         if !same(now.text, to) {
-            self.patch.put_at(&at.join(now.field), now.text.is_some(), to, number);
+            self.patch.put_at(&at.with_trailing_token(now.field), now.text.is_some(), to, number);
         }
     }
 }

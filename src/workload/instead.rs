@@ -1,11 +1,13 @@
 //! The way back where the original is not to be trusted: the user's own manifest instead.
 
+use jsonptr::PointerBuf;
+
 use super::{
     Change, DISABLED, INJECTED, LABEL, ORIGINAL, Subject, WISHES,
     agent::Lists,
     annotate,
     original::{Added, Presence, same},
-    patch::{Patch, Pointer},
+    patch::Patch,
     template::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, spec_fields},
 };
 
@@ -48,26 +50,31 @@ impl Subject<'_> {
             return Err("it holds no pod template".to_owned());
         };
         let mut patch = Patch::default();
-        let mut put = |at: &Pointer, now: Option<&str>, to: Option<&str>| {
+        let mut put = |at: &PointerBuf, now: Option<&str>, to: Option<&str>| {
             if !same(now, to) {
                 patch.put(at, now.is_some(), to);
             }
         };
-        let place = |at: usize| pod.pointer().join("containers").join(&at.to_string());
+        let place =
+            |at: usize| pod.pointer().with_trailing_token("containers").with_trailing_token(at);
         for (at, container) in pod.containers().iter().enumerate() {
             let same_name = wanted.containers().iter().find(|c| c.name() == container.name());
             let Some(wanted) = same_name else { continue };
             for field in CONTAINER_FIELDS {
-                put(&place(at).join(field), container.field(field), wanted.field(field));
+                put(
+                    &place(at).with_trailing_token(field),
+                    container.field(field),
+                    wanted.field(field),
+                );
             }
         }
-        put(&pod.pointer().join(GRACE), pod.field(GRACE), wanted.field(GRACE));
+        put(&pod.pointer().with_trailing_token(GRACE), pod.field(GRACE), wanted.field(GRACE));
         for field in spec_fields(object.workload()) {
             let (now, to) = (object.field(field), other.field(field));
             // A manifest without a strategy means the API server's default, not ours.
             let is_ours = *field != REPLICAS && now.is_some() && makes(field, now);
             if to.is_some() || is_ours {
-                put(&Pointer::root().join("spec").join(field), now, to);
+                put(&PointerBuf::from_tokens(["spec", *field]), now, to);
             }
         }
         let lists = Lists::read(&pod).filter(Lists::has_ours);

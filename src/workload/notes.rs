@@ -1,10 +1,8 @@
 //! Changes to an object's annotations.
 
-use super::{
-    original::Presence,
-    patch::{Patch, Pointer},
-    view::Object,
-};
+use jsonptr::PointerBuf;
+
+use super::{original::Presence, patch::Patch, view::Object};
 use crate::json;
 
 /// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
@@ -27,7 +25,7 @@ pub(super) fn annotate(
     let stays = |key: &str| edits.iter().all(|(edited, _)| *edited != key);
     let is_empty =
         edits.iter().all(|(_, value)| value.is_none()) && !object.annotation_keys().any(stays);
-    let map = Pointer::root().join("metadata").join("annotations");
+    let map = PointerBuf::from_tokens(["metadata", "annotations"]);
     match (object.annotations_presence(), before) {
         (Presence::Present, Presence::Absent) if is_empty => patch.put(&map, true, None),
         (Presence::Present, Presence::Null) if is_empty => {
@@ -37,7 +35,11 @@ pub(super) fn annotate(
             for (key, value) in edits {
                 let now = object.annotation(key);
                 if now != *value {
-                    patch.put(&map.join(key), now.is_some(), value.map(text).as_deref());
+                    patch.put(
+                        &map.with_trailing_token(*key),
+                        now.is_some(),
+                        value.map(text).as_deref(),
+                    );
                 }
             }
         }

@@ -1,34 +1,8 @@
 //! Writes JSON Patch (RFC 6902) text: the operations that emptying and restoring need, no more.
 
+use jsonptr::Pointer;
+
 use crate::json;
-
-/// A JSON Pointer (RFC 6901), escaped as it is built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pointer(String);
-
-impl Pointer {
-    /// The whole document.
-    pub(super) fn root() -> Self {
-        Self(String::new())
-    }
-
-    /// One step further down; `~` and `/` of `key` are escaped.
-    pub(super) fn join(&self, key: &str) -> Self {
-        let mut pointer = String::with_capacity(self.0.len() + key.len() + 8);
-        pointer.push_str(&self.0);
-        pointer.push('/');
-        for part in key.split_inclusive(['~', '/']) {
-            match part.strip_suffix('~') {
-                Some(before) => pointer.extend([before, "~0"]),
-                None => match part.strip_suffix('/') {
-                    Some(before) => pointer.extend([before, "~1"]),
-                    None => pointer.push_str(part),
-                },
-            }
-        }
-        Self(pointer)
-    }
-}
 
 /// Operations in order, written as they come.
 #[derive(Debug, Default)]
@@ -63,7 +37,7 @@ impl Patch {
         }
         self.0.push(if self.0.is_empty() { '[' } else { ',' });
         self.0.extend(["{\"op\":\"", op, "\",\"path\":"]);
-        json::quote(&at.0, &mut self.0);
+        json::quote(at.as_str(), &mut self.0);
         if let Some(value) = to {
             self.0.push_str(",\"value\":");
             self.0.push_str(value);

@@ -4,13 +4,14 @@
 //! `diyadm.io/service-type: NodePort` sets the type. As with a pod template, what the user last
 //! meant is computed first, then what is asked for is put on top.
 
+use jsonptr::PointerBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
     Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, TOO_LARGE, annotate,
     original::{self, Presence},
-    patch::{Patch, Pointer},
+    patch::Patch,
     untrusted,
     view::{Object, Service},
 };
@@ -200,12 +201,12 @@ fn opened(text: &str) -> Result<Opened, String> {
 }
 
 fn put(patch: &mut Patch, is: &Shape, to: &Shape) {
-    let spec = Pointer::root().join("spec");
+    let spec = PointerBuf::from_tokens(["spec"]);
     let (ports, new) = (is.ports_text(), to.ports_text());
     if ports != new {
-        patch.put(&spec.join("ports"), ports.is_some(), new.as_deref());
+        patch.put(&spec.with_trailing_token("ports"), ports.is_some(), new.as_deref());
     }
     if is.r#type != to.r#type {
-        patch.put(&spec.join("type"), is.r#type.is_some(), to.r#type.as_deref());
+        patch.put(&spec.with_trailing_token("type"), is.r#type.is_some(), to.r#type.as_deref());
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use jsonptr::PointerBuf;
 use serde_json::Value;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     members::Container,
     newer::{At, Newer},
     original::{Emptied, Original, Saved, same},
-    patch::{Patch, Pointer},
+    patch::Patch,
     ready, reference,
     rules::{EMPTY_IMAGE, Idle, Image, Ready, Way},
     view::{Object, Pod},
@@ -168,7 +169,7 @@ pub(super) fn empty(
         let old = saved.get(index).copied().flatten();
         // They are in order.
         let is_chosen = next.next_if_eq(&&index).is_some();
-        let at = pod.pointer().join("containers").join(&index.to_string());
+        let at = pod.pointer().with_trailing_token("containers").with_trailing_token(index);
         let place = (&at, At::Container(container.name()));
         let mut emptied =
             Emptied { index, name: container.name().to_owned(), ..Emptied::default() };
@@ -198,7 +199,7 @@ pub(super) fn empty(
     let grace = if needs_grace(pod, &chosen) { Target::Leave } else { target(GRACE, way) };
     let saved = old.map(|old| &old.pod[..]);
     new.pod.extend(field.settle((&at, At::Pod), now, saved, grace));
-    let spec = Pointer::root().join("spec");
+    let spec = PointerBuf::from_tokens(["spec"]);
     for name in spec_fields(object.workload()) {
         let now = Now { field: name, text: object.field(name), number: None };
         let saved = old.map(|old| &old.spec[..]);
@@ -232,7 +233,7 @@ pub(super) fn restore(
     for (index, emptied) in assign(original, pod).into_iter().enumerate() {
         let Some(emptied) = emptied else { continue };
         let container = &pod.containers()[index];
-        let at = pod.pointer().join("containers").join(&index.to_string());
+        let at = pod.pointer().with_trailing_token("containers").with_trailing_token(index);
         let place = (&at, At::Container(container.name()));
         // Each takes the place that it had before those behind it.
         let mut all: Vec<_> = emptied.saved.iter().collect();
@@ -251,7 +252,7 @@ pub(super) fn restore(
         let now = Now { field: saved.field, text: pod.field(saved.field), number: None };
         field.settle((&at, At::Pod), now, Some(&original.pod), Target::Leave);
     }
-    let spec = Pointer::root().join("spec");
+    let spec = PointerBuf::from_tokens(["spec"]);
     let own = spec_fields(object.workload());
     for saved in original.spec.iter().filter(|saved| own.contains(&saved.field)) {
         let now = Now { field: saved.field, text: object.field(saved.field), number: None };

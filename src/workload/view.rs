@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use jsonptr::PointerBuf;
+
 use super::{
     kinds::{self, Kind},
     members::{Container, METADATA, Metadata, Odd, Owner, SPEC, Spec, open, string},
     original::Presence,
-    patch::Pointer,
 };
 use crate::json::{Node, Plan};
 
@@ -154,8 +155,8 @@ impl<'a> Object<'a> {
 
 impl<'o, 'a> Pod<'o, 'a> {
     /// Where the pod's spec is in the object.
-    pub(super) fn pointer(&self) -> Pointer {
-        self.steps.iter().fold(Pointer::root(), |at, step| at.join(step))
+    pub(super) fn pointer(&self) -> PointerBuf {
+        PointerBuf::from_tokens(self.steps.iter().copied())
     }
 
     /// Its containers; none where the list is absent or null.

@@ -1,7 +1,8 @@
-//! The log: an event is one JSON object on one line, on its way to stderr at once.
+//! The log: an event is one JSON object on one line of stderr.
 //!
-//! It is tracing-subscriber's own JSON with `flatten_event`, to the byte, at a third of its cost:
-//! a review's line would else be a tenth of all that the server does for it.
+//! The lines are those of tracing-subscriber's JSON with `flatten_event`, byte for byte, which a test
+//! compares. They are written by hand because tracing-subscriber's formatter takes three times as
+//! long: a tenth of the time of a review (docs/bench-serve.md, "What was tried").
 
 use std::{
     fmt::{self, Debug, Write},

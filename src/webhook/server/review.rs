@@ -5,10 +5,7 @@ use std::{
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -20,6 +17,7 @@ use actix_web::{
     web::{self, Bytes, ServiceConfig},
 };
 use futures_util::{StreamExt, stream};
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::{
     Shared,
@@ -87,7 +85,7 @@ async fn handle(
         return refuse((500, "InternalError", "diyadm: the connection is unknown"));
     };
     connection.enter(Stage::Body);
-    let body = match body(request, payload, connection, &shared.arriving).await {
+    let body = match body(request, payload, connection, &shared.metrics.arriving).await {
         Ok(body) => body,
         Err(refusal) => return refuse(refusal),
     };
@@ -269,7 +267,7 @@ async fn body(
     request: &HttpRequest,
     payload: &mut web::Payload,
     connection: &Arc<Connection>,
-    arriving: &AtomicUsize,
+    arriving: &Gauge,
 ) -> Result<Body, Refusal> {
     let text =
         |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
@@ -331,18 +329,18 @@ async fn body(
 }
 
 /// A body that is awaited.
-struct Arriving<'a>(&'a AtomicUsize);
+struct Arriving<'a>(&'a Gauge);
 
 impl<'a> Arriving<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Relaxed);
+    fn begin(count: &'a Gauge) -> Self {
+        count.inc();
         Self(count)
     }
 }
 
 impl Drop for Arriving<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.dec();
     }
 }
 

@@ -3,14 +3,12 @@
 use std::{
     fs, io,
     path::PathBuf,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
+use prometheus_client::metrics::counter::Counter;
 
 use crate::{
     exit::Failure,
@@ -22,8 +20,8 @@ pub(super) struct Live {
     flags: Rules,
     file: Option<PathBuf>,
     current: RwLock<Arc<Rules>>,
-    pub(super) reloaded: AtomicU64,
-    pub(super) refused: AtomicU64,
+    pub(super) reloaded: Counter,
+    pub(super) refused: Counter,
 }
 
 impl Live {
@@ -36,8 +34,8 @@ impl Live {
             current: RwLock::new(Arc::new(flags.clone())),
             flags,
             file,
-            reloaded: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            reloaded: Counter::default(),
+            refused: Counter::default(),
         };
         let text = live.text()?;
         live.take(&text)?;
@@ -72,11 +70,11 @@ impl Live {
             let taken = seen.as_ref().map_err(Clone::clone);
             match taken.and_then(|text| self.take(text).map_err(|error| format!("{error:#}"))) {
                 Ok(()) => {
-                    self.reloaded.fetch_add(1, Relaxed);
+                    self.reloaded.inc();
                     tracing::info!(rules = self.current().list.len(), "rules reloaded");
                 }
                 Err(error) => {
-                    self.refused.fetch_add(1, Relaxed);
+                    self.refused.inc();
                     tracing::error!(error, "new rules refused");
                 }
             }

@@ -2,10 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -14,6 +11,7 @@ use openssl::{
     ssl::{SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslMode, SslVersion},
     x509::X509,
 };
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use zeroize::Zeroizing;
 
 use super::process::read_secret;
@@ -53,12 +51,12 @@ impl Tls {
     }
 }
 
-/// What the metrics tell of the certificate.
-#[derive(Default)]
+/// The certificate's metrics; a clone counts the same.
+#[derive(Clone, Default)]
 pub(super) struct Counters {
-    pub(super) not_after: AtomicU64,
-    pub(super) reloaded: AtomicU64,
-    pub(super) refused: AtomicU64,
+    pub(super) not_after: Gauge,
+    pub(super) reloaded: Counter,
+    pub(super) refused: Counter,
 }
 
 /// The chain and the key, PEM; overwritten when dropped.
@@ -73,7 +71,7 @@ fn digest((cert, key): &Pair) -> [blake3::Hash; 2] {
 pub(super) struct Watch {
     tls: Tls,
     context: Arc<RwLock<SslContext>>,
-    counters: Arc<Counters>,
+    counters: Counters,
     first: [blake3::Hash; 2],
 }
 
@@ -81,8 +79,8 @@ pub(super) struct Watch {
 pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
     let first = read(&tls)?;
     let context = Arc::new(RwLock::new(usable(&tls, &first)?));
-    let counters = Arc::new(Counters::default());
-    counters.not_after.store(not_after(&first), Relaxed);
+    let counters = Counters::default();
+    counters.not_after.set(not_after(&first));
     let mut builder = builder(&tls, &first)?;
     let current = context.clone();
     // OpenSSL asks at every handshake, whether the client names a server or not.
@@ -98,8 +96,8 @@ pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
 }
 
 impl Watch {
-    pub(super) fn counters(&self) -> Arc<Counters> {
-        self.counters.clone()
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Never ends. A new pair that cannot be used is refused and the old one kept.
@@ -122,8 +120,8 @@ impl Watch {
                     if let Ok(mut current) = self.context.write() {
                         *current = context;
                     }
-                    self.counters.not_after.store(not_after, Relaxed);
-                    self.counters.reloaded.fetch_add(1, Relaxed);
+                    self.counters.not_after.set(not_after);
+                    self.counters.reloaded.inc();
                     tracing::info!("certificate reloaded");
                 }
                 // The two files are read one after the other: a change may come between them, or
@@ -133,7 +131,7 @@ impl Watch {
                     continue;
                 }
                 Err(error) => {
-                    self.counters.refused.fetch_add(1, Relaxed);
+                    self.counters.refused.inc();
                     tracing::error!(error, "new certificate refused");
                 }
             }
@@ -201,7 +199,7 @@ fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
     Ok(builder)
 }
 
-fn not_after((cert, _): &Pair) -> u64 {
+fn not_after((cert, _): &Pair) -> i64 {
     let facts = pki::inspect(cert, None).unwrap_or_default();
-    facts.first().and_then(|f| u64::try_from(f.not_after).ok()).unwrap_or_default()
+    facts.first().map(|facts| facts.not_after).unwrap_or_default()
 }

@@ -1,5 +1,9 @@
-//! Lines on their way to stderr. Nobody who logs waits for it: a thread writes, what does not fit
-//! in the queue or cannot be written is lost, and counted.
+//! Log lines on their way to stderr: a thread writes them, so that no review waits for a slow disk or
+//! a full pipe. Lines that are lost are counted.
+//!
+//! This is by hand because the non-blocking writer of tracing-appender counts only lines for which its
+//! queue has no room. Here lines that cannot be written (a full disk, a closed pipe) are counted too,
+//! the queue is bounded in bytes, and the lines of 2 ms are written by one system call.
 
 use std::{
     io::{self, Write},
