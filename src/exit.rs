@@ -119,6 +119,12 @@ impl Failure {
         Self { cause: Some(Box::new(cause)), ..self }
     }
 
+    /// Adds lines that are printed below the message.
+    #[must_use]
+    pub fn with_details(self, details: impl Into<String>) -> Self {
+        Self { details: details.into(), ..self }
+    }
+
     /// The answer is no.
     pub fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Code::No, what, hint)

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::workload::{self, Context, Rules, Subject};
+use crate::workload::{self, Context, NamedBy, Rules, Subject, Warning};
 
 mod apply;
 mod render;
@@ -37,7 +37,7 @@ pub struct Outcome {
     /// Each object that changed.
     pub edits: Vec<Edit>,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Whether a workload stays as it is because a flag names none of its containers.
     pub misnamed: bool,
 }
@@ -73,8 +73,7 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
     let subject = match Subject::read(&text) {
         Ok(subject) => subject,
         Err(error) => {
-            let what = format!("diyadm: left as it is: no API server would take it: {error}");
-            outcome.warnings.push(what);
+            outcome.warnings.push(Warning::Invalid(error.to_string()));
             return;
         }
     };
@@ -84,13 +83,14 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
     } else {
         subject.settle(how.rules, &context).1
     };
-    // Law 3: one that does not apply is a bug of ours; the manifest is the user's, and stays.
+    // A patch that does not apply is a bug of diyadm: the user's manifest stays as it is.
     let applies = subject.takes(&change);
-    let is_flag = |warning: &String| warning.contains(workload::CONTAINERS_FLAG);
+    let is_flag =
+        |warning: &Warning| matches!(warning, Warning::Containers { named_by: NamedBy::Flag, .. });
     outcome.misnamed |= change.warnings.iter().any(is_flag);
     outcome.warnings.extend(change.warnings);
     if !applies {
-        outcome.warnings.push("diyadm: left as it is: the patch does not apply".to_owned());
+        outcome.warnings.push(Warning::PatchFails);
     } else if change.patch != "[]" && apply::apply(value, &change.patch).is_some() {
         let object = name(value, how.namespace, version, kind);
         outcome.edits.push(Edit { object, patch: change.patch });

@@ -43,6 +43,7 @@ mod trust;
 mod undone;
 mod view;
 mod volumes;
+mod warning;
 mod windows;
 
 pub use about::cron_job;
@@ -69,6 +70,7 @@ pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
 pub use trust::FromOriginal;
+pub use warning::{ContainerFault, NamedBy, Warning};
 pub use windows::{OS_LABELS, is_windows_spec};
 
 use about::about;
@@ -81,12 +83,6 @@ use view::Object;
 
 use crate::json::{self, Tree};
 pub(crate) use {members::TOO_LONG, view::OBJECT};
-
-/// What [`CONTAINERS`] is on a command line.
-pub const CONTAINERS_FLAG: &str = "--containers";
-
-const TOO_LARGE: &str =
-    "diyadm: left as it is: what must be kept does not fit the 256 KiB of all annotations";
 
 /// What is known beside the object itself.
 #[derive(Clone, Copy, Default)]
@@ -248,7 +244,7 @@ impl<'a> Subject<'a> {
         let before = Before::new(context.old);
         if self.is_emptied() && before.get().is_some_and(|old| self.comes_back_to(old)) {
             let mut change = self.restore(true, before.get());
-            change.warnings.push(format!("diyadm: given back; `{LABEL}-` empties it again"));
+            change.warnings.push(Warning::Restored);
             return (Settled::Restored, change);
         }
         if let Some(old) = before.declining() {
@@ -264,8 +260,8 @@ impl<'a> Subject<'a> {
         }
         let goes_back = self.is_emptied() && (self.declines() || self.pod_says_no(rules, context));
         if context.old.is_some() && self.workload().is_some_and(|kind| !kind.mutable) {
-            let warning = "diyadm: its pod cannot change any more; delete it and create it again";
-            let change = if goes_back { Change::warned(warning) } else { Change::none() };
+            let change =
+                if goes_back { Change::warned(Warning::Immutable) } else { Change::none() };
             return (Settled::Unchanged, change);
         }
         if goes_back {
@@ -304,8 +300,7 @@ impl<'a> Subject<'a> {
         {
             Ok(decision) => decision,
             Err(why) => {
-                let warning = format!("diyadm: not emptied: {why}");
-                return emptying::refused(object, before, warning);
+                return emptying::refused(object, before, Warning::NotEmptied(why));
             }
         };
         let is_pod = object.kind() == "Pod";
@@ -318,19 +313,21 @@ impl<'a> Subject<'a> {
             return Change::none();
         }
         if windows::is_for_windows(&pod) {
-            return Change::warned("diyadm: a Windows pod stays as it is");
+            return Change::warned(Warning::Windows);
         }
         let mut change = emptying::empty((object, &pod), &way, rules, context, before);
         let wish = context.wishes.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
         let by = sources.iter().find(|(name, _)| *name == "containers").map(|(_, by)| *by);
-        let typed = match by {
-            Some(Source::Rule(number)) => format!("`containers` of rule {number}"),
-            Some(Source::Flag) => CONTAINERS_FLAG.to_owned(),
-            Some(Source::Annotation) if wish => CONTAINERS_FLAG.to_owned(),
-            _ => return change,
+        let by = match by {
+            Some(Source::Rule(number)) => NamedBy::Rule(number),
+            Some(Source::Flag) => NamedBy::Flag,
+            Some(Source::Annotation) if wish => NamedBy::Flag,
+            _ => NamedBy::Annotation,
         };
         for warning in &mut change.warnings {
-            *warning = warning.replacen(CONTAINERS, &typed, 1);
+            if let Warning::Containers { named_by, .. } = warning {
+                *named_by = by;
+            }
         }
         change
     }
@@ -372,7 +369,7 @@ impl<'a> Subject<'a> {
 }
 
 fn untrusted(why: &str) -> Change {
-    Change::warned(format!("diyadm: {ORIGINAL} is not trusted: {why}"))
+    Change::warned(Warning::Untrusted(why.to_owned()))
 }
 
 /// kube-system's objects and the webhook's own.

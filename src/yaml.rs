@@ -8,11 +8,13 @@ use std::fmt;
 use serde_json::Value;
 
 mod chunk;
+mod config;
 mod json;
 mod load;
 mod scalar;
 
 pub use chunk::{Chunk, chunks, is_marker};
+pub use config::ConfigError;
 pub use json::{json, parse_json};
 
 /// One object, and where it began.

@@ -94,7 +94,7 @@ impl<W: Write> Filter<'_, W> {
         let Rendered { text, bare, changed, warnings, misnamed } = rendered;
         self.misnamed |= misnamed;
         for warning in warnings {
-            self.terminal.warn(&format!("{}:{}: {warning}", place.0, place.1));
+            self.terminal.warn(&format!("{}:{}: {}", place.0, place.1, warning.message()));
         }
         self.changed |= changed;
         if text.is_empty() {

@@ -11,7 +11,7 @@ use crate::{
     operations::{empty::decision as empty, emptying_flags, files},
     plan::{Decided, Does, Plan, plan},
     ui::terminal::{self, Terminal},
-    workload::{Context, Decision, LABEL, Level, Rules, SUSPEND, Settled, Subject, Wish},
+    workload::{Context, Decision, LABEL, Level, Rules, SUSPEND, Settled, Subject, Warning, Wish},
     yaml,
 };
 
@@ -73,7 +73,7 @@ fn offline(subject: &Subject<'_>, rules: &Rules, context: &Context<'_>) -> Resul
         why: String::new(),
         hint: String::new(),
         operations: serde_json::from_str(&change.patch)?,
-        warnings: change.warnings,
+        warnings: change.warnings.iter().map(Warning::message).collect(),
     };
     if !decided.operations.is_empty() && settled == Settled::Emptied {
         return Ok(decided);
@@ -91,8 +91,11 @@ fn offline(subject: &Subject<'_>, rules: &Rules, context: &Context<'_>) -> Resul
         }
         Ok(_) if subject.is_emptied() => (Does::Already, String::new()),
         Ok(_) => {
-            let why = decided.warnings.first().map(|why| why.trim_start_matches("diyadm: "));
-            (Does::Nothing, why.unwrap_or("there is nothing to empty in it").to_owned())
+            let why = change
+                .warnings
+                .first()
+                .map_or_else(|| "there is nothing to empty in it".to_owned(), ToString::to_string);
+            (Does::Nothing, why)
         }
     };
     Ok(decided)

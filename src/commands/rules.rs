@@ -39,10 +39,10 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
         let hint = "Name a rules.yaml, or - for the standard input: `diyadm rules check FILE`.";
         Failure::usage(format!("{shown} could not be read: {error}."), hint)
     })?;
-    let rules = workload::parse_rules(&text).map_err(|why| {
-        let hint = "Mend that rule: docs/rules.md has the format, \
+    let rules = workload::parse_rules(&text).map_err(|error| {
+        let hint = "Fix that rule: docs/rules.md has the format, \
                     `diyadm rules annotations` what workloads may say themselves.";
-        Failure::usage(format!("{shown}: {why}."), hint)
+        Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet())
     })?;
     for sentence in workload::lint_rules(&rules) {
         terminal.warn(&format!("{shown}: {sentence}"));

@@ -1,10 +1,11 @@
-//! What is wrong with a file of the user's, with its line, in words of YAML and not of Rust. Pure.
+//! Errors in diyadm.yaml in words of YAML and not of Rust. Pure.
 
-use serde_saphyr::Error;
+use serde_saphyr::{Error, Location};
 
-/// A sentence without its full stop.
-pub(super) fn said(error: &Error) -> String {
-    let line = error.location().map(|location| location.line()).unwrap_or_default();
+use crate::yaml::ConfigError;
+
+/// The parser's error in the file with this text.
+pub(super) fn explain(error: &Error, text: &str) -> ConfigError {
     let what = match error.without_snippet() {
         Error::Eof { .. } => "there is nothing in it, or it breaks off".to_owned(),
         Error::MultipleDocuments { .. } => "a second document begins".to_owned(),
@@ -21,12 +22,7 @@ pub(super) fn said(error: &Error) -> String {
             without_place(what.lines().next().unwrap_or_default().trim())
         }
     };
-    at(line, &what)
-}
-
-/// `what`, with its line where that is known.
-pub(super) fn at(line: u64, what: &str) -> String {
-    if line == 0 { what.to_owned() } else { format!("line {line}: {what}") }
+    ConfigError::at(error.location().unwrap_or(Location::UNKNOWN), text, what)
 }
 
 /// serde-saphyr says the place once more, behind or before the sentence.

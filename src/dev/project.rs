@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{
-    misread::{self, at},
+    misread,
     ports::{self, Port, Ports},
     sync::without_dots,
 };
-use crate::agent::protocol::name_fits;
+use crate::{agent::protocol::name_fits, yaml::ConfigError};
 
 /// The file's name.
 pub(crate) const FILE: &str = "diyadm.yaml";
@@ -144,25 +144,27 @@ fn yes() -> bool {
 /// Reads a project.
 ///
 /// # Errors
-/// A sentence with the line: what is no YAML, what is unknown, what makes no sense.
-pub(crate) fn parse(text: &str) -> Result<Project, String> {
-    let project: Project = serde_saphyr::from_str(text).map_err(|error| misread::said(&error))?;
+/// Invalid YAML, an unknown key, a value that is not allowed; with its place.
+pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
+    let project: Project =
+        serde_saphyr::from_str(text).map_err(|error| misread::explain(&error, text))?;
+    let at = |location, what: &str| ConfigError::at(location, text, what);
     let Run { name, command, .. } = &project.run;
     if !name_fits(&name.value) {
         let what = format!("{:?} is no name for an application", name.value);
-        return Err(at(name.referenced.line(), &what));
+        return Err(at(name.referenced, &what));
     }
-    words(&command.value).map_err(|what| at(command.referenced.line(), &what))?;
+    words(&command.value).map_err(|what| at(command.referenced, &what))?;
     for pattern in &project.watch {
         GitignoreBuilder::new("").add_line(None, &pattern.value).map_err(|error| {
             let what = format!("{:?} is no pattern as in a .gitignore: {error}", pattern.value);
-            at(pattern.referenced.line(), &what)
+            at(pattern.referenced, &what)
         })?;
     }
     for (index, sync) in project.sync.iter().enumerate() {
         let Sync { from, to, .. } = &sync.value;
         if from.is_empty() || to.is_empty() {
-            return Err(at(sync.referenced.line(), "`from` and `to` must say something"));
+            return Err(at(sync.referenced, "`from` and `to` must say something"));
         }
         // A folder in the container is open for one transfer at a time. Behind a slash a file keeps
         // its own name, and several may go there: what goes there is known when it is looked at.
@@ -172,17 +174,17 @@ pub(crate) fn parse(text: &str) -> Result<Project, String> {
         };
         if project.sync[..index].iter().any(|other| same(&other.value)) {
             let what = format!("{to} is where another one goes already; send a folder above both");
-            return Err(at(sync.referenced.line(), &what));
+            return Err(at(sync.referenced, &what));
         }
     }
     for number in &project.forward {
-        pair(&number.value).map_err(|what| at(number.referenced.line(), &what))?;
+        pair(&number.value).map_err(|what| at(number.referenced, &what))?;
     }
     if let Some(idle) = &project.empty.idle
         && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
     {
         let what = format!("{:?} is none of entrypoint, shell and agent", idle.value);
-        return Err(at(idle.referenced.line(), &what));
+        return Err(at(idle.referenced, &what));
     }
     Ok(project)
 }
@@ -339,9 +341,9 @@ forward: [8080, \"9090:90\", \":http\"]
             ("run:\n  command: x\n  grace: long\n", 3, ""),
             ("run: [\n", 0, ""),
         ] {
-            let error = parse(text).unwrap_err();
+            let error = parse(text).unwrap_err().to_string();
             if line > 0 {
-                assert!(error.starts_with(&format!("line {line}: ")), "{text}: {error}");
+                assert!(error.starts_with(&format!("line {line}, column ")), "{text}: {error}");
             }
             assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
         }
@@ -354,7 +356,8 @@ forward: [8080, \"9090:90\", \":http\"]
         let files =
             "run: {command: x}\nsync: [{from: a.jar, to: /tmp/}, {from: b.jar, to: /tmp/}]\n";
         assert!(parse(files).is_ok());
-        assert!(parse("workload: x\n").unwrap_err().contains("run"));
-        assert!(parse("run: {command: x}\nempty: {idle: sleep}\n").unwrap_err().contains("sleep"));
+        assert!(parse("workload: x\n").unwrap_err().to_string().contains("run"));
+        let error = parse("run: {command: x}\nempty: {idle: sleep}\n").unwrap_err();
+        assert!(error.to_string().contains("\"sleep\"") && error.snippet().contains("idle: sleep"));
     }
 }

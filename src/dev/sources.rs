@@ -323,9 +323,9 @@ pub(crate) async fn read(file: &Path) -> Result<Project> {
         let what = format!("{shown} cannot be read: {error}.");
         Failure::usage(what, "`diyadm dev --init` writes one.")
     })?;
-    super::project::parse(&text).map_err(|what| {
-        Failure::usage(format!("{shown}: {what}."), "`diyadm dev --init` shows how one looks.")
-            .into()
+    super::project::parse(&text).map_err(|error| {
+        let hint = "`diyadm dev --init` shows how one looks.";
+        Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet()).into()
     })
 }
 

@@ -179,7 +179,7 @@ fn check(input: &[u8]) -> u64 {
         });
     }
     let changed = patch_shape(&change.patch);
-    behaviour(&[&settled, &change.warnings.join(";"), &changed])
+    behaviour(&[&settled, &format!("{:?}", change.warnings), &changed])
 }
 
 /// Its operations and the last step of their paths.

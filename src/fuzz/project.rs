@@ -59,6 +59,7 @@ fn any_project_is_read_or_refused() {
                 behaviour(&[&"ok", &shown])
             }
             Err(error) => {
+                let error = error.to_string();
                 is_bounded(&error, input);
                 behaviour(&[&error])
             }

@@ -66,6 +66,7 @@ fn any_rules_are_read_or_refused() {
         let list = match parse_rules(&text) {
             Ok(list) => list,
             Err(error) => {
+                let error = error.to_string();
                 is_bounded(&error, input);
                 return behaviour(&[&error]);
             }

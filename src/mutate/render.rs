@@ -6,7 +6,10 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::{Edit, How, Outcome, mutate};
-use crate::yaml::{self, Chunk};
+use crate::{
+    workload::Warning,
+    yaml::{self, Chunk},
+};
 
 /// What is written of each document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub struct Rendered {
     /// Whether an object changed.
     pub changed: bool,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// See [`Outcome::misnamed`].
     pub misnamed: bool,
 }

@@ -9,6 +9,7 @@ use crate::{
     exit::Failure,
     operations::flags::{self, EmptyingFlags},
     workload::{self, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
+    yaml::ConfigError,
 };
 
 /// The text of --rules, and the rules in it.
@@ -22,7 +23,7 @@ pub(crate) fn read(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rule>)>> 
     })?;
     match workload::parse_rules(&text) {
         Ok(list) => Ok(Some((text, list))),
-        Err(why) => Err(unusable(&shown.to_string(), &why).into()),
+        Err(error) => Err(unusable(&shown.to_string(), &error).into()),
     }
 }
 
@@ -67,9 +68,9 @@ pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules
 }
 
 /// A rules.yaml that makes no sense.
-pub(crate) fn unusable(file: &str, why: &str) -> Failure {
-    let hint = "Mend that rule; `diyadm rules check FILE` says whether it is right.";
-    Failure::usage(format!("{file}: {why}."), hint)
+pub(crate) fn unusable(file: &str, error: &ConfigError) -> Failure {
+    let hint = "Fix that rule; `diyadm rules check FILE` says whether it is right.";
+    Failure::usage(format!("{file}: {error}."), hint).with_details(error.snippet())
 }
 
 /// The flags for `diyadm serve` that say the same; --rules is the server's own business.

@@ -35,7 +35,7 @@ pub(crate) async fn list(
 ) -> Result<Result<Vec<Rule>, String>> {
     let map = cluster.get(&CONFIG_MAP, namespace, &manifests::rules_name(name)).await?;
     let text = map.as_ref().and_then(|map| map["data"]["rules.yaml"].as_str());
-    Ok(text.map_or(Ok(Vec::new()), workload::parse_rules))
+    Ok(text.map_or(Ok(Vec::new()), workload::parse_rules).map_err(|error| error.to_string()))
 }
 
 /// The ways among a server's flags.

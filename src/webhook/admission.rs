@@ -15,7 +15,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     json::{self, Node, Plan, Tree},
-    workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject, TOO_LONG},
+    workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject, TOO_LONG, Warning},
 };
 
 /// What the server sends back, and what it logs and counts.
@@ -105,7 +105,7 @@ pub fn review(body: &[u8], rules: &Rules, now: &str) -> Answer {
 /// What to do with the object, and in `record` how to call it.
 fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Change {
     let nothing = Change { patch: "[]".to_owned(), warnings: Vec::new() };
-    let warned = |warning: &str| Change { warnings: vec![warning.to_owned()], ..nothing.clone() };
+    let warned = |warning| Change { warnings: vec![warning], ..nothing.clone() };
     let request = review.root().get("request");
     let member = |name| request.and_then(|request| request.get(name));
     let is_part =
@@ -115,9 +115,8 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
         return nothing;
     }
     let Some(object) = member("object").filter(|object| !object.is_null()) else {
-        return warned("diyadm: the review has no object to look at");
+        return warned(Warning::NoObject);
     };
-    let mismatch = "diyadm: the review's kind is not its object's; left as it is";
     // An UPDATE that does not show the object before it is still one.
     let old = (record.operation == "UPDATE")
         .then(|| member("oldObject").map_or("null", |old: Node<'_, '_>| old.text()));
@@ -129,14 +128,14 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
             let kind = review.node(place).get("kind").and_then(Node::string);
             let known = kind.is_some_and(|kind| kind == record.kind);
             return match odd {
-                _ if !known => warned(mismatch),
-                TOO_LONG => warned(&format!("diyadm: left as it is: {TOO_LONG}")),
+                _ if !known => warned(Warning::KindMismatch),
+                TOO_LONG => warned(Warning::TooLong(TOO_LONG)),
                 _ => nothing,
             };
         }
     };
     if subject.kind() != record.kind {
-        return warned(mismatch);
+        return warned(Warning::KindMismatch);
     }
     let stamp = Stamp { at: now.to_owned(), by: record.user.clone() };
     let namespace = record.namespace.as_str();
@@ -148,7 +147,8 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
         Settled::Emptied => Outcome::Emptied,
         Settled::Restored => Outcome::Restored,
     };
-    record.reason = change.warnings.join("; ");
+    let reasons: Vec<_> = change.warnings.iter().map(Warning::message).collect();
+    record.reason = reasons.join("; ");
     // One that does not apply would reject the user's request.
     if subject.takes(&change) {
         if settled == Settled::Emptied {
@@ -158,7 +158,7 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
         return change;
     }
     record.reason = "the patch did not apply to its own object: a bug of diyadm".to_owned();
-    warned("diyadm: a bug kept this object from being changed; please report it")
+    warned(Warning::Bug)
 }
 
 /// kube-system and the webhook's own objects; the request's namespace counts, since an object
@@ -234,7 +234,8 @@ fn allow(uid: &str, change: &Change) -> Vec<u8> {
     }
     if !change.warnings.is_empty() {
         body.push_str(",\"warnings\":");
-        body.push_str(&serde_json::json!(change.warnings).to_string());
+        let messages: Vec<_> = change.warnings.iter().map(Warning::message).collect();
+        body.push_str(&serde_json::json!(messages).to_string());
     }
     body.push_str("}}");
     body.into_bytes()

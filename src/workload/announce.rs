@@ -1,11 +1,9 @@
 //! What a user is told by the write that empties a workload, so that `kubectl apply` says it.
 
 use super::{
-    CONTAINERS, Change, Context, DISABLED, LABEL, Level, Rules, Subject, before::Before, is_own,
+    CONTAINERS, Change, Context, DISABLED, LABEL, Level, Rules, Subject, Warning, before::Before,
+    is_own,
 };
-
-/// The length of a warning that the API server passes on.
-const LONGEST: usize = 120;
 
 impl Subject<'_> {
     /// Warnings for the user whose write empties the workload by `change`: that it starts empty,
@@ -16,7 +14,7 @@ impl Subject<'_> {
         rules: &Rules,
         context: &Context<'_>,
         change: &Change,
-    ) -> Vec<String> {
+    ) -> Vec<Warning> {
         let Some(kind) = self.workload().filter(|_| !self.is_controlled() && !self.is_emptied())
         else {
             return Vec::new();
@@ -40,29 +38,41 @@ impl Subject<'_> {
         let choice = self.choice(rules, context);
         let shown = title.as_deref().map(|title| {
             let what = if of_pods { format!("what {title} starts") } else { title.to_owned() };
-            format!("diyadm: {what} {starts} empty; `diyadm status {title}{place}` shows it")
+            Warning::Announcement(format!(
+                "{what} {starts} empty; `diyadm status {title}{place}` shows it"
+            ))
         });
-        let bare = format!("diyadm: {what} {starts} empty; `diyadm status` shows it");
+        let bare =
+            Warning::Announcement(format!("{what} {starts} empty; `diyadm status` shows it"));
         let annotate = title.filter(|_| kind.mutable).map(|title| {
-            format!("diyadm: to opt out: `kubectl annotate {title}{place} {LABEL}={DISABLED}`")
+            Warning::Announcement(format!(
+                "to opt out: `kubectl annotate {title}{place} {LABEL}={DISABLED}`"
+            ))
         });
-        let opt_out =
-            format!("diyadm: to opt out, create it with the annotation {LABEL}: {DISABLED}");
-        let fits = |text: &String| text.chars().count() <= LONGEST;
+        let opt_out = Warning::Announcement(format!(
+            "to opt out, create it with the annotation {LABEL}: {DISABLED}"
+        ));
         let said = [(shown, bare), (annotate, opt_out)];
-        let said = said.map(|(long, short)| long.filter(fits).unwrap_or(short));
+        let said = said.map(|(long, short)| long.filter(Warning::fits).unwrap_or(short));
         said.into_iter().chain(choice).collect()
     }
 
     /// Which container is emptied of several that may be meant, and how to choose another.
-    pub fn choice(&self, rules: &Rules, context: &Context<'_>) -> Option<String> {
+    pub fn choice(&self, rules: &Rules, context: &Context<'_>) -> Option<Warning> {
         let candidates = self.candidates(rules, context);
         let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
         let choose = format!("annotation {CONTAINERS} chooses");
-        let long =
-            format!("diyadm: container {chosen} is emptied, {} not; {choose}", others.join(", "));
-        let short = format!("diyadm: one of {} containers is emptied; {choose}", candidates.len());
-        Some(if long.chars().count() <= LONGEST { long } else { short })
+        let long = Warning::Announcement(format!(
+            "container {chosen} is emptied, {} not; {choose}",
+            others.join(", ")
+        ));
+        let short = || {
+            Warning::Announcement(format!(
+                "one of {} containers is emptied; {choose}",
+                candidates.len()
+            ))
+        };
+        Some(if long.fits() { long } else { short() })
     }
 
     /// Whether the Pods that it starts are emptied, and it itself is left as it is.

@@ -1,12 +1,14 @@
 //! What emptying and restoring answer with.
 
+use super::Warning;
+
 /// A change to an object: JSON Patch operations in order, and what the user should be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// The RFC 6902 patch as JSON text: an array of operations, `[]` where nothing changes.
     pub patch: String,
-    /// Sentences of at most 120 characters each, the length that the API server passes on.
-    pub warnings: Vec<String>,
+    /// What the user should know of it.
+    pub warnings: Vec<Warning>,
 }
 
 impl Change {
@@ -19,15 +21,7 @@ impl Change {
         Self { patch: "[]".to_owned(), warnings: Vec::new() }
     }
 
-    pub(super) fn warned(warning: impl Into<String>) -> Self {
-        Self { warnings: vec![shorten(warning.into())], ..Self::none() }
+    pub(super) fn warned(warning: Warning) -> Self {
+        Self { warnings: vec![warning], ..Self::none() }
     }
-}
-
-/// Cuts a warning to the 120 characters that the API server asks for.
-pub(super) fn shorten(mut warning: String) -> String {
-    if let Some((at, _)) = warning.char_indices().nth(120) {
-        warning.truncate(at);
-    }
-    warning
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    CONTAINERS, Context, Decision, ORIGINAL, Rules, Subject, members::Container,
-    original::Original, reference, view::Pod,
+    CONTAINERS, ContainerFault, Context, Decision, NamedBy, ORIGINAL, Rules, Subject, Warning,
+    members::Container, original::Original, reference, view::Pod,
 };
 use crate::json;
 
@@ -113,7 +113,7 @@ impl Subject<'_> {
 
 /// The containers to empty, or the warning why none is. `wanted`: `a,b`, `*`, or `None` for the one
 /// that people mean.
-pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Choice, String> {
+pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Choice, Warning> {
     let injected = |name: &str| INJECTED.contains(&name);
     let all = || pod.containers().iter().enumerate();
     let own = || all().filter(|(_, container)| !injected(container.name()));
@@ -125,14 +125,16 @@ pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Choice, 
             let places: HashMap<_, _> = all().rev().map(|(at, c)| (c.name(), at)).collect();
             let mut chosen = BTreeSet::new();
             for name in names.split(',').map(str::trim) {
+                let fault = |fault| Warning::Containers {
+                    named_by: NamedBy::Annotation,
+                    fault,
+                    name: name.to_owned(),
+                };
                 if injected(name) {
-                    return Err(format!(
-                        "diyadm: {CONTAINERS} names an injected container: {name}"
-                    ));
+                    return Err(fault(ContainerFault::Injected));
                 }
                 let at = places.get(name);
-                let at =
-                    at.ok_or_else(|| format!("diyadm: {CONTAINERS} names no container: {name}"))?;
+                let at = at.ok_or_else(|| fault(ContainerFault::Missing))?;
                 chosen.insert(*at);
             }
             by_name(chosen.into_iter().collect())

@@ -2,7 +2,7 @@
 //! original that keeps what was there.
 
 use super::{
-    Change, Context, LABEL, ORIGINAL, Rules, TOO_LARGE, Way, Wish,
+    Change, Context, LABEL, ORIGINAL, Rules, Warning, Way, Wish,
     before::Before,
     newer::{At, Newer},
     notes::annotate,
@@ -41,8 +41,7 @@ pub(super) fn empty(
         let before = before.get().and_then(|before| before.object.pod());
         let lost = before.and_then(|before| undone::lost(&before, pod, Some(&way.image)));
         let Some(lost) = lost else {
-            let warning = "diyadm: it runs the empty container already, without an original";
-            return Change::warned(warning);
+            return Change::warned(Warning::AlreadyEmpty);
         };
         let stamp = context.stamp.cloned().unwrap_or_default();
         old = Some(Original { stamp, annotations: object.annotations_presence(), ..lost });
@@ -56,7 +55,7 @@ pub(super) fn empty(
     let spec = EmptyingSpec { way, agent_image, keeps_order: context.keeps_order };
     let mut new = match template::empty(object, pod, &spec, old.as_ref(), &newer, &mut patch) {
         Ok(Some(new)) if new.is_too_large() => {
-            return refused(object, before, TOO_LARGE.to_owned());
+            return refused(object, before, Warning::TooLarge);
         }
         Ok(Some(new)) => new,
         Ok(None) => return Change::none(),
@@ -94,14 +93,14 @@ pub(super) fn empty(
     let mut edits: Vec<_> = wishes.map(|wish| (wish.key, wish.value.as_deref())).collect();
     edits.push((ORIGINAL, Some(&text)));
     if !annotate(&mut patch, object, &edits, new.annotations) {
-        return refused(object, before, TOO_LARGE.to_owned());
+        return refused(object, before, Warning::TooLarge);
     }
     Change { patch: patch.finish(), warnings: Vec::new() }
 }
 
 /// Leaves the pod as it is, with a warning. Where it is empty since before, fields that this update
 /// speaks of are the user's by now: restoring must not bring back what he has taken away.
-pub(super) fn refused(object: &Object<'_>, before: &Before<'_>, warning: String) -> Change {
+pub(super) fn refused(object: &Object<'_>, before: &Before<'_>, warning: Warning) -> Change {
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
     let (Some(mut original), Some(old)) = (original, before.get()) else { return change };

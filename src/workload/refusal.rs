@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Change, DISABLED, ENABLED, LABEL, OBJECT, Subject, appliers, newer::LAST_APPLIED,
+    Change, DISABLED, ENABLED, LABEL, OBJECT, Subject, Warning, appliers, newer::LAST_APPLIED,
     notes::annotate, patch::Patch,
 };
 use crate::json;
@@ -68,8 +68,7 @@ impl Subject<'_> {
         let mut patch = Patch::default();
         let edit = [(LABEL, Some(DISABLED))];
         annotate(&mut patch, &self.object, &edit, self.object.annotations_presence());
-        let warning = format!("diyadm: it still says no; `{LABEL}-` empties it again");
-        Change { patch: patch.finish(), warnings: vec![warning] }
+        Change { patch: patch.finish(), warnings: vec![Warning::StillOptedOut] }
     }
 
     /// Whether its user's own manifest says no.

@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, TOO_LARGE, annotate,
+    Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, Warning, annotate,
     original::{self, Presence},
     patch::Patch,
     untrusted,
     view::{Object, Service},
 };
 
-const NAME: &str = "debug";
+pub(super) const NAME: &str = "debug";
 /// All ports of a Service need a name once there are two; the only one may have had none.
 const FIRST: &str = "app";
-const TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
+pub(super) const TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
 /// What was changed, and how it was before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,28 +95,27 @@ fn wanted(
     service: &Service<'_, '_>,
     shape: &mut Shape,
     opened: &mut Opened,
-) -> Vec<String> {
+) -> Vec<Warning> {
     let (port, kind) = (object.annotation(DEBUG_PORT), object.annotation(SERVICE_TYPE));
     let mut warnings = Vec::new();
     if port.is_none() && kind.is_none() {
         return warnings;
     }
     if service.is_headless() || shape.r#type.as_deref() == Some("\"ExternalName\"") {
-        warnings
-            .push("diyadm: a Service that is headless or an ExternalName stays as it is".into());
+        warnings.push(Warning::ServiceWithoutAddress);
         return warnings;
     }
     match port.map(|text| (text, text.parse::<u16>())) {
         None => {}
         Some((text, Err(_) | Ok(0))) => {
-            warnings.push(format!("diyadm: {DEBUG_PORT} is no port: {text}"));
+            warnings.push(Warning::DebugPort(text.to_owned()));
         }
         Some((_, Ok(port))) => {
             let tcp = |entry: &Value| entry["protocol"].as_str().unwrap_or("TCP") == "TCP";
             if shape.ports.iter().any(|entry| entry["port"] == port && tcp(entry)) {
-                warnings.push(format!("diyadm: the Service has port {port} already"));
+                warnings.push(Warning::PortTaken(port));
             } else if shape.ports.iter().any(|entry| entry["name"] == NAME) {
-                warnings.push(format!("diyadm: another port of the Service is called {NAME}"));
+                warnings.push(Warning::PortNameTaken);
             } else {
                 add(shape, opened, port);
             }
@@ -131,8 +130,7 @@ fn wanted(
             }
         }
         Some(kind) => {
-            warnings
-                .push(format!("diyadm: {SERVICE_TYPE} is none of {}: {kind}", TYPES.join(", ")));
+            warnings.push(Warning::ServiceType { kind: kind.to_owned() });
         }
     }
     warnings
@@ -170,12 +168,9 @@ pub(super) fn open(object: &Object<'_>, service: &Service<'_, '_>) -> Change {
     let opens = new.port.is_some() || new.r#type.is_some();
     let text = opens.then(|| original::seal(&new));
     if !annotate(&mut patch, object, &[(ORIGINAL, text.as_deref())], before) {
-        return Change::warned(TOO_LARGE);
+        return Change::warned(Warning::TooLarge);
     }
-    Change {
-        patch: patch.finish(),
-        warnings: warnings.into_iter().map(super::change::shorten).collect(),
-    }
+    Change { patch: patch.finish(), warnings }
 }
 
 /// Takes everything back.

@@ -11,7 +11,7 @@ use jsonptr::PointerBuf;
 use serde_json::Value;
 
 use super::{
-    Kind,
+    Kind, Warning,
     agent::{self, Lists},
     choose::choose,
     field::{Field, Now},
@@ -143,18 +143,19 @@ pub(super) fn empty(
     old: Option<&Original>,
     newer: &Newer<'_>,
     patch: &mut Patch,
-) -> Result<Option<Original>, String> {
+) -> Result<Option<Original>, Warning> {
     let chosen = choose(way.containers.as_deref(), pod)?.chosen;
     let Some(first) = chosen.first() else { return Ok(None) };
     if way.replicas.is_some_and(|replicas| volumes::are_lost(object, replicas)) {
-        return Err(volumes::LOST.to_owned());
+        return Err(Warning::NotEmptied(volumes::LOST.to_owned()));
     }
     let wants_agent = way.idle == Idle::Agent;
     let had_agent = old.and_then(|old| old.added);
     let lists = if wants_agent || had_agent.is_some() {
-        let lists = Lists::read(pod).ok_or("diyadm: volumes or initContainers are no lists")?;
+        let lists = Lists::read(pod).ok_or(Warning::NoLists)?;
         if had_agent.is_none() && lists.has_ours() {
-            return Err("diyadm: not emptied: the name diyadm-agent is taken in this pod".into());
+            let why = "the name diyadm-agent is taken in this pod";
+            return Err(Warning::NotEmptied(why.to_owned()));
         }
         Some(lists)
     } else {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{
-    Change, Context, Image, LABEL, ORIGINAL, Rules, Subject,
+    Change, Context, Image, LABEL, ORIGINAL, Rules, Subject, Warning,
     agent::Lists,
     newer::Newer,
     notes::annotate,
@@ -50,7 +50,7 @@ impl Subject<'_> {
             let edit = [(LABEL, Some(super::DISABLED))];
             annotate(&mut patch, object, &edit, object.annotations_presence());
         }
-        let warnings = vec![KEPT.to_owned()];
+        let warnings = vec![Warning::UndoneWithoutOriginal];
         Some(Change { patch: patch.finish(), warnings })
     }
 
@@ -101,10 +101,6 @@ impl Subject<'_> {
         differs.then(|| Original { containers, pod, added, ..own }.seal())
     }
 }
-
-/// A warning of at most 120 characters.
-const KEPT: &str =
-    "diyadm: an emptied revision came back without its original: what it runs stays as it was";
 
 /// What emptying took from `new`, told by the object before the update; `None` where no container
 /// has the emptied form that had another before. `image`: what containers get by the rules.
@@ -196,7 +192,7 @@ mod tests {
         undone
     }
 
-    fn settled(rules: &Rules, old: &Value, new: &Value) -> (Settled, Value, Vec<String>) {
+    fn settled(rules: &Rules, old: &Value, new: &Value) -> (Settled, Value, Vec<Warning>) {
         let (old, text) = (old.to_string(), new.to_string());
         let context = Context { old: Some(&old), ..Context::default() };
         let (settled, change) = Subject::parse(&text).unwrap().settle(rules, &context);
@@ -219,7 +215,7 @@ mod tests {
 
             newer["metadata"]["annotations"] = json!({ LABEL: DISABLED });
             let (became, live, told) = settled(&rules, &newer, &undone(&rules, &older, &newer));
-            assert_eq!((became, told), (Settled::Restored, vec![KEPT.to_owned()]));
+            assert_eq!((became, told), (Settled::Restored, vec![Warning::UndoneWithoutOriginal]));
             assert_eq!(live["spec"], wanted["spec"]);
             assert_eq!(live["metadata"], newer["metadata"]);
             // With the refusal gone too, as `kubectl replace` has it.

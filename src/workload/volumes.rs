@@ -13,8 +13,7 @@ impl Subject<'_> {
 }
 
 /// Why the number of replicas stays.
-pub(super) const LOST: &str =
-    "diyadm: not emptied: whenScaled: Delete deletes volumes with another number of replicas";
+pub(super) const LOST: &str = "whenScaled: Delete deletes volumes with another number of replicas";
 
 /// Whether a StatefulSet deletes the volumes of Pods that another number of replicas takes away, now
 /// or once it is restored.

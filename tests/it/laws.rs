@@ -187,7 +187,7 @@ proptest! {
         emptied.pointer_mut(&pointer).unwrap().clone_from(&sealed(&body).into());
         let change = workload::restore(&emptied.to_string());
         prop_assert!(change.is_empty(), "{:?}", change);
-        prop_assert!(change.warnings.len() == 1 && change.warnings[0].contains("not trusted: it "));
+        prop_assert!(change.warnings.len() == 1 && change.warnings[0].message().contains("not trusted: it "));
     }
 
     /// A ReplicaSet carries its Deployment's annotations, and is the Deployment's to change.

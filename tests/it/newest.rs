@@ -255,7 +255,7 @@ fn an_untrusted_original_is_left_alone() {
         workload::restore(&object.to_string()),
     ] {
         assert!(change.is_empty());
-        assert!(change.warnings[0].contains("not trusted"), "{:?}", change.warnings);
+        assert!(change.warnings[0].message().contains("not trusted"), "{:?}", change.warnings);
     }
 }
 

@@ -102,7 +102,11 @@ fn a_form_of_the_empty_image_is_never_an_original() {
             container.as_object_mut().unwrap().shift_remove("x");
             let change = workload::empty(&rules, &emptied.to_string());
             assert!(change.is_empty(), "{image} {way}: {change:?}");
-            assert!(change.warnings[0].contains("without an original"), "{:?}", change.warnings);
+            assert!(
+                change.warnings[0].message().contains("without an original"),
+                "{:?}",
+                change.warnings
+            );
         }
     }
 }

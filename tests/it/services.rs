@@ -120,7 +120,7 @@ fn what_cannot_be_opened_is_told() {
         (row(json!({ SERVICE_TYPE: "Odd" }), json!({})), "none of ClusterIP"),
     ] {
         assert!(change.is_empty(), "{warning}");
-        assert!(change.warnings[0].contains(warning), "{:?}", change.warnings);
+        assert!(change.warnings[0].message().contains(warning), "{:?}", change.warnings);
     }
     assert!(row(json!({}), json!({})).warnings.is_empty());
 }

@@ -17,7 +17,7 @@ use crate::{
     plan::{Decided, Does, Plan, plan},
     ui::terminal::Terminal,
     webhook::checks::Finding,
-    workload::{Context, Rules, Stamp, Subject},
+    workload::{Context, Rules, Stamp, Subject, Warning},
 };
 
 /// A plan for each workload that is meant, and whether each was named.
@@ -135,15 +135,19 @@ async fn decide(
             }
         },
         Ok(Settled::Patch | Settled::Recreate) => {
-            (decided.operations, decided.warnings) = emptying.operations(found, &found.object)?;
+            let (operations, warnings) = emptying.operations(found, &found.object)?;
+            decided.operations = operations;
+            decided.warnings = warnings.iter().map(Warning::message).collect();
             let text = found.object.to_string();
             let is_empty = Subject::parse(&text).is_some_and(|subject| subject.is_emptied());
             if decided.operations.is_empty() {
                 decided.does = if is_empty { Does::Already } else { Does::Nothing };
             }
             if decided.does == Does::Nothing {
-                let why = decided.warnings.first().map(|why| why.trim_start_matches("diyadm: "));
-                decided.why = why.unwrap_or("there is nothing to empty in it").to_owned();
+                decided.why = warnings.first().map_or_else(
+                    || "there is nothing to empty in it".to_owned(),
+                    ToString::to_string,
+                );
             }
         }
     }

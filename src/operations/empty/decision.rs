@@ -14,7 +14,7 @@ use crate::{
     },
     workload::{
         self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, READY,
-        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Wish, fresh,
+        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Warning, Wish, fresh,
     },
 };
 
@@ -311,7 +311,7 @@ impl Plan<'_> {
         &self,
         found: &Found,
         object: &Value,
-    ) -> Result<(Vec<Value>, Vec<String>)> {
+    ) -> Result<(Vec<Value>, Vec<Warning>)> {
         let (mut operations, freed) = free(object)?;
         let text = freed.to_string();
         let subject = Subject::read(&text)?;

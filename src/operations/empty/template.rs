@@ -9,7 +9,7 @@ use crate::{
     kubernetes::targets::Found,
     operations::{Done, Errand, Outcome, change::played},
     plan::jobs,
-    workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, fresh, is_emptied},
+    workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, Warning, fresh, is_emptied},
 };
 
 pub(super) async fn patch(
@@ -32,8 +32,9 @@ pub(super) async fn patch(
         let (operations, told) = plan.operations(&now, object)?;
         let is_empty = object["metadata"]["annotations"].get(ORIGINAL).is_some();
         if operations.is_empty() && !is_empty {
-            let why = told.first().map_or("there is nothing to empty in it", String::as_str);
-            let why = why.trim_start_matches("diyadm: ").trim_start_matches("not emptied: ");
+            let why = told
+                .first()
+                .map_or_else(|| "there is nothing to empty in it".to_owned(), Warning::reason);
             return Err(Failure::no(format!("{} stays as it is: {why}.", found.shown()), "").into());
         }
         freed = object["metadata"]["annotations"].get(LABEL).is_some();
@@ -56,7 +57,7 @@ pub(super) async fn patch(
         object
     };
     let shown = errand.shown(&found);
-    warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {what}")));
+    warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {}", what.message())));
     let text = object.to_string();
     let told = Subject::parse(&text).and_then(|subject| subject.told()?.ok());
     let outcome = match told {
@@ -115,7 +116,9 @@ pub(super) async fn recreate(errand: &Errand<'_>, plan: &Plan<'_>, found: Found)
     let shown = errand.shown(&found);
     let new = fresh::fresh(&found.object);
     let new = plan.operations(&found, &new).and_then(|(operations, warnings)| {
-        warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {what}")));
+        warnings
+            .iter()
+            .for_each(|what| errand.terminal.warn(&format!("{shown}: {}", what.message())));
         played(&new, &operations)
     });
     let new = match new {

@@ -313,7 +313,10 @@ fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
         let change = subject.restore(decline, None);
         if change.is_empty() {
             // Someone has put another original there since it was judged.
-            let why = change.warnings.first().map_or("nothing would change", String::as_str);
+            let why = change
+                .warnings
+                .first()
+                .map_or_else(|| "nothing would change".to_owned(), ToString::to_string);
             return Err(Failure::no(format!("{why}."), "").into());
         }
         return Ok(Some(serde_json::from_str(&change.patch)?));

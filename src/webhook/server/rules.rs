@@ -96,9 +96,10 @@ impl Live {
         let list = if text.trim().is_empty() {
             Vec::new()
         } else {
-            workload::parse_rules(text).map_err(|why| {
-                let hint = "Mend that rule; `diyadm rules check FILE` says whether it is right.";
-                Failure::usage(format!("--rules {file}: {why}."), hint)
+            workload::parse_rules(text).map_err(|error| {
+                let hint = "Fix that rule; `diyadm rules check FILE` says whether it is right.";
+                Failure::usage(format!("--rules {file}: {error}."), hint)
+                    .with_details(error.snippet())
             })?
         };
         let rules = Arc::new(Rules { list, ..self.flags.clone() });

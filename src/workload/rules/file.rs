@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_saphyr::{Error, Spanned};
+use serde_saphyr::{Error, Location, Spanned};
 
 use super::{About, Image, Match, Rule, image_name};
 use crate::{
     ui::text::{cut, shortened},
-    yaml,
+    yaml::{self, ConfigError},
 };
 
 /// No name, namespace or label value is longer.
@@ -159,13 +159,14 @@ fn is_too_deep(text: &str) -> bool {
 /// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
 ///
 /// # Errors
-/// A sentence with the line, and the rule's number where it is in one.
-pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
+/// What is wrong, with its place, and the rule's number where it is in one.
+pub fn parse(text: &str) -> Result<Vec<Rule>, ConfigError> {
     if text.len() > LONGEST {
-        return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
+        let what = format!("it has {} bytes, and {LONGEST} are the most", text.len());
+        return Err(ConfigError::new(what));
     }
     if is_too_deep(text) {
-        return Err("its `{` and `[` are nested too deeply".to_owned());
+        return Err(ConfigError::new("its `{` and `[` are nested too deeply"));
     }
     let options = serde_saphyr::options! {
         with_snippet: false,
@@ -180,9 +181,11 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, String> {
             max_total_replayed_events: REPEATED / text.len().max(1),
         },
     };
-    let file: File = serde_saphyr::from_str_with_options(text, options).map_err(|e| misread(&e))?;
+    let file: File = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| misread(&error, text))?;
     let read = |(number, Spanned { value, referenced, .. }): (usize, Spanned<Value>)| {
-        rule(value).map_err(|why| format!("line {}: rule {number}: {why}", referenced.line()))
+        let at = |why| ConfigError::at(referenced, text, format!("rule {number}: {why}"));
+        rule(value).map_err(at)
     };
     (1..).zip(file.rules).map(read).collect()
 }
@@ -206,8 +209,8 @@ fn rule(value: Value) -> Result<Rule, String> {
     }
 }
 
-/// What is wrong with the YAML, with its line where that is known.
-fn misread(error: &Error) -> String {
+/// What is wrong with the YAML, with its place where that is known.
+fn misread(error: &Error, text: &str) -> ConfigError {
     let said = yaml::sentence(&error.without_snippet().to_string());
     let what = match error.without_snippet() {
         Error::Budget { .. } => "it is nested too deeply, or has too many parts".to_owned(),
@@ -217,10 +220,7 @@ fn misread(error: &Error) -> String {
         }
         _ => cut(&said, LONGEST_REASON).into_owned(),
     };
-    match error.location() {
-        Some(location) => format!("line {}: {what}", location.line()),
-        None => what,
-    }
+    ConfigError::at(error.location().unwrap_or(Location::UNKNOWN), text, what)
 }
 
 #[cfg(test)]
@@ -256,11 +256,11 @@ mod tests {
             ("rules:\n- image: \"\"\n", "rule 1"),
             ("rules:\n- match: {kinds: [Service]}\n", "rule 1: \"Service\" is an unknown"),
             ("rules: {\n", "line"),
-            ("# a\nrules:\n- {}\n- {image: 1}\n", "line 4: rule 2: "),
+            ("# a\nrules:\n- {}\n- {image: 1}\n", "line 4, column 3: rule 2: "),
             (&format!("rules: []\n#{}", "x".repeat(LONGEST)), "1048576 are the most"),
             ("rule: []\n", "rule"),
         ] {
-            let error = parse(text).unwrap_err();
+            let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
         }
         assert_eq!(parse("rules: []\n").unwrap(), []);
@@ -279,7 +279,7 @@ mod tests {
             format!("rules: \"{long}\"\n"),
             format!("rules: *{}\n", &long[5..]),
         ] {
-            let error = parse(&text).unwrap_err();
+            let error = parse(&text).unwrap_err().to_string();
             assert!(error.len() < 700, "{} bytes: {error}", error.len());
             assert!(!error.contains(char::is_control), "{error:?}");
         }
@@ -292,7 +292,7 @@ mod tests {
             first + &"- match: {names: *a}\n".repeat(count)
         };
         assert_eq!(parse(&rules(10, 100)).unwrap().len(), 101);
-        let error = parse(&rules(40_000, 8_000)).unwrap_err();
+        let error = parse(&rules(40_000, 8_000)).unwrap_err().to_string();
         assert!(error.contains("its aliases stand for more than 16 MiB"), "{error}");
         assert!(error.starts_with("line "), "{error}");
         let mut laughs = "rules:\n- match: {names: &a0 [x]}\n".to_owned();
@@ -300,7 +300,7 @@ mod tests {
             let of = format!("*a{}, ", level - 1).repeat(9);
             laughs.extend(["- match: {names: &a", &level.to_string(), " [", &of, "]}\n"]);
         }
-        let error = parse(&laughs).unwrap_err();
+        let error = parse(&laughs).unwrap_err().to_string();
         assert!(error.contains("aliases"), "{error}");
     }
 }

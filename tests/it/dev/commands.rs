@@ -38,7 +38,7 @@ fn a_project_file_is_held_against_what_it_may_say_by_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("diyadm.yaml");
     fs::write(&file, "workload: deploy/x\nrun:\n  comand: [x]\n").unwrap();
-    diyadm(folder.path(), &["dev"]).code(2).stderr_has("diyadm.yaml: line 3: ");
+    diyadm(folder.path(), &["dev"]).code(2).stderr_has("diyadm.yaml: line 3, column 3: ");
     fs::write(&file, "run:\n  command: [x]\n").unwrap();
     diyadm(folder.path(), &["dev"]).code(2).stderr_has("workload: deploy/NAME");
 }

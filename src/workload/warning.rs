@@ -1,0 +1,160 @@
+//! What emptying and restoring warn of. Code branches on the value; the text is made here alone.
+
+use thiserror::Error;
+
+use super::{
+    CONTAINERS, DEBUG_PORT, LABEL, ORIGINAL, SERVICE_TYPE,
+    service::{NAME, TYPES},
+};
+
+/// Says who warns: the API server passes on the warnings of all webhooks.
+const PREFIX: &str = "diyadm: ";
+
+/// Characters of a warning that the API server passes on.
+const LONGEST: usize = 120;
+
+/// A warning for the user about one object. Displays as a sentence without its full stop.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Warning {
+    /// What is decided for the object cannot be done.
+    #[error("not emptied: {0}")]
+    NotEmptied(String),
+    /// Emptied before, and not by us any more.
+    #[error("it runs the empty container already, without an original")]
+    AlreadyEmpty,
+    /// The containers to empty are named, and one of them cannot be emptied.
+    #[error("{named_by} names {fault}: {name}")]
+    Containers {
+        /// Where the containers are named.
+        named_by: NamedBy,
+        /// What is wrong.
+        fault: ContainerFault,
+        /// The container's name.
+        name: String,
+    },
+    /// Windows has no shell that waits.
+    #[error("a Windows pod stays as it is")]
+    Windows,
+    /// The agent cannot be added.
+    #[error("volumes or initContainers are no lists")]
+    NoLists,
+    /// The original does not fit.
+    #[error("left as it is: what must be kept does not fit the 256 KiB of all annotations")]
+    TooLarge,
+    /// The original was changed or is damaged.
+    #[error("{ORIGINAL} is not trusted: {0}")]
+    Untrusted(String),
+    /// An emptied revision was rolled back to.
+    #[error("an emptied revision came back without its original: what it runs stays as it was")]
+    UndoneWithoutOriginal,
+    /// Restored by the user's own update.
+    #[error("given back; `{LABEL}-` empties it again")]
+    Restored,
+    /// Opted out by an earlier restore.
+    #[error("it still says no; `{LABEL}-` empties it again")]
+    StillOptedOut,
+    /// A Job or Pod.
+    #[error("its pod cannot change any more; delete it and create it again")]
+    Immutable,
+    /// A Service without a cluster address of its own.
+    #[error("a Service that is headless or an ExternalName stays as it is")]
+    ServiceWithoutAddress,
+    /// The annotation's value.
+    #[error("{DEBUG_PORT} is no port: {0}")]
+    DebugPort(String),
+    /// The Service has the port.
+    #[error("the Service has port {0} already")]
+    PortTaken(u16),
+    /// The Service has a port of the name.
+    #[error("another port of the Service is called {NAME}")]
+    PortNameTaken,
+    /// The annotation's value.
+    #[error("{SERVICE_TYPE} is none of {}: {kind}", TYPES.join(", "))]
+    ServiceType {
+        /// It.
+        kind: String,
+    },
+    /// What a write has done, and how to see or choose otherwise.
+    #[error("{0}")]
+    Announcement(String),
+    /// No API server would accept the object.
+    #[error("left as it is: no API server would take it: {0}")]
+    Invalid(String),
+    /// Something in the object is longer than what is read.
+    #[error("left as it is: {0}")]
+    TooLong(&'static str),
+    /// A bug: nothing is changed.
+    #[error("left as it is: the patch does not apply")]
+    PatchFails,
+    /// A bug, as the webhook reports it.
+    #[error("a bug kept this object from being changed; please report it")]
+    Bug,
+    /// A review without an object.
+    #[error("the review has no object to look at")]
+    NoObject,
+    /// A review whose parts contradict each other.
+    #[error("the review's kind is not its object's; left as it is")]
+    KindMismatch,
+}
+
+/// Where the containers to empty are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NamedBy {
+    /// The annotation of the object.
+    #[error("{CONTAINERS}")]
+    Annotation,
+    /// The rule of this number.
+    #[error("`containers` of rule {0}")]
+    Rule(usize),
+    /// The command line.
+    #[error("--containers")]
+    Flag,
+}
+
+/// Why a container that is named cannot be emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ContainerFault {
+    /// A service mesh or another controller has added it.
+    #[error("an injected container")]
+    Injected,
+    /// There is none of this name.
+    #[error("no container")]
+    Missing,
+}
+
+impl Warning {
+    /// The text that the API server passes on to the user: it says who warns, and is cut to the 120
+    /// characters that the API server asks for.
+    pub fn message(&self) -> String {
+        let mut message = format!("{PREFIX}{self}");
+        if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+            message.truncate(end);
+        }
+        message
+    }
+
+    /// Whether the API server passes all of it on.
+    pub(super) fn fits(&self) -> bool {
+        format!("{PREFIX}{self}").chars().count() <= LONGEST
+    }
+
+    /// Why the object was not emptied.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NotEmptied(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_is_no_longer_than_the_api_server_passes_on() {
+        let warning = Warning::NotEmptied("é".repeat(200));
+        assert_eq!(warning.message().chars().count(), LONGEST);
+        assert_eq!(warning.reason().chars().count(), 200);
+    }
+}
