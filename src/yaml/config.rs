@@ -81,7 +81,7 @@ mod tests {
         };
         let error = ConfigError::at(location("a: 1\n\nb: x\n"), text, "it is wrong");
         assert_eq!(error.to_string(), "line 3, column 4: it is wrong");
-        assert_eq!(error.snippet(), "  |\n3 | 容器: x\n  |     ^");
+        assert_eq!(error.snippet(), "  |\n3 | 容器: x\n  |      ^");
         let error = ConfigError::at(Location::UNKNOWN, text, "it is wrong");
         assert_eq!((error.to_string().as_str(), error.snippet()), ("it is wrong", ""));
     }
