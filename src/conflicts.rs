@@ -6,8 +6,9 @@
 use serde_json::Value;
 
 use crate::{
+    kinds::{self, Kind},
     webhook::checks::{Finding, selects},
-    workload::{Kind, Level, autoscaler, kind_of},
+    workload::{Level, autoscaler},
 };
 
 mod services;
@@ -75,7 +76,7 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
 const HOLD: &str = "`diyadm empty … --hold-autoscalers` holds it while the workload is empty.";
 
 fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
-    let kind = kind_of(text(workload, "/apiVersion"), text(workload, "/kind"))?;
+    let kind = kinds::of(text(workload, "/apiVersion"), text(workload, "/kind"))?;
     let selector = &object["spec"]["selector"];
     let labels = workload.pointer(&format!("{}/metadata/labels", kind.template()));
     let of_it = object["kind"] == "PodDisruptionBudget"
@@ -120,12 +121,8 @@ fn guards_all(spec: &Value, replicas: u64) -> bool {
 
 /// How many replicas a workload has; `None` for those kinds that have no such number.
 pub fn replicas(workload: &Value, kind: &Kind) -> Option<u64> {
-    match kind.kind {
-        "Deployment" | "StatefulSet" | "ReplicaSet" => {
-            Some(workload["spec"]["replicas"].as_u64().unwrap_or(1))
-        }
-        _ => None,
-    }
+    let replicas = kind.wanted(workload).filter(|_| kind.replicas)?;
+    u64::try_from(replicas).ok()
 }
 
 /// Who keeps a workload as it is written in a repository: `Argo CD (shop)`.

@@ -2,8 +2,9 @@
 
 use crate::{
     exit::Code,
+    kinds,
     status::State,
-    workload::{ANNOTATIONS, MATCHES, MEMBERS, Member, SHORT},
+    workload::{ANNOTATIONS, MATCHES, MEMBERS, Member},
 };
 
 /// The tables by the name of their place in the docs.
@@ -46,8 +47,7 @@ fn members(members: &[Member]) -> String {
 }
 
 fn kinds() -> String {
-    let plural = |kind: &str| format!("{}s", kind.to_lowercase());
-    let rows = SHORT.map(|(kind, short)| [code(kind), code(&plural(kind)), code(short)]);
+    let rows = kinds::workloads().map(|kind| [kind.kind, kind.plural, kind.short[0]].map(code));
     table(["kind", "also", "short"], rows)
 }
 

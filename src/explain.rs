@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    kinds,
     ui::text,
     workload::{
-        self, Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, Rules, Source,
-        Subject, Wish, pod_from_template,
+        Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, Rules, Source, Subject,
+        Wish, pod_from_template,
     },
 };
 
@@ -209,5 +210,5 @@ impl Explained {
 /// Whether an object of this kind can be emptied at all.
 pub fn is_workload(object: &serde_json::Value) -> bool {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
-    workload::kind_of(word("apiVersion"), word("kind")).is_some()
+    kinds::of(word("apiVersion"), word("kind")).is_some()
 }

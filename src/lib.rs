@@ -3,7 +3,7 @@
 //! # Code map
 //!
 //! ```text
-//! cli ──► commands ──► operations ──► pure:  workload  pki  yaml  json  mutate  plan  conflicts
+//! cli ──► commands ──► operations ──► pure:  workload  kinds  pki  yaml  json  mutate  plan  conflicts
 //!                                 │         rollout  status  explain  report  roles  doc_tables
 //!                                 │         webhook::{admission, manifests, checks}  ui::text
 //!                                 └─► I/O:  kubernetes  webhook::server  dev  agent  ui
@@ -28,6 +28,7 @@ pub mod explain;
 #[cfg(test)]
 mod fuzz;
 mod json;
+pub mod kinds;
 pub mod kubernetes;
 pub mod mutate;
 pub mod operations;

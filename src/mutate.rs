@@ -5,7 +5,10 @@
 
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::workload::{self, Context, NamedBy, Rules, Subject, Warning};
+use crate::{
+    kinds,
+    workload::{Context, NamedBy, Rules, Subject, Warning},
+};
 
 mod apply;
 mod render;
@@ -65,8 +68,7 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
         items.iter_mut().for_each(|item| visit(how, item, typed, outcome));
         return;
     }
-    if workload::kind_of(&version, &kind).is_none() && (version.as_str(), kind.as_str()) != SERVICE
-    {
+    if kinds::of(&version, &kind).is_none() && (version.as_str(), kind.as_str()) != SERVICE {
         return;
     }
     let text = text_of(members, &version, &kind);

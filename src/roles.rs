@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ui::text;
+use crate::{kinds, ui::text};
 
 /// Who needs the rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +84,14 @@ pub fn rights(audience: Audience, names: &Names<'_>) -> Rights {
 /// What emptying and restoring workloads takes.
 fn workloads() -> Vec<Rule> {
     let any = Rule::any;
-    vec![
-        any("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], &WATCHED),
-        any("batch", &["jobs", "cronjobs"], &WATCHED),
-        any("", &["pods"], &WATCHED),
+    let mut watched: Vec<Rule> = Vec::new();
+    for kind in kinds::workloads() {
+        match watched.iter_mut().find(|rule| rule.group == kind.group) {
+            Some(rule) => rule.resources.push(kind.plural),
+            None => watched.push(any(kind.group, &[kind.plural], &WATCHED)),
+        }
+    }
+    let others = [
         // Pods and Jobs are created again (--recreate), Pods replaced at level pod.
         any("", &["pods"], &["create", "delete"]),
         any("batch", &["jobs"], &["create", "delete"]),
@@ -100,7 +104,8 @@ fn workloads() -> Vec<Rule> {
         any("autoscaling.k8s.io", &["verticalpodautoscalers"], &["get", "list", "patch"]),
         any("keda.sh", &["scaledobjects"], &["get", "list", "patch"]),
         any("policy", &["poddisruptionbudgets"], &["list"]),
-    ]
+    ];
+    watched.into_iter().chain(others).collect()
 }
 
 fn developer(names: &Names<'_>) -> Rights {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::kinds::{self, Controller, Kind, Rollout};
+
 mod cause;
 mod ended;
 mod left;
@@ -79,29 +81,26 @@ pub struct Seen<'a> {
 
 /// Looks at a workload of any kind, as the API server told it.
 pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
-    let count = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64);
-    let kind = workload["kind"].as_str().unwrap_or_default();
-    let observed = count("/status/observedGeneration").unwrap_or(0);
-    let fresh = observed >= count("/metadata/generation").unwrap_or(0);
-    let mut progress = match kind {
-        "CronJob" => done("its next Job starts so"),
-        "Pod" => ended::pod(workload).unwrap_or_else(|| one(is_up(workload))),
-        "Job" if workload["spec"]["suspend"] == true => done("it is suspended"),
-        "Job" => ended::job(workload).unwrap_or_else(|| one(ready(workload, seen, "ready") > 0)),
-        _ if !fresh => waiting("its controller has not seen the change yet"),
-        "Deployment" => deployment(workload, seen),
-        "StatefulSet" => stateful(workload, seen),
-        "DaemonSet" => {
-            let wanted = count("/status/desiredNumberScheduled").unwrap_or(0);
-            let new = count("/status/updatedNumberScheduled").unwrap_or(0);
-            let ready = ready(workload, seen, "numberAvailable");
-            if workload["spec"]["updateStrategy"]["type"] == "OnDelete" {
-                by_hand(workload, seen, wanted)
-            } else {
-                pace(wanted, new, new, ready)
-            }
+    let number = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    let kind = kinds::of_object(workload);
+    let fresh = number("/status/observedGeneration") >= number("/metadata/generation");
+    let mut progress = match kind.map(|kind| (kind, kind.rollout)) {
+        Some((_, Rollout::Next)) => done("its next Job starts so"),
+        Some((kind, Rollout::Never)) if kind.controller == Controller::Itself => {
+            ended::pod(workload).unwrap_or_else(|| one(is_up(workload)))
         }
-        _ => by_hand(workload, seen, count("/spec/replicas").unwrap_or(1)),
+        Some((_, Rollout::Never)) if workload["spec"]["suspend"] == true => done("it is suspended"),
+        Some((kind, Rollout::Never)) => {
+            ended::job(workload).unwrap_or_else(|| one(ready(workload, seen, kind) > 0))
+        }
+        _ if !fresh => waiting("its controller has not seen the change yet"),
+        Some((kind, Rollout::Surge)) => surge(kind, workload, seen),
+        Some((kind, Rollout::InOrder)) => in_order(kind, workload, seen),
+        Some((kind, Rollout::PerNode)) if !is_on_delete(workload) => {
+            let updated = status(workload, kind.count.updated);
+            pace(count(workload), updated, updated, ready(workload, seen, kind))
+        }
+        _ => by_hand(workload, seen),
     };
     if !progress.done {
         if let Some(doing) = pods::doing(workload, seen) {
@@ -130,16 +129,30 @@ pub fn changed_at(object: &Value) -> String {
 
 /// How many Pods a workload wants, of those kinds that want some for good.
 pub fn wanted(workload: &Value) -> usize {
-    let count = match workload["kind"].as_str() {
-        Some("Deployment" | "StatefulSet" | "ReplicaSet") => {
-            workload["spec"]["replicas"].as_u64().unwrap_or(1)
-        }
-        Some("DaemonSet") => {
-            workload["status"]["desiredNumberScheduled"].as_u64().unwrap_or_default()
-        }
-        _ => 0,
-    };
-    usize::try_from(count).unwrap_or(usize::MAX)
+    let wants = kinds::of_object(workload).is_some_and(Kind::is_lasting);
+    if wants { usize::try_from(count(workload)).unwrap_or(0) } else { 0 }
+}
+
+/// How many Pods a workload wants; one where its kind has no answer.
+fn count(workload: &Value) -> i64 {
+    kinds::of_object(workload).and_then(|kind| kind.wanted(workload)).unwrap_or(1)
+}
+
+fn status(workload: &Value, field: &str) -> i64 {
+    workload["status"][field].as_i64().unwrap_or(0)
+}
+
+/// Whether the workload's controller leaves Pods with an old template alone.
+pub fn is_by_hand(workload: &Value) -> bool {
+    match kinds::of_object(workload).map(|kind| kind.rollout) {
+        Some(Rollout::ByHand) => true,
+        Some(Rollout::InOrder | Rollout::PerNode) => is_on_delete(workload),
+        _ => false,
+    }
+}
+
+fn is_on_delete(workload: &Value) -> bool {
+    workload["spec"]["updateStrategy"]["type"] == "OnDelete"
 }
 
 fn done(told: impl Into<String>) -> Progress {
@@ -169,10 +182,10 @@ fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
     }
 }
 
-/// How many Pods are ready, as the field of the status says. Where Pods that idle are not Ready,
+/// How many Pods are ready, as the status says. Where Pods that idle are not Ready,
 /// those count that wait for nothing but their application; they are known by looking alone.
-fn ready(workload: &Value, seen: &Seen<'_>, field: &str) -> i64 {
-    let reported = workload["status"][field].as_i64().unwrap_or(0);
+fn ready(workload: &Value, seen: &Seen<'_>, kind: &Kind) -> i64 {
+    let reported = status(workload, kind.count.available);
     if !pods::idles_unready(workload) {
         return reported;
     }
@@ -182,11 +195,11 @@ fn ready(workload: &Value, seen: &Seen<'_>, field: &str) -> i64 {
 }
 
 /// As `kubectl rollout status` judges it.
-fn deployment(workload: &Value, seen: &Seen<'_>) -> Progress {
-    let status = |field: &str| workload["status"][field].as_i64().unwrap_or(0);
-    let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(1);
-    let (all, new) = (status("replicas"), status("updatedReplicas"));
-    let mut progress = pace(wanted, all, new, ready(workload, seen, "availableReplicas"));
+fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
+    let wanted = count(workload);
+    let all = status(workload, kind.count.total);
+    let new = status(workload, kind.count.updated);
+    let mut progress = pace(wanted, all, new, ready(workload, seen, kind));
     if wanted == 0 && all > 0 {
         progress = waiting(format!("{all} old Pods are still going"));
     }
@@ -201,16 +214,16 @@ fn deployment(workload: &Value, seen: &Seen<'_>) -> Progress {
     progress
 }
 
-fn stateful(workload: &Value, seen: &Seen<'_>) -> Progress {
-    let status = |field: &str| workload["status"][field].as_i64().unwrap_or(0);
-    let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(1);
+fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
+    let wanted = count(workload);
     let strategy = &workload["spec"]["updateStrategy"];
     let partition = strategy["rollingUpdate"]["partition"].as_i64().unwrap_or(0);
     let whole = workload["status"]["updateRevision"] == workload["status"]["currentRevision"];
     // Once all are new, they are counted as current ones only.
-    let new = if whole { status("currentReplicas") } else { status("updatedReplicas") };
-    let ready = ready(workload, seen, "readyReplicas");
-    if strategy["type"] == "OnDelete" && !whole {
+    let updated = if whole { "currentReplicas" } else { kind.count.updated };
+    let new = status(workload, updated);
+    let ready = ready(workload, seen, kind);
+    if is_on_delete(workload) && !whole {
         return pace(wanted, wanted, new, ready);
     }
     let meant = (wanted - partition).max(0);
@@ -230,12 +243,12 @@ fn stateful(workload: &Value, seen: &Seen<'_>) -> Progress {
 }
 
 /// What no controller replaces by itself is counted from the Pods.
-fn by_hand(workload: &Value, seen: &Seen<'_>, wanted: i64) -> Progress {
+fn by_hand(workload: &Value, seen: &Seen<'_>) -> Progress {
     let own = seen.pods.iter().filter(|pod| selects(workload, pod) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
     let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
     let ready = new.iter().filter(|pod| is_up(pod)).count();
-    pace(wanted, count(new.len() + old.len()), count(new.len()), count(ready))
+    pace(self::count(workload), count(new.len() + old.len()), count(new.len()), count(ready))
 }
 
 #[cfg(test)]

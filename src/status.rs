@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    kinds::{self, Controller, JOB, POD, Revisions},
     rollout,
     workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, fresh},
 };
@@ -137,11 +138,12 @@ pub fn rows(
             let by = "policy".to_owned();
             return Some(Row { by, note: note.to_owned(), ..bare(object, State::Empty) });
         }
-        if ["StatefulSet", "DaemonSet"].contains(&subject.kind()) && subject.is_lost() {
+        let revisions = subject.workload().and_then(|kind| kind.revisions);
+        if revisions == Some(Revisions::ControllerRevisions) && subject.is_lost() {
             return Some(Row { note: LOST.to_owned(), ..bare(object, State::Untrusted) });
         }
         let own: Vec<_> = emptied.iter().filter(|(pod, _)| rollout::selects(object, pod)).collect();
-        if object["kind"] != "Pod"
+        if kinds::of_object(object) != Some(&POD)
             && let Some((_, first)) = own.first()
         {
             return Some(of_pods(object, first, own.len(), "it stays as it is written"));
@@ -162,7 +164,7 @@ pub fn rows(
             Level::Pod if !pods.iter().any(|pod| rollout::selects(object, pod) && lives(pod)) => {
                 return None;
             }
-            Level::Pod if object["kind"] == "Job" => {
+            Level::Pod if kinds::of_object(object) == Some(&JOB) => {
                 "its Pods were here before the webhook or policy: those that come are empty"
             }
             Level::Pod => {
@@ -316,7 +318,8 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
         1 => "1 of its Pods is still empty".to_owned(),
         count => format!("{count} of its Pods are still empty"),
     };
-    let next = if object["kind"] == "CronJob" {
+    let kind = kinds::of_object(object);
+    let next = if kind.is_some_and(|kind| kind.controller == Controller::Jobs) {
         "what it has started idles until its Job is deleted"
     } else {
         "`diyadm restore` sees to that"
@@ -331,26 +334,12 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
 
 /// `1/2`, by what the workload itself says; `-` where there is nothing to be ready.
 fn ready(object: &Value) -> String {
-    let Some(wanted) = wanted(object) else { return "-".to_owned() };
-    let status = |field: &str| object["status"][field].as_i64().unwrap_or(0);
-    let ready = match object["kind"].as_str() {
-        Some("Pod") => i64::from(rollout::is_ready(object)),
-        Some("DaemonSet") => status("numberReady"),
-        Some("Job") => status("ready"),
-        _ => status("readyReplicas"),
-    };
-    format!("{ready}/{wanted}")
-}
-
-/// How many Pods it is to have; `None` where there is nothing to be ready.
-fn wanted(object: &Value) -> Option<i64> {
-    Some(match object["kind"].as_str() {
-        Some("CronJob") => return None,
-        Some("Pod") => 1,
-        Some("DaemonSet") => object["status"]["desiredNumberScheduled"].as_i64().unwrap_or(0),
-        Some("Job") => object["spec"]["parallelism"].as_i64().unwrap_or(1),
-        _ => object["spec"]["replicas"].as_i64().unwrap_or(1),
-    })
+    let Some(kind) = kinds::of_object(object) else { return "-".to_owned() };
+    if kind.controller == Controller::Itself {
+        return format!("{}/1", i64::from(rollout::is_ready(object)));
+    }
+    let Some(wanted) = kind.wanted(object) else { return "-".to_owned() };
+    format!("{}/{wanted}", object["status"][kind.count.ready].as_i64().unwrap_or(0))
 }
 
 #[cfg(test)]

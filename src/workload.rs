@@ -22,7 +22,6 @@ mod emptying;
 mod field;
 pub mod fresh;
 mod instead;
-mod kinds;
 mod members;
 mod newer;
 mod notes;
@@ -57,14 +56,13 @@ pub use annotations::{
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
-pub use kinds::{KINDS, Kind, of as kind_of};
 pub use original::Stamp;
 pub use ready::is_probe as is_agent_probe;
 pub use refusal::Refusal;
 pub use rules::{
     About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
-    MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, SHORT, Source, Way, image_name,
-    lint as lint_rules, parse as parse_rules, same_kind,
+    MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
+    lint as lint_rules, parse as parse_rules,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
@@ -81,7 +79,10 @@ use original::Original;
 use patch::Patch;
 use view::Object;
 
-use crate::json::{self, Tree};
+use crate::{
+    json::{self, Tree},
+    kinds::{Controller, Kind},
+};
 pub(crate) use {members::TOO_LONG, view::OBJECT};
 
 /// What is known beside the object itself.
@@ -238,7 +239,9 @@ impl<'a> Subject<'a> {
             return (Settled::Unchanged, Change::none());
         }
         // A ReplicaSet carries its owner's annotations too; changed, it would not be known again.
-        if self.workload().is_some_and(|kind| kind.kind != "Pod") && self.is_controlled() {
+        if self.workload().is_some_and(|kind| kind.controller != Controller::Itself)
+            && self.is_controlled()
+        {
             return (Settled::Unchanged, Change::none());
         }
         let before = Before::new(context.old);
@@ -276,7 +279,7 @@ impl<'a> Subject<'a> {
         let decision = self.decide(rules, context);
         self.workload().is_some_and(|kind| {
             decision.is_ok_and(|Decision { way, .. }| {
-                !way.empty || (way.level == Level::Pod && kind.kind != "Pod")
+                !way.empty || (way.level == Level::Pod && kind.controller != Controller::Itself)
             })
         })
     }

@@ -8,11 +8,7 @@ use clap::{
 };
 
 use super::Cli;
-use crate::{
-    exit::quoted,
-    ui::text::escaped,
-    workload::{SHORT, same_kind},
-};
+use crate::{exit::quoted, kinds, ui::text::escaped};
 
 /// `shell deploy web` as `shell deploy/web`, for each command on one workload; other words as they
 /// are.
@@ -46,7 +42,7 @@ fn kind_and_name(words: &[OsString]) -> Option<usize> {
 
 fn is_kind(word: &OsString) -> bool {
     let is_service = |word: &str| ["svc", "service", "services"].contains(&word);
-    let is_workload = |word| SHORT.iter().any(|(kind, _)| same_kind(word, kind));
+    let is_workload = |word: &str| kinds::workloads().any(|kind| kind.is_called(word));
     word.to_str().is_some_and(|word| is_workload(word) || is_service(word))
 }
 

@@ -7,6 +7,7 @@ use crate::{
     cli::{Global, plan, rules::Format},
     exit::{Code, Failure},
     explain::is_workload,
+    kinds::CRON_JOB,
     kubernetes::Cluster,
     operations::{empty::decision as empty, emptying_flags, files},
     plan::{Decided, Does, Plan, plan},
@@ -51,7 +52,7 @@ fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
         };
         let namespace = object["metadata"]["namespace"].as_str();
         let namespace = namespace.or(args.targets.namespace.as_deref()).unwrap_or_default();
-        let suspends = args.suspend_cronjobs && subject.kind() == "CronJob";
+        let suspends = args.suspend_cronjobs && subject.workload() == Some(&CRON_JOB);
         let suspend = Wish { key: SUSPEND, value: Some("true".to_owned()), forget: false };
         let wishes: Vec<_> = suspends.then_some(suspend).into_iter().collect();
         let context = Context { namespace, wishes: &wishes, ..Context::default() };

@@ -10,8 +10,9 @@ use crate::{
         status::{Output, Status},
     },
     exit::Code,
+    kinds,
     kubernetes::{
-        Cluster, POD, WORKLOADS,
+        Cluster, POD,
         targets::{self, Unnamed},
     },
     operations::status::{applications, follow::Follow, surroundings::Around},
@@ -122,7 +123,7 @@ impl Shown<'_> {
     fn lines(&mut self, rows: &[Row]) -> String {
         if self.args.output == Some(Output::Name) {
             let line = |row: &Row| {
-                let kind = WORKLOADS.iter().find(|kind| kind.kind == row.kind);
+                let kind = kinds::named(&row.kind);
                 let group = kind.map_or("", |kind| kind.group);
                 let dot = if group.is_empty() { "" } else { "." };
                 format!("{}{dot}{group}/{}\n", row.kind.to_lowercase(), row.name)

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use crate::{
+    kinds::{self, Kind},
     webhook::checks::Finding,
-    workload::{Kind, Ready, kind_of},
+    workload::Ready,
 };
 
 /// A finding for each Service among `around` that sends callers to the workload's Pods, and to one
@@ -28,7 +29,7 @@ fn finding(
     replicas: Option<u64>,
     ready: Ready,
 ) -> Option<Finding> {
-    let kind = kind_of(workload["apiVersion"].as_str()?, workload["kind"].as_str()?)?;
+    let kind = kinds::of(workload["apiVersion"].as_str()?, workload["kind"].as_str()?)?;
     let selector = service["spec"]["selector"].as_object().filter(|labels| !labels.is_empty())?;
     let labels = workload.pointer(&format!("{}/metadata/labels", kind.template()))?;
     if !selector.iter().all(|(key, value)| labels[key] == *value) {

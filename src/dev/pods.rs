@@ -9,7 +9,11 @@ use self::container::{
     is_empty, is_going, is_ready, is_running, name, not_running, runs, spec, specs, status, text,
     why_not,
 };
-use crate::{exit::Failure, workload};
+use crate::{
+    exit::Failure,
+    kinds::{self, Controller, REPLICA_SET},
+    workload,
+};
 
 mod container;
 
@@ -211,11 +215,10 @@ pub(crate) fn selector(selector: &Value) -> String {
 /// its ReplicaSets.
 pub(crate) fn is_of(object: &Value, kind: &str, owner: &str, uid: &str) -> bool {
     let Some(controller) = controller(object) else { return false };
-    if kind != "Deployment" {
-        return controller["uid"] == uid;
-    }
-    let hash = text(object, "/metadata/labels/pod-template-hash");
-    controller["kind"] == "ReplicaSet" && controller["name"] == format!("{owner}-{hash}")
+    let kind = kinds::named(kind).map(|kind| kind.controller);
+    let Some(Controller::ReplicaSets(hash)) = kind else { return controller["uid"] == uid };
+    let hash = text(object, &format!("/metadata/labels/{hash}"));
+    controller["kind"] == REPLICA_SET.kind && controller["name"] == format!("{owner}-{hash}")
 }
 
 fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {

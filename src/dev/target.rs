@@ -7,8 +7,9 @@ use super::pods::{self, Named, Pick, Wanted};
 use crate::{
     dev::flags::{ContainerFlags, ContainerTarget},
     exit::Failure,
+    kinds,
     kubernetes::{
-        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE, WORKLOADS,
+        CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
         targets::{self, Found, Targets, Unnamed},
     },
     workload,
@@ -286,7 +287,7 @@ async fn controllers(cluster: &Cluster, pods: &[Value]) -> Vec<Option<Value>> {
     let mut seen = Vec::new();
     for pod in pods {
         let Some(controller) = pods::controller(pod) else { continue };
-        let kind = WORKLOADS.iter().find(|kind| controller["kind"] == kind.kind);
+        let kind = kinds::of_object(controller);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         if let Some(kind) = kind
             && !seen.contains(&controller["uid"])

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Target, behaviour, files};
 use crate::{
+    kinds,
     webhook::admission::{Answer, Outcome, review},
-    workload::{KINDS, Rules, parse_rules},
+    workload::{Rules, parse_rules},
     yaml,
 };
 
@@ -45,7 +46,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let text = String::from_utf8(file).unwrap();
         for document in yaml::objects(yaml::read("t", &text).unwrap()) {
             let object = document.value;
-            let kind = KINDS.iter().any(|kind| object["kind"] == kind.kind);
+            let kind = object["kind"].as_str().is_some_and(|kind| kinds::named(kind).is_some());
             if kind || object["kind"] == "Service" {
                 let body = of(&object, None);
                 seeds.push(body.to_string().into_bytes());

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{Target, behaviour, files};
 use crate::{
+    kinds::{self, Kind},
     workload::{
-        CONTAINER_FIELDS, Context, GRACE, KINDS, Kind, ORIGINAL, Rules, Settled, Subject, WISHES,
-        kind_of, parse_rules, restore,
+        CONTAINER_FIELDS, Context, GRACE, ORIGINAL, Rules, Settled, Subject, WISHES, parse_rules,
+        restore,
     },
     yaml,
 };
@@ -86,7 +87,7 @@ fn sealed(body: &Value) -> String {
 fn rest(object: &Value) -> Value {
     let mut object = object.clone();
     let text = |key: &str| object[key].as_str().unwrap_or_default();
-    let template = kind_of(text("apiVersion"), text("kind")).map(Kind::template);
+    let template = kinds::of(text("apiVersion"), text("kind")).map(Kind::template);
     without_own_annotations(&mut object);
     reduce(&mut object, "spec", |spec| {
         ["replicas", "strategy", "updateStrategy"].iter().for_each(|field| remove(spec, field));
@@ -152,9 +153,8 @@ fn check(input: &[u8]) -> u64 {
     let Ok(Value::Object(mut input)) = serde_json::from_slice(input) else { return 0 };
     let mut part = |name: &str| input.shift_remove(name).unwrap_or_default();
     let (mut object, body) = (part("object"), part("body"));
-    let is_known = KINDS
-        .iter()
-        .any(|kind| object["kind"] == kind.kind && object["apiVersion"] == kind.api_version);
+    let is_known = kinds::workloads()
+        .any(|kind| object["kind"] == kind.kind && object["apiVersion"] == kind.api_version());
     if !is_known || !object["metadata"]["annotations"].is_object() {
         return 1;
     }

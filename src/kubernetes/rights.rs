@@ -7,7 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kube::{api::PostParams, core::Request};
 use serde_json::{Value, json};
 
-use super::{Cluster, DEPLOYMENT, Kind, READS, WORKLOADS, error};
+use super::{Cluster, DEPLOYMENT, Kind, READS, error};
+use crate::kinds;
 use crate::{exit::Failure, ui::text};
 
 /// Something that one must be allowed to do.
@@ -115,7 +116,7 @@ impl Cluster {
         for rule in rules.into_iter().flatten().filter(|rule| has(&rule["verbs"], "get")) {
             let names = rule["resourceNames"].as_array().into_iter().flatten();
             let names: Vec<_> = names.filter_map(Value::as_str).collect();
-            let kinds = WORKLOADS.into_iter().filter(|kind| {
+            let kinds = kinds::workloads().filter(|kind| {
                 has(&rule["apiGroups"], kind.group) && has(&rule["resources"], kind.plural)
             });
             named.extend(
@@ -202,7 +203,7 @@ fn table(missing: &[Right<'_>]) -> String {
 impl Right<'_> {
     /// Whether those who work with workloads do without it.
     fn is_installers(&self) -> bool {
-        let is_workload = WORKLOADS.contains(&self.kind) || self.kind.plural.starts_with("pods/");
+        let is_workload = !self.kind.pod.is_empty() || self.kind.plural.starts_with("pods/");
         !is_workload || (self.verb == "create" && self.kind == &DEPLOYMENT)
     }
 

@@ -6,8 +6,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use self::words::Words;
-use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, WORKLOADS, error};
-use crate::{exit::Failure, workload::fresh};
+use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, error};
+use crate::{exit::Failure, kinds, workload::fresh};
 
 mod words;
 
@@ -42,7 +42,7 @@ pub struct Targets {
 /// A workload of the cluster.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// One of [`WORKLOADS`].
+    /// A kind of workload.
     pub kind: &'static Kind,
     /// Where it is.
     pub namespace: String,
@@ -125,7 +125,7 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
             .into());
         }
         Words::Kinds(kinds) => (kinds, true),
-        Words::Nothing => (WORKLOADS.to_vec(), false),
+        Words::Nothing => (kinds::workloads().collect(), false),
     };
     by_kind(cluster, targets, kinds).await
 }
@@ -154,7 +154,7 @@ async fn by_name(
     let found = looked.into_iter().filter_map(|(kind, _, object)| Some(Found::of(kind, object?)));
     let found: Vec<_> = found.collect();
     let is_meant = |kind: &&Kind| found.iter().any(|found| found.kind == *kind);
-    let kinds = WORKLOADS.into_iter().filter(is_meant).collect();
+    let kinds = kinds::workloads().filter(is_meant).collect();
     Ok(Targeted { found, named: true, kinds, ..Targeted::default() })
 }
 
@@ -256,7 +256,7 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
         return failure;
     }
     let what = format!("There is no {shown} {name} in namespace {namespace}.");
-    for other in WORKLOADS.iter().filter(|other| **other != kind) {
+    for other in kinds::workloads().filter(|other| *other != kind) {
         if let Ok(Some(_)) = cluster.get(other, namespace, name).await {
             let there = format!("{}/{name}", other.singular());
             return Failure::no(what, format!("There is {there}: type that."));

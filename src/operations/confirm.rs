@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     exit::Failure,
-    kubernetes::{Kind, WORKLOADS, targets::Targeted},
+    kinds::{self, Kind},
+    kubernetes::targets::Targeted,
     operations::Errand,
     ui::terminal::Terminal,
 };
@@ -63,7 +64,7 @@ fn summary<'a>(all: impl Iterator<Item = (&'static Kind, &'a str)>) -> String {
     let mut text = String::new();
     for (namespace, kinds) in namespaces {
         let count = |kind: &&Kind| kinds.iter().filter(|one| *one == kind).count();
-        let counts = WORKLOADS.into_iter().map(|kind| (kind, count(&kind)));
+        let counts = kinds::workloads().map(|kind| (kind, count(&kind)));
         let counts = counts.filter(|(_, count)| *count > 0).map(|(kind, count)| match count {
             1 => format!("1 {}", kind.singular()),
             count => format!("{count} {}", kind.plural),

@@ -4,13 +4,8 @@ use anyhow::{Error, Result};
 
 use self::decision::{Plan, Settled};
 use super::{
-    Done, Errand, Outcome,
-    autoscalers::Beside,
-    confirm,
-    intercept::Webhooks,
-    replace::{Right, is_by_hand},
-    restore, targets,
-    wait::Waited,
+    Done, Errand, Outcome, autoscalers::Beside, confirm, intercept::Webhooks, replace::Right,
+    restore, targets, wait::Waited,
 };
 use crate::{
     exit::{self, Code, Failure},
@@ -20,7 +15,7 @@ use crate::{
     },
     operations::flags::EmptyArgs,
     rollout::{self, Form},
-    workload::{self, KINDS, Rules, Stamp},
+    workload::{self, Rules, Stamp},
 };
 
 pub(crate) mod decision;
@@ -91,9 +86,8 @@ async fn one(
     let scaled = beside.scaler(&found);
     let settled = plan.settle_there(errand.cluster, webhooks, &found, scaled.as_deref()).await;
     let shown = errand.shown(&found);
-    let counted = KINDS.iter().any(|kind| kind.kind == found.kind.kind && kind.replicas);
     if args.hold_autoscalers
-        && counted
+        && found.kind.replicas
         && settled.is_ok()
         && let Some(why) = beside.unheld(&found.namespace)
     {
@@ -157,10 +151,11 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
     // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
     let is_through = |one: &Done| {
         let object = &one.found.object;
-        (is_by_hand(object) || one.found.kind == &JOB) && !workload::is_emptied(&object.to_string())
+        (rollout::is_by_hand(object) || one.found.kind == &JOB)
+            && !workload::is_emptied(&object.to_string())
     };
     for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
-        if is_by_hand(&one.found.object)
+        if rollout::is_by_hand(&one.found.object)
             && !is_through(one)
             && let Err(error) = errand.replace(&one.found, &Right::New).await
         {

@@ -8,12 +8,13 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::server_rules;
 use crate::{
+    kinds::Kind,
     kubernetes::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
     webhook::checks::{
         policy,
         reach::{self, Written},
     },
-    workload::{self, Context, Level, Rules, Subject, Way, kind_of, pod_from_template},
+    workload::{self, Context, Level, Rules, Subject, Way, pod_from_template},
 };
 
 /// What could be read of a cluster's configurations, policies and namespaces, each at most once.
@@ -81,7 +82,7 @@ impl Webhooks {
     /// Who sees an update of this workload.
     pub(crate) async fn of_update(&self, cluster: &Cluster, found: &Found) -> Watcher {
         let own = &found.object["metadata"]["labels"];
-        self.of(cluster, found, (found.kind.group, found.kind.plural, "UPDATE"), own).await
+        self.of(cluster, found, (found.kind, "UPDATE"), own).await
     }
 
     /// Who sees it when it is created again.
@@ -90,7 +91,7 @@ impl Webhooks {
         if found.kind == &POD {
             return self.of_pod(cluster, found, own).await;
         }
-        self.of(cluster, found, (found.kind.group, found.kind.plural, "CREATE"), own).await
+        self.of(cluster, found, (found.kind, "CREATE"), own).await
     }
 
     /// Who sees the Pods of this workload as they are created.
@@ -147,9 +148,8 @@ impl Webhooks {
 
     /// [`Webhooks::emptying_pods`], where the workload itself is left as it is written.
     pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &Found) -> Watcher {
-        let kind = kind_of(&found.kind.api_version(), found.kind.kind);
         // What cannot be changed is seen as it is created.
-        let own = if kind.is_some_and(|kind| kind.mutable) {
+        let own = if found.kind.mutable {
             self.of_update(cluster, found).await
         } else {
             self.of_create(cluster, found).await
@@ -192,7 +192,7 @@ impl Webhooks {
     }
 
     async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
-        match self.of(cluster, found, (POD.group, POD.plural, "CREATE"), labels).await {
+        match self.of(cluster, found, (&POD, "CREATE"), labels).await {
             Watcher::Webhook(name) => Watcher::Webhook(name),
             unseen => match self.policy(cluster, found, labels).await {
                 Watcher::Nobody => unseen,
@@ -216,8 +216,8 @@ impl Webhooks {
         let Some(namespace) = self.labels(cluster, &found.namespace).await else {
             return Watcher::Unknown;
         };
-        let (group, resource, operation) = (POD.group, POD.plural, "CREATE");
-        let written = Written { namespace: &namespace, labels, group, resource, operation };
+        let operation = "CREATE";
+        let written = Written { namespace: &namespace, labels, kind: &POD, operation };
         match reach::policy(policies, bindings, &written) {
             Some(name) => Watcher::Policy(name.to_owned()),
             None => Watcher::Nobody,
@@ -228,7 +228,7 @@ impl Webhooks {
         &self,
         cluster: &Cluster,
         found: &Found,
-        (group, resource, operation): (&str, &str, &str),
+        (kind, operation): (&Kind, &str),
         labels: &Value,
     ) -> Watcher {
         let read = async || cluster.list(&CONFIGURATION, "", "").await.ok();
@@ -238,7 +238,7 @@ impl Webhooks {
         let Some(namespace) = self.labels(cluster, &found.namespace).await else {
             return Watcher::Unknown;
         };
-        let written = Written { namespace: &namespace, labels, group, resource, operation };
+        let written = Written { namespace: &namespace, labels, kind, operation };
         match reach::webhook(configurations, &written) {
             Some(name) => Watcher::Webhook(name.to_owned()),
             None => Watcher::Nobody,

@@ -1,6 +1,6 @@
 //! What belongs to another object changes with that.
 
-use crate::workload::{KINDS, Subject};
+use crate::{kinds, workload::Subject};
 
 /// Whose an object is.
 pub(crate) struct Owned {
@@ -17,7 +17,7 @@ pub(crate) fn owned(subject: &Subject<'_>) -> Option<Owned> {
     }
     let owners = subject.stands_for();
     let shown = |(kind, name): &(&str, &str)| format!("{}/{name}", kind.to_lowercase());
-    let typed = owners.iter().find(|(kind, _)| KINDS.iter().any(|known| known.kind == *kind));
+    let typed = owners.iter().find(|(kind, _)| kinds::named(kind).is_some());
     Some(Owned {
         by: owners.iter().map(shown).collect::<Vec<_>>().join(" or "),
         typed: typed.map(shown),

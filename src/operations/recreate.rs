@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Done, Errand, Outcome};
 use crate::{
     exit::Failure,
+    kinds::{JOB, POD},
     kubernetes::{DryRun, FIELD_MANAGER, error, targets::Found},
     workload::fresh,
 };
@@ -36,7 +37,7 @@ impl Errand<'_> {
     pub(crate) async fn unhold(&self, found: &Found) -> Result<bool> {
         let Found { kind, namespace, name, .. } = found;
         let is_there = found.object["metadata"]["uid"].is_string();
-        if !is_there || !self.is_real() || !["Pod", "Job"].contains(&kind.kind) {
+        if !is_there || !self.is_real() || ![&POD, &JOB].contains(kind) {
             return Ok(false);
         }
         let holder = self.cluster.get(kind, namespace, &fresh::holder_name(name)).await?;

@@ -20,16 +20,6 @@ const GUARDED: Duration = Duration::from_secs(5);
 /// How often Pods may come back empty while an API server has not heard of a label that is gone.
 const LATE: usize = 20;
 
-/// Whether the workload's controller leaves Pods with an old template alone.
-pub(crate) fn is_by_hand(object: &Value) -> bool {
-    let on_delete = object["spec"]["updateStrategy"]["type"] == "OnDelete";
-    match object["kind"].as_str() {
-        Some("ReplicaSet") => true,
-        Some("StatefulSet" | "DaemonSet") => on_delete,
-        _ => false,
-    }
-}
-
 /// Which Pods need no successor.
 pub(crate) enum Right {
     /// Those that run the template as it is. Whatever is created from now on does, whatever

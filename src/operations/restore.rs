@@ -8,17 +8,12 @@ use serde_json::Value;
 pub(crate) use self::{from_manifest::Manifests, template::Way};
 use self::{leftovers::Leftovers, pods::Pods, template::NOT_EMPTY};
 use super::{
-    Done, Errand, Outcome,
-    autoscalers::Beside,
-    confirm,
-    intercept::Webhooks,
-    owner::owned,
-    replace::{Right, is_by_hand},
-    targets,
-    wait::Waited,
+    Done, Errand, Outcome, autoscalers::Beside, confirm, intercept::Webhooks, owner::owned,
+    replace::Right, targets, wait::Waited,
 };
 use crate::{
     exit::{Code, Failure},
+    kinds::CRON_JOB,
     kubernetes::{
         DryRun, POD,
         targets::{Found, Unnamed},
@@ -156,7 +151,7 @@ async fn back(
     }
     match at_pods {
         Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
-        Ok(false) if found.kind.kind == "CronJob" => {
+        Ok(false) if found.kind == &CRON_JOB => {
             let before = found.clone();
             let done = template::restore(errand, webhooks, way, found).await;
             if !matches!(done.outcome, Outcome::Failed(_)) {
@@ -223,7 +218,8 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
                  bring back: `diyadm restore` without --wait=false takes them away.",
             );
         }
-        for one in done.iter().filter(|one| one.is_good() && is_by_hand(&one.found.object)) {
+        for one in done.iter().filter(|one| one.is_good() && rollout::is_by_hand(&one.found.object))
+        {
             let left = pods.left(&one.found).len();
             if left > 0 {
                 errand.terminal.say(&format!(
@@ -237,7 +233,7 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
     }
     for at in &open {
         template::unstick(errand, &done[*at].found, &leftovers.of(&done[*at].found)).await;
-        if is_by_hand(&done[*at].found.object)
+        if rollout::is_by_hand(&done[*at].found.object)
             && let Err(error) = errand.replace(&done[*at].found, &Right::New).await
         {
             done[*at].outcome = Outcome::NotReady(error);
@@ -306,7 +302,7 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
 /// replaces the Pods that are still empty.
 async fn go_on(errand: &Errand<'_>, pods: &Pods, one: &mut Done) {
     let left = pods.left(&one.found);
-    if left.is_empty() || !is_by_hand(&one.found.object) {
+    if left.is_empty() || !rollout::is_by_hand(&one.found.object) {
         return;
     }
     one.outcome = Outcome::Unchanged;

@@ -8,11 +8,11 @@ use anyhow::Result;
 use super::files;
 use crate::{
     exit::Failure,
+    kinds,
     kubernetes::{
         Cluster,
         targets::{self, Targeted, Targets, Unnamed},
     },
-    workload,
     yaml::Document,
 };
 
@@ -57,7 +57,7 @@ fn by_namespace(
             let version = object["apiVersion"].as_str().unwrap_or_default();
             let kind = object["kind"].as_str().unwrap_or_default();
             // Services and the like stand beside workloads in one file.
-            if workload::kind_of(version, kind).is_none() {
+            if kinds::of(version, kind).is_none() {
                 continue;
             }
             let place = format!("{}:{line}", file.name);

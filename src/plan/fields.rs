@@ -4,7 +4,10 @@ use jsonptr::{PointerBuf, Token};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::workload::{Kind, ORIGINAL, kind_of};
+use crate::{
+    kinds::{self, Kind},
+    workload::ORIGINAL,
+};
 
 /// A field that would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +50,7 @@ pub(super) fn edits(object: &Value, operations: &[Value]) -> Vec<Edit> {
 
 fn edit(object: &Value, path: &str, after: Option<&Value>) -> Edit {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
-    let kind = kind_of(word("apiVersion"), word("kind"));
+    let kind = kinds::of(word("apiVersion"), word("kind"));
     let pod = format!("{}/spec/", kind.map(Kind::template).unwrap_or_default());
     let (container, field) = match path.strip_prefix(pod.as_str()) {
         Some(field) => match field.strip_prefix("containers/").and_then(|f| f.split_once('/')) {

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use crate::{
+    kinds,
     webhook::checks::Finding,
-    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec, kind_of},
+    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec},
 };
 
 /// What is known for the containers of these names.
@@ -15,7 +16,7 @@ pub(super) fn findings(
     containers: &[String],
 ) -> Vec<Finding> {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
-    let Some(kind) = kind_of(word("apiVersion"), word("kind")) else { return Vec::new() };
+    let Some(kind) = kinds::of(word("apiVersion"), word("kind")) else { return Vec::new() };
     let null = Value::Null;
     let pod = object.pointer(&format!("{}/spec", kind.template())).unwrap_or(&null);
     let all = || pod["containers"].as_array().into_iter().flatten();

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{webhook::checks::Finding, workload::kind_of};
+use crate::{
+    kinds::{self, Controller, JOB, POD},
+    webhook::checks::Finding,
+};
 
 const SUSPEND: &str = "`diyadm empty … --suspend-cronjobs` suspends it while it is empty.";
 
@@ -11,12 +14,14 @@ pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     let spec = &object["spec"];
     let name = object["metadata"]["name"].as_str().unwrap_or("NAME");
-    if object["kind"] == "CronJob" && suspended {
+    let kind = kinds::of_object(object);
+    let starts_jobs = kind.is_some_and(|kind| kind.controller == Controller::Jobs);
+    if starts_jobs && suspended {
         let seen = format!(
             "it is suspended: `kubectl create job {name}-dev --from=cronjob/{name}` starts an empty Job"
         );
         found.push(Finding::ok("cronjob", seen));
-    } else if object["kind"] == "CronJob" {
+    } else if starts_jobs {
         let schedule = spec["schedule"].as_str().unwrap_or_default();
         let then = match spec["concurrencyPolicy"].as_str() {
             Some("Forbid") => "the next one waits for that (concurrencyPolicy Forbid)",
@@ -28,15 +33,11 @@ pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
         found.push(Finding::warning("cronjob", seen, SUSPEND));
     }
     let of_job = spec.pointer("/jobTemplate/spec").unwrap_or(spec);
-    let template = kind_of(
-        object["apiVersion"].as_str().unwrap_or_default(),
-        object["kind"].as_str().unwrap_or_default(),
-    )
-    .map(crate::workload::Kind::template);
-    let of_pod = template.and_then(|template| object.pointer(&format!("{template}/spec")));
-    let deadlines = [("Job", of_job), ("Pod", of_pod.unwrap_or(&Value::Null))];
-    let is_pod = object["kind"] == "Pod";
-    for (what, spec) in deadlines.into_iter().filter(|(what, _)| !(is_pod && *what == "Job")) {
+    let of_pod = kind.and_then(|kind| object.pointer(&format!("{}/spec", kind.template())));
+    let deadlines = [(&JOB, of_job), (&POD, of_pod.unwrap_or(&Value::Null))];
+    let is_pod = kind == Some(&POD);
+    for (what, spec) in deadlines.into_iter().filter(|(what, _)| !(is_pod && *what == &JOB)) {
+        let what = what.kind;
         let Some(seconds) = spec["activeDeadlineSeconds"].as_u64() else { continue };
         let seen = format!(
             "each {what} ends {seconds} s after it has started (activeDeadlineSeconds), with whatever \

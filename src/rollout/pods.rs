@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Seen, Trouble, cause::cause};
-use crate::workload;
+use crate::{
+    kinds::{self, Controller, JOB, REPLICA_SET},
+    workload,
+};
 
 /// Whether a Pod is one of the workload's: by its namespace, its labels, and what controls it.
 pub fn selects(workload: &Value, pod: &Value) -> bool {
@@ -11,33 +14,32 @@ pub fn selects(workload: &Value, pod: &Value) -> bool {
     if workload["metadata"]["namespace"] != pod["metadata"]["namespace"] {
         return false;
     }
-    if workload["kind"] == "Pod" {
+    let controller = kinds::of_object(workload).map(|kind| kind.controller);
+    if controller == Some(Controller::Itself) {
         return workload["metadata"]["name"] == pod["metadata"]["name"];
     }
-    let kind = workload["kind"].as_str().unwrap_or_default();
     let name = workload["metadata"]["name"].as_str().unwrap_or_default();
     let owners = pod["metadata"]["ownerReferences"].as_array();
     let owner = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
     let Some(owner) = owner else { return false };
-    if kind == "CronJob" {
-        let made = owner["name"].as_str().and_then(workload::cron_job);
-        return owner["kind"] == "Job" && made == Some(name);
+    match controller {
+        Some(Controller::Jobs) => {
+            let made = owner["name"].as_str().and_then(workload::cron_job);
+            owner["kind"] == JOB.kind && made == Some(name)
+        }
+        // Its ReplicaSets may not be readable.
+        Some(Controller::ReplicaSets(hash)) => {
+            let hash = pod["metadata"]["labels"][hash].as_str().unwrap_or_default();
+            owner["kind"] == REPLICA_SET.kind && owner["name"] == format!("{name}-{hash}")
+        }
+        _ => owner["uid"] == workload["metadata"]["uid"],
     }
-    if kind != "Deployment" {
-        return owner["uid"] == workload["metadata"]["uid"];
-    }
-    // Its ReplicaSets, which may not be readable, are called NAME-HASH, and the Pod has the hash.
-    let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str().unwrap_or_default();
-    owner["kind"] == "ReplicaSet" && owner["name"] == format!("{name}-{hash}")
 }
 
 /// The spec that the workload has for its Pods.
 pub(super) fn template(workload: &Value) -> &Value {
-    match workload["kind"].as_str() {
-        Some("Pod") => &workload["spec"],
-        Some("CronJob") => &workload["spec"]["jobTemplate"]["spec"]["template"]["spec"],
-        _ => &workload["spec"]["template"]["spec"],
-    }
+    let steps = kinds::of_object(workload).map_or(&[][..], |kind| kind.pod);
+    steps.iter().fold(workload, |value, step| &value[*step])
 }
 
 /// Whether a Pod runs what the workload's template says now, as far as what it runs goes.

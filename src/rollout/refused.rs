@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Seen, Trouble, cause::cause, pods::time};
+use crate::kinds::{self, Controller, REPLICA_SET};
 
 /// What the controllers say about creating Pods: a Deployment in a condition, the others in
 /// events.
@@ -14,12 +15,13 @@ pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     if let Some(message) = condition.and_then(|one| one["message"].as_str()) {
         return Some(explain(message));
     }
-    let kind = workload["kind"].as_str().unwrap_or_default();
+    let controller = kinds::of_object(workload).map(|kind| kind.controller);
+    let has_sets = matches!(controller, Some(Controller::ReplicaSets(_)));
     let name = workload["metadata"]["name"].as_str().unwrap_or_default();
     let about = |event: &&Value| {
         let object = &event["involvedObject"];
-        let of_set = kind == "Deployment"
-            && object["kind"] == "ReplicaSet"
+        let of_set = has_sets
+            && object["kind"] == REPLICA_SET.kind
             && object["name"]
                 .as_str()
                 .and_then(|n| n.rsplit_once('-'))

@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Row, emptied_pod, lives, of_pods};
-use crate::{
-    rollout,
-    workload::{KINDS, Subject},
-};
+use crate::{kinds, rollout, workload::Subject};
 
 /// A line for each owner of living Pods that are empty and are none of these workloads', which are
 /// all that were to be seen. `flags` lead to the cluster again.
@@ -35,8 +32,7 @@ fn owner(pod: &Value) -> Option<[String; 3]> {
 }
 
 fn row([namespace, kind, name]: &[String; 3], pods: &[&Value], flags: &str) -> Option<Row> {
-    let known = KINDS.iter().any(|known| known.kind == kind);
-    let way_back = if known {
+    let way_back = if kinds::named(kind).is_some() {
         let typed = format!("{}/{name} -n {namespace}{flags}", kind.to_lowercase());
         format!(
             "another object controls it, so it is restored by its name: `diyadm restore {typed}`"

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Row, State, emptied_pod, lives, wanted};
-use crate::rollout::{self, Seen};
+use super::{Row, State, emptied_pod, lives};
+use crate::{
+    kinds,
+    rollout::{self, Seen},
+};
 
 /// Writes into each row how many of its Pods are ready in the form that its state names, and, where
 /// something keeps them from starting, what. Old Pods of a rollout are not counted. `pods` and
@@ -32,7 +35,9 @@ fn judge_one(row: &mut Row, object: &Value, pods: &[Value], events: &[Value]) {
         State::Empty | State::Returning => false,
         _ => return,
     };
-    let Some(wanted) = wanted(object) else { return };
+    let Some(wanted) = kinds::of_object(object).and_then(|kind| kind.wanted(object)) else {
+        return;
+    };
     let own: Vec<_> =
         pods.iter().filter(|pod| lives(pod) && rollout::selects(object, pod)).collect();
     let has_form = |pod: &Value| {

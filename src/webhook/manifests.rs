@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
+    kinds::{self, POD},
     pki::Bundle,
     workload::{ENABLED, LABEL, Level, WEBHOOK_NAMESPACE},
 };
@@ -160,8 +161,8 @@ fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settin
         webhook.name = if is_services { format!("services.{own}") } else { own };
         webhook.failure_policy = Some(settings.failure_policy.clone());
         webhook.timeout_seconds = Some(settings.timeout_seconds);
-        if !is_services && settings.level == Level::Pod {
-            webhook.rules = Some(vec![pods()]);
+        if !is_services {
+            webhook.rules = Some(rules(settings.level));
         }
         let client: &mut WebhookClientConfig = &mut webhook.client_config;
         client.ca_bundle = Some(ByteString(settings.ca_pem.clone().into_bytes()));
@@ -204,16 +205,29 @@ fn rules_map(settings: &Settings, rules: &str) -> Value {
     })
 }
 
-/// At level `pod` only Pods reach the webhook, as they are created.
-fn pods() -> RuleWithOperations {
+/// What reaches the webhook: at level `pod` only Pods, as they are created.
+fn rules(level: Level) -> Vec<RuleWithOperations> {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
-    RuleWithOperations {
-        api_groups: words(&[""]),
-        api_versions: words(&["v1"]),
-        operations: words(&["CREATE"]),
-        resources: words(&["pods"]),
-        scope: Some("Namespaced".to_owned()),
+    let mut rules: Vec<RuleWithOperations> = Vec::new();
+    for kind in kinds::workloads().filter(|kind| level == Level::Workload || *kind == &POD) {
+        // A Pod stays what it is created as.
+        let operations: &[&str] = if kind == &POD { &["CREATE"] } else { &["CREATE", "UPDATE"] };
+        let rule = RuleWithOperations {
+            api_groups: words(&[kind.group]),
+            api_versions: words(&[kind.version]),
+            operations: words(operations),
+            resources: words(&[kind.plural]),
+            scope: Some("Namespaced".to_owned()),
+        };
+        let alike = rules.iter_mut().find(|known| {
+            (&known.api_groups, &known.api_versions) == (&rule.api_groups, &rule.api_versions)
+        });
+        match alike {
+            Some(known) => known.resources.get_or_insert_default().push(kind.plural.to_owned()),
+            None => rules.push(rule),
+        }
     }
+    rules
 }
 
 fn rename(meta: &mut ObjectMeta, settings: &Settings) {

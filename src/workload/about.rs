@@ -8,6 +8,7 @@ use super::{
     rules::About,
     view::{Object, Pod},
 };
+use crate::kinds::{self, Controller, JOB, Kind, REPLICA_SET};
 
 /// Its own annotations come before its pod template's, and a client's wishes before both.
 pub(super) fn about<'o>(
@@ -37,17 +38,16 @@ pub(super) fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
     let own = object.name().or(object.generate_name()).unwrap_or_default();
     let Some(owner) = object.controller() else { return vec![(object.kind(), own)] };
     let (kind, name) = (owner.kind.as_ref(), owner.name.as_ref());
-    // A Deployment's ReplicaSet is NAME-HASH, and its Pods carry the hash.
-    let hash = object.label("pod-template-hash");
-    let deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
-    match kind {
-        "ReplicaSet" => deployment.map_or(vec![(kind, name)], |name| vec![("Deployment", name)]),
-        "Job" => {
-            let cron = cron_job(name).map(|name| ("CronJob", name));
-            cron.into_iter().chain([(kind, name)]).collect()
-        }
-        _ => vec![(kind, name)],
+    if kind == REPLICA_SET.kind {
+        let owner = |one: &'static Kind| {
+            Some((one.kind, one.of_replica_set(name, |hash| object.label(hash))?))
+        };
+        return vec![kinds::workloads().find_map(owner).unwrap_or((kind, name))];
     }
+    let starter = kinds::workloads().find(|one| one.controller == Controller::Jobs);
+    let starter = starter.filter(|_| kind == JOB.kind);
+    let cron = starter.and_then(|one| Some((one.kind, cron_job(name)?)));
+    cron.into_iter().chain([(kind, name)]).collect()
 }
 
 /// The CronJob that has made a Job, by the Job's name: it is NAME-MINUTES, the minutes since 1970 for

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{DISABLED, HOLDS, LABEL, original::checksum};
+use crate::kinds::{self, JOB, POD};
 
 /// So much of a name fits into its holder's as it is.
 const LONGEST: usize = 63 - "-diyadm".len();
@@ -49,9 +50,9 @@ pub fn fresh(object: &Value) -> Value {
             annotations.shift_remove("batch.kubernetes.io/job-tracking");
         }
     }
-    let is_job = object["kind"] == "Job" && object["spec"]["manualSelector"] != true;
+    let is_job = object["kind"] == JOB.kind && object["spec"]["manualSelector"] != true;
     let Some(spec) = fresh["spec"].as_object_mut() else { return fresh };
-    if object["kind"] == "Pod" {
+    if object["kind"] == POD.kind {
         spec.shift_remove("ephemeralContainers");
         if bound {
             spec.shift_remove("nodeName");
@@ -104,7 +105,7 @@ pub fn holder(new: &Value) -> Value {
     });
     holder["metadata"]["labels"][LABEL] = DISABLED.into();
     if let Some(spec) = holder["spec"].as_object_mut() {
-        if new["kind"] == "Pod" {
+        if new["kind"] == POD.kind {
             spec.shift_remove("nodeName");
             spec.insert("schedulingGates".to_owned(), json!([{ "name": GATE }]));
             spec.insert("nodeSelector".to_owned(), json!({ NODE_LABEL: "never" }));
@@ -125,12 +126,9 @@ pub fn holder(new: &Value) -> Value {
 }
 
 /// Where the containers of a Pod or Job are; nothing else is ever held.
-fn containers(object: &Value) -> Option<&'static str> {
-    match object["kind"].as_str()? {
-        "Pod" => Some("/spec/containers"),
-        "Job" => Some("/spec/template/spec/containers"),
-        _ => None,
-    }
+fn containers(object: &Value) -> Option<String> {
+    let kind = kinds::of_object(object).filter(|kind| [&POD, &JOB].contains(kind))?;
+    Some(format!("{}/spec/containers", kind.template()))
 }
 
 /// What a holder keeps for `name`.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::KINDS;
+use crate::kinds;
 
 /// In a JSON Pointer.
 const PLACE: &str = "/metadata/managedFields";
@@ -222,7 +222,7 @@ impl Fields {
     fn but_spec(&self) -> Self {
         let mut rest = self.clone();
         rest.below.remove("f:spec");
-        for kind in &KINDS {
+        for kind in kinds::workloads() {
             let Some((_, template)) = kind.pod.split_last() else { continue };
             let path = template.iter().chain(&["metadata", "annotations"]);
             let path: Vec<_> = path.map(|step| format!("f:{step}")).collect();

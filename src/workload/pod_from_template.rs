@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::workload::{LABEL, kind_of};
+use crate::{
+    kinds::{self, Controller, JOB, REPLICA_SET},
+    workload::LABEL,
+};
 
 /// Stands for the hash of a template, which only the controller knows.
 const HASH: &str = "0000000000";
@@ -14,9 +17,8 @@ const MINUTE: &str = "29000000";
 /// is itself; what is no workload has none.
 pub fn pod(workload: &Value) -> Option<Value> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text(&workload["apiVersion"]), text(&workload["kind"]));
-    let known = kind_of(&version, &kind)?;
-    if kind == "Pod" {
+    let known = kinds::of_object(workload)?;
+    if known.controller == Controller::Itself {
         return Some(workload.clone());
     }
     let template = workload.pointer(&known.template())?;
@@ -25,13 +27,13 @@ pub fn pod(workload: &Value) -> Option<Value> {
     let annotations = map("annotations").into_iter().filter(|(key, _)| key != LABEL);
     let meta = &workload["metadata"];
     let name = text(&meta["name"]);
-    let (version, kind, owner) = match kind.as_str() {
-        "Deployment" => {
-            labels.insert("pod-template-hash".to_owned(), HASH.into());
-            (version, "ReplicaSet".to_owned(), format!("{name}-{HASH}"))
+    let (controller, owner) = match known.controller {
+        Controller::ReplicaSets(hash) => {
+            labels.insert(hash.to_owned(), HASH.into());
+            (&REPLICA_SET, format!("{name}-{HASH}"))
         }
-        "CronJob" => (version, "Job".to_owned(), format!("{name}-{MINUTE}")),
-        _ => (version, kind, name),
+        Controller::Jobs => (&JOB, format!("{name}-{MINUTE}")),
+        Controller::Itself | Controller::Workload => (known, name),
     };
     Some(json!({
         "apiVersion": "v1",
@@ -42,7 +44,8 @@ pub fn pod(workload: &Value) -> Option<Value> {
             "labels": labels,
             "annotations": annotations.collect::<Map<_, _>>(),
             "ownerReferences": [{
-                "apiVersion": version, "kind": kind, "name": owner, "controller": true,
+                "apiVersion": controller.api_version(), "kind": controller.kind, "name": owner,
+                "controller": true,
                 // It has one as soon as it is there.
                 "uid": meta["uid"].as_str().unwrap_or("none"),
             }],
@@ -67,7 +70,10 @@ pub fn with_claims(workload: &Value, mut pod: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{Context, Rules, Subject, parse_rules};
+    use crate::{
+        kinds::Kind,
+        workload::{Context, Rules, Subject, parse_rules},
+    };
 
     fn template() -> Value {
         let spec = json!({ "containers": [{ "name": "app", "image": "app:1" }] });
@@ -80,21 +86,15 @@ mod tests {
     fn rules_know_whose_pod_it_is() {
         let list = "rules: [{ match: { kinds: [KIND], names: [web], labels: { of: pod } }, \
                     empty: false }]";
-        for (version, kind) in [
-            ("apps/v1", "Deployment"),
-            ("apps/v1", "StatefulSet"),
-            ("apps/v1", "DaemonSet"),
-            ("apps/v1", "ReplicaSet"),
-            ("batch/v1", "Job"),
-            ("batch/v1", "CronJob"),
-        ] {
-            let mut spec = json!({ "template": template() });
-            if kind == "CronJob" {
-                spec = json!({ "jobTemplate": { "spec": spec } });
-            }
+        let all = kinds::workloads().filter(|kind| kind.controller != Controller::Itself);
+        for Kind { kind, pod: path, .. } in all {
+            let (_, steps) = path.split_last().unwrap();
+            let spec = steps.iter().rfold(template(), |value, step| json!({ *step: value }));
+            let known = kinds::named(kind).unwrap();
             let meta = json!({ "name": "web", "namespace": "x", "labels": { "of": "owner" } });
-            let workload =
-                json!({ "apiVersion": version, "kind": kind, "metadata": meta, "spec": spec });
+            let mut workload = json!({ "apiVersion": known.api_version(), "kind": kind });
+            workload["metadata"] = meta;
+            workload["spec"] = spec["spec"].clone();
             let list = parse_rules(&list.replace("KIND", &kind.to_lowercase())).unwrap();
             let rules = Rules { list, ..Rules::default() };
             let empties = |object: &Value| {

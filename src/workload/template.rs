@@ -11,7 +11,7 @@ use jsonptr::PointerBuf;
 use serde_json::Value;
 
 use super::{
-    Kind, Warning,
+    Warning,
     agent::{self, Lists},
     choose::choose,
     field::{Field, Now},
@@ -24,7 +24,7 @@ use super::{
     view::{Object, Pod},
     volumes,
 };
-use crate::json;
+use crate::{json, kinds::Kind};
 
 /// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
 /// without `sleep` ends it at once, so that it never spins.
@@ -62,13 +62,7 @@ pub(super) const SPEC_FIELDS: [&str; 4] = [REPLICAS, STRATEGY, UPDATE_STRATEGY, 
 
 /// Those of [`SPEC_FIELDS`] that emptying changes in this kind.
 pub(super) fn spec_fields(kind: Option<&Kind>) -> &'static [&'static str] {
-    match kind {
-        Some(kind) if kind.kind == "Deployment" => &[REPLICAS, STRATEGY],
-        Some(kind) if kind.kind == "DaemonSet" => &[UPDATE_STRATEGY],
-        Some(kind) if kind.kind == "CronJob" => &[SUSPEND],
-        Some(kind) if kind.replicas => &[REPLICAS],
-        _ => &[],
-    }
+    kind.map_or(&[], |kind| kind.own_fields)
 }
 
 /// What emptying makes of a field; JSON texts.

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use jsonptr::PointerBuf;
 
 use super::{
-    kinds::{self, Kind},
     members::{Container, METADATA, Metadata, Odd, Owner, SPEC, Spec, open, string},
     original::Presence,
 };
-use crate::json::{Node, Plan};
+use crate::{
+    json::{Node, Plan},
+    kinds::{self, Kind},
+};
 
 /// What is kept of an object's text for [`Object::read`].
 pub(crate) static OBJECT: Plan =

@@ -1,8 +1,9 @@
 //! The warning of the write that empties a workload, as `kubectl apply` shows it.
 
 use diyadm::{
+    kinds,
     webhook::admission,
-    workload::{Choice, KINDS, LABEL, Level, Rules},
+    workload::{Choice, LABEL, Level, Rules},
 };
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ fn warnings(rules: &Rules, old: Option<&Value>, object: &Value) -> Vec<String> {
 }
 
 fn object(kind: &str, image: &str) -> Value {
-    let kind = KINDS.iter().find(|known| known.kind == kind).unwrap();
+    let kind = kinds::named(kind).unwrap();
     let mut object =
         workload(kind, json!({ "containers": [{ "name": "a", "image": image }] }), None);
     object["metadata"] = json!({ "name": "shop", "namespace": "team" });

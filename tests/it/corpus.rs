@@ -8,7 +8,8 @@ use std::{
 };
 
 use diyadm::{
-    workload::{KINDS, is_windows_spec, kind_of},
+    kinds::{self, WORKLOADS},
+    workload::is_windows_spec,
     yaml,
 };
 use serde_json::Value;
@@ -63,7 +64,7 @@ fn is_manifest(path: &Path) -> bool {
 /// as it is.
 pub(crate) fn is_workload(object: &Value) -> bool {
     let text = |key: &str| object[key].as_str().unwrap_or_default();
-    let kind = kind_of(text("apiVersion"), text("kind"));
+    let kind = kinds::of(text("apiVersion"), text("kind"));
     kind.is_some() && !is_windows_spec(&pod_template(object)["spec"])
 }
 
@@ -90,7 +91,9 @@ fn corpus_has_every_kind_and_shape() {
     let own: Vec<_> = files().into_iter().filter(|file| file.path.starts_with(OWN)).collect();
     let objects: Vec<_> = own.iter().flat_map(File::objects).collect();
     assert!(objects.len() >= 100, "{} objects", objects.len());
-    for kind in KINDS.iter().map(|kind| kind.kind).chain(["Service", "Secret", "Ingress", "Role"]) {
+    for kind in
+        WORKLOADS.iter().map(|kind| kind.kind).chain(["Service", "Secret", "Ingress", "Role"])
+    {
         assert!(objects.iter().any(|object| object["kind"] == kind), "no {kind}");
     }
     let has = |pointer: &str| objects.iter().any(|o| pod_template(o).pointer(pointer).is_some());

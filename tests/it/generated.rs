@@ -1,8 +1,8 @@
 //! Generated workloads of every kind, and every way to empty them.
 
+use diyadm::kinds::{Kind, WORKLOADS};
 use diyadm::workload::{
-    self, Change, Choice, Context, Idle, Image, KINDS, Kind, Level, Match, Ready, Rule, Rules,
-    Subject, Wish,
+    self, Change, Choice, Context, Idle, Image, Level, Match, Ready, Rule, Rules, Subject, Wish,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
     ];
     let number = || option::of(prop_oneof![Just(Value::Null), (0..60).prop_map(Value::from)]);
     (
-        (0..KINDS.len()).prop_map(|at| &KINDS[at]),
+        (0..WORKLOADS.len()).prop_map(|at| WORKLOADS[at]),
         (annotations(), annotations()),
         (option::of(containers), list(), list()),
         (number(), number()),
@@ -197,7 +197,7 @@ pub(crate) fn workload(kind: &Kind, pod: Value, annotations: Option<Value>) -> V
         _ => json!({ "template": { "metadata": metadata, "spec": pod } }),
     };
     json!({
-        "apiVersion": kind.api_version,
+        "apiVersion": kind.api_version(),
         "kind": kind.kind,
         "metadata": { "name": "x", "namespace": "n", "labels": { "a": "b" } },
         "spec": spec,

@@ -2,7 +2,8 @@
 //! nothing empties: by the webhook, and by `empty` and `restore`. Nothing here can run, so whatever
 //! differs was written.
 
-use diyadm::workload::{self, DISABLED, KINDS, LABEL};
+use diyadm::kinds::{Kind, WORKLOADS};
+use diyadm::workload::{self, DISABLED, LABEL};
 use serde_json::{Value, json};
 
 pub(crate) use self::pair::Pair;
@@ -17,7 +18,7 @@ mod pair;
 mod shapes;
 
 /// One of a kind, with everything that emptying touches and much that it must not.
-pub(crate) fn object(kind: &workload::Kind) -> Value {
+pub(crate) fn object(kind: &Kind) -> Value {
     let probe = |path: &str| json!({ "httpGet": { "path": path, "port": 8080 } });
     // Each selects its own Pods alone.
     let labels = json!({ "app": kind.kind });
@@ -45,7 +46,7 @@ pub(crate) fn object(kind: &workload::Kind) -> Value {
         },
     });
     let mut object = json!({
-        "apiVersion": kind.api_version,
+        "apiVersion": kind.api_version(),
         "kind": kind.kind,
         "metadata": { "name": "x", "labels": labels, "annotations": { "note": "kept" } },
     });
@@ -75,14 +76,14 @@ pub(crate) fn object(kind: &workload::Kind) -> Value {
 }
 
 /// `statefulset/x`
-pub(crate) fn what(kind: &workload::Kind) -> String {
+pub(crate) fn what(kind: &Kind) -> String {
     format!("{}/x", kind.kind.to_lowercase())
 }
 
 #[test]
 fn each_kind_goes_there_and_back_by_the_webhook() {
     let Some(pair) = Pair::hooked("kinds-webhook") else { return };
-    for kind in &KINDS {
+    for kind in WORKLOADS {
         let (made, twin) = pair.create(&object(kind));
         assert!(workload::is_emptied(&made.to_string()), "{made}");
         assert!(!workload::is_emptied(&twin.to_string()));
@@ -114,7 +115,7 @@ fn each_kind_goes_there_and_back_by_the_webhook() {
 fn each_kind_goes_there_and_back_without_a_server() {
     let Some(cluster) = cluster() else { return };
     let pair = Pair::new(cluster, "kinds-client");
-    for kind in &KINDS {
+    for kind in WORKLOADS {
         pair.create(&object(kind));
         let what = what(kind);
         let again = ["restore", &what, "--wait=false"];

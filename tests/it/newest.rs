@@ -1,8 +1,9 @@
 //! Law 5: whatever updates, emptyings, restores and changes of rules come, restoring gives back
 //! the newest form. The reference is a twin, the same workload without diyadm.
 
+use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
-    self, Choice, Context, DISABLED, KINDS, Kind, LABEL, Rule, Rules, Settled, Subject, Wish,
+    self, Choice, Context, DISABLED, LABEL, Rule, Rules, Settled, Subject, Wish,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -137,7 +138,7 @@ fn push(parent: &mut Value, list: &str, item: &Value) {
 }
 
 fn start() -> Value {
-    of_kind(&KINDS[0])
+    of_kind(&DEPLOYMENT)
 }
 
 fn of_kind(kind: &Kind) -> Value {
@@ -172,7 +173,7 @@ proptest! {
     #[test]
     fn restoring_gives_back_the_newest_form(
         // What cannot change is not updated.
-        kind in select(KINDS.iter().filter(|kind| kind.mutable).collect::<Vec<_>>()),
+        kind in select(WORKLOADS.into_iter().filter(|kind| kind.mutable).collect::<Vec<_>>()),
         // Whether a webhook sees each step, or a client has emptied it and nobody looks after it.
         hooked in any::<bool>(),
         applies in any::<bool>(),

@@ -1,7 +1,8 @@
 //! Pods of every shape: which container is emptied, what stays, and who is left alone.
 
+use diyadm::kinds::{self, WORKLOADS};
 use diyadm::workload::{
-    self, Choice, Context, Idle, Image, KINDS, Level, Rules, Settled, Subject, Warning, kind_of,
+    self, Choice, Context, Idle, Image, Level, Rules, Settled, Subject, Warning,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ fn idle(idle: Idle) -> Rules {
 }
 
 fn deployment(pod: Value) -> Value {
-    workload(kind_of("apps/v1", "Deployment").unwrap(), pod, None)
+    workload(kinds::of("apps/v1", "Deployment").unwrap(), pod, None)
 }
 
 fn image(object: &Value, container: usize) -> String {
@@ -43,7 +44,7 @@ fn owned(object: &Value, kind: &str, name: &str) -> Value {
 #[test]
 fn every_kind_keeps_its_pod_where_it_keeps_it() {
     let spec = json!({ "containers": [{ "name": "a", "image": "app:1", "command": ["run"] }] });
-    for kind in &KINDS {
+    for kind in WORKLOADS {
         let object = workload(kind, spec.clone(), None);
         for way in [Idle::Entrypoint, Idle::Shell, Idle::Agent] {
             let emptied = emptied(&object, &idle(way));
@@ -60,7 +61,7 @@ fn the_container_that_people_mean_is_emptied() {
         { "name": "a", "image": "a:1" },
         { "name": "b", "image": "b:1" },
     ] });
-    let deployment = kind_of("apps/v1", "Deployment").unwrap();
+    let deployment = kinds::of("apps/v1", "Deployment").unwrap();
     let cases: [(Value, [bool; 3]); 6] = [
         (json!({}), [false, true, false]),
         (json!({ "kubectl.kubernetes.io/default-container": "b" }), [false, false, true]),
@@ -104,7 +105,7 @@ fn helper_containers_are_not_chosen() {
             continue;
         }
         for key in ["kubectl.kubernetes.io/default-container", "diyadm.io/containers"] {
-            let kind = kind_of("apps/v1", "Deployment").unwrap();
+            let kind = kinds::of("apps/v1", "Deployment").unwrap();
             let object = workload(kind, spec.clone(), Some(json!({ key: name })));
             assert_eq!(image(&emptied(&object, &Rules::default()), 0), EMPTY, "{name} {key}");
         }
@@ -138,7 +139,7 @@ fn the_choice_among_containers_is_announced() {
 /// A number of replicas that would delete volumes is refused; the same number is not.
 #[test]
 fn volumes_are_not_deleted_by_a_number_of_replicas() {
-    let kind = kind_of("apps/v1", "StatefulSet").unwrap();
+    let kind = kinds::of("apps/v1", "StatefulSet").unwrap();
     let spec = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
     for (policy, replicas, is_refused) in [
         (json!({ "whenScaled": "Delete" }), 1, true),
@@ -160,7 +161,7 @@ fn volumes_are_not_deleted_by_a_number_of_replicas() {
 /// `suspend` is set by the annotation alone, and restored exactly.
 #[test]
 fn a_cronjob_is_suspended_while_it_is_empty() {
-    let kind = kind_of("batch/v1", "CronJob").unwrap();
+    let kind = kinds::of("batch/v1", "CronJob").unwrap();
     let spec = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
     for suspend in [None, Some(json!(false)), Some(json!(true)), Some(Value::Null)] {
         for wish in [None, Some("true"), Some("false")] {
@@ -273,7 +274,7 @@ fn who_cannot_be_emptied_is_left_alone() {
 fn a_workload_or_its_pods_are_emptied_never_both() {
     let spec = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
     let make =
-        |version: &str, kind: &str| workload(kind_of(version, kind).unwrap(), spec.clone(), None);
+        |version: &str, kind: &str| workload(kinds::of(version, kind).unwrap(), spec.clone(), None);
     let mut pod = owned(&make("v1", "Pod"), "ReplicaSet", "shop-5d4f8");
     pod["metadata"]["labels"]["pod-template-hash"] = "5d4f8".into();
     let cases = [
@@ -310,7 +311,7 @@ fn a_workload_or_its_pods_are_emptied_never_both() {
 fn what_cannot_change_any_more_is_not_changed() {
     let spec = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
     for (version, kind) in [("batch/v1", "Job"), ("v1", "Pod")] {
-        let object = workload(kind_of(version, kind).unwrap(), spec.clone(), None);
+        let object = workload(kinds::of(version, kind).unwrap(), spec.clone(), None);
         let (settled_as, emptied, _) = settled(&Rules::default(), None, &object);
         assert_eq!(settled_as, Settled::Emptied);
         assert_eq!(settled(&Rules::default(), Some(&object), &object).1, object, "{kind}");

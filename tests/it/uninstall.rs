@@ -1,7 +1,8 @@
 //! `uninstall --restore` on the real API server: everything back while the webhook is still there,
 //! and only then the webhook away.
 
-use diyadm::workload::{self, KINDS, ORIGINAL, kind_of};
+use diyadm::kinds::{STATEFUL_SET, WORKLOADS};
+use diyadm::workload::{self, ORIGINAL};
 use serde_json::{Value, json};
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 /// Every kind, emptied by the webhook; without Pods that would be waited for.
 fn scene() -> Option<Pair> {
     let pair = Pair::hooked("uninstall-restore")?;
-    for kind in &KINDS {
+    for kind in WORKLOADS {
         let mut object = object(kind);
         if object["spec"].get("replicas").is_some() || kind.kind == "StatefulSet" {
             object["spec"]["replicas"] = 0.into();
@@ -33,7 +34,7 @@ fn is_empty(pair: &Pair, what: &str) -> bool {
 fn what_stays_empty_is_told_and_restored_by_whoever_may_patch_it() {
     let Some(pair) = Pair::hooked("uninstall-plain") else { return };
     let name = pair.name;
-    let object = object(kind_of("apps/v1", "StatefulSet").unwrap());
+    let object = object(&STATEFUL_SET);
     pair.create(&object);
     let label = format!("{name}=enabled");
     let uninstall = ["uninstall", "--service", name, "--label", &label];
@@ -82,7 +83,7 @@ fn workloads_go_back_before_the_webhook_goes() {
         let run = run(&[dry_run]).code(0).stderr_has("unlabelled (").stderr_has(&left);
         let run = run.stderr_has("deployment/x is as it was (").stderr_has("cronjob/x is as");
         assert!(!run.stderr.contains("would empty it again"), "{}", run.stderr);
-        assert!(KINDS.iter().all(|kind| is_empty(&pair, &what(kind))), "{dry_run}");
+        assert!(WORKLOADS.iter().all(|kind| is_empty(&pair, &what(kind))), "{dry_run}");
         assert_eq!(labels()[name], "enabled", "{dry_run}");
     }
 
@@ -109,7 +110,7 @@ fn workloads_go_back_before_the_webhook_goes() {
     assert_eq!(outcome("MutatingWebhookConfiguration"), "deleted");
     assert_eq!(configuration(), "");
     assert!(labels().get(name).is_none());
-    for kind in &KINDS {
+    for kind in WORKLOADS {
         if kind.mutable {
             // Nothing of diyadm's is left on them: no refusal either.
             pair.same(&what(kind), &[]);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    kubernetes::{Cluster, JOB, Kind, POD, POD_EVICTION, Right, targets::Found},
+    kubernetes::{CRON_JOB, Cluster, JOB, Kind, POD, POD_EVICTION, Right, targets::Found},
     operations::empty::decision::Settled,
 };
 
@@ -32,7 +32,7 @@ impl<'a> Allowed<'a> {
             Settled::Patch => vec![vec![own("patch")]],
             Settled::Recreate => vec![vec![own("delete")], vec![own("create")]],
             // Nothing is done to Pods that a later Job starts.
-            Settled::Pods if found.kind == &JOB || found.kind.kind == "CronJob" => Vec::new(),
+            Settled::Pods if [&JOB, &CRON_JOB].contains(&found.kind) => Vec::new(),
             Settled::Pods => {
                 let pod = |verb, kind| Right { verb, kind, namespace: &found.namespace, name: "" };
                 vec![

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use json_patch::Patch;
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use crate::{
     cli::{Global, Report, render::Webhook, verify::Verify},
     commands::{certificates, client::Client, render},
     exit::{self, Code, Failure},
+    kinds::{self, DEPLOYMENT, Kind},
     operations::{files, flags::EmptyingFlags, webhook_names},
     report,
     ui::terminal::{self, Terminal},
@@ -19,7 +20,7 @@ use crate::{
         manifests::{self, Settings},
         server::{Bound, Options, Tls},
     },
-    workload::{self, KEEP, Kind, LABEL, Rules},
+    workload::{self, KEEP, LABEL, Rules},
 };
 
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
@@ -188,7 +189,7 @@ fn new_images<'o>(kind: &Kind, before: &Value, after: &'o Value) -> Vec<&'o str>
 fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
     if args.filename.is_empty() {
         let object = manifests::test_deployment(args.names.namespace())?;
-        let kind = workload::kind_of("apps/v1", "Deployment").context("no kind Deployment")?;
+        let kind = &DEPLOYMENT;
         return Ok(vec![Subject { what: TEMPLATE.to_owned(), kind, object }]);
     }
     let rules = Rules::with_image(&args.image);
@@ -207,7 +208,7 @@ fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
             let what = format!("{}/{name} ({place})", word.to_lowercase());
             // What says no, is empty already, or is no workload, has nothing to prove.
             let empty = || workload::empty(&rules, &object.to_string()).is_empty();
-            match workload::kind_of(&version, &word) {
+            match kinds::of(&version, &word) {
                 Some(kind) if !empty() => subjects.push(Subject { what, kind, object }),
                 _ => others.push(what),
             }

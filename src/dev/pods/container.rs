@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 
-use crate::{agent::protocol::Bytes, dev::words, workload::Subject};
+use crate::{
+    agent::protocol::Bytes,
+    dev::words,
+    kinds::{self, Controller},
+    workload::Subject,
+};
 
 /// Characters of a command line that an error shows.
 const MOST_SHOWN: usize = 120;
@@ -12,7 +17,8 @@ pub(super) fn is_empty(pod: &Value, container: &str, owners: &[Value]) -> bool {
     let uid = controller(pod).map(|controller| &controller["uid"]);
     let made = owners.iter().filter(|owner| {
         // Of these, what controls the Pod is another object.
-        ["Deployment", "CronJob"].iter().any(|kind| owner["kind"] == *kind)
+        let controller = kinds::of_object(owner).map(|kind| kind.controller);
+        matches!(controller, Some(Controller::ReplicaSets(_) | Controller::Jobs))
             || Some(&owner["metadata"]["uid"]) == uid
     });
     let texts: Vec<_> = made.map(ToString::to_string).collect();

@@ -2,8 +2,7 @@
 
 use crate::{
     exit::Failure,
-    kubernetes::{Kind, WORKLOADS},
-    workload::same_kind,
+    kinds::{self, Kind},
 };
 
 /// What words come to.
@@ -43,13 +42,13 @@ pub(super) fn read(words: &[String]) -> Result<Words, Failure> {
 /// `deploy`, `deployments`, `Deployment`, `deployments.apps`, `deployments.v1.apps`.
 fn kind(word: &str) -> Result<&'static Kind, Failure> {
     let (name, rest) = word.split_once('.').unwrap_or((word, ""));
-    let fits = |kind: &&&'static Kind| {
+    let fits = |kind: &&'static Kind| {
         let full = format!("{}.{}", kind.version, kind.group);
         let full = full.trim_end_matches('.');
-        same_kind(name, kind.kind) && (rest.is_empty() || rest == kind.group || rest == full)
+        kind.is_called(name) && (rest.is_empty() || rest == kind.group || rest == full)
     };
-    WORKLOADS.iter().find(fits).copied().ok_or_else(|| {
-        let known: Vec<_> = WORKLOADS.iter().map(|kind| kind.singular()).collect();
+    kinds::workloads().find(fits).ok_or_else(|| {
+        let known: Vec<_> = kinds::workloads().map(Kind::singular).collect();
         let example = if word.is_empty() || word.contains('/') { "NAME" } else { word };
         Failure::usage(
             format!("{word:?} is no kind of workload; {} are.", known.join(", ")),

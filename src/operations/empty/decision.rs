@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::Failure,
+    kinds::{CRON_JOB, Kind},
     kubernetes::{Cluster, FIELD_MANAGER, targets::Found},
     operations::{
         change::played,
@@ -13,8 +14,8 @@ use crate::{
         owner::{Owned, owned},
     },
     workload::{
-        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, Kind, LABEL, Level, READY,
-        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Warning, Wish, fresh,
+        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, READY, REPLICAS,
+        Refusal, Rules, SUSPEND, Source, Stamp, Subject, Warning, Wish, fresh,
     },
 };
 
@@ -269,7 +270,7 @@ impl Plan<'_> {
     /// The flags' wishes, and that a refusal goes where it may.
     fn wishes_for(&self, subject: &Subject<'_>, found: &Found) -> Result<Vec<Wish>, Refused> {
         let mut wishes = self.wishes.clone();
-        wishes.retain(|wish| wish.key != SUSPEND || subject.kind() == "CronJob");
+        wishes.retain(|wish| wish.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
         for place in subject.refusals() {
             let path = subject.workload().map(|_| "its pod template").unwrap_or_default();
             let (what, hint) = match place {

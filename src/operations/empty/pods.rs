@@ -7,13 +7,15 @@ use serde_json::Value;
 use super::{decision, give_back};
 use crate::{
     exit::Failure,
+    kinds::{CRON_JOB, JOB},
     kubernetes::targets::Found,
     operations::{
         Done, Errand, Outcome,
         flags::EmptyArgs,
         intercept::{Watcher, Webhooks},
-        replace::{Right, is_by_hand},
+        replace::Right,
     },
+    rollout,
 };
 
 pub(super) async fn empty(
@@ -51,7 +53,7 @@ async fn try_empty(
         errand.terminal.warn(&format!("{shown}: {warning}"));
     }
     let later = format!("{shown}: Pods that it starts from now on are empty");
-    if found.kind.kind == "Job" {
+    if found.kind == &JOB {
         errand.terminal.done(&later, None);
         return Ok((found.object.clone(), Vec::new(), false));
     }
@@ -66,7 +68,7 @@ async fn try_empty(
         let what = format!("{shown}: its pod template does not say no any more{}", errand.dry());
         errand.terminal.done(&what, None);
     }
-    if found.kind.kind == "CronJob" {
+    if found.kind == &CRON_JOB {
         errand.terminal.done(&later, None);
         return Ok((object, sent, changed));
     }
@@ -74,7 +76,7 @@ async fn try_empty(
         errand.terminal.done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
         return Ok((object, sent, true));
     }
-    if changed && !is_by_hand(&object) {
+    if changed && !rollout::is_by_hand(&object) {
         // The change of the template rolls it out.
         return Ok((object, sent, true));
     }

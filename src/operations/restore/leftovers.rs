@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    kubernetes::{Kind, REPLICA_SET, REVISION, Scope, error, targets::Found},
+    kinds::{Revisions, Rollout},
+    kubernetes::{Kind, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::Found},
     operations::Errand,
     workload::{ORIGINAL, Subject},
 };
@@ -17,11 +18,10 @@ pub(super) struct Leftovers {
 }
 
 fn kind_of(found: &Found) -> Option<&'static Kind> {
-    match found.kind.kind {
-        "Deployment" => Some(&REPLICA_SET),
-        "StatefulSet" | "DaemonSet" => Some(&REVISION),
-        _ => None,
-    }
+    Some(match found.kind.revisions? {
+        Revisions::ReplicaSets => &REPLICA_SET,
+        Revisions::ControllerRevisions => &REVISION,
+    })
 }
 
 /// Whether revisions of it can stay behind.
@@ -117,7 +117,7 @@ pub(super) fn kept(found: &Found, emptied: &[&(&'static Kind, Value)]) -> Option
     let status = &found.object["status"];
     let partition = partition(found)?;
     let current = &status["currentRevision"];
-    let holds = found.kind.kind == "StatefulSet"
+    let holds = found.kind.rollout == Rollout::InOrder
         && partition > 0
         && *current != status["updateRevision"]
         && status["currentReplicas"].as_i64().unwrap_or(0) > 0
@@ -134,8 +134,8 @@ fn is_emptied(object: &Value) -> bool {
     }
     let text = match object["data"].get("spec") {
         Some(spec) => json!({
-            "apiVersion": "apps/v1",
-            "kind": "StatefulSet",
+            "apiVersion": STATEFUL_SET.api_version(),
+            "kind": STATEFUL_SET.kind,
             "metadata": { "annotations": { ORIGINAL: original } },
             "spec": { "template": spec["template"] },
         })
@@ -149,7 +149,7 @@ fn is_emptied(object: &Value) -> bool {
 /// Whether no Pod is of this revision, and none will be by what the workload says now.
 fn is_idle(found: &Found, revision: &Value) -> bool {
     let none = |field: &Value| field.as_i64().unwrap_or(0) == 0;
-    if revision["kind"] == "ReplicaSet" {
+    if revision["kind"] == REPLICA_SET.kind {
         return none(&revision["spec"]["replicas"]) && none(&revision["status"]["replicas"]);
     }
     let status = &found.object["status"];

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Way;
 use crate::{
     exit::Failure,
+    kinds::{CRON_JOB, JOB},
     kubernetes::{POD, Scope, error, targets::Found},
     operations::{
         Done, Errand, Outcome,
@@ -170,13 +171,13 @@ async fn try_restore(
 ) -> Result<(Value, Vec<Value>)> {
     let shown = errand.shown(found);
     let watcher = webhooks.emptying_pods(errand.cluster, found).await;
-    if watcher == Watcher::Nobody && found.kind.kind == "CronJob" {
+    if watcher == Watcher::Nobody && found.kind == &CRON_JOB {
         let what = format!("{shown}: what it starts from now on is as written");
         errand.terminal.done(&what, None);
         pods.tell_jobs(errand, found);
         return Ok((found.object.clone(), Vec::new()));
     }
-    if found.kind.kind == "Job" {
+    if found.kind == &JOB {
         return recreate(errand, way, found, &watcher).await;
     }
     if watcher == Watcher::Nobody {

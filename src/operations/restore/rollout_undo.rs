@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Way, leftovers};
 use crate::{
     exit::Failure,
+    kinds::Revisions,
     kubernetes::{REVISION, error, targets::Found},
     operations::{Done, Errand, Outcome, change::annotated},
     workload::{ORIGINAL, Subject, is_emptied},
@@ -25,7 +26,7 @@ pub(super) async fn recall(
     found: Found,
     named: bool,
 ) -> ControlFlow<Done, Found> {
-    let of_revisions = ["StatefulSet", "DaemonSet"].contains(&found.kind.kind);
+    let of_revisions = found.kind.revisions == Some(Revisions::ControllerRevisions);
     if !of_revisions || way.manifests.is_some() {
         return ControlFlow::Continue(found);
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{from_manifest::Manifests, pods, trust};
 use crate::{
     exit::Failure,
+    kinds::Rollout,
     kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     operations::{
         Done, Errand, Outcome,
@@ -367,7 +368,7 @@ pub(super) async fn unstick(
     found: &Found,
     emptied: &[&(&'static Kind, Value)],
 ) {
-    if found.kind.kind != "StatefulSet" {
+    if found.kind.rollout != Rollout::InOrder {
         return;
     }
     let is_emptied = |pod: &Value| {

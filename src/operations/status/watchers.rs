@@ -6,9 +6,8 @@ use anyhow::{Error, Result};
 use serde_json::Value;
 
 use crate::{
-    kubernetes::{
-        CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope, WORKLOADS,
-    },
+    kinds,
+    kubernetes::{CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope},
     operations::server_rules,
     webhook::checks::reach::{self, Written},
     workload::{Context, Level, Rules, Subject, pod_from_template},
@@ -60,7 +59,7 @@ impl Watchers {
     pub(super) fn would_empty(&self, object: &Value) -> Option<Level> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let text = object.to_string();
-        let kind = WORKLOADS.iter().find(|kind| object["kind"] == kind.kind)?;
+        let kind = kinds::of_object(object)?;
         let (labels, subject) = (self.namespaces.get(namespace)?, Subject::parse(&text)?);
         if namespace == "kube-system" {
             return None;
@@ -74,7 +73,7 @@ impl Watchers {
         });
         let by_policy = || {
             // It leaves alone what nothing controls.
-            if *kind == &POD {
+            if kind == &POD {
                 return None;
             }
             // Its rules are CEL: what they leave out is taken for seen.
@@ -106,8 +105,7 @@ impl Asked<'_> {
             return None;
         }
         let sees = |kind: &Kind, operation, own: &Value| {
-            let (group, resource) = (kind.group, kind.plural);
-            sees(&Written { namespace: labels, labels: own, group, resource, operation })
+            sees(&Written { namespace: labels, labels: own, kind, operation })
         };
         let way = subject.decide(rules, &context).ok()?.way;
         let mutable = subject.workload().is_some_and(|kind| kind.mutable);

@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use crate::{
+    kinds::{self, Controller, REPLICA_SET},
     kubernetes::{EVENT, POD},
     operations::Errand,
     rollout,
@@ -83,7 +84,7 @@ impl Index {
         for (at, one) in all.iter().enumerate() {
             let Some(about) = about(one) else { continue };
             // A Deployment's ReplicaSets, which may not be readable, are called NAME-HASH.
-            let name = about["name"].as_str().filter(|_| about["kind"] == "ReplicaSet");
+            let name = about["name"].as_str().filter(|_| about["kind"] == REPLICA_SET.kind);
             let name = name.and_then(|name| name.rsplit_once('-'));
             let name = name.map(|(name, _)| in_namespace(one, name));
             uid(about).into_iter().chain(name).for_each(|name| {
@@ -100,7 +101,9 @@ impl Index {
 
 /// What its Pods and events are found by.
 fn names(workload: &Value) -> Vec<String> {
-    let name = workload["metadata"]["name"].as_str().filter(|_| workload["kind"] == "Deployment");
+    let controller = kinds::of_object(workload).map(|kind| kind.controller);
+    let has_sets = matches!(controller, Some(Controller::ReplicaSets(_)));
+    let name = workload["metadata"]["name"].as_str().filter(|_| has_sets);
     let name = name.map(|name| in_namespace(workload, name));
     uid(&workload["metadata"]).into_iter().chain(name).collect()
 }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::webhook::{owner, select};
+use crate::kinds::Kind;
 
 /// An object that a write is about.
 #[derive(Clone, Copy)]
@@ -12,10 +13,8 @@ pub struct Written<'a> {
     pub namespace: &'a Value,
     /// Its own labels.
     pub labels: &'a Value,
-    /// `apps`
-    pub group: &'a str,
-    /// `deployments`
-    pub resource: &'a str,
+    /// What is written.
+    pub kind: &'a Kind,
     /// `CREATE` or `UPDATE`
     pub operation: &'a str,
 }
@@ -72,10 +71,10 @@ fn named(rules: &[Value], written: &Written<'_>) -> bool {
         list.as_array().is_some_and(|list| list.iter().any(|one| one == word || one == "*"))
     };
     rules.iter().any(|rule| {
-        has(&rule["apiGroups"], written.group)
-            && has(&rule["apiVersions"], "v1")
+        has(&rule["apiGroups"], written.kind.group)
+            && has(&rule["apiVersions"], written.kind.version)
             && has(&rule["operations"], written.operation)
-            && (has(&rule["resources"], written.resource) || has(&rule["resources"], "*/*"))
+            && (has(&rule["resources"], written.kind.plural) || has(&rule["resources"], "*/*"))
             && rule["scope"] != "Cluster"
     })
 }
@@ -85,7 +84,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::EMPTIED_BY;
+    use crate::{
+        kinds::{DEPLOYMENT, POD, SERVICE, STATEFUL_SET},
+        workload::EMPTIED_BY,
+    };
 
     #[test]
     fn a_configuration_is_ours_by_its_path_and_sees_what_the_api_server_shows_it() {
@@ -104,8 +106,7 @@ mod tests {
         let written = Written {
             namespace: &namespace,
             labels: &labels,
-            group: "apps",
-            resource: "deployments",
+            kind: &DEPLOYMENT,
             operation: "UPDATE",
         };
         let seen = |configuration: &Value, written: &Written<'_>| {
@@ -116,7 +117,7 @@ mod tests {
         assert!(!seen(&configuration, &Written { labels: &own, ..written }));
         assert!(!seen(&configuration, &Written { namespace: &Value::Null, ..written }));
         assert!(!seen(&configuration, &Written { operation: "CREATE", ..written }));
-        assert!(!seen(&configuration, &Written { resource: "statefulsets", ..written }));
+        assert!(!seen(&configuration, &Written { kind: &STATEFUL_SET, ..written }));
         configuration["webhooks"][0]["clientConfig"] = json!({ "url": "https://x/inject" });
         assert!(!seen(&configuration, &written));
     }
@@ -139,13 +140,8 @@ mod tests {
         } });
         let mut binding = json!({ "spec": { "policyName": "p" } });
         let (namespace, labels) = (json!({ "inject-empty-container": "enabled" }), json!({}));
-        let written = Written {
-            namespace: &namespace,
-            labels: &labels,
-            group: "",
-            resource: "pods",
-            operation: "CREATE",
-        };
+        let written =
+            Written { namespace: &namespace, labels: &labels, kind: &POD, operation: "CREATE" };
         let seen = |policy: &Value, binding: &Value, written: &Written<'_>| {
             let one = std::slice::from_ref;
             super::policy(one(policy), one(binding), written).map(ToOwned::to_owned)
@@ -153,7 +149,7 @@ mod tests {
         assert_eq!(seen(&policy, &binding, &written).as_deref(), Some("p"));
         assert_eq!(seen(&policy, &Value::Null, &written), None);
         assert_eq!(seen(&policy, &binding, &Written { namespace: &labels, ..written }), None);
-        assert_eq!(seen(&policy, &binding, &Written { resource: "services", ..written }), None);
+        assert_eq!(seen(&policy, &binding, &Written { kind: &SERVICE, ..written }), None);
         let own = json!({ "app": "p" });
         assert_eq!(seen(&policy, &binding, &Written { labels: &own, ..written }), None);
         binding["spec"]["matchResources"] =

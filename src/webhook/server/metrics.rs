@@ -28,7 +28,10 @@ use super::{
     process, rules,
     tls::Counters,
 };
-use crate::webhook::admission::Record;
+use crate::{
+    kinds::{self, SERVICE},
+    webhook::admission::Record,
+};
 
 /// Upper bounds of the latency histogram in seconds: a review takes tens of microseconds.
 const BOUNDS: [f64; 7] = [0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.01, 0.1];
@@ -36,8 +39,6 @@ const BOUNDS: [f64; 7] = [0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.01, 0.1
 /// The values of the labels; anything else is [`OTHER`], so that a sender cannot create series
 /// without end.
 const OPERATIONS: [&str; 4] = ["CONNECT", "CREATE", "DELETE", "UPDATE"];
-const KINDS: [&str; 8] =
-    ["CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "Service", "StatefulSet"];
 const OTHER: &str = "other";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -80,12 +81,11 @@ impl Metrics {
 
     /// Counts an answered review.
     pub(super) fn answered(&self, record: &Record, took: Duration) {
-        let known = |known: &[&'static str], word: &str| {
-            known.iter().find(|known| **known == word).copied().unwrap_or(OTHER)
-        };
+        let operation = OPERATIONS.into_iter().find(|known| *known == record.operation);
+        let kind = kinds::workloads().chain([&SERVICE]).find(|known| known.kind == record.kind);
         let labels = ReviewLabels {
-            operation: known(&OPERATIONS, &record.operation),
-            kind: known(&KINDS, &record.kind),
+            operation: operation.unwrap_or(OTHER),
+            kind: kind.map_or(OTHER, |kind| kind.kind),
             outcome: record.outcome.as_str(),
         };
         self.reviews.get_or_create(&labels).inc();

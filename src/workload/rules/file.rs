@@ -6,6 +6,7 @@ use serde_saphyr::{Error, Location, Spanned};
 
 use super::{About, Image, Match, Rule, image_name};
 use crate::{
+    kinds::{self, Kind},
     ui::text::{cut, shortened},
     yaml::{self, ConfigError},
 };
@@ -24,7 +25,8 @@ impl Match {
             patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
         };
         let kind = |name: &str| {
-            self.kinds.is_empty() || self.kinds.iter().any(|kind| same_kind(kind, name))
+            let called = |kind: &Kind| self.kinds.iter().any(|word| kind.is_called(word));
+            self.kinds.is_empty() || kinds::workloads().any(|k| k.kind == name && called(k))
         };
         if !any(&self.namespaces, about.namespace) {
             return Some("namespaces");
@@ -41,27 +43,6 @@ impl Match {
         };
         (!self.labels.iter().all(has)).then_some("labels")
     }
-}
-
-/// The kinds of workload with kubectl's short names for them.
-pub const SHORT: [(&str, &str); 7] = [
-    ("Deployment", "deploy"),
-    ("StatefulSet", "sts"),
-    ("DaemonSet", "ds"),
-    ("ReplicaSet", "rs"),
-    ("Job", "job"),
-    ("CronJob", "cj"),
-    ("Pod", "po"),
-];
-
-/// Whether `word` is a name of `kind`.
-pub fn same_kind(word: &str, kind: &str) -> bool {
-    let is = |name: &str| word.eq_ignore_ascii_case(name);
-    let short = SHORT.iter().find(|(known, _)| *known == kind);
-    let singular = word.strip_suffix(['s', 'S']);
-    is(kind)
-        || singular.is_some_and(|word| word.eq_ignore_ascii_case(kind))
-        || short.is_some_and(|(_, short)| is(short))
 }
 
 /// Whether `text` fits `pattern`: `*` any text, `?` any character. Only the last `*` is ever gone
@@ -202,7 +183,7 @@ fn rule(value: Value) -> Result<Rule, String> {
     if let Some(Image::Name(image)) = &rule.choice.image {
         image_name(image)?;
     }
-    let is_known = |word: &String| SHORT.iter().any(|(kind, _)| same_kind(word, kind));
+    let is_known = |word: &String| kinds::workloads().any(|kind| kind.is_called(word));
     match rule.r#match.kinds.iter().find(|word| !is_known(word)) {
         Some(word) => Err(format!("{:?} is an unknown workload kind", shortened(word))),
         None => Ok(rule),

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use diyadm::workload::{self, DISABLED, LABEL, kind_of};
+use diyadm::kinds;
+use diyadm::workload::{self, DISABLED, LABEL};
 use serde_json::Value;
 
 use super::{Pair, plain};
@@ -35,7 +36,7 @@ impl Emptied {
         let what = |object: &Value| {
             format!("{}/{}", kind.to_lowercase(), text(&object["metadata"]["name"]))
         };
-        let known = kind_of(&text(&made["apiVersion"]), &kind).expect("a known kind was emptied");
+        let known = kinds::of(&text(&made["apiVersion"]), &kind).expect("a known kind was emptied");
         Self { ours: what(made), twin: what(twin), mutable: known.mutable }
     }
 }

@@ -1,7 +1,8 @@
 //! Whose fields they are: what the client takes by emptying and restoring it gives back, so that a
 //! server-side apply goes on as it does at the twin's, and nobody has to force it.
 
-use diyadm::workload::{self, LABEL, is_emptied};
+use diyadm::kinds::WORKLOADS;
+use diyadm::workload::{LABEL, is_emptied};
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, updates::Pair, user, watched::Watched, workload};
@@ -53,7 +54,7 @@ fn each_has_what_he_had_before() {
         &["--idle", "shell", "--image", "tools:1"],
         &["--image", "keep", "--idle", "agent", "--containers", "*"],
     ];
-    for kind in workload::KINDS.iter().filter(|kind| kind.mutable) {
+    for kind in WORKLOADS.into_iter().filter(|kind| kind.mutable) {
         let what = format!("{}/web", kind.kind.to_lowercase());
         let k = |args: &[&str], stdin: &Value| {
             cluster.kubectl(&[&["-n", name], args].concat(), &stdin.to_string());

@@ -7,22 +7,11 @@ use super::{
     Finding, Observed, Subject, again_hint, host, level, own, owner, select, unseen, webhooks,
 };
 use crate::{
+    kinds::{Kind, POD, SERVICE, WORKLOADS},
     pki::{self, Fault},
     webhook::checks,
     workload::Level,
 };
-
-/// What the webhook is for: group, resource, how they are called.
-const WORKLOADS: [(&str, &str, &str); 6] = [
-    ("apps", "deployments", "Deployments"),
-    ("apps", "statefulsets", "StatefulSets"),
-    ("apps", "daemonsets", "DaemonSets"),
-    ("apps", "replicasets", "ReplicaSets"),
-    ("batch", "jobs", "Jobs"),
-    ("batch", "cronjobs", "CronJobs"),
-];
-/// What is emptied at level pod; at level workload those that nobody owns, too.
-const PODS: (&str, &str, &str) = ("", "pods", "Pods");
 
 pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
     let service = &subject.service;
@@ -159,8 +148,8 @@ fn labels(observed: &Observed) -> Option<&Value> {
     Some(&namespace["metadata"]["labels"])
 }
 
-fn calls(configuration: &Value, labels: &Value, group: &str, resource: &str) -> bool {
-    webhooks(configuration).iter().any(|w| select::matches(w, labels, group, resource))
+fn calls(configuration: &Value, labels: &Value, kind: &Kind) -> bool {
+    webhooks(configuration).iter().any(|w| select::matches(w, labels, kind))
 }
 
 fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> {
@@ -169,12 +158,11 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
     match (labels(observed), &observed.namespace) {
         (Some(labels), _) => {
             let wanted = match level(found) {
-                Level::Pod => vec![PODS],
-                Level::Workload => [&WORKLOADS[..], &[PODS]].concat(),
+                Level::Pod => &[&POD][..],
+                Level::Workload => &WORKLOADS,
             };
-            let (called, missed): (Vec<_>, Vec<_>) = wanted
-                .into_iter()
-                .partition(|(group, resource, _)| calls(found, labels, group, resource));
+            let (called, missed): (Vec<_>, Vec<_>) =
+                wanted.iter().partition(|kind| calls(found, labels, kind));
             // Without its label nothing here matches: that is no fault of the webhook's.
             let hint = if labels[key] == value.as_str() {
                 again_hint(subject)
@@ -191,17 +179,17 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
                     hint.clone(),
                 ));
             } else if missed.is_empty() {
-                let seen = format!("{} of namespace {namespace} are emptied", words(called));
+                let seen = format!("{} of namespace {namespace} are emptied", words(&called));
                 findings.push(Finding::ok("rules", seen));
             } else {
                 let seen = format!(
                     "{} of namespace {namespace} are emptied, {} are not: no rule names them",
-                    words(called),
-                    words(missed)
+                    words(&called),
+                    words(&missed)
                 );
                 findings.push(Finding::warning("rules", seen, again_hint(subject)));
             }
-            if !calls(found, labels, "", "services") {
+            if !calls(found, labels, &SERVICE) {
                 findings.push(Finding::warning(
                     "rules-services",
                     format!(
@@ -230,10 +218,10 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
 }
 
 /// `Jobs, CronJobs and Pods`
-fn words(list: Vec<(&str, &str, &'static str)>) -> String {
-    let words: Vec<_> = list.into_iter().map(|(.., word)| word).collect();
+fn words(list: &[&Kind]) -> String {
+    let words: Vec<_> = list.iter().map(|kind| format!("{}s", kind.kind)).collect();
     match words.split_last() {
-        Some((last, [])) => (*last).to_owned(),
+        Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
         None => String::new(),
     }
@@ -259,10 +247,10 @@ fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) 
             "See who there is: `kubectl get mutatingwebhookconfigurations`.",
         );
     };
-    let matching = all.iter().filter(|other| *other != found).filter(|other| {
-        let mut all = WORKLOADS.iter().chain([&PODS]);
-        all.any(|(group, resource, _)| calls(other, labels, group, resource))
-    });
+    let matching = all
+        .iter()
+        .filter(|other| *other != found)
+        .filter(|other| WORKLOADS.iter().any(|kind| calls(other, labels, kind)));
     let (before, after): (Vec<_>, Vec<_>) =
         matching.map(name).partition(|other| *other < subject.service);
     let words: Vec<_> = [("before it", before), ("after it", after)]

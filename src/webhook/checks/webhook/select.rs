@@ -2,18 +2,20 @@
 
 use serde_json::Value;
 
-/// Whether the creation of `resource` (of `group`/v1) in a namespace with `labels` reaches
+use crate::kinds::Kind;
+
+/// Whether the creation of an object of `kind` in a namespace with `labels` reaches
 /// `webhook`. objectSelector and matchConditions are not looked at: they speak of one object.
-pub(super) fn matches(webhook: &Value, labels: &Value, group: &str, resource: &str) -> bool {
+pub(super) fn matches(webhook: &Value, labels: &Value, kind: &Kind) -> bool {
     let rules = webhook["rules"].as_array().map_or(&[][..], Vec::as_slice);
     let has = |list: &Value, word: &str| {
         list.as_array().is_some_and(|l| l.iter().any(|w| w == word || w == "*"))
     };
     let named = rules.iter().any(|rule| {
-        has(&rule["apiGroups"], group)
-            && has(&rule["apiVersions"], "v1")
+        has(&rule["apiGroups"], kind.group)
+            && has(&rule["apiVersions"], kind.version)
             && has(&rule["operations"], "CREATE")
-            && (has(&rule["resources"], resource) || has(&rule["resources"], "*/*"))
+            && (has(&rule["resources"], kind.plural) || has(&rule["resources"], "*/*"))
             && rule["scope"] != "Cluster"
     });
     named && selects(&webhook["namespaceSelector"], labels)

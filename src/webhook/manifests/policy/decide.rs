@@ -6,10 +6,11 @@ use super::{
     mutate::{Form, cases},
 };
 use crate::explain;
+use crate::kinds::{self, Kind};
 use crate::workload::{
     AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, EMPTY_IMAGE, ENABLED, HELPERS, IDLE, IMAGE,
-    INJECTED, Image, KINDS, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL,
-    OS_LABELS, PROGRAM, REPLICAS, Rule, Rules, SUSPEND, same_kind,
+    INJECTED, Image, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, OS_LABELS,
+    PROGRAM, REPLICAS, Rule, Rules, SUSPEND,
 };
 
 /// The policy's variables, in their order. The last is `chosen`: the indexes of the containers that
@@ -137,8 +138,9 @@ fn fits(Match { namespaces, kinds, names, labels }: &Match) -> String {
     }
     let mut one = Vec::new();
     if !kinds.is_empty() {
-        let meant = |kind: &&str| kinds.iter().any(|word| same_kind(word, kind));
-        one.push(format!("n[0] in {}", cel::list(KINDS.iter().map(|k| k.kind).filter(meant))));
+        let meant = |kind: &&Kind| kinds.iter().any(|word| kind.is_called(word));
+        let meant = kinds::workloads().filter(meant).map(|kind| kind.kind);
+        one.push(format!("n[0] in {}", cel::list(meant)));
     }
     if !names.is_empty() {
         one.push(cel::fits("n[1]", names));
