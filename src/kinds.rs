@@ -304,6 +304,11 @@ impl Kind {
         !matches!(self.rollout, Rollout::Never | Rollout::Next)
     }
 
+    /// Whether its Pods have numbers, and are replaced in their order (StatefulSet).
+    pub fn is_ordered(&self) -> bool {
+        self.rollout == Rollout::InOrder
+    }
+
     /// The name of the workload whose ReplicaSet of this name has a Pod with these labels.
     pub fn of_replica_set<'n>(
         &self,

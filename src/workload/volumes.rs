@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Subject, template::REPLICAS, view::Object};
-use crate::kinds::Rollout;
+use crate::kinds::Kind;
 
 impl Subject<'_> {
     /// Whether another number of replicas would delete the volumes of a StatefulSet, now or once it
@@ -22,7 +22,7 @@ pub(super) fn are_lost(object: &Object<'_>, replicas: u32) -> bool {
     let policy = object.field("persistentVolumeClaimRetentionPolicy");
     let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
     let now = object.field(REPLICAS).and_then(|text| text.parse().ok()).unwrap_or(1_u32);
-    object.workload().is_some_and(|kind| kind.rollout == Rollout::InOrder)
+    object.workload().is_some_and(Kind::is_ordered)
         && now != replicas
         && policy.is_some_and(|policy| policy["whenScaled"] == "Delete")
 }

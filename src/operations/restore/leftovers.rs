@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    kinds::{Revisions, Rollout},
+    kinds::Revisions,
     kubernetes::{Kind, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::Found},
     operations::Errand,
     workload::{ORIGINAL, Subject},
@@ -117,7 +117,7 @@ pub(super) fn kept(found: &Found, emptied: &[&(&'static Kind, Value)]) -> Option
     let status = &found.object["status"];
     let partition = partition(found)?;
     let current = &status["currentRevision"];
-    let holds = found.kind.rollout == Rollout::InOrder
+    let holds = found.kind.is_ordered()
         && partition > 0
         && *current != status["updateRevision"]
         && status["currentReplicas"].as_i64().unwrap_or(0) > 0

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::{from_manifest::Manifests, pods, trust};
 use crate::{
     exit::Failure,
-    kinds::Rollout,
     kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     operations::{
         Done, Errand, Outcome,
@@ -368,7 +367,7 @@ pub(super) async fn unstick(
     found: &Found,
     emptied: &[&(&'static Kind, Value)],
 ) {
-    if found.kind.rollout != Rollout::InOrder {
+    if !found.kind.is_ordered() {
         return;
     }
     let is_emptied = |pod: &Value| {
