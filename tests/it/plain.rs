@@ -190,7 +190,11 @@ fn one_file_goes_into_a_folder_as_cp_puts_it_there() {
     let sh =
         |script: &str| node.kubectl(&["-n", name, "exec", "agent", "--", "sh", "-c", script], "");
     sh("mkdir -p /tmp/to/v2; cd /tmp/to; echo old >file; ln -s v2 latest; ln -s file link");
-    fs::write(folder.path().join("app.yaml"), "a: b").unwrap();
+    let file = folder.path().join("app.yaml");
+    fs::write(&file, "a: b").unwrap();
+    // A file of this second is sent once more: times there are in whole seconds.
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_009);
+    fs::File::open(&file).unwrap().set_modified(then).unwrap();
     for root in ["plain:/data", "agent:/tmp/to"] {
         let sync = |path: &str, more: &[&str]| {
             let to = format!("{root}{path}");
