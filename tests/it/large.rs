@@ -38,7 +38,7 @@ fn a_review_of_many_containers_is_answered_rightly() {
     for (what, wanted) in [
         ("names of containers", "256 KiB"),
         ("unknown names of containers", "names no container: d7"),
-        ("too many containers", "more than 32768 elements"),
+        ("too many containers", "more than 4096 containers"),
         ("annotations", "more than 32768 elements"),
         ("labels", "more than 32768 elements"),
         ("an original that is too long", "longer than all annotations may be"),

@@ -45,6 +45,9 @@ const RECEIVE_BUFFER: usize = 128 * 1024;
 /// Nanoseconds of a processor for accepting a connection and closing it.
 const ACCEPT_COST: u64 = 30_000;
 
+/// Nanoseconds that the first work for a connection may take: a handshake with an RSA key.
+const HANDSHAKE_COST: u64 = 1_000_000;
+
 /// A port and how it is served.
 pub(super) struct Port {
     pub(super) name: &'static str,
@@ -215,14 +218,15 @@ struct InTurn<F> {
     connection: Arc<Connection>,
     work: Pin<Box<F>>,
     turn: Option<Pin<Box<Sleep>>>,
-    /// Nanoseconds that the last piece of work took.
+    /// Nanoseconds that the next piece of work may take: what the last one took, and half of what was
+    /// expected of that, because a long piece often follows a short one.
     estimate: u64,
 }
 
 impl<F> InTurn<F> {
     fn new(connection: &Arc<Connection>, work: F) -> Self {
         let connection = connection.clone();
-        Self { connection, work: Box::pin(work), turn: None, estimate: 50_000 }
+        Self { connection, work: Box::pin(work), turn: None, estimate: HANDSHAKE_COST }
     }
 }
 
@@ -243,8 +247,9 @@ impl<F: Future> Future for InTurn<F> {
         }
         let began = processor_nanos();
         let ended = self.work.as_mut().poll(cx);
-        self.estimate = processor_nanos().saturating_sub(began);
-        self.connection.spend(self.estimate, reserved);
+        let spent = processor_nanos().saturating_sub(began);
+        self.estimate = spent.max(self.estimate / 2);
+        self.connection.spend(spent, reserved);
         ended
     }
 }

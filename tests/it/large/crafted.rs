@@ -8,7 +8,9 @@ use serde_json::Value;
 /// Bytes that the server takes.
 pub(crate) const LONGEST: usize = 7 << 20;
 /// So many containers are still looked into.
-const MANY: usize = 30_000;
+const MANY: usize = 4096;
+/// Elements of other lists that are looked into.
+const ELEMENTS: usize = 1 << 15;
 /// What `kubectl apply` keeps.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -43,7 +45,9 @@ fn deployment(metadata: &str, annotations: &str, pod: &str) -> String {
 }
 
 fn containers(count: usize) -> String {
-    let container = |n| format!("{{\"name\":\"c{n}\",\"image\":\"a\",\"command\":[\"r\"]}}");
+    // As much as fits twice into a review.
+    let long = "r".repeat(LONGEST / 5 * 2 / count);
+    let container = |n| format!("{{\"name\":\"c{n}\",\"image\":\"a\",\"command\":[\"{long}\"]}}");
     format!("\"containers\":[{}]", list(count, container))
 }
 
@@ -115,7 +119,7 @@ pub(crate) fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     let update = |old: &str, new: &str| review(Some(old), new);
     let emptied = |saved: &str, record: &str, managed: &str| {
         let annotations = format!("{saved},{record}");
-        deployment(managed, &annotations, &containers(20_000))
+        deployment(managed, &annotations, &containers(MANY))
     };
     let saved = original(|n| format!("c{n}"));
     vec![
@@ -231,7 +235,8 @@ pub(crate) fn crafted() -> Vec<(&'static str, Vec<u8>)> {
                 &format!(
                     "\"containers\":[{}]",
                     list(MANY, |n| format!(
-                        "{{\"name\":\"c{n}\",\"volumeMounts\":[{{\"name\":\"v\"}},{{\"name\":\"w\"}}]}}"
+                        "{{\"name\":\"c{n}\",\"volumeMounts\":[{}]}}",
+                        list(100, |n| format!("{{\"name\":\"v{n}\"}}"))
                     ))
                 ),
             ),
@@ -244,7 +249,7 @@ pub(crate) fn crafted() -> Vec<(&'static str, Vec<u8>)> {
                 &format!(
                     "{},\"volumes\":[{}]",
                     one(""),
-                    list(MANY, |n| format!("{{\"name\":\"v{n}\"}}"))
+                    list(ELEMENTS, |n| format!("{{\"name\":\"v{n}\"}}"))
                 ),
             ),
         ),
