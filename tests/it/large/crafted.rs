@@ -46,7 +46,7 @@ fn deployment(metadata: &str, annotations: &str, pod: &str) -> String {
 
 fn containers(count: usize) -> String {
     // As much as fits twice into a review.
-    let long = "r".repeat(LONGEST / 5 * 2 / count);
+    let long = "r".repeat(LONGEST / 4 / count);
     let container = |n| format!("{{\"name\":\"c{n}\",\"image\":\"a\",\"command\":[\"{long}\"]}}");
     format!("\"containers\":[{}]", list(count, container))
 }
@@ -82,7 +82,7 @@ fn managers(field: &str) -> String {
             "{{\"manager\":\"m{n}\",\"operation\":\"Apply\",\"fieldsV1\":{{\"f:spec\":{{\"f:template\":{{\"f:spec\":{containers}}}}}}}}}"
         )
     };
-    format!(",\"managedFields\":[{}]", list(12_000, entry))
+    format!(",\"managedFields\":[{}]", list(8_000, entry))
 }
 
 /// kubectl's record of containers, which says more of each than another one.
@@ -129,7 +129,7 @@ pub(crate) fn crafted() -> Vec<(&'static str, Vec<u8>)> {
             create("", &names(150_000).replace("c7,", "d7,"), &containers(MANY)),
         ),
         ("all containers", create("", all, &containers(MANY))),
-        ("too many containers", create("", all, &containers(110_000))),
+        ("too many containers", create("", all, &containers(80_000))),
         (
             "containers with nothing in them",
             create("", all, &format!("\"containers\":[{}]", "{},".repeat(200_000) + "{}")),
