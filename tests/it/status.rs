@@ -217,9 +217,15 @@ fn a_watch_tells_each_workload_that_is_meant() {
         assert_eq!(watch.next(), "Deployment/shop: empty");
         assert_eq!(watch.next(), "Deployment/web: empty");
     }
-    assert_eq!(all.next(), "Pod/alone: empty");
     assert_eq!(labelled.next(), "Deployment/web: empty");
-    assert_eq!(kind.next(), "Pod/alone: empty");
+    for watch in [&all, &kind] {
+        let mut next = watch.next();
+        // As long as the placeholder Pod holds its name.
+        if next == "Pod/alone: held" {
+            next = watch.next();
+        }
+        assert_eq!(next, "Pod/alone: empty");
+    }
     run(&["restore", "deploy/web"]);
     for watch in [&all, &labelled, &narrow] {
         let mut next = watch.next();
