@@ -8,8 +8,6 @@ use crate::{
     ui::terminal::TerminalFlags,
 };
 
-pub mod agent;
-mod alone;
 pub mod check;
 pub mod dev;
 pub mod init;
@@ -25,7 +23,6 @@ pub mod status;
 pub mod verify;
 pub mod version;
 
-pub use alone::alone;
 pub use spelling::{harmless, normalized, tip, warnings};
 
 /// Turns any Kubernetes workload into a small Linux for a developer, and back.
@@ -78,11 +75,6 @@ pub enum Command {
     Forward(dev::Forward),
     /// The loop: empty, build, sync, run, forward, and again at every change
     Dev(dev::Dev),
-    /// Be PID 1 of an emptied container: reap, supervise what `run` starts
-    Idle(agent::Idle),
-    /// The container's end of a connection
-    #[command(hide = true)]
-    Agent(agent::Agent),
     /// Empty or restore workloads in manifests, without a cluster: a filter
     Mutate(mutate::Mutate),
     /// Say what `empty` would do, and why not; reads only

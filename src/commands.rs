@@ -8,7 +8,6 @@ use crate::{
     ui,
 };
 
-mod agent;
 mod certificates;
 mod check;
 mod client;
@@ -41,15 +40,6 @@ mod version;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> Result<Code> {
-    match cli {
-        Cli { command: Command::Idle(args), .. } => agent::idle(args),
-        cli => any(cli),
-    }
-}
-
-/// Apart, as PID 1 would keep its code and stack in memory.
-#[inline(never)]
-fn any(cli: Cli) -> Result<Code> {
     ui::survive_file_limits();
     let Cli { global, command } = cli;
     match command {
@@ -69,8 +59,6 @@ fn any(cli: Cli) -> Result<Code> {
         Command::Sync(args) => sync::run(&global, &args),
         Command::Forward(args) => forward::run(&global, &args),
         Command::Dev(args) => dev::run(&global, &args),
-        Command::Idle(args) => agent::idle(args),
-        Command::Agent(args) => agent::agent(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),
         Command::Plan(args) => plan::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),

@@ -1,7 +1,7 @@
 //! The laptop's side of the developer's loop: shell, run, stop, ps, logs, forward, sync, dev.
 //!
 //! It reaches into containers by exec and port-forward alone ([`crate::kubernetes`]) and speaks with
-//! the agent there ([`crate::agent::protocol`]) over any pair of streams, so that a test may put
+//! the agent there ([`diyadm_agent::protocol`]) over any pair of streams, so that a test may put
 //! the agent's own process at the other end.
 
 pub(crate) mod backoff;

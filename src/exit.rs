@@ -22,9 +22,6 @@ pub enum Code {
     Fault,
     /// 130: Ctrl-C.
     Interrupted,
-    /// 143: SIGTERM ended `idle`, orderly. Not 0: a Job's container would seem to have done its
-    /// work.
-    Terminated,
     /// What a program ended with that was run on the user's behalf: its exit status, or 128 and the
     /// signal.
     Program(u8),
@@ -33,15 +30,8 @@ pub enum Code {
 impl Code {
     /// Every code that is diyadm's own, in the order of the numbers. The docs' table is made from
     /// it.
-    pub const OWN: [Self; 7] = [
-        Self::Done,
-        Self::No,
-        Self::Usage,
-        Self::Unreachable,
-        Self::Fault,
-        Self::Interrupted,
-        Self::Terminated,
-    ];
+    pub const OWN: [Self; 6] =
+        [Self::Done, Self::No, Self::Usage, Self::Unreachable, Self::Fault, Self::Interrupted];
 
     /// What a script sees.
     pub const fn number(self) -> u8 {
@@ -52,7 +42,6 @@ impl Code {
             Self::Unreachable => 3,
             Self::Fault => 101,
             Self::Interrupted => 130,
-            Self::Terminated => 143,
             Self::Program(status) => status,
         }
     }
@@ -71,7 +60,6 @@ impl Code {
             Self::Unreachable => "the cluster could not be reached, or did not allow it",
             Self::Fault => "a fault of diyadm itself, with a line that says how to report it",
             Self::Interrupted => "interrupted",
-            Self::Terminated => "SIGTERM ended `idle` in good order",
             Self::Program(_) => {
                 "of a program that was run on your behalf: its own, or 128 and the signal"
             }

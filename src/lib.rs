@@ -6,7 +6,7 @@
 //! cli ──► commands ──► operations ──► pure:  workload  kinds  pki  yaml  json  mutate  plan  conflicts
 //!                                 │         rollout  status  explain  report  roles  doc_tables
 //!                                 │         webhook::{admission, manifests, checks}  ui::text
-//!                                 └─► I/O:  kubernetes  webhook::server  dev  agent  ui
+//!                                 └─► I/O:  kubernetes  webhook::server  dev  ui
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
@@ -17,7 +17,6 @@
 // `ui` is the only code that prints: these macros panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod agent;
 pub mod cli;
 pub mod commands;
 pub mod conflicts;

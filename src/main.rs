@@ -13,9 +13,6 @@ fn main() -> ExitCode {
     if commands::completions::answered() {
         return ExitCode::SUCCESS;
     }
-    if let Some(cli) = cli::alone(std::env::args_os()) {
-        return run(cli);
-    }
     let words = cli::normalized(std::env::args_os().collect());
     match Cli::try_parse_from(&words) {
         Ok(cli) => {

@@ -46,9 +46,7 @@ mod warning;
 mod windows;
 
 pub use about::cron_job;
-pub use agent::{
-    AGENT, AGENT_FOLDER, AGENT_LIKE, IMAGE_PROGRAM, agent_init_container, agent_mount, agent_volume,
-};
+pub use agent::{AGENT, AGENT_LIKE, agent_init_container, agent_mount, agent_volume};
 pub use annotations::{
     ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, FIELD_MANAGER,
     HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS, SERVICE_TYPE, SUSPEND,
@@ -60,8 +58,8 @@ pub use original::Stamp;
 pub use ready::is_probe as is_agent_probe;
 pub use refusal::Refusal;
 pub use rules::{
-    About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
-    MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
+    AGENT_IMAGE, About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level,
+    MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
     lint as lint_rules, parse as parse_rules,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};

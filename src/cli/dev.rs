@@ -4,10 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum, value_parser};
 
-use crate::{
-    agent::protocol::MOST_GRACE_S,
-    dev::flags::{AgentFlags, ContainerFlags, ContainerTarget},
-};
+use crate::dev::flags::{AgentFlags, ContainerFlags, ContainerTarget};
+use diyadm_agent::protocol::MOST_GRACE_S;
 
 /// Flags of `shell`.
 #[derive(Args, Debug)]

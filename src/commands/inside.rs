@@ -5,10 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use anyhow::Result;
 
-use crate::{
-    agent::protocol::{Bytes, name_fits},
-    exit::Failure,
-};
+use crate::exit::Failure;
+use diyadm_agent::protocol::{Bytes, name_fits};
 
 /// Runs `work` to its end; it hears Ctrl-C itself.
 pub(super) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

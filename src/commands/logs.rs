@@ -7,7 +7,6 @@ use jiff::SignedDuration;
 
 use super::inside::{block, named};
 use crate::{
-    agent::protocol::{self, Follow},
     cli::{Global, dev::Logs},
     dev::{
         follow::{follow, nothing, only},
@@ -20,6 +19,7 @@ use crate::{
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
+use diyadm_agent::protocol::{self, Follow};
 
 pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);

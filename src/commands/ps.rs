@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::inside::block;
 use crate::{
-    agent::protocol::{Apps, PROTOCOL},
     cli::{
         Global,
         dev::{Listing, Ps},
@@ -23,6 +22,7 @@ use crate::{
     kubernetes::Cluster,
     ui::terminal::{self, Terminal},
 };
+use diyadm_agent::protocol::{Apps, PROTOCOL};
 
 pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);

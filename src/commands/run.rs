@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::inside::{block, bytes, named};
 use crate::{
-    agent::protocol::{Bytes, Start},
     cli::{Global, dev::Run},
     dev::{
         run::{self, Then},
@@ -15,6 +14,7 @@ use crate::{
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
+use diyadm_agent::protocol::{Bytes, Start};
 
 pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::inside::{block, named};
 use crate::{
-    agent::protocol::{Answer, Request},
     cli::{
         Global,
         dev::{App, Stop},
@@ -18,6 +17,7 @@ use crate::{
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
+use diyadm_agent::protocol::{Answer, Request};
 
 /// What is done with an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

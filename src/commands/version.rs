@@ -3,10 +3,8 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{
-    agent::protocol::PROTOCOL, cli::version::Version, exit::Code, operations::outcomes,
-    ui::terminal,
-};
+use crate::{cli::version::Version, exit::Code, operations::outcomes, ui::terminal};
+use diyadm_agent::protocol::PROTOCOL;
 
 pub(super) fn run(args: &Version) -> Result<Code> {
     let version = env!("CARGO_PKG_VERSION");

@@ -24,10 +24,8 @@ use super::{
     trouble::{Spent, is_gone, is_lost},
     tty::Tty,
 };
-use crate::{
-    agent::protocol::{Follow, Logs, Start},
-    ui::terminal::print_text,
-};
+use crate::ui::terminal::print_text;
+use diyadm_agent::protocol::{Follow, Logs, Start};
 
 /// What keys do, for whoever looks at the terminal.
 const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it running · Q restore";

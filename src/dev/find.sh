@@ -1,8 +1,8 @@
 # Becomes the first agent there is. $@: folders that one may have been brought into; none to look
 # for no agent at all.
 start() {
-  ls -ldn "$at/." "$at/diyadm" 2>/dev/null | guarded program || return 1
-  exec "$at/diyadm" agent
+  ls -ldn "$at/." "$at/diyadm-agent" 2>/dev/null | guarded program || return 1
+  exec "$at/diyadm-agent" relay
 }
 
 # Where the folder is mounted read-only nobody in this container can have changed it.
@@ -15,9 +15,9 @@ mounted() {
 }
 
 if [ $# -gt 0 ]; then
-  if [ -x /.diyadm/diyadm ] && mounted; then exec /.diyadm/diyadm agent; fi
+  if [ -x /.diyadm/diyadm-agent ] && mounted; then exec /.diyadm/diyadm-agent relay; fi
   for f in /.diyadm /; do
-    if [ -f "$f/diyadm" ] && [ -r "$f" ]; then start 9<"$f"; fi
+    if [ -f "$f/diyadm-agent" ] && [ -r "$f" ]; then start 9<"$f"; fi
   done
 fi
 for d do

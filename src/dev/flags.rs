@@ -35,8 +35,8 @@ pub struct AgentFlags {
     /// Bring this diyadm's agent into the container, whatever is there
     #[arg(long)]
     pub upload_agent: bool,
-    /// The program that is brought where none is (default: this one, else diyadm-agent-ARCH beside
-    /// it)
+    /// The static program to bring as the agent (default: the one that this diyadm carries, else
+    /// diyadm-agent-ARCH in its folder)
     #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
     pub agent_program: Option<PathBuf>,
 }

@@ -11,10 +11,8 @@ use super::{
     trouble::{Trouble, is_lost},
     wire::Said,
 };
-use crate::{
-    agent::protocol::{Answer, App, End, Follow, Logs, Request, State},
-    exit::Failure,
-};
+use crate::exit::Failure;
+use diyadm_agent::protocol::{Answer, App, End, Follow, Logs, Request, State};
 
 /// Prints lines until they end: with [`Follow::Run`] when the application does, which is returned.
 ///
@@ -186,7 +184,7 @@ pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::protocol::How;
+    use diyadm_agent::protocol::How;
 
     #[test]
     fn what_runs_is_meant_and_ended_ones_only_alone() {

@@ -10,7 +10,7 @@ use super::{
     run::{interrupted, stop},
     trouble::is_gone,
 };
-use crate::agent::protocol::{Start, State};
+use diyadm_agent::protocol::{Start, State};
 
 /// How long a container may take to say whether the application runs.
 const ANSWER: Duration = Duration::from_secs(5);

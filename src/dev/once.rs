@@ -17,10 +17,8 @@ use super::{
     sync::{Progress, Receiver, listed, megabytes},
     trouble::{is_gone, is_lost},
 };
-use crate::{
-    agent::protocol::{Answer, App, Bytes, Request, Start},
-    exit::Failure,
-};
+use crate::exit::Failure;
+use diyadm_agent::protocol::{Answer, App, Bytes, Request, Start};
 
 /// How often a build that goes on says so.
 const OFTEN: Duration = Duration::from_secs(5);

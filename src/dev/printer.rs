@@ -7,10 +7,8 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{
-    agent::protocol::{Line, Stream},
-    ui,
-};
+use crate::ui;
+use diyadm_agent::protocol::{Line, Stream};
 
 /// What is shown on a screen that is shared with others.
 #[derive(Debug, Default)]

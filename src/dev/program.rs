@@ -1,13 +1,9 @@
-//! Which program is brought into a container: one that runs there by itself.
+//! The agent that is brought into a container: a static program, which runs in any image.
 
-use std::{
-    env, fs,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, fs::File, io::Read, path::Path};
 
 use anyhow::{Context, Result};
+use diyadm_agent::NAME;
 
 use super::trouble::NoAgentThere;
 use crate::exit::Failure;
@@ -53,35 +49,43 @@ pub(crate) fn arch(machine: &str) -> &str {
     }
 }
 
-/// The program for a container of this processor: the one that is named, else this very one, else
-/// `diyadm-agent-ARCH` beside it.
+/// The agents that this program carries: their processor as Rust names it, and the file, compressed
+/// with zstd. The build script writes the list.
+static CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs"));
+/// Longest agent, for the decompression.
+const MOST: usize = 64 << 20;
+
+/// The agent for a container of this processor: `named`, else the one that this program carries,
+/// else `diyadm-agent-ARCH` in the program's folder.
 ///
 /// # Errors
 /// None of these is static and of this processor.
 pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
-    let own = env::current_exe().context("this program's own file is not known")?;
-    let beside = own.with_file_name(format!("diyadm-agent-{arch}"));
-    let tried: Vec<PathBuf> = match named {
-        Some(named) => vec![named.to_owned()],
-        None => vec![own, beside],
-    };
-    for path in &tried {
-        let fits = |elf: Elf| elf.is_static && elf.arch == arch;
-        if head(path).and_then(|head| elf(&head)).is_some_and(fits) {
-            return fs::read(path).with_context(|| path.display().to_string());
+    let fits = |elf: Elf| elf.is_static && elf.arch == arch;
+    if let Some(named) = named {
+        if head(named).and_then(|head| elf(&head)).is_some_and(fits) {
+            return fs::read(named).with_context(|| named.display().to_string());
         }
+        let what = format!("{} is not a static program for {arch}.", named.display());
+        let hint = "Omit --agent-program to use the agent that diyadm carries.";
+        return Err(Failure::no(what, hint).into());
     }
-    let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
-    let failure = Failure::no(
-        format!(
-            "There is no static diyadm for {arch} to bring there: not {}.",
-            tried.join(", nor ")
-        ),
-        "Build it with `cargo xtask dist`, put it beside this program as \
-         `diyadm-agent-ARCH`, or name it with --agent-program FILE.",
+    if let Some((_, packed)) = CARRIED.iter().find(|(of, _)| *of == arch) {
+        return zstd::bulk::decompress(packed, MOST).context("the agent in this program");
+    }
+    let own = env::current_exe().context("this program's own file is not known")?;
+    let file = own.with_file_name(format!("{NAME}-{arch}"));
+    if head(&file).and_then(|head| elf(&head)).is_some_and(fits) {
+        return fs::read(&file).with_context(|| file.display().to_string());
+    }
+    let carried: Vec<_> = CARRIED.iter().map(|(arch, _)| *arch).collect();
+    let carried = if carried.is_empty() { "none".to_owned() } else { carried.join(", ") };
+    let what = format!("This diyadm carries no agent for {arch} (it carries: {carried}).");
+    let hint = format!(
+        "Build diyadm with `cargo xtask dist` on Linux, or name a static {NAME} for {arch} with \
+         --agent-program FILE."
     );
-    // Whoever names one is told that it does not fit.
-    Err(if named.is_some() { failure } else { failure.because(NoAgentThere) }.into())
+    Err(Failure::no(what, hint).because(NoAgentThere).into())
 }
 
 fn head(path: &Path) -> Option<Vec<u8>> {
@@ -94,6 +98,18 @@ fn head(path: &Path) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn carried_agents_are_static_programs() {
+        assert!(CARRIED.iter().any(|(arch, _)| *arch == env::consts::ARCH), "built without");
+        for (arch, _) in CARRIED {
+            let program = find(arch, None).unwrap();
+            assert_eq!(elf(&program), Some(Elf { arch, is_static: true }));
+        }
+        let error = find("riscv64", None).unwrap_err();
+        assert!(error.to_string().contains("no agent for riscv64"), "{error}");
+        find(env::consts::ARCH, Some(&env::current_exe().unwrap())).unwrap_err();
+    }
 
     #[test]
     fn a_program_with_a_loader_is_not_static() {

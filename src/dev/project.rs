@@ -9,7 +9,8 @@ use super::{
     ports::{self, Port, Ports},
     sync::without_dots,
 };
-use crate::{agent::protocol::name_fits, yaml::ConfigError};
+use crate::yaml::ConfigError;
+use diyadm_agent::protocol::name_fits;
 
 /// The file's name.
 pub(crate) const FILE: &str = "diyadm.yaml";

@@ -17,16 +17,15 @@ use super::{
     wire::{Conversation, Reader, Writer},
 };
 use crate::{
-    agent::protocol::{Answer, Apps, Request},
     dev::flags::AgentFlags,
     exit::Failure,
     kubernetes::{Cluster, End, Ending, Exec, Input, Place},
     ui::terminal::Terminal,
 };
+use diyadm_agent::IN_IMAGE;
+use diyadm_agent::MOUNTED;
+use diyadm_agent::protocol::{Answer, Apps, Request};
 
-/// Where emptying puts the agent, and where the `empty-container` image has it.
-pub(super) const MOUNTED: &str = "/.diyadm/diyadm";
-pub(super) const IMAGE: &str = "/diyadm";
 /// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
 /// container's user, the last its working directory. It gets a folder of its own in there.
 pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
@@ -196,7 +195,7 @@ pub(crate) async fn existing(cluster: &Cluster, pick: &Pick) -> Result<Option<Ag
 async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
     let place = pick.place();
     if pick.agent && !none {
-        match begin(cluster.exec(&place, &[MOUNTED, "agent"], Input::Piped).await?.into()).await {
+        match begin(cluster.exec(&place, &[MOUNTED, "relay"], Input::Piped).await?.into()).await {
             Ok(agent) => return Ok(Found::Agent(agent)),
             Err(No::Other(error)) => return Err(error),
             Err(No::Absent | No::Without(_)) => {}
@@ -209,7 +208,9 @@ async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
         Err(No::Without(machine)) => Ok(Found::Shell(machine)),
         // No shell: the image may still be diyadm's own.
         Err(No::Absent) => {
-            match begin(cluster.exec(&place, &[IMAGE, "agent"], Input::Piped).await?.into()).await {
+            match begin(cluster.exec(&place, &[IN_IMAGE, "relay"], Input::Piped).await?.into())
+                .await
+            {
                 Ok(agent) => Ok(Found::Agent(agent)),
                 Err(No::Other(error)) => Err(error),
                 Err(No::Absent | No::Without(_)) => Ok(Found::Nothing),
@@ -290,10 +291,10 @@ mod tests {
     fn runtimes_say_that_a_program_is_absent() {
         for what in [
             "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm\": stat /.diyadm/diyadm: no such file or directory: unknown",
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: unknown",
             "command terminated with exit code: crun: executable file `sh` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
-            "exec failed: exec: \"/diyadm\": permission denied",
-            "exec failed: exec: \"/diyadm\": is a directory",
+            "exec failed: exec: \"/diyadm-agent\": permission denied",
+            "exec failed: exec: \"/diyadm-agent\": is a directory",
         ] {
             assert!(is_absent(what), "{what}");
         }

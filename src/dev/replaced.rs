@@ -11,10 +11,8 @@ use super::{
     session::Session,
     table::span,
 };
-use crate::{
-    agent::protocol::Bytes,
-    kubernetes::{EVENT, POD},
-};
+use crate::kubernetes::{EVENT, POD};
+use diyadm_agent::protocol::Bytes;
 
 /// How far the end of a Pod and the start of the Pod after it may lie apart.
 const APART_MS: i64 = 10 * 60 * 1000;

@@ -9,11 +9,11 @@ use tokio::time::sleep;
 
 use super::{pods::NotEmptied, session::Session, target::Which};
 use crate::{
-    agent::protocol::Bytes,
     exit::Failure,
     kubernetes::{FIELD_MANAGER, POD},
     workload::{Subject, declines, is_emptied},
 };
+use diyadm_agent::protocol::Bytes;
 
 /// How often the workload is looked at.
 const LOOK: Duration = Duration::from_secs(2);

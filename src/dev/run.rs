@@ -16,10 +16,8 @@ use super::{
     session::Session,
     trouble::{Trouble, is_lost},
 };
-use crate::{
-    agent::protocol::{Answer, App, End, Follow, How, Logs, Request, Start, State},
-    exit::{Code, Failure},
-};
+use crate::exit::{Code, Failure};
+use diyadm_agent::protocol::{Answer, App, End, Follow, How, Logs, Request, Start, State};
 
 /// How long an answer may take that is on its way.
 const MOMENT: Duration = Duration::from_secs(1);

@@ -13,12 +13,12 @@ use super::{
     trouble::{Spent, Trouble, explain, is_gone, is_lost},
 };
 use crate::{
-    agent::protocol::{Answer, Apps, Request},
     dev::flags::{AgentFlags, ContainerTarget},
     exit::Failure,
     kubernetes::{self, Cluster, Kind},
     ui::terminal::Terminal,
 };
+use diyadm_agent::protocol::{Answer, Apps, Request};
 
 /// How long a Pod may take to run: images are pulled.
 const START: Duration = Duration::from_secs(300);

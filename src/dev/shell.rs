@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     pods::Pick,
-    reach::{IMAGE, MOUNTED, is_absent},
+    reach::is_absent,
     run::interrupted,
     session::Session,
     trouble::Trouble,
@@ -95,7 +95,7 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
     let kind = if input == Input::Terminal { kind(&term) } else { "" };
     let ways: Vec<Vec<&str>> = if command.is_empty() {
         let mut ways = vec![vec!["sh", "-c", SCRIPT, "diyadm", kind]];
-        ways.extend([vec![MOUNTED, "agent", "shell"], vec![IMAGE, "agent", "shell"]]);
+        ways.extend([vec![diyadm_agent::MOUNTED, "shell"], vec![diyadm_agent::IN_IMAGE, "shell"]]);
         ways
     } else {
         vec![command.iter().map(String::as_str).collect()]

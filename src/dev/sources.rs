@@ -19,12 +19,10 @@ use super::{
     sync::{Here, Options, Source, above},
     watch::Watch,
 };
-use crate::{
-    agent::protocol::{
-        Bytes,
-        transfer::{Mtime, What},
-    },
-    exit::Failure,
+use crate::exit::Failure;
+use diyadm_agent::protocol::{
+    Bytes,
+    transfer::{Mtime, What},
 };
 
 /// What tools write, and nobody edits.

@@ -11,13 +11,10 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::task::spawn_blocking;
 
-use crate::{
-    agent::protocol::{
-        Bytes,
-        transfer::{Entry, What},
-    },
-    dev::watch::Watch,
-    exit::Failure,
+use crate::{dev::watch::Watch, exit::Failure};
+use diyadm_agent::protocol::{
+    Bytes,
+    transfer::{Entry, What},
 };
 
 mod content;

@@ -1,9 +1,7 @@
 //! What `ps` shows, as text. Pure: the time comes in.
 
-use crate::{
-    agent::protocol::{App, Apps, State},
-    ui::text::columns,
-};
+use crate::ui::text::columns;
+use diyadm_agent::protocol::{App, Apps, State};
 
 /// A Pod's container and what its agent told.
 #[derive(Clone, Debug)]
@@ -95,7 +93,7 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::protocol::{Bytes, End, How};
+    use diyadm_agent::protocol::{Bytes, End, How};
 
     #[test]
     fn a_table_tells_signal_and_memory_apart() {

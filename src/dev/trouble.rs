@@ -5,11 +5,11 @@ use std::fmt;
 use anyhow::Error;
 
 use crate::{
-    agent::protocol::{Broken, Failed, Hello, transfer::Refusal},
     exit::{Code, Failure},
     kubernetes,
     ui::text::capital,
 };
+use diyadm_agent::protocol::{Broken, Failed, Hello, transfer::Refusal};
 
 /// What went wrong in a conversation with an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]

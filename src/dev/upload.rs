@@ -11,10 +11,10 @@ use super::{
     reach::{FOLDERS, How, Started, failed},
 };
 use crate::{
-    agent::protocol::hex,
     kubernetes::{Cluster, End, Input, Place},
     ui::terminal::Terminal,
 };
+use diyadm_agent::protocol::hex;
 
 const UPLOAD: &str = concat!(include_str!("folder.sh"), include_str!("upload.sh"));
 /// Bytes that are sent at a time, so that the progress shows.

@@ -29,10 +29,10 @@ take() {
     got=$(sha256sum <"$new")
     [ "${got%% *}" = "$sum" ] || { echo "diyadm: wrong content came" >&2; rm -f "$new"; exit 74; }
   fi
-  chmod 700 "$new" && mv -f "$new" "$at/diyadm" || { rm -f "$new"; exit 74; }
-  echo "diyadm: at $1/diyadm" >&2
+  chmod 700 "$new" && mv -f "$new" "$at/diyadm-agent" || { rm -f "$new"; exit 74; }
+  echo "diyadm: at $1/diyadm-agent" >&2
   umask "$mask"
-  exec "$at/diyadm" agent
+  exec "$at/diyadm-agent" relay
 }
 
 for d do

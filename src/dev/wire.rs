@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::trouble::Trouble;
-use crate::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, Broken, Decoder, Frame, Hello, Kind, Line, PROTOCOL, Request, json,
 };
 

@@ -1,6 +1,6 @@
 //! A command's words, as a person would type them. Pure.
 
-use crate::agent::protocol::Bytes;
+use diyadm_agent::protocol::Bytes;
 
 /// One word, in quotes where a shell would otherwise cut it.
 pub(crate) fn quoted(word: &Bytes) -> String {

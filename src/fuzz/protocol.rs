@@ -4,7 +4,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Target, behaviour};
-use crate::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, Apps, Broken, Decoder, Failed, Hash, Hello, Kind, Line, Logs, Request, Start, Stream,
     append, json,
     transfer::{Chunk, Data, Hashes, MOST_CHUNK, Need, Reason, Refusal},

@@ -7,14 +7,12 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Errand;
-use crate::{
-    agent::protocol::{App, Request, State},
-    dev::{
-        pods::{Pick, Wanted, all},
-        reach::existing,
-        session::millis,
-    },
+use crate::dev::{
+    pods::{Pick, Wanted, all},
+    reach::existing,
+    session::millis,
 };
+use diyadm_agent::protocol::{App, Request, State};
 
 /// From SIGTERM to SIGKILL, as `diyadm stop` has it.
 const GRACE: u64 = 20;

@@ -8,7 +8,7 @@ use super::files;
 use crate::{
     exit::Failure,
     operations::flags::{self, EmptyingFlags},
-    workload::{self, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
+    workload::{self, AGENT_IMAGE, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
     yaml::ConfigError,
 };
 
@@ -53,7 +53,7 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
             ready,
         },
         list: Vec::new(),
-        agent_image: ways.agent_image.clone().unwrap_or_else(|| EMPTY_IMAGE.to_owned()),
+        agent_image: ways.agent_image.clone().unwrap_or_else(|| AGENT_IMAGE.to_owned()),
         own: (namespace.to_owned(), name.to_owned()),
     }
 }

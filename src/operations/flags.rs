@@ -222,8 +222,7 @@ pub struct EmptyingFlags {
     /// container)
     #[arg(long, value_enum, value_name = "WHEN")]
     pub ready: Option<Ready>,
-    /// Image with diyadm in it, which brings the agent along for `--idle agent` (default:
-    /// empty-container:latest)
+    /// Image that brings the agent for `--idle agent` (default: diyadm-agent:latest)
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub agent_image: Option<String>,
     /// rules.yaml: which workloads are emptied how; - is the standard input, but for `serve`
@@ -238,7 +237,7 @@ pub enum Idle {
     Entrypoint,
     /// A loop for any image with sh and sleep; hears SIGTERM
     Shell,
-    /// `diyadm idle`, brought by an init container; works without a shell too
+    /// The agent, brought by an init container; works without a shell too
     Agent,
 }
 

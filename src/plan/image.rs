@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::{
     kinds,
     webhook::checks::Finding,
-    workload::{INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec},
+    workload::{
+        AGENT_IMAGE, EMPTY_IMAGE, INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec,
+    },
 };
 
 /// What is known for the containers of these names.
@@ -51,7 +53,10 @@ pub(super) fn findings(
         let is_own = object["metadata"]["annotations"][ORIGINAL].is_null();
         let shell = way.image == Image::Keep && is_own && runs_shell(container);
         found.push(idles(name, (image, shell), way, rules));
-        let agent = (way.idle == Idle::Agent).then_some(rules.agent_image.as_str());
+        // diyadm's own agent image names a user by number.
+        let agent = rules.agent_image.as_str();
+        let names_user = self::name(agent) == self::name(AGENT_IMAGE);
+        let agent = (way.idle == Idle::Agent && !names_user).then_some(agent);
         let others = [(way.image != Image::Keep).then_some(image), agent];
         found.extend(user(pod, container, others.into_iter().flatten()));
     }
@@ -80,7 +85,7 @@ fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules
             "One without them idles with --idle agent.",
         ),
         Idle::Agent => {
-            let by = by(&format!("diyadm idle, which {} brings along", rules.agent_image));
+            let by = by(&format!("the agent, which {} brings along", rules.agent_image));
             Finding::ok(id, by)
         }
     }
@@ -88,8 +93,13 @@ fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules
 
 /// diyadm's own image, in whatever registry.
 fn is_ours(image: &str) -> bool {
+    name(image) == name(EMPTY_IMAGE)
+}
+
+/// The last component of an image's path.
+fn name(image: &str) -> &str {
     let name = image.rsplit('/').next().unwrap_or_default();
-    name.split([':', '@']).next() == Some("empty-container")
+    name.split([':', '@']).next().unwrap_or_default()
 }
 
 /// Whether the manifest has the container's image run a shell.
@@ -139,9 +149,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::{EMPTY_IMAGE, Level, Ready};
+    use crate::workload::{Level, Ready};
 
     fn found(image: &str, idle: Idle, pod: &Value) -> Vec<String> {
+        found_with(AGENT_IMAGE, image, idle, pod)
+    }
+
+    fn found_with(agent_image: &str, image: &str, idle: Idle, pod: &Value) -> Vec<String> {
         let object = json!({ "apiVersion": "v1", "kind": "Pod", "spec": pod });
         let image = Image::from(image.to_owned());
         let (containers, level) = (None, Level::Workload);
@@ -156,7 +170,8 @@ mod tests {
             ready,
             suspend: false,
         };
-        let found = findings(&object, &way, &Rules::default(), &["a".to_owned()]);
+        let rules = Rules { agent_image: agent_image.to_owned(), ..Rules::default() };
+        let found = findings(&object, &way, &rules, &["a".to_owned()]);
         found.iter().map(|f| format!("{} {:?}", f.id, f.level).to_lowercase()).collect()
     }
 
@@ -201,10 +216,12 @@ mod tests {
         };
         assert!(warned("tools:1", Idle::Shell, &pod(strict.clone(), Value::Null)));
         assert!(warned("tools:1", Idle::Shell, &pod(Value::Null, strict.clone())));
-        assert!(
-            warned("keep", Idle::Agent, &pod(strict.clone(), Value::Null)),
-            "the agent's image"
-        );
+        let keep = pod(strict.clone(), Value::Null);
+        assert!(!warned("keep", Idle::Agent, &keep), "diyadm's own names a user");
+        let mirrored = found_with("mirror:5000/x/diyadm-agent:2", "keep", Idle::Agent, &keep);
+        assert_eq!(mirrored, ["idle ok"]);
+        let other = found_with("tools:1", "keep", Idle::Agent, &keep);
+        assert_eq!(other, ["idle ok", "user warning"]);
         assert!(!warned("keep", Idle::Shell, &pod(strict.clone(), Value::Null)));
         assert!(!warned("tools:1", Idle::Shell, &pod(strict.clone(), loose)));
         assert!(!warned("tools:1", Idle::Shell, &pod(strict, number)));

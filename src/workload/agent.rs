@@ -18,13 +18,8 @@ use crate::json::{Node, Plan, read};
 
 /// Name of the init container and of the volume.
 pub const AGENT: &str = "diyadm-agent";
-/// Where the volume with the agent is mounted, in the init container and in the emptied one. Not
-/// where diyadm's own images have the program: nothing can be mounted on a file.
-pub const AGENT_FOLDER: &str = "/.diyadm";
-/// Where diyadm's own images have the program.
-pub const IMAGE_PROGRAM: &str = "/diyadm";
-/// What the emptied container runs.
-pub(super) const COMMAND: &str = "[\"/.diyadm/diyadm\",\"idle\"]";
+/// What the emptied container runs: [`MOUNTED`](diyadm_agent::MOUNTED).
+pub(super) const COMMAND: &str = "[\"/.diyadm/diyadm-agent\"]";
 
 /// The fields that the init container shares with the first emptied container, so that it passes
 /// whatever policy and quota that passes.
@@ -36,8 +31,8 @@ pub fn agent_init_container(image: &str) -> Value {
         "name": AGENT,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [IMAGE_PROGRAM, "agent", "install", AGENT_FOLDER],
-        "volumeMounts": [{ "name": AGENT, "mountPath": AGENT_FOLDER }],
+        "command": [diyadm_agent::IN_IMAGE, "install", diyadm_agent::FOLDER],
+        "volumeMounts": [{ "name": AGENT, "mountPath": diyadm_agent::FOLDER }],
     })
 }
 
@@ -49,7 +44,7 @@ pub fn agent_volume() -> Value {
 /// Where each emptied container has it: read-only, as everybody may write to an emptyDir, and what
 /// is there is run by every exec.
 pub fn agent_mount() -> Value {
-    json!({ "name": AGENT, "mountPath": AGENT_FOLDER, "readOnly": true })
+    json!({ "name": AGENT, "mountPath": diyadm_agent::FOLDER, "readOnly": true })
 }
 
 /// A list of things with names.

@@ -6,10 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    agent::{AGENT_FOLDER, IMAGE_PROGRAM},
-    rules::Idle,
-};
+use super::rules::Idle;
 
 /// What the agent needs of the own probe; the rest is the kubelet's business.
 const HANDLERS: [&str; 5] = ["exec", "grpc", "httpGet", "tcpSocket", "timeoutSeconds"];
@@ -35,7 +32,7 @@ pub(super) fn probe(idle: Idle, own: Option<&str>, ports: Option<&str>) -> Strin
     };
     let (own, ports) = (read(own), read(ports));
     let ports = ports.as_array().map_or(&[][..], Vec::as_slice);
-    let mut command = vec![program(idle), "agent".to_owned(), "ready".to_owned()];
+    let mut command = vec![program(idle).to_owned(), "ready".to_owned()];
     let mut asked = Map::new();
     for name in HANDLERS {
         if let Some(value) = own.get(name).filter(|value| !value.is_null()) {
@@ -77,7 +74,7 @@ pub fn is_probe(text: &str) -> bool {
         probe["exec"]["command"].as_array().and_then(|command| command.iter().map(words).collect());
     let (Some(members), Some(command)) = (probe.as_object(), command) else { return false };
     let ours = match command.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [program, "agent", "ready"] | [program, "agent", "ready", "--probe", _] => {
+        [program, "ready"] | [program, "ready", "--probe", _] => {
             [Idle::Agent, Idle::Entrypoint].into_iter().any(|idle| self::program(idle) == program)
         }
         _ => false,
@@ -86,10 +83,10 @@ pub fn is_probe(text: &str) -> bool {
 }
 
 /// Where the container has the agent.
-fn program(idle: Idle) -> String {
+fn program(idle: Idle) -> &'static str {
     match idle {
-        Idle::Agent => format!("{AGENT_FOLDER}{IMAGE_PROGRAM}"),
-        Idle::Entrypoint | Idle::Shell => IMAGE_PROGRAM.to_owned(),
+        Idle::Agent => diyadm_agent::MOUNTED,
+        Idle::Entrypoint | Idle::Shell => diyadm_agent::IN_IMAGE,
     }
 }
 
@@ -112,7 +109,7 @@ mod tests {
         let text = probe(Idle::Agent, Some(own), Some(ports));
         let expected = json!({
             "exec": { "command": [
-                "/.diyadm/diyadm", "agent", "ready", "--probe",
+                "/.diyadm/diyadm-agent", "ready", "--probe",
                 r#"{"httpGet":{"path":"/up","port":8080},"timeoutSeconds":4}"#,
             ] },
             "initialDelaySeconds": 3,
@@ -128,7 +125,7 @@ mod tests {
     #[test]
     fn without_own_probe_the_application_counts_alone() {
         let text = probe(Idle::Entrypoint, None, None);
-        assert!(text.contains(r#"["/diyadm","agent","ready"]"#), "{text}");
+        assert!(text.contains(r#"["/diyadm-agent","ready"]"#), "{text}");
         assert!(is_probe(&text));
         assert_eq!(text, probe(Idle::Entrypoint, Some("null"), Some("null")));
     }
@@ -138,9 +135,9 @@ mod tests {
         for text in [
             "null",
             r#"{"exec":{"command":["sh","-c","x"]}}"#,
-            r#"{"exec":{"command":["/tmp/x","agent","ready"]}}"#,
-            r#"{"exec":{"command":["/diyadm","agent","ready","--probe"]}}"#,
-            r#"{"exec":{"command":["/diyadm","agent","ready"]},"httpGet":{"port":1}}"#,
+            r#"{"exec":{"command":["/tmp/x","ready"]}}"#,
+            r#"{"exec":{"command":["/diyadm-agent","ready","--probe"]}}"#,
+            r#"{"exec":{"command":["/diyadm-agent","ready"]},"httpGet":{"port":1}}"#,
         ] {
             assert!(!is_probe(text), "{text}");
         }

@@ -39,7 +39,7 @@ pub enum Idle {
     Entrypoint,
     /// A loop that any image with `sh` and `sleep` can run; hears SIGTERM and reaps.
     Shell,
-    /// `diyadm idle`, which an init container brings along.
+    /// The agent, which an init container brings along.
     Agent,
 }
 
@@ -124,13 +124,15 @@ pub struct Rules {
 
 /// The blog's image.
 pub const EMPTY_IMAGE: &str = "empty-container:latest";
+/// The image that brings the agent, where nothing else is named. It runs as a user that is not root.
+pub const AGENT_IMAGE: &str = "diyadm-agent:latest";
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
             flags: Choice::default(),
             list: Vec::new(),
-            agent_image: EMPTY_IMAGE.to_owned(),
+            agent_image: AGENT_IMAGE.to_owned(),
             own: ("test".to_owned(), "diyadmissionwebhook".to_owned()),
         }
     }

@@ -18,7 +18,7 @@ fn the_whole_blog() {
     let cluster = Held::up(&beside, &["--static-apiserver"]);
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| cluster.diyadm(folder.path(), args);
-    cluster.load(&["webhook", "empty-container", "jre"]);
+    cluster.load(&["webhook", "empty-container", "agent", "jre"]);
 
     // vim /etc/kubernetes/manifests/kube-apiserver.yaml
     let manifest = cluster.folder().join("node/manifests/kube-apiserver.yaml");

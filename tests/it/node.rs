@@ -217,7 +217,7 @@ fn the_webhook_runs_from_the_image_that_the_dockerfile_says() {
     node.wait(name, "deployment/test", "condition=Available");
     let processes = ["-n", name, "exec", "deployment/test", "--", "cat", "/proc/1/cmdline"];
     let first = node.kubectl(&processes, "");
-    assert_eq!(first, "/diyadm\0idle\0");
+    assert_eq!(first, "/diyadm-agent\0");
     run(&["uninstall", "--all"]).code(0);
     let left = ["-n", name, "get", "deployment", name, "--ignore-not-found"];
     assert_eq!(node.kubectl(&left, ""), "");

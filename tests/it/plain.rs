@@ -200,7 +200,7 @@ fn one_file_goes_into_a_folder_as_cp_puts_it_there() {
             let to = format!("{root}{path}");
             let mut sync = node.program(folder.path());
             sync.args(["sync", "--live", "app.yaml", &to, "-n", name]).args(more);
-            Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
+            Run::of(&mut sync, "")
         };
         let dry = sync("", &["--dry-run", "--delete"]).code(0);
         assert_eq!(dry.stdout, "file\tapp.yaml\n", "{root}: {}", dry.stderr);
@@ -272,7 +272,7 @@ fn a_folder_that_runs_no_program_takes_files_until_it_is_full() {
     let sync = || {
         let mut sync = node.program(folder.path());
         sync.args(["sync", "app.jar", "web:/tmp/app.jar", "--live", "-n", name]);
-        Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
+        Run::of(&mut sync, "")
     };
     let is = |seed, length| {
         assert_eq!(file_names(&there), ["app.jar"], "nothing is left beside");

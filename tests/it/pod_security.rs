@@ -1,9 +1,10 @@
-//! The webhook's own Pods under the restricted Pod Security profile, enforced by a real API server.
+//! The webhook's own Pods, and those that idle by the agent, under the restricted Pod Security profile,
+//! enforced by a real API server.
 
 use serde_json::{Value, json};
 
 use super::{
-    rig::{cluster, diyadm, wait_until},
+    rig::{cluster, diyadm, node, processes, wait_until},
     serve::certificates,
 };
 
@@ -50,4 +51,59 @@ fn the_rendered_pod_is_admitted_as_restricted() {
         let run = cluster.try_kubectl(&["create", "-f", "-"], &lax.to_string());
         run.code(1).stderr_has("violates PodSecurity \"restricted:latest\"");
     }
+}
+
+/// The application's image names a user by number, and so does the agent's, so that the Pod needs not.
+#[test]
+fn workload_emptied_with_the_agent_runs_as_restricted_without_run_as_user() {
+    let Some(node) = node() else { return };
+    let name = node.name("restricted-agent");
+    let _namespace = node.namespace(name);
+    node.load(&["agent"]);
+    let level = "pod-security.kubernetes.io/enforce=restricted";
+    node.kubectl(&["label", "namespace", name, level], "");
+    let deployment = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "web" },
+        "spec": {
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": {
+                "metadata": { "labels": { "app": "web" } },
+                "spec": { "terminationGracePeriodSeconds": 1, "containers": [{
+                    "name": "web",
+                    "image": "diyadm-agent:latest",
+                    "imagePullPolicy": "IfNotPresent",
+                    "args": ["--grace", "1"],
+                    "securityContext": {
+                        "runAsNonRoot": true,
+                        "allowPrivilegeEscalation": false,
+                        "capabilities": { "drop": ["ALL"] },
+                        "seccompProfile": { "type": "RuntimeDefault" },
+                    },
+                }] },
+            },
+        },
+    });
+    node.kubectl(&["-n", name, "create", "-f", "-"], &deployment.to_string());
+    node.wait(name, "deployment/web", "condition=Available");
+    let folder = tempfile::tempdir().unwrap();
+    let ways = ["deploy/web", "--image", "keep", "--idle", "agent"];
+    let plan = [&["plan"], &ways[..], &["-n", name]].concat();
+    let plan = node.diyadm(folder.path(), &plan).code(0);
+    assert!(!plan.stdout.contains("must not run as root"), "{}", plan.stdout);
+    node.diyadm(folder.path(), &[&["empty"], &ways[..], &["-n", name]].concat()).code(0);
+    let pods = ["-n", name, "get", "pods", "-l", "app=web", "-o", "name"];
+    let mut pod = String::new();
+    wait_until("the emptied Pod is the only one", || {
+        pod = node.kubectl(&pods, "").trim().to_owned();
+        !pod.contains('\n') && node.get(name, &pod)["spec"]["initContainers"].is_array()
+    });
+    node.wait(name, &pod, "condition=Ready");
+    let pod = node.get(name, &pod);
+    assert_eq!(pod["spec"]["initContainers"][0]["image"], "diyadm-agent:latest");
+    assert_eq!(processes(&pod)[0].line, "/.diyadm/diyadm-agent");
+    let run = ["run", "deploy/web", "-n", name, "--", "/.diyadm/diyadm-agent", "--version"];
+    let run = node.diyadm(folder.path(), &run).code(0);
+    assert!(run.stdout.starts_with("diyadm-agent "), "{}", run.stdout);
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::rig::{node, wait_until};
 
-/// KB of its own memory. The pages of the program's file are the node's page cache.
-const MOST: u64 = 1024;
+/// KB of memory, the pages of the program's file among them.
+const MOST: u64 = 1536;
 
 #[test]
 fn an_idle_agent_is_small_and_asleep() {
@@ -22,7 +22,7 @@ fn an_idle_agent_is_small_and_asleep() {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     let mut after = status();
-    assert!(after.starts_with("Name:\tdiyadm\n"), "{after}");
+    assert!(after.starts_with("Name:\tdiyadm-agent\n"), "{after}");
     // What its start left to do is done by then.
     wait_until("three seconds without a wake-up", || {
         let before = std::mem::take(&mut after);
@@ -32,6 +32,5 @@ fn an_idle_agent_is_small_and_asleep() {
             .iter()
             .all(|count| field(&before, count) == field(&after, count))
     });
-    let own = field(&after, "RssAnon:") + field(&after, "RssShmem:");
-    assert!(own <= MOST, "{after}");
+    assert!(field(&after, "VmRSS:") <= MOST, "{after}");
 }

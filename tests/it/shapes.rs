@@ -238,7 +238,7 @@ fn its_own_image_can_stay() {
         );
         assert_eq!(
             container["command"][0],
-            if way == Some(Idle::Agent) { "/.diyadm/diyadm" } else { "sh" }
+            if way == Some(Idle::Agent) { "/.diyadm/diyadm-agent" } else { "sh" }
         );
         assert_eq!(container.get("args"), None);
         // PID 1 hears SIGTERM, and an application may need its time.

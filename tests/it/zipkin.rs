@@ -27,13 +27,11 @@ struct Emptied<'a> {
     node: &'a Node,
     namespace: &'a str,
     folder: tempfile::TempDir,
-    /// The program that is brought where no agent is.
-    agent: Option<String>,
 }
 
 impl<'a> Emptied<'a> {
     fn new(node: &'a Node, namespace: &'a str) -> Self {
-        Self { node, namespace, folder: tempfile::tempdir().unwrap(), agent: None }
+        Self { node, namespace, folder: tempfile::tempdir().unwrap() }
     }
 
     /// The program; its first word is the subcommand.
@@ -42,9 +40,7 @@ impl<'a> Emptied<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.node.program(self.folder.path());
-        command.envs(self.agent.iter().map(|agent| ("DIYADM_AGENT_PROGRAM", agent)));
-        command
+        self.node.program(self.folder.path())
     }
 
     /// Starts it, and comes back when it answers.
@@ -173,8 +169,7 @@ fn in_the_blogs_container_emptied_by_the_webhook() {
     let name = node.name("zipkin-webhook");
     let _namespace = node.namespace(name);
     node.load(&["webhook", "jre-tail"]);
-    let mut web_is = Emptied::new(&node, name);
-    web_is.agent = Some(node.agent_program());
+    let web_is = Emptied::new(&node, name);
     let label = format!("{name}=enabled");
     let names = ["--service", name, "--label", &label];
     web_is.diyadm(&[&["install", "--image", "jre-tail:rig"], &names[..]].concat()).code(0);
@@ -187,7 +182,7 @@ fn in_the_blogs_container_emptied_by_the_webhook() {
     web_is.start(at);
     let pod = web_is.pod();
     let all = processes(&pod);
-    let agent = all.iter().find(|process| process.line.ends_with("idle --adopt")).unwrap();
+    let agent = all.iter().find(|process| process.line.ends_with(" --adopt")).unwrap();
     agent.kill();
     let java = || {
         let all = processes(&pod).into_iter().filter(|process| process.line.starts_with("java"));
@@ -212,8 +207,7 @@ fn with_no_rights_to_spare_emptied_by_the_policy() {
     node.load(&["jre"]);
     let level = "pod-security.kubernetes.io/enforce=restricted";
     node.kubectl(&["label", "namespace", name, level], "");
-    let mut web_is = Emptied::new(&node, name);
-    web_is.agent = Some(node.agent_program());
+    let web_is = Emptied::new(&node, name);
     let label = format!("{name}=enabled");
     let render = ["render", "--mode", "policy", "--service", name, "--label", &label];
     let policy = web_is.diyadm(&[&render[..], &["--image", "keep", "--idle", "shell"]].concat());
@@ -246,11 +240,11 @@ fn without_a_shell_emptied_from_here() {
     }
     let name = node.name("zipkin-empty");
     let _namespace = node.namespace(name);
-    node.load(&["jre-bare", "empty-container"]);
+    node.load(&["jre-bare", "agent"]);
     let web_is = Emptied::new(&node, name);
     create(&node, name, &web("jre-bare:rig", &restricted()));
     let ways = ["--image", "keep", "--idle", "agent"];
     web_is.diyadm(&[&["empty", "deploy/web"], &ways[..]].concat()).code(0);
-    assert_eq!(web_is.first(), "/.diyadm/diyadm idle");
+    assert_eq!(web_is.first(), "/.diyadm/diyadm-agent");
     web_is.works(&node.zipkin());
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask dist`: what is given to people, in target/dist. The program, and beside it the
-//! static agents that it brings into containers, `diyadm-agent-ARCH`.
+//! `cargo xtask dist`: what is given to people, in target/dist. The program, which carries the static
+//! agents that it brings into containers, and these by themselves, `diyadm-agent-ARCH`.
 //!
-//! The one of this machine's processor is the very program that the images have. The other is
+//! The agent of this machine's processor is the very program that the images have. The other is
 //! built where Rust and gcc can, and left out where they cannot.
 
 use std::{
@@ -31,9 +31,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     for arch in ALL {
         let agent = dist.join(format!("diyadm-agent-{arch}"));
         if arch == env::consts::ARCH {
-            put(&image::program(Profile::Dist)?, &agent)?;
+            put(&image::program("agent", Profile::Dist)?, &agent)?;
         } else if let Some(missing) = missing(arch) {
             eprintln!("xtask: no agent for {arch}: {missing}");
+            // One of a build before would go into the program.
+            let _ = fs::remove_file(&agent);
         } else {
             put(&cross(arch, &target)?, &agent)?;
         }
@@ -49,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         "--bin",
         "diyadm",
     ]);
-    cargo.env("CARGO_TARGET_DIR", &target);
+    cargo.env("CARGO_TARGET_DIR", &target).env("DIYADM_AGENTS", &dist);
     process::aloud("the program", &mut cargo)?;
     put(&target.join("dist/diyadm"), &dist.join("diyadm"))?;
     Ok(ExitCode::SUCCESS)
@@ -94,10 +96,10 @@ fn triple(arch: &str) -> String {
     format!("{arch}-unknown-linux-gnu")
 }
 
-/// The static program for another processor, by the images' own recipe.
+/// The static agent for another processor, by the images' own recipe.
 fn cross(arch: &str, target: &Path) -> Result<PathBuf> {
     let (triple, gcc) = (triple(arch), format!("{arch}-linux-gnu-gcc"));
-    let words = image::program_words()?;
+    let words = image::program_words("agent")?;
     let (command, rest) = words.split_first().context("the Dockerfile gives cargo no word")?;
     let mut cargo = cargo();
     cargo.args([command, "--target", &triple]).args(rest);
@@ -105,6 +107,6 @@ fn cross(arch: &str, target: &Path) -> Result<PathBuf> {
     let name = triple.replace('-', "_");
     cargo.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &gcc);
     cargo.env(format!("CC_{name}"), &gcc);
-    process::aloud(&format!("the agent for {arch} (minutes)"), &mut cargo)?;
-    Ok(target.join(triple).join("dist/diyadm"))
+    process::aloud(&format!("the agent for {arch}"), &mut cargo)?;
+    Ok(target.join(triple).join("agent/diyadm-agent"))
 }

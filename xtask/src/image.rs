@@ -26,14 +26,14 @@ use crate::{cluster, interrupt, paths};
 
 pub(crate) use self::{build::Profile, libraries::libraries};
 
-/// diyadm's static program, as its images have it.
-pub(crate) fn program(profile: Profile) -> Result<PathBuf> {
-    recipe::program(profile)
+/// The static program of an image of the Dockerfile.
+pub(crate) fn program(target: &str, profile: Profile) -> Result<PathBuf> {
+    recipe::program(target, profile)
 }
 
 /// cargo's arguments that make it.
-pub(crate) fn program_words() -> Result<Vec<String>> {
-    recipe::program_words()
+pub(crate) fn program_words(target: &str) -> Result<Vec<String>> {
+    recipe::program_words(target)
 }
 
 /// The images there are beside those of the Dockerfile.
@@ -52,17 +52,6 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     for name in if names.is_empty() { &all } else { names } {
         println!("{}", archive(name, Profile::Dist)?.display());
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints the path of the program in the images that tests use. It is static, so it runs in any
-/// container.
-pub(crate) fn print_program(args: &[String]) -> Result<ExitCode> {
-    if !args.is_empty() {
-        bail!("`cargo xtask program` takes no word");
-    }
-    interrupt::watch()?;
-    println!("{}", program(Profile::Dev)?.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,4 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|program|jar|helm|tidy|fuzz|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|tidy|fuzz|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
@@ -25,7 +25,6 @@ cargo xtask test [--it] [-- FILTER…]           some tests; --it: of the integr
 cargo xtask test --kubernetes v1.34.2          the tests that an API server is enough for, on that one
 cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; up --node adds a node
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
-cargo xtask program                            the program of these images, which is static
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask helm                               Helm, built from its Go module
 cargo xtask tidy                               the house rules
@@ -55,7 +54,6 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "test" => test::run(rest),
         "cluster" => cluster::run(rest),
         "image" => image::run(rest),
-        "program" => image::print_program(rest),
         "jar" => jar::run(rest),
         "helm" => {
             interrupt::watch()?;

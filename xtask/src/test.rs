@@ -240,7 +240,7 @@ fn own(scratch: &Path, filters: &[String]) -> Result<Ground> {
     if node.is_ok() {
         // A test makes what it lacks, but compiling slows down the tests that run at that time, and
         // replaces the program that they run.
-        image::program(Profile::Dev)?;
+        image::program("webhook", Profile::Dev)?;
         let names = if filters.is_empty() { image::names()? } else { Vec::new() };
         for name in names {
             if let Err(error) = image::archive(&name, Profile::Dev) {

@@ -9,13 +9,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    agent::protocol::hex,
     kubernetes::{CONFIGURATION, Cluster, Right, error},
     webhook::{
         checks::{DryCreate, Observed, Subject, is_emptied_to, level},
         manifests,
     },
 };
+use diyadm_agent::protocol::hex;
 
 const LABEL: &str = "diyadm.io/probe";
 

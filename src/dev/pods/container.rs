@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use diyadm_agent::protocol::Bytes;
+
 use crate::{
-    agent::protocol::Bytes,
     dev::words,
     kinds::{self, Controller},
     workload::Subject,

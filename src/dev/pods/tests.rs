@@ -62,7 +62,7 @@ const EMPTIED: Wanted<'_> = Wanted { live: false, ..ANY };
 
 fn emptied(name: &str, created: &str, ready: bool, state: &Value) -> Value {
     let mut pod = pod(name, created, ready, state);
-    pod["spec"]["containers"][0]["command"] = json!(["/.diyadm/diyadm", "idle"]);
+    pod["spec"]["containers"][0]["command"] = json!(["/.diyadm/diyadm-agent"]);
     pod
 }
 

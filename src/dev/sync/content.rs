@@ -19,7 +19,7 @@ use rustix::fs::{Mode, OFlags};
 use zstd::bulk::Compressor;
 
 use super::scan::mtime;
-use crate::agent::{
+use diyadm_agent::{
     chunks::{SMALL, cut},
     protocol::{
         Bytes, Hash,

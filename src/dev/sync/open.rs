@@ -7,12 +7,10 @@ use super::{
     send::send,
     steps::TRIES,
 };
-use crate::{
-    agent::protocol::{
-        Answer, Failed, Kind, Request,
-        transfer::{self, Entry, Op, Reason, What},
-    },
-    dev::{trouble::Trouble, wire::Conversation},
+use crate::dev::{trouble::Trouble, wire::Conversation};
+use diyadm_agent::protocol::{
+    Answer, Failed, Kind, Request,
+    transfer::{self, Entry, Op, Reason, What},
 };
 
 /// A folder in a container that is open for a transfer.
@@ -125,7 +123,7 @@ fn is_missing(failed: &Failed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::protocol::{Bytes, transfer::Mtime};
+    use diyadm_agent::protocol::{Bytes, transfer::Mtime};
 
     #[test]
     fn no_more_is_held_than_is_believed() {

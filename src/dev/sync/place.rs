@@ -6,10 +6,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::{
-    agent::protocol::Bytes,
-    exit::{Failure, quoted},
-};
+use crate::exit::{Failure, quoted};
+use diyadm_agent::protocol::Bytes;
 
 /// `deploy/web:/app` as a workload and a path there. With a selector the workload is empty.
 pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {

@@ -23,13 +23,13 @@ use super::{
     send::Report,
 };
 use crate::{
-    agent::protocol::{
-        Bytes, hex,
-        transfer::{Entry, Mtime, What},
-    },
     dev::trouble::Trouble,
     exit::Failure,
     kubernetes::{Cluster, Place},
+};
+use diyadm_agent::protocol::{
+    Bytes, hex,
+    transfer::{Entry, Mtime, What},
 };
 
 mod feed;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::agent::{
+use diyadm_agent::{
+    path::link_stays,
     protocol::{
         Bytes,
         transfer::{Entry, Mtime, What},
     },
-    receive::link_stays,
 };
 
 /// The permission bits that travel.
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn with_hashes_time_does_not_count() {
-        let hash = |byte| Some(crate::agent::protocol::Hash([byte; 32]));
+        let hash = |byte| Some(diyadm_agent::protocol::Hash([byte; 32]));
         let here = entry("a", What::File { size: 1, hash: hash(1) }, 5);
         let same = entry("a", What::File { size: 1, hash: hash(1) }, 6);
         let other = entry("a", What::File { size: 1, hash: hash(2) }, 5);

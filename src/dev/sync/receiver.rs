@@ -12,18 +12,16 @@ use super::{
     progress::Progress,
     send::Report,
 };
-use crate::{
-    agent::protocol::{
-        Bytes,
-        transfer::{Entry, Reason, What},
-    },
-    dev::{
-        backoff::Backoff,
-        pods::Pick,
-        reach::Agent,
-        session::Session,
-        trouble::{Spent, Trouble, is_lost, is_spent, is_without_agent, refusal},
-    },
+use crate::dev::{
+    backoff::Backoff,
+    pods::Pick,
+    reach::Agent,
+    session::Session,
+    trouble::{Spent, Trouble, is_lost, is_spent, is_without_agent, refusal},
+};
+use diyadm_agent::protocol::{
+    Bytes,
+    transfer::{Entry, Reason, What},
 };
 
 /// Connections that may be lost at once one after the other; from then on there are pauses.

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{ignored::Ignored, plan::leads_out};
-use crate::agent::protocol::{
+use diyadm_agent::protocol::{
     Bytes,
     transfer::{Entry, Mtime, What},
 };

@@ -20,7 +20,7 @@ use super::{
     progress::Progress,
     steps::{Doing, State, Step, Tries},
 };
-use crate::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, Bytes, Kind, Request, json,
     transfer::{Entry, Need, Op, Reason, Refusal, What},
 };

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{super::trouble::Trouble, content::Content, send::Report};
-use crate::agent::protocol::{
+use diyadm_agent::protocol::{
     Bytes,
     transfer::{MOST_CHUNKS, MOST_FILES, Need, Refusal},
 };

@@ -7,7 +7,6 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    agent::protocol::{App, State},
     dev::{
         pods::{Pick, Wanted, all},
         reach::existing,
@@ -17,6 +16,7 @@ use crate::{
     rollout,
     status::{self, Application, Row},
 };
+use diyadm_agent::protocol::{App, State};
 
 /// How many agents are asked at once.
 const AT_ONCE: usize = 8;

@@ -1,4 +1,4 @@
-//! A client of `diyadm agent`, as the laptop's side is, over a pipe in place of `kubectl exec`.
+//! A client of `diyadm-agent relay`, as the laptop's side is, over a pipe in place of `kubectl exec`.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,11 +10,11 @@ use std::{
 };
 
 use super::super::rig::wait_until;
-use diyadm::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, App, Bytes, Decoder, Failed, Hello, Kind, Line, Request, Start, json,
 };
 
-pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_diyadm");
+pub(super) const PROGRAM: &str = env!("DIYADM_AGENT_FILE");
 
 /// A supervisor, in a folder of its own. Killed when dropped.
 pub(super) struct Idle {
@@ -40,7 +40,7 @@ impl Idle {
     pub(super) fn run_in(folder: tempfile::TempDir, mut command: Command, args: &[&str]) -> Self {
         let socket = folder.path().join("agent.sock");
         let mut child = command
-            .args(["idle", "--socket"])
+            .arg("--socket")
             .arg(&socket)
             .args(args)
             .stdin(Stdio::null())
@@ -67,7 +67,7 @@ impl Idle {
     pub(super) fn client(&self) -> Client {
         let Some(inside) = &self.inside else { return Client::of(relay(&self.socket())) };
         let mut command = Command::new("nsenter");
-        command.args(["-t", inside, "-p", "-m", PROGRAM, "agent", "--socket"]);
+        command.args(["-t", inside, "-p", "-m", PROGRAM, "relay", "--socket"]);
         command.arg(self.socket());
         Client::of(command)
     }
@@ -91,10 +91,10 @@ impl Drop for Idle {
     }
 }
 
-/// `diyadm agent` for a socket.
+/// `diyadm-agent relay` for a socket.
 pub(super) fn relay(socket: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(["agent", "--socket"]).arg(socket);
+    command.args(["relay", "--socket"]).arg(socket);
     command
 }
 
@@ -156,7 +156,7 @@ impl Client {
                     Kind::Line => {
                         let Line { number, stream, cut, text, .. } =
                             Line::parse(frame.payload).unwrap();
-                        let err = stream == diyadm::agent::protocol::Stream::Err;
+                        let err = stream == diyadm_agent::protocol::Stream::Err;
                         Said::Line { number, err, cut, text: text.to_vec() }
                     }
                     other => Said::Other(other, frame.payload.to_vec()),

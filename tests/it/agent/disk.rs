@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use diyadm::agent::protocol::{
+use diyadm_agent::protocol::{
     Failed,
     transfer::{Entry, Mtime, Op, Reason, Receive, What},
 };
@@ -91,7 +91,7 @@ fn what_its_user_may_not_do_is_one_clear_error() {
     }
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let install = Command::new(PROGRAM).args(["agent", "install"]).arg(folder.path()).status();
+    let install = Command::new(PROGRAM).arg("install").arg(folder.path()).status();
     assert!(install.unwrap().success());
     let (mine, theirs) = (folder.path().join("mine"), folder.path().join("theirs"));
     fs::create_dir(&mine).unwrap();
@@ -99,8 +99,8 @@ fn what_its_user_may_not_do_is_one_clear_error() {
     std::os::unix::fs::chown(&theirs, Some(65534), Some(65534)).unwrap();
     fs::write(mine.join("a"), "old").unwrap();
     let relay = || {
-        let mut command = Command::new(folder.path().join("diyadm"));
-        command.arg("agent").uid(65534).gid(65534);
+        let mut command = Command::new(folder.path().join("diyadm-agent"));
+        command.arg("relay").uid(65534).gid(65534);
         command
     };
     let mut sender = Sender::try_new(relay(), &into(&mine)).unwrap();

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use diyadm::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, Bytes, Decoder, Failed, Follow, HEADER, Hello, Kind, Logs, Request, Start, json,
 };
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use diyadm::agent::protocol::{Follow, How, Logs, Request, Start, State};
+use diyadm_agent::protocol::{Follow, How, Logs, Request, Start, State};
 
 use super::client::{Idle, Said, script};
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use diyadm::agent::protocol::{Answer, App, Apps, Request, State};
+use diyadm_agent::protocol::{Answer, App, Apps, Request, State};
 
 use super::{
     client::{Client, PROGRAM, script},
@@ -25,7 +25,7 @@ fn what_a_killed_agent_left_is_stopped_before_it_is_started_anew() {
         command
     };
     let enter = || {
-        let mut command = inside(&[PROGRAM, "agent", "--socket"]);
+        let mut command = inside(&[PROGRAM, "relay", "--socket"]);
         command.arg(&socket);
         Client::of(command)
     };

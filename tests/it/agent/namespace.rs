@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use diyadm::agent::protocol::{Answer, Apps, End, Failed, Logs, Request, Start, State};
+use diyadm_agent::protocol::{Answer, Apps, End, Failed, Logs, Request, Start, State};
 
 use super::{
     super::rig::skip,
@@ -115,7 +115,7 @@ fn another_container_is_not_answered() {
     let mut outside = Client::of(relay(&idle.socket()));
     assert!(matches!(outside.failed(&Request::List), Failed::NoSupervisor { .. }));
     let mut beside = unshare().unwrap();
-    beside.args([PROGRAM, "agent", "--socket"]).arg(idle.socket());
+    beside.args([PROGRAM, "relay", "--socket"]).arg(idle.socket());
     assert_eq!(Client::of(beside).asked(&Request::List), Answer::Apps(Apps::default()));
     assert!(idle.client().apps().is_empty());
 }
@@ -167,7 +167,7 @@ fn a_supervisor_is_started_where_none_is() {
     let first = first_child(container.id());
     let enter = || {
         let mut command = Command::new("nsenter");
-        command.args(["-t", &first, "-p", "-m", PROGRAM, "agent", "--socket"]).arg(&socket);
+        command.args(["-t", &first, "-p", "-m", PROGRAM, "relay", "--socket"]).arg(&socket);
         Client::of(command)
     };
     let mut client = enter();
@@ -238,17 +238,17 @@ fn a_kill_for_memory_is_told_apart() {
 #[test]
 fn the_relay_finds_the_socket_by_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let installed = Command::new(PROGRAM).args(["agent", "install"]).arg(folder.path()).status();
+    let installed = Command::new(PROGRAM).arg("install").arg(folder.path()).status();
     assert!(installed.unwrap().success());
-    let program = folder.path().join("diyadm");
-    let mut idle = Command::new(&program).arg("idle").stdout(Stdio::null()).spawn().unwrap();
+    let program = folder.path().join("diyadm-agent");
+    let mut idle = Command::new(&program).stdout(Stdio::null()).spawn().unwrap();
     let socket = || {
         let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter_map(|name| name.into_string().ok()).find(|name| name.contains(".sock"))
     };
     while socket().is_none() {}
     let mut command = Command::new(&program);
-    command.arg("agent");
+    command.arg("relay");
     let mut client = Client::of(command);
     let pid = match client.asked(&Request::List) {
         Answer::Apps(Apps { supervisor: Some(supervisor), .. }) => supervisor.pid,
@@ -256,7 +256,7 @@ fn the_relay_finds_the_socket_by_itself() {
     };
     assert_eq!(pid, idle.id());
     // A second one in the same container says that there is one.
-    let second = Command::new(&program).arg("idle").output().unwrap();
+    let second = Command::new(&program).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("listens at"));
     idle.kill().unwrap();

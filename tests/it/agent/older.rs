@@ -5,7 +5,7 @@ use std::{
     os::unix::{fs::MetadataExt, net::UnixListener},
 };
 
-use diyadm::agent::protocol::{Answer, Apps, PROTOCOL, Request};
+use diyadm_agent::protocol::{Answer, Apps, PROTOCOL, Request};
 
 use super::client::{Client, relay, script};
 

@@ -1,7 +1,7 @@
 //! The protocol: every message comes back as it was sent, however it is cut; hostile bytes are
 //! answered with an error, within the cap.
 
-use diyadm::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, App, Apps, Broken, Bytes, Decoder, End, Failed, HEADER, Hash, Hello, How, Kind, Line,
     Request, Start, State, Stream, append, json, name_fits,
     transfer::{Chunk, Cut, Data, File, Hashes, MOST_CHUNK, Mtime, Need, Op, Reason, Refusal},

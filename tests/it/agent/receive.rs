@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use diyadm::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, Bytes, Failed,
     transfer::{Data, File, Hashes, Mtime, Op, Reason, Receive, Refusal, What},
 };

@@ -1,6 +1,6 @@
 //! What ended is forgotten when that is asked for.
 
-use diyadm::agent::protocol::{Answer, Failed, Request};
+use diyadm_agent::protocol::{Answer, Failed, Request};
 
 use super::client::{Idle, script};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use diyadm::agent::{
+use diyadm_agent::{
     chunks::cut,
     protocol::{
         Answer, Bytes, Failed, Kind, Request, json,

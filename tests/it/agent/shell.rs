@@ -13,7 +13,7 @@ use super::{
 fn shell(lines: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(PROGRAM);
-    command.args(["agent", "shell"]).current_dir(folder.path()).env("COLOUR", "blue");
+    command.arg("shell").current_dir(folder.path()).env("COLOUR", "blue");
     Run::of(&mut command, lines)
 }
 
@@ -40,9 +40,9 @@ fn it_looks_around() {
     assert_eq!(lines[..3], ["d", ".a", "d"]);
     assert!(lines[3].starts_with("-rw") && lines[3].ends_with("  b"), "{}", lines[3]);
     assert!(lines[4].starts_with("lrwx") && lines[4].ends_with("  link -> b"), "{}", lines[4]);
-    assert_eq!(lines[5], "diyadm");
+    assert_eq!(lines[5], "diyadm-agent");
     run.code(0);
-    assert!(shell("ps\n").stdout.lines().any(|line| line.ends_with("agent shell")));
+    assert!(shell("ps\n").stdout.lines().any(|line| line.ends_with("diyadm-agent shell")));
     shell("ls none\n").code(1).stderr_has("ls: none: No such file");
     shell("kill -KILL 999999999\n").code(1).stderr_has("kill: 999999999: ");
     shell("kill -NONE 1\n").code(1).stderr_has("type `kill");
@@ -58,7 +58,7 @@ fn it_says_what_it_cannot() {
 #[test]
 fn on_a_terminal_ctrl_c_ends_the_program_and_not_the_shell() {
     let mut shell = Command::new(PROGRAM);
-    let (mut child, mut terminal) = on_terminal(shell.args(["agent", "shell"]));
+    let (mut child, mut terminal) = on_terminal(shell.arg("shell"));
     let mut keys = terminal.try_clone().unwrap();
     let mut shown = Vec::new();
     let mut until = |text: &str| {

@@ -6,12 +6,12 @@ use std::{
     process::Command,
 };
 
-use diyadm::agent::protocol::{
+use diyadm_agent::protocol::{
     Answer, Bytes, End, Failed, Follow, Hello, How, Kind, Logs, Request, Start, State, json,
 };
 
 use super::{
-    super::rig::{diyadm, skip, wait_until},
+    super::rig::{Run, skip, wait_until},
     client::{Client, Idle, PROGRAM, Said, relay, script, text},
 };
 
@@ -343,10 +343,10 @@ fn another_user_is_not_answered() {
     // Where the file's mode does not keep others out, the supervisor does.
     fs::set_permissions(folder, mode(0o755)).unwrap();
     fs::set_permissions(idle.socket(), mode(0o666)).unwrap();
-    let installed = Command::new(PROGRAM).args(["agent", "install"]).arg(folder).status().unwrap();
+    let installed = Command::new(PROGRAM).arg("install").arg(folder).status().unwrap();
     assert!(installed.success());
-    let mut other = Command::new(folder.join("diyadm"));
-    other.args(["agent", "--socket"]).arg(idle.socket()).uid(65534).gid(65534);
+    let mut other = Command::new(folder.join("diyadm-agent"));
+    other.args(["relay", "--socket"]).arg(idle.socket()).uid(65534).gid(65534);
     if Command::new("true").uid(65534).status().is_err() {
         return skip("no other user: it takes root");
     }
@@ -356,17 +356,16 @@ fn another_user_is_not_answered() {
 }
 
 #[test]
-fn idle_is_read_as_any_command() {
-    // It has a way of its own through the command line, for its memory's sake.
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| diyadm(folder.path(), args);
-    run(&["idle", "--no-such"]).code(2).stderr_has("--no-such");
-    assert!(run(&["idle", "--help"]).code(0).stdout.contains("--grace <SECONDS>"));
-    for grace in ["x", "604801", "18446744073709551615"] {
-        run(&["idle", "--grace", grace]).code(2).stderr_has("--grace");
-    }
-    run(&["idle", "--ring", "18446744073709551615"]).code(2).stderr_has("--ring");
-    run(&["idle", "--socket", "/proc/none", "--adopt"]).code(1).stderr_has("--socket PATH");
+fn wrong_arguments_are_refused_with_a_hint() {
+    let run = |args: &[&str]| Run::of(Command::new(PROGRAM).args(args), "");
+    run(&["--no-such"])
+        .code(2)
+        .stderr_has("--no-such")
+        .stderr_has("hint: Run `diyadm-agent --help`");
+    assert!(run(&["--help"]).code(0).stdout.contains("--grace SECONDS"));
+    assert!(run(&["--version"]).code(0).stdout.contains(env!("CARGO_PKG_VERSION")));
+    run(&["--grace", "604801"]).code(2).stderr_has("--grace");
+    run(&["--socket", "/proc/none", "--adopt"]).code(1).stderr_has("--socket FILE");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use diyadm::agent::protocol::{Answer, Apps, Failed, Request, transfer::Op};
+use diyadm_agent::protocol::{Answer, Apps, Failed, Request, transfer::Op};
 
 use super::{
     super::rig::skip,
@@ -36,11 +36,11 @@ fn mode(path: &Path, mode: u32) {
 /// A folder that everybody may use, with the program in it.
 fn shared() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let install = ["agent", "install"];
-    let installed = Command::new(PROGRAM).args(install).arg(folder.path()).status().unwrap();
+
+    let installed = Command::new(PROGRAM).arg("install").arg(folder.path()).status().unwrap();
     assert!(installed.success());
     mode(folder.path(), 0o1777);
-    let program = folder.path().join("diyadm");
+    let program = folder.path().join("diyadm-agent");
     (folder, program)
 }
 
@@ -59,7 +59,7 @@ fn root_takes_no_socket_of_another_user() {
     let idle = Idle::run_in(folder, as_other(&program), &[]);
     let agent = || {
         let mut command = Command::new(&program);
-        command.args(["agent", "--socket"]).arg(idle.socket());
+        command.args(["relay", "--socket"]).arg(idle.socket());
         command
     };
     assert_eq!(Client::of(agent()).asked(&Request::List), Answer::Apps(Apps::default()));
@@ -81,7 +81,7 @@ fn takes_no_socket_by_a_link_or_a_second_name() {
     symlink(idle.socket(), &link).unwrap();
     let list = |socket: &Path| {
         let mut command = Command::new(PROGRAM);
-        command.args(["agent", "--socket"]).arg(socket);
+        command.args(["relay", "--socket"]).arg(socket);
         Client::of(command).asked(&Request::List)
     };
     assert_eq!(list(&link), Answer::Apps(Apps::default()));
@@ -102,18 +102,18 @@ fn installing_writes_to_nothing_that_is_there() {
     fs::write(&precious, "gold").unwrap();
     // By the names that it could be guessed to use, and by its own.
     for pid in 1..5000 {
-        symlink(&precious, shared.join(format!(".diyadm.{pid}"))).unwrap();
+        symlink(&precious, shared.join(format!(".diyadm-agent.{pid}"))).unwrap();
     }
-    symlink(&precious, shared.join("diyadm")).unwrap();
+    symlink(&precious, shared.join("diyadm-agent")).unwrap();
     // In a namespace of its own its process has such a number.
     let mut install = Command::new("unshare");
-    install.args(["--pid", "--fork", PROGRAM, "agent", "install"]).arg(&shared);
+    install.args(["--pid", "--fork", PROGRAM, "install"]).arg(&shared);
     if !install.output().unwrap().status.success() {
-        let status = Command::new(PROGRAM).args(["agent", "install"]).arg(&shared).status();
+        let status = Command::new(PROGRAM).arg("install").arg(&shared).status();
         assert!(status.unwrap().success());
     }
     assert_eq!(fs::read_to_string(&precious).unwrap(), "gold");
-    let program = shared.join("diyadm").symlink_metadata().unwrap();
+    let program = shared.join("diyadm-agent").symlink_metadata().unwrap();
     assert!(program.is_file() && program.nlink() == 1, "{program:?}");
 }
 
@@ -191,7 +191,7 @@ fn another_users_files_in_a_sticky_folder_keep_nothing_from_being_received() {
     let before: Vec<_> = traps.map(|name| fs::read(root.join(name)).unwrap()).into();
     let sender = || {
         let mut agent = as_other(&program);
-        agent.arg("agent");
+        agent.arg("relay");
         Sender::try_new(agent, &into(root)).unwrap()
     };
     // What was broken off leaves nothing under a name that nobody looks for.
@@ -210,7 +210,7 @@ fn another_users_files_in_a_sticky_folder_keep_nothing_from_being_received() {
     assert_eq!((target.uid(), target.nlink()), (OTHER, 1));
     let after: Vec<_> = traps.map(|name| fs::read(root.join(name)).unwrap()).into();
     assert!(before == after);
-    let mut all = [&traps[..], &["a.jar", "b", "diyadm"]].concat();
+    let mut all = [&traps[..], &["a.jar", "b", "diyadm-agent"]].concat();
     all.sort_unstable();
     assert_eq!(names(root), all);
 }

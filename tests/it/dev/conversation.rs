@@ -2,13 +2,11 @@
 
 use std::process::Stdio;
 
-use diyadm::{
-    agent::protocol::{Answer, Apps, Hello, Kind, Request, json},
-    dev::{
-        Trouble,
-        wire::{Conversation, Reader, Writer},
-    },
+use diyadm::dev::{
+    Trouble,
+    wire::{Conversation, Reader, Writer},
 };
+use diyadm_agent::protocol::{Answer, Apps, Hello, Kind, Request, json};
 use tokio::process::{Child, Command};
 
 /// Runs to the end on one thread, as the commands do.
@@ -18,8 +16,8 @@ pub(super) fn block<T>(work: impl Future<Output = T>) -> T {
 
 /// A conversation with an agent's own process, which goes when dropped.
 pub(super) async fn agent(socket: &std::path::Path) -> (Conversation, Child) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
-        .args(["agent", "--socket"])
+    let mut child = Command::new(env!("DIYADM_AGENT_FILE"))
+        .args(["relay", "--socket"])
         .arg(socket)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

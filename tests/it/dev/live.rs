@@ -100,8 +100,9 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
 
     // The user says so.
     run(&["shell", "deploy/shop", "--live", "--", "true"]).code(0);
-    let agent = node.agent_program();
-    let long = ["run", "deploy/shop", "--live", "--detach", "--agent-program", &agent];
+    // The same agent as diyadm carries.
+    let agent = env!("DIYADM_AGENT_FILE");
+    let long = ["run", "deploy/shop", "--live", "--detach", "--agent-program", agent];
     run(&[&long[..], &["--", "sleep", "1000"]].concat()).code(0).stderr_has("app runs");
     run(&["ps", "deploy/shop"]).code(0).stderr_has("--live");
     let listed = run(&["ps", "deploy/shop", "--live"]).code(0).stdout;
@@ -241,7 +242,7 @@ fn dev_ends_where_its_workload_is_replaced_and_leaves_nothing_running() {
     let pods = pods["items"].as_array().unwrap();
     let uid = |pod: &Value| pod["metadata"]["uid"].clone();
     assert!(pods.iter().any(|pod| uid(pod) == uid(&emptied)), "its Pod lives on: {pods:?}");
-    wait_until("its application is gone", || lines(&emptied) == ["/.diyadm/diyadm idle"]);
+    wait_until("its application is gone", || lines(&emptied) == ["/.diyadm/diyadm-agent"]);
 }
 
 /// What builds when that happens is ended with all that it started.

@@ -53,8 +53,8 @@ fn a_file_that_vanishes_before_its_bytes_are_sent_is_skipped() {
     fs::write(from.join("b"), noise(1, 300_000)).unwrap();
     fs::write(from.join("c"), noise(2, 300_000)).unwrap();
     block(async {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
-            .arg("agent")
+        let mut child = Command::new(env!("DIYADM_AGENT_FILE"))
+            .arg("relay")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

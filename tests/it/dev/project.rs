@@ -59,7 +59,7 @@ impl Project {
 
     /// The same, of one of the rig's images.
     pub(super) fn deploy_image(node: &Node, namespace: &str, image: &str) {
-        node.load(&[image, "empty-container"]);
+        node.load(&[image, "empty-container", "agent"]);
         let labels = json!({ "app": "shop" });
         let shop = json!({
             "apiVersion": "apps/v1",

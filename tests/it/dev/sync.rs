@@ -17,16 +17,16 @@ use std::{
 };
 
 use diyadm::{
-    agent::protocol::{
-        Bytes, Failed,
-        transfer::{Reason, Refusal},
-    },
     dev::{
         Trouble,
         sync::{Open, Options, Outcome, Progress, Source},
         wire::{Conversation, Reader, Writer},
     },
     ui::terminal::{Terminal, TerminalFlags},
+};
+use diyadm_agent::protocol::{
+    Bytes, Failed,
+    transfer::{Reason, Refusal},
 };
 use proptest::prelude::*;
 use tokio::{
@@ -325,8 +325,8 @@ fn what_arrived_is_not_sent_again_wherever_the_connection_is_cut() {
     let sent = Arc::new(AtomicU64::new(0));
     let source = Source::new(&file, &bytes(&to), Options::default(), false).unwrap();
     let once = async |left: usize| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_diyadm"))
-            .arg("agent")
+        let mut child = Command::new(env!("DIYADM_AGENT_FILE"))
+            .arg("relay")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -16,11 +16,9 @@ fn clients_that_bring_the_agent_at_the_same_moment_all_work() {
     node.pod(name, "web", &json!({ "image": "busybox:rig", "command": command }));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "content").unwrap();
-    let agent = node.agent_program();
     let run = |args: &[&str]| {
         let mut program = node.program(folder.path());
         program.args(args).args(["--live", "-n", name]);
-        program.env("DIYADM_AGENT_PROGRAM", &agent);
         program
     };
     thread::scope(|scope| {

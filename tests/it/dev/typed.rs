@@ -154,7 +154,6 @@ fn what_runs_is_stopped_in_order_before_its_workload_goes_back() {
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "shell"]).code(0);
     let script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done";
     let mut run = typed.command(&["run", "deploy/shop", "--", "sh", "-c", script]);
-    run.env("DIYADM_AGENT_PROGRAM", node.agent_program());
     let mut run = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut said = [0; 3];
     run.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();

@@ -64,7 +64,7 @@ fn modes_and_times_that_may_not_be_set_are_one_note_and_links_that_lead_out_anot
             let to = format!("web:/data/{container}");
             let mut sync = node.program(folder.path());
             sync.args(["sync", "--live", "from", &to, "-n", name, "-c", container, "--delete"]);
-            Run::of(sync.env("DIYADM_AGENT_PROGRAM", node.agent_program()), "")
+            Run::of(&mut sync, "")
         };
         for content in ["one", "two"] {
             fs::write(from.join("lib/app.py"), content).unwrap();

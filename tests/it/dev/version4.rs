@@ -107,9 +107,7 @@ fn output_exit_codes_and_files_arrive_over_version_4() {
     assert!(fs::read(data.join("of-none/app.jar")).unwrap() == jar);
     assert_eq!(fs::read(data.join("of-none/empty")).unwrap(), b"");
 
-    let agent = node.agent_program();
-    let with_agent =
-        |words: &[&str]| Run::of(command("any", words).env("DIYADM_AGENT_PROGRAM", &agent), "");
+    let with_agent = |words: &[&str]| Run::of(&mut command("any", words), "");
     with_agent(&["sync", "app", "pod/old:/data/of-any"]).code(0).stderr_has("brought the agent");
     assert!(fs::read(data.join("of-any/app.jar")).unwrap() == jar);
     let ended = with_agent(&["run", "pod/old", "--", "sh", "-c", "echo ran; exit 5"]).code(5);
@@ -124,7 +122,10 @@ fn output_exit_codes_and_files_arrive_over_version_4() {
     wait_until("what the commands started has ended", || {
         let ps = ["-n", name, "exec", "old", "-c", "any", "--", "ps", "-o", "args"];
         let listed = node.kubectl(&ps, "");
-        !listed.lines().map(str::trim).any(|line| line == "cat" || line.ends_with("diyadm agent"))
+        !listed
+            .lines()
+            .map(str::trim)
+            .any(|line| line == "cat" || line.ends_with("diyadm-agent relay"))
     });
 }
 

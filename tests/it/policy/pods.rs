@@ -98,7 +98,7 @@ fn container(name: &'static str) -> impl Strategy<Value = Value> {
     let fields = [
         ("imagePullPolicy", json!("Always")),
         ("command", json!(["run"])),
-        ("command", json!(["/.diyadm/diyadm", "idle"])),
+        ("command", json!(["/.diyadm/diyadm-agent"])),
         ("args", json!(["a", "b"])),
         ("livenessProbe", exec.clone()),
         ("readinessProbe", exec.clone()),

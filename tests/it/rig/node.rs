@@ -85,13 +85,6 @@ impl Node {
         Run::of(&mut xtask, "").code(0);
     }
 
-    /// The program that `diyadm` brings into a container that has no agent: the tests' own takes
-    /// libraries, and so cannot run there.
-    #[track_caller]
-    pub(crate) fn agent_program(&self) -> String {
-        self.printed("program")
-    }
-
     /// zipkin's jar, as Maven brings it.
     #[track_caller]
     pub(crate) fn zipkin(&self) -> String {

@@ -81,7 +81,7 @@ fn goes_in_and_out(kind: &str, object: &Value, namespace: &str) {
     let Some(node) = node() else { return };
     let name = node.name(namespace);
     let _namespace = node.namespace(name);
-    node.load(&["busybox", "empty-container"]);
+    node.load(&["busybox", "agent"]);
     let service = json!({
         "apiVersion": "v1",
         "kind": "Service",

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let folder = crate::paths::target().join("xtask-bench-dev");
     fs::create_dir_all(&folder)?;
     // Before the node is there: minutes of compiling would disturb it.
-    let program = image::program(image::Profile::Dist)?;
+    let program = image::program("webhook", image::Profile::Dist)?;
     let changed = changed::change(&jar::zipkin()?, &folder)?;
     let lab = Lab::start(&folder, &program)?;
     let ways = ways(&lab)?;

@@ -34,8 +34,11 @@ impl Profile {
     fn command(self, command: &str) -> String {
         match self {
             Self::Dist => command.to_owned(),
-            // Symbols would make the file several times as large.
-            Self::Dev => command.replace("--profile dist", "--profile dev") + " -C strip=symbols",
+            Self::Dev if command.contains("--profile dist ") => {
+                // Symbols would make the file several times as large.
+                command.replace("--profile dist", "--profile dev") + " -C strip=symbols"
+            }
+            Self::Dev => command.to_owned(),
         }
     }
 
@@ -84,13 +87,16 @@ impl Plan {
 
     /// Where a file of the stage is on this machine, cargo's target folder being `target`.
     fn place(&self, path: &str, profile: Profile) -> Result<PathBuf> {
-        let below = path.strip_prefix(&format!("{}/target/dist/", self.source));
-        let below = below.with_context(|| format!("{path} is not built"))?;
-        let folder = match profile {
-            Profile::Dist => "dist",
-            Profile::Dev => "debug",
+        let below = path.strip_prefix(&format!("{}/target/", self.source));
+        let (folder, file) = below
+            .and_then(|below| below.split_once('/'))
+            .with_context(|| format!("{path} is not built"))?;
+        let folder = match (folder, profile) {
+            ("dist", Profile::Dev) => "debug",
+            // The agent is the same in both.
+            (folder, _) => folder,
         };
-        Ok(profile.target()?.join(folder).join(below))
+        Ok(profile.target()?.join(folder).join(file))
     }
 }
 
@@ -125,7 +131,7 @@ pub(super) fn output(stage: &Stage, path: &str, profile: Profile) -> Result<Path
         }
         process::aloud(&format!("{command} (minutes, once)"), &mut sh)?;
     }
-    keep(&folder, &recipe, &plan.place(path, profile)?, begun)
+    keep(&folder, &recipe, &plan.place(path, profile)?, profile, begun)
 }
 
 fn compiler() -> Result<String> {
@@ -148,9 +154,15 @@ fn found(folder: &Path, recipe: &str) -> Result<Option<PathBuf>> {
 }
 
 /// Keeps what was built since `begun` in a folder that is named by what it was built from.
-fn keep(folder: &Path, recipe: &str, program: &Path, begun: SystemTime) -> Result<PathBuf> {
+fn keep(
+    folder: &Path,
+    recipe: &str,
+    program: &Path,
+    profile: Profile,
+    begun: SystemTime,
+) -> Result<PathBuf> {
     let name = program.file_name().context("the program has no name")?;
-    let names = inputs(program)?;
+    let names = inputs(program, &profile.target()?)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for name in &names {
         if fs::metadata(paths::root().join(name))?.modified()? > begun {
@@ -184,13 +196,14 @@ fn only_program(built: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// The files of the repository that the compiler read for `program`, as it wrote them down beside
-/// it, and those that cargo read.
-fn inputs(program: &Path) -> Result<Vec<String>> {
+/// it, and those that cargo read; none of cargo's `target` folder, which are made of them.
+fn inputs(program: &Path, target: &Path) -> Result<Vec<String>> {
     let written = program.with_extension("d");
     let written = fs::read_to_string(&written).with_context(|| written.display().to_string())?;
-    let mut names: Vec<String> = vec!["Cargo.lock".into(), "Cargo.toml".into()];
-    for path in rule(&written) {
-        let name = Path::new(&path).strip_prefix(paths::root());
+    let cargo = ["Cargo.lock", "Cargo.toml", "crates/agent/Cargo.toml"];
+    let mut names: Vec<String> = cargo.map(str::to_owned).into();
+    for path in rule(&written).iter().filter(|path| !Path::new(path).starts_with(target)) {
+        let name = Path::new(path).strip_prefix(paths::root());
         let name = name.with_context(|| format!("{path} is not in the repository"))?;
         names.push(name.display().to_string());
     }

@@ -39,15 +39,15 @@ pub(super) fn image(target: &str, profile: Profile) -> Result<Image> {
     Ok(image)
 }
 
-/// diyadm itself, as these images have it.
-pub(super) fn program(profile: Profile) -> Result<PathBuf> {
-    let (stage, path) = program_stage()?;
+/// The program of an image.
+pub(super) fn program(target: &str, profile: Profile) -> Result<PathBuf> {
+    let (stage, path) = program_stage(target)?;
     build::output(&stage, &path, profile)
 }
 
-/// What the Dockerfile gives cargo to build it with: everything after `cargo`.
-pub(super) fn program_words() -> Result<Vec<String>> {
-    let (stage, _) = program_stage()?;
+/// What the Dockerfile gives cargo to build the program of an image with: everything after `cargo`.
+pub(super) fn program_words(target: &str) -> Result<Vec<String>> {
+    let (stage, _) = program_stage(target)?;
     let command = stage.steps.iter().find_map(|step| match step {
         Step::Run(command) => command.strip_prefix("cargo "),
         _ => None,
@@ -56,14 +56,16 @@ pub(super) fn program_words() -> Result<Vec<String>> {
     Ok(words.map(str::to_owned).collect())
 }
 
-/// The stage that leaves the program, and where.
-fn program_stage() -> Result<(Stage, String)> {
+/// The stage that leaves the program of an image, and where.
+fn program_stage(target: &str) -> Result<(Stage, String)> {
     let stages = dockerfile::parse(&text()?)?;
-    let copied = stages.iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
+    let image = stages.iter().find(|stage| stage.name == target);
+    let copied = image.into_iter().flat_map(|stage| &stage.steps).find_map(|step| match step {
         Step::CopyFrom { stage, from, .. } => Some((stage.clone(), from.clone())),
         _ => None,
     });
-    let (name, path) = copied.context("the Dockerfile copies no program")?;
+    let (name, path) =
+        copied.with_context(|| format!("the Dockerfile copies no program to {target}"))?;
     let stage = stages.into_iter().find(|stage| stage.name == name);
     Ok((stage.with_context(|| format!("there is no stage {name}"))?, path))
 }
@@ -162,7 +164,7 @@ mod tests {
     #[test]
     fn every_instruction_of_our_own_dockerfile_is_understood() {
         let targets = targets().unwrap();
-        for target in ["webhook", "empty-container"] {
+        for target in ["webhook", "empty-container", "agent"] {
             assert!(targets.iter().any(|one| one == target), "{target} is not in {targets:?}");
         }
         for target in targets {

@@ -17,7 +17,7 @@ use super::{
     script::Came,
     sum::Tool,
 };
-use crate::agent::protocol::{Bytes, transfer::Mtime};
+use diyadm_agent::protocol::{Bytes, transfer::Mtime};
 
 /// Files whose content is summed together.
 pub(super) const BATCH: usize = 256;

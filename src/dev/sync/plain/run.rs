@@ -6,13 +6,13 @@ use anyhow::Result;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
-    agent::protocol::{
-        Bytes, Failed,
-        transfer::{Reason, Refusal},
-    },
     dev::trouble::Trouble,
     exit::Failure,
     kubernetes::{Cluster, End, Exec, Input, Place},
+};
+use diyadm_agent::protocol::{
+    Bytes, Failed,
+    transfer::{Reason, Refusal},
 };
 
 pub(super) const SCRIPT: &str = include_str!("../plain.sh");

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::super::plan::{Plan, above};
-use crate::agent::{
+use diyadm_agent::{
+    path::is_beside,
     protocol::{
         Bytes,
         transfer::{Entry, Mtime, What},
     },
-    receive::is_beside,
 };
 
 /// What kind of thing a mode tells of (inode(7)).

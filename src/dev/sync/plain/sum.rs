@@ -2,7 +2,7 @@
 
 use openssl::sha::Sha256;
 
-use crate::agent::protocol::hex;
+use diyadm_agent::protocol::hex;
 
 /// The polynomial of POSIX's `cksum`.
 const POLYNOMIAL: u32 = 0x04c1_1db7;

@@ -87,12 +87,13 @@ impl Lab {
             "resources": { "requests": { "cpu": "500m" } },
         });
         if name == POD {
-            let folder = self.program.parent().context("the program is in no folder")?;
+            let agent = image::program("agent", image::Profile::Dist)?;
+            let folder = agent.parent().context("the agent is in no folder")?;
             volumes.push(json!({ "name": "diyadm-agent", "hostPath": { "path": folder } }));
             let path = "/.diyadm";
             mounts.push(json!({ "name": "diyadm-agent", "mountPath": path, "readOnly": true }));
             container["image"] = "jre:rig".into();
-            container["command"] = json!(["/.diyadm/diyadm", "idle"]);
+            container["command"] = json!(["/.diyadm/diyadm-agent"]);
         }
         container["volumeMounts"] = mounts.into();
         Ok(json!({

@@ -1,29 +1,32 @@
-//! Puts this very program into a folder, for an init container that shares it with others.
+//! `diyadm-agent install`: copies this very program into a folder, for an init container that shares it with others.
 
 use std::{
     fs,
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Context, Result};
 
-use super::name::unguessable;
+use diyadm_agent::NAME;
 
-/// Makes the folder where it is missing; `diyadm` in it is replaced. Returns that path. A half copy is never
-/// seen under that name, and nothing that others have put into the folder is written to.
-pub(crate) fn run(folder: &Path) -> Result<PathBuf> {
+use super::{error::Code, name::unguessable, output};
+
+/// Makes the folder where it is missing, and replaces [`NAME`] in it. A half copy is never seen under
+/// that name, and nothing that others have put into the folder is written to.
+pub(super) fn run(folder: &Path) -> Result<Code> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let target = folder.join("diyadm");
+    let target = folder.join(NAME);
     let name = unguessable().context("no random bytes")?;
-    let part = folder.join(format!(".diyadm.{name}"));
+    let part = folder.join(format!(".{NAME}.{name}"));
     copy(&part).and_then(|()| fs::rename(&part, &target)).with_context(|| {
         // It may never have been made.
         let _ = fs::remove_file(&part);
         target.display().to_string()
     })?;
-    Ok(target)
+    output::line(&format!("{} installed", target.display()));
+    Ok(Code::Done)
 }
 
 fn copy(part: &Path) -> io::Result<()> {

@@ -14,7 +14,7 @@ const WINDOW: usize = 2 << 20;
 
 /// Up to here a file's hash is that of its bytes, and it travels whole: its chunks' names would cost
 /// more than they save.
-pub(crate) const SMALL: u64 = 64 << 10;
+pub const SMALL: u64 = 64 << 10;
 
 /// Cuts what `from` gives into chunks, hands each with its offset and bytes to `each`, in order,
 /// and returns length and hash of all of it: the hash of its chunks' names, so that no byte is

@@ -1,4 +1,4 @@
-//! `diyadm agent`: what `kubectl exec` starts in the container. It hands the client's requests to
+//! `diyadm-agent relay`: what `kubectl exec` starts in the container. It hands the client's requests to
 //! the supervisor, starts one where an application is to run and nobody supervises, and receives
 //! files itself, so that PID 1 does no heavy work.
 
@@ -15,25 +15,27 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
+    error::{Code, Failure},
     protocol::{Answer, Apps, Failed, Hello, Kind, Request, excerpt, json},
     receive,
     socket::{connect, others, places},
     wire::{Error, Input, greet, send, stdio},
 };
-use crate::exit::{Code, Failure};
 
 /// How long a supervisor may take to say hello and to take a request, and how long to hang up on a
 /// client that has gone: it can be stopped, or no supervisor at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Speaks with one client until it hangs up. `socket` is where the supervisor was told to listen.
-pub(crate) fn run(socket: Option<&Path>) -> Result<Code> {
+pub(super) fn run(socket: Option<&Path>) -> Result<Code> {
     let (stdin, mut output) = stdio().context("stdin and stdout must be open")?;
     if rustix::termios::isatty(&stdin) {
-        let hint = "Type `diyadm ps`, `diyadm run` or `diyadm shell` on your own machine.";
-        return Err(
-            Failure::usage("`diyadm agent` speaks with diyadm, not with people.", hint).into()
-        );
+        let hint = "Run `diyadm ps`, `diyadm run` or `diyadm shell` on your own machine.";
+        return Err(Failure::usage(
+            "`diyadm-agent relay` is for the program diyadm, not for a terminal.",
+            hint,
+        )
+        .into());
     }
     let mut input = Input::new(stdin);
     if greet(&mut input, &mut output)?.is_err() {
@@ -111,7 +113,7 @@ fn unknown(name: &str) -> Answer {
 fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
     // Not by its path: the program may have been replaced by a newer one meanwhile.
     let mut command = Command::new("/proc/self/exe");
-    command.args(["idle", "--adopt"]);
+    command.arg("--adopt");
     if let Some(socket) = socket {
         command.arg("--socket").arg(socket);
     }
@@ -129,7 +131,7 @@ fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
     stderr.read_to_string(&mut why).context("it could not be heard")?;
     // It has ended, or said nothing: either way nobody waits for it but this.
     let _ = child.wait();
-    bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("diyadm: "))
+    bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("error: "))
 }
 
 /// Hands on what both sides say, until one of them has no more to say. `most` is how long the

@@ -11,13 +11,13 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
+    error::Code,
     protocol::{
         Answer, Broken, Bytes, Failed, Frame, Kind, Request,
         transfer::{self, Data, Hashes, MOST_CHUNKS, MOST_FILES, Op, Reason, Receive, Refusal},
     },
     wire::{Error, Input, send},
 };
-use crate::exit::Code;
 
 mod effect;
 mod flush;
@@ -25,7 +25,6 @@ mod growing;
 mod incoming;
 mod list;
 mod part;
-mod path;
 mod refusal;
 mod root;
 mod sparse;
@@ -33,7 +32,6 @@ mod writer;
 
 use effect::Effect;
 use incoming::{Incoming, Step};
-pub(crate) use path::{is_beside, link_stays};
 use refusal::with_detail;
 use root::Root;
 

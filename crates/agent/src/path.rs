@@ -1,19 +1,19 @@
 //! What a path below the root may be. Pure: looks at its bytes alone.
 
-use super::super::protocol::transfer::MOST_PATH;
+use super::protocol::transfer::MOST_PATH;
 
 /// Longest name in a folder (`NAME_MAX`).
 const MOST_NAME: usize = 255;
 /// What ends the name of a file that is being received, and of what an earlier content left.
-pub(super) const PART: &[u8] = b".diyadm-part";
+pub const PART: &[u8] = b".diyadm-part";
 /// What ends the name of what an interrupted transfer of another content left.
-pub(super) const HAVE: &[u8] = b".diyadm-have";
+pub const HAVE: &[u8] = b".diyadm-have";
 /// Of a link that is about to take its place.
-pub(super) const LINK: &[u8] = b".diyadm-link";
+pub const LINK: &[u8] = b".diyadm-link";
 
 /// The parts of a path, where it stays below the root: relative, without `.`, `..`, empty parts
 /// and NUL.
-pub(super) fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
+pub fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
     if path.len() > MOST_PATH || path.contains(&0) {
         return None;
     }
@@ -24,7 +24,7 @@ pub(super) fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
 /// Whether a link with this text, so many folders below the root, leads to something below it.
 /// `..` is counted only at its start: past a name, which may be a link itself, only the file
 /// system knows where it leads.
-pub(crate) fn link_stays(depth: usize, to: &[u8]) -> bool {
+pub fn link_stays(depth: usize, to: &[u8]) -> bool {
     if to.is_empty() || to.len() > MOST_PATH || to.contains(&0) || to[0] == b'/' {
         return false;
     }
@@ -41,7 +41,7 @@ pub(crate) fn link_stays(depth: usize, to: &[u8]) -> bool {
 }
 
 /// `.NAME.diyadm-part`, or a hash in place of a name that is too long for that.
-pub(super) fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
+pub fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
     if name.len() + end.len() < MOST_NAME {
         return [b".", name, end].concat();
     }
@@ -50,7 +50,7 @@ pub(super) fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
 }
 
 /// Whether [`beside`] made this name.
-pub(crate) fn is_beside(name: &[u8]) -> bool {
+pub fn is_beside(name: &[u8]) -> bool {
     name.starts_with(b".") && [PART, HAVE, LINK].iter().any(|end| name.ends_with(end))
 }
 

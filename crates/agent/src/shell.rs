@@ -1,4 +1,4 @@
-//! `diyadm agent shell`: a small shell, line by line, for images that have none. A few commands of
+//! `diyadm-agent shell`: a small shell, line by line, for images that have none. A few commands of
 //! its own to look around with, and programs by PATH. No pipes, no redirection, no wildcards, no
 //! jobs, no scripts; it says so where one is typed.
 
@@ -15,9 +15,9 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::termios::{OptionalActions, SpecialCodeIndex};
 
-use crate::{
-    exit::Code,
-    ui::{self, text::escaped},
+use super::{
+    error::Code,
+    output::{self, escaped},
 };
 
 mod builtin;
@@ -43,17 +43,17 @@ struct Shell {
 }
 
 /// Reads lines until `exit` or the end of the input.
-pub(crate) fn run() -> Result<Code> {
+pub(super) fn run() -> Result<Code> {
     let interactive = io::stdin().is_terminal();
     let mut shell = Shell { variables: BTreeMap::new(), status: 0 };
     if interactive {
         settle_terminal().context("the terminal")?;
-        ui::line("diyadm's small shell; `help` says what it can.");
+        output::line("diyadm's small shell; `help` says what it can.");
     }
     loop {
         if interactive {
             let cwd = env::current_dir().unwrap_or_default();
-            ui::stream(&escaped(&format!("{} $ ", cwd.display())))?;
+            output::prompt(&escaped(&format!("{} $ ", cwd.display())))?;
         }
         let mut line = Vec::new();
         if io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut line)? == 0 {
@@ -77,7 +77,7 @@ pub(crate) fn run() -> Result<Code> {
                         format!("{c:?} means nothing here unless quoted; see `help`")
                     }
                 };
-                ui::line(&what);
+                output::line(&what);
             }
         }
     }
@@ -144,7 +144,7 @@ impl Shell {
         match done {
             Ok(()) => 0,
             Err(error) => {
-                ui::line(&format!("{}: {error}", name.display()));
+                output::line(&format!("{}: {error}", name.display()));
                 1
             }
         }
@@ -168,17 +168,17 @@ impl Shell {
                 if let Some(signal) = status.signal() {
                     let named = super::protocol::signal_name(signal);
                     let text = named.map_or_else(|| format!("signal {signal}"), str::to_owned);
-                    ui::line(&text);
+                    output::line(&text);
                 }
                 let code = status.code().or_else(|| Some(128 + status.signal()?));
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                ui::line(&format!("{}: there is no such program; see `help`", name.display()));
+                output::line(&format!("{}: there is no such program; see `help`", name.display()));
                 127
             }
             Err(error) => {
-                ui::line(&format!("{}: {error}", name.display()));
+                output::line(&format!("{}: {error}", name.display()));
                 126
             }
         }

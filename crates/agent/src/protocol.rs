@@ -1,7 +1,7 @@
 //! What the laptop and the container say to each other. Pure: bytes in, values out, and back; no
 //! file, no socket, no clock, no runtime, so that a tokio client and a blocking agent share it.
 //!
-//! One `kubectl exec` of `diyadm agent` is one conversation over its stdin and stdout:
+//! One `kubectl exec` of `diyadm-agent relay` is one conversation over its stdin and stdout:
 //!
 //! 1. Each side sends [`Hello`] first. Its layout never changes, so that any two versions
 //!    understand this much; where [`Hello::protocol`] differs, the agent adds
@@ -27,7 +27,7 @@ mod status;
 pub mod transfer;
 
 pub use bytes::{Bytes, Hash};
-pub(crate) use bytes::{excerpt, hex};
+pub use bytes::{excerpt, hex};
 pub use frame::{Broken, Decoder, Frame, HEADER, Kind, MOST_PAYLOAD, append, json};
 pub use line::{Line, Stream};
 pub use status::{App, Apps, End, How, State, Supervisor, signal_name};

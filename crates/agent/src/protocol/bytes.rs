@@ -22,7 +22,7 @@ impl Bytes {
     }
 
     /// As [`excerpt`] has text.
-    pub(crate) fn excerpt(&self) -> String {
+    pub fn excerpt(&self) -> String {
         excerpt(&String::from_utf8_lossy(&self.0[..self.0.len().min(MOST_EXCERPT)]))
     }
 }
@@ -32,7 +32,7 @@ const MOST_EXCERPT: usize = 512;
 
 /// Text of a peer for a message: control characters are escaped, and what is too long is cut. A
 /// message that repeats a request is never longer than a frame.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         if out.len() >= MOST_EXCERPT {
@@ -103,7 +103,7 @@ impl fmt::Display for Hash {
 }
 
 /// As hexadecimal digits, lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

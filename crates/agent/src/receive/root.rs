@@ -18,12 +18,12 @@ use rustix::{
 
 use super::{
     super::name::unguessable,
+    super::path::{LINK, beside, link_stays, parts},
     super::protocol::{
         Bytes,
         transfer::{Mtime, Reason, Receive, Refusal},
     },
     effect::Effect,
-    path::{LINK, beside, link_stays, parts},
     refusal::{of, refuse, with_detail},
 };
 

@@ -5,6 +5,7 @@ use std::{fs::File, io::Read, os::fd::OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 
 use super::{
+    super::path::is_beside,
     super::{
         chunks::{SMALL, cut},
         protocol::{
@@ -12,7 +13,6 @@ use super::{
             transfer::{Cut, Entry, MOST_PATH, Reason, Refusal, What},
         },
     },
-    path::is_beside,
     refusal::of,
     root::{Root, mtime_of},
 };

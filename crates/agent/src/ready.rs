@@ -1,10 +1,10 @@
-//! `diyadm agent ready`: the readiness probe of a container that was emptied with `--ready app`.
+//! `diyadm-agent ready`: the readiness probe of a container that was emptied with `--ready app`.
 //!
 //! It succeeds while an application runs in the container and the workload's own readiness probe
 //! succeeds. The kubelet starts it; the periods and thresholds of the own probe are the kubelet's
 //! business. Differences from the kubelet's own probes: the probe comes from inside the container
-//! (the Pod's address is tried first, then loopback), and `grpc` means that the port accepts a
-//! connection.
+//! (the Pod's address is tried first, then loopback), `grpc` means that the port accepts a
+//! connection, and `httpGet` with `scheme: HTTPS` that the server answers a TLS handshake.
 
 use std::{
     fs,
@@ -18,16 +18,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
 use super::{
+    error::{Code, Failure},
     protocol::{Answer, Kind, Request, State, json},
     socket::{connect, places},
+    tls,
     wire::{Input, greet},
 };
-use crate::exit::{Code, Failure};
 
 /// How long PID 1 may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ struct Exec {
 /// # Errors
 /// [`Code::No`]: no application runs, or the own probe failed. The kubelet shows the text in the
 /// Pod's Events.
-pub(crate) fn run(socket: Option<&Path>, probe: Option<&str>) -> Result<Code> {
+pub(super) fn run(socket: Option<&Path>, probe: Option<&str>) -> Result<Code> {
     let probe: Probe = match probe {
         Some(text) => serde_json::from_str(text).context("--probe is not a readiness probe")?,
         None => Probe::default(),
@@ -203,16 +203,10 @@ fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
 
 fn http(get: &HttpGet, deadline: Instant) -> Result<()> {
     let stream = open(&get.port, deadline)?;
-    let request = request(get);
-    let status = if get.scheme.eq_ignore_ascii_case("https") {
-        let mut connector = SslConnector::builder(SslMethod::tls_client())?;
-        // As the kubelet, which probes by address and trusts any certificate.
-        connector.set_verify(SslVerifyMode::NONE);
-        let connector = connector.build().configure()?.verify_hostname(false);
-        exchange(connector.connect("localhost", stream).context("TLS")?, &request)?
-    } else {
-        exchange(stream, &request)?
-    };
+    if get.scheme.eq_ignore_ascii_case("https") {
+        return tls::greet(stream);
+    }
+    let status = exchange(stream, &request(get))?;
     ensure!((200..400).contains(&status), "GET {} answered {status}", path(get));
     Ok(())
 }
@@ -276,7 +270,7 @@ fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::{net::TcpListener, process};
 
     use super::*;
 
@@ -321,6 +315,53 @@ mod tests {
             let hosts = asked.iter().filter(|line| line.to_lowercase().starts_with("host:"));
             assert_eq!(hosts.collect::<Vec<_>>(), ["host: shop"]);
         }
+    }
+
+    /// `openssl s_server`, at a port that it chooses.
+    struct TlsServer {
+        port: u16,
+        child: process::Child,
+    }
+
+    impl TlsServer {
+        fn start(certificate: &Path, more: &[&str]) -> Self {
+            let mut command = Command::new("openssl");
+            command.args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert"]).arg(certificate);
+            let mut child = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let port = lines
+                .map(Result::unwrap)
+                .find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit_once(':')?.1.parse().ok());
+            Self { port: port.unwrap(), child }
+        }
+    }
+
+    impl Drop for TlsServer {
+        fn drop(&mut self) {
+            self.child.kill().and_then(|()| self.child.wait()).unwrap();
+        }
+    }
+
+    #[test]
+    fn https_probe_succeeds_where_a_server_speaks_tls() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("both.pem");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]);
+        openssl.arg("-keyout").arg(&file).arg("-out").arg(folder.path().join("cert.pem"));
+        assert!(openssl.stderr(Stdio::null()).status().unwrap().success());
+        let certificate = fs::read(folder.path().join("cert.pem")).unwrap();
+        fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(&certificate).unwrap();
+        let text = |port| {
+            format!(r#"{{"httpGet":{{"port":{port},"host":"127.0.0.1","scheme":"HTTPS"}}}}"#)
+        };
+        for more in [&["-tls1_3"][..], &["-tls1_2"], &["-groups", "P-384"]] {
+            let server = TlsServer::start(&file, more);
+            probe(&text(server.port)).unwrap_or_else(|error| panic!("{more:?}: {error:#}"));
+        }
+        let (port, _) = server("HTTP/1.1 400 Bad Request\r\n\r\n");
+        let error = probe(&text(port)).unwrap_err();
+        assert!(error.to_string().contains("does not speak TLS"), "{error:#}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `diyadm idle`: PID 1 of an emptied container. Reaps, supervises, answers at its socket.
+//! PID 1 of an emptied container. Reaps, supervises, answers at its socket.
 //!
 //! One thread and one poll, without a time-out while nothing is due: an idle container costs no
 //! wake-up. It ends on SIGTERM and SIGINT alone, and never because of what an application or a
@@ -24,12 +24,12 @@ use signal_hook::{
 
 use super::{
     connection::Connection,
+    error::{self, Code, Failure},
     proc::{self, Process},
     sink::Sink,
     socket::{self, Bound},
     supervisor::{Source, Supervisor},
 };
-use crate::exit::{self, Code, Failure};
 
 /// Most clients at a time; see [`make_room`].
 const MOST_CLIENTS: usize = 64;
@@ -39,23 +39,23 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How to idle.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Options {
     /// From SIGTERM to SIGKILL for what runs, when the container ends.
-    pub(crate) grace: Duration,
+    pub(super) grace: Duration,
     /// Where the socket goes; `None` looks for a place ([`socket::places`]).
-    pub(crate) socket: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
     /// Bytes of output kept for each application.
-    pub(crate) ring: usize,
+    pub(super) ring: usize,
     /// Another program is PID 1: become a daemon, say `ready` on stdout, and write to PID 1's
     /// outputs.
-    pub(crate) adopt: bool,
+    pub(super) adopt: bool,
 }
 
 type Signals = SignalDelivery<UnixStream, SignalOnly>;
 
 /// Idles until SIGTERM, SIGINT or a client's `StopAll` with `exit`.
-pub(crate) fn run(options: &Options) -> Result<Code> {
+pub(super) fn run(options: &Options) -> Result<Code> {
     // Before anything can start: nothing must be missed, and PID 1 has no default actions.
     let (read, write) = UnixStream::pair().context("no socket for signals")?;
     let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
@@ -74,12 +74,12 @@ pub(crate) fn run(options: &Options) -> Result<Code> {
         Ok(Bound::Here(listener)) => Some(listener),
         Ok(Bound::Taken(path)) => {
             let what = format!("A supervisor listens at {} already.", path.display());
-            return Err(Failure::no(what, "Type `diyadm agent` to speak with it.").into());
+            return Err(Failure::no(what, "Run `diyadm-agent relay` to connect to it.").into());
         }
         Err(error) if options.adopt => return Err(error),
         // The container must not end for that: it idles and reaps all the same.
         Err(error) => {
-            exit::report(&error);
+            error::report(&error);
             None
         }
     };

@@ -25,8 +25,7 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
 
-use super::protocol::PROTOCOL;
-use crate::{exit::Failure, workload::AGENT_FOLDER};
+use super::{error::Failure, protocol::PROTOCOL};
 
 /// Longest path that fits an address, `sun_path` of unix(7) less its NUL.
 const MOST_PATH: usize = 107;
@@ -46,7 +45,7 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
     let temporary = env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let fixed = ["/tmp", "/dev/shm", "/run", "/var/tmp"].map(PathBuf::from);
-    let mounted = PathBuf::from(AGENT_FOLDER);
+    let mounted = PathBuf::from(diyadm_agent::FOLDER);
     let folders = beside.into_iter().chain([mounted]).chain(temporary).chain(fixed);
     let name = format!("agent-{PROTOCOL}-{}.sock", inode());
     let mut places: Vec<_> = folders.map(|at| at.join(&name)).collect();
@@ -124,8 +123,8 @@ pub(super) fn bind(places: &[PathBuf]) -> Result<Bound> {
     let why = last.unwrap_or_else(|| io::Error::from(ErrorKind::NotFound));
     let what =
         format!("No folder for the agent's socket is writable ({}): {why}.", tried.join(", "));
-    let hint = "Mount an emptyDir, and type `diyadm idle --socket PATH` with a path in it.";
-    Err(Failure::no(what, hint).because(why).into())
+    let hint = "Mount an emptyDir, and run `diyadm-agent --socket FILE` with a path in it.";
+    Err(Failure::no(what, hint).into())
 }
 
 fn bind_at(path: &Path) -> io::Result<Bound> {

@@ -15,6 +15,7 @@ use rustix::{fs::AtFlags, io::Errno};
 
 use super::{
     super::name::unguessable,
+    super::path::{HAVE, PART, beside},
     super::{
         chunks::cut,
         protocol::{
@@ -24,7 +25,6 @@ use super::{
     },
     effect::Effect,
     part,
-    path::{HAVE, PART, beside},
     root::{Place, mode, times},
     sparse,
     writer::Writer,

@@ -1,0 +1,95 @@
+//! The exit codes, the error type that carries one, and how an error is shown.
+
+use std::{fmt, process::ExitCode};
+
+use super::output;
+
+/// The status that the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// 0: done, or the answer is yes.
+    Done,
+    /// 1: the answer is no, or the work could not be done.
+    No,
+    /// 2: the command line makes no sense.
+    Usage,
+    /// 101: a panic. Rust's number for it.
+    Fault,
+    /// 143: SIGTERM ended PID 1 in good order. Not 0: a Job's container would seem to have done its
+    /// work.
+    Terminated,
+    /// The status of a program that the small shell ran.
+    Program(u8),
+}
+
+impl Code {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Fault => 101,
+            Self::Terminated => 143,
+            Self::Program(status) => status,
+        }
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code.number())
+    }
+}
+
+/// An error with its exit code and with what to do next.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: Code,
+    what: String,
+    hint: String,
+}
+
+impl Failure {
+    /// The answer is no.
+    pub(super) fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: Code::No, what: what.into(), hint: hint.into() }
+    }
+
+    /// The command line makes no sense.
+    pub(super) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: Code::Usage, what: what.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints `error` with its causes, then the hint on a line of its own; returns the code to end with.
+pub(super) fn report(error: &anyhow::Error) -> Code {
+    output::line(&format!("error: {error:#}"));
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let Some(Failure { code, hint, .. }) = failure else { return Code::No };
+    output::line(&format!("hint: {hint}"));
+    *code
+}
+
+/// Makes a panic an error that says how to report it. The panic's own message is left out: it may
+/// quote anything.
+pub(super) fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
+        let place = place.unwrap_or_default();
+        output::line(&format!(
+            "error: diyadm-agent {} has a fault{place}.",
+            env!("CARGO_PKG_VERSION")
+        ));
+        output::line("hint: Report this line with the command that you ran.");
+        // A release would abort, with a core dump.
+        std::process::exit(Code::Fault.number().into());
+    }));
+}

@@ -1,0 +1,54 @@
+//! The container's side of diyadm, one static program: PID 1, the supervisor of applications, the
+//! relay that `kubectl exec` starts, and the receiver of files.
+//!
+//! It runs in other people's containers: it opens no port, adds no right, and starts no async
+//! runtime, TLS library or thread pool. What it says to diyadm is in [`diyadm_agent::protocol`].
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+
+use diyadm_agent::{chunks, path, protocol};
+
+mod app;
+mod arguments;
+mod connection;
+mod error;
+mod idle;
+mod install;
+mod jvm;
+mod leftover;
+mod lines;
+mod name;
+mod output;
+mod pipe;
+mod proc;
+mod ready;
+mod receive;
+mod relay;
+mod ring;
+mod shell;
+mod sink;
+mod socket;
+mod supervisor;
+mod tls;
+mod wire;
+mod words;
+
+fn main() -> ExitCode {
+    error::report_panics();
+    let ended = arguments::parse(std::env::args_os().skip(1)).and_then(run);
+    ended.unwrap_or_else(|error| error::report(&error)).into()
+}
+
+fn run(command: arguments::Command) -> anyhow::Result<error::Code> {
+    use arguments::Command;
+    match command {
+        Command::Idle(options) => idle::run(&options),
+        Command::Relay { socket } => relay::run(socket.as_deref()),
+        Command::Install { folder } => install::run(&folder),
+        Command::Shell => shell::run(),
+        Command::Ready { socket, probe } => ready::run(socket.as_deref(), probe.as_deref()),
+        Command::Print(text) => output::print(&text),
+    }
+}
