@@ -32,14 +32,11 @@ pub(crate) enum Profile {
 impl Profile {
     /// A command of the Dockerfile, with this profile.
     fn command(self, command: &str) -> String {
-        match self {
-            Self::Dist => command.to_owned(),
-            Self::Dev if command.contains("--profile dist ") => {
-                // Symbols would make the file several times as large.
-                command.replace("--profile dist", "--profile dev") + " -C strip=symbols"
-            }
-            Self::Dev => command.to_owned(),
+        if self == Self::Dist || !command.contains("--profile dist ") {
+            return command.to_owned();
         }
+        // Symbols would make the file several times as large.
+        command.replace("--profile dist", "--profile dev") + " -C strip=symbols"
     }
 
     /// Cargo's target folder. Builds of `dist` share one outside the repository, so that a fresh
