@@ -124,7 +124,7 @@ fn two_clients_bring_a_program_into_one_folder_at_the_same_moment() {
             assert_eq!(text(&output), "agent of 0027", "{output:?}");
         }
         assert!(text(&find(Path::new("/"), folder.path())).starts_with("agent of"));
-        assert!(programs(folder.path()).iter().all(|path| path.ends_with("diyadm")));
+        assert!(programs(folder.path()).iter().all(|path| path.ends_with("diyadm-agent")));
     }
 }
 
@@ -143,7 +143,7 @@ fn trap() -> Trap {
     let agent = folder.path().join(".diyadm");
     fs::create_dir(&agent).unwrap();
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
-    let program = agent.join("diyadm");
+    let program = agent.join("diyadm-agent");
     fs::write(&program, EVIL).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     // What `sh agent` would run.
