@@ -4,9 +4,11 @@
 //! the agent there ([`diyadm_agent::protocol`]) over any pair of streams, so that a test may put
 //! the agent's own process at the other end.
 
+pub(crate) mod agent_start;
 pub(crate) mod backoff;
 pub(crate) mod cycle;
 pub(crate) mod detect;
+pub(crate) mod dev_loop;
 pub mod flags;
 pub(crate) mod follow;
 pub(crate) mod forward;

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod applications;
+pub(crate) mod applier;
 pub(crate) mod autoscalers;
 pub(crate) mod change;
 mod confirm;
@@ -28,6 +29,7 @@ pub(crate) mod emptying_flags;
 pub(crate) mod files;
 pub mod flags;
 pub(crate) mod intercept;
+pub(crate) mod namespace_label;
 pub(crate) mod outcomes;
 pub(crate) mod owner;
 mod recreate;

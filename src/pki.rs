@@ -10,6 +10,7 @@ mod inspect;
 mod issue;
 mod key;
 mod policies;
+mod refusal;
 mod request;
 mod rotate;
 mod verify;

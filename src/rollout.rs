@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::kinds::{self, Controller, Kind, Rollout};
+use crate::{
+    kinds::{self, Controller, Kind, Rollout},
+    workload::pods::{belongs_to, is_over},
+};
 
 mod cause;
 mod ended;
@@ -11,7 +14,7 @@ mod pods;
 mod refused;
 
 pub use left::{left_empty, looks_empty};
-pub use pods::{is_new, is_over, is_ready, is_up, of as trouble, selects};
+pub use pods::{is_new, is_up, of as trouble};
 pub use refused::trouble as refused;
 
 /// How far the Pods of a workload are with what its template says now.
@@ -189,7 +192,7 @@ fn ready(workload: &Value, seen: &Seen<'_>, kind: &Kind) -> i64 {
     if !pods::idles_unready(workload) {
         return reported;
     }
-    let own = seen.pods.iter().filter(|pod| selects(workload, pod) && is_new(workload, pod));
+    let own = seen.pods.iter().filter(|pod| belongs_to(pod, workload) && is_new(workload, pod));
     let up = own.filter(|pod| is_up(pod)).count();
     reported.max(i64::try_from(up).unwrap_or(i64::MAX))
 }
@@ -244,7 +247,7 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
 
 /// What no controller replaces by itself is counted from the Pods.
 fn by_hand(workload: &Value, seen: &Seen<'_>) -> Progress {
-    let own = seen.pods.iter().filter(|pod| selects(workload, pod) && !is_over(pod));
+    let own = seen.pods.iter().filter(|pod| belongs_to(pod, workload) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
     let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
     let ready = new.iter().filter(|pod| is_up(pod)).count();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     kinds::{self, Controller, JOB, POD, Revisions},
     rollout,
-    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, fresh},
+    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, fresh, pods},
 };
 
 mod others;
@@ -142,7 +142,7 @@ pub fn rows(
         if revisions == Some(Revisions::ControllerRevisions) && subject.is_lost() {
             return Some(Row { note: LOST.to_owned(), ..bare(object, State::Untrusted) });
         }
-        let own: Vec<_> = emptied.iter().filter(|(pod, _)| rollout::selects(object, pod)).collect();
+        let own: Vec<_> = emptied.iter().filter(|(pod, _)| pods::belongs_to(pod, object)).collect();
         if kinds::of_object(object) != Some(&POD)
             && let Some((_, first)) = own.first()
         {
@@ -161,7 +161,7 @@ pub fn rows(
                 "it was here before the webhook: `diyadm empty --recreate` empties it"
             }
             // What has no Pods has missed nothing yet.
-            Level::Pod if !pods.iter().any(|pod| rollout::selects(object, pod) && lives(pod)) => {
+            Level::Pod if !pods.iter().any(|pod| pods::belongs_to(pod, object) && lives(pod)) => {
                 return None;
             }
             Level::Pod if kinds::of_object(object) == Some(&JOB) => {
@@ -220,7 +220,7 @@ pub fn held_in_vain(autoscalers: &[Value], rows: &[Row], flags: &str) -> Vec<Row
 }
 
 fn lives(pod: &Value) -> bool {
-    !rollout::is_over(pod) && pod["metadata"]["deletionTimestamp"].is_null()
+    !pods::is_over(pod) && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn bare(object: &Value, state: State) -> Row {
@@ -311,7 +311,7 @@ fn of_pods(
 /// One that was given back, where some of these Pods, which look empty, are still of its emptied
 /// template.
 fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
-    let own = pods.iter().filter(|pod| rollout::selects(object, pod));
+    let own = pods.iter().filter(|pod| pods::belongs_to(pod, object));
     let left = own.map(|pod| rollout::left_empty(object, pod)).filter(|left| !left.is_empty());
     let left: Vec<_> = left.collect();
     let are = match left.len() {
@@ -336,7 +336,7 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
 fn ready(object: &Value) -> String {
     let Some(kind) = kinds::of_object(object) else { return "-".to_owned() };
     if kind.controller == Controller::Itself {
-        return format!("{}/1", i64::from(rollout::is_ready(object)));
+        return format!("{}/1", i64::from(pods::is_ready(object)));
     }
     let Some(wanted) = kind.wanted(object) else { return "-".to_owned() };
     format!("{}/{wanted}", object["status"][kind.count.ready].as_i64().unwrap_or(0))

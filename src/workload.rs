@@ -29,6 +29,7 @@ mod original;
 pub mod ownership;
 mod patch;
 pub mod pod_from_template;
+pub mod pods;
 mod ready;
 mod reference;
 mod refusal;

@@ -7,14 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::ValueEnum;
 
 use super::{empty, inside::block, restore, staged};
 use crate::{
-    cli::{Cli, Command, Global, dev::Dev},
+    cli::{Global, dev::Dev},
     dev::{
-        cycle::Loop,
         detect::{self, Files},
+        dev_loop::Loop,
         flags::{ContainerFlags, ContainerTarget},
         forward::{Bound, FORWARD},
         leave::Leave,
@@ -26,8 +26,10 @@ use crate::{
         target::EXEC,
     },
     exit::{Code, Failure},
-    kubernetes::Cluster,
+    kubernetes::{Cluster, targets::Targets},
+    operations::flags::{EmptyArgs, EmptyingFlags, Idle, RestoreArgs},
     ui::terminal::{Terminal, print},
+    workload::image_name,
 };
 
 pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
@@ -39,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     let project = block(sources::read(&file))?;
     let at = at(args, &project)?;
     if !args.no_empty && !args.inside.live && !block(is_emptied(global, &terminal, &at))? {
-        let code = empty::run(global, &words(&at, &project)?)?;
+        let code = empty::run(global, &empty_args(&at, &project)?)?;
         if code != Code::Done {
             return Ok(code);
         }
@@ -69,14 +71,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
             Ok(Code::Done)
         }
         Leave::Interrupted => Err(Failure::interrupted(goes_on(&at, &project, runs)).into()),
-        Leave::Restore => {
-            let namespace = at.inside.namespace.iter().flat_map(|n| ["-n", n.as_str()]);
-            let words = ["diyadm", "restore", &at.workload].into_iter().chain(namespace);
-            match Cli::try_parse_from(words)?.command {
-                Command::Restore(args) => restore::run(global, &args),
-                _ => unreachable!("`restore` is itself"),
-            }
-        }
+        Leave::Restore => restore::run(global, &restore_args(&at)),
     }
 }
 
@@ -117,25 +112,26 @@ async fn is_emptied(global: &Global, terminal: &Terminal, at: &ContainerTarget) 
     session.target.is_emptied(&cluster).await
 }
 
-/// `diyadm empty` as the file wants it.
-fn words(at: &ContainerTarget, project: &Project) -> Result<crate::operations::flags::EmptyArgs> {
-    let mut words = vec!["diyadm".to_owned(), "empty".to_owned(), at.workload.clone()];
-    let replicas = project.empty.replicas.map(|replicas| replicas.to_string());
-    for (flag, value) in [
-        ("--namespace", &at.inside.namespace),
-        ("--containers", &at.inside.container),
-        ("--image", &project.empty.image),
-        ("--idle", &project.empty.idle().map(ToOwned::to_owned)),
-        ("--replicas", &replicas),
-    ] {
-        if let Some(value) = value {
-            words.extend([flag.to_owned(), value.clone()]);
-        }
-    }
-    match Cli::try_parse_from(words)?.command {
-        Command::Empty(args) => Ok(args),
-        _ => unreachable!("`empty` is itself"),
-    }
+/// The workload and its namespace.
+fn targets(at: &ContainerTarget) -> Targets {
+    let namespace = at.inside.namespace.clone();
+    Targets { workloads: vec![at.workload.clone()], namespace, ..Targets::default() }
+}
+
+/// How the project file wants the workload emptied.
+fn empty_args(at: &ContainerTarget, project: &Project) -> Result<EmptyArgs> {
+    let image = project.empty.image.as_deref().map(image_name).transpose().map_err(|why| {
+        Failure::usage(format!("{FILE}: empty.image: {why}."), "Fix the file at that place.")
+    })?;
+    let idle = project.empty.idle().and_then(|idle| Idle::from_str(idle, true).ok());
+    let containers = at.inside.container.clone();
+    let flags = EmptyingFlags { image, idle, containers, ..EmptyingFlags::default() };
+    let replicas = project.empty.replicas;
+    Ok(EmptyArgs { targets: targets(at), ways: flags, replicas, ..EmptyArgs::default() })
+}
+
+fn restore_args(at: &ContainerTarget) -> RestoreArgs {
+    RestoreArgs { targets: targets(at), ..RestoreArgs::default() }
 }
 
 /// Writes a first file, and never over one that is there.

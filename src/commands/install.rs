@@ -1,38 +1,37 @@
 //! `diyadm install`: everything that the webhook needs, and the wait until it answers.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 use serde_json::Value;
 
+use self::proof::Proof;
 use super::{
     check,
-    init::cluster::{Applier, Prepared, Secret, prepare, targets},
+    init::cluster::{Prepared, Secret, prepare, targets},
     render, runtime,
 };
 use crate::{
     cli::{Global, init::Init, install::Install, render::Mode},
-    exit::{Code, Failure},
+    exit::Code,
     kubernetes::{
         BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, POD, POLICY, Right, SERVICE,
         Target,
     },
     operations::{
-        emptying_flags, flags as cli_ways,
+        applier::Applier,
+        emptying_flags, flags as cli_ways, namespace_label,
         webhook_names::{self, Resolved, WebhookNames},
     },
     ui::terminal::Terminal,
     webhook::{
-        checks::{Finding, Level, Subject, is_emptied_by_policy, is_emptied_to},
+        checks::{is_emptied_by_policy, is_emptied_to},
         manifests::{self, Settings},
     },
 };
 
 mod policy;
-pub(super) mod served;
+mod proof;
+mod served;
 mod server;
-
-const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
@@ -100,7 +99,7 @@ async fn install(
     let names = &resolved.names;
     let demanded = cluster.demand_apply(&wanted(args, names), &more(args, names)).await;
     demanded.map_err(|error| match resolved.hidden {
-        Some(_) => served::ask_for(error, names.namespace(), &names.label()),
+        Some(_) => namespace_label::ask_for(error, names.namespace(), &names.label()),
         None => error,
     })?;
     if !args.force {
@@ -186,66 +185,4 @@ fn more<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Right<'a>> {
         all.push(Right { verb: "list", kind: &ENDPOINT_SLICE, namespace, name: "" });
     }
     all
-}
-
-/// A dry-run create that is to come back emptied: the API server calls the webhook, or knows the
-/// policy.
-struct Proof<'a> {
-    subject: &'a Subject,
-    object: Value,
-    mode: Mode,
-}
-
-impl Proof<'_> {
-    /// Waits until it holds.
-    ///
-    /// # Errors
-    /// Where it does not within so many seconds: what `check` finds is printed before.
-    async fn wait(
-        mut self,
-        terminal: &Terminal,
-        cluster: &Cluster,
-        seconds: u64,
-        is_emptied: impl Fn(&Value) -> bool,
-    ) -> Result<()> {
-        // A name of its own, so that one that is there does not stand in the way.
-        self.object["metadata"]["name"] = "diyadm-check".into();
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        let mut wait = terminal.wait();
-        loop {
-            wait.say("waiting until a dry-run create comes back emptied");
-            // A refusal may be the old state of an API server that has not heard yet.
-            if let Ok(created) = cluster.create(&self.object, true).await
-                && is_emptied(&created)
-            {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        drop(wait);
-        for finding in self.wrong(cluster).await? {
-            check::print_finding(terminal, &finding);
-        }
-        let Self { subject, mode, .. } = self;
-        let (what, probe) = match mode {
-            Mode::Webhook => ("webhook", "--probe"),
-            Mode::Policy => ("policy", "--mode policy"),
-        };
-        let image = if mode == Mode::Webhook { subject.image_flag() } else { String::new() };
-        let what = format!("The {what} is installed and does not empty what is created.");
-        let hint = format!("Look closer with `diyadm check {probe}{}{image}`.", subject.flags);
-        Err(Failure::no(what, hint).into())
-    }
-
-    /// What `check` finds wrong.
-    async fn wrong(&self, cluster: &Cluster) -> Result<Vec<Finding>> {
-        let findings = match self.mode {
-            Mode::Webhook => check::look(cluster, self.subject, false).await?,
-            Mode::Policy => check::policy::findings(cluster, self.subject).await?,
-        };
-        Ok(findings.into_iter().filter(|finding| finding.level == Level::Failed).collect())
-    }
 }

@@ -9,9 +9,9 @@ use super::inside::block;
 use crate::{
     cli::{Global, dev::Sync},
     dev::{
+        agent_start::How,
         flags::ContainerTarget,
         pods::Pick,
-        reach::How,
         run::interrupted,
         session::Session,
         sync::{self, Here, Options, Outcome, Plan, Progress, Receiver, Source, megabytes},

@@ -1,6 +1,6 @@
 //! The developer's loop: round and round, in whichever Pod there is, and at every key.
 
-use std::{cell::RefCell, collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use anyhow::Result;
 use tokio::{
@@ -10,8 +10,9 @@ use tokio::{
 
 use super::{
     backoff::Backoff,
+    dev_loop::Loop,
     follow::follow,
-    forward::{Bound, Forward},
+    forward::Forward,
     leave::Leave,
     once::{Next, Place, Shown, cycle},
     pods::{NotEmptied, Pick, is_not_emptied},
@@ -20,7 +21,6 @@ use super::{
     run::{interrupted, stop},
     session::Session,
     shell::{Flags, shell},
-    sources::Sources,
     trouble::{Spent, is_gone, is_lost},
     tty::Tty,
 };
@@ -38,22 +38,6 @@ const WELL: Duration = Duration::from_secs(30);
 
 /// What ended the output of a container.
 type Heard = (Pick, anyhow::Error);
-
-/// What the loop goes by.
-pub(crate) struct Loop<'a> {
-    /// The workload.
-    pub(crate) session: &'a Session<'a>,
-    /// The project.
-    pub(crate) sources: Sources<'a>,
-    /// What runs.
-    pub(crate) start: Start,
-    /// Whether a change starts it again.
-    pub(crate) restart: bool,
-    /// Ports of this side.
-    pub(crate) bound: Vec<Bound>,
-    /// Where the application was started last.
-    pub(crate) started: RefCell<Option<Pick>>,
-}
 
 impl Loop<'_> {
     /// Goes round until it is told to leave; how, and whether the application runs then.

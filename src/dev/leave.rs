@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    cycle::Loop,
+    dev_loop::Loop,
     follow::said,
     run::{interrupted, stop},
     trouble::is_gone,

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    cycle::Loop,
+    dev_loop::Loop,
     pods::{Pick, is_not_emptied},
     project::Project,
     session::{Session, millis},

@@ -6,18 +6,19 @@ use std::fmt;
 use serde_json::Value;
 
 use self::container::{
-    is_empty, is_going, is_ready, is_running, name, not_running, runs, spec, specs, status, text,
-    why_not,
+    is_empty, is_running, name, not_running, runs, spec, specs, status, text, why_not,
 };
 use crate::{
     exit::Failure,
-    kinds::{self, Controller, REPLICA_SET},
-    workload,
+    workload::{
+        self,
+        pods::{is_ready, is_terminating},
+    },
 };
 
 mod container;
 
-pub(crate) use container::{controller, owner};
+pub(crate) use container::owner;
 
 /// Name of the volume that brings the agent, as emptying writes it.
 const AGENT: &str = "diyadm-agent";
@@ -158,7 +159,9 @@ fn refused(
     let Named { target, empty, emptied } = named;
     let runs = runs.as_deref().unwrap_or_default();
     let coming = having.iter().find(|(pod, container)| {
-        !is_going(pod) && !is_running(pod, container) && is_empty(pod, container, wanted.owners)
+        !is_terminating(pod)
+            && !is_running(pod, container)
+            && is_empty(pod, container, wanted.owners)
     });
     let unfinished = format!("The rollout of {target} to the emptied template has not finished");
     let untouched = format!("Pod {old} of the template before still runs {runs}");
@@ -190,35 +193,6 @@ pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
         ),
     )
     .because(NotEmptied)
-}
-
-/// A label selector in the words of a query: `app=web,tier in (a,b),!old`.
-pub(crate) fn selector(selector: &Value) -> String {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let labels = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    let expressions = expressions.map(|expression| {
-        let key = text(expression, "/key");
-        let values = expression["values"].as_array().into_iter().flatten();
-        let values: Vec<_> = values.filter_map(Value::as_str).collect();
-        match text(expression, "/operator") {
-            "In" => format!("{key} in ({})", values.join(",")),
-            "NotIn" => format!("{key} notin ({})", values.join(",")),
-            "Exists" => key.to_owned(),
-            _ => format!("!{key}"),
-        }
-    });
-    labels.chain(expressions).collect::<Vec<_>>().join(",")
-}
-
-/// Whether a Pod, or a Job, is of this controller (its kind, name and uid); a Deployment's are of
-/// its ReplicaSets.
-pub(crate) fn is_of(object: &Value, kind: &str, owner: &str, uid: &str) -> bool {
-    let Some(controller) = controller(object) else { return false };
-    let kind = kinds::named(kind).map(|kind| kind.controller);
-    let Some(Controller::ReplicaSets(hash)) = kind else { return controller["uid"] == uid };
-    let hash = text(object, &format!("/metadata/labels/{hash}"));
-    controller["kind"] == REPLICA_SET.kind && controller["name"] == format!("{owner}-{hash}")
 }
 
 fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {

@@ -1,55 +1,30 @@
 //! The way to an agent in a container: where emptying has put it, else wherever one is, else
 //! brought there now.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::{
+    agent_start::{FOLDERS, How, No, Started, failed},
     pods::Pick,
-    trouble::{NoAgentThere, Trouble},
+    trouble::Trouble,
     upload,
-    wire::{Conversation, Reader, Writer},
+    wire::Conversation,
 };
 use crate::{
-    dev::flags::AgentFlags,
     exit::Failure,
-    kubernetes::{Cluster, End, Ending, Exec, Input, Place},
+    kubernetes::{Cluster, End, Ending, Input, Place},
     ui::terminal::Terminal,
 };
 use diyadm_agent::IN_IMAGE;
 use diyadm_agent::MOUNTED;
 use diyadm_agent::protocol::{Answer, Apps, Request};
 
-/// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
-/// container's user, the last its working directory. It gets a folder of its own in there.
-pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
 pub(super) const FIND: &str = concat!(include_str!("folder.sh"), include_str!("find.sh"));
-/// What a program says on stderr at the most, for an error's text.
-const MOST_WORDS: u64 = 4 << 10;
 /// From the end of a stream to the word why.
 const MOMENT: Duration = Duration::from_secs(3);
-
-/// How an agent is to be had.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct How {
-    /// AgentFlags this program's own, whatever is there.
-    pub(crate) upload: bool,
-    /// AgentFlags this file, where one must be brought.
-    pub(crate) program: Option<PathBuf>,
-}
-
-impl How {
-    /// As the flags say.
-    pub(crate) fn of(bring: &AgentFlags) -> Self {
-        Self { upload: bring.upload_agent, program: bring.agent_program.clone() }
-    }
-}
 
 /// An agent that answers.
 pub(crate) struct Agent {
@@ -90,55 +65,6 @@ impl Pick {
     /// `web-5d4/app`
     pub(crate) fn shown(&self) -> String {
         format!("{}/{}", self.pod, self.container)
-    }
-}
-
-/// A command that speaks, or says why it cannot.
-pub(super) struct Started {
-    pub(super) reader: Reader,
-    pub(super) writer: Writer,
-    pub(super) end: Ending,
-    pub(super) words: JoinHandle<String>,
-}
-
-impl From<Exec> for Started {
-    fn from(exec: Exec) -> Self {
-        let Exec { stdin, stdout, stderr, end, .. } = exec;
-        let words = tokio::spawn(words(stderr));
-        Self { reader: Reader::new(stdout), writer: Writer::new(stdin), end, words }
-    }
-}
-
-/// Reads to the end, so that the far end never waits, and keeps the beginning.
-async fn words(from: impl AsyncRead + Unpin) -> String {
-    let mut said = Vec::new();
-    let mut some = from.take(MOST_WORDS);
-    // What was heard until an error is as good.
-    let _ = some.read_to_end(&mut said).await;
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
-    let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
-    said
-}
-
-/// Why no agent answers.
-pub(super) enum No {
-    /// There is no such program.
-    Absent,
-    /// A shell looked and found none; the processor, as `uname -m` names it.
-    Without(String),
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl No {
-    /// The same, of a shell that is there.
-    pub(super) fn into_error(self) -> anyhow::Error {
-        match self {
-            Self::Other(error) => error,
-            Self::Absent | Self::Without(_) => {
-                Trouble::NoAgent("the shell of the container has gone".to_owned()).into()
-            }
-        }
     }
 }
 
@@ -237,41 +163,6 @@ async fn begin(started: Started) -> Result<Agent, No> {
     }
 }
 
-/// What the end of a command that said no hello means.
-pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
-    let said = words.await.unwrap_or_default();
-    match end {
-        End::Exit(127) if said.contains("diyadm: no agent") => {
-            let machine = said.rsplit(' ').next().unwrap_or_default();
-            No::Without(machine.to_owned())
-        }
-        // The shell's and the runtime's codes for what cannot be run.
-        End::Exit(126 | 127) => No::Absent,
-        End::Failed(what) if is_absent(&what) => No::Absent,
-        End::Failed(what) => No::Other(Trouble::NoAgent(what).into()),
-        End::Exit(73) => No::Other(
-            Failure::no(
-                "The container has no folder that one may write to and run programs from.",
-                "Empty it with `diyadm empty --idle agent`, which mounts one with the agent in it.",
-            )
-            .because(NoAgentThere)
-            .into(),
-        ),
-        End::Exit(code) => {
-            let said = if said.is_empty() { why } else { said };
-            No::Other(Trouble::NoAgent(format!("exit {code}: {said}")).into())
-        }
-        End::Lost(why) => No::Other(Trouble::Lost(why).into()),
-    }
-}
-
-/// Whether a runtime (runc, crun, youki) says that there is no such program.
-pub(super) fn is_absent(what: &str) -> bool {
-    let what = what.to_lowercase();
-    let words = ["not found in", "no such file", "permission denied", "a directory"];
-    what.contains("exec") && words.iter().any(|word| what.contains(word))
-}
-
 fn no_way(pick: &Pick) -> anyhow::Error {
     Failure::no(
         format!(
@@ -281,24 +172,4 @@ fn no_way(pick: &Pick) -> anyhow::Error {
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
     .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runtimes_say_that_a_program_is_absent() {
-        for what in [
-            "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: unknown",
-            "command terminated with exit code: crun: executable file `sh` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
-            "exec failed: exec: \"/diyadm-agent\": permission denied",
-            "exec failed: exec: \"/diyadm-agent\": is a directory",
-        ] {
-            assert!(is_absent(what), "{what}");
-        }
-        assert!(!is_absent("container not found (\"app\")"));
-        assert!(!is_absent("failed to exec in container: container is in CONTAINER_EXITED state"));
-    }
 }

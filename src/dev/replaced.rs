@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{
-    pods::{Pick, controller},
-    session::Session,
-    table::span,
+use super::{pods::Pick, session::Session, table::span};
+use crate::{
+    kubernetes::{EVENT, POD},
+    workload::pods::controller,
 };
-use crate::kubernetes::{EVENT, POD};
 use diyadm_agent::protocol::Bytes;
 
 /// How far the end of a Pod and the start of the Pod after it may lie apart.

@@ -6,9 +6,10 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    agent_start::How,
     backoff::Backoff,
     pods::{self, Pick, is_not_emptied},
-    reach::{self, Agent, How},
+    reach::{self, Agent},
     target::{self, Target},
     trouble::{Spent, Trouble, explain, is_gone, is_lost},
 };

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
+    agent_start::is_absent,
     pods::Pick,
-    reach::is_absent,
     run::interrupted,
     session::Session,
     trouble::Trouble,

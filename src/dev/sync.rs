@@ -38,7 +38,7 @@ pub(crate) use progress::megabytes;
 pub use receiver::Outcome;
 use receiver::after;
 pub(crate) use receiver::{After, Receiver};
-pub use send::Report;
+pub use steps::Report;
 
 use content::Library;
 use ignored::Ignored;

@@ -12,7 +12,10 @@ use crate::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
         targets::{self, Found, Targets, Unnamed},
     },
-    workload,
+    workload::{
+        self,
+        pods::{controller, is_controlled_by, label_selector},
+    },
 };
 
 /// A workload, as the user named it.
@@ -88,7 +91,7 @@ pub(crate) async fn service(cluster: &Cluster, namespace: &str, name: &str) -> R
 
 /// The labels of a Service's Pods: `app=web,tier=a`.
 fn pods_of_service(service: &Value) -> Result<String, Failure> {
-    let selector = pods::selector(&json!({ "matchLabels": service["spec"]["selector"] }));
+    let selector = label_selector(&json!({ "matchLabels": service["spec"]["selector"] }));
     if selector.is_empty() {
         let name = service["metadata"]["name"].as_str().unwrap_or_default();
         let what = format!("The service {name} has no selector, so it has no Pods of its own.");
@@ -264,10 +267,10 @@ impl Target {
 /// The Pods that a workload, as it is now, has made.
 async fn made(cluster: &Cluster, found: &Found, object: &Value) -> Result<Vec<Value>> {
     let Found { kind, namespace, name, .. } = found;
-    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+    let uid = &object["metadata"]["uid"];
     if *kind == &CRON_JOB {
         let jobs = cluster.list(&JOB, namespace, "").await?;
-        let own = jobs.iter().filter(|job| pods::is_of(job, kind.kind, name, uid));
+        let own = jobs.iter().filter(|job| is_controlled_by(job, kind.kind, name, uid));
         let names: Vec<_> = own.filter_map(|job| job["metadata"]["name"].as_str()).collect();
         if names.is_empty() {
             return Ok(Vec::new());
@@ -276,9 +279,9 @@ async fn made(cluster: &Cluster, found: &Found, object: &Value) -> Result<Vec<Va
         let selector = format!("job-name in ({})", names.join(","));
         return cluster.list(&POD, namespace, &selector).await;
     }
-    let selector = pods::selector(&object["spec"]["selector"]);
+    let selector = label_selector(&object["spec"]["selector"]);
     let pods = cluster.list(&POD, namespace, &selector).await?;
-    Ok(pods.into_iter().filter(|pod| pods::is_of(pod, kind.kind, name, uid)).collect())
+    Ok(pods.into_iter().filter(|pod| is_controlled_by(pod, kind.kind, name, uid)).collect())
 }
 
 /// What controls these Pods, each once; what may not be read is left out.
@@ -286,7 +289,7 @@ async fn controllers(cluster: &Cluster, pods: &[Value]) -> Vec<Option<Value>> {
     let mut found: Vec<Option<Value>> = Vec::new();
     let mut seen = Vec::new();
     for pod in pods {
-        let Some(controller) = pods::controller(pod) else { continue };
+        let Some(controller) = controller(pod) else { continue };
         let kind = kinds::of_object(controller);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         if let Some(kind) = kind

@@ -7,8 +7,8 @@ use anyhow::Result;
 use openssl::rand::rand_bytes;
 
 use super::{
+    agent_start::{FOLDERS, How, Started, failed},
     program,
-    reach::{FOLDERS, How, Started, failed},
 };
 use crate::{
     kubernetes::{Cluster, End, Input, Place},

@@ -22,14 +22,16 @@ mod exec;
 mod fields;
 mod file;
 mod in_cluster;
+mod issued;
+mod path;
 mod proxy;
 mod selected;
 mod transport;
 mod trust;
 
 pub use address::Address;
-pub(super) use credentials::Refused;
 pub use file::Kubeconfig;
+pub(super) use issued::Refused;
 pub use proxy::ProxyVariables;
 pub use selected::Selected;
 

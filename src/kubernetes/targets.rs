@@ -7,7 +7,11 @@ use serde_json::Value;
 
 use self::words::Words;
 use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, error};
-use crate::{exit::Failure, kinds, workload::fresh};
+use crate::{
+    exit::Failure,
+    kinds,
+    workload::{fresh, pods::is_controlled},
+};
 
 mod words;
 
@@ -233,12 +237,6 @@ async fn readable_by_name(
         (!is_controlled(&object)).then(|| Found::of(kind, object))
     });
     stream::iter(looks).buffered(READS).filter_map(async |found| found).collect().await
-}
-
-/// Whether another object controls it.
-pub fn is_controlled(object: &Value) -> bool {
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    owners.is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
 }
 
 /// Whether it is the namespace that is not there, so that there is `nothing`; whoever may not look

@@ -16,6 +16,15 @@ use crate::{
 /// What scales workloads.
 pub(crate) const AUTOSCALERS: [&Kind; 3] = [&AUTOSCALER, &SCALED_OBJECT, &VERTICAL];
 
+/// Whether an autoscaler is to scale its workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspension {
+    /// Not while the workload is empty.
+    Suspend,
+    /// As before.
+    Resume,
+}
+
 /// What is in the namespaces that were looked at.
 #[derive(Default)]
 pub(crate) struct Beside {
@@ -127,16 +136,16 @@ impl Errand<'_> {
         &self,
         kind: &'static Kind,
         object: &Value,
-        hold: bool,
+        suspension: Suspension,
     ) -> Result<bool> {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
         let (namespace, name) = (text("namespace"), text("name"));
         let shown = format!("{}/{name}", kind.singular());
-        let plan = |object: &Value| match (hold, autoscaler::release(object)) {
-            (true, _) => Ok(autoscaler::hold(object)),
-            (false, None) => Ok(None),
-            (false, Some(Ok(operations))) => Ok(Some(operations)),
-            (false, Some(Err(why))) => Err(Failure::no(
+        let plan = |object: &Value| match (suspension, autoscaler::release(object)) {
+            (Suspension::Suspend, _) => Ok(autoscaler::hold(object)),
+            (Suspension::Resume, None) => Ok(None),
+            (Suspension::Resume, Some(Ok(operations))) => Ok(Some(operations)),
+            (Suspension::Resume, Some(Err(why))) => Err(Failure::no(
                 format!("{shown} stays held: what it was before is not trusted: {why}."),
                 format!("Mend it by hand: `kubectl -n {namespace} edit {shown}`."),
             )
@@ -147,7 +156,10 @@ impl Errand<'_> {
             .change((kind, namespace, name), Some(object.clone()), !self.is_real(), plan)
             .await?;
         if changed.changed {
-            let what = if hold { "held" } else { "let go again" };
+            let what = match suspension {
+                Suspension::Suspend => "held",
+                Suspension::Resume => "let go again",
+            };
             self.terminal.done(&format!("{shown} is {what}{}", self.dry()), None);
         }
         Ok(changed.changed)

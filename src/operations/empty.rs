@@ -4,8 +4,13 @@ use anyhow::{Error, Result};
 
 use self::decision::{Plan, Settled};
 use super::{
-    Done, Errand, Outcome, autoscalers::Beside, confirm, intercept::Webhooks, replace::Right,
-    restore, targets, wait::Waited,
+    Done, Errand, Outcome,
+    autoscalers::{Beside, Suspension},
+    confirm,
+    intercept::Webhooks,
+    replace::PodMatch,
+    restore, targets,
+    wait::NotReady,
 };
 use crate::{
     exit::{self, Code, Failure},
@@ -137,7 +142,7 @@ async fn one(
             ));
         } else if args.work.dry_run == Some(DryRun::Client) {
             errand.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
-        } else if let Err(error) = errand.scale(kind, object, true).await {
+        } else if let Err(error) = errand.scale(kind, object, Suspension::Suspend).await {
             return Done { outcome: Outcome::Failed(error), ..done };
         }
     }
@@ -157,7 +162,7 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
     for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
         if rollout::is_by_hand(&one.found.object)
             && !is_through(one)
-            && let Err(error) = errand.replace(&one.found, &Right::New).await
+            && let Err(error) = errand.replace(&one.found, &PodMatch::New).await
         {
             stuck.push((at, error));
         }
@@ -169,31 +174,26 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
     let waited = errand.wait(&all).await;
     for (at, waited) in good.into_iter().zip(waited) {
         let shown = errand.shown(&done[at].found);
-        match waited {
-            Waited::Ready(told) => {
-                // What its Pods are at level pod nobody has seen yet.
-                let found = &done[at].found;
-                let of_pods = rollout::wanted(&found.object) > 0
-                    && !workload::is_emptied(&found.object.to_string());
-                match if of_pods { errand.judge(found, true).await } else { Ok(()) } {
-                    Ok(()) => errand.terminal.done(&format!("{shown}: {told}"), None),
-                    Err(error) => stuck.push((at, error)),
-                }
+        let is = if args.rollback { "was emptied" } else { "is empty" };
+        let told = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
+            Ok(told) => told,
+            Err(NotReady::Unknown(failure)) => {
+                done[at].outcome = Outcome::NotReady(failure.into());
+                continue;
             }
-            Waited::Lost(why) => {
-                let what =
-                    format!("{shown} is empty; whether its Pods started is not known: {why}.");
-                done[at].outcome = Outcome::NotReady(Failure::no(what, "").into());
+            Err(NotReady::Stuck(failure)) => {
+                stuck.push((at, failure.into()));
+                continue;
             }
-            Waited::Stuck { told, trouble } => {
-                let (what, hint) = trouble.map_or_else(
-                    || (told, String::new()),
-                    |trouble| (trouble.what.clone(), trouble.advice(Form::Emptied)),
-                );
-                let is = if args.rollback { "was emptied" } else { "is empty" };
-                let what = format!("{shown} {is}, and its Pods do not start: {what}.");
-                stuck.push((at, Failure::no(what, hint).into()));
-            }
+        };
+        // What its Pods are at level pod nobody has seen yet.
+        let found = &done[at].found;
+        let of_pods =
+            rollout::wanted(&found.object) > 0 && !workload::is_emptied(&found.object.to_string());
+        let judged = if of_pods { errand.check_pods(found, Form::Emptied).await } else { Ok(()) };
+        match judged {
+            Ok(()) => errand.terminal.done(&format!("{shown}: {told}"), None),
+            Err(error) => stuck.push((at, error)),
         }
     }
     for (at, error) in stuck {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Flags of `empty`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct EmptyArgs {
     /// Which workloads
@@ -54,7 +54,7 @@ pub struct EmptyArgs {
 }
 
 /// Flags of `restore`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct RestoreArgs {
     /// Which workloads; with --all, -l or -A those that are not empty are passed over
     #[command(flatten)]
@@ -104,7 +104,7 @@ pub struct OperationFlags {
     )]
     pub wait: bool,
     /// Seconds to wait for the Pods
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    #[arg(long, default_value_t = OperationFlags::TIMEOUT, value_name = "SECONDS")]
     pub timeout: u64,
     /// Delete the Pods that diyadm replaces itself (at level pod, of ReplicaSets, and with the
     /// strategy OnDelete) instead of evicting them: no PodDisruptionBudget is asked
@@ -132,6 +132,23 @@ pub struct OperationFlags {
 impl OperationFlags {
     /// The API server's own limits are for hundreds at once; one user takes few of them.
     pub const CONCURRENCY: u16 = 8;
+    /// Seconds in which most images are pulled and most applications start.
+    pub const TIMEOUT: u64 = 300;
+}
+
+impl Default for OperationFlags {
+    /// What holds where no flag is given.
+    fn default() -> Self {
+        Self {
+            yes: false,
+            wait: true,
+            timeout: Self::TIMEOUT,
+            disable_eviction: false,
+            concurrency: Self::CONCURRENCY,
+            dry_run: None,
+            output: None,
+        }
+    }
 }
 
 /// What is printed of a workload.
@@ -266,4 +283,22 @@ pub enum MachineFormat {
     Yaml,
     /// JSON
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_command_line() {
+        #[derive(Parser)]
+        struct Flags {
+            #[command(flatten)]
+            flags: OperationFlags,
+        }
+        let parsed = Flags::parse_from(["empty"]).flags;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", OperationFlags::default()));
+    }
 }

@@ -1,5 +1,5 @@
-//! Whether a webhook or policy of the cluster would empty what is written: by what is said of them
-//! there.
+//! Which webhook or policy of the cluster would empty what is written, by their configurations and
+//! rules.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,13 @@ use crate::{
         policy,
         reach::{self, Written},
     },
-    workload::{self, Context, Level, Rules, Subject, Way, pod_from_template},
+    workload::{
+        self, Context, ENABLED, LABEL, Level, Rules, Subject, Way, pod_from_template,
+        pods::is_controlled,
+    },
 };
+
+pub(crate) mod snapshot;
 
 /// What could be read of a cluster's configurations, policies and namespaces, each at most once.
 #[derive(Default)]
@@ -31,9 +36,9 @@ pub(crate) struct Webhooks {
     asks: bool,
 }
 
-/// Who sees a write.
+/// What empties an object as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Watcher {
+pub(crate) enum Interceptor {
     /// The webhook of this configuration.
     Webhook(String),
     /// This policy: Pods only.
@@ -41,6 +46,29 @@ pub(crate) enum Watcher {
     Nobody,
     /// The configurations, the policies or the namespace may not be read.
     Unknown,
+}
+
+/// Whether the server with these rules leaves an object alone, whatever the rules say: those of
+/// kube-system, and its own Deployment.
+fn is_exempt(rules: &Rules, namespace: &str, object: &Value) -> bool {
+    let is_own = rules.own.0 == namespace && object["metadata"]["name"] == rules.own.1.as_str();
+    namespace == "kube-system" || is_own
+}
+
+/// Whether a policy leaves a Pod alone: one that nothing controls and that does not ask for it. A
+/// policy keeps no original, and of such a Pod nobody else has one.
+fn is_exempt_from_policies(object: &Value) -> bool {
+    let meta = &object["metadata"];
+    let asks = [&meta["labels"], &meta["annotations"]].iter().any(|all| all[LABEL] == ENABLED);
+    object["kind"] == POD.kind && !is_controlled(object) && !asks
+}
+
+/// What the rules of a webhook say of an object, or of a Pod made from it; `None` where they cannot
+/// be applied to it.
+fn decide(rules: &Rules, namespace: &str, object: &Value) -> Option<Way> {
+    let text = object.to_string();
+    let context = Context { namespace, ..Context::default() };
+    Some(Subject::parse(&text)?.decide(rules, &context).ok()?.way)
 }
 
 /// Where the API server says which kinds of admission it has.
@@ -51,7 +79,7 @@ async fn serves_policies(cluster: &Cluster) -> bool {
     cluster.raw(REGISTRATION).await.is_ok_and(|list| policy::is_served(list.as_ref()))
 }
 
-impl Watcher {
+impl Interceptor {
     /// Whether there is one, as far as is known.
     pub(crate) fn is_there(&self) -> bool {
         matches!(self, Self::Webhook(_) | Self::Policy(_))
@@ -80,13 +108,13 @@ impl Webhooks {
     }
 
     /// Who sees an update of this workload.
-    pub(crate) async fn of_update(&self, cluster: &Cluster, found: &Found) -> Watcher {
+    pub(crate) async fn of_update(&self, cluster: &Cluster, found: &Found) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
         self.of(cluster, found, (found.kind, "UPDATE"), own).await
     }
 
     /// Who sees it when it is created again.
-    pub(crate) async fn of_create(&self, cluster: &Cluster, found: &Found) -> Watcher {
+    pub(crate) async fn of_create(&self, cluster: &Cluster, found: &Found) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
         if found.kind == &POD {
             return self.of_pod(cluster, found, own).await;
@@ -95,7 +123,7 @@ impl Webhooks {
     }
 
     /// Who sees the Pods of this workload as they are created.
-    pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
+    pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Interceptor {
         let pod = pod_from_template::pod(&found.object).unwrap_or_default();
         self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
     }
@@ -129,25 +157,25 @@ impl Webhooks {
     /// Who empties the Pods of this workload as they are created. A webhook whose rules, as far as
     /// they may be read, leave them alone is nobody, and so is a policy that leaves one alone in a
     /// dry run.
-    pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &Found) -> Watcher {
-        let watcher = self.of_pods(cluster, found).await;
+    pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &Found) -> Interceptor {
+        let interceptor = self.of_pods(cluster, found).await;
         let pod = pod_from_template::pod(&found.object).unwrap_or_default();
-        let leaves = match &watcher {
-            Watcher::Webhook(name) => {
+        let leaves = match &interceptor {
+            Interceptor::Webhook(name) => {
                 let way = self.way(cluster, name, found, &pod).await;
                 way.is_some_and(|way| !way.empty)
             }
-            Watcher::Policy(_) if self.asks => {
+            Interceptor::Policy(_) if self.asks => {
                 let made = cluster.create(&pod, true).await;
                 made.is_ok_and(|made| !workload::is_emptied_pod(&made.to_string()))
             }
             _ => false,
         };
-        if leaves { Watcher::Nobody } else { watcher }
+        if leaves { Interceptor::Nobody } else { interceptor }
     }
 
     /// [`Webhooks::emptying_pods`], where the workload itself is left as it is written.
-    pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &Found) -> Watcher {
+    pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &Found) -> Interceptor {
         // What cannot be changed is seen as it is created.
         let own = if found.kind.mutable {
             self.of_update(cluster, found).await
@@ -156,14 +184,14 @@ impl Webhooks {
         };
         let pods = self.emptying_pods(cluster, found).await;
         let is_left = match (&own, &pods) {
-            (Watcher::Nobody, _) => true,
-            (Watcher::Webhook(own), Watcher::Webhook(pods)) if own == pods => {
+            (Interceptor::Nobody, _) => true,
+            (Interceptor::Webhook(own), Interceptor::Webhook(pods)) if own == pods => {
                 let way = self.way(cluster, own, found, &found.object).await;
                 way.is_some_and(|way| way.level == Level::Pod)
             }
             _ => false,
         };
-        if is_left { pods } else { Watcher::Nobody }
+        if is_left { pods } else { Interceptor::Nobody }
     }
 
     /// Whether the rules of this webhook, as far as they may be read, leave the workload alone.
@@ -185,42 +213,43 @@ impl Webhooks {
         if !known.contains_key(name) {
             known.insert(name.to_owned(), server_rules::rules(cluster, configuration).await);
         }
-        let text = object.to_string();
-        let context = Context { namespace: &found.namespace, ..Context::default() };
-        let decision = Subject::parse(&text)?.decide(known.get(name)?, &context);
-        Some(decision.ok()?.way)
+        let rules = known.get(name)?;
+        let mut way = decide(rules, &found.namespace, object)?;
+        way.empty &= !is_exempt(rules, &found.namespace, &found.object);
+        Some(way)
     }
 
-    async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
+    async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Interceptor {
         match self.of(cluster, found, (&POD, "CREATE"), labels).await {
-            Watcher::Webhook(name) => Watcher::Webhook(name),
+            Interceptor::Webhook(name) => Interceptor::Webhook(name),
+            unseen if is_exempt_from_policies(&found.object) => unseen,
             unseen => match self.policy(cluster, found, labels).await {
-                Watcher::Nobody => unseen,
+                Interceptor::Nobody => unseen,
                 policy => policy,
             },
         }
     }
 
     /// The policy that sees such a Pod of the namespace as it is created.
-    async fn policy(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Watcher {
+    async fn policy(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Interceptor {
         let read = async || {
             let bindings = cluster.list_served(&POLICY_BINDING).await.ok()?;
             Some((cluster.list_served(&POLICY).await.ok()?, bindings))
         };
         let Some((policies, bindings)) = self.policies.get_or_init(read).await else {
-            return Watcher::Unknown;
+            return Interceptor::Unknown;
         };
         if policies.is_empty() {
-            return Watcher::Nobody;
+            return Interceptor::Nobody;
         }
         let Some(namespace) = self.labels(cluster, &found.namespace).await else {
-            return Watcher::Unknown;
+            return Interceptor::Unknown;
         };
         let operation = "CREATE";
         let written = Written { namespace: &namespace, labels, kind: &POD, operation };
         match reach::policy(policies, bindings, &written) {
-            Some(name) => Watcher::Policy(name.to_owned()),
-            None => Watcher::Nobody,
+            Some(name) => Interceptor::Policy(name.to_owned()),
+            None => Interceptor::Nobody,
         }
     }
 
@@ -230,18 +259,18 @@ impl Webhooks {
         found: &Found,
         (kind, operation): (&Kind, &str),
         labels: &Value,
-    ) -> Watcher {
+    ) -> Interceptor {
         let read = async || cluster.list(&CONFIGURATION, "", "").await.ok();
         let Some(configurations) = self.configurations.get_or_init(read).await else {
-            return Watcher::Unknown;
+            return Interceptor::Unknown;
         };
         let Some(namespace) = self.labels(cluster, &found.namespace).await else {
-            return Watcher::Unknown;
+            return Interceptor::Unknown;
         };
         let written = Written { namespace: &namespace, labels, kind, operation };
         match reach::webhook(configurations, &written) {
-            Some(name) => Watcher::Webhook(name.to_owned()),
-            None => Watcher::Nobody,
+            Some(name) => Interceptor::Webhook(name.to_owned()),
+            None => Interceptor::Nobody,
         }
     }
 

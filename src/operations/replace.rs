@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
-    exit::Failure,
+    exit::{self, Failure},
     kubernetes::{error, targets::Found},
     rollout::{self, Form, Seen, Trouble},
-    workload,
+    workload::{self, pods},
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
@@ -21,25 +21,27 @@ const GUARDED: Duration = Duration::from_secs(5);
 const LATE: usize = 20;
 
 /// Which Pods need no successor.
-pub(crate) enum Right {
+pub(crate) enum PodMatch {
     /// Those that run the template as it is. Whatever is created from now on does, whatever
     /// others make of it on its way.
     New,
     /// Those that are not left from an emptied template, whichever other one they were made of.
     NotLeft,
     /// Those that were emptied, or were not: something must see to it while they are created.
-    Emptied(bool),
+    Made(Form),
     /// Those that were not emptied, where the namespace's label has just been taken away: one that
     /// comes back empty all the same is replaced once more.
     Unlabelled,
 }
 
-impl Right {
+impl PodMatch {
     fn has(&self, workload: &Value, pod: &Value) -> bool {
         match self {
             Self::New => rollout::is_new(workload, pod),
             Self::NotLeft => rollout::left_empty(workload, pod).is_empty(),
-            Self::Emptied(wanted) => workload::is_emptied_pod(&pod.to_string()) == *wanted,
+            Self::Made(form) => {
+                workload::is_emptied_pod(&pod.to_string()) == (*form == Form::Emptied)
+            }
             Self::Unlabelled => !workload::is_emptied_pod(&pod.to_string()),
         }
     }
@@ -51,14 +53,14 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// What may not be deleted, a successor that is not right either, and `--timeout`.
-    pub(crate) async fn replace(&self, found: &Found, right: &Right) -> Result<usize> {
+    pub(crate) async fn replace(&self, found: &Found, right: &PodMatch) -> Result<usize> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let object = &found.object;
         let mut wait = self.terminal.wait();
         let mut pods = self.seen(found).await?;
         let mut old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
         let all = old.len();
-        let mut spare = if matches!(right, Right::Unlabelled) { LATE } else { 0 };
+        let mut spare = if matches!(right, PodMatch::Unlabelled) { LATE } else { 0 };
         loop {
             let (going, here): (Vec<_>, Vec<_>) =
                 pods.iter().partition(|pod| pod["metadata"]["deletionTimestamp"].is_string());
@@ -70,9 +72,12 @@ impl Errand<'_> {
                 old.extend(wrong.into_iter().map(|pod| uid(pod)));
                 continue;
             }
-            if !wrong.is_empty() && !matches!(right, Right::New | Right::NotLeft) {
-                let empty = matches!(right, Right::Emptied(true));
-                return Err(came_wrong(found, empty, "The other Pods were left alone.").into());
+            if !wrong.is_empty() && !matches!(right, PodMatch::New | PodMatch::NotLeft) {
+                let form = match right {
+                    PodMatch::Made(form) => *form,
+                    _ => Form::Original,
+                };
+                return Err(came_wrong(found, form, "The other Pods were left alone.").into());
             }
             let unready = here.iter().filter(|pod| !rollout::is_up(pod)).count();
             // One that is not ready serves nobody: it goes first, and waits for no other.
@@ -92,7 +97,7 @@ impl Errand<'_> {
             if let Some(trouble) = self.trouble(found, &come, late).await {
                 let what = &trouble.what;
                 let what = format!("{}: {told}, and one does not start: {what}.", found.shown());
-                let is_emptied = matches!(right, Right::Emptied(true))
+                let is_emptied = matches!(right, PodMatch::Made(Form::Emptied))
                     || workload::is_emptied(&object.to_string());
                 let form = if is_emptied { Form::Emptied } else { Form::Original };
                 return Err(Failure::no(what, trouble.advice(form)).into());
@@ -119,11 +124,14 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// One is not as it should be.
-    pub(crate) async fn judge(&self, found: &Found, empty: bool) -> Result<()> {
+    pub(crate) async fn check_pods(&self, found: &Found, form: Form) -> Result<()> {
         let mut here = match self.seen(found).await {
             Err(error) if error::is_forbidden(&error) => {
                 let shown = self.shown(found);
-                let is = if empty { "are empty" } else { "are not empty" };
+                let is = match form {
+                    Form::Emptied => "are empty",
+                    Form::Original => "are not empty",
+                };
                 self.terminal.warn(&format!(
                     "whether the new Pods of {shown} {is} is not known: they may not be listed"
                 ));
@@ -139,11 +147,11 @@ impl Errand<'_> {
             let is_new = revision.is_none_or(|revision| *label == revision);
             pod["metadata"]["deletionTimestamp"].is_null() && is_new
         });
-        let right = Right::Emptied(empty);
+        let right = PodMatch::Made(form);
         if here.iter().all(|pod| right.has(&found.object, pod)) {
             return Ok(());
         }
-        Err(came_wrong(found, empty, "").into())
+        Err(came_wrong(found, form, "").into())
     }
 
     /// Whether there are as many as the workload wants: a successor may still be to come.
@@ -171,7 +179,7 @@ impl Errand<'_> {
         let pods = self.pods(&found.object).await;
         let what = || format!("{}: its Pods could not be looked at", self.shown(found));
         let mut pods = pods.with_context(what)?;
-        pods.retain(|pod| !rollout::is_over(pod));
+        pods.retain(|pod| !pods::is_over(pod));
         Ok(pods)
     }
 
@@ -191,24 +199,19 @@ impl Errand<'_> {
         if let Some(why) = error::guarded(&error) {
             return Ok(Some(why.to_owned()));
         }
-        let selector = found.object["spec"]["selector"]["matchLabels"].as_object();
-        let labels = selector.into_iter().flatten();
-        let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
-        let labels = labels.collect::<Vec<_>>().join(",");
         let what = format!("{error:#} Pod {name} stays as it was.");
         let hint = format!(
-            "Its controller does not replace it; whoever may deletes it: \
-             `kubectl -n {} delete pods -l {labels}`.",
-            found.namespace
+            "Its controller does not replace it; whoever may deletes it: `{}`.",
+            delete_pods(found)
         );
         Err(Failure::no(what, hint).into())
     }
 }
 
 /// A successor that something did not empty, or did.
-fn came_wrong(found: &Found, empty: bool, rest: &str) -> Failure {
+fn came_wrong(found: &Found, form: Form, rest: &str) -> Failure {
     let what = format!("{}: a Pod came back as it was.", found.shown());
-    let hint = if empty {
+    let hint = if form == Form::Emptied {
         "No webhook or policy changes the Pods of this namespace as it should; `diyadm check` looks \
          at it."
     } else {
@@ -218,6 +221,44 @@ fn came_wrong(found: &Found, empty: bool, rest: &str) -> Failure {
     Failure::no(what, format!("{hint} {rest}").trim_end())
 }
 
+/// The command that deletes the workload's Pods.
+fn delete_pods(found: &Found) -> String {
+    let selector = pods::label_selector(&found.object["spec"]["selector"]);
+    format!("kubectl -n {} delete pods -l {}", found.namespace, exit::quoted(&selector))
+}
+
 fn uid(pod: &Value) -> String {
     pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kubernetes::REPLICA_SET;
+
+    #[test]
+    fn command_that_deletes_pods_has_the_whole_selector() {
+        let command = |selector: Value| {
+            delete_pods(&Found {
+                kind: &REPLICA_SET,
+                namespace: "shop".to_owned(),
+                name: "web".to_owned(),
+                object: json!({ "spec": { "selector": selector } }),
+            })
+        };
+        assert_eq!(
+            command(json!({ "matchLabels": { "app": "web" } })),
+            "kubectl -n shop delete pods -l app=web"
+        );
+        let expression = json!({ "key": "tier", "operator": "In", "values": ["a", "b"] });
+        assert_eq!(
+            command(json!({
+                "matchLabels": { "app": "web" },
+                "matchExpressions": [expression],
+            })),
+            "kubectl -n shop delete pods -l 'app=web,tier in (a,b)'"
+        );
+    }
 }

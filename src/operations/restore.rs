@@ -5,11 +5,17 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use serde_json::Value;
 
-pub(crate) use self::{from_manifest::Manifests, template::Way};
+pub(crate) use self::{from_manifest::Manifests, options::RestoreOptions};
 use self::{leftovers::Leftovers, pods::Pods, template::NOT_EMPTY};
 use super::{
-    Done, Errand, Outcome, autoscalers::Beside, confirm, intercept::Webhooks, owner::owned,
-    replace::Right, targets, wait::Waited,
+    Done, Errand, Outcome,
+    autoscalers::{Beside, Suspension},
+    confirm,
+    intercept::Webhooks,
+    owner::owned,
+    replace::PodMatch,
+    targets,
+    wait::NotReady,
 };
 use crate::{
     exit::{Code, Failure},
@@ -26,6 +32,7 @@ use crate::{
 
 mod from_manifest;
 mod leftovers;
+mod options;
 mod pods;
 mod rollout_undo;
 mod template;
@@ -45,14 +52,14 @@ pub(crate) async fn restore(
         let meant = meant.iter().map(|found| (found.kind, found.namespace.as_str()));
         confirm::confirm(errand.terminal, "restore", meant).await?;
     }
-    let way = Way {
+    let options = RestoreOptions {
         manifests,
         recreate: args.recreate,
         trust_original: args.trust_original,
         unlabelled: false,
     };
     let webhooks = Webhooks::new(errand.is_real());
-    let done = settle(errand, &way, &webhooks, targeted.found, targeted.named).await;
+    let done = settle(errand, &options, &webhooks, targeted.found, targeted.named).await;
     if targeted.everything {
         pods::tell_others(errand, &done).await;
     }
@@ -77,7 +84,7 @@ async fn what_is_empty<'f>(errand: &Errand<'_>, all: &'f [Found]) -> Vec<&'f Fou
 /// Restores all of them; where they were not named, those that are not empty are passed over.
 pub(crate) async fn settle(
     errand: &Errand<'_>,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     webhooks: &Webhooks,
     all: Vec<Found>,
     named: bool,
@@ -85,7 +92,7 @@ pub(crate) async fn settle(
     let beside = errand.beside(&all).await;
     let pods = Pods::look(errand, &all).await;
     let work = async |found: Found| {
-        let done = back(errand, webhooks, way, &pods, found, named).await;
+        let done = back(errand, webhooks, options, &pods, found, named).await;
         if matches!(done.outcome, Outcome::Failed(_)) {
             // It may still be empty, and its autoscaler is held as long as it is.
             return (done, false);
@@ -132,7 +139,7 @@ fn refused(errand: &Errand<'_>, found: &Found) -> Option<Failure> {
 async fn back(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     pods: &Pods,
     found: Found,
     named: bool,
@@ -140,26 +147,26 @@ async fn back(
     if let Some(failure) = refused(errand, &found) {
         return Done::failed(found, failure);
     }
-    let found = match rollout_undo::recall(errand, way, found, named).await {
+    let found = match rollout_undo::recall(errand, options, found, named).await {
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(done) => return done,
     };
     let at_pods = pods.are_empty(errand, webhooks, &found, named).await;
-    let goes_back = || matches!(at_pods, Ok(true)) || template::goes_back(way, &found);
+    let goes_back = || matches!(at_pods, Ok(true)) || template::goes_back(options, &found);
     if errand.is_real() && goes_back() {
         errand.stop_applications(&found.object, &pods.running(&found)).await;
     }
     match at_pods {
-        Ok(true) => pods::restore(errand, webhooks, way, pods, found).await,
+        Ok(true) => pods::restore(errand, webhooks, options, pods, found).await,
         Ok(false) if found.kind == &CRON_JOB => {
             let before = found.clone();
-            let done = template::restore(errand, webhooks, way, found).await;
+            let done = template::restore(errand, webhooks, options, found).await;
             if !matches!(done.outcome, Outcome::Failed(_)) {
                 pods.tell_jobs(errand, &before);
             }
             done
         }
-        Ok(false) => template::restore(errand, webhooks, way, found).await,
+        Ok(false) => template::restore(errand, webhooks, options, found).await,
         Err(error) => Done::failed(found, error),
     }
 }
@@ -173,10 +180,10 @@ pub(crate) async fn roll_back(errand: &Errand<'_>, found: Found, recreate: bool)
     // This command has written it.
     let trust_original = original(&object) == original(&found.object);
     let found = Found { object, ..found };
-    let way = Way { manifests: None, recreate, trust_original, unlabelled: false };
+    let options = RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false };
     let beside = errand.beside(std::slice::from_ref(&found)).await;
     let pods = Pods::look(errand, std::slice::from_ref(&found)).await;
-    let mut done = vec![back(errand, &webhooks, &way, &pods, found, false).await];
+    let mut done = vec![back(errand, &webhooks, &options, &pods, found, false).await];
     let was_empty = done[0].is_good();
     if !matches!(done[0].outcome, Outcome::Failed(_)) {
         release(errand, &beside, &done[0].found).await?;
@@ -195,7 +202,7 @@ async fn release(errand: &Errand<'_>, beside: &Beside, found: &Found) -> Result<
         if errand.work.dry_run == Some(DryRun::Client) {
             errand.terminal.done(&format!("{} would be let go (dry run)", kind.singular()), None);
         } else {
-            released |= errand.scale(kind, object, false).await?;
+            released |= errand.scale(kind, object, Suspension::Resume).await?;
         }
     }
     Ok(released)
@@ -234,7 +241,7 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
     for at in &open {
         template::unstick(errand, &done[*at].found, &leftovers.of(&done[*at].found)).await;
         if rollout::is_by_hand(&done[*at].found.object)
-            && let Err(error) = errand.replace(&done[*at].found, &Right::New).await
+            && let Err(error) = errand.replace(&done[*at].found, &PodMatch::New).await
         {
             done[*at].outcome = Outcome::NotReady(error);
         }
@@ -247,36 +254,26 @@ async fn finish(errand: &Errand<'_>, pods: &Pods, done: &mut [Done]) {
         if !one.is_good() && !is_passed(one) {
             continue;
         }
-        match waited {
-            Waited::Ready(told) => {
-                // A refusal in the template is heard by all that we install; nobody knows of others.
-                let text = one.found.object.to_string();
-                let refusals = Subject::parse(&text).map(|subject| subject.refusals());
-                let of_pods = rollout::wanted(&one.found.object) > 0
-                    && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
-                let judged = if of_pods { judge(errand, &one.found).await } else { Ok(()) };
-                if let Err(error) = judged {
-                    one.outcome = Outcome::Failed(error);
-                    continue;
-                }
-                errand.terminal.done(&format!("{shown}: {told}"), None);
-                if is_passed(one) {
-                    one.outcome = Outcome::Unchanged;
-                }
+        let told = match waited.into_result(&format!("{shown} is restored"), Form::Original) {
+            Ok(told) => told,
+            Err(NotReady::Stuck(failure) | NotReady::Unknown(failure)) => {
+                one.outcome = Outcome::NotReady(failure.into());
+                continue;
             }
-            Waited::Lost(why) => {
-                let what =
-                    format!("{shown} is restored; whether its Pods started is not known: {why}.");
-                one.outcome = Outcome::NotReady(Failure::no(what, "").into());
-            }
-            Waited::Stuck { told, trouble } => {
-                let (what, hint) = trouble.map_or_else(
-                    || (told, String::new()),
-                    |trouble| (trouble.what.clone(), trouble.advice(Form::Original)),
-                );
-                let what = format!("{shown} is restored, and its Pods are not ready: {what}.");
-                one.outcome = Outcome::NotReady(Failure::no(what, hint).into());
-            }
+        };
+        // What we install obeys the opt-out in the template; other webhooks may not.
+        let text = one.found.object.to_string();
+        let refusals = Subject::parse(&text).map(|subject| subject.refusals());
+        let of_pods = rollout::wanted(&one.found.object) > 0
+            && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
+        let judged = if of_pods { check_pods(errand, &one.found).await } else { Ok(()) };
+        if let Err(error) = judged {
+            one.outcome = Outcome::Failed(error);
+            continue;
+        }
+        errand.terminal.done(&format!("{shown}: {told}"), None);
+        if is_passed(one) {
+            one.outcome = Outcome::Unchanged;
         }
     }
     let has = |one: &Done| one.is_good() && leftovers::may_have(&one.found);
@@ -310,7 +307,7 @@ async fn go_on(errand: &Errand<'_>, pods: &Pods, one: &mut Done) {
         return;
     }
     errand.stop_applications(&one.found.object, &left).await;
-    match errand.replace(&one.found, &Right::NotLeft).await {
+    match errand.replace(&one.found, &PodMatch::NotLeft).await {
         Ok(count) => {
             let shown = errand.shown(&one.found);
             let what = format!("{shown}: {count} Pods that were still empty were replaced");
@@ -321,8 +318,8 @@ async fn go_on(errand: &Errand<'_>, pods: &Pods, one: &mut Done) {
 }
 
 /// Sees whether a rollout has given back what was empty at level pod.
-async fn judge(errand: &Errand<'_>, found: &Found) -> Result<()> {
-    errand.judge(found, false).await?;
+async fn check_pods(errand: &Errand<'_>, found: &Found) -> Result<()> {
+    errand.check_pods(found, Form::Original).await?;
     let partition = leftovers::partition(found);
     let Some(partition) = partition.filter(|partition| *partition > 0) else { return Ok(()) };
     // Those that the rollout has not reached.

@@ -3,4 +3,3 @@
 pub(crate) mod applications;
 pub(crate) mod follow;
 pub(crate) mod surroundings;
-mod watchers;

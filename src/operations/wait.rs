@@ -10,9 +10,11 @@ use serde_json::Value;
 
 use super::Errand;
 use crate::{
+    exit::Failure,
     kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::Found},
-    rollout::{self, Progress, Seen, Trouble},
+    rollout::{self, Form, Progress, Seen, Trouble},
     ui::terminal::Wait,
+    workload::pods::{belongs_to, label_selector},
 };
 
 mod namespaces;
@@ -34,6 +36,39 @@ pub(crate) enum Waited {
     Stuck { told: String, trouble: Option<Trouble> },
     /// It cannot be looked at any more.
     Lost(String),
+}
+
+/// Why a workload's Pods are not ready.
+#[derive(Debug)]
+pub(crate) enum NotReady {
+    /// They do not start, or not in time.
+    Stuck(Failure),
+    /// Nobody knows: it cannot be looked at any more.
+    Unknown(Failure),
+}
+
+impl Waited {
+    /// A few words about the Pods, where they are ready. `what` is what became of the workload
+    /// before the wait: `deployment/web is empty`; `form` is what its Pods run.
+    pub(crate) fn into_result(self, what: &str, form: Form) -> Result<String, NotReady> {
+        let (told, trouble) = match self {
+            Self::Ready(told) => return Ok(told),
+            Self::Lost(why) => {
+                let what = format!("{what}; whether its Pods started is not known: {why}.");
+                return Err(NotReady::Unknown(Failure::no(what, "")));
+            }
+            Self::Stuck { told, trouble } => (told, trouble),
+        };
+        let (why, hint) = match trouble {
+            None => (told, String::new()),
+            Some(trouble) => (trouble.what.clone(), trouble.advice(form)),
+        };
+        let are = match form {
+            Form::Emptied => "do not start",
+            Form::Original => "are not ready",
+        };
+        Err(NotReady::Stuck(Failure::no(format!("{what}, and its Pods {are}: {why}."), hint)))
+    }
 }
 
 struct Pending<'a> {
@@ -175,12 +210,9 @@ impl Errand<'_> {
         if workload["kind"] == "Pod" {
             return Ok(vec![workload.clone()]);
         }
-        let labels = workload["spec"]["selector"]["matchLabels"].as_object();
-        let labels = labels.into_iter().flatten();
-        let labels = labels.map(|(key, v)| format!("{key}={}", v.as_str().unwrap_or_default()));
-        let selector = labels.collect::<Vec<_>>().join(",");
+        let selector = label_selector(&workload["spec"]["selector"]);
         let mut pods = self.cluster.list(&POD, namespace, &selector).await?;
-        pods.retain(|pod| rollout::selects(workload, pod));
+        pods.retain(|pod| belongs_to(pod, workload));
         Ok(pods)
     }
 

@@ -7,26 +7,12 @@
 
 use super::{
     host, policies,
+    refusal::Refusal,
     x509::{Certificate, Usage},
 };
 
 /// Signatures that Go checks before it gives up.
 const MOST_SIGNATURES: usize = 100;
-
-/// Why a chain is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    NotYetValid,
-    Expired,
-    WrongName,
-    NotForServers,
-    /// Another key of the same name has signed.
-    WrongSignature,
-    /// No chain leads to a root. What was wrong with the first certificate that might have been the
-    /// issuer, and its name.
-    Unknown(Option<(String, Box<Refusal>)>),
-    Other(String),
-}
 
 /// What a chain must be good for.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,9 @@ use openssl::x509::X509;
 
 use super::{
     Facts, KeyFault,
-    chain::{self, Purpose, Refusal},
+    chain::{self, Purpose},
     inspect, private_key,
+    refusal::Refusal,
     x509::{Certificate, Key, Usage},
 };
 

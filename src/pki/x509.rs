@@ -12,8 +12,8 @@ use openssl::{
 };
 
 use super::{
-    chain::Refusal,
     der::{self, Reader, SEQUENCE},
+    refusal::Refusal,
 };
 
 mod extension;

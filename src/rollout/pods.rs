@@ -4,37 +4,12 @@ use serde_json::Value;
 
 use super::{Seen, Trouble, cause::cause};
 use crate::{
-    kinds::{self, Controller, JOB, REPLICA_SET},
-    workload,
+    kinds,
+    workload::{
+        self,
+        pods::{belongs_to, condition, is_ready},
+    },
 };
-
-/// Whether a Pod is one of the workload's: by its namespace, its labels, and what controls it.
-pub fn selects(workload: &Value, pod: &Value) -> bool {
-    // The same manifest gives ReplicaSets and Pods of one name wherever it is applied.
-    if workload["metadata"]["namespace"] != pod["metadata"]["namespace"] {
-        return false;
-    }
-    let controller = kinds::of_object(workload).map(|kind| kind.controller);
-    if controller == Some(Controller::Itself) {
-        return workload["metadata"]["name"] == pod["metadata"]["name"];
-    }
-    let name = workload["metadata"]["name"].as_str().unwrap_or_default();
-    let owners = pod["metadata"]["ownerReferences"].as_array();
-    let owner = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
-    let Some(owner) = owner else { return false };
-    match controller {
-        Some(Controller::Jobs) => {
-            let made = owner["name"].as_str().and_then(workload::cron_job);
-            owner["kind"] == JOB.kind && made == Some(name)
-        }
-        // Its ReplicaSets may not be readable.
-        Some(Controller::ReplicaSets(hash)) => {
-            let hash = pod["metadata"]["labels"][hash].as_str().unwrap_or_default();
-            owner["kind"] == REPLICA_SET.kind && owner["name"] == format!("{name}-{hash}")
-        }
-        _ => owner["uid"] == workload["metadata"]["uid"],
-    }
-}
 
 /// The spec that the workload has for its Pods.
 pub(super) fn template(workload: &Value) -> &Value {
@@ -53,16 +28,6 @@ pub fn is_new(workload: &Value, pod: &Value) -> bool {
             ["image", "command", "args"].iter().all(|field| found[field] == wanted[field])
         })
     })
-}
-
-/// Whether all that a Pod was to do is over: it was evicted, or its Job's work is done.
-pub fn is_over(pod: &Value) -> bool {
-    ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase)
-}
-
-/// Whether a Pod is Ready and is not being deleted.
-pub fn is_ready(pod: &Value) -> bool {
-    pod["metadata"]["deletionTimestamp"].is_null() && condition(pod, "Ready")["status"] == "True"
 }
 
 /// Whether a container is Ready only while an application runs in it (`--ready app`).
@@ -94,16 +59,10 @@ pub fn is_up(pod: &Value) -> bool {
             && containers.iter().all(is_up))
 }
 
-fn condition<'v>(pod: &'v Value, kind: &str) -> &'v Value {
-    let all = pod["status"]["conditions"].as_array();
-    let found = all.and_then(|all| all.iter().find(|one| one["type"] == kind));
-    found.unwrap_or(&Value::Null)
-}
-
 /// What keeps one of the workload's new Pods; what lasts is told before what may pass.
 pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     let own = seen.pods.iter().filter(|pod| {
-        selects(workload, pod)
+        belongs_to(pod, workload)
             && is_new(workload, pod)
             && pod["metadata"]["deletionTimestamp"].is_null()
             && !is_up(pod)
@@ -118,7 +77,7 @@ pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
     let is_coming = |event: &&Value| {
         seen.pods.iter().any(|pod| {
             event["involvedObject"]["uid"] == pod["metadata"]["uid"]
-                && selects(workload, pod)
+                && belongs_to(pod, workload)
                 && is_new(workload, pod)
                 && !is_up(pod)
         })

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Row, emptied_pod, lives, of_pods};
-use crate::{kinds, rollout, workload::Subject};
+use crate::{
+    kinds,
+    workload::{Subject, pods},
+};
 
 /// A line for each owner of living Pods that are empty and are none of these workloads', which are
 /// all that were to be seen. `flags` lead to the cluster again.
@@ -18,7 +21,7 @@ pub fn of_others(objects: &[Value], pods: &[Value], flags: &str) -> Vec<Row> {
         }
     }
     // What is true of one Pod is true of all that have its owner.
-    others.retain(|_, pods| !objects.iter().any(|object| rollout::selects(object, pods[0])));
+    others.retain(|_, pods| !objects.iter().any(|object| pods::belongs_to(pods[0], object)));
     others.iter().filter_map(|(owner, pods)| row(owner, pods, flags)).collect()
 }
 
@@ -45,7 +48,7 @@ fn row([namespace, kind, name]: &[String; 3], pods: &[&Value], flags: &str) -> O
              `kubectl -n {namespace} delete pod {names}`"
         )
     };
-    let ready = pods.iter().filter(|pod| rollout::is_ready(pod)).count();
+    let ready = pods.iter().filter(|pod| pods::is_ready(pod)).count();
     let owner = serde_json::json!({
         "kind": kind, "metadata": { "namespace": namespace, "name": name },
     });

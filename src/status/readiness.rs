@@ -8,6 +8,7 @@ use super::{Row, State, emptied_pod, lives};
 use crate::{
     kinds,
     rollout::{self, Seen},
+    workload::pods,
 };
 
 /// Writes into each row how many of its Pods are ready in the form that its state names, and, where
@@ -39,12 +40,12 @@ fn judge_one(row: &mut Row, object: &Value, pods: &[Value], events: &[Value]) {
         return;
     };
     let own: Vec<_> =
-        pods.iter().filter(|pod| lives(pod) && rollout::selects(object, pod)).collect();
+        pods.iter().filter(|pod| lives(pod) && pods::belongs_to(pod, object)).collect();
     let has_form = |pod: &Value| {
         if at_level_pod { emptied_pod(pod).is_some() } else { rollout::is_new(object, pod) }
     };
     let meant: Vec<_> = own.iter().filter(|pod| has_form(pod)).collect();
-    let ready = meant.iter().filter(|pod| rollout::is_ready(pod)).count();
+    let ready = meant.iter().filter(|pod| pods::is_ready(pod)).count();
     let is_short = i64::try_from(ready).is_ok_and(|ready| ready < wanted);
     if !own.is_empty() {
         row.ready = format!("{ready}/{wanted}");
@@ -52,7 +53,7 @@ fn judge_one(row: &mut Row, object: &Value, pods: &[Value], events: &[Value]) {
     if !is_short {
         return;
     }
-    let waiting = meant.iter().filter(|pod| !rollout::is_ready(pod));
+    let waiting = meant.iter().filter(|pod| !pods::is_ready(pod));
     let troubles: Vec<_> = waiting.filter_map(|pod| rollout::trouble(pod, events)).collect();
     let lasting = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     let since = rollout::changed_at(object);

@@ -2,20 +2,16 @@
 
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     cli::init::Init,
-    commands::{
-        certificates::{self, Asked},
-        install::served,
-    },
+    commands::certificates::{self, Asked},
     exit::Failure,
-    kubernetes::{
-        Applied, Apply, CONFIGURATION, Cluster, DryRun, NAMESPACE, SECRET, Target, error,
-    },
+    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, SECRET, Target},
     operations::{
-        outcomes::Outcomes,
+        applier::Applier,
+        namespace_label,
         webhook_names::{self, Resolved, WebhookNames},
     },
     pki::{self, Facts, Fault, KeyFault},
@@ -76,84 +72,6 @@ impl Secret {
     }
 }
 
-/// Applies, and tells what it came to.
-pub(in crate::commands) struct Applier<'a> {
-    pub(in crate::commands) cluster: &'a Cluster,
-    pub(in crate::commands) outcomes: Outcomes<'a>,
-    pub(in crate::commands) dry_run: Option<DryRun>,
-    pub(in crate::commands) force: bool,
-    /// Whether the namespace is there, so that a dry run can be judged in it.
-    pub(in crate::commands) namespace_exists: bool,
-}
-
-impl<'a> Applier<'a> {
-    /// For the objects of `namespace`, and those that have none.
-    pub(in crate::commands) async fn new(
-        terminal: &'a Terminal,
-        cluster: &'a Cluster,
-        namespace: &str,
-        dry_run: Option<DryRun>,
-        force: bool,
-    ) -> Result<Self> {
-        let namespace_exists = cluster.get(&NAMESPACE, "", namespace).await?.is_some();
-        let outcomes = Outcomes::new(terminal, dry_run);
-        Ok(Self { cluster, outcomes, dry_run, force, namespace_exists })
-    }
-
-    pub(in crate::commands) async fn apply(&mut self, object: &Value) -> Result<()> {
-        self.apply_with(object, self.force).await
-    }
-
-    /// [`Applier::apply`] that takes over what others own, where `force` says so.
-    pub(in crate::commands) async fn apply_with(
-        &mut self,
-        object: &Value,
-        force: bool,
-    ) -> Result<()> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-        let (kind, name) = (text("/kind"), text("/metadata/name"));
-        let namespace = text("/metadata/namespace").unwrap_or_default();
-        let homeless = !self.namespace_exists && !namespace.is_empty();
-        let applied = if self.dry_run == Some(DryRun::Client)
-            || (self.dry_run.is_some() && homeless)
-        {
-            // What it would come to takes the API server's word; whether it is there does not.
-            if homeless || !self.cluster.is_there(object).await? { "created" } else { "applied" }
-        } else {
-            self.send(object, Apply { dry_run: self.dry_run.is_some(), force }).await?.as_str()
-        };
-        self.outcomes.add(kind.unwrap_or_default(), namespace, name.unwrap_or_default(), applied);
-        Ok(())
-    }
-
-    /// A namespace without a label, which is not there yet.
-    async fn create_namespace(&mut self, name: &str) -> Result<()> {
-        let object = json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
-        });
-        if self.dry_run != Some(DryRun::Client) {
-            self.cluster.create(&object, self.dry_run.is_some()).await?;
-        }
-        self.outcomes.add(NAMESPACE.kind, "", name, "created");
-        self.namespace_exists = self.dry_run.is_none();
-        Ok(())
-    }
-
-    /// A caBundle is diyadm's whoever wrote it last: `init --rotate`, kubectl, another tool. All
-    /// else that someone else has set is refused without --force.
-    async fn send(&self, object: &Value, how: Apply) -> Result<Applied> {
-        let outcome = self.cluster.apply(object, how).await;
-        let only_bundles = outcome.as_ref().is_err_and(|error| {
-            let fields = error::conflicts(error);
-            !fields.is_empty() && fields.iter().all(|f| f.ends_with(".clientConfig.caBundle"))
-        });
-        if object["kind"] == CONFIGURATION.kind && only_bundles {
-            return Ok(self.cluster.apply(object, Apply { force: true, ..how }).await?.0);
-        }
-        Ok(outcome?.0)
-    }
-}
-
 /// What [`prepare`] applies.
 pub(in crate::commands) fn targets(names: &WebhookNames) -> [Target<'_>; 2] {
     [
@@ -166,11 +84,11 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let resolved = webhook_names::resolve(cluster, &args.names, &CONFIGURATION).await?;
     let names = &resolved.names;
     if resolved.serving().is_some() {
-        served::demand(cluster, &resolved).await?;
+        namespace_label::demand(cluster, &resolved).await?;
         let namespace = names.namespace();
         let mut applier =
             Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
-        served::label(&mut applier, &resolved, args.names.label.as_deref()).await?;
+        namespace_label::label(&mut applier, &resolved, args.names.label.as_deref()).await?;
         return applier.outcomes.print(args.output, None);
     }
     cluster.demand_apply(&targets(names), &[]).await?;
@@ -246,7 +164,7 @@ pub(in crate::commands) async fn prepare(
         }
     };
 
-    served::refuse_two(cluster, resolved, args.force).await?;
+    namespace_label::refuse_two(cluster, resolved, args.force).await?;
     let emptied = args.names.namespace();
     if namespace != emptied && !applier.namespace_exists {
         applier.create_namespace(namespace).await?;

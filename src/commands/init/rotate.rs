@@ -11,13 +11,13 @@ use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::cluster::{Applier, Secret, targets};
+use super::cluster::{Secret, targets};
 use crate::{
     cli::init::Init,
     commands::certificates,
     exit::Failure,
     kubernetes::{CONFIGURATION, Cluster, DryRun, Target},
-    operations::webhook_names,
+    operations::{applier::Applier, webhook_names},
     pki::{self, Bundle},
     ui::terminal::Terminal,
     webhook::manifests,

@@ -4,13 +4,14 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Proof, served};
+use super::proof::Proof;
 use crate::{
     cli::{install::Install, render::Mode},
-    commands::{init::cluster::Applier, render},
+    commands::render,
     kubernetes::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
     operations::{
-        emptying_flags,
+        applier::Applier,
+        emptying_flags, namespace_label,
         webhook_names::{self, Resolved},
     },
     ui::terminal::Terminal,
@@ -37,13 +38,13 @@ pub(super) async fn install(
     let more = if args.dry_run.is_some() { &[][..] } else { &create };
     let demanded = cluster.demand_apply(&targets, more).await;
     demanded.map_err(|error| match resolved.hidden {
-        Some(_) => served::ask_for(error, namespace, &names.label()),
+        Some(_) => namespace_label::ask_for(error, namespace, &names.label()),
         None => error,
     })?;
     if !args.force {
         resolved.refuse_foreign(cluster, None)?;
     }
-    served::refuse_two(cluster, resolved, args.force).await?;
+    namespace_label::refuse_two(cluster, resolved, args.force).await?;
     let objects = render::policy_objects(&settings, rules)?;
     let home = names.webhook_namespace();
     let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;

@@ -1,26 +1,21 @@
 //! A namespace that an installed webhook or policy serves: it gets the label, and nothing else
 //! changes.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use serde_json::Value;
 
-use super::Proof;
+use super::proof::Proof;
 use crate::{
     cli::install::Install,
-    commands::init::cluster::Applier,
-    exit::Failure,
-    kubernetes::{
-        CONFIGURATION, Cluster, DEPLOYMENT, NAMESPACE, POD, POLICY, Right, Target, error,
-    },
+    kubernetes::{Cluster, DEPLOYMENT, POD, POLICY, Right},
     operations::{
+        applier::Applier,
         emptying_flags,
-        webhook_names::{self, Resolved},
+        namespace_label::{demand, label},
+        webhook_names::Resolved,
     },
     ui::terminal::Terminal,
-    webhook::{
-        checks::{level, owner},
-        manifests,
-    },
+    webhook::{checks::level, manifests},
     workload,
 };
 
@@ -60,141 +55,4 @@ pub(super) async fn install(
         }
     }
     applier.outcomes.print(args.output, None)
-}
-
-/// Labels the namespace as what serves it wants it, and says who that is. `given` is the label that
-/// a flag named.
-///
-/// # Errors
-/// Where the right to do so is missing, and where the namespace is somebody else's already.
-pub(in crate::commands) async fn label(
-    applier: &mut Applier<'_>,
-    resolved: &Resolved,
-    given: Option<&str>,
-) -> Result<()> {
-    let (cluster, names) = (applier.cluster, &resolved.names);
-    let Some(installed) = resolved.serving() else { return Ok(()) };
-    let (namespace, label) = (names.namespace(), names.label());
-    let who = shown(resolved, installed);
-    if let Some(wanted) = owner::label(installed).filter(|_| given.is_some())
-        && wanted != label
-    {
-        let what = format!("{who} serves the namespaces labelled {wanted}, not {label}.");
-        let hint = format!(
-            "Leave --label out, or install one of your own: `diyadm install -n {namespace}{} \
-             --service NAME`.",
-            cluster.flags()
-        );
-        return Err(Failure::no(what, hint).into());
-    }
-    refuse_two(cluster, resolved, applier.force).await?;
-    applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
-    applier.outcomes.terminal.say(&format!(
-        "{who} serves it. The server, its image and its rules are as they were: they are changed \
-         from its own namespace, or with --webhook-namespace {}.",
-        names.webhook_namespace()
-    ));
-    Ok(())
-}
-
-/// Fails where the namespace may not be labelled, before anything is read.
-pub(in crate::commands) async fn demand(cluster: &Cluster, resolved: &Resolved) -> Result<()> {
-    let names = &resolved.names;
-    let target = Target { kind: &NAMESPACE, namespace: "", name: names.namespace() };
-    let demanded = cluster.demand_apply(&[target], &[]).await;
-    demanded.map_err(|error| ask_for(error, names.namespace(), &names.label()))
-}
-
-/// `Webhook x (Service x in namespace y)`
-fn shown(resolved: &Resolved, installed: &Value) -> String {
-    let (service, home) = (&resolved.names.service, resolved.names.webhook_namespace());
-    if installed["kind"] == POLICY.kind {
-        return format!("Policy {service} (installed from namespace {home})");
-    }
-    match installed["webhooks"][0]["clientConfig"]["url"].as_str() {
-        Some(_) => format!("Webhook {service} (a URL, installed from namespace {home})"),
-        None => format!("Webhook {service} (Service {service} in namespace {home})"),
-    }
-}
-
-/// A missing right, with what its owner has to type.
-pub(super) fn ask_for(error: Error, namespace: &str, label: &str) -> Error {
-    match error.downcast::<Failure>() {
-        Ok(failure) => {
-            let hint = format!(
-                "{} Where a webhook is installed the label is enough, from anyone who may patch \
-                 the namespace: `kubectl label namespace {namespace} {label}`.",
-                failure.hint
-            );
-            Failure { hint, ..failure }.into()
-        }
-        Err(error) => error,
-    }
-}
-
-/// Fails where the namespace has another value of the label, or another webhook or policy of
-/// diyadm selects it: each workload would be emptied twice.
-///
-/// # Errors
-/// That, and what the API server says.
-pub(in crate::commands) async fn refuse_two(
-    cluster: &Cluster,
-    resolved: &Resolved,
-    force: bool,
-) -> Result<()> {
-    if force {
-        return Ok(());
-    }
-    let names = &resolved.names;
-    let (namespace, (key, value)) = (names.namespace(), webhook_names::label(names)?);
-    let found = cluster.get(&NAMESPACE, "", namespace).await?.unwrap_or_default();
-    let labels = &found["metadata"]["labels"];
-    let mut labelled = labels.clone();
-    labelled[&key] = value.as_str().into();
-    let mut others = Vec::new();
-    for kind in [&CONFIGURATION, &POLICY] {
-        match cluster.list_served(kind).await {
-            Ok(all) => others.extend(all),
-            // Who may not look cannot be told.
-            Err(error) if error::is_forbidden(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let own = names.service.as_str();
-    let is_other = |other: &&Value| owner::is_diyadm(other) && other["metadata"]["name"] != own;
-    others.retain(|other| is_other(&other));
-    let name = |other: &Value| other["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let by = |other: &Value| {
-        let kind = if other["kind"] == POLICY.kind { "policy" } else { "webhook" };
-        format!("{kind} {}", name(other))
-    };
-    if let Some(other) = others.iter().find(|other| owner::selects_namespace(other, labels)) {
-        let what = format!("Namespace {namespace} is emptied by {} already.", by(other));
-        let hint = format!(
-            "Leave it to that, or take the namespace's label away first: `diyadm uninstall -n \
-             {namespace} --service {}{}`.",
-            name(other),
-            cluster.flags()
-        );
-        return Err(Failure::no(what, hint).into());
-    }
-    if let Some(other) = others.iter().find(|other| owner::selects_namespace(other, &labelled)) {
-        let what = format!("The label {key}={value} is that of {} already.", by(other));
-        let hint = format!(
-            "Leave --label out, or name another one; `diyadm install -n {namespace} --service \
-             {}{}` has it serve the namespace.",
-            name(other),
-            cluster.flags()
-        );
-        return Err(Failure::no(what, hint).into());
-    }
-    if let Some(other) = labels[&key].as_str().filter(|found| *found != value) {
-        let what = format!("Namespace {namespace} is labelled {key}={other}, not {value}.");
-        let hint = format!(
-            "See whose label it is: `kubectl get namespaces/{namespace} -o yaml \
-             --show-managed-fields`; --force takes it over."
-        );
-        return Err(Failure::no(what, hint).into());
-    }
-    Ok(())
 }

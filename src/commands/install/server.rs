@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::PAUSE;
+use super::proof::PAUSE;
 use crate::{
     exit::Failure,
     kubernetes::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},

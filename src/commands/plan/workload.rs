@@ -12,7 +12,7 @@ use crate::{
     operations::{
         autoscalers::{AUTOSCALERS, Beside},
         empty::decision::{self as empty, Refused, Settled},
-        intercept::{Watcher, Webhooks},
+        intercept::{Interceptor, Webhooks},
     },
     plan::{Decided, Does, Plan, plan},
     ui::terminal::Terminal,
@@ -113,21 +113,21 @@ async fn decide(
             (decided.does, decided.why, decided.hint) = (Does::Nothing, refused.what, refused.hint);
         }
         Ok(Settled::Pods) => match webhooks.of_pods(cluster, found).await {
-            Watcher::Nobody => {
+            Interceptor::Nobody => {
                 decided.does = Does::Nothing;
                 decided.why = "at level pod a webhook or policy empties Pods as they are created, \
                                and there is none for those of this namespace"
                     .to_owned();
                 decided.hint = Webhooks::advice_for_pods(cluster).await;
             }
-            Watcher::Unknown => {
+            Interceptor::Unknown => {
                 decided.does = Does::Pods;
                 decided.why = "whether something empties them may not be looked at".to_owned();
             }
-            watcher @ (Watcher::Webhook(_) | Watcher::Policy(_)) => {
+            interceptor @ (Interceptor::Webhook(_) | Interceptor::Policy(_)) => {
                 decided.does = Does::Pods;
                 decided.warnings.extend(empty::unheard(&found.object));
-                let who = watcher.shown().unwrap_or_default();
+                let who = interceptor.shown().unwrap_or_default();
                 decided.why = format!("{who} empties them as they are created");
                 decided.hint = "How is what that was installed with; `diyadm rules explain` shows \
                                 it for a webhook."

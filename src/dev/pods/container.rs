@@ -7,7 +7,10 @@ use diyadm_agent::protocol::Bytes;
 use crate::{
     dev::words,
     kinds::{self, Controller},
-    workload::Subject,
+    workload::{
+        Subject,
+        pods::{controller, is_terminating},
+    },
 };
 
 /// Characters of a command line that an error shows.
@@ -63,12 +66,6 @@ pub(crate) fn owner(pod: &Value) -> String {
     }
 }
 
-/// The owner reference of what controls an object.
-pub(crate) fn controller(object: &Value) -> Option<&Value> {
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true))
-}
-
 pub(super) fn specs(pod: &Value) -> impl Iterator<Item = &Value> {
     let lists = ["containers", "initContainers", "ephemeralContainers"];
     lists.into_iter().flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
@@ -88,16 +85,7 @@ pub(super) fn status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
 pub(super) fn is_running(pod: &Value, container: &str) -> bool {
     let running =
         status(pod, container).is_some_and(|status| status["state"]["running"].is_object());
-    running && !is_going(pod)
-}
-
-pub(super) fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-}
-
-pub(super) fn is_going(pod: &Value) -> bool {
-    pod["metadata"]["deletionTimestamp"].is_string()
+    running && !is_terminating(pod)
 }
 
 /// What keeps a Pod from being worked in: `web-1 is Pending (0/1 nodes are available)`.
@@ -107,7 +95,7 @@ pub(super) fn why_not(pod: &Value, container: &str) -> String {
 
 /// `Pending (0/1 nodes are available)`
 pub(super) fn not_running(pod: &Value, container: &str) -> String {
-    if is_going(pod) {
+    if is_terminating(pod) {
         return "being deleted".to_owned();
     }
     let phase = text(pod, "/status/phase");

@@ -138,35 +138,6 @@ fn the_emptied_container_is_meant() {
 }
 
 #[test]
-fn a_selector_is_a_query() {
-    let both = json!({
-        "matchLabels": { "a": "b" },
-        "matchExpressions": [
-            { "key": "k", "operator": "In", "values": ["v", "w"] },
-            { "key": "n", "operator": "NotIn", "values": ["x"] },
-            { "key": "e", "operator": "Exists" },
-            { "key": "d", "operator": "DoesNotExist" },
-        ],
-    });
-    assert_eq!(selector(&both), "a=b,k in (v,w),n notin (x),e,!d");
-}
-
-#[test]
-fn pods_of_another_owner_with_the_same_labels_are_not_ours() {
-    let owned = |kind: &str, name: &str| {
-        json!({ "metadata": {
-            "labels": { "pod-template-hash": "h" },
-            "ownerReferences": [{ "controller": true, "kind": kind, "name": name, "uid": "u" }],
-        } })
-    };
-    assert!(is_of(&owned("ReplicaSet", "web-h"), "Deployment", "web", "other"));
-    assert!(!is_of(&owned("ReplicaSet", "web-2-h"), "Deployment", "web", "other"));
-    assert!(is_of(&owned("StatefulSet", "db"), "StatefulSet", "db", "u"));
-    assert!(!is_of(&owned("StatefulSet", "db"), "StatefulSet", "db", "v"));
-    assert!(!is_of(&json!({ "metadata": {} }), "StatefulSet", "db", ""));
-}
-
-#[test]
 fn what_a_pod_waits_for_is_told() {
     let none = choose(&[], ANY, &NAMED).unwrap_err();
     assert_eq!(none.what, "There is no Pod of deploy/x.");

@@ -20,7 +20,7 @@ use super::{
     content::Library,
     plan::{Plan, Rules, plan},
     progress::Progress,
-    send::Report,
+    steps::Report,
 };
 use crate::{
     dev::trouble::Trouble,

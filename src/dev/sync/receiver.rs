@@ -10,7 +10,7 @@ use super::{
     plain::{self, Plain},
     plan::Plan,
     progress::Progress,
-    send::Report,
+    steps::Report,
 };
 use crate::dev::{
     backoff::Backoff,

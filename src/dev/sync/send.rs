@@ -18,7 +18,7 @@ use super::{
     content::{Content, Library, Packer, read_some},
     plan::Plan,
     progress::Progress,
-    steps::{Doing, State, Step, Tries},
+    steps::{Doing, Report, State, Step, Tries},
 };
 use diyadm_agent::protocol::{
     Answer, Bytes, Kind, Request, json,
@@ -32,23 +32,6 @@ const BATCH_FILES: usize = 64;
 /// Pieces that wait for the network.
 const WAITING: usize = 4;
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// What came of a transfer.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Files that are other than they were.
-    pub files: u64,
-    /// Folders, links, modes and times that are.
-    pub others: u64,
-    /// What was deleted.
-    pub deleted: u64,
-    /// Sentences: what could not be done.
-    pub refused: Vec<String>,
-    /// Files and folders whose mode or time could not be set; all else of them is as it should be.
-    pub unset: Vec<String>,
-    /// Whether what is there and not here was left, since something went wrong before.
-    pub undeleted: bool,
-}
 
 /// Does what the plan says. `next` is the id of the next step, `patience` how often a file is sent
 /// again that another transfer has. What is refused does not keep the rest from being done.

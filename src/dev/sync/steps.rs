@@ -8,11 +8,28 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::{super::trouble::Trouble, content::Content, send::Report};
+use super::{super::trouble::Trouble, content::Content};
 use diyadm_agent::protocol::{
     Bytes,
     transfer::{MOST_CHUNKS, MOST_FILES, Need, Refusal},
 };
+
+/// What came of a transfer.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Files that are other than they were.
+    pub files: u64,
+    /// Folders, links, modes and times that are.
+    pub others: u64,
+    /// What was deleted.
+    pub deleted: u64,
+    /// Sentences: what could not be done.
+    pub refused: Vec<String>,
+    /// Files and folders whose mode or time could not be set; all else of them is as it should be.
+    pub unset: Vec<String>,
+    /// Whether what is there and not here was left, since something went wrong before.
+    pub undeleted: bool,
+}
 
 /// Steps under way that are no files; bounds what both sides hold.
 const MOST_STEPS: usize = 4096;

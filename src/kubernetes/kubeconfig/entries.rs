@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{exec::Plugin, fields::Fields, unusable};
+use super::{exec::Plugin, fields::Fields, path::resolve, unusable};
 
 /// Bytes that stand in the kubeconfig, or in a file that it names.
 #[derive(Clone, Default)]
@@ -199,26 +199,6 @@ impl Context {
         view.extensions(&self.extensions);
         Value::Object(view.0)
     }
-}
-
-/// A relative path is one from the folder of its kubeconfig.
-pub(super) fn resolve(path: &mut String, folder: &Path) {
-    if !path.is_empty() && !Path::new(path).is_absolute() {
-        *path = cleaned(&folder.join(&path)).display().to_string();
-    }
-}
-
-/// Without `.` and `..`, as Go's `filepath.Join` has it.
-fn cleaned(path: &Path) -> std::path::PathBuf {
-    use std::path::Component;
-    path.components().fold(std::path::PathBuf::new(), |mut path, part| {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(path.pop()),
-            part => path.push(part),
-        }
-        path
-    })
 }
 
 /// The folder of a kubeconfig, absolute.

@@ -15,9 +15,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    credentials::{Current, Issued, Refused, bearer},
-    entries::resolve,
     fields::Fields,
+    issued::{Current, Issued, Refused, bearer},
+    path::resolve,
     trust::Identity,
 };
 use crate::{exit::quoted, yaml};

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use super::{
     Access,
     address::{Address, without_query},
-    credentials::{Credentials, bearer},
+    credentials::Credentials,
     entries::{Cluster, Context, Provider, User},
+    issued::bearer,
     proxy::ProxyVariables,
     transport::{basic, proxy_uri},
     trust::{self, Identity},

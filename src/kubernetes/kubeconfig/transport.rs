@@ -39,7 +39,8 @@ use tower_service::Service;
 
 use super::{
     address::Address,
-    credentials::{Credentials, Current},
+    credentials::Credentials,
+    issued::Current,
     trust::{self, Identity},
     unusable,
 };

@@ -196,8 +196,8 @@ impl Plan<'_> {
         if settled != Settled::Patch || !is_free {
             return Ok(settled);
         }
-        let watcher = webhooks.of_level_pod(cluster, found).await;
-        let Some(who) = watcher.shown() else { return Ok(settled) };
+        let interceptor = webhooks.of_level_pod(cluster, found).await;
+        let Some(who) = interceptor.shown() else { return Ok(settled) };
         if self.wishes.is_empty() {
             return Ok(Settled::Pods);
         }

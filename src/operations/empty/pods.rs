@@ -12,10 +12,10 @@ use crate::{
     operations::{
         Done, Errand, Outcome,
         flags::EmptyArgs,
-        intercept::{Watcher, Webhooks},
-        replace::Right,
+        intercept::{Interceptor, Webhooks},
+        replace::PodMatch,
     },
-    rollout,
+    rollout::{self, Form},
 };
 
 pub(super) async fn empty(
@@ -40,7 +40,7 @@ async fn try_empty(
     found: &Found,
 ) -> Result<(Value, Vec<Value>, bool)> {
     let shown = errand.shown(found);
-    if webhooks.of_pods(errand.cluster, found).await == Watcher::Nobody {
+    if webhooks.of_pods(errand.cluster, found).await == Interceptor::Nobody {
         let what = format!(
             "{shown} stays as it is: at level pod a webhook or policy empties Pods as they are \
              created, and there is none for those of namespace {}.",
@@ -82,8 +82,8 @@ async fn try_empty(
     }
     let now = Found { object: object.clone(), ..found.clone() };
     // What was empty before is not this command's to give back.
-    let back = args.rollback && (changed || errand.judge(&now, true).await.is_err());
-    let count = match errand.replace(&now, &Right::Emptied(true)).await {
+    let back = args.rollback && (changed || errand.check_pods(&now, Form::Emptied).await.is_err());
+    let count = match errand.replace(&now, &PodMatch::Made(Form::Emptied)).await {
         Ok(count) => count,
         Err(error) => return Err(give_back(errand, args, found, back, error).await),
     };

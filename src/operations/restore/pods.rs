@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::Way;
+use super::options::RestoreOptions;
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, JOB},
@@ -14,11 +14,15 @@ use crate::{
     operations::{
         Done, Errand, Outcome,
         change::{annotated, played},
-        intercept::{Watcher, Webhooks},
-        replace::Right,
+        intercept::{Interceptor, Webhooks},
+        replace::PodMatch,
     },
-    rollout, status,
-    workload::{self, DISABLED, LABEL, Subject, fresh},
+    rollout::{self, Form},
+    status,
+    workload::{
+        self, DISABLED, LABEL, Subject, fresh,
+        pods::{belongs_to, is_over},
+    },
 };
 
 /// The Pods that run in some namespaces.
@@ -40,12 +44,12 @@ impl Pods {
         let mut pods = Self::default();
         for (_, scope, list) in errand.cluster.lists(places).await {
             match list {
-                Ok(list) => pods.all.extend(
-                    list.into_iter().filter(|pod| !rollout::is_over(pod)).map(|pod| {
+                Ok(list) => {
+                    pods.all.extend(list.into_iter().filter(|pod| !is_over(pod)).map(|pod| {
                         let emptied = workload::is_emptied_pod(&pod.to_string());
                         (pod, emptied)
-                    }),
-                ),
+                    }))
+                }
                 Err(error) if error::is_forbidden(&error) => {}
                 Err(error) => {
                     let namespace = scope.namespace().unwrap_or_default().to_owned();
@@ -57,7 +61,7 @@ impl Pods {
     }
 
     fn of<'p>(&'p self, found: &'p Found) -> impl Iterator<Item = &'p (Value, bool)> {
-        self.all.iter().filter(|(pod, _)| rollout::selects(&found.object, pod))
+        self.all.iter().filter(|(pod, _)| belongs_to(pod, &found.object))
     }
 
     /// The workload's own.
@@ -143,18 +147,18 @@ async fn would_be(
     if !mutable || subject.is_controlled() || !subject.refusals().is_empty() {
         return Ok(false);
     }
-    let watcher = webhooks.of_level_pod(errand.cluster, found).await;
-    Ok(watcher.is_there())
+    let interceptor = webhooks.of_level_pod(errand.cluster, found).await;
+    Ok(interceptor.is_there())
 }
 
 pub(super) async fn restore(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     pods: &Pods,
     found: Found,
 ) -> Done {
-    match try_restore(errand, webhooks, way, pods, &found).await {
+    match try_restore(errand, webhooks, options, pods, &found).await {
         Ok((object, patch)) => {
             Done { found: Found { object, ..found }, patch, outcome: Outcome::Changed }
         }
@@ -165,29 +169,30 @@ pub(super) async fn restore(
 async fn try_restore(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     pods: &Pods,
     found: &Found,
 ) -> Result<(Value, Vec<Value>)> {
     let shown = errand.shown(found);
-    let watcher = webhooks.emptying_pods(errand.cluster, found).await;
-    if watcher == Watcher::Nobody && found.kind == &CRON_JOB {
+    let interceptor = webhooks.emptying_pods(errand.cluster, found).await;
+    if interceptor == Interceptor::Nobody && found.kind == &CRON_JOB {
         let what = format!("{shown}: what it starts from now on is as written");
         errand.terminal.done(&what, None);
         pods.tell_jobs(errand, found);
         return Ok((found.object.clone(), Vec::new()));
     }
     if found.kind == &JOB {
-        return recreate(errand, way, found, &watcher).await;
+        return recreate(errand, options, found, &interceptor).await;
     }
-    if watcher == Watcher::Nobody {
+    if interceptor == Interceptor::Nobody {
         if !errand.is_real() {
             errand
                 .terminal
                 .done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
             return Ok((found.object.clone(), Vec::new()));
         }
-        let right = if way.unlabelled { Right::Unlabelled } else { Right::Emptied(false) };
+        let right =
+            if options.unlabelled { PodMatch::Unlabelled } else { PodMatch::Made(Form::Original) };
         let count = errand.replace(found, &right).await?;
         errand
             .terminal
@@ -201,19 +206,19 @@ async fn try_restore(
         Ok((!operations.is_empty()).then_some(operations))
     };
     let (object, _) = errand.change(found, plan).await?;
-    told(errand, found, &watcher);
+    told(errand, found, &interceptor);
     Ok((object, sent))
 }
 
 /// A Pod of a Job that is deleted counts as one that failed, so the Job itself is made anew.
 async fn recreate(
     errand: &Errand<'_>,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: &Found,
-    watcher: &Watcher,
+    interceptor: &Interceptor,
 ) -> Result<(Value, Vec<Value>)> {
     let shown = errand.shown(found);
-    if !way.recreate {
+    if !options.recreate {
         let what = format!("{shown} stays empty: the Pods of a Job cannot be replaced.");
         let hint = format!(
             "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
@@ -223,7 +228,7 @@ async fn recreate(
         return Err(Failure::no(what, hint).into());
     }
     let mut new = fresh::fresh(&found.object);
-    if *watcher != Watcher::Nobody {
+    if *interceptor != Interceptor::Nobody {
         new = played(&new, &refusal(&new)?)?;
     }
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
@@ -232,8 +237,8 @@ async fn recreate(
     }
     let what = format!("{shown} was created again, as it was{}", errand.dry());
     errand.terminal.done(&what, None);
-    if *watcher != Watcher::Nobody {
-        told(errand, found, watcher);
+    if *interceptor != Interceptor::Nobody {
+        told(errand, found, interceptor);
     }
     Ok((made.object, patch))
 }
@@ -250,9 +255,9 @@ pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
 }
 
 /// Tells of a pod template that says no now, and why.
-pub(super) fn told(errand: &Errand<'_>, found: &Found, watcher: &Watcher) {
+pub(super) fn told(errand: &Errand<'_>, found: &Found, interceptor: &Interceptor) {
     let shown = errand.shown(found);
-    let who = match watcher.shown() {
+    let who = match interceptor.shown() {
         Some(shown) => format!("{shown} empties"),
         None => "something may empty".to_owned(),
     };

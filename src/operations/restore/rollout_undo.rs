@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Way, leftovers};
+use super::{leftovers, options::RestoreOptions};
 use crate::{
     exit::Failure,
     kinds::Revisions,
@@ -22,12 +22,12 @@ const UNDO: &str = "kubectl";
 /// other; a break where nothing is left to do.
 pub(super) async fn recall(
     errand: &Errand<'_>,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: Found,
     named: bool,
 ) -> ControlFlow<Done, Found> {
     let of_revisions = found.kind.revisions == Some(Revisions::ControllerRevisions);
-    if !of_revisions || way.manifests.is_some() {
+    if !of_revisions || options.manifests.is_some() {
         return ControlFlow::Continue(found);
     }
     match try_recall(errand, &found, named).await {

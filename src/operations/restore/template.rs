@@ -5,36 +5,17 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{from_manifest::Manifests, pods, trust};
+use super::{options::RestoreOptions, pods, trust};
 use crate::{
     exit::Failure,
     kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     operations::{
         Done, Errand, Outcome,
         change::played,
-        intercept::{Watcher, Webhooks},
+        intercept::{Interceptor, Webhooks},
     },
-    rollout,
-    workload::{DISABLED, ENABLED, LABEL, Stamp, Subject, fresh},
+    workload::{DISABLED, ENABLED, LABEL, Stamp, Subject, fresh, pods::is_ready},
 };
-
-/// How workloads are restored.
-#[derive(Clone, Copy)]
-pub(crate) struct Way<'a> {
-    /// `--force-from`
-    pub(super) manifests: Option<&'a Manifests>,
-    pub(super) recreate: bool,
-    /// `--trust-original`
-    pub(super) trust_original: bool,
-    /// Whether the namespace's label has just been taken away, or, in a dry run, would have been.
-    pub(super) unlabelled: bool,
-}
-
-impl Way<'_> {
-    /// After the namespace's label.
-    pub(crate) const UNLABELLED: Self =
-        Self { manifests: None, recreate: false, trust_original: false, unlabelled: true };
-}
 
 /// An API server hears of a label that is gone after a moment.
 const LAG: Duration = Duration::from_millis(250);
@@ -47,10 +28,10 @@ pub(super) const NOT_EMPTY: &str =
 pub(super) async fn restore(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: Found,
 ) -> Done {
-    match try_restore(errand, webhooks, way, &found).await {
+    match try_restore(errand, webhooks, options, &found).await {
         Ok(Restored { object, patch, outcome }) => {
             Done { found: Found { object, ..found }, patch, outcome }
         }
@@ -59,12 +40,12 @@ pub(super) async fn restore(
 }
 
 /// Whether it is empty by its template, and can be given back as that is asked for.
-pub(super) fn goes_back(way: &Way<'_>, found: &Found) -> bool {
+pub(super) fn goes_back(options: &RestoreOptions<'_>, found: &Found) -> bool {
     let text = found.object.to_string();
     let Some(subject) = Subject::parse(&text) else { return false };
     let mutable = subject.workload().is_some_and(|kind| kind.mutable);
-    let is_trusted = |stamp: Result<_, _>| stamp.is_ok() || way.manifests.is_some();
-    subject.stamp().is_some_and(is_trusted) && (mutable || way.recreate)
+    let is_trusted = |stamp: Result<_, _>| stamp.is_ok() || options.manifests.is_some();
+    subject.stamp().is_some_and(is_trusted) && (mutable || options.recreate)
 }
 
 struct Restored {
@@ -76,15 +57,15 @@ struct Restored {
 async fn try_restore(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: &Found,
 ) -> Result<Restored> {
     let text = found.object.to_string();
     let subject = Subject::read(&text)?;
-    let manifest = match (subject.stamp(), way.manifests) {
+    let manifest = match (subject.stamp(), options.manifests) {
         // Restored by a command that was cut off before it could create it.
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
-            return recreate(errand, webhooks, way, found, None).await;
+            return recreate(errand, webhooks, options, found, None).await;
         }
         (None, _) if fresh::is_holder(&found.object) => {
             let why = "it holds the place of another".to_owned();
@@ -102,7 +83,7 @@ async fn try_restore(
             return Err(Failure::no(what, hint).into());
         }
         (None, _) => {
-            let outcome = if way.recreate && errand.unhold(found).await? {
+            let outcome = if options.recreate && errand.unhold(found).await? {
                 Outcome::Unchanged
             } else {
                 Outcome::PassedOver("it is not empty: there is no original".to_owned())
@@ -129,20 +110,20 @@ async fn try_restore(
     let shown = errand.shown(found);
     if subject.workload().is_some_and(|kind| !kind.mutable) {
         // Where it is not there, nothing is lost by that.
-        if way.recreate || !found.object["metadata"]["uid"].is_string() {
-            return recreate(errand, webhooks, way, found, manifest.as_deref()).await;
+        if options.recreate || !found.object["metadata"]["uid"].is_string() {
+            return recreate(errand, webhooks, options, found, manifest.as_deref()).await;
         }
         let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
         let operations = original(&found.object, &back)?.unwrap_or_default();
         let new = played(&found.object, &operations)?;
-        return Err(trust::in_place(errand, way, found, &new, manifest.as_deref())?);
+        return Err(trust::in_place(errand, options, found, &new, manifest.as_deref())?);
     }
-    let watcher = webhooks.of_update(errand.cluster, found).await;
-    let decline = match &watcher {
+    let interceptor = webhooks.of_update(errand.cluster, found).await;
+    let decline = match &interceptor {
         _ if subject.declines() => false,
-        Watcher::Nobody | Watcher::Policy(_) => false,
+        Interceptor::Nobody | Interceptor::Policy(_) => false,
         // What the API server is asked says nothing of one that is away for a moment.
-        Watcher::Webhook(name) if !(errand.is_real() && webhooks.is_sure(name)) => {
+        Interceptor::Webhook(name) if !(errand.is_real() && webhooks.is_sure(name)) => {
             !webhooks.leaves(errand.cluster, name, found).await
         }
         // Its rules may say no, and they are not all that may be looked at.
@@ -155,7 +136,7 @@ async fn try_restore(
     let mut sent = Vec::new();
     let (mut object, mut changed) =
         errand.change(found, |object| plan(object, &back, &mut sent)).await?;
-    let mut tries = if way.unlabelled && errand.is_real() { TRIES } else { 0 };
+    let mut tries = if options.unlabelled && errand.is_real() { TRIES } else { 0 };
     while is_empty(&object) && !back.decline && tries > 0 {
         tokio::time::sleep(LAG).await;
         let again = Found { object, ..found.clone() };
@@ -163,7 +144,7 @@ async fn try_restore(
         tries -= 1;
     }
     // In a dry run the label is still there, and the API server goes by it.
-    let label = way.unlabelled && !errand.is_real();
+    let label = options.unlabelled && !errand.is_real();
     if is_empty(&object) && !back.decline && !label {
         // What may not be seen empties it all the same.
         back.decline = true;
@@ -176,9 +157,9 @@ async fn try_restore(
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
         return Err(Failure::no(what, hint).into());
     }
-    errand.terminal.done(&format!("{shown} {}{}", form(&subject, way), errand.dry()), None);
+    errand.terminal.done(&format!("{shown} {}{}", form(&subject, options), errand.dry()), None);
     if back.decline {
-        declined(errand, found, &watcher, "");
+        declined(errand, found, &interceptor, "");
     }
     if back.refuse {
         pods::told(errand, found, &of_pods);
@@ -188,8 +169,8 @@ async fn try_restore(
 }
 
 /// What restoring makes of an emptied workload, in words.
-fn form(subject: &Subject<'_>, way: &Way<'_>) -> String {
-    if way.manifests.is_some() {
+fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
+    if options.manifests.is_some() {
         return "is restored from the manifest".to_owned();
     }
     let Some(Ok(told)) = subject.told() else { return "is as it was".to_owned() };
@@ -211,15 +192,15 @@ async fn of_pods(
     webhooks: &Webhooks,
     found: &Found,
     back: &Back<'_>,
-) -> Result<Watcher> {
+) -> Result<Interceptor> {
     let operations = original(&found.object, back)?.unwrap_or_default();
     let given = Found { object: played(&found.object, &operations)?, ..found.clone() };
     Ok(webhooks.of_level_pod(errand.cluster, &given).await)
 }
 
 /// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
-fn declined(errand: &Errand<'_>, found: &Found, watcher: &Watcher, flag: &str) {
-    let who = watcher.shown().unwrap_or_else(|| "a webhook".to_owned());
+fn declined(errand: &Errand<'_>, found: &Found, interceptor: &Interceptor, flag: &str) {
+    let who = interceptor.shown().unwrap_or_else(|| "a webhook".to_owned());
     errand.terminal.say(&format!(
         "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
          `diyadm empty {}{flag}` takes that away",
@@ -240,16 +221,16 @@ async fn disown(errand: &Errand<'_>, found: &Found) -> Value {
 async fn recreate(
     errand: &Errand<'_>,
     webhooks: &Webhooks,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: &Found,
     manifest: Option<&str>,
 ) -> Result<Restored> {
     let fresh = fresh::fresh(&found.object);
-    let watcher = webhooks.of_create(errand.cluster, found).await;
-    let decline = watcher != Watcher::Nobody;
+    let interceptor = webhooks.of_create(errand.cluster, found).await;
+    let decline = interceptor != Interceptor::Nobody;
     let mut back = Back { manifest, decline, refuse: false };
     let of_pods = if found.kind == &POD {
-        Watcher::Nobody
+        Interceptor::Nobody
     } else {
         let fresh = Found { object: fresh.clone(), ..found.clone() };
         of_pods(errand, webhooks, &fresh, &back).await?
@@ -257,7 +238,7 @@ async fn recreate(
     back.refuse = of_pods.is_there();
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
-    trust::check(errand, way, found, &new, manifest)?;
+    trust::check(errand, options, found, &new, manifest)?;
     let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);
@@ -270,7 +251,7 @@ async fn recreate(
     errand.terminal.done(&what, None);
     let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
     if decline && declines(&made.object) && !declines(&found.object) {
-        declined(errand, found, &watcher, " --recreate");
+        declined(errand, found, &interceptor, " --recreate");
     }
     if back.refuse {
         pods::told(errand, found, &of_pods);
@@ -377,7 +358,7 @@ pub(super) async fn unstick(
     // Where they may not be looked at, the wait tells what is missing.
     for pod in errand.pods(&found.object).await.unwrap_or_default() {
         let going = pod["metadata"]["deletionTimestamp"].is_string();
-        if going || rollout::is_ready(&pod) || !is_emptied(&pod) {
+        if going || is_ready(&pod) || !is_emptied(&pod) {
             continue;
         }
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();

@@ -3,19 +3,19 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::Way;
+use super::options::RestoreOptions;
 use crate::{exit::Failure, kubernetes::targets::Found, operations::Errand, workload::Subject};
 
 /// Refuses to create `new` in the place of `found` where its original sets what it runs and nobody
 /// has said that it is to be trusted.
 pub(super) fn check(
     errand: &Errand<'_>,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: &Found,
     new: &Value,
     manifest: Option<&str>,
 ) -> Result<()> {
-    let doubtful = doubtful(way, found, new, manifest)?;
+    let doubtful = doubtful(options, found, new, manifest)?;
     if doubtful.is_empty() {
         return Ok(());
     }
@@ -35,12 +35,12 @@ pub(super) fn check(
 /// Why `found` is not restored in place, and what would make it `new`.
 pub(super) fn in_place(
     errand: &Errand<'_>,
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: &Found,
     new: &Value,
     manifest: Option<&str>,
 ) -> Result<anyhow::Error> {
-    let doubtful = doubtful(way, found, new, manifest)?;
+    let doubtful = doubtful(options, found, new, manifest)?;
     let (sets, flag) = match doubtful.as_str() {
         "" => (String::new(), ""),
         _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
@@ -61,13 +61,13 @@ pub(super) fn in_place(
 /// What the original of `found` makes it run in `new`, in words, where that is not to be trusted;
 /// empty where nothing is, or where the user trusts it.
 pub(super) fn doubtful(
-    way: &Way<'_>,
+    options: &RestoreOptions<'_>,
     found: &Found,
     new: &Value,
     manifest: Option<&str>,
 ) -> Result<String> {
     // What waits in a placeholder was written there by whoever created that.
-    if way.trust_original || !found.object["metadata"]["uid"].is_string() {
+    if options.trust_original || !found.object["metadata"]["uid"].is_string() {
         return Ok(String::new());
     }
     let [text, new] = [&found.object, new].map(Value::to_string);

@@ -13,8 +13,8 @@ use crate::{
         target::EXEC,
     },
     kubernetes::{Cluster, Right},
-    rollout,
     status::{self, Application, Row},
+    workload::pods::belongs_to,
 };
 use diyadm_agent::protocol::{App, State};
 
@@ -77,7 +77,7 @@ fn own<'o>(row: &Row, objects: &'o [Value], pods: &[Value]) -> (&'o [Value], Vec
             && meta["namespace"] == row.namespace.as_str()
     };
     let Some(object) = objects.iter().find(is_it) else { return (&[], Vec::new()) };
-    let own = pods.iter().filter(|pod| rollout::selects(object, pod)).cloned();
+    let own = pods.iter().filter(|pod| belongs_to(pod, object)).cloned();
     (std::slice::from_ref(object), own.collect())
 }
 

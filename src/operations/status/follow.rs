@@ -10,9 +10,9 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     kubernetes::{
         Cluster, Kind, POD, Scope, Sight,
-        targets::{Targeted, Targets, is_controlled},
+        targets::{Targeted, Targets},
     },
-    workload::fresh,
+    workload::{fresh, pods::is_controlled},
 };
 
 /// Changes that come closer together than this are shown together.

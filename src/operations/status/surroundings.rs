@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 use anyhow::Error;
 use serde_json::Value;
 
-use super::watchers::Watchers;
 use crate::{
     kubernetes::{Cluster, EVENT, Scope, error},
-    operations::autoscalers::AUTOSCALERS,
+    operations::{autoscalers::AUTOSCALERS, intercept::snapshot::Snapshot},
     status::{self, Row},
 };
 
 pub(crate) struct Around<'a> {
     cluster: &'a Cluster,
     scope: Scope<'a>,
-    watchers: Watchers,
+    interceptors: Snapshot,
     /// Whether Pods of what is no workload here are asked for.
     others: bool,
     /// `None` where they are not asked for.
@@ -40,7 +39,7 @@ impl<'a> Around<'a> {
         others: bool,
         scalers: bool,
     ) -> (Self, Vec<Error>) {
-        let (watchers, errors) = Watchers::look(cluster, scope).await;
+        let (interceptors, errors) = Snapshot::look(cluster, scope).await;
         let mut autoscalers = None;
         if scalers {
             // As far as they may be seen: few clusters have all these kinds.
@@ -53,7 +52,7 @@ impl<'a> Around<'a> {
             Self {
                 cluster,
                 scope,
-                watchers,
+                interceptors,
                 others,
                 autoscalers,
                 held: None,
@@ -78,7 +77,7 @@ impl<'a> Around<'a> {
 
     /// The board's lines.
     pub(crate) async fn rows(&mut self, objects: &[Value], pods: &[Value]) -> Vec<Row> {
-        let all = status::rows(objects, pods, |object| self.watchers.would_empty(object));
+        let all = status::rows(objects, pods, |object| self.interceptors.would_empty(object));
         let judged = |events: Option<&[Value]>| {
             let mut rows = all.clone();
             status::judge(&mut rows, objects, pods, events.unwrap_or_default());

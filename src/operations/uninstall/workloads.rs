@@ -14,7 +14,7 @@ use crate::{
         flags::{OperationFlags, UninstallArgs},
         intercept::Webhooks,
         outcomes::Outcomes,
-        restore::{self, Way},
+        restore::{self, RestoreOptions},
         webhook_names::WebhookNames,
     },
     workload::Subject,
@@ -42,16 +42,15 @@ pub(super) async fn restore(
         wait: args.wait,
         timeout: args.timeout,
         disable_eviction: args.disable_eviction,
-        concurrency: OperationFlags::CONCURRENCY,
         dry_run: args.dry_run,
-        output: None,
+        ..OperationFlags::default()
     };
     let terminal = outcomes.terminal;
     let errand = Errand { terminal, cluster, targets: &targets, work: &work };
     let targeted = targets::find(cluster, &targets, Unnamed::WithAll).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
     let found = targeted.found.into_iter().filter(|found| is_ready_to_go(&found.object)).collect();
-    let done = restore::settle(&errand, &Way::UNLABELLED, &webhooks, found, false).await;
+    let done = restore::settle(&errand, &RestoreOptions::UNLABELLED, &webhooks, found, false).await;
     for one in done.iter().filter(|one| matches!(one.outcome, Outcome::Changed)) {
         let found = &one.found;
         outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");

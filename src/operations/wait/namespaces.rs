@@ -13,7 +13,7 @@ use crate::{
     kinds::{self, Controller, REPLICA_SET},
     kubernetes::{EVENT, POD},
     operations::Errand,
-    rollout,
+    workload::pods::{self, controller},
 };
 
 pub(super) struct Around {
@@ -60,7 +60,7 @@ impl Around {
         }
         let names = names(workload);
         let pods = names.iter().flat_map(|name| self.pods.of(name));
-        pods.filter(|pod| rollout::selects(workload, pod)).cloned().collect()
+        pods.filter(|pod| pods::belongs_to(pod, workload)).cloned().collect()
     }
 
     /// Events about the workload and these Pods of it.
@@ -114,9 +114,4 @@ fn uid(reference: &Value) -> Option<String> {
 
 fn in_namespace(object: &Value, name: &str) -> String {
     format!("{}/{name}", object["metadata"]["namespace"].as_str().unwrap_or_default())
-}
-
-fn controller(pod: &Value) -> Option<&Value> {
-    let owners = pod["metadata"]["ownerReferences"].as_array()?;
-    owners.iter().find(|owner| owner["controller"] == true)
 }

@@ -1,20 +1,21 @@
-//! Which workloads a webhook or policy of this cluster would empty, as far as one may look.
+//! Which workloads the webhooks and policies of a cluster would empty, all read at once.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Error, Result};
 use serde_json::Value;
 
+use super::{decide, is_exempt, is_exempt_from_policies};
 use crate::{
     kinds,
     kubernetes::{CONFIGURATION, Cluster, Kind, NAMESPACE, POD, POLICY, POLICY_BINDING, Scope},
     operations::server_rules,
     webhook::checks::reach::{self, Written},
-    workload::{Context, Level, Rules, Subject, pod_from_template},
+    workload::{Level, Rules, pod_from_template},
 };
 
 /// What was read.
-pub(super) struct Watchers {
+pub(crate) struct Snapshot {
     /// Each configuration with the rules of its server.
     configurations: Vec<(Value, Rules)>,
     policies: Vec<Value>,
@@ -23,9 +24,9 @@ pub(super) struct Watchers {
     namespaces: BTreeMap<String, Value>,
 }
 
-impl Watchers {
+impl Snapshot {
     /// Looks at the cluster for what is in `scope`; with what kept it from reading.
-    pub(super) async fn look(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
+    pub(crate) async fn look(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
         let mut errors = Vec::new();
         let mut read = |list: Result<Vec<Value>>| {
             list.unwrap_or_else(|error| {
@@ -56,15 +57,10 @@ impl Watchers {
     }
 
     /// The level at which one of them is called for the workload, where its rules do not say no.
-    pub(super) fn would_empty(&self, object: &Value) -> Option<Level> {
+    pub(crate) fn would_empty(&self, object: &Value) -> Option<Level> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        let text = object.to_string();
         let kind = kinds::of_object(object)?;
-        let (labels, subject) = (self.namespaces.get(namespace)?, Subject::parse(&text)?);
-        if namespace == "kube-system" {
-            return None;
-        }
-        let asked = Asked { kind, object, namespace, labels, subject: &subject };
+        let asked = Asked { kind, object, namespace, labels: self.namespaces.get(namespace)? };
         let by_webhook = self.configurations.iter();
         let by_webhook = by_webhook.filter_map(|(configuration, rules)| {
             asked.level(rules, |written| {
@@ -72,8 +68,7 @@ impl Watchers {
             })
         });
         let by_policy = || {
-            // It leaves alone what nothing controls.
-            if kind == &POD {
+            if is_exempt_from_policies(object) {
                 return None;
             }
             // Its rules are CEL: what they leave out is taken for seen.
@@ -92,31 +87,26 @@ struct Asked<'a> {
     namespace: &'a str,
     /// Of the namespace.
     labels: &'a Value,
-    subject: &'a Subject<'a>,
 }
 
 impl Asked<'_> {
     /// The level at which these rules would empty it, where `sees` says whether writes are seen.
     fn level(&self, rules: &Rules, sees: impl Fn(&Written<'_>) -> bool) -> Option<Level> {
-        let Self { kind, object, namespace, labels, subject } = *self;
-        let context = Context { namespace, ..Context::default() };
-        let own = object["metadata"]["name"] == rules.own.1.as_str();
-        if rules.own.0 == namespace && own {
+        let Self { kind, object, namespace, labels } = *self;
+        if is_exempt(rules, namespace, object) {
             return None;
         }
         let sees = |kind: &Kind, operation, own: &Value| {
             sees(&Written { namespace: labels, labels: own, kind, operation })
         };
-        let way = subject.decide(rules, &context).ok()?.way;
-        let mutable = subject.workload().is_some_and(|kind| kind.mutable);
-        let operation = if mutable { "UPDATE" } else { "CREATE" };
+        let way = decide(rules, namespace, object)?;
+        let operation = if kind.mutable { "UPDATE" } else { "CREATE" };
         let is_meant = way.empty && (way.level == Level::Workload || kind == &POD);
         if is_meant && sees(kind, operation, &object["metadata"]["labels"]) {
             return Some(Level::Workload);
         }
         let pod = pod_from_template::pod(object)?;
-        let text = pod.to_string();
-        let way = Subject::parse(&text)?.decide(rules, &context).ok()?.way;
+        let way = decide(rules, namespace, &pod)?;
         let pods = kind != &POD && way.empty && sees(&POD, "CREATE", &pod["metadata"]["labels"]);
         pods.then_some(Level::Pod)
     }

@@ -1,0 +1,80 @@
+//! Proves that what was installed empties what is created.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::{
+    cli::render::Mode,
+    commands::check,
+    exit::Failure,
+    kubernetes::Cluster,
+    ui::terminal::Terminal,
+    webhook::checks::{Finding, Level, Subject},
+};
+
+/// Between two tries.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+/// A dry-run create that is to come back emptied: the API server calls the webhook, or knows the
+/// policy.
+pub(super) struct Proof<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) object: Value,
+    pub(super) mode: Mode,
+}
+
+impl Proof<'_> {
+    /// Waits until it holds.
+    ///
+    /// # Errors
+    /// Where it does not within so many seconds: what `check` finds is printed before.
+    pub(super) async fn wait(
+        mut self,
+        terminal: &Terminal,
+        cluster: &Cluster,
+        seconds: u64,
+        is_emptied: impl Fn(&Value) -> bool,
+    ) -> Result<()> {
+        // A name of its own, so that one that is there does not stand in the way.
+        self.object["metadata"]["name"] = "diyadm-check".into();
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let mut wait = terminal.wait();
+        loop {
+            wait.say("waiting until a dry-run create comes back emptied");
+            // A refusal may be the old state of an API server that has not heard yet.
+            if let Ok(created) = cluster.create(&self.object, true).await
+                && is_emptied(&created)
+            {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        drop(wait);
+        for finding in self.wrong(cluster).await? {
+            check::print_finding(terminal, &finding);
+        }
+        let Self { subject, mode, .. } = self;
+        let (what, probe) = match mode {
+            Mode::Webhook => ("webhook", "--probe"),
+            Mode::Policy => ("policy", "--mode policy"),
+        };
+        let image = if mode == Mode::Webhook { subject.image_flag() } else { String::new() };
+        let what = format!("The {what} is installed and does not empty what is created.");
+        let hint = format!("Look closer with `diyadm check {probe}{}{image}`.", subject.flags);
+        Err(Failure::no(what, hint).into())
+    }
+
+    /// What `check` finds wrong.
+    async fn wrong(&self, cluster: &Cluster) -> Result<Vec<Finding>> {
+        let findings = match self.mode {
+            Mode::Webhook => check::look(cluster, self.subject, false).await?,
+            Mode::Policy => check::policy::findings(cluster, self.subject).await?,
+        };
+        Ok(findings.into_iter().filter(|finding| finding.level == Level::Failed).collect())
+    }
+}

@@ -1,0 +1,130 @@
+//! The Pods of a workload: what selects and controls them, and which are ready. One copy of each.
+
+use serde_json::Value;
+
+use crate::kinds::{self, Controller, JOB, REPLICA_SET};
+
+/// A label selector as `kubectl -l` and the API server take it: `app=web,tier in (a,b),!old`.
+pub fn label_selector(selector: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels = labels.map(|(key, value)| format!("{key}={}", text(value)));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    let expressions = expressions.map(|expression| {
+        let key = text(&expression["key"]);
+        let values = expression["values"].as_array().into_iter().flatten();
+        let values: Vec<_> = values.filter_map(Value::as_str).collect();
+        match expression["operator"].as_str() {
+            Some("In") => format!("{key} in ({})", values.join(",")),
+            Some("NotIn") => format!("{key} notin ({})", values.join(",")),
+            Some("Exists") => key,
+            _ => format!("!{key}"),
+        }
+    });
+    labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+/// The owner reference of what controls an object.
+pub fn controller(object: &Value) -> Option<&Value> {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true))
+}
+
+/// Whether another object controls it.
+pub fn is_controlled(object: &Value) -> bool {
+    controller(object).is_some()
+}
+
+/// Whether a Pod, or a Job, is controlled by this owner; a Deployment's Pods by its ReplicaSets,
+/// which may not be readable: they are called NAME-HASH, and the Pod has the hash.
+pub fn is_controlled_by(object: &Value, kind: &str, name: &str, uid: &Value) -> bool {
+    let Some(owner) = controller(object) else { return false };
+    let kind = kinds::named(kind).map(|kind| kind.controller);
+    let Some(Controller::ReplicaSets(hash)) = kind else { return owner["uid"] == *uid };
+    let hash = object["metadata"]["labels"][hash].as_str().unwrap_or_default();
+    owner["kind"] == REPLICA_SET.kind && owner["name"] == format!("{name}-{hash}")
+}
+
+/// Whether a Pod is one of the workload's: by its namespace and by what controls it.
+pub fn belongs_to(pod: &Value, workload: &Value) -> bool {
+    let (own, meta) = (&pod["metadata"], &workload["metadata"]);
+    // The same manifest gives ReplicaSets and Pods of one name wherever it is applied.
+    if meta["namespace"] != own["namespace"] {
+        return false;
+    }
+    let name = meta["name"].as_str().unwrap_or_default();
+    match kinds::of_object(workload).map(|kind| kind.controller) {
+        Some(Controller::Itself) => own["name"] == name,
+        Some(Controller::Jobs) => controller(pod).is_some_and(|owner| {
+            let made = owner["name"].as_str().and_then(super::cron_job);
+            owner["kind"] == JOB.kind && made == Some(name)
+        }),
+        _ => {
+            is_controlled_by(pod, workload["kind"].as_str().unwrap_or_default(), name, &meta["uid"])
+        }
+    }
+}
+
+/// Whether a Pod is being deleted.
+pub fn is_terminating(pod: &Value) -> bool {
+    pod["metadata"]["deletionTimestamp"].is_string()
+}
+
+/// Whether all that a Pod was to do is over: it was evicted, or its Job's work is done.
+pub fn is_over(pod: &Value) -> bool {
+    ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase)
+}
+
+/// Whether a Pod is Ready and is not being deleted.
+pub fn is_ready(pod: &Value) -> bool {
+    !is_terminating(pod) && condition(pod, "Ready")["status"] == "True"
+}
+
+/// A condition of a Pod; null where it has none of that type.
+pub fn condition<'v>(pod: &'v Value, kind: &str) -> &'v Value {
+    let all = pod["status"]["conditions"].as_array();
+    let found = all.and_then(|all| all.iter().find(|one| one["type"] == kind));
+    found.unwrap_or(&Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn label_selector_has_expressions_too() {
+        let both = json!({
+            "matchLabels": { "a": "b" },
+            "matchExpressions": [
+                { "key": "k", "operator": "In", "values": ["v", "w"] },
+                { "key": "n", "operator": "NotIn", "values": ["x"] },
+                { "key": "e", "operator": "Exists" },
+                { "key": "d", "operator": "DoesNotExist" },
+            ],
+        });
+        assert_eq!(label_selector(&both), "a=b,k in (v,w),n notin (x),e,!d");
+        assert_eq!(label_selector(&Value::Null), "");
+    }
+
+    #[test]
+    fn pods_of_a_deployment_are_found_by_replica_set_name_and_hash() {
+        let owned = |kind: &str, name: &str| {
+            json!({ "metadata": {
+                "labels": { "pod-template-hash": "h" },
+                "ownerReferences": [
+                    { "kind": kind, "name": name, "uid": "u", "controller": true },
+                ],
+            } })
+        };
+        let is_of = |object: &Value, kind, name, uid: &str| {
+            is_controlled_by(object, kind, name, &Value::from(uid))
+        };
+        assert!(is_of(&owned("ReplicaSet", "web-h"), "Deployment", "web", "other"));
+        assert!(!is_of(&owned("ReplicaSet", "web-2-h"), "Deployment", "web", "other"));
+        assert!(is_of(&owned("StatefulSet", "db"), "StatefulSet", "db", "u"));
+        assert!(!is_of(&owned("StatefulSet", "db"), "StatefulSet", "db", "v"));
+        assert!(!is_of(&json!({ "metadata": {} }), "StatefulSet", "db", ""));
+    }
+}
