@@ -43,7 +43,7 @@ pub(crate) mod wait;
 pub mod webhook_names;
 
 /// A command at work.
-pub(crate) struct Errand<'a> {
+pub(crate) struct Operation<'a> {
     pub(crate) terminal: &'a Terminal,
     pub(crate) cluster: &'a Cluster,
     pub(crate) targets: &'a Targets,
@@ -51,7 +51,7 @@ pub(crate) struct Errand<'a> {
 }
 
 /// What became of one workload.
-pub(crate) struct Done {
+pub(crate) struct OperationResult {
     /// As it is now, or, in a dry run, would be.
     pub(crate) found: Found,
     /// What was sent, without the guard.
@@ -59,7 +59,7 @@ pub(crate) struct Done {
     pub(crate) outcome: Outcome,
 }
 
-/// See [`Done`].
+/// See [`OperationResult`].
 pub(crate) enum Outcome {
     Changed,
     /// It was so already.
@@ -71,7 +71,7 @@ pub(crate) enum Outcome {
     Failed(Error),
 }
 
-impl Done {
+impl OperationResult {
     /// A workload that something went wrong with.
     pub(crate) fn failed(found: Found, error: impl Into<Error>) -> Self {
         Self { found, patch: Vec::new(), outcome: Outcome::Failed(error.into()) }
@@ -83,7 +83,7 @@ impl Done {
     }
 }
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Whether the API server is to store something.
     pub(crate) fn is_real(&self) -> bool {
         self.work.dry_run.is_none()
@@ -129,10 +129,11 @@ impl Errand<'_> {
     }
 
     /// Prints what `-o` asks for of those that are as they should be.
-    pub(crate) fn print(&self, done: &[Done]) -> Result<()> {
+    pub(crate) fn print(&self, done: &[OperationResult]) -> Result<()> {
         let Some(output) = self.work.output else { return Ok(()) };
         // What was changed is printed, whatever its Pods come to.
-        let is_changed = |one: &&Done| one.is_good() || matches!(one.outcome, Outcome::NotReady(_));
+        let is_changed =
+            |one: &&OperationResult| one.is_good() || matches!(one.outcome, Outcome::NotReady(_));
         let good: Vec<_> = done.iter().filter(is_changed).collect();
         let object = || match good.as_slice() {
             [one] => one.found.object.clone(),
@@ -143,7 +144,7 @@ impl Errand<'_> {
         };
         let text = match output {
             ObjectFormat::Name => {
-                let line = |one: &&Done| {
+                let line = |one: &&OperationResult| {
                     let Found { kind, name, .. } = &one.found;
                     let group = if kind.group.is_empty() { "" } else { "." };
                     format!("{}{group}{}/{name}\n", kind.singular(), kind.group)
@@ -161,7 +162,7 @@ impl Errand<'_> {
 
     /// What the command ends with: the error itself where one workload was meant, else a count.
     /// `word` is what it does to workloads: `emptied`.
-    pub(crate) fn end(&self, done: Vec<Done>, word: &str) -> Result<Code> {
+    pub(crate) fn end(&self, done: Vec<OperationResult>, word: &str) -> Result<Code> {
         let all = done.len();
         let (mut failed, mut not_ready) = (Vec::new(), 0);
         for one in done {

@@ -7,7 +7,7 @@ use crate::{
     cli::Global,
     exit::{Code, Failure},
     kubernetes::Cluster,
-    operations::{Errand, empty, emptying_flags, flags::EmptyArgs},
+    operations::{Operation, empty, emptying_flags, flags::EmptyArgs},
     ui::terminal::Terminal,
 };
 
@@ -23,12 +23,12 @@ pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
     let rules = emptying_flags::rules(&args.ways, None)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(&global.connection).await?;
-        let errand = Errand {
+        let operation = Operation {
             terminal: &terminal,
             cluster: &cluster,
             targets: &args.targets,
             work: &args.work,
         };
-        empty::empty(&errand, args, &rules).await
+        empty::empty(&operation, args, &rules).await
     })
 }

@@ -8,7 +8,7 @@ use crate::{
     exit::Code,
     kubernetes::Cluster,
     operations::{
-        Errand,
+        Operation,
         flags::RestoreArgs,
         restore::{self, Manifests},
     },
@@ -22,12 +22,12 @@ pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Code> {
     let manifests = args.force_from.as_deref().map(Manifests::read).transpose()?;
     runtime::run(left, async {
         let cluster = Cluster::connect(&global.connection).await?;
-        let errand = Errand {
+        let operation = Operation {
             terminal: &terminal,
             cluster: &cluster,
             targets: &args.targets,
             work: &args.work,
         };
-        restore::restore(&errand, args, manifests.as_ref()).await
+        restore::restore(&operation, args, manifests.as_ref()).await
     })
 }

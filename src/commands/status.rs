@@ -15,7 +15,7 @@ use crate::{
         Cluster, POD,
         targets::{self, Unnamed},
     },
-    operations::status::{applications, follow::Follow, surroundings::Around},
+    operations::status::{applications, follow::Follow, surroundings::Surroundings},
     status::{self, Columns, Row, State},
     ui::terminal::{self, Terminal},
     yaml,
@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
         let scalers = sees_all && args.output != Some(Output::Name);
         let (mut around, errors) =
-            Around::look(&cluster, scope, targeted.everything, scalers).await;
+            Surroundings::look(&cluster, scope, targeted.everything, scalers).await;
         if !errors.is_empty() {
             terminal.warn(
                 "namespaces, webhook configurations or policies may not be read, so workloads \
@@ -52,7 +52,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
                 around.look_again().await;
                 shown.news(around.rows(objects, pods).await)
             };
-            follow.run(&args.targets, Around::OFTEN, show).await?;
+            follow.run(&args.targets, Surroundings::OFTEN, show).await?;
             return Ok(Code::Done);
         }
         let pods = pods.unwrap_or_default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::Errand;
+use super::Operation;
 use crate::dev::{
     pods::{Pick, Wanted, all},
     reach::existing,
@@ -21,7 +21,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// And to have stopped everything.
 const STOPPED: Duration = Duration::from_secs(GRACE + 10);
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Stops what runs in the emptied Pods of a workload that goes back. Who may not look, or where
     /// nobody answers, is not held up by that: the container's end ends it too.
     pub(crate) async fn stop_applications(&self, workload: &Value, pods: &[Value]) {

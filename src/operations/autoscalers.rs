@@ -1,10 +1,10 @@
-//! What is beside workloads and would fight with an empty one: looked at once a namespace, held
-//! and let go where that is asked for.
+//! Objects that conflict with an empty workload: listed once a namespace; autoscalers are suspended
+//! and resumed where that is asked for.
 
 use anyhow::Result;
 use serde_json::Value;
 
-use super::Errand;
+use super::Operation;
 use crate::{
     exit::Failure,
     kubernetes::{
@@ -27,7 +27,7 @@ pub(crate) enum Suspension {
 
 /// What is in the namespaces that were looked at.
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct ConflictingObjects {
     all: Vec<(&'static Kind, Value)>,
     unseen: Vec<Unseen>,
 }
@@ -46,21 +46,21 @@ impl Unseen {
     }
 }
 
-impl Beside {
+impl ConflictingObjects {
     /// Looks at the namespaces of these workloads. Kinds that the cluster lacks are none.
-    pub(crate) async fn look(cluster: &Cluster, all: &[Found], kinds: &[&'static Kind]) -> Self {
+    pub(crate) async fn list(cluster: &Cluster, all: &[Found], kinds: &[&'static Kind]) -> Self {
         let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
         let scopes = namespaces.into_iter().map(Scope::of);
         let places = scopes.flat_map(|scope| kinds.iter().map(move |kind| (*kind, scope)));
-        let mut beside = Self::default();
+        let mut conflicting = Self::default();
         // Whoever may not list a kind is not told either that the cluster lacks it.
         let mut lacking = Vec::new();
         for (kind, scope, looked) in cluster.lists(places).await {
             let error = match looked {
                 Ok(found) => {
-                    beside.all.extend(found.into_iter().map(|object| (kind, object)));
+                    conflicting.all.extend(found.into_iter().map(|object| (kind, object)));
                     continue;
                 }
                 Err(error) => error,
@@ -74,9 +74,9 @@ impl Beside {
                 continue;
             }
             let namespace = scope.namespace().unwrap_or_default().to_owned();
-            beside.unseen.push(Unseen { kind, namespace, forbidden });
+            conflicting.unseen.push(Unseen { kind, namespace, forbidden });
         }
-        beside
+        conflicting
     }
 
     /// All of a namespace.
@@ -116,11 +116,11 @@ impl Beside {
     }
 }
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// The autoscalers in the namespaces of these workloads; warns where they may not be seen.
-    pub(crate) async fn beside(&self, all: &[Found]) -> Beside {
-        let beside = Beside::look(self.cluster, all, &AUTOSCALERS).await;
-        for unseen in &beside.unseen {
+    pub(crate) async fn conflicting_objects(&self, all: &[Found]) -> ConflictingObjects {
+        let conflicting = ConflictingObjects::list(self.cluster, all, &AUTOSCALERS).await;
+        for unseen in &conflicting.unseen {
             self.terminal.warn(&format!(
                 "whether a {} scales workloads of namespace {} is not known: they {}",
                 unseen.kind.kind,
@@ -128,7 +128,7 @@ impl Errand<'_> {
                 unseen.why()
             ));
         }
-        beside
+        conflicting
     }
 
     /// Holds or lets go an autoscaler; whether that changed it.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::Errand;
+use super::Operation;
 use crate::kubernetes::{DryRun, targets::Found};
 
 /// The object after the operations.
@@ -26,7 +26,7 @@ pub(crate) fn annotated(object: &Value, base: &str, key: &str, value: &str) -> V
     }
 }
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Changes the workload as `plan` says ([`crate::kubernetes::Cluster::change`]): the object then,
     /// or, in a dry run, as it would be, and whether it differs.
     pub(crate) async fn change(

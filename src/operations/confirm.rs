@@ -14,15 +14,15 @@ use crate::{
     exit::Failure,
     kinds::{self, Kind},
     kubernetes::targets::Targeted,
-    operations::Errand,
+    operations::Operation,
     ui::terminal::Terminal,
 };
 
 /// Whether a command that changes these workloads asks first: where nobody has named each, where it
 /// changes something, without `--yes`, and where a terminal is there to answer.
-pub(super) fn is_wanted(errand: &Errand<'_>, targeted: &Targeted) -> bool {
-    let is_interactive = errand.terminal.is_interactive() && stdin().is_terminal();
-    !errand.work.yes && !targeted.named && errand.is_real() && is_interactive
+pub(super) fn is_wanted(operation: &Operation<'_>, targeted: &Targeted) -> bool {
+    let is_interactive = operation.terminal.is_interactive() && stdin().is_terminal();
+    !operation.work.yes && !targeted.named && operation.is_real() && is_interactive
 }
 
 /// Asks whether to `verb` (`empty`) workloads of these kinds and namespaces, where there are any.

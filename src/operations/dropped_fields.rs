@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::Errand;
+use super::Operation;
 use crate::kubernetes::targets::Found;
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Warns of what `stored` lacks of what was `sent`.
     pub(crate) async fn tell_dropped(&self, found: &Found, sent: &Value, stored: &Value) {
         let lost = dropped(sent, stored);

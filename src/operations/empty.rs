@@ -2,10 +2,10 @@
 
 use anyhow::{Error, Result};
 
-use self::decision::{Plan, Settled};
+use self::decision::{EmptyMethod, EmptyRequest};
 use super::{
-    Done, Errand, Outcome,
-    autoscalers::{Beside, Suspension},
+    Operation, OperationResult, Outcome,
+    autoscalers::{ConflictingObjects, Suspension},
     confirm,
     intercept::Webhooks,
     replace::PodMatch,
@@ -27,74 +27,82 @@ pub(crate) mod decision;
 mod pods;
 mod template;
 
-pub(crate) async fn empty(errand: &Errand<'_>, args: &EmptyArgs, rules: &Rules) -> Result<Code> {
+pub(crate) async fn empty(
+    operation: &Operation<'_>,
+    args: &EmptyArgs,
+    rules: &Rules,
+) -> Result<Code> {
     let (targets, files) = (&args.targets, &args.filename);
-    let targeted = targets::find(errand.cluster, targets, files, Unnamed::Refused).await?;
-    targeted.unseen.iter().for_each(|what| errand.terminal.warn(what));
+    let targeted = targets::find(operation.cluster, targets, files, Unnamed::Refused).await?;
+    targeted.unseen.iter().for_each(|what| operation.terminal.warn(what));
     if targeted.found.is_empty() {
-        errand.terminal.warn("there is no such workload, so nothing was emptied");
+        operation.terminal.warn("there is no such workload, so nothing was emptied");
         return Ok(Code::Done);
     }
-    let beside = errand.beside(&targeted.found).await;
-    let stamp =
-        Stamp { at: format!("{:.0}", jiff::Timestamp::now()), by: errand.cluster.whoami().await? };
-    let plan = Plan {
+    let conflicting = operation.conflicting_objects(&targeted.found).await;
+    let stamp = Stamp {
+        at: format!("{:.0}", jiff::Timestamp::now()),
+        by: operation.cluster.whoami().await?,
+    };
+    let plan = EmptyRequest {
         rules,
         wishes: decision::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
         named: targeted.named,
         recreate: args.recreate,
         level: args.ways.level,
         stamp,
-        flags: errand.cluster.flags(),
+        flags: operation.cluster.flags(),
     };
-    if confirm::is_wanted(errand, &targeted) {
+    if confirm::is_wanted(operation, &targeted) {
         let changes = |found: &&Found| {
-            !workload::is_emptied(&found.object.to_string()) && plan.settle(found, None).is_ok()
+            !workload::is_emptied(&found.object.to_string())
+                && plan.choose_method(found, None).is_ok()
         };
         let meant = targeted.found.iter().filter(changes);
         let meant = meant.map(|found| (found.kind, found.namespace.as_str()));
-        confirm::confirm(errand.terminal, "empty", meant).await?;
+        confirm::confirm(operation.terminal, "empty", meant).await?;
     }
     if !plan.wishes.is_empty() {
         let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
-        errand.terminal.say(&format!(
+        operation.terminal.say(&format!(
             "Each gets what the flags say as annotations too ({}); restoring takes them back.",
             keys.join(", ")
         ));
     }
-    let webhooks = Webhooks::new(errand.is_real());
-    let around = Around { beside, webhooks };
-    let work = async |found| one(errand, args, &plan, &around, found).await;
-    let mut done = errand.each("emptied", targeted.found, work).await;
-    if args.work.wait && errand.is_real() {
-        wait(errand, args, &mut done).await?;
+    let webhooks = Webhooks::new(operation.is_real());
+    let observed = Observed { conflicting, webhooks };
+    let work = async |found| one(operation, args, &plan, &observed, found).await;
+    let mut done = operation.each("emptied", targeted.found, work).await;
+    if args.work.wait && operation.is_real() {
+        wait(operation, args, &mut done).await?;
     }
-    let printed = errand.print(&done);
-    let code = errand.end(done, "emptied")?;
+    let printed = operation.print(&done);
+    let code = operation.end(done, "emptied")?;
     printed.map(|()| code)
 }
 
-/// What is beside the workloads.
-struct Around {
-    beside: Beside,
+/// What was seen of the cluster besides the workloads.
+struct Observed {
+    conflicting: ConflictingObjects,
     webhooks: Webhooks,
 }
 
 /// Everything up to the wait, for one workload.
 async fn one(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     args: &EmptyArgs,
-    plan: &Plan<'_>,
-    Around { beside, webhooks }: &Around,
+    plan: &EmptyRequest<'_>,
+    Observed { conflicting, webhooks }: &Observed,
     found: Found,
-) -> Done {
-    let scaled = beside.scaler(&found);
-    let settled = plan.settle_there(errand.cluster, webhooks, &found, scaled.as_deref()).await;
-    let shown = errand.shown(&found);
+) -> OperationResult {
+    let scaled = conflicting.scaler(&found);
+    let settled =
+        plan.choose_method_in_cluster(operation.cluster, webhooks, &found, scaled.as_deref()).await;
+    let shown = operation.shown(&found);
     if args.hold_autoscalers
         && found.kind.replicas
         && settled.is_ok()
-        && let Some(why) = beside.unheld(&found.namespace)
+        && let Some(why) = conflicting.unheld(&found.namespace)
     {
         let resource = AUTOSCALER.resource();
         let what =
@@ -104,25 +112,25 @@ async fn one(
              --hold-autoscalers.",
             found.namespace
         );
-        return Done::failed(found, Failure::no(what, hint));
+        return OperationResult::failed(found, Failure::no(what, hint));
     }
     let done = match settled {
-        Ok(Settled::Patch) => {
+        Ok(EmptyMethod::Patch) => {
             if args.recreate
-                && let Err(error) = errand.unhold(&found).await
+                && let Err(error) = operation.unhold(&found).await
             {
-                return Done::failed(found, error);
+                return OperationResult::failed(found, error);
             }
-            template::patch(errand, plan, found, scaled.as_deref()).await
+            template::patch(operation, plan, found, scaled.as_deref()).await
         }
-        Ok(Settled::Pods) => pods::empty(errand, args, webhooks, found).await,
-        Ok(Settled::Recreate) => template::recreate(errand, plan, found).await,
+        Ok(EmptyMethod::Pods) => pods::empty(operation, args, webhooks, found).await,
+        Ok(EmptyMethod::Recreate) => template::recreate(operation, plan, found).await,
         Err(decision::Refused { what, hint, soft }) if soft => {
-            errand.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
-            Done { found, patch: Vec::new(), outcome: Outcome::PassedOver(what) }
+            operation.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
+            OperationResult { found, patch: Vec::new(), outcome: Outcome::PassedOver(what) }
         }
         Err(decision::Refused { what, hint, .. }) => {
-            return Done::failed(
+            return OperationResult::failed(
                 found,
                 Failure::no(format!("{shown} stays as it is: {what}."), hint),
             );
@@ -131,19 +139,19 @@ async fn one(
     if !done.is_good() {
         return done;
     }
-    let scalers: Vec<_> = beside.of(&done.found).collect();
+    let scalers: Vec<_> = conflicting.of(&done.found).collect();
     for (kind, object) in scalers {
         if !args.hold_autoscalers {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            errand.terminal.warn(&format!(
+            operation.terminal.warn(&format!(
                 "{shown} is scaled by {}/{name}, which an idle container misleads; \
                  --hold-autoscalers holds it meanwhile",
                 kind.singular()
             ));
         } else if args.work.dry_run == Some(DryRun::Client) {
-            errand.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
-        } else if let Err(error) = errand.scale(kind, object, Suspension::Suspend).await {
-            return Done { outcome: Outcome::Failed(error), ..done };
+            operation.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
+        } else if let Err(error) = operation.scale(kind, object, Suspension::Suspend).await {
+            return OperationResult { outcome: Outcome::Failed(error), ..done };
         }
     }
     done
@@ -151,10 +159,14 @@ async fn one(
 
 /// Waits for those that are empty now; what cannot start is told, and restored where that was
 /// asked for.
-async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Result<()> {
+async fn wait(
+    operation: &Operation<'_>,
+    args: &EmptyArgs,
+    done: &mut [OperationResult],
+) -> Result<()> {
     let mut stuck = Vec::new();
     // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
-    let is_through = |one: &Done| {
+    let is_through = |one: &OperationResult| {
         let object = &one.found.object;
         (rollout::is_by_hand(object) || one.found.kind == &JOB)
             && !workload::is_emptied(&object.to_string())
@@ -162,7 +174,7 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
     for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
         if rollout::is_by_hand(&one.found.object)
             && !is_through(one)
-            && let Err(error) = errand.replace(&one.found, &PodMatch::New).await
+            && let Err(error) = operation.replace(&one.found, &PodMatch::New).await
         {
             stuck.push((at, error));
         }
@@ -171,9 +183,9 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
     let is_left = |at: &usize| done[*at].is_good() && !is_stuck(*at) && !is_through(&done[*at]);
     let good: Vec<_> = (0..done.len()).filter(is_left).collect();
     let all: Vec<_> = good.iter().map(|at| &done[*at].found).collect();
-    let waited = errand.wait(&all).await;
+    let waited = operation.wait(&all).await;
     for (at, waited) in good.into_iter().zip(waited) {
-        let shown = errand.shown(&done[at].found);
+        let shown = operation.shown(&done[at].found);
         let is = if args.rollback { "was emptied" } else { "is empty" };
         let told = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
             Ok(told) => told,
@@ -190,16 +202,17 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
         let found = &done[at].found;
         let of_pods =
             rollout::wanted(&found.object) > 0 && !workload::is_emptied(&found.object.to_string());
-        let judged = if of_pods { errand.check_pods(found, Form::Emptied).await } else { Ok(()) };
+        let judged =
+            if of_pods { operation.check_pods(found, Form::Emptied).await } else { Ok(()) };
         match judged {
-            Ok(()) => errand.terminal.done(&format!("{shown}: {told}"), None),
+            Ok(()) => operation.terminal.done(&format!("{shown}: {told}"), None),
             Err(error) => stuck.push((at, error)),
         }
     }
     for (at, error) in stuck {
         // What was empty before is not this command's to give back.
         let back = args.rollback && matches!(done[at].outcome, Outcome::Changed);
-        let error = give_back(errand, args, &done[at].found, back, error).await;
+        let error = give_back(operation, args, &done[at].found, back, error).await;
         done[at].outcome = if back { Outcome::Failed(error) } else { Outcome::NotReady(error) };
     }
     Ok(())
@@ -207,7 +220,7 @@ async fn wait(errand: &Errand<'_>, args: &EmptyArgs, done: &mut [Done]) -> Resul
 
 /// Gives `back` one whose Pods do not start, or says how: `error`, and what became of that.
 async fn give_back(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     args: &EmptyArgs,
     found: &Found,
     back: bool,
@@ -217,11 +230,12 @@ async fn give_back(
     let mut failure =
         Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
     if !back {
-        let offer = format!("Give it back with `diyadm restore {}`.", found.typed(errand.cluster));
+        let offer =
+            format!("Give it back with `diyadm restore {}`.", found.typed(operation.cluster));
         failure.hint = format!("{hint} {offer}").trim_start().to_owned();
         return failure.into();
     }
-    match restore::roll_back(errand, found.clone(), args.recreate).await {
+    match restore::roll_back(operation, found.clone(), args.recreate).await {
         Ok(true) => failure.what.push_str(" It was restored."),
         Ok(false) => failure.what.push_str(" It was not empty any more."),
         // What it came to follows, as a sentence of its own.

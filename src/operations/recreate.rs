@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Done, Errand, Outcome};
+use super::{Operation, OperationResult, Outcome};
 use crate::{
     exit::Failure,
     kinds::{JOB, POD},
@@ -19,16 +19,16 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(300);
 const TRIES: u32 = 5;
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Creates `new` in the place of `found`, which may be gone already.
-    pub(crate) async fn recreate(&self, found: Found, new: Value) -> Done {
+    pub(crate) async fn recreate(&self, found: Found, new: Value) -> OperationResult {
         match self.try_recreate(&found, &new).await {
-            Ok(object) => Done {
+            Ok(object) => OperationResult {
                 found: Found { object, ..found },
                 patch: Vec::new(),
                 outcome: Outcome::Changed,
             },
-            Err(error) => Done::failed(found, error),
+            Err(error) => OperationResult::failed(found, error),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Errand;
+use super::Operation;
 use crate::{
     exit::{self, Failure},
     kubernetes::{error, targets::Found},
@@ -47,7 +47,7 @@ impl PodMatch {
     }
 }
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Replaces each Pod of the workload that is not right; how many there were. A Pod goes when
     /// all others are ready, and the next one only when its successor is.
     ///

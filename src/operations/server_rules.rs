@@ -21,7 +21,7 @@ const FLAGS: [&str; 5] = ["--image=", "--idle=", "--containers=", "--level=", "-
 /// What the API server says.
 pub(crate) async fn flags(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<Rules>> {
     let server = cluster.get(&DEPLOYMENT, namespace, name).await?;
-    Ok(server.map(|server| emptying_flags::flags(&of(&server), (namespace, name))))
+    Ok(server.map(|server| emptying_flags::flags(&flags_of(&server), (namespace, name))))
 }
 
 /// Its rules.yaml; none where there is none, or why a server would not take it.
@@ -39,7 +39,7 @@ pub(crate) async fn list(
 }
 
 /// The ways among a server's flags.
-fn of(server: &Value) -> EmptyingFlags {
+fn flags_of(server: &Value) -> EmptyingFlags {
     #[derive(Parser)]
     struct Flags {
         #[command(flatten)]

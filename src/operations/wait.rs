@@ -8,7 +8,7 @@ use anyhow::Result;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::Errand;
+use super::Operation;
 use crate::{
     exit::Failure,
     kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::Found},
@@ -19,7 +19,7 @@ use crate::{
 
 mod namespaces;
 
-use namespaces::Around;
+use namespaces::NamespaceIndex;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -77,7 +77,7 @@ struct Pending<'a> {
     last: Progress,
 }
 
-impl Errand<'_> {
+impl Operation<'_> {
     /// Waits for all of them together, until `--timeout`.
     pub(crate) async fn wait(&self, all: &[&Found]) -> Vec<Waited> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
@@ -134,8 +134,11 @@ impl Errand<'_> {
         let objects = self.objects(pending).await;
         let alone = |object: &Value| rollout::progress(object, &Seen::default());
         let open: Vec<_> = objects.iter().flatten().filter(|object| !alone(object).done).collect();
-        let around =
-            if open.len() > FEW { Some(Around::look(self, &open, late).await) } else { None };
+        let around = if open.len() > FEW {
+            Some(NamespaceIndex::list(self, &open, late).await)
+        } else {
+            None
+        };
         let around = around.as_ref();
         let looks = pending.iter().zip(objects).map(async |(one, object)| {
             let object = object?;

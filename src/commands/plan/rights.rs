@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     kubernetes::{CRON_JOB, Cluster, JOB, Kind, POD, POD_EVICTION, Right, targets::Found},
-    operations::empty::decision::Settled,
+    operations::empty::decision::EmptyMethod,
 };
 
 /// What is known of the user's rights: what holds for a whole namespace is asked once.
@@ -23,17 +23,17 @@ impl<'a> Allowed<'a> {
     pub(super) async fn missing(
         &mut self,
         found: &Found,
-        settled: Settled,
+        settled: EmptyMethod,
     ) -> Result<Option<String>> {
         let own =
             |verb| Right { verb, kind: found.kind, namespace: &found.namespace, name: &found.name };
         // Each needs one of these.
         let needed = match settled {
-            Settled::Patch => vec![vec![own("patch")]],
-            Settled::Recreate => vec![vec![own("delete")], vec![own("create")]],
+            EmptyMethod::Patch => vec![vec![own("patch")]],
+            EmptyMethod::Recreate => vec![vec![own("delete")], vec![own("create")]],
             // Nothing is done to Pods that a later Job starts.
-            Settled::Pods if [&JOB, &CRON_JOB].contains(&found.kind) => Vec::new(),
-            Settled::Pods => {
+            EmptyMethod::Pods if [&JOB, &CRON_JOB].contains(&found.kind) => Vec::new(),
+            EmptyMethod::Pods => {
                 let pod = |verb, kind| Right { verb, kind, namespace: &found.namespace, name: "" };
                 vec![
                     vec![pod("list", &POD)],

@@ -10,8 +10,8 @@ use crate::{
         targets::{self, Found, Unnamed},
     },
     operations::{
-        autoscalers::{AUTOSCALERS, Beside},
-        empty::decision::{self as empty, Refused, Settled},
+        autoscalers::{AUTOSCALERS, ConflictingObjects},
+        empty::decision::{self as empty, EmptyMethod, Refused},
         intercept::{Interceptor, Webhooks},
     },
     plan::{Decided, Does, Plan, plan},
@@ -33,9 +33,9 @@ pub(super) async fn plans(
         terminal.warn("there is no such workload");
     }
     let kinds = [&AUTOSCALERS[..], &[&BUDGET, &SERVICE]].concat();
-    let beside = Beside::look(cluster, &targeted.found, &kinds).await;
+    let conflicting = ConflictingObjects::list(cluster, &targeted.found, &kinds).await;
     let webhooks = Webhooks::default();
-    let emptying = empty::Plan {
+    let emptying = empty::EmptyRequest {
         rules,
         wishes: empty::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
         named: targeted.named,
@@ -47,8 +47,9 @@ pub(super) async fn plans(
     let mut plans = Vec::new();
     let mut allowed = Allowed::new(cluster);
     for found in &targeted.found {
-        let scaled = beside.scaler(found);
-        let settled = emptying.settle_there(cluster, &webhooks, found, scaled.as_deref()).await;
+        let scaled = conflicting.scaler(found);
+        let settled =
+            emptying.choose_method_in_cluster(cluster, &webhooks, found, scaled.as_deref()).await;
         let mut decided = decide(cluster, &emptying, &webhooks, found, settled.clone()).await?;
         if let Ok(settled) = settled
             && matches!(decided.does, Does::Template | Does::Pods)
@@ -75,9 +76,9 @@ pub(super) async fn plans(
         };
         let wishes = &emptying.wishes;
         let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
-        let around = beside.of_namespace(&found.namespace);
+        let around = conflicting.of_namespace(&found.namespace);
         let mut one = plan(rules, &found.object, &context, decided, &around);
-        let unseen = beside.unseen(&found.namespace).map(|unseen| {
+        let unseen = conflicting.unseen(&found.namespace).map(|unseen| {
             let kind = unseen.kind;
             let seen = format!("{} may not be listed here", kind.resource());
             let hint = format!(
@@ -96,10 +97,10 @@ pub(super) async fn plans(
 
 async fn decide(
     cluster: &Cluster,
-    emptying: &empty::Plan<'_>,
+    emptying: &empty::EmptyRequest<'_>,
     webhooks: &Webhooks,
     found: &Found,
-    settled: Result<Settled, Refused>,
+    settled: Result<EmptyMethod, Refused>,
 ) -> Result<Decided> {
     let mut decided = Decided {
         does: Does::Template,
@@ -112,7 +113,7 @@ async fn decide(
         Err(refused) => {
             (decided.does, decided.why, decided.hint) = (Does::Nothing, refused.what, refused.hint);
         }
-        Ok(Settled::Pods) => match webhooks.of_pods(cluster, found).await {
+        Ok(EmptyMethod::Pods) => match webhooks.of_pods(cluster, found).await {
             Interceptor::Nobody => {
                 decided.does = Does::Nothing;
                 decided.why = "at level pod a webhook or policy empties Pods as they are created, \
@@ -134,7 +135,7 @@ async fn decide(
                     .to_owned();
             }
         },
-        Ok(Settled::Patch | Settled::Recreate) => {
+        Ok(EmptyMethod::Patch | EmptyMethod::Recreate) => {
             let (operations, warnings) = emptying.operations(found, &found.object)?;
             decided.operations = operations;
             decided.warnings = warnings.iter().map(Warning::message).collect();

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What holds for every workload of one command.
-pub(crate) struct Plan<'a> {
+pub(crate) struct EmptyRequest<'a> {
     pub(crate) rules: &'a Rules,
     /// What the flags ask for, as annotations.
     pub(crate) wishes: Vec<Wish>,
@@ -36,7 +36,7 @@ pub(crate) struct Plan<'a> {
 
 /// What is done to a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum EmptyMethod {
     /// Its pod template is changed.
     Patch,
     /// Its Pods are replaced, and something else empties them.
@@ -95,9 +95,13 @@ pub(crate) fn wishes(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool)
     said.map(|(key, value)| Wish { key, value, forget: false }).collect()
 }
 
-impl Plan<'_> {
+impl EmptyRequest<'_> {
     /// What is done to `found`; `scaled` is what scales it.
-    pub(crate) fn settle(&self, found: &Found, scaled: Option<&str>) -> Result<Settled, Refused> {
+    pub(crate) fn choose_method(
+        &self,
+        found: &Found,
+        scaled: Option<&str>,
+    ) -> Result<EmptyMethod, Refused> {
         let text = found.object.to_string();
         let refused = |what: String, hint: &str, soft: bool| Refused {
             what,
@@ -142,7 +146,7 @@ impl Plan<'_> {
         }
         if way.level == Level::Pod && subject.kind() != "Pod" {
             if self.wishes.is_empty() {
-                return Ok(Settled::Pods);
+                return Ok(EmptyMethod::Pods);
             }
             let by = sources.iter().find(|(name, _)| *name == "level").map(|(_, source)| source);
             let by = match by {
@@ -179,27 +183,27 @@ impl Plan<'_> {
             let hint = "Leave --replicas, or set whenScaled to Retain in its manifest first.";
             return Err(refused(what.to_owned(), hint, false));
         }
-        Ok(Settled::Patch)
+        Ok(EmptyMethod::Patch)
     }
 
-    /// [`Plan::settle`], where nobody says which level is meant: what empties the Pods of the
+    /// [`EmptyRequest::choose_method`], where nobody says which level is meant: what empties the Pods of the
     /// namespace does so whatever their template says, so that is left as it is written.
-    pub(crate) async fn settle_there(
+    pub(crate) async fn choose_method_in_cluster(
         &self,
         cluster: &Cluster,
         webhooks: &Webhooks,
         found: &Found,
         scaled: Option<&str>,
-    ) -> Result<Settled, Refused> {
-        let settled = self.settle(found, scaled)?;
+    ) -> Result<EmptyMethod, Refused> {
+        let settled = self.choose_method(found, scaled)?;
         let is_free = self.level.is_none() && !workload::is_emptied(&found.object.to_string());
-        if settled != Settled::Patch || !is_free {
+        if settled != EmptyMethod::Patch || !is_free {
             return Ok(settled);
         }
         let interceptor = webhooks.of_level_pod(cluster, found).await;
         let Some(who) = interceptor.shown() else { return Ok(settled) };
         if self.wishes.is_empty() {
-            return Ok(Settled::Pods);
+            return Ok(EmptyMethod::Pods);
         }
         Err(Refused {
             what: format!("{who} empties its Pods, by its own rules and not by these flags"),
@@ -224,7 +228,7 @@ impl Plan<'_> {
     }
 
     /// Whose pod template nobody can change.
-    fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<Settled, Refused> {
+    fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<EmptyMethod, Refused> {
         let is_there = found.object["metadata"]["uid"].is_string();
         // Of a Pod the image can be changed.
         let is_image = |path: &str| {
@@ -238,11 +242,11 @@ impl Plan<'_> {
         if subject.is_emptied() && is_there {
             let operations = self.operations(found, &found.object);
             if !operations.is_ok_and(|(operations, _)| reaches_pod(&operations)) {
-                return Ok(Settled::Patch);
+                return Ok(EmptyMethod::Patch);
             }
         }
         if self.recreate {
-            return Ok(Settled::Recreate);
+            return Ok(EmptyMethod::Recreate);
         }
         let command = format!(
             "`diyadm empty {} -n {}{} --recreate`",

@@ -10,7 +10,7 @@ use crate::{
     kinds::{CRON_JOB, JOB},
     kubernetes::targets::Found,
     operations::{
-        Done, Errand, Outcome,
+        Operation, OperationResult, Outcome,
         flags::EmptyArgs,
         intercept::{Interceptor, Webhooks},
         replace::PodMatch,
@@ -19,42 +19,42 @@ use crate::{
 };
 
 pub(super) async fn empty(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     args: &EmptyArgs,
     webhooks: &Webhooks,
     found: Found,
-) -> Done {
-    match try_empty(errand, args, webhooks, &found).await {
+) -> OperationResult {
+    match try_empty(operation, args, webhooks, &found).await {
         Ok((object, patch, changed)) => {
             let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
-            Done { found: Found { object, ..found }, patch, outcome }
+            OperationResult { found: Found { object, ..found }, patch, outcome }
         }
-        Err(error) => Done::failed(found, error),
+        Err(error) => OperationResult::failed(found, error),
     }
 }
 
 async fn try_empty(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     args: &EmptyArgs,
     webhooks: &Webhooks,
     found: &Found,
 ) -> Result<(Value, Vec<Value>, bool)> {
-    let shown = errand.shown(found);
-    if webhooks.of_pods(errand.cluster, found).await == Interceptor::Nobody {
+    let shown = operation.shown(found);
+    if webhooks.of_pods(operation.cluster, found).await == Interceptor::Nobody {
         let what = format!(
             "{shown} stays as it is: at level pod a webhook or policy empties Pods as they are \
              created, and there is none for those of namespace {}.",
             found.namespace
         );
-        let hint = Webhooks::advice_for_pods(errand.cluster).await;
+        let hint = Webhooks::advice_for_pods(operation.cluster).await;
         return Err(Failure::no(what, hint).into());
     }
     if let Some(warning) = decision::unheard(&found.object) {
-        errand.terminal.warn(&format!("{shown}: {warning}"));
+        operation.terminal.warn(&format!("{shown}: {warning}"));
     }
     let later = format!("{shown}: Pods that it starts from now on are empty");
     if found.kind == &JOB {
-        errand.terminal.done(&later, None);
+        operation.terminal.done(&later, None);
         return Ok((found.object.clone(), Vec::new(), false));
     }
     let mut sent = Vec::new();
@@ -63,17 +63,19 @@ async fn try_empty(
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
     };
-    let (object, changed) = errand.change(found, operations).await?;
+    let (object, changed) = operation.change(found, operations).await?;
     if changed {
-        let what = format!("{shown}: its pod template does not say no any more{}", errand.dry());
-        errand.terminal.done(&what, None);
+        let what = format!("{shown}: its pod template does not say no any more{}", operation.dry());
+        operation.terminal.done(&what, None);
     }
     if found.kind == &CRON_JOB {
-        errand.terminal.done(&later, None);
+        operation.terminal.done(&later, None);
         return Ok((object, sent, changed));
     }
-    if !errand.is_real() {
-        errand.terminal.done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
+    if !operation.is_real() {
+        operation
+            .terminal
+            .done(&format!("{shown}: its Pods would be replaced{}", operation.dry()), None);
         return Ok((object, sent, true));
     }
     if changed && !rollout::is_by_hand(&object) {
@@ -82,15 +84,16 @@ async fn try_empty(
     }
     let now = Found { object: object.clone(), ..found.clone() };
     // What was empty before is not this command's to give back.
-    let back = args.rollback && (changed || errand.check_pods(&now, Form::Emptied).await.is_err());
-    let count = match errand.replace(&now, &PodMatch::Made(Form::Emptied)).await {
+    let back =
+        args.rollback && (changed || operation.check_pods(&now, Form::Emptied).await.is_err());
+    let count = match operation.replace(&now, &PodMatch::Made(Form::Emptied)).await {
         Ok(count) => count,
-        Err(error) => return Err(give_back(errand, args, found, back, error).await),
+        Err(error) => return Err(give_back(operation, args, found, back, error).await),
     };
     let what = match count {
         0 => format!("{shown}: its Pods were empty already"),
         count => format!("{shown}: {count} Pods were replaced and are empty"),
     };
-    errand.terminal.done(&what, None);
+    operation.terminal.done(&what, None);
     Ok((object, sent, count > 0))
 }

@@ -3,29 +3,29 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::decision::{Plan, Settled};
+use super::decision::{EmptyMethod, EmptyRequest};
 use crate::{
     exit::Failure,
     kubernetes::targets::Found,
-    operations::{Done, Errand, Outcome, change::played},
+    operations::{Operation, OperationResult, Outcome, change::played},
     plan::jobs,
     workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, Warning, fresh, is_emptied},
 };
 
 pub(super) async fn patch(
-    errand: &Errand<'_>,
-    plan: &Plan<'_>,
+    operation: &Operation<'_>,
+    plan: &EmptyRequest<'_>,
     found: Found,
     scaled: Option<&str>,
-) -> Done {
+) -> OperationResult {
     let mut warnings = Vec::new();
     let mut sent = Vec::new();
     let mut freed = false;
     let operations = |object: &Value| -> Result<Option<Vec<Value>>> {
         // It may be another one by now than the one that was judged.
         let now = Found { object: object.clone(), ..found.clone() };
-        match plan.settle(&now, scaled) {
-            Ok(Settled::Patch) => {}
+        match plan.choose_method(&now, scaled) {
+            Ok(EmptyMethod::Patch) => {}
             Ok(_) => return Err(Failure::no("It has changed meanwhile.", "Try again.").into()),
             Err(refused) => return Err(Failure::no(refused.what, refused.hint).into()),
         }
@@ -42,41 +42,43 @@ pub(super) async fn patch(
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
     };
-    let outcome = errand.change(&found, operations).await;
+    let outcome = operation.change(&found, operations).await;
     let (object, changed) = match outcome {
         Ok(outcome) => outcome,
-        Err(error) => return Done::failed(found, error),
+        Err(error) => return OperationResult::failed(found, error),
     };
-    let object = if changed && errand.is_real() && rewritten(&object).is_some() {
+    let object = if changed && operation.is_real() && rewritten(&object).is_some() {
         let at = Found { object: object.clone(), ..found.clone() };
-        match errand.change(&at, |now| Ok(rewritten(now))).await {
+        match operation.change(&at, |now| Ok(rewritten(now))).await {
             Ok((object, _)) => object,
-            Err(error) => return Done::failed(found, error),
+            Err(error) => return OperationResult::failed(found, error),
         }
     } else {
         object
     };
-    let shown = errand.shown(&found);
-    warnings.iter().for_each(|what| errand.terminal.warn(&format!("{shown}: {}", what.message())));
+    let shown = operation.shown(&found);
+    warnings
+        .iter()
+        .for_each(|what| operation.terminal.warn(&format!("{shown}: {}", what.message())));
     let text = object.to_string();
     let told = Subject::parse(&text).and_then(|subject| subject.told()?.ok());
     let outcome = match told {
         Some(told) if !told.drifted => {
             let verb = if changed { "is empty" } else { "was empty already" };
             let how = containers(&told);
-            errand.terminal.done(&format!("{shown} {verb}: {how}{}", errand.dry()), None);
+            operation.terminal.done(&format!("{shown} {verb}: {how}{}", operation.dry()), None);
             for finding in jobs::findings(&object, object["spec"]["suspend"] == true) {
-                errand.terminal.say(&format!("  {}", finding.seen));
+                operation.terminal.say(&format!("  {}", finding.seen));
                 if !finding.hint.is_empty() {
-                    errand.terminal.say(&format!("  {}", finding.hint));
+                    operation.terminal.say(&format!("  {}", finding.hint));
                 }
             }
             if changed && let Some(choice) = plan.choice(&found) {
-                errand.terminal.say(&format!("  {choice}"));
+                operation.terminal.say(&format!("  {choice}"));
             }
             if changed && freed {
                 let what = format!("{shown} does not say no any more ({LABEL}- was taken away)");
-                errand.terminal.say(&format!("  {what}"));
+                operation.terminal.say(&format!("  {what}"));
             }
             if changed { Outcome::Changed } else { Outcome::Unchanged }
         }
@@ -86,7 +88,7 @@ pub(super) async fn patch(
             let hint = format!(
                 "Mend what is said above; an original that is not trusted is put right by `diyadm \
                  restore {} --force-from FILE`.",
-                found.typed(errand.cluster)
+                found.typed(operation.cluster)
             );
             Outcome::Failed(Failure::no(what, hint).into())
         }
@@ -97,7 +99,7 @@ pub(super) async fn patch(
             Outcome::Failed(Failure::no(what, hint).into())
         }
     };
-    Done {
+    OperationResult {
         found: Found { object, ..found },
         patch: if changed { sent } else { Vec::new() },
         outcome,
@@ -112,13 +114,17 @@ fn rewritten(object: &Value) -> Option<Vec<Value>> {
 }
 
 /// Deletes it and creates it again, emptied.
-pub(super) async fn recreate(errand: &Errand<'_>, plan: &Plan<'_>, found: Found) -> Done {
-    let shown = errand.shown(&found);
+pub(super) async fn recreate(
+    operation: &Operation<'_>,
+    plan: &EmptyRequest<'_>,
+    found: Found,
+) -> OperationResult {
+    let shown = operation.shown(&found);
     let new = fresh::fresh(&found.object);
     let new = plan.operations(&found, &new).and_then(|(operations, warnings)| {
         warnings
             .iter()
-            .for_each(|what| errand.terminal.warn(&format!("{shown}: {}", what.message())));
+            .for_each(|what| operation.terminal.warn(&format!("{shown}: {}", what.message())));
         played(&new, &operations)
     });
     let new = match new {
@@ -130,22 +136,22 @@ pub(super) async fn recreate(errand: &Errand<'_>, plan: &Plan<'_>, found: Found)
                 let what = format!("{shown} stays as it is: its original would set what it runs.");
                 let hint = format!(
                     "Restore it first: `diyadm restore {} --recreate` shows what that is.",
-                    found.typed(errand.cluster)
+                    found.typed(operation.cluster)
                 );
-                return Done::failed(found, Failure::no(what, hint));
+                return OperationResult::failed(found, Failure::no(what, hint));
             }
             new
         }
         Ok(_) => {
             let what = format!("{shown} stays as it is: there is nothing to empty in it.");
-            return Done::failed(found, Failure::no(what, ""));
+            return OperationResult::failed(found, Failure::no(what, ""));
         }
-        Err(error) => return Done::failed(found, error),
+        Err(error) => return OperationResult::failed(found, error),
     };
-    let done = errand.recreate(found, new).await;
+    let done = operation.recreate(found, new).await;
     if done.is_good() {
-        let what = format!("{shown} was created again, and is empty{}", errand.dry());
-        errand.terminal.done(&what, None);
+        let what = format!("{shown} was created again, and is empty{}", operation.dry());
+        operation.terminal.done(&what, None);
     }
     done
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     kinds::Revisions,
     kubernetes::{Kind, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::Found},
-    operations::Errand,
+    operations::Operation,
     workload::{ORIGINAL, Subject},
 };
 
@@ -30,8 +30,8 @@ pub(super) fn may_have(found: &Found) -> bool {
 }
 
 impl Leftovers {
-    pub(super) async fn look<'f>(
-        errand: &Errand<'_>,
+    pub(super) async fn list<'f>(
+        operation: &Operation<'_>,
         all: impl Iterator<Item = &'f Found>,
     ) -> Self {
         let mut places: Vec<(&'static Kind, Scope<'f>)> = Vec::new();
@@ -40,7 +40,7 @@ impl Leftovers {
             places.extend(place.filter(|place| !places.contains(place)));
         }
         let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
-        for (kind, scope, list) in errand.cluster.lists(places).await {
+        for (kind, scope, list) in operation.cluster.lists(places).await {
             if let Ok(list) = list {
                 let emptied = list.into_iter().filter(is_emptied);
                 leftovers.all.extend(emptied.map(|object| (kind, object)));
@@ -58,22 +58,22 @@ impl Leftovers {
     }
 
     /// Deletes what nothing runs of any more; says what it may not.
-    pub(super) async fn sweep(&self, errand: &Errand<'_>, restored: &[&Found]) {
+    pub(super) async fn sweep(&self, operation: &Operation<'_>, restored: &[&Found]) {
         let all = restored.iter().flat_map(|found| {
             let idle = self.of(found).into_iter().filter(|(_, one)| is_idle(found, one));
             idle.map(move |(kind, object)| (found, *kind, object))
         });
         let sweep = async |(found, kind, object): (&&Found, &'static Kind, &Value)| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            let what = format!("{}/{name} of {}", kind.singular(), errand.shown(found));
-            (what, kind, errand.cluster.delete_exactly(kind, object).await)
+            let what = format!("{}/{name} of {}", kind.singular(), operation.shown(found));
+            (what, kind, operation.cluster.delete_exactly(kind, object).await)
         };
         let mut kept = Vec::new();
-        for (what, kind, deleted) in errand.each("swept", all.collect(), sweep).await {
+        for (what, kind, deleted) in operation.each("swept", all.collect(), sweep).await {
             match deleted {
                 Ok(()) => {
                     let what = format!("{what}, a revision of the empty form, was deleted");
-                    errand.terminal.done(&what, None);
+                    operation.terminal.done(&what, None);
                 }
                 Err(error) => {
                     let right = format!("deleting {} is not allowed", kind.resource());
@@ -84,13 +84,13 @@ impl Leftovers {
             }
         }
         for (what, why) in kept {
-            errand.terminal.warn(&format!(
+            operation.terminal.warn(&format!(
                 "{what}, a revision of the empty form, stays ({why}): `kubectl rollout undo` can \
                  bring it back"
             ));
         }
         for (kind, namespace) in &self.unseen {
-            errand.terminal.warn(&format!(
+            operation.terminal.warn(&format!(
                 "revisions of the empty form may stay in namespace {namespace}, which `kubectl \
                  rollout undo` can bring back: seeing them takes the right to list {}",
                 kind.resource()

@@ -12,7 +12,7 @@ use crate::{
     kinds::{CRON_JOB, JOB},
     kubernetes::{POD, Scope, error, targets::Found},
     operations::{
-        Done, Errand, Outcome,
+        Operation, OperationResult, Outcome,
         change::{annotated, played},
         intercept::{Interceptor, Webhooks},
         replace::PodMatch,
@@ -36,13 +36,13 @@ pub(super) struct Pods {
 
 impl Pods {
     /// Those in the namespaces of these workloads.
-    pub(super) async fn look(errand: &Errand<'_>, all: &[Found]) -> Self {
+    pub(super) async fn list(operation: &Operation<'_>, all: &[Found]) -> Self {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
         let places = namespaces.into_iter().map(|namespace| (&POD, Scope::of(namespace)));
         let mut pods = Self::default();
-        for (_, scope, list) in errand.cluster.lists(places).await {
+        for (_, scope, list) in operation.cluster.lists(places).await {
             match list {
                 Ok(list) => {
                     pods.all.extend(list.into_iter().filter(|pod| !is_over(pod)).map(|pod| {
@@ -80,7 +80,7 @@ impl Pods {
 
     /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
     /// their end gives them back.
-    pub(super) fn tell_jobs(&self, errand: &Errand<'_>, before: &Found) {
+    pub(super) fn tell_jobs(&self, operation: &Operation<'_>, before: &Found) {
         let text = before.object.to_string();
         // One that an update has given something to run starts what works.
         let is_emptied = Subject::parse(&text).and_then(|subject| subject.holds()) == Some(true);
@@ -99,7 +99,7 @@ impl Pods {
         }
         let forbids = before.object["spec"]["concurrencyPolicy"] == "Forbid";
         let next = if forbids { ", and with concurrencyPolicy Forbid no other starts" } else { "" };
-        errand.terminal.say(&format!(
+        operation.terminal.say(&format!(
             "  what it has started idles until it is deleted{next}: `kubectl -n {} delete job {}`",
             before.namespace,
             jobs.into_iter().collect::<Vec<_>>().join(" ")
@@ -113,7 +113,7 @@ impl Pods {
     /// Its Pods could not be looked at.
     pub(super) async fn are_empty(
         &self,
-        errand: &Errand<'_>,
+        operation: &Operation<'_>,
         webhooks: &Webhooks,
         found: &Found,
         named: bool,
@@ -124,7 +124,7 @@ impl Pods {
             return Ok(false);
         }
         if let Some((_, why)) = self.unseen.iter().find(|(place, _)| *place == found.namespace) {
-            let shown = errand.shown(found);
+            let shown = operation.shown(found);
             let what = format!("{shown}: whether its Pods are empty is not known: {why}");
             return Err(Failure::no(what, "The same command looks again.").into());
         }
@@ -132,13 +132,13 @@ impl Pods {
         if own.peek().is_some() || !named {
             return Ok(own.any(|(_, emptied)| *emptied));
         }
-        would_be(errand, webhooks, found, &Subject::read(&text)?).await
+        would_be(operation, webhooks, found, &Subject::read(&text)?).await
     }
 }
 
 /// Whether the Pods of a workload that has none would be emptied, which is all there is to tell by.
 async fn would_be(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     found: &Found,
     subject: &Subject<'_>,
@@ -147,54 +147,54 @@ async fn would_be(
     if !mutable || subject.is_controlled() || !subject.refusals().is_empty() {
         return Ok(false);
     }
-    let interceptor = webhooks.of_level_pod(errand.cluster, found).await;
+    let interceptor = webhooks.of_level_pod(operation.cluster, found).await;
     Ok(interceptor.is_there())
 }
 
 pub(super) async fn restore(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     pods: &Pods,
     found: Found,
-) -> Done {
-    match try_restore(errand, webhooks, options, pods, &found).await {
+) -> OperationResult {
+    match try_restore(operation, webhooks, options, pods, &found).await {
         Ok((object, patch)) => {
-            Done { found: Found { object, ..found }, patch, outcome: Outcome::Changed }
+            OperationResult { found: Found { object, ..found }, patch, outcome: Outcome::Changed }
         }
-        Err(error) => Done::failed(found, error),
+        Err(error) => OperationResult::failed(found, error),
     }
 }
 
 async fn try_restore(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     pods: &Pods,
     found: &Found,
 ) -> Result<(Value, Vec<Value>)> {
-    let shown = errand.shown(found);
-    let interceptor = webhooks.emptying_pods(errand.cluster, found).await;
+    let shown = operation.shown(found);
+    let interceptor = webhooks.emptying_pods(operation.cluster, found).await;
     if interceptor == Interceptor::Nobody && found.kind == &CRON_JOB {
         let what = format!("{shown}: what it starts from now on is as written");
-        errand.terminal.done(&what, None);
-        pods.tell_jobs(errand, found);
+        operation.terminal.done(&what, None);
+        pods.tell_jobs(operation, found);
         return Ok((found.object.clone(), Vec::new()));
     }
     if found.kind == &JOB {
-        return recreate(errand, options, found, &interceptor).await;
+        return recreate(operation, options, found, &interceptor).await;
     }
     if interceptor == Interceptor::Nobody {
-        if !errand.is_real() {
-            errand
+        if !operation.is_real() {
+            operation
                 .terminal
-                .done(&format!("{shown}: its Pods would be replaced{}", errand.dry()), None);
+                .done(&format!("{shown}: its Pods would be replaced{}", operation.dry()), None);
             return Ok((found.object.clone(), Vec::new()));
         }
         let right =
             if options.unlabelled { PodMatch::Unlabelled } else { PodMatch::Made(Form::Original) };
-        let count = errand.replace(found, &right).await?;
-        errand
+        let count = operation.replace(found, &right).await?;
+        operation
             .terminal
             .done(&format!("{shown}: {count} Pods were replaced and are as written"), None);
         return Ok((found.object.clone(), Vec::new()));
@@ -205,25 +205,25 @@ async fn try_restore(
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
     };
-    let (object, _) = errand.change(found, plan).await?;
-    told(errand, found, &interceptor);
+    let (object, _) = operation.change(found, plan).await?;
+    print_opted_out(operation, found, &interceptor);
     Ok((object, sent))
 }
 
 /// A Pod of a Job that is deleted counts as one that failed, so the Job itself is made anew.
 async fn recreate(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     found: &Found,
     interceptor: &Interceptor,
 ) -> Result<(Value, Vec<Value>)> {
-    let shown = errand.shown(found);
+    let shown = operation.shown(found);
     if !options.recreate {
         let what = format!("{shown} stays empty: the Pods of a Job cannot be replaced.");
         let hint = format!(
             "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
              has done so far, and the files in it, are lost.",
-            found.typed(errand.cluster)
+            found.typed(operation.cluster)
         );
         return Err(Failure::no(what, hint).into());
     }
@@ -231,14 +231,15 @@ async fn recreate(
     if *interceptor != Interceptor::Nobody {
         new = played(&new, &refusal(&new)?)?;
     }
-    let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
+    let OperationResult { found: made, patch, outcome } =
+        operation.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);
     }
-    let what = format!("{shown} was created again, as it was{}", errand.dry());
-    errand.terminal.done(&what, None);
+    let what = format!("{shown} was created again, as it was{}", operation.dry());
+    operation.terminal.done(&what, None);
     if *interceptor != Interceptor::Nobody {
-        told(errand, found, interceptor);
+        print_opted_out(operation, found, interceptor);
     }
     Ok((made.object, patch))
 }
@@ -255,29 +256,31 @@ pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
 }
 
 /// Tells of a pod template that says no now, and why.
-pub(super) fn told(errand: &Errand<'_>, found: &Found, interceptor: &Interceptor) {
-    let shown = errand.shown(found);
+pub(super) fn print_opted_out(operation: &Operation<'_>, found: &Found, interceptor: &Interceptor) {
+    let shown = operation.shown(found);
     let who = match interceptor.shown() {
         Some(shown) => format!("{shown} empties"),
         None => "something may empty".to_owned(),
     };
-    errand.terminal.done(&format!("{shown}: its pod template says no now{}", errand.dry()), None);
-    errand.terminal.say(&format!(
+    operation
+        .terminal
+        .done(&format!("{shown}: its pod template says no now{}", operation.dry()), None);
+    operation.terminal.say(&format!(
         "  {who} Pods of this namespace, so its template has the annotation {LABEL}: disabled, a \
          small drift from what is written; `diyadm empty {}` takes it away",
-        found.typed(errand.cluster)
+        found.typed(operation.cluster)
     ));
 }
 
 /// Tells of empty Pods that belong to none of all the workloads, and so stay as they are.
-pub(super) async fn tell_others(errand: &Errand<'_>, all: &[Done]) {
-    let scope = errand.cluster.scope(errand.targets);
+pub(super) async fn tell_others(operation: &Operation<'_>, all: &[OperationResult]) {
+    let scope = operation.cluster.scope(operation.targets);
     // Whoever may not list Pods hears of none.
-    let pods = errand.cluster.list(&POD, scope, "").await.unwrap_or_default();
+    let pods = operation.cluster.list(&POD, scope, "").await.unwrap_or_default();
     let objects: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
-    for row in status::of_others(&objects, &pods, errand.cluster.flags()) {
+    for row in status::of_others(&objects, &pods, operation.cluster.flags()) {
         let (kind, place) = (row.kind.to_lowercase(), row.namespace);
-        errand
+        operation
             .terminal
             .warn(&format!("{kind}/{} in {place} stays as it is: {}", row.name, row.note));
     }

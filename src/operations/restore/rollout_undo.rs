@@ -11,7 +11,7 @@ use crate::{
     exit::Failure,
     kinds::Revisions,
     kubernetes::{REVISION, error, targets::Found},
-    operations::{Done, Errand, Outcome, change::annotated},
+    operations::{Operation, OperationResult, Outcome, change::annotated},
     workload::{ORIGINAL, Subject, is_emptied},
 };
 
@@ -21,37 +21,38 @@ const UNDO: &str = "kubectl";
 /// Gives the workload the original that belongs to its template, which is then restored as any
 /// other; a break where nothing is left to do.
 pub(super) async fn recall(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     found: Found,
     named: bool,
-) -> ControlFlow<Done, Found> {
+) -> ControlFlow<OperationResult, Found> {
     let of_revisions = found.kind.revisions == Some(Revisions::ControllerRevisions);
     if !of_revisions || options.manifests.is_some() {
         return ControlFlow::Continue(found);
     }
-    match try_recall(errand, &found, named).await {
+    match try_recall(operation, &found, named).await {
         Ok(None) => ControlFlow::Continue(found),
         Ok(Some((object, patch))) => {
             let is_back = !is_emptied(&object.to_string());
             // A dry run leaves nothing that could be restored, and a webhook restores at once what
             // says no.
-            let is_over = is_back || (!errand.is_real() && !is_emptied(&found.object.to_string()));
-            let shown = errand.shown(&found);
+            let is_over =
+                is_back || (!operation.is_real() && !is_emptied(&found.object.to_string()));
+            let shown = operation.shown(&found);
             let found = Found { object, ..found };
             if !is_over {
                 return ControlFlow::Continue(found);
             }
-            errand.terminal.done(&format!("{shown} is as it was{}", errand.dry()), None);
-            ControlFlow::Break(Done { found, patch, outcome: Outcome::Changed })
+            operation.terminal.done(&format!("{shown} is as it was{}", operation.dry()), None);
+            ControlFlow::Break(OperationResult { found, patch, outcome: Outcome::Changed })
         }
-        Err(error) => ControlFlow::Break(Done::failed(found, error)),
+        Err(error) => ControlFlow::Break(OperationResult::failed(found, error)),
     }
 }
 
 /// The workload with the original that it lacked; `None` where its own is the right one.
 async fn try_recall(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     found: &Found,
     named: bool,
 ) -> Result<Option<(Value, Vec<Value>)>> {
@@ -63,14 +64,14 @@ async fn try_recall(
     if !is_meant {
         return Ok(None);
     }
-    let shown = errand.shown(found);
-    let revisions = match errand.cluster.list(&REVISION, &found.namespace, "").await {
+    let shown = operation.shown(found);
+    let revisions = match operation.cluster.list(&REVISION, &found.namespace, "").await {
         Ok(revisions) => revisions,
-        Err(error) if is_lost && named => return Err(lost(errand, found, Some(&error))),
+        Err(error) if is_lost && named => return Err(lost(operation, found, Some(&error))),
         Err(error) => {
             let right = "seeing that takes the right to list controllerrevisions".to_owned();
             let why = if error::is_forbidden(&error) { right } else { format!("{error:#}") };
-            errand.terminal.warn(&format!(
+            operation.terminal.warn(&format!(
                 "the pod template of {shown} may be that of an older revision (`kubectl rollout \
                  undo`), which has image, command and probes of its own: {why}"
             ));
@@ -83,7 +84,7 @@ async fn try_recall(
     let theirs = revisions.iter().filter(its_own);
     let mut theirs = theirs.filter_map(|one| one["metadata"]["annotations"][ORIGINAL].as_str());
     let Some(original) = theirs.find_map(|theirs| subject.recalled(theirs)) else {
-        return if is_lost && named { Err(lost(errand, found, None)) } else { Ok(None) };
+        return if is_lost && named { Err(lost(operation, found, None)) } else { Ok(None) };
     };
     let mut sent = Vec::new();
     let plan = |object: &Value| {
@@ -97,8 +98,8 @@ async fn try_recall(
         sent = vec![annotated(object, "", ORIGINAL, &original)];
         Ok(Some(sent.clone()))
     };
-    let (object, _) = errand.change(found, plan).await?;
-    errand.terminal.say(&format!(
+    let (object, _) = operation.change(found, plan).await?;
+    operation.terminal.say(&format!(
         "{shown}: its pod template is that of an older revision, and so is what it goes back to"
     ));
     Ok(Some((object, sent)))
@@ -116,13 +117,15 @@ fn template(object: &Value) -> Value {
     template
 }
 
-fn lost(errand: &Errand<'_>, found: &Found, error: Option<&anyhow::Error>) -> anyhow::Error {
+fn lost(operation: &Operation<'_>, found: &Found, error: Option<&anyhow::Error>) -> anyhow::Error {
     let why = match error {
         None => "none of its revisions has one".to_owned(),
         Some(error) => format!("its revisions may not be looked at: {error:#}"),
     };
-    let what =
-        format!("{} runs the empty container and has no original, and {why}.", errand.shown(found));
+    let what = format!(
+        "{} runs the empty container and has no original, and {why}.",
+        operation.shown(found)
+    );
     let hint = format!(
         "Put its own manifest there again: `kubectl -n {} apply -f FILE`.",
         found.namespace

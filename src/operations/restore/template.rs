@@ -10,7 +10,7 @@ use crate::{
     exit::Failure,
     kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
     operations::{
-        Done, Errand, Outcome,
+        Operation, OperationResult, Outcome,
         change::played,
         intercept::{Interceptor, Webhooks},
     },
@@ -26,21 +26,21 @@ pub(super) const NOT_EMPTY: &str =
     "If it was restored before, nothing is left to do; `diyadm status` shows what is empty.";
 
 pub(super) async fn restore(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     found: Found,
-) -> Done {
-    match try_restore(errand, webhooks, options, &found).await {
+) -> OperationResult {
+    match try_restore(operation, webhooks, options, &found).await {
         Ok(Restored { object, patch, outcome }) => {
-            Done { found: Found { object, ..found }, patch, outcome }
+            OperationResult { found: Found { object, ..found }, patch, outcome }
         }
-        Err(error) => Done::failed(found, error),
+        Err(error) => OperationResult::failed(found, error),
     }
 }
 
 /// Whether it is empty by its template, and can be given back as that is asked for.
-pub(super) fn goes_back(options: &RestoreOptions<'_>, found: &Found) -> bool {
+pub(super) fn can_be_restored(options: &RestoreOptions<'_>, found: &Found) -> bool {
     let text = found.object.to_string();
     let Some(subject) = Subject::parse(&text) else { return false };
     let mutable = subject.workload().is_some_and(|kind| kind.mutable);
@@ -55,7 +55,7 @@ struct Restored {
 }
 
 async fn try_restore(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     found: &Found,
@@ -65,7 +65,7 @@ async fn try_restore(
     let manifest = match (subject.stamp(), options.manifests) {
         // Restored by a command that was cut off before it could create it.
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
-            return recreate(errand, webhooks, options, found, None).await;
+            return recreate(operation, webhooks, options, found, None).await;
         }
         (None, _) if fresh::is_holder(&found.object) => {
             let why = "it holds the place of another".to_owned();
@@ -75,7 +75,7 @@ async fn try_restore(
         (None, _) if subject.is_by_policy() && !subject.is_controlled() => {
             let what = format!(
                 "{} stays empty: a policy emptied it as it was created, and keeps no original.",
-                errand.shown(found)
+                operation.shown(found)
             );
             let hint = format!(
                 "Delete it, and create it again from its manifest without {LABEL}: {ENABLED}."
@@ -83,73 +83,75 @@ async fn try_restore(
             return Err(Failure::no(what, hint).into());
         }
         (None, _) => {
-            let outcome = if options.recreate && errand.unhold(found).await? {
+            let outcome = if options.recreate && operation.unhold(found).await? {
                 Outcome::Unchanged
             } else {
                 Outcome::PassedOver("it is not empty: there is no original".to_owned())
             };
-            let object = disown(errand, found).await;
+            let object = disown(operation, found).await;
             return Ok(Restored { object, patch: Vec::new(), outcome });
         }
         (Some(stamp), Some(manifests)) => {
             let manifest = manifests.of(found)?.to_string();
             let silent = Subject::read(&manifest)?.lacks(&subject);
             if stamp.is_err() && !silent.is_empty() {
-                errand.terminal.warn(&format!(
+                operation.terminal.warn(&format!(
                     "the manifest says nothing of container {} of {}, and the original is not \
                      trusted: what it runs stays as it is",
                     silent.join(", "),
-                    errand.shown(found)
+                    operation.shown(found)
                 ));
             }
             Some(manifest)
         }
         (Some(Ok(_)), None) => None,
-        (Some(Err(why)), None) => return Err(untrusted(errand, found, &why)),
+        (Some(Err(why)), None) => return Err(untrusted(operation, found, &why)),
     };
-    let shown = errand.shown(found);
+    let shown = operation.shown(found);
     if subject.workload().is_some_and(|kind| !kind.mutable) {
         // Where it is not there, nothing is lost by that.
         if options.recreate || !found.object["metadata"]["uid"].is_string() {
-            return recreate(errand, webhooks, options, found, manifest.as_deref()).await;
+            return recreate(operation, webhooks, options, found, manifest.as_deref()).await;
         }
         let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
         let operations = original(&found.object, &back)?.unwrap_or_default();
         let new = played(&found.object, &operations)?;
-        return Err(trust::in_place(errand, options, found, &new, manifest.as_deref())?);
+        return Err(trust::in_place(operation, options, found, &new, manifest.as_deref())?);
     }
-    let interceptor = webhooks.of_update(errand.cluster, found).await;
+    let interceptor = webhooks.of_update(operation.cluster, found).await;
     let decline = match &interceptor {
         _ if subject.declines() => false,
         Interceptor::Nobody | Interceptor::Policy(_) => false,
         // What the API server is asked says nothing of one that is away for a moment.
-        Interceptor::Webhook(name) if !(errand.is_real() && webhooks.is_sure(name)) => {
-            !webhooks.leaves(errand.cluster, name, found).await
+        Interceptor::Webhook(name) if !(operation.is_real() && webhooks.is_sure(name)) => {
+            !webhooks.leaves(operation.cluster, name, found).await
         }
         // Its rules may say no, and they are not all that may be looked at.
-        _ => errand.is_real() && would_be_emptied(errand, found, manifest.as_deref()).await?,
+        _ => operation.is_real() && would_be_emptied(operation, found, manifest.as_deref()).await?,
     };
     // At level pod something else may empty what the template then gives.
     let mut back = Back { manifest: manifest.as_deref(), decline, refuse: false };
-    let of_pods = of_pods(errand, webhooks, found, &back).await?;
+    let of_pods = of_pods(operation, webhooks, found, &back).await?;
     back.refuse = of_pods.is_there();
     let mut sent = Vec::new();
     let (mut object, mut changed) =
-        errand.change(found, |object| plan(object, &back, &mut sent)).await?;
-    let mut tries = if options.unlabelled && errand.is_real() { TRIES } else { 0 };
+        operation.change(found, |object| plan(object, &back, &mut sent)).await?;
+    let mut tries = if options.unlabelled && operation.is_real() { TRIES } else { 0 };
     while is_empty(&object) && !back.decline && tries > 0 {
         tokio::time::sleep(LAG).await;
         let again = Found { object, ..found.clone() };
-        (object, changed) = errand.change(&again, |object| plan(object, &back, &mut sent)).await?;
+        (object, changed) =
+            operation.change(&again, |object| plan(object, &back, &mut sent)).await?;
         tries -= 1;
     }
     // In a dry run the label is still there, and the API server goes by it.
-    let label = options.unlabelled && !errand.is_real();
+    let label = options.unlabelled && !operation.is_real();
     if is_empty(&object) && !back.decline && !label {
         // What may not be seen empties it all the same.
         back.decline = true;
         let again = Found { object, ..found.clone() };
-        (object, changed) = errand.change(&again, |object| plan(object, &back, &mut sent)).await?;
+        (object, changed) =
+            operation.change(&again, |object| plan(object, &back, &mut sent)).await?;
     }
     if is_empty(&object) && !label {
         let what = format!("{shown} was restored, and something emptied it again at once.");
@@ -157,12 +159,14 @@ async fn try_restore(
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
         return Err(Failure::no(what, hint).into());
     }
-    errand.terminal.done(&format!("{shown} {}{}", form(&subject, options), errand.dry()), None);
+    operation
+        .terminal
+        .done(&format!("{shown} {}{}", form(&subject, options), operation.dry()), None);
     if back.decline {
-        declined(errand, found, &interceptor, "");
+        declined(operation, found, &interceptor, "");
     }
     if back.refuse {
-        pods::told(errand, found, &of_pods);
+        pods::print_opted_out(operation, found, &of_pods);
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
     Ok(Restored { object, patch: sent, outcome })
@@ -188,73 +192,75 @@ fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
 
 /// Who empties its Pods once it is as it was.
 async fn of_pods(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     found: &Found,
     back: &Back<'_>,
 ) -> Result<Interceptor> {
     let operations = original(&found.object, back)?.unwrap_or_default();
     let given = Found { object: played(&found.object, &operations)?, ..found.clone() };
-    Ok(webhooks.of_level_pod(errand.cluster, &given).await)
+    Ok(webhooks.of_level_pod(operation.cluster, &given).await)
 }
 
 /// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
-fn declined(errand: &Errand<'_>, found: &Found, interceptor: &Interceptor, flag: &str) {
+fn declined(operation: &Operation<'_>, found: &Found, interceptor: &Interceptor, flag: &str) {
     let who = interceptor.shown().unwrap_or_else(|| "a webhook".to_owned());
-    errand.terminal.say(&format!(
+    operation.terminal.say(&format!(
         "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
          `diyadm empty {}{flag}` takes that away",
-        found.typed(errand.cluster)
+        found.typed(operation.cluster)
     ));
 }
 
 /// Gives up what a restore that was cut off just after its work still owns; the object then.
-async fn disown(errand: &Errand<'_>, found: &Found) -> Value {
+async fn disown(operation: &Operation<'_>, found: &Found) -> Value {
     let Found { kind, namespace, name, object } = found;
-    if !errand.is_real() {
+    if !operation.is_real() {
         return object.clone();
     }
-    errand.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
+    operation.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
 }
 
 /// Deletes it and creates it again, as it was.
 async fn recreate(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     found: &Found,
     manifest: Option<&str>,
 ) -> Result<Restored> {
     let fresh = fresh::fresh(&found.object);
-    let interceptor = webhooks.of_create(errand.cluster, found).await;
+    let interceptor = webhooks.of_create(operation.cluster, found).await;
     let decline = interceptor != Interceptor::Nobody;
     let mut back = Back { manifest, decline, refuse: false };
     let of_pods = if found.kind == &POD {
         Interceptor::Nobody
     } else {
         let fresh = Found { object: fresh.clone(), ..found.clone() };
-        of_pods(errand, webhooks, &fresh, &back).await?
+        of_pods(operation, webhooks, &fresh, &back).await?
     };
     back.refuse = of_pods.is_there();
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = played(&fresh, &operations.unwrap_or_default())?;
-    trust::check(errand, options, found, &new, manifest)?;
-    let Done { found: made, patch, outcome } = errand.recreate(found.clone(), new).await;
+    trust::check(operation, options, found, &new, manifest)?;
+    let OperationResult { found: made, patch, outcome } =
+        operation.recreate(found.clone(), new).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);
     }
-    if errand.is_real() && is_empty(&made.object) {
+    if operation.is_real() && is_empty(&made.object) {
         let what = format!("{} was created again, and something emptied it.", found.shown());
         return Err(Failure::no(what, "Take the namespace's label away, then try again.").into());
     }
-    let what = format!("{} was created again, as it was{}", errand.shown(found), errand.dry());
-    errand.terminal.done(&what, None);
+    let what =
+        format!("{} was created again, as it was{}", operation.shown(found), operation.dry());
+    operation.terminal.done(&what, None);
     let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
     if decline && declines(&made.object) && !declines(&found.object) {
-        declined(errand, found, &interceptor, " --recreate");
+        declined(operation, found, &interceptor, " --recreate");
     }
     if back.refuse {
-        pods::told(errand, found, &of_pods);
+        pods::print_opted_out(operation, found, &of_pods);
     }
     Ok(Restored { object: made.object, patch, outcome })
 }
@@ -316,26 +322,27 @@ fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
 
 /// Whether the API server, asked in a dry run, hands it back empty.
 async fn would_be_emptied(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     found: &Found,
     manifest: Option<&str>,
 ) -> Result<bool> {
     let Found { kind, namespace, name, object } = found;
     let target = (*kind, namespace.as_str(), name.as_str());
     let back = Back { manifest, decline: false, refuse: false };
-    let asked = errand
+    let asked = operation
         .cluster
         .change(target, Some(object.clone()), true, |object| original(object, &back))
         .await?;
     Ok(is_empty(&asked.object))
 }
 
-fn untrusted(errand: &Errand<'_>, found: &Found, why: &str) -> anyhow::Error {
-    let what = format!("{} stays empty: its original is not trusted: {why}.", errand.shown(found));
+fn untrusted(operation: &Operation<'_>, found: &Found, why: &str) -> anyhow::Error {
+    let what =
+        format!("{} stays empty: its original is not trusted: {why}.", operation.shown(found));
     let hint = format!(
         "Put it back from your own manifest: `diyadm restore {} --force-from FILE`, which takes \
          only the fields that emptying touches.",
-        found.typed(errand.cluster)
+        found.typed(operation.cluster)
     );
     Failure::no(what, hint).into()
 }
@@ -344,7 +351,7 @@ fn untrusted(errand: &Errand<'_>, found: &Found, why: &str) -> anyhow::Error {
 /// empty form that cannot start never will be: such a Pod, of one of these revisions of the empty
 /// form, is deleted. What is slow to start and never was empty is the user's own.
 pub(super) async fn unstick(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     found: &Found,
     emptied: &[&(&'static Kind, Value)],
 ) {
@@ -356,22 +363,22 @@ pub(super) async fn unstick(
         emptied.iter().any(|(_, one)| one["metadata"]["name"] == *revision)
     };
     // Where they may not be looked at, the wait tells what is missing.
-    for pod in errand.pods(&found.object).await.unwrap_or_default() {
+    for pod in operation.pods(&found.object).await.unwrap_or_default() {
         let going = pod["metadata"]["deletionTimestamp"].is_string();
         if going || is_ready(&pod) || !is_emptied(&pod) {
             continue;
         }
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        match errand.cluster.delete_exactly(&POD, &pod).await {
+        match operation.cluster.delete_exactly(&POD, &pod).await {
             Ok(()) => {
-                errand
+                operation
                     .terminal
                     .done(&format!("pod/{name}, which did not start, was deleted"), None);
             }
-            Err(error) if error::is_forbidden(&error) => errand.terminal.warn(&format!(
+            Err(error) if error::is_forbidden(&error) => operation.terminal.warn(&format!(
                 "pod/{name} does not start, and {} waits for it: whoever may deletes it with \
                  `kubectl -n {} delete pod {name}`",
-                errand.shown(found),
+                operation.shown(found),
                 found.namespace
             )),
             // It has changed meanwhile: it may start after all.

@@ -4,12 +4,12 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::options::RestoreOptions;
-use crate::{exit::Failure, kubernetes::targets::Found, operations::Errand, workload::Subject};
+use crate::{exit::Failure, kubernetes::targets::Found, operations::Operation, workload::Subject};
 
 /// Refuses to create `new` in the place of `found` where its original sets what it runs and nobody
 /// has said that it is to be trusted.
 pub(super) fn check(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     found: &Found,
     new: &Value,
@@ -22,19 +22,19 @@ pub(super) fn check(
     let what = format!(
         "{} stays empty: its original sets what it runs, and anyone who may patch it can write \
          that: {doubtful}.",
-        errand.shown(found)
+        operation.shown(found)
     );
     let hint = format!(
         "If that is the application, run `diyadm restore {} --recreate --trust-original`; else \
          name its manifest with --force-from FILE.",
-        found.typed(errand.cluster)
+        found.typed(operation.cluster)
     );
     Err(Failure::no(what, hint).into())
 }
 
 /// Why `found` is not restored in place, and what would make it `new`.
 pub(super) fn in_place(
-    errand: &Errand<'_>,
+    operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     found: &Found,
     new: &Value,
@@ -47,13 +47,13 @@ pub(super) fn in_place(
     };
     let what = format!(
         "{} stays empty: {} cannot be changed once it is there.{sets}",
-        errand.shown(found),
+        operation.shown(found),
         if found.kind.kind == "Pod" { "a Pod" } else { "the Pods of a Job" }
     );
     let hint = format!(
         "`diyadm restore {} --recreate{flag}` deletes it and creates it again, as it was: what it \
          has done so far, and the files in it, are lost.",
-        found.typed(errand.cluster)
+        found.typed(operation.cluster)
     );
     Ok(Failure::no(what, hint).into())
 }

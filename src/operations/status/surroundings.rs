@@ -11,7 +11,7 @@ use crate::{
     status::{self, Row},
 };
 
-pub(crate) struct Around<'a> {
+pub(crate) struct Surroundings<'a> {
     cluster: &'a Cluster,
     scope: Scope<'a>,
     interceptors: Snapshot,
@@ -19,14 +19,14 @@ pub(crate) struct Around<'a> {
     others: bool,
     /// `None` where they are not asked for.
     autoscalers: Option<Vec<Value>>,
-    /// Autoscalers that are held in vain, as of the last look.
+    /// ConflictingObjects that are held in vain, as of the last look.
     held: Option<Vec<Row>>,
     /// Warnings about Pods and workloads, as of the last look; none where they may not be seen.
     events: Option<Vec<Value>>,
     looked: Instant,
 }
 
-impl<'a> Around<'a> {
+impl<'a> Surroundings<'a> {
     /// How old what is known may get. It changes seldom, and not all of it has a watch of its own:
     /// the rules of a webhook are in its server's flags and ConfigMap.
     pub(crate) const OFTEN: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use crate::{
         targets::{self, Targets, Unnamed},
     },
     operations::{
-        Errand, Outcome,
+        Operation, Outcome,
         flags::{OperationFlags, UninstallArgs},
         intercept::Webhooks,
         outcomes::Outcomes,
@@ -46,16 +46,18 @@ pub(super) async fn restore(
         ..OperationFlags::default()
     };
     let terminal = outcomes.terminal;
-    let errand = Errand { terminal, cluster, targets: &targets, work: &work };
+    let operation = Operation { terminal, cluster, targets: &targets, work: &work };
     let targeted = targets::find(cluster, &targets, Unnamed::WithAll).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
     let found = targeted.found.into_iter().filter(|found| is_ready_to_go(&found.object)).collect();
-    let done = restore::settle(&errand, &RestoreOptions::UNLABELLED, &webhooks, found, false).await;
+    let done =
+        restore::restore_all(&operation, &RestoreOptions::UNLABELLED, &webhooks, found, false)
+            .await;
     for one in done.iter().filter(|one| matches!(one.outcome, Outcome::Changed)) {
         let found = &one.found;
         outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");
     }
-    let end = errand.end(done, "restored");
+    let end = operation.end(done, "restored");
     end.map(drop).inspect_err(|_| {
         terminal.warn(
             "nothing of the webhook was taken away: the same command goes on, with --wait=false \

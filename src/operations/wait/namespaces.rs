@@ -12,19 +12,19 @@ use serde_json::Value;
 use crate::{
     kinds::{self, Controller, REPLICA_SET},
     kubernetes::{EVENT, POD},
-    operations::Errand,
+    operations::Operation,
     workload::pods::{self, controller},
 };
 
-pub(super) struct Around {
+pub(super) struct NamespaceIndex {
     pods: Index,
     events: Index,
 }
 
-impl Around {
+impl NamespaceIndex {
     /// Looks at the namespaces of these workloads; what may not be looked at is not there. That an
     /// image is on its way is asked for where it is too `late` to see it come.
-    pub(super) async fn look(errand: &Errand<'_>, workloads: &[&Value], late: bool) -> Self {
+    pub(super) async fn list(operation: &Operation<'_>, workloads: &[&Value], late: bool) -> Self {
         let namespace =
             |object: &&Value| object["metadata"]["namespace"].as_str().map(str::to_owned);
         let namespaces: BTreeSet<_> = workloads.iter().filter_map(namespace).collect();
@@ -39,12 +39,12 @@ impl Around {
             .flat_map(|namespace| about.iter().map(move |about| (&EVENT, namespace, Some(*about))));
         let found = RefCell::new((Vec::new(), Vec::new()));
         let looks = pods.chain(events).map(async |(kind, namespace, fields)| {
-            let list = errand.cluster.list_where(kind, namespace, None, fields).await;
+            let list = operation.cluster.list_where(kind, namespace, None, fields).await;
             let (pods, events) = &mut *found.borrow_mut();
             let all = if fields.is_none() { pods } else { events };
             all.extend(list.unwrap_or_default());
         });
-        let looks = stream::iter(looks).buffer_unordered(errand.work.concurrency.into());
+        let looks = stream::iter(looks).buffer_unordered(operation.work.concurrency.into());
         looks.collect::<()>().await;
         let (pods, events) = found.into_inner();
         Self {
