@@ -58,7 +58,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     }
     match args.output {
         Report::Text => {
-            findings.iter().for_each(|finding| check::print_finding(&terminal, finding))
+            findings.iter().for_each(|finding| check::print_finding(&terminal, finding));
         }
         Report::Json => terminal::print(&report::json(&findings))?,
         Report::Junit => terminal::print(&report::junit("diyadm verify", &findings))?,

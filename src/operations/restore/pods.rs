@@ -48,7 +48,7 @@ impl Pods {
                     pods.all.extend(list.into_iter().filter(|pod| !is_over(pod)).map(|pod| {
                         let emptied = workload::is_emptied_pod(&pod.to_string());
                         (pod, emptied)
-                    }))
+                    }));
                 }
                 Err(error) if error::is_forbidden(&error) => {}
                 Err(error) => {
