@@ -49,6 +49,7 @@ pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;
 
 use kubeconfig::Access;
+use send::Verb;
 
 pub use crate::workload::FIELD_MANAGER;
 
@@ -169,7 +170,7 @@ impl Cluster {
         // `Request::get` wants a collection and a name; a path is both.
         let (collection, name) = path.rsplit_once('/').unwrap_or(("", path));
         let request = Request::new(collection).get(name, &GetParams::default());
-        error::absent(self.send("GET", path, request).await)
+        error::absent(self.send(Verb::Get, path, request).await)
     }
 
     /// Whether it has the group and version of a kind: everybody may know that.
@@ -241,7 +242,7 @@ impl Cluster {
         let mut items = Vec::new();
         loop {
             let request = Request::new(&path).list(&params);
-            let mut page = self.send("LIST", &path, request).await?;
+            let mut page = self.send(Verb::List, &path, request).await?;
             if let Value::Array(page) = page["items"].take() {
                 items.extend(page);
             }
@@ -267,7 +268,7 @@ impl Cluster {
         };
         let path = kind.path(namespace);
         let request = Request::new(&path).patch(name, &params, &Patch::Apply(object));
-        let sent = self.send("APPLY", &format!("{path}/{name}"), request).await;
+        let sent = self.send(Verb::Apply, &format!("{path}/{name}"), request).await;
         let target = Target { kind, namespace, name };
         let after = sent.map_err(|failure| error::whose(failure, target))?;
         let applied = match before {
@@ -292,7 +293,7 @@ impl Cluster {
         let params = PatchParams { dry_run, field_manager, ..PatchParams::default() };
         let path = kind.path(namespace);
         let request = Request::new(&path).patch(name, &params, &patch);
-        self.send("PATCH", &format!("{path}/{name}"), request).await
+        self.send(Verb::Patch, &format!("{path}/{name}"), request).await
     }
 
     /// Creates an object and returns it as it was stored, or, in a dry run, would be.
@@ -301,7 +302,7 @@ impl Cluster {
         let path = kind.path(namespace);
         let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let request = Request::new(&path).create(&params, serde_json::to_vec(object)?);
-        self.send("CREATE", &path, request).await
+        self.send(Verb::Create, &path, request).await
     }
 
     /// Deletes an object with what it owns; whether it was there.
@@ -319,7 +320,8 @@ impl Cluster {
             ..DeleteParams::default()
         };
         let request = Request::new(&path).delete(name, &params);
-        Ok(error::absent(self.send("DELETE", &format!("{path}/{name}"), request).await)?.is_some())
+        Ok(error::absent(self.send(Verb::Delete, &format!("{path}/{name}"), request).await)?
+            .is_some())
     }
 
     /// Deletes this very version of an object, with what it owns; one that ends already is left
@@ -338,7 +340,7 @@ impl Cluster {
         let path = kind.path(&namespace);
         let name = text("name").unwrap_or_default();
         let request = Request::new(&path).delete(&name, &params);
-        let sent = self.send("DELETE", &format!("{path}/{name}"), request).await;
+        let sent = self.send(Verb::Delete, &format!("{path}/{name}"), request).await;
         match error::absent(sent) {
             // Its end is a change too, where the answer to the first try was lost.
             Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => {

@@ -1,32 +1,20 @@
-//! How long to wait between tries. Pure.
+//! The pauses between attempts to reach a container again. Pure.
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(250);
-/// After so long in all it is of no use any more.
-const ENOUGH: Duration = Duration::from_secs(120);
+use backon::{BackoffBuilder, ExponentialBuilder};
 
-/// Pauses that double from a quarter of a second to five seconds, for two minutes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Backoff {
-    tries: u32,
-    waited: Duration,
-}
+/// The longest pause.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-impl Backoff {
-    /// The longest pause.
-    pub(crate) const LONGEST: Duration = Duration::from_secs(5);
-
-    /// The next pause; `None` when it was tried for long enough.
-    pub(crate) fn pause(&mut self) -> Option<Duration> {
-        if self.waited >= ENOUGH {
-            return None;
-        }
-        let pause = FIRST.saturating_mul(1 << self.tries.min(8)).min(Self::LONGEST);
-        self.tries += 1;
-        self.waited += pause;
-        Some(pause)
-    }
+/// Pauses that double from a quarter of a second to five seconds, for two minutes in all.
+pub(crate) fn pauses() -> impl Iterator<Item = Duration> + use<> {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_total_delay(Some(Duration::from_secs(120)))
+        .build()
 }
 
 #[cfg(test)]
@@ -34,13 +22,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_end() {
-        let mut backoff = Backoff::default();
-        let pauses: Vec<_> = std::iter::from_fn(|| backoff.pause()).collect();
-        let first: Vec<_> = pauses.iter().take(6).map(Duration::as_millis).collect();
+    fn pauses_double_and_end() {
+        let all: Vec<_> = pauses().collect();
+        let first: Vec<_> = all.iter().take(6).map(Duration::as_millis).collect();
         assert_eq!(first, [250, 500, 1000, 2000, 4000, 5000]);
-        let all: Duration = pauses.iter().sum();
-        assert!(all >= ENOUGH && all < ENOUGH + Backoff::LONGEST);
-        assert_eq!(backoff.pause(), None);
+        let total: Duration = all.iter().sum();
+        assert!(total <= Duration::from_secs(120) && total > Duration::from_secs(110), "{total:?}");
     }
 }

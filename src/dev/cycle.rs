@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    backoff::Backoff,
+    backoff::pauses,
     dev_loop::Loop,
     follow::follow,
     forward::Forward,
@@ -177,7 +177,7 @@ async fn work(
     mut pick: Pick,
 ) -> Result<Leave> {
     let session = all.session;
-    let mut backoff = Backoff::default();
+    let mut pauses_left = pauses();
     let mut built = false;
     loop {
         let began = Instant::now();
@@ -192,11 +192,11 @@ async fn work(
             return Err(error);
         }
         if began.elapsed() > WELL {
-            backoff = Backoff::default();
+            pauses_left = pauses();
         }
         let what = error.to_string();
         session.terminal.warn(what.trim_end_matches('.'));
-        let Some(pause) = backoff.pause() else { return Err(error.context(Spent)) };
+        let Some(pause) = pauses_left.next() else { return Err(error.context(Spent)) };
         let found = around.during(async {
             sleep(pause).await;
             session.runs().await

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    backoff::Backoff,
+    backoff::pauses,
     pods::Pick,
     ports::{self, Port, Ports},
     session::Session,
@@ -137,7 +137,7 @@ impl<'a> Forward<'a> {
         let Accepted { stream, remote, _place } = accepted;
         // Without it each small answer may wait 40 ms.
         let _ = stream.set_nodelay(true);
-        let mut backoff = Backoff::default();
+        let mut pauses_left = pauses();
         loop {
             let pick = self.current.lock().await.clone();
             let error = match self.dial(&pick, &remote).await {
@@ -153,7 +153,7 @@ impl<'a> Forward<'a> {
             } else {
                 Err(error)
             };
-            match (found, backoff.pause()) {
+            match (found, pauses_left.next()) {
                 (Ok(()), Some(pause)) => sleep(pause).await,
                 (Ok(()), None) => return self.complain("a connection could not be made"),
                 (Err(error), _) => return self.complain(&format!("{error:#}")),

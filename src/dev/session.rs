@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     agent_start::How,
-    backoff::Backoff,
+    backoff::pauses,
     pods::{self, Pick, is_not_emptied},
     reach::{self, Agent},
     target::{self, Target},
@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
     ) -> Result<T> {
         let why = why.to_string();
         self.terminal.warn(&format!("{}; trying again", why.trim_end_matches('.')));
-        let mut backoff = Backoff::default();
+        let mut pauses_left = pauses();
         loop {
             let error = match self.same(pick, &reach).await {
                 Ok(reached) => {
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
                 Err(Again::Never(error)) => return Err(error),
                 Err(Again::Later(error)) => error,
             };
-            match backoff.pause() {
+            match pauses_left.next() {
                 Some(pause) => sleep(pause).await,
                 None => return Err(error.context(Spent)),
             }

@@ -3,13 +3,11 @@
 //! the owners of the spec's fields is given back by a second one, of `managedFields` alone.
 
 use anyhow::Result;
+use backon::BackoffBuilder;
 use serde_json::{Value, json};
 
-use super::{Cluster, FIELD_MANAGER, Kind, error, send::pause};
+use super::{Cluster, FIELD_MANAGER, Kind, error, send::PAUSES};
 use crate::{exit::Failure, ui, workload::ownership};
-
-/// Tries in all, where others change the object at the same time or answers are lost.
-const TRIES: u32 = 8;
 
 /// Which object: its kind, namespace and name.
 type At<'a> = (&'static Kind, &'a str, &'a str);
@@ -44,7 +42,7 @@ impl Cluster {
         // As it was before a write of which nobody heard.
         let mut unheard: Option<Value> = None;
         let mut sent = false;
-        let mut tries = 0;
+        let mut pauses = PAUSES.build();
         loop {
             let object = match known.take() {
                 Some(object) => object,
@@ -72,7 +70,6 @@ impl Cluster {
                     }
                     Err(error) => error,
                 };
-            tries += 1;
             let unknown = error::is_unknown(&error);
             if unknown && !dry_run {
                 sent = true;
@@ -89,10 +86,8 @@ impl Cluster {
                     }
                     _ => false,
                 };
-            if !again || tries >= TRIES {
-                return Err(error);
-            }
-            tokio::time::sleep(pause(tries)).await;
+            let Some(pause) = pauses.next().filter(|_| again) else { return Err(error) };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -106,7 +101,8 @@ impl Cluster {
         after: Value,
     ) -> Value {
         let mut now = after.clone();
-        for tries in 1..=TRIES {
+        let mut pauses = PAUSES.build();
+        loop {
             let operations = ownership::give_back(before, &after, &now, FIELD_MANAGER);
             if operations.is_empty() {
                 return now;
@@ -119,11 +115,12 @@ impl Cluster {
             // Someone wrote meanwhile, as a controller does at once, or nobody knows.
             let code = error::status(&error).map(|status| status.code);
             let again = error::is_unknown(&error) || matches!(code, Some(409 | 422));
-            let read = if again && tries < TRIES {
-                tokio::time::sleep(pause(tries)).await;
-                self.get(kind, namespace, name).await.ok().flatten()
-            } else {
-                None
+            let read = match pauses.next().filter(|_| again) {
+                Some(pause) => {
+                    tokio::time::sleep(pause).await;
+                    self.get(kind, namespace, name).await.ok().flatten()
+                }
+                None => None,
             };
             let same = |object: &Value| object["metadata"]["uid"] == after["metadata"]["uid"];
             let Some(object) = read.filter(same) else {
@@ -136,7 +133,6 @@ impl Cluster {
             };
             now = object;
         }
-        now
     }
 
     /// Gives up what an earlier write, cut off before it gave back, still owns of the spec.

@@ -7,7 +7,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Cluster, POD, error};
+use super::{Cluster, POD, error, send::Verb};
 
 impl Cluster {
     /// Asks for this very Pod to go, as far as its PodDisruptionBudgets allow it
@@ -26,7 +26,7 @@ impl Cluster {
         let body = serde_json::to_vec(&eviction)?;
         let request =
             Request::new(&path).create_subresource("eviction", name, &PostParams::default(), body);
-        gone(self.send("EVICT", &format!("{path}/{name}"), request).await)
+        gone(self.send(Verb::Evict, &format!("{path}/{name}"), request).await)
     }
 
     /// [`Cluster::evict`], whatever guards it.
@@ -37,7 +37,7 @@ impl Cluster {
         let preconditions = Some(Preconditions { resource_version: None, uid });
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         let request = Request::new(&path).delete(name, &params);
-        gone(self.send("DELETE", &format!("{path}/{name}"), request).await)
+        gone(self.send(Verb::Delete, &format!("{path}/{name}"), request).await)
     }
 }
 

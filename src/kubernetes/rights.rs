@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kube::{api::PostParams, core::Request};
 use serde_json::{Value, json};
 
-use super::{Cluster, DEPLOYMENT, Kind, READS, error};
+use super::{Cluster, DEPLOYMENT, Kind, READS, error, send::Verb};
 use crate::kinds;
 use crate::{exit::Failure, ui::text};
 
@@ -56,7 +56,7 @@ impl Cluster {
             let review = json!({ "apiVersion": version, "kind": "SelfSubjectReview" });
             let body = serde_json::to_vec(&review)?;
             let request = Request::new(&path).create(&PostParams::default(), body);
-            match self.send("REVIEW", &path, request).await {
+            match self.send(Verb::Review, &path, request).await {
                 Ok(answer) => {
                     let name = answer["status"]["userInfo"]["username"].as_str();
                     return Ok(name.unwrap_or(UNKNOWN_USER).to_owned());
@@ -89,7 +89,7 @@ impl Cluster {
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
             let body = serde_json::to_vec(&review)?;
             let request = Request::new(path).create(&PostParams::default(), body);
-            let answer = self.send("REVIEW", path, request).await?;
+            let answer = self.send(Verb::Review, path, request).await?;
             anyhow::Ok(answer["status"]["allowed"] == true)
         });
         let allowed: Vec<_> = stream::iter(reviews).buffered(READS).try_collect().await?;
@@ -107,7 +107,7 @@ impl Cluster {
         let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
         let body = serde_json::to_vec(&review)?;
         let request = Request::new(path).create(&PostParams::default(), body);
-        let answer = self.send("REVIEW", path, request).await?;
+        let answer = self.send(Verb::Review, path, request).await?;
         let has = |list: &Value, word: &str| {
             list.as_array().is_some_and(|all| all.iter().any(|one| one == word || one == "*"))
         };

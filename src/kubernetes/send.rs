@@ -1,13 +1,15 @@
-//! One request to the API server, and again where that is sensible: a server that asks for
-//! patience gets it, an answer that was lost is asked for once more, and neither for ever.
+//! Sends one request to the API server, and sends it again where that is sensible: after the pause that
+//! the server asks for, or after an answer that was lost. The number of attempts is limited.
 
 use std::{
+    cell::Cell,
     io::ErrorKind,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
+use backon::{ExponentialBuilder, Retryable};
 use http::{HeaderMap, Request, header::RETRY_AFTER};
 use kube::{client::Body, core::Status};
 use serde_json::Value;
@@ -15,15 +17,55 @@ use serde_json::Value;
 use super::{Cluster, error};
 use crate::ui;
 
-/// Tries of one request in all. With the pauses between them about 20 s pass before the last.
-const TRIES: u32 = 8;
+/// Tries of one request in all. With the pauses between them about 15 s pass before the last.
+const TRIES: usize = 8;
 /// A server that fails inside (500, 502, 504) or does not answer at all gets fewer: it is seldom
 /// better a moment later, and someone waits for the message.
-const TRIES_AT_FAULT: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+const TRIES_AT_FAULT: usize = 4;
+/// The pauses between tries: doubled each time, from 100 ms to 4 s, plus up to as much again at random,
+/// so that clients which were refused together do not come back together.
+pub(super) const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(4))
+    .with_max_times(TRIES - 1)
+    .with_jitter();
 /// A Retry-After that is longer is told of instead.
 const LONGEST_WISH: Duration = Duration::from_secs(30);
+
+/// What a request does, as `--verbose` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    List,
+    /// Asks the API server a question, such as which rights the user has.
+    Review,
+    Apply,
+    Create,
+    Patch,
+    Delete,
+    Evict,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::List => "LIST",
+            Self::Review => "REVIEW",
+            Self::Apply => "APPLY",
+            Self::Create => "CREATE",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Evict => "EVICT",
+        }
+    }
+
+    /// Whether such a request does a second time what it did the first time. A guarded patch does
+    /// not: its sender must read the object again to learn what became of it.
+    fn is_repeatable(self) -> bool {
+        !matches!(self, Self::Create | Self::Patch)
+    }
+}
 
 /// What a try came to, where it was no success.
 struct Refused {
@@ -33,22 +75,19 @@ struct Refused {
 }
 
 impl Cluster {
-    /// Sends a request; `verb` says in the log what it is, and here whether it may be sent twice.
+    /// Sends a request, several times where that is sensible.
     pub(super) async fn send(
         &self,
-        verb: &str,
+        verb: Verb,
         path: &str,
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value> {
         let request = request?;
-        // What such a request does a second time it did the first time. A guarded patch is not
-        // among them: whoever sends it must read again to know what became of it.
-        let repeatable = ["GET", "LIST", "APPLY", "DELETE", "EVICT", "REVIEW"].contains(&verb);
-        let mut tries = 0;
-        loop {
+        let tries = Cell::new(0);
+        let attempt = || async {
             let began = Instant::now();
             let outcome = self.once(request.clone()).await;
-            tries += 1;
+            tries.set(tries.get() + 1);
             if self.verbose {
                 let code = match &outcome {
                     Ok(_) => "ok".to_owned(),
@@ -56,32 +95,36 @@ impl Cluster {
                     Err(_) => "no answer".to_owned(),
                 };
                 let took = began.elapsed().as_millis();
-                ui::line(&format!("{verb} {path} {code} {took} ms"));
+                ui::line(&format!("{} {path} {code} {took} ms", verb.as_str()));
             }
-            let Refused { error, wish } = match outcome {
-                Ok(value) => return Ok(value),
-                Err(refused) => refused,
-            };
-            let most = match &error {
-                // That may last: whoever evicts says so meanwhile.
-                kube::Error::Api(status) if error::is_guarded(status) => 1,
-                // These say that nothing was done.
-                kube::Error::Api(status) if matches!(status.code, 429 | 503) => TRIES,
-                _ if !repeatable => 1,
-                kube::Error::Api(status) if matches!(status.code, 500 | 502 | 504) => {
-                    TRIES_AT_FAULT
-                }
-                kube::Error::Api(_) => 1,
-                // A plugin that failed has told why, and may have asked its user.
-                other if error::credentials(other).is_some() => 1,
-                // A server that was never there is not waited for.
-                other if self.reached.load(Relaxed) || broke_off(other) => TRIES_AT_FAULT,
-                _ => 1,
-            };
-            if tries >= most || wish.is_some_and(|wish| wish > LONGEST_WISH) {
-                return Err(error::request(&error, &self.server));
-            }
-            tokio::time::sleep(pause(tries).max(wish.unwrap_or_default())).await;
+            outcome
+        };
+        let outcome = attempt
+            .retry(PAUSES)
+            .when(|Refused { error, wish }| {
+                tries.get() < self.most_tries(error, verb)
+                    && wish.is_none_or(|wish| wish <= LONGEST_WISH)
+            })
+            .adjust(|refused, pause| Some(pause?.max(refused.wish.unwrap_or_default())))
+            .await;
+        outcome.map_err(|refused| error::request(&refused.error, &self.server))
+    }
+
+    /// How often a request that failed with `error` may be sent in all.
+    fn most_tries(&self, error: &kube::Error, verb: Verb) -> usize {
+        match error {
+            // That may last: the caller that evicts reports it meanwhile.
+            kube::Error::Api(status) if error::is_guarded(status) => 1,
+            // These say that nothing was done.
+            kube::Error::Api(status) if matches!(status.code, 429 | 503) => TRIES,
+            _ if !verb.is_repeatable() => 1,
+            kube::Error::Api(status) if matches!(status.code, 500 | 502 | 504) => TRIES_AT_FAULT,
+            kube::Error::Api(_) => 1,
+            // A plugin that failed has printed why, and may have asked its user.
+            other if error::credentials(other).is_some() => 1,
+            // A server that was never reached is not waited for.
+            other if self.reached.load(Relaxed) || broke_off(other) => TRIES_AT_FAULT,
+            _ => 1,
         }
     }
 
@@ -134,27 +177,9 @@ fn wish(headers: &HeaderMap, status: &Status) -> Option<Duration> {
     header.or(inside.filter(|seconds| *seconds > 0)).map(Duration::from_secs)
 }
 
-/// How long to wait after so many tries: doubled each time, less up to a half at random, so that
-/// those who were refused together do not come back together.
-pub(super) fn pause(tries: u32) -> Duration {
-    let whole = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-    let mut byte = [0];
-    // Without chance everyone waits the whole time.
-    let _ = openssl::rand::rand_bytes(&mut byte);
-    whole.mul_f64(1.0 - f64::from(byte[0]) / 512.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_bound_and_are_never_nothing() {
-        for tries in 1..100 {
-            let pause = pause(tries);
-            assert!(pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE, "{tries}: {pause:?}");
-        }
-    }
 
     #[test]
     fn the_header_counts_before_the_body() {

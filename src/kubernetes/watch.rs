@@ -11,7 +11,7 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Cluster, Kind, Scope, error};
+use super::{Cluster, Kind, Scope, error, send::Verb};
 
 /// The server ends a watch after so many seconds, before the silence of an idle one is taken for
 /// its death.
@@ -107,7 +107,7 @@ impl Cluster {
             ..ListParams::default()
         };
         let path = kind.path(scope);
-        let mut list = self.send("LIST", &path, Request::new(&path).list(&params)).await?;
+        let mut list = self.send(Verb::List, &path, Request::new(&path).list(&params)).await?;
         let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         let mut items = match list["items"].take() {
             Value::Array(items) => items,

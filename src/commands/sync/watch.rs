@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::sleep};
 use super::{left_out, tell};
 use crate::{
     dev::{
-        backoff::Backoff,
+        backoff::{LONGEST_PAUSE, pauses},
         pods::Pick,
         session::Session,
         sync::{After, Here, Progress, Receiver, Source},
@@ -166,7 +166,7 @@ async fn keep(
     mut ends: bool,
 ) -> Error {
     let (terminal, shown) = (session.terminal, receiver.pick.shown());
-    let mut backoff = Backoff::default();
+    let mut pauses_left = pauses();
     let mut lost = false;
     loop {
         let here = Rc::clone(&latest.borrow_and_update());
@@ -184,9 +184,9 @@ async fn keep(
                     terminal.warn(&format!("{shown} is tried again: {why}"));
                 }
                 lost = true;
-                match backoff.pause() {
+                match pauses_left.next() {
                     None if ends => return error.context(Spent),
-                    pause => sleep(pause.unwrap_or(Backoff::LONGEST)).await,
+                    pause => sleep(pause.unwrap_or(LONGEST_PAUSE)).await,
                 }
                 continue;
             }
@@ -196,7 +196,7 @@ async fn keep(
                 terminal.failed(&format!("{shown}: {error:#}"), None, hint);
             }
         }
-        (backoff, lost) = (Backoff::default(), false);
+        (pauses_left, lost) = (pauses(), false);
         if latest.changed().await.is_err() {
             // Nobody looks any more, and that ends all of it.
             return pending().await;

@@ -13,7 +13,7 @@ use super::{
     steps::Report,
 };
 use crate::dev::{
-    backoff::Backoff,
+    backoff::pauses,
     pods::Pick,
     reach::Agent,
     session::Session,
@@ -119,18 +119,18 @@ impl<'a> Receiver<'a> {
         progress: &Progress,
     ) -> Result<Outcome> {
         let (mut lost, mut vain, mut sent) = (None, 0, progress.sent());
-        let mut backoff = Backoff::default();
+        let mut pauses_left = pauses();
         loop {
             let after = lost.as_ref().map_or(After::Nothing, After::Lost);
             match self.attempt(source, here, progress, after).await {
                 Err(error) if is_lost(&error) && !is_spent(&error) && !self.gives_up() => {
                     if progress.sent() - sent > MUCH {
-                        (backoff, vain, sent) = (Backoff::default(), 0, progress.sent());
+                        (pauses_left, vain, sent) = (pauses(), 0, progress.sent());
                     }
                     vain += 1;
                     // A far end that answers and dies each time gets no further.
                     if vain > IN_VAIN {
-                        match backoff.pause() {
+                        match pauses_left.next() {
                             Some(pause) => sleep(pause).await,
                             None => return Err(error.context(Spent)),
                         }

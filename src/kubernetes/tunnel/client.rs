@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::PING;
@@ -21,10 +22,9 @@ const FIRST: Duration = Duration::from_millis(5);
 /// Where the system does not say, that is never.
 pub(super) async fn closed(here: io::Result<SocketAddr>, peer: io::Result<SocketAddr>) {
     let (Ok(here), Ok(peer)) = (here, peer) else { return };
-    let mut pause = FIRST;
-    loop {
+    let pauses = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(PING);
+    for pause in pauses.without_max_times().build() {
         sleep(pause).await;
-        pause = (pause * 2).min(PING);
         if matches!(spawn_blocking(move || is_open(here, peer)).await, Ok(Some(false))) {
             return;
         }
