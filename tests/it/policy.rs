@@ -205,6 +205,10 @@ fn a_policy_is_installed_checked_verified_and_taken_away() {
 
     cluster.kubectl(&["delete", "mutatingadmissionpolicybindings", name], "");
     with("check", &["--image", "tools:1"]).code(1).stderr_has("the policy does nothing");
+    // The API server reads policies once a second: what it still does would prove nothing.
+    wait_until("the policy has no effect", || {
+        with("verify", &["--image", "tools:1", "--dry-run=server"]).code == Some(1)
+    });
     with("install", &["--image", "keep"]).code(0);
     with("verify", &["--image", "keep", "--dry-run=server"]).code(0);
 
