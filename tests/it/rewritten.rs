@@ -1,14 +1,20 @@
 //! Another admission plugin that rewrites images after diyadm: a registry mirror, digests, tags.
 
+use std::path::Path;
+
 use diyadm::workload::{self, Context, ORIGINAL, Rules, Subject};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
     generated::{applied, cases, emptied, object, pod, restored, rules},
-    rig::{cluster, wait_until},
+    rig::{Cluster, cluster, wait_until},
     workloads::{pod_of, stored, watched::Watched, workload as of_kind},
 };
+
+mod mirror;
+
+use mirror::Mirror;
 
 /// What becomes of an image.
 fn rewritten(image: &str, way: u8) -> String {
@@ -257,36 +263,26 @@ fn mirror(name: &str, image: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "List", "items": [policy, binding] })
 }
 
-#[test]
-fn a_registry_mirror_of_the_cluster_is_left_to_its_work() {
-    let Some(cluster) = cluster() else { return };
-    let name = "rewritten";
-    let watched = Watched::new(&cluster, name, &[]);
-    let image = "'mirror.example/' + object.spec.template.spec.containers[0].image";
-    let mirror = mirror(name, image).to_string();
-    let made = cluster.try_kubectl(&["create", "-f", "-"], &mirror);
-    if made.code != Some(0) {
-        return super::rig::skip("this API server has no MutatingAdmissionPolicy v1");
-    }
-    let folder = watched.folder.path();
+/// What becomes of a workload whose images a mirror rewrites, whoever sets them.
+fn is_left_to_its_work(cluster: &Cluster, folder: &Path, name: &str) {
     let create = ["-n", name, "create", "-f", "-"];
     let object = of_kind("Deployment", "web").to_string();
     let image = |object: &Value| pod_of(object)["containers"][0]["image"].clone();
-    wait_until("the policy is known", || {
+    wait_until("the mirror is known", || {
         let dry = [&create[..], &["--dry-run=server", "-o", "json"]].concat();
         let made: Value = serde_json::from_str(&cluster.kubectl(&dry, &object)).unwrap();
         image(&made) == "mirror.example/empty-container:latest"
     });
     cluster.kubectl(&create, &object);
     let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
-    let emptied = stored(&cluster, name, "deployment/web");
+    let emptied = stored(cluster, name, "deployment/web");
     assert_eq!(image(&emptied), "mirror.example/empty-container:latest");
 
     // Whatever comes, and however often, the original stays.
     cluster.kubectl(&["-n", name, "label", "deploy/web", "a=b"], "");
     let diyadm = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
     diyadm(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was empty already");
-    let after = stored(&cluster, name, "deployment/web");
+    let after = stored(cluster, name, "deployment/web");
     assert_eq!((image(&after), original(&after)), (image(&emptied), original(&emptied)));
 
     // A file of it is restored, and is not emptied a second time.
@@ -303,12 +299,41 @@ fn a_registry_mirror_of_the_cluster_is_left_to_its_work() {
 
     // An update is the newest original, and the application's own image comes back.
     cluster.kubectl(&["-n", name, "set", "image", "deploy/web", "app=app:2"], "");
-    let updated = stored(&cluster, name, "deployment/web");
+    let updated = stored(cluster, name, "deployment/web");
     assert_eq!(image(&updated), "mirror.example/empty-container:latest");
     diyadm(&["restore", "deploy/web", "--wait=false"]).code(0);
-    let restored = stored(&cluster, name, "deployment/web");
+    let restored = stored(cluster, name, "deployment/web");
     assert_eq!(image(&restored), "mirror.example/app:2");
     assert_eq!(pod_of(&restored)["containers"][0]["command"], json!(["serve"]));
+}
+
+/// A webhook of somebody else that is called before diyadm's, then one that is called after it.
+#[test]
+fn leaves_images_to_a_webhook_that_rewrites_them() {
+    let Some(cluster) = cluster() else { return };
+    for (name, configuration) in [("hooked-first", "0-mirror"), ("hooked-last", "zz-mirror")] {
+        let watched = Watched::new(&cluster, name, &[]);
+        let folder = watched.folder.path();
+        let mirror = Mirror::start(folder);
+        let configuration = mirror.configuration(folder, configuration, name).to_string();
+        cluster.kubectl(&["create", "-f", "-"], &configuration);
+        is_left_to_its_work(&cluster, folder, name);
+        cluster.kubectl(&["delete", "-f", "-"], &configuration);
+    }
+}
+
+#[test]
+fn a_registry_mirror_of_the_cluster_is_left_to_its_work() {
+    let Some(cluster) = cluster() else { return };
+    let name = "rewritten";
+    let watched = Watched::new(&cluster, name, &[]);
+    let image = "'mirror.example/' + object.spec.template.spec.containers[0].image";
+    let mirror = mirror(name, image).to_string();
+    let made = cluster.try_kubectl(&["create", "-f", "-"], &mirror);
+    if made.code != Some(0) {
+        return super::rig::skip("this API server has no MutatingAdmissionPolicy v1");
+    }
+    is_left_to_its_work(&cluster, watched.folder.path(), name);
     cluster.kubectl(&["delete", "-f", "-"], &mirror);
 }
 
