@@ -21,25 +21,23 @@ const LEVEL: i32 = 19;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DIYADM_AGENTS");
-    let agents = match env::var_os("DIYADM_AGENTS") {
+    let given_folder = env::var_os("DIYADM_AGENTS").filter(|folder| !folder.is_empty());
+    let agents = match given_folder {
         Some(folder) => given(Path::new(&folder)),
-        None => match build() {
-            Ok(agent) => vec![agent],
-            Err(why) => {
-                println!("cargo::warning=diyadm is built without its agent: {why}");
-                println!(
-                    "cargo::warning=`diyadm run`, `sync` and `dev` will need --agent-program FILE"
-                );
-                Vec::new()
-            }
-        },
+        None => build().map(|agent| vec![agent]),
     };
-    // Tests run the agent by itself.
-    let own = agents.first().map_or_else(String::new, |(_, file)| file.display().to_string());
+    let agents = agents.unwrap_or_else(|why| {
+        println!("cargo::warning=diyadm is built without its agent: {why}");
+        println!("cargo::warning=`diyadm run`, `sync` and `dev` will need --agent-program FILE");
+        Vec::new()
+    });
+    // Tests run the agent of this machine by itself.
+    let arch = variable("CARGO_CFG_TARGET_ARCH");
+    let own = agents.iter().find(|(of, _)| *of == arch);
+    let own = own.map_or_else(String::new, |(_, file)| file.display().to_string());
     println!("cargo::rustc-env=DIYADM_AGENT_FILE={own}");
     let out = PathBuf::from(variable("OUT_DIR"));
     let packed = agents.iter().map(|(arch, file)| {
-        println!("cargo::rerun-if-changed={}", file.display());
         let packed = zstd::bulk::compress(&fs::read(file).unwrap(), LEVEL).unwrap();
         let name = format!("diyadm-agent-{arch}.zst");
         fs::write(out.join(&name), packed).unwrap();
@@ -50,11 +48,17 @@ fn main() {
 }
 
 /// The agents of a folder, by their processor.
-fn given(folder: &Path) -> Vec<(String, PathBuf)> {
-    println!("cargo::rerun-if-changed={}", folder.display());
+fn given(folder: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     let files =
         ARCHITECTURES.map(|arch| (arch.to_owned(), folder.join(format!("diyadm-agent-{arch}"))));
-    files.into_iter().filter(|(_, file)| file.exists()).collect()
+    let files: Vec<_> = files.into_iter().filter(|(_, file)| file.exists()).collect();
+    for (_, file) in &files {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    if files.is_empty() {
+        return Err(format!("DIYADM_AGENTS={} has no diyadm-agent-ARCH", folder.display()));
+    }
+    Ok(files)
 }
 
 /// Builds the agent for the processor that `diyadm` is built for; the reason where that fails.
@@ -66,14 +70,15 @@ fn build() -> Result<(String, PathBuf), String> {
     if os != "linux" {
         return Err(format!("it is a program for Linux, and this one is for {os}"));
     }
-    let (triple, host) = (variable("TARGET"), variable("HOST"));
-    let target = target_folder(&triple)?;
+    let triple = variable("TARGET");
+    let (target, has_triple) = target_folder(&triple)?;
     let mut cargo = Command::new(variable("CARGO"));
     cargo.args(["rustc", "--locked", "--quiet", "--profile", "agent"]);
     cargo.args(["--package", "diyadm-agent", "--bin", "diyadm-agent", "--target-dir"]);
     cargo.arg(&target);
     let mut folder = target;
-    if triple != host {
+    // As in the build that this script is a part of, whichever way cargo was told of the target.
+    if has_triple {
         cargo.args(["--target", &triple]);
         folder.push(triple);
     }
@@ -102,7 +107,10 @@ fn build() -> Result<(String, PathBuf), String> {
     }
     let inputs = fs::read_to_string(file.with_extension("d"));
     inputs_of(&inputs.map_err(|error| format!("its list of files: {error}"))?);
-    Ok((arch, file))
+    // A file that cargo watches and this script has made anew would have it run once more.
+    let copy = PathBuf::from(variable("OUT_DIR")).join("diyadm-agent");
+    fs::copy(&file, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+    Ok((arch, copy))
 }
 
 /// Looks at each file that the agent was made of. `rule` is make's: `PROGRAM: PATH PATH`, with a
@@ -115,14 +123,20 @@ fn inputs_of(rule: &str) {
     }
 }
 
-/// cargo's target folder. `OUT_DIR` is `TARGET/[TRIPLE/]PROFILE/build/PACKAGE/out`.
-fn target_folder(triple: &str) -> Result<PathBuf, String> {
+/// cargo's target folder, and whether the triple has a folder in it. `OUT_DIR` is
+/// `TARGET/[TRIPLE/]PROFILE/build/PACKAGE/out`.
+fn target_folder(triple: &str) -> Result<(PathBuf, bool), String> {
     let out = PathBuf::from(variable("OUT_DIR"));
     let profile = out.ancestors().find(|folder| folder.ends_with("build")).and_then(Path::parent);
+    if profile.is_some_and(|profile| profile.ends_with("agent")) {
+        // The nested cargo would wait for the lock of this very build.
+        return Err("the profile `agent` is for the agent alone".to_owned());
+    }
     let above = profile.and_then(Path::parent);
-    let target =
-        above.and_then(|above| if above.ends_with(triple) { above.parent() } else { Some(above) });
-    target.map(Path::to_owned).ok_or_else(|| format!("{} is no folder of cargo's", out.display()))
+    let has_triple = above.is_some_and(|above| above.ends_with(triple));
+    let target = if has_triple { above.and_then(Path::parent) } else { above };
+    let target = target.ok_or_else(|| format!("{} is not cargo's folder", out.display()))?;
+    Ok((target.to_owned(), has_triple))
 }
 
 fn variable(name: &str) -> String {

@@ -2,7 +2,7 @@
 //! how its Pods are counted, found and replaced.
 //!
 //! It stands below `workload` and `kubernetes`, which both use it, and is pure. To add a kind, add
-//! a row here; CONTRIBUTING.md shows the change.
+//! a row here.
 
 use serde_json::Value;
 

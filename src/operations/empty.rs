@@ -10,7 +10,7 @@ use super::{
     intercept::Webhooks,
     replace::PodMatch,
     restore, targets,
-    wait::NotReady,
+    wait::{NotReady, Waited},
 };
 use crate::{
     exit::{self, Code, Failure},
@@ -186,7 +186,9 @@ async fn wait(
     let waited = operation.wait(&all).await;
     for (at, waited) in good.into_iter().zip(waited) {
         let shown = operation.shown(&done[at].found);
-        let is = if args.rollback { "was emptied" } else { "is empty" };
+        // One whose Pods do not start is rolled back; one that is not known is left empty.
+        let rolls_back = args.rollback && matches!(waited, Waited::Stuck { .. });
+        let is = if rolls_back { "was emptied" } else { "is empty" };
         let told = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
             Ok(told) => told,
             Err(NotReady::Unknown(failure)) => {

@@ -173,8 +173,7 @@ pub(crate) fn check(names: &WebhookNames) -> Result<()> {
     ] {
         if !is_name(name, dots) {
             let what = format!("{flag} {name:?} is no name of Kubernetes.");
-            let hint =
-                "WebhookNames are lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
+            let hint = "Use lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
             return Err(Failure::usage(what, hint).into());
         }
     }

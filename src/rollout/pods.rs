@@ -124,6 +124,8 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
     let waiting = &status["state"]["waiting"];
     let message = waiting["message"].as_str().unwrap_or_default();
     let said = cause(message, &[image, container, pod]);
+    // Which flag names the image.
+    let flag = if container == workload::AGENT { "--agent-image" } else { "--image" };
     let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
     let logs = format!("See its last words: `kubectl logs {pod} -c {container} --previous`.");
     Some(match waiting["reason"].as_str() {
@@ -132,13 +134,13 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
             "Fix the image in the manifest of the workload.",
             true,
         )
-        .or_emptied("Name another with --image."),
+        .or_emptied(format!("Name another with {flag}.")),
         Some("ErrImageNeverPull") => Trouble::new(
             format!("container {container}: image {image} is not on the node, and is never pulled"),
             "Bring it to the node, or set imagePullPolicy: IfNotPresent in the manifest.",
             true,
         )
-        .or_emptied("Bring it to the node, or name another with --image."),
+        .or_emptied(format!("Bring it to the node, or name another with {flag}.")),
         Some(reason @ ("ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable")) => {
             // Older kubelets name the cause in an event alone.
             let said = if said.is_empty() { failed_pull(whole, image, events) } else { said };
@@ -149,17 +151,21 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
                  the manifest of the workload.",
                 reason == "ImagePullBackOff",
             )
-            .or_emptied(
+            .or_emptied(if container == workload::AGENT {
+                "Push it to where the nodes pull from, or name another with --agent-image; with \
+                 --idle shell none is needed."
+            } else {
                 "Push it to where the nodes pull from, name another with --image, or use the \
-                 workload's own with --image keep.",
-            )
+                 workload's own with --image keep."
+            })
         }
         Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble::new(
             format!("container {container} cannot be made{}", because(&said)),
             if message.contains("runAsNonRoot") {
-                "The Pod wants a user that is not root, and the image runs as root: name an image \
-                 with a numeric USER."
-                    .to_owned()
+                format!(
+                    "The Pod wants a user that is not root, and the image runs as root: name an \
+                     image with a numeric USER with {flag}."
+                )
             } else {
                 format!("Mend that; `kubectl describe pod {pod}` tells more.")
             },

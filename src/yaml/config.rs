@@ -53,12 +53,27 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Only the line itself is shown: the lines around it may hold a password.
+/// Whether the line is an `env:` or below one, where passwords may be.
+fn is_below_env(text: &str, line: usize) -> bool {
+    let lines: Vec<_> = text.lines().take(line).collect();
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
+    let mut deepest = usize::MAX;
+    lines.iter().rev().filter(|line| !line.trim().is_empty()).any(|line| {
+        let is_parent = indent(line) < deepest;
+        deepest = deepest.min(indent(line));
+        is_parent && line.contains("env:")
+    })
+}
+
+/// Only the line itself is shown, and none below `env:`: others may hold a password.
 fn snippet(location: Location, text: &str) -> String {
     let number = usize::try_from(location.line()).unwrap_or(usize::MAX);
     let Some(line) = number.checked_sub(1).and_then(|index| text.lines().nth(index)) else {
         return String::new();
     };
+    if is_below_env(text, number) {
+        return String::new();
+    }
     let region = CroppedRegion::new(line, "", number, number, location);
     let error = Box::new(Error::Message { msg: String::new(), location });
     let shown =
@@ -82,6 +97,12 @@ mod tests {
         let error = ConfigError::at(location("a: 1\n\nb: x\n"), text, "it is wrong");
         assert_eq!(error.to_string(), "line 3, column 4: it is wrong");
         assert_eq!(error.snippet(), "  |\n3 | 容器: x\n  |      ^");
+        for secret in
+            ["a: 1\n\nenv: [x]\n", "env:\n\n  b: x\n", "run: {\n x: 1,\n env: { b: x }}\n"]
+        {
+            let error = ConfigError::at(location("a: 1\n\nb: x\n"), secret, "it is wrong");
+            assert_eq!(error.snippet(), "", "{secret}");
+        }
         let error = ConfigError::at(Location::UNKNOWN, text, "it is wrong");
         assert_eq!((error.to_string().as_str(), error.snippet()), ("it is wrong", ""));
     }

@@ -10,6 +10,8 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 /// The content type of records with handshake messages, RFC 8446, section 5.1.
 const HANDSHAKE: u8 = 22;
+/// The content type of records with an alert.
+const ALERT: u8 = 21;
 /// Handshake messages, RFC 8446, section 4.
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -35,6 +37,7 @@ pub(super) fn greet(mut stream: impl Read + Write) -> Result<()> {
     stream.write_all(&client_hello()?).context("TLS")?;
     let mut head = [0; HEAD];
     stream.read_exact(&mut head).context("the server does not speak TLS")?;
+    ensure!(head[0] != ALERT, "the server refused the TLS handshake");
     let is_hello = head[0] == HANDSHAKE && head[1] == VERSION[0] && head[5] == SERVER_HELLO;
     ensure!(is_hello, "the server does not speak TLS 1.2 or newer");
     Ok(())

@@ -1,5 +1,5 @@
 //! Which proxy leads to a host by the environment, as Go decides it (golang.org/x/net/http/httpproxy,
-//! and client-go on top): tests/it/proxies.rs asks Go.
+//! and client-go on top): tests/it/kubeconfig/proxies.rs asks Go.
 
 use std::{env, net::IpAddr};
 

@@ -19,7 +19,7 @@ pub(crate) struct Surroundings<'a> {
     others: bool,
     /// `None` where they are not asked for.
     autoscalers: Option<Vec<Value>>,
-    /// ConflictingObjects that are held in vain, as of the last look.
+    /// Autoscalers that are held in vain, as of the last look.
     held: Option<Vec<Row>>,
     /// Warnings about Pods and workloads, as of the last look; none where they may not be seen.
     events: Option<Vec<Value>>,

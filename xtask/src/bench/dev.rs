@@ -65,6 +65,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     fs::create_dir_all(&folder)?;
     // Before the node is there: minutes of compiling would disturb it.
     let program = image::program("webhook", image::Profile::Dist)?;
+    image::program("agent", image::Profile::Dist)?;
     let changed = changed::change(&jar::zipkin()?, &folder)?;
     let lab = Lab::start(&folder, &program)?;
     let ways = ways(&lab)?;
