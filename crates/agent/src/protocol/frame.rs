@@ -101,7 +101,7 @@ impl std::error::Error for Broken {}
 /// Cuts a stream of bytes, in pieces of any length, into frames.
 ///
 /// ```
-/// use diyadm::agent::protocol::{Decoder, Hello, Kind, json};
+/// use diyadm_agent::protocol::{Decoder, Hello, Kind, json};
 /// let sent = json(Kind::Hello, &Hello::own())?;
 /// let mut decoder = Decoder::default();
 /// let mut piece = &sent[..];
@@ -109,7 +109,7 @@ impl std::error::Error for Broken {}
 ///     assert_eq!(frame.parse::<Hello>(Kind::Hello)?, Hello::own());
 /// }
 /// decoder.end()?;
-/// # Ok::<(), diyadm::agent::protocol::Broken>(())
+/// # Ok::<(), diyadm_agent::protocol::Broken>(())
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
