@@ -77,7 +77,7 @@ fn build() -> Result<(String, PathBuf), String> {
     cargo.args(["--package", "diyadm-agent", "--bin", "diyadm-agent", "--target-dir"]);
     cargo.arg(&target);
     let mut folder = target;
-    // As in the build that this script is a part of, whichever way cargo was told of the target.
+    // As in the outer build, whether its target comes from a flag, a variable or a configuration.
     if has_triple {
         cargo.args(["--target", &triple]);
         folder.push(triple);

@@ -11,7 +11,7 @@ use super::error::Code;
 
 /// A line on stderr, written at once. Control characters of `text` are escaped.
 pub(super) fn line(text: &str) {
-    // Without a reader there is nobody to inform.
+    // The message is lost where nothing reads it.
     let _ = io::stderr().write_all(format!("{}\n", escaped(text)).as_bytes());
 }
 
