@@ -195,7 +195,7 @@ pub struct UninstallArgs {
     )]
     pub wait: bool,
     /// With --restore: seconds to wait for the Pods
-    #[arg(long, default_value_t = 300, requires = "restore", value_name = "SECONDS")]
+    #[arg(long, default_value_t = OperationFlags::TIMEOUT, requires = "restore", value_name = "SECONDS")]
     pub timeout: u64,
     /// With --restore: delete Pods instead of evicting them: no PodDisruptionBudget is asked
     #[arg(long, requires = "restore")]
