@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_dashes_is_shown_with_them() {
+    fn missing_double_dash_is_suggested() {
         for (line, expected) in [
             (
                 "diyadm run deploy/x java -jar a.jar",

@@ -6,7 +6,7 @@ mod hostile;
 mod input;
 mod leftover;
 mod namespace;
-mod older;
+mod other_protocol;
 mod protocol;
 mod receive;
 mod removal;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rig::{Run, diyadm, diyadm_reads};
 
 #[test]
-fn verify_offline_proves_the_way_there_and_back() {
+fn verify_offline_empties_and_restores_the_sample() {
     let folder = tempfile::tempdir().unwrap();
     let run = diyadm(folder.path(), &["verify", "--offline", "--key", "p256"]).code(0);
     assert_eq!(run.stdout, "");
@@ -17,7 +17,7 @@ fn verify_offline_proves_the_way_there_and_back() {
 }
 
 #[test]
-fn verify_reports_for_machines() {
+fn verify_writes_json_and_junit_reports() {
     let folder = tempfile::tempdir().unwrap();
     let base = ["verify", "--offline", "--key", "p256", "--image", "tools:1", "-o"];
     let run = diyadm(folder.path(), &[&base[..], &["json"]].concat()).code(0);
@@ -33,7 +33,7 @@ fn verify_reports_for_machines() {
 }
 
 #[test]
-fn a_broken_csr_conf_is_named_by_line_and_word() {
+fn csr_conf_error_names_line_and_word() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("csr.conf"), "[req]\ndefault_bots = 1\n").unwrap();
     let run = diyadm(folder.path(), &["init", "--out", "certs"]).code(2);
@@ -48,7 +48,7 @@ fn a_broken_csr_conf_is_named_by_line_and_word() {
 }
 
 #[test]
-fn init_writes_once_and_never_over_another() {
+fn init_never_overwrites_files() {
     let folder = tempfile::tempdir().unwrap();
     let init = |more: &[&str]| {
         diyadm(folder.path(), &[&["init", "--out", "certs", "--key", "p256"], more].concat())
@@ -73,7 +73,7 @@ fn init_writes_once_and_never_over_another() {
 }
 
 #[test]
-fn keys_are_of_the_kind_that_the_flag_says_whatever_csr_conf_has() {
+fn key_type_flag_overrides_csr_conf() {
     let folder = tempfile::tempdir().unwrap();
     let conf = include_str!("../../csr.conf").replace("default_bits = 2048", "default_bits = 3072");
     assert!(conf.contains("3072"));
@@ -100,7 +100,7 @@ fn keys_are_of_the_kind_that_the_flag_says_whatever_csr_conf_has() {
 }
 
 #[test]
-fn inspect_says_what_a_certificate_holds() {
+fn inspect_prints_certificate_fields() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);
     let made = run(&["init", "--out", "certs", "--key", "p256", "-o", "json"]).code(0).stdout;
@@ -134,7 +134,7 @@ fn inspect_says_what_a_certificate_holds() {
 }
 
 #[test]
-fn what_is_wrong_says_what_to_do() {
+fn errors_have_a_hint_with_a_command() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);
     run(&["--no-such-flag"]).code(2);
@@ -177,7 +177,7 @@ fn what_is_wrong_says_what_to_do() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_error() {
+fn closed_stdout_is_no_error() {
     let folder = tempfile::tempdir().unwrap();
     let script =
         format!("set -o pipefail; {} completions bash | true", env!("CARGO_BIN_EXE_diyadm"));
@@ -186,7 +186,7 @@ fn a_reader_that_has_gone_is_no_error() {
 }
 
 #[test]
-fn render_has_a_flag_for_each_of_its_defaults() {
+fn render_flags_replace_every_default() {
     let folder = tempfile::tempdir().unwrap();
     diyadm(folder.path(), &["init", "--out", ".", "--key", "p256"]).code(0);
     let render = |more: &[&str]| {
@@ -255,7 +255,7 @@ fn render_has_a_flag_for_each_of_its_defaults() {
 }
 
 #[test]
-fn quiet_says_what_is_wrong_and_colour_is_a_choice() {
+fn quiet_prints_errors_alone_and_color_is_optional() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {
         diyadm(folder.path(), &[&["verify", "--offline", "--key", "p256"], args].concat())
@@ -272,7 +272,7 @@ fn quiet_says_what_is_wrong_and_colour_is_a_choice() {
 }
 
 #[test]
-fn verify_offline_takes_the_users_own_manifests() {
+fn verify_offline_checks_users_manifests() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  \
                     metadata: {name: web}\n- apiVersion: apps/v1\n  kind: StatefulSet\n  metadata:\n    \
@@ -313,7 +313,7 @@ fn verify_offline_takes_the_users_own_manifests() {
 
 /// Whatever the kind, and whatever its annotations ask for.
 #[test]
-fn verify_offline_takes_every_kind() {
+fn verify_offline_checks_every_kind() {
     let folder = tempfile::tempdir().unwrap();
     let pod = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
     let template = json!({ "spec": pod });

@@ -26,8 +26,8 @@ fn offered(script: &str, line: &str) -> Vec<String> {
 }
 
 #[test]
-fn workloads_of_the_cluster_are_offered() {
-    let Some(cluster) = cluster() else { return };
+fn completion_offers_workloads_of_the_cluster() {
+    let cluster = require!(cluster());
     let name = cluster.name("completion");
     let _namespace = cluster.namespace(name);
     let pod = json!({ "containers": [{ "name": "a", "image": "b" }] });

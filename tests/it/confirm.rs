@@ -32,8 +32,8 @@ fn typed(cluster: &Cluster, args: &[&str], answer: Answer<'_>) -> (Option<i32>, 
 }
 
 #[test]
-fn many_workloads_are_changed_after_a_question_only() {
-    let Some(cluster) = cluster() else { return };
+fn asks_before_many_workloads_change() {
+    let cluster = require!(cluster());
     let name = cluster.name("confirm");
     let _namespace = cluster.namespace(name);
     for (kind, of_it) in [("Deployment", "web"), ("Deployment", "api"), ("StatefulSet", "db")] {

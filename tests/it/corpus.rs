@@ -87,7 +87,7 @@ pub(crate) fn workloads() -> Vec<(String, Value)> {
 }
 
 #[test]
-fn corpus_has_every_kind_and_shape() {
+fn corpus_covers_every_kind_and_shape() {
     let own: Vec<_> = files().into_iter().filter(|file| file.path.starts_with(OWN)).collect();
     let objects: Vec<_> = own.iter().flat_map(File::objects).collect();
     assert!(objects.len() >= 100, "{} objects", objects.len());

@@ -1,20 +1,20 @@
 //! The laptop's side of the developer's loop: over a real agent's process first, then on a node.
 
+mod agent_start_race;
 mod commands;
 mod conversation;
 mod debug;
 pub(crate) mod forward;
-mod goes_on;
-mod live;
-mod odd_files;
+mod live_containers;
 mod project;
-mod replaced;
+mod reconnect;
+mod replaced_pods;
+mod run_commands;
 mod streams;
 mod sync;
+mod sync_odd_files;
+mod sync_permissions;
+mod sync_watch;
 mod terminal;
-mod together;
 pub(crate) mod tree;
-mod typed;
-mod unset;
-mod version4;
-mod watched;
+mod websocket_v4;

@@ -30,7 +30,7 @@ fn filled(text: &str) -> (String, BTreeSet<String>) {
 }
 
 #[test]
-fn the_tables_are_the_codes() {
+fn docs_tables_match_the_code() {
     let mut places = BTreeSet::new();
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     for file in docs.chain([root().join("README.md")]) {
@@ -49,7 +49,7 @@ fn the_tables_are_the_codes() {
 }
 
 #[test]
-fn the_examples_of_rules_are_right() {
+fn docs_examples_of_rules_hold() {
     let text = fs::read_to_string(root().join("docs/rules.md")).unwrap();
     let blocks: Vec<_> =
         text.split("```yaml\n").skip(1).filter_map(|b| b.split_once("```")).collect();
@@ -60,7 +60,7 @@ fn the_examples_of_rules_are_right() {
 }
 
 #[test]
-fn the_annotations_are_printed() {
+fn docs_list_every_annotation() {
     let run = diyadm(Path::new("."), &["rules", "annotations"]).code(0);
     assert_eq!(run.stdout, doc_tables::annotations());
     for key in ["inject-empty-container", "diyadm.io/original", "diyadm.io/idle"] {

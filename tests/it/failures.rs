@@ -1,10 +1,10 @@
 //! Every failure text of webhook.md, provoked on the real API server under both failure policies,
 //! and named by `check` and `verify`.
 
+mod broken_servers;
 mod chains;
 mod events;
-mod own;
-mod stand;
+mod own_server;
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::rig::{Cluster, Net, Run, Server, reaching_cluster, wait_until};
-use stand::{Authority, Flaw, Stand, stand};
+use broken_servers::{Authority, Flaw, Stand, stand};
 
 fn answer(response: &Value) -> Value {
     json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response })
@@ -184,8 +184,8 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn every_text_is_provoked_and_named() {
-    let Some(cluster) = reaching_cluster() else { return };
+fn check_and_verify_explain_every_failure_text() {
+    let cluster = require!(reaching_cluster());
     let name = cluster.name("failures");
     let _namespace = cluster.namespace(name);
     let (authority, other) = (Authority::new(), Authority::new());
@@ -226,9 +226,9 @@ fn every_text_is_provoked_and_named() {
 }
 
 #[test]
-fn what_is_wrong_with_the_service_is_named() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+fn check_explains_a_broken_service() {
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let name = cluster.name("failing-service");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

@@ -95,7 +95,7 @@ fn output(run: &Run) -> &str {
 }
 
 #[test]
-fn help_is_as_it_was() {
+fn help_matches_golden() {
     fn all(command: &clap::Command, words: &[&str], made: &mut Golden) {
         let mut help = Process::new(env!("CARGO_BIN_EXE_diyadm"));
         // Without a terminal clap wraps as wide as this says.
@@ -124,7 +124,7 @@ const RULES: &str = "rules:\n- match: {kinds: [StatefulSet]}\n  empty: false\n";
 
 /// `cargo xtask tidy` asks for a file here of each template's name.
 #[test]
-fn every_template_is_rendered() {
+fn every_template_has_a_golden() {
     let test = ::diyadm::webhook::manifests::test_deployment("test").unwrap();
     let made = [
         ("webhook.yaml", render(&[])),
@@ -135,7 +135,7 @@ fn every_template_is_rendered() {
 }
 
 #[test]
-fn render_is_as_it_was() {
+fn render_matches_golden() {
     let url = ["--url", "https://webhook.example.org:8443/"];
     let every = [
         "--namespace=dev",
@@ -179,7 +179,7 @@ fn render_is_as_it_was() {
 }
 
 #[test]
-fn verify_offline_is_as_it_was() {
+fn verify_offline_matches_golden() {
     let folder = tempfile::tempdir().unwrap();
     let verify = |more: &[&str], code| {
         let base = ["verify", "--offline", "--key", "p256"];

@@ -69,9 +69,9 @@ fn expired(service: &str, namespace: &str) -> pki::Bundle {
 }
 
 #[test]
-fn the_commands_in_hints_mend_what_they_speak_of() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+fn commands_in_hints_fix_their_error() {
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let name = cluster.name("hints");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -160,8 +160,8 @@ fn the_commands_in_hints_mend_what_they_speak_of() {
 }
 
 #[test]
-fn a_wait_is_told_without_a_terminal_and_ends_at_ctrl_c() {
-    let Some(cluster) = cluster() else { return };
+fn wait_prints_progress_without_a_terminal_and_ends_at_ctrl_c() {
+    let cluster = require!(cluster());
     let name = cluster.name("interrupted");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

@@ -36,9 +36,9 @@ pub(crate) fn findings(run: &super::rig::Run) -> Vec<(String, String)> {
 }
 
 #[test]
-fn from_nothing_to_verified_and_back() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+fn installs_verifies_and_uninstalls_the_webhook() {
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let name = cluster.name("from-nothing");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -128,9 +128,9 @@ fn from_nothing_to_verified_and_back() {
 
 /// What `install` made, whatever its flags, is not wrong to `check`; that finds the level out.
 #[test]
-fn a_webhook_that_keeps_images_or_empties_pods_is_well() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+fn check_accepts_webhooks_with_other_image_or_level() {
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let name = cluster.name("ways");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -168,9 +168,9 @@ fn a_webhook_that_keeps_images_or_empties_pods_is_well() {
 }
 
 #[test]
-fn certificates_rotate_while_writes_go_on() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+fn rotation_of_certificates_loses_no_write() {
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let name = cluster.name("rotation");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

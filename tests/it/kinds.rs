@@ -81,8 +81,8 @@ pub(crate) fn what(kind: &Kind) -> String {
 }
 
 #[test]
-fn each_kind_goes_there_and_back_by_the_webhook() {
-    let Some(pair) = Pair::hooked("kinds-webhook") else { return };
+fn webhook_empties_and_restores_every_kind() {
+    let pair = require!(Pair::hooked("kinds-webhook"));
     for kind in WORKLOADS {
         let (made, twin) = pair.create(&object(kind));
         assert!(workload::is_emptied(&made.to_string()), "{made}");
@@ -112,8 +112,8 @@ fn each_kind_goes_there_and_back_by_the_webhook() {
 }
 
 #[test]
-fn each_kind_goes_there_and_back_without_a_server() {
-    let Some(cluster) = cluster() else { return };
+fn client_empties_and_restores_every_kind() {
+    let cluster = require!(cluster());
     let pair = Pair::new(cluster, "kinds-client");
     for kind in WORKLOADS {
         pair.create(&object(kind));

@@ -137,8 +137,8 @@ fn exec(command: &str, args: &[&str]) -> Value {
 }
 
 #[test]
-fn refuses_what_kubectl_refuses() {
-    let Some(lab) = Lab::new() else { return };
+fn refuses_kubeconfigs_that_kubectl_refuses() {
+    let lab = require!(Lab::new());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::write(folder.join("ca.pem"), lab.certificates.intermediate.pem()).unwrap();
@@ -193,8 +193,8 @@ fn refuses_what_kubectl_refuses() {
 }
 
 #[test]
-fn trusts_the_system_where_no_authority_is_given() {
-    let Some(lab) = Lab::new() else { return };
+fn uses_system_trust_without_certificate_authority() {
+    let lab = require!(Lab::new());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::create_dir(folder.join("certs")).unwrap();
@@ -215,8 +215,8 @@ fn trusts_the_system_where_no_authority_is_given() {
 }
 
 #[test]
-fn password_of_a_proxy_goes_to_the_proxy_alone() {
-    let Some(lab) = Lab::new() else { return };
+fn proxy_password_is_sent_to_the_proxy_only() {
+    let lab = require!(Lab::new());
     let folder = tempfile::tempdir().unwrap();
     let proxy = lab.recorder.proxy();
     for scheme in ["http", "https", "socks5"] {
@@ -235,8 +235,8 @@ fn password_of_a_proxy_goes_to_the_proxy_alone() {
 }
 
 #[test]
-fn trims_a_token() {
-    let Some(lab) = Lab::new() else { return };
+fn trims_bearer_token_from_file() {
+    let lab = require!(Lab::new());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = format!("https://{}", lab.recorder.api());
@@ -254,7 +254,7 @@ fn trims_a_token() {
 }
 
 #[test]
-fn plugin_that_fails_is_run_once_and_shows_its_own_stderr_alone() {
+fn failing_credential_plugin_runs_once_and_its_stderr_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let cluster = json!({ "server": "https://127.0.0.1:1" });
@@ -288,7 +288,7 @@ fn plugin_that_fails_is_run_once_and_shows_its_own_stderr_alone() {
 }
 
 #[test]
-fn names_what_replaces_a_removed_auth_provider() {
+fn names_replacement_of_removed_auth_provider() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let cluster = json!({ "server": "https://127.0.0.1:1" });
@@ -311,8 +311,8 @@ fn names_what_replaces_a_removed_auth_provider() {
 }
 
 #[test]
-fn websocket_goes_the_way_of_requests() {
-    let Some(lab) = Lab::new() else { return };
+fn websocket_uses_the_same_proxy_and_credentials_as_requests() {
+    let lab = require!(Lab::new());
     let folder = tempfile::tempdir().unwrap();
     let proxy = lab.recorder.proxy();
     for scheme in ["http", "https", "socks5"] {
@@ -341,12 +341,9 @@ fn websocket_goes_the_way_of_requests() {
 
 /// The service account of a Pod, in a mount namespace that has it.
 #[test]
-fn is_the_pods_service_account_without_a_kubeconfig() {
-    let Some(lab) = Lab::new() else { return };
-    if !rustix::process::getuid().is_root() {
-        skip("a mount namespace needs root");
-        return;
-    }
+fn uses_service_account_in_a_pod_without_kubeconfig() {
+    let lab = require!(Lab::new());
+    require!(rustix::process::getuid().is_root(), "a mount namespace needs root");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let account = folder.join("serviceaccount");

@@ -14,7 +14,7 @@ mod crafted;
 use crafted::{LONGEST, crafted};
 
 #[test]
-fn a_review_takes_as_long_as_it_is() {
+fn review_time_is_linear_in_its_size() {
     for (what, body) in crafted() {
         assert!(body.len() <= LONGEST, "{what}: {} bytes", body.len());
         let answer = admission::review(&body, &Rules::default(), "2026-11-24T22:05:35Z");
@@ -26,7 +26,7 @@ fn a_review_takes_as_long_as_it_is() {
 
 /// What is refused by its length, and what is emptied all the same.
 #[test]
-fn a_review_of_many_containers_is_answered_rightly() {
+fn costly_reviews_are_emptied_or_refused_with_a_reason() {
     let rules = Rules::default();
     let warnings = |body: &[u8]| {
         let answer = admission::review(body, &rules, "2026-11-24T22:05:35Z");

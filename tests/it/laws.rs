@@ -79,19 +79,19 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn restoring_gives_back_what_was_emptied(object in object(), rules in rules()) {
+    fn restore_returns_every_value_that_emptying_took(object in object(), rules in rules()) {
         prop_assert_eq!(restored(&emptied(&object, &rules)), object);
     }
 
     #[test]
-    fn what_lacks_parents_goes_there_and_back(object in torn(), rules in rules()) {
+    fn empties_and_restores_objects_with_missing_parents(object in torn(), rules in rules()) {
         let emptied = emptied(&object, &rules);
         prop_assert!(workload::empty(&rules, &emptied.to_string()).is_empty());
         prop_assert_eq!(restored(&emptied), object);
     }
 
     #[test]
-    fn restoring_takes_back_a_clients_wishes(
+    fn restore_removes_requested_annotations(
         object in object(),
         rules in rules(),
         first in wishes(),
@@ -102,14 +102,14 @@ proptest! {
     }
 
     #[test]
-    fn emptying_twice_is_emptying_once(object in object(), rules in rules()) {
+    fn emptying_is_idempotent(object in object(), rules in rules()) {
         let once = emptied(&object, &rules);
         let twice = workload::empty(&rules, &once.to_string());
         prop_assert!(twice.is_empty(), "{:?}", twice);
     }
 
     #[test]
-    fn a_patch_applies_and_touches_only_its_fields(object in object(), rules in rules()) {
+    fn patch_always_applies_and_changes_only_its_fields(object in object(), rules in rules()) {
         let mut found = emptied(&object, &rules);
         let mut wanted = object.clone();
         let ours = |list: &mut Value| {
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_or_edited_original_is_never_applied(
+    fn damaged_original_is_never_applied(
         object in object(),
         rules in rules(),
         at in any::<prop::sample::Index>(),
@@ -167,7 +167,7 @@ proptest! {
     /// The checksum is no signature: one that sets what emptying never touches at that place is
     /// refused whole, though it is right.
     #[test]
-    fn a_forged_original_sets_nothing(
+    fn forged_original_is_refused_as_a_whole(
         object in object(),
         rules in rules(),
         (at, (field, set)) in forged(),
@@ -192,7 +192,7 @@ proptest! {
 
     /// A ReplicaSet carries its Deployment's annotations, and is the Deployment's to change.
     #[test]
-    fn what_a_controller_made_is_left_to_it(
+    fn objects_of_a_controller_are_left_alone(
         object in object().prop_filter("a Pod is emptied itself", |object| object["kind"] != "Pod"),
         rules in rules(),
         old in any::<bool>(),
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn a_review_answers_whatever_comes(
+    fn any_bytes_get_a_valid_review_answer(
         object in object(),
         cut in any::<prop::sample::Index>(),
         byte in any::<u8>(),
@@ -225,7 +225,7 @@ proptest! {
 }
 
 #[test]
-fn every_workload_of_the_corpus_is_emptied_and_restored() {
+fn corpus_workloads_are_emptied_and_restored() {
     for (file, object) in corpus::workloads() {
         let mut emptied = emptied(&object, &Rules::default());
         let containers = pod(&mut emptied)["containers"].as_array().unwrap();
@@ -237,7 +237,7 @@ fn every_workload_of_the_corpus_is_emptied_and_restored() {
 
 /// The API server refuses a pod whose hook sleeps longer than its grace period.
 #[test]
-fn grace_period_stays_where_another_container_has_a_pre_stop_hook() {
+fn keeps_grace_period_where_another_container_has_a_pre_stop_hook() {
     let hook = json!({ "preStop": { "sleep": { "seconds": 5 } } });
     let app = json!({ "name": "app", "image": "app:1", "lifecycle": hook });
     let side = json!({ "name": "side", "image": "side:1", "lifecycle": hook });
@@ -265,7 +265,7 @@ fn grace_period_stays_where_another_container_has_a_pre_stop_hook() {
 }
 
 #[test]
-fn who_says_no_is_left_alone() {
+fn opted_out_workloads_are_left_alone() {
     let plain = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -292,7 +292,7 @@ fn who_says_no_is_left_alone() {
 }
 
 #[test]
-fn a_newer_field_stays_when_restoring() {
+fn restore_keeps_unknown_newer_fields() {
     let object = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -313,7 +313,7 @@ proptest! {
 
     /// A review skips most of its body; it must not let pass what serde_json would refuse to read.
     #[test]
-    fn a_body_is_valid_where_serde_json_says_so(
+    fn review_body_is_valid_exactly_where_serde_json_accepts_it(
         parts in vec(prop_oneof![
             Just("1e999".to_owned()), Just("-1E+999".to_owned()), Just("1e308".to_owned()),
             Just("9".repeat(400)), Just("0.".to_owned() + &"9".repeat(400)), Just("01".to_owned()),

@@ -5,7 +5,7 @@ use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 use diyadm::webhook::checks::{Level, static_pod};
 use proptest::prelude::*;
 
-use super::rig::{Run, diyadm, diyadm_reads, skip};
+use super::rig::{Run, diyadm, diyadm_reads};
 
 mod attributes;
 mod flags;
@@ -34,10 +34,9 @@ fn worst(text: &str) -> Level {
 /// The real API server names every plugin that it does not know before it misses its other flags:
 /// so it tells which of a repeated flag's values count. All of them do, not the last alone.
 #[test]
-fn repeated_flags_add_up_in_the_real_api_server() {
-    let Ok(program) = env::var("DIYADM_TEST_APISERVER") else {
-        return skip("no kube-apiserver of our own: run `cargo xtask test`");
-    };
+fn repeated_plugin_flags_add_up_as_in_the_api_server() {
+    let program = env::var("DIYADM_TEST_APISERVER");
+    let program = require!(program, "no kube-apiserver of our own: run `cargo xtask test`");
     for flag in ["--enable-admission-plugins", "--disable-admission-plugins", "--admission-control"]
     {
         for values in [["Bogus", "NodeRestriction"], ["NodeRestriction", "Bogus"]] {
@@ -55,7 +54,7 @@ fn repeated_flags_add_up_in_the_real_api_server() {
 type Row = (&'static str, String, Level, Vec<String>, Vec<String>);
 
 #[test]
-fn one_line_is_changed() {
+fn fix_changes_one_line() {
     let item = |text: &str| format!("    - {text}");
     let kubeadm = |flag: &str| KUBEADM.replace(NODE, flag);
     let rows: Vec<Row> = vec![
@@ -183,7 +182,7 @@ fn one_line_is_changed() {
 }
 
 #[test]
-fn what_is_not_understood_is_left_alone() {
+fn fix_leaves_unknown_manifests_alone() {
     let two = format!("{KUBEADM}---\n{KUBEADM}");
     for (why, text) in [
         ("not YAML", "a: [".to_owned()),
@@ -219,7 +218,7 @@ proptest! {
     /// Whatever the flags, quotes, comments and line endings: both plugins are on, no other line
     /// is touched, and a second time changes nothing.
     #[test]
-    fn fixing_any_manifest(
+    fn fix_enables_plugins_in_any_manifest_and_is_idempotent(
         flags in prop::collection::vec((
             prop_oneof![
                 "--[a-z]{1,8}=[a-zA-Z0-9,:/.-]{0,11}[a-z0-9]",
@@ -259,7 +258,7 @@ proptest! {
 }
 
 #[test]
-fn the_file_is_replaced_and_the_old_one_kept_elsewhere() {
+fn fix_replaces_the_file_and_keeps_a_backup() {
     let folder = tempfile::tempdir().unwrap();
     let manifests = folder.path().join("manifests");
     fs::create_dir(&manifests).unwrap();

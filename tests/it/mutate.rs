@@ -52,7 +52,7 @@ fn read(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_does_not_change_is_the_same_text() {
+fn mutate_keeps_unchanged_documents_byte_for_byte() {
     let text = format!("# first\n\n---\n{OTHER}--- # marker\n# Source: x.yaml\n{OTHER}...\n---\n");
     assert_eq!(filter(&[], &text), text);
     assert_eq!(filter(&["--restore"], &text), text);
@@ -84,7 +84,7 @@ fn what_does_not_change_is_the_same_text() {
 }
 
 #[test]
-fn files_and_folders_become_one_stream() {
+fn mutate_joins_files_and_folders_to_one_stream() {
     let folder = here();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -122,7 +122,7 @@ fn files_and_folders_become_one_stream() {
 }
 
 #[test]
-fn json_is_understood_and_written() {
+fn mutate_reads_and_writes_json() {
     let other = "{\"kind\": \"X\",  \"n\": 1.0}";
     let text = format!("{}\n{other}", read(DEPLOYMENT)[0]);
     let emptied = filter(&["-o", "json"], &text);
@@ -138,7 +138,7 @@ fn json_is_understood_and_written() {
 }
 
 #[test]
-fn a_patch_is_a_line_an_object() {
+fn mutate_prints_one_patch_per_line() {
     let text = format!("{DEPLOYMENT}---\n{OTHER}---\n{DEPLOYMENT}");
     let out = filter(&["-o", "patch", "-n", "dev"], &text);
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -156,7 +156,7 @@ fn a_patch_is_a_line_an_object() {
 }
 
 #[test]
-fn a_diff_says_what_would_change() {
+fn mutate_diff_shows_changes() {
     let folder = here();
     fs::write(folder.path().join("a.yaml"), format!("---\n{OTHER}---\n{DEPLOYMENT}")).unwrap();
     let run = |args: &[&str]| {
@@ -174,7 +174,7 @@ fn a_diff_says_what_would_change() {
 }
 
 #[test]
-fn lists_stay_lists() {
+fn mutate_keeps_lists() {
     let deployment = read(DEPLOYMENT).remove(0);
     let mut bare = deployment.clone();
     bare.as_object_mut().unwrap().retain(|key, _| key != "kind" && key != "apiVersion");
@@ -201,7 +201,7 @@ fn lists_stay_lists() {
 }
 
 #[test]
-fn the_ways_are_the_flags_the_rules_and_the_annotations() {
+fn mutate_obeys_flags_rules_and_annotations() {
     let folder = here();
     let image = |args: &[&str]| {
         let all = [&["mutate", "-f", "-"], args].concat();
@@ -249,7 +249,7 @@ fn in_order(before: &Value, after: &Value) -> bool {
 proptest! {
     #![proptest_config(cases())]
     #[test]
-    fn any_document_goes_there_and_back_in_its_order(object in object(), rules in rules()) {
+    fn mutate_empties_and_restores_any_document_in_order(object in object(), rules in rules()) {
         let mut document = json!({ "kind": "List", "apiVersion": "v1", "items": [object] });
         let before = document.clone();
         let how = |restore| How { rules: &rules, namespace: "n", restore };
@@ -282,7 +282,7 @@ fn there_and_back(file: &Path, way: &[&str]) -> (String, String) {
 }
 
 #[test]
-fn corpus_is_emptied_and_restored() {
+fn mutate_empties_and_restores_the_corpus() {
     for file in corpus::files() {
         let objects = file.objects();
         for way in WAYS {
@@ -312,8 +312,8 @@ fn count_emptied(document: &Value) -> usize {
 }
 
 #[test]
-fn kubectl_reads_the_restored_corpus_as_the_original() {
-    let Some(cluster) = cluster() else { return };
+fn kubectl_reads_corpus_restored_by_mutate_as_the_original() {
+    let cluster = require!(cluster());
     // kubectl reports kinds that the cluster does not know, and goes on.
     let made = |text: &str| {
         let args = ["create", "--dry-run=client", "--validate=false", "-f", "-", "-o", "json"];
@@ -331,7 +331,7 @@ fn kubectl_reads_the_restored_corpus_as_the_original() {
 }
 
 #[test]
-fn the_empty_rules_of_the_library_are_the_programs() {
+fn library_and_program_mutate_alike_with_empty_rules() {
     let how = How { rules: &Rules::default(), namespace: "", restore: false };
     let mut object = read(DEPLOYMENT).remove(0);
     mutate(&how, &mut object);

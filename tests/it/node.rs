@@ -37,8 +37,8 @@ fn address(node: &Node, namespace: &str, pod: &str) -> String {
 }
 
 #[test]
-fn a_pod_is_entered_read_and_forwarded() {
-    let Some(node) = node() else { return };
+fn rig_node_serves_exec_logs_and_port_forward() {
+    let node = require!(node());
     let name = node.name("rig-entered");
     let _namespace = node.namespace(name);
     node.load(&["busybox", "bare"]);
@@ -79,8 +79,8 @@ fn a_pod_is_entered_read_and_forwarded() {
 }
 
 #[test]
-fn a_pod_reaches_the_api_server_and_nothing_beyond_this_machine() {
-    let Some(node) = node() else { return };
+fn rig_pod_reaches_the_api_server_and_no_other_machine() {
+    let node = require!(node());
     let name = node.name("rig-reaches");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
@@ -94,8 +94,8 @@ fn a_pod_reaches_the_api_server_and_nothing_beyond_this_machine() {
 }
 
 #[test]
-fn probes_limits_and_signals_are_kept() {
-    let Some(node) = node() else { return };
+fn rig_node_obeys_probes_limits_and_signals() {
+    let node = require!(node());
     let name = node.name("rig-kept");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
@@ -136,8 +136,8 @@ fn probes_limits_and_signals_are_kept() {
 }
 
 #[test]
-fn pod_security_is_enforced_by_the_namespaces_label() {
-    let Some(node) = node() else { return };
+fn rig_enforces_pod_security_by_namespace_label() {
+    let node = require!(node());
     let name = node.name("rig-restricted");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
@@ -165,11 +165,9 @@ fn pod_security_is_enforced_by_the_namespaces_label() {
 }
 
 #[test]
-fn java_runs() {
-    let Some(node) = node() else { return };
-    if !java() {
-        return;
-    }
+fn rig_node_runs_java() {
+    let node = require!(node());
+    require!(java());
     let name = node.name("rig-java");
     let _namespace = node.namespace(name);
     node.load(&["jre", "jre-bare"]);
@@ -187,8 +185,8 @@ fn java_runs() {
 }
 
 #[test]
-fn the_webhook_runs_from_the_image_that_the_dockerfile_says() {
-    let Some(node) = node() else { return };
+fn webhook_runs_from_the_image_of_the_dockerfile() {
+    let node = require!(node());
     let name = node.name("rig-webhook");
     let _namespace = node.namespace(name);
     node.load(&["webhook", "empty-container"]);
@@ -224,8 +222,8 @@ fn the_webhook_runs_from_the_image_that_the_dockerfile_says() {
 }
 
 #[test]
-fn an_edited_manifest_restarts_the_static_api_server() {
-    let Some(beside) = node() else { return };
+fn edited_manifest_restarts_the_static_api_server() {
+    let beside = require!(node());
     let cluster = Held::up(&beside, &["--static-apiserver"]);
     let what = "pod/kube-apiserver-rig";
     cluster.wait("kube-system", what, "condition=Ready");
@@ -248,8 +246,8 @@ fn an_edited_manifest_restarts_the_static_api_server() {
 }
 
 #[test]
-fn nothing_outlives_a_rig_that_is_killed() {
-    let Some(beside) = node() else { return };
+fn killed_rig_leaves_nothing() {
+    let beside = require!(node());
     let mut cluster = Held::up(&beside, &["--node"]);
     cluster.load(&["busybox"]);
     let command = json!(["sh", "-c", IDLE]);

@@ -40,7 +40,7 @@ fn is_harmless(run: &Run) {
 }
 
 #[test]
-fn a_command_finishes_whatever_becomes_of_its_output() {
+fn commands_finish_when_their_output_is_closed_or_full() {
     let folder = tempfile::tempdir().unwrap();
     let made = |name: &str| {
         ["ca.crt", "server.crt", "server.key"].iter().all(|file| {
@@ -72,7 +72,7 @@ fn a_command_finishes_whatever_becomes_of_its_output() {
 }
 
 #[test]
-fn a_result_that_is_lost_is_an_error() {
+fn lost_result_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     diyadm(folder.path(), &["init", "--out", ".", "--key", "p256"]).code(0);
     let manifest = folder.path().join("pod.yaml");
@@ -105,8 +105,8 @@ fn a_result_that_is_lost_is_an_error() {
 }
 
 #[test]
-fn every_workload_is_restored_though_nobody_reads_on() {
-    let Some(cluster) = cluster() else { return };
+fn restore_finishes_when_its_output_is_closed() {
+    let cluster = require!(cluster());
     let name = cluster.name("unread");
     let _namespace = cluster.namespace(name);
     let one = |number: usize| {
@@ -139,7 +139,7 @@ fn every_workload_is_restored_though_nobody_reads_on() {
 }
 
 #[test]
-fn text_of_others_is_escaped_wherever_it_is_shown() {
+fn control_characters_of_others_are_escaped_in_output() {
     let folder = tempfile::tempdir().unwrap();
     let pod = json!({
         "containers": [{ "name": HOSTILE, "image": HOSTILE }, { "name": "b", "image": "c" }],
@@ -179,7 +179,7 @@ fn text_of_others_is_escaped_wherever_it_is_shown() {
 }
 
 #[test]
-fn files_and_flags_with_control_characters_are_named_harmlessly() {
+fn control_characters_in_file_names_and_flags_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
     for args in [
         &["check", "--manifest", HOSTILE][..],
@@ -211,7 +211,7 @@ fn files_and_flags_with_control_characters_are_named_harmlessly() {
 }
 
 #[test]
-fn a_certificate_cannot_write_on_the_terminal() {
+fn control_characters_in_certificates_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_nid(Nid::COMMONNAME, HOSTILE).unwrap();
@@ -231,8 +231,8 @@ fn a_certificate_cannot_write_on_the_terminal() {
 }
 
 #[test]
-fn objects_of_the_cluster_cannot_write_on_the_terminal() {
-    let Some(cluster) = cluster() else { return };
+fn control_characters_in_objects_are_escaped() {
+    let cluster = require!(cluster());
     let name = cluster.name("escapes");
     let _namespace = cluster.namespace(name);
     let labels = json!({ "app": "web" });
@@ -277,7 +277,7 @@ fn kubeconfig(folder: &Path, cluster: &Value, user: &Value) {
 }
 
 #[test]
-fn secrets_of_the_kubeconfig_are_never_shown() {
+fn secrets_of_the_kubeconfig_are_never_printed() {
     const SECRET: &str = "s3cret-t0ken";
     let folder = tempfile::tempdir().unwrap();
     let plugin = |script: &str| {

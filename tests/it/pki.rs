@@ -222,8 +222,8 @@ fn compare(ours: &Text, theirs: &Text, text: &str) {
 }
 
 #[test]
-fn what_openssl_reads_we_read_alike() {
-    let Some(bench) = Bench::new() else { return };
+fn csr_conf_is_read_as_openssl_reads_it() {
+    let bench = require!(Bench::new());
     for text in taken().into_iter().chain(traps()) {
         if let Err(why) = bench.judge(&text) {
             panic!("{why}\n{text}");
@@ -235,8 +235,8 @@ fn what_openssl_reads_we_read_alike() {
 
 /// The files of scripts that give openssl the subject by `-subj`, and more than a request needs.
 #[test]
-fn files_for_a_subject_on_the_command_line_are_read() {
-    let Some(bench) = Bench::new() else { return };
+fn csr_conf_without_subject_is_read() {
+    let bench = require!(Bench::new());
     let script = "[req]\nreq_extensions = v3_req\ndistinguished_name = req_distinguished_name\n\
                   [req_distinguished_name]\n[ v3_req ]\nbasicConstraints = CA:FALSE\n\
                   keyUsage = nonRepudiation, digitalSignature, keyEncipherment\n\
@@ -280,8 +280,8 @@ fn authority(bench: &Bench) -> String {
 }
 
 #[test]
-fn bits_validity_and_serials_are_as_asked() {
-    let Some(bench) = Bench::new() else { return };
+fn certificates_have_requested_key_size_validity_and_serials() {
+    let bench = require!(Bench::new());
     for bits in [2048, 3072] {
         let text = BLOG.replace("2048", &bits.to_string());
         bench.write("csr.conf", &text);
@@ -322,15 +322,15 @@ fn bits_validity_and_serials_are_as_asked() {
 }
 
 #[test]
-fn any_csr_conf_is_read_as_openssl_reads_it_or_refused() {
-    let Some(bench) = Bench::new() else { return };
+fn generated_csr_conf_is_read_as_openssl_reads_it_or_refused() {
+    let bench = require!(Bench::new());
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
     // What we take is compared in `judge`. That enough is taken is shown by the files that
-    // `what_openssl_reads_we_read_alike` has, not by what chance brings here.
+    // `csr_conf_is_read_as_openssl_reads_it` has, not by what chance brings here.
     runner
         .run(&any_conf(), |text| {
             if let Err(why) = bench.judge(&text) {

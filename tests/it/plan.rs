@@ -10,9 +10,9 @@ use super::rig::{
     Cluster, Namespace, Run, TIMEOUT, cluster, cluster_with_policies, diyadm, wait_until,
 };
 
+mod autoscalers;
 mod denied;
 mod jobs;
-mod scalers;
 
 /// A namespace where each workload has something else beside it.
 pub(crate) struct Scene<'a> {
@@ -96,8 +96,8 @@ fn of<'p>(plans: &'p [Value], kind: &str, name: &str) -> &'p Value {
 }
 
 #[test]
-fn what_is_beside_a_workload_is_said() {
-    let Some(cluster) = cluster() else { return };
+fn plan_lists_autoscalers_budgets_and_gitops_owners() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-beside");
     let scene = Scene::new(&cluster, name);
     let plans = scene.plans(&[]);
@@ -150,8 +150,8 @@ fn what_is_beside_a_workload_is_said() {
 
 /// The fields of a plan and of the patch that `empty` then sends are the same.
 #[test]
-fn what_is_planned_is_what_is_done() {
-    let Some(cluster) = cluster() else { return };
+fn plan_lists_the_fields_that_empty_changes() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-done");
     let scene = Scene::new(&cluster, name);
     for flags in [
@@ -179,8 +179,8 @@ fn what_is_planned_is_what_is_done() {
 
 /// Whoever may only read gets a plan, and hears what could not be seen.
 #[test]
-fn reading_is_enough() {
-    let Some(cluster) = cluster() else { return };
+fn plan_needs_read_rights_only() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-reads");
     let scene = Scene::new(&cluster, name);
     let account = format!("--serviceaccount={name}:default");
@@ -211,8 +211,8 @@ fn reading_is_enough() {
 }
 
 #[test]
-fn the_rules_of_a_webhook_are_explained() {
-    let Some(cluster) = cluster() else { return };
+fn rules_explain_reads_the_rules_of_a_webhook() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-rules");
     let scene = Scene::new(&cluster, name);
     let hook = format!("{name}/emptier");
@@ -287,8 +287,8 @@ deployment/shop in namespace {name}
 
 /// Level pod with a policy: planned, done, on the board, and taken back.
 #[test]
-fn a_policy_empties_pods_and_the_commands_know_it() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn commands_know_pods_emptied_by_a_policy() {
+    let cluster = require!(cluster_with_policies());
     let name = cluster.name("plan-policy");
     let scene = Scene::new(&cluster, name);
     let pods = ["--level", "pod"];

@@ -9,8 +9,8 @@ use super::{
 };
 
 #[test]
-fn the_rendered_pod_is_admitted_as_restricted() {
-    let Some(cluster) = cluster() else { return };
+fn rendered_server_pod_is_admitted_as_restricted() {
+    let cluster = require!(cluster());
     let name = cluster.name("restricted");
     let _namespace = cluster.namespace(name);
     let enforce = "pod-security.kubernetes.io/enforce=restricted";
@@ -55,8 +55,8 @@ fn the_rendered_pod_is_admitted_as_restricted() {
 
 /// The application's image names a user by number, and so does the agent's, so that the Pod needs not.
 #[test]
-fn workload_emptied_with_the_agent_runs_as_restricted_without_run_as_user() {
-    let Some(node) = node() else { return };
+fn pod_emptied_with_the_agent_is_restricted_without_run_as_user() {
+    let node = require!(node());
     let name = node.name("restricted-agent");
     let _namespace = node.namespace(name);
     node.load(&["agent"]);

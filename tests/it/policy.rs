@@ -96,7 +96,7 @@ fn plain(pod: &Value, mark: &str) -> (Value, bool) {
 
 /// Runs `test` with a webhook and a policy of the rules that `flags` make.
 fn beside(name: &str, flags: &[&str], files: &[(&str, &str)], test: impl FnOnce(&Pair<'_>)) {
-    let Some(cluster) = cluster_with_policies() else { return };
+    let cluster = require!(cluster_with_policies());
     let (hook, policy) = (format!("{name}-hook"), format!("{name}-policy"));
     let _namespaces = [cluster.namespace(&hook), cluster.namespace(&policy)];
     let certs = certificates(&hook, &hook);
@@ -127,7 +127,7 @@ fn beside(name: &str, flags: &[&str], files: &[(&str, &str)], test: impl FnOnce(
 }
 
 #[test]
-fn the_policy_does_to_every_pod_what_the_webhook_does() {
+fn policy_and_webhook_make_the_same_pods() {
     beside("policy-plain", &[], &[], |pair| {
         let corpus = of_corpus();
         assert_eq!(pair.same(&corpus), corpus.len(), "each is emptied, in each way");
@@ -138,7 +138,7 @@ fn the_policy_does_to_every_pod_what_the_webhook_does() {
 }
 
 #[test]
-fn the_policys_flags_are_the_webhooks() {
+fn policy_obeys_the_flags_of_the_webhook() {
     let flags =
         ["--image", "keep", "--idle", "agent", "--containers", "*", "--agent-image", "agent:1"];
     beside("policy-flags", &flags, &[], |pair| {
@@ -147,7 +147,7 @@ fn the_policys_flags_are_the_webhooks() {
 }
 
 #[test]
-fn the_policys_rules_are_the_webhooks() {
+fn policy_obeys_the_rules_of_the_webhook() {
     let rules = "rules:
 - match: {namespaces: [prod, 'x?z*']}
   empty: false
@@ -173,8 +173,8 @@ fn the_policys_rules_are_the_webhooks() {
 }
 
 #[test]
-fn a_policy_is_installed_checked_verified_and_taken_away() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn policy_is_installed_checked_verified_and_uninstalled() {
+    let cluster = require!(cluster_with_policies());
     let name = "policy-commands";
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -235,15 +235,15 @@ fn a_policy_is_installed_checked_verified_and_taken_away() {
 /// A cluster that serves no policies: whoever asks for one hears why, and nothing is made; whoever
 /// does not hears nothing of them.
 #[test]
-fn where_policies_are_switched_off_that_is_said() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn reports_that_the_cluster_serves_no_policies() {
+    let cluster = require!(cluster_with_policies());
     let folder = tempfile::tempdir().unwrap();
     let off = ["policies", "policybindings"]
         .map(|kind| format!("admissionregistration.k8s.io/v1/mutatingadmission{kind}=false"));
     let off = format!("--runtime-config={}", off.join(","));
     // What goes by them would wait for them for ever.
     let off = [&off, "--disable-admission-plugins=MutatingAdmissionPolicy"];
-    let Some(second) = Second::start(&cluster, folder.path(), &off) else { return };
+    let second = require!(Second::start(&cluster, folder.path(), &off));
     let cluster = &second.cluster;
     let name = "no-policies";
     let names = ["-n", name, "--service", name];
@@ -280,8 +280,8 @@ fn where_policies_are_switched_off_that_is_said() {
 
 /// It keeps no original, and nobody else has one of a Pod that nothing controls.
 #[test]
-fn a_policy_leaves_alone_what_has_no_way_back() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn policy_leaves_pods_without_controller_alone() {
+    let cluster = require!(cluster_with_policies());
     let name = "policy-alone";
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();
@@ -317,7 +317,7 @@ fn a_policy_leaves_alone_what_has_no_way_back() {
 }
 
 #[test]
-fn what_a_policy_cannot_do_is_refused() {
+fn refuses_flags_and_rules_that_a_policy_cannot_express() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rules.yaml"), "rules:\n- {}\n- replicas: 1\n").unwrap();
     let run =

@@ -12,25 +12,73 @@ use std::{
     time::{Duration, Instant},
 };
 
-mod inside;
+mod container_processes;
 mod net;
 mod node;
 mod oracle;
 mod reach;
-mod second;
+mod second_apiserver;
 mod terminal;
 mod version;
 
 pub(crate) use self::{
-    inside::processes,
+    container_processes::processes,
     net::{Net, slice},
     node::{Held, Node, get, java, node},
     oracle::oracle,
     reach::reaching_cluster,
-    second::Second,
+    second_apiserver::Second,
     terminal::on_terminal,
     version::{cluster_with, cluster_with_policies, minor_version},
 };
+
+/// What a test needs: `Some`, `Ok` or `true`.
+pub(crate) trait Requirement {
+    type Value;
+
+    fn value(self) -> Option<Self::Value>;
+}
+
+impl<T> Requirement for Option<T> {
+    type Value = T;
+
+    fn value(self) -> Self {
+        self
+    }
+}
+
+impl<T, E> Requirement for Result<T, E> {
+    type Value = T;
+
+    fn value(self) -> Option<T> {
+        self.ok()
+    }
+}
+
+impl Requirement for bool {
+    type Value = ();
+
+    fn value(self) -> Option<()> {
+        self.then_some(())
+    }
+}
+
+/// The value of a [`Requirement`]. Where it is missing, the test is skipped: the macro reports the
+/// reason and returns. Functions that look for a cluster, a node or a program report theirs.
+macro_rules! require {
+    ($requirement:expr) => {
+        match $crate::rig::Requirement::value($requirement) {
+            Some(value) => value,
+            None => return,
+        }
+    };
+    ($requirement:expr, $($reason:tt)+) => {
+        match $crate::rig::Requirement::value($requirement) {
+            Some(value) => value,
+            None => return $crate::rig::skip(&format!($($reason)+)),
+        }
+    };
+}
 
 /// Says why a test, or a part of one, did not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {

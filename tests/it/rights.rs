@@ -10,8 +10,8 @@ use super::{
 };
 
 #[test]
-fn who_may_not_is_told_what_is_missing() {
-    let Some(cluster) = cluster() else { return };
+fn missing_rights_are_named() {
+    let cluster = require!(cluster());
     let name = cluster.name("rights");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -101,8 +101,8 @@ fn who_may_not_is_told_what_is_missing() {
 
 /// Rights as narrow as they can be: each object by its name, nothing that is there may be created.
 #[test]
-fn rights_on_the_objects_by_name_are_enough() {
-    let Some(cluster) = cluster() else { return };
+fn rights_by_object_name_are_enough() {
+    let cluster = require!(cluster());
     let name = cluster.name("narrow-rights");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

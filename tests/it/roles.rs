@@ -47,7 +47,7 @@ fn is_allowed(run: &Run) {
 
 #[test]
 fn printed_developer_role_is_enough_for_a_developer() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("rights-developer");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -85,7 +85,7 @@ fn printed_developer_role_is_enough_for_a_developer() {
 
 #[test]
 fn printed_installer_role_is_enough_for_an_installer() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("rights-installer");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ fn printed_installer_role_is_enough_for_an_installer() {
 
 #[test]
 fn plan_says_what_a_viewer_may_not_do() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("rights-viewer");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn plan_says_what_a_viewer_may_not_do() {
 /// Exactly the two rights that emptying takes, on one object by its name.
 #[test]
 fn workload_that_may_only_be_got_by_name_is_found_without_its_name() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("rights-one");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -176,8 +176,8 @@ fn workload_that_may_only_be_got_by_name_is_found_without_its_name() {
 }
 
 #[test]
-fn missing_rights_are_a_table() {
-    let Some(cluster) = cluster() else { return };
+fn missing_rights_are_printed_as_a_table() {
+    let cluster = require!(cluster());
     let name = cluster.name("rights-none");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ const RULES: &str = "rules:
 ";
 
 #[test]
-fn a_rules_file_is_judged() {
+fn rules_check_judges_a_rules_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yaml");
     let run = |text: &str| {
@@ -46,7 +46,7 @@ fn a_rules_file_is_judged() {
 }
 
 #[test]
-fn who_decided_is_said() {
+fn rules_explain_names_the_deciding_rule() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
     let object = json!({

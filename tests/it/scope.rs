@@ -58,7 +58,7 @@ fn requested(log: &str) -> Vec<&str> {
 
 #[test]
 fn empty_namespace_is_the_contexts_or_default_as_for_kubectl() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let home = cluster.name("scope-home");
     let other = cluster.name("scope-other");
     let _home = cluster.namespace(home);

@@ -5,10 +5,10 @@ mod attack;
 mod attacks;
 mod client;
 mod drain;
-mod exposed;
 mod log;
-mod observed;
-mod odd;
+mod memory_protection;
+mod metrics;
+mod odd_requests;
 mod overload;
 mod reload;
 mod rules;
@@ -23,7 +23,7 @@ use client::{Answer, bytes, post, review, send, set};
 const MIB: usize = 1024 * 1024;
 
 #[test]
-fn what_is_no_review_gets_a_status() {
+fn invalid_review_requests_get_an_http_status() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);
     let good = bytes(|_| ());
@@ -86,7 +86,7 @@ fn what_is_no_review_gets_a_status() {
 }
 
 #[test]
-fn a_body_is_taken_up_to_7_mib() {
+fn review_bodies_are_accepted_up_to_7_mib() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);
     let padded = |length: usize| {
@@ -99,7 +99,7 @@ fn a_body_is_taken_up_to_7_mib() {
 }
 
 #[test]
-fn an_odd_review_is_allowed_as_it_is() {
+fn odd_reviews_are_allowed_unchanged() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);
     // Where in the review, what stands there instead, and whether someone is told of something.
@@ -139,7 +139,7 @@ fn an_odd_review_is_allowed_as_it_is() {
 }
 
 #[test]
-fn an_odd_object_goes_there_and_back() {
+fn odd_objects_are_emptied_and_restored() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);
     let plain = post(&server, certs.path(), &bytes(|_| ()));

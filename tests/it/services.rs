@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_service_goes_there_and_back(object in service()) {
+    fn service_is_opened_and_restored(object in service()) {
         let open = opened(&object);
         prop_assert_eq!(&opened(&open), &open, "twice is once");
         prop_assert_eq!(&closed(&open), &object);
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn another_port_replaces_the_first(object in service(), port in 1..9_u16) {
+    fn another_debug_port_replaces_the_first(object in service(), port in 1..9_u16) {
         let mut twin = object.clone();
         let mut live = opened(&object);
         for object in [&mut twin, &mut live] {
@@ -101,7 +101,7 @@ proptest! {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told() {
+fn service_that_cannot_be_opened_gets_a_warning() {
     let row = |annotations: Value, spec: Value| {
         let object = json!({
             "apiVersion": "v1", "kind": "Service", "spec": spec,
@@ -126,8 +126,8 @@ fn what_cannot_be_opened_is_told() {
 }
 
 #[test]
-fn the_api_server_takes_it_both_ways() {
-    let Some(cluster) = reaching_cluster() else { return };
+fn api_server_accepts_opened_and_restored_services() {
+    let cluster = require!(reaching_cluster());
     let name = cluster.name("debugged-service");
     let _namespace = cluster.namespace(name);
     let certs = certificates(name, name);

@@ -71,8 +71,8 @@ const WRITE: &str = "it was here before the webhook: any write empties it, `diya
 const PODS: &str = "its Pods were here before the webhook or policy: `diyadm empty` replaces them";
 
 #[test]
-fn a_webhook_misses_what_its_rules_and_flags_are_about() {
-    let Some(cluster) = cluster() else { return };
+fn status_shows_workloads_that_the_webhook_missed() {
+    let cluster = require!(cluster());
     let name = cluster.name("status-webhook");
     let _namespace = cluster.namespace(name);
     before(&cluster, name);
@@ -117,8 +117,8 @@ fn a_webhook_misses_what_its_rules_and_flags_are_about() {
 }
 
 #[test]
-fn a_policy_misses_pods() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn status_shows_pods_that_the_policy_missed() {
+    let cluster = require!(cluster_with_policies());
     let name = cluster.name("status-policy");
     let _namespace = cluster.namespace(name);
     before(&cluster, name);
@@ -176,8 +176,8 @@ impl Drop for Watch {
 /// What is emptied and restored is told once each: not the ReplicaSet that carries the same, nor
 /// what is of another kind or without the label. Whoever may not see one kind is told of the rest.
 #[test]
-fn a_watch_tells_each_workload_that_is_meant() {
-    let Some(cluster) = cluster() else { return };
+fn status_watch_prints_each_selected_workload_once() {
+    let cluster = require!(cluster());
     let name = cluster.name("status-watch");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

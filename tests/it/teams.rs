@@ -80,8 +80,8 @@ fn config_of(cluster: &Cluster, folder: &Path, namespace: &str) -> String {
 
 #[test]
 fn second_namespace_gets_the_label_and_nothing_else() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let (hook, one, two) =
         (cluster.name("teams-hook"), cluster.name("teams-one"), cluster.name("teams-two"));
     let _namespaces = [hook, one, two].map(|name| cluster.unmade(name));
@@ -156,8 +156,8 @@ fn second_namespace_gets_the_label_and_nothing_else() {
 
 #[test]
 fn server_has_a_namespace_of_its_own() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let (home, one) = (cluster.name("servers-home"), cluster.name("servers-one"));
     let _namespaces = [home, one].map(|name| cluster.unmade(name));
     let team = Team::new(&cluster, home);
@@ -185,8 +185,8 @@ fn server_has_a_namespace_of_its_own() {
 
 #[test]
 fn two_servers_empty_each_its_own_namespace() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let (Some(first), Some(second)) = (Net::of_service(), Net::of_service()) else { return };
+    let cluster = require!(reaching_cluster());
+    let (first, second) = (require!(Net::of_service()), require!(Net::of_service()));
     let names = [cluster.name("side-a"), cluster.name("side-b")];
     let _namespaces = names.map(|name| cluster.unmade(name));
     let teams = names.map(|name| Team::new(&cluster, name));
@@ -240,8 +240,8 @@ fn two_servers_empty_each_its_own_namespace() {
 }
 
 #[test]
-fn configuration_of_somebody_else_is_not_changed() {
-    let Some(cluster) = cluster() else { return };
+fn configuration_of_another_owner_is_not_changed() {
+    let cluster = require!(cluster());
     let name = cluster.name("teams-foreign");
     let _namespace = cluster.unmade(name);
     let team = Team::new(&cluster, name);
@@ -301,7 +301,7 @@ fn configuration_of_somebody_else_is_not_changed() {
 
 #[test]
 fn label_alone_needs_few_rights() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let (hook, one, two) =
         (cluster.name("few-hook"), cluster.name("few-one"), cluster.name("few-two"));
     let _namespaces = [hook, one, two].map(|name| cluster.unmade(name));

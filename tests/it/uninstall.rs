@@ -31,8 +31,8 @@ fn is_empty(pair: &Pair, what: &str) -> bool {
 
 /// Once all of it is gone, whoever may read and patch the workload gives it back.
 #[test]
-fn what_stays_empty_is_told_and_restored_by_whoever_may_patch_it() {
-    let Some(pair) = Pair::hooked("uninstall-plain") else { return };
+fn uninstall_lists_workloads_that_stay_empty_and_restore_works_without_webhook() {
+    let pair = require!(Pair::hooked("uninstall-plain"));
     let name = pair.name;
     let object = object(&STATEFUL_SET);
     pair.create(&object);
@@ -63,8 +63,8 @@ fn what_stays_empty_is_told_and_restored_by_whoever_may_patch_it() {
 }
 
 #[test]
-fn workloads_go_back_before_the_webhook_goes() {
-    let Some(pair) = scene() else { return };
+fn uninstall_restores_workloads_before_it_deletes_the_webhook() {
+    let pair = require!(scene());
     let name = pair.name;
     let label = format!("{name}=enabled");
     let run = |more: &[&str]| {

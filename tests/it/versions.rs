@@ -13,7 +13,7 @@ use super::{
 
 #[test]
 fn refuses_an_api_server_older_than_the_oldest_supported() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let name = cluster.name("too-old");
@@ -40,7 +40,7 @@ fn refuses_an_api_server_older_than_the_oldest_supported() {
 
 #[test]
 fn records_an_unknown_user_where_no_self_subject_review_is_served() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let name = cluster.name("no-review");
@@ -65,7 +65,7 @@ fn records_an_unknown_user_where_no_self_subject_review_is_served() {
 /// The advice of `empty --level pod` works on the API server that it is given for.
 #[test]
 fn names_why_an_api_server_has_no_policies() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let beta = [
@@ -96,7 +96,7 @@ fn names_why_an_api_server_has_no_policies() {
 
 #[test]
 fn verify_proves_the_mode_that_was_asked_for() {
-    let Some(pair) = Pair::hooked("verify-mode") else { return };
+    let pair = require!(Pair::hooked("verify-mode"));
     let label = format!("{}=enabled", pair.name);
     let verify = |mode: &str| {
         let names = ["--service", pair.name, "--label", &label, "--dry-run=server"];
@@ -111,7 +111,7 @@ fn verify_proves_the_mode_that_was_asked_for() {
 /// A field that the API server does not know is dropped with a warning, which kubectl prints.
 #[test]
 fn prints_warnings_and_names_dropped_fields() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("dropped");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

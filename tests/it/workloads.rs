@@ -10,20 +10,20 @@ mod client;
 mod forged;
 mod helm;
 mod interrupted;
+mod level_detection;
 mod levels;
-mod other_level;
 mod owners;
 mod partition;
 mod pods;
 mod ready;
 mod refused;
 mod rollback;
+mod rollout_undo;
 mod several;
 mod stuck;
-mod undone;
 mod updates;
 mod waiting;
-pub(crate) mod watched;
+pub(crate) mod with_webhook;
 
 /// What every test of a workload begins with: probes, a hook, a sidecar, arguments.
 pub(crate) fn pod_spec() -> Value {

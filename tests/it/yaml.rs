@@ -37,7 +37,7 @@ fn settled(value: &Value) -> Value {
 const OTHERWISE: [&str; 1] = ["a: \u{85}b\n"];
 
 #[test]
-fn the_hard_cases_are_read_as_kubectl_reads_them() {
+fn hard_yaml_cases_are_read_as_kubectl_reads_them() {
     let mut wrong = Vec::new();
     for line in TRUTH.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
@@ -59,7 +59,7 @@ fn the_hard_cases_are_read_as_kubectl_reads_them() {
 const TRICKY: &str = include_str!("../data/yaml/written.jsonl");
 
 #[test]
-fn what_is_written_is_read_by_kubectl_as_it_was() {
+fn written_yaml_is_read_back_by_kubectl() {
     assert!(TRICKY.lines().count() > 150);
     for line in TRICKY.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
@@ -93,7 +93,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
     #[test]
-    fn any_value_is_written_and_read_again(value in any_value()) {
+    fn any_value_survives_writing_and_reading_yaml(value in any_value()) {
         let value = serde_json::json!({ "a": value });
         let text = yaml::write(&value).unwrap();
         let read = yaml::read("t", &text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -104,7 +104,7 @@ proptest! {
 }
 
 #[test]
-fn large_documents_are_read() {
+fn large_yaml_documents_are_read() {
     let read = |text: &str| yaml::objects(yaml::read("t", text).unwrap()).len();
     let item = "- apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web, labels: {app: web}}\n  \
                 spec: {template: {spec: {containers: [{name: app, image: app:1, env: [{name: A, value: b}]}]}}}\n";
@@ -121,7 +121,7 @@ fn large_documents_are_read() {
 
 /// What aliases add is bounded, and so is what recurses.
 #[test]
-fn documents_that_would_take_all_memory_are_refused() {
+fn yaml_bombs_are_refused() {
     let doubled: String =
         (1..40).map(|at| format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1)).collect();
     let long = format!("a0: &a0 {}\n", "x".repeat(100_000));
@@ -141,7 +141,7 @@ fn documents_that_would_take_all_memory_are_refused() {
 
 /// One sentence, with the place in the file; none of the library's own names.
 #[test]
-fn errors_are_sentences_with_a_place() {
+fn yaml_errors_name_the_place() {
     for (text, at, what) in [
         ("a: 1\n---\nb: [1\nc: 2\n", (4, 2), "illegal placement of ':' indicator"),
         ("a: *b\n", (1, 4), "the alias `*b` has no anchor before it"),
@@ -158,7 +158,7 @@ fn errors_are_sentences_with_a_place() {
 }
 
 #[test]
-fn corpus_is_read_and_written() {
+fn yaml_corpus_is_read_and_written() {
     for file in corpus::files() {
         let name = file.name();
         for document in yaml::read(&name, &file.text).unwrap_or_else(|e| panic!("{e}")) {
@@ -196,7 +196,7 @@ fn their_keys(value: &serde_yaml::Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn keys_keep_their_order() {
+fn yaml_keys_keep_their_order() {
     let text = "z: 1\nb: {k: 1, a: 2, \"10\": 3, \"9\": 4}\na: [{q: 1, c: 2}]\n";
     let order = |text: &str| {
         let mut found = Vec::new();

@@ -161,11 +161,9 @@ fn create(node: &Node, namespace: &str, object: &Value) {
 
 /// The blog's own image has `tail -f /dev/null` for its ENTRYPOINT, which knows of no agent.
 #[test]
-fn in_the_blogs_container_emptied_by_the_webhook() {
-    let Some(node) = node() else { return };
-    if !java() {
-        return;
-    }
+fn zipkin_runs_in_a_container_emptied_by_the_webhook() {
+    let node = require!(node());
+    require!(java());
     let name = node.name("zipkin-webhook");
     let _namespace = node.namespace(name);
     node.load(&["webhook", "jre-tail"]);
@@ -197,11 +195,9 @@ fn in_the_blogs_container_emptied_by_the_webhook() {
 }
 
 #[test]
-fn with_no_rights_to_spare_emptied_by_the_policy() {
-    let Some(node) = node() else { return };
-    if !java() {
-        return;
-    }
+fn zipkin_runs_with_minimal_rights_in_a_pod_emptied_by_a_policy() {
+    let node = require!(node());
+    require!(java());
     let name = node.name("zipkin-policy");
     let _namespace = node.namespace(name);
     node.load(&["jre"]);
@@ -233,11 +229,9 @@ fn with_no_rights_to_spare_emptied_by_the_policy() {
 }
 
 #[test]
-fn without_a_shell_emptied_from_here() {
-    let Some(node) = node() else { return };
-    if !java() {
-        return;
-    }
+fn zipkin_runs_without_a_shell_in_a_workload_emptied_by_the_client() {
+    let node = require!(node());
+    require!(java());
     let name = node.name("zipkin-empty");
     let _namespace = node.namespace(name);
     node.load(&["jre-bare", "agent"]);

@@ -253,7 +253,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_there_becomes_what_is_here(here in tree(), there in tree()) {
+        fn sync_makes_the_remote_folder_equal(here in tree(), there in tree()) {
             let plan = plan(&here, &there, Rules { delete: true }, |_| false);
             let after = play(&there, &plan);
             let wanted: BTreeMap<_, _> = here.iter().map(|e| (e.path.clone(), content(e))).collect();

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_quote_a_short_and_harmless_part() {
+    fn csr_conf_errors_quote_a_short_escaped_part() {
         let long = format!("\\e[31m{}", "x".repeat(100_000));
         for text in [
             format!("rules:\n- \"{long}\": a\n"),

@@ -13,7 +13,6 @@ use diyadm_agent::protocol::{
 };
 
 use super::{
-    super::rig::skip,
     client::{PROGRAM, relay},
     receive::{names, noise},
     sender::{Sender, into},
@@ -37,11 +36,9 @@ impl Drop for Disk<'_> {
 }
 
 #[test]
-fn a_full_or_read_only_disk_is_one_clear_error() {
+fn receive_reports_a_full_or_read_only_disk_once() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mount(folder.path(), "size=256k") else {
-        return skip("no tmpfs: it takes root");
-    };
+    let disk = require!(Disk::mount(folder.path(), "size=256k"), "no tmpfs: it takes root");
     let target = folder.path().join("a");
     fs::write(&target, "old").unwrap();
     let mut sender = Sender::new(&into(folder.path()));
@@ -66,11 +63,9 @@ fn a_full_or_read_only_disk_is_one_clear_error() {
 
 /// A file that is long enough to be written beside: by a thread of its own.
 #[test]
-fn a_long_file_that_does_not_fit_gives_the_disk_back() {
+fn receive_frees_the_disk_where_a_long_file_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mount(folder.path(), "size=12m") else {
-        return skip("no tmpfs: it takes root");
-    };
+    let disk = require!(Disk::mount(folder.path(), "size=12m"), "no tmpfs: it takes root");
     let content = noise(1, 8_000_000);
     let mut sender = Sender::new(&into(folder.path()));
     assert_eq!(sender.send(b"a", &content).0, Ok(true));
@@ -85,10 +80,8 @@ fn a_long_file_that_does_not_fit_gives_the_disk_back() {
 }
 
 #[test]
-fn what_its_user_may_not_do_is_one_clear_error() {
-    if Command::new("true").uid(65534).status().is_err() {
-        return skip("no other user: it takes root");
-    }
+fn receive_reports_missing_file_permissions_once() {
+    require!(Command::new("true").uid(65534).status(), "no other user: it takes root");
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let install = Command::new(PROGRAM).arg("install").arg(folder.path()).status();
@@ -120,10 +113,9 @@ fn what_its_user_may_not_do_is_one_clear_error() {
 }
 
 #[test]
-fn names_are_on_the_disk_at_the_end_of_a_sync() {
-    if Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_err() {
-        return skip("there is no strace, which sees what goes to the disk");
-    }
+fn receive_flushes_names_to_disk_at_the_end() {
+    let strace = Command::new("strace").args(["-o", "/dev/null", "true"]).status();
+    require!(strace, "no strace, which shows what is written to the disk");
     let folder = tempfile::tempdir().unwrap();
     let (root, log) = (folder.path().join("root"), folder.path().join("log"));
     fs::create_dir_all(root.join("sub")).unwrap();

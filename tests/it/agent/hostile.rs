@@ -158,7 +158,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn no_frame_ends_the_supervisor() {
+fn supervisor_survives_any_frame() {
     let mut idle = Idle::start(&[]);
     let pid = idle.child.id();
     idle.client().started(&Request::Start(script("app", "echo a; echo b; exec sleep 1000")));
@@ -177,7 +177,7 @@ fn no_frame_ends_the_supervisor() {
 }
 
 #[test]
-fn silent_clients_make_room_for_others() {
+fn supervisor_closes_silent_clients_for_new_ones() {
     let idle = Idle::start(&[]);
     idle.client().started(&Request::Start(script("app", "exec sleep 1000")));
     let mut waiting = idle.client();

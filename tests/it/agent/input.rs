@@ -7,7 +7,7 @@ use diyadm_agent::protocol::{Follow, How, Logs, Request, Start, State};
 use super::client::{Idle, Said, script};
 
 #[test]
-fn variables_are_added_to_and_stdin_stays_open() {
+fn application_gets_added_variables_and_open_stdin() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let logs = Logs { name: "app".to_owned(), follow: Follow::Run, ..Logs::default() };

@@ -10,8 +10,8 @@ use super::{
 };
 
 #[test]
-fn what_a_killed_agent_left_is_stopped_before_it_is_started_anew() {
-    let Some(mut command) = unshare() else { return };
+fn restarted_agent_stops_what_a_killed_agent_left() {
+    let mut command = require!(unshare());
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("agent.sock");
     command.args(["sh", "-c", "while :; do sleep 1000; done"]);

@@ -52,7 +52,7 @@ pub(super) fn first_child(parent: u32) -> String {
 
 #[test]
 fn pid_1_reaps_every_orphan() {
-    let Some(idle) = pid_1(&[]) else { return };
+    let idle = require!(pid_1(&[]));
     let mut client = idle.client();
     // Each subshell's child is orphaned at once and ends later, in a group of nobody's.
     let orphans = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); (setsid sleep 0.2 &); done; echo all";
@@ -70,8 +70,8 @@ fn pid_1_reaps_every_orphan() {
 
 /// A program that takes a second SIGTERM for impatience ends in its own time after the first.
 #[test]
-fn an_application_is_told_once_that_the_container_ends() {
-    let Some(mut idle) = pid_1(&[]) else { return };
+fn application_gets_one_sigterm_when_the_container_ends() {
+    let mut idle = require!(pid_1(&[]));
     let mut client = idle.client();
     let patient = "trap 'echo told; got=1' TERM; echo ready; i=0; \
                    while [ $i -lt 10 ]; do sleep 0.05; [ -z \"$got\" ] || i=$((i+1)); done; echo over";
@@ -83,8 +83,8 @@ fn an_application_is_told_once_that_the_container_ends() {
 
 /// What starts then would hear of the end with SIGKILL alone.
 #[test]
-fn nothing_starts_once_the_container_ends() {
-    let Some(mut idle) = pid_1(&["--grace", "100000"]) else { return };
+fn no_application_starts_while_the_container_ends() {
+    let mut idle = require!(pid_1(&["--grace", "100000"]));
     let mut client = idle.client();
     let go = idle.folder.path().join("go");
     let slow = format!(
@@ -108,8 +108,8 @@ fn nothing_starts_once_the_container_ends() {
 }
 
 #[test]
-fn another_container_is_not_answered() {
-    let Some(idle) = pid_1(&[]) else { return };
+fn supervisor_refuses_clients_of_another_container() {
+    let idle = require!(pid_1(&[]));
     // The same user, with the socket's folder mounted, but another PID namespace: one that PID 1
     // cannot see, and one in which neither sees the other.
     let mut outside = Client::of(relay(&idle.socket()));
@@ -121,9 +121,9 @@ fn another_container_is_not_answered() {
 }
 
 #[test]
-fn pid_1_ends_everything_orderly() {
+fn pid_1_stops_all_processes_on_sigterm() {
     // A grace that the test would not live to see.
-    let Some(mut idle) = pid_1(&["--grace", "100000"]) else { return };
+    let mut idle = require!(pid_1(&["--grace", "100000"]));
     let mut client = idle.client();
     let polite = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
     client.started(&Request::Start(script("app", polite)));
@@ -140,8 +140,8 @@ fn pid_1_ends_everything_orderly() {
 }
 
 #[test]
-fn pid_1_kills_what_does_not_end() {
-    let Some(mut idle) = pid_1(&["--grace", "1"]) else { return };
+fn pid_1_kills_processes_that_ignore_sigterm() {
+    let mut idle = require!(pid_1(&["--grace", "1"]));
     let mut client = idle.client();
     client.started(&Request::Start(script(
         "app",
@@ -153,8 +153,8 @@ fn pid_1_kills_what_does_not_end() {
 
 /// A container that idles in another program: PID 1 is a shell.
 #[test]
-fn a_supervisor_is_started_where_none_is() {
-    let Some(mut command) = unshare() else { return };
+fn relay_starts_a_supervisor_where_none_runs() {
+    let mut command = require!(unshare());
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("agent.sock");
     let logs = folder.path().join("logs");
@@ -216,10 +216,8 @@ impl Drop for Memory {
 }
 
 #[test]
-fn a_kill_for_memory_is_told_apart() {
-    let Some(memory) = Memory::new(48 << 20) else {
-        return skip("no memory cgroup: it takes root");
-    };
+fn oom_kill_is_reported() {
+    let memory = require!(Memory::new(48 << 20), "no memory cgroup: it takes root");
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let into = memory.0.join("cgroup.procs");
@@ -236,7 +234,7 @@ fn a_kill_for_memory_is_told_apart() {
 }
 
 #[test]
-fn the_relay_finds_the_socket_by_itself() {
+fn relay_finds_the_socket() {
     let folder = tempfile::tempdir().unwrap();
     let installed = Command::new(PROGRAM).arg("install").arg(folder.path()).status();
     assert!(installed.unwrap().success());

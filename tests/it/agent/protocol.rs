@@ -45,7 +45,7 @@ fn decode(decoder: &mut Decoder, stream: &[u8], pieces: &[usize]) -> (Frames, Re
 
 proptest! {
     #[test]
-    fn frames_come_back_however_they_are_cut(
+    fn frames_decode_however_they_are_split(
         frames in vec((kind(), vec(any::<u8>(), 0..300)), 0..8),
         pieces in vec(0_usize..200, 0..40),
         cut in any::<proptest::sample::Index>(),
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn hostile_bytes_are_held_within_the_cap(
+    fn hostile_bytes_stay_within_the_frame_limit(
         stream in vec(any::<u8>(), 0..9000),
         length in any::<u32>(),
         kind in kind(),
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_and_chunks_come_back(
+    fn lines_and_chunks_decode_as_encoded(
         (err, cut, number, at_ms) in any::<(bool, bool, u64, u64)>(),
         (id, index, zstd) in any::<(u32, u32, bool)>(),
         text in vec(any::<u8>(), 0..200),
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn requests_and_answers_come_back(
+    fn requests_and_answers_decode_as_encoded(
         (path, name, value) in (bytes(), bytes(), bytes()),
         text in ".{0,20}",
         (number, code, asked) in any::<(u64, i32, bool)>(),
@@ -199,7 +199,7 @@ proptest! {
 }
 
 #[test]
-fn an_older_hello_is_read_and_its_layout_stays() {
+fn older_hello_is_decoded() {
     let old = br#"{"protocol":7,"build":"9.9.9","of_the_future":[]}"#;
     let hello: Hello = serde_json::from_slice(old).unwrap();
     assert_eq!((hello.protocol, &hello.build[..], &hello.arch[..]), (7, "9.9.9", ""));
@@ -208,13 +208,13 @@ fn an_older_hello_is_read_and_its_layout_stays() {
 }
 
 #[test]
-fn the_words_of_a_shell_are_no_frames() {
+fn shell_output_is_not_a_frame() {
     let mut words = &b"sh: /diyadm: not found\n"[..];
     assert_eq!(Decoder::default().next(&mut words), Err(Broken::NoKind(b'/')));
 }
 
 #[test]
-fn names_are_words() {
+fn application_names_are_validated() {
     for name in ["app", "A", "0.b_c-d", &"x".repeat(63)] {
         assert!(name_fits(name), "{name}");
     }
@@ -224,7 +224,7 @@ fn names_are_words() {
 }
 
 #[test]
-fn bytes_are_text_where_they_can_be() {
+fn bytes_are_encoded_as_text_where_possible() {
     let text = |bytes: &[u8]| serde_json::to_string(&Bytes(bytes.to_vec())).unwrap();
     assert_eq!(text(b"/a b\n"), r#""/a b\n""#);
     assert_eq!(text(b"\xff/"), "[255,47]");

@@ -49,7 +49,7 @@ fn content() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn a_file_is_old_or_new_wherever_the_connection_is_cut(
+    fn received_file_is_old_or_new_wherever_the_connection_is_cut(
         old in proptest::option::of(content()),
         other in proptest::option::of(content()),
         new in content(),
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn only_what_differs_travels() {
+fn receive_requests_only_missing_chunks() {
     let folder = tempfile::tempdir().unwrap();
     let old = noise(1, 400_000);
     fs::write(folder.path().join("a"), &old).unwrap();
@@ -139,7 +139,7 @@ fn only_what_differs_travels() {
 }
 
 #[test]
-fn what_comes_once_goes_wherever_it_is_wanted() {
+fn receive_reuses_repeated_chunks() {
     let folder = tempfile::tempdir().unwrap();
     let long = [noise(1, 100_000), vec![0; 16 << 20]].concat();
     let mut sender = Sender::new(&into(folder.path()));
@@ -152,7 +152,7 @@ fn what_comes_once_goes_wherever_it_is_wanted() {
 }
 
 #[test]
-fn a_whole_folder_arrives() {
+fn receive_writes_a_whole_folder() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("not/yet/there");
     let mut sender = Sender::new(&Receive { create: true, delete: true, ..into(&root) });
@@ -205,7 +205,7 @@ fn a_whole_folder_arrives() {
 }
 
 #[test]
-fn nothing_leaves_the_root() {
+fn receive_writes_nothing_outside_the_root() {
     let folder = tempfile::tempdir().unwrap();
     let (root, outside) = (folder.path().join("root"), folder.path().join("outside"));
     fs::create_dir(&root).unwrap();
@@ -250,7 +250,7 @@ fn nothing_leaves_the_root() {
 }
 
 #[test]
-fn two_transfers_of_one_target_are_refused() {
+fn receive_refuses_two_transfers_of_one_target() {
     let folder = tempfile::tempdir().unwrap();
     let alone = Receive { alone: true, ..into(folder.path()) };
     let mut first = Sender::new(&alone);
@@ -274,7 +274,7 @@ fn two_transfers_of_one_target_are_refused() {
 }
 
 #[test]
-fn what_is_not_what_it_says_is_refused() {
+fn receive_refuses_content_with_a_wrong_checksum() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), "old").unwrap();
     let mut sender = Sender::new(&into(folder.path()));
@@ -321,7 +321,7 @@ fn what_is_not_what_it_says_is_refused() {
 }
 
 #[test]
-fn steps_may_be_sent_ahead() {
+fn receive_accepts_pipelined_steps() {
     let folder = tempfile::tempdir().unwrap();
     let mut sender = Sender::new(&into(folder.path()));
     // More answers than a pipe holds would stop both sides, if the client did not read.

@@ -5,7 +5,7 @@ use diyadm_agent::protocol::{Answer, Failed, Request};
 use super::client::{Idle, script};
 
 #[test]
-fn forgets_an_application_that_ended_and_keeps_one_that_runs() {
+fn remove_forgets_ended_applications_only() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let remove = Request::Remove { name: "app".to_owned() };

@@ -18,7 +18,7 @@ fn shell(lines: &str) -> Run {
 }
 
 #[test]
-fn it_runs_what_is_typed() {
+fn shell_runs_commands() {
     let run = shell("cd /\npwd\nexport A='b  c'\nprintf \"%s|\" $A ${COLOUR} '$A'\nexit 3\npwd\n");
     assert_eq!(run.stdout, "/\nb  c|blue|$A|");
     run.code(3);
@@ -33,7 +33,7 @@ fn it_runs_what_is_typed() {
 }
 
 #[test]
-fn it_looks_around() {
+fn shell_lists_and_prints_files() {
     let run =
         shell("mkdir d\ntouch d/b .a\nln -s b d/link\nls\nls -a\nls -l d\ncat /proc/self/comm\n");
     let lines: Vec<_> = run.stdout.lines().collect();
@@ -50,13 +50,13 @@ fn it_looks_around() {
 }
 
 #[test]
-fn it_says_what_it_cannot() {
+fn shell_reports_unsupported_syntax() {
     shell("ls | cat\n").code(2).stderr_has("'|' means nothing here");
     shell("ls 'a\n").code(2).stderr_has("a quote is not closed");
 }
 
 #[test]
-fn on_a_terminal_ctrl_c_ends_the_program_and_not_the_shell() {
+fn shell_ctrl_c_ends_the_program_and_not_the_shell() {
     let mut shell = Command::new(PROGRAM);
     let (mut child, mut terminal) = on_terminal(shell.arg("shell"));
     let mut keys = terminal.try_clone().unwrap();

@@ -10,7 +10,7 @@ use super::client::{Idle, PROGRAM};
 
 /// A lock that somebody holds, and one who listens and takes nobody.
 #[test]
-fn whoever_holds_the_folder_keeps_no_supervisor_from_it() {
+fn supervisor_starts_in_a_folder_with_a_held_lock_or_foreign_socket() {
     let folder = tempfile::tempdir().unwrap();
     let held = File::open(folder.path()).unwrap();
     held.lock().unwrap();

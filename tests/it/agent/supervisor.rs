@@ -11,7 +11,7 @@ use diyadm_agent::protocol::{
 };
 
 use super::{
-    super::rig::{Run, skip, wait_until},
+    super::rig::{Run, wait_until},
     client::{Client, Idle, PROGRAM, Said, relay, script, text},
 };
 
@@ -35,7 +35,7 @@ fn end(state: &State) -> End {
 }
 
 #[test]
-fn an_application_runs_is_read_and_ends() {
+fn application_runs_is_read_and_ends() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let folder = idle.folder.path().canonicalize().unwrap();
@@ -74,7 +74,7 @@ fn an_application_runs_is_read_and_ends() {
 }
 
 #[test]
-fn one_name_runs_once_unless_replaced() {
+fn application_name_runs_once_unless_replaced() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     // One that is told to end before it has said anything says nothing.
@@ -132,7 +132,7 @@ fn stopping_ends_the_whole_group_within_its_grace() {
 }
 
 #[test]
-fn a_stop_goes_before_the_restart_that_waits() {
+fn stop_takes_precedence_over_a_pending_restart() {
     let idle = Idle::start(&[]);
     let (mut one, mut two) = (idle.client(), idle.client());
     one.started(&Request::Start(script("app", "trap '' TERM; echo ready; sleep 1000")));
@@ -148,7 +148,7 @@ fn a_stop_goes_before_the_restart_that_waits() {
 }
 
 #[test]
-fn what_cannot_start_says_why() {
+fn start_failure_names_the_reason() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let command = |words: &[&str]| Start {
@@ -174,7 +174,7 @@ fn what_cannot_start_says_why() {
 }
 
 #[test]
-fn a_slow_reader_never_holds_an_application_up() {
+fn slow_reader_never_blocks_the_application() {
     let idle = Idle::start(&["--ring", "64"]);
     let mut slow = idle.client();
     let lines = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); echo $i; done";
@@ -204,7 +204,7 @@ fn a_slow_reader_never_holds_an_application_up() {
 }
 
 #[test]
-fn lines_go_on_over_restarts_and_connections() {
+fn log_lines_continue_over_restarts_and_connections() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     client.started(&Request::Start(script("app", "echo a; echo b; exec sleep 1000")));
@@ -235,7 +235,7 @@ fn lines_go_on_over_restarts_and_connections() {
 }
 
 #[test]
-fn an_application_outlives_who_started_it() {
+fn application_outlives_the_client_that_started_it() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let app = client.started(&Request::Start(script("app", "echo up; exec sleep 1000")));
@@ -254,7 +254,7 @@ fn an_application_outlives_who_started_it() {
 }
 
 #[test]
-fn signals_reach_the_group() {
+fn signals_reach_the_process_group() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     let traps = "trap 'echo usr1' USR1; trap 'echo hup' HUP; trap 'echo quit' QUIT; echo ready; \
@@ -279,7 +279,7 @@ fn signals_reach_the_group() {
 
 /// One that ends and leaves a process that never stops writing is not waited for.
 #[test]
-fn what_is_left_behind_may_write_for_ever() {
+fn left_process_that_writes_forever_is_not_waited_for() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     client.started(&Request::Start(script("flood", "yes & exit 0")));
@@ -291,7 +291,7 @@ fn what_is_left_behind_may_write_for_ever() {
 }
 
 #[test]
-fn all_can_be_stopped_and_the_supervisor_stays() {
+fn stop_all_keeps_the_supervisor() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     for name in ["a", "b", "c"] {
@@ -304,7 +304,7 @@ fn all_can_be_stopped_and_the_supervisor_stays() {
 }
 
 #[test]
-fn a_hostile_client_is_hung_up_on() {
+fn hostile_client_is_disconnected() {
     let idle = Idle::start(&[]);
     let attempts: [&[u8]; 4] = [
         b"GET / HTTP/1.1\r\n\r\n",
@@ -323,7 +323,7 @@ fn a_hostile_client_is_hung_up_on() {
 }
 
 #[test]
-fn another_version_is_told_apart() {
+fn client_of_another_version_is_refused() {
     let idle = Idle::start(&[]);
     let mut client = Client::silent(relay(&idle.socket()));
     let newer = Hello { protocol: 99, build: "9.9.9".into(), ..Hello::own() };
@@ -335,7 +335,7 @@ fn another_version_is_told_apart() {
 }
 
 #[test]
-fn another_user_is_not_answered() {
+fn client_of_another_user_is_refused() {
     let idle = Idle::start(&[]);
     let folder = idle.folder.path();
     let mode = |mode| fs::Permissions::from_mode(mode);
@@ -347,16 +347,14 @@ fn another_user_is_not_answered() {
     assert!(installed.success());
     let mut other = Command::new(folder.join("diyadm-agent"));
     other.args(["relay", "--socket"]).arg(idle.socket()).uid(65534).gid(65534);
-    if Command::new("true").uid(65534).status().is_err() {
-        return skip("no other user: it takes root");
-    }
+    require!(Command::new("true").uid(65534).status(), "no other user: it takes root");
     let mut client = Client::of(other);
     assert!(matches!(client.failed(&Request::List), Failed::NoSupervisor { .. }));
     assert!(idle.client().apps().is_empty());
 }
 
 #[test]
-fn wrong_arguments_are_refused_with_a_hint() {
+fn wrong_agent_arguments_are_refused_with_a_hint() {
     let run = |args: &[&str]| Run::of(Command::new(PROGRAM).args(args), "");
     run(&["--no-such"])
         .code(2)
@@ -369,7 +367,7 @@ fn wrong_arguments_are_refused_with_a_hint() {
 }
 
 #[test]
-fn idling_wakes_up_for_nothing() {
+fn idle_agent_never_wakes_up() {
     let idle = Idle::start(&[]);
     let mut client = idle.client();
     client.started(&Request::Start(script("app", "echo x; exec sleep 1000")));

@@ -13,21 +13,12 @@ use std::{
 use diyadm_agent::protocol::{Answer, Apps, Failed, Request, transfer::Op};
 
 use super::{
-    super::rig::skip,
     client::{Client, Idle, PROGRAM, script},
     receive::{names, noise},
     sender::{Sender, file, into},
 };
 
 const OTHER: u32 = 65534;
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        skip("no other user: it takes root");
-    }
-    root
-}
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -51,10 +42,8 @@ fn as_other(program: &Path) -> Command {
 }
 
 #[test]
-fn root_takes_no_socket_of_another_user() {
-    if !is_root() {
-        return;
-    }
+fn root_refuses_a_socket_of_another_user() {
+    require!(rustix::process::geteuid().is_root(), "no other user: it takes root");
     let (folder, program) = shared();
     let idle = Idle::run_in(folder, as_other(&program), &[]);
     let agent = || {
@@ -75,7 +64,7 @@ fn root_takes_no_socket_of_another_user() {
 
 /// Of this user, but not where a supervisor put it.
 #[test]
-fn takes_no_socket_by_a_link_or_a_second_name() {
+fn refuses_a_linked_socket() {
     let idle = Idle::start(&[]);
     let [link, second] = ["link", "second"].map(|name| idle.folder.path().join(name));
     symlink(idle.socket(), &link).unwrap();
@@ -94,7 +83,7 @@ fn takes_no_socket_by_a_link_or_a_second_name() {
 }
 
 #[test]
-fn installing_writes_to_nothing_that_is_there() {
+fn install_writes_to_no_existing_file() {
     let folder = tempfile::tempdir().unwrap();
     let [shared, precious] = ["shared", "precious"].map(|name| folder.path().join(name));
     fs::create_dir(&shared).unwrap();
@@ -123,7 +112,7 @@ type Trap<'a> = (&'a str, &'a dyn Fn(&Path));
 /// What waits under the name of a file that is received: another user's, or one that is elsewhere
 /// too, or a link.
 #[test]
-fn a_received_file_is_made_anew_whatever_waits_under_its_name() {
+fn receive_creates_a_new_file_in_place_of_any_planted_one() {
     let folder = tempfile::tempdir().unwrap();
     let [root, precious] = ["root", "precious"].map(|name| folder.path().join(name));
     fs::create_dir(&root).unwrap();
@@ -177,10 +166,8 @@ fn a_received_file_is_made_anew_whatever_waits_under_its_name() {
 
 /// In a sticky folder another user's files cannot be moved out of the way.
 #[test]
-fn another_users_files_in_a_sticky_folder_keep_nothing_from_being_received() {
-    if !is_root() {
-        return;
-    }
+fn receive_works_in_a_sticky_folder_with_files_of_another_user() {
+    require!(rustix::process::geteuid().is_root(), "no other user: it takes root");
     let (folder, program) = shared();
     let root = folder.path();
     let traps = [".a.jar.diyadm-part", ".a.jar.diyadm-have", ".b.diyadm-link"];

@@ -5,7 +5,7 @@ use std::fs;
 use crate::rig::diyadm;
 
 #[test]
-fn words_that_make_no_sense_are_told_without_a_cluster() {
+fn wrong_arguments_are_reported_without_a_cluster() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);
     for (args, text) in [
@@ -34,7 +34,7 @@ fn forward_takes_no_agent() {
 }
 
 #[test]
-fn a_project_file_is_held_against_what_it_may_say_by_line() {
+fn project_file_errors_name_the_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("diyadm.yaml");
     fs::write(&file, "workload: deploy/x\nrun:\n  comand: [x]\n").unwrap();
@@ -44,7 +44,7 @@ fn a_project_file_is_held_against_what_it_may_say_by_line() {
 }
 
 #[test]
-fn a_first_project_file_is_guessed_and_never_overwritten() {
+fn dev_init_guesses_a_project_file_and_never_overwrites_one() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let pom = "<project><artifactId>shop</artifactId><version>1</version></project>";

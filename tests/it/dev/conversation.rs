@@ -35,7 +35,7 @@ fn begin(said: Vec<u8>) -> Trouble {
 }
 
 #[test]
-fn an_agent_answers() {
+fn handshake_with_an_agent_succeeds() {
     block(async {
         let folder = tempfile::tempdir().unwrap();
         let (mut talk, _child) = agent(&folder.path().join("none.sock")).await;
@@ -47,13 +47,13 @@ fn an_agent_answers() {
 }
 
 #[test]
-fn another_version_is_known_by_its_hello() {
+fn handshake_reports_another_version() {
     let other = Hello { protocol: 99, build: "9.9.9".to_owned(), arch: "x86_64".to_owned() };
     assert_eq!(begin(json(Kind::Hello, &other).unwrap()), Trouble::Mismatch(other));
 }
 
 #[test]
-fn what_is_no_agent_is_told_by_its_words() {
+fn handshake_quotes_output_of_other_programs() {
     for words in ["sh: diyadm: not found\n", "{\"protocol\":1}", "\0\0\0\0\0\0\0"] {
         let trouble = begin(words.into());
         assert!(matches!(trouble, Trouble::NoAgent(_)), "{words:?}: {trouble:?}");
@@ -62,7 +62,7 @@ fn what_is_no_agent_is_told_by_its_words() {
 }
 
 #[test]
-fn an_end_is_a_lost_connection() {
+fn handshake_reports_a_lost_connection() {
     assert!(matches!(begin(Vec::new()), Trouble::Lost(_)));
     let hello = json(Kind::Hello, &Hello::own()).unwrap();
     assert!(matches!(begin(hello[..hello.len() - 1].to_vec()), Trouble::Lost(_)));

@@ -30,11 +30,9 @@ fn greet(port: u16) -> io::Result<[u8; 14]> {
 }
 
 #[test]
-fn a_debugger_reaches_java_and_again_after_a_change() {
-    let Some(node) = node() else { return };
-    if !java() {
-        return;
-    }
+fn debugger_attaches_to_java_and_again_after_a_change() {
+    let node = require!(node());
+    require!(java());
     let name = node.name("dev-debug");
     let _namespace = node.namespace(name);
     Project::deploy_image(&node, name, "jre");
@@ -91,11 +89,9 @@ fn has_class(port: u16, signature: &str) -> io::Result<bool> {
 
 /// A script's helper is a JVM too, and the container has options of its own.
 #[test]
-fn a_debugger_reaches_the_applications_jvm_of_several() {
-    let Some(node) = node() else { return };
-    if !java() {
-        return;
-    }
+fn debugger_attaches_to_the_applications_jvm_among_several() {
+    let node = require!(node());
+    require!(java());
     let name = node.name("dev-debug-two");
     let _namespace = node.namespace(name);
     Project::deploy_image(&node, name, "jre");

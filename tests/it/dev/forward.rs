@@ -95,8 +95,8 @@ fn deploy(node: &Node, namespace: &str) {
 }
 
 #[test]
-fn connections_go_to_whichever_pod_there_is() {
-    let Some(node) = node() else { return };
+fn forward_follows_replaced_pods() {
+    let node = require!(node());
     let name = node.name("dev-forward");
     let _namespace = node.namespace(name);
     deploy(&node, name);
@@ -137,8 +137,8 @@ fn connections_go_to_whichever_pod_there_is() {
 /// A server that never ends a connection by itself, one that answers when it is let, and six hundred
 /// clients that go.
 #[test]
-fn a_connection_is_given_up_when_its_client_goes_and_no_sooner() {
-    let Some(node) = node() else { return };
+fn forward_closes_a_connection_only_after_its_client() {
+    let node = require!(node());
     let name = node.name("dev-forward-short");
     let _namespace = node.namespace(name);
     node.load(&["busybox"]);
@@ -183,8 +183,8 @@ fn a_connection_is_given_up_when_its_client_goes_and_no_sooner() {
 }
 
 #[test]
-fn what_cannot_be_reached_is_told_and_the_rest_goes_on() {
-    let Some(node) = node() else { return };
+fn forward_reports_refused_ports_and_keeps_the_others() {
+    let node = require!(node());
     let name = node.name("dev-forward-told");
     let _namespace = node.namespace(name);
     deploy(&node, name);
@@ -210,8 +210,8 @@ fn what_cannot_be_reached_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_service_leads_to_the_ports_of_its_pods() {
-    let Some(node) = node() else { return };
+fn forward_to_a_service_uses_its_target_ports() {
+    let node = require!(node());
     let name = node.name("dev-forward-service");
     let _namespace = node.namespace(name);
     deploy(&node, name);

@@ -37,8 +37,8 @@ fn pod(node: &Node, namespace: &str) {
 }
 
 #[test]
-fn streams_go_where_kubectl_exec_lets_them_go() {
-    let Some(node) = node() else { return };
+fn shell_connects_streams_as_kubectl_exec_does() {
+    let node = require!(node());
     let name = node.name("dev-streams");
     let _namespace = node.namespace(name);
     pod(&node, name);
@@ -74,8 +74,8 @@ fn shown(mut terminal: File) -> String {
 }
 
 #[test]
-fn on_a_terminal_a_file_gets_bytes_as_they_are_and_a_shell_a_kind_that_it_knows() {
-    let Some(node) = node() else { return };
+fn shell_writes_raw_bytes_to_files_and_sets_a_known_term() {
+    let node = require!(node());
     let name = node.name("dev-kinds");
     let _namespace = node.namespace(name);
     pod(&node, name);

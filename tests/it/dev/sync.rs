@@ -71,7 +71,7 @@ pub(super) fn sync(from: &Path, to: &Bytes, options: Options) -> Result<(Outcome
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn what_is_there_becomes_what_is_here(here in tree(), there in tree()) {
+    fn sync_makes_the_remote_folder_equal(here in tree(), there in tree()) {
         let folder = tempfile::tempdir().unwrap();
         let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
         for (root, tree) in [(&from, &here), (&to, &there)] {
@@ -93,7 +93,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_deleted_unasked_nor_what_is_left_out() {
+fn sync_deletes_only_with_the_flag_and_never_excluded_files() {
     let folder = tempfile::tempdir().unwrap();
     let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
     fs::create_dir_all(from.join("src")).unwrap();
@@ -122,7 +122,7 @@ fn nothing_is_deleted_unasked_nor_what_is_left_out() {
 }
 
 #[test]
-fn one_changed_piece_of_a_big_file_travels_alone() {
+fn sync_sends_only_the_changed_chunk_of_a_big_file() {
     let folder = tempfile::tempdir().unwrap();
     let jar = folder.path().join("app.jar");
     let mut content = noise(7, 20_000_000);
@@ -140,7 +140,7 @@ fn one_changed_piece_of_a_big_file_travels_alone() {
 }
 
 #[test]
-fn a_link_that_is_named_is_followed_and_one_that_leads_out_is_skipped() {
+fn sync_follows_a_named_link_and_skips_links_that_lead_outside() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir_all(root.join("v2")).unwrap();
@@ -163,7 +163,7 @@ fn a_link_that_is_named_is_followed_and_one_that_leads_out_is_skipped() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing_and_says_what_it_would() {
+fn sync_dry_run_lists_changes_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("from");
     fs::create_dir_all(from.join("a")).unwrap();
@@ -181,7 +181,7 @@ fn a_dry_run_changes_nothing_and_says_what_it_would() {
 }
 
 #[test]
-fn what_is_of_another_kind_there_stays_until_it_may_go() {
+fn sync_replaces_another_file_type_only_with_delete() {
     let folder = tempfile::tempdir().unwrap();
     let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
     fs::create_dir_all(to.join("a/b")).unwrap();
@@ -195,7 +195,7 @@ fn what_is_of_another_kind_there_stays_until_it_may_go() {
 }
 
 #[test]
-fn two_syncs_to_one_folder_are_refused() {
+fn second_sync_to_one_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     fs::create_dir(&from).unwrap();
@@ -214,7 +214,7 @@ fn two_syncs_to_one_folder_are_refused() {
 }
 
 #[test]
-fn a_file_that_is_written_meanwhile_arrives_whole_sooner_or_later() {
+fn sync_of_a_file_being_written_arrives_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log");
     let to = folder.path().join("there");
@@ -247,7 +247,7 @@ fn a_file_that_is_written_meanwhile_arrives_whole_sooner_or_later() {
 }
 
 #[test]
-fn a_sync_after_the_first_sends_what_changed_since() {
+fn repeated_sync_sends_only_changes() {
     let folder = tempfile::tempdir().unwrap();
     let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
     fs::create_dir(&from).unwrap();
@@ -314,7 +314,7 @@ impl AsyncWrite for Cut {
 }
 
 #[test]
-fn what_arrived_is_not_sent_again_wherever_the_connection_is_cut() {
+fn sync_after_a_cut_connection_resends_nothing_that_arrived() {
     const LENGTH: usize = 6_000_000;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("app.jar");

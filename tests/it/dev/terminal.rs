@@ -17,8 +17,8 @@ fn press(dev: &mut Dev, keys: &[u8]) {
 }
 
 #[test]
-fn every_key_does_what_it_says() {
-    let Some(node) = node() else { return };
+fn dev_keys_work() {
+    let node = require!(node());
     let name = node.name("dev-keys");
     let _namespace = node.namespace(name);
     Project::deploy(&node, name);
@@ -71,8 +71,8 @@ fn every_key_does_what_it_says() {
 }
 
 #[test]
-fn a_build_ends_when_the_workload_is_to_go_back() {
-    let Some(node) = node() else { return };
+fn dev_stops_the_build_when_the_workload_is_restored() {
+    let node = require!(node());
     let name = node.name("dev-leaves");
     let _namespace = node.namespace(name);
     Project::deploy(&node, name);

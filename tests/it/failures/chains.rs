@@ -11,8 +11,9 @@ use openssl::{
 use serde_json::json;
 
 use super::{
-    answer, ask, configuration, create_until, names,
-    stand::{Authority, Stand, stand},
+    answer, ask,
+    broken_servers::{Authority, Stand, stand},
+    configuration, create_until, names,
 };
 use crate::{
     pki::forge::{Issuer, Template, USAGES, der, pem, usages},
@@ -80,8 +81,8 @@ fn rows(server: &PKey<Private>) -> Vec<Row> {
 }
 
 #[test]
-fn the_api_server_judges_as_verify_does() {
-    let Some(cluster) = reaching_cluster() else { return };
+fn verify_judges_chains_as_the_api_server_does() {
+    let cluster = require!(reaching_cluster());
     let name = cluster.name("chains");
     let _namespace = cluster.namespace(name);
     let server = generate_key(KeyKind::P256).unwrap();

@@ -6,8 +6,8 @@ use super::configuration;
 use crate::rig::{cluster, wait_until};
 
 #[test]
-fn a_controllers_event_is_recognised() {
-    let Some(cluster) = cluster() else { return };
+fn check_reads_the_event_of_a_failing_webhook() {
+    let cluster = require!(cluster());
     let name = cluster.name("failing-events");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

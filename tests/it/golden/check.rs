@@ -7,9 +7,9 @@ use crate::{
 };
 
 #[test]
-fn check_is_as_it_was() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(net) = Net::of_service() else { return };
+fn check_matches_golden() {
+    let cluster = require!(reaching_cluster());
+    let net = require!(Net::of_service());
     let name = cluster.name("golden-check");
     let _namespace = cluster.unmade(name);
     let folder = tempfile::tempdir().unwrap();

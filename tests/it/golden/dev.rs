@@ -54,7 +54,7 @@ fn project(root: &Path, files: &[(&str, &str)]) {
 }
 
 #[test]
-fn first_project_files_are_as_they_were() {
+fn dev_init_matches_golden() {
     let folder = tempfile::tempdir().unwrap();
     let made = PROJECTS.map(|(name, files)| {
         let outer = folder.path().join(name);
@@ -101,7 +101,7 @@ const WRONG: [(&str, &str); 23] = [
 ];
 
 #[test]
-fn what_is_said_of_wrong_project_files_is_as_it_was() {
+fn project_file_errors_match_golden() {
     let folder = tempfile::tempdir().unwrap();
     let made = WRONG.map(|(name, text)| {
         fs::write(folder.path().join("diyadm.yaml"), text).unwrap();

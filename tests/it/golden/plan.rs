@@ -9,8 +9,8 @@ use crate::{
 };
 
 #[test]
-fn plan_is_as_it_was() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn plan_matches_golden() {
+    let cluster = require!(cluster_with_policies());
     let name = cluster.name("golden-plan");
     let scene = Scene::new(&cluster, name);
     let mut made = Golden::new();

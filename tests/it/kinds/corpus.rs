@@ -43,7 +43,7 @@ impl Emptied {
 
 #[test]
 fn corpus_is_emptied_by_the_webhook_and_restored() {
-    let Some(pair) = Pair::hooked("kinds-corpus") else { return };
+    let pair = require!(Pair::hooked("kinds-corpus"));
     let known = namespaced(&pair);
     for (number, file) in corpus::files().iter().enumerate() {
         let mut objects = file.objects();

@@ -77,8 +77,8 @@ fn deployment(name: &str, spec: &Value, idle: Option<&str>) -> Value {
 }
 
 #[test]
-fn each_shape_goes_there_and_back_in_each_idle_way() {
-    let Some(pair) = Pair::hooked("kinds-shapes") else { return };
+fn every_pod_shape_is_emptied_and_restored_in_every_idle_mode() {
+    let pair = require!(Pair::hooked("kinds-shapes"));
     let ways = [None, Some("shell"), Some("agent")];
     let all = ways.into_iter().flat_map(|way| {
         shapes().into_iter().map(move |(shape, spec)| {
@@ -112,8 +112,8 @@ fn each_shape_goes_there_and_back_in_each_idle_way() {
 
 /// A Windows Pod is let in as it is, and whoever writes it hears why.
 #[test]
-fn a_windows_pod_is_left_alone_with_a_warning() {
-    let Some(pair) = Pair::hooked("kinds-windows") else { return };
+fn windows_pod_is_left_alone_with_a_warning() {
+    let pair = require!(Pair::hooked("kinds-windows"));
     let spec = json!({
         "os": { "name": "windows" }, "containers": [{ "name": "app", "image": "app:1" }],
     });

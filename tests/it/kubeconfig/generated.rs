@@ -20,8 +20,8 @@ use super::{
 const CASES: u64 = 42;
 
 #[test]
-fn generated_kubeconfigs_mean_what_they_mean_to_kubectl() {
-    let Some(lab) = Lab::new() else { return };
+fn generated_kubeconfigs_are_read_as_kubectl_reads_them() {
+    let lab = require!(Lab::new());
     let (first, cases) = match env::var("DIYADM_CASES") {
         Ok(cases) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

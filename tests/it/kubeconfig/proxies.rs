@@ -90,7 +90,7 @@ fn chooses_proxies_as_go_does() {
             cases.push(json!({ "http": proxy, "url": url, "cgi": proxy.len() % 2 == 0 }));
         }
     }
-    let Some(answers) = oracle("proxies", &json!(cases).to_string()) else { return };
+    let answers = require!(oracle("proxies", &json!(cases).to_string()));
     let answers: Vec<String> = serde_json::from_str(&answers).unwrap();
     assert_eq!(answers.len(), cases.len());
     assert!(["direct", "unusable"].iter().all(|kind| answers.iter().any(|a| a == kind)));
@@ -101,7 +101,7 @@ fn chooses_proxies_as_go_does() {
 
 #[test]
 fn takes_the_variable_that_kubectl_takes() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = require!(Lab::new());
     let folder = tempfile::tempdir().unwrap();
     let cluster = json!({ "server": "https://kube.test", "certificate-authority-data": lab.ca() });
     let proxy = format!("http://{}", lab.recorder.proxy());

@@ -3,12 +3,12 @@
 use std::fs;
 
 use super::{BOTH, KUBEADM};
-use crate::rig::{diyadm, skip};
+use crate::rig::diyadm;
 
 /// Owner, mode, access control list and other attributes of the file stay as they were, and a
 /// backup is kept where no kubelet finds it, whatever symbolic links lead there.
 #[test]
-fn attributes_stay_and_backups_go_elsewhere() {
+fn fix_keeps_file_attributes_and_backs_up_outside_the_manifest_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (watched, real) = (folder.path().join("manifests"), folder.path().join("real"));
     for made in [&watched, &real] {
@@ -45,9 +45,8 @@ fn attributes_stay_and_backups_go_elsewhere() {
     .concat();
     let attributes = [("user.note", b"keep me".to_vec()), ("system.posix_acl_access", acl)];
     for (name, value) in &attributes {
-        if rustix::fs::setxattr(&file, *name, value, rustix::fs::XattrFlags::empty()).is_err() {
-            return skip("this file system has no extended attributes");
-        }
+        let set = rustix::fs::setxattr(&file, *name, value, rustix::fs::XattrFlags::empty());
+        require!(set, "this file system has no extended attributes");
     }
     diyadm(folder.path(), &["check", "--manifest", link.to_str().unwrap(), "--fix"]).code(0);
     assert!(fs::read_to_string(&file).unwrap().contains(BOTH));

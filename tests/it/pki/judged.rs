@@ -35,7 +35,7 @@ fn ask_go(cases: &[Case], certificates: &[Vec<u8>]) -> Option<(Vec<String>, Vec<
 }
 
 #[test]
-fn chains_are_judged_as_go_judges_them() {
+fn chains_are_judged_as_by_go() {
     let mut cases = Cases::new();
     cases.leaves();
     cases.kinds_of_keys();
@@ -45,7 +45,7 @@ fn chains_are_judged_as_go_judges_them() {
     cases.policies();
     let cases = cases.all;
     let mutated = mutated();
-    let Some((chains, certificates)) = ask_go(&cases, &mutated) else { return };
+    let (chains, certificates) = require!(ask_go(&cases, &mutated));
     let mut wrong = Vec::new();
     for (case, theirs) in cases.iter().zip(&chains) {
         let Case { what, ca, crt, key, host, is_good } = case;

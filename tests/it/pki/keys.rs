@@ -9,7 +9,7 @@ use openssl::{pkey::PKey, symm::Cipher};
 use crate::rig::{diyadm, on_terminal, program};
 
 #[test]
-fn an_encrypted_key_is_named_and_nothing_is_asked() {
+fn encrypted_key_is_refused_without_a_prompt() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     diyadm(path, &["init", "--out", "."]).code(0);

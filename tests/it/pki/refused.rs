@@ -6,7 +6,7 @@ use super::{Bench, authority};
 
 /// What openssl refuses; and, below, what it takes otherwise than it looks.
 #[test]
-fn what_is_not_understood_is_named_by_line_and_word() {
+fn csr_conf_refusal_names_line_and_word() {
     let d = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n";
     let bench = Bench::new();
     for (text, error) in [
@@ -115,7 +115,7 @@ fn refused(text: &str, error: &str) {
 
 /// Errors quote the beginning of what they are about, without its control characters.
 #[test]
-fn errors_quote_a_short_and_harmless_part() {
+fn csr_conf_errors_quote_a_short_escaped_part() {
     let base = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n[v3_ext]\n";
     let long = format!("\u{1b}[31m{}", "x".repeat(100_000));
     for text in [
@@ -140,7 +140,7 @@ fn errors_quote_a_short_and_harmless_part() {
 
 /// Each is judged in a moment, however much of it there is.
 #[test]
-fn a_csr_conf_of_any_size_is_read_or_refused_with_the_reason() {
+fn huge_csr_conf_is_read_or_refused_quickly() {
     let base = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n[v3_ext]\n";
     let names = |count: usize| {
         let names = (0..count).map(|number| format!("DNS.{number} = n{number}.test.svc\n"));

@@ -49,8 +49,8 @@ fn workload(version: &str, kind: &str, spec: &Value) -> Value {
 }
 
 #[test]
-fn plan_names_the_policy_that_denies_an_emptied_workload() {
-    let Some(cluster) = cluster() else { return };
+fn plan_names_the_policy_that_denies_the_emptied_form() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-denied");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -92,9 +92,7 @@ fn plan_names_the_policy_that_denies_an_emptied_workload() {
         let policy_name = format!("{name}-{rule}");
         let policy = policy(&policy_name, name, kind, &expression).to_string();
         let made = cluster.try_kubectl(&["create", "-f", "-"], &policy);
-        if made.code != Some(0) {
-            return crate::rig::skip("this API server has no ValidatingAdmissionPolicy v1");
-        }
+        require!(made.code == Some(0), "this API server has no ValidatingAdmissionPolicy v1");
         let denies = format!("ValidatingAdmissionPolicy {policy_name} denies");
         // A policy that has just come counts after a moment.
         wait_until("the policy denies", || plan(&["deploy/web"]).stdout.contains(&denies));

@@ -8,8 +8,8 @@ use crate::{
 };
 
 #[test]
-fn a_cronjob_is_suspended_and_gets_its_own_word_back() {
-    let Some(cluster) = cluster() else { return };
+fn suspended_cron_job_is_restored_to_its_own_value() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-jobs");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -42,8 +42,8 @@ fn a_cronjob_is_suspended_and_gets_its_own_word_back() {
 }
 
 #[test]
-fn replicas_that_would_delete_volumes_are_refused() {
-    let Some(cluster) = cluster() else { return };
+fn empty_refuses_replicas_that_would_delete_volumes() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-volumes");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

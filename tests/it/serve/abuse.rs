@@ -16,7 +16,7 @@ use super::client::{
 use crate::rig::{Server, wait_until};
 
 #[test]
-fn what_never_ends_is_cut_off() {
+fn endless_requests_are_cut_off() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);
     let start = "POST /mutating-pods HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
@@ -105,7 +105,7 @@ fn permissive(folder: &Path) -> std::net::TcpStream {
 }
 
 #[test]
-fn the_mute_keep_nobody_out() {
+fn silent_connections_keep_no_client_out() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--workers", "1"]);
     // More than actix would let shake hands at a time.

@@ -82,7 +82,7 @@ fn is_served(server: &Server, folder: &Path) {
 }
 
 #[test]
-fn silent_connections_give_way() {
+fn silent_connections_are_closed_for_new_ones() {
     allow_connections();
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--max-connections", "40"]);
@@ -100,7 +100,7 @@ fn silent_connections_give_way() {
 }
 
 #[test]
-fn awaited_bodies_take_no_place() {
+fn awaited_bodies_take_no_review_slot() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--max-in-flight", "4"]);
     let attackers = Attackers { from: &[2], connections: 256 };
@@ -133,7 +133,7 @@ fn bodies_are_bounded_in_bytes() {
 }
 
 #[test]
-fn unread_answers_give_way_and_time_out() {
+fn unread_answers_are_closed_for_others_and_time_out() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--max-in-flight", "32"]);
     let attackers = Attackers { from: &[2], connections: 300 };
@@ -184,7 +184,7 @@ fn health_is_served_while_its_port_is_attacked() {
 #[test]
 fn attacks_from_several_pods_keep_nobody_out() {
     let nets: Option<Vec<_>> = Attack::ALL.iter().map(|_| Net::new()).collect();
-    let Some(nets) = nets else { return };
+    let nets = require!(nets);
     allow_connections();
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start_everywhere(certs.path());

@@ -14,7 +14,7 @@ fn ready(server: &Server) -> bool {
 }
 
 #[test]
-fn sigterm_ends_it_in_order() {
+fn sigterm_drains_the_server() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--drain", "6"]);
     assert!(ready(&server) && get(&server, "/healthz").starts_with("HTTP/1.1 200"));
@@ -61,7 +61,7 @@ fn sigterm_ends_it_in_order() {
 }
 
 #[test]
-fn asking_twice_ends_it_at_once() {
+fn second_sigterm_ends_the_server_at_once() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--drain", "100000"]);
     server.signal();

@@ -67,7 +67,7 @@ fn serves_while_its_log_is_not_read() {
 
 #[test]
 fn serves_while_its_disk_is_full() {
-    let Some(net) = Net::new() else { return };
+    let net = require!(Net::new());
     let certs = certificates("diyadmissionwebhook", "test");
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = Command::new("ip");

@@ -10,7 +10,7 @@ use crate::rig::{Server, diyadm, reaching_cluster, wait_until};
 const REFUSED: &str = "diyadm_refused_total{code=\"503\"}";
 
 #[test]
-fn past_the_cap_it_says_when_to_come_again() {
+fn overload_answers_503_with_retry_after() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
     let body = bytes(|_| ());
@@ -26,8 +26,8 @@ fn past_the_cap_it_says_when_to_come_again() {
 }
 
 #[test]
-fn the_api_server_comes_again() {
-    let Some(cluster) = reaching_cluster() else { return };
+fn api_server_retries_after_overload() {
+    let cluster = require!(reaching_cluster());
     let name = cluster.name("overload");
     let _namespace = cluster.namespace(name);
     let certs = certificates(name, name);

@@ -23,7 +23,7 @@ const RELOADS: &str = "diyadm_certificate_reloads_total";
 const REFUSED: &str = "diyadm_certificate_refused_total";
 
 #[test]
-fn certificates_come_before_the_port() {
+fn server_loads_certificates_before_it_listens() {
     let certs = certificates("diyadmissionwebhook", "test");
     // Both the certificate and the port are bad: what is told of is what comes first.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -92,7 +92,7 @@ fn expiry(folder: &Path) -> u64 {
 }
 
 #[test]
-fn a_swapped_symlink_drops_no_connection() {
+fn certificate_swap_drops_no_connection() {
     let old = certificates("diyadmissionwebhook", "test");
     let new = certificates("diyadmissionwebhook", "test");
     let more = ["init", "--out", ".", "--force", "--key", "p256", "--days", "99"];
@@ -161,7 +161,7 @@ fn a_swapped_symlink_drops_no_connection() {
 }
 
 #[test]
-fn what_does_not_match_is_refused_and_the_old_kept() {
+fn mismatched_certificate_is_refused_and_the_old_one_kept() {
     let certs = certificates("diyadmissionwebhook", "test");
     let other = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &[]);

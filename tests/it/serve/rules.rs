@@ -12,7 +12,7 @@ const RELOADS: &str = "diyadm_rules_reloads_total";
 const REFUSED: &str = "diyadm_rules_refused_total";
 
 #[test]
-fn rules_are_taken_as_they_change() {
+fn server_reloads_changed_rules() {
     let certs = certificates("diyadmissionwebhook", "test");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yaml").display().to_string();
@@ -52,7 +52,7 @@ fn rules_are_taken_as_they_change() {
 }
 
 #[test]
-fn rules_come_before_the_port() {
+fn server_loads_rules_before_it_listens() {
     let certs = certificates("diyadmissionwebhook", "test");
     fs::write(certs.path().join("rules.yaml"), "rules:\n- imagine: x\n").unwrap();
     let serve = ["serve", "--cert", "server.crt", "--key", "server.key", "--rules", "rules.yaml"];

@@ -5,7 +5,7 @@ use crate::rig::cluster_with_policies;
 
 #[test]
 fn second_namespace_of_a_policy_gets_the_label_and_nothing_else() {
-    let Some(cluster) = cluster_with_policies() else { return };
+    let cluster = require!(cluster_with_policies());
     let (policy, one, two) =
         (cluster.name("policy-teams"), cluster.name("policy-one"), cluster.name("policy-two"));
     let _namespaces = [policy, one, two].map(|name| cluster.unmade(name));

@@ -12,8 +12,8 @@ fn says_who() -> bool {
 }
 
 #[test]
-fn several_at_once_by_name_and_by_selector_and_a_board_of_them() {
-    let Some(cluster) = cluster() else { return };
+fn empties_restores_and_lists_several_by_name_and_selector() {
+    let cluster = require!(cluster());
     let name = "several";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -78,8 +78,8 @@ fn several_at_once_by_name_and_by_selector_and_a_board_of_them() {
 
 /// Two namespaces with workloads of one label, which no other test has: -A would see them all.
 #[test]
-fn every_namespace_and_one_field_are_meant_as_kubectl_means_them() {
-    let Some(cluster) = cluster() else { return };
+fn all_namespaces_and_field_selectors_work_as_in_kubectl() {
+    let cluster = require!(cluster());
     let names = [cluster.name("far"), cluster.name("near")];
     let _namespaces = names.map(|name| cluster.namespace(name));
     let folder = tempfile::tempdir().unwrap();
@@ -124,7 +124,7 @@ fn every_namespace_and_one_field_are_meant_as_kubectl_means_them() {
 /// Nothing but `get` and `patch` on the one workload is needed, there and back.
 #[test]
 fn get_and_patch_on_the_workload_are_enough() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = "two-rights";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -153,8 +153,8 @@ fn get_and_patch_on_the_workload_are_enough() {
 }
 
 #[test]
-fn the_namespace_is_the_contexts_where_none_is_named() {
-    let Some(cluster) = cluster() else { return };
+fn namespace_defaults_to_the_context() {
+    let cluster = require!(cluster());
     let name = "of-context";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -177,8 +177,8 @@ fn the_namespace_is_the_contexts_where_none_is_named() {
 
 /// What it runs cannot be changed in place, in no other way either.
 #[test]
-fn an_empty_pod_is_emptied_another_way_by_creating_it_again() {
-    let Some(cluster) = cluster() else { return };
+fn changes_idle_mode_of_a_pod_by_recreating_it() {
+    let cluster = require!(cluster());
     let name = "another-way";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -210,8 +210,8 @@ fn an_empty_pod_is_emptied_another_way_by_creating_it_again() {
 
 /// An idle Job never ends, so one that a CronJob has started keeps the next from starting.
 #[test]
-fn the_jobs_that_idle_are_told_where_their_cron_job_goes_back() {
-    let Some(cluster) = cluster() else { return };
+fn restore_of_a_cron_job_lists_its_idle_jobs() {
+    let cluster = require!(cluster());
     let name = "idle-jobs";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

@@ -43,8 +43,8 @@ fn forge(cluster: &Cluster, namespace: &str, kubeconfig: &str, what: &str) {
 }
 
 #[test]
-fn a_forged_original_is_shown_and_refused() {
-    let Some(cluster) = cluster() else { return };
+fn forged_original_is_shown_and_refused() {
+    let cluster = require!(cluster());
     let name = "forged";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -100,8 +100,8 @@ fn restored_from(cluster: &Cluster, folder: &Path, name: &str, what: &str, manif
 
 /// A Pod's image is what a patch may set: it needs no word, nor does what runs nothing else.
 #[test]
-fn an_image_alone_is_given_back_without_a_word() {
-    let Some(cluster) = cluster() else { return };
+fn original_with_image_alone_is_restored_without_confirmation() {
+    let cluster = require!(cluster());
     let name = "forged-not";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

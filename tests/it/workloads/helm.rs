@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 use diyadm::workload::is_emptied;
 use serde_json::{Value, json};
 
-use super::{pod_of, updates::Pair, watched::Watched, workload};
+use super::{pod_of, updates::Pair, with_webhook::Watched, workload};
 use crate::rig::{Run, helm, reaching_cluster};
 
 /// Whether the API server merges, or Helm: what its old chart says, its new one, and the cluster.
@@ -131,9 +131,9 @@ fn containers() -> [Value; 3] {
 }
 
 #[test]
-fn a_release_is_as_its_twin_once_restored() {
-    let Some(cluster) = reaching_cluster() else { return };
-    let Some(helm) = helm() else { return };
+fn helm_release_equals_its_twin_after_restore() {
+    let cluster = require!(reaching_cluster());
+    let helm = require!(helm());
     let names = ["helm", "helm-client", "helm-twin"].map(|name| cluster.name(name));
     let watched = Watched::new(&cluster, names[0], &[]);
     let _others = [cluster.namespace(names[1]), cluster.namespace(names[2])];

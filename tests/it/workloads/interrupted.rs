@@ -9,7 +9,7 @@ use diyadm::{
 };
 use serde_json::{Value, json};
 
-use super::{pod_of, result, watched::Watched, workload};
+use super::{pod_of, result, with_webhook::Watched, workload};
 use crate::{
     proxy::{
         Fate::{self, Kill, Lose, Pass, Refuse},
@@ -18,12 +18,12 @@ use crate::{
     rig::{Cluster, Run, TIMEOUT, cluster},
 };
 
-mod again;
-mod by_hand;
+mod concurrent;
 mod pods;
-mod together;
+mod recreate;
 mod uninstall;
 mod webhook;
+mod without_controller;
 
 /// The API server by a connection that stays, for what is done between the runs.
 struct Direct {
@@ -172,8 +172,8 @@ fn is_held(scaler: &Value) -> bool {
 }
 
 #[test]
-fn emptying_and_restoring_are_whole_wherever_they_are_cut() {
-    let Some(cluster) = cluster() else { return };
+fn empty_and_restore_are_whole_wherever_they_are_cut() {
+    let cluster = require!(cluster());
     let name = "cut";
     let watched = Watched::new(&cluster, name, &[]);
     let folder = watched.folder.path();

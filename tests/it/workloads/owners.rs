@@ -5,7 +5,7 @@ use diyadm::kinds::WORKLOADS;
 use diyadm::workload::{LABEL, is_emptied};
 use serde_json::{Value, json};
 
-use super::{pod_of, stored, updates::Pair, user, watched::Watched, workload};
+use super::{pod_of, stored, updates::Pair, user, with_webhook::Watched, workload};
 use crate::rig::{Cluster, cluster, diyadm};
 
 const APPLY: [&str; 5] = ["apply", "--server-side", "--field-manager=pipeline", "-f", "-"];
@@ -34,8 +34,8 @@ fn container(object: &mut Value) -> &mut Value {
 
 /// Two appliers and two who wrote otherwise, each kind and way, with nothing but `get` and `patch`.
 #[test]
-fn each_has_what_he_had_before() {
-    let Some(cluster) = cluster() else { return };
+fn every_field_manager_keeps_its_fields() {
+    let cluster = require!(cluster());
     let name = "owners";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -87,8 +87,8 @@ fn each_has_what_he_had_before() {
 
 /// The team's pipeline never meets us: neither while it is empty nor afterwards.
 #[test]
-fn a_pipeline_goes_on_without_conflicts() {
-    let Some(cluster) = cluster() else { return };
+fn server_side_apply_pipeline_meets_no_conflict() {
+    let cluster = require!(cluster());
     let places = ["pipeline", "pipeline-twin"];
     let _namespaces = places.map(|place| cluster.namespace(place));
     let folder = tempfile::tempdir().unwrap();
@@ -144,8 +144,8 @@ fn a_pipeline_goes_on_without_conflicts() {
 
 /// Where a webhook empties too, another way of emptying is no word of the pipeline's.
 #[test]
-fn a_webhook_does_not_take_our_taking_for_the_owners_word() {
-    let Some(cluster) = cluster() else { return };
+fn webhook_does_not_take_client_writes_for_the_owners() {
+    let cluster = require!(cluster());
     let places = ["owners-hook", "owners-hook-twin"];
     let watched = Watched::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
@@ -174,8 +174,8 @@ fn a_webhook_does_not_take_our_taking_for_the_owners_word() {
 
 /// A Pod that was created again belongs to whoever had it.
 #[test]
-fn one_created_again_is_its_owners() {
-    let Some(cluster) = cluster() else { return };
+fn recreated_pod_keeps_its_field_managers() {
+    let cluster = require!(cluster());
     let name = "owners-again";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

@@ -38,8 +38,8 @@ fn emptied(cluster: &Cluster, namespace: &str) -> usize {
 
 /// Those below the partition have never seen the update that the others have, nor the emptying.
 #[test]
-fn below_a_partition_pods_stay_and_an_undo_goes_past_the_empty_revision() {
-    let Some(cluster) = cluster() else { return };
+fn pods_below_a_partition_stay_and_undo_skips_the_empty_revision() {
+    let cluster = require!(cluster());
     let name = "partition";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -87,8 +87,8 @@ fn below_a_partition_pods_stay_and_an_undo_goes_past_the_empty_revision() {
 /// While it is empty an undo brings a template without its original: the one that is kept fits all
 /// the same.
 #[test]
-fn a_rollout_that_is_undone_while_it_is_empty_is_restored_to_what_that_brought() {
-    let Some(cluster) = cluster() else { return };
+fn rollout_undone_while_empty_is_restored_to_its_target() {
+    let cluster = require!(cluster());
     let name = "partition-undo";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -108,8 +108,8 @@ fn a_rollout_that_is_undone_while_it_is_empty_is_restored_to_what_that_brought()
 
 /// A partition that came while all were empty keeps those below it so.
 #[test]
-fn what_a_partition_keeps_empty_is_told_with_what_lets_it_go() {
-    let Some(cluster) = cluster() else { return };
+fn pods_kept_empty_by_a_partition_are_listed_with_a_hint() {
+    let cluster = require!(cluster());
     let name = "partition-keeps";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

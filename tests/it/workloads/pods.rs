@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     result, stored,
     waiting::{count, pods, ready, run, settle, tend, tended, two},
-    watched::{Watched, look_after},
+    with_webhook::{Watched, look_after},
     workload,
 };
 use crate::{
@@ -39,8 +39,8 @@ pub(super) fn says_no(object: &Value) -> bool {
 
 /// Pods that cannot be looked at are neither empty nor not.
 #[test]
-fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
-    let Some(cluster) = cluster() else { return };
+fn level_pod_empties_and_restores_and_fails_where_pods_cannot_be_listed() {
+    let cluster = require!(cluster());
     let name = "level-pod";
     let watched = before_the_webhook(&cluster, name);
     let folder = watched.folder.path();
@@ -89,8 +89,8 @@ fn pods_go_there_and_back_and_a_failed_look_at_them_is_a_failure() {
 
 /// What its budget guards stays, for as long as one waits, unless it is told not to ask.
 #[test]
-fn a_budget_is_heard_unless_it_is_told_not_to_be() {
-    let Some(cluster) = cluster() else { return };
+fn disruption_budget_is_obeyed_unless_eviction_is_disabled() {
+    let cluster = require!(cluster());
     let name = "guarded-pods";
     let watched = before_the_webhook(&cluster, name);
     let folder = watched.folder.path();
@@ -124,8 +124,8 @@ fn a_budget_is_heard_unless_it_is_told_not_to_be() {
 /// The API server hears of a label that is gone after a moment: a Pod that is replaced before that
 /// comes back empty, and is replaced once more.
 #[test]
-fn uninstall_goes_on_where_the_label_is_still_heard() {
-    let Some(cluster) = cluster() else { return };
+fn uninstall_replaces_pods_again_while_the_label_is_cached() {
+    let cluster = require!(cluster());
     let name = "label-lag";
     let watched = before_the_webhook(&cluster, name);
     let folder = watched.folder.path();
@@ -178,8 +178,8 @@ fn uninstall_goes_on_where_the_label_is_still_heard() {
 
 /// A CronJob's Pods are its Jobs', and there may be none to tell by, as of what has no replicas.
 #[test]
-fn what_has_no_pods_of_its_own_has_a_way_back() {
-    let Some(cluster) = cluster() else { return };
+fn level_pod_restores_workloads_without_pods() {
+    let cluster = require!(cluster());
     let name = "no-own-pods";
     let watched = Watched::new(&cluster, name, &LEVEL);
     let run = |args: &[&str]| {

@@ -78,7 +78,7 @@ impl Shop<'_> {
 
 /// Empties `object` from the client, runs an application in it, stops that, and restores.
 fn goes_in_and_out(kind: &str, object: &Value, namespace: &str) {
-    let Some(node) = node() else { return };
+    let node = require!(node());
     let name = node.name(namespace);
     let _namespace = node.namespace(name);
     node.load(&["busybox", "agent"]);

@@ -9,8 +9,8 @@ use super::{pod_of, result, stored, workload};
 use crate::{rig::cluster, status::Watch};
 
 #[test]
-fn what_cannot_be_emptied_says_why_and_what_to_do() {
-    let Some(cluster) = cluster() else { return };
+fn empty_refusals_have_a_reason_and_a_hint() {
+    let cluster = require!(cluster());
     let name = "refused";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -94,8 +94,8 @@ fn what_cannot_be_emptied_says_why_and_what_to_do() {
 }
 
 #[test]
-fn an_autoscaler_is_told_of_held_and_let_go() {
-    let Some(cluster) = cluster() else { return };
+fn autoscaler_is_reported_suspended_and_resumed() {
+    let cluster = require!(cluster());
     let name = "scaled";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -138,8 +138,8 @@ fn an_autoscaler_is_told_of_held_and_let_go() {
 
 /// One that stays empty is still held: its autoscaler goes with it.
 #[test]
-fn an_autoscaler_stays_held_where_its_workload_stays_empty() {
-    let Some(cluster) = cluster() else { return };
+fn autoscaler_stays_suspended_while_its_workload_stays_empty() {
+    let cluster = require!(cluster());
     let name = "scaled-still";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -188,8 +188,8 @@ fn an_autoscaler_stays_held_where_its_workload_stays_empty() {
 /// A cut, edited or foreign original is never applied; the user's own manifest is, and only as
 /// far as emptying goes.
 #[test]
-fn what_is_not_trusted_is_told_and_replaced_by_the_users_manifest() {
-    let Some(cluster) = cluster() else { return };
+fn untrusted_original_is_replaced_from_the_users_manifest() {
+    let cluster = require!(cluster());
     let name = "untrusted";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

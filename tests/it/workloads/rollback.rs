@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     pod_of, stored,
     waiting::{count, pods, run, settle, tend, two, unpulled},
-    watched::{Watched, look_after},
+    with_webhook::{Watched, look_after},
     workload,
 };
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
 };
 
 #[test]
-fn what_was_created_again_is_rolled_back_too() {
-    let Some(cluster) = cluster() else { return };
+fn rollback_restores_recreated_pods() {
+    let cluster = require!(cluster());
     let name = "rollback-again";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -34,8 +34,8 @@ fn what_was_created_again_is_rolled_back_too() {
 
 /// What someone else has given back meanwhile is not what this command did.
 #[test]
-fn what_is_not_empty_any_more_is_not_called_restored() {
-    let Some(cluster) = cluster() else { return };
+fn rollback_does_not_claim_workloads_restored_by_others() {
+    let cluster = require!(cluster());
     let name = "rollback-late";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -65,8 +65,8 @@ fn what_is_not_empty_any_more_is_not_called_restored() {
 
 /// Where no controller replaces Pods.
 #[test]
-fn what_is_replaced_by_hand_is_rolled_back() {
-    let Some(cluster) = cluster() else { return };
+fn rollback_restores_workloads_without_controller() {
+    let cluster = require!(cluster());
     let name = "rollback-hand";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -92,8 +92,8 @@ fn what_is_replaced_by_hand_is_rolled_back() {
 
 /// At level pod there is no rollout to look at.
 #[test]
-fn pods_that_something_else_empties_are_rolled_back() {
-    let Some(cluster) = cluster() else { return };
+fn rollback_restores_level_pod() {
+    let cluster = require!(cluster());
     let name = "rollback-pods";
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     look_after(&cluster, name, false);
@@ -119,8 +119,8 @@ fn pods_that_something_else_empties_are_rolled_back() {
 
 /// What was empty before is not this command's to give back, at level pod either.
 #[test]
-fn what_was_empty_at_level_pod_before_is_left() {
-    let Some(cluster) = cluster() else { return };
+fn rollback_leaves_workloads_that_were_empty_before() {
+    let cluster = require!(cluster());
     let name = "rollback-before";
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     let what = "deployment/web";

@@ -33,8 +33,8 @@ fn all_ready(cluster: &Cluster, namespace: &str, kind: &str) {
 }
 
 #[test]
-fn what_no_controller_replaces_becomes_ready_however_many_there_are() {
-    let Some(cluster) = cluster() else { return };
+fn many_workloads_without_controller_become_ready() {
+    let cluster = require!(cluster());
     let name = "several-sets";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -61,8 +61,8 @@ fn each_is_told(names: &[String], stderr: &str, why: &str) {
 }
 
 #[test]
-fn several_that_cannot_start_each_hear_why() {
-    let Some(cluster) = cluster() else { return };
+fn many_workloads_that_cannot_start_each_get_a_reason() {
+    let cluster = require!(cluster());
     let name = "several-stuck";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -75,8 +75,8 @@ fn several_that_cannot_start_each_hear_why() {
 
 /// Only events tell it of a StatefulSet. However many there are, a look lists them once.
 #[test]
-fn several_that_are_not_admitted_each_hear_why_by_one_look() {
-    let Some(cluster) = cluster() else { return };
+fn many_workloads_that_are_not_admitted_get_reasons_by_one_list() {
+    let cluster = require!(cluster());
     let name = "several-not-admitted";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

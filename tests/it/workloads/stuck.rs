@@ -36,7 +36,7 @@ const PULL: &str = "Back-off pulling image \"typo:1\": ErrImagePull: failed to p
 
 #[test]
 fn status_shows_emptied_pods_that_do_not_start() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("status-stuck");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn status_shows_emptied_pods_that_do_not_start() {
 /// do.
 #[test]
 fn status_shows_a_quota_that_refuses_emptied_pods() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = require!(cluster());
     let name = cluster.name("status-quota");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -118,8 +118,8 @@ fn status_shows_a_quota_that_refuses_emptied_pods() {
 /// Two of three cannot be pulled any more: all were restored, which the last line, the exit code and
 /// `-o` agree on.
 #[test]
-fn restored_pods_that_are_not_ready_are_told_from_workloads_that_were_not_restored() {
-    let Some(cluster) = cluster() else { return };
+fn unready_restored_pods_are_reported_apart_from_failed_restores() {
+    let cluster = require!(cluster());
     let name = cluster.name("restored-stuck");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -153,8 +153,8 @@ fn restored_pods_that_are_not_ready_are_told_from_workloads_that_were_not_restor
 
 /// A Service that selects its Pods, which stay ready while they idle.
 #[test]
-fn plan_says_what_callers_of_a_service_see() {
-    let Some(cluster) = cluster() else { return };
+fn plan_says_what_clients_of_a_service_get() {
+    let cluster = require!(cluster());
     let name = cluster.name("plan-service");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -183,8 +183,8 @@ fn plan_says_what_callers_of_a_service_see() {
 
 /// What was deployed while it was empty is what it is restored to.
 #[test]
-fn restore_says_that_a_later_version_stays() {
-    let Some(cluster) = cluster() else { return };
+fn restore_reports_that_a_newer_version_stays() {
+    let cluster = require!(cluster());
     let name = cluster.name("restored-later");
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::fs;
 use diyadm::workload::{LABEL, is_emptied};
 use serde_json::{Value, json};
 
-use super::{pod_of, stored, watched::Watched, workload};
+use super::{pod_of, stored, with_webhook::Watched, workload};
 use crate::rig::{Cluster, cluster};
 
 /// A workload and its twin.
@@ -90,8 +90,8 @@ pub(super) const APPLY: [&str; 3] = ["apply", "-f", "-"];
 const SERVER_SIDE: [&str; 5] = ["apply", "--server-side", "--field-manager=argo", "-f", "-"];
 
 #[test]
-fn every_update_is_as_its_twins_once_restored() {
-    let Some(cluster) = cluster() else { return };
+fn every_update_equals_its_twin_after_restore() {
+    let cluster = require!(cluster());
     let places = ["updates", "updates-twin"];
     let watched = Watched::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
@@ -155,8 +155,8 @@ fn every_update_is_as_its_twins_once_restored() {
 
 /// The editor shows the empty form; what is typed over it counts.
 #[test]
-fn an_edit_counts() {
-    let Some(cluster) = cluster() else { return };
+fn kubectl_edit_of_the_empty_form_is_kept() {
+    let cluster = require!(cluster());
     let places = ["edits", "edits-twin"];
     let watched = Watched::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
@@ -185,8 +185,8 @@ fn an_edit_counts() {
 
 /// `kubectl rollout undo` of a Deployment takes template and annotations of a revision.
 #[test]
-fn a_rollout_is_undone_as_the_twins_is() {
-    let Some(cluster) = cluster() else { return };
+fn rollout_undo_of_a_deployment_equals_its_twin() {
+    let cluster = require!(cluster());
     let places = ["undone", "undone-twin"];
     let watched = Watched::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);

@@ -127,8 +127,8 @@ pub(super) fn settle(cluster: &Cluster, namespace: &str, what: &str, field: &str
 }
 
 #[test]
-fn a_rollout_is_waited_for_there_and_back_and_no_empty_revision_stays() {
-    let Some(cluster) = cluster() else { return };
+fn waits_for_rollouts_and_deletes_empty_revisions() {
+    let cluster = require!(cluster());
     let name = "waits";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -159,8 +159,8 @@ fn a_rollout_is_waited_for_there_and_back_and_no_empty_revision_stays() {
 }
 
 #[test]
-fn a_pod_that_cannot_start_says_why_and_is_rolled_back_where_asked() {
-    let Some(cluster) = cluster() else { return };
+fn pod_that_cannot_start_is_explained_and_rolled_back() {
+    let cluster = require!(cluster());
     let name = "stuck";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -192,8 +192,8 @@ fn a_pod_that_cannot_start_says_why_and_is_rolled_back_where_asked() {
 
 /// Quota and Pod Security are the API server's own; their words reach the user.
 #[test]
-fn a_quota_and_a_policy_are_explained() {
-    let Some(cluster) = cluster() else { return };
+fn quota_and_pod_security_refusals_are_explained() {
+    let cluster = require!(cluster());
     let name = "not-admitted";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();
@@ -218,8 +218,8 @@ fn a_quota_and_a_policy_are_explained() {
 
 /// What no controller replaces is replaced one by one.
 #[test]
-fn pods_that_no_rollout_replaces_are_replaced_from_here() {
-    let Some(cluster) = cluster() else { return };
+fn pods_without_rollout_are_replaced_by_the_client() {
+    let cluster = require!(cluster());
     let name = "by-hand";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use super::{
         pods::before_the_webhook,
         result, stored,
         waiting::{count, pods, ready, tended},
-        watched::look_after,
+        with_webhook::look_after,
     },
     Stage,
 };
@@ -18,8 +18,8 @@ use crate::{
 };
 
 #[test]
-fn pods_are_replaced_one_by_one_wherever_that_is_cut() {
-    let Some(cluster) = cluster() else { return };
+fn level_pod_replacement_is_whole_wherever_it_is_cut() {
+    let cluster = require!(cluster());
     let name = "cut-pods";
     let watched = before_the_webhook(&cluster, name);
     let folder = watched.folder.path();

@@ -8,7 +8,7 @@ use diyadm::{
 use super::{
     super::{
         pod_of,
-        watched::{Watched, twin},
+        with_webhook::{Watched, twin},
         workload,
     },
     Direct, Stage,
@@ -22,8 +22,8 @@ use crate::{
 };
 
 #[test]
-fn uninstalling_with_restore_goes_on_wherever_it_was_cut() {
-    let Some(cluster) = cluster() else { return };
+fn uninstall_with_restore_continues_wherever_it_was_cut() {
+    let cluster = require!(cluster());
     let (name, elsewhere) = ("cut-uninstall", "cut-uninstall-not");
     let watched = Watched::new(&cluster, name, &[]);
     let _elsewhere = cluster.namespace(elsewhere);

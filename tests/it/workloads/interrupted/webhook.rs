@@ -16,8 +16,8 @@ use crate::{
 
 /// The webhook's own commands: each can be typed again, wherever it was cut.
 #[test]
-fn the_webhooks_commands_go_on_wherever_they_were_cut() {
-    let Some(cluster) = cluster() else { return };
+fn webhook_commands_continue_wherever_they_were_cut() {
+    let cluster = require!(cluster());
     let name = "cut-webhook";
     let _namespace = cluster.namespace(name);
     let folder = certificates(name, name);
@@ -137,8 +137,8 @@ fn the_webhooks_commands_go_on_wherever_they_were_cut() {
 
 /// What needs no server: a policy and its binding, both or what the next command makes both of.
 #[test]
-fn the_policys_commands_go_on_wherever_they_were_cut() {
-    let Some(cluster) = cluster_with_policies() else { return };
+fn policy_commands_continue_wherever_they_were_cut() {
+    let cluster = require!(cluster_with_policies());
     let name = "cut-policy";
     let _namespace = cluster.namespace(name);
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,118 @@
+//! What the commands say where a Pod was replaced, and which application they mean.
+
+use std::{
+    io::{Read, Write},
+    process::Stdio,
+};
+
+use super::{project::Project, run_commands::Typed};
+use crate::rig::{node, on_terminal, processes, wait_until};
+
+#[test]
+fn reports_a_new_pod_and_what_it_lost() {
+    let node = require!(node());
+    let name = node.name("dev-replaced");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let old = typed.pods().remove(0);
+
+    let script = "echo up; exec sleep 1000";
+    let mut run = typed.command(&["run", "deploy/shop", "--", "sh", "-c", script]);
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = [0; 3];
+    run.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let (mut shell, mut terminal) = on_terminal(&typed.command(&["shell", "deploy/shop"]));
+    terminal.write_all(b"echo in-$((40+2))\n").unwrap();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("in-42") {
+        let mut some = [0; 256];
+        let read = terminal.read(&mut some).unwrap();
+        shown.extend_from_slice(&some[..read]);
+    }
+    node.kubectl(&["-n", name, "delete", "pod", &old, "--wait=false"], "");
+
+    // A terminal whose program has ended is an error to read.
+    let _ = terminal.read_to_end(&mut shown);
+    let shown = String::from_utf8_lossy(&shown);
+    assert_ne!(shell.wait().unwrap().code(), Some(0), "{shown}");
+    assert!(shown.contains(&format!("Pod {old} ")), "{shown}");
+    assert!(shown.contains("gone"), "{shown}");
+    let mut said = String::new();
+    run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_ne!(run.wait().unwrap().code(), Some(0), "{said}");
+    assert!(said.contains(&format!("Pod {old} ")) && said.contains("gone"), "{said}");
+
+    node.wait(name, "deployment/shop", "condition=Available");
+    wait_until("its successor is alone", || typed.pods().iter().all(|pod| *pod != old));
+    let new = typed.pods().remove(0);
+    wait_until("an Event tells of its end", || {
+        let ps = typed.run(&["ps", "deploy/shop"]);
+        // Not while its init container runs.
+        ps.code == Some(0)
+            && ps.stderr.contains("Nothing was started yet")
+            && ps.stderr.contains(&format!("Pod {new} is new: it was created"))
+            && ps.stderr.contains(&format!("Pod {old}, whose place it took, ended"))
+    });
+    typed.run(&["stop", "deploy/shop"]).code(1).stderr_has(&format!("Pod {old}, whose place"));
+}
+
+/// As the kernel does it where it kills all of a container for its memory.
+#[test]
+fn reports_a_restarted_container_at_the_next_command() {
+    let node = require!(node());
+    let name = node.name("dev-restarted");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "content").unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let sync = || typed.run(&["sync", "file", "deploy/shop:/tmp/app/"]).code(0).stderr;
+    assert!(!sync().contains("restarted"));
+    let pod = || node.get(name, &format!("pod/{}", typed.pods()[0]));
+    processes(&pod())[0].kill();
+    wait_until("it runs again", || {
+        let status = pod()["status"]["containerStatuses"][0].clone();
+        status["restartCount"] == 1 && status["state"]["running"].is_object()
+    });
+    let says = |said: &str| {
+        let told = said.contains(" was restarted ") && said.contains("exit 137): files outside of");
+        assert!(told && said.contains("are gone"), "{said}");
+    };
+    says(&sync());
+    says(&typed.run(&["shell", "deploy/shop", "--", "true"]).code(0).stderr);
+    let run = ["run", "deploy/shop", "--detach", "--", "sleep", "1000"];
+    says(&typed.run(&run).code(0).stderr);
+    assert!(!sync().contains("restarted"), "something was started since");
+}
+
+#[test]
+fn default_application_is_the_running_one() {
+    let node = require!(node());
+    let name = node.name("dev-means");
+    let _namespace = node.namespace(name);
+    Project::deploy(&node, name);
+    let folder = tempfile::tempdir().unwrap();
+    let typed = Typed { node: &node, name, folder: folder.path() };
+    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let run = |app: &str, flags: &[&str], script: &str| {
+        let args = [&["run", "deploy/shop", "--name", app], flags, &["--", "sh", "-c", script]];
+        typed.run(&args.concat())
+    };
+    run("two", &[], "exit 3").code(3);
+    run("app", &["--detach"], "echo up; exec sleep 1000").code(0);
+    wait_until("it has written", || typed.run(&["logs", "deploy/shop"]).code(0).stdout == "up\n");
+    typed.run(&["restart", "deploy/shop"]).code(0).stderr_has("app runs");
+    typed.run(&["stop", "deploy/shop", "--rm", "app"]).code(0).stderr_has("app removed");
+    // The only one that is left is meant, though it ended.
+    typed.run(&["stop", "deploy/shop"]).code(0).stderr_has("two ended: exit 3");
+    run("one", &[], "exit 4").code(4);
+    typed.run(&["stop", "deploy/shop"]).code(2).stderr_has("one, two");
+    typed.run(&["stop", "deploy/shop", "--rm", "two"]).code(0).stderr_has("two removed");
+    let table = typed.run(&["ps", "deploy/shop"]).code(0).stdout;
+    assert!(table.contains("one") && !table.contains("two") && !table.contains("app"), "{table}");
+    typed.run(&["logs", "deploy/shop", "two"]).code(1).stderr_has("No application \"two\"");
+}

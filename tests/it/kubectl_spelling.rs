@@ -1,0 +1,235 @@
+//! kubectl's spellings of commands, flags and workloads.
+
+use std::{env, fs, os::unix::fs::symlink, process::Command};
+
+use diyadm::workload;
+use serde_json::{Value, json};
+
+use super::rig::{Cluster, Run, cluster, diyadm, diyadm_reads, program};
+
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a}]}\n";
+
+#[test]
+fn global_flags_may_precede_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let namespace = |args: &[&str]| {
+        let run = diyadm_reads(folder.path(), args, POD).code(0).stdout;
+        let plan: Value = serde_json::from_str(&run).unwrap();
+        plan[0]["namespace"].as_str().unwrap().to_owned()
+    };
+    let plan = ["plan", "-f", "-", "-o", "json"];
+    assert_eq!(namespace(&[&["-n", "shop"], &plan[..]].concat()), "shop");
+    assert_eq!(namespace(&[&["--namespace=shop"], &plan[..]].concat()), "shop");
+    assert_eq!(namespace(&[&plan[..], &["-n", "shop"]].concat()), "shop");
+    // Where the command has a default of its own.
+    let init = ["init", "--out", "certs", "--key", "p256"];
+    diyadm(folder.path(), &[&["-n", "shop"], &init[..]].concat()).code(0);
+    let text = diyadm(folder.path(), &["init", "--inspect", "certs"]).code(0).stdout;
+    assert!(text.contains("DNS:diyadmissionwebhook.shop.svc,"), "{text}");
+}
+
+#[test]
+fn version_needs_no_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| diyadm(folder.path(), &[&["version"], args].concat()).code(0).stdout;
+    let version = concat!("v", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&[]), format!("Client Version: {version}\n"));
+    assert_eq!(run(&["--client"]), run(&[]));
+    let json: Value = serde_json::from_str(&run(&["-o", "json"])).unwrap();
+    assert_eq!(json["clientVersion"]["gitVersion"], version);
+    assert!(run(&["--output=yaml"]).contains(&format!("gitVersion: {version}\n")));
+}
+
+#[test]
+fn completion_variable_stops_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for value in ["1", "bash", "", "0", "zsh", "no-such-shell"] {
+        let mut version = program(folder.path());
+        let run = Run::of(version.arg("version").env("DIYADM_COMPLETE", value), "").code(0);
+        assert!(run.stdout.starts_with("Client Version: "), "{value}: {}", run.stdout);
+        let mut wrong = program(folder.path());
+        Run::of(wrong.arg("no-such-command").env("DIYADM_COMPLETE", value), "").code(2);
+    }
+}
+
+#[test]
+fn missing_double_dash_is_suggested() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, typed) in [
+        (
+            &["run", "deploy/x", "java", "-jar", "a b.jar"][..],
+            "run deploy/x -- java -jar 'a b.jar'",
+        ),
+        (&["exec", "-it", "deploy", "x", "ls"], "exec -it deploy/x -- ls"),
+        (&["shell", "po/x", "date"], "shell po/x -- date"),
+    ] {
+        let run = diyadm(folder.path(), args).code(2);
+        run.stderr_has("hint: ").stderr_has(&format!("`diyadm {typed}`"));
+    }
+}
+
+#[test]
+fn dry_run_without_value_means_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = include_str!("../data/apiserver/kubeadm.yaml");
+    let fix = |dry_run| {
+        let args = ["check", "--manifest", "-", "--fix", dry_run];
+        diyadm_reads(folder.path(), &args, manifest).code(0)
+    };
+    let (bare, said) = (fix("--dry-run"), fix("--dry-run=client"));
+    assert_eq!(bare.stdout, said.stdout);
+    assert!(!said.stderr.contains("deprecated"), "{}", said.stderr);
+    bare.stderr_has("warning: --dry-run is deprecated and can be replaced with --dry-run=client");
+    diyadm(folder.path(), &["verify", "--dry-run"]).code(2).stderr_has("--dry-run=server");
+}
+
+fn deployment(name: &str, namespace: Option<&str>) -> Value {
+    let labels = json!({ "app": name });
+    let mut object = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name },
+        "spec": {
+            "replicas": 0, "selector": { "matchLabels": labels },
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": { "containers": [{ "name": "app", "image": "app:1" }] },
+            },
+        },
+    });
+    if let Some(namespace) = namespace {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    object
+}
+
+fn service(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": name },
+        "spec": { "selector": { "app": name }, "ports": [{ "port": 80, "targetPort": 8080 }] },
+    })
+}
+
+fn list(items: &[Value]) -> String {
+    json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
+}
+
+fn emptied(cluster: &Cluster, namespace: &str, name: &str) -> bool {
+    let object = cluster.get(namespace, &format!("deployment/{name}"));
+    workload::is_emptied(&object.to_string())
+}
+
+#[test]
+fn workloads_are_selected_by_manifests() {
+    let cluster = require!(cluster());
+    let (one, two) = (cluster.name("files-one"), cluster.name("files-two"));
+    let (_one, _two) = (cluster.namespace(one), cluster.namespace(two));
+    let here = list(&[service("web"), deployment("web", None)]);
+    let both = list(&[deployment("web", Some(one)), deployment("db", Some(two))]);
+    cluster.kubectl(&["-n", one, "create", "-f", "-"], &here);
+    cluster.kubectl(&["create", "-f", "-"], &list(&[deployment("db", Some(two))]));
+    cluster.kubectl(&["create", "-f", "-"], &list(&[deployment("other", Some(one))]));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("both.json"), &both).unwrap();
+    let reads =
+        |args: &[&str], text: &str| Run::of(cluster.program(folder.path()).args(args), text);
+
+    reads(&["empty", "-f", "-", "-n", one], &here).code(0).stderr_has("deployment/web");
+    assert!(emptied(&cluster, one, "web") && !emptied(&cluster, one, "other"));
+    reads(&["restore", "-n", one, "-f", "-"], &here).code(0);
+    assert!(!emptied(&cluster, one, "web"));
+    // Each in the namespace of its manifest, as for kubectl.
+    reads(&["empty", "-f", "both.json"], "").code(0);
+    assert!(emptied(&cluster, one, "web") && emptied(&cluster, two, "db"));
+    reads(&["-n", one, "restore", "-f", "both.json"], "").code(2).stderr_has(two);
+    assert!(emptied(&cluster, one, "web"), "nothing is done before the files are understood");
+    reads(&["restore", "--filename=both.json"], "").code(0);
+    assert!(!emptied(&cluster, one, "web") && !emptied(&cluster, two, "db"));
+
+    let absent = list(&[deployment("none", None)]);
+    reads(&["empty", "-n", one, "-f", "-"], &absent).code(1).stderr_has("no deployment none");
+    reads(&["empty", "-n", one, "-f", "-"], &list(&[service("web")]))
+        .code(2)
+        .stderr_has("no workload in these files");
+    reads(&["empty", "-f", "both.json", "deploy/web"], "").code(2);
+}
+
+#[test]
+fn workloads_and_namespaces_are_spelled_as_in_kubectl() {
+    let cluster = require!(cluster());
+    let name = cluster.name("spelled");
+    let _namespace = cluster.namespace(name);
+    let mut alone = service("alone");
+    alone["spec"].as_object_mut().unwrap().remove("selector");
+    let objects = list(&[service("web"), alone, deployment("web", None)]);
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &objects);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| cluster.diyadm(folder.path(), args);
+    run(&["-n", name, "empty", "deploy/web"]).code(0);
+    let status = run(&["-n", name, "status", "-o", "name"]).code(0).stdout;
+    assert_eq!(status, "deployment.apps/web\n");
+
+    // Without Pods each says so, of the same workload.
+    for args in [
+        &["shell", "deploy/web"][..],
+        &["shell", "deploy", "web"],
+        &["exec", "-it", "deploy/web", "--", "date"],
+        &["ps", "deployments", "web"],
+        &["forward", "svc/web", "80"],
+        &["port-forward", "service", "web", ":80"],
+        &["exec", "svc/web", "--", "date"],
+    ] {
+        let run = run(&[&["-n", name], args].concat()).code(1);
+        let stderr = &run.stderr;
+        assert!(stderr.contains("There is no Pod of "), "{args:?}: {stderr}");
+    }
+    let forward = |args: &[&str]| run(&[&["forward", "-n", name], args].concat());
+    forward(&["svc/web", "8080"]).code(2).stderr_has("has no port 8080").stderr_has("It has 80.");
+    forward(&["svc/none", "80"]).code(1).stderr_has("no service none");
+    forward(&["svc/alone", "80"]).code(2).stderr_has("has no selector");
+
+    // kubectl's own way to its plugins.
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    symlink(env!("CARGO_BIN_EXE_diyadm"), plugins.join("kubectl-diyadm")).unwrap();
+    let mut kubectl = Command::new(cluster.kubectl_command(&[]).get_program());
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = [plugins].into_iter().chain(env::split_paths(&path));
+    kubectl.env("PATH", env::join_paths(folders).unwrap()).env("KUBECONFIG", cluster.kubeconfig());
+    kubectl.args(["diyadm", "-n", name, "status", "-o", "name"]);
+    assert_eq!(Run::of(&mut kubectl, "").code(0).stdout, status);
+}
+
+#[test]
+fn check_reports_the_duration_of_each_step() {
+    let cluster = require!(cluster());
+    let name = cluster.name("timed");
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let check = ["check", "-n", name, "--service", name, "-o"];
+    let json = cluster.diyadm(folder.path(), &[&check[..], &["json"]].concat()).code(1).stdout;
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let micros = |id: &str| {
+        let all = report["findings"].as_array().unwrap();
+        all.iter().find(|one| one["id"] == id).unwrap()["micros"].as_u64().unwrap()
+    };
+    for id in ["version", "namespace", "secret", "configuration"] {
+        assert_ne!(micros(id), 0, "{id}: {json}");
+    }
+    let junit = cluster.diyadm(folder.path(), &[&check[..], &["junit"]].concat()).code(1).stdout;
+    assert!(!junit.contains("name=\"version\" time=\"0.000000\""), "{junit}");
+}
+
+#[test]
+fn verify_report_has_cases_of_each_workload() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = list(&[deployment("a", None), deployment("b", None)]);
+    let verify = ["verify", "--offline", "--key", "p256", "-f", "-", "-o", "junit"];
+    let xml = diyadm_reads(folder.path(), &verify, &both).code(0).stdout;
+    for id in ["empty", "restore"] {
+        for workload in ["deployment/a", "deployment/b"] {
+            let case = format!("name=\"{id} {workload} (-:1)\" time=\"0.");
+            assert_eq!(xml.matches(&case).count(), 1, "{case}: {xml}");
+        }
+    }
+    assert!(!xml.contains("time=\"0.000000\""), "{xml}");
+}
