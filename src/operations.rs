@@ -11,7 +11,7 @@ use crate::{
     exit::{self, Code, Failure},
     kubernetes::{
         Cluster, DryRun,
-        targets::{Found, Targets},
+        targets::{LiveObject, Targets},
     },
     operations::flags::{ObjectFormat, OperationFlags},
     ui::terminal::{self, Terminal},
@@ -53,7 +53,7 @@ pub(crate) struct Operation<'a> {
 /// What became of one workload.
 pub(crate) struct OperationResult {
     /// As it is now, or, in a dry run, would be.
-    pub(crate) found: Found,
+    pub(crate) found: LiveObject,
     /// What was sent, without the guard.
     pub(crate) patch: Vec<Value>,
     pub(crate) outcome: Outcome,
@@ -73,7 +73,7 @@ pub(crate) enum Outcome {
 
 impl OperationResult {
     /// A workload that something went wrong with.
-    pub(crate) fn failed(found: Found, error: impl Into<Error>) -> Self {
+    pub(crate) fn failed(found: LiveObject, error: impl Into<Error>) -> Self {
         Self { found, patch: Vec::new(), outcome: Outcome::Failed(error.into()) }
     }
 
@@ -99,7 +99,7 @@ impl Operation<'_> {
     }
 
     /// `deployment/web`, with its namespace where several are meant.
-    pub(crate) fn shown(&self, found: &Found) -> String {
+    pub(crate) fn shown(&self, found: &LiveObject) -> String {
         if self.targets.all_namespaces {
             format!("{} in {}", found.shown(), found.namespace)
         } else {
@@ -136,16 +136,16 @@ impl Operation<'_> {
             |one: &&OperationResult| one.is_good() || matches!(one.outcome, Outcome::NotReady(_));
         let good: Vec<_> = done.iter().filter(is_changed).collect();
         let object = || match good.as_slice() {
-            [one] => one.found.object.clone(),
+            [one] => Value::clone(&one.found.object),
             all => {
-                let items: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
+                let items: Vec<_> = all.iter().map(|one| &*one.found.object).collect();
                 json!({ "apiVersion": "v1", "kind": "List", "items": items })
             }
         };
         let text = match output {
             ObjectFormat::Name => {
                 let line = |one: &&OperationResult| {
-                    let Found { kind, name, .. } = &one.found;
+                    let LiveObject { kind, name, .. } = &one.found;
                     let group = if kind.group.is_empty() { "" } else { "." };
                     format!("{}{group}{}/{name}\n", kind.singular(), kind.group)
                 };

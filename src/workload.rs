@@ -27,6 +27,7 @@ mod newer;
 mod notes;
 mod original;
 pub mod ownership;
+mod parsed_object;
 mod patch;
 pub mod pod_from_template;
 pub mod pods;
@@ -56,6 +57,7 @@ pub use annotations::{
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
 pub use original::Stamp;
+pub use parsed_object::ParsedObject;
 pub use ready::is_probe as is_agent_probe;
 pub use refusal::Refusal;
 pub use rules::{

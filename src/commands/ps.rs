@@ -20,7 +20,10 @@ use crate::{
     },
     exit::{self, Code},
     kubernetes::Cluster,
-    ui::terminal::{self, Terminal},
+    ui::{
+        terminal::{self, Terminal},
+        text::clause,
+    },
 };
 use diyadm_agent::protocol::{Apps, PROTOCOL};
 
@@ -36,7 +39,7 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
         if picks.is_empty() {
             // The refusal names the rollout that has not finished, or what to do.
             if let Err(error) = session.pick().await {
-                terminal.warn(error.to_string().trim_end_matches('.'));
+                terminal.warn(&clause(&error));
                 terminal.say(exit::hint(&error).unwrap_or_default());
             }
         } else {

@@ -56,7 +56,8 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
             return Ok(Code::Done);
         }
         let pods = pods.unwrap_or_default();
-        let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
+        let objects = targeted.found.into_iter().map(|found| found.object.into_value());
+        let objects: Vec<_> = objects.collect();
         let mut rows = around.rows(&objects, &pods).await;
         if args.output.is_some_and(|output| output != Output::Name) {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;

@@ -24,7 +24,7 @@ use super::{
     trouble::{Spent, is_gone, is_lost},
     tty::Tty,
 };
-use crate::ui::terminal::print_text;
+use crate::ui::{terminal::print_text, text::clause};
 use diyadm_agent::protocol::{Follow, Logs, Start};
 
 /// What keys do, for whoever looks at the terminal.
@@ -194,8 +194,7 @@ async fn work(
         if began.elapsed() > WELL {
             pauses_left = pauses();
         }
-        let what = error.to_string();
-        session.terminal.warn(what.trim_end_matches('.'));
+        session.terminal.warn(&clause(&error));
         let Some(pause) = pauses_left.next() else { return Err(error.context(Spent)) };
         let found = around.during(async {
             sleep(pause).await;

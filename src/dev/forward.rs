@@ -27,6 +27,7 @@ use super::{
 use crate::{
     exit::Failure,
     kubernetes::{Kind, Over, POD, POD_FORWARD, error},
+    ui::text::clause,
 };
 
 /// What port-forward takes.
@@ -156,7 +157,7 @@ impl<'a> Forward<'a> {
             match (found, pauses_left.next()) {
                 (Ok(()), Some(pause)) => sleep(pause).await,
                 (Ok(()), None) => return self.complain("a connection could not be made"),
-                (Err(error), _) => return self.complain(&format!("{error:#}")),
+                (Err(error), _) => return self.complain(&clause(format_args!("{error:#}"))),
             }
         }
     }
@@ -208,9 +209,9 @@ impl<'a> Forward<'a> {
                 self.complain(&format!("nothing listens on port {remote} in {}", pick.pod));
             }
             Over::Refused(why) => {
-                self.complain(&format!("{} refused a connection: {why}", pick.pod));
+                self.complain(&format!("{} refused a connection: {}", pick.pod, clause(why)));
             }
-            Over::Lost(why) => self.complain(&format!("a connection was lost: {why}")),
+            Over::Lost(why) => self.complain(&format!("a connection was lost: {}", clause(why))),
         }
     }
 
@@ -221,7 +222,7 @@ impl<'a> Forward<'a> {
         if said.as_ref().is_some_and(|(last, at)| last == what && now - *at < AGAIN) {
             return;
         }
-        self.session.terminal.warn(what.trim_end_matches('.'));
+        self.session.terminal.warn(what);
         *said = Some((what.to_owned(), now));
     }
 }

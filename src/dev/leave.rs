@@ -10,6 +10,7 @@ use super::{
     run::{interrupted, stop},
     trouble::is_gone,
 };
+use crate::ui::text::clause;
 use diyadm_agent::protocol::{Start, State};
 
 /// How long a container may take to say whether the application runs.
@@ -62,8 +63,8 @@ impl Loop<'_> {
             // It ended with its Pod.
             Err(error) if is_gone(&error) => {}
             Err(error) => {
-                let what = format!("{name} may still run in {}: {error:#}", pick.shown());
-                session.terminal.warn(what.trim_end_matches('.'));
+                let why = clause(format_args!("{error:#}"));
+                session.terminal.warn(&format!("{name} may still run in {}: {why}", pick.shown()));
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
     ports::{self, Port, Ports},
     sync::without_dots,
 };
-use crate::yaml::ConfigError;
+use crate::{ui::text::clause, yaml::ConfigError};
 use diyadm_agent::protocol::name_fits;
 
 /// The file's name.
@@ -279,7 +279,7 @@ fn pair(number: &Number) -> Result<Ports, String> {
         Number::Port(port) => port.to_string(),
         Number::Pair(text) => text.clone(),
     };
-    ports::parse(&text).map_err(|failure| failure.what.trim_end_matches('.').to_owned())
+    ports::parse(&text).map_err(clause)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{pods::NotEmptied, session::Session, target::Which};
 use crate::{
     exit::Failure,
     kubernetes::{FIELD_MANAGER, POD},
-    workload::{Subject, declines, is_emptied},
+    workload::{ParsedObject, Subject},
 };
 use diyadm_agent::protocol::Bytes;
 
@@ -23,8 +23,7 @@ const LOOK: Duration = Duration::from_secs(2);
 fn emptied_container(session: &Session<'_>) -> Option<String> {
     match &session.target.which {
         Which::Workload(found) if found.kind != &POD && !session.live => {
-            let text = found.object.to_string();
-            let meant = Subject::parse(&text).and_then(|subject| subject.container());
+            let meant = found.object.subject().and_then(Subject::container);
             let container = session.target.container.clone().or(meant);
             container.filter(|container| is_empty(&found.object, container))
         }
@@ -65,16 +64,20 @@ pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error
 }
 
 /// The workload as it was found first.
-fn found(session: &Session<'_>) -> Value {
+fn found(session: &Session<'_>) -> ParsedObject {
     match &session.target.which {
         Which::Workload(found) => found.object.clone(),
-        Which::Labels { .. } => Value::Null,
+        Which::Labels { .. } => Value::Null.into(),
     }
 }
 
 /// The error of what worked in a workload that is not empty any more. `now`: the workload, where it
 /// still exists.
-async fn explain(session: &Session<'_>, before: &Value, now: Option<&Value>) -> Failure {
+async fn explain(
+    session: &Session<'_>,
+    before: &ParsedObject,
+    now: Option<&ParsedObject>,
+) -> Failure {
     let shown = &session.target.shown;
     let empty = session.target.empty_words(session.cluster, "");
     let Some(now) = now else {
@@ -107,9 +110,9 @@ async fn event(session: &Session<'_>, now: &Value) -> String {
 }
 
 /// `was replaced by a newer version by field manager helm at 2026-01-01T00:00:00Z.`
-fn change(before: &Value, now: &Value) -> String {
+fn change(before: &ParsedObject, now: &ParsedObject) -> String {
     let newest = newest_writers(now);
-    let is_emptied = is_emptied(&now.to_string());
+    let is_emptied = now.is_emptied();
     if newest == newest_writers(before) && !is_emptied {
         // diyadm alone gives fields back to their owners as if it had never written them.
         return format!("was restored by {FIELD_MANAGER}.");
@@ -122,16 +125,17 @@ fn change(before: &Value, now: &Value) -> String {
     if is_emptied {
         return format!("was replaced by a newer version{by}.");
     }
-    if writers.iter().any(|writer| writer == FIELD_MANAGER) || declines(&now.to_string()) {
+    if writers.iter().any(|writer| writer == FIELD_MANAGER)
+        || now.subject().is_some_and(Subject::declines)
+    {
         return format!("was restored{by}.");
     }
     format!("is not empty any more: its pod template was changed{by}.")
 }
 
 /// Who wrote the pod template last, and ` at ` when.
-fn newest_writers(object: &Value) -> (Vec<String>, String) {
-    let text = object.to_string();
-    let writers = Subject::parse(&text).map(|subject| subject.template_writers());
+fn newest_writers(object: &ParsedObject) -> (Vec<String>, String) {
+    let writers = object.subject().map(Subject::template_writers);
     let writers = writers.unwrap_or_default();
     let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
     let times = entries.filter(|entry| writers.iter().any(|writer| entry["manager"] == **writer));
@@ -141,9 +145,8 @@ fn newest_writers(object: &Value) -> (Vec<String>, String) {
     (writers.iter().map(|writer| Bytes::from(writer.as_str()).show()).collect(), at)
 }
 
-fn is_empty(object: &Value, container: &str) -> bool {
-    let text = object.to_string();
-    Subject::parse(&text).is_some_and(|subject| subject.is_empty_container(container, &[]))
+fn is_empty(object: &ParsedObject, container: &str) -> bool {
+    object.subject().is_some_and(|subject| subject.is_empty_container(container, &[]))
 }
 
 /// The newest Event.
@@ -173,6 +176,9 @@ mod tests {
             ] },
             "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "shop:1" }] } } },
         });
+        let change = |before: &Value, now: &Value| {
+            super::change(&before.clone().into(), &now.clone().into())
+        };
         let newer = json!({});
         let restored = "was restored by field manager diyadm at 2026-01-01T00:00:09Z.";
         assert_eq!(change(&newer, &now), restored);

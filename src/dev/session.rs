@@ -17,7 +17,7 @@ use crate::{
     dev::flags::{AgentFlags, ContainerTarget},
     exit::Failure,
     kubernetes::{self, Cluster, Kind},
-    ui::terminal::Terminal,
+    ui::{terminal::Terminal, text::clause},
 };
 use diyadm_agent::protocol::{Answer, Apps, Request};
 
@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
             if !later || is_not_emptied(&error) || Instant::now() > until {
                 return Err(error);
             }
-            wait.say(error.to_string().trim_end_matches('.'));
+            wait.say(&clause(&error));
             sleep(PAUSE).await;
         }
     }
@@ -218,8 +218,7 @@ impl<'a> Session<'a> {
         why: &anyhow::Error,
         reach: impl AsyncFn() -> Result<T>,
     ) -> Result<T> {
-        let why = why.to_string();
-        self.terminal.warn(&format!("{}; trying again", why.trim_end_matches('.')));
+        self.terminal.warn(&format!("{}; trying again", clause(why)));
         let mut pauses_left = pauses();
         loop {
             let error = match self.same(pick, &reach).await {

@@ -10,10 +10,10 @@ use crate::{
     kinds,
     kubernetes::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
-        targets::{self, Found, Targets, Unnamed},
+        targets::{self, LiveObject, Targets, Unnamed},
     },
     workload::{
-        self,
+        ParsedObject, Subject, is_emptied_pod,
         pods::{controller, is_controlled_by, label_selector},
     },
 };
@@ -33,7 +33,7 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) enum Which {
     /// Those of a workload.
-    Workload(Box<Found>),
+    Workload(Box<LiveObject>),
     /// Those with these labels.
     Labels {
         /// Where.
@@ -171,9 +171,10 @@ impl Target {
     }
 
     /// The workload as it is now; `None` where it is gone, and for a selector.
-    pub(crate) async fn workload(&self, cluster: &Cluster) -> Result<Option<Value>> {
+    pub(crate) async fn workload(&self, cluster: &Cluster) -> Result<Option<ParsedObject>> {
         let Which::Workload(found) = &self.which else { return Ok(None) };
-        cluster.get(found.kind, &found.namespace, &found.name).await
+        let object = cluster.get(found.kind, &found.namespace, &found.name).await?;
+        Ok(object.map(ParsedObject::from))
     }
 
     /// Whether the workload's pod template is empty, or a Pod is that its own template does not
@@ -183,7 +184,7 @@ impl Target {
         let own = |pod: &Value| {
             let picks = pods::all(std::slice::from_ref(pod), self.wanted(&look, true));
             let stays = pod["metadata"]["deletionTimestamp"].is_null();
-            (stays && workload::is_emptied_pod(&pod.to_string()))
+            (stays && is_emptied_pod(&pod.to_string()))
                 || picks.is_ok_and(|picks| {
                     self.is_pods() && picks.iter().any(|pick| pick.live.is_none())
                 })
@@ -240,15 +241,15 @@ impl Target {
             }
         };
         // One that is created again under the same name counts, whatever was found first.
-        let object = self.workload(cluster).await?.unwrap_or_else(|| found.object.clone());
-        let text = object.to_string();
-        let subject = workload::Subject::parse(&text);
-        let meant = subject.as_ref().and_then(workload::Subject::container);
+        let now = self.workload(cluster).await?;
+        let object = now.unwrap_or_else(|| found.object.clone());
+        let subject = object.subject();
+        let meant = subject.and_then(Subject::container);
         let emptied = subject
             .zip(meant.as_deref())
             .is_some_and(|(subject, meant)| subject.is_empty_container(meant, &[]));
         let pods = made(cluster, found, &object).await?;
-        Ok(Look { pods, owners: vec![object], meant, emptied })
+        Ok(Look { pods, owners: vec![object.into_value()], meant, emptied })
     }
 
     /// The Pods that are named, by a name or by labels.
@@ -265,8 +266,8 @@ impl Target {
 }
 
 /// The Pods that a workload, as it is now, has made.
-async fn made(cluster: &Cluster, found: &Found, object: &Value) -> Result<Vec<Value>> {
-    let Found { kind, namespace, name, .. } = found;
+async fn made(cluster: &Cluster, found: &LiveObject, object: &Value) -> Result<Vec<Value>> {
+    let LiveObject { kind, namespace, name, .. } = found;
     let uid = &object["metadata"]["uid"];
     if *kind == &CRON_JOB {
         let jobs = cluster.list(&JOB, namespace, "").await?;

@@ -7,7 +7,11 @@ use backon::BackoffBuilder;
 use serde_json::{Value, json};
 
 use super::{Cluster, FIELD_MANAGER, Kind, error, send::PAUSES};
-use crate::{exit::Failure, ui, workload::ownership};
+use crate::{
+    exit::Failure,
+    ui,
+    workload::{ParsedObject, ownership},
+};
 
 /// Which object: its kind, namespace and name.
 type At<'a> = (&'static Kind, &'a str, &'a str);
@@ -16,7 +20,7 @@ type At<'a> = (&'static Kind, &'a str, &'a str);
 #[derive(Clone, Debug)]
 pub struct Changed {
     /// As it is now, or, in a dry run, would be.
-    pub object: Value,
+    pub object: ParsedObject,
     /// Whether it was changed here; by a lost answer's work too.
     pub changed: bool,
 }
@@ -34,26 +38,31 @@ impl Cluster {
     pub async fn change(
         &self,
         at @ (kind, namespace, name): At<'_>,
-        known: Option<Value>,
+        known: Option<ParsedObject>,
         dry_run: bool,
-        mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
+        mut plan: impl FnMut(&ParsedObject) -> Result<Option<Vec<Value>>>,
     ) -> Result<Changed> {
         let mut known = known;
         // As it was before a write of which nobody heard.
-        let mut unheard: Option<Value> = None;
+        let mut unheard: Option<ParsedObject> = None;
         let mut sent = false;
         let mut pauses = PAUSES.build();
         loop {
-            let object = match known.take() {
-                Some(object) => object,
-                None => self.get(kind, namespace, name).await?.ok_or_else(|| gone(kind, name))?,
+            let object = if let Some(object) = known.take() {
+                object
+            } else {
+                let read = self.get(kind, namespace, name).await?;
+                read.ok_or_else(|| gone(kind, name))?.into()
             };
             let version = object["metadata"]["resourceVersion"].clone();
             unheard = unheard.filter(|before| before["metadata"]["resourceVersion"] != version);
             let Some(operations) = plan(&object)? else {
                 let before = unheard.unwrap_or_else(|| object.clone());
-                let object =
-                    if dry_run { object } else { self.give_back(at, &before, object).await };
+                let object = if dry_run {
+                    object
+                } else {
+                    self.give_back(at, &before, object.into_value()).await.into()
+                };
                 return Ok(Changed { object, changed: sent });
             };
             let guard = json!({
@@ -62,11 +71,13 @@ impl Cluster {
             let patch: Vec<_> = std::iter::once(guard).chain(operations).collect();
             let error =
                 match self.json_patch(kind, namespace, name, Value::from(patch), dry_run).await {
-                    Ok(after) if dry_run => return Ok(Changed { object: after, changed: true }),
+                    Ok(after) if dry_run => {
+                        return Ok(Changed { object: after.into(), changed: true });
+                    }
                     Ok(after) => {
                         let before = unheard.unwrap_or(object);
                         let object = self.give_back(at, &before, after).await;
-                        return Ok(Changed { object, changed: true });
+                        return Ok(Changed { object: object.into(), changed: true });
                     }
                     Err(error) => error,
                 };
@@ -81,7 +92,7 @@ impl Cluster {
                     // A test that failed and an object that is wrong have one code: only a newer
                     // version tells them apart.
                     Some(422) => {
-                        known = self.get(kind, namespace, name).await?;
+                        known = self.get(kind, namespace, name).await?.map(ParsedObject::from);
                         known.as_ref().is_none_or(|o| o["metadata"]["resourceVersion"] != version)
                     }
                     _ => false,

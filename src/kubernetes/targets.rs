@@ -10,7 +10,7 @@ use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, error};
 use crate::{
     exit::Failure,
     kinds,
-    workload::{fresh, pods::is_controlled},
+    workload::{ParsedObject, fresh, pods::is_controlled},
 };
 
 mod words;
@@ -43,20 +43,20 @@ pub struct Targets {
     pub all_namespaces: bool,
 }
 
-/// A workload of the cluster.
+/// A workload of the cluster, as it was read.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct LiveObject {
     /// A kind of workload.
     pub kind: &'static Kind,
     /// Where it is.
     pub namespace: String,
     /// `metadata.name`
     pub name: String,
-    /// As the API server told it; without a `uid` where it is to be created again.
-    pub object: Value,
+    /// As the API server returned it; without a `uid` where it is to be created again.
+    pub object: ParsedObject,
 }
 
-impl Found {
+impl LiveObject {
     /// `deployment/web`
     pub fn shown(&self) -> String {
         format!("{}/{}", self.kind.singular(), self.name)
@@ -68,9 +68,9 @@ impl Found {
         format!("{} -n {}{}", self.shown(), self.namespace, cluster.flags())
     }
 
-    fn of(kind: &'static Kind, object: Value) -> Self {
+    fn new(kind: &'static Kind, object: Value) -> Self {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-        Self { kind, namespace: text("namespace"), name: text("name"), object }
+        Self { kind, namespace: text("namespace"), name: text("name"), object: object.into() }
     }
 }
 
@@ -89,7 +89,7 @@ pub enum Unnamed {
 #[derive(Clone, Debug, Default)]
 pub struct Targeted {
     /// In the order in which they were named; each once.
-    pub found: Vec<Found>,
+    pub found: Vec<LiveObject>,
     /// Whether nothing narrows what is meant: every workload of the namespace, or of all.
     pub everything: bool,
     /// Whether each was named: then what cannot be done with one is a failure.
@@ -155,7 +155,8 @@ async fn by_name(
     if let Some((kind, name, _)) = absent {
         return Err(missing(cluster, kind, namespace, name).await.into());
     }
-    let found = looked.into_iter().filter_map(|(kind, _, object)| Some(Found::of(kind, object?)));
+    let found =
+        looked.into_iter().filter_map(|(kind, _, object)| Some(LiveObject::new(kind, object?)));
     let found: Vec<_> = found.collect();
     let is_meant = |kind: &&Kind| found.iter().any(|found| found.kind == *kind);
     let kinds = kinds::workloads().filter(is_meant).collect();
@@ -183,7 +184,7 @@ async fn by_kind(
                 // Its labels are those of what it holds; its fields are not.
                 let list = if fields.is_none() { fresh::as_held(list) } else { list };
                 let own = list.into_iter().filter(|object| !is_controlled(object));
-                targeted.found.extend(own.map(|object| Found::of(kind, object)));
+                targeted.found.extend(own.map(|object| LiveObject::new(kind, object)));
                 targeted.kinds.push(kind);
             }
             Err(error) if error::is_forbidden(&error) => refused.push((kind, error)),
@@ -229,12 +230,12 @@ async fn readable_by_name(
     cluster: &Cluster,
     namespace: &str,
     kinds: &[&'static Kind],
-) -> Vec<Found> {
+) -> Vec<LiveObject> {
     let mut named = cluster.readable_by_name(namespace).await.unwrap_or_default();
     named.retain(|(kind, _)| kinds.contains(kind));
     let looks = named.into_iter().map(async |(kind, name)| {
         let object = cluster.get(kind, namespace, &name).await.ok().flatten()?;
-        (!is_controlled(&object)).then(|| Found::of(kind, object))
+        (!is_controlled(&object)).then(|| LiveObject::new(kind, object))
     });
     stream::iter(looks).buffered(READS).filter_map(async |found| found).collect().await
 }

@@ -8,9 +8,9 @@ use super::Operation;
 use crate::{
     exit::Failure,
     kubernetes::{
-        AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::Found,
+        AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::LiveObject,
     },
-    workload::autoscaler,
+    workload::{ParsedObject, autoscaler},
 };
 
 /// What scales workloads.
@@ -48,7 +48,11 @@ impl Unseen {
 
 impl ConflictingObjects {
     /// Looks at the namespaces of these workloads. Kinds that the cluster lacks are none.
-    pub(crate) async fn list(cluster: &Cluster, all: &[Found], kinds: &[&'static Kind]) -> Self {
+    pub(crate) async fn list(
+        cluster: &Cluster,
+        all: &[LiveObject],
+        kinds: &[&'static Kind],
+    ) -> Self {
         let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
@@ -97,7 +101,7 @@ impl ConflictingObjects {
     }
 
     /// What says how many replicas this workload has: `HorizontalPodAutoscaler web`.
-    pub(crate) fn scaler(&self, found: &Found) -> Option<String> {
+    pub(crate) fn scaler(&self, found: &LiveObject) -> Option<String> {
         let mut scalers = self.of(found).filter(|(kind, _)| *kind != &VERTICAL);
         let (kind, object) = scalers.next()?;
         Some(format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default()))
@@ -106,7 +110,7 @@ impl ConflictingObjects {
     /// Those of this workload.
     pub(crate) fn of<'b>(
         &'b self,
-        found: &'b Found,
+        found: &'b LiveObject,
     ) -> impl Iterator<Item = (&'static Kind, &'b Value)> {
         let here = |object: &Value| object["metadata"]["namespace"] == found.namespace.as_str();
         let of = move |(_, object): &&'b (&'static Kind, Value)| {
@@ -118,7 +122,7 @@ impl ConflictingObjects {
 
 impl Operation<'_> {
     /// The autoscalers in the namespaces of these workloads; warns where they may not be seen.
-    pub(crate) async fn conflicting_objects(&self, all: &[Found]) -> ConflictingObjects {
+    pub(crate) async fn conflicting_objects(&self, all: &[LiveObject]) -> ConflictingObjects {
         let conflicting = ConflictingObjects::list(self.cluster, all, &AUTOSCALERS).await;
         for unseen in &conflicting.unseen {
             self.terminal.warn(&format!(
@@ -141,7 +145,7 @@ impl Operation<'_> {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
         let (namespace, name) = (text("namespace"), text("name"));
         let shown = format!("{}/{name}", kind.singular());
-        let plan = |object: &Value| match (suspension, autoscaler::release(object)) {
+        let plan = |object: &ParsedObject| match (suspension, autoscaler::release(object)) {
             (Suspension::Suspend, _) => Ok(autoscaler::hold(object)),
             (Suspension::Resume, None) => Ok(None),
             (Suspension::Resume, Some(Ok(operations))) => Ok(Some(operations)),
@@ -153,7 +157,7 @@ impl Operation<'_> {
         };
         let changed = self
             .cluster
-            .change((kind, namespace, name), Some(object.clone()), !self.is_real(), plan)
+            .change((kind, namespace, name), Some(object.clone().into()), !self.is_real(), plan)
             .await?;
         if changed.changed {
             let what = match suspension {

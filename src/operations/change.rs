@@ -1,10 +1,14 @@
 //! Sends a change of one workload, or plays it here where nothing is to be sent.
 
 use anyhow::Result;
+use jsonptr::Token;
 use serde_json::{Value, json};
 
 use super::Operation;
-use crate::kubernetes::{DryRun, targets::Found};
+use crate::{
+    kubernetes::{DryRun, targets::LiveObject},
+    workload::ParsedObject,
+};
 
 /// The object after the operations.
 pub(crate) fn played(object: &Value, operations: &[Value]) -> Result<Value> {
@@ -19,8 +23,7 @@ pub(crate) fn played(object: &Value, operations: &[Value]) -> Result<Value> {
 pub(crate) fn annotated(object: &Value, base: &str, key: &str, value: &str) -> Value {
     let at = format!("{base}/metadata/annotations");
     if object.pointer(&at).is_some_and(Value::is_object) {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        json!({ "op": "add", "path": format!("{at}/{key}"), "value": value })
+        json!({ "op": "add", "path": format!("{at}/{}", Token::new(key).encoded()), "value": value })
     } else {
         json!({ "op": "add", "path": at, "value": { key: value } })
     }
@@ -31,20 +34,20 @@ impl Operation<'_> {
     /// or, in a dry run, as it would be, and whether it differs.
     pub(crate) async fn change(
         &self,
-        found: &Found,
-        mut plan: impl FnMut(&Value) -> Result<Option<Vec<Value>>>,
-    ) -> Result<(Value, bool)> {
+        found: &LiveObject,
+        mut plan: impl FnMut(&ParsedObject) -> Result<Option<Vec<Value>>>,
+    ) -> Result<(ParsedObject, bool)> {
         if self.work.dry_run == Some(DryRun::Client) {
             return Ok(match plan(&found.object)? {
-                Some(operations) => (played(&found.object, &operations)?, true),
+                Some(operations) => (played(&found.object, &operations)?.into(), true),
                 None => (found.object.clone(), false),
             });
         }
-        let Found { kind, namespace, name, object } = found;
+        let LiveObject { kind, namespace, name, object } = found;
         let target = (*kind, namespace.as_str(), name.as_str());
         let known = Some(object.clone());
         let mut sent = None;
-        let plan = |object: &Value| {
+        let plan = |object: &ParsedObject| {
             let operations = plan(object)?;
             sent = operations.as_ref().and_then(|all| played(object, all).ok());
             Ok(operations)

@@ -4,11 +4,11 @@
 use serde_json::Value;
 
 use super::Operation;
-use crate::kubernetes::targets::Found;
+use crate::kubernetes::targets::LiveObject;
 
 impl Operation<'_> {
     /// Warns of what `stored` lacks of what was `sent`.
-    pub(crate) async fn tell_dropped(&self, found: &Found, sent: &Value, stored: &Value) {
+    pub(crate) async fn tell_dropped(&self, found: &LiveObject, sent: &Value, stored: &Value) {
         let lost = dropped(sent, stored);
         if lost.is_empty() {
             return;

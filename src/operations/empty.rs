@@ -16,11 +16,11 @@ use crate::{
     exit::{self, Code, Failure},
     kubernetes::{
         AUTOSCALER, DryRun, JOB,
-        targets::{Found, Unnamed},
+        targets::{LiveObject, Unnamed},
     },
     operations::flags::EmptyArgs,
     rollout::{self, Form},
-    workload::{self, Rules, Stamp},
+    workload::{Rules, Stamp},
 };
 
 pub(crate) mod decision;
@@ -54,9 +54,8 @@ pub(crate) async fn empty(
         flags: operation.cluster.flags(),
     };
     if confirm::is_wanted(operation, &targeted) {
-        let changes = |found: &&Found| {
-            !workload::is_emptied(&found.object.to_string())
-                && plan.choose_method(found, None).is_ok()
+        let changes = |found: &&LiveObject| {
+            !found.object.is_emptied() && plan.choose_method(found, None).is_ok()
         };
         let meant = targeted.found.iter().filter(changes);
         let meant = meant.map(|found| (found.kind, found.namespace.as_str()));
@@ -93,7 +92,7 @@ async fn one(
     args: &EmptyArgs,
     plan: &EmptyRequest<'_>,
     Observed { conflicting, webhooks }: &Observed,
-    found: Found,
+    found: LiveObject,
 ) -> OperationResult {
     let scaled = conflicting.scaler(&found);
     let settled =
@@ -168,8 +167,7 @@ async fn wait(
     // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
     let is_through = |one: &OperationResult| {
         let object = &one.found.object;
-        (rollout::is_by_hand(object) || one.found.kind == &JOB)
-            && !workload::is_emptied(&object.to_string())
+        (rollout::is_by_hand(object) || one.found.kind == &JOB) && !object.is_emptied()
     };
     for (at, one) in done.iter().enumerate().filter(|(_, one)| one.is_good()) {
         if rollout::is_by_hand(&one.found.object)
@@ -202,8 +200,7 @@ async fn wait(
         };
         // What its Pods are at level pod nobody has seen yet.
         let found = &done[at].found;
-        let of_pods =
-            rollout::wanted(&found.object) > 0 && !workload::is_emptied(&found.object.to_string());
+        let of_pods = rollout::wanted(&found.object) > 0 && !found.object.is_emptied();
         let judged =
             if of_pods { operation.check_pods(found, Form::Emptied).await } else { Ok(()) };
         match judged {
@@ -224,7 +221,7 @@ async fn wait(
 async fn give_back(
     operation: &Operation<'_>,
     args: &EmptyArgs,
-    found: &Found,
+    found: &LiveObject,
     back: bool,
     error: Error,
 ) -> Error {

@@ -9,7 +9,9 @@ use tokio::sync::{Mutex, OnceCell};
 use super::server_rules;
 use crate::{
     kinds::Kind,
-    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::Found},
+    kubernetes::{
+        CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::LiveObject,
+    },
     webhook::checks::{
         policy,
         reach::{self, Written},
@@ -108,13 +110,13 @@ impl Webhooks {
     }
 
     /// Who sees an update of this workload.
-    pub(crate) async fn of_update(&self, cluster: &Cluster, found: &Found) -> Interceptor {
+    pub(crate) async fn of_update(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
         self.of(cluster, found, (found.kind, "UPDATE"), own).await
     }
 
     /// Who sees it when it is created again.
-    pub(crate) async fn of_create(&self, cluster: &Cluster, found: &Found) -> Interceptor {
+    pub(crate) async fn of_create(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
         if found.kind == &POD {
             return self.of_pod(cluster, found, own).await;
@@ -123,7 +125,7 @@ impl Webhooks {
     }
 
     /// Who sees the Pods of this workload as they are created.
-    pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &Found) -> Interceptor {
+    pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let pod = pod_from_template::pod(&found.object).unwrap_or_default();
         self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
     }
@@ -157,7 +159,7 @@ impl Webhooks {
     /// Who empties the Pods of this workload as they are created. A webhook whose rules, as far as
     /// they may be read, leave them alone is nobody, and so is a policy that leaves one alone in a
     /// dry run.
-    pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &Found) -> Interceptor {
+    pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let interceptor = self.of_pods(cluster, found).await;
         let pod = pod_from_template::pod(&found.object).unwrap_or_default();
         let leaves = match &interceptor {
@@ -175,7 +177,7 @@ impl Webhooks {
     }
 
     /// [`Webhooks::emptying_pods`], where the workload itself is left as it is written.
-    pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &Found) -> Interceptor {
+    pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         // What cannot be changed is seen as it is created.
         let own = if found.kind.mutable {
             self.of_update(cluster, found).await
@@ -195,7 +197,7 @@ impl Webhooks {
     }
 
     /// Whether the rules of this webhook, as far as they may be read, leave the workload alone.
-    pub(crate) async fn leaves(&self, cluster: &Cluster, name: &str, found: &Found) -> bool {
+    pub(crate) async fn leaves(&self, cluster: &Cluster, name: &str, found: &LiveObject) -> bool {
         let way = self.way(cluster, name, found, &found.object).await;
         way.is_some_and(|way| !way.empty)
     }
@@ -205,7 +207,7 @@ impl Webhooks {
         &self,
         cluster: &Cluster,
         name: &str,
-        found: &Found,
+        found: &LiveObject,
         object: &Value,
     ) -> Option<Way> {
         let configuration = self.named(name)?;
@@ -219,7 +221,7 @@ impl Webhooks {
         Some(way)
     }
 
-    async fn of_pod(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Interceptor {
+    async fn of_pod(&self, cluster: &Cluster, found: &LiveObject, labels: &Value) -> Interceptor {
         match self.of(cluster, found, (&POD, "CREATE"), labels).await {
             Interceptor::Webhook(name) => Interceptor::Webhook(name),
             unseen if is_exempt_from_policies(&found.object) => unseen,
@@ -231,7 +233,7 @@ impl Webhooks {
     }
 
     /// The policy that sees such a Pod of the namespace as it is created.
-    async fn policy(&self, cluster: &Cluster, found: &Found, labels: &Value) -> Interceptor {
+    async fn policy(&self, cluster: &Cluster, found: &LiveObject, labels: &Value) -> Interceptor {
         let read = async || {
             let bindings = cluster.list_served(&POLICY_BINDING).await.ok()?;
             Some((cluster.list_served(&POLICY).await.ok()?, bindings))
@@ -256,7 +258,7 @@ impl Webhooks {
     async fn of(
         &self,
         cluster: &Cluster,
-        found: &Found,
+        found: &LiveObject,
         (kind, operation): (&Kind, &str),
         labels: &Value,
     ) -> Interceptor {

@@ -12,7 +12,7 @@ use super::{Operation, OperationResult, Outcome};
 use crate::{
     exit::Failure,
     kinds::{JOB, POD},
-    kubernetes::{DryRun, FIELD_MANAGER, error, targets::Found},
+    kubernetes::{DryRun, FIELD_MANAGER, error, targets::LiveObject},
     workload::fresh,
 };
 
@@ -21,10 +21,10 @@ const TRIES: u32 = 5;
 
 impl Operation<'_> {
     /// Creates `new` in the place of `found`, which may be gone already.
-    pub(crate) async fn recreate(&self, found: Found, new: Value) -> OperationResult {
+    pub(crate) async fn recreate(&self, found: LiveObject, new: Value) -> OperationResult {
         match self.try_recreate(&found, &new).await {
             Ok(object) => OperationResult {
-                found: Found { object, ..found },
+                found: LiveObject { object: object.into(), ..found },
                 patch: Vec::new(),
                 outcome: Outcome::Changed,
             },
@@ -34,8 +34,8 @@ impl Operation<'_> {
 
     /// Takes away what holds the place of one that is there, where a command was cut off just
     /// before it would have; whether there was one.
-    pub(crate) async fn unhold(&self, found: &Found) -> Result<bool> {
-        let Found { kind, namespace, name, .. } = found;
+    pub(crate) async fn unhold(&self, found: &LiveObject) -> Result<bool> {
+        let LiveObject { kind, namespace, name, .. } = found;
         let is_there = found.object["metadata"]["uid"].is_string();
         if !is_there || !self.is_real() || ![&POD, &JOB].contains(kind) {
             return Ok(false);
@@ -47,11 +47,11 @@ impl Operation<'_> {
         }
     }
 
-    async fn try_recreate(&self, found: &Found, new: &Value) -> Result<Value> {
+    async fn try_recreate(&self, found: &LiveObject, new: &Value) -> Result<Value> {
         if self.work.dry_run == Some(DryRun::Client) {
             return Ok(new.clone());
         }
-        let Found { kind, namespace, name, object } = found;
+        let LiveObject { kind, namespace, name, object } = found;
         let holder = fresh::holder_name(name);
         let exists = object["metadata"]["uid"].is_string();
         if exists {
@@ -76,8 +76,8 @@ impl Operation<'_> {
     }
 
     /// Deletes it, as long as nothing but its status has changed.
-    async fn delete_same(&self, found: &Found) -> Result<()> {
-        let mut object = found.object.clone();
+    async fn delete_same(&self, found: &LiveObject) -> Result<()> {
+        let mut object = Value::clone(&found.object);
         let mut tries = 0;
         loop {
             let Err(error) = self.cluster.delete_exactly(found.kind, &object).await else {
@@ -153,7 +153,7 @@ impl Operation<'_> {
     }
 
     /// Until the old one is gone with its grace period.
-    async fn gone(&self, found: &Found) -> Result<()> {
+    async fn gone(&self, found: &LiveObject) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let uid = &found.object["metadata"]["uid"];
         let mut wait = self.terminal.wait();

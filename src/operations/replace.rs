@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Operation;
 use crate::{
     exit::{self, Failure},
-    kubernetes::{error, targets::Found},
+    kubernetes::{error, targets::LiveObject},
     rollout::{self, Form, Seen, Trouble},
     workload::{self, pods},
 };
@@ -53,7 +53,7 @@ impl Operation<'_> {
     ///
     /// # Errors
     /// What may not be deleted, a successor that is not right either, and `--timeout`.
-    pub(crate) async fn replace(&self, found: &Found, right: &PodMatch) -> Result<usize> {
+    pub(crate) async fn replace(&self, found: &LiveObject, right: &PodMatch) -> Result<usize> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let object = &found.object;
         let mut wait = self.terminal.wait();
@@ -124,7 +124,7 @@ impl Operation<'_> {
     ///
     /// # Errors
     /// One is not as it should be.
-    pub(crate) async fn check_pods(&self, found: &Found, form: Form) -> Result<()> {
+    pub(crate) async fn check_pods(&self, found: &LiveObject, form: Form) -> Result<()> {
         let mut here = match self.seen(found).await {
             Err(error) if error::is_forbidden(&error) => {
                 let shown = self.shown(found);
@@ -155,13 +155,13 @@ impl Operation<'_> {
     }
 
     /// Whether there are as many as the workload wants: a successor may still be to come.
-    async fn are_all(&self, found: &Found, here: &[&Value]) -> Result<bool> {
+    async fn are_all(&self, found: &LiveObject, here: &[&Value]) -> Result<bool> {
         let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
         Ok(now.is_none_or(|now| rollout::wanted(&now) <= here.len()))
     }
 
     /// What keeps new Pods from starting: what lasts, and, where it is too `late`, whatever it is.
-    async fn trouble(&self, found: &Found, come: &[&Value], late: bool) -> Option<Trouble> {
+    async fn trouble(&self, found: &LiveObject, come: &[&Value], late: bool) -> Option<Trouble> {
         let unready = come.iter().filter(|pod| !rollout::is_up(pod));
         let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
         let events = if late { self.events(found, &unready).await } else { Vec::new() };
@@ -175,7 +175,7 @@ impl Operation<'_> {
 
     /// The Pods of the workload that are not over: to see none is another thing than that there is
     /// none.
-    async fn seen(&self, found: &Found) -> Result<Vec<Value>> {
+    async fn seen(&self, found: &LiveObject) -> Result<Vec<Value>> {
         let pods = self.pods(&found.object).await;
         let what = || format!("{}: its Pods could not be looked at", self.shown(found));
         let mut pods = pods.with_context(what)?;
@@ -185,7 +185,7 @@ impl Operation<'_> {
 
     /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict, or is told not to,
     /// deletes. What the budget says where it does not let the Pod go yet.
-    async fn evict(&self, found: &Found, pod: &Value) -> Result<Option<String>> {
+    async fn evict(&self, found: &LiveObject, pod: &Value) -> Result<Option<String>> {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         let outcome = if self.work.disable_eviction {
             self.cluster.delete_pod(pod).await
@@ -209,7 +209,7 @@ impl Operation<'_> {
 }
 
 /// A successor that something did not empty, or did.
-fn came_wrong(found: &Found, form: Form, rest: &str) -> Failure {
+fn came_wrong(found: &LiveObject, form: Form, rest: &str) -> Failure {
     let what = format!("{}: a Pod came back as it was.", found.shown());
     let hint = if form == Form::Emptied {
         "No webhook or policy changes the Pods of this namespace as it should; `diyadm check` looks \
@@ -222,7 +222,7 @@ fn came_wrong(found: &Found, form: Form, rest: &str) -> Failure {
 }
 
 /// The command that deletes the workload's Pods.
-fn delete_pods(found: &Found) -> String {
+fn delete_pods(found: &LiveObject) -> String {
     let selector = pods::label_selector(&found.object["spec"]["selector"]);
     format!("kubectl -n {} delete pods -l {}", found.namespace, exit::quoted(&selector))
 }
@@ -241,11 +241,11 @@ mod tests {
     #[test]
     fn command_that_deletes_pods_has_the_whole_selector() {
         let command = |selector: Value| {
-            delete_pods(&Found {
+            delete_pods(&LiveObject {
                 kind: &REPLICA_SET,
                 namespace: "shop".to_owned(),
                 name: "web".to_owned(),
-                object: json!({ "spec": { "selector": selector } }),
+                object: json!({ "spec": { "selector": selector } }).into(),
             })
         };
         assert_eq!(

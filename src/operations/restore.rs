@@ -22,7 +22,7 @@ use crate::{
     kinds::CRON_JOB,
     kubernetes::{
         DryRun, POD,
-        targets::{Found, Unnamed},
+        targets::{LiveObject, Unnamed},
     },
     operations::flags::RestoreArgs,
     rollout::{self, Form},
@@ -69,12 +69,15 @@ pub(crate) async fn restore(
 }
 
 /// Those that are emptied, by their template or by their Pods as far as these may be seen.
-async fn what_is_empty<'f>(operation: &Operation<'_>, all: &'f [Found]) -> Vec<&'f Found> {
+async fn what_is_empty<'f>(
+    operation: &Operation<'_>,
+    all: &'f [LiveObject],
+) -> Vec<&'f LiveObject> {
     let scope = operation.cluster.scope(operation.targets);
     let pods = operation.cluster.list(&POD, scope, "").await.unwrap_or_default();
-    let objects: Vec<_> = all.iter().map(|found| found.object.clone()).collect();
+    let objects: Vec<_> = all.iter().map(|found| Value::clone(&found.object)).collect();
     let rows = status::rows(&objects, &pods, |_| None);
-    let is_row = |found: &&Found| {
+    let is_row = |found: &&LiveObject| {
         let own = [found.kind.kind, &found.namespace, &found.name];
         rows.iter().any(|row| [&*row.kind, &*row.namespace, &*row.name] == own)
     };
@@ -86,12 +89,12 @@ pub(crate) async fn restore_all(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     webhooks: &Webhooks,
-    all: Vec<Found>,
+    all: Vec<LiveObject>,
     named: bool,
 ) -> Vec<OperationResult> {
     let conflicting = operation.conflicting_objects(&all).await;
     let pods = Pods::list(operation, &all).await;
-    let work = async |found: Found| {
+    let work = async |found: LiveObject| {
         let done = restore_one(operation, webhooks, options, &pods, found, named).await;
         if matches!(done.outcome, Outcome::Failed(_)) {
             // It may still be empty, and its autoscaler is held as long as it is.
@@ -126,9 +129,8 @@ pub(crate) async fn restore_all(
 
 /// Why what another workload owns stays as it is: a ReplicaSet carries what its Deployment says,
 /// and comes and goes with it.
-fn refused(operation: &Operation<'_>, found: &Found) -> Option<Failure> {
-    let text = found.object.to_string();
-    let owner = owned(&Subject::parse(&text)?)?.typed?;
+fn refused(operation: &Operation<'_>, found: &LiveObject) -> Option<Failure> {
+    let owner = owned(found.object.subject()?)?.typed?;
     let what = format!("{} belongs to {owner}.", operation.shown(found));
     let flags = operation.cluster.flags();
     let hint = format!("`diyadm restore {owner} -n {}{flags}` restores that.", found.namespace);
@@ -141,7 +143,7 @@ async fn restore_one(
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     pods: &Pods,
-    found: Found,
+    found: LiveObject,
     named: bool,
 ) -> OperationResult {
     if let Some(failure) = refused(operation, &found) {
@@ -174,7 +176,7 @@ async fn restore_one(
 /// Restores one workload and waits for it; whether it was empty still.
 pub(crate) async fn roll_back(
     operation: &Operation<'_>,
-    found: Found,
+    found: LiveObject,
     recreate: bool,
 ) -> Result<bool> {
     let webhooks = Webhooks::new(true);
@@ -183,7 +185,7 @@ pub(crate) async fn roll_back(
     let object = object.unwrap_or_default();
     // This command has written it.
     let trust_original = original(&object) == original(&found.object);
-    let found = Found { object, ..found };
+    let found = LiveObject { object: object.into(), ..found };
     let options = RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false };
     let conflicting = operation.conflicting_objects(std::slice::from_ref(&found)).await;
     let pods = Pods::list(operation, std::slice::from_ref(&found)).await;
@@ -203,7 +205,7 @@ pub(crate) async fn roll_back(
 async fn release(
     operation: &Operation<'_>,
     conflicting: &ConflictingObjects,
-    found: &Found,
+    found: &LiveObject,
 ) -> Result<bool> {
     let mut released = false;
     for (kind, object) in conflicting.of(found).filter(|(_, object)| autoscaler::is_held(object)) {
@@ -273,8 +275,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
             }
         };
         // What we install obeys the opt-out in the template; other webhooks may not.
-        let text = one.found.object.to_string();
-        let refusals = Subject::parse(&text).map(|subject| subject.refusals());
+        let refusals = one.found.object.subject().map(Subject::refusals);
         let of_pods = rollout::wanted(&one.found.object) > 0
             && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
         let judged = if of_pods { check_pods(operation, &one.found).await } else { Ok(()) };
@@ -293,7 +294,10 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
         // What it says of its revisions has changed while it was waited for.
         let found = &done[at].found;
         let object = operation.cluster.get(found.kind, &found.namespace, &found.name).await;
-        object.ok().flatten().map(|object| (at, Found { object, ..found.clone() }))
+        object
+            .ok()
+            .flatten()
+            .map(|object| (at, LiveObject { object: object.into(), ..found.clone() }))
     });
     let now: Vec<_> = now.await.into_iter().flatten().collect();
     let found: Vec<_> = now.iter().map(|(_, found)| found).collect();
@@ -329,7 +333,7 @@ async fn go_on(operation: &Operation<'_>, pods: &Pods, one: &mut OperationResult
 }
 
 /// Sees whether a rollout has given back what was empty at level pod.
-async fn check_pods(operation: &Operation<'_>, found: &Found) -> Result<()> {
+async fn check_pods(operation: &Operation<'_>, found: &LiveObject) -> Result<()> {
     operation.check_pods(found, Form::Original).await?;
     let partition = leftovers::partition(found);
     let Some(partition) = partition.filter(|partition| *partition > 0) else { return Ok(()) };
@@ -342,7 +346,7 @@ async fn check_pods(operation: &Operation<'_>, found: &Found) -> Result<()> {
 }
 
 /// Pods that an update does not reach, which were emptied before there was such a partition.
-fn below(operation: &Operation<'_>, found: &Found, partition: i64) -> Failure {
+fn below(operation: &Operation<'_>, found: &LiveObject, partition: i64) -> Failure {
     let shown = operation.shown(found);
     let what =
         format!("{shown} is restored, and its Pods below partition {partition} are still empty.");

@@ -232,7 +232,8 @@ async fn tell_empty(
         ));
         Vec::new()
     });
-    let objects: Vec<_> = targeted.found.into_iter().map(|found| found.object).collect();
+    let objects = targeted.found.into_iter().map(|found| found.object.into_value());
+    let objects: Vec<_> = objects.collect();
     let mut rows = status::rows(&objects, &pods, |_| None);
     // After a dry run they still are.
     rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Operation;
 use crate::{
     exit::Failure,
-    kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::Found},
+    kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::LiveObject},
     rollout::{self, Form, Progress, Seen, Trouble},
     ui::terminal::Wait,
     workload::pods::{belongs_to, label_selector},
@@ -73,13 +73,13 @@ impl Waited {
 
 struct Pending<'a> {
     at: usize,
-    found: &'a Found,
+    found: &'a LiveObject,
     last: Progress,
 }
 
 impl Operation<'_> {
     /// Waits for all of them together, until `--timeout`.
-    pub(crate) async fn wait(&self, all: &[&Found]) -> Vec<Waited> {
+    pub(crate) async fn wait(&self, all: &[&LiveObject]) -> Vec<Waited> {
         let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
         let mut waited: Vec<_> = all.iter().map(|_| None).collect();
         let mut pending: Vec<_> = (0..)
@@ -175,7 +175,7 @@ impl Operation<'_> {
         }
         let mut objects: Vec<Option<Result<Value>>> = pending.iter().map(|_| None).collect();
         for (kind, namespace) in places {
-            let here = |found: &Found| found.kind == kind && found.namespace == namespace;
+            let here = |found: &LiveObject| found.kind == kind && found.namespace == namespace;
             let of_place = || (0..).zip(pending).filter(|(_, one)| here(one.found));
             let listed = if of_place().count() > FEW {
                 self.cluster.list(kind, namespace, "").await.ok()
@@ -193,7 +193,7 @@ impl Operation<'_> {
             }
             let of_place: Vec<_> = of_place().map(|(at, one)| (at, one.found)).collect();
             let got = self
-                .each("looked at", of_place, async |(at, found): (usize, &Found)| {
+                .each("looked at", of_place, async |(at, found): (usize, &LiveObject)| {
                     let got = self.cluster.get(kind, namespace, &found.name).await;
                     let gone = || anyhow::anyhow!("{} is gone", found.shown());
                     (at, got.and_then(|object| object.ok_or_else(gone)))
@@ -220,7 +220,7 @@ impl Operation<'_> {
     }
 
     /// Events about the workload's Pods, and about Pods that could not be created.
-    pub(crate) async fn events(&self, found: &Found, pods: &[Value]) -> Vec<Value> {
+    pub(crate) async fn events(&self, found: &LiveObject, pods: &[Value]) -> Vec<Value> {
         let mut selectors = vec!["reason=FailedCreate".to_owned()];
         let waiting = pods.iter().filter(|pod| !rollout::is_up(pod)).take(FEW);
         let uids = waiting.filter_map(|pod| pod["metadata"]["uid"].as_str());

@@ -3,7 +3,7 @@
 //! Names, annotations, events and messages of servers come from other people. An escape sequence in
 //! one of them changes what a terminal shows, a line break adds a line that diyadm did not print.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
 use unicode_width::UnicodeWidthStr;
 
@@ -11,6 +11,13 @@ use unicode_width::UnicodeWidthStr;
 pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// A sentence as part of another one: without its full stop.
+pub(crate) fn clause(sentence: impl Display) -> String {
+    let mut clause = sentence.to_string();
+    clause.truncate(clause.trim_end_matches('.').len());
+    clause
 }
 
 /// `text` as one line that a terminal shows as it is. Control characters, line breaks and

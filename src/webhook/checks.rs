@@ -16,7 +16,7 @@ mod webhook;
 pub use denial::Denial;
 pub use explain::{Cause, explain};
 pub use webhook::{
-    Connection, DryCreate, Look, Observed, Secret, Subject, findings, image_of,
+    Connection, DryCreate, Look, Observed, Secret, Subject, Unseen, findings, image_of,
     is_emptied_by_policy, is_emptied_to, level, owner, port_name, ready, selects, url_host,
 };
 

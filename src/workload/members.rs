@@ -95,15 +95,18 @@ pub(super) fn string<'a>(node: Option<Node<'_, 'a>>) -> Result<Option<Cow<'a, st
     }
 }
 
-/// A string that is decoded once it is asked for.
+/// A string that is decoded once, when it is first needed.
 struct Text<'a> {
     json: &'a str,
-    read: OnceLock<Cow<'a, str>>,
+    /// Of one with escapes.
+    decoded: OnceLock<String>,
 }
 
 impl Text<'_> {
     fn as_str(&self) -> &str {
-        self.read.get_or_init(|| json::string(self.json).unwrap_or_default())
+        let decode = || json::string(self.json).unwrap_or_default().into_owned();
+        let plain = self.json.get(1..self.json.len() - 1).filter(|text| !text.contains('\\'));
+        plain.unwrap_or_else(|| self.decoded.get_or_init(decode))
     }
 }
 
@@ -116,7 +119,7 @@ impl<'a> Map<'a> {
         let Some(map) = open(map)? else { return Ok(Self::default()) };
         let text = |value: Node<'_, 'a>| {
             let json = value.text();
-            let text = Text { json, read: OnceLock::new() };
+            let text = Text { json, decoded: OnceLock::new() };
             json.starts_with('"').then(|| (value.key().clone(), text))
         };
         map.children().map(text).collect::<Option<_>>().map(Self).ok_or("something is no string")

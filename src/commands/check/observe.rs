@@ -1,6 +1,7 @@
 //! Gathers what `checks` judges. What may not be looked at is a finding too.
 
 use anyhow::{Error, Result};
+use kube::core::Status;
 use serde_json::{Value, json};
 
 use super::{connection, laps::Laps};
@@ -12,7 +13,7 @@ use crate::{
         SERVICE, STATEFUL_SET, error,
     },
     webhook::{
-        checks::{Denial, DryCreate, Look, Observed, Secret, Subject, level},
+        checks::{Denial, DryCreate, Look, Observed, Secret, Subject, Unseen, level},
         manifests,
     },
     workload::{DISABLED, LABEL, Level, pod_from_template},
@@ -90,10 +91,20 @@ pub(super) fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
     match outcome {
         Ok(seen) => Ok(Ok(seen)),
         Err(error) => match error::status(&error) {
-            Some(status) if status.code != 401 => Ok(Err(status.message.clone())),
+            Some(status) if status.code != 401 => Ok(Err(unseen(status))),
             _ => Err(blind(error)),
         },
     }
+}
+
+pub(super) fn unseen(status: &Status) -> Unseen {
+    let why = status.message.clone();
+    if status.is_forbidden() { Unseen::Forbidden(why) } else { Unseen::Other(why) }
+}
+
+/// Whether the right to create is missing, which says nothing of webhooks and policies.
+pub(super) fn may_not_create(status: &Status) -> bool {
+    status.code == 403 && status.message.contains("cannot create")
 }
 
 /// `check` ends with 2 where it could not look.
@@ -117,12 +128,9 @@ async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<Dr
     match created {
         Ok(object) => Ok(DryCreate::Created(object)),
         Err(error) => match error::status(&error) {
-            // Not allowed to create is no word about the webhook.
-            Some(status) if status.code == 403 && status.message.contains("cannot create") => {
-                Err(status.message.clone())
-            }
+            Some(status) if may_not_create(status) => Err(unseen(status)),
             Some(status) => Ok(DryCreate::Refused(status.message.clone())),
-            None => Err(format!("{error:#}")),
+            None => Err(format!("{error:#}").into()),
         },
     }
 }

@@ -3,7 +3,10 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{laps::Laps, observe::look};
+use super::{
+    laps::Laps,
+    observe::{look, may_not_create, unseen},
+};
 use crate::{
     exit::Failure,
     kubernetes::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
@@ -43,12 +46,9 @@ pub(in crate::commands) async fn findings(
         dry_create: match laps.of("dry-run", dry_create(cluster, namespace)).await {
             Ok(pod) => Ok(Ok(pod)),
             Err(error) => match error::status(&error) {
-                // Not allowed to create is no word about the policy.
-                Some(status) if status.code == 403 && status.message.contains("cannot create") => {
-                    Err(status.message.clone())
-                }
+                Some(status) if may_not_create(status) => Err(unseen(status)),
                 Some(status) => Ok(Err(status.message.clone())),
-                None => Err(format!("{error:#}")),
+                None => Err(format!("{error:#}").into()),
             },
         },
     };

@@ -21,6 +21,7 @@ use crate::{
     pki::{self, Bundle},
     ui::terminal::Terminal,
     webhook::manifests,
+    workload::ParsedObject,
 };
 
 /// API servers take a new webhook configuration from their watch within a moment.
@@ -126,7 +127,7 @@ async fn trust(applier: &mut Applier<'_>, name: &str, ca: &str) -> Result<()> {
         return Ok(());
     }
     let bundle = STANDARD.encode(ca);
-    let plan = |found: &Value| {
+    let plan = |found: &ParsedObject| {
         let webhooks = found["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
         let trusts = |webhook: &Value| webhook["clientConfig"]["caBundle"] == *bundle;
         let patch = (0..webhooks.len()).filter(|at| !trusts(&webhooks[*at])).map(|at| {
@@ -137,7 +138,7 @@ async fn trust(applier: &mut Applier<'_>, name: &str, ca: &str) -> Result<()> {
         Ok((!patch.is_empty()).then_some(patch))
     };
     let target = (&CONFIGURATION, "", name);
-    applier.cluster.change(target, Some(found), applier.dry_run.is_some(), plan).await?;
+    applier.cluster.change(target, Some(found.into()), applier.dry_run.is_some(), plan).await?;
     applier.outcomes.add(CONFIGURATION.kind, "", name, "patched");
     Ok(())
 }

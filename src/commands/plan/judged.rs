@@ -5,7 +5,7 @@ use anyhow::Error;
 use serde_json::Value;
 
 use crate::{
-    kubernetes::{Cluster, error, targets::Found},
+    kubernetes::{Cluster, error, targets::LiveObject},
     plan::{Decided, Does},
     webhook::checks::{Denial, Finding},
     workload::pod_from_template,
@@ -15,11 +15,11 @@ use crate::{
 /// `may_create`: whether Pods may be asked about.
 pub(super) async fn judge(
     cluster: &Cluster,
-    found: &Found,
+    found: &LiveObject,
     decided: &mut Decided,
     may_create: bool,
 ) -> Option<Finding> {
-    let mut object = found.object.clone();
+    let mut object = Value::clone(&found.object);
     if decided.does == Does::Template {
         let patch = Value::from(decided.operations.clone());
         let made = cluster.json_patch(found.kind, &found.namespace, &found.name, patch, true).await;

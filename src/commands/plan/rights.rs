@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    kubernetes::{CRON_JOB, Cluster, JOB, Kind, POD, POD_EVICTION, Right, targets::Found},
+    kubernetes::{CRON_JOB, Cluster, JOB, Kind, POD, POD_EVICTION, Right, targets::LiveObject},
     operations::empty::decision::EmptyMethod,
 };
 
@@ -22,7 +22,7 @@ impl<'a> Allowed<'a> {
     /// namespace shop`.
     pub(super) async fn missing(
         &mut self,
-        found: &Found,
+        found: &LiveObject,
         settled: EmptyMethod,
     ) -> Result<Option<String>> {
         let own =

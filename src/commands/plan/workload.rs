@@ -7,7 +7,7 @@ use crate::{
     cli::plan::Plan as Args,
     kubernetes::{
         BUDGET, Cluster, SERVICE,
-        targets::{self, Found, Unnamed},
+        targets::{self, LiveObject, Unnamed},
     },
     operations::{
         autoscalers::{AUTOSCALERS, ConflictingObjects},
@@ -17,7 +17,7 @@ use crate::{
     plan::{Decided, Does, Plan, plan},
     ui::terminal::Terminal,
     webhook::checks::Finding,
-    workload::{Context, Rules, Stamp, Subject, Warning},
+    workload::{Context, Rules, Stamp, Warning},
 };
 
 /// A plan for each workload that is meant, and whether each was named.
@@ -99,7 +99,7 @@ async fn decide(
     cluster: &Cluster,
     emptying: &empty::EmptyRequest<'_>,
     webhooks: &Webhooks,
-    found: &Found,
+    found: &LiveObject,
     settled: Result<EmptyMethod, Refused>,
 ) -> Result<Decided> {
     let mut decided = Decided {
@@ -139,10 +139,9 @@ async fn decide(
             let (operations, warnings) = emptying.operations(found, &found.object)?;
             decided.operations = operations;
             decided.warnings = warnings.iter().map(Warning::message).collect();
-            let text = found.object.to_string();
-            let is_empty = Subject::parse(&text).is_some_and(|subject| subject.is_emptied());
             if decided.operations.is_empty() {
-                decided.does = if is_empty { Does::Already } else { Does::Nothing };
+                decided.does =
+                    if found.object.is_emptied() { Does::Already } else { Does::Nothing };
             }
             if decided.does == Does::Nothing {
                 decided.why = warnings.first().map_or_else(

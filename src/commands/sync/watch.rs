@@ -19,6 +19,7 @@ use crate::{
     },
     exit::{self, Code, Failure},
     kubernetes,
+    ui::text::clause,
 };
 
 /// How often Pods that have come are looked for.
@@ -179,8 +180,7 @@ async fn keep(
             }
             Err(error) if may_pass(&error) && !receiver.gives_up() => {
                 if !lost {
-                    let why = format!("{error:#}");
-                    let why = why.trim_end_matches('.');
+                    let why = clause(format_args!("{error:#}"));
                     terminal.warn(&format!("{shown} is tried again: {why}"));
                 }
                 lost = true;

@@ -12,12 +12,15 @@ use super::{
     progress::Progress,
     steps::Report,
 };
-use crate::dev::{
-    backoff::pauses,
-    pods::Pick,
-    reach::Agent,
-    session::Session,
-    trouble::{Spent, Trouble, is_lost, is_spent, is_without_agent, refusal},
+use crate::{
+    dev::{
+        backoff::pauses,
+        pods::Pick,
+        reach::Agent,
+        session::Session,
+        trouble::{Spent, Trouble, is_lost, is_spent, is_without_agent, refusal},
+    },
+    ui::text::clause,
 };
 use diyadm_agent::protocol::{
     Bytes,
@@ -253,12 +256,11 @@ impl<'a> Receiver<'a> {
                     return Err(error);
                 }
                 Err(error) => {
-                    let why = error.to_string();
                     let shown = self.pick.shown();
                     session.terminal.warn(&format!(
                         "{shown} has no agent, nor can it be brought, so what differs is sent \
                          whole: {}",
-                        why.trim_end_matches('.')
+                        clause(&error)
                     ));
                     self.alone = true;
                 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, Kind},
-    kubernetes::{Cluster, FIELD_MANAGER, targets::Found},
+    kubernetes::{Cluster, FIELD_MANAGER, targets::LiveObject},
     operations::{
         change::played,
         flags::{self, EmptyingFlags},
@@ -14,8 +14,8 @@ use crate::{
         owner::{Owned, owned},
     },
     workload::{
-        self, CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, READY, REPLICAS,
-        Refusal, Rules, SUSPEND, Source, Stamp, Subject, Warning, Wish, fresh,
+        CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, ParsedObject, READY,
+        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Warning, Wish, fresh,
     },
 };
 
@@ -99,16 +99,17 @@ impl EmptyRequest<'_> {
     /// What is done to `found`; `scaled` is what scales it.
     pub(crate) fn choose_method(
         &self,
-        found: &Found,
+        found: &LiveObject,
         scaled: Option<&str>,
     ) -> Result<EmptyMethod, Refused> {
-        let text = found.object.to_string();
         let refused = |what: String, hint: &str, soft: bool| Refused {
             what,
             hint: hint.to_owned(),
             soft: soft && !self.named,
         };
-        let subject = Subject::read(&text)
+        let subject = found
+            .object
+            .try_subject()
             .map_err(|error| refused(format!("it makes no sense: {error}"), "", false))?;
         if found.namespace == "kube-system" {
             let what = "diyadm never touches kube-system".to_owned();
@@ -122,10 +123,10 @@ impl EmptyRequest<'_> {
             let what = "a policy emptied it as it was created, and keeps no original";
             return Err(refused(what.to_owned(), "Its manifest has the way it is to be.", true));
         }
-        if let Some(Owned { by, typed }) = owned(&subject) {
+        if let Some(Owned { by, typed }) = owned(subject) {
             let hint = match typed {
                 Some(owner) => {
-                    let Found { namespace, .. } = found;
+                    let LiveObject { namespace, .. } = found;
                     format!("Type that: `diyadm empty {owner} -n {namespace}{}`.", self.flags)
                 }
                 None => "What owns it would write it back: a webhook of `diyadm install --level pod` empties \
@@ -134,7 +135,7 @@ impl EmptyRequest<'_> {
             };
             return Err(refused(format!("it belongs to {by}"), &hint, true));
         }
-        let wishes = self.wishes_for(&subject, found)?;
+        let wishes = self.wishes_for(subject, found)?;
         let context =
             Context { namespace: &found.namespace, wishes: &wishes, ..Context::default() };
         let Decision { way, rule, sources } = subject
@@ -166,7 +167,7 @@ impl EmptyRequest<'_> {
             return Err(refused(what, "Leave --replicas out, or name others.", true));
         }
         if subject.workload().is_some_and(|kind| !kind.mutable) {
-            return self.fixed(&subject, found);
+            return self.fixed(subject, found);
         }
         if let (Some(replicas), Some(by)) = (way.replicas, scaled) {
             let what =
@@ -192,11 +193,11 @@ impl EmptyRequest<'_> {
         &self,
         cluster: &Cluster,
         webhooks: &Webhooks,
-        found: &Found,
+        found: &LiveObject,
         scaled: Option<&str>,
     ) -> Result<EmptyMethod, Refused> {
         let settled = self.choose_method(found, scaled)?;
-        let is_free = self.level.is_none() && !workload::is_emptied(&found.object.to_string());
+        let is_free = self.level.is_none() && !found.object.is_emptied();
         if settled != EmptyMethod::Patch || !is_free {
             return Ok(settled);
         }
@@ -216,9 +217,8 @@ impl EmptyRequest<'_> {
     }
 
     /// Which container was chosen of several that may be meant, and how to choose another.
-    pub(super) fn choice(&self, found: &Found) -> Option<String> {
-        let text = found.object.to_string();
-        let subject = Subject::parse(&text)?;
+    pub(super) fn choice(&self, found: &LiveObject) -> Option<String> {
+        let subject = found.object.subject()?;
         let wishes = &self.wishes;
         let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
         let candidates = subject.candidates(self.rules, &context);
@@ -228,7 +228,7 @@ impl EmptyRequest<'_> {
     }
 
     /// Whose pod template nobody can change.
-    fn fixed(&self, subject: &Subject<'_>, found: &Found) -> Result<EmptyMethod, Refused> {
+    fn fixed(&self, subject: &Subject<'_>, found: &LiveObject) -> Result<EmptyMethod, Refused> {
         let is_there = found.object["metadata"]["uid"].is_string();
         // Of a Pod the image can be changed.
         let is_image = |path: &str| {
@@ -272,7 +272,7 @@ impl EmptyRequest<'_> {
     }
 
     /// The flags' wishes, and that a refusal goes where it may.
-    fn wishes_for(&self, subject: &Subject<'_>, found: &Found) -> Result<Vec<Wish>, Refused> {
+    fn wishes_for(&self, subject: &Subject<'_>, found: &LiveObject) -> Result<Vec<Wish>, Refused> {
         let mut wishes = self.wishes.clone();
         wishes.retain(|wish| wish.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
         for place in subject.refusals() {
@@ -314,14 +314,13 @@ impl EmptyRequest<'_> {
     /// The operations that empty it, and what the user should be told; none where it is empty.
     pub(crate) fn operations(
         &self,
-        found: &Found,
-        object: &Value,
+        found: &LiveObject,
+        object: &ParsedObject,
     ) -> Result<(Vec<Value>, Vec<Warning>)> {
         let (mut operations, freed) = free(object)?;
-        let text = freed.to_string();
-        let subject = Subject::read(&text)?;
+        let subject = freed.try_subject()?;
         let refused = |refused: Refused| Failure::no(refused.what, refused.hint);
-        let wishes = self.wishes_for(&subject, found).map_err(refused)?;
+        let wishes = self.wishes_for(subject, found).map_err(refused)?;
         let context = Context {
             namespace: &found.namespace,
             stamp: Some(&self.stamp),
@@ -341,10 +340,9 @@ fn ours_in_template(subject: &Subject<'_>) -> bool {
 
 /// Takes away what an earlier restore at level pod has written into the template: the operations,
 /// and the object without it.
-pub(crate) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
-    let text = object.to_string();
-    let subject = Subject::read(&text)?;
-    let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(&subject);
+pub(crate) fn free(object: &ParsedObject) -> Result<(Vec<Value>, ParsedObject)> {
+    let subject = object.try_subject()?;
+    let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(subject);
     if !ours {
         return Ok((Vec::new(), object.clone()));
     }
@@ -352,13 +350,12 @@ pub(crate) fn free(object: &Value) -> Result<(Vec<Value>, Value)> {
     let path = format!("{template}/metadata/annotations/{LABEL}");
     let operations = vec![json!({ "op": "remove", "path": path })];
     let freed = played(object, &operations)?;
-    Ok((operations, freed))
+    Ok((operations, freed.into()))
 }
 
 /// What is written on a workload in vain at level pod.
-pub(crate) fn unheard(object: &Value) -> Option<String> {
-    let text = object.to_string();
-    let keys = Subject::parse(&text).map(|subject| subject.unheard())?;
+pub(crate) fn unheard(object: &ParsedObject) -> Option<String> {
+    let keys = object.subject()?.unheard();
     (!keys.is_empty()).then(|| {
         format!(
             "at level pod its Pods alone are looked at, and its own annotation {} is not heard: \

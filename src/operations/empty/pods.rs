@@ -8,7 +8,7 @@ use super::{decision, give_back};
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, JOB},
-    kubernetes::targets::Found,
+    kubernetes::targets::LiveObject,
     operations::{
         Operation, OperationResult, Outcome,
         flags::EmptyArgs,
@@ -16,18 +16,19 @@ use crate::{
         replace::PodMatch,
     },
     rollout::{self, Form},
+    workload::ParsedObject,
 };
 
 pub(super) async fn empty(
     operation: &Operation<'_>,
     args: &EmptyArgs,
     webhooks: &Webhooks,
-    found: Found,
+    found: LiveObject,
 ) -> OperationResult {
     match try_empty(operation, args, webhooks, &found).await {
         Ok((object, patch, changed)) => {
             let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
-            OperationResult { found: Found { object, ..found }, patch, outcome }
+            OperationResult { found: LiveObject { object, ..found }, patch, outcome }
         }
         Err(error) => OperationResult::failed(found, error),
     }
@@ -37,8 +38,8 @@ async fn try_empty(
     operation: &Operation<'_>,
     args: &EmptyArgs,
     webhooks: &Webhooks,
-    found: &Found,
-) -> Result<(Value, Vec<Value>, bool)> {
+    found: &LiveObject,
+) -> Result<(ParsedObject, Vec<Value>, bool)> {
     let shown = operation.shown(found);
     if webhooks.of_pods(operation.cluster, found).await == Interceptor::Nobody {
         let what = format!(
@@ -58,7 +59,7 @@ async fn try_empty(
         return Ok((found.object.clone(), Vec::new(), false));
     }
     let mut sent = Vec::new();
-    let operations = |object: &Value| {
+    let operations = |object: &ParsedObject| {
         let (operations, _) = decision::free(object)?;
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
@@ -82,7 +83,7 @@ async fn try_empty(
         // The change of the template rolls it out.
         return Ok((object, sent, true));
     }
-    let now = Found { object: object.clone(), ..found.clone() };
+    let now = LiveObject { object: object.clone(), ..found.clone() };
     // What was empty before is not this command's to give back.
     let back =
         args.rollback && (changed || operation.check_pods(&now, Form::Emptied).await.is_err());

@@ -6,24 +6,24 @@ use serde_json::Value;
 use super::decision::{EmptyMethod, EmptyRequest};
 use crate::{
     exit::Failure,
-    kubernetes::targets::Found,
+    kubernetes::targets::LiveObject,
     operations::{Operation, OperationResult, Outcome, change::played},
     plan::jobs,
-    workload::{EmptyContainer, Idle, LABEL, ORIGINAL, Subject, Told, Warning, fresh, is_emptied},
+    workload::{EmptyContainer, Idle, LABEL, ORIGINAL, ParsedObject, Told, Warning, fresh},
 };
 
 pub(super) async fn patch(
     operation: &Operation<'_>,
     plan: &EmptyRequest<'_>,
-    found: Found,
+    found: LiveObject,
     scaled: Option<&str>,
 ) -> OperationResult {
     let mut warnings = Vec::new();
     let mut sent = Vec::new();
     let mut freed = false;
-    let operations = |object: &Value| -> Result<Option<Vec<Value>>> {
+    let operations = |object: &ParsedObject| -> Result<Option<Vec<Value>>> {
         // It may be another one by now than the one that was judged.
-        let now = Found { object: object.clone(), ..found.clone() };
+        let now = LiveObject { object: object.clone(), ..found.clone() };
         match plan.choose_method(&now, scaled) {
             Ok(EmptyMethod::Patch) => {}
             Ok(_) => return Err(Failure::no("It has changed meanwhile.", "Try again.").into()),
@@ -48,7 +48,7 @@ pub(super) async fn patch(
         Err(error) => return OperationResult::failed(found, error),
     };
     let object = if changed && operation.is_real() && rewritten(&object).is_some() {
-        let at = Found { object: object.clone(), ..found.clone() };
+        let at = LiveObject { object: object.clone(), ..found.clone() };
         match operation.change(&at, |now| Ok(rewritten(now))).await {
             Ok((object, _)) => object,
             Err(error) => return OperationResult::failed(found, error),
@@ -60,8 +60,7 @@ pub(super) async fn patch(
     warnings
         .iter()
         .for_each(|what| operation.terminal.warn(&format!("{shown}: {}", what.message())));
-    let text = object.to_string();
-    let told = Subject::parse(&text).and_then(|subject| subject.told()?.ok());
+    let told = object.subject().and_then(|subject| subject.told()?.ok());
     let outcome = match told {
         Some(told) if !told.drifted => {
             let verb = if changed { "is empty" } else { "was empty already" };
@@ -100,16 +99,15 @@ pub(super) async fn patch(
         }
     };
     OperationResult {
-        found: Found { object, ..found },
+        found: LiveObject { object, ..found },
         patch: if changed { sent } else { Vec::new() },
         outcome,
     }
 }
 
 /// Operations that note what another admission plugin made of the empty image.
-fn rewritten(object: &Value) -> Option<Vec<Value>> {
-    let text = object.to_string();
-    let change = Subject::parse(&text)?.note_rewritten()?;
+fn rewritten(object: &ParsedObject) -> Option<Vec<Value>> {
+    let change = object.subject()?.note_rewritten()?;
     serde_json::from_str(&change.patch).ok()
 }
 
@@ -117,22 +115,21 @@ fn rewritten(object: &Value) -> Option<Vec<Value>> {
 pub(super) async fn recreate(
     operation: &Operation<'_>,
     plan: &EmptyRequest<'_>,
-    found: Found,
+    found: LiveObject,
 ) -> OperationResult {
     let shown = operation.shown(&found);
-    let new = fresh::fresh(&found.object);
+    let new = ParsedObject::from(fresh::fresh(&found.object));
     let new = plan.operations(&found, &new).and_then(|(operations, warnings)| {
         warnings
             .iter()
             .for_each(|what| operation.terminal.warn(&format!("{shown}: {}", what.message())));
-        played(&new, &operations)
+        Ok(ParsedObject::from(played(&new, &operations)?))
     });
     let new = match new {
-        Ok(new) if is_emptied(&new.to_string()) => {
+        Ok(new) if new.is_emptied() => {
             // A container that is not chosen any more would run what its original says.
-            let [before, after] = [&found.object, &new].map(Value::to_string);
-            let subjects = Subject::parse(&before).zip(Subject::parse(&after));
-            if subjects.is_some_and(|(old, new)| !old.from_original(&new).is_empty()) {
+            let subjects = found.object.subject().zip(new.subject());
+            if subjects.is_some_and(|(old, new)| !old.from_original(new).is_empty()) {
                 let what = format!("{shown} stays as it is: its original would set what it runs.");
                 let hint = format!(
                     "Restore it first: `diyadm restore {} --recreate` shows what that is.",
@@ -148,7 +145,7 @@ pub(super) async fn recreate(
         }
         Err(error) => return OperationResult::failed(found, error),
     };
-    let done = operation.recreate(found, new).await;
+    let done = operation.recreate(found, new.into_value()).await;
     if done.is_good() {
         let what = format!("{shown} was created again, and is empty{}", operation.dry());
         operation.terminal.done(&what, None);

@@ -3,26 +3,27 @@
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::Value;
 
-use crate::{exit::Failure, kubernetes::targets::Found, operations::files};
+use crate::{
+    exit::Failure, kubernetes::targets::LiveObject, operations::files, workload::ParsedObject,
+};
 
 pub(crate) struct Manifests {
     name: String,
-    objects: Vec<Value>,
+    objects: Vec<ParsedObject>,
 }
 
 impl Manifests {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let files = files::read(&[file.to_owned()])?;
         let objects = files.into_iter().flat_map(|file| file.objects);
-        let objects = objects.map(|document| document.value).collect();
+        let objects = objects.map(|document| document.value.into()).collect();
         Ok(Self { name: file.display().to_string(), objects })
     }
 
     /// The workload's own manifest. One without a namespace is of whatever namespace is meant.
-    pub(super) fn of(&self, found: &Found) -> Result<&Value> {
-        let fits = |object: &&Value| {
+    pub(super) fn of(&self, found: &LiveObject) -> Result<&ParsedObject> {
+        let fits = |object: &&ParsedObject| {
             let namespace = object["metadata"]["namespace"].as_str();
             object["kind"] == found.kind.kind
                 && object["metadata"]["name"] == found.name.as_str()

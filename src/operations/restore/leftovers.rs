@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kinds::Revisions,
-    kubernetes::{Kind, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::Found},
+    kubernetes::{Kind, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::LiveObject},
     operations::Operation,
     workload::{ORIGINAL, Subject},
 };
@@ -17,7 +17,7 @@ pub(super) struct Leftovers {
     unseen: Vec<(&'static Kind, String)>,
 }
 
-fn kind_of(found: &Found) -> Option<&'static Kind> {
+fn kind_of(found: &LiveObject) -> Option<&'static Kind> {
     Some(match found.kind.revisions? {
         Revisions::ReplicaSets => &REPLICA_SET,
         Revisions::ControllerRevisions => &REVISION,
@@ -25,14 +25,14 @@ fn kind_of(found: &Found) -> Option<&'static Kind> {
 }
 
 /// Whether revisions of it can stay behind.
-pub(super) fn may_have(found: &Found) -> bool {
+pub(super) fn may_have(found: &LiveObject) -> bool {
     kind_of(found).is_some()
 }
 
 impl Leftovers {
     pub(super) async fn list<'f>(
         operation: &Operation<'_>,
-        all: impl Iterator<Item = &'f Found>,
+        all: impl Iterator<Item = &'f LiveObject>,
     ) -> Self {
         let mut places: Vec<(&'static Kind, Scope<'f>)> = Vec::new();
         for found in all {
@@ -53,17 +53,17 @@ impl Leftovers {
     }
 
     /// Those of one workload that is not empty any more.
-    pub(super) fn of(&self, found: &Found) -> Vec<&(&'static Kind, Value)> {
+    pub(super) fn of(&self, found: &LiveObject) -> Vec<&(&'static Kind, Value)> {
         self.all.iter().filter(|(_, one)| owns(found, one)).collect()
     }
 
     /// Deletes what nothing runs of any more; says what it may not.
-    pub(super) async fn sweep(&self, operation: &Operation<'_>, restored: &[&Found]) {
+    pub(super) async fn sweep(&self, operation: &Operation<'_>, restored: &[&LiveObject]) {
         let all = restored.iter().flat_map(|found| {
             let idle = self.of(found).into_iter().filter(|(_, one)| is_idle(found, one));
             idle.map(move |(kind, object)| (found, *kind, object))
         });
-        let sweep = async |(found, kind, object): (&&Found, &'static Kind, &Value)| {
+        let sweep = async |(found, kind, object): (&&LiveObject, &'static Kind, &Value)| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             let what = format!("{}/{name} of {}", kind.singular(), operation.shown(found));
             (what, kind, operation.cluster.delete_exactly(kind, object).await)
@@ -100,20 +100,20 @@ impl Leftovers {
 }
 
 /// Whether a revision is of this workload.
-pub(super) fn owns(found: &Found, revision: &Value) -> bool {
+pub(super) fn owns(found: &LiveObject, revision: &Value) -> bool {
     let owners = revision["metadata"]["ownerReferences"].as_array();
     let uid = &found.object["metadata"]["uid"];
     owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
 }
 
 /// The partition of a StatefulSet, whose update does not reach the Pods below.
-pub(super) fn partition(found: &Found) -> Option<i64> {
+pub(super) fn partition(found: &LiveObject) -> Option<i64> {
     found.object["spec"]["updateStrategy"]["rollingUpdate"]["partition"].as_i64()
 }
 
 /// The partition below which Pods of a StatefulSet are still of an emptied revision: an update
 /// does not reach them, and one that is deleted comes back so.
-pub(super) fn kept(found: &Found, emptied: &[&(&'static Kind, Value)]) -> Option<i64> {
+pub(super) fn kept(found: &LiveObject, emptied: &[&(&'static Kind, Value)]) -> Option<i64> {
     let status = &found.object["status"];
     let partition = partition(found)?;
     let current = &status["currentRevision"];
@@ -147,7 +147,7 @@ fn is_emptied(object: &Value) -> bool {
 }
 
 /// Whether no Pod is of this revision, and none will be by what the workload says now.
-fn is_idle(found: &Found, revision: &Value) -> bool {
+fn is_idle(found: &LiveObject, revision: &Value) -> bool {
     let none = |field: &Value| field.as_i64().unwrap_or(0) == 0;
     if revision["kind"] == REPLICA_SET.kind {
         return none(&revision["spec"]["replicas"]) && none(&revision["status"]["replicas"]);

@@ -10,7 +10,7 @@ use super::options::RestoreOptions;
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, JOB},
-    kubernetes::{POD, Scope, error, targets::Found},
+    kubernetes::{POD, Scope, error, targets::LiveObject},
     operations::{
         Operation, OperationResult, Outcome,
         change::{annotated, played},
@@ -20,7 +20,7 @@ use crate::{
     rollout::{self, Form},
     status,
     workload::{
-        self, DISABLED, LABEL, Subject, fresh,
+        self, DISABLED, LABEL, ParsedObject, Subject, fresh,
         pods::{belongs_to, is_over},
     },
 };
@@ -36,7 +36,7 @@ pub(super) struct Pods {
 
 impl Pods {
     /// Those in the namespaces of these workloads.
-    pub(super) async fn list(operation: &Operation<'_>, all: &[Found]) -> Self {
+    pub(super) async fn list(operation: &Operation<'_>, all: &[LiveObject]) -> Self {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
@@ -60,17 +60,17 @@ impl Pods {
         pods
     }
 
-    fn of<'p>(&'p self, found: &'p Found) -> impl Iterator<Item = &'p (Value, bool)> {
+    fn of<'p>(&'p self, found: &'p LiveObject) -> impl Iterator<Item = &'p (Value, bool)> {
         self.all.iter().filter(|(pod, _)| belongs_to(pod, &found.object))
     }
 
     /// The workload's own.
-    pub(super) fn running(&self, found: &Found) -> Vec<Value> {
+    pub(super) fn running(&self, found: &LiveObject) -> Vec<Value> {
         self.of(found).map(|(pod, _)| pod.clone()).collect()
     }
 
     /// Those that are left from when its template was emptied.
-    pub(super) fn left(&self, found: &Found) -> Vec<Value> {
+    pub(super) fn left(&self, found: &LiveObject) -> Vec<Value> {
         let left = self.of(found).map(|(pod, _)| pod).filter(|pod| {
             let goes = pod["metadata"]["deletionTimestamp"].is_string();
             !goes && !rollout::left_empty(&found.object, pod).is_empty()
@@ -80,10 +80,9 @@ impl Pods {
 
     /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
     /// their end gives them back.
-    pub(super) fn tell_jobs(&self, operation: &Operation<'_>, before: &Found) {
-        let text = before.object.to_string();
+    pub(super) fn tell_jobs(&self, operation: &Operation<'_>, before: &LiveObject) {
         // One that an update has given something to run starts what works.
-        let is_emptied = Subject::parse(&text).and_then(|subject| subject.holds()) == Some(true);
+        let is_emptied = before.object.subject().and_then(Subject::holds) == Some(true);
         let idles = |pod: &Value, emptied: bool| {
             let is_of_template = is_emptied && rollout::is_new(&before.object, pod);
             emptied || is_of_template || !rollout::left_empty(&before.object, pod).is_empty()
@@ -115,12 +114,11 @@ impl Pods {
         &self,
         operation: &Operation<'_>,
         webhooks: &Webhooks,
-        found: &Found,
+        found: &LiveObject,
         named: bool,
     ) -> Result<bool> {
-        let text = found.object.to_string();
         let is_there = found.object["metadata"]["uid"].is_string();
-        if found.kind == &POD || !is_there || workload::is_emptied(&text) {
+        if found.kind == &POD || !is_there || found.object.is_emptied() {
             return Ok(false);
         }
         if let Some((_, why)) = self.unseen.iter().find(|(place, _)| *place == found.namespace) {
@@ -132,7 +130,7 @@ impl Pods {
         if own.peek().is_some() || !named {
             return Ok(own.any(|(_, emptied)| *emptied));
         }
-        would_be(operation, webhooks, found, &Subject::read(&text)?).await
+        would_be(operation, webhooks, found, found.object.try_subject()?).await
     }
 }
 
@@ -140,7 +138,7 @@ impl Pods {
 async fn would_be(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
-    found: &Found,
+    found: &LiveObject,
     subject: &Subject<'_>,
 ) -> Result<bool> {
     let mutable = subject.workload().is_some_and(|kind| kind.mutable);
@@ -156,12 +154,14 @@ pub(super) async fn restore(
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     pods: &Pods,
-    found: Found,
+    found: LiveObject,
 ) -> OperationResult {
     match try_restore(operation, webhooks, options, pods, &found).await {
-        Ok((object, patch)) => {
-            OperationResult { found: Found { object, ..found }, patch, outcome: Outcome::Changed }
-        }
+        Ok((object, patch)) => OperationResult {
+            found: LiveObject { object, ..found },
+            patch,
+            outcome: Outcome::Changed,
+        },
         Err(error) => OperationResult::failed(found, error),
     }
 }
@@ -171,8 +171,8 @@ async fn try_restore(
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
     pods: &Pods,
-    found: &Found,
-) -> Result<(Value, Vec<Value>)> {
+    found: &LiveObject,
+) -> Result<(ParsedObject, Vec<Value>)> {
     let shown = operation.shown(found);
     let interceptor = webhooks.emptying_pods(operation.cluster, found).await;
     if interceptor == Interceptor::Nobody && found.kind == &CRON_JOB {
@@ -200,7 +200,7 @@ async fn try_restore(
         return Ok((found.object.clone(), Vec::new()));
     }
     let mut sent = Vec::new();
-    let plan = |object: &Value| {
+    let plan = |object: &ParsedObject| {
         let operations = refusal(object)?;
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
@@ -214,9 +214,9 @@ async fn try_restore(
 async fn recreate(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
-    found: &Found,
+    found: &LiveObject,
     interceptor: &Interceptor,
-) -> Result<(Value, Vec<Value>)> {
+) -> Result<(ParsedObject, Vec<Value>)> {
     let shown = operation.shown(found);
     if !options.recreate {
         let what = format!("{shown} stays empty: the Pods of a Job cannot be replaced.");
@@ -227,12 +227,12 @@ async fn recreate(
         );
         return Err(Failure::no(what, hint).into());
     }
-    let mut new = fresh::fresh(&found.object);
+    let mut new = ParsedObject::from(fresh::fresh(&found.object));
     if *interceptor != Interceptor::Nobody {
-        new = played(&new, &refusal(&new)?)?;
+        new = played(&new, &refusal(&new)?)?.into();
     }
     let OperationResult { found: made, patch, outcome } =
-        operation.recreate(found.clone(), new).await;
+        operation.recreate(found.clone(), new.into_value()).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);
     }
@@ -245,9 +245,8 @@ async fn recreate(
 }
 
 /// The operations that make the pod template say no; none where it does.
-pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
-    let text = object.to_string();
-    let subject = Subject::read(&text)?;
+pub(super) fn refusal(object: &ParsedObject) -> Result<Vec<Value>> {
+    let subject = object.try_subject()?;
     let Some(kind) = subject.workload() else { return Ok(Vec::new()) };
     if subject.refusals().contains(&workload::Refusal::PodAnnotation) {
         return Ok(Vec::new());
@@ -256,7 +255,11 @@ pub(super) fn refusal(object: &Value) -> Result<Vec<Value>> {
 }
 
 /// Tells of a pod template that says no now, and why.
-pub(super) fn print_opted_out(operation: &Operation<'_>, found: &Found, interceptor: &Interceptor) {
+pub(super) fn print_opted_out(
+    operation: &Operation<'_>,
+    found: &LiveObject,
+    interceptor: &Interceptor,
+) {
     let shown = operation.shown(found);
     let who = match interceptor.shown() {
         Some(shown) => format!("{shown} empties"),
@@ -277,7 +280,7 @@ pub(super) async fn tell_others(operation: &Operation<'_>, all: &[OperationResul
     let scope = operation.cluster.scope(operation.targets);
     // Whoever may not list Pods hears of none.
     let pods = operation.cluster.list(&POD, scope, "").await.unwrap_or_default();
-    let objects: Vec<_> = all.iter().map(|one| one.found.object.clone()).collect();
+    let objects: Vec<_> = all.iter().map(|one| Value::clone(&one.found.object)).collect();
     for row in status::of_others(&objects, &pods, operation.cluster.flags()) {
         let (kind, place) = (row.kind.to_lowercase(), row.namespace);
         operation

@@ -10,9 +10,9 @@ use super::{leftovers, options::RestoreOptions};
 use crate::{
     exit::Failure,
     kinds::Revisions,
-    kubernetes::{REVISION, error, targets::Found},
+    kubernetes::{REVISION, error, targets::LiveObject},
     operations::{Operation, OperationResult, Outcome, change::annotated},
-    workload::{ORIGINAL, Subject, is_emptied},
+    workload::{ORIGINAL, ParsedObject},
 };
 
 /// What `kubectl rollout undo` writes as, and no other command of kubectl's that writes a template.
@@ -23,9 +23,9 @@ const UNDO: &str = "kubectl";
 pub(super) async fn recall(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
-    found: Found,
+    found: LiveObject,
     named: bool,
-) -> ControlFlow<OperationResult, Found> {
+) -> ControlFlow<OperationResult, LiveObject> {
     let of_revisions = found.kind.revisions == Some(Revisions::ControllerRevisions);
     if !of_revisions || options.manifests.is_some() {
         return ControlFlow::Continue(found);
@@ -33,13 +33,12 @@ pub(super) async fn recall(
     match try_recall(operation, &found, named).await {
         Ok(None) => ControlFlow::Continue(found),
         Ok(Some((object, patch))) => {
-            let is_back = !is_emptied(&object.to_string());
+            let is_back = !object.is_emptied();
             // A dry run leaves nothing that could be restored, and a webhook restores at once what
             // says no.
-            let is_over =
-                is_back || (!operation.is_real() && !is_emptied(&found.object.to_string()));
+            let is_over = is_back || (!operation.is_real() && !found.object.is_emptied());
             let shown = operation.shown(&found);
-            let found = Found { object, ..found };
+            let found = LiveObject { object, ..found };
             if !is_over {
                 return ControlFlow::Continue(found);
             }
@@ -53,11 +52,10 @@ pub(super) async fn recall(
 /// The workload with the original that it lacked; `None` where its own is the right one.
 async fn try_recall(
     operation: &Operation<'_>,
-    found: &Found,
+    found: &LiveObject,
     named: bool,
-) -> Result<Option<(Value, Vec<Value>)>> {
-    let text = found.object.to_string();
-    let subject = Subject::read(&text)?;
+) -> Result<Option<(ParsedObject, Vec<Value>)>> {
+    let subject = found.object.try_subject()?;
     let is_lost = subject.is_lost();
     let is_undone = || subject.template_writers().iter().any(|writer| writer == UNDO);
     let is_meant = is_lost || (subject.is_emptied() && is_undone());
@@ -87,7 +85,7 @@ async fn try_recall(
         return if is_lost && named { Err(lost(operation, found, None)) } else { Ok(None) };
     };
     let mut sent = Vec::new();
-    let plan = |object: &Value| {
+    let plan = |object: &ParsedObject| {
         let same = |of: fn(&Value) -> Value| of(object) == of(&found.object);
         // Judged by what it was.
         if !same(template) || !same(|object| object["metadata"]["annotations"][ORIGINAL].clone()) {
@@ -117,7 +115,11 @@ fn template(object: &Value) -> Value {
     template
 }
 
-fn lost(operation: &Operation<'_>, found: &Found, error: Option<&anyhow::Error>) -> anyhow::Error {
+fn lost(
+    operation: &Operation<'_>,
+    found: &LiveObject,
+    error: Option<&anyhow::Error>,
+) -> anyhow::Error {
     let why = match error {
         None => "none of its revisions has one".to_owned(),
         Some(error) => format!("its revisions may not be looked at: {error:#}"),

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::{options::RestoreOptions, pods, trust};
 use crate::{
     exit::Failure,
-    kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::Found},
+    kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::LiveObject},
     operations::{
         Operation, OperationResult, Outcome,
         change::played,
         intercept::{Interceptor, Webhooks},
     },
-    workload::{DISABLED, ENABLED, LABEL, Stamp, Subject, fresh, pods::is_ready},
+    workload::{DISABLED, ENABLED, LABEL, ParsedObject, Stamp, Subject, fresh, pods::is_ready},
 };
 
 /// An API server hears of a label that is gone after a moment.
@@ -29,27 +29,26 @@ pub(super) async fn restore(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
-    found: Found,
+    found: LiveObject,
 ) -> OperationResult {
     match try_restore(operation, webhooks, options, &found).await {
         Ok(Restored { object, patch, outcome }) => {
-            OperationResult { found: Found { object, ..found }, patch, outcome }
+            OperationResult { found: LiveObject { object, ..found }, patch, outcome }
         }
         Err(error) => OperationResult::failed(found, error),
     }
 }
 
 /// Whether it is empty by its template, and can be given back as that is asked for.
-pub(super) fn can_be_restored(options: &RestoreOptions<'_>, found: &Found) -> bool {
-    let text = found.object.to_string();
-    let Some(subject) = Subject::parse(&text) else { return false };
+pub(super) fn can_be_restored(options: &RestoreOptions<'_>, found: &LiveObject) -> bool {
+    let Some(subject) = found.object.subject() else { return false };
     let mutable = subject.workload().is_some_and(|kind| kind.mutable);
     let is_trusted = |stamp: Result<_, _>| stamp.is_ok() || options.manifests.is_some();
     subject.stamp().is_some_and(is_trusted) && (mutable || options.recreate)
 }
 
 struct Restored {
-    object: Value,
+    object: ParsedObject,
     patch: Vec<Value>,
     outcome: Outcome,
 }
@@ -58,10 +57,9 @@ async fn try_restore(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
-    found: &Found,
+    found: &LiveObject,
 ) -> Result<Restored> {
-    let text = found.object.to_string();
-    let subject = Subject::read(&text)?;
+    let subject = found.object.try_subject()?;
     let manifest = match (subject.stamp(), options.manifests) {
         // Restored by a command that was cut off before it could create it.
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
@@ -92,8 +90,8 @@ async fn try_restore(
             return Ok(Restored { object, patch: Vec::new(), outcome });
         }
         (Some(stamp), Some(manifests)) => {
-            let manifest = manifests.of(found)?.to_string();
-            let silent = Subject::read(&manifest)?.lacks(&subject);
+            let manifest = manifests.of(found)?;
+            let silent = manifest.try_subject()?.lacks(subject);
             if stamp.is_err() && !silent.is_empty() {
                 operation.terminal.warn(&format!(
                     "the manifest says nothing of container {} of {}, and the original is not \
@@ -111,12 +109,12 @@ async fn try_restore(
     if subject.workload().is_some_and(|kind| !kind.mutable) {
         // Where it is not there, nothing is lost by that.
         if options.recreate || !found.object["metadata"]["uid"].is_string() {
-            return recreate(operation, webhooks, options, found, manifest.as_deref()).await;
+            return recreate(operation, webhooks, options, found, manifest).await;
         }
-        let back = Back { manifest: manifest.as_deref(), decline: false, refuse: false };
+        let back = Back { manifest, decline: false, refuse: false };
         let operations = original(&found.object, &back)?.unwrap_or_default();
-        let new = played(&found.object, &operations)?;
-        return Err(trust::in_place(operation, options, found, &new, manifest.as_deref())?);
+        let new = played(&found.object, &operations)?.into();
+        return Err(trust::in_place(operation, options, found, &new, manifest)?);
     }
     let interceptor = webhooks.of_update(operation.cluster, found).await;
     let decline = match &interceptor {
@@ -127,33 +125,33 @@ async fn try_restore(
             !webhooks.leaves(operation.cluster, name, found).await
         }
         // Its rules may say no, and they are not all that may be looked at.
-        _ => operation.is_real() && would_be_emptied(operation, found, manifest.as_deref()).await?,
+        _ => operation.is_real() && would_be_emptied(operation, found, manifest).await?,
     };
     // At level pod something else may empty what the template then gives.
-    let mut back = Back { manifest: manifest.as_deref(), decline, refuse: false };
+    let mut back = Back { manifest, decline, refuse: false };
     let of_pods = of_pods(operation, webhooks, found, &back).await?;
     back.refuse = of_pods.is_there();
     let mut sent = Vec::new();
     let (mut object, mut changed) =
         operation.change(found, |object| plan(object, &back, &mut sent)).await?;
     let mut tries = if options.unlabelled && operation.is_real() { TRIES } else { 0 };
-    while is_empty(&object) && !back.decline && tries > 0 {
+    while object.is_emptied() && !back.decline && tries > 0 {
         tokio::time::sleep(LAG).await;
-        let again = Found { object, ..found.clone() };
+        let again = LiveObject { object, ..found.clone() };
         (object, changed) =
             operation.change(&again, |object| plan(object, &back, &mut sent)).await?;
         tries -= 1;
     }
     // In a dry run the label is still there, and the API server goes by it.
     let label = options.unlabelled && !operation.is_real();
-    if is_empty(&object) && !back.decline && !label {
+    if object.is_emptied() && !back.decline && !label {
         // What may not be seen empties it all the same.
         back.decline = true;
-        let again = Found { object, ..found.clone() };
+        let again = LiveObject { object, ..found.clone() };
         (object, changed) =
             operation.change(&again, |object| plan(object, &back, &mut sent)).await?;
     }
-    if is_empty(&object) && !label {
+    if object.is_emptied() && !label {
         let what = format!("{shown} was restored, and something emptied it again at once.");
         let hint = "See which webhooks and policies are called: `kubectl get \
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
@@ -161,7 +159,7 @@ async fn try_restore(
     }
     operation
         .terminal
-        .done(&format!("{shown} {}{}", form(&subject, options), operation.dry()), None);
+        .done(&format!("{shown} {}{}", form(subject, options), operation.dry()), None);
     if back.decline {
         declined(operation, found, &interceptor, "");
     }
@@ -194,16 +192,17 @@ fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
 async fn of_pods(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
-    found: &Found,
+    found: &LiveObject,
     back: &Back<'_>,
 ) -> Result<Interceptor> {
     let operations = original(&found.object, back)?.unwrap_or_default();
-    let given = Found { object: played(&found.object, &operations)?, ..found.clone() };
+    let object = played(&found.object, &operations)?.into();
+    let given = LiveObject { object, ..found.clone() };
     Ok(webhooks.of_level_pod(operation.cluster, &given).await)
 }
 
 /// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
-fn declined(operation: &Operation<'_>, found: &Found, interceptor: &Interceptor, flag: &str) {
+fn declined(operation: &Operation<'_>, found: &LiveObject, interceptor: &Interceptor, flag: &str) {
     let who = interceptor.shown().unwrap_or_else(|| "a webhook".to_owned());
     operation.terminal.say(&format!(
         "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
@@ -213,12 +212,13 @@ fn declined(operation: &Operation<'_>, found: &Found, interceptor: &Interceptor,
 }
 
 /// Gives up what a restore that was cut off just after its work still owns; the object then.
-async fn disown(operation: &Operation<'_>, found: &Found) -> Value {
-    let Found { kind, namespace, name, object } = found;
+async fn disown(operation: &Operation<'_>, found: &LiveObject) -> ParsedObject {
+    let LiveObject { kind, namespace, name, object } = found;
     if !operation.is_real() {
         return object.clone();
     }
-    operation.cluster.disown((*kind, namespace.as_str(), name.as_str()), object.clone()).await
+    let at = (*kind, namespace.as_str(), name.as_str());
+    operation.cluster.disown(at, Value::clone(object)).await.into()
 }
 
 /// Deletes it and creates it again, as it was.
@@ -226,29 +226,29 @@ async fn recreate(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
     options: &RestoreOptions<'_>,
-    found: &Found,
-    manifest: Option<&str>,
+    found: &LiveObject,
+    manifest: Option<&ParsedObject>,
 ) -> Result<Restored> {
-    let fresh = fresh::fresh(&found.object);
+    let fresh = ParsedObject::from(fresh::fresh(&found.object));
     let interceptor = webhooks.of_create(operation.cluster, found).await;
     let decline = interceptor != Interceptor::Nobody;
     let mut back = Back { manifest, decline, refuse: false };
     let of_pods = if found.kind == &POD {
         Interceptor::Nobody
     } else {
-        let fresh = Found { object: fresh.clone(), ..found.clone() };
+        let fresh = LiveObject { object: fresh.clone(), ..found.clone() };
         of_pods(operation, webhooks, &fresh, &back).await?
     };
     back.refuse = of_pods.is_there();
     let operations = plan(&fresh, &back, &mut Vec::new())?;
-    let new = played(&fresh, &operations.unwrap_or_default())?;
+    let new = ParsedObject::from(played(&fresh, &operations.unwrap_or_default())?);
     trust::check(operation, options, found, &new, manifest)?;
     let OperationResult { found: made, patch, outcome } =
-        operation.recreate(found.clone(), new).await;
+        operation.recreate(found.clone(), new.into_value()).await;
     if let Outcome::Failed(error) = outcome {
         return Err(error);
     }
-    if operation.is_real() && is_empty(&made.object) {
+    if operation.is_real() && made.object.is_emptied() {
         let what = format!("{} was created again, and something emptied it.", found.shown());
         return Err(Failure::no(what, "Take the namespace's label away, then try again.").into());
     }
@@ -265,34 +265,33 @@ async fn recreate(
     Ok(Restored { object: made.object, patch, outcome })
 }
 
-fn is_empty(object: &Value) -> bool {
-    crate::workload::is_emptied(&object.to_string())
-}
-
 /// How one workload is given back.
 struct Back<'a> {
     /// `--force-from`
-    manifest: Option<&'a str>,
+    manifest: Option<&'a ParsedObject>,
     /// Whether it says no from then on, and whether its pod template does.
     decline: bool,
     refuse: bool,
 }
 
 /// The operations that restore the object; `None` where it is not empty.
-fn plan(object: &Value, back: &Back<'_>, sent: &mut Vec<Value>) -> Result<Option<Vec<Value>>> {
+fn plan(
+    object: &ParsedObject,
+    back: &Back<'_>,
+    sent: &mut Vec<Value>,
+) -> Result<Option<Vec<Value>>> {
     let Some(mut operations) = original(object, back)? else { return Ok(None) };
     if back.refuse {
-        operations.extend(pods::refusal(&played(object, &operations)?)?);
+        operations.extend(pods::refusal(&played(object, &operations)?.into())?);
     }
     sent.clone_from(&operations);
     Ok(Some(operations))
 }
 
 /// [`plan`] but for what its pod template says.
-fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
+fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
     let &Back { manifest, decline, .. } = back;
-    let text = object.to_string();
-    let subject = Subject::read(&text)?;
+    let subject = object.try_subject()?;
     if !subject.is_emptied() {
         return Ok(None);
     }
@@ -310,9 +309,9 @@ fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
     };
     // What the manifest is silent of comes back from the original, where that is to be trusted.
     let mut sent: Vec<Value> = serde_json::from_str(&subject.restore(false, None).patch)?;
-    let text = played(object, &sent)?.to_string();
-    let manifest = Subject::read(manifest)?;
-    let change = Subject::read(&text)?.restore_from(&manifest, FIELD_MANAGER, decline);
+    let restored = ParsedObject::from(played(object, &sent)?);
+    let subject = restored.try_subject()?;
+    let change = subject.restore_from(manifest.try_subject()?, FIELD_MANAGER, decline);
     let change = change.map_err(|why| {
         Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
     })?;
@@ -323,20 +322,20 @@ fn original(object: &Value, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
 /// Whether the API server, asked in a dry run, hands it back empty.
 async fn would_be_emptied(
     operation: &Operation<'_>,
-    found: &Found,
-    manifest: Option<&str>,
+    found: &LiveObject,
+    manifest: Option<&ParsedObject>,
 ) -> Result<bool> {
-    let Found { kind, namespace, name, object } = found;
+    let LiveObject { kind, namespace, name, object } = found;
     let target = (*kind, namespace.as_str(), name.as_str());
     let back = Back { manifest, decline: false, refuse: false };
     let asked = operation
         .cluster
         .change(target, Some(object.clone()), true, |object| original(object, &back))
         .await?;
-    Ok(is_empty(&asked.object))
+    Ok(asked.object.is_emptied())
 }
 
-fn untrusted(operation: &Operation<'_>, found: &Found, why: &str) -> anyhow::Error {
+fn untrusted(operation: &Operation<'_>, found: &LiveObject, why: &str) -> anyhow::Error {
     let what =
         format!("{} stays empty: its original is not trusted: {why}.", operation.shown(found));
     let hint = format!(
@@ -352,7 +351,7 @@ fn untrusted(operation: &Operation<'_>, found: &Found, why: &str) -> anyhow::Err
 /// form, is deleted. What is slow to start and never was empty is the user's own.
 pub(super) async fn unstick(
     operation: &Operation<'_>,
-    found: &Found,
+    found: &LiveObject,
     emptied: &[&(&'static Kind, Value)],
 ) {
     if !found.kind.is_ordered() {

@@ -1,19 +1,20 @@
 //! Whether what an original makes a Pod or Job run is to be trusted, where that is created again.
 
 use anyhow::Result;
-use serde_json::Value;
 
 use super::options::RestoreOptions;
-use crate::{exit::Failure, kubernetes::targets::Found, operations::Operation, workload::Subject};
+use crate::{
+    exit::Failure, kubernetes::targets::LiveObject, operations::Operation, workload::ParsedObject,
+};
 
 /// Refuses to create `new` in the place of `found` where its original sets what it runs and nobody
 /// has said that it is to be trusted.
 pub(super) fn check(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
-    found: &Found,
-    new: &Value,
-    manifest: Option<&str>,
+    found: &LiveObject,
+    new: &ParsedObject,
+    manifest: Option<&ParsedObject>,
 ) -> Result<()> {
     let doubtful = doubtful(options, found, new, manifest)?;
     if doubtful.is_empty() {
@@ -36,9 +37,9 @@ pub(super) fn check(
 pub(super) fn in_place(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
-    found: &Found,
-    new: &Value,
-    manifest: Option<&str>,
+    found: &LiveObject,
+    new: &ParsedObject,
+    manifest: Option<&ParsedObject>,
 ) -> Result<anyhow::Error> {
     let doubtful = doubtful(options, found, new, manifest)?;
     let (sets, flag) = match doubtful.as_str() {
@@ -62,19 +63,18 @@ pub(super) fn in_place(
 /// empty where nothing is, or where the user trusts it.
 pub(super) fn doubtful(
     options: &RestoreOptions<'_>,
-    found: &Found,
-    new: &Value,
-    manifest: Option<&str>,
+    found: &LiveObject,
+    new: &ParsedObject,
+    manifest: Option<&ParsedObject>,
 ) -> Result<String> {
     // What waits in a placeholder was written there by whoever created that.
     if options.trust_original || !found.object["metadata"]["uid"].is_string() {
         return Ok(String::new());
     }
-    let [text, new] = [&found.object, new].map(Value::to_string);
-    let subject = Subject::read(&text)?;
-    let mut fields = subject.from_original(&Subject::read(&new)?);
+    let subject = found.object.try_subject()?;
+    let mut fields = subject.from_original(new.try_subject()?);
     if let Some(manifest) = manifest {
-        let silent = Subject::read(manifest)?.lacks(&subject);
+        let silent = manifest.try_subject()?.lacks(subject);
         fields.retain(|field| silent.contains(&field.container));
     }
     Ok(fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))

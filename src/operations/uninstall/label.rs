@@ -1,6 +1,7 @@
 //! The label of the namespace: taken away, whoever has set it, and nothing else.
 
 use anyhow::Result;
+use jsonptr::PointerBuf;
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
         outcomes::Outcomes,
         webhook_names::{self, WebhookNames},
     },
+    workload::ParsedObject,
 };
 
 /// A namespace, and the label that is to go.
@@ -67,14 +69,15 @@ impl<'a> Label<'a> {
             return Ok(None);
         };
         if is_set && dry_run != Some(DryRun::Client) {
-            let path =
-                format!("/metadata/labels/{}", self.key.replace('~', "~0").replace('/', "~1"));
-            let plan = |object: &Value| {
+            let path = PointerBuf::from_tokens(["metadata", "labels", self.key.as_str()]);
+            let plan = |object: &ParsedObject| {
                 let remove = || vec![json!({ "op": "remove", "path": path })];
                 Ok(self.is_on(object).then(remove))
             };
             let target = (&NAMESPACE, "", self.namespace);
-            found = cluster.change(target, Some(found), dry_run.is_some(), plan).await?.object;
+            let known = Some(found.into());
+            let changed = cluster.change(target, known, dry_run.is_some(), plan).await?;
+            found = changed.object.into_value();
         }
         let mut labels = found["metadata"]["labels"].take();
         if is_set && let Some(labels) = labels.as_object_mut() {

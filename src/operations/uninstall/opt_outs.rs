@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::{
     kubernetes::{
         Cluster, DryRun, FIELD_MANAGER, error,
-        targets::{self, Found, Targets, Unnamed},
+        targets::{self, LiveObject, Targets, Unnamed},
     },
     operations::{change::played, empty::decision::free},
     ui::terminal::Terminal,
-    workload::{self, DISABLED, LABEL, Subject, pod_from_template},
+    workload::{self, DISABLED, LABEL, ParsedObject, pod_from_template},
 };
 
 /// An API server knows of a webhook or policy that is gone after a moment.
@@ -65,14 +65,14 @@ pub(super) async fn remove(
     Ok(())
 }
 
-async fn change(cluster: &Cluster, found: &Found, dry_run: bool) -> Result<Value> {
+async fn change(cluster: &Cluster, found: &LiveObject, dry_run: bool) -> Result<ParsedObject> {
     let at = (found.kind, found.namespace.as_str(), found.name.as_str());
     Ok(cluster.change(at, Some(found.object.clone()), dry_run, operations).await?.object)
 }
 
 /// Whether the API server, asked in dry runs, leaves the workload and its Pods as they are written
 /// once the refusal is gone.
-async fn is_left_alone(cluster: &Cluster, found: &Found) -> Result<bool> {
+async fn is_left_alone(cluster: &Cluster, found: &LiveObject) -> Result<bool> {
     for _ in 0..TRIES {
         let object = match change(cluster, found, true).await {
             // What may not be changed is told when it is to be.
@@ -84,8 +84,7 @@ async fn is_left_alone(cluster: &Cluster, found: &Found) -> Result<bool> {
             Some(pod) => cluster.create(&pod, true).await.unwrap_or_default(),
             None => Value::Null,
         };
-        let is_emptied =
-            workload::is_emptied(&object.to_string()) || workload::is_emptied_pod(&pod.to_string());
+        let is_emptied = object.is_emptied() || workload::is_emptied_pod(&pod.to_string());
         if !is_emptied {
             return Ok(true);
         }
@@ -95,9 +94,8 @@ async fn is_left_alone(cluster: &Cluster, found: &Found) -> Result<bool> {
 }
 
 /// The operations that remove our refusals; `None` where there is none.
-fn operations(object: &Value) -> Result<Option<Vec<Value>>> {
-    let text = object.to_string();
-    let subject = Subject::read(&text)?;
+fn operations(object: &ParsedObject) -> Result<Option<Vec<Value>>> {
+    let subject = object.try_subject()?;
     if subject.is_emptied() {
         return Ok(None);
     }
@@ -110,7 +108,7 @@ fn operations(object: &Value) -> Result<Option<Vec<Value>>> {
     }
     // The template of a Job or Pod cannot change.
     if subject.workload().is_some_and(|kind| kind.mutable) {
-        operations.extend(free(&played(object, &operations)?)?.0);
+        operations.extend(free(&played(object, &operations)?.into())?.0);
     }
     Ok((!operations.is_empty()).then_some(operations))
 }

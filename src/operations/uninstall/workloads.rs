@@ -17,7 +17,7 @@ use crate::{
         restore::{self, RestoreOptions},
         webhook_names::WebhookNames,
     },
-    workload::Subject,
+    workload::{ParsedObject, Subject},
 };
 
 /// Restores what is empty in a namespace that has these labels now. Pods and Jobs are left, since they would have to be made anew, and so
@@ -67,8 +67,7 @@ pub(super) async fn restore(
 }
 
 /// Whether it can be restored without being made anew; what is not empty is passed over later.
-fn is_ready_to_go(object: &Value) -> bool {
-    let text = object.to_string();
-    let workload = Subject::parse(&text).and_then(|subject| subject.workload());
+fn is_ready_to_go(object: &ParsedObject) -> bool {
+    let workload = object.subject().and_then(Subject::workload);
     workload.is_some_and(|kind| kind.mutable)
 }

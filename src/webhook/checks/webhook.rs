@@ -19,7 +19,30 @@ pub use select::selects;
 pub use service::{port_name, ready};
 
 /// What was seen, or why it could not be looked at.
-pub type Look<T> = Result<T, String>;
+pub type Look<T> = Result<T, Unseen>;
+
+/// Why something could not be looked at: a sentence of the API server's or of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unseen {
+    /// A right is missing.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Unseen {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
+impl From<&str> for Unseen {
+    fn from(why: &str) -> Self {
+        Self::Other(why.to_owned())
+    }
+}
 
 /// Which webhook is meant, and what it should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,8 +230,8 @@ fn webhooks(configuration: &Value) -> &[Value] {
     configuration["webhooks"].as_array().map_or(&[], Vec::as_slice)
 }
 
-pub(super) fn unseen(id: &'static str, what: &str, why: &str) -> Finding {
-    let hint = if why.contains("forbidden") {
+pub(super) fn unseen(id: &'static str, what: &str, why: &Unseen) -> Finding {
+    let hint = if matches!(why, Unseen::Forbidden(_)) {
         "Ask for this right: `kubectl auth can-i --list` shows those you have."
     } else {
         "Type `diyadm check -v` with the same flags: it shows what the API server is asked."

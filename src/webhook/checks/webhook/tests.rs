@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Connection, Denial, DryCreate, Finding, Observed, Secret, Subject, findings, level};
+use super::{
+    Connection, Denial, DryCreate, Finding, Observed, Secret, Subject, Unseen, findings, level,
+};
 use crate::{
     pki::{self, Bundle, KeyKind, Request, Terms},
     webhook::{
@@ -224,27 +226,27 @@ fn rules_for_every_kind_are_looked_at() {
 #[test]
 fn what_could_not_be_looked_at_is_not_called_wrong() {
     let mut observed = well();
-    observed.namespace = Err("forbidden".to_owned());
+    observed.namespace = Err("not reached".into());
     assert!(wrong(&observed, NOW).iter().all(|f| f.level == Level::Unknown));
     let blind = Observed {
-        version: Err(String::new()),
-        registration: Err(String::new()),
-        namespace: Err(String::new()),
-        secret: Err(String::new()),
-        configurations: Err(String::new()),
-        service: Err(String::new()),
-        slices: Err(String::new()),
-        connections: Err(String::new()),
-        dry_create: Err(String::new()),
-        workloads: Err(String::new()),
-        events: Err(String::new()),
+        version: Err("".into()),
+        registration: Err("".into()),
+        namespace: Err("".into()),
+        secret: Err("".into()),
+        configurations: Err("".into()),
+        service: Err("".into()),
+        slices: Err("".into()),
+        connections: Err("".into()),
+        dry_create: Err("".into()),
+        workloads: Err("".into()),
+        events: Err("".into()),
     };
     let blind = findings(&blind, &subject(), NOW);
     assert!(blind.iter().all(|f| f.level == Level::Unknown && f.hint.contains('`')), "{blind:#?}");
 
     // What hangs on something else that was not seen, or not understood, says what to do as well.
     let mut observed = well();
-    observed.namespace = Err("namespaces \"test\" is forbidden: x".to_owned());
+    observed.namespace = Err(Unseen::Forbidden("no right".to_owned()));
     observed.secret = Ok(None);
     observed.dry_create = Ok(DryCreate::Refused("exceeded quota".to_owned()));
     let wrong = wrong(&observed, NOW);
