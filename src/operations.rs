@@ -86,12 +86,12 @@ impl OperationResult {
 impl Operation<'_> {
     /// Whether the API server is to store something.
     pub(crate) fn is_real(&self) -> bool {
-        self.work.dry_run.is_none()
+        self.work.dry_run.mode.is_none()
     }
 
     /// ` (dry run)` and the like, for the end of a line.
     pub(crate) fn dry(&self) -> &'static str {
-        match self.work.dry_run {
+        match self.work.dry_run.mode {
             None => "",
             Some(DryRun::Client) => " (dry run)",
             Some(DryRun::Server) => " (server dry run)",

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Report, render::Mode};
+use crate::operations::{flags::DryRunFlag, webhook_names::WebhookNames};
 use crate::workload::image_name;
-use crate::{kubernetes::DryRun, operations::webhook_names::WebhookNames};
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
+#[command(mut_arg("dry_run", |dry_run| {
+    dry_run.requires("fix").help("With --fix: print what would change")
+}))]
 pub struct Check {
     /// The names
     #[command(flatten)]
@@ -35,17 +38,9 @@ pub struct Check {
     /// With --fix: where the old file is kept (default: diyadm-backup beside the file's folder)
     #[arg(long, value_name = "DIR", requires = "fix")]
     pub backup: Option<PathBuf>,
-    /// With --fix: print what would change
-    #[arg(
-        long,
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        value_name = "WHERE",
-        requires = "fix"
-    )]
-    pub dry_run: Option<DryRun>,
+    /// Whether anything is changed
+    #[command(flatten)]
+    pub dry_run: DryRunFlag,
     /// Format of the findings
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Report,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::{
-    kubernetes::DryRun,
-    operations::{flags::MachineFormat, webhook_names::WebhookNames},
+use crate::operations::{
+    flags::{DryRunFlag, MachineFormat},
+    webhook_names::WebhookNames,
 };
 
 /// Flags of `init`.
 #[derive(Args, Debug, Clone)]
+#[command(mut_arg("dry_run", |dry_run| dry_run.conflicts_with_all(["out", "inspect"])))]
 pub struct Init {
     /// The names
     #[command(flatten)]
@@ -31,17 +32,9 @@ pub struct Init {
     /// With --rotate: stop trusting the old CA
     #[arg(long, requires = "rotate")]
     pub finish: bool,
-    /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(
-        long,
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        value_name = "WHERE",
-        conflicts_with_all = ["out", "inspect"]
-    )]
-    pub dry_run: Option<DryRun>,
+    /// Whether anything is changed
+    #[command(flatten)]
+    pub dry_run: DryRunFlag,
     /// Print what a certificate says, and whether the key in the file or beside it (server.key
     /// for server.crt) belongs to it: a PEM file, -, the folder of --out, or `secret`
     #[arg(

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::{init::Certificates, render::Webhook};
-use crate::{
-    kubernetes::DryRun,
-    operations::{flags::MachineFormat, webhook_names::WebhookNames},
+use crate::operations::{
+    flags::{DryRunFlag, MachineFormat},
+    webhook_names::WebhookNames,
 };
 
 /// Flags of `install`.
@@ -27,16 +27,9 @@ pub struct Install {
     /// Seconds to wait for the webhook
     #[arg(long, default_value_t = 180, value_name = "SECONDS")]
     pub timeout: u64,
-    /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(
-        long,
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        value_name = "WHERE"
-    )]
-    pub dry_run: Option<DryRun>,
+    /// Whether anything is changed
+    #[command(flatten)]
+    pub dry_run: DryRunFlag,
     /// Print what became of each object
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::{kubernetes::targets::Targets, operations::flags::EmptyingFlags};
+use crate::{
+    kubernetes::targets::Targets,
+    operations::flags::{EmptyingFlags, ManifestFlags},
+};
 
 /// `diyadm rules …`
 #[derive(Subcommand, Debug)]
@@ -23,18 +26,14 @@ pub enum Rules {
 
 /// Flags of `rules explain`.
 #[derive(Args, Debug)]
+#[command(mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE)))]
 pub struct Explain {
     /// Which workloads; where nothing is named, all of the namespace
     #[command(flatten)]
     pub targets: Targets,
-    /// Workloads in manifests instead, without a cluster; - is the standard input
-    #[arg(
-        short,
-        long,
-        value_name = "FILE|DIR|-",
-        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
-    )]
-    pub filename: Vec<PathBuf>,
+    /// The same in manifests
+    #[command(flatten)]
+    pub manifests: ManifestFlags,
     /// The webhook whose rules count for workloads of a cluster: the flags of its server and its
     /// rules.yaml (default: the one that serves the workload's namespace, else
     /// test/diyadmissionwebhook). Flags here count instead

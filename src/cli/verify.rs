@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Report, init::Certificates, render::Mode};
-use crate::workload::image_name;
-use crate::{
-    kubernetes::DryRun,
-    operations::{flags::Level, webhook_names::WebhookNames},
+use crate::operations::{
+    flags::{DryRunFlag, Level},
+    webhook_names::WebhookNames,
 };
+use crate::workload::image_name;
 
 /// Flags of `verify`.
 #[derive(Args, Debug)]
+#[command(mut_arg("dry_run", |dry_run| {
+    dry_run
+        .conflicts_with("offline")
+        .help("`server`: leave no trace, the API server goes through everything but storing")
+}))]
 pub struct Verify {
     /// The names
     #[command(flatten)]
@@ -30,17 +35,9 @@ pub struct Verify {
     /// Leave what was created in the namespace
     #[arg(long, conflicts_with_all = ["offline", "dry_run"])]
     pub keep: bool,
-    /// `server`: leave no trace, the API server goes through everything but storing
-    #[arg(
-        long,
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        value_name = "WHERE",
-        conflicts_with = "offline"
-    )]
-    pub dry_run: Option<DryRun>,
+    /// Whether anything is changed
+    #[command(flatten)]
+    pub dry_run: DryRunFlag,
     /// Who empties; with `policy` a Pod is created, and no Deployment
     #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with = "offline")]
     pub mode: Mode,

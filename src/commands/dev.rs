@@ -27,7 +27,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::{Cluster, targets::Targets},
-    operations::flags::{EmptyArgs, EmptyingFlags, Idle, RestoreArgs},
+    operations::flags::{EmptyArgs, EmptyingFlags, Idle, RestoreArgs, ScaleFlags},
     ui::terminal::{Terminal, print},
     workload::image_name,
 };
@@ -126,8 +126,8 @@ fn empty_args(at: &ContainerTarget, project: &Project) -> Result<EmptyArgs> {
     let idle = project.empty.idle().and_then(|idle| Idle::from_str(idle, true).ok());
     let containers = at.inside.container.clone();
     let flags = EmptyingFlags { image, idle, containers, ..EmptyingFlags::default() };
-    let replicas = project.empty.replicas;
-    Ok(EmptyArgs { targets: targets(at), ways: flags, replicas, ..EmptyArgs::default() })
+    let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
+    Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
 }
 
 fn restore_args(at: &ContainerTarget) -> RestoreArgs {

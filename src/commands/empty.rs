@@ -15,8 +15,8 @@ pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
                 are, the same command goes on, `diyadm restore` takes it back.";
-    empty::decision::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
-    if args.rollback && !args.work.wait {
+    empty::decision::check(&args.ways, args.scale)?;
+    if args.rollback && !args.work.pods.wait {
         let what = "--rollback restores what does not start, and --wait=false does not look.";
         return Err(Failure::usage(what, "Leave one of them.").into());
     }

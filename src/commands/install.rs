@@ -119,23 +119,23 @@ async fn install(
         output: None,
     };
     let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
+    let mut applier = Applier::new(terminal, cluster, home, args.dry_run.mode, args.force).await?;
     let Prepared { facts, ca_pem } = prepare(&mut applier, &init, resolved).await?;
-    applier.namespace_exists |= args.dry_run.is_none();
+    applier.namespace_exists |= args.dry_run.mode.is_none();
     let settings = render::resolved(settings, names)?;
     let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
     let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
     for object in &objects {
         // The configuration is the last: until a server is ready there is nothing to call.
         if object["kind"] == CONFIGURATION.kind
-            && args.dry_run.is_none()
+            && args.dry_run.mode.is_none()
             && args.webhook.url.is_none()
         {
             server::wait_until_ready(terminal, cluster, &subject, args.timeout).await?;
         }
         applier.apply(object).await?;
     }
-    if args.dry_run.is_some() {
+    if args.dry_run.mode.is_some() {
         return applier.outcomes.print(args.output, Some(&facts));
     }
     let object = match args.webhook.ways.level {
@@ -172,7 +172,7 @@ fn wanted<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Target<'a>> {
 
 /// What the waiting looks at: endpoints, and a Deployment that is created in a dry run.
 fn more<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Right<'a>> {
-    if args.dry_run.is_some() {
+    if args.dry_run.mode.is_some() {
         return Vec::new();
     }
     let kind = match args.webhook.ways.level {

@@ -22,15 +22,15 @@ mod workload;
 
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    let (plans, named) = if args.filename.is_empty() {
-        empty::check(&args.ways, args.replicas, args.suspend_cronjobs)?;
+    let (plans, named) = if args.manifests.filename.is_empty() {
+        empty::check(&args.ways, args.scale)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
         runtime::run("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             workload::plans(&terminal, &cluster, args, &rules).await
         })?
     } else {
-        (manifests(args, &emptying_flags::rules(&args.ways, args.replicas)?)?, false)
+        (manifests(args, &emptying_flags::rules(&args.ways, args.scale.replicas)?)?, false)
     };
     terminal::print(&match args.output {
         Format::Text => plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"),
@@ -44,7 +44,8 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
 /// Plans for the workloads of manifests: nothing is known of what is beside them.
 fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
     let mut plans = Vec::new();
-    for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
+    for document in files::read(&args.manifests.filename)?.into_iter().flat_map(|file| file.objects)
+    {
         let object = document.value;
         let text = object.to_string();
         let Some(subject) = Subject::parse(&text).filter(|_| is_workload(&object)) else {
@@ -52,7 +53,7 @@ fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
         };
         let namespace = object["metadata"]["namespace"].as_str();
         let namespace = namespace.or(args.targets.namespace.as_deref()).unwrap_or_default();
-        let suspends = args.suspend_cronjobs && subject.workload() == Some(&CRON_JOB);
+        let suspends = args.scale.suspend_cronjobs && subject.workload() == Some(&CRON_JOB);
         let suspend = Wish { key: SUSPEND, value: Some("true".to_owned()), forget: false };
         let wishes: Vec<_> = suspends.then_some(suspend).into_iter().collect();
         let context = Context { namespace, wishes: &wishes, ..Context::default() };

@@ -52,7 +52,7 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
 }
 
 fn explained(global: &Global, args: &Explain) -> Result<Code> {
-    let all = if args.filename.is_empty() {
+    let all = if args.manifests.filename.is_empty() {
         runtime::run("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             webhook::explained(&Terminal::new(&global.terminal), &cluster, args).await
@@ -67,7 +67,8 @@ fn explained(global: &Global, args: &Explain) -> Result<Code> {
 fn manifests(args: &Explain) -> Result<Vec<Explained>> {
     let rules = emptying_flags::rules(&args.ways, None)?;
     let mut all = Vec::new();
-    for document in files::read(&args.filename)?.into_iter().flat_map(|file| file.objects) {
+    for document in files::read(&args.manifests.filename)?.into_iter().flat_map(|file| file.objects)
+    {
         let object = document.value;
         let word = |key: &str| object["metadata"][key].as_str();
         let namespace = word("namespace").or(args.targets.namespace.as_deref()).unwrap_or_default();

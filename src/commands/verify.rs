@@ -30,12 +30,12 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         return offline::run(global, args);
     }
     let terminal = Terminal::new(&global.terminal);
-    if args.dry_run == Some(DryRun::Client) {
+    if args.dry_run.mode == Some(DryRun::Client) {
         let what = "verify asks the API server, so --dry-run=client proves nothing.";
         return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
     }
     webhook_names::check(&args.names)?;
-    let left = if args.dry_run.is_some() {
+    let left = if args.dry_run.mode.is_some() {
         String::new()
     } else {
         let kind = kind(args).singular();
@@ -75,7 +75,7 @@ fn kind(args: &Verify) -> &'static Kind {
 
 async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<Vec<Finding>> {
     let namespace = resolved.names.namespace();
-    let dry_run = args.dry_run.is_some();
+    let dry_run = args.dry_run.mode.is_some();
     let kind = kind(args);
     let mut object = match kind.kind {
         "Pod" => manifests::test_pod(namespace)?,

@@ -37,7 +37,7 @@ impl Operation<'_> {
         found: &LiveObject,
         mut plan: impl FnMut(&ParsedObject) -> Result<Option<Vec<Value>>>,
     ) -> Result<(ParsedObject, bool)> {
-        if self.work.dry_run == Some(DryRun::Client) {
+        if self.work.dry_run.mode == Some(DryRun::Client) {
             return Ok(match plan(&found.object)? {
                 Some(operations) => (played(&found.object, &operations)?.into(), true),
                 None => (found.object.clone(), false),

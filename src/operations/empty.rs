@@ -32,7 +32,7 @@ pub(crate) async fn empty(
     args: &EmptyArgs,
     rules: &Rules,
 ) -> Result<Code> {
-    let (targets, files) = (&args.targets, &args.filename);
+    let (targets, files) = (&args.targets, &args.manifests.filename);
     let targeted = targets::find(operation.cluster, targets, files, Unnamed::Refused).await?;
     targeted.unseen.iter().for_each(|what| operation.terminal.warn(what));
     if targeted.found.is_empty() {
@@ -46,7 +46,7 @@ pub(crate) async fn empty(
     };
     let plan = EmptyRequest {
         rules,
-        wishes: decision::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
+        wishes: decision::wishes(&args.ways, args.scale),
         named: targeted.named,
         recreate: args.recreate,
         level: args.ways.level,
@@ -72,7 +72,7 @@ pub(crate) async fn empty(
     let observed = Observed { conflicting, webhooks };
     let work = async |found| one(operation, args, &plan, &observed, found).await;
     let mut done = operation.each("emptied", targeted.found, work).await;
-    if args.work.wait && operation.is_real() {
+    if args.work.pods.wait && operation.is_real() {
         wait(operation, args, &mut done).await?;
     }
     let printed = operation.print(&done);
@@ -147,7 +147,7 @@ async fn one(
                  --hold-autoscalers holds it meanwhile",
                 kind.singular()
             ));
-        } else if args.work.dry_run == Some(DryRun::Client) {
+        } else if args.work.dry_run.mode == Some(DryRun::Client) {
             operation.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
         } else if let Err(error) = operation.scale(kind, object, Suspension::Suspend).await {
             return OperationResult { outcome: Outcome::Failed(error), ..done };

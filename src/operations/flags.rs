@@ -12,32 +12,20 @@ use crate::{
 
 /// Flags of `empty`.
 #[derive(Args, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct EmptyArgs {
     /// Which workloads
     #[command(flatten)]
     pub targets: Targets,
-    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
-    /// read recursively; - is the standard input)
-    #[arg(
-        short,
-        long,
-        value_name = "FILE|DIR|-",
-        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
-    )]
-    pub filename: Vec<PathBuf>,
+    /// The same in manifests
+    #[command(flatten)]
+    pub manifests: ManifestFlags,
     /// How they are emptied; --image, --idle and --containers are written on the workload as
     /// annotations, so that a webhook does the same, and restoring takes them back
     #[command(flatten)]
     pub ways: EmptyingFlags,
-    /// Replicas of each while it is empty (default: as many as it has); written on it as well; what
-    /// has no such number, like a DaemonSet, is left alone
-    #[arg(long, value_name = "N", help_heading = "How workloads are emptied")]
-    pub replicas: Option<u32>,
-    /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring sets `suspend`
-    /// back
-    #[arg(long, help_heading = "How workloads are emptied")]
-    pub suspend_cronjobs: bool,
+    /// How much of them runs
+    #[command(flatten)]
+    pub scale: ScaleFlags,
     /// Hold the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
     /// workload while it is empty; restoring lets them go
     #[arg(long)]
@@ -59,15 +47,9 @@ pub struct RestoreArgs {
     /// Which workloads; with --all, -l or -A those that are not empty are passed over
     #[command(flatten)]
     pub targets: Targets,
-    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
-    /// read recursively; - is the standard input)
-    #[arg(
-        short,
-        long,
-        value_name = "FILE|DIR|-",
-        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
-    )]
-    pub filename: Vec<PathBuf>,
+    /// The same in manifests
+    #[command(flatten)]
+    pub manifests: ManifestFlags,
     /// Where the original is not to be trusted: take the fields that emptying touches from this
     /// manifest of the workload instead
     #[arg(long, value_name = "FILE")]
@@ -92,6 +74,76 @@ pub struct OperationFlags {
     /// terminal none is asked
     #[arg(short, long)]
     pub yes: bool,
+    /// How their Pods are replaced
+    #[command(flatten)]
+    pub pods: PodFlags,
+    /// Requests that are on their way to the API server at once; there is no other limit on this
+    /// side, and one that the API server sets (429) is obeyed
+    #[arg(long, default_value_t = OperationFlags::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+    /// Whether anything is changed
+    #[command(flatten)]
+    pub dry_run: DryRunFlag,
+    /// Print what was changed: its name, the object as it is then, or the JSON Patch
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<ObjectFormat>,
+}
+
+impl OperationFlags {
+    /// The API server's own limits are for hundreds at once; one user takes few of them.
+    pub const CONCURRENCY: u16 = 8;
+}
+
+impl Default for OperationFlags {
+    /// What holds where no flag is given.
+    fn default() -> Self {
+        Self {
+            yes: false,
+            pods: PodFlags::default(),
+            concurrency: Self::CONCURRENCY,
+            dry_run: DryRunFlag::default(),
+            output: None,
+        }
+    }
+}
+
+/// The workloads that manifests name.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ManifestFlags {
+    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
+    /// read recursively; - is the standard input)
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|DIR|-",
+        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
+    )]
+    pub filename: Vec<PathBuf>,
+}
+
+impl ManifestFlags {
+    /// The help of `--filename` where no cluster is needed.
+    pub const OFFLINE: &str =
+        "Workloads in manifests instead, without a cluster; - is the standard input";
+}
+
+/// How much of an emptied workload runs.
+#[derive(Args, Debug, Clone, Copy, Default)]
+#[command(next_help_heading = "How workloads are emptied")]
+pub struct ScaleFlags {
+    /// Replicas of each while it is empty (default: as many as it has); written on it as well; what
+    /// has no such number, like a DaemonSet, is left alone
+    #[arg(long, value_name = "N")]
+    pub replicas: Option<u32>,
+    /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring sets `suspend`
+    /// back
+    #[arg(long)]
+    pub suspend_cronjobs: bool,
+}
+
+/// How Pods are replaced.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct PodFlags {
     /// Wait until the Pods are replaced and ready
     #[arg(
         long,
@@ -104,51 +156,40 @@ pub struct OperationFlags {
     )]
     pub wait: bool,
     /// Seconds to wait for the Pods
-    #[arg(long, default_value_t = OperationFlags::TIMEOUT, value_name = "SECONDS")]
+    #[arg(long, default_value_t = PodFlags::TIMEOUT, value_name = "SECONDS")]
     pub timeout: u64,
     /// Delete the Pods that diyadm replaces itself (at level pod, of ReplicaSets, and with the
     /// strategy OnDelete) instead of evicting them: no PodDisruptionBudget is asked
     #[arg(long)]
     pub disable_eviction: bool,
-    /// Requests that are on their way to the API server at once; there is no other limit on this
-    /// side, and one that the API server sets (429) is obeyed
-    #[arg(long, default_value_t = OperationFlags::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub concurrency: u16,
+}
+
+impl PodFlags {
+    /// Seconds in which most images are pulled and most applications start.
+    pub const TIMEOUT: u64 = 300;
+}
+
+impl Default for PodFlags {
+    /// What holds where no flag is given.
+    fn default() -> Self {
+        Self { wait: true, timeout: Self::TIMEOUT, disable_eviction: false }
+    }
+}
+
+/// Whether anything is changed.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct DryRunFlag {
     /// Change nothing: `client` only tells, `server` lets the API server judge it
     #[arg(
-        long,
+        id = "dry_run",
+        long = "dry-run",
         value_enum,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "client",
         value_name = "WHERE"
     )]
-    pub dry_run: Option<DryRun>,
-    /// Print what was changed: its name, the object as it is then, or the JSON Patch
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<ObjectFormat>,
-}
-
-impl OperationFlags {
-    /// The API server's own limits are for hundreds at once; one user takes few of them.
-    pub const CONCURRENCY: u16 = 8;
-    /// Seconds in which most images are pulled and most applications start.
-    pub const TIMEOUT: u64 = 300;
-}
-
-impl Default for OperationFlags {
-    /// What holds where no flag is given.
-    fn default() -> Self {
-        Self {
-            yes: false,
-            wait: true,
-            timeout: Self::TIMEOUT,
-            disable_eviction: false,
-            concurrency: Self::CONCURRENCY,
-            dry_run: None,
-            output: None,
-        }
-    }
+    pub mode: Option<DryRun>,
 }
 
 /// What is printed of a workload.
@@ -165,8 +206,20 @@ pub enum ObjectFormat {
 }
 
 /// Flags of `uninstall`.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Args, Debug)]
+#[command(
+    mut_arg("wait", |wait| {
+        wait.requires("restore").help("With --restore: wait until the Pods are replaced and ready")
+    }),
+    mut_arg("timeout", |timeout| {
+        timeout.requires("restore").help("With --restore: seconds to wait for the Pods")
+    }),
+    mut_arg("disable_eviction", |disable| {
+        disable.requires("restore").help(
+            "With --restore: delete Pods instead of evicting them: no PodDisruptionBudget is asked",
+        )
+    })
+)]
 pub struct UninstallArgs {
     /// The names
     #[command(flatten)]
@@ -182,34 +235,12 @@ pub struct UninstallArgs {
     /// one that cannot be restored stops it. Pods and Jobs stay: they would have to be made anew
     #[arg(long)]
     pub restore: bool,
-    /// With --restore: wait until the Pods are replaced and ready
-    #[arg(
-        long,
-        default_value_t = true,
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        requires = "restore",
-        value_name = "BOOL"
-    )]
-    pub wait: bool,
-    /// With --restore: seconds to wait for the Pods
-    #[arg(long, default_value_t = OperationFlags::TIMEOUT, requires = "restore", value_name = "SECONDS")]
-    pub timeout: u64,
-    /// With --restore: delete Pods instead of evicting them: no PodDisruptionBudget is asked
-    #[arg(long, requires = "restore")]
-    pub disable_eviction: bool,
-    /// Change nothing: `client` only tells, `server` lets the API server judge it
-    #[arg(
-        long,
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        value_name = "WHERE"
-    )]
-    pub dry_run: Option<DryRun>,
+    /// How the Pods of restored workloads are replaced
+    #[command(flatten)]
+    pub pods: PodFlags,
+    /// Whether anything is changed
+    #[command(flatten)]
+    pub dry_run: DryRunFlag,
     /// Print what became of each object
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,

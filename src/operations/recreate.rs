@@ -8,30 +8,18 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Operation, OperationResult, Outcome};
+use super::Operation;
 use crate::{
     exit::Failure,
     kinds::{JOB, POD},
     kubernetes::{DryRun, FIELD_MANAGER, error, targets::LiveObject},
-    workload::fresh,
+    workload::{ParsedObject, fresh},
 };
 
 const PAUSE: Duration = Duration::from_millis(300);
 const TRIES: u32 = 5;
 
 impl Operation<'_> {
-    /// Creates `new` in the place of `found`, which may be gone already.
-    pub(crate) async fn recreate(&self, found: LiveObject, new: Value) -> OperationResult {
-        match self.try_recreate(&found, &new).await {
-            Ok(object) => OperationResult {
-                found: LiveObject { object: object.into(), ..found },
-                patch: Vec::new(),
-                outcome: Outcome::Changed,
-            },
-            Err(error) => OperationResult::failed(found, error),
-        }
-    }
-
     /// Takes away what holds the place of one that is there, where a command was cut off just
     /// before it would have; whether there was one.
     pub(crate) async fn unhold(&self, found: &LiveObject) -> Result<bool> {
@@ -47,8 +35,14 @@ impl Operation<'_> {
         }
     }
 
-    async fn try_recreate(&self, found: &LiveObject, new: &Value) -> Result<Value> {
-        if self.work.dry_run == Some(DryRun::Client) {
+    /// Creates `new` in the place of `found`, which may be gone already; the object then, or, in a
+    /// dry run, `new`.
+    pub(crate) async fn recreate(
+        &self,
+        found: &LiveObject,
+        new: &ParsedObject,
+    ) -> Result<ParsedObject> {
+        if self.work.dry_run.mode == Some(DryRun::Client) {
             return Ok(new.clone());
         }
         let LiveObject { kind, namespace, name, object } = found;
@@ -72,7 +66,7 @@ impl Operation<'_> {
         let made = self.cluster.give_back(at, object, made).await;
         self.tell_dropped(found, new, &made).await;
         self.cluster.delete(kind, namespace, &holder, false).await?;
-        Ok(made)
+        Ok(made.into())
     }
 
     /// Deletes it, as long as nothing but its status has changed.
@@ -154,7 +148,7 @@ impl Operation<'_> {
 
     /// Until the old one is gone with its grace period.
     async fn gone(&self, found: &LiveObject) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
+        let deadline = Instant::now() + Duration::from_secs(self.work.pods.timeout);
         let uid = &found.object["metadata"]["uid"];
         let mut wait = self.terminal.wait();
         loop {

@@ -54,7 +54,7 @@ impl Operation<'_> {
     /// # Errors
     /// What may not be deleted, a successor that is not right either, and `--timeout`.
     pub(crate) async fn replace(&self, found: &LiveObject, right: &PodMatch) -> Result<usize> {
-        let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
+        let deadline = Instant::now() + Duration::from_secs(self.work.pods.timeout);
         let object = &found.object;
         let mut wait = self.terminal.wait();
         let mut pods = self.seen(found).await?;
@@ -187,7 +187,7 @@ impl Operation<'_> {
     /// deletes. What the budget says where it does not let the Pod go yet.
     async fn evict(&self, found: &LiveObject, pod: &Value) -> Result<Option<String>> {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let outcome = if self.work.disable_eviction {
+        let outcome = if self.work.pods.disable_eviction {
             self.cluster.delete_pod(pod).await
         } else {
             match self.cluster.evict(pod).await {

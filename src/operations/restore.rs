@@ -44,7 +44,7 @@ pub(crate) async fn restore(
     args: &RestoreArgs,
     manifests: Option<&Manifests>,
 ) -> Result<Code> {
-    let (targets, files) = (&args.targets, &args.filename);
+    let (targets, files) = (&args.targets, &args.manifests.filename);
     let targeted = targets::find(operation.cluster, targets, files, Unnamed::WithAll).await?;
     targeted.unseen.iter().for_each(|what| operation.terminal.warn(what));
     if confirm::is_wanted(operation, &targeted) {
@@ -209,7 +209,7 @@ async fn release(
 ) -> Result<bool> {
     let mut released = false;
     for (kind, object) in conflicting.of(found).filter(|(_, object)| autoscaler::is_held(object)) {
-        if operation.work.dry_run == Some(DryRun::Client) {
+        if operation.work.dry_run.mode == Some(DryRun::Client) {
             operation
                 .terminal
                 .done(&format!("{} would be let go (dry run)", kind.singular()), None);
@@ -231,7 +231,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
     for one in done.iter_mut().filter(|one| is_passed(one) && !is_open(one)) {
         go_on(operation, pods, one).await;
     }
-    if !operation.work.wait {
+    if !operation.work.pods.wait {
         if open.iter().any(|at| done[*at].is_good()) {
             operation.terminal.say(
                 "Revisions of the empty form may stay behind, which `kubectl rollout undo` could \
@@ -318,7 +318,7 @@ async fn go_on(operation: &Operation<'_>, pods: &Pods, one: &mut OperationResult
         return;
     }
     one.outcome = Outcome::Unchanged;
-    if !operation.work.wait {
+    if !operation.work.pods.wait {
         return;
     }
     operation.stop_applications(&one.found.object, &left).await;

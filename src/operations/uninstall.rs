@@ -49,27 +49,27 @@ pub(crate) async fn uninstall(
         Some(_) => Vec::new(),
         None => doomed(args, &resolved.names, &rules, &policies),
     };
-    let verb = if args.dry_run == Some(DryRun::Client) { "get" } else { "delete" };
+    let verb = if args.dry_run.mode == Some(DryRun::Client) { "get" } else { "delete" };
     let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();
     if label.is_set() {
         rights.extend(label.rights());
     }
     cluster.demand(&rights).await?;
 
-    let mut outcomes = Outcomes::new(terminal, args.dry_run);
-    let labels = label.remove(&mut outcomes, cluster, args.dry_run).await?;
+    let mut outcomes = Outcomes::new(terminal, args.dry_run.mode);
+    let labels = label.remove(&mut outcomes, cluster, args.dry_run.mode).await?;
     if args.restore {
         workloads::restore(&mut outcomes, cluster, args, &resolved.names, labels).await?;
     }
     for Target { kind, namespace, name } in doomed {
-        let there = match args.dry_run {
+        let there = match args.dry_run.mode {
             Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
             other => cluster.delete(kind, namespace, name, other.is_some()).await?,
         };
         outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
     }
     if args.restore {
-        opt_outs::remove(terminal, cluster, resolved.names.namespace(), args.dry_run).await?;
+        opt_outs::remove(terminal, cluster, resolved.names.namespace(), args.dry_run.mode).await?;
     }
     if let Some(Kept { why, hint }) = &kept {
         terminal.warn(&format!("the webhook {} stays: {why}", resolved.names.service));

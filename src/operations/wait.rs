@@ -80,7 +80,7 @@ struct Pending<'a> {
 impl Operation<'_> {
     /// Waits for all of them together, until `--timeout`.
     pub(crate) async fn wait(&self, all: &[&LiveObject]) -> Vec<Waited> {
-        let deadline = Instant::now() + Duration::from_secs(self.work.timeout);
+        let deadline = Instant::now() + Duration::from_secs(self.work.pods.timeout);
         let mut waited: Vec<_> = all.iter().map(|_| None).collect();
         let mut pending: Vec<_> = (0..)
             .zip(all)

@@ -23,11 +23,11 @@ use crate::{
 
 pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<Finding>> {
     let shown = file.display();
-    if args.fix && file == Path::new("-") && args.dry_run.is_none() {
+    if args.fix && file == Path::new("-") && args.dry_run.mode.is_none() {
         let what = "What came from the standard input cannot be written back.";
         return Err(Failure::usage(what, "Type --dry-run=client, or name the file.").into());
     }
-    if args.dry_run == Some(DryRun::Server) {
+    if args.dry_run.mode == Some(DryRun::Server) {
         let what = "No API server is asked with --manifest, so --dry-run=server means nothing.";
         return Err(Failure::usage(what, "Type --dry-run=client.").into());
     }
@@ -44,7 +44,7 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
     if args.fix {
         match static_pod::fix(&text).map_err(refuse)? {
             None => terminal.say("Nothing to do: both plugins are named."),
-            Some(fixed) if args.dry_run.is_some() => {
+            Some(fixed) if args.dry_run.mode.is_some() => {
                 let changes = changes(&text, &fixed);
                 let mut findings = static_pod::findings(&fixed).map_err(refuse)?;
                 if args.output == Report::Text {

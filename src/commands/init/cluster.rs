@@ -87,16 +87,16 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
         namespace_label::demand(cluster, &resolved).await?;
         let namespace = names.namespace();
         let mut applier =
-            Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
+            Applier::new(terminal, cluster, namespace, args.dry_run.mode, args.force).await?;
         namespace_label::label(&mut applier, &resolved, args.names.label.as_deref()).await?;
         return applier.outcomes.print(args.output, None);
     }
     cluster.demand_apply(&targets(names), &[]).await?;
     let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
+    let mut applier = Applier::new(terminal, cluster, home, args.dry_run.mode, args.force).await?;
     let args = &Init { names: names.clone(), ..args.clone() };
     let Prepared { facts, .. } = prepare(&mut applier, args, &resolved).await?;
-    if !applier.outcomes.changed() && args.dry_run.is_none() {
+    if !applier.outcomes.changed() && args.dry_run.mode.is_none() {
         terminal.say("Nothing to do: the namespace and the Secret are as they should be.");
     }
     applier.outcomes.print(args.output, Some(&facts))

@@ -48,7 +48,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     }
     // Who rotates wants these three files to be others, whoever wrote them: the blog's Secret is
     // kubectl's.
-    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, true).await?;
+    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run.mode, true).await?;
     let cas = pki::split(&secret.ca_crt);
     let signer = pki::signer(&cas, &secret.server_crt);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -99,11 +99,11 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let both = format!("{}{old}", new.ca_crt);
     let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
     // A dry run tells of the Secret once: as it is in the end.
-    if args.dry_run.is_none() {
+    if args.dry_run.mode.is_none() {
         applier.apply(&with(both.clone(), crt, key)).await?;
     }
     trust(&mut applier, &names.service, &both).await?;
-    if args.dry_run.is_none() {
+    if args.dry_run.mode.is_none() {
         tokio::time::sleep(SETTLE).await;
     }
     let facts = pki::inspect(new.server_crt.as_bytes(), None)?;

@@ -35,7 +35,7 @@ pub(super) async fn install(
     let targets = [(&NAMESPACE, namespace), (&POLICY, name), (&POLICY_BINDING, name)]
         .map(|(kind, name)| Target { kind, namespace: "", name });
     let create = [Right { verb: "create", kind: &POD, namespace, name: "" }];
-    let more = if args.dry_run.is_some() { &[][..] } else { &create };
+    let more = if args.dry_run.mode.is_some() { &[][..] } else { &create };
     let demanded = cluster.demand_apply(&targets, more).await;
     demanded.map_err(|error| match resolved.hidden {
         Some(_) => namespace_label::ask_for(error, namespace, &names.label()),
@@ -47,12 +47,12 @@ pub(super) async fn install(
     namespace_label::refuse_two(cluster, resolved, args.force).await?;
     let objects = render::policy_objects(&settings, rules)?;
     let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run, args.force).await?;
+    let mut applier = Applier::new(terminal, cluster, home, args.dry_run.mode, args.force).await?;
     applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
     for object in &objects {
         applier.apply(object).await?;
     }
-    if args.dry_run.is_none() {
+    if args.dry_run.mode.is_none() {
         let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
         let object = manifests::test_pod(namespace)?;
         let proof = Proof { subject: &subject, object, mode: Mode::Policy };

@@ -29,9 +29,10 @@ pub(super) async fn install(
     demand(cluster, resolved).await?;
     // The namespace of the server may not be readable.
     let namespace = resolved.names.namespace();
-    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run, args.force).await?;
+    let mut applier =
+        Applier::new(terminal, cluster, namespace, args.dry_run.mode, args.force).await?;
     label(&mut applier, resolved, args.names.label.as_deref()).await?;
-    if args.dry_run.is_none()
+    if args.dry_run.mode.is_none()
         && let Some(installed) = resolved.serving()
     {
         let object = if installed["kind"] == POLICY.kind {

@@ -37,7 +37,7 @@ pub(super) async fn plans(
     let webhooks = Webhooks::default();
     let emptying = empty::EmptyRequest {
         rules,
-        wishes: empty::wishes(&args.ways, args.replicas, args.suspend_cronjobs),
+        wishes: empty::wishes(&args.ways, args.scale),
         named: targeted.named,
         recreate: false,
         level: args.ways.level,

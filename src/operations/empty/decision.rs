@@ -9,7 +9,7 @@ use crate::{
     kubernetes::{Cluster, FIELD_MANAGER, targets::LiveObject},
     operations::{
         change::played,
-        flags::{self, EmptyingFlags},
+        flags::{self, EmptyingFlags, ScaleFlags},
         intercept::Webhooks,
         owner::{Owned, owned},
     },
@@ -54,13 +54,13 @@ pub(crate) struct Refused {
 }
 
 /// Flags that do not go together.
-pub(crate) fn check(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool) -> Result<()> {
+pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
     let EmptyingFlags { level, image, idle, containers, ready, .. } = ways;
     let said = image.is_some()
         || idle.is_some()
         || containers.is_some()
-        || replicas.is_some()
-        || suspend
+        || scale.replicas.is_some()
+        || scale.suspend_cronjobs
         || ready.is_some();
     if *level == Some(flags::Level::Pod) && said {
         let what = "At level pod the workload stays as it is, so nothing can be written on it.";
@@ -72,7 +72,7 @@ pub(crate) fn check(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool) 
 }
 
 /// The flags as annotations: a webhook that sees the workload then does the same.
-pub(crate) fn wishes(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool) -> Vec<Wish> {
+pub(crate) fn wishes(ways: &EmptyingFlags, scale: ScaleFlags) -> Vec<Wish> {
     let EmptyingFlags { image, idle, containers, ready, .. } = ways;
     let ready = ready.map(|ready| match ready {
         flags::Ready::Container => "container".to_owned(),
@@ -87,9 +87,9 @@ pub(crate) fn wishes(ways: &EmptyingFlags, replicas: Option<u32>, suspend: bool)
         (IMAGE, image.clone()),
         (IDLE, idle),
         (CONTAINERS, containers.clone()),
-        (REPLICAS, replicas.map(|replicas| replicas.to_string())),
+        (REPLICAS, scale.replicas.map(|replicas| replicas.to_string())),
         (READY, ready),
-        (SUSPEND, suspend.then(|| "true".to_owned())),
+        (SUSPEND, scale.suspend_cronjobs.then(|| "true".to_owned())),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
     said.map(|(key, value)| Wish { key, value, forget: false }).collect()

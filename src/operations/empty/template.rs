@@ -145,12 +145,15 @@ pub(super) async fn recreate(
         }
         Err(error) => return OperationResult::failed(found, error),
     };
-    let done = operation.recreate(found, new.into_value()).await;
-    if done.is_good() {
-        let what = format!("{shown} was created again, and is empty{}", operation.dry());
-        operation.terminal.done(&what, None);
+    match operation.recreate(&found, &new).await {
+        Ok(object) => {
+            let what = format!("{shown} was created again, and is empty{}", operation.dry());
+            operation.terminal.done(&what, None);
+            let found = LiveObject { object, ..found };
+            OperationResult { found, patch: Vec::new(), outcome: Outcome::Changed }
+        }
+        Err(error) => OperationResult::failed(found, error),
     }
-    done
 }
 
 /// `container app idles in empty-container:latest by its entrypoint`

@@ -231,17 +231,13 @@ async fn recreate(
     if *interceptor != Interceptor::Nobody {
         new = played(&new, &refusal(&new)?)?.into();
     }
-    let OperationResult { found: made, patch, outcome } =
-        operation.recreate(found.clone(), new.into_value()).await;
-    if let Outcome::Failed(error) = outcome {
-        return Err(error);
-    }
+    let object = operation.recreate(found, &new).await?;
     let what = format!("{shown} was created again, as it was{}", operation.dry());
     operation.terminal.done(&what, None);
     if *interceptor != Interceptor::Nobody {
         print_opted_out(operation, found, interceptor);
     }
-    Ok((made.object, patch))
+    Ok((object, Vec::new()))
 }
 
 /// The operations that make the pod template say no; none where it does.

@@ -243,12 +243,8 @@ async fn recreate(
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = ParsedObject::from(played(&fresh, &operations.unwrap_or_default())?);
     trust::check(operation, options, found, &new, manifest)?;
-    let OperationResult { found: made, patch, outcome } =
-        operation.recreate(found.clone(), new.into_value()).await;
-    if let Outcome::Failed(error) = outcome {
-        return Err(error);
-    }
-    if operation.is_real() && made.object.is_emptied() {
+    let object = operation.recreate(found, &new).await?;
+    if operation.is_real() && object.is_emptied() {
         let what = format!("{} was created again, and something emptied it.", found.shown());
         return Err(Failure::no(what, "Take the namespace's label away, then try again.").into());
     }
@@ -256,13 +252,13 @@ async fn recreate(
         format!("{} was created again, as it was{}", operation.shown(found), operation.dry());
     operation.terminal.done(&what, None);
     let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
-    if decline && declines(&made.object) && !declines(&found.object) {
+    if decline && declines(&object) && !declines(&found.object) {
         declined(operation, found, &interceptor, " --recreate");
     }
     if back.refuse {
         pods::print_opted_out(operation, found, &of_pods);
     }
-    Ok(Restored { object: made.object, patch, outcome })
+    Ok(Restored { object, patch: Vec::new(), outcome: Outcome::Changed })
 }
 
 /// How one workload is given back.

@@ -39,9 +39,7 @@ pub(super) async fn restore(
     let targets = Targets { namespace, all: true, ..Targets::default() };
     let work = OperationFlags {
         yes: true,
-        wait: args.wait,
-        timeout: args.timeout,
-        disable_eviction: args.disable_eviction,
+        pods: args.pods,
         dry_run: args.dry_run,
         ..OperationFlags::default()
     };
