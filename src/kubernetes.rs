@@ -41,7 +41,7 @@ mod watch;
 
 pub use change::Changed;
 pub use exec::{End, Ending, Exec, Input, Place, Size};
-pub use flags::{ConnectionFlags, DryRun};
+pub use flags::{ConnectionFlags, DryRun, WriteMode};
 pub use kinds::*;
 pub use rights::{Right, Target};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
@@ -73,10 +73,10 @@ pub struct Cluster {
 }
 
 /// How an object is applied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Apply {
-    /// The API server goes through everything but storing.
-    pub dry_run: bool,
+    /// Whether the API server stores it.
+    pub mode: WriteMode,
     /// Takes over fields that another manager owns.
     pub force: bool,
 }
@@ -261,7 +261,7 @@ impl Cluster {
         let (kind, namespace, name) = kinds::identify(object)?;
         let before = self.get(kind, namespace, name).await?;
         let params = PatchParams {
-            dry_run: how.dry_run,
+            dry_run: how.mode == WriteMode::DryRun,
             force: how.force,
             field_manager: Some(FIELD_MANAGER.to_owned()),
             field_validation: None,
@@ -286,8 +286,9 @@ impl Cluster {
         namespace: &str,
         name: &str,
         patch: Value,
-        dry_run: bool,
+        mode: WriteMode,
     ) -> Result<Value> {
+        let dry_run = mode == WriteMode::DryRun;
         let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
         let field_manager = Some(FIELD_MANAGER.to_owned());
         let params = PatchParams { dry_run, field_manager, ..PatchParams::default() };
@@ -297,9 +298,10 @@ impl Cluster {
     }
 
     /// Creates an object and returns it as it was stored, or, in a dry run, would be.
-    pub async fn create(&self, object: &Value, dry_run: bool) -> Result<Value> {
+    pub async fn create(&self, object: &Value, mode: WriteMode) -> Result<Value> {
         let (kind, namespace, _) = kinds::identify(object)?;
         let path = kind.path(namespace);
+        let dry_run = mode == WriteMode::DryRun;
         let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let request = Request::new(&path).create(&params, serde_json::to_vec(object)?);
         self.send(Verb::Create, &path, request).await
@@ -311,11 +313,11 @@ impl Cluster {
         kind: &Kind,
         namespace: &str,
         name: &str,
-        dry_run: bool,
+        mode: WriteMode,
     ) -> Result<bool> {
         let path = kind.path(namespace);
         let params = DeleteParams {
-            dry_run,
+            dry_run: mode == WriteMode::DryRun,
             propagation_policy: Some(PropagationPolicy::Background),
             ..DeleteParams::default()
         };

@@ -9,7 +9,8 @@ use crate::{
     cli::{Global, Report, render::Mode, verify::Verify},
     exit::{Code, Failure},
     kubernetes::{
-        CONFIGURATION, Cluster, DEPLOYMENT, DryRun, Kind, POD, POLICY, Right, Target, error,
+        CONFIGURATION, Cluster, DEPLOYMENT, DryRun, Kind, POD, POLICY, Right, Target, WriteMode,
+        error,
     },
     operations::{
         flags::Level,
@@ -75,13 +76,13 @@ fn kind(args: &Verify) -> &'static Kind {
 
 async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<Vec<Finding>> {
     let namespace = resolved.names.namespace();
-    let dry_run = args.dry_run.mode.is_some();
+    let mode = WriteMode::from(args.dry_run.mode);
     let kind = kind(args);
     let mut object = match kind.kind {
         "Pod" => manifests::test_pod(namespace)?,
         _ => manifests::test_deployment(namespace)?,
     };
-    if dry_run {
+    if mode == WriteMode::DryRun {
         // A name of its own, so that one that is there does not stand in the way.
         object["metadata"]["name"] = "diyadm-check".into();
     }
@@ -89,12 +90,12 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
     let test = Target { kind, namespace, name };
     // Nobody's name counts when something is created.
     let mut rights = vec![Right { name: "", ..test.right("create") }];
-    if !dry_run {
+    if mode == WriteMode::Persist {
         rights.extend(["get", "delete"].map(|verb| test.right(verb)));
     }
     cluster.demand(&rights).await?;
 
-    let created = match cluster.create(&object, dry_run).await {
+    let created = match cluster.create(&object, mode).await {
         Ok(created) => created,
         Err(error) if error::exists(&error) => {
             let what = format!("There is a {} {name} in namespace {namespace} already.", kind.kind);
@@ -112,13 +113,13 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
         Err(error) => return Err(error),
     };
     // Read back what is stored, as the blog does; a dry run stores nothing.
-    let stored = if dry_run {
+    let stored = if mode == WriteMode::DryRun {
         created
     } else {
         let stored = cluster.get(kind, namespace, name).await;
         // Whatever came of the reading: what was made is taken away.
         if !args.keep {
-            cluster.delete(kind, namespace, name, false).await?;
+            cluster.delete(kind, namespace, name, WriteMode::Persist).await?;
         }
         stored?.unwrap_or(created)
     };
@@ -128,10 +129,10 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
     if !is_emptied_to(&stored, &args.image) || !by_mode {
         return explained(cluster, args, resolved).await;
     }
-    let how = match (dry_run, args.keep) {
-        (true, _) => "in a dry run",
-        (false, true) => "and is still there",
-        (false, false) => "and is gone again",
+    let how = match (mode, args.keep) {
+        (WriteMode::DryRun, _) => "in a dry run",
+        (WriteMode::Persist, true) => "and is still there",
+        (WriteMode::Persist, false) => "and is gone again",
     };
     let of = if kind.kind == "Pod" { "the Pod of " } else { "" };
     let seen = format!("{of}templates/test.yaml came back with {found}, {how}");

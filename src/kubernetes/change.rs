@@ -6,7 +6,7 @@ use anyhow::Result;
 use backon::BackoffBuilder;
 use serde_json::{Value, json};
 
-use super::{Cluster, FIELD_MANAGER, Kind, error, send::PAUSES};
+use super::{Cluster, FIELD_MANAGER, Kind, WriteMode, error, send::PAUSES};
 use crate::{
     exit::Failure,
     ui,
@@ -39,7 +39,7 @@ impl Cluster {
         &self,
         at @ (kind, namespace, name): At<'_>,
         known: Option<ParsedObject>,
-        dry_run: bool,
+        mode: WriteMode,
         mut plan: impl FnMut(&ParsedObject) -> Result<Option<Vec<Value>>>,
     ) -> Result<Changed> {
         let mut known = known;
@@ -58,7 +58,7 @@ impl Cluster {
             unheard = unheard.filter(|before| before["metadata"]["resourceVersion"] != version);
             let Some(operations) = plan(&object)? else {
                 let before = unheard.unwrap_or_else(|| object.clone());
-                let object = if dry_run {
+                let object = if mode == WriteMode::DryRun {
                     object
                 } else {
                     self.give_back(at, &before, object.into_value()).await.into()
@@ -69,20 +69,20 @@ impl Cluster {
                 "op": "test", "path": "/metadata/resourceVersion", "value": version,
             });
             let patch: Vec<_> = std::iter::once(guard).chain(operations).collect();
-            let error =
-                match self.json_patch(kind, namespace, name, Value::from(patch), dry_run).await {
-                    Ok(after) if dry_run => {
-                        return Ok(Changed { object: after.into(), changed: true });
-                    }
-                    Ok(after) => {
-                        let before = unheard.unwrap_or(object);
-                        let object = self.give_back(at, &before, after).await;
-                        return Ok(Changed { object: object.into(), changed: true });
-                    }
-                    Err(error) => error,
-                };
+            let error = match self.json_patch(kind, namespace, name, Value::from(patch), mode).await
+            {
+                Ok(after) if mode == WriteMode::DryRun => {
+                    return Ok(Changed { object: after.into(), changed: true });
+                }
+                Ok(after) => {
+                    let before = unheard.unwrap_or(object);
+                    let object = self.give_back(at, &before, after).await;
+                    return Ok(Changed { object: object.into(), changed: true });
+                }
+                Err(error) => error,
+            };
             let unknown = error::is_unknown(&error);
-            if unknown && !dry_run {
+            if unknown && mode == WriteMode::Persist {
                 sent = true;
                 unheard.get_or_insert(object);
             }
@@ -118,7 +118,9 @@ impl Cluster {
             if operations.is_empty() {
                 return now;
             }
-            let sent = self.json_patch(kind, namespace, name, Value::from(operations), false).await;
+            let sent = self
+                .json_patch(kind, namespace, name, Value::from(operations), WriteMode::Persist)
+                .await;
             let error = match sent {
                 Ok(object) => return object,
                 Err(error) => error,

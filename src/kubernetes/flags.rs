@@ -26,3 +26,18 @@ pub enum DryRun {
     /// The API server goes through everything but storing
     Server,
 }
+
+/// What the API server does with a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// It stores the object.
+    Persist,
+    /// It goes through everything but storing.
+    DryRun,
+}
+
+impl From<Option<DryRun>> for WriteMode {
+    fn from(dry_run: Option<DryRun>) -> Self {
+        if dry_run.is_some() { Self::DryRun } else { Self::Persist }
+    }
+}

@@ -49,7 +49,7 @@ impl<'a> Applier<'a> {
             // What it would come to takes the API server's word; whether it is there does not.
             if homeless || !self.cluster.is_there(object).await? { "created" } else { "applied" }
         } else {
-            self.send(object, Apply { dry_run: self.dry_run.is_some(), force }).await?.as_str()
+            self.send(object, Apply { mode: self.dry_run.into(), force }).await?.as_str()
         };
         self.outcomes.add(kind.unwrap_or_default(), namespace, name.unwrap_or_default(), applied);
         Ok(())
@@ -61,7 +61,7 @@ impl<'a> Applier<'a> {
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
         });
         if self.dry_run != Some(DryRun::Client) {
-            self.cluster.create(&object, self.dry_run.is_some()).await?;
+            self.cluster.create(&object, self.dry_run.into()).await?;
         }
         self.outcomes.add(NAMESPACE.kind, "", name, "created");
         self.namespace_exists = self.dry_run.is_none();

@@ -157,7 +157,12 @@ impl Operation<'_> {
         };
         let changed = self
             .cluster
-            .change((kind, namespace, name), Some(object.clone().into()), !self.is_real(), plan)
+            .change(
+                (kind, namespace, name),
+                Some(object.clone().into()),
+                self.work.dry_run.mode.into(),
+                plan,
+            )
             .await?;
         if changed.changed {
             let what = match suspension {

@@ -52,7 +52,8 @@ impl Operation<'_> {
             sent = operations.as_ref().and_then(|all| played(object, all).ok());
             Ok(operations)
         };
-        let changed = self.cluster.change(target, known, !self.is_real(), plan).await?;
+        let changed =
+            self.cluster.change(target, known, self.work.dry_run.mode.into(), plan).await?;
         if let Some(sent) = sent {
             self.tell_dropped(found, &sent, &changed.object).await;
         }

@@ -10,7 +10,8 @@ use super::server_rules;
 use crate::{
     kinds::Kind,
     kubernetes::{
-        CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, targets::LiveObject,
+        CONFIGURATION, Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, WriteMode,
+        targets::LiveObject,
     },
     webhook::checks::{
         policy,
@@ -168,7 +169,7 @@ impl Webhooks {
                 way.is_some_and(|way| !way.empty)
             }
             Interceptor::Policy(_) if self.asks => {
-                let made = cluster.create(&pod, true).await;
+                let made = cluster.create(&pod, WriteMode::DryRun).await;
                 made.is_ok_and(|made| !workload::is_emptied_pod(&made.to_string()))
             }
             _ => false,

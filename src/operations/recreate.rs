@@ -12,7 +12,7 @@ use super::Operation;
 use crate::{
     exit::Failure,
     kinds::{JOB, POD},
-    kubernetes::{DryRun, FIELD_MANAGER, error, targets::LiveObject},
+    kubernetes::{DryRun, FIELD_MANAGER, WriteMode, error, targets::LiveObject},
     workload::{ParsedObject, fresh},
 };
 
@@ -65,7 +65,7 @@ impl Operation<'_> {
         let at = (*kind, namespace.as_str(), name.as_str());
         let made = self.cluster.give_back(at, object, made).await;
         self.tell_dropped(found, new, &made).await;
-        self.cluster.delete(kind, namespace, &holder, false).await?;
+        self.cluster.delete(kind, namespace, &holder, WriteMode::Persist).await?;
         Ok(made.into())
     }
 
@@ -94,7 +94,7 @@ impl Operation<'_> {
     async fn rehearse(&self, object: &Value) -> Result<()> {
         let mut tries = 0;
         loop {
-            let error = match self.cluster.create(object, true).await {
+            let error = match self.cluster.create(object, WriteMode::DryRun).await {
                 Ok(_) => return Ok(()),
                 // It was judged before its name was looked at.
                 Err(error) if error::exists(&error) => return Ok(()),
@@ -118,7 +118,7 @@ impl Operation<'_> {
     ) -> Result<Value> {
         let mut tries = 0;
         loop {
-            let error = match self.cluster.create(object, false).await {
+            let error = match self.cluster.create(object, WriteMode::Persist).await {
                 Ok(made) => return Ok(made),
                 Err(error) => error,
             };

@@ -64,7 +64,7 @@ pub(crate) async fn uninstall(
     for Target { kind, namespace, name } in doomed {
         let there = match args.dry_run.mode {
             Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
-            other => cluster.delete(kind, namespace, name, other.is_some()).await?,
+            other => cluster.delete(kind, namespace, name, other.into()).await?,
         };
         outcomes.add(kind.kind, namespace, name, if there { "deleted" } else { "absent" });
     }

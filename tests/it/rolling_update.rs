@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use diyadm::kubernetes::{Cluster as Client, DEPLOYMENT};
+use diyadm::kubernetes::{Cluster as Client, DEPLOYMENT, WriteMode};
 use serde_json::{Value, json};
 
 use super::{
@@ -155,13 +155,13 @@ async fn life(client: &Client, namespace: &str, name: &str, load: &Load) -> Resu
     let mut object = diyadm::webhook::manifests::test_deployment(namespace).unwrap();
     object["metadata"]["name"] = name.into();
     object["spec"]["replicas"] = 0.into();
-    let created = client.create(&object, false).await.map_err(text)?;
+    let created = client.create(&object, WriteMode::Persist).await.map_err(text)?;
     emptied(&created, "knative:latest")?;
     for image in ["app:1", "app:2"] {
         let patch = json!([{ "op": "replace", "path": IMAGE, "value": image }]);
-        let patched = client.json_patch(&DEPLOYMENT, namespace, name, patch, false);
+        let patched = client.json_patch(&DEPLOYMENT, namespace, name, patch, WriteMode::Persist);
         emptied(&patched.await.map_err(text)?, image)?;
     }
-    client.delete(&DEPLOYMENT, namespace, name, false).await.map_err(text)?;
+    client.delete(&DEPLOYMENT, namespace, name, WriteMode::Persist).await.map_err(text)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
     exit::{Code, Failure},
     kubernetes::{
         CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, NAMESPACE, POD, SECRET,
-        SERVICE, STATEFUL_SET, error,
+        SERVICE, STATEFUL_SET, WriteMode, error,
     },
     webhook::{
         checks::{Denial, DryCreate, Look, Observed, Secret, Subject, Unseen, level},
@@ -119,10 +119,12 @@ async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<Dr
     let mut object = manifests::test_object(namespace, level).map_err(|e| e.to_string())?;
     // A name of its own, so that one that is there does not stand in the way.
     object["metadata"]["name"] = "diyadm-check".into();
-    let created = cluster.create(&object, true).await;
+    let created = cluster.create(&object, WriteMode::DryRun).await;
     if let Some(denial) = denial(cluster, &created).await {
         object["metadata"]["annotations"] = json!({ LABEL: DISABLED });
-        let anyway = self::denial(cluster, &cluster.create(&object, true).await).await.is_some();
+        let anyway = self::denial(cluster, &cluster.create(&object, WriteMode::DryRun).await)
+            .await
+            .is_some();
         return Ok(DryCreate::Denied { denial, anyway });
     }
     match created {
@@ -143,5 +145,5 @@ async fn denial(cluster: &Cluster, created: &Result<Value>) -> Option<Denial> {
         Err(error) => return of(error),
     };
     let pod = pod_from_template::pod(object).filter(|_| object["kind"] != "Pod")?;
-    of(&cluster.create(&pod, true).await.err()?)
+    of(&cluster.create(&pod, WriteMode::DryRun).await.err()?)
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     exit::Failure,
-    kubernetes::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, error},
+    kubernetes::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, WriteMode, error},
     operations::intercept::REGISTRATION,
     ui::text::capital,
     webhook::{
@@ -67,7 +67,7 @@ pub(in crate::commands) async fn dry_create(cluster: &Cluster, namespace: &str) 
     let mut object = manifests::test_pod(namespace)?;
     // A name of its own, so that one that is there does not stand in the way.
     object["metadata"]["name"] = "diyadm-check".into();
-    cluster.create(&object, true).await
+    cluster.create(&object, WriteMode::DryRun).await
 }
 
 /// Fails where the API server has no policies, and says which version has.

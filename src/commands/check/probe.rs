@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    kubernetes::{CONFIGURATION, Cluster, Right, error},
+    kubernetes::{CONFIGURATION, Cluster, Right, WriteMode, error},
     webhook::{
         checks::{DryCreate, Observed, Subject, is_emptied_to, level},
         manifests,
@@ -48,9 +48,11 @@ pub(super) async fn ask(
     let mark = hex(&random);
     let name = format!("diyadm-probe-{mark}");
     let object = manifests::test_object(&subject.namespace, level(&own))?;
-    cluster.create(&configuration(&own, &name, &mark, &subject.namespace), false).await?;
+    cluster
+        .create(&configuration(&own, &name, &mark, &subject.namespace), WriteMode::Persist)
+        .await?;
     let outcome = answers(cluster, object, &mark).await;
-    cluster.delete(&CONFIGURATION, "", &name, false).await?;
+    cluster.delete(&CONFIGURATION, "", &name, WriteMode::Persist).await?;
     if let Some(seen) = outcome? {
         observed.dry_create = Ok(seen);
     }
@@ -62,7 +64,7 @@ async fn answers(cluster: &Cluster, mut object: Value, mark: &str) -> Result<Opt
     object["metadata"]["labels"] = json!({ LABEL: mark });
     for _ in 0..TRIES {
         tokio::time::sleep(PAUSE).await;
-        match cluster.create(&object, true).await {
+        match cluster.create(&object, WriteMode::DryRun).await {
             Ok(_) => {}
             Err(error) => match error::status(&error) {
                 Some(status) => return Ok(Some(DryCreate::Refused(status.message.clone()))),

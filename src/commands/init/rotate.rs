@@ -138,7 +138,7 @@ async fn trust(applier: &mut Applier<'_>, name: &str, ca: &str) -> Result<()> {
         Ok((!patch.is_empty()).then_some(patch))
     };
     let target = (&CONFIGURATION, "", name);
-    applier.cluster.change(target, Some(found.into()), applier.dry_run.is_some(), plan).await?;
+    applier.cluster.change(target, Some(found.into()), applier.dry_run.into(), plan).await?;
     applier.outcomes.add(CONFIGURATION.kind, "", name, "patched");
     Ok(())
 }

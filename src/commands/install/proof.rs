@@ -9,7 +9,7 @@ use crate::{
     cli::render::Mode,
     commands::check,
     exit::Failure,
-    kubernetes::Cluster,
+    kubernetes::{Cluster, WriteMode},
     ui::terminal::Terminal,
     webhook::checks::{Finding, Level, Subject},
 };
@@ -44,7 +44,7 @@ impl Proof<'_> {
         loop {
             wait.say("waiting until a dry-run create comes back emptied");
             // A refusal may be the old state of an API server that has not heard yet.
-            if let Ok(created) = cluster.create(&self.object, true).await
+            if let Ok(created) = cluster.create(&self.object, WriteMode::DryRun).await
                 && is_emptied(&created)
             {
                 return Ok(());

@@ -5,7 +5,7 @@ use anyhow::Error;
 use serde_json::Value;
 
 use crate::{
-    kubernetes::{Cluster, error, targets::LiveObject},
+    kubernetes::{Cluster, WriteMode, error, targets::LiveObject},
     plan::{Decided, Does},
     webhook::checks::{Denial, Finding},
     workload::pod_from_template,
@@ -22,7 +22,9 @@ pub(super) async fn judge(
     let mut object = Value::clone(&found.object);
     if decided.does == Does::Template {
         let patch = Value::from(decided.operations.clone());
-        let made = cluster.json_patch(found.kind, &found.namespace, &found.name, patch, true).await;
+        let made = cluster
+            .json_patch(found.kind, &found.namespace, &found.name, patch, WriteMode::DryRun)
+            .await;
         object = match made {
             Ok(object) => object,
             Err(error) => {
@@ -46,7 +48,7 @@ pub(super) async fn judge(
         return Some(Finding::unknown("denied", seen, hint));
     }
     let pod = pod_from_template::with_claims(&object, pod);
-    let error = cluster.create(&pod, true).await.err()?;
+    let error = cluster.create(&pod, WriteMode::DryRun).await.err()?;
     Some(denial(&error)?.finding("its emptied Pods"))
 }
 

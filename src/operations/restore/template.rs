@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{options::RestoreOptions, pods, trust};
 use crate::{
     exit::Failure,
-    kubernetes::{FIELD_MANAGER, Kind, POD, error, targets::LiveObject},
+    kubernetes::{FIELD_MANAGER, Kind, POD, WriteMode, error, targets::LiveObject},
     operations::{
         Operation, OperationResult, Outcome,
         change::played,
@@ -326,7 +326,7 @@ async fn would_be_emptied(
     let back = Back { manifest, decline: false, refuse: false };
     let asked = operation
         .cluster
-        .change(target, Some(object.clone()), true, |object| original(object, &back))
+        .change(target, Some(object.clone()), WriteMode::DryRun, |object| original(object, &back))
         .await?;
     Ok(asked.object.is_emptied())
 }

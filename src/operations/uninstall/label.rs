@@ -76,7 +76,7 @@ impl<'a> Label<'a> {
             };
             let target = (&NAMESPACE, "", self.namespace);
             let known = Some(found.into());
-            let changed = cluster.change(target, known, dry_run.is_some(), plan).await?;
+            let changed = cluster.change(target, known, dry_run.into(), plan).await?;
             found = changed.object.into_value();
         }
         let mut labels = found["metadata"]["labels"].take();

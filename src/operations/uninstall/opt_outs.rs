@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kubernetes::{
-        Cluster, DryRun, FIELD_MANAGER, error,
+        Cluster, DryRun, FIELD_MANAGER, WriteMode, error,
         targets::{self, LiveObject, Targets, Unnamed},
     },
     operations::{change::played, empty::decision::free},
@@ -49,7 +49,7 @@ pub(super) async fn remove(
         };
         let removed = match dry_run {
             Some(DryRun::Client) => Ok(()),
-            _ => change(cluster, &found, dry_run.is_some()).await.map(drop),
+            _ => change(cluster, &found, dry_run.into()).await.map(drop),
         };
         match removed {
             Ok(()) => {
@@ -65,23 +65,23 @@ pub(super) async fn remove(
     Ok(())
 }
 
-async fn change(cluster: &Cluster, found: &LiveObject, dry_run: bool) -> Result<ParsedObject> {
+async fn change(cluster: &Cluster, found: &LiveObject, mode: WriteMode) -> Result<ParsedObject> {
     let at = (found.kind, found.namespace.as_str(), found.name.as_str());
-    Ok(cluster.change(at, Some(found.object.clone()), dry_run, operations).await?.object)
+    Ok(cluster.change(at, Some(found.object.clone()), mode, operations).await?.object)
 }
 
 /// Whether the API server, asked in dry runs, leaves the workload and its Pods as they are written
 /// once the refusal is gone.
 async fn is_left_alone(cluster: &Cluster, found: &LiveObject) -> Result<bool> {
     for _ in 0..TRIES {
-        let object = match change(cluster, found, true).await {
+        let object = match change(cluster, found, WriteMode::DryRun).await {
             // What may not be changed is told when it is to be.
             Err(error) if error::is_forbidden(&error) => return Ok(true),
             object => object?,
         };
         let pod = match pod_from_template::pod(&object) {
             // Who may not create Pods does not know better.
-            Some(pod) => cluster.create(&pod, true).await.unwrap_or_default(),
+            Some(pod) => cluster.create(&pod, WriteMode::DryRun).await.unwrap_or_default(),
             None => Value::Null,
         };
         let is_emptied = object.is_emptied() || workload::is_emptied_pod(&pod.to_string());

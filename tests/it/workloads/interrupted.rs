@@ -46,20 +46,22 @@ impl Direct {
     fn create(&self, object: &Value) {
         let mut object = object.clone();
         object["metadata"]["namespace"] = self.namespace.clone().into();
-        self.runtime.block_on(self.client.create(&object, false)).unwrap();
+        self.runtime.block_on(self.client.create(&object, kinds::WriteMode::Persist)).unwrap();
     }
 
     /// Makes it by server-side apply, as one who owns what he has written.
     fn apply(&self, object: &Value) {
         let mut object = object.clone();
         object["metadata"]["namespace"] = self.namespace.clone().into();
-        let how = kinds::Apply::default();
+        let how = kinds::Apply { mode: kinds::WriteMode::Persist, force: false };
         self.runtime.block_on(self.client.apply(&object, how)).unwrap();
     }
 
     /// Deletes it, and waits until it is gone.
     fn delete(&self, kind: &'static Kind, name: &str) {
-        self.runtime.block_on(self.client.delete(kind, &self.namespace, name, false)).unwrap();
+        self.runtime
+            .block_on(self.client.delete(kind, &self.namespace, name, kinds::WriteMode::Persist))
+            .unwrap();
         while self.get(kind, name).is_some() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }

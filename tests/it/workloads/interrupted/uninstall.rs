@@ -40,7 +40,10 @@ fn uninstall_with_restore_continues_wherever_it_was_cut() {
     };
     let prepare = || {
         if configuration().is_none() {
-            direct.runtime.block_on(direct.client.create(&installed, false)).unwrap();
+            direct
+                .runtime
+                .block_on(direct.client.create(&installed, kinds::WriteMode::Persist))
+                .unwrap();
         }
         cluster.kubectl(&["label", "--overwrite", "namespace", name, &label], "");
         wait_until("the webhook empties it", || {

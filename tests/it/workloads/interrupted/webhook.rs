@@ -111,7 +111,10 @@ fn webhook_commands_continue_wherever_they_were_cut() {
     let rotated = || {
         for (kind, object) in &begun {
             direct.delete(kind, object["metadata"]["name"].as_str().unwrap());
-            direct.runtime.block_on(direct.client.create(&fresh(object), false)).unwrap();
+            direct
+                .runtime
+                .block_on(direct.client.create(&fresh(object), kinds::WriteMode::Persist))
+                .unwrap();
         }
     };
     let finish = [&["init", "--rotate", "--finish", "--force"], &names[..]].concat();
