@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Connection, Denial, DryCreate, Finding, Observed, Secret, Subject, Unseen, findings, level,
-};
+use super::{Connection, Denial, DryCreate, Finding, Observed, Secret, Subject, findings, level};
 use crate::{
     pki::{self, Bundle, KeyKind, Request, Terms},
     webhook::{
@@ -246,7 +244,7 @@ fn what_could_not_be_looked_at_is_not_called_wrong() {
 
     // What hangs on something else that was not seen, or not understood, says what to do as well.
     let mut observed = well();
-    observed.namespace = Err(Unseen::Forbidden("no right".to_owned()));
+    observed.namespace = Err(super::Unseen::Forbidden("no right".to_owned()));
     observed.secret = Ok(None);
     observed.dry_create = Ok(DryCreate::Refused("exceeded quota".to_owned()));
     let wrong = wrong(&observed, NOW);
