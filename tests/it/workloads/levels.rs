@@ -30,6 +30,9 @@ fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
             let Some(nodes) = &nodes else { continue };
             object["spec"].as_object_mut().unwrap().remove("replicas");
             object["spec"]["template"]["spec"]["nodeSelector"] = nodes.selector();
+            // No kubelet answers for these nodes: after a minute they are tainted as unreachable, and a
+            // DaemonSet's controller makes no new Pods there.
+            object["spec"]["template"]["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
         } else {
             // A Pod that no node takes would be stuck.
             object["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
