@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::{
     cli::{Cli, Command},
     exit::Code,
+    operations::declared_kinds,
     ui,
 };
 
@@ -42,6 +43,9 @@ mod version;
 pub fn run(cli: Cli) -> Result<Code> {
     ui::survive_file_limits();
     let Cli { global, command } = cli;
+    if let Some(file) = &global.connection.kinds {
+        declared_kinds::declare(file)?;
+    }
     match command {
         Command::Init(args) => init::run(&global, &args),
         Command::Render(args) => render::run(&global, &args),

@@ -2,7 +2,7 @@
 
 use crate::{
     exit::Code,
-    kinds,
+    kinds::{CUSTOM, Kind, WORKLOADS},
     status::State,
     workload::{ANNOTATIONS, MATCHES, MEMBERS, Member},
 };
@@ -47,7 +47,12 @@ fn members(members: &[Member]) -> String {
 }
 
 fn kinds() -> String {
-    let rows = kinds::workloads().map(|kind| [kind.kind, kind.plural, kind.short[0]].map(code));
+    let row = |kind: &&Kind| {
+        let plural = if kind.is_custom() { kind.resource() } else { kind.plural.to_owned() };
+        let short = kind.short.first().map_or_else(|| "-".to_owned(), |short| code(short));
+        [code(kind.kind), code(&plural), short]
+    };
+    let rows = WORKLOADS.iter().chain(&CUSTOM).map(row);
     table(["kind", "also", "short"], rows)
 }
 

@@ -1,10 +1,18 @@
 //! The one table of workload kinds: where the API server has each, where it keeps its pod template,
 //! how its Pods are counted, found and replaced.
 //!
-//! It stands below `workload` and `kubernetes`, which both use it, and is pure. To add a kind, add
-//! a row here.
+//! It stands below `workload` and `kubernetes`, which both use it, and is pure. A kind is a row of
+//! `kinds/table.rs`: the webhook's rules, roles, policies, the command line, metrics and the
+//! documentation are made from it. CONTRIBUTING.md ("Add a kind") shows the change. Users add kinds
+//! without one: `kinds/declared.rs`.
 
 use serde_json::Value;
+
+mod declared;
+mod table;
+
+pub use declared::{Declaration, declare, declared};
+pub use table::*;
 
 /// A kind of object of the API server. Everything from `pod` on is about workloads, and empty for
 /// any other kind.
@@ -84,6 +92,8 @@ pub enum Rollout {
     Never,
     /// Those that are started from then on have it (CronJob).
     Next,
+    /// In a way that is not known, so that only its Pods show how far it is (a declared kind).
+    Unknown,
 }
 
 /// What keeps the earlier templates of a workload.
@@ -94,147 +104,6 @@ pub enum Revisions {
     /// ControllerRevisions.
     ControllerRevisions,
 }
-
-const NO_COUNT: Count = Count { wanted: None, total: "", updated: "", ready: "", available: "" };
-
-/// The rows below begin with these.
-const ANY: Kind = Kind {
-    group: "",
-    version: "v1",
-    kind: "",
-    plural: "",
-    short: &[],
-    namespaced: true,
-    pod: &[],
-    mutable: false,
-    replicas: false,
-    own_fields: &[],
-    count: NO_COUNT,
-    controller: Controller::Workload,
-    rollout: Rollout::Never,
-    revisions: None,
-};
-
-/// One with `spec.replicas` and `spec.template`, whose controller makes its Pods.
-const REPLICATED: Kind = Kind {
-    pod: &["spec", "template", "spec"],
-    mutable: true,
-    replicas: true,
-    own_fields: &["replicas"],
-    count: Count {
-        wanted: Some(("/spec/replicas", 1)),
-        total: "replicas",
-        updated: "updatedReplicas",
-        ready: "readyReplicas",
-        available: "readyReplicas",
-    },
-    ..ANY
-};
-
-/// `apps/v1`
-pub static DEPLOYMENT: Kind = Kind {
-    group: "apps",
-    kind: "Deployment",
-    plural: "deployments",
-    short: &["deploy"],
-    own_fields: &["replicas", "strategy"],
-    count: Count { available: "availableReplicas", ..REPLICATED.count },
-    controller: Controller::ReplicaSets("pod-template-hash"),
-    rollout: Rollout::Surge,
-    revisions: Some(Revisions::ReplicaSets),
-    ..REPLICATED
-};
-
-/// `apps/v1`
-pub static STATEFUL_SET: Kind = Kind {
-    group: "apps",
-    kind: "StatefulSet",
-    plural: "statefulsets",
-    short: &["sts"],
-    rollout: Rollout::InOrder,
-    revisions: Some(Revisions::ControllerRevisions),
-    ..REPLICATED
-};
-
-/// `apps/v1`
-pub static DAEMON_SET: Kind = Kind {
-    group: "apps",
-    kind: "DaemonSet",
-    plural: "daemonsets",
-    short: &["ds"],
-    replicas: false,
-    own_fields: &["updateStrategy"],
-    count: Count {
-        wanted: Some(("/status/desiredNumberScheduled", 0)),
-        // A node has one of them, so that there are no old ones past the updated ones.
-        total: "updatedNumberScheduled",
-        updated: "updatedNumberScheduled",
-        ready: "numberReady",
-        available: "numberAvailable",
-    },
-    rollout: Rollout::PerNode,
-    revisions: Some(Revisions::ControllerRevisions),
-    ..REPLICATED
-};
-
-/// `apps/v1`
-pub static REPLICA_SET: Kind = Kind {
-    group: "apps",
-    kind: "ReplicaSet",
-    plural: "replicasets",
-    short: &["rs"],
-    rollout: Rollout::ByHand,
-    ..REPLICATED
-};
-
-/// `batch/v1`
-pub static JOB: Kind = Kind {
-    group: "batch",
-    kind: "Job",
-    plural: "jobs",
-    short: &["job"],
-    pod: &["spec", "template", "spec"],
-    count: Count {
-        wanted: Some(("/spec/parallelism", 1)),
-        ready: "ready",
-        available: "ready",
-        ..NO_COUNT
-    },
-    ..ANY
-};
-
-/// `batch/v1`
-pub static CRON_JOB: Kind = Kind {
-    group: "batch",
-    kind: "CronJob",
-    plural: "cronjobs",
-    short: &["cj"],
-    pod: &["spec", "jobTemplate", "spec", "template", "spec"],
-    mutable: true,
-    own_fields: &["suspend"],
-    controller: Controller::Jobs,
-    rollout: Rollout::Next,
-    ..ANY
-};
-
-/// `v1`
-pub static POD: Kind = Kind {
-    kind: "Pod",
-    plural: "pods",
-    short: &["po"],
-    pod: &["spec"],
-    // It is one; there is no such number.
-    count: Count { wanted: Some(("/", 1)), ..NO_COUNT },
-    controller: Controller::Itself,
-    ..ANY
-};
-
-/// `v1`: no workload, but the webhook changes it.
-pub static SERVICE: Kind = Kind::other("", "v1", "Service", "services");
-
-/// Kubernetes' own kinds of workload, in the order in which they are looked at and shown.
-pub static WORKLOADS: [&Kind; 7] =
-    [&DEPLOYMENT, &STATEFUL_SET, &DAEMON_SET, &REPLICA_SET, &JOB, &CRON_JOB, &POD];
 
 impl Kind {
     /// A kind in a namespace that is no workload.
@@ -267,9 +136,16 @@ impl Kind {
         self.kind == kind && self.group == group && self.version == version
     }
 
-    /// `deployment`, as kubectl names one.
+    /// `deployment`, as kubectl names one; `rollout.argoproj.io` of a custom resource.
     pub fn singular(&self) -> String {
-        self.kind.to_lowercase()
+        let name = self.kind.to_lowercase();
+        if self.is_custom() { format!("{name}.{}", self.group) } else { name }
+    }
+
+    /// Whether it is there only where its CustomResourceDefinition is: only their groups have dots,
+    /// but for Kubernetes' own, which have no workloads.
+    pub fn is_custom(&self) -> bool {
+        !self.pod.is_empty() && self.group.contains('.')
     }
 
     /// `deployments.apps`, as kubectl takes it and RBAC's messages say it.
@@ -285,6 +161,11 @@ impl Kind {
     pub fn template(&self) -> String {
         let steps = self.pod.split_last().map_or(&[][..], |(_, steps)| steps);
         steps.iter().map(|step| format!("/{step}")).collect()
+    }
+
+    /// Its declaration, as rules.yaml and `--kinds FILE` have it.
+    pub fn declaration(&self) -> Value {
+        declared::declaration(self)
     }
 
     /// Whether `word` is a name of it: `deploy`, `deployment`, `Deployments`.
@@ -322,12 +203,15 @@ impl Kind {
 
 /// Every kind of workload.
 pub fn workloads() -> impl Iterator<Item = &'static Kind> {
-    WORKLOADS.into_iter()
+    WORKLOADS.into_iter().chain(CUSTOM).chain(declared())
 }
 
 /// The kind of workload that an object's `apiVersion` and `kind` name.
 pub fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
-    workloads().find(|known| known.is(api_version, kind))
+    let is = |known: &&Kind| known.is(api_version, kind);
+    // Most are: no lock is taken for those.
+    let built_in = WORKLOADS.into_iter().chain(CUSTOM).find(is);
+    built_in.or_else(|| declared().into_iter().find(is))
 }
 
 /// The kind of workload that an object is. One that has no `apiVersion` is known by its `kind`.

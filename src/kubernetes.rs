@@ -127,6 +127,9 @@ impl Cluster {
         if let Some(file) = &connection.kubeconfig {
             let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
         }
+        if let Some(file) = &connection.kinds {
+            let _ = write!(flags, " --kinds {}", quoted(&file.display().to_string()));
+        }
         let (reached, warnings) = Default::default();
         Ok(Self {
             client,

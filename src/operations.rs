@@ -23,6 +23,7 @@ pub(crate) mod applier;
 pub(crate) mod autoscalers;
 pub(crate) mod change;
 mod confirm;
+pub(crate) mod declared_kinds;
 mod dropped_fields;
 pub(crate) mod empty;
 pub(crate) mod emptying_flags;

@@ -84,10 +84,14 @@ pub struct Seen<'a> {
 
 /// Looks at a workload of any kind, as the API server told it.
 pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
-    let number = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
     let kind = kinds::of_object(workload);
-    let fresh = number("/status/observedGeneration") >= number("/metadata/generation");
+    let generation = workload["metadata"]["generation"].as_i64().unwrap_or(0);
+    let fresh = observed(workload).unwrap_or(0) >= generation;
+    let is_custom = kind.is_some_and(Kind::is_custom);
     let mut progress = match kind.map(|kind| (kind, kind.rollout)) {
+        _ if is_custom && !has_controller(workload, seen) => {
+            done("it has no status and no Pods: no controller for it seems to run in this cluster")
+        }
         Some((_, Rollout::Next)) => done("its next Job starts so"),
         Some((kind, Rollout::Never)) if kind.controller == Controller::Itself => {
             ended::pod(workload).unwrap_or_else(|| one(is_up(workload)))
@@ -95,6 +99,13 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
         Some((_, Rollout::Never)) if workload["spec"]["suspend"] == true => done("it is suspended"),
         Some((kind, Rollout::Never)) => {
             ended::job(workload).unwrap_or_else(|| one(ready(workload, seen, kind) > 0))
+        }
+        Some((_, Rollout::Unknown)) if fresh || observed(workload).is_none() => {
+            if seen.pods.iter().any(|pod| belongs_to(pod, workload)) {
+                by_hand(workload, seen)
+            } else {
+                done("it has no Pods")
+            }
         }
         _ if !fresh => waiting("its controller has not seen the change yet"),
         Some((kind, Rollout::Surge)) => surge(kind, workload, seen),
@@ -154,6 +165,18 @@ pub fn is_by_hand(workload: &Value) -> bool {
     }
 }
 
+/// The generation that its controller has observed; Argo Rollouts writes it as text.
+fn observed(workload: &Value) -> Option<i64> {
+    let observed = &workload["status"]["observedGeneration"];
+    observed.as_i64().or_else(|| observed.as_str()?.parse().ok())
+}
+
+/// Whether a controller has left a trace of itself: a status, or Pods.
+fn has_controller(workload: &Value, seen: &Seen<'_>) -> bool {
+    let is_silent = workload["status"].as_object().is_none_or(serde_json::Map::is_empty);
+    !is_silent || seen.pods.iter().any(|pod| belongs_to(pod, workload))
+}
+
 fn is_on_delete(workload: &Value) -> bool {
     workload["spec"]["updateStrategy"]["type"] == "OnDelete"
 }
@@ -202,19 +225,40 @@ fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     let wanted = count(workload);
     let all = status(workload, kind.count.total);
     let new = status(workload, kind.count.updated);
-    let mut progress = pace(wanted, all, new, ready(workload, seen, kind));
+    let kept = kept(&workload["spec"]["updateStrategy"]["partition"], wanted);
+    let mut progress = if kept > 0 {
+        let meant = (wanted - kept).max(0);
+        pace(meant, new.max(meant), new, ready(workload, seen, kind).min(meant))
+    } else {
+        pace(wanted, all, new, ready(workload, seen, kind))
+    };
     if wanted == 0 && all > 0 {
         progress = waiting(format!("{all} old Pods are still going"));
     }
-    if workload["spec"]["paused"] == true && !progress.done {
-        let name = workload["metadata"]["name"].as_str().unwrap_or_default();
-        progress.trouble = Some(Trouble::new(
-            "its rollout is paused, so no Pod is replaced",
-            format!("Let it go on: `kubectl rollout resume deployment/{name}`."),
-            true,
-        ));
+    let spec = &workload["spec"];
+    let is_paused = spec["paused"] == true || spec["updateStrategy"]["paused"] == true;
+    let name = workload["metadata"]["name"].as_str().unwrap_or_default();
+    let at_step =
+        workload["status"]["pauseConditions"].as_array().is_some_and(|all| !all.is_empty());
+    let hint = if !kind.is_custom() {
+        format!("Let it go on: `kubectl rollout resume deployment/{name}`.")
+    } else if at_step {
+        format!("Let it go on: `kubectl argo rollouts promote {name}`.")
+    } else {
+        "Let it go on: set `paused` to false in its spec.".to_owned()
+    };
+    if (is_paused || at_step) && !progress.done {
+        let what = "its rollout is paused, so no Pod is replaced";
+        progress.trouble = Some(Trouble::new(what, hint, true));
     }
     progress
+}
+
+/// How many Pods a CloneSet leaves at an older revision: a number, or a part like `30%`, rounded up.
+fn kept(partition: &Value, wanted: i64) -> i64 {
+    let percent = partition.as_str().and_then(|text| text.strip_suffix('%')?.parse::<i64>().ok());
+    let part = percent.map(|percent| (wanted.saturating_mul(percent.clamp(0, 100)) + 99) / 100);
+    partition.as_i64().or(part).unwrap_or(0).max(0)
 }
 
 fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {

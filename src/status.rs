@@ -26,6 +26,9 @@ pub use table::{Columns, age, table};
 pub struct Row {
     /// Where it is.
     pub namespace: String,
+    /// Its API group, as `kubectl` names resources by.
+    #[serde(skip)]
+    pub group: &'static str,
     /// `Deployment`
     pub kind: String,
     /// `metadata.name`
@@ -227,6 +230,7 @@ fn bare(object: &Value, state: State) -> Row {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Row {
         namespace: text(&object["metadata"]["namespace"]),
+        group: kinds::of_object(object).map_or("", |kind| kind.group),
         kind: text(&object["kind"]),
         name: text(&object["metadata"]["name"]),
         state,

@@ -63,7 +63,7 @@ pub use refusal::Refusal;
 pub use rules::{
     AGENT_IMAGE, About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level,
     MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
-    lint as lint_rules, parse as parse_rules,
+    lint as lint_rules, parse as parse_rules, parse_kinds,
 };
 pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
@@ -151,9 +151,18 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// What is odd about it.
     pub(crate) fn of(tree: Tree<'a>, root: usize) -> Result<Self, (&'static str, Tree<'a>)> {
-        match Object::read(tree.node(root)) {
-            Ok(object) => Ok(Self { tree, root, object }),
-            Err(odd) => Err((odd, tree)),
+        let node = tree.node(root);
+        let word = |name| node.get(name).and_then(json::Node::string).unwrap_or_default();
+        // Of a kind that has its pod template where no other has one.
+        let own = view::plan(&word("apiVersion"), &word("kind"));
+        let own = match own.map(|plan| json::read(node.text(), plan)).transpose() {
+            Ok(own) => own,
+            Err(_) => return Err(("it has two members of one name", tree)),
+        };
+        match (Object::read(own.as_ref().map_or(node, Tree::root)), own) {
+            (Err(odd), _) => Err((odd, tree)),
+            (Ok(object), Some(own)) => Ok(Self { tree: own, root: 0, object }),
+            (Ok(object), None) => Ok(Self { tree, root, object }),
         }
     }
 

@@ -10,7 +10,6 @@ use crate::{
         status::{Output, Status},
     },
     exit::Code,
-    kinds,
     kubernetes::{
         Cluster, POD,
         targets::{self, Unnamed},
@@ -124,10 +123,8 @@ impl Shown<'_> {
     fn lines(&mut self, rows: &[Row]) -> String {
         if self.args.output == Some(Output::Name) {
             let line = |row: &Row| {
-                let kind = kinds::named(&row.kind);
-                let group = kind.map_or("", |kind| kind.group);
-                let dot = if group.is_empty() { "" } else { "." };
-                format!("{}{dot}{group}/{}\n", row.kind.to_lowercase(), row.name)
+                let dot = if row.group.is_empty() { "" } else { "." };
+                format!("{}{dot}{}/{}\n", row.kind.to_lowercase(), row.group, row.name)
             };
             return rows.iter().map(line).collect();
         }

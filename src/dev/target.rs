@@ -271,7 +271,7 @@ async fn made(cluster: &Cluster, found: &LiveObject, object: &Value) -> Result<V
     let uid = &object["metadata"]["uid"];
     if *kind == &CRON_JOB {
         let jobs = cluster.list(&JOB, namespace, "").await?;
-        let own = jobs.iter().filter(|job| is_controlled_by(job, kind.kind, name, uid));
+        let own = jobs.iter().filter(|job| is_controlled_by(job, kind.controller, name, uid));
         let names: Vec<_> = own.filter_map(|job| job["metadata"]["name"].as_str()).collect();
         if names.is_empty() {
             return Ok(Vec::new());
@@ -282,7 +282,7 @@ async fn made(cluster: &Cluster, found: &LiveObject, object: &Value) -> Result<V
     }
     let selector = label_selector(&object["spec"]["selector"]);
     let pods = cluster.list(&POD, namespace, &selector).await?;
-    Ok(pods.into_iter().filter(|pod| is_controlled_by(pod, kind.kind, name, uid)).collect())
+    Ok(pods.into_iter().filter(|pod| is_controlled_by(pod, kind.controller, name, uid)).collect())
 }
 
 /// What controls these Pods, each once; what may not be read is left out.

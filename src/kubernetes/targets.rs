@@ -177,7 +177,7 @@ async fn by_kind(
     let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
     let everything = !chosen && labels.is_none() && fields.is_none();
     let mut targeted = Targeted { everything, ..Targeted::default() };
-    let (all, mut refused) = (looked.len(), Vec::new());
+    let mut refused = Vec::new();
     for (kind, list) in looked {
         match list {
             Ok(list) => {
@@ -187,7 +187,13 @@ async fn by_kind(
                 targeted.found.extend(own.map(|object| LiveObject::new(kind, object)));
                 targeted.kinds.push(kind);
             }
-            Err(error) if error::is_forbidden(&error) => refused.push((kind, error)),
+            // Its CustomResourceDefinition is not installed.
+            Err(error) if kind.is_custom() && !chosen && error::is_absent(&error) => {}
+            Err(error) if error::is_forbidden(&error) => {
+                if chosen || !kind.is_custom() || cluster.serves(kind).await.unwrap_or(true) {
+                    refused.push((kind, error));
+                }
+            }
             Err(error) => return Err(error),
         }
     }
@@ -204,7 +210,8 @@ async fn by_kind(
     let blind = if chosen {
         refused.iter().position(|(kind, _)| !is_seen(kind))
     } else {
-        (refused.len() == all && by_name.is_empty()).then(|| refused.len() - 1)
+        (!refused.is_empty() && targeted.kinds.is_empty() && by_name.is_empty())
+            .then(|| refused.len() - 1)
     };
     if let Some(at) = blind {
         return Err(refused.swap_remove(at).1);

@@ -42,10 +42,15 @@ impl Operation<'_> {
         found: &LiveObject,
         new: &ParsedObject,
     ) -> Result<ParsedObject> {
+        let LiveObject { kind, namespace, name, object } = found;
+        if ![&POD, &JOB].contains(kind) {
+            let what = format!("diyadm deletes and creates again no {}.", kind.singular());
+            let hint = "Delete it and create it again from its manifest.";
+            return Err(Failure::no(what, hint).into());
+        }
         if self.work.dry_run.mode == Some(DryRun::Client) {
             return Ok(new.clone());
         }
-        let LiveObject { kind, namespace, name, object } = found;
         let holder = fresh::holder_name(name);
         let exists = object["metadata"]["uid"].is_string();
         if exists {

@@ -297,3 +297,44 @@ fn a_startup_probe_that_does_not_succeed_is_named() {
     waits["status"]["initContainerStatuses"][0]["started"] = true.into();
     assert!(pods::of(&waits, &[]).is_none());
 }
+
+#[test]
+fn custom_resource_without_a_controller_is_not_waited_for() {
+    let object = |version: &str, kind: &str, status: Value| {
+        let spec = json!({ "replicas": 2, "template": { "spec": { "containers": [] } } });
+        json!({
+            "apiVersion": version, "kind": kind,
+            "metadata": { "name": "web", "uid": "u", "generation": 3 }, "spec": spec,
+            "status": status,
+        })
+    };
+    let (rollout, clone) =
+        (("argoproj.io/v1alpha1", "Rollout"), ("apps.kruise.io/v1alpha1", "CloneSet"));
+    for (version, kind) in [rollout, clone] {
+        let found = progress(&object(version, kind, Value::Null), &Seen::default());
+        assert!(found.done && found.told.contains("no controller"), "{kind}: {found:?}");
+    }
+    // Argo Rollouts writes the generation as text.
+    let status = |generation: &str| {
+        json!({
+            "observedGeneration": generation, "replicas": 2, "updatedReplicas": 2,
+            "availableReplicas": 2,
+        })
+    };
+    for (generation, done) in [("2", false), ("3", true)] {
+        let found = progress(&object(rollout.0, rollout.1, status(generation)), &Seen::default());
+        assert_eq!(found.done, done, "{generation}: {found:?}");
+    }
+    let mut kept = object(
+        clone.0,
+        clone.1,
+        json!({
+            "observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 2,
+        }),
+    );
+    assert!(!progress(&kept, &Seen::default()).done);
+    for (partition, done) in [(json!(1), true), (json!("30%"), true), (json!("0%"), false)] {
+        kept["spec"]["updateStrategy"] = json!({ "partition": partition });
+        assert_eq!(progress(&kept, &Seen::default()).done, done, "{kept}");
+    }
+}

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    kinds::{self, POD},
+    kinds::{self, Kind, POD},
     pki::Bundle,
     workload::{ENABLED, LABEL, Level, WEBHOOK_NAMESPACE},
 };
@@ -99,8 +99,9 @@ pub fn webhook(settings: &Settings) -> Result<Vec<Value>> {
         port.port = settings.port.into();
     }
     let mut objects = vec![object(&deployment)?, object(&service)?];
-    if let Some(rules) = &settings.rules {
-        objects.insert(0, rules_map(settings, rules));
+    let declared = kinds::declared();
+    if settings.rules.is_some() || !declared.is_empty() {
+        objects.insert(0, rules_map(settings, &declared)?);
     }
     if settings.replicas > 1 {
         select(&mut budget.spec.get_or_insert_default().selector, settings);
@@ -139,6 +140,9 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
             format!("--rules={RULES_DIR}/rules.yaml"),
             format!("--self-name={namespace}/{service}"),
         ];
+        if !kinds::declared().is_empty() {
+            args.push(format!("--kinds={RULES_DIR}/kinds.yaml"));
+        }
         args.extend(settings.serve.iter().cloned());
         container.args = Some(args);
         let mounts = container.volume_mounts.iter_mut().flatten();
@@ -192,8 +196,17 @@ pub fn rules_name(service: &str) -> String {
     format!("{service}-rules")
 }
 
-fn rules_map(settings: &Settings, rules: &str) -> Value {
-    json!({
+/// rules.yaml, and the kinds that this process was told of.
+fn rules_map(settings: &Settings, declared: &[&Kind]) -> Result<Value> {
+    let mut data = json!({});
+    if let Some(rules) = &settings.rules {
+        data["rules.yaml"] = rules.as_str().into();
+    }
+    if !declared.is_empty() {
+        let kinds: Vec<_> = declared.iter().map(|kind| kind.declaration()).collect();
+        data["kinds.yaml"] = serde_yaml::to_string(&json!({ "kinds": kinds }))?.into();
+    }
+    Ok(json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
@@ -201,8 +214,8 @@ fn rules_map(settings: &Settings, rules: &str) -> Value {
             "namespace": settings.namespace,
             "labels": { "app": settings.service },
         },
-        "data": { "rules.yaml": rules },
-    })
+        "data": data,
+    }))
 }
 
 /// What reaches the webhook: at level `pod` only Pods, as they are created.

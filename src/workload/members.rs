@@ -24,6 +24,25 @@ pub(super) static SPEC: Plan = Plan::Members(
     &[("template", &TEMPLATE), ("jobTemplate", &JOB_TEMPLATE), ("containers", &CONTAINERS)],
     &SPEC_FIELDS,
 );
+/// The plan of an object whose pod template is at `steps`, which [`SPEC`] does not lead to. It is
+/// kept for good: there is one for each path.
+pub(super) fn object_plan(steps: &'static [&'static str]) -> Plan {
+    let one = |name: &'static str, plan, others| -> &'static Plan {
+        Box::leak(Box::new(Plan::Members(Vec::leak(vec![(name, plan)]), others)))
+    };
+    let below = |steps: &'static [&'static str]| {
+        steps.iter().rev().fold(&TEMPLATE, |plan, step| one(step, plan, &[]))
+    };
+    let mut members = vec![("metadata", &METADATA)];
+    match steps {
+        // The spec's own fields are kept as of any kind.
+        ["spec", step, rest @ ..] => members.push(("spec", one(step, below(rest), &SPEC_FIELDS))),
+        [step, rest @ ..] => members.extend([("spec", &SPEC), (*step, below(rest))]),
+        [] => {}
+    }
+    Plan::Members(Vec::leak(members), &["apiVersion", "kind"])
+}
+
 static TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &POD_SPEC)], &[]);
 static POD_SPEC: Plan = Plan::Members(&[("containers", &CONTAINERS)], &SPEC_FIELDS);
 static JOB_TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &JOB_SPEC)], &[]);
@@ -271,7 +290,7 @@ impl<'a> Spec<'a> {
 }
 
 impl<'a> Template<'a> {
-    fn read(template: Node<'_, 'a>) -> Result<Self, Odd> {
+    pub(super) fn read(template: Node<'_, 'a>) -> Result<Self, Odd> {
         Ok(Self {
             metadata: open(template.get("metadata"))?.map(Metadata::read).transpose()?,
             spec: open(template.get("spec"))?.map(Spec::read).transpose()?,

@@ -35,12 +35,12 @@ pub fn is_controlled(object: &Value) -> bool {
     controller(object).is_some()
 }
 
-/// Whether a Pod, or a Job, is controlled by this owner; a Deployment's Pods by its ReplicaSets,
-/// which may not be readable: they are called NAME-HASH, and the Pod has the hash.
-pub fn is_controlled_by(object: &Value, kind: &str, name: &str, uid: &Value) -> bool {
+/// Whether a Pod, or a Job, is controlled by the workload of this name and uid, whose kind has
+/// Pods of this controller; a Deployment's Pods by its ReplicaSets, which may not be readable: they
+/// are called NAME-HASH, and the Pod has the hash.
+pub fn is_controlled_by(object: &Value, kind: Controller, name: &str, uid: &Value) -> bool {
     let Some(owner) = controller(object) else { return false };
-    let kind = kinds::named(kind).map(|kind| kind.controller);
-    let Some(Controller::ReplicaSets(hash)) = kind else { return owner["uid"] == *uid };
+    let Controller::ReplicaSets(hash) = kind else { return owner["uid"] == *uid };
     let hash = object["metadata"]["labels"][hash].as_str().unwrap_or_default();
     owner["kind"] == REPLICA_SET.kind && owner["name"] == format!("{name}-{hash}")
 }
@@ -59,9 +59,8 @@ pub fn belongs_to(pod: &Value, workload: &Value) -> bool {
             let made = owner["name"].as_str().and_then(super::cron_job);
             owner["kind"] == JOB.kind && made == Some(name)
         }),
-        _ => {
-            is_controlled_by(pod, workload["kind"].as_str().unwrap_or_default(), name, &meta["uid"])
-        }
+        Some(controller) => is_controlled_by(pod, controller, name, &meta["uid"]),
+        None => is_controlled_by(pod, Controller::Workload, name, &meta["uid"]),
     }
 }
 
@@ -92,6 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kinds::{DEPLOYMENT, STATEFUL_SET};
 
     #[test]
     fn label_selector_has_expressions_too() {
@@ -118,13 +118,13 @@ mod tests {
                 ],
             } })
         };
-        let is_of = |object: &Value, kind, name, uid: &str| {
-            is_controlled_by(object, kind, name, &Value::from(uid))
+        let is_of = |object: &Value, controller, name, uid: &str| {
+            is_controlled_by(object, controller, name, &Value::from(uid))
         };
-        assert!(is_of(&owned("ReplicaSet", "web-h"), "Deployment", "web", "other"));
-        assert!(!is_of(&owned("ReplicaSet", "web-2-h"), "Deployment", "web", "other"));
-        assert!(is_of(&owned("StatefulSet", "db"), "StatefulSet", "db", "u"));
-        assert!(!is_of(&owned("StatefulSet", "db"), "StatefulSet", "db", "v"));
-        assert!(!is_of(&json!({ "metadata": {} }), "StatefulSet", "db", ""));
+        assert!(is_of(&owned("ReplicaSet", "web-h"), DEPLOYMENT.controller, "web", "other"));
+        assert!(!is_of(&owned("ReplicaSet", "web-2-h"), DEPLOYMENT.controller, "web", "other"));
+        assert!(is_of(&owned("StatefulSet", "db"), STATEFUL_SET.controller, "db", "u"));
+        assert!(!is_of(&owned("StatefulSet", "db"), STATEFUL_SET.controller, "db", "v"));
+        assert!(!is_of(&json!({ "metadata": {} }), STATEFUL_SET.controller, "db", ""));
     }
 }

@@ -11,7 +11,7 @@ mod file;
 mod image;
 mod lint;
 
-pub use file::{MATCHES, MEMBERS, Member, parse};
+pub use file::{MATCHES, MEMBERS, Member, parse, parse_kinds};
 pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name};
 pub use lint::lint;
 

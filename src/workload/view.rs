@@ -1,11 +1,16 @@
 //! A view of a workload: what emptying looks at, out of one pass over its JSON text.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    sync::{Mutex, PoisonError},
+};
 
 use jsonptr::PointerBuf;
 
 use super::{
-    members::{Container, METADATA, Metadata, Odd, Owner, SPEC, Spec, open, string},
+    members::{
+        Container, METADATA, Metadata, Odd, Owner, SPEC, Spec, Template, object_plan, open, string,
+    },
     original::Presence,
 };
 use crate::{
@@ -23,6 +28,8 @@ pub(super) struct Object<'a> {
     kind: Cow<'a, str>,
     metadata: Metadata<'a>,
     spec: Option<Spec<'a>>,
+    /// The pod template of a kind that has it at a path of its own.
+    template: Option<Template<'a>>,
 }
 
 /// The pod that a workload starts, and where its spec is.
@@ -38,6 +45,33 @@ const LONGEST_PORTS: usize = 1 << 20;
 /// A Service's spec.
 pub(super) struct Service<'o, 'a>(&'o Spec<'a>);
 
+/// Whether [`OBJECT`] does not keep the pod template of such a kind: see [`plan`].
+fn is_elsewhere(kind: &&'static Kind) -> bool {
+    !kinds::WORKLOADS.iter().any(|known| known.pod == kind.pod)
+}
+
+/// What is kept of an object for [`Object::read`] where [`OBJECT`] leaves its pod template out.
+pub(super) fn plan(api_version: &str, kind: &str) -> Option<&'static Plan> {
+    static PLANS: Mutex<Vec<(&'static Kind, &'static Plan)>> = Mutex::new(Vec::new());
+    let kind = kinds::of(api_version, kind).filter(is_elsewhere)?;
+    let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, plan)) = plans.iter().find(|(known, _)| *known == kind) {
+        return Some(plan);
+    }
+    let (_, steps) = kind.pod.split_last()?;
+    let plan: &'static Plan = Box::leak(Box::new(object_plan(steps)));
+    plans.push((kind, plan));
+    Some(plan)
+}
+
+fn template_at<'a>(mut node: Node<'_, 'a>, steps: &[&str]) -> Result<Option<Template<'a>>, Odd> {
+    for step in steps {
+        let Some(next) = open(node.get(step))? else { return Ok(None) };
+        node = next;
+    }
+    Template::read(node).map(Some)
+}
+
 impl<'a> Object<'a> {
     /// The view of what [`OBJECT`] has kept; fails for what no API server would take for an object.
     pub(super) fn read(object: Node<'_, 'a>) -> Result<Self, Odd> {
@@ -48,7 +82,12 @@ impl<'a> Object<'a> {
             return Err(odd);
         }
         let spec = open(object.get("spec"))?.map(Spec::read).transpose()?;
-        Ok(Self { api_version: text("apiVersion")?, kind: text("kind")?, metadata, spec })
+        let elsewhere = kinds::of(&text("apiVersion")?, &text("kind")?).filter(is_elsewhere);
+        let template = match elsewhere.and_then(|kind| kind.pod.split_last()) {
+            Some((_, steps)) => template_at(object, steps)?,
+            None => None,
+        };
+        Ok(Self { api_version: text("apiVersion")?, kind: text("kind")?, metadata, spec, template })
     }
 
     /// `metadata.name`
@@ -127,6 +166,11 @@ impl<'a> Object<'a> {
     /// The pod of a workload whose kind diyadm knows.
     pub(super) fn pod(&self) -> Option<Pod<'_, 'a>> {
         let kind = self.workload()?;
+        if is_elsewhere(&kind) {
+            let template = self.template.as_ref()?;
+            let (metadata, spec) = (template.metadata.as_ref(), template.spec.as_ref()?);
+            return Some(Pod { steps: kind.pod, metadata, spec });
+        }
         let (mut metadata, mut spec) = (Some(&self.metadata), self.spec.as_ref()?);
         for step in kind.pod {
             let template = match *step {

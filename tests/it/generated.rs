@@ -1,6 +1,6 @@
 //! Generated workloads of every kind, and every way to empty them.
 
-use diyadm::kinds::{Kind, WORKLOADS};
+use diyadm::kinds::{self, Kind};
 use diyadm::workload::{
     self, Change, Choice, Context, Idle, Image, Level, Match, Ready, Rule, Rules, Subject, Wish,
 };
@@ -114,7 +114,7 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
     ];
     let number = || option::of(prop_oneof![Just(Value::Null), (0..60).prop_map(Value::from)]);
     (
-        (0..WORKLOADS.len()).prop_map(|at| WORKLOADS[at]),
+        select(all_kinds()),
         (annotations(), annotations()),
         (option::of(containers), list(), list()),
         (number(), number()),
@@ -189,29 +189,39 @@ pub(crate) fn torn() -> impl Strategy<Value = Value> {
 pub(crate) fn workload(kind: &Kind, pod: Value, annotations: Option<Value>) -> Value {
     let mut metadata = json!({});
     set(&mut metadata, "annotations", annotations);
-    let spec = match kind.kind {
-        "Pod" => pod,
-        "CronJob" => json!({ "jobTemplate": { "spec": { "template": {
-            "metadata": metadata, "spec": pod,
-        } } } }),
-        _ => json!({ "template": { "metadata": metadata, "spec": pod } }),
-    };
-    json!({
+    let (_, steps) = kind.pod.split_last().unwrap();
+    let mut template = if steps.is_empty() { json!({}) } else { json!({ "metadata": metadata }) };
+    template["spec"] = pod;
+    let mut object = json!({
         "apiVersion": kind.api_version(),
         "kind": kind.kind,
         "metadata": { "name": "x", "namespace": "n", "labels": { "a": "b" } },
-        "spec": spec,
-    })
+        "spec": {},
+    });
+    let nested = steps.iter().rfold(template, |value, step| json!({ *step: value }));
+    object.as_object_mut().unwrap().extend(nested.as_object().unwrap().clone());
+    object
 }
 
 /// The spec of an object's pod.
 pub(crate) fn pod(object: &mut Value) -> &mut Value {
-    let pointer = match object["kind"].as_str() {
-        Some("Pod") => "/spec",
-        Some("CronJob") => "/spec/jobTemplate/spec/template/spec",
-        _ => "/spec/template/spec",
-    };
-    object.pointer_mut(pointer).unwrap()
+    let steps = kinds::of_object(object).unwrap().pod;
+    steps.iter().fold(object, |value, step| value.get_mut(*step).unwrap())
+}
+
+/// Kinds that the program does not know: their pod templates are where no other kind has one.
+const DECLARED: &str = "kinds: [
+    { group: laws.example, version: v1, kind: Widget, podTemplate: .spec.work.template,
+      replicas: .spec.replicas },
+    { group: laws.example, version: v2, kind: Gizmo, podTemplate: .blueprint },
+    { group: laws.example, version: v1, kind: Fixed, mutable: false },
+]";
+
+/// Every kind of workload: Kubernetes' own, the custom ones that are built in, and some that are
+/// declared.
+pub(crate) fn all_kinds() -> Vec<&'static Kind> {
+    workload::parse_kinds(DECLARED).unwrap();
+    kinds::workloads().collect()
 }
 
 /// What a flag or a rule may say.

@@ -14,6 +14,7 @@ use super::{
 };
 
 mod corpus;
+mod declared;
 mod pair;
 mod shapes;
 

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::{
     corpus,
-    generated::{anything, cases, emptied, object, pod, restored, rules, torn, wished, wishes},
+    generated::{
+        all_kinds, anything, cases, emptied, object, pod, restored, rules, torn, wished, wishes,
+    },
 };
 
 const NOW: &str = "2026-11-24T22:05:35Z";
@@ -233,6 +235,18 @@ fn corpus_workloads_are_emptied_and_restored() {
         assert_eq!(containers.iter().filter(empty).count(), 1, "{file}: {object}");
         assert_eq!(restored(&emptied), object, "{file}");
     }
+}
+
+#[test]
+fn review_of_an_odd_object_of_a_declared_kind_is_answered() {
+    all_kinds();
+    let object = json!({
+        "apiVersion": "laws.example/v2", "kind": "Gizmo", "metadata": { "name": "x" },
+        "blueprint": { "spec": { "containers": [null] } },
+    });
+    let body = review(&object).to_string().into_bytes();
+    let answer = admission::review(&body, &Rules::default(), NOW);
+    assert_eq!(answer.status, 200);
 }
 
 /// The API server refuses a pod whose hook sleeps longer than its grace period.

@@ -60,7 +60,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-fn definition(group: &str, version: &str, kind: &str, plural: &str) -> String {
+pub(crate) fn definition(group: &str, version: &str, kind: &str, plural: &str) -> String {
     let any = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let schema = json!({ "openAPIV3Schema": any });
     json!({

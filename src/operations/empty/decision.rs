@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::Failure,
-    kinds::{CRON_JOB, Kind},
+    kinds::{ARGO_ROLLOUT, CRON_JOB, Kind},
     kubernetes::{Cluster, FIELD_MANAGER, targets::LiveObject},
     operations::{
         change::played,
@@ -134,6 +134,19 @@ impl EmptyRequest<'_> {
                     .to_owned(),
             };
             return Err(refused(format!("it belongs to {by}"), &hint, true));
+        }
+        let reference = &found.object["spec"]["workloadRef"];
+        if found.kind == &ARGO_ROLLOUT && reference.is_object() {
+            let word = |field: &str| reference[field].as_str().unwrap_or_default();
+            let whose = format!("{}/{}", word("kind").to_lowercase(), word("name"));
+            let hint = format!("Run `diyadm empty {whose} -n {}{}`.", found.namespace, self.flags);
+            let what = format!("its pod template is that of {whose} (spec.workloadRef)");
+            return Err(refused(what, &hint, true));
+        }
+        if found.kind.is_custom() && !found.kind.mutable {
+            let what = format!("the pod template of a {} cannot change", found.kind.singular());
+            let hint = "Delete it and create it again: the webhook empties it as it is created.";
+            return Err(refused(what, hint, true));
         }
         let wishes = self.wishes_for(subject, found)?;
         let context =

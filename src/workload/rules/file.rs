@@ -1,12 +1,12 @@
 //! rules.yaml, and what its matches fit.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use serde_saphyr::{Error, Location, Spanned};
 
 use super::{About, Image, Match, Rule, image_name};
 use crate::{
-    kinds::{self, Kind},
+    kinds::{self, Declaration, Kind},
     ui::text::{cut, shortened},
     yaml::{self, ConfigError},
 };
@@ -76,7 +76,16 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    rules: Vec<Spanned<Value>>,
+    #[serde(default)]
+    kinds: Vec<Spanned<Declaration>>,
+    rules: Option<Vec<Spanned<Value>>>,
+}
+
+/// What `--kinds` names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kinds {
+    kinds: Vec<Spanned<Declaration>>,
 }
 
 /// A ConfigMap holds no more.
@@ -137,11 +146,42 @@ fn is_too_deep(text: &str) -> bool {
     })
 }
 
-/// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits.
+/// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits; and `kinds:`, which
+/// are known from then on.
 ///
 /// # Errors
 /// What is wrong, with its place, and the rule's number where it is in one.
 pub fn parse(text: &str) -> Result<Vec<Rule>, ConfigError> {
+    let file: File = read(text)?;
+    let Some(rules) = file.rules.or_else(|| (!file.kinds.is_empty()).then(Vec::new)) else {
+        return Err(ConfigError::new("it has no `rules`"));
+    };
+    declare(file.kinds, text)?;
+    let read = |(number, Spanned { value, referenced, .. }): (usize, Spanned<Value>)| {
+        let at = |why| ConfigError::at(referenced, text, format!("rule {number}: {why}"));
+        rule(value).map_err(at)
+    };
+    (1..).zip(rules).map(read).collect()
+}
+
+/// Reads a file with `kinds:` alone; they are known from then on.
+///
+/// # Errors
+/// What is wrong, with its place.
+pub fn parse_kinds(text: &str) -> Result<(), ConfigError> {
+    let Kinds { kinds } = read(text)?;
+    declare(kinds, text)
+}
+
+fn declare(all: Vec<Spanned<Declaration>>, text: &str) -> Result<(), ConfigError> {
+    for (number, Spanned { value, referenced, .. }) in (1..).zip(all) {
+        let at = |why| ConfigError::at(referenced, text, format!("kind {number}: {why}"));
+        kinds::declare(value).map_err(at)?;
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     if text.len() > LONGEST {
         let what = format!("it has {} bytes, and {LONGEST} are the most", text.len());
         return Err(ConfigError::new(what));
@@ -162,13 +202,7 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, ConfigError> {
             max_total_replayed_events: REPEATED / text.len().max(1),
         },
     };
-    let file: File = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| misread(&error, text))?;
-    let read = |(number, Spanned { value, referenced, .. }): (usize, Spanned<Value>)| {
-        let at = |why| ConfigError::at(referenced, text, format!("rule {number}: {why}"));
-        rule(value).map_err(at)
-    };
-    (1..).zip(file.rules).map(read).collect()
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| misread(&error, text))
 }
 
 fn rule(value: Value) -> Result<Rule, String> {
@@ -240,6 +274,9 @@ mod tests {
             ("# a\nrules:\n- {}\n- {image: 1}\n", "line 4, column 3: rule 2: "),
             (&format!("rules: []\n#{}", "x".repeat(LONGEST)), "1048576 are the most"),
             ("rule: []\n", "rule"),
+            ("kinds: []\n", "it has no `rules`"),
+            ("kinds:\n- {group: a.b, version: v1, kind: X, size: 1}\nrules: []\n", "unknown field"),
+            ("rules: []\nkinds:\n- {group: apps, version: v1, kind: X}\n", "kind 1: `group` must"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");

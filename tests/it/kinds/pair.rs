@@ -26,16 +26,21 @@ impl Pair {
 
     /// With a webhook that empties what is written in the first of both.
     pub(crate) fn hooked(name: &str) -> Option<Self> {
+        Self::hooked_with(name, &[])
+    }
+
+    /// The same, with more flags of the server and of `render`.
+    pub(crate) fn hooked_with(name: &str, flags: &[&str]) -> Option<Self> {
         let cluster = reaching_cluster()?;
         let [name, twin] = namespaces(&cluster, name);
         let folder = certificates(name, name);
-        let server = Server::start(folder.path(), &[]);
+        let server = Server::start(folder.path(), flags);
         let url = format!("https://{}", server.address);
         let pair = Self { cluster, name, twin, folder, _server: Some(server) };
         let label = format!("{name}=enabled");
         pair.cluster.kubectl(&["label", "namespace", name, &label], "");
         let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
-        let render = [&["render", "--ca", ".", "--url", &url], &names[..]].concat();
+        let render = [&["render", "--ca", ".", "--url", &url], &names[..], flags].concat();
         let yaml = diyadm(pair.folder.path(), &render).code(0).stdout;
         pair.cluster.kubectl(&["apply", "-f", "-"], &yaml);
         // A new webhook is known to every part of the API server after a moment.

@@ -7,7 +7,7 @@ use super::{
     Finding, Observed, Subject, again_hint, host, level, own, owner, select, unseen, webhooks,
 };
 use crate::{
-    kinds::{Kind, POD, SERVICE, WORKLOADS},
+    kinds::{self, Kind, POD, SERVICE, WORKLOADS},
     pki::{self, Fault},
     webhook::checks,
     workload::Level,
@@ -158,11 +158,12 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
     match (labels(observed), &observed.namespace) {
         (Some(labels), _) => {
             let wanted = match level(found) {
-                Level::Pod => &[&POD][..],
-                Level::Workload => &WORKLOADS,
+                Level::Pod => vec![&POD],
+                // Custom resources may not exist here, but for those that the user declares.
+                Level::Workload => WORKLOADS.into_iter().chain(kinds::declared()).collect(),
             };
             let (called, missed): (Vec<_>, Vec<_>) =
-                wanted.iter().partition(|kind| calls(found, labels, kind));
+                wanted.into_iter().partition(|kind| calls(found, labels, kind));
             // Without its label nothing here matches: that is no fault of the webhook's.
             let hint = if labels[key] == value.as_str() {
                 again_hint(subject)

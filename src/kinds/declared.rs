@@ -1,0 +1,245 @@
+//! Kinds that are not built in: `kinds:` in rules.yaml, and `--kinds FILE`.
+//!
+//! A declared kind stays known until the process ends, as the built-in ones do: what was emptied can
+//! be restored even where a newer rules.yaml does not name its kind any more. That is why they are
+//! the one thing here that is kept, and not passed along with each object.
+
+use std::sync::{PoisonError, RwLock};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Count, Kind, Rollout,
+    table::{ANY, CUSTOM, REPLICATED, WORKLOADS},
+};
+
+/// No cluster has as many kinds of workload; a declared kind is never freed.
+const MOST: usize = 64;
+/// The longest name or path of a declaration.
+const LONGEST: usize = 253;
+/// Where a kind has its pod template unless it says otherwise.
+const TEMPLATE: &str = ".spec.template";
+/// Where a kind has the number of its Pods, if it has one.
+const REPLICAS: &str = ".spec.replicas";
+/// Members of every object that hold no pod template.
+const RESERVED: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
+
+static DECLARED: RwLock<Vec<&'static Kind>> = RwLock::new(Vec::new());
+
+/// A kind as rules.yaml and `--kinds FILE` declare it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Declaration {
+    group: String,
+    version: String,
+    kind: String,
+    /// The kind in lower case with an `s` where it is absent.
+    plural: Option<String>,
+    #[serde(default)]
+    short_names: Vec<String>,
+    /// [`TEMPLATE`] where it is absent.
+    pod_template: Option<String>,
+    /// [`REPLICAS`], or absent where the kind has no such number.
+    replicas: Option<String>,
+    #[serde(default = "yes")]
+    mutable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Declaration {
+    fn plural(&self) -> String {
+        self.plural.clone().unwrap_or_else(|| format!("{}s", self.kind.to_lowercase()))
+    }
+
+    fn pod_template(&self) -> &str {
+        self.pod_template.as_deref().unwrap_or(TEMPLATE)
+    }
+
+    /// Fails with the reason why this cannot be a kind of workload.
+    fn check(&self) -> Result<(), String> {
+        let name = |text: &str, more: &str| {
+            let fits = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+            !text.is_empty() && text.len() <= LONGEST && text.chars().all(fits)
+        };
+        let lower = |word: &String| name(word, "") && *word == word.to_ascii_lowercase();
+        let steps = || self.pod_template().strip_prefix('.').map(|path| path.split('.'));
+        let is_path = steps().is_some_and(|mut steps| steps.all(|step| name(step, "-_")))
+            && steps().is_some_and(|steps| steps.count() <= 8)
+            && !steps().and_then(|mut steps| steps.next()).is_some_and(|s| RESERVED.contains(&s))
+            && self.pod_template() != ".spec";
+        let rules = [
+            (
+                name(&self.group, "-.") && self.group.contains('.'),
+                "`group` must be the group of a CustomResourceDefinition, such as example.com",
+            ),
+            (
+                name(&self.version, "") && name(&self.kind, ""),
+                "`version` and `kind` must be single words, such as v1 and Widget",
+            ),
+            (
+                self.plural.iter().chain(&self.short_names).all(lower),
+                "`plural` and `shortNames` must be words in lower case, such as widgets",
+            ),
+            (
+                self.replicas.as_deref().is_none_or(|path| path == REPLICAS),
+                "`replicas` must be `.spec.replicas`, or absent",
+            ),
+            (is_path, "`podTemplate` must be a path of names, such as .spec.template"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, why)) => Err((*why).to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this declares `kind` as it is known already.
+    fn agrees_with(&self, kind: &Kind) -> bool {
+        self.plural() == kind.plural
+            && self.pod_template() == kind.template().replace('/', ".")
+            && self.replicas.is_some() == kind.replicas
+            && self.mutable == kind.mutable
+    }
+
+    fn into_kind(self) -> Kind {
+        let steps = self.pod_template().split('.').skip(1).chain(["spec"]);
+        let pod = Vec::leak(steps.map(|step| leak(step.to_owned())).collect());
+        let plural = leak(self.plural());
+        let short = Vec::leak(self.short_names.into_iter().map(leak).collect());
+        let replicated = self.replicas.is_some();
+        Kind {
+            group: leak(self.group),
+            version: leak(self.version),
+            kind: leak(self.kind),
+            plural,
+            short,
+            pod,
+            mutable: self.mutable,
+            replicas: replicated,
+            own_fields: if replicated { REPLICATED.own_fields } else { &[] },
+            count: Count {
+                wanted: REPLICATED.count.wanted.filter(|_| replicated),
+                ..REPLICATED.count
+            },
+            rollout: Rollout::Unknown,
+            ..ANY
+        }
+    }
+}
+
+/// A process declares few kinds, each once.
+fn leak(text: String) -> &'static str {
+    String::leak(text)
+}
+
+/// The declaration of a kind, for `kinds:`.
+pub(super) fn declaration(kind: &Kind) -> Value {
+    let mut declaration = json!({
+        "group": kind.group, "version": kind.version, "kind": kind.kind,
+        "plural": kind.plural, "shortNames": kind.short, "mutable": kind.mutable,
+        "podTemplate": kind.template().replace('/', "."),
+    });
+    if kind.replicas {
+        declaration["replicas"] = REPLICAS.into();
+    }
+    declaration
+}
+
+/// Makes a kind known from now on. A kind that is known in the same form stays as it is.
+///
+/// # Errors
+/// What cannot be a kind of workload, a kind that is known in another form, and more kinds than any
+/// cluster has.
+pub fn declare(declaration: Declaration) -> Result<(), String> {
+    add(&mut DECLARED.write().unwrap_or_else(PoisonError::into_inner), declaration)
+}
+
+fn add(declared: &mut Vec<&'static Kind>, declaration: Declaration) -> Result<(), String> {
+    declaration.check()?;
+    let Declaration { group, version, kind, .. } = &declaration;
+    let is_same =
+        |known: &&&Kind| known.kind == kind && known.group == group && known.version == version;
+    match WORKLOADS.iter().chain(&CUSTOM).chain(declared.iter()).find(is_same) {
+        Some(known) if declaration.agrees_with(known) => Ok(()),
+        Some(_) => Err(format!("{kind}.{version}.{group} is already known in another form")),
+        None if declared.len() == MOST => Err(format!("more than {MOST} kinds are declared")),
+        None => {
+            declared.push(Box::leak(Box::new(declaration.into_kind())));
+            Ok(())
+        }
+    }
+}
+
+/// Every declared kind.
+pub fn declared() -> Vec<&'static Kind> {
+    DECLARED.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Declaration {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn adds_each_kind_once_and_refuses_another_form_of_it() {
+        let text = r#"{ "group": "declared.example", "version": "v1", "kind": "Gadget",
+            "podTemplate": ".spec.work.template", "replicas": ".spec.replicas" }"#;
+        let mut all = Vec::new();
+        add(&mut all, read(text)).unwrap();
+        let kind = all[0];
+        assert_eq!((kind.plural, kind.template()), ("gadgets", "/spec/work/template".to_owned()));
+        assert!(kind.mutable && kind.replicas && kind.is_custom());
+        add(&mut all, serde_json::from_value(declaration(kind)).unwrap()).unwrap();
+        assert_eq!(all.len(), 1);
+        let error = add(&mut all, read(&text.replace("work.", ""))).unwrap_err();
+        assert!(error.contains("another form"), "{error}");
+    }
+
+    #[test]
+    fn accepts_the_declaration_of_each_built_in_custom_kind() {
+        let mut all = Vec::new();
+        for kind in CUSTOM {
+            add(&mut all, serde_json::from_value(declaration(kind)).unwrap()).unwrap();
+        }
+        assert!(all.is_empty());
+        let error = add(
+            &mut all,
+            read(r#"{ "group": "argoproj.io", "version": "v1alpha1", "kind": "Rollout" }"#),
+        );
+        assert!(error.unwrap_err().contains("another form"));
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_a_kind() {
+        let base = r#"{ "group": "a.b", "version": "v1", "kind": "X", MORE }"#;
+        for (more, word) in [
+            (r#""plural": "X s""#, "lower case"),
+            (r#""podTemplate": "spec.template""#, "podTemplate"),
+            (r#""podTemplate": ".metadata.template""#, "podTemplate"),
+            (r#""podTemplate": ".spec""#, "podTemplate"),
+            (r#""podTemplate": ".spec..template""#, "podTemplate"),
+            (r#""podTemplate": ".spec.list[0]""#, "podTemplate"),
+            (r#""podTemplate": ".a.b.c.d.e.f.g.h.i""#, "podTemplate"),
+            (r#""replicas": ".spec.size""#, "replicas"),
+        ] {
+            let error = add(&mut Vec::new(), read(&base.replace("MORE", more))).unwrap_err();
+            assert!(error.contains(word), "{more}: {error}");
+        }
+        let core = read(r#"{ "group": "apps", "version": "v1", "kind": "X" }"#);
+        let error = add(&mut Vec::new(), core).unwrap_err();
+        assert!(error.contains("`group`"), "{error}");
+        let many = |number: usize| {
+            read(&format!(r#"{{ "group": "a.b", "version": "v1", "kind": "X{number}" }}"#))
+        };
+        let mut all = Vec::new();
+        let errors: Vec<_> =
+            (0..=MOST).filter_map(|number| add(&mut all, many(number)).err()).collect();
+        assert_eq!(errors, ["more than 64 kinds are declared"]);
+    }
+}
