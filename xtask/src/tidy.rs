@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::paths;
 
+mod docs;
 mod layers;
 
 /// A file that is longer is seldom about one thing.
@@ -67,13 +68,15 @@ pub(crate) fn look(root: &Path) -> Result<Vec<String>> {
         collect(&root.join(folder), &mut files)?;
     }
     files.sort();
-    let mut broken = Vec::new();
+    let (mut broken, mut sources) = (Vec::new(), Vec::new());
     for file in files {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let name = file.strip_prefix(root)?.display().to_string();
         broken.extend(rules(&name, &text).into_iter().map(|rule| format!("{name}: {rule}")));
+        sources.push((name, text));
     }
     broken.extend(templates(root)?);
+    broken.extend(docs::broken(root, &sources)?);
     Ok(broken)
 }
 

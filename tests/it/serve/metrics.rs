@@ -146,7 +146,7 @@ fn samples(text: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn metrics_have_every_documented_series() {
+fn metrics_count_reviews_refusals_and_latency() {
     let certs = certificates("diyadmissionwebhook", "test");
     let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
     let scrape = || {
