@@ -25,9 +25,6 @@ mod updates;
 mod waiting;
 pub(crate) mod with_webhook;
 
-// Its former name, until `levels` uses the new one.
-pub(crate) use with_webhook as watched;
-
 /// What every test of a workload begins with: probes, a hook, a sidecar, arguments.
 pub(crate) fn pod_spec() -> Value {
     let probe = json!({ "httpGet": { "path": "/", "port": 80 } });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     result, stored,
     waiting::{count, pods, ready, run, settle, tend, two},
-    watched::{Watched, twin},
+    with_webhook::{Watched, twin},
     workload,
 };
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
 };
 
 #[test]
-fn every_way_of_replacing_pods_goes_there_and_back_at_level_pod() {
-    let Some(cluster) = cluster() else { return };
+fn level_pod_replaces_pods_of_every_kind() {
+    let cluster = require!(cluster());
     let name = "pods-webhook";
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     let folder = watched.folder.path();
@@ -115,8 +115,8 @@ impl Drop for Nodes<'_> {
 
 /// A rollout that nothing empties is no success.
 #[test]
-fn pods_that_a_rollout_brings_are_looked_at() {
-    let Some(cluster) = cluster() else { return };
+fn rollout_whose_pods_are_not_emptied_is_a_failure() {
+    let cluster = require!(cluster());
     let name = "pods-judged";
     let rules = ["--rules", "rules.yaml"];
     let watched = Watched::with(&cluster, name, &["--level", "pod"], &rules);
@@ -139,8 +139,8 @@ fn pods_that_a_rollout_brings_are_looked_at() {
 /// A webhook's rules are read where it is asked who would empty Pods: one that leaves the workload
 /// alone is no reason to say no in its template.
 #[test]
-fn a_webhook_whose_rules_say_no_empties_no_pods() {
-    let Some(cluster) = cluster() else { return };
+fn webhook_with_opt_out_rules_is_not_blamed_for_pods() {
+    let cluster = require!(cluster());
     let name = "pods-left";
     let _namespace = cluster.namespace(name);
     let folder = certificates(name, name);
@@ -170,8 +170,8 @@ fn a_webhook_whose_rules_say_no_empties_no_pods() {
 
 /// Pods that the rollout does not reach are told, and are no reason to blame a webhook.
 #[test]
-fn a_partition_keeps_pods_empty_at_level_pod() {
-    let Some(cluster) = cluster() else { return };
+fn pods_below_a_partition_stay_empty_at_level_pod() {
+    let cluster = require!(cluster());
     let name = "pods-below";
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     let mut object = two("StatefulSet", "web");
@@ -190,8 +190,8 @@ fn a_partition_keeps_pods_empty_at_level_pod() {
 /// What an operator makes is none of the workloads that `--all` is about: neither a Deployment that
 /// it controls, nor Pods of a kind of its own.
 #[test]
-fn empty_pods_of_what_an_operator_owns_are_told_with_their_way_back() {
-    let Some(cluster) = cluster() else { return };
+fn empty_pods_of_an_operator_are_listed_with_a_hint() {
+    let cluster = require!(cluster());
     let name = "pods-operator";
     let watched = Watched::new(&cluster, name, &["--level", "pod"]);
     let folder = watched.folder.path();
