@@ -1,13 +1,14 @@
 //! One connection from its first byte to its last: TLS, HTTP/1.1, and the bounds of [`peers`].
 
 use std::{
+    cell::Cell,
     io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_http::{Extensions, HttpService, KeepAlive};
@@ -28,13 +29,14 @@ use rustix::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Sleep, sleep_until},
+    task::yield_now,
+    time::sleep_until,
 };
 use tokio_openssl::SslStream;
 
 use super::{
     HEAD_TIMEOUT, LAST_ANSWERS,
-    peers::{Connection, Peers, Stage},
+    peers::{Connection, Peers, Stage, Turn},
 };
 
 /// What the kernel keeps of a connection that is not read, or whose peer does not read; it doubles
@@ -122,7 +124,7 @@ where
 {
     let address = tcp.peer_addr()?;
     let Some(connection) = peers.connect(address.ip()) else { return Ok(()) };
-    connection.spend(ACCEPT_COST, 0);
+    connection.spend(ACCEPT_COST, None);
     let handle = connection.clone();
     let work = async move {
         let connection = handle;
@@ -217,7 +219,7 @@ impl Drop for Stream {
 struct InTurn<F> {
     connection: Arc<Connection>,
     work: Pin<Box<F>>,
-    turn: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Pin<Box<dyn Future<Output = Turn>>>>,
     /// Nanoseconds that the next piece of work may take: what the last one took, and half of what was
     /// expected of that, because a long piece often follows a short one.
     estimate: u64,
@@ -226,7 +228,7 @@ struct InTurn<F> {
 impl<F> InTurn<F> {
     fn new(connection: &Arc<Connection>, work: F) -> Self {
         let connection = connection.clone();
-        Self { connection, work: Box::pin(work), turn: None, estimate: HANDSHAKE_COST }
+        Self { connection, work: Box::pin(work), waiting: None, estimate: HANDSHAKE_COST }
     }
 }
 
@@ -234,23 +236,50 @@ impl<F: Future> Future for InTurn<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.turn.is_none()
-            && let Some(at) = self.connection.wait_for_turn(self.estimate)
+        if self.waiting.is_none()
+            && let Some(turn) = self.connection.wait_for_turn(self.estimate)
         {
-            self.turn = Some(Box::pin(sleep_until(at.into())));
+            self.waiting = Some(Box::pin(wait(turn, Duration::from_nanos(self.estimate))));
         }
-        let mut reserved = 0;
-        if let Some(turn) = &mut self.turn {
-            ready!(turn.as_mut().poll(cx));
-            self.turn = None;
-            reserved = self.estimate;
+        let mut turn = None;
+        if let Some(waiting) = &mut self.waiting {
+            turn = Some(ready!(waiting.as_mut().poll(cx)));
+            self.waiting = None;
         }
         let began = processor_nanos();
         let ended = self.work.as_mut().poll(cx);
         let spent = processor_nanos().saturating_sub(began);
         self.estimate = spent.max(self.estimate / 2);
-        self.connection.spend(spent, reserved);
+        self.connection.spend(spent, turn);
         ended
+    }
+}
+
+thread_local! {
+    /// Until when the last work that waited for its turn keeps this worker busy.
+    static BUSY_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// How often the worker looks at its sockets, and does what has come, before it does work that had to
+/// wait: a review takes a few wake-ups from its first byte to its answer.
+const YIELDS: usize = 4;
+
+/// Waits for a turn. Those of several peers may come in one tick of the timer; done one after the
+/// other, their handshakes would keep a good client waiting for all of them.
+async fn wait(turn: Turn, estimate: Duration) -> Turn {
+    sleep_until(turn.at.into()).await;
+    loop {
+        for _ in 0..YIELDS {
+            yield_now().await;
+        }
+        let now = Instant::now();
+        match BUSY_UNTIL.get() {
+            Some(free) if free > now => sleep_until(free.into()).await,
+            _ => {
+                BUSY_UNTIL.set(Some(now + estimate));
+                return turn;
+            }
+        }
     }
 }
 

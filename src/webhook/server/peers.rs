@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 mod handle;
 
-pub(super) use handle::{Connection, Hold};
+pub(super) use handle::{Connection, Hold, Turn};
 
 /// What there is a limit for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,8 @@ pub(super) enum Closed {
 pub(super) const CLOSED: [(&str, Closed); 3] =
     [("gave_way", Closed::GaveWay), ("refused", Closed::Refused), ("timed_out", Closed::TimedOut)];
 
-/// A peer has the `1 / SHARE` of one processor while others are there.
+/// A peer has the `1 / SHARE` of one processor while others are there; where more have used up theirs
+/// than there are shares, they leave one to the rest.
 const SHARE: u64 = 4;
 
 /// Nanoseconds of a peer's clock that it may be ahead before it has to wait: a quarter of a second of
@@ -104,7 +105,7 @@ impl Held {
 #[derive(Default)]
 struct PeerState {
     held: Held,
-    /// Nanoseconds since the start: `SHARE` times the work that was done for it, and never behind
+    /// Nanoseconds since the start: `SHARE` times the work that was done for it, or more, and never behind
     /// now when work is added.
     clock: AtomicU64,
     /// Nanoseconds since the start.
@@ -153,6 +154,13 @@ struct Table {
     next: u64,
     slots: HashMap<u64, Arc<Slot>>,
     peers: HashMap<Peer, Arc<PeerState>>,
+}
+
+#[derive(Default)]
+struct Others {
+    active: u64,
+    /// How many of them have used up their share.
+    waiting: u64,
 }
 
 /// How many descriptors so many connections may have, with those that are giving way.
@@ -284,13 +292,17 @@ impl Peers {
         }
     }
 
-    /// Whether somebody else has had work done lately.
-    fn has_other(&self, own: &Arc<PeerState>, now: u64) -> bool {
-        self.table().peers.values().any(|peer| {
-            !Arc::ptr_eq(peer, own)
-                && peer.active.load(Relaxed).saturating_add(ACTIVE) > now
-                && peer.active.load(Relaxed) > 0
-        })
+    /// The other peers that have had work done lately.
+    fn others(&self, own: &Arc<PeerState>, now: u64) -> Others {
+        let mut others = Others::default();
+        for peer in self.table().peers.values().filter(|peer| !Arc::ptr_eq(peer, own)) {
+            let active = peer.active.load(Relaxed);
+            if active > 0 && active.saturating_add(ACTIVE) > now {
+                others.active += 1;
+                others.waiting += u64::from(peer.clock.load(Relaxed) > now + BURST);
+            }
+        }
+        others
     }
 
     fn count(&self, why: Closed) {

@@ -18,6 +18,7 @@ use actix_web::{
 };
 use futures_util::{StreamExt, stream};
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::task::yield_now;
 
 use super::{
     Shared,
@@ -34,8 +35,14 @@ use crate::{
 const BODY_CAP: usize = 7 * 1024 * 1024;
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A longer body is decided on a thread of its own, so that small reviews do not wait for it.
-const LARGE: usize = 128 * 1024;
+/// A longer body is decided on a thread of its own, so that small reviews do not wait for it. A shorter
+/// one takes less than a handshake: where threads outnumber processors, Linux would let that thread run
+/// to the next tick, up to 4 ms.
+const LARGE: usize = 512 * 1024;
+
+/// Of a longer body, reading, deciding and answering are three pieces of work, between which the worker
+/// looks at its other connections.
+const LONG: usize = 64 * 1024;
 
 /// Bytes of an answer that are handed over at a time; the rest stays counted.
 const PIECE: usize = 32 * 1024;
@@ -98,13 +105,19 @@ async fn handle(
     };
     connection.enter(Stage::Review);
     if !is_large {
-        return send(decide(&body.bytes, shared, review), body, place, connection);
+        if body.bytes.len() < LONG {
+            return send(decide(&body.bytes, shared, review), body, place, connection);
+        }
+        yield_now().await;
+        let decided = decide(&body.bytes, shared, review);
+        yield_now().await;
+        return send(decided, body, place, connection);
     }
     let (connection, shared) = (connection.clone(), shared.clone());
     let large = move || {
         let began = processor_nanos();
         let response = decide(&body.bytes, &shared, review);
-        connection.spend(processor_nanos().saturating_sub(began), 0);
+        connection.spend(processor_nanos().saturating_sub(began), None);
         (response, body, place, connection)
     };
     let done = tokio::task::spawn_blocking(large).await;

@@ -145,33 +145,47 @@ impl Connection {
 
     /// When this connection may work, where it has to wait: its peer has used up its share of the
     /// processor while others are there. The turn is then its own, for `estimate` nanoseconds.
-    pub(in crate::webhook::server) fn wait_for_turn(&self, estimate: u64) -> Option<Instant> {
+    pub(in crate::webhook::server) fn wait_for_turn(&self, estimate: u64) -> Option<Turn> {
         let (peer, now) = (&self.slot.peer, self.peers.nanos());
         peer.active.store(now, Relaxed);
         let ahead = peer.clock.load(Relaxed);
         if ahead <= now + BURST {
             return None;
         }
-        if !self.peers.has_other(peer, now) {
+        let others = self.peers.others(peer, now);
+        if others.active == 0 {
             // Alone it may have everything, and owes nothing for it.
             peer.clock.store(now + BURST, Relaxed);
             return None;
         }
-        let turn = peer.clock.fetch_add(estimate * SHARE, Relaxed).saturating_sub(BURST);
-        Some(self.peers.start + Duration::from_nanos(turn))
+        let weight = SHARE.max((others.waiting + 1) * SHARE / (SHARE - 1));
+        let reserved = estimate * weight;
+        let turn = peer.clock.fetch_add(reserved, Relaxed).saturating_sub(BURST);
+        Some(Turn { at: self.peers.start + Duration::from_nanos(turn), reserved, weight })
     }
 
-    /// Adds `spent` nanoseconds of a processor to what was done for the peer; `reserved` of them
-    /// have been added before.
-    pub(in crate::webhook::server) fn spend(&self, spent: u64, reserved: u64) {
+    /// Adds `spent` nanoseconds of a processor to what was done for the peer, in place of what its
+    /// `turn` had reserved.
+    pub(in crate::webhook::server) fn spend(&self, spent: u64, turn: Option<Turn>) {
         let now = self.peers.nanos();
+        let (reserved, weight) = turn.map_or((0, SHARE), |turn| (turn.reserved, turn.weight));
         let update = |clock: u64| {
-            let clock = clock.saturating_sub(reserved * SHARE).max(now);
-            Some(clock.saturating_add(spent.saturating_mul(SHARE)).min(now + MOST_OWED))
+            let clock = clock.saturating_sub(reserved).max(now);
+            Some(clock.saturating_add(spent.saturating_mul(weight)).min(now + MOST_OWED))
         };
         // `update` always returns a value.
         let _ = self.slot.peer.clock.fetch_update(Relaxed, Relaxed, update);
     }
+}
+
+/// When a connection may work whose peer has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::webhook::server) struct Turn {
+    pub(in crate::webhook::server) at: Instant,
+    /// Nanoseconds of the peer's clock that were added for it.
+    reserved: u64,
+    /// Nanoseconds of the peer's clock for one of a processor.
+    weight: u64,
 }
 
 impl Drop for Connection {

@@ -73,15 +73,30 @@ fn a_peer_waits_for_its_turn_only_while_others_are_there() {
     let peers = Peers::new(100, MIB, 3);
     let busy = connect(&peers, 2);
     assert_eq!(busy.wait_for_turn(1), None);
-    busy.spend(10_000_000_000, 0);
+    busy.spend(10_000_000_000, None);
     assert_eq!(busy.wait_for_turn(1), None, "it is alone");
     let other = connect(&peers, 1);
     assert_eq!(other.wait_for_turn(1), None);
-    busy.spend(10_000_000_000, 0);
-    let (first, second) = (busy.wait_for_turn(1_000_000), busy.wait_for_turn(1));
-    let (first, second) = (first.unwrap(), second.unwrap());
-    assert_eq!(second - first, Duration::from_millis(SHARE), "each turn has its own time");
+    busy.spend(10_000_000_000, None);
+    assert_eq!(time_between_turns(&busy), Duration::from_millis(SHARE));
     assert_eq!(other.wait_for_turn(1), None);
+}
+
+#[test]
+fn peers_that_wait_leave_a_share_to_the_others() {
+    let peers = Peers::new(100, MIB, 3);
+    let busy: Vec<_> = (1..=30).map(|last| connect(&peers, last)).collect();
+    for connection in &busy {
+        assert_eq!(connection.wait_for_turn(1), None);
+        connection.spend(10_000_000_000, None);
+    }
+    assert_eq!(time_between_turns(&busy[0]), Duration::from_millis(30 * SHARE / (SHARE - 1)));
+}
+
+/// Between two turns for a millisecond of work each.
+fn time_between_turns(connection: &Connection) -> Duration {
+    let [first, second] = [(); 2].map(|()| connection.wait_for_turn(1_000_000).expect("a turn"));
+    second.at - first.at
 }
 
 #[test]
