@@ -40,21 +40,21 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Label the namespace, make the certificates and keep them in the Secret
+    /// Label the namespace, and create the webhook's certificates
     Init(init::Init),
-    /// Print the webhook's manifests, with the CA in place
+    /// Print the webhook's manifests, including its CA
     Render(render::Render),
     /// Run the webhook's server
     Serve(serve::Serve),
     /// Install the webhook, or label a namespace for the installed one
     Install(install::Install),
-    /// Take a namespace's label away, and the webhook where nobody else uses it
+    /// Remove the namespace's label, and the webhook if it is unused
     Uninstall(UninstallArgs),
-    /// Look at everything that a webhook needs, and say what is wrong
+    /// Check everything that the webhook needs, and report problems
     Check(check::Check),
-    /// Prove that a workload is emptied: on a cluster, or with --offline on this machine alone
+    /// Test that workloads are emptied, on a cluster or with --offline
     Verify(verify::Verify),
-    /// A terminal in an emptied container
+    /// Open a terminal in an emptied container
     #[command(visible_alias = "exec")]
     Shell(dev::Shell),
     /// Start an application in an emptied container, and follow its output
@@ -63,32 +63,32 @@ pub enum Command {
     Stop(dev::Stop),
     /// Stop an application and start it again
     Restart(dev::App),
-    /// What runs, and what ran
+    /// List applications that run or have run
     Ps(dev::Ps),
-    /// What an application wrote
+    /// Print the output of an application
     Logs(dev::Logs),
-    /// Bring files into an emptied container, and only what differs
+    /// Copy changed files into an emptied container
     #[command(visible_alias = "cp")]
     Sync(dev::Sync),
-    /// Lead ports of this machine to ports of a Pod
+    /// Forward local ports to a Pod
     #[command(visible_alias = "port-forward")]
     Forward(dev::Forward),
-    /// The loop: empty, build, sync, run, forward, and again at every change
+    /// Empty, build, sync, run and forward, and repeat on every change
     Dev(dev::Dev),
-    /// Empty or restore workloads in manifests, without a cluster: a filter
+    /// Empty or restore workloads in manifests, without a cluster
     Mutate(mutate::Mutate),
-    /// Say what `empty` would do, and why not; reads only
+    /// Show what `empty` would do, and what prevents it
     Plan(plan::Plan),
-    /// Empty workloads of a cluster from here; no webhook is needed
+    /// Empty workloads of a cluster, without a webhook
     Empty(EmptyArgs),
-    /// Give workloads of a cluster their original back
+    /// Restore emptied workloads of a cluster
     Restore(RestoreArgs),
-    /// Which rule decides what
+    /// Check rules, and show which rule decides
     #[command(subcommand)]
     Rules(rules::Rules),
-    /// Print the rights that a developer or an installer needs, as a table or as roles
+    /// Print the rights that developers or installers need
     Rights(rights::Rights),
-    /// Show what is empty: since when, by whom, what idles, and what is waiting
+    /// Show which workloads are empty, since when and by whom
     Status(status::Status),
     /// Print the version
     Version(version::Version),
@@ -102,7 +102,7 @@ pub enum Command {
 /// Flags that hold for every command.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
-    /// Namespace (default: the context's, or what the command says)
+    /// Namespace (default: the context's, unless the command has its own default)
     // Each command has its own words for it, under the same id: clap hands the value on.
     #[arg(short, long, global = true, value_name = "NAMESPACE", help_heading = "Global options")]
     pub namespace: Option<String>,

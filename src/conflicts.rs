@@ -50,30 +50,31 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
     };
     if let Some(replicas) = meant.replicas.filter(|_| id != "vertical-autoscaler") {
         // One that is held has a least number all the same.
-        let seen = format!(
-            "{scaler} says how many replicas it has, and would undo {replicas}: that is refused"
-        );
-        let hint = "Leave the replicas as they are; --hold-autoscalers keeps their number.";
+        let seen = format!("{scaler} sets the replicas and would undo {replicas}: this is refused");
+        let hint = "Omit --replicas; --hold-autoscalers keeps the number of replicas.";
         return Some(Finding::failed(id, seen, hint));
     }
     if autoscaler::hold(object).is_none() {
-        return Some(Finding::ok(id, format!("{scaler} is held, or does nothing as it stands")));
+        return Some(Finding::ok(id, format!("{scaler} is suspended or inactive")));
     }
     if id == "vertical-autoscaler" {
         // `Initial` and `Off` leave Pods that run alone; what is not said is Auto.
         let mode = object.pointer("/spec/updatePolicy/updateMode").and_then(Value::as_str);
         let mode = mode.unwrap_or("Auto");
         if mode == "Initial" {
-            return Some(Finding::ok(id, format!("{scaler} leaves Pods that run alone ({mode})")));
+            return Some(Finding::ok(
+                id,
+                format!("{scaler} does not change running Pods ({mode})"),
+            ));
         }
-        let seen = format!("{scaler} ({mode}) would size it by what an idle container uses");
+        let seen = format!("{scaler} ({mode}) would set resources by what an idle container uses");
         return Some(Finding::warning(id, seen, HOLD));
     }
-    let seen = format!("{scaler} scales it, and is misled by an idle container");
+    let seen = format!("{scaler} scales it by metrics, which an idle container makes useless");
     Some(Finding::warning(id, seen, HOLD))
 }
 
-const HOLD: &str = "`diyadm empty … --hold-autoscalers` holds it while the workload is empty.";
+const HOLD: &str = "`diyadm empty … --hold-autoscalers` suspends it while the workload is empty.";
 
 fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
     let kind = kinds::of(text(workload, "/apiVersion"), text(workload, "/kind"))?;
@@ -90,19 +91,20 @@ fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
     let replicas = meant.replicas.map(u64::from).or_else(|| replicas(workload, kind));
     if let Some(replicas) = replicas.filter(|replicas| guards_all(&object["spec"], *replicas)) {
         let seen = format!(
-            "PodDisruptionBudget {name} lets no Pod of {replicas} be evicted, empty or not: draining \
-             its node waits"
+            "PodDisruptionBudget {name} allows no eviction of the {replicas} Pods, empty or not: \
+             draining a node waits"
         );
         let hint = match meant.level {
-            Level::Workload => "An empty Pod can be deleted by hand; deleting asks no budget.",
+            Level::Workload => "An empty Pod can be deleted by hand, which ignores the budget.",
             Level::Pod => {
-                "Nor are its Pods replaced: `diyadm empty … --disable-eviction` deletes them."
+                "It also keeps diyadm from replacing Pods: `diyadm empty … --disable-eviction` \
+                 deletes them."
             }
         };
         return Some(Finding::warning(id, seen, hint));
     }
     let seen = format!("PodDisruptionBudget {name} counts empty Pods as available");
-    Some(Finding::warning(id, seen, "Whoever drains a node takes them for Pods that serve."))
+    Some(Finding::warning(id, seen, "When a node is drained, they count as Pods that serve."))
 }
 
 /// Whether nobody may evict one of so many Pods that are all available. A share is rounded up, as
@@ -159,12 +161,12 @@ fn kept(keeper: &str, meant: Meant) -> Finding {
     match meant.level {
         Level::Pod => {
             let seen =
-                format!("{keeper} sees no drift: at level pod the workload stays as written");
+                format!("{keeper} sees no drift: at level pod the workload itself does not change");
             Finding::ok(id, seen)
         }
         Level::Workload => Finding::warning(
             id,
-            format!("{keeper} keeps it as it is in its repository, and may undo emptying"),
+            format!("{keeper} syncs it from a repository, and may undo emptying"),
             "At level pod only its Pods change: `diyadm install --level pod` or `--mode policy`, \
              then `diyadm empty … --level pod`.",
         ),

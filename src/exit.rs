@@ -55,14 +55,13 @@ impl Code {
                  done"
             }
             Self::Usage => {
-                "the command line, or a file that it names, makes no sense; `check` could not look"
+                "the command line, or a file that it names, is invalid; or `check` could not read \
+                 the cluster"
             }
             Self::Unreachable => "the cluster could not be reached, or did not allow it",
             Self::Fault => "a fault of diyadm itself, with a line that says how to report it",
             Self::Interrupted => "interrupted",
-            Self::Program(_) => {
-                "of a program that was run on your behalf: its own, or 128 and the signal"
-            }
+            Self::Program(_) => "the exit code of the program that was run, or 128 plus its signal",
         }
     }
 
@@ -183,15 +182,13 @@ pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
     Code::from_clap(error)
 }
 
-/// Makes a panic an error that says how to report it. What the panic itself says is left out: it may
-/// quote anything. The process ends with [`Code::Fault`] where its main thread panics.
+/// Makes a panic an error that says how to report it. What the panic itself says is left out: it
+/// may quote anything. The process ends with [`Code::Fault`] where its main thread panics.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
         let place = place.unwrap_or_default();
-        ui::line(&format!(
-            "error: diyadm has a fault{place}; what you asked for may be half done."
-        ));
+        ui::line(&format!("error: internal error in diyadm{place}; the command may be half done."));
         ui::line(
             "hint: Report this line with the command you ran and the output of `diyadm version`.",
         );
@@ -236,7 +233,7 @@ mod tests {
         let output = command.env(TEXT, "s3cret").output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.starts_with("error: diyadm has a fault (src/exit.rs:"), "{text}");
+        assert!(text.starts_with("error: internal error in diyadm (src/exit.rs:"), "{text}");
         assert!(text.contains("\nhint: ") && text.contains("`diyadm version`"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
     }

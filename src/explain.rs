@@ -181,23 +181,21 @@ impl Explained {
     pub fn details(&self) -> Vec<String> {
         let passed = self.passed.iter();
         let mut lines: Vec<_> = passed
-            .map(|Passed { rule, about_other }| {
-                format!("  rule {rule} is about other {about_other}")
-            })
+            .map(|Passed { rule, about_other }| format!("  rule {rule} is for other {about_other}"))
             .collect();
         lines.push(match self.rule {
-            Some(rule) => format!("  rule {rule} fits"),
-            None => "  no rule is about it".to_owned(),
+            Some(rule) => format!("  rule {rule} matches"),
+            None => "  no rule matches".to_owned(),
         });
         if self.declines {
-            lines.push(format!("  it says no itself: {LABEL} is there ({DISABLED})"));
+            lines.push(format!("  it is opted out: {LABEL} is {DISABLED}"));
         }
         if let Some(error) = &self.error {
             lines.push(format!("  it stays as it is: {error}"));
         }
         for Part { part, value, decided_by } in &self.parts {
             let value = match (*part, value.as_str()) {
-                ("containers", "") => "the one that people mean",
+                ("containers", "") => "the main container",
                 ("replicas", "") => "as they are",
                 (_, value) => value,
             };

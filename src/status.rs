@@ -136,8 +136,8 @@ pub fn rows(
             return None;
         }
         if subject.is_by_policy() {
-            let note = "a policy emptied it as it was created, and keeps no original: its manifest \
-                        has the way back";
+            let note = "a policy emptied it when it was created and saved no original: to restore \
+                        it, create it from its manifest";
             let by = "policy".to_owned();
             return Some(Row { by, note: note.to_owned(), ..bare(object, State::Empty) });
         }
@@ -149,7 +149,7 @@ pub fn rows(
         if kinds::of_object(object) != Some(&POD)
             && let Some((_, first)) = own.first()
         {
-            return Some(of_pods(object, first, own.len(), "it stays as it is written"));
+            return Some(of_pods(object, first, own.len(), "its own pod template is unchanged"));
         }
         if let Some(row) = of_left(object, &left) {
             return Some(row);
@@ -158,20 +158,18 @@ pub fn rows(
         let mutable = subject.workload().is_some_and(|kind| kind.mutable);
         let how = match level {
             Level::Workload if mutable => {
-                "it was here before the webhook: any write empties it, `diyadm empty` too"
+                "it is older than the webhook: any update empties it, for example `diyadm empty`"
             }
-            Level::Workload => {
-                "it was here before the webhook: `diyadm empty --recreate` empties it"
-            }
+            Level::Workload => "it is older than the webhook: `diyadm empty --recreate` empties it",
             // What has no Pods has missed nothing yet.
             Level::Pod if !pods.iter().any(|pod| pods::belongs_to(pod, object) && lives(pod)) => {
                 return None;
             }
             Level::Pod if kinds::of_object(object) == Some(&JOB) => {
-                "its Pods were here before the webhook or policy: those that come are empty"
+                "its Pods are older than the webhook or policy: new Pods are empty"
             }
             Level::Pod => {
-                "its Pods were here before the webhook or policy: `diyadm empty` replaces them"
+                "its Pods are older than the webhook or policy: `diyadm empty` replaces them"
             }
         };
         Some(Row { note: how.to_owned(), ..bare(object, State::Missed) })
@@ -187,13 +185,13 @@ const LOST: &str = "it runs the empty container and has no original (`kubectl ro
 fn held(object: &Value) -> Option<&'static str> {
     if fresh::is_holder(object) {
         return Some(
-            "it holds the place of another for a command that was cut off: the same command again \
-             takes it away",
+            "it is a placeholder of a command that was interrupted: run that command again to \
+             remove it",
         );
     }
     object["metadata"]["uid"].is_null().then_some(
-        "it is not there: a command was cut off while it created it again; `diyadm restore` \
-         creates it as it was, `diyadm empty --recreate` empty",
+        "it does not exist: a command was interrupted while it recreated it; `diyadm restore` \
+         creates it restored, `diyadm empty --recreate` emptied",
     )
 }
 
@@ -214,7 +212,7 @@ pub fn held_in_vain(autoscalers: &[Value], rows: &[Row], flags: &str) -> Vec<Row
         let target = autoscaler::target(object);
         let row = bare(object, State::Held);
         let note = format!(
-            "{target} is not empty: `diyadm restore {target} -n {}{flags}` lets this go again",
+            "{target} is not empty: `diyadm restore {target} -n {}{flags}` resumes this autoscaler",
             row.namespace
         );
         Row { note, ready: "-".to_owned(), ..row }
@@ -266,11 +264,12 @@ fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
     }
     if told.drifted {
         row.state = State::Drifted;
-        row.note = "a later update has won: restoring keeps it and puts back the rest, emptying \
-                    again empties it"
+        row.note = "a later update changed what emptying had set: restoring keeps that update and \
+                    restores the rest; emptying again overwrites it"
             .to_owned();
     } else if told.overtaken {
-        row.note = "an update set fields that were away: restoring keeps them".to_owned();
+        row.note =
+            "a later update set fields that emptying had removed: restoring keeps them".to_owned();
     }
     row
 }
@@ -326,12 +325,12 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
     let next = if kind.is_some_and(|kind| kind.controller == Controller::Jobs) {
         "what it has started idles until its Job is deleted"
     } else {
-        "`diyadm restore` sees to that"
+        "`diyadm restore` replaces them"
     };
     Some(Row {
         level: "workload".to_owned(),
         containers: left.first()?.iter().cloned().map(Container::from).collect(),
-        note: format!("it was given back, and {are}: {next}"),
+        note: format!("it is restored, and {are}: {next}"),
         ..bare(object, State::Returning)
     })
 }

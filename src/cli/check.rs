@@ -17,25 +17,25 @@ pub struct Check {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
-    /// Image that workloads are emptied to, or `keep` for their own
+    /// Image of empty containers, or `keep` for the workload's own
     #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: String,
     /// Who empties
     #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with_all = ["probe", "manifest"])]
     pub mode: Mode,
-    /// Ask the API server why the webhook fails where failurePolicy Ignore hides it: creates, and
-    /// deletes again, a configuration with policy Fail that matches one dry-run object only
+    /// Find out why the webhook fails when failurePolicy Ignore hides it: create a configuration
+    /// with policy Fail that matches one dry-run object only, and delete it
     #[arg(long)]
     pub probe: bool,
-    /// Look at the API server's static Pod instead, usually
-    /// /etc/kubernetes/manifests/kube-apiserver.yaml; - is the standard input. Plugins of a flag
-    /// that is there several times add up, as the API server has it
+    /// Check the API server's static Pod instead, usually
+    /// /etc/kubernetes/manifests/kube-apiserver.yaml; - is the standard input. Values of a repeated
+    /// plugin flag add up, as in the API server
     #[arg(long, value_name = "FILE|-", conflicts_with = "probe")]
     pub manifest: Option<PathBuf>,
-    /// With --manifest: name the webhook plugins in its flags, changing that line only
+    /// With --manifest: add the webhook plugins to its flags, and change nothing else
     #[arg(long, requires = "manifest")]
     pub fix: bool,
-    /// With --fix: where the old file is kept (default: diyadm-backup beside the file's folder)
+    /// With --fix: folder for the old file (default: diyadm-backup next to the file's folder)
     #[arg(long, value_name = "DIR", requires = "fix")]
     pub backup: Option<PathBuf>,
     /// Whether anything is changed

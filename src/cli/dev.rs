@@ -13,13 +13,13 @@ pub struct Shell {
     /// Where
     #[command(flatten)]
     pub at: ContainerTarget,
-    /// Hand the standard input on, as `kubectl exec -i` (default: where that is a terminal)
+    /// Pass the standard input on, as `kubectl exec -i` (default: if it is a terminal)
     #[arg(short = 'i', long)]
     pub stdin: bool,
-    /// Use a terminal, as `kubectl exec -t` (default: where standard input and output are one)
+    /// Use a terminal, as `kubectl exec -t` (default: if standard input and output are terminals)
     #[arg(short = 't', long)]
     pub tty: bool,
-    /// Another command in place of a shell
+    /// Command to run instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -31,25 +31,25 @@ pub struct Run {
     /// Where
     #[command(flatten)]
     pub at: ContainerTarget,
-    /// What the application is called
+    /// Name of the application
     #[arg(long, default_value = "app", value_name = "NAME")]
     pub name: String,
-    /// Start it and come back, without following its output
+    /// Start it and exit, without following its output
     #[arg(long, conflicts_with = "stop_on_exit")]
     pub detach: bool,
-    /// Stop one of the same name first
+    /// Stop an application of the same name first
     #[arg(long)]
     pub replace: bool,
-    /// Stop it when this command ends, at Ctrl-C too
+    /// Stop it when this command ends, also on Ctrl-C
     #[arg(long)]
     pub stop_on_exit: bool,
-    /// Set a variable on top of the container's
+    /// Set an environment variable, in addition to the container's
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// Folder in the container to start it in (default: the container's own)
+    /// Working directory in the container (default: the container's own)
     #[arg(short, long, value_name = "FOLDER")]
     pub workdir: Option<PathBuf>,
-    /// Keep its standard input open, for a program that ends at the end of it
+    /// Keep its standard input open, for a program that exits at the end of its input
     #[arg(long)]
     pub stdin: bool,
     /// How it is stopped
@@ -75,10 +75,10 @@ pub struct Grace {
 /// Flags of `stop`.
 #[derive(Args, Debug)]
 pub struct Stop {
-    /// Which application
+    /// The application
     #[command(flatten)]
     pub app: App,
-    /// Remove it from `ps` too, with its output
+    /// Also remove it and its output from `ps`
     #[arg(long)]
     pub rm: bool,
 }
@@ -129,16 +129,16 @@ pub struct Logs {
     /// The application (default: the one that runs)
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
-    /// Go on with what is written from now on
+    /// Follow the output
     #[arg(short, long)]
     pub follow: bool,
-    /// Only what is newer: 90s, 5m, 1h30m
+    /// Print only newer lines: 90s, 5m, 1h30m
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Only so many lines at the end
+    /// Number of last lines to print
     #[arg(long, value_name = "LINES")]
     pub tail: Option<u64>,
-    /// Each line's time before it
+    /// Print the time before each line
     #[arg(long)]
     pub timestamps: bool,
 }
@@ -147,35 +147,35 @@ pub struct Logs {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Sync {
-    /// A file, or a folder, whose content is sent
+    /// A file, or a folder whose content is sent
     #[arg(value_name = "SOURCE")]
     pub source: PathBuf,
-    /// Where: deploy/web:/app, or, with -l, :/app. A file goes into a folder that is there, and
-    /// into a path that ends with a slash
+    /// Target: deploy/web:/app, or :/app with -l. A file goes into the target if that is a folder
+    /// or ends with a slash
     #[arg(value_name = "KIND/NAME:PATH")]
     pub destination: OsString,
-    /// To all Pods with these labels
+    /// Send to all Pods with these labels
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
-    /// To all Pods of the workload
+    /// Send to all Pods of the workload
     #[arg(long)]
     pub all: bool,
-    /// Go on, and send every change
+    /// Keep running, and send every change
     #[arg(short, long, conflicts_with = "dry_run")]
     pub watch: bool,
-    /// Delete what is there and not here
+    /// Delete remote files that do not exist locally
     #[arg(long)]
     pub delete: bool,
-    /// Leave out what fits, as in a .gitignore; what is there of it stays
+    /// Exclude matching files, as in a .gitignore; matching remote files are kept
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
-    /// Send what .gitignore and .diyadmignore leave out, and .git
+    /// Also send .git and files that .gitignore and .diyadmignore exclude
     #[arg(long)]
     pub no_ignore: bool,
-    /// Compare content, and not length and time
+    /// Compare content instead of size and time
     #[arg(long)]
     pub checksum: bool,
-    /// Change nothing, and print what would be
+    /// Change nothing, and print what would change
     #[arg(long)]
     pub dry_run: bool,
     /// What holds for any way to name Pods
@@ -198,7 +198,7 @@ pub struct Forward {
     /// The workload's namespace (default: the context's)
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free one here
+    /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free local port
     #[arg(required = true, value_name = "[LOCAL:]REMOTE")]
     pub ports: Vec<String>,
 }
@@ -206,19 +206,19 @@ pub struct Forward {
 /// Flags of `dev`.
 #[derive(Args, Debug)]
 pub struct Dev {
-    /// The workload (default: what diyadm.yaml says)
+    /// The workload (default: `workload` in diyadm.yaml)
     #[arg(value_name = "KIND/NAME")]
     pub workload: Option<String>,
-    /// The project's file (default: diyadm.yaml here)
+    /// Project file (default: diyadm.yaml in this folder)
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Write a first diyadm.yaml, guessed from what lies here
+    /// Write a first diyadm.yaml, guessed from the files in this folder
     #[arg(long)]
     pub init: bool,
-    /// Run Java with its debugger's port open, and forward it
+    /// Run Java with an open debugger port, and forward that port
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
     pub debug: Option<Option<u16>>,
-    /// Do not empty the workload, whatever it runs
+    /// Do not empty the workload
     #[arg(long)]
     pub no_empty: bool,
     /// What holds for any way to name it

@@ -22,11 +22,11 @@ pub struct Init {
     /// Write ca.crt, server.crt and server.key into this folder instead; no cluster is needed
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace certificates that are there and cannot serve, or differ from what --csr-conf, --key,
-    /// --days or --ca-days ask for; and take over fields of others. Others stay as they are
+    /// Replace certificates that are unusable or differ from --csr-conf, --key, --days or
+    /// --ca-days, and take over fields of other managers. All other certificates stay
     #[arg(long)]
     pub force: bool,
-    /// Make a new CA and certificate, and trust the old CA beside it until --finish
+    /// Create a new CA and certificate, and trust the old CA as well until --finish
     #[arg(long, conflicts_with_all = ["out", "inspect"])]
     pub rotate: bool,
     /// With --rotate: stop trusting the old CA
@@ -35,8 +35,8 @@ pub struct Init {
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print what a certificate says, and whether the key in the file or beside it (server.key
-    /// for server.crt) belongs to it: a PEM file, -, the folder of --out, or `secret`
+    /// Print a certificate, and whether its key fits (in the same file, or server.key for
+    /// server.crt): a PEM file, -, the folder of --out, or `secret`
     #[arg(
         long,
         value_name = "FILE|DIR|secret",
@@ -45,7 +45,7 @@ pub struct Init {
         conflicts_with = "out"
     )]
     pub inspect: Option<PathBuf>,
-    /// Print what became of each object, or what --inspect found
+    /// Print the result for each object, or what --inspect found
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
 }
@@ -53,8 +53,8 @@ pub struct Init {
 /// How certificates are made.
 #[derive(Args, Debug, Clone)]
 pub struct Certificates {
-    /// The certificate request, as OpenSSL reads it (default: csr.conf in this folder if there is
-    /// one, else the one built in, for the Service in the namespace of the webhook)
+    /// Certificate request in OpenSSL's format (default: csr.conf in this folder, else a built-in
+    /// one for the webhook's Service)
     #[arg(long, value_name = "FILE|-")]
     pub csr_conf: Option<PathBuf>,
     /// Days that the server's certificate is valid (default: 365)
@@ -63,7 +63,7 @@ pub struct Certificates {
     /// Days that the CA is valid (default: 3650)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub ca_days: Option<u32>,
-    /// Kind of the keys (default: RSA with csr.conf's default_bits)
+    /// Type of the keys (default: RSA with csr.conf's default_bits)
     #[arg(long, value_enum, value_name = "KIND")]
     pub key: Option<Key>,
 }
@@ -75,6 +75,7 @@ pub enum Key {
     Rsa2048,
     /// RSA, 4096 bit
     Rsa4096,
-    /// ECDSA on NIST P-256, without csr.conf's keyEncipherment and dataEncipherment: they are RSA's
+    /// ECDSA on NIST P-256, without csr.conf's keyEncipherment and dataEncipherment, which are for
+    /// RSA only
     P256,
 }

@@ -30,7 +30,7 @@ pub struct Install {
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print what became of each object
+    /// Print the result for each object
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
 }

@@ -9,38 +9,38 @@ use crate::operations::flags::EmptyingFlags;
 /// Flags of `mutate`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A document that does not change is written as the very text that it was. One that changes is
-written anew: its values and the order of its keys stay, the comments inside it do not (those
-before its first line do). Who wants to keep every comment takes `-o patch`, and applies that.
+A document that does not change is written exactly as it was read. One that changes is formatted
+again: its values and the order of its keys stay, comments inside it are lost (comments before its
+first line stay). To keep every comment, use `-o patch` and apply the patches.
 
 Examples:
   kustomize build | diyadm mutate -f - | kubectl apply -f -
   diyadm mutate -f manifests -R --diff
   diyadm mutate -f app.yaml > empty.yaml; diyadm mutate -f empty.yaml --restore
 
-Exit codes: 0; 1 where something would change with --diff, or where --containers names what no
-workload has (the documents are passed on as they are); 2 where a file makes no sense.")]
+Exit codes: 0; 1 if something would change with --diff, or if --containers names a container that no
+workload has (the documents are passed on unchanged); 2 if a file is invalid.")]
 pub struct Mutate {
     /// Manifests, YAML or JSON; - is the standard input
     #[arg(short, long, required = true, value_name = "FILE|DIR|-")]
     pub filename: Vec<PathBuf>,
-    /// Folders with all that is in them
+    /// Read folders recursively
     #[arg(short = 'R', long)]
     pub recursive: bool,
-    /// Give back what was emptied
+    /// Restore instead of empty
     #[arg(long, conflicts_with_all = ["EmptyingFlags", "replicas"])]
     pub restore: bool,
-    /// Format; patch: a line of JSON for each object that changes, with its JSON Patch
+    /// Format; patch: one line of JSON for each changed object, with its JSON Patch
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
     pub output: Output,
-    /// Print what would change as a unified diff, both sides written anew; exit 1 where something
-    /// would
+    /// Print the changes as a unified diff, with both sides formatted by diyadm; exit 1 if there
+    /// are any
     #[arg(long, conflicts_with = "output")]
     pub diff: bool,
-    /// Namespace of objects that name none
+    /// Namespace of objects without one
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Replicas of an empty Deployment, StatefulSet or ReplicaSet (default: as many as it has)
+    /// Replicas of an empty Deployment, StatefulSet or ReplicaSet (default: unchanged)
     #[arg(long, value_name = "N")]
     pub replicas: Option<u32>,
     /// How workloads are emptied

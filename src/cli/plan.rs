@@ -12,11 +12,12 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "\
-Exit codes: 0; 1 where a workload that was named would stay as it is; 2 where a file makes no sense; \
+Exit codes: 0; 1 where a workload that was named would stay as it is; 2 where a file makes no \
+sense; \
 3 where the cluster is not reached.",
     mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE)),
     mut_arg("replicas", |replicas| {
-        replicas.help("Replicas of each while it is empty (default: as many as it has)")
+        replicas.help("Replicas of each empty workload (default: unchanged)")
     }),
     mut_arg("suspend_cronjobs", |suspend| {
         suspend.help("Suspend CronJobs while they are empty, so that they start no Jobs")

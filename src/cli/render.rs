@@ -40,7 +40,7 @@ pub struct Webhook {
     /// it changes
     #[command(flatten)]
     pub ways: EmptyingFlags,
-    /// Replicas of the server; past one a PodDisruptionBudget comes along
+    /// Replicas of the server; more than one adds a PodDisruptionBudget
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,
     /// What the API server does when the webhook does not answer
@@ -61,9 +61,9 @@ pub struct Webhook {
     /// Folder in the container where the Secret is mounted
     #[arg(long, default_value = "/etc/webhook/certs", value_name = "DIR")]
     pub cert_dir: String,
-    /// Let the API server reach the webhook at this address instead of through the Service: only
-    /// the configuration is rendered then. The certificate must carry its host's name or address,
-    /// as a subjectAltName of --csr-conf
+    /// URL at which the API server calls the webhook, instead of the Service; only the
+    /// configuration is rendered. The certificate must contain the URL's host, as a subjectAltName
+    /// of --csr-conf
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }
@@ -71,7 +71,7 @@ pub struct Webhook {
 /// Who empties on a cluster.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// A server that the API server calls: every Kubernetes from 1.16 on
+    /// A server that the API server calls (Kubernetes 1.16 or newer)
     #[default]
     Webhook,
     /// The API server itself, by a MutatingAdmissionPolicy (Kubernetes 1.36): Pods only, as with
@@ -96,7 +96,7 @@ pub enum ServiceType {
     /// Inside the cluster only
     #[value(name = "ClusterIP")]
     ClusterIp,
-    /// On a port of each node, as the blog has it
+    /// On a port of each node
     #[value(name = "NodePort")]
     NodePort,
 }

@@ -11,7 +11,7 @@ Examples:
   diyadm rights --for developer -n shop
   diyadm rights --for installer -o yaml | kubectl apply -f -
 
-No cluster is asked: hand what is printed to somebody who may create roles.")]
+No cluster is contacted. Give the output to somebody who may create roles.")]
 pub struct Rights {
     /// Who needs the rights
     #[arg(long = "for", value_enum, value_name = "WHO")]

@@ -12,15 +12,15 @@ use crate::{
 /// `diyadm rules …`
 #[derive(Subcommand, Debug)]
 pub enum Rules {
-    /// Say whether a rules.yaml is right
+    /// Check a rules.yaml for mistakes
     Check {
         /// rules.yaml; - is the standard input
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
     },
-    /// Say which rule decides how a workload is emptied, and why
+    /// Show which rule decides how a workload is emptied, and why
     Explain(Box<Explain>),
-    /// Print every label and annotation that means something to diyadm
+    /// List the labels and annotations that diyadm reads or writes
     Annotations,
 }
 
@@ -34,9 +34,9 @@ pub struct Explain {
     /// The same in manifests
     #[command(flatten)]
     pub manifests: ManifestFlags,
-    /// The webhook whose rules count for workloads of a cluster: the flags of its server and its
+    /// Webhook whose rules apply to workloads of a cluster, from the flags of its server and its
     /// rules.yaml (default: the one that serves the workload's namespace, else
-    /// test/diyadmissionwebhook). Flags here count instead
+    /// test/diyadmissionwebhook). Flags given here override them
     #[arg(
         long,
         value_name = "NAMESPACE/NAME",

@@ -9,22 +9,22 @@ use crate::operations::flags::EmptyingFlags;
 /// Flags of `serve`.
 #[derive(Args, Debug, Clone)]
 pub struct Serve {
-    /// The server's certificate chain, PEM; read again when it changes
+    /// The server's certificate chain, PEM; reloaded when it changes
     #[arg(long, default_value = "/etc/webhook/certs/server.crt", value_name = "FILE")]
     pub cert: PathBuf,
-    /// The server's key, PEM; read again when it changes
+    /// The server's key, PEM; reloaded when it changes
     #[arg(long, default_value = "/etc/webhook/certs/server.key", value_name = "FILE")]
     pub key: PathBuf,
-    /// Where the API server reaches the webhook (TLS)
+    /// Address that serves the webhook (TLS)
     #[arg(long, default_value = "0.0.0.0:8443", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
-    /// Where health, readiness and metrics are served (plain HTTP)
+    /// Address that serves health, readiness and metrics (plain HTTP)
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
     /// How workloads are emptied; --rules is read again as it changes, and may come later
     #[command(flatten)]
     pub ways: EmptyingFlags,
-    /// Threads that answer reviews (default: the processors, at most 4)
+    /// Threads that answer reviews (default: the number of processors, at most 4)
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// Reviews in flight before the server answers 503
@@ -34,7 +34,7 @@ pub struct Serve {
     /// at least
     #[arg(long, default_value = "64Mi", value_name = "BYTES", value_parser = parse_bytes)]
     pub max_bytes_in_flight: usize,
-    /// Connections before idle ones are closed for new ones
+    /// Connections at which idle ones are closed for new ones
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub max_connections: usize,
     /// Seconds that requests are still served after SIGTERM

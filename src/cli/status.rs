@@ -10,7 +10,7 @@ pub struct Status {
     /// Which workloads (default: all of the namespace)
     #[command(flatten)]
     pub targets: Targets,
-    /// Go on, and print each line again as it changes
+    /// Keep running, and print each line again when it changes
     #[arg(short, long)]
     pub watch: bool,
     /// Format
@@ -21,7 +21,7 @@ pub struct Status {
 /// How the board is printed.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// The table with who, what and why
+    /// A table
     Wide,
     /// JSON: a list, and with --watch an object a line
     Json,

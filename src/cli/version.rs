@@ -7,7 +7,7 @@ use crate::operations::flags::MachineFormat;
 /// Flags of `version`.
 #[derive(Args, Debug)]
 pub struct Version {
-    /// This program's version only, which is what is printed in any case
+    /// Print the version of this program only, which is the default
     #[arg(long, hide = true)]
     pub client: bool,
     /// Format

@@ -27,7 +27,7 @@ pub(super) fn named(name: &str) -> Result<&str> {
     if name_fits(name) {
         return Ok(name);
     }
-    let what = format!("{name:?} is no name for an application.");
+    let what = format!("{name:?} is not a valid application name.");
     let hint =
         "One has up to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit.";
     Err(Failure::usage(what, hint).into())

@@ -52,20 +52,21 @@ fn finding(
     };
     if ready == Ready::App {
         let seen = format!(
-            "Service {name} sends nobody to it: {pods} {are} not ready until an application is \
-             started there"
+            "Service {name} sends no requests to it: {pods} {are} not ready until an application \
+             is started there"
         );
         return Some(Finding::ok("service", seen));
     }
     let seen = format!(
-        "Service {name} sends callers to it: {pods} {stay} ready, and connections to {port} {} are \
-         refused until an application is started there",
+        "Service {name} sends requests to it: {pods} {stay} ready, and connections to {port} {} \
+         are refused until an application is started there",
         unanswered.join(", ")
     );
     Some(Finding::warning(
         "service",
         seen,
-        "`diyadm empty … --ready app` keeps idle Pods out of Services; or start one with `diyadm run`.",
+        "`diyadm empty … --ready app` keeps idle Pods out of Services; or start one with `diyadm \
+         run`.",
     ))
 }
 

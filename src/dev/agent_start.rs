@@ -82,7 +82,7 @@ impl No {
         match self {
             Self::Other(error) => error,
             Self::Absent | Self::Without(_) => {
-                Trouble::NoAgent("the shell of the container has gone".to_owned()).into()
+                Trouble::NoAgent("the shell of the container is gone".to_owned()).into()
             }
         }
     }
@@ -102,7 +102,7 @@ pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> 
         End::Failed(what) => No::Other(Trouble::NoAgent(what).into()),
         End::Exit(73) => No::Other(
             Failure::no(
-                "The container has no folder that one may write to and run programs from.",
+                "No folder of the container is both writable and allows programs to run.",
                 "Empty it with `diyadm empty --idle agent`, which mounts one with the agent in it.",
             )
             .because(NoAgentThere)
@@ -130,9 +130,14 @@ mod tests {
     #[test]
     fn runtimes_say_that_a_program_is_absent() {
         for what in [
-            "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: unknown",
-            "command terminated with exit code: crun: executable file `sh` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+            "error executing command in container: failed to exec in container: failed to start \
+             exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: \
+             exec: \"sh\": executable file not found in $PATH: unknown",
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \
+             \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: \
+             unknown",
+            "command terminated with exit code: crun: executable file `sh` not found in $PATH: No \
+             such file or directory: OCI runtime attempted to invoke a command that was not found",
             "exec failed: exec: \"/diyadm-agent\": permission denied",
             "exec failed: exec: \"/diyadm-agent\": is a directory",
         ] {

@@ -208,7 +208,7 @@ async fn work(
             // There is no Pod in which anything could be stopped.
             Err(leave) => return Ok(leave),
         };
-        session.terminal.done(&format!("going on in {}", pick.shown()), None);
+        session.terminal.done(&format!("continuing in {}", pick.shown()), None);
     }
 }
 
@@ -257,7 +257,7 @@ async fn attend<'a>(
                     }
                     b'l' => {
                         around.screen.muted.set(true);
-                        session.terminal.say("logs are off; l shows what was kept back");
+                        session.terminal.say("logs are off; l prints the lines held back");
                     }
                     b'q' => return Ok(Leave::Running),
                     b'Q' => return Ok(restore(all, place).await),

@@ -93,16 +93,12 @@ fn only(file: &str, all: &[String], mut found: Vec<String>) -> Result<String, Fa
     match &found[..] {
         [module] => Ok(module.clone()),
         [] => {
-            let what =
-                format!("None of the modules of {file} is known to run: {}.", all.join(", "));
-            Err(Failure::usage(
-                what,
-                "Type `diyadm dev --init` in the folder of the one that does.",
-            ))
+            let what = format!("No module of {file} is known to be runnable: {}.", all.join(", "));
+            Err(Failure::usage(what, "Run `diyadm dev --init` in the folder of the one that is."))
         }
         several => {
             let what = format!("Several modules of {file} could run: {}.", several.join(", "));
-            Err(Failure::usage(what, "Type `diyadm dev --init` in the folder of one of them."))
+            Err(Failure::usage(what, "Run `diyadm dev --init` in the folder of one of them."))
         }
     }
 }
@@ -225,7 +221,7 @@ fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
                 vec!["sh".into(), "/app/run.sh".into()]
             },
             port: 8080,
-            note: "Say what is sent, and how it is started.",
+            note: "Set which files are sent, and how the application is started.",
         },
     })
 }

@@ -32,10 +32,10 @@ pub struct ContainerFlags {
 /// How an agent is to be had, for what cannot be done without one.
 #[derive(Args, Debug, Clone, Default)]
 pub struct AgentFlags {
-    /// Bring this diyadm's agent into the container, whatever is there
+    /// Upload this diyadm's agent into the container, even if there is one
     #[arg(long)]
     pub upload_agent: bool,
-    /// The static program to bring as the agent (default: the one that this diyadm carries, else
+    /// Static program to upload as the agent (default: the one inside diyadm, else
     /// diyadm-agent-ARCH in its folder)
     #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
     pub agent_program: Option<PathBuf>,

@@ -69,8 +69,8 @@ async fn reconnect(
                     )
                 } else {
                     format!(
-                        "the agent in container {container} of Pod {pod} is not the one of before, \
-                         which alone knew what ran"
+                        "container {container} of Pod {pod} has a new agent, which does not know \
+                         what the previous one ran"
                     )
                 };
                 return Err(session.explain(Trouble::Gone(what)));
@@ -105,7 +105,9 @@ async fn stream(
                 logs.after = line.number;
             }
             Said::Answer(Answer::Lost { lines }) => {
-                let what = format!("{lines} lines came faster than they could be kept");
+                let what = format!(
+                    "{lines} lines were dropped, since they came faster than they could be stored"
+                );
                 session.terminal.warn(&what);
                 logs.after = logs.after.saturating_add(lines);
             }
@@ -155,7 +157,7 @@ pub(crate) async fn only(
             let shown = &session.target.shown;
             let several = several.join(", ");
             let what = format!("There are several applications in {shown}: {several}.");
-            Err(Failure::usage(what, "Name one of them.").into())
+            Err(Failure::usage(what, "Add the name of one of them.").into())
         }
     }
 }

@@ -60,8 +60,8 @@ impl Bound {
     pub(crate) async fn new(wanted: &Ports) -> Result<Self> {
         for _ in 0..TRIES {
             let taken = |error: io::Error, port: u16| {
-                let hint = "Name another port, or `:PORT` for any that is free.";
-                Failure::no(format!("Port {port} of this machine is taken: {error}."), hint)
+                let hint = "Use another port, or `:PORT` for any free one.";
+                Failure::no(format!("Local port {port} is in use: {error}."), hint)
             };
             let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted.local)).await;
             let v4 = v4.map_err(|error| taken(error, wanted.local))?;
@@ -80,7 +80,7 @@ impl Bound {
             }
             return Ok(Self { listeners, remote: wanted.remote.clone() });
         }
-        Err(Failure::no("No port is free for IPv4 and IPv6 alike.", "Name one.").into())
+        Err(Failure::no("No local port is free for both IPv4 and IPv6.", "Name one.").into())
     }
 
     /// `127.0.0.1:8080, [::1]:8080`
@@ -196,7 +196,7 @@ impl<'a> Forward<'a> {
         }
         let next = self.session.runs().await?;
         if next.pod != gone.pod || next.uid != gone.uid {
-            self.session.terminal.done(&format!("connections go to {} now", next.pod), None);
+            self.session.terminal.done(&format!("forwarding to {} now", next.pod), None);
         }
         *current = next;
         Ok(())
@@ -299,7 +299,7 @@ mod tests {
             assert_eq!(bound.remote(), &Port::Named("http".into()));
             let again = Bound::new(&ports::parse(&format!("{port}:80")).unwrap()).await;
             let error = again.err().unwrap().to_string();
-            assert!(error.contains(&format!("Port {port} of this machine is taken")), "{error}");
+            assert!(error.contains(&format!("Local port {port} is in use")), "{error}");
         });
     }
 

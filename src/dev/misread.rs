@@ -7,7 +7,7 @@ use crate::yaml::ConfigError;
 /// The parser's error in the file with this text.
 pub(super) fn explain(error: &Error, text: &str) -> ConfigError {
     let what = match error.without_snippet() {
-        Error::Eof { .. } => "there is nothing in it, or it breaks off".to_owned(),
+        Error::Eof { .. } => "it is empty or incomplete".to_owned(),
         Error::MultipleDocuments { .. } => "a second document begins".to_owned(),
         Error::Unexpected { expected: "mapping start", .. } => {
             "keys and their values are expected".to_owned()
@@ -16,7 +16,7 @@ pub(super) fn explain(error: &Error, text: &str) -> ConfigError {
         Error::InvalidScalar { ty: "u16", .. } => "a number up to 65535 is expected".to_owned(),
         Error::InvalidScalar { ty: "u32" | "u64", .. } => "a whole number is expected".to_owned(),
         Error::InvalidScalar { ty: "bool", .. } => "true or false is expected".to_owned(),
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key} is there twice"),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key} is set twice"),
         other => {
             let what = other.to_string();
             without_place(what.lines().next().unwrap_or_default().trim())

@@ -125,7 +125,7 @@ async fn build(all: &mut Loop<'_>) -> Result<bool> {
                 }
                 if !wrote.is_empty() {
                     terminal.warn(&format!(
-                        "the build writes to what is watched: {}; that does not build again",
+                        "the build changes watched files: {}; this does not start another build",
                         listed(&wrote)
                     ));
                 }
@@ -152,12 +152,12 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
             let more = report.refused.len() - 1;
             let more = if more > 0 { format!(", and {more} more") } else { String::new() };
             return Err(
-                Failure::no(format!("Not everything could be sent: {refused}{more}."), "").into()
+                Failure::no(format!("Some files could not be sent: {refused}{more}."), "").into()
             );
         }
         if let Some(blocked) = outcome.plan.blocked.first() {
-            let what = format!("{} is of another kind in the container.", blocked.show());
-            return Err(Failure::no(what, "With `delete: true` it is replaced.").into());
+            let what = format!("{} is of another type in the container.", blocked.show());
+            return Err(Failure::no(what, "Set `delete: true` to replace it.").into());
         }
         if report.files + report.others + report.deleted > 0 {
             changed = true;

@@ -101,8 +101,8 @@ pub(crate) fn choose(
     let target = named.target;
     let Some(first) = pods.first() else {
         return Err(Failure::no(
-            format!("There is no Pod of {target}."),
-            "See why: `kubectl get events`; a workload scaled to 0 has none.",
+            format!("{target} has no Pods."),
+            "See why: `kubectl get events`; a workload scaled to 0 has no Pods.",
         ));
     };
     let having = having(pods, wanted)?;
@@ -118,7 +118,7 @@ pub(crate) fn choose(
     let namespace = text(first, "/metadata/namespace");
     Err(Failure::no(
         format!("No Pod of {target} runs yet: {}.", each.join("; ")),
-        format!("Look closer with `kubectl -n {namespace} describe pod {}`.", name(first)),
+        format!("See why: `kubectl -n {namespace} describe pod {}`.", name(first)),
     ))
 }
 
@@ -164,7 +164,7 @@ fn refused(
             && is_empty(pod, container, wanted.owners)
     });
     let unfinished = format!("The rollout of {target} to the emptied template has not finished");
-    let untouched = format!("Pod {old} of the template before still runs {runs}");
+    let untouched = format!("Pod {old} of the previous template still runs {runs}");
     if let Some((new, container)) = coming {
         let (new, why) = (name(new), not_running(new, container));
         return Failure::no(

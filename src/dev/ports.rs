@@ -40,8 +40,8 @@ impl fmt::Display for Port {
 /// the last.
 pub(crate) fn parse(text: &str) -> Result<Ports, Failure> {
     let wrong = || {
-        let hint = "Type LOCAL:REMOTE, like 8080:80; `:80` picks a free one here.";
-        Failure::usage(format!("{text:?} is no pair of ports."), hint)
+        let hint = "Use LOCAL:REMOTE, like 8080:80; `:80` picks a free local port.";
+        Failure::usage(format!("{text:?} is not a pair of ports."), hint)
     };
     let (local, remote) = text.split_once(':').unwrap_or((text, text));
     let remote = match remote.parse() {
@@ -113,10 +113,10 @@ pub(crate) fn number(port: &Port, pod: &Value) -> Result<u16, Failure> {
     number.ok_or_else(|| {
         let names: Vec<_> = ports.iter().filter_map(|port| port["name"].as_str()).collect();
         let hint = match names.len() {
-            0 => "Its ports have no names: type a number.".to_owned(),
+            0 => "Its ports have no names: use a number.".to_owned(),
             _ => format!("There is {}.", names.join(", ")),
         };
-        Failure::usage(format!("The Pod has no port that is named {name}."), hint)
+        Failure::usage(format!("The Pod has no port named {name}."), hint)
     })
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Screen {
 /// Where lines go.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Printer<'a> {
-    /// Each line's time before it.
+    /// Print the time before each line.
     timestamps: bool,
     /// Whose screen it is; then starts and stops that were asked for are told by others.
     pub(crate) screen: Option<&'a Screen>,

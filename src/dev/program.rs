@@ -73,7 +73,7 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
     if let Some((_, packed)) = CARRIED.iter().find(|(of, _)| *of == arch) {
         return zstd::bulk::decompress(packed, MOST).context("the agent in this program");
     }
-    let own = env::current_exe().context("this program's own file is not known")?;
+    let own = env::current_exe().context("the path of this program is unknown")?;
     let file = own.with_file_name(format!("{NAME}-{arch}"));
     if head(&file).and_then(|head| elf(&head)).is_some_and(fits) {
         return fs::read(&file).with_context(|| file.display().to_string());
@@ -82,8 +82,8 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
     let carried = if carried.is_empty() { "none".to_owned() } else { carried.join(", ") };
     let what = format!("This diyadm carries no agent for {arch} (it carries: {carried}).");
     let hint = format!(
-        "Build diyadm with `cargo xtask dist` on Linux, or name a static {NAME} for {arch} with \
-         --agent-program FILE."
+        "Build diyadm with `cargo xtask dist` on Linux, or set --agent-program to a static {NAME} \
+         for {arch}."
     );
     Err(Failure::no(what, hint).because(NoAgentThere).into())
 }

@@ -73,7 +73,7 @@ pub(crate) struct Sync {
     pub(crate) from: String,
     /// In the container.
     pub(crate) to: String,
-    /// Delete what is there and not here.
+    /// Delete remote files that do not exist locally.
     #[serde(default)]
     pub(crate) delete: bool,
     /// Left out, as in a .gitignore.
@@ -152,20 +152,20 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
     let at = |location, what: &str| ConfigError::at(location, text, what);
     let Run { name, command, .. } = &project.run;
     if !name_fits(&name.value) {
-        let what = format!("{:?} is no name for an application", name.value);
+        let what = format!("{:?} is not a valid application name", name.value);
         return Err(at(name.referenced, &what));
     }
     words(&command.value).map_err(|what| at(command.referenced, &what))?;
     for pattern in &project.watch {
         GitignoreBuilder::new("").add_line(None, &pattern.value).map_err(|error| {
-            let what = format!("{:?} is no pattern as in a .gitignore: {error}", pattern.value);
+            let what = format!("{:?} is not a .gitignore pattern: {error}", pattern.value);
             at(pattern.referenced, &what)
         })?;
     }
     for (index, sync) in project.sync.iter().enumerate() {
         let Sync { from, to, .. } = &sync.value;
         if from.is_empty() || to.is_empty() {
-            return Err(at(sync.referenced, "`from` and `to` must say something"));
+            return Err(at(sync.referenced, "`from` and `to` must not be empty"));
         }
         // A folder in the container is open for one transfer at a time. Behind a slash a file keeps
         // its own name, and several may go there: what goes there is known when it is looked at.
@@ -174,7 +174,7 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
                 && without_dots(other.to.as_bytes()) == without_dots(to.as_bytes())
         };
         if project.sync[..index].iter().any(|other| same(&other.value)) {
-            let what = format!("{to} is where another one goes already; send a folder above both");
+            let what = format!("another entry already goes to {to}; send a folder above both");
             return Err(at(sync.referenced, &what));
         }
     }
@@ -184,7 +184,7 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
     if let Some(idle) = &project.empty.idle
         && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
     {
-        let what = format!("{:?} is none of entrypoint, shell and agent", idle.value);
+        let what = format!("{:?} is not entrypoint, shell or agent", idle.value);
         return Err(at(idle.referenced, &what));
     }
     Ok(project)
@@ -218,7 +218,7 @@ impl Project {
         self.forward.iter().filter_map(|number| pair(&number.value).ok()).collect()
     }
 
-    /// What the application is called.
+    /// Name of the application.
     pub(crate) fn name(&self) -> &str {
         &self.run.name.value
     }
@@ -232,8 +232,8 @@ impl Project {
         words
     }
 
-    /// What is added to its variables. Where the program is not Java itself, every JVM that it starts
-    /// gets a debugger's port of its own: a second one could not have the first one's.
+    /// What is added to its variables. Where the program is not Java itself, every JVM that it
+    /// starts gets a debugger's port of its own: a second one could not have the first one's.
     pub(crate) fn env_append(&self, debug: Option<u16>) -> Vec<(String, String)> {
         let options = || ("JAVA_TOOL_OPTIONS".to_owned(), jdwp(0));
         debug.filter(|_| !self.is_java()).map(|_| options()).into_iter().collect()

@@ -100,7 +100,7 @@ pub(crate) async fn agent(
         No::Other(error) => error,
         No::Absent | No::Without(_) => no_way(pick),
     })?;
-    let what = format!("brought the agent into {} ({} MB)", pick.pod, brought.length / 1_000_000);
+    let what = format!("uploaded the agent to {} ({} MB)", pick.pod, brought.length / 1_000_000);
     terminal.done(&what, Some(brought.began.elapsed()));
     Ok(agent)
 }
@@ -166,7 +166,7 @@ async fn begin(started: Started) -> Result<Agent, No> {
 fn no_way(pick: &Pick) -> anyhow::Error {
     Failure::no(
         format!(
-            "Container {} of Pod {} has neither diyadm's agent nor a shell to bring it with.",
+            "Container {} of Pod {} has neither diyadm's agent nor a shell to upload it with.",
             pick.container, pick.pod
         ),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",

@@ -52,8 +52,8 @@ impl Session<'_> {
         None
     }
 
-    /// Says what is gone where a container that was emptied was restarted, and nothing was started in
-    /// it since.
+    /// Says what is gone where a container that was emptied was restarted, and nothing was started
+    /// in it since.
     pub(crate) async fn warn_of_restart(&self, pick: &Pick) {
         if pick.restarts == 0 || pick.live.is_some() {
             return;
@@ -104,7 +104,7 @@ impl Session<'_> {
     }
 }
 
-const GONE: &str = "its files and what ran in it are gone";
+const GONE: &str = "its files and processes are gone";
 
 fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Option<String> {
     let name = pod["metadata"]["name"].as_str()?;
@@ -114,8 +114,8 @@ fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Optio
         let why = ended(status);
         let age = span(ms(now, since));
         return Some(format!(
-            "container {container} of Pod {name} was restarted {age} ago{why}: files outside of \
-             volumes and what ran in it are gone"
+            "container {container} of Pod {name} was restarted {age} ago{why}: its processes and \
+             its files outside of volumes are gone"
         ));
     }
     let created = time(&pod["metadata"]["creationTimestamp"])?;
@@ -257,9 +257,9 @@ mod tests {
         ];
         assert_eq!(
             told(&shop, &events).unwrap(),
-            "Pod shop-aaaa-11111 is new: it was created 30s ago; Pod shop-bbbb-33333, whose place it \
-             took, ended 32s ago (Evicted: The node was low on memory), and its files and what ran in \
-             it are gone"
+            "Pod shop-aaaa-11111 is new: it was created 30s ago; Pod shop-bbbb-33333, whose place \
+             it took, ended 32s ago (Evicted: The node was low on memory), and its files and \
+             processes are gone"
         );
         assert_eq!(told(&shop, &events[..1]), None, "the first Pod of its workload lost nothing");
         let db = pod("db-0", "StatefulSet");
@@ -277,8 +277,8 @@ mod tests {
         });
         assert_eq!(
             lost(&pod, "app", &[], at(130).parse().unwrap()).unwrap(),
-            "container app of Pod db-0 was restarted 10s ago (OOMKilled, exit 137): files outside of \
-             volumes and what ran in it are gone"
+            "container app of Pod db-0 was restarted 10s ago (OOMKilled, exit 137): its processes \
+             and its files outside of volumes are gone"
         );
     }
 }

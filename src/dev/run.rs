@@ -60,7 +60,7 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
     session.terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
     let shown = &session.target.shown;
     if then == Then::Detach {
-        session.terminal.say(&format!("Watch it with `diyadm logs -f {shown} {name}`."));
+        session.terminal.say(&format!("Follow its output with `diyadm logs -f {shown} {name}`."));
         return Ok(Code::Done);
     }
     let logs = Logs { name, after: app.lines, follow: Follow::Run, ..Logs::default() };
@@ -95,7 +95,7 @@ async fn started_or_stopped(
     let outcome = tokio::select! {
         answer = &mut starting => answer,
         () = interrupted() => {
-            let why = Failure::interrupted(format!("{name} was not to start any more."));
+            let why = Failure::interrupted(format!("{name} was not started."));
             match timeout(MOMENT, starting).await {
                 // It was refused: what runs under its name is another's.
                 Ok(Err(error)) if !is_lost(&error) => return Err(why.into()),
@@ -130,7 +130,7 @@ async fn attend(
         () = interrupted() => {
             let Then::StopOnExit { grace_ms } = then else {
                 return Err(Failure::interrupted(format!(
-                    "{name} goes on: `diyadm logs -f {shown} {name}` watches it, \
+                    "{name} keeps running: `diyadm logs -f {shown} {name}` follows its output, \
                      `diyadm stop {shown} {name}` stops it."
                 ))
                 .into());
@@ -148,7 +148,7 @@ async fn attend(
                 stopped = both => stopped?,
                 // Not the hangup of a terminal that is closed: some are told of it twice.
                 () = signalled([SignalKind::interrupt()]) => {
-                    let hint = format!("{name} may still run: `diyadm ps {shown}` tells.");
+                    let hint = format!("{name} may still run: see `diyadm ps {shown}`.");
                     return Err(Failure::interrupted(hint).into());
                 }
             };

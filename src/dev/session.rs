@@ -140,8 +140,8 @@ impl<'a> Session<'a> {
         self.reached(pick, agent).await
     }
 
-    /// What calling an agent came to, if that was in the container that was meant: a Pod of the same
-    /// name may have taken its place meanwhile. That it is gone explains every failure.
+    /// What calling an agent came to, if that was in the container that was meant: a Pod of the
+    /// same name may have taken its place meanwhile. That it is gone explains every failure.
     async fn reached<T>(&self, pick: &Pick, outcome: Result<T>) -> Result<T> {
         let now = self.check(pick).await;
         match outcome {
@@ -160,7 +160,7 @@ impl<'a> Session<'a> {
     /// The Pod is gone or another one, or the container is live and the user does not mean that.
     pub(crate) async fn check(&self, pick: &Pick) -> Result<()> {
         let Some(now) = self.target.again(self.cluster, pick).await? else {
-            let what = format!("Pod {} is gone, and what ran in it", pick.pod);
+            let what = format!("Pod {} is gone, with everything that ran in it", pick.pod);
             return Err(self.explain(Trouble::Gone(what)));
         };
         match now.live {
@@ -199,7 +199,7 @@ impl<'a> Session<'a> {
 
     /// An answer to another question.
     pub(crate) fn unexpected(&self, answer: &Answer) -> anyhow::Error {
-        self.explain(Trouble::NoAgent(format!("an answer that was not asked for: {answer:?}")))
+        self.explain(Trouble::NoAgent(format!("unexpected answer: {answer:?}")))
     }
 
     /// The agent of the same container, after the connection was lost. The container may have

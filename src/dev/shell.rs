@@ -32,8 +32,8 @@ const SCRIPT: &str = include_str!("shell.sh");
 const USUAL: &str = "xterm";
 const PIECE: usize = 16 << 10;
 const NO_END_OF_INPUT: &str = "the end of the input does not reach the command: the API server \
-(Kubernetes 1.29 or older), or a proxy before it, speaks only v4.channel.k8s.io, which cannot say \
-it. A command that reads all of its input goes on waiting; Ctrl-C ends it";
+(Kubernetes 1.29 or older), or a proxy before it, supports only v4.channel.k8s.io, which cannot \
+signal it. A command that reads all of its input keeps waiting; Ctrl-C stops it";
 /// Exit statuses above this one are of a signal.
 const SIGNALLED: i32 = 128;
 /// Of SIGKILL, by which all ends that a container holds.
@@ -48,8 +48,9 @@ pub(crate) struct Flags {
     pub(crate) tty: bool,
 }
 
-/// What a command reads: as `kubectl exec` has it with the same flags. Without flags it is a terminal
-/// where both ends of this side are one; and what is typed, unless a shell runs this in the background.
+/// What a command reads: as `kubectl exec` has it with the same flags. Without flags it is a
+/// terminal where both ends of this side are one; and what is typed, unless a shell runs this in
+/// the background.
 fn input(flags: Flags, stdin: bool, stdout: bool, in_front: bool) -> Input {
     match flags {
         Flags { tty: true, .. } if stdin => Input::Terminal,
@@ -147,8 +148,8 @@ fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) ->
     let shown = pick.shown();
     match command.first() {
         Some(command) => {
-            let hint = format!("`diyadm shell {}` lets you look around.", session.target.shown);
-            let what = format!("There is no {command} in {shown} that can be run ({why}).");
+            let hint = format!("Run `diyadm shell {}` to look around.", session.target.shown);
+            let what = format!("{command} cannot be run in {shown} ({why}).");
             let failure = Failure::no(what, hint);
             Failure { code: Code::Program(127), ..failure }.into()
         }

@@ -118,8 +118,8 @@ impl<'a> Sources<'a> {
 
     /// Tells what the last build wrote from what somebody saved meanwhile. What the first build
     /// changed is its own, and so is what changes during two builds in a row; anything else builds
-    /// once more. New files are a build's own where nothing but new files made it build again. Names
-    /// what is found to be a build's own.
+    /// once more. New files are a build's own where nothing but new files made it build again.
+    /// Names what is found to be a build's own.
     fn settle(&mut self, before: &Snapshot) -> Vec<String> {
         let again = self.built.as_ref().map(|built| changes(built, before));
         let is_first = again.is_none();
@@ -247,7 +247,7 @@ impl<'a> Sources<'a> {
             // Whether what is sent is a folder is known only now.
             if let Some(other) = made.iter().position(|other| other.way.collides(&source.way)) {
                 let what = format!(
-                    "Line {} of the project's file: {} goes to {}, where that of line {} goes.",
+                    "Line {} of the project file: {} goes to {}, which line {} already uses.",
                     lines[at], sync.from, sync.to, lines[other]
                 );
                 return Err(Failure::usage(what, "Send a folder above both.").into());
@@ -322,7 +322,7 @@ pub(crate) async fn read(file: &Path) -> Result<Project> {
         Failure::usage(what, "`diyadm dev --init` writes one.")
     })?;
     super::project::parse(&text).map_err(|error| {
-        let hint = "`diyadm dev --init` shows how one looks.";
+        let hint = "`diyadm dev --init -f -` prints an example.";
         Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet()).into()
     })
 }

@@ -49,9 +49,9 @@ use scan::Scan;
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
-    /// Delete what is there and not here.
+    /// Delete remote files that do not exist locally.
     pub delete: bool,
-    /// Compare content, and not length and time.
+    /// Compare content instead of size and time.
     pub checksum: bool,
     /// Only tell.
     pub dry_run: bool,
@@ -117,12 +117,15 @@ impl Source {
         let shown = source.display();
         // What is named is followed, where it is a link; what is in it is not.
         let real = source.canonicalize().map_err(|error| {
-            Failure::usage(format!("{shown} cannot be read: {error}."), "Name a file or a folder.")
+            Failure::usage(
+                format!("{shown} cannot be read: {error}."),
+                "Use the path of a file or a folder.",
+            )
         })?;
         let meta = real.metadata().with_context(|| shown.to_string())?;
         if !meta.is_dir() && !meta.is_file() {
             let what = format!("{shown} is neither a file nor a folder.");
-            return Err(Failure::usage(what, "Name a file or a folder.").into());
+            return Err(Failure::usage(what, "Use the path of a file or a folder.").into());
         }
         // `.` has no name, its real path has.
         let named = if source.file_name().is_some() { source } else { &real };
@@ -240,7 +243,7 @@ pub(crate) fn listed(names: &[String]) -> String {
 fn one(library: &Library, there: Bytes) -> Result<Scan> {
     let at = library.at(&there);
     let entry = scan::entry(Path::new(""), &at).with_context(|| at.display().to_string())?;
-    let entry = entry.with_context(|| format!("{} is no file any more", at.display()))?;
+    let entry = entry.with_context(|| format!("{} is not a file any more", at.display()))?;
     Ok(Scan { entries: vec![Entry { path: there, ..entry }], ..Scan::default() })
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct NoAgentThere;
 
 impl fmt::Display for NoAgentThere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no agent can be brought")
+        f.write_str("no agent can be uploaded")
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct Spent;
 
 impl fmt::Display for Spent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("It was tried again for two minutes")
+        f.write_str("diyadm retried for two minutes")
     }
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
     let what = match &trouble {
         // These begin with a name, which is as it is.
         Trouble::Failed(failed) => match &**failed {
-            Failed::Runs(app) => format!("There is a {} already (pid {}).", app.name, app.pid),
+            Failed::Runs(app) => format!("{} already runs (pid {}).", app.name, app.pid),
             Failed::Spawn { why, code: status } => {
                 code = Code::Program(*status);
                 format!("It could not be started: {why}.")
@@ -144,11 +144,12 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
     let hint = match &trouble {
         Trouble::Failed(failed) => match &**failed {
             Failed::Runs(app) => format!(
-                "Type --replace to stop it first, or `diyadm logs -f {target} {}` to watch it.",
+                "Use --replace to stop it first, or `diyadm logs -f {target} {}` to follow its \
+                 output.",
                 app.name
             ),
             Failed::Unknown { .. } => format!("`diyadm ps {target}` shows what runs there."),
-            Failed::Spawn { .. } => format!("`diyadm shell {target}` lets you look around there."),
+            Failed::Spawn { .. } => format!("Run `diyadm shell {target}` to look around there."),
             Failed::NoSupervisor { .. } => {
                 "Empty it with `diyadm empty --idle agent`, which mounts a folder for it.".into()
             }
@@ -163,7 +164,8 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
                     own.build, own.protocol
                 ),
                 format!(
-                    "Use diyadm {}, or bring this one's agent: `diyadm run --upload-agent {target} \
+                    "Use diyadm {}, or upload the agent of this version: `diyadm run \
+                     --upload-agent {target} \
                      -- COMMAND`.",
                     own.build
                 ),

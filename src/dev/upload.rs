@@ -34,8 +34,8 @@ pub(super) struct Brought {
 /// `uname -m` names it.
 ///
 /// # Errors
-/// No program for that processor is here, there is no folder for it, or the API server refuses. That
-/// it could not be taken there shows when the agent should speak.
+/// No program for that processor is here, there is no folder for it, or the API server refuses.
+/// That it could not be taken there shows when the agent should speak.
 pub(super) async fn bring(
     cluster: &Cluster,
     place: &Place,
@@ -60,7 +60,7 @@ pub(super) async fn bring(
     let mut started = Started::from(cluster.exec(place, &words, Input::Piped).await?);
     let mut sent = 0;
     for piece in program.chunks(PIECE) {
-        terminal.progress(&format!("bringing the agent: {} %", sent * 100 / program.len()));
+        terminal.progress(&format!("uploading the agent: {} %", sent * 100 / program.len()));
         if started.writer.bytes(piece).await.is_err() {
             // Its end says why.
             break;

@@ -48,7 +48,9 @@ impl Reader {
             (self.begin, self.end) = (0, read.map_err(|error| Trouble::Lost(error.to_string()))?);
             if self.end == 0 {
                 let cut = self.decoder.end().err().map(|broken| broken.to_string());
-                return Err(Trouble::Lost(cut.unwrap_or_else(|| "the agent hung up".to_owned())));
+                return Err(Trouble::Lost(
+                    cut.unwrap_or_else(|| "the agent closed the connection".to_owned()),
+                ));
             }
         }
     }

@@ -24,9 +24,9 @@ pub struct ConnectionFlags {
 /// Where a change stops.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
-    /// Nothing is sent that would change anything
+    /// Send nothing that changes anything
     Client,
-    /// The API server goes through everything but storing
+    /// The API server processes the request without storing it
     Server,
 }
 

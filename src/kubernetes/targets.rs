@@ -22,23 +22,23 @@ const NAMES: usize = 12;
 #[derive(Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Workloads")]
 pub struct Targets {
-    /// KIND/NAME …, or KIND NAME …, or, with -l, --field-selector or --all, KIND[,KIND …] alone or
-    /// nothing for every kind: deploy/web, statefulset/db, cronjobs.batch/report, ds agent probe
+    /// KIND/NAME … or KIND NAME …; with -l, --field-selector or --all, KIND[,KIND …] or nothing for
+    /// every kind: deploy/web, statefulset/db, cronjobs.batch/report, ds agent probe
     #[arg(value_name = "KIND/NAME")]
     pub workloads: Vec<String>,
-    /// Those with these labels: `app=web`, `tier in (a,b)`
+    /// Select by labels: `app=web`, `tier in (a,b)`
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
-    /// Those with these fields: `metadata.name=web`
+    /// Select by fields: `metadata.name=web`
     #[arg(long, value_name = "SELECTOR")]
     pub field_selector: Option<String>,
-    /// All of them
+    /// Select all
     #[arg(long)]
     pub all: bool,
-    /// Their namespace (default: the context's)
+    /// Namespace of the workloads (default: the context's)
     #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     pub namespace: Option<String>,
-    /// Those of every namespace
+    /// Select in every namespace
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
 }

@@ -69,7 +69,7 @@ pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules
 
 /// A rules.yaml that makes no sense.
 pub(crate) fn unusable(file: &str, error: &ConfigError) -> Failure {
-    let hint = "Fix that rule; `diyadm rules check FILE` says whether it is right.";
+    let hint = "Fix that rule; `diyadm rules check FILE` checks it.";
     Failure::usage(format!("{file}: {error}."), hint).with_details(error.snippet())
 }
 

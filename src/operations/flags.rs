@@ -26,14 +26,14 @@ pub struct EmptyArgs {
     /// How much of them runs
     #[command(flatten)]
     pub scale: ScaleFlags,
-    /// Hold the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
-    /// workload while it is empty; restoring lets them go
+    /// Suspend the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
+    /// workload while it is empty; restoring resumes them
     #[arg(long)]
     pub hold_autoscalers: bool,
-    /// Delete a Pod or Job and create it again, emptied: nothing but its image can be changed
+    /// Delete a Pod or Job and create it again, emptied, as only its image can be changed in place
     #[arg(long)]
     pub recreate: bool,
-    /// Restore a workload whose emptied Pods cannot start
+    /// Restore workloads whose emptied Pods cannot start
     #[arg(long, conflicts_with = "dry_run")]
     pub rollback: bool,
     /// How it is done
@@ -50,15 +50,15 @@ pub struct RestoreArgs {
     /// The same in manifests
     #[command(flatten)]
     pub manifests: ManifestFlags,
-    /// Where the original is not to be trusted: take the fields that emptying touches from this
-    /// manifest of the workload instead
+    /// For an untrusted original: take the fields that emptying changes from this manifest of the
+    /// workload instead
     #[arg(long, value_name = "FILE")]
     pub force_from: Option<PathBuf>,
-    /// Delete a Pod or Job and create it again, as it was: nothing but its image can be changed
+    /// Delete a Pod or Job and create it again, restored, as only its image can be changed in place
     #[arg(long)]
     pub recreate: bool,
-    /// With --recreate: run what the annotation diyadm.io/original says; anyone who may patch the
-    /// Pod or Job can write that annotation
+    /// With --recreate: trust the annotation diyadm.io/original, which anyone who may patch the Pod
+    /// or Job can write
     #[arg(long, requires = "recreate")]
     pub trust_original: bool,
     /// How it is done
@@ -70,21 +70,21 @@ pub struct RestoreArgs {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "How it is done")]
 pub struct OperationFlags {
-    /// Change workloads that are not named one by one (--all, -A, -l) without a question; without a
-    /// terminal none is asked
+    /// Do not ask for confirmation when workloads are selected by --all, -A or -l; without a
+    /// terminal diyadm never asks
     #[arg(short, long)]
     pub yes: bool,
     /// How their Pods are replaced
     #[command(flatten)]
     pub pods: PodFlags,
-    /// Requests that are on their way to the API server at once; there is no other limit on this
-    /// side, and one that the API server sets (429) is obeyed
+    /// Maximum number of concurrent requests to the API server; diyadm has no other limit, and
+    /// respects the API server's (429)
     #[arg(long, default_value_t = OperationFlags::CONCURRENCY, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print what was changed: its name, the object as it is then, or the JSON Patch
+    /// Print each change: the name, the changed object, or the JSON Patch
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<ObjectFormat>,
 }
@@ -110,8 +110,8 @@ impl Default for OperationFlags {
 /// The workloads that manifests name.
 #[derive(Args, Debug, Clone, Default)]
 pub struct ManifestFlags {
-    /// The workloads that these manifests name, as `kubectl delete -f` takes them (a folder is not
-    /// read recursively; - is the standard input)
+    /// Workloads in these manifests, as for `kubectl delete -f` (folders are not read recursively;
+    /// - is the standard input)
     #[arg(
         short,
         long,
@@ -124,19 +124,19 @@ pub struct ManifestFlags {
 impl ManifestFlags {
     /// The help of `--filename` where no cluster is needed.
     pub const OFFLINE: &str =
-        "Workloads in manifests instead, without a cluster; - is the standard input";
+        "Use the workloads in these manifests, without a cluster; - is the standard input";
 }
 
 /// How much of an emptied workload runs.
 #[derive(Args, Debug, Clone, Copy, Default)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct ScaleFlags {
-    /// Replicas of each while it is empty (default: as many as it has); written on it as well; what
-    /// has no such number, like a DaemonSet, is left alone
+    /// Replicas of each empty workload (default: unchanged); also written to it as an annotation.
+    /// Workloads without replicas, like DaemonSets, stay as they are
     #[arg(long, value_name = "N")]
     pub replicas: Option<u32>,
-    /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring sets `suspend`
-    /// back
+    /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring resets
+    /// `suspend`
     #[arg(long)]
     pub suspend_cronjobs: bool,
 }
@@ -159,7 +159,7 @@ pub struct PodFlags {
     #[arg(long, default_value_t = PodFlags::TIMEOUT, value_name = "SECONDS")]
     pub timeout: u64,
     /// Delete the Pods that diyadm replaces itself (at level pod, of ReplicaSets, and with the
-    /// strategy OnDelete) instead of evicting them: no PodDisruptionBudget is asked
+    /// strategy OnDelete) instead of evicting them, which ignores PodDisruptionBudgets
     #[arg(long)]
     pub disable_eviction: bool,
 }
@@ -179,7 +179,7 @@ impl Default for PodFlags {
 /// Whether anything is changed.
 #[derive(Args, Debug, Clone, Copy, Default)]
 pub struct DryRunFlag {
-    /// Change nothing: `client` only tells, `server` lets the API server judge it
+    /// Change nothing: `client` only prints the change, `server` has the API server validate it
     #[arg(
         id = "dry_run",
         long = "dry-run",
@@ -216,7 +216,8 @@ pub enum ObjectFormat {
     }),
     mut_arg("disable_eviction", |disable| {
         disable.requires("restore").help(
-            "With --restore: delete Pods instead of evicting them: no PodDisruptionBudget is asked",
+            "With --restore: delete Pods instead of evicting them, which ignores \
+             PodDisruptionBudgets",
         )
     })
 )]
@@ -224,15 +225,16 @@ pub struct UninstallArgs {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
-    /// With the server delete the Secret too
+    /// Delete the Secret together with the server
     #[arg(long)]
     pub all: bool,
-    /// Delete the server although other namespaces are emptied by it, or although it was installed
-    /// from another namespace or by somebody else
+    /// Delete the server even if it serves other namespaces, or was installed from another
+    /// namespace or by somebody else
     #[arg(long)]
     pub force: bool,
-    /// Restore the workloads of the namespace once its label is taken away, before anything else;
-    /// one that cannot be restored stops it. Pods and Jobs stay: they would have to be made anew
+    /// Restore the workloads of the namespace after its label is removed and before anything is
+    /// deleted; a failure stops the command. Pods and Jobs stay, since they would have to be
+    /// created again
     #[arg(long)]
     pub restore: bool,
     /// How the Pods of restored workloads are replaced
@@ -241,7 +243,7 @@ pub struct UninstallArgs {
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print what became of each object
+    /// Print the result for each object
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
 }
@@ -251,7 +253,7 @@ pub struct UninstallArgs {
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct EmptyingFlags {
-    /// Image that workloads are emptied to, or `keep` for their own (default:
+    /// Image of empty containers, or `keep` for the workload's own (default:
     /// empty-container:latest)
     #[arg(long, value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: Option<String>,
@@ -259,7 +261,7 @@ pub struct EmptyingFlags {
     #[arg(long, value_enum, value_name = "HOW")]
     pub idle: Option<Idle>,
     /// Containers to empty: `a,b`, or `*` for all (default: the one that
-    /// kubectl.kubernetes.io/default-container names, else the first that is no known helper)
+    /// kubectl.kubernetes.io/default-container names, else the first that is not a known sidecar)
     #[arg(long, value_name = "NAMES")]
     pub containers: Option<String>,
     /// Whether the workload's own spec changes, or only its Pods (default: workload)
@@ -270,10 +272,11 @@ pub struct EmptyingFlags {
     /// container)
     #[arg(long, value_enum, value_name = "WHEN")]
     pub ready: Option<Ready>,
-    /// Image that brings the agent for `--idle agent` (default: diyadm-agent:latest)
+    /// Image that contains the agent for `--idle agent` (default: diyadm-agent:latest)
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub agent_image: Option<String>,
-    /// rules.yaml: which workloads are emptied how; - is the standard input, but for `serve`
+    /// rules.yaml, which sets which workloads are emptied and how; - is the standard input, except
+    /// for `serve`
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
 }
@@ -283,9 +286,9 @@ pub struct EmptyingFlags {
 pub enum Idle {
     /// The image's own ENTRYPOINT
     Entrypoint,
-    /// A loop for any image with sh and sleep; hears SIGTERM
+    /// A shell loop, for any image with sh and sleep; stops on SIGTERM
     Shell,
-    /// The agent, brought by an init container; works without a shell too
+    /// The agent, copied by an init container; needs no shell
     Agent,
 }
 
@@ -294,7 +297,7 @@ pub enum Idle {
 pub enum Ready {
     /// As soon as the container runs; Services send requests to it
     Container,
-    /// While an application runs; takes the agent (--idle agent, or an image that has it)
+    /// While an application runs; needs the agent (--idle agent, or an image that has it)
     App,
 }
 

@@ -1,5 +1,5 @@
-//! What `-n`, `--webhook-namespace`, `--service`, `--secret` and `--label` mean on a cluster, and how
-//! they are typed again.
+//! What `-n`, `--webhook-namespace`, `--service`, `--secret` and `--label` mean on a cluster, and
+//! how they are typed again.
 
 use anyhow::{Error, Result};
 use clap::{Args, Parser};
@@ -20,16 +20,16 @@ fn given(name: Option<&str>) -> Option<&str> {
 /// The webhook's names: the blog's by default.
 #[derive(Args, Debug, Clone)]
 pub struct WebhookNames {
-    /// Namespace whose workloads are emptied: it gets the label (default: test; where that has no
-    /// label `check` and `verify` look at one that has)
+    /// Namespace whose workloads are emptied; it gets the label (default: test; if that has no
+    /// label, `check` and `verify` use a namespace that has it)
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Namespace of the webhook's server (default: the installed webhook's, else that of -n). Where
-    /// another namespace's webhook is installed, name its namespace to change its server from here
+    /// Namespace of the webhook's server (default: the installed webhook's, else that of -n). For a
+    /// webhook that was installed from another namespace, give that namespace to change its server
     #[arg(long, value_name = "NAMESPACE")]
     pub webhook_namespace: Option<String>,
-    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration; two servers on
-    /// one cluster have two names
+    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration; each server of a
+    /// cluster needs its own name
     #[arg(long, default_value = SERVICE, value_name = "NAME")]
     pub service: String,
     /// Name of the Secret with ca.crt, server.crt and server.key
@@ -145,7 +145,8 @@ pub(crate) async fn resolve_to_look(
     resolve(cluster, &WebhookNames { namespace, ..given.clone() }, kind).await
 }
 
-/// The namespaces that an installed webhook or policy selects, but for those that are being deleted.
+/// The namespaces that an installed webhook or policy selects, but for those that are being
+/// deleted.
 ///
 /// # Errors
 /// Where namespaces may not be listed.
@@ -240,7 +241,8 @@ pub(crate) fn flags(cluster: &Cluster, names: &WebhookNames) -> String {
 }
 
 impl Resolved {
-    /// What is installed, where another namespace's webhook or policy of diyadm serves this one too.
+    /// What is installed, where another namespace's webhook or policy of diyadm serves this one
+    /// too.
     pub(crate) fn serving(&self) -> Option<&Value> {
         self.installed.as_ref().filter(|_| !self.is_own)
     }
@@ -275,7 +277,8 @@ impl Resolved {
             let why =
                 format!("its caBundle is not that of Secret {secret} in namespace {namespace}");
             let hint = format!(
-                "See who wrote it: {show} --show-managed-fields`; --force puts the Secret's CA into \
+                "See who wrote it: {show} --show-managed-fields`; --force puts the Secret's CA \
+                 into \
                  it."
             );
             (why, hint)

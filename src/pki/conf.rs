@@ -94,7 +94,7 @@ impl Conf {
             None => (current, first, rest),
         };
         if name.starts_with(".include") || name.starts_with(".pragma") {
-            return Err(fail("directives are not followed; write the lines here"));
+            return Err(fail("directives are not supported; write their lines here"));
         }
         let Some(raw) = rest.trim_start_matches(is_blank).strip_prefix('=') else {
             return Err(fail("neither a section nor NAME = VALUE"));
@@ -155,7 +155,7 @@ impl Conf {
                 // Within quotes nothing is special but the quote itself and the backslash.
                 '"' | '\'' | '`' => rest = quoted(c, rest, &mut out)?,
                 '\\' => {
-                    let escaped = rest.chars().next().ok_or("a backslash ends the value")?;
+                    let escaped = rest.chars().next().ok_or("the value ends with a backslash")?;
                     rest = &rest[escaped.len_utf8()..];
                     out.push(match escaped {
                         'n' => '\n',
@@ -194,12 +194,13 @@ impl Conf {
         }
         if let Some(close) = close {
             let closed = rest.strip_prefix(close);
-            rest = closed
-                .ok_or_else(|| format!("the variable {:?} lacks its {close:?}", shortened(name)))?;
+            rest = closed.ok_or_else(|| {
+                format!("the variable {:?} has no closing {close:?}", shortened(name))
+            })?;
         }
         // OpenSSL would look into the environment before it looks into the default section.
         if section == "ENV" && self.find(section, name).is_none() {
-            return Err(format!("the environment's {:?} is not read", shortened(name)));
+            return Err(format!("the environment variable {:?} is not read", shortened(name)));
         }
         let found = self.get(section, name);
         let found = found.ok_or_else(|| {
@@ -253,10 +254,10 @@ fn header(rest: &str) -> Result<String, &'static str> {
     let (name, behind) = rest.split_once(']').ok_or("the section lacks its closing bracket")?;
     let name = name.trim_matches(is_blank);
     if name.is_empty() || !name.chars().all(|c| is_of_name(c) || is_blank(c)) {
-        return Err("this is no name of a section");
+        return Err("this is not the name of a section");
     }
     if !behind.is_empty() {
-        return Err("nothing reads what is behind the bracket");
+        return Err("there is text after the bracket, which nothing reads");
     }
     Ok(name.to_owned())
 }

@@ -39,7 +39,7 @@ pub fn differences(ca: &[u8], crt: &[u8], wanted: &Wanted<'_>) -> Vec<String> {
         if let (Some(days), Some(found)) = (days, found)
             && i64::from(days) != found
         {
-            all.push(format!("{whose} was made for {found} days, not {days}"));
+            all.push(format!("{whose} is valid for {found} days, not {days}"));
         }
     }
     let kind = wanted.key.or(wanted.request.map(Request::key_kind));

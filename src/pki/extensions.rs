@@ -82,13 +82,13 @@ impl Extensions {
             }
             let words: Vec<_> = value.split(',').map(|word| word.trim_matches(is_space)).collect();
             let unknown =
-                |word: &str| conf.error(entry, &format!("{:?} is not understood", shortened(word)));
+                |word: &str| conf.error(entry, &format!("{:?} is not supported", shortened(word)));
             match entry.name.as_str() {
                 "basicConstraints" if words.len() == 1 && NO_CA.contains(&words[0]) => {
                     read.basic_constraints.critical = critical;
                 }
                 "basicConstraints" => {
-                    return Err(conf.error(entry, "a server's certificate has CA:FALSE"));
+                    return Err(conf.error(entry, "a server's certificate must have CA:FALSE"));
                 }
                 "keyUsage" => {
                     let value = pick(&KEY_USAGES, &words).map_err(unknown)?;
@@ -98,7 +98,7 @@ impl Extensions {
                     let value = usages(&words).map_err(unknown)?;
                     let serves = |usage: &String| nid(usage) == Some(Nid::SERVER_AUTH);
                     if !value.iter().any(serves) {
-                        return Err(conf.error(entry, "the API server wants serverAuth"));
+                        return Err(conf.error(entry, "the API server requires serverAuth"));
                     }
                     read.extended_key_usage = Asked { critical, value };
                 }
@@ -112,7 +112,7 @@ impl Extensions {
                     let found = authority(&words).map_err(unknown)?;
                     if found.key.is_none() {
                         // RFC 5280, 4.2.1.1; OpenSSL's -x509_strict.
-                        return Err(conf.error(entry, "strict verifiers want keyid"));
+                        return Err(conf.error(entry, "strict verifiers require keyid"));
                     }
                     read.authority = Some(found);
                 }
@@ -122,7 +122,7 @@ impl Extensions {
                 "subjectAltName" => {
                     read.sans = Asked { critical, value: sans(conf, entry, &words)? };
                 }
-                _ => return Err(conf.error(entry, "an extension that is not understood")),
+                _ => return Err(conf.error(entry, "an unsupported extension")),
             }
         }
         Ok(read)
@@ -141,7 +141,7 @@ fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
     let mut read = Vec::new();
     if let Some(section) = words.first().and_then(|word| word.strip_prefix('@')) {
         if words.len() > 1 {
-            return Err(conf.error(entry, "@SECTION stands alone"));
+            return Err(conf.error(entry, "@SECTION must stand alone"));
         }
         let entries = conf.section(section).ok_or_else(|| conf.error(entry, "no such section"))?;
         for entry in entries {
@@ -158,7 +158,7 @@ fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
         }
     }
     if read.is_empty() {
-        return Err(conf.error(entry, "it names nobody"));
+        return Err(conf.error(entry, "it has no names"));
     }
     let mut seen = HashSet::new();
     read.retain(|san| seen.insert(san.clone()));
@@ -178,7 +178,7 @@ fn san(kind: &str, name: &str) -> Result<San, &'static str> {
         "DNS" => Err("not a DNS name"),
         "IP" if name.parse::<std::net::IpAddr>().is_ok() => Ok(San::Ip(name.to_owned())),
         "IP" => Err("not an IP address"),
-        _ => Err("only DNS and IP names are understood"),
+        _ => Err("only DNS and IP names are supported"),
     }
 }
 

@@ -94,7 +94,7 @@ fn check_names(
     };
     for name in &names.dns {
         if !is_domain(name, false) {
-            return Err(format!("DNS:{name} is no name"));
+            return Err(format!("DNS:{name} is not a valid name"));
         }
         let dns = (permits(&permitted.dns, name), excludes(&excluded.dns, name));
         hold(format!("DNS:{name}"), dns.0, dns.1)?;

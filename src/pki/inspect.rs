@@ -51,7 +51,7 @@ fn as_rfc3339<S: Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::E
 /// # Errors
 /// PEM that cannot be read. Never quotes the key.
 pub fn inspect(pem: &[u8], key: Option<&[u8]>) -> Result<Vec<Facts>> {
-    let certificates = X509::stack_from_pem(pem).context("this is no PEM certificate")?;
+    let certificates = X509::stack_from_pem(pem).context("this is not a PEM certificate")?;
     anyhow::ensure!(!certificates.is_empty(), "there is no certificate in this PEM");
     let key = key.map(private_key).transpose();
     let key = key.map_err(|fault| anyhow::Error::new(fault).context(format!("its key {fault}")))?;

@@ -211,5 +211,5 @@ fn builder<K: HasPublic>(terms: &Terms, days: u32, key: &PKeyRef<K>) -> Result<X
 }
 
 fn pem(bytes: &[u8]) -> Result<String> {
-    Ok(std::str::from_utf8(bytes).context("OpenSSL wrote PEM that is no text")?.to_owned())
+    Ok(std::str::from_utf8(bytes).context("OpenSSL wrote PEM that is not text")?.to_owned())
 }

@@ -57,9 +57,9 @@ impl KeyFault {
 impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Encrypted => "is encrypted; a server has nobody to ask for the passphrase",
+            Self::Encrypted => "is encrypted; a server cannot ask for the passphrase",
             Self::Der => "is DER, not PEM",
-            Self::NoKey => "is no PEM key",
+            Self::NoKey => "is not a PEM key",
         })
     }
 }

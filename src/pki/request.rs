@@ -70,13 +70,13 @@ impl Request {
                     conf.section(&entry.value);
                 }
             } else if !REQ.contains(&entry.name.as_str()) {
-                return Err(conf.error(entry, "not understood in [ req ]"));
+                return Err(conf.error(entry, "not supported in [ req ]"));
             }
         }
         let mut warnings = Vec::new();
         if !unused.is_empty() {
             let unused = unused.join(", ");
-            warnings.push(format!("{file}: ignored, a request has no use for it: {unused}"));
+            warnings.push(format!("{file}: ignored, since a request does not use it: {unused}"));
         }
         let get = |name: &str| conf.get("req", name);
         let names = get("distinguished_name").with_context(|| match known {
@@ -87,7 +87,7 @@ impl Request {
         let prompts = is_one_of(&conf, get("prompt"), &["no", "yes"])? != Some("no");
         if prompts && conf.section(&names.value).is_some_and(|entries| !entries.is_empty()) {
             return Err(anyhow!(
-                "{file}: [ req ] lacks `prompt = no`: openssl would ask for the subject"
+                "{file}: [ req ] lacks `prompt = no`: openssl would prompt for the subject"
             ));
         }
         let bits = match get("default_bits") {
@@ -122,7 +122,7 @@ impl Request {
             None => None,
         };
         if let Some(entry) = conf.unread() {
-            let what = format!("nothing reads this in [ {} ]", shortened(&entry.section));
+            let what = format!("[ {} ] does not use this", shortened(&entry.section));
             return Err(conf.error(entry, &what));
         }
         let extensions = signed.or(requested).unwrap_or_default();
@@ -158,7 +158,7 @@ impl Request {
 fn is_one_of<'c>(conf: &Conf, entry: Option<&'c Entry>, words: &[&str]) -> Result<Option<&'c str>> {
     match entry {
         Some(entry) if words.contains(&entry.value.as_str()) => Ok(Some(&entry.value)),
-        Some(entry) => Err(conf.error(entry, &format!("only {} is understood", words.join(", ")))),
+        Some(entry) => Err(conf.error(entry, &format!("only {} is supported", words.join(", ")))),
         None => Ok(None),
     }
 }
@@ -179,18 +179,18 @@ fn read_subject(
             _ => &entry.name,
         };
         if field.starts_with('+') {
-            return Err(conf.error(entry, "names of several values are not understood"));
+            return Err(conf.error(entry, "names with several values are not supported"));
         }
         if !utf8 && !entry.value.is_ascii() {
-            let what = "openssl takes this for Latin-1; say utf8 = yes in [ req ]";
+            let what = "openssl reads this as Latin-1; set utf8 = yes in [ req ]";
             return Err(conf.error(entry, what));
         }
         let is_common = ["CN", "commonName"].contains(&field);
         if is_common && entry.value.contains('.') && entry.value.len() > LONGEST_COMMON_NAME {
             // Nobody looks at it: the alternative names count.
             warnings.push(format!(
-                "{}:{}: the common name is left out, it has over {LONGEST_COMMON_NAME} characters; \
-                 the names that count are in subjectAltName",
+                "{}:{}: the common name is omitted, since it has over {LONGEST_COMMON_NAME} \
+                 characters; only the names in subjectAltName are used",
                 conf.file, entry.line
             ));
             continue;

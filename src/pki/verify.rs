@@ -51,12 +51,12 @@ impl fmt::Display for Fault {
             Self::KeyMismatch => f.write_str("the key does not belong to the certificate"),
             Self::KeyEncrypted => write!(f, "the key {}", KeyFault::Encrypted),
             Self::UnknownCa => f.write_str("the certificate is signed by none of the CAs"),
-            Self::UnusableCa(ca, why) if ca.is_empty() => write!(f, "its CA does not count: {why}"),
-            Self::UnusableCa(ca, why) => write!(f, "its CA {ca} does not count: {why}"),
+            Self::UnusableCa(ca, why) if ca.is_empty() => write!(f, "its CA is not valid: {why}"),
+            Self::UnusableCa(ca, why) => write!(f, "its CA {ca} is not valid: {why}"),
             Self::Expired => f.write_str("the certificate has expired"),
             Self::NotYetValid => f.write_str("the certificate is not valid yet"),
             Self::WrongName { host, sans } if sans.is_empty() => {
-                write!(f, "the certificate has no subjectAltName, {host} is asked for")
+                write!(f, "the certificate has no subjectAltName, but {host} is required")
             }
             Self::WrongName { host, sans } => {
                 write!(f, "the certificate is for {}, not for {host}", sans.join(", "))
@@ -113,7 +113,7 @@ impl Chain {
     fn read(crt: &[u8], key: Option<&[u8]>) -> Result<Self, Fault> {
         let unreadable = |why: String| Fault::Unreadable("server.crt", why);
         let sent = X509::stack_from_pem(crt)
-            .map_err(|_| unreadable("this is no PEM certificate".to_owned()))?;
+            .map_err(|_| unreadable("this is not a PEM certificate".to_owned()))?;
         let leaf =
             sent.first().ok_or_else(|| unreadable("there is no certificate in it".to_owned()))?;
         if let Some(key) = key {
@@ -172,7 +172,7 @@ impl Chain {
                 Err(Fault::Other(format!("the RSA key of {bits} bits is insecure")))
             }
             Some(Key::Rsa { .. } | Key::Ecdsa | Key::Ed25519) => Ok(self.facts.clone()),
-            _ => Err(Fault::Other("the kind of key is not supported by TLS".to_owned())),
+            _ => Err(Fault::Other("TLS does not support this type of key".to_owned())),
         }
     }
 }

@@ -29,17 +29,18 @@ pub(super) fn findings(
     }
     let injected = all().filter_map(|c| c["name"].as_str()).filter(|name| INJECTED.contains(name));
     found.extend(injected.map(|name| {
-        Finding::ok("injected", format!("container {name} is injected, and stays as it is"))
+        Finding::ok("injected", format!("container {name} is injected, and is not emptied"))
     }));
     let sidecars = pod["initContainers"].as_array().into_iter().flatten();
     let sidecars =
         sidecars.filter(|one| one["restartPolicy"] == "Always" && one["startupProbe"].is_object());
     found.extend(sidecars.filter_map(|one| one["name"].as_str()).map(|name| {
         let seen = format!(
-            "sidecar {name} has a startupProbe: no container starts before that succeeds, and an \
-             empty one answers nothing"
+            "sidecar {name} has a startupProbe: later containers wait until it succeeds, and an \
+             empty container does not answer"
         );
-        let hint = "If the probe asks the application, take it away from the manifest meanwhile.";
+        let hint = "If the probe depends on the application, remove it from the manifest \
+                    meanwhile.";
         Finding::warning("sidecar", seen, hint)
     }));
     for container in all().filter(|c| containers.iter().any(|name| c["name"] == name.as_str())) {
@@ -70,22 +71,23 @@ fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules
         Idle::Entrypoint if is_ours(image) => Finding::ok(id, by("its own ENTRYPOINT")),
         Idle::Entrypoint => Finding::unknown(
             id,
-            by("its own ENTRYPOINT: whether that waits, or does something, is not known"),
-            "An image with a shell idles surely with --idle shell, any other with --idle agent.",
+            by("its own ENTRYPOINT, which may do more than wait"),
+            "To be sure, use --idle shell for an image with a shell, and --idle agent for any \
+             other.",
         ),
         Idle::Shell if is_ours(image) => Finding::ok(id, by("its shell")),
         Idle::Shell if shell => Finding::ok(id, by("its shell, which it runs now too")),
         Idle::Shell if image.contains("distroless") && !image.contains("debug") => {
-            let hint = "Such an image idles with --idle agent.";
-            Finding::failed(id, by("sh and sleep, which a distroless image does not have"), hint)
+            let hint = "Use --idle agent for such an image.";
+            Finding::failed(id, by("sh and sleep, which a distroless image lacks"), hint)
         }
         Idle::Shell => Finding::unknown(
             id,
-            by("sh and sleep: whether they are in it is not known"),
-            "One without them idles with --idle agent.",
+            by("sh and sleep, which the image may lack"),
+            "Use --idle agent for an image without them.",
         ),
         Idle::Agent => {
-            let by = by(&format!("the agent, which {} brings along", rules.agent_image));
+            let by = by(&format!("the agent, copied from {}", rules.agent_image));
             Finding::ok(id, by)
         }
     }
@@ -136,11 +138,12 @@ fn user<'i>(
     let image = images.next()?;
     let name = container["name"].as_str().unwrap_or_default();
     let seen = format!(
-        "container {name} must not run as root and names no user: the kubelet refuses {image} \
-         unless that names one by number"
+        "container {name} must not run as root and sets no user: the kubelet rejects {image} \
+         unless the image sets a numeric user"
     );
-    let hint =
-        "Set runAsUser, take an image whose USER is a number, or keep its own: --image keep.";
+    let hint = "Set runAsUser, use an image whose USER is a number, or keep the workload's own: \
+                --image \
+         keep.";
     Some(Finding::warning("user", seen, hint))
 }
 

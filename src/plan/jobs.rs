@@ -18,15 +18,16 @@ pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
     let starts_jobs = kind.is_some_and(|kind| kind.controller == Controller::Jobs);
     if starts_jobs && suspended {
         let seen = format!(
-            "it is suspended: `kubectl create job {name}-dev --from=cronjob/{name}` starts an empty Job"
+            "it is suspended: `kubectl create job {name}-dev --from=cronjob/{name}` starts an \
+             empty Job"
         );
         found.push(Finding::ok("cronjob", seen));
     } else if starts_jobs {
         let schedule = spec["schedule"].as_str().unwrap_or_default();
         let then = match spec["concurrencyPolicy"].as_str() {
-            Some("Forbid") => "the next one waits for that (concurrencyPolicy Forbid)",
-            Some("Replace") => "the next one replaces it (concurrencyPolicy Replace)",
-            _ => "there are more of them each time (concurrencyPolicy Allow)",
+            Some("Forbid") => "the next Job waits for that (concurrencyPolicy Forbid)",
+            Some("Replace") => "the next Job replaces it (concurrencyPolicy Replace)",
+            _ => "each run adds another Job (concurrencyPolicy Allow)",
         };
         let seen =
             format!("each Job that it starts ({schedule}) idles until it is deleted, and {then}");
@@ -40,10 +41,10 @@ pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
         let what = what.kind;
         let Some(seconds) = spec["activeDeadlineSeconds"].as_u64() else { continue };
         let seen = format!(
-            "each {what} ends {seconds} s after it has started (activeDeadlineSeconds), with whatever \
-             runs in it"
+            "each {what} ends {seconds} s after it has started (activeDeadlineSeconds), with all \
+             that runs in it"
         );
-        let hint = "Take activeDeadlineSeconds away from the manifest meanwhile.";
+        let hint = "Remove activeDeadlineSeconds from the manifest meanwhile.";
         found.push(Finding::warning("deadline", seen, hint));
     }
     found

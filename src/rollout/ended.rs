@@ -39,7 +39,7 @@ fn success(object: &Value) -> Progress {
     if !workload::is_emptied(&object.to_string()) {
         return done("it has ended");
     }
-    let hint = "An image that ends by itself idles with --idle shell or --idle agent.";
+    let hint = "An image whose process exits idles with --idle shell or --idle agent.";
     let trouble = Trouble::new("its container has ended", hint, true);
     Progress { trouble: Some(trouble), ..waiting("it has ended") }
 }
@@ -50,7 +50,7 @@ fn failure(object: &Value, said: &str) -> Progress {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
     let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
     let hint = format!(
-        "See its last words: `kubectl -n {} logs {kind}/{} --all-containers`.",
+        "See its last output: `kubectl -n {} logs {kind}/{} --all-containers`.",
         text("namespace"),
         text("name")
     );

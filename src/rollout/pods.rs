@@ -97,11 +97,11 @@ fn of_pod(pod: &Value, events: &[Value]) -> Option<Trouble> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let scheduled = condition(pod, "PodScheduled");
     if scheduled["status"] == "False" {
-        let message = scheduled["message"].as_str().unwrap_or("no node was found");
+        let message = scheduled["message"].as_str().unwrap_or("no node fits");
         return Some(Trouble::new(
-            format!("no node takes Pod {name}: {}", cause(message, &[name])),
-            "Free room on a node, or look at what the Pod asks for: \
-             `kubectl describe nodes | grep -A8 Allocated`.",
+            format!("no node fits Pod {name}: {}", cause(message, &[name])),
+            "Free resources on a node, or lower the Pod's requests: `kubectl describe nodes | \
+             grep -A8 Allocated`.",
             false,
         ));
     }
@@ -127,47 +127,47 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
     // Which flag names the image.
     let flag = if container == workload::AGENT { "--agent-image" } else { "--image" };
     let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
-    let logs = format!("See its last words: `kubectl logs {pod} -c {container} --previous`.");
+    let logs = format!("See its last output: `kubectl logs {pod} -c {container} --previous`.");
     Some(match waiting["reason"].as_str() {
         Some("InvalidImageName") => Trouble::new(
-            format!("container {container}: {image:?} is no name of an image"),
+            format!("container {container}: {image:?} is not a valid image name"),
             "Fix the image in the manifest of the workload.",
             true,
         )
-        .or_emptied(format!("Name another with {flag}.")),
+        .or_emptied(format!("Use another with {flag}.")),
         Some("ErrImageNeverPull") => Trouble::new(
             format!("container {container}: image {image} is not on the node, and is never pulled"),
-            "Bring it to the node, or set imagePullPolicy: IfNotPresent in the manifest.",
+            "Load it onto the node, or set imagePullPolicy: IfNotPresent in the manifest.",
             true,
         )
-        .or_emptied(format!("Bring it to the node, or name another with {flag}.")),
+        .or_emptied(format!("Load it onto the node, or use another with {flag}.")),
         Some(reason @ ("ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable")) => {
             // Older kubelets name the cause in an event alone.
             let said = if said.is_empty() { failed_pull(whole, image, events) } else { said };
             let said = if said.is_empty() { reason.to_owned() } else { said };
             Trouble::new(
                 format!("container {container}: image {image} cannot be pulled: {said}"),
-                "Push it to where the nodes pull from, or fix the image or the imagePullSecrets in \
-                 the manifest of the workload.",
+                "Push it to a registry that the nodes can pull from, or fix the image or the \
+                 imagePullSecrets in the manifest of the workload.",
                 reason == "ImagePullBackOff",
             )
             .or_emptied(if container == workload::AGENT {
-                "Push it to where the nodes pull from, or name another with --agent-image; with \
-                 --idle shell none is needed."
+                "Push it to a registry that the nodes can pull from, or use another with \
+                 --agent-image; --idle shell needs none."
             } else {
-                "Push it to where the nodes pull from, name another with --image, or use the \
-                 workload's own with --image keep."
+                "Push it to a registry that the nodes can pull from, use another with --image, or \
+                 use the workload's own with --image keep."
             })
         }
         Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble::new(
-            format!("container {container} cannot be made{}", because(&said)),
+            format!("container {container} cannot be created{}", because(&said)),
             if message.contains("runAsNonRoot") {
                 format!(
-                    "The Pod wants a user that is not root, and the image runs as root: name an \
-                     image with a numeric USER with {flag}."
+                    "The Pod requires a non-root user, and the image runs as root: use an image \
+                     with a numeric USER with {flag}."
                 )
             } else {
-                format!("Mend that; `kubectl describe pod {pod}` tells more.")
+                format!("Fix that; `kubectl describe pod {pod}` shows more.")
             },
             reason == "CreateContainerConfigError",
         ),
@@ -180,19 +180,17 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
         _ if status["state"]["running"].is_object() && status["started"] == false => {
             let spec = spec.filter(|spec| spec["startupProbe"].is_object())?;
             let (role, waits) = match spec["restartPolicy"].as_str() {
-                Some("Always") => ("sidecar", "; no container behind it starts before that"),
+                Some("Always") => ("sidecar", "; later containers wait for that"),
                 _ => ("container", ""),
             };
             Trouble::new(
                 format!(
                     "{role} {container} runs, and its startupProbe does not succeed yet{waits}"
                 ),
-                format!("See what it answers: `kubectl describe pod {pod}`."),
+                format!("See the probe's results: `kubectl describe pod {pod}`."),
                 false,
             )
-            .or_emptied(
-                "A probe that asks the emptied application never succeeds: take it away meanwhile.",
-            )
+            .or_emptied("A probe of the emptied application never succeeds: remove it meanwhile.")
         }
         _ => return None,
     })
@@ -214,12 +212,11 @@ fn failed_pull(pod: &Value, image: &str, events: &[Value]) -> String {
 /// cannot be run.
 fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
     let hint = if (126..=128).contains(&code) || words.contains("not found") {
-        "The image lacks the program; --idle agent brings its own, and works without a shell."
-            .to_owned()
+        "The image lacks the program; --idle agent has its own, and needs no shell.".to_owned()
     } else {
-        format!("{logs} An image that ends by itself idles with --idle shell or --idle agent.")
+        format!("{logs} An image whose process exits idles with --idle shell or --idle agent.")
     };
-    Trouble::new(format!("container {container} ends at once with {code}{words}"), logs, true)
+    Trouble::new(format!("container {container} exits at once with {code}{words}"), logs, true)
         .or_emptied(hint)
 }
 
@@ -234,12 +231,15 @@ fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
     Some(match last["reason"].as_str()? {
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Trouble::new(
             format!("a volume of Pod {name} cannot be mounted: {message}"),
-            format!("Make what it names, or mend it; `kubectl describe pod {name}` tells more."),
+            format!(
+                "Create or fix what the message names; `kubectl describe pod {name}` shows \
+                 more."
+            ),
             false,
         ),
         "FailedCreatePodSandBox" | "NetworkNotReady" => Trouble::new(
-            format!("the node cannot make Pod {name}: {message}"),
-            "That is the node's own trouble: `kubectl describe nodes`.",
+            format!("the node cannot create Pod {name}: {message}"),
+            "This is a problem of the node: `kubectl describe nodes`.",
             false,
         ),
         _ => return None,

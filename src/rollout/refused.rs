@@ -42,14 +42,14 @@ fn explain(message: &str) -> Trouble {
     if has("exceeded quota") || has("failed quota") {
         return Trouble::new(
             format!("a quota does not allow the Pod: {said}"),
-            "Free some of it, or raise it: `kubectl describe resourcequotas`. A rollout needs room \
-             for one Pod more than there are.",
+            "Free some of it, or raise it: `kubectl describe resourcequotas`. A rollout needs \
+             room for one more Pod than there is.",
             false,
         );
     }
     if has("violates PodSecurity") {
         return Trouble::new(
-            format!("the namespace's Pod Security level refuses the Pod: {said}"),
+            format!("the namespace's Pod Security level rejects the Pod: {said}"),
             "See `kubectl get namespace -L pod-security.kubernetes.io/enforce`.",
             true,
         )
@@ -60,25 +60,25 @@ fn explain(message: &str) -> Trouble {
     }
     if has("per Container") || has("per Pod") {
         return Trouble::new(
-            format!("a LimitRange refuses the Pod: {said}"),
+            format!("a LimitRange rejects the Pod: {said}"),
             "See `kubectl describe limitranges`.",
             true,
         );
     }
     if has("failed calling webhook") {
         return Trouble::new(
-            format!("a webhook is called for the Pod and fails: {said}"),
-            "Where it is diyadm's, `diyadm check` says why.",
+            format!("a webhook that is called for the Pod fails: {said}"),
+            "If it is diyadm's, `diyadm check` shows why.",
             false,
         );
     }
     if has("denied the request") {
         return Trouble::new(
-            format!("a policy of the cluster refuses the Pod: {said}"),
-            "Ask who runs that policy.",
+            format!("a policy of the cluster rejects the Pod: {said}"),
+            "Ask the owner of that policy.",
             true,
         )
-        .or_emptied("Ask who runs that policy; --image may name an image that it allows.");
+        .or_emptied("Ask the owner of that policy, or use an image that it allows with --image.");
     }
     Trouble::new(format!("the Pod cannot be created: {said}"), "", false)
 }

@@ -38,7 +38,7 @@ fn waiting_for(reason: &str, message: &str) -> Value {
 #[test]
 fn a_deployment_is_judged_as_kubectl_judges_it() {
     for (status, done, told) in [
-        (json!({ "observedGeneration": 1 }), false, "not seen the change"),
+        (json!({ "observedGeneration": 1 }), false, "not processed the change"),
         (json!({ "observedGeneration": 2, "replicas": 2 }), false, "0 of 2 Pods are replaced"),
         (
             json!({ "observedGeneration": 2, "replicas": 3, "updatedReplicas": 2 }),
@@ -103,14 +103,14 @@ fn what_keeps_a_pod_is_told_with_what_to_do() {
     for (status, lasting, what, hint) in [
         (waiting_for("ErrImagePull", "no such host"), false, "cannot be pulled", "--image"),
         (waiting_for("ImagePullBackOff", ""), true, "empty:1 cannot be pulled", "--image keep"),
-        (waiting_for("InvalidImageName", ""), true, "no name of an image", "--image"),
+        (waiting_for("InvalidImageName", ""), true, "not a valid image name", "--image"),
         (
             waiting_for(
                 "CreateContainerConfigError",
                 "container has runAsNonRoot and image will run as root",
             ),
             true,
-            "cannot be made",
+            "cannot be created",
             "numeric USER",
         ),
         (waiting_for("RunContainerError", "exec: \"sh\": not found"), true, "128", "--idle agent"),
@@ -121,7 +121,7 @@ fn what_keeps_a_pod_is_told_with_what_to_do() {
                 "lastState": { "terminated": { "exitCode": 0 } },
             }] }),
             true,
-            "ends at once with 0",
+            "exits at once with 0",
             "--idle shell",
         ),
         (
@@ -292,7 +292,7 @@ fn a_startup_probe_that_does_not_succeed_is_named() {
     waits["spec"]["initContainers"] = json!([sidecar]);
     let found = pods::of(&waits, &[]).unwrap();
     assert!(found.what.starts_with("sidecar mesh runs, and its startupProbe"), "{found:?}");
-    assert!(found.what.ends_with("no container behind it starts before that"), "{found:?}");
+    assert!(found.what.ends_with("later containers wait for that"), "{found:?}");
     assert!(!found.lasting);
     waits["status"]["initContainerStatuses"][0]["started"] = true.into();
     assert!(pods::of(&waits, &[]).is_none());

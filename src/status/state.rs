@@ -28,7 +28,7 @@ pub enum State {
 }
 
 impl State {
-    /// All of them, the plainest first.
+    /// Select all, the plainest first.
     pub const ALL: [Self; 9] = [
         Self::Empty,
         Self::Pods,
@@ -59,23 +59,26 @@ impl State {
     /// What it says of a workload, for the docs.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Empty => "its pod template was emptied, or it is a Pod that was",
-            Self::Pods => "it stays as it is written, and its Pods are empty (level `pod`)",
+            Self::Empty => "its pod template was emptied, or it is an emptied Pod",
+            Self::Pods => "its own pod template is unchanged, and its Pods are empty (level `pod`)",
             Self::Stuck => {
-                "it was emptied, and its emptied Pods do not start: the note says why (a Pod of \
-                 before may still serve)"
+                "it was emptied, and its emptied Pods do not start: the note says why (an old Pod \
+                 may still serve)"
             }
-            Self::Returning => "it was given back, and Pods of its emptied template still idle",
-            Self::Drifted => "a later update, which no webhook saw, gave it something to run",
+            Self::Returning => "it is restored, and Pods of its emptied template still run",
+            Self::Drifted => {
+                "a later update, which no webhook intercepted, set another command or image"
+            }
             Self::Untrusted => {
-                "its original is cut, edited or not diyadm's (`--force-from FILE`), or not there"
+                "its original is missing, cut or edited, or was not written by diyadm \
+                 (`--force-from FILE`)"
             }
-            Self::Missed => "something empties what is written here, and it was here before that",
+            Self::Missed => "it is older than the webhook or policy that would empty it",
             Self::Held => {
-                "a command was cut off while it deleted one and created it again, or an autoscaler \
-                 is held though nothing is empty"
+                "a command was interrupted while it recreated an object, or an autoscaler is \
+                 suspended although its workload is not empty"
             }
-            Self::Restored => "with `--watch`: it was on the board, and is not any more",
+            Self::Restored => "with `--watch`: it is no longer empty",
         }
     }
 }

@@ -16,7 +16,7 @@ pub use crate::ui::{print, print_text, stream};
 /// Flags that say what is printed.
 #[derive(Args, Debug, Clone, Default)]
 pub struct TerminalFlags {
-    /// Print what is wrong, and nothing about what is well
+    /// Print problems only
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Colour on stderr

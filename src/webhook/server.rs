@@ -121,9 +121,12 @@ pub struct Bound {
 
 /// An address that `flag` names and that cannot be listened at.
 fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
-    let what = format!("{flag} {address} cannot be listened at: {error}.");
+    let what = format!("{flag} cannot listen on {address}: {error}.");
     let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
-    Failure::usage(what, format!("Stop what listens there, or name another: `{flag} {other}`."))
+    Failure::usage(
+        what,
+        format!("Stop the process that listens there, or use another: `{flag} {other}`."),
+    )
 }
 
 /// Takes a port.
@@ -235,7 +238,7 @@ impl Bound {
         });
         tokio::select! {
             ended = &mut reviews => {
-                return Ok(ended.context("the server's task ended by itself")??);
+                return Ok(ended.context("the server's task ended unexpectedly")??);
             }
             () = shutdown => {}
         }

@@ -32,7 +32,8 @@ pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
 
 /// Our name in `managedFields`.
 pub const FIELD_MANAGER: &str = "diyadm";
-/// The namespace that a policy, or a webhook with a URL, was installed from. Others name a Service's.
+/// The namespace that a policy, or a webhook with a URL, was installed from. Others name a
+/// Service's.
 pub const WEBHOOK_NAMESPACE: &str = "diyadm.io/webhook-namespace";
 
 /// The name whose place an object of this annotation holds.
@@ -65,14 +66,16 @@ pub const ANNOTATIONS: [Annotation; 14] = [
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
         "`enabled`, on a namespace also NAME of `install --service NAME`; anything else means no",
-        "turns emptying on in the namespace; off for the workload, which is given back if it is empty",
+        "turns emptying on in the namespace; off for the workload, which is given back if it is \
+         empty",
     ),
     annotation(
         CONTAINERS,
         "workload or pod template",
         "`a,b` or `*`",
         "which containers are emptied (default: the one that \
-         `kubectl.kubernetes.io/default-container` names, else the first that is no known helper)",
+         `kubectl.kubernetes.io/default-container` names, else the first that is not a known \
+         sidecar)",
     ),
     annotation(
         IMAGE,
@@ -102,7 +105,8 @@ pub const ANNOTATIONS: [Annotation; 14] = [
         READY,
         "workload or pod template",
         "`container`, `app`",
-        "when its Pods are Ready while it is empty: as soon as the container runs, or only while an \
+        "when its Pods are Ready while it is empty: as soon as the container runs, or only while \
+         an \
          application runs and the workload's own readiness probe succeeds (default: `container`)",
     ),
     annotation(
@@ -133,14 +137,16 @@ pub const ANNOTATIONS: [Annotation; 14] = [
         EMPTIED_BY,
         "Pod",
         "`policy`; written by `render --mode policy`'s policy",
-        "emptied without an original: its owner still has it as it was; what has none is left alone, \
+        "emptied without an original: its owner still has it as it was; what has none is left \
+         alone, \
          unless it says `inject-empty-container: enabled`",
     ),
     annotation(
         WEBHOOK_NAMESPACE,
         "policy, or configuration with a URL",
         "a namespace; written by `render`",
-        "`install` and `uninstall` change it from that namespace; from others they set and take away \
+        "`install` and `uninstall` change it from that namespace; from others they set and take \
+         away \
          the label alone",
     ),
     annotation(

@@ -101,8 +101,7 @@ fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
             Event::Scalar(word, style, anchor, tag) => {
                 let is_in_brackets = open.last().is_some_and(|(_, is_flow)| *is_flow);
                 if style == ScalarStyle::Plain && is_in_brackets && ends_in_colon(text, span.end) {
-                    let what =
-                        "kubectl takes this colon for a part of the word; put a blank after it";
+                    let what = "kubectl reads this colon as part of the word; put a blank after it";
                     return Err(Fault::new(span.end, what));
                 }
                 let (tag, plain) = explicit(tag.as_deref(), style);
@@ -236,7 +235,7 @@ impl Reader<'_> {
         };
         let Some(left) = self.allowance.checked_sub(NODE + text) else {
             let alias = self.aliases.first().copied().unwrap_or(node);
-            return self.fault(alias, "aliases make far too much of this document");
+            return self.fault(alias, "aliases expand this document too far");
         };
         self.allowance = left;
         Ok(())

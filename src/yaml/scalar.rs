@@ -44,7 +44,7 @@ impl Scalar {
             (Some("timestamp"), Self::Text(_)) if is_dated(text) => as_text(),
             (Some("binary"), _) => binary(text),
             (Some(name @ ("bool" | "int" | "float" | "null" | "timestamp")), _) => {
-                Err(format!("`{text}` is not of the type that its tag `!!{name}` says"))
+                Err(format!("`{text}` does not have the type of its tag `!!{name}`"))
             }
             _ => as_text(),
         }

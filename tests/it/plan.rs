@@ -242,10 +242,10 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
     let text = explain(&["deploy/web", "sts/db", "deploy/shop"]).code(0).stdout;
     let expected = format!(
         "deployment/web in namespace {name}
-  rule 1 is about other kinds
+  rule 1 is for other kinds
   rule 2 fits
   empty       true                       default
-  containers  the one that people mean   default
+  containers  the main container   default
   image       keep                       rule 2
   idle        agent                      flag
   level       workload                   default
@@ -255,7 +255,7 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
 statefulset/db in namespace {name}
   rule 1 fits
   empty       false                      rule 1
-  containers  the one that people mean   default
+  containers  the main container   default
   image       tools:1                    flag
   idle        agent                      flag
   level       workload                   default
@@ -263,11 +263,11 @@ statefulset/db in namespace {name}
   ready       container                  default
 
 deployment/shop in namespace {name}
-  rule 1 is about other kinds
-  rule 2 is about other names
-  no rule is about it
+  rule 1 is for other kinds
+  rule 2 is for other names
+  no rule matches
   empty       true                       default
-  containers  the one that people mean   default
+  containers  the main container   default
   image       tools:1                    flag
   idle        agent                      flag
   level       workload                   default

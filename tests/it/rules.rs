@@ -68,12 +68,12 @@ fn rules_explain_names_the_deciding_rule() {
     assert_eq!(
         text,
         "deployment/web in namespace dev
-  rule 1 is about other namespaces
-  rule 2 is about other kinds
-  rule 3 is about other names
+  rule 1 is for other namespaces
+  rule 2 is for other kinds
+  rule 3 is for other names
   rule 4 fits
   empty       true                       default
-  containers  the one that people mean   default
+  containers  the main container   default
   image       keep                       rule 4
   idle        shell                      annotation
   level       workload                   default
@@ -83,7 +83,7 @@ fn rules_explain_names_the_deciding_rule() {
     );
     // There its Pods alone are seen, and what is written on it is not.
     let text = run(&["-n", "dev", "--level", "pod"]).code(0).stdout;
-    assert!(text.contains("rule 4 is about other labels\n  no rule is about it"), "{text}");
+    assert!(text.contains("rule 4 is for other labels\n  no rule matches"), "{text}");
     assert!(text.contains("idle        entrypoint                 default"), "{text}");
     let found = run(&["-n", "prod", "-o", "json"]).code(0).stdout;
     let found: Value = serde_json::from_str(&found).unwrap();
@@ -101,7 +101,7 @@ fn rules_explain_names_the_deciding_rule() {
     fs::write(folder.path().join("web.json"), wrong.to_string()).unwrap();
     let text = run(&[]).code(0).stdout;
     assert!(text.contains("it stays as it is: annotation diyadm.io/idle says \"sleep\""), "{text}");
-    assert!(text.contains("no rule is about it") && text.contains("says no itself"), "{text}");
+    assert!(text.contains("no rule matches") && text.contains("it is opted out"), "{text}");
     fs::write(folder.path().join("web.json"), "{\"kind\":\"X\"}").unwrap();
     run(&[]).code(2).stderr_has("no workload");
 }

@@ -67,8 +67,9 @@ fn missed(cluster: &Cluster, name: &str) -> Vec<String> {
     missed.map(|row| format!("{}: {}", text(row, "name"), text(row, "note"))).collect()
 }
 
-const WRITE: &str = "it was here before the webhook: any write empties it, `diyadm empty` too";
-const PODS: &str = "its Pods were here before the webhook or policy: `diyadm empty` replaces them";
+const WRITE: &str = "it is older than the webhook: any update empties it, for example `diyadm \
+                     empty`";
+const PODS: &str = "its Pods are older than the webhook or policy: `diyadm empty` replaces them";
 
 #[test]
 fn status_shows_workloads_that_the_webhook_missed() {
@@ -93,7 +94,7 @@ fn status_shows_workloads_that_the_webhook_missed() {
     let watch = Watch::start(certs.path(), cluster.kubeconfig(), &["-n", name]);
 
     render(&[]);
-    let recreate = "it was here before the webhook: `diyadm empty --recreate` empties it";
+    let recreate = "it is older than the webhook: `diyadm empty --recreate` empties it";
     let all = ["none", "shop", "web"].map(|name| note(name, WRITE));
     assert_eq!(missed(&cluster, name), [&all[..], &[note("report", recreate)]].concat());
 

@@ -1,4 +1,4 @@
-//! `sync` into a container that no agent can be brought into, on the node: everything arrives, or
+//! `sync` into a container that no agent can be uploaded into, on the node: everything arrives, or
 //! what was there stays.
 
 use std::{
@@ -19,8 +19,8 @@ use super::{
     rig::{Node, Run, node, processes},
 };
 
-/// A Pod that idles as the blog's do and that diyadm did not empty, whose only writable folders hold
-/// no program: a folder of this machine, or memory.
+/// A Pod that idles as the blog's do and that diyadm did not empty, whose only writable folders
+/// hold no program: a folder of this machine, or memory.
 pub(crate) fn pod(node: &Node, namespace: &str, name: &str, data: &Value) {
     pod_at(node, namespace, name, data, &["/data"]);
 }
@@ -109,7 +109,7 @@ fn sync_without_agent_copies_odd_names_modes_links_and_empty_folders() {
     sync(&["--dry-run"]).code(0);
     assert!(!to.join("app").exists());
     let first = sync(&[]).code(0).stderr_has("no agent").stderr_has("8 files");
-    assert!(!first.stderr.contains("brought the agent"), "{}", first.stderr);
+    assert!(!first.stderr.contains("uploaded the agent"), "{}", first.stderr);
     assert_eq!(first.stderr.matches("no agent").count(), 1, "{}", first.stderr);
     let there = look(&to.join("app"));
     assert!(there == odd(), "{:#?}\n{:#?}", names(&there), names(&odd()));
@@ -279,7 +279,9 @@ fn sync_to_a_noexec_folder_works_until_it_is_full() {
         assert!(fs::read(there.join("app.jar")).unwrap() == noise(seed, length));
     };
     write(1, 500_000);
-    sync().code(0).stderr_has("no folder that one may write to and run programs from");
+    sync()
+        .code(0)
+        .stderr_has("No folder of the container is both writable and allows programs to run");
     is(1, 500_000);
     write(2, 8_000_000);
     let full = sync().code(1).stderr_has("No space is left for /tmp/app.jar");

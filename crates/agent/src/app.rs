@@ -338,7 +338,7 @@ fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
         code: if error.kind() == ErrorKind::NotFound { 127 } else { 126 },
     };
     let [program, args @ ..] = &start.command[..] else {
-        return Err(Failed::Malformed { what: "a command without a program".to_owned() });
+        return Err(Failed::Malformed { what: "the command has no program".to_owned() });
     };
     let mut command = Command::new(OsStr::from_bytes(&program.0));
     command.args(args.iter().map(|arg| OsStr::from_bytes(&arg.0)));

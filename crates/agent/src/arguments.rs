@@ -23,7 +23,7 @@ const RING: usize = 1024;
 const MOST_RING: usize = 1 << 20;
 
 const HELP: &str = "\
-Run as PID 1 of an emptied container: reap, and supervise what `diyadm run` starts
+Run as PID 1 of an emptied container: reap processes and supervise applications
 
 Usage: diyadm-agent [--grace SECONDS] [--socket FILE] [--ring KIB]
        diyadm-agent relay [--socket FILE]
@@ -38,11 +38,11 @@ Commands:
   ready    Succeed while an application runs and its readiness probe succeeds
 
 Options:
-  --grace SECONDS  From SIGTERM to SIGKILL for the applications, when the container ends
+  --grace SECONDS  Time from SIGTERM to SIGKILL for applications when the container stops
                    [default: 20]
-  --socket FILE    The socket between PID 1 and the other commands [default: in the program's
+  --socket FILE    Socket between PID 1 and the other commands [default: in the program's
                    folder, else in $TMPDIR, /tmp, /dev/shm, /run or /var/tmp]
-  --ring KIB       Output that is kept for each application [default: 1024]
+  --ring KIB       Size of the output kept for each application [default: 1024]
   --probe JSON     The workload's own readiness probe, with ports as numbers
   --help           Print this help
   --version        Print the version

@@ -12,8 +12,8 @@ use super::protocol::{
 /// Bytes held at a time; some chunks of the longest.
 const WINDOW: usize = 2 << 20;
 
-/// Up to here a file's hash is that of its bytes, and it travels whole: its chunks' names would cost
-/// more than they save.
+/// Up to here a file's hash is that of its bytes, and it travels whole: its chunks' names would
+/// cost more than they save.
 pub const SMALL: u64 = 64 << 10;
 
 /// Cuts what `from` gives into chunks, hands each with its offset and bytes to `each`, in order,
@@ -30,7 +30,7 @@ pub fn cut(
     mut each: impl FnMut(u64, Chunk, &[u8]) -> io::Result<Option<Chunk>>,
 ) -> io::Result<(u64, Hash)> {
     if !cut.fits() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "such chunks do not exist"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "unsupported chunk sizes"));
     }
     let longest = cut.max as usize;
     let mut whole = Whole::default();

@@ -86,7 +86,7 @@ impl Connection {
     /// Says hello, that there are too many, and no more.
     pub(super) fn refused(stream: UnixStream, clients: usize) -> Self {
         let mut connection = Self::new(stream);
-        let why = format!("{clients} clients wait for an answer already");
+        let why = format!("{clients} clients already wait for an answer");
         connection.fail(Failed::Busy { why });
         connection.ended = true;
         connection.write();
@@ -216,7 +216,7 @@ impl Connection {
             return;
         }
         if !matches!(self.pending, Pending::Nothing) {
-            let why = "this connection waits for an answer already".to_owned();
+            let why = "this connection already waits for an answer".to_owned();
             return self.fail(Failed::Busy { why });
         }
         match self.begin(request, supervisor) {

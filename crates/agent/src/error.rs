@@ -69,7 +69,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Prints `error` with its causes, then the hint on a line of its own; returns the code to end with.
+/// Prints `error` with its causes, then the hint on a line of its own; returns the code to end
+/// with.
 pub(super) fn report(error: &anyhow::Error) -> Code {
     output::line(&format!("error: {error:#}"));
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
@@ -85,7 +86,7 @@ pub(super) fn report_panics() {
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
         let place = place.unwrap_or_default();
         output::line(&format!(
-            "error: diyadm-agent {} has a fault{place}.",
+            "error: internal error in diyadm-agent {}{place}.",
             env!("CARGO_PKG_VERSION")
         ));
         output::line("hint: Report this line with the command that you ran.");

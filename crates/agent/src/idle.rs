@@ -57,14 +57,15 @@ type Signals = SignalDelivery<UnixStream, SignalOnly>;
 /// Idles until SIGTERM, SIGINT or a client's `StopAll` with `exit`.
 pub(super) fn run(options: &Options) -> Result<Code> {
     // Before anything can start: nothing must be missed, and PID 1 has no default actions.
-    let (read, write) = UnixStream::pair().context("no socket for signals")?;
+    let (read, write) = UnixStream::pair().context("cannot create a socket for signals")?;
     let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
     let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, wanted)
-        .context("no signal can be heard")?;
+        .context("cannot handle signals")?;
     // Where PID 1 is another program, orphans of the applications are still reaped.
     if std::process::id() != 1 {
         let own = Some(rustix::process::getpid());
-        rustix::process::set_child_subreaper(own).context("this process cannot reap others")?;
+        rustix::process::set_child_subreaper(own)
+            .context("this process cannot reap other processes")?;
     }
     if options.adopt {
         // The group leader of a session has one already.
@@ -73,7 +74,7 @@ pub(super) fn run(options: &Options) -> Result<Code> {
     let listener = match socket::bind(&socket::places(options.socket.as_deref())) {
         Ok(Bound::Here(listener)) => Some(listener),
         Ok(Bound::Taken(path)) => {
-            let what = format!("A supervisor listens at {} already.", path.display());
+            let what = format!("A supervisor already listens on {}.", path.display());
             return Err(Failure::no(what, "Run `diyadm-agent relay` to connect to it.").into());
         }
         Err(error) if options.adopt => return Err(error),
@@ -102,8 +103,8 @@ fn own() -> (Sink, Sink) {
 /// where this user may.
 fn adopt() -> Result<(Sink, Sink)> {
     let said = std::io::stdout().write_all(b"ready\n");
-    said.context("the one who started it is gone")?;
-    std::io::stdout().flush().context("the one who started it is gone")?;
+    said.context("the process that started it is gone")?;
+    std::io::stdout().flush().context("the process that started it is gone")?;
     let null = OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;
     rustix::stdio::dup2_stdin(&null).context("stdin")?;
     rustix::stdio::dup2_stdout(&null).context("stdout")?;
@@ -267,8 +268,8 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<UnixStream>> {
 }
 
 /// Sends a signal to every child that was not `told` and is in none of these process `groups`: what
-/// a shell left behind that ended. Programs that `kubectl exec` started are nobody's child here, and
-/// go with PID 1.
+/// a shell left behind that ended. Programs that `kubectl exec` started are nobody's child here,
+/// and go with PID 1.
 fn signal_children(signal: Signal, told: &mut Vec<i32>, groups: &[i32]) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     for pid in untold(&proc::processes(), own, told, groups) {

@@ -81,34 +81,34 @@ pub enum Request {
     /// SIGTERM to the application's process group, SIGKILL after `grace_ms`:
     /// [`Answer::Ended`] when the group is gone, at once where it was gone before.
     Stop {
-        /// Which application.
+        /// The application.
         name: String,
         /// Milliseconds from SIGTERM to SIGKILL.
         grace_ms: u64,
     },
     /// Stops as [`Request::Stop`], then starts the same command again: [`Answer::Started`].
     Restart {
-        /// Which application.
+        /// The application.
         name: String,
         /// Milliseconds from SIGTERM to SIGKILL.
         grace_ms: u64,
     },
     /// Forgets an application that ended, with its output: [`Answer::Sent`].
     Remove {
-        /// Which application.
+        /// The application.
         name: String,
     },
     /// Sends a signal to the application's process group (3 makes a JVM dump its threads):
     /// [`Answer::Sent`].
     Signal {
-        /// Which application.
+        /// The application.
         name: String,
         /// The signal's number, 1 to 31.
         signal: i32,
     },
     /// Waits until the application does not run: [`Answer::Ended`].
     Wait {
-        /// Which application.
+        /// The application.
         name: String,
     },
     /// Its output: [`Line`] frames, [`Answer::Lost`] in their midst, then [`Answer::End`].
@@ -164,7 +164,7 @@ pub struct Start {
 /// Which lines of an application's output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logs {
-    /// Which application.
+    /// The application.
     pub name: String,
     /// Only lines after the one of this number ([`Line::number`]): to go on after a lost
     /// connection without a line twice.
@@ -173,7 +173,7 @@ pub struct Logs {
     /// Only lines of this time or later, in milliseconds since 1970.
     #[serde(default)]
     pub since_ms: u64,
-    /// Only so many lines at the end of what is there already.
+    /// Number of last lines to print of what is there already.
     #[serde(default)]
     pub tail: Option<u64>,
     /// What follows the lines that are there.
@@ -248,7 +248,7 @@ impl Answer {
     /// As a frame; one that is too long for that becomes a failure that says so.
     pub fn frame(&self) -> Vec<u8> {
         let failed = |broken: Broken| {
-            let what = format!("its answer does not fit: {broken}");
+            let what = format!("unexpected answer: {broken}");
             json(Kind::Answer, &Self::Failed(Failed::Malformed { what }))
         };
         // The failure's text is short.
@@ -305,7 +305,7 @@ impl fmt::Display for Failed {
                 write!(f, "the agent in the container is diyadm {build} (protocol {protocol})")
             }
             Self::Malformed { what } => write!(f, "the agent could not read a message: {what}"),
-            Self::Runs(app) => write!(f, "{} runs already (pid {})", app.name, app.pid),
+            Self::Runs(app) => write!(f, "{} already runs (pid {})", app.name, app.pid),
             Self::Unknown { name, known } if known.is_empty() => {
                 write!(f, "no application {name:?}; none was started yet")
             }

@@ -105,13 +105,13 @@ fn is_application_running(socket: Option<&Path>) -> Result<bool> {
     supervisor.set_write_timeout(Some(ANSWER))?;
     let mut input = Input::new(supervisor.try_clone()?);
     if greet(&mut input, &mut supervisor)?.is_err() {
-        bail!("the supervisor in the container is of another version");
+        bail!("the supervisor in the container has another version");
     }
     supervisor.write_all(&json(Kind::Request, &Request::List)?)?;
     let frame = input.frame()?.context("the supervisor did not answer")?;
     match frame.parse(Kind::Answer)? {
         Answer::Apps(apps) => Ok(apps.apps.iter().any(|app| app.state == State::Running)),
-        _ => bail!("the supervisor gave another answer than the list of applications"),
+        _ => bail!("the supervisor did not answer with the list of applications"),
     }
 }
 
@@ -166,7 +166,7 @@ impl Write for Bounded {
 
 /// Connects to the first address of the Pod that accepts.
 fn open(port: &Port, deadline: Instant) -> Result<Bounded> {
-    let mut failed = anyhow!("there is no address for host {:?}", port.host);
+    let mut failed = anyhow!("host {:?} has no address", port.host);
     for address in addresses(&port.host) {
         match TcpStream::connect_timeout(&SocketAddr::new(address, port.port), left(deadline)?) {
             Ok(stream) => return Ok(Bounded { stream, deadline }),

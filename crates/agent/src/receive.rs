@@ -110,7 +110,7 @@ impl Session {
                     self.step(id, op)
                 }
                 Request::Cancel => Ok(()),
-                _ => Err(Broken::Content("not a step of a transfer, or an old one".to_owned())),
+                _ => Err(Broken::Content("an unknown or outdated step of a transfer".to_owned())),
             },
             Kind::Hashes => {
                 let Hashes { id, chunks } = Hashes::parse(frame.payload)?;
@@ -144,7 +144,7 @@ impl Session {
             Op::Settle { path, mode, mtime } => root.settle(&path, mode, mtime),
             Op::Link { path, to } => root.link(&path, &to).map(Effect::changed),
             Op::Delete { path } if !self.delete => {
-                let detail = "the transfer was begun without the right to delete".to_owned();
+                let detail = "the transfer was started without permission to delete".to_owned();
                 Err(with_detail(Reason::Denied, &path, detail))
             }
             Op::Delete { path } => root.delete(&path).map(Effect::changed),
@@ -159,7 +159,7 @@ impl Session {
         if self.incoming.len() >= MOST_FILES
             || chunks + u64::from(file.chunks) > u64::from(MOST_CHUNKS)
         {
-            return Err(Broken::Content("more files under way than agreed".to_owned()));
+            return Err(Broken::Content("more files in transfer than agreed".to_owned()));
         }
         self.incoming.insert(id, Incoming::new(id, file)?);
         // An empty file has no data to wait for.
@@ -172,7 +172,7 @@ impl Session {
         with: impl FnOnce(&mut Incoming, &mut incoming::Buffers, &Root) -> Result<Step, Broken>,
     ) -> Result<(), Broken> {
         let Some(mut incoming) = self.incoming.remove(&id) else {
-            let old = Broken::Content("content for a step that was never begun".to_owned());
+            let old = Broken::Content("content for a step that was not started".to_owned());
             return if id <= self.newest { Ok(()) } else { Err(old) };
         };
         match with(&mut incoming, &mut self.buffers, &self.root)? {

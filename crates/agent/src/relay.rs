@@ -1,6 +1,6 @@
-//! `diyadm-agent relay`: what `kubectl exec` starts in the container. It hands the client's requests to
-//! the supervisor, starts one where an application is to run and nobody supervises, and receives
-//! files itself, so that PID 1 does no heavy work.
+//! `diyadm-agent relay`: what `kubectl exec` starts in the container. It hands the client's
+//! requests to the supervisor, starts one where an application is to run and nobody supervises, and
+//! receives files itself, so that PID 1 does no heavy work.
 
 use std::{
     io::{self, Read, Write},
@@ -56,7 +56,9 @@ pub(super) fn run(socket: Option<&Path>) -> Result<Code> {
         };
         let request = match request {
             Request::Receive(wanted) => return receive::run(&wanted, input, output),
-            Request::Step { .. } => return malformed(&mut output, "a step before Receive".into()),
+            Request::Step { .. } => {
+                return malformed(&mut output, "a step of a transfer before `Receive`".into());
+            }
             request => request,
         };
         let supervisor = match (connect(&places), &request) {
@@ -95,7 +97,9 @@ fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
         | Request::Wait { name } => unknown(name),
         Request::Logs(logs) => unknown(&logs.name),
         Request::Start(_) | Request::Receive(_) | Request::Step { .. } => {
-            Answer::Failed(Failed::Malformed { what: "not for a supervisor".to_owned() })
+            Answer::Failed(Failed::Malformed {
+                what: "the supervisor does not support this request".to_owned(),
+            })
         }
     };
     send(output, &answer)
@@ -121,14 +125,14 @@ fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
     let mut child = command.spawn().context("it could not be started")?;
     let mut said = String::new();
     let mut stdout = child.stdout.take().context("its stdout is piped")?;
-    stdout.read_to_string(&mut said).context("it could not be heard")?;
+    stdout.read_to_string(&mut said).context("its output could not be read")?;
     if let Some(stream) = connect(places) {
         // Also where another relay was faster, and this one's supervisor has given up.
         return Ok(stream);
     }
     let mut why = String::new();
     let mut stderr = child.stderr.take().context("its stderr is piped")?;
-    stderr.read_to_string(&mut why).context("it could not be heard")?;
+    stderr.read_to_string(&mut why).context("its output could not be read")?;
     // It has ended, or said nothing: either way nobody waits for it but this.
     let _ = child.wait();
     bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("error: "))

@@ -26,7 +26,7 @@ mod words;
 use words::Wrong;
 
 const HELP: &str = "\
-This is diyadm's small shell: there is no other one in this image.
+This is diyadm's small shell, since this image has no other shell.
   cd [FOLDER]            pwd                    ls [-a] [-l] [PATH ...]
   cat FILE ...           env                    export NAME=VALUE ...
   unset NAME ...         ps                     kill [-SIGNAL] PID ...
@@ -48,7 +48,7 @@ pub(super) fn run() -> Result<Code> {
     let mut shell = Shell { variables: BTreeMap::new(), status: 0 };
     if interactive {
         settle_terminal().context("the terminal")?;
-        output::line("diyadm's small shell; `help` says what it can.");
+        output::line("diyadm's small shell; `help` lists its commands.");
     }
     loop {
         if interactive {
@@ -74,7 +74,7 @@ pub(super) fn run() -> Result<Code> {
                 let what = match wrong {
                     Wrong::Quote => "a quote is not closed".to_owned(),
                     Wrong::Unknown(c) => {
-                        format!("{c:?} means nothing here unless quoted; see `help`")
+                        format!("{c:?} is not supported here unless quoted; see `help`")
                     }
                 };
                 output::line(&what);
@@ -154,7 +154,7 @@ impl Shell {
         for arg in args {
             let bytes = arg.as_bytes();
             let at = memchr::memchr(b'=', bytes).filter(|at| *at > 0);
-            let at = at.ok_or_else(|| io::Error::other("type `export NAME=VALUE`"))?;
+            let at = at.ok_or_else(|| io::Error::other("usage: export NAME=VALUE"))?;
             let [name, value] = [&bytes[..at], &bytes[at + 1..]].map(OsStr::from_bytes);
             self.variables.insert(name.to_owned(), Some(value.to_owned()));
         }
@@ -174,7 +174,7 @@ impl Shell {
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                output::line(&format!("{}: there is no such program; see `help`", name.display()));
+                output::line(&format!("{}: command not found; see `help`", name.display()));
                 127
             }
             Err(error) => {

@@ -73,11 +73,13 @@ impl Supervisor {
         let malformed = |what: &str| Err(Failed::Malformed { what: what.to_owned() });
         self.is_open()?;
         if !name_fits(&start.name) {
-            return malformed("the name of an application is letters, digits, '.', '_' and '-'");
+            return malformed(
+                "the name of an application may have letters, digits, '.', '_' and '-' only",
+            );
         }
         let bad = |name: &Bytes| name.0.is_empty() || name.0.contains(&b'=');
         if start.env.iter().chain(&start.env_append).any(|(name, _)| bad(name)) {
-            return malformed("a variable without a name");
+            return malformed("a variable has no name");
         }
         if let Some(app) = self.apps.get_mut(&start.name) {
             app.look(Instant::now());
@@ -90,7 +92,7 @@ impl Supervisor {
         if self.apps.len() >= MOST_APPS {
             let gone = self.apps.iter().filter(|(_, app)| !app.is_alive() && app.then.is_none());
             let oldest = gone.min_by_key(|(_, app)| app.since_ms).map(|(name, _)| name.clone());
-            let full = || Failed::Busy { why: format!("{MOST_APPS} applications run already") };
+            let full = || Failed::Busy { why: format!("{MOST_APPS} applications already run") };
             self.apps.remove(&oldest.ok_or_else(full)?);
         }
         let (name, mark) = (start.name.clone(), self.mark.clone());
@@ -125,7 +127,7 @@ impl Supervisor {
         let ticket = self.tickets + 1;
         let app = self.app(&start.name)?;
         if app.then.is_some() {
-            return Err(Failed::Busy { why: format!("{} is being restarted already", start.name) });
+            return Err(Failed::Busy { why: format!("{} is already being restarted", start.name) });
         }
         if app.is_alive() {
             app.stop(grace_ms, Instant::now());
@@ -168,7 +170,7 @@ impl Supervisor {
 
     /// Sends a signal to an application's group.
     pub(super) fn signal(&mut self, name: &str, signal: i32) -> Result<(), Failed> {
-        let malformed = || Failed::Malformed { what: format!("there is no signal {signal}") };
+        let malformed = || Failed::Malformed { what: format!("unknown signal {signal}") };
         let signal = Signal::from_named_raw(signal).ok_or_else(malformed)?;
         self.app(name)?.signal(signal);
         Ok(())

@@ -103,7 +103,7 @@ pub(super) fn greet<R: Read>(
     let own = json(Kind::Hello, &Hello::own())?;
     // One that has hung up already may have said why.
     let _ = output.write_all(&own).and_then(|()| output.flush());
-    let frame = input.frame()?.context("the other side hung up")?;
+    let frame = input.frame()?.context("the other side closed the connection")?;
     let hello: Hello = frame.parse(Kind::Hello)?;
     Ok(if hello.protocol == PROTOCOL { Ok(hello) } else { Err(hello) })
 }

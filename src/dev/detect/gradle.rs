@@ -53,7 +53,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     let settings = SETTINGS.iter().find_map(|name| files.read(&join(&root, name)));
     let settings = without_comments(&settings.unwrap_or_default());
     let unread =
-        || Failure::usage("The build file cannot be read.", "See whether it is UTF-8 text.");
+        || Failure::usage("The build file cannot be read.", "Check that it is UTF-8 text.");
     let own = Project::read(files, "", &root);
     let included = if root.is_empty() { included(&settings) } else { Vec::new() };
     let gradle = match (files.has(&join(&root, "gradlew")), root.as_str()) {
@@ -118,7 +118,7 @@ fn of(
     let base = value(text, "archivesBaseName").or_else(|| value(text, "archivesName"));
     let base = base.unwrap_or_else(|| name.to_owned());
     if base.contains('$') {
-        let what = format!("The build file makes the archive's name of others: {base:?}.");
+        let what = format!("The build file computes the archive's name: {base:?}.");
         return Err(Failure::usage(what, "Set `archiveFileName` of its task to plain text."));
     }
     // `base-version-classifier.jar`, each part as the task sets it.
@@ -164,7 +164,7 @@ fn of(
             note: "The start script needs Java in the image.",
         });
     }
-    let note = "Nothing in the build file makes a jar that runs by itself: look at `command`.";
+    let note = "Nothing in the build file makes a jar that runs by itself: check `command`.";
     Ok(java(&archive("jar", "", ".jar"), task("jar"), watch, note))
 }
 
@@ -183,9 +183,9 @@ fn version(
         ["allprojects", "subprojects"].iter().find_map(|word| assigned(block(top, word)?));
     let Some(value) = assigned(&project.text).or(for_all) else { return Ok(property("version")) };
     let unknown = |value: &str| {
-        let what = format!("The build file makes the version of something else: {value}.");
+        let what = format!("The build file computes the version: {value}.");
         let hint = "Set `archiveFileName` of its task to plain text, or `version` in \
-                    gradle.properties, then type `diyadm dev --init` again.";
+                    gradle.properties, then run `diyadm dev --init` again.";
         Failure::usage(what, hint)
     };
     let text = quoted(&value);

@@ -1,5 +1,5 @@
-//! What Maven builds of a pom.xml, as far as it and the ones above and below it say. Pure: the files
-//! come in.
+//! What Maven builds of a pom.xml, as far as it and the ones above and below it say. Pure: the
+//! files come in.
 
 use std::path::Path;
 
@@ -242,7 +242,7 @@ fn documents(texts: &[String]) -> Result<Vec<Document<'_>>, Failure> {
         Failure::usage(format!("pom.xml cannot be read: {error}."), "Fix it; `mvn validate` helps.")
     })?;
     if documents.is_empty() {
-        return Err(Failure::usage("pom.xml cannot be read.", "See whether it is UTF-8 text."));
+        return Err(Failure::usage("pom.xml cannot be read.", "Check that it is UTF-8 text."));
     }
     Ok(documents)
 }
@@ -276,10 +276,11 @@ fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     let pom = Pom::new(&documents);
     let unknown = |name: String| {
         let what = format!(
-            "Nothing in pom.xml or above it sets `${{{name}}}`, so the name of what is built is unknown."
+            "Nothing in pom.xml or above it sets `${{{name}}}`, so the name of what is built is \
+             unknown."
         );
         let hint =
-            "Set `<finalName>app</finalName>` in `<build>`, then type `diyadm dev --init` again.";
+            "Set `<finalName>app</finalName>` in `<build>`, then run `diyadm dev --init` again.";
         Failure::usage(what, hint)
     };
     let resolved = |value: &str| pom.resolved(value, 0).map_err(unknown);
@@ -322,10 +323,7 @@ fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     } else if pom.setting("maven-jar-plugin", &["archive", "manifest", "mainClass"]).is_some() {
         (".jar".to_owned(), "Its manifest names the main class; libraries are not in it.")
     } else {
-        (
-            ".jar".to_owned(),
-            "Nothing in pom.xml makes a jar that runs by itself: look at `command`.",
-        )
+        (".jar".to_owned(), "Nothing in pom.xml makes a jar that runs by itself: check `command`.")
     };
     Ok(java(&file(&end), package("package"), watch, note))
 }

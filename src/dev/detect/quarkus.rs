@@ -34,7 +34,7 @@ pub(super) fn built(
                 Sent::new(&format!("{target}/lib"), "/tmp/app/lib"),
             ],
             command: ["java", "-jar", "/tmp/app/app.jar"].map(ToOwned::to_owned).to_vec(),
-            note: "Quarkus' legacy-jar, with its libraries beside it.",
+            note: "Quarkus' legacy-jar, with its libraries next to it.",
         },
         Some("native") => Built {
             build,

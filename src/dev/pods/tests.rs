@@ -96,7 +96,7 @@ fn an_emptied_pod_is_preferred_and_a_live_one_refused() {
     let failure = refused(&[live.clone(), stuck], EMPTIED);
     assert!(failure.what.starts_with("The rollout of deploy/x to the emptied template has not"));
     assert!(failure.what.contains("Pod new does not start because it is Running (ErrImage"));
-    assert!(failure.what.contains("Pod live of the template before still runs `sleep"));
+    assert!(failure.what.contains("Pod live of the previous template still runs `sleep"));
     assert!(!is_not_emptied(&failure.into()));
     let begun = Named { emptied: true, ..NAMED };
     let failure = choose(alone, EMPTIED, &begun).unwrap_err();
@@ -140,7 +140,7 @@ fn the_emptied_container_is_meant() {
 #[test]
 fn what_a_pod_waits_for_is_told() {
     let none = choose(&[], ANY, &NAMED).unwrap_err();
-    assert_eq!(none.what, "There is no Pod of deploy/x.");
+    assert_eq!(none.what, "deploy/x has no Pods.");
     let image = json!({ "waiting": { "reason": "ErrImageNeverPull", "message": "not here\nx" } });
     let waiting = pod("a", "2026-01-01T00:00:00Z", false, &image);
     let said = choose(std::slice::from_ref(&waiting), ANY, &NAMED).unwrap_err();

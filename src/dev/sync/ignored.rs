@@ -43,8 +43,11 @@ impl Ignored {
         let mut first = GitignoreBuilder::new(root);
         for pattern in exclude {
             first.add_line(None, pattern).map_err(|error| {
-                let what = format!("--exclude {pattern:?} makes no sense: {error}.");
-                Failure::usage(what, "Type it as in a .gitignore: `*.log`, `/build/`, `!keep.log`.")
+                let what = format!("--exclude {pattern:?} is not a .gitignore pattern: {error}.");
+                Failure::usage(
+                    what,
+                    "Write it as in a .gitignore: `*.log`, `/build/`, `!keep.log`.",
+                )
             })?;
         }
         let first = first.build().map_err(|error| anyhow!("{error}"))?;

@@ -91,7 +91,8 @@ async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
         match talk.reader.answer().await? {
             Answer::Entries { mut entries, .. } => {
                 if !fits(&mut size, &entries) {
-                    let what = "more files are there than a transfer can hold";
+                    let what = "the folder in the container has more files than a transfer \
+                                supports";
                     return Err(Trouble::NoAgent(what.to_owned()));
                 }
                 there.append(&mut entries);
@@ -113,7 +114,7 @@ fn fits(size: &mut usize, entries: &[Entry]) -> bool {
 }
 
 fn unexpected(answer: &Answer) -> Trouble {
-    Trouble::NoAgent(format!("an answer that was not asked for: {answer:?}"))
+    Trouble::NoAgent(format!("unexpected answer: {answer:?}"))
 }
 
 fn is_missing(failed: &Failed) -> bool {

@@ -14,8 +14,8 @@ pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
     let bytes = text.as_bytes();
     let wrong = || {
         let shown = text.to_string_lossy();
-        let what = format!("{shown:?} does not say where in the container.");
-        Failure::usage(what, "Type KIND/NAME:/PATH, like deploy/web:/app.")
+        let what = format!("{shown:?} has no path in the container.");
+        Failure::usage(what, "Use KIND/NAME:/PATH, like deploy/web:/app.")
     };
     let colon = bytes.iter().position(|byte| *byte == b':').ok_or_else(wrong)?;
     let workload = str::from_utf8(&bytes[..colon]).map_err(|_| wrong())?.to_owned();
@@ -26,8 +26,8 @@ pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
     Ok((workload, Bytes(path.to_vec())))
 }
 
-/// The refusal of words that name a container's file first, as `kubectl cp` takes them to copy out of
-/// it.
+/// The refusal of words that name a container's file first, as `kubectl cp` takes them to copy out
+/// of it.
 pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
     let (workload, path) = destination(source).ok().filter(|(workload, _)| !workload.is_empty())?;
     let (path, to) = (str::from_utf8(&path.0).ok()?, to.to_str()?);
@@ -39,7 +39,7 @@ pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
     let into = if to.ends_with('/') { format!("{into}/{own}") } else { into };
     let [path, into] = [path, &into].map(quoted);
     let hint = format!("Copy a file out: `diyadm shell {workload} -- cat {path} > {into}`.");
-    Some(Failure::usage("`sync` brings files into a container, not out of it.", hint))
+    Some(Failure::usage("`sync` copies files into a container, not out of it.", hint))
 }
 
 /// What is sent, and to where.
@@ -67,7 +67,8 @@ impl Way {
             let (from, root) = (source.to_owned(), Bytes(root.to_vec()));
             return Ok(Self { from, root, file: None, folder: None });
         }
-        let nameless = || Failure::usage("The file that is sent has no name.", "Name it.");
+        let nameless =
+            || Failure::usage("The file to send has no name.", "Add its name to the path.");
         let own = source.file_name().ok_or_else(nameless)?;
         let parent = source.parent().filter(|parent| !parent.as_os_str().is_empty());
         let from = parent.unwrap_or(Path::new(".")).to_owned();
@@ -82,7 +83,7 @@ impl Way {
             (Some(to.clone()), parts)
         };
         if matches!(name, b"" | b"." | b"..") {
-            let what = format!("{} is no name for a file.", to.show());
+            let what = format!("{} is not a valid file name.", to.show());
             return Err(Failure::usage(
                 what,
                 "End the path with a slash to keep the file's own name.",

@@ -85,7 +85,7 @@ impl Plain {
         let words = ["look", &root, before.unwrap_or(&stage), create, only.unwrap_or(".")];
         let said = run(cluster, &place, &words, &source.way.root, Reads::Nothing, async |_| Ok(()));
         let said = said.await?;
-        let lost = || Trouble::Lost("the end of what is there did not come".to_owned());
+        let lost = || Trouble::Lost("the list of files in the container is incomplete".to_owned());
         let Looked { tools, mut there } = script::looked(&said).ok_or_else(lost)?;
         let has = |tool: &str| tools.contains(tool);
         let needed = ["cat", "mkdir", "mv", "rm"].into_iter().find(|tool| !has(tool));
@@ -100,8 +100,9 @@ impl Plain {
         };
         let looks = has("stat") && (has("find") || !only.unwrap_or_default().is_empty());
         if options.delete && !looks {
-            let what = "What is there cannot be listed without find and stat, nor deleted.";
-            return Err(Failure::no(what, "Type the same without --delete.").into());
+            let what = "Without find and stat, files in the container can be neither listed nor \
+                        deleted.";
+            return Err(Failure::no(what, "Run the same command without --delete.").into());
         }
         if options.checksum {
             // What is there cannot be compared by content.
@@ -177,7 +178,7 @@ impl Plain {
             let last = paths.is_empty() || tried == TRIES;
             if last {
                 let never = paths.iter().map(Bytes::show);
-                let never = never.map(|path| format!("{path} changes all the time"));
+                let never = never.map(|path| format!("{path} keeps changing"));
                 report.refused.extend(never);
             }
             if last && !report.refused.is_empty() {
@@ -325,7 +326,7 @@ async fn look(library: &Arc<Library>, paths: Vec<Bytes>) -> Result<(Vec<Going>, 
 /// The folder as a shell reads it: never like a flag.
 fn root(root: &Bytes) -> Result<String> {
     let Ok(text) = str::from_utf8(&root.0) else {
-        let what = format!("Without an agent, {} cannot be named there.", root.show());
+        let what = format!("Without an agent, the file name {} is not supported.", root.show());
         return Err(Failure::no(what, "Choose a folder whose name is UTF-8.").into());
     };
     Ok(if text.starts_with('/') { text.to_owned() } else { format!("./{text}") })
@@ -339,7 +340,7 @@ fn name() -> Result<String> {
 
 fn lacking(tool: &str) -> Failure {
     Failure::no(
-        format!("The container has no agent, and without {tool} no file can be brought there."),
+        format!("The container has neither an agent nor {tool}, so no files can be sent there."),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
 }

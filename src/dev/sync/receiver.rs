@@ -258,7 +258,7 @@ impl<'a> Receiver<'a> {
                 Err(error) => {
                     let shown = self.pick.shown();
                     session.terminal.warn(&format!(
-                        "{shown} has no agent, nor can it be brought, so what differs is sent \
+                        "{shown} has no agent and none can be uploaded, so changed files are sent \
                          whole: {}",
                         clause(&error)
                     ));

@@ -22,7 +22,8 @@ use diyadm_agent::protocol::{
 pub(crate) struct Scan {
     /// Folders before what is in them, and in an order that stays the same.
     pub(crate) entries: Vec<Entry>,
-    /// Symbolic links among the entries that lead out of the folder: `bin/python -> /usr/bin/python`.
+    /// Symbolic links among the entries that lead out of the folder: `bin/python ->
+    /// /usr/bin/python`.
     pub(crate) outside: Vec<String>,
     /// Sentences: what cannot travel.
     pub(crate) skipped: Vec<String>,
@@ -74,7 +75,7 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
                     scan.entries.push(entry);
                 }
                 Ok(None) => {
-                    scan.skipped.push(format!("{} is no file, folder or link", path.display()));
+                    scan.skipped.push(format!("{} is not a file, folder or link", path.display()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {

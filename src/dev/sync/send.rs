@@ -133,7 +133,7 @@ fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Tr
         }
         Answer::Failed(failed) => return Err(failed.into()),
         other => {
-            return Err(Trouble::NoAgent(format!("an answer that was not asked for: {other:?}")));
+            return Err(Trouble::NoAgent(format!("unexpected answer: {other:?}")));
         }
     }
     Ok(())
@@ -201,7 +201,7 @@ impl Sender<'_> {
                     self.state.refuse(Refusal { reason, path, detail }.to_string());
                 } else {
                     let path = path.show();
-                    let what = format!("{path} changes all the time and could not be sent whole");
+                    let what = format!("{path} keeps changing and could not be sent whole");
                     self.state.refuse(what);
                 }
             }

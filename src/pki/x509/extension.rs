@@ -32,7 +32,7 @@ pub(in crate::pki) struct Policies {
     pub(in crate::pki) inhibit_any: Option<u64>,
 }
 
-/// All of them.
+/// Select all.
 #[derive(Clone, Debug, Default)]
 pub(in crate::pki) struct Extensions {
     /// Bits; 0 where nothing is said.

@@ -61,8 +61,8 @@ impl Denial {
     /// What to do about it.
     pub fn hint(&self) -> String {
         format!(
-            "See what it asks for: `{}`. --image takes another image, --image keep the workload's \
-             own, and --ready app keeps a readiness probe.",
+            "See what it asks for: `{}`. Use --image for another image, --image keep for the \
+             workload's own, or --ready app to keep a readiness probe.",
             self.show
         )
     }
@@ -90,7 +90,8 @@ mod tests {
                 Some("admission webhook validate.kyverno.svc-fail denies it: no tag"),
             ),
             (
-                "pods \"web-x\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot",
+                "pods \"web-x\" is forbidden: violates PodSecurity \"restricted:latest\": \
+                 runAsNonRoot",
                 Some("Pod Security (restricted:latest) denies it: runAsNonRoot"),
             ),
             ("pods \"x\" is forbidden: exceeded quota: q", None),

@@ -22,15 +22,10 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "to call webhook: diyadm: reviews go to",
         "wrong-path",
-        "the path in the webhook's configuration is none that the server knows",
+        "the server does not know the path in the webhook's configuration",
         Remedy::Install,
     ),
-    (
-        "to call webhook: diyadm: a bug",
-        "server-bug",
-        "the server met a bug of its own",
-        Remedy::Logs,
-    ),
+    ("to call webhook: diyadm: a bug", "server-bug", "the server has a bug", Remedy::Logs),
     (
         "cannot verify signature: insecure algorithm",
         "insecure-signature",
@@ -75,7 +70,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "unable to parse bytes as PEM block",
         "ca-bundle-junk",
-        "the caBundle is no PEM certificate",
+        "the caBundle is not a PEM certificate",
         Remedy::Install,
     ),
     (
@@ -124,7 +119,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "No agent available",
         "no-agent",
-        "the konnectivity server has no agent: the control plane has no way into the cluster",
+        "the konnectivity server has no agent: the control plane cannot reach the cluster",
         Remedy::Konnectivity,
     ),
     (
@@ -141,7 +136,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "Address is not allowed",
         "address-not-allowed",
-        "the control plane may not call the Pod's address: the network of Pods is not its own",
+        "the control plane may not call the Pod's address, which is outside of its network",
         Remedy::HostNetwork,
     ),
     (
@@ -161,7 +156,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "context deadline exceeded",
         "too-slow",
-        "the server did not answer in time: it has too much to do, or a firewall stands in between",
+        "the server did not answer in time: it is overloaded, or a firewall drops the connection",
         Remedy::Reach,
     ),
     (
@@ -211,43 +206,43 @@ pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     let hint = match remedy {
         Remedy::Install => subject.install_hint("Put the Secret's CA into the webhook", ""),
         Remedy::Logs => {
-            format!("See what it logged: `kubectl -n {namespace} logs -l app={service}`.")
+            format!("See its log: `kubectl -n {namespace} logs -l app={service}`.")
         }
         Remedy::Rotate => {
-            format!("Make a new certificate: `diyadm init --rotate{flags}`.")
+            format!("Create a new certificate: `diyadm init --rotate{flags}`.")
         }
         Remedy::Renew => subject.install_hint(
             &format!(
-                "Make one for {service}.{namespace}.svc with `diyadm init --force{flags}`, then \
+                "Create one for {service}.{namespace}.svc with `diyadm init --force{flags}`, then \
                  put its CA into the webhook"
             ),
             "",
         ),
         Remedy::Port => format!(
-            "See that the Service's targetPort is the TLS port of `diyadm serve`: \
+            "Check that the Service's targetPort is the TLS port of `diyadm serve`: \
              `kubectl -n {namespace} get service {service} -o yaml`."
         ),
         Remedy::Pods => {
-            format!(
-                "See what its Pods do: `kubectl -n {namespace} describe pods -l app={service}`."
-            )
+            format!("Check its Pods: `kubectl -n {namespace} describe pods -l app={service}`.")
         }
         Remedy::Server => format!(
-            "See which server answers: `kubectl -n {namespace} get endpointslices \
+            "Check which server answers: `kubectl -n {namespace} get endpointslices \
              -l kubernetes.io/service-name={service}`."
         ),
-        Remedy::Proxy => "Set NO_PROXY of the API server to hold .svc; on its machine, see \
-                          `diyadm check --manifest /etc/kubernetes/manifests/kube-apiserver.yaml`."
+        Remedy::Proxy => "Add .svc to NO_PROXY of the API server; on its machine, run `diyadm \
+                          check --manifest /etc/kubernetes/manifests/kube-apiserver.yaml`."
             .to_owned(),
-        Remedy::Konnectivity => "See whether its agents run: `kubectl -n kube-system get pods -l \
-                                 k8s-app=konnectivity-agent`."
-            .to_owned(),
+        Remedy::Konnectivity => {
+            "Check whether its agents run: `kubectl -n kube-system get pods -l \
+             k8s-app=konnectivity-agent`."
+                .to_owned()
+        }
         Remedy::HostNetwork => format!(
-            "Give the server the node's network (`hostNetwork: true`), where the control plane \
-             reaches nodes only: `kubectl -n {namespace} edit deployment {service}`."
+            "If the control plane reaches only nodes, run the server in the node's network \
+             (`hostNetwork: true`): `kubectl -n {namespace} edit deployment {service}`."
         ),
         Remedy::Reach => format!(
-            "See whether the API server reaches the Pods (network policies, firewalls): \
+            "Check whether the API server reaches the Pods (network policies, firewalls): \
              `kubectl -n {namespace} logs -l app={service}`."
         ),
     };

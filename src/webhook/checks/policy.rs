@@ -76,7 +76,7 @@ pub fn lacking(without: Without<'_>, flags: &str) -> (String, String) {
         ),
         _ => format!("the API server ({version}) has no {api}: Kubernetes 1.36 has it"),
     };
-    (what, format!("Take the webhook, which every version has: `diyadm install{flags}`."))
+    (what, format!("Use the webhook, which every version supports: `diyadm install{flags}`."))
 }
 
 /// Every finding, in the order in which a request meets what they are about.
@@ -102,7 +102,7 @@ pub fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
 
 fn again(subject: &Subject) -> String {
     subject.owner_hint(" --mode policy", || {
-        format!("Install it as it should be: `diyadm install --mode policy{}`.", subject.flags)
+        format!("Install it again: `diyadm install --mode policy{}`.", subject.flags)
     })
 }
 
@@ -128,7 +128,7 @@ fn policy(observed: &Observed, subject: &Subject) -> Finding {
     let pods = found["matchConstraints"]["resourceRules"].to_string().contains("\"pods\"");
     let selected = selects(&found["matchConstraints"]["namespaceSelector"], labels(observed));
     if !pods || !selected {
-        let what = format!("MutatingAdmissionPolicy {service} is not about Pods of {namespace}");
+        let what = format!("MutatingAdmissionPolicy {service} does not match Pods of {namespace}");
         let hint = if pods && labels(observed)[key] != value.as_str() {
             format!("Label the namespace: `diyadm install --mode policy{}`.", subject.label_flags)
         } else {
@@ -138,7 +138,7 @@ fn policy(observed: &Observed, subject: &Subject) -> Finding {
     }
     let failure = found["failurePolicy"].as_str().unwrap_or("Fail");
     let what = format!(
-        "MutatingAdmissionPolicy {service} is about Pods of {namespace}, failurePolicy {failure}"
+        "MutatingAdmissionPolicy {service} matches Pods of {namespace}, failurePolicy {failure}"
     );
     Finding::ok(id, what)
 }
@@ -160,7 +160,7 @@ fn binding(observed: &Observed, subject: &Subject) -> Finding {
         let what = format!("the binding does not bind policy {service} in {namespace}");
         return Finding::failed(id, what, again(subject));
     }
-    Finding::ok(id, format!("the binding puts policy {service} to work"))
+    Finding::ok(id, format!("the binding activates policy {service}"))
 }
 
 fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
@@ -169,8 +169,8 @@ fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         Ok(Ok(pod)) if is_emptied_to(pod, image) && !is_emptied_by_policy(pod) => Finding::failed(
             id,
             "a Pod created here would be emptied by a webhook, not by the policy",
-            "See which: `kubectl get mutatingwebhookconfigurations`; what it empties already, a \
-             policy leaves alone.",
+            "See which: `kubectl get mutatingwebhookconfigurations`; a policy leaves alone what \
+             the webhook has emptied.",
         ),
         Ok(Ok(pod)) if is_emptied_to(pod, image) => {
             Finding::ok(id, format!("a Pod created here would get {image}"))
@@ -180,9 +180,9 @@ fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
             format!("a Pod created here would not be emptied to {image}"),
             subject.owner_hint(" --mode policy", || {
                 format!(
-                    "A policy that was changed counts after a moment. Under failurePolicy Ignore \
-                     the API server tells no reason: \
-                     `diyadm install --mode policy --failure-policy Fail{flags}` makes it tell."
+                    "A changed policy takes effect after a moment. Under failurePolicy Ignore the \
+                     API server gives no reason; `diyadm install --mode policy --failure-policy \
+                     Fail{flags}` makes it report one."
                 )
             }),
         ),

@@ -88,8 +88,9 @@ impl Manifest {
         let mut items = Vec::new();
         for list in ["command", "args"] {
             for (index, item) in server[list].as_array().into_iter().flatten().enumerate() {
-                let text =
-                    item.as_str().ok_or_else(|| format!("{list} holds {item}, no string"))?;
+                let text = item
+                    .as_str()
+                    .ok_or_else(|| format!("{list} holds {item}, which is not a string"))?;
                 items.push(Item { list, index, text: text.to_owned() });
             }
         }
@@ -172,19 +173,19 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
     }];
     let (enabled, disabled) = (manifest.names(ENABLE), manifest.names(DISABLE));
     let exact = manifest.values(EXACT).first().map(|_| manifest.names(EXACT));
-    let fix = "Let diyadm write it: the same command with --fix.";
+    let fix = "To have diyadm write it, run the same command with --fix.";
     findings.extend(unknown(&manifest, fix));
     let overlap: Vec<_> = enabled.iter().filter(|name| disabled.contains(name)).collect();
     if let Some(plugin) = overlap.iter().find(|name| !WANTED.contains(&name.as_str())) {
         let seen =
             format!("{plugin} is in {ENABLE} and in {DISABLE}: the API server does not start");
-        let hint = format!("Take {plugin} out of one of them: `grep -n {plugin} FILE`.");
+        let hint = format!("Remove {plugin} from one of them: `grep -n {plugin} FILE`.");
         findings.push(Finding::failed("admission-plugin", seen, hint));
     }
     if exact.is_some() && !(enabled.is_empty() && disabled.is_empty()) {
         let seen =
             format!("{EXACT} excludes {ENABLE} and {DISABLE}: the API server does not start");
-        let hint = format!("Take {EXACT} out: `grep -n admission FILE`.");
+        let hint = format!("Remove {EXACT}: `grep -n admission FILE`.");
         findings.push(Finding::failed("admission-plugin", seen, hint));
     }
     for plugin in WANTED {
@@ -192,7 +193,7 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
         findings.push(if has(&disabled) {
             Finding::failed("admission-plugin", format!("{DISABLE} turns {plugin} off"), fix)
         } else if exact.as_deref().is_some_and(|names| !has(names)) {
-            Finding::failed("admission-plugin", format!("{EXACT} leaves {plugin} out"), fix)
+            Finding::failed("admission-plugin", format!("{EXACT} omits {plugin}"), fix)
         } else if exact.is_some() || has(&enabled) {
             Finding::ok("admission-plugin", format!("{plugin} is enabled by name"))
         } else {
@@ -201,7 +202,7 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
                 Some(minor) if minor >= 10 => Finding::warning(
                     "admission-plugin",
                     format!("{plugin} is not named; v1.{minor} has it on by default"),
-                    "Nothing need be done; --fix names it all the same.",
+                    "Nothing needs to be done; --fix names it explicitly.",
                 ),
                 Some(_) => Finding::failed(
                     "admission-plugin",
@@ -229,7 +230,7 @@ fn unknown(manifest: &Manifest, fix: &str) -> Vec<Finding> {
         for Setting { value, .. } in manifest.values(flag) {
             let elements = flags::list(&value).unwrap_or_else(|| vec![value.clone()]);
             for element in elements.iter().filter(|element| !plugins::is_known(element)) {
-                let seen = format!("{flag} names {element:?}, which is no admission plugin");
+                let seen = format!("{flag} names {element:?}, which is not an admission plugin");
                 findings.push(if plugins::is_misspelled(element) {
                     let seen = format!("{seen}: the API server does not start");
                     Finding::failed("admission-plugin", seen, fix)
@@ -258,13 +259,13 @@ fn registration(manifest: &Manifest) -> Finding {
                 format!(
                     "{RUNTIME} has {entries}, so admissionregistration.k8s.io/v1 is not served"
                 ),
-                format!("Take {entries} out of {RUNTIME}."),
+                format!("Remove {entries} from {RUNTIME}."),
             )
         }
         Served::Refused(entry) => Finding::failed(
             "registration",
             format!("{RUNTIME} has {entry}: the API server does not start"),
-            format!("Take {entry} out of {RUNTIME}, or set it to true or false."),
+            format!("Remove {entry} from {RUNTIME}, or set it to true or false."),
         ),
     }
 }
@@ -293,13 +294,13 @@ fn policy(manifest: &Manifest, disabled: &[String], exact: Option<&[String]>) ->
         Some(36..) if !serves("v1", true) => {
             format!("{RUNTIME} turns {POLICY} off: `--mode policy` does nothing there")
         }
-        Some(36..) => format!("{POLICY} is there, and on by default"),
+        Some(36..) => format!("{POLICY} is available and on by default"),
         Some(34 | 35) => {
             let is_on = gate(POLICY).or(gate("AllBeta")) == Some(true) && serves("v1beta1", false);
             let state = if is_on { "turned on" } else { "off by default" };
             format!("{POLICY} is beta and {state}")
         }
-        Some(minor) => format!("v1.{minor} has no {POLICY} to rely on"),
-        None => format!("{POLICY} is there from v1.36 on"),
+        Some(minor) => format!("v1.{minor} has no stable {POLICY}"),
+        None => format!("{POLICY} is available from v1.36 on"),
     }
 }

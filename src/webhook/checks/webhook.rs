@@ -74,7 +74,7 @@ pub struct Subject {
 const DEFAULT_IMAGE: &str = "empty-container:latest";
 
 /// What `install` must be told again: it makes of the webhook what its flags say.
-pub(super) const AS_BEFORE: &str = "with the flags that shaped the webhook before";
+pub(super) const AS_BEFORE: &str = "with the flags of the previous install";
 
 impl Subject {
     /// `diyadm install` with `more` and the flags that lead to this webhook.
@@ -92,8 +92,8 @@ impl Subject {
     pub(super) fn owner_hint(&self, mode: &str, hint: impl FnOnce() -> String) -> String {
         if self.is_foreign {
             return format!(
-                "What has the name {0} is somebody else's: `kubectl get \
-                 mutatingwebhookconfigurations {0} -o yaml`. One of your own takes another name: \
+                "The object named {0} is somebody else's: `kubectl get \
+                 mutatingwebhookconfigurations {0} -o yaml`. Use another name for your own: \
                  `diyadm install{mode} -n {1} --service NAME`.",
                 self.service, self.namespace
             );
@@ -102,8 +102,8 @@ impl Subject {
             return hint();
         }
         format!(
-            "It is installed from namespace {}; its owner sees what to do with \
-             `diyadm check{mode}{}`.",
+            "It is installed from namespace {}; its owner can run `diyadm check{mode}{}` to see \
+             what to do.",
             self.webhook_namespace, self.flags
         )
     }
@@ -234,16 +234,16 @@ pub(super) fn unseen(id: &'static str, what: &str, why: &Unseen) -> Finding {
     let hint = if matches!(why, Unseen::Forbidden(_)) {
         "Ask for this right: `kubectl auth can-i --list` shows those you have."
     } else {
-        "Type `diyadm check -v` with the same flags: it shows what the API server is asked."
+        "Run `diyadm check -v` with the same flags to see the requests to the API server."
     };
-    Finding::unknown(id, format!("{what} could not be looked at: {why}"), hint)
+    Finding::unknown(id, format!("{what} could not be read: {why}"), hint)
 }
 
 /// For a dry-run create that the API server refused for no reason that is a webhook's.
 pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -> String {
     let Subject { namespace: name, label_flags, .. } = subject;
     match namespace {
-        Ok(None) => format!("Make the namespace: `diyadm init{label_flags}`."),
+        Ok(None) => format!("Create the namespace: `diyadm init{label_flags}`."),
         _ => format!(
             "See what forbids it: `kubectl -n {name} get resourcequotas,limitranges` and \
              `kubectl get validatingwebhookconfigurations,validatingadmissionpolicies`."
@@ -277,7 +277,7 @@ fn registration(observed: &Observed) -> Finding {
 
 pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Finding {
     let (id, Subject { namespace, label: (key, value), label_flags, .. }) = ("namespace", subject);
-    let hint = format!("Make and label it: `diyadm init{label_flags}`.");
+    let hint = format!("Create and label it: `diyadm init{label_flags}`.");
     match found {
         // Another value is someone's decision: it takes --force to overrule it.
         Ok(Some(found))
@@ -289,7 +289,7 @@ pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Findi
                     "namespace {namespace} is labelled {key}={}, not {value}",
                     found["metadata"]["labels"][key].as_str().unwrap_or_default()
                 ),
-                format!("Label it anew: `diyadm init --force{label_flags}`."),
+                format!("Label it again: `diyadm init --force{label_flags}`."),
             )
         }
         Ok(Some(found)) if found["metadata"]["labels"][key] == value.as_str() => {

@@ -24,22 +24,22 @@ const POLICY: &str = include_str!("../../../templates/policy.yaml");
 /// A sentence where the rules want what a policy cannot do.
 pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> {
     if rules.flags.level == Some(Level::Workload) {
-        return Err("a policy cannot save the original, so it empties Pods and not the workloads \
-                    that make them: level workload takes the webhook"
+        return Err("a policy cannot save the original, so it empties Pods and not their \
+                    workloads: level workload needs the webhook"
             .to_owned());
     }
     let is_app = |choice: &Choice| choice.ready == Some(Ready::App);
     if is_app(&rules.flags) || rules.list.iter().any(|rule| is_app(&rule.choice)) {
         return Err(
-            "a policy cannot pass the readiness probe of a Pod on to the agent: ready app \
-                    takes the webhook, or `diyadm empty`"
+            "a policy cannot pass the readiness probe of a Pod on to the agent: ready app needs \
+             the webhook, or `diyadm empty`"
                 .to_owned(),
         );
     }
     let replicas = rules.list.iter().position(|rule| rule.choice.replicas.is_some());
     if let Some(at) = replicas {
         return Err(format!(
-            "rule {} says replicas, which are the workload's: a policy sees its Pods alone",
+            "rule {} sets replicas of the workload, and a policy sees only Pods",
             at + 1
         ));
     }

@@ -108,7 +108,11 @@ impl Metrics {
         all.register("review_seconds", help, self.seconds.clone());
         let help = "Requests that got no AdmissionReview, by HTTP status";
         all.register("refused", help, self.refused.clone());
-        all.register("reviews_arriving", "Reviews whose body is awaited", self.arriving.clone());
+        all.register(
+            "reviews_arriving",
+            "Reviews whose body is being received",
+            self.arriving.clone(),
+        );
         let help = "When the certificate expires, in seconds since 1970";
         all.register("certificate_not_after_seconds", help, tls.not_after.clone());
         let help = "Certificates loaded after the first";

@@ -64,7 +64,10 @@ pub(super) fn allow_descriptors(connections: usize, others: usize) -> usize {
     if limit.current.is_some_and(|current| current < allowed) {
         let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(error = error.to_string(), "the limit of open files stays");
+            tracing::warn!(
+                error = error.to_string(),
+                "the limit of open files could not be raised"
+            );
         }
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -70,7 +70,7 @@ pub(super) fn routes(
     move |config| {
         config.app_data(shared.clone());
         for path in ["/mutating-pods", "/mutating-service"] {
-            let other = always(405, "MethodNotAllowed", "diyadm: reviews are posted");
+            let other = always(405, "MethodNotAllowed", "diyadm: reviews must be sent by POST");
             let resource = web::resource(path).route(web::post().to(handle));
             config.service(resource.default_service(web::to(other)));
         }
@@ -305,7 +305,7 @@ async fn body(
     let mut left = BODY_CAP;
     let mut chunk = async || {
         let Some(chunk) = payload.next().await else { return Ok(None) };
-        let chunk = chunk.map_err(|_| (400, "BadRequest", "diyadm: the body broke off"))?;
+        let chunk = chunk.map_err(|_| (400, "BadRequest", "diyadm: the body is incomplete"))?;
         left = left.checked_sub(chunk.len()).ok_or(too_large)?;
         connection.taken();
         if !held.grow(chunk.len()) {

@@ -41,7 +41,10 @@ impl Live {
         live.take(&text)?;
         if let Some(file) = live.file.as_ref().filter(|file| !file.exists()) {
             let file = file.display().to_string();
-            tracing::warn!(file, "there is no --rules file yet; the flags alone count until then");
+            tracing::warn!(
+                file,
+                "the --rules file does not exist yet; only the flags apply until then"
+            );
         }
         Ok(live)
     }
@@ -75,7 +78,7 @@ impl Live {
                 }
                 Err(error) => {
                     self.refused.inc();
-                    tracing::error!(error, "new rules refused");
+                    tracing::error!(error, "new rules rejected");
                 }
             }
             judged = seen;
@@ -97,7 +100,7 @@ impl Live {
             Vec::new()
         } else {
             workload::parse_rules(text).map_err(|error| {
-                let hint = "Fix that rule; `diyadm rules check FILE` says whether it is right.";
+                let hint = "Fix that rule; `diyadm rules check FILE` checks it.";
                 Failure::usage(format!("--rules {file}: {error}."), hint)
                     .with_details(error.snippet())
             })?

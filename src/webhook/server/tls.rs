@@ -132,7 +132,7 @@ impl Watch {
                 }
                 Err(error) => {
                     self.counters.refused.inc();
-                    tracing::error!(error, "new certificate refused");
+                    tracing::error!(error, "new certificate rejected");
                 }
             }
             (judged, doubted) = (seen, None);
@@ -159,7 +159,7 @@ fn usable(tls: &Tls, pair: &Pair) -> Result<SslContext> {
         Ok(_) => {}
         Err(fault @ (Fault::Expired | Fault::NotYetValid)) => {
             let (fault, clock) = (fault.to_string(), pki::rfc3339(now));
-            tracing::warn!(fault, clock, "the API server will refuse the certificate");
+            tracing::warn!(fault, clock, "the API server will reject the certificate");
         }
         Err(fault) => return Err(anyhow!("{}: {fault}", tls.names().0)),
     }
@@ -175,7 +175,7 @@ fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
     // A connection that says nothing keeps no buffers.
     builder.set_mode(SslMode::RELEASE_BUFFERS);
     let chain = X509::stack_from_pem(cert)
-        .with_context(|| format!("{of_cert}: this is no PEM certificate"))?;
+        .with_context(|| format!("{of_cert}: this is not a PEM certificate"))?;
     let first = chain.split_first();
     let (leaf, rest) =
         first.with_context(|| format!("{of_cert}: there is no certificate in it"))?;

@@ -51,7 +51,7 @@ fn shell_lists_and_prints_files() {
 
 #[test]
 fn shell_reports_unsupported_syntax() {
-    shell("ls | cat\n").code(2).stderr_has("'|' means nothing here");
+    shell("ls | cat\n").code(2).stderr_has("'|' is not supported here");
     shell("ls 'a\n").code(2).stderr_has("a quote is not closed");
 }
 
@@ -70,7 +70,7 @@ fn shell_ctrl_c_ends_the_program_and_not_the_shell() {
         }
         shown.clear();
     };
-    until("`help` says what it can");
+    until("`help` lists its commands");
     until(" $ ");
     // The echo of the line has no newline in the quotes' place.
     keys.write_all(b"sh -c 'echo g\"\"o; exec sleep 1000'\n").unwrap();

@@ -9,14 +9,14 @@ fn wrong_arguments_are_reported_without_a_cluster() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);
     for (args, text) in [
-        (&["sync", ".", "deploy/web"][..], "does not say where in the container"),
+        (&["sync", ".", "deploy/web"][..], "has no path in the container"),
         (&["sync", ".", ":/app"], "which Pods are meant"),
         (&["cp", "deploy/web:/app/log", "."], "`diyadm shell deploy/web -- cat /app/log > log`"),
         (&["sync", ".", "deploy/web:/app", "-l", "a=b"], "which Pods are meant"),
-        (&["forward", "deploy/web", "1:2:3"], "no pair of ports"),
+        (&["forward", "deploy/web", "1:2:3"], "is not a pair of ports"),
         (&["forward", "deploy/web"], "required"),
         (&["run", "deploy/web", "--env", "=SECRET", "--", "true"], "has no NAME"),
-        (&["run", "deploy/web", "--name", "a b", "--", "true"], "no name for an application"),
+        (&["run", "deploy/web", "--name", "a b", "--", "true"], "is not a valid application name"),
         (&["run", "deploy/web"], "required"),
         (&["logs", "deploy/web", "--since", "soon"], "no length of time"),
         (&["dev"], "diyadm dev --init"),

@@ -134,8 +134,8 @@ fn forward_follows_replaced_pods() {
     assert!(forward.child.try_wait().unwrap().is_none(), "it goes on");
 }
 
-/// A server that never ends a connection by itself, one that answers when it is let, and six hundred
-/// clients that go.
+/// A server that never ends a connection by itself, one that answers when it is let, and six
+/// hundred clients that go.
 #[test]
 fn forward_closes_a_connection_only_after_its_client() {
     let node = require!(node());
@@ -144,8 +144,7 @@ fn forward_closes_a_connection_only_after_its_client() {
     node.load(&["busybox"]);
     let late = "read x; until [ -e /tmp/go ]; do sleep 0.1; done; echo late";
     let script = format!(
-        "echo '{late}' >/tmp/late; nc -ll -p 9001 -e sh /tmp/late & \
-                          exec nc -ll -p 9000 -e cat"
+        "echo '{late}' >/tmp/late; nc -ll -p 9001 -e sh /tmp/late & exec nc -ll -p 9000 -e cat"
     );
     node.pod(name, "web", &json!({ "image": "busybox:rig", "command": ["sh", "-c", script] }));
     let mut forward = Forward::start_limited(&node, name, "web", &[":9000", ":9001"]);
@@ -200,7 +199,7 @@ fn forward_reports_refused_ports_and_keeps_the_others() {
     assert_eq!(answer(closed.0[0]).unwrap_or_default(), "");
     assert!(told.any(|line| line.contains("nothing listens on port 81")));
     assert_eq!(answer(unknown.0[0]).unwrap_or_default(), "");
-    assert!(told.any(|line| line.contains("no port that is named admin")));
+    assert!(told.any(|line| line.contains("no port named admin")));
     assert!(answer(open.0[0]).unwrap().ends_with("ok\n"));
 
     // What another listens on is said before anything is listened on.

@@ -137,7 +137,7 @@ fn names_the_old_pod_of_an_unfinished_rollout() {
             .code(1)
             .stderr_has("The rollout of deploy/shop to the emptied template has not finished")
             .stderr_has(&format!("Pod {coming} does not start because it is "))
-            .stderr_has(&format!("Pod {old_name} of the template before still runs `sleep"));
+            .stderr_has(&format!("Pod {old_name} of the previous template still runs `sleep"));
     }
     typed.run(&["ps", "deploy/shop"]).code(0).stderr_has("has not finished");
     typed.run(&["status", "-o", "wide"]).code(0);
@@ -209,7 +209,7 @@ fn dev_ends_when_its_workload_is_restored() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("deploy/shop was restored by "), "{said}");
     assert!(said.contains("`diyadm empty deploy/shop -n "), "{said}");
-    assert!(!said.contains("going on in"), "{said}");
+    assert!(!said.contains("continuing in"), "{said}");
     is_untouched(&node, name, &pod(&typed));
 }
 

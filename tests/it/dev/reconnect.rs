@@ -33,7 +33,7 @@ fn dev_continues_after_pod_replacement_and_container_restart() {
     let gone = pod()["metadata"]["name"].as_str().unwrap().to_owned();
     node.kubectl(&["-n", name, "delete", "pod", &gone, "--wait=false"], "");
     dev.until(&format!("Pod {gone} is gone"));
-    dev.until("going on in shop-");
+    dev.until("continuing in shop-");
     dev.until("version one");
     answers("one\n");
 
@@ -41,7 +41,7 @@ fn dev_continues_after_pod_replacement_and_container_restart() {
     processes(&pod())[0].kill();
     dev.until("was restarted (");
     dev.until("), and what ran in it is gone");
-    dev.until("going on in shop-");
+    dev.until("continuing in shop-");
     dev.until("version one");
     answers("one\n");
     let pod = pod();
@@ -76,7 +76,7 @@ fn dev_leaves_a_pod_deleted_during_a_build_once() {
     wait_until("it is built", || folder.join("begun").exists());
     node.kubectl(&["-n", name, "delete", "pod", &pods[0], "--wait"], "");
     fs::remove_file(folder.join("hold")).unwrap();
-    dev.until("going on in shop-");
+    dev.until("continuing in shop-");
     dev.until("version two");
     project.version("three");
     dev.until("version three");

@@ -1,6 +1,6 @@
 //! Commands in a container where WebSockets speak `v4.channel.k8s.io` alone, as with API servers up
-//! to 1.29, or are refused: a proxy stands before the real API server, which hands v4 on to the real
-//! kubelet.
+//! to 1.29, or are refused: a proxy stands before the real API server, which hands v4 on to the
+//! real kubelet.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use crate::{
     rig::{Node, Run, node, wait_until},
 };
 
-/// A Pod of two containers that share the folder `data` of this machine: `any` takes an agent, `none`
-/// does not.
+/// A Pod of two containers that share the folder `data` of this machine: `any` takes an agent,
+/// `none` does not.
 fn pod(node: &Node, namespace: &str, data: &Path) {
     let container = |name: &str, read_only: bool| {
         json!({
@@ -108,7 +108,7 @@ fn exec_works_over_websocket_protocol_v4() {
     assert_eq!(fs::read(data.join("of-none/empty")).unwrap(), b"");
 
     let with_agent = |words: &[&str]| Run::of(&mut command("any", words), "");
-    with_agent(&["sync", "app", "pod/old:/data/of-any"]).code(0).stderr_has("brought the agent");
+    with_agent(&["sync", "app", "pod/old:/data/of-any"]).code(0).stderr_has("uploaded the agent");
     assert!(fs::read(data.join("of-any/app.jar")).unwrap() == jar);
     let ended = with_agent(&["run", "pod/old", "--", "sh", "-c", "echo ran; exit 5"]).code(5);
     assert_eq!(ended.stdout, "ran\n");

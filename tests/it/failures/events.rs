@@ -19,7 +19,7 @@ fn check_reads_the_event_of_a_failing_webhook() {
         let mut all = report["findings"].as_array().unwrap().iter();
         all.find(|f| f["id"] == "events" && f.to_string().contains(what)).cloned()
     };
-    assert_eq!(event("no event tells").unwrap()["level"], "ok");
+    assert_eq!(event("no event reports").unwrap()["level"], "ok");
 
     // Nobody listens there: port 1 takes root, and no service of today has it.
     let client = json!({ "url": "https://127.0.0.1:1/mutating-pods" });

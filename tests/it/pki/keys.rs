@@ -59,7 +59,7 @@ fn encrypted_key_is_refused_without_a_prompt() {
             let wanted = match fault {
                 KeyFault::Encrypted => "is encrypted",
                 KeyFault::Der => "is DER, not PEM",
-                KeyFault::NoKey => "is no PEM key",
+                KeyFault::NoKey => "is not a PEM key",
             };
             assert!(shown.contains(wanted), "{what}, {args:?}: {shown}");
             if fault == KeyFault::Encrypted {

@@ -1,4 +1,4 @@
-//! What of a csr.conf is not understood, by file, line and word.
+//! What of a csr.conf is not supported, by file, line and word.
 
 use diyadm::pki::Request;
 
@@ -76,15 +76,19 @@ fn csr_conf_refusal_names_line_and_word() {
         (d.replace("prompt=no", "prompt=no\ndefault_bits=1024"), "f:3: default_bits = 1024"),
         (d.replace("prompt=no", "prompt=no\ndefault_bits=2048x"), "f:3: default_bits = 2048x"),
         (d.replace("prompt=no", "prompt=maybe"), "f:2: prompt = maybe"),
-        (d.replace("CN=c", "O=Köln\nCN=c"), "f:5: O = Köln: openssl takes this for Latin-1"),
+        (d.replace("CN=c", "O=Köln\nCN=c"), "f:5: O = Köln: openssl reads this as Latin-1"),
         (d.replace("CN=c", "CN=\"c"), "f:5: CN=\"c: the quote \" is not closed"),
         (d.replace("CN=c", "CN=c\\ "), "f:5:"),
         (d.replace("CN=c", "CN=c\\\\\\"), "f:5:"),
         (d.replace("CN=c", "CN=c\rO=o"), "f:5: a control character"),
         (d.replace("CN=c", "CN=$ENV::HOME"), "f:5: CN=$ENV::HOME: the environment's \"HOME\""),
         (d.replace("CN=c", "CN=c\n+O=o"), "f:6: +O = o"),
-        (d.replace("[d]", "[d] x"), "f:4: [d] x: nothing reads what is behind the bracket"),
-        (format!("x=1\n{d}"), "f:1: x = 1: nothing reads this in [ default ]"),
+        (
+            d.replace("[d]", "[d] x"),
+            "f:4: [d] x: there is text after the bracket, which nothing \
+                                     reads",
+        ),
+        (format!("x=1\n{d}"), "f:1: x = 1: [ default ] does not use this"),
         (format!("{d}[v3_exts]\nkeyUsage=keyEncipherment\n"), "f:7: keyUsage"),
         (format!("{d}[v3_ext]\nkeyUsage=keyCertSign\n"), "f:7: keyUsage = keyCertSign"),
         (format!("{d}[v3_ext]\nbasicConstraints=CA:TRUE\n"), "f:7:"),

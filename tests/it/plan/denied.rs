@@ -113,7 +113,7 @@ fn plan_names_the_policy_that_denies_the_emptied_form() {
             // The sample of `check` has no probe either.
             let args = ["check", "-n", name, "--service", name];
             let run = cluster.diyadm(folder.path(), &args);
-            let sample = format!("{denies} the sample of this command, emptied or not");
+            let sample = format!("{denies} this command's sample object, emptied or not");
             let said = run.stdout + &run.stderr;
             assert!(said.contains(&sample), "{said}");
         }

@@ -37,7 +37,7 @@ fn server_loads_certificates_before_it_listens() {
         ("none", "server.key", "--cert none"),
         ("server.crt", "none", "--key none"),
         ("server.key", "server.key", "--cert server.key: "),
-        ("server.crt", "server.crt", "--key server.crt: the key is no PEM key"),
+        ("server.crt", "server.crt", "--key server.crt: the key is not a PEM key"),
         ("ca.crt", "server.key", "the key does not belong to the certificate"),
     ] {
         let run = serve(cert, key).stderr_has(why);
@@ -187,6 +187,6 @@ fn mismatched_certificate_is_refused_and_the_old_one_kept() {
     server.signal();
     let (code, log) = server.ended();
     assert_eq!(code, Some(0));
-    let told = log.iter().filter(|line| line.contains("new certificate refused")).count();
+    let told = log.iter().filter(|line| line.contains("new certificate rejected")).count();
     assert_eq!(told as u64, refused, "{log:?}");
 }

@@ -48,7 +48,7 @@ fn server_reloads_changed_rules() {
     server.signal();
     let (code, log) = server.ended();
     assert_eq!(code, Some(0));
-    assert_eq!(log.iter().filter(|line| line.contains("new rules refused")).count(), 2, "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.contains("new rules rejected")).count(), 2, "{log:?}");
 }
 
 #[test]

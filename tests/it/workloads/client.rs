@@ -243,7 +243,7 @@ fn restore_of_a_cron_job_lists_its_idle_jobs() {
     };
     start("tick-29000000", true);
     run(&["empty", "--wait=false"])
-        .stderr_has("the next one waits for that (concurrencyPolicy Forbid)");
+        .stderr_has("the next Job waits for that (concurrencyPolicy Forbid)");
     start("tick-29000001", true);
     start("tick-20261128", false);
     wait_until("their Pods are there", || {

@@ -50,7 +50,7 @@ fn status_shows_emptied_pods_that_do_not_start() {
             waiting("ImagePullBackOff", PULL),
             "container app: image typo:1 cannot be pulled: not found",
         ),
-        ("crash", waiting("CrashLoopBackOff", "back-off"), "container app ends at once with 3"),
+        ("crash", waiting("CrashLoopBackOff", "back-off"), "container app exits at once with 3"),
         ("node", no_node, "0/3 nodes are available: 3 Insufficient memory"),
     ] {
         let what = one(&cluster, name, "Deployment", deployment);
@@ -85,8 +85,8 @@ fn status_shows_emptied_pods_that_do_not_start() {
     }
 }
 
-/// Neither a Pod nor its controller says of a StatefulSet that a quota refuses its Pods: only events
-/// do.
+/// Neither a Pod nor its controller says of a StatefulSet that a quota refuses its Pods: only
+/// events do.
 #[test]
 fn status_shows_a_quota_that_refuses_emptied_pods() {
     let cluster = require!(cluster());
@@ -115,8 +115,8 @@ fn status_shows_a_quota_that_refuses_emptied_pods() {
     });
 }
 
-/// Two of three cannot be pulled any more: all were restored, which the last line, the exit code and
-/// `-o` agree on.
+/// Two of three cannot be pulled any more: all were restored, which the last line, the exit code
+/// and `-o` agree on.
 #[test]
 fn unready_restored_pods_are_reported_apart_from_failed_restores() {
     let cluster = require!(cluster());
@@ -170,13 +170,14 @@ fn plan_says_what_clients_of_a_service_get() {
             .stdout
     };
     let idle = plan(&[]);
-    let seen = "! Service web sends callers to it: its 2 replicas stay ready, and connections to port 80 are refused";
+    let seen = "! Service web sends requests to it: its 2 replicas stay ready, and connections to \
+                port 80 are refused";
     assert!(idle.contains(seen), "{idle}");
     let none = plan(&["--replicas", "0"]);
     assert!(!none.contains("Service web"), "{none}");
     let app = plan(&["--ready", "app"]);
     assert!(
-        app.contains("✓ Service web sends nobody to it: its 2 replicas are not ready"),
+        app.contains("✓ Service web sends no requests to it: its 2 replicas are not ready"),
         "{app}"
     );
 }

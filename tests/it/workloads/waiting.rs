@@ -213,7 +213,7 @@ fn quota_and_pod_security_refusals_are_explained() {
     cluster.kubectl(&["label", "namespace", name, level], "");
     let args = ["empty", "deploy/web", "-n", name, "--timeout", TIMEOUT];
     let refused = cluster.diyadm(folder.path(), &args).code(1);
-    refused.stderr_has("Pod Security level refuses the Pod");
+    refused.stderr_has("Pod Security level rejects the Pod");
 }
 
 /// What no controller replaces is replaced one by one.

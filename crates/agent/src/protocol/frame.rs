@@ -86,10 +86,10 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length, cap) => {
-                write!(f, "a message has {length} bytes, the most is {cap}")
+                write!(f, "a message has {length} bytes, more than the limit of {cap}")
             }
-            Self::NoKind(byte) => write!(f, "no message is of kind {byte}"),
-            Self::Unexpected(kind) => write!(f, "a message of kind {kind:?} has no place here"),
+            Self::NoKind(byte) => write!(f, "unknown message kind {byte}"),
+            Self::Unexpected(kind) => write!(f, "unexpected message of kind {kind:?}"),
             Self::Content(why) => f.write_str(why),
             Self::Cut => f.write_str("the connection ended in the middle of a message"),
         }

@@ -201,8 +201,8 @@ pub enum What {
     File {
         /// Bytes.
         size: u64,
-        /// Where it was asked for: as [`File::hash`], with the chunks that [`Cut::of`] its size gives
-        /// where it is longer than 64 KiB.
+        /// Where it was asked for: as [`File::hash`], with the chunks that [`Cut::of`] its size
+        /// gives where it is longer than 64 KiB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<Hash>,
     },
@@ -259,14 +259,14 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.show();
         match self.reason {
-            Reason::NoSpace => write!(f, "no space is left for {path}")?,
+            Reason::NoSpace => write!(f, "no space left for {path}")?,
             Reason::ReadOnly => write!(f, "{path} is on a read-only file system")?,
             Reason::Denied => write!(f, "the container's user may not write {path}")?,
             Reason::Busy => write!(f, "another sync is writing {path}")?,
             Reason::Outside => write!(f, "{path} leads out of the target folder")?,
             Reason::Changed => write!(f, "{path} changed while it was read")?,
-            Reason::Missing => write!(f, "{path} is not there")?,
-            Reason::InTheWay => write!(f, "something else is in the way of {path}")?,
+            Reason::Missing => write!(f, "{path} does not exist")?,
+            Reason::InTheWay => write!(f, "another object is in the way of {path}")?,
             Reason::Other => write!(f, "{path} could not be written")?,
         }
         if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }

@@ -1,8 +1,8 @@
 //! The file that grows beside its target until it is whole.
 //!
 //! A chunk goes to its place as soon as it is at hand: first those that are here, then those that
-//! arrive. So whatever arrived of an interrupted transfer is at its place, and the next one finds it
-//! there by its hash, without a journal.
+//! arrive. So whatever arrived of an interrupted transfer is at its place, and the next one finds
+//! it there by its hash, without a journal.
 
 use std::{
     collections::HashMap,
@@ -157,7 +157,8 @@ impl Growing {
     }
 
     /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
-    /// the target as it is, and beside it. `Ok(true)` where the target is this very content already.
+    /// the target as it is, and beside it. `Ok(true)` where the target is this very content
+    /// already.
     pub(super) fn look(
         &mut self,
         chunks: Vec<Chunk>,
@@ -230,7 +231,7 @@ impl Growing {
             let places: Vec<_> = places.collect();
             let from = aside.as_ref().unwrap_or(&self.part);
             if !places.is_empty() && !read(from, own, chunk, &mut buffer)? {
-                return Err(io::Error::other("somebody else writes to the file beside"));
+                return Err(io::Error::other("another process writes to the temporary file"));
             }
             places.into_iter().try_for_each(|at| self.lay(at, &buffer))?;
         }

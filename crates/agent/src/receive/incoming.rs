@@ -70,7 +70,7 @@ impl Incoming {
             0 => file.size <= u64::from(MOST_CHUNK),
             chunks => file.cut.fits() && file.size >= u64::from(chunks),
         };
-        let wrong = || Broken::Content("a file of impossible chunks".to_owned());
+        let wrong = || Broken::Content("a file has impossible chunks".to_owned());
         if fits { Ok(Self { id, file, chunks: Vec::new(), growing: None }) } else { Err(wrong()) }
     }
 

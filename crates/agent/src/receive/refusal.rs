@@ -27,7 +27,7 @@ pub(super) fn of(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
         Some(Errno::NOTEMPTY | Errno::EXIST | Errno::ISDIR | Errno::NOTDIR) => Reason::InTheWay,
         // A file that is mounted into the container by itself cannot be replaced.
         Some(Errno::BUSY) => {
-            let detail = "it is mounted into the container by itself".to_owned();
+            let detail = "it is a mount point in the container".to_owned();
             return with_detail(Reason::Other, path, detail);
         }
         _ => Reason::Other,

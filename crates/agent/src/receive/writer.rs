@@ -84,7 +84,7 @@ impl Writer {
 
     fn join(&mut self) -> io::Result<()> {
         drop(self.pieces.take());
-        let ended = || io::Error::other("nothing is written any more");
+        let ended = || io::Error::other("the writer has stopped");
         self.thread.take().ok_or_else(ended)?.join().unwrap_or_else(|_| Err(ended()))
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn ps() -> io::Result<()> {
 
 /// `kill [-SIGNAL] PID ...`; a signal by its number, or its name with or without SIG.
 pub(super) fn kill(args: &[OsString]) -> io::Result<()> {
-    let usage = || io::Error::other("type `kill [-SIGNAL] PID ...`");
+    let usage = || io::Error::other("usage: kill [-SIGNAL] PID ...");
     let mut args: Vec<_> =
         args.iter().map(|arg| arg.to_str().ok_or_else(usage)).collect::<Result<_, _>>()?;
     let mut signal = Signal::TERM;

@@ -60,7 +60,9 @@ pub(super) async fn run(
     };
     match ended {
         End::Exit(0) => Ok(said.await?),
-        End::Exit(WRONG) => Err(Trouble::Lost("what came was not what was sent".into()).into()),
+        End::Exit(WRONG) => {
+            Err(Trouble::Lost("the received file differs from the sent one".into()).into())
+        }
         End::Exit(code) => Err(failed(code, &wrong.await?, about).into()),
         End::Failed(what) => Err(Trouble::NoAgent(what).into()),
         End::Lost(why) => Err(Trouble::Lost(why).into()),
@@ -70,8 +72,8 @@ pub(super) async fn run(
 fn endless() -> Failure {
     Failure::no(
         "The container has neither an agent nor `head`, and the API server (Kubernetes 1.29 or \
-         older), or a proxy before it, speaks only v4.channel.k8s.io, which cannot say where a \
-         file ends.",
+         older), or a proxy before it, supports only v4.channel.k8s.io, which cannot signal the \
+         end of a file.",
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
 }

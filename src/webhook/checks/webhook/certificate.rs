@@ -17,12 +17,12 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
             return vec![Finding::failed(
                 "secret",
                 format!("there is no Secret {secret} in namespace {namespace}"),
-                subject.owner_hint("", || format!("Make it: `diyadm init{flags}`.")),
+                subject.owner_hint("", || format!("Create it: `diyadm init{flags}`.")),
             )];
         }
         Err(why) => return vec![unseen("secret", "the Secret", why)],
     };
-    let mut findings = vec![Finding::ok("secret", format!("Secret {secret} is there"))];
+    let mut findings = vec![Finding::ok("secret", format!("Secret {secret} exists"))];
     for host in hosts(observed, subject) {
         let finding = certificate(found, &host, subject, now);
         // What is wrong with it under every name is said once.
@@ -61,7 +61,7 @@ fn authority(found: &Secret, subject: &Subject, now: i64) -> Option<Finding> {
         Finding::warning(
             "certificate",
             format!("the CA of Secret {secret} ends in {days} days"),
-            format!("Make a new one in good time: `diyadm init --rotate{flags}`."),
+            format!("Create a new one in time: `diyadm init --rotate{flags}`."),
         )
     })
 }
@@ -74,7 +74,7 @@ fn certificate(found: &Secret, host: &str, subject: &Subject, now: i64) -> Findi
             let days = (facts.not_after - now) / DAY;
             let seen = format!("the certificate serves {host} for {days} more days");
             if days < SOON {
-                let hint = format!("Renew it in good time: `diyadm init --rotate{flags}`.");
+                let hint = format!("Renew it in time: `diyadm init --rotate{flags}`.");
                 Finding::warning(id, seen, hint)
             } else {
                 Finding::ok(id, seen)
@@ -82,11 +82,11 @@ fn certificate(found: &Secret, host: &str, subject: &Subject, now: i64) -> Findi
         }
         Err(fault) => {
             let hint = match fault {
-                Fault::Expired => format!("Make a new one: `diyadm init --rotate{flags}`."),
+                Fault::Expired => format!("Create a new one: `diyadm init --rotate{flags}`."),
                 Fault::KeyEncrypted => KeyFault::Encrypted.hint("server.key").unwrap_or_default(),
                 _ => subject.install_hint(
                     &format!(
-                        "Make a new one with `diyadm init --force{flags}`, then put its CA into \
+                        "Create a new one with `diyadm init --force{flags}`, then put its CA into \
                          the webhook"
                     ),
                     "",

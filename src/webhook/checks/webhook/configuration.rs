@@ -34,7 +34,7 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
             how.push(one);
         }
     }
-    let seen = format!("the configuration is there: failurePolicy {}", how.join("; "));
+    let seen = format!("the configuration exists: failurePolicy {}", how.join("; "));
     let mut findings = vec![Finding::ok("configuration", seen)];
     findings.extend(each(found, |webhook| Some(bundle(found, webhook, observed, subject, now))));
     findings.extend(called(found, subject));
@@ -92,7 +92,7 @@ fn bundle(
                 // What is wrong with the Secret is said of the Secret.
                 Err(fault) if judge(&secret.ca_crt) != Err(fault.clone()) => Finding::failed(
                     id,
-                    format!("the caBundle does not lead to the Secret's certificate: {fault}"),
+                    format!("the caBundle does not trust the Secret's certificate: {fault}"),
                     again(),
                 ),
                 _ if cas > 1 => Finding::warning(
@@ -105,14 +105,14 @@ fn bundle(
         }
         (seen, _) => Finding::unknown(
             id,
-            format!("the caBundle could not be held against Secret {}", subject.secret),
+            format!("the caBundle could not be compared with Secret {}", subject.secret),
             match seen {
                 Ok(_) => {
-                    let make = || format!("Make the Secret: `diyadm init{}`.", subject.flags);
+                    let make = || format!("Create the Secret: `diyadm init{}`.", subject.flags);
                     subject.owner_hint("", make)
                 }
                 Err(_) => format!(
-                    "See whether you may read it: `kubectl -n {} auth can-i get secret/{}`.",
+                    "Check whether you may read it: `kubectl -n {} auth can-i get secret/{}`.",
                     subject.webhook_namespace, subject.secret
                 ),
             },
@@ -131,7 +131,7 @@ fn called(found: &Value, subject: &Subject) -> Vec<Finding> {
     let hint = if webhooks(found).iter().all(|webhook| another(webhook).is_some()) {
         format!(
             "It is another webhook's: `kubectl get mutatingwebhookconfigurations {service} -o \
-             yaml`. One of your own takes another name: `diyadm install -n {} --service NAME`.",
+             yaml`. Use another name for your own: `diyadm install -n {} --service NAME`.",
             subject.namespace
         )
     } else {
@@ -184,7 +184,7 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
                 findings.push(Finding::ok("rules", seen));
             } else {
                 let seen = format!(
-                    "{} of namespace {namespace} are emptied, {} are not: no rule names them",
+                    "{} of namespace {namespace} are emptied, {} are not, since no rule names them",
                     words(&called),
                     words(&missed)
                 );
@@ -244,8 +244,8 @@ fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) 
     let Some(labels) = labels(observed) else {
         return Finding::unknown(
             id,
-            "who else is called here could not be looked at: it takes the namespace's labels",
-            "See who there is: `kubectl get mutatingwebhookconfigurations`.",
+            "other webhooks could not be checked, since the namespace's labels could not be read",
+            "List them: `kubectl get mutatingwebhookconfigurations`.",
         );
     };
     let matching = all
@@ -265,6 +265,6 @@ fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) 
     Finding::warning(
         id,
         format!("other webhooks change workloads here too: {}", words.join("; ")),
-        "What they add is kept; see `kubectl get mutatingwebhookconfigurations`.",
+        "Their changes are kept; see `kubectl get mutatingwebhookconfigurations`.",
     )
 }

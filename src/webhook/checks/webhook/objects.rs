@@ -14,7 +14,7 @@ fn refused(text: &str, observed: &Observed, subject: &Subject) -> Finding {
         Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
         None => Finding::failed(
             "dry-run",
-            format!("what is created here is refused: {text}"),
+            format!("objects created here are rejected: {text}"),
             refused_hint(&observed.namespace, subject),
         ),
     }
@@ -37,9 +37,9 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         Ok(DryCreate::Denied { denial, anyway: true }) => {
             return Finding::unknown(
                 id,
-                denial.denies("the sample of this command, emptied or not"),
+                denial.denies("this command's sample object, emptied or not"),
                 format!(
-                    "`diyadm plan -n {}` asks the same with the workloads that are there.",
+                    "`diyadm plan -n {}` checks the same with the existing workloads.",
                     subject.namespace
                 ),
             );
@@ -68,18 +68,15 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
         Finding::failed(
             id,
             format!("a {kind} created here would get {found}, not {wanted}"),
-            format!(
-                "If the webhook is meant to empty to that, say so: \
-                 `diyadm check{flags} --image {image}`."
-            ),
+            format!("If this image is intended, run `diyadm check{flags} --image {image}`."),
         )
     } else {
         Finding::failed(
             id,
             format!("a {kind} created here would not be emptied: it keeps {found}"),
             format!(
-                "Under failurePolicy Ignore the API server tells no reason; ask it for one with \
-                 `diyadm check --probe{flags}{}`.",
+                "Under failurePolicy Ignore the API server gives no reason; `diyadm check \
+                 --probe{flags}{}` finds it.",
                 subject.image_flag()
             ),
         )
@@ -135,7 +132,7 @@ pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
     };
     let missed: Vec<_> = workloads.iter().filter(is_missed).collect();
     if missed.is_empty() {
-        return Finding::ok(id, "every workload here is emptied, or asks not to be");
+        return Finding::ok(id, "every workload here is emptied or opted out");
     }
     let names = |objects: &[&Value], between: &str| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -144,21 +141,25 @@ pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
         };
         objects.iter().map(name).collect::<Vec<_>>().join(between)
     };
-    let seen = format!("not emptied, they were here before: {}", names(&missed, ", "));
+    let seen =
+        format!("not emptied, since they are older than the webhook: {}", names(&missed, ", "));
     let namespace = &subject.namespace;
     let (pods, others): (Vec<_>, Vec<_>) = missed.iter().partition(|o| o["kind"] == "Pod");
     let owned: Vec<_> =
         pods.into_iter().filter(|o: &&Value| o["metadata"]["ownerReferences"].is_array()).collect();
     let hint = if !others.is_empty() {
         let all = names(&others, " ");
-        format!("Any write empties them: `kubectl -n {namespace} rollout restart {all}`.")
+        format!("Any update empties them: `kubectl -n {namespace} rollout restart {all}`.")
     } else if !owned.is_empty() {
         let all = names(&owned, " ");
-        format!("Their owners make new ones, empty: `kubectl -n {namespace} delete {all}`.")
+        format!(
+            "Their owners create new, emptied ones after `kubectl -n {namespace} delete \
+             {all}`."
+        )
     } else {
         format!(
-            "Pods are emptied as they are created; make them anew: \
-             `kubectl -n {namespace} replace --force -f FILE`."
+            "Pods are emptied when they are created; create them again: `kubectl -n {namespace} \
+             replace --force -f FILE`."
         )
     };
     Finding::warning(id, seen, hint)
@@ -183,7 +184,7 @@ pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {
         }
     }
     if found.is_empty() {
-        found.push(Finding::ok("events", "no event tells of a webhook that failed"));
+        found.push(Finding::ok("events", "no event reports a failed webhook"));
     }
     found
 }

@@ -38,10 +38,10 @@ pub(super) fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     let mut findings = vec![match wanted.into_iter().find(lacks) {
         Some(port) => Finding::failed(
             "service",
-            format!("Service {service} lacks the port {port} that the configuration names"),
+            format!("Service {service} lacks port {port} of the configuration"),
             again_hint(subject),
         ),
-        None => Finding::ok("service", format!("Service {service} is there")),
+        None => Finding::ok("service", format!("Service {service} exists")),
     }];
     findings.push(match &observed.slices {
         Ok(slices) => match ready(slices, None).len() {
@@ -109,19 +109,19 @@ fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Findi
             id,
             format!("a fresh TLS connection to {address} failed: {why}"),
             format!(
-                "See what its Pods do: `kubectl -n {} logs -l app={}`.",
+                "Check its Pods: `kubectl -n {} logs -l app={}`.",
                 subject.webhook_namespace, subject.service
             ),
         ),
         // Inside the cluster's network: the API server's own way there has been tried instead.
         Connection::NotFromHere(address, _) if emptied => Finding::ok(
             id,
-            format!("{address} is not reached from here; the API server reaches it"),
+            format!("{address} is not reachable from here; the API server reaches it"),
         ),
         Connection::NotFromHere(address, why) => Finding::warning(
             id,
-            format!("{address} is not reached from here: {why}"),
-            "Type `diyadm check` where Pods can be reached, on a node for example.",
+            format!("{address} is not reachable from here: {why}"),
+            "Run `diyadm check` where Pods are reachable, for example on a node.",
         ),
     }
 }

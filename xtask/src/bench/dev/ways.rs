@@ -36,7 +36,7 @@ impl Way {
     }
 }
 
-/// All of them that this machine has.
+/// Select all that this machine has.
 pub(super) fn ways(lab: &Lab) -> Result<Vec<Way>> {
     let mut ways = vec![
         Way {

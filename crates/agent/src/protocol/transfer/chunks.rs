@@ -50,7 +50,7 @@ impl Hashes {
         let (id, records) = split_id(payload)?;
         let (records, rest) = records.as_chunks::<RECORD>();
         if !rest.is_empty() || records.len() > Self::MOST {
-            return Err(Broken::Content("a list of hashes of a wrong length".to_owned()));
+            return Err(Broken::Content("a list of hashes has a wrong length".to_owned()));
         }
         let chunks = records.iter().map(|[hash @ .., a, b, c, d]| {
             let length = u32::from_le_bytes([*a, *b, *c, *d]);
@@ -58,7 +58,7 @@ impl Hashes {
         });
         let chunks: Vec<_> = chunks.collect();
         if chunks.iter().any(|chunk| chunk.length == 0 || chunk.length > MOST_CHUNK) {
-            return Err(Broken::Content("a chunk of a length that none has".to_owned()));
+            return Err(Broken::Content("a chunk has an impossible length".to_owned()));
         }
         Ok(Self { id, chunks })
     }
@@ -136,12 +136,12 @@ impl<'a> Data<'a> {
         let (index, rest) = split_id(rest)?;
         match rest {
             [zstd @ (0 | 1), bytes @ ..] => Ok(Self { id, index, zstd: *zstd == 1, bytes }),
-            _ => Err(Broken::Content("data in no known coding".to_owned())),
+            _ => Err(Broken::Content("data in an unknown coding".to_owned())),
         }
     }
 }
 
 fn split_id(payload: &[u8]) -> Result<(u32, &[u8]), Broken> {
     let split = payload.split_first_chunk().map(|(id, rest)| (u32::from_le_bytes(*id), rest));
-    split.ok_or_else(|| Broken::Content("a payload too short for its kind".to_owned()))
+    split.ok_or_else(|| Broken::Content("a payload is too short for its kind".to_owned()))
 }
