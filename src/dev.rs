@@ -1,8 +1,8 @@
-//! The laptop's side of the developer's loop: shell, run, stop, ps, logs, forward, sync, dev.
+//! The local side of shell, run, stop, ps, logs, forward, sync and dev.
 //!
-//! It reaches into containers by exec and port-forward alone ([`crate::kubernetes`]) and speaks with
-//! the agent there ([`diyadm_agent::protocol`]) over any pair of streams, so that a test may put
-//! the agent's own process at the other end.
+//! It reaches containers through exec and port-forward only ([`crate::kubernetes`]) and speaks the
+//! protocol of the agent ([`diyadm_agent::protocol`]) over any pair of streams, so that a test can
+//! connect an agent process directly.
 
 pub(crate) mod agent_start;
 pub(crate) mod backoff;

@@ -1,4 +1,5 @@
-//! An agent's start in a container: how one is to be had, its first words, or why there is none.
+//! Starts an agent in a container: the options, the agent's first message, and the reasons why
+//! there is none.
 
 use std::path::PathBuf;
 
@@ -17,29 +18,29 @@ use crate::{
     kubernetes::{End, Ending, Exec},
 };
 
-/// Where it may be brought to: folders that images tend to have writable; `~` is the home of the
-/// container's user, the last its working directory. It gets a folder of its own in there.
+/// Folders to upload the agent to, which are writable in most images. `~` is the home of the
+/// container's user; the last one is the working directory. The agent gets its own folder below.
 pub(super) const FOLDERS: [&str; 7] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/opt", "~", "."];
-/// What a program says on stderr at the most, for an error's text.
+/// Maximum bytes of a program's stderr in an error message.
 const MOST_WORDS: u64 = 4 << 10;
 
-/// How an agent is to be had.
+/// How to get an agent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct How {
-    /// Bring this program's own, whatever is there.
+    /// Upload this program's agent, even if there is one.
     pub(crate) upload: bool,
-    /// Bring this file, where one must be brought.
+    /// Upload this file if an agent must be uploaded.
     pub(crate) program: Option<PathBuf>,
 }
 
 impl How {
-    /// As the flags say.
+    /// The options from the flags.
     pub(crate) fn of(bring: &AgentFlags) -> Self {
         Self { upload: bring.upload_agent, program: bring.agent_program.clone() }
     }
 }
 
-/// A command that speaks, or says why it cannot.
+/// A running command whose stdout carries the protocol and whose stderr explains failures.
 pub(super) struct Started {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
@@ -55,11 +56,11 @@ impl From<Exec> for Started {
     }
 }
 
-/// Reads to the end, so that the far end never waits, and keeps the beginning.
+/// Reads to the end, so that the command never blocks, and keeps the beginning.
 async fn words(from: impl AsyncRead + Unpin) -> String {
     let mut said = Vec::new();
     let mut some = from.take(MOST_WORDS);
-    // What was heard until an error is as good.
+    // The output before an error is still useful.
     let _ = some.read_to_end(&mut said).await;
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
@@ -68,16 +69,16 @@ async fn words(from: impl AsyncRead + Unpin) -> String {
 
 /// Why no agent answers.
 pub(super) enum No {
-    /// There is no such program.
+    /// The program does not exist.
     Absent,
-    /// A shell looked and found none; the processor, as `uname -m` names it.
+    /// A shell found no agent; the processor, as `uname -m` prints it.
     Without(String),
     /// Anything else.
     Other(anyhow::Error),
 }
 
 impl No {
-    /// The same, of a shell that is there.
+    /// The same, for a container that has a shell.
     pub(super) fn into_error(self) -> anyhow::Error {
         match self {
             Self::Other(error) => error,
@@ -88,7 +89,7 @@ impl No {
     }
 }
 
-/// What the end of a command that said no hello means.
+/// Classifies the end of a command that sent no hello.
 pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
     let said = words.await.unwrap_or_default();
     match end {
@@ -96,7 +97,7 @@ pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> 
             let machine = said.rsplit(' ').next().unwrap_or_default();
             No::Without(machine.to_owned())
         }
-        // The shell's and the runtime's codes for what cannot be run.
+        // Exit codes of shells and runtimes for a program that cannot be run.
         End::Exit(126 | 127) => No::Absent,
         End::Failed(what) if is_absent(&what) => No::Absent,
         End::Failed(what) => No::Other(Trouble::NoAgent(what).into()),
@@ -116,7 +117,7 @@ pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> 
     }
 }
 
-/// Whether a runtime (runc, crun, youki) says that there is no such program.
+/// Whether a runtime (runc, crun, youki) reports a missing program.
 pub(super) fn is_absent(what: &str) -> bool {
     let what = what.to_lowercase();
     let words = ["not found in", "no such file", "permission denied", "a directory"];

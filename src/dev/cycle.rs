@@ -1,4 +1,4 @@
-//! The developer's loop: round and round, in whichever Pod there is, and at every key.
+//! The developer's loop: runs iterations in the current Pod, and handles keys.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -27,20 +27,21 @@ use super::{
 use crate::ui::{terminal::print_text, text::clause};
 use diyadm_agent::protocol::{Follow, Logs, Start};
 
-/// What keys do, for whoever looks at the terminal.
+/// Help for the keys, shown on the terminal.
 const KEYS: &str = "keys: r restart · s shell · l logs on/off · q leave it running · Q restore";
-/// Keys that are kept while there is work.
+/// Maximum number of keys that are kept while an iteration runs.
 const MOST_KEPT: usize = 8;
-/// What a key begins with that is none of a byte.
+/// First byte of keys that send several bytes.
 const ESCAPE: u8 = 0x1b;
-/// What went well for so long counts as well.
+/// An iteration that ran this long counts as successful.
 const WELL: Duration = Duration::from_secs(30);
 
-/// What ended the output of a container.
+/// Why the output of a container ended.
 type Heard = (Pick, anyhow::Error);
 
 impl Loop<'_> {
-    /// Goes round until it is told to leave; how, and whether the application runs then.
+    /// Runs iterations until a key or signal ends the loop. Returns how it ended, and whether the
+    /// application runs.
     ///
     /// # Errors
     /// No Pod runs, or what keeps the work from being done stays for long; the workload is not
@@ -71,7 +72,7 @@ impl Loop<'_> {
         let forward = Forward::new(session, pick.clone());
         for bound in &self.bound {
             let line = format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote());
-            // Ports are forwarded whether or not this is read.
+            // Ports are forwarded even if nobody reads this.
             let _ = print_text(&line);
         }
         let bound = std::mem::take(&mut self.bound);
@@ -96,17 +97,17 @@ impl Loop<'_> {
     }
 }
 
-/// What is around the work.
+/// State around the iterations.
 struct Around<'a> {
     screen: &'a Screen,
     shown: watch::Sender<Option<Shown>>,
     keys: Option<Tty>,
-    /// Keys that were pressed while there was work, for when it is done.
+    /// Keys that were pressed during an iteration, for later.
     kept: VecDeque<u8>,
 }
 
 impl Around<'_> {
-    /// The first key that was kept, else the next one.
+    /// The first kept key, else the next one.
     async fn key(&mut self) -> u8 {
         match self.kept.pop_front() {
             Some(key) => key,
@@ -114,7 +115,7 @@ impl Around<'_> {
         }
     }
 
-    /// The next key; never where there is no terminal.
+    /// The next key; waits for ever without a terminal.
     async fn pressed(&mut self) -> u8 {
         loop {
             let Some(Tty { typed, .. }) = &mut self.keys else {
@@ -122,20 +123,21 @@ impl Around<'_> {
             };
             match typed.recv().await.as_deref() {
                 Some([key]) => return *key,
-                // One that is held down, or that ends a line where the terminal was set back.
+                // A key that is held down, or a line end after the terminal was reset.
                 Some([key, rest @ ..])
                     if *key != ESCAPE && rest.iter().all(|one| one == key || *one == b'\n') =>
                 {
                     return *key;
                 }
-                // An arrow, or something that was pasted.
+                // An arrow key, or pasted text.
                 Some(_) => {}
                 None => return b'q',
             }
         }
     }
 
-    /// Waits for what is done. A key that leaves is heard at any time; the others when it is done.
+    /// Waits for the work. Keys that leave the loop act at once; other keys act when the work is
+    /// done.
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Leave> {
         let mut work = std::pin::pin!(work);
         loop {
@@ -150,15 +152,15 @@ impl Around<'_> {
         }
     }
 
-    /// Keeps a key for when there is no work. Who holds one down, or presses it again because
-    /// nothing has happened yet, means it once.
+    /// Keeps a key until the work is done. A repeated key counts once: users hold keys down, or
+    /// press again because nothing has happened.
     fn keep(&mut self, key: u8) {
         if self.kept.len() < MOST_KEPT && self.kept.back() != Some(&key) {
             self.kept.push_back(key);
         }
     }
 
-    /// Shows lines again, from the first that was kept back.
+    /// Shows lines again, from the first hidden one.
     fn unmute(&self) {
         self.screen.muted.set(false);
         let last = self.screen.last.get();
@@ -205,14 +207,14 @@ async fn work(
                 return Err(next_is_live(session, error).await);
             }
             Ok(found) => found?,
-            // There is no Pod in which anything could be stopped.
+            // There is no Pod with anything to stop.
             Err(leave) => return Ok(leave),
         };
         session.terminal.done(&format!("continuing in {}", pick.shown()), None);
     }
 }
 
-/// Works in one container until it is gone or it is told to leave.
+/// Runs iterations in one container until it is gone or the loop ends.
 async fn attend<'a>(
     all: &mut Loop<'a>,
     around: &mut Around<'_>,
@@ -233,7 +235,7 @@ async fn attend<'a>(
             tokio::select! {
                 () = all.sources.changed() => break Next::Build,
                 heard = trouble.recv() => {
-                    // Of a Pod that is left already it is no news.
+                    // The loop has already left this Pod.
                     if let Some((_, error)) = heard.filter(|(pick, _)| *pick == place.pick) {
                         return Err(error);
                     }
@@ -247,7 +249,7 @@ async fn attend<'a>(
                             session.terminal.failed(&format!("{error:#}"), None, "");
                         }
                         around.keys = Tty::keys()?;
-                        // Whoever types knows that keys are the loop's again.
+                        // Shows that keys go to the loop again.
                         session.terminal.say(KEYS);
                         around.unmute();
                     }
@@ -268,10 +270,10 @@ async fn attend<'a>(
     }
 }
 
-/// Stops what runs, for the workload to be restored.
+/// Stops the application before the workload is restored.
 async fn restore(all: &Loop<'_>, place: &Place<'_>) -> Leave {
     let (session, Start { name, grace_ms, .. }) = (all.session, &all.start);
-    // It is given back all the same, and that ends what runs.
+    // The workload is restored anyway, which ends the application.
     if let Err(error) = stop(session, &place.pick, name, *grace_ms).await
         && place.runs
     {
@@ -280,7 +282,7 @@ async fn restore(all: &Loop<'_>, place: &Place<'_>) -> Leave {
     Leave::Restore
 }
 
-/// Shows the output of what is to be shown; tells what it cannot mend.
+/// Follows the application's output; prints errors that it cannot fix.
 async fn logs(
     session: &Session<'_>,
     name: &str,

@@ -1,4 +1,4 @@
-//! A first `diyadm.yaml`, guessed from what lies in a project. Pure: the files come in.
+//! Guesses a first `diyadm.yaml` from the files of a project. Pure: the files are passed in.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
@@ -8,16 +8,16 @@ mod gradle;
 mod maven;
 mod quarkus;
 
-/// Modules of a project that are looked at, at the most.
+/// Maximum number of modules of a project to examine.
 const MOST_MODULES: usize = 200;
 
-/// What lies in a project's folder, and around it.
+/// The files in a project's folder and around it.
 pub(crate) struct Files<'a> {
     /// Names of its files and folders.
     pub(crate) names: &'a [String],
     /// Name of the folder itself.
     pub(crate) folder: &'a str,
-    /// Reads a text by its path from the folder; `None` where it is not there.
+    /// Reads a text file by its path from the folder; `None` if it does not exist.
     pub(crate) read: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl Files<'_> {
     }
 }
 
-/// The build files that are known, the first one counts.
+/// Known build files; the first existing one is used.
 const KNOWN: [&str; 9] = [
     "pom.xml",
     "build.gradle.kts",
@@ -44,17 +44,17 @@ const KNOWN: [&str; 9] = [
     "pyproject.toml",
 ];
 
-/// What a build makes, and how that is started.
+/// The result of a build, and how to start it.
 struct Built {
     build: String,
     watch: Vec<&'static str>,
     sync: Vec<Sent>,
     command: Vec<String>,
-    /// A word on what to look at.
+    /// A remark for the user.
     note: &'static str,
 }
 
-/// A file or folder that is sent.
+/// The file or folder to send.
 struct Sent {
     from: String,
     to: String,
@@ -66,7 +66,7 @@ impl Sent {
     }
 }
 
-/// An archive that Java runs.
+/// An archive that Java can run.
 fn java(from: &str, build: String, watch: Vec<&'static str>, note: &'static str) -> Built {
     let is_war = Path::new(from).extension().is_some_and(|extension| extension == "war");
     let to = if is_war { "/tmp/app.war" } else { "/tmp/app.jar" };
@@ -74,7 +74,7 @@ fn java(from: &str, build: String, watch: Vec<&'static str>, note: &'static str)
     Built { build, watch, sync: vec![Sent::new(from, to)], command, note }
 }
 
-/// An archive that a server runs.
+/// An archive for an application server.
 fn war(from: &str, build: String, watch: Vec<&'static str>) -> Built {
     Built {
         build,
@@ -85,7 +85,7 @@ fn war(from: &str, build: String, watch: Vec<&'static str>) -> Built {
     }
 }
 
-/// The one module that is meant: the one that runs, else the only one.
+/// The module to use: the only one that runs, else the only one.
 fn only(file: &str, all: &[String], mut found: Vec<String>) -> Result<String, Failure> {
     if found.is_empty() && all.len() == 1 {
         found = all.to_vec();
@@ -110,12 +110,12 @@ fn properties(text: &str) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
-/// The build file that counts among these names.
+/// The build file to use among these names.
 fn build_file(names: &[String]) -> Option<&'static str> {
     KNOWN.into_iter().find(|known| names.iter().any(|name| name == known))
 }
 
-/// The file's text; `workload` as it was typed, where it was.
+/// The text of the file; `workload` as typed, if given.
 ///
 /// # Errors
 /// It cannot be told what is built, or several modules could be meant.
@@ -154,7 +154,7 @@ pub(crate) fn write(files: &Files<'_>, workload: Option<&str>) -> Result<String,
     Ok(text)
 }
 
-/// How a kind of project is built, sent and started.
+/// How a type of project is built, sent and started.
 struct Kind {
     build: Option<String>,
     watch: Vec<&'static str>,
@@ -226,7 +226,7 @@ fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
     })
 }
 
-/// A folder's name as Kubernetes, and a shell, take one.
+/// A folder's name, converted to a valid name for Kubernetes and shells.
 fn plain(folder: &str) -> String {
     let good = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = folder.chars().map(good).collect();
@@ -234,7 +234,7 @@ fn plain(folder: &str) -> String {
     if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
 
-/// A path as YAML takes it, whatever is in it.
+/// A path, quoted for YAML.
 fn scalar(path: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     if path.chars().all(bare) && !path.starts_with('-') {

@@ -1,11 +1,11 @@
-//! What the developer's loop goes by.
+//! Options of the developer's loop.
 
 use std::cell::RefCell;
 
 use super::{forward::Bound, pods::Pick, session::Session, sources::Sources};
 use diyadm_agent::protocol::Start;
 
-/// What the loop goes by.
+/// Options of the developer's loop.
 pub(crate) struct Loop<'a> {
     /// The workload.
     pub(crate) session: &'a Session<'a>,
@@ -13,9 +13,9 @@ pub(crate) struct Loop<'a> {
     pub(crate) sources: Sources<'a>,
     /// What runs.
     pub(crate) start: Start,
-    /// Whether a change starts it again.
+    /// Whether a change restarts it.
     pub(crate) restart: bool,
-    /// Ports of this side.
+    /// Local ports.
     pub(crate) bound: Vec<Bound>,
     /// Where the application was started last.
     pub(crate) started: RefCell<Option<Pick>>,

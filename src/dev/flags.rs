@@ -1,21 +1,21 @@
-//! The flags that say which container is meant, and how an agent comes into it.
+//! Flags that select a container, and how an agent gets into it.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// Where to work.
+/// Flags that select a workload and a container.
 #[derive(Args, Debug, Clone)]
 pub struct ContainerTarget {
     /// The workload, as kubectl names it: deploy/web, sts/db, job/report; a bare name is a Pod's
     #[arg(value_name = "KIND/NAME")]
     pub workload: String,
-    /// What holds for any way to name it
+    /// Flags for any way to select it
     #[command(flatten)]
     pub inside: ContainerFlags,
 }
 
-/// Which container.
+/// Flags that select a container.
 #[derive(Args, Debug, Clone, Default)]
 pub struct ContainerFlags {
     /// The container (default: the emptied one)
@@ -29,7 +29,7 @@ pub struct ContainerFlags {
     pub live: bool,
 }
 
-/// How an agent is to be had, for what cannot be done without one.
+/// Flags for the agent, for commands that need one.
 #[derive(Args, Debug, Clone, Default)]
 pub struct AgentFlags {
     /// Upload this diyadm's agent into the container, even if there is one

@@ -1,5 +1,5 @@
-//! Follows an application's output over lost connections and restarted containers, with no line
-//! twice and none left out that the agent still has.
+//! Follows an application's output across lost connections and restarted containers, without
+//! repeating a line and without skipping one that the agent still has.
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::exit::Failure;
 use diyadm_agent::protocol::{Answer, App, End, Follow, Logs, Request, State};
 
-/// Prints lines until they end: with [`Follow::Run`] when the application does, which is returned.
+/// Prints lines until they end: with [`Follow::Run`] when the application ends, which is returned.
 ///
 /// # Errors
 /// The Pod or the container is gone with what ran in it; the agent refuses; the connection stays
@@ -37,7 +37,7 @@ pub(crate) async fn follow(
             return Err(error);
         }
         (agent, since) = reconnect(session, pick, error, since).await?;
-        // What was at the end then is in the middle now.
+        // The end of the previous connection is now in the middle.
         logs.tail = None;
     }
 }
@@ -53,8 +53,8 @@ async fn reconnect(
         let mut agent = session.again(pick, &error).await?;
         match session.list(&mut agent).await {
             Ok(apps) => {
-                // One that was brought into the container can end without it; what it started may
-                // run on then.
+                // An uploaded agent can end without the container, and the processes that it
+                // started may continue.
                 let first = apps.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid == 1);
                 let now = apps.supervisor.map(|supervisor| supervisor.since_ms);
                 if now == since {
@@ -139,7 +139,7 @@ pub(crate) fn started(app: &App) -> String {
     format!("{} runs (pid {})", app.name, app.pid)
 }
 
-/// The application that is meant where none is named: the one that runs, else the only one.
+/// The default application: the running one, else the only one.
 pub(crate) async fn only(
     session: &Session<'_>,
     pick: &Pick,
@@ -162,7 +162,7 @@ pub(crate) async fn only(
     }
 }
 
-/// The one that runs, else the only one; otherwise the names of those that could be meant.
+/// The running application, else the only one; otherwise the names of the candidates.
 fn choose(apps: &[App]) -> Result<&App, Vec<&str>> {
     let running: Vec<_> = apps.iter().filter(|app| !matches!(app.state, State::Ended(_))).collect();
     let meant = if running.is_empty() { apps.iter().collect() } else { running };
@@ -172,7 +172,7 @@ fn choose(apps: &[App]) -> Result<&App, Vec<&str>> {
     }
 }
 
-/// The error where nothing was started in a container; says what is gone where its Pod is new.
+/// The error if nothing was started in a container; it also says what is lost if the Pod is new.
 pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error {
     let shown = &session.target.shown;
     let lost = session.lost(pick).await.map(|lost| format!(" ({lost})")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Ports of this machine that lead to ports of a Pod, and of the Pod that takes its place.
+//! Forwards local ports to a Pod, and to the Pod that replaces it.
 
 use std::{
     cell::RefCell,
@@ -30,30 +30,30 @@ use crate::{
     ui::text::clause,
 };
 
-/// What port-forward takes.
+/// Resources that port-forward accepts.
 pub(crate) const FORWARD: [(&str, &Kind); 2] = [("create", &POD_FORWARD), ("get", &POD_FORWARD)];
 
-/// How often a free port is looked for that is free for IPv6 too.
+/// How often to try a free port that is also free for IPv6.
 const TRIES: u32 = 16;
-/// Connections that are accepted and wait for their turn.
+/// Accepted connections that wait.
 const WAITING: usize = 64;
-/// The same complaint is told once in so long.
+/// The same warning is printed at most once in this time.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Connections at once, whatever the system allows.
+/// Maximum number of connections at a time.
 const MOST_PLACES: usize = 1 << 16;
-/// Descriptors that are left for everything else: streams, watches, the API server.
+/// File descriptors reserved for everything else: streams, watches, the API server.
 const OTHERS: usize = 64;
-/// When no file descriptor is free.
+/// Pause if no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A port of this machine that is listened on.
+/// A local listening port.
 pub(crate) struct Bound {
     listeners: Vec<TcpListener>,
     remote: Port,
 }
 
 impl Bound {
-    /// Listens on 127.0.0.1 and, where there is such a thing, ::1.
+    /// Listens on 127.0.0.1 and, if IPv6 is available, on ::1.
     ///
     /// # Errors
     /// Another program listens there.
@@ -89,29 +89,29 @@ impl Bound {
         all.map(|address: SocketAddr| address.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The Pod's port, as it was named.
+    /// The Pod's port, as given.
     pub(crate) fn remote(&self) -> &Port {
         &self.remote
     }
 }
 
-/// What forwarding goes by.
+/// State of the forwarding.
 pub(crate) struct Forward<'a> {
     session: &'a Session<'a>,
-    /// The Pod that connections go to, and whether another was looked for since it was found gone.
+    /// The target Pod, and whether a replacement was searched since it was found gone.
     current: Mutex<Pick>,
-    /// What was complained of last.
+    /// The last warning.
     said: RefCell<Option<(String, Instant)>>,
 }
 
 impl<'a> Forward<'a> {
-    /// To this Pod, and to whichever takes its place.
+    /// Forwards to this Pod, and to the Pod that replaces it.
     pub(crate) fn new(session: &'a Session<'a>, pick: Pick) -> Self {
         let current = Mutex::new(pick);
         Self { session, current, said: RefCell::default() }
     }
 
-    /// Carries every connection, until it is dropped.
+    /// Forwards all connections, until it is dropped.
     pub(crate) async fn serve(&self, all: Vec<Bound>) {
         let (sender, mut accepted) = mpsc::channel(WAITING);
         let places = Arc::new(Semaphore::new(most_connections()));
@@ -136,7 +136,7 @@ impl<'a> Forward<'a> {
 
     async fn connection(&self, accepted: Accepted) {
         let Accepted { stream, remote, _place } = accepted;
-        // Without it each small answer may wait 40 ms.
+        // Otherwise each small answer may wait 40 ms.
         let _ = stream.set_nodelay(true);
         let mut pauses_left = pauses();
         loop {
@@ -148,7 +148,7 @@ impl<'a> Forward<'a> {
                 }
                 Err(error) => error,
             };
-            // The Pod may be gone, or the API server for a moment.
+            // The Pod may be gone, or the API server may be briefly unavailable.
             let found = if is_gone(&error) || ended(&error) || is_lost(&error) {
                 self.next(&pick).await
             } else {
@@ -177,7 +177,7 @@ impl<'a> Forward<'a> {
         cluster.dial(&pick.namespace, &pick.pod, port).await
     }
 
-    /// Where the application's JVM waits for a debugger.
+    /// The port at which the application's JVM waits for a debugger.
     async fn debug_port(&self, pick: &Pick, name: &str) -> Result<u16> {
         let apps = match self.session.existing_agent(pick).await? {
             Some(mut agent) => self.session.list(&mut agent).await?.apps,
@@ -188,7 +188,7 @@ impl<'a> Forward<'a> {
         Ok(port.ok_or_else(none)?)
     }
 
-    /// Finds the Pod that took `gone`'s place, once for all that ask.
+    /// Finds the Pod that replaced `gone`, once for all connections.
     async fn next(&self, gone: &Pick) -> Result<()> {
         let mut current = self.current.lock().await;
         if *current != *gone {
@@ -215,7 +215,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// Tells what is wrong, the same not too often.
+    /// Prints a warning, the same one not too often.
     fn complain(&self, what: &str) {
         let now = Instant::now();
         let mut said = self.said.borrow_mut();
@@ -227,15 +227,15 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// A connection of this machine, and what leads on from it.
+/// A local connection and the stream to the Pod.
 struct Accepted {
     stream: TcpStream,
     remote: Port,
-    /// Given back at its end.
+    /// Returned at its end.
     _place: OwnedSemaphorePermit,
 }
 
-/// Accepts for as long as there are places; those that come meanwhile wait in the system's queue.
+/// Accepts connections while there are free slots; others wait in the system's queue.
 async fn accept(
     listener: TcpListener,
     remote: Port,
@@ -255,8 +255,7 @@ async fn accept(
     }
 }
 
-/// How many connections this process has descriptors for: two each, of as many as the hard limit
-/// allows.
+/// How many connections this process has file descriptors for: two each, within the hard limit.
 fn most_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
@@ -266,7 +265,7 @@ fn most_connections() -> usize {
     (most.saturating_sub(OTHERS) / 2).clamp(1, MOST_PLACES)
 }
 
-/// Whether the API server says that there is no such Pod any more, or that it does not run.
+/// Whether the API server reports that the Pod does not exist any more or does not run.
 fn ended(error: &anyhow::Error) -> bool {
     let status = error::status(error);
     status.is_some_and(|status| {

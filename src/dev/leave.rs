@@ -1,4 +1,4 @@
-//! How the developer's loop ends, and what becomes of its application then.
+//! How the developer's loop ends, and what happens to its application.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use super::{
 use crate::ui::text::clause;
 use diyadm_agent::protocol::{Start, State};
 
-/// How long a container may take to say whether the application runs.
+/// Timeout for checking whether the application runs.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// How the loop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// By a key, which leaves the application as it is.
+    /// By a key that keeps the application running.
     Running,
     /// The application is stopped, and the workload is to be restored.
     Restore,
-    /// By Ctrl-C, which leaves the application as it is.
+    /// By Ctrl-C, which keeps the application running.
     Interrupted,
 }
 
@@ -54,7 +54,7 @@ impl Loop<'_> {
         }
     }
 
-    /// Stops the application in the Pod where it was started, if that still lives.
+    /// Stops the application in the Pod where it was started, if that Pod still runs.
     pub(super) async fn stop_started(&self) {
         let (session, Start { name, grace_ms, .. }) = (self.session, &self.start);
         let Some(pick) = self.started.borrow().clone() else { return };

@@ -1,10 +1,10 @@
-//! Errors in diyadm.yaml in words of YAML and not of Rust. Pure.
+//! Errors in diyadm.yaml in terms of YAML instead of Rust. Pure.
 
 use serde_saphyr::{Error, Location};
 
 use crate::yaml::ConfigError;
 
-/// The parser's error in the file with this text.
+/// The parser's error for this text.
 pub(super) fn explain(error: &Error, text: &str) -> ConfigError {
     let what = match error.without_snippet() {
         Error::Eof { .. } => "it is empty or incomplete".to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn explain(error: &Error, text: &str) -> ConfigError {
     ConfigError::at(error.location().unwrap_or(Location::UNKNOWN), text, what)
 }
 
-/// serde-saphyr says the place once more, behind or before the sentence.
+/// serde-saphyr repeats the position before or after the message.
 fn without_place(what: &str) -> String {
     let what = what.split(" at line ").next().unwrap_or(what);
     match what.split_once(": ") {

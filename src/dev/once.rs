@@ -1,4 +1,4 @@
-//! Once round the developer's loop: build, send, start. Never waits for a change.
+//! One iteration of the developer's loop: build, send, start. Never waits for a change.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ use super::{
 use crate::exit::Failure;
 use diyadm_agent::protocol::{Answer, App, Bytes, Request, Start};
 
-/// How often a build that goes on says so.
+/// How often a running build is reported.
 const OFTEN: Duration = Duration::from_secs(5);
 
-/// Whose output is shown.
+/// The application whose output is shown.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) pick: Pick,
     pub(super) after: u64,
 }
 
-/// A container, and what was done in it.
+/// A container, and the work done in it.
 pub(super) struct Place<'a> {
     pub(super) pick: Pick,
     pub(super) receivers: Vec<Receiver<'a>>,
@@ -38,7 +38,7 @@ pub(super) struct Place<'a> {
     pub(super) runs: bool,
 }
 
-/// What is done next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Build, send, start.
@@ -47,7 +47,8 @@ pub(super) enum Next {
     Start,
 }
 
-/// Once round. What goes wrong with the work itself is told, and waits for the next change.
+/// Runs one iteration. Errors of the work itself are printed, and the loop waits for the next
+/// change.
 pub(super) async fn cycle<'a>(
     all: &mut Loop<'a>,
     shown: watch::Sender<Option<Shown>>,
@@ -60,7 +61,7 @@ pub(super) async fn cycle<'a>(
     match once(all, &shown, place, next, built, began).await {
         Err(error) if is_gone(&error) || is_lost(&error) || is_not_emptied(&error) => Err(error),
         Err(error) => {
-            // Changes are heard all the same; what cannot be looked at now may be there then.
+            // Changes are noticed anyway; unreadable files may be readable then.
             let looked = all.sources.look().await;
             if looked.is_err() && !all.sources.hears() {
                 return Err(error);
@@ -84,7 +85,7 @@ async fn once<'a>(
     let session = all.session;
     let mut changed = false;
     if next == Next::Build {
-        // Another Pod gets what was built for the one before.
+        // A new Pod gets the result of the previous build.
         if !*built || place.runs || !place.receivers.is_empty() {
             if !build(all).await? {
                 let what = "The build failed.";
@@ -109,7 +110,7 @@ async fn once<'a>(
     Ok(())
 }
 
-/// Builds, and says that it does while that takes its time.
+/// Builds, and reports it while that takes long.
 async fn build(all: &mut Loop<'_>) -> Result<bool> {
     let terminal = all.session.terminal;
     let Some(command) = all.sources.build_command() else { return Ok(true) };
@@ -136,7 +137,7 @@ async fn build(all: &mut Loop<'_>) -> Result<bool> {
     }
 }
 
-/// Sends all there is; whether anything is different there now.
+/// Sends all changes; returns whether anything changed there.
 async fn send<'a>(all: &mut Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
     let session = all.session;
     all.sources.news().iter().for_each(|what| session.terminal.warn(what));
@@ -169,7 +170,7 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
     Ok(changed)
 }
 
-/// Starts the application, in place of one that runs.
+/// Starts the application, replacing a running one.
 async fn start(session: &Session<'_>, start: &Start, pick: &Pick) -> Result<App> {
     let mut agent = session.agent_of(pick).await?;
     match session.ask(&mut agent, &Request::Start(start.clone())).await? {
@@ -178,7 +179,7 @@ async fn start(session: &Session<'_>, start: &Start, pick: &Pick) -> Result<App>
     }
 }
 
-/// What a project's application is started with.
+/// The start request for a project's application.
 pub(crate) fn start_of(project: &Project, debug: Option<u16>) -> Start {
     let bytes = |text: String| Bytes(text.into_bytes());
     let pairs = |pairs: Vec<(String, String)>| {

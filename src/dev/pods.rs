@@ -1,5 +1,5 @@
-//! Which Pod, and which container in it, to work in. Pure: Pods come in as the API server told
-//! them.
+//! Chooses the Pod and the container to work in. Pure: Pods are passed in as returned by the API
+//! server.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ mod container;
 
 pub(crate) use container::owner;
 
-/// Name of the volume that brings the agent, as emptying writes it.
+/// Name of the volume with the agent that emptying adds.
 const AGENT: &str = "diyadm-agent";
 
 /// A container that runs.
@@ -36,39 +36,39 @@ pub(crate) struct Pick {
     pub(crate) container: String,
     /// How often it was restarted.
     pub(crate) restarts: u64,
-    /// Whether the agent's volume is mounted into it, and nobody in it can change what is there.
+    /// Whether the agent's volume is mounted read-only into it.
     pub(crate) agent: bool,
-    /// Its image: all of what it runs that can change in a Pod.
+    /// Its image, the only part of its command that can change in a Pod.
     pub(crate) image: String,
-    /// What it runs as PID 1, where it is a live container.
+    /// Its PID 1, if it is a live container.
     pub(crate) live: Option<String>,
 }
 
-/// Which container is wanted.
+/// Which container to choose.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted<'a> {
-    /// By the user, with -c.
+    /// Chosen by the user, with -c.
     pub(crate) named: Option<&'a str>,
-    /// By the workload, which knows what was emptied; a Pod of before may not have it.
+    /// Chosen by the workload, which knows what was emptied; an old Pod may not have it.
     pub(crate) meant: Option<&'a str>,
-    /// The workloads that the Pods were made from, where they are known.
+    /// The workloads that own the Pods, if known.
     pub(crate) owners: &'a [Value],
-    /// Whether a live container may be worked in where no emptied one runs.
+    /// Whether a live container may be used if no emptied one runs.
     pub(crate) live: bool,
 }
 
-/// What the user calls the workload, for errors.
+/// The user's name for the workload, for errors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named<'a> {
-    /// `deploy/web`, as it was typed.
+    /// `deploy/web`, as typed.
     pub(crate) target: &'a str,
-    /// What `diyadm empty` takes to empty it: `deploy/web -n shop`.
+    /// Arguments of `diyadm empty` for it: `deploy/web -n shop`.
     pub(crate) empty: &'a str,
     /// Whether its pod template is empty.
     pub(crate) emptied: bool,
 }
 
-/// The cause of a refusal to work in a live container. Waiting does not change it.
+/// The cause of a refusal to work in a live container. Waiting does not help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotEmptied;
 
@@ -80,7 +80,7 @@ impl fmt::Display for NotEmptied {
 
 impl std::error::Error for NotEmptied {}
 
-/// Whether an error refuses a live container.
+/// Whether an error is such a refusal.
 pub(crate) fn is_not_emptied(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let failure = cause.downcast_ref::<Failure>().and_then(|failure| failure.cause.as_ref());
@@ -88,8 +88,8 @@ pub(crate) fn is_not_emptied(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The container to work in: of a Pod that is ready rather than one that only runs, and of the
-/// newest among these. An emptied one comes before any live one.
+/// The container to work in: emptied before live, in a ready Pod before one that only runs, and in
+/// the newest of these.
 ///
 /// # Errors
 /// No Pod, none that runs (with what each waits for), none that was emptied, no such container.
@@ -122,20 +122,20 @@ pub(crate) fn choose(
     ))
 }
 
-/// The containers of every Pod that runs, live ones too, in the order in which [`choose`] prefers
-/// them.
+/// The containers of all running Pods, including live ones, in the order of preference of
+/// [`choose`].
 pub(crate) fn all(pods: &[Value], wanted: Wanted<'_>) -> Result<Vec<Pick>, Failure> {
     Ok(running(&having(pods, wanted)?, wanted))
 }
 
-/// The container of a pick as it is now, in the same Pod.
+/// The current state of a chosen container in the same Pod.
 pub(crate) fn again(pod: &Value, before: &Pick) -> Pick {
     let now = pick(pod, before.container.clone(), Wanted::default());
     let live = if now.image == before.image { before.live.clone() } else { now.live };
     Pick { live, ..now }
 }
 
-/// Those that run: the emptied ones first, among these the ready ones, and the newest.
+/// The running containers: emptied ones first, then ready ones, then the newest.
 fn running(having: &[(&Value, String)], wanted: Wanted<'_>) -> Vec<Pick> {
     let running = having.iter().filter(|(pod, container)| is_running(pod, container));
     let running = running.map(|(pod, container)| (*pod, pick(pod, container.clone(), wanted)));
@@ -147,8 +147,7 @@ fn running(having: &[(&Value, String)], wanted: Wanted<'_>) -> Vec<Pick> {
     running.into_iter().map(|(_, pick)| pick).collect()
 }
 
-/// Why nothing is done where only live containers run. A rollout that has not finished may still
-/// bring an emptied one.
+/// The error if only live containers run. An unfinished rollout may still bring an emptied one.
 fn refused(
     live: &Pick,
     having: &[(&Value, String)],
@@ -181,7 +180,8 @@ fn refused(
     not_emptied(live, runs, empty)
 }
 
-/// The refusal to work in a live container. `runs` is its PID 1, `empty` what `diyadm empty` takes.
+/// The refusal to work in a live container. `runs` is its PID 1, `empty` the arguments of `diyadm
+/// empty`.
 pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
     let Pick { pod, container, .. } = pick;
     Failure::no(
@@ -216,8 +216,8 @@ fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {
     }
 }
 
-/// The Pods that have the container, with its name. In a rollout the others may not have it yet, or
-/// any more; where none has it, that is an error.
+/// The Pods that have the container, with its name. During a rollout other Pods may not have it; it
+/// is an error if none has it.
 fn having<'p>(pods: &'p [Value], wanted: Wanted<'_>) -> Result<Vec<(&'p Value, String)>, Failure> {
     let mut having = Vec::new();
     let mut lacking = None;
@@ -233,7 +233,7 @@ fn having<'p>(pods: &'p [Value], wanted: Wanted<'_>) -> Result<Vec<(&'p Value, S
     }
 }
 
-/// The container that is wanted, else the one that emptying chooses.
+/// The requested container, else the one that emptying chooses.
 fn container(pod: &Value, Wanted { named, meant, .. }: Wanted<'_>) -> Result<String, Failure> {
     if let Some(wanted) = named {
         if spec(pod, wanted).is_some() {

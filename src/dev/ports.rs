@@ -1,4 +1,4 @@
-//! Which ports are forwarded, out of the words of the command line. Pure.
+//! Parses the ports of `forward`. Pure.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::exit::Failure;
 
-/// A port of this side and one of a Pod's.
+/// A local port and a port of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
-    /// Of this side; 0 lets the system pick.
+    /// The local port; 0 lets the system choose.
     pub(crate) local: u16,
     /// Of the Pod.
     pub(crate) remote: Port,
@@ -18,11 +18,11 @@ pub(crate) struct Ports {
 /// A port of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Port {
-    /// By its number.
+    /// A port number.
     Number(u16),
-    /// By the name that a container gives it.
+    /// A port name of a container.
     Named(String),
-    /// Where the JVM of an application of this name waits for a debugger.
+    /// The debugger port of the JVM of this application.
     Debugger(String),
 }
 
@@ -36,8 +36,8 @@ impl fmt::Display for Port {
     }
 }
 
-/// `8080` for the same on both sides, `8080:80`, `:80` and `0:80` for any here; a name in place of
-/// the last.
+/// `8080` for the same port on both sides, `8080:80`, `:80` and `0:80` for any free local port; a
+/// name may replace the last number.
 pub(crate) fn parse(text: &str) -> Result<Ports, Failure> {
     let wrong = || {
         let hint = "Use LOCAL:REMOTE, like 8080:80; `:80` picks a free local port.";
@@ -52,15 +52,15 @@ pub(crate) fn parse(text: &str) -> Result<Ports, Failure> {
     };
     let local = match (local, &remote) {
         ("", _) => 0,
-        // A name alone: its number is not known yet.
+        // Only a name: its number is not known yet.
         (local, Port::Named(name)) if local == name => 0,
         (local, _) => local.parse().map_err(|_| wrong())?,
     };
     Ok(Ports { local, remote })
 }
 
-/// The Pod's port behind a Service's port, as kubectl finds it. A name alone stands for the
-/// Service's number here too.
+/// The Pod's port behind a Service's port, found as kubectl does. A name alone also stands for the
+/// Service's port number.
 pub(crate) fn behind_service(
     text: &str,
     wanted: &Ports,
@@ -81,7 +81,7 @@ pub(crate) fn behind_service(
         return Err(Failure::usage(what, format!("It has {}.", there.join(", "))));
     };
     let remote = match &found["targetPort"] {
-        // Without an address of its own it leads nowhere but to the Pods themselves.
+        // A headless Service has no address of its own: its ports are those of the Pods.
         _ if service["spec"]["clusterIP"] == "None" => Port::Number(port),
         Value::String(name) => Port::Named(name.clone()),
         target => Port::Number(number(target).filter(|target| *target > 0).unwrap_or(port)),
@@ -90,7 +90,7 @@ pub(crate) fn behind_service(
     Ok(Ports { local: if is_name_alone { port } else { wanted.local }, remote })
 }
 
-/// What Kubernetes takes for a port's name.
+/// Whether it is a valid port name of Kubernetes.
 fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=15).contains(&text.len())

@@ -1,4 +1,4 @@
-//! Writes an application's lines to this side's stdout and stderr, as it wrote them.
+//! Writes an application's lines unchanged to the local stdout and stderr.
 
 use std::{
     cell::Cell,
@@ -10,28 +10,28 @@ use jiff::Timestamp;
 use crate::ui;
 use diyadm_agent::protocol::{Line, Stream};
 
-/// What is shown on a screen that is shared with others.
+/// Output on a terminal that is shared with other output.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    /// Lines are kept back, in the agent's own memory.
+    /// Lines are not shown; the agent keeps them.
     pub(crate) muted: Cell<bool>,
-    /// Number of the last line that was shown.
+    /// Number of the last shown line.
     pub(crate) last: Cell<u64>,
 }
 
-/// Where lines go.
+/// The target of the lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Printer<'a> {
     /// Print the time before each line.
     timestamps: bool,
-    /// Whose screen it is; then starts and stops that were asked for are told by others.
+    /// The shared terminal; then other code reports requested starts and stops.
     pub(crate) screen: Option<&'a Screen>,
-    /// Whether the last line of each stream goes on in the next one.
+    /// Whether the last line of each stream is unfinished.
     open: [bool; 2],
 }
 
 impl<'a> Printer<'a> {
-    /// With or without the time of each line.
+    /// Creates it, with or without the time of each line.
     pub(crate) fn new(timestamps: bool) -> Self {
         Self { timestamps, screen: None, open: [false; 2] }
     }

@@ -1,4 +1,4 @@
-//! The agent that is brought into a container: a static program, which runs in any image.
+//! The agent to upload into a container: a static program that runs in any image.
 
 use std::{env, fs, fs::File, io::Read, path::Path};
 
@@ -8,19 +8,19 @@ use diyadm_agent::NAME;
 use super::trouble::NoAgentThere;
 use crate::exit::Failure;
 
-/// Bytes that hold an ELF header and its program headers.
+/// Bytes to read for an ELF header and its program headers.
 const HEAD: usize = 4096;
 
-/// What an executable file is.
+/// Properties of an executable file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Elf {
-    /// As Rust names it; empty for another one.
+    /// Its processor in Rust's naming; empty if unknown.
     pub(crate) arch: &'static str,
-    /// Whether it needs no loader, and so no library.
+    /// Whether it needs no loader, and thus no libraries.
     pub(crate) is_static: bool,
 }
 
-/// Reads the head of a 64-bit little-endian ELF file; `None` where it is none.
+/// Reads the header of a 64-bit little-endian ELF file; `None` for other files.
 pub(crate) fn elf(head: &[u8]) -> Option<Elf> {
     let number = |at: usize, bytes: usize| {
         let field = head.get(at..at + bytes)?;
@@ -40,7 +40,7 @@ pub(crate) fn elf(head: &[u8]) -> Option<Elf> {
     Some(Elf { arch, is_static: headers.all(|kind| kind.is_some_and(|kind| kind != 3)) })
 }
 
-/// `uname -m` as Rust names it.
+/// Converts `uname -m` to Rust's naming.
 pub(crate) fn arch(machine: &str) -> &str {
     match machine {
         "amd64" => "x86_64",
@@ -49,14 +49,14 @@ pub(crate) fn arch(machine: &str) -> &str {
     }
 }
 
-/// The agents that this program carries: their processor as Rust names it, and the file, compressed
-/// with zstd. The build script writes the list.
+/// The agents inside this program: the processor in Rust's naming, and the file, compressed with
+/// zstd. The build script writes the list.
 static CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs"));
-/// Longest agent, for the decompression.
+/// Maximum size of a decompressed agent.
 const MOST: usize = 64 << 20;
 
-/// The agent for a container of this processor: `named`, else the one that this program carries,
-/// else `diyadm-agent-ARCH` in the program's folder.
+/// The agent for a container with this processor: `named`, else the one inside this program, else
+/// `diyadm-agent-ARCH` in the program's folder.
 ///
 /// # Errors
 /// None of these is static and of this processor.
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(elf(&made), Some(Elf { arch: "aarch64", is_static: true }));
         made[64] = 3;
         assert_eq!(elf(&made), Some(Elf { arch: "aarch64", is_static: false }));
-        // Headers that cannot be read are no proof.
+        // Unreadable headers prove nothing.
         made[56] = 2;
         made[64] = 1;
         assert!(!elf(&made).unwrap().is_static);

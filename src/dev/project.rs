@@ -1,4 +1,4 @@
-//! `diyadm.yaml`: what the loop does for a project. Pure: its text comes in.
+//! `diyadm.yaml`: the settings of a project for the loop. Pure: its text is passed in.
 
 use ignore::gitignore::GitignoreBuilder;
 use serde::Deserialize;
@@ -15,11 +15,11 @@ use diyadm_agent::protocol::name_fits;
 /// The file's name.
 pub(crate) const FILE: &str = "diyadm.yaml";
 
-/// What a project's loop does.
+/// The settings of a project.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Project {
-    /// `deploy/web`; the command line may name another.
+    /// `deploy/web`; the command line may override it.
     #[serde(default)]
     pub(crate) workload: Option<String>,
     /// Its namespace.
@@ -28,21 +28,21 @@ pub(crate) struct Project {
     /// The container.
     #[serde(default)]
     pub(crate) container: Option<String>,
-    /// How it is emptied, where it is not.
+    /// How to empty it, if it is not empty.
     #[serde(default)]
     pub(crate) empty: Empty,
-    /// What makes of the sources what is sent; a shell runs it on this side.
+    /// The local shell command that builds the project.
     #[serde(default)]
     pub(crate) build: Option<String>,
-    /// What a change of which builds; all of the project without it.
+    /// Patterns of files whose change starts a build; by default the whole project.
     #[serde(default)]
     watch: Vec<Spanned<String>>,
-    /// What is sent.
+    /// The files to send.
     #[serde(default)]
     sync: Vec<Spanned<Sync>>,
     /// What runs.
     pub(crate) run: Run,
-    /// Ports of this side.
+    /// Local ports to forward.
     #[serde(default)]
     forward: Vec<Spanned<Number>>,
     /// The port of Java's debugger, for --debug.
@@ -50,7 +50,7 @@ pub(crate) struct Project {
     pub(crate) debug_port: u16,
 }
 
-/// How a workload is emptied: what `diyadm empty` has as flags.
+/// How a workload is emptied: the flags of `diyadm empty`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Empty {
@@ -69,18 +69,18 @@ pub(crate) struct Empty {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Sync {
-    /// On this side, relative to the file's own folder.
+    /// The local path, relative to the folder of diyadm.yaml.
     pub(crate) from: String,
-    /// In the container.
+    /// The path in the container.
     pub(crate) to: String,
     /// Delete remote files that do not exist locally.
     #[serde(default)]
     pub(crate) delete: bool,
-    /// Left out, as in a .gitignore.
+    /// Exclude patterns, as in a .gitignore.
     #[serde(default)]
     pub(crate) exclude: Vec<String>,
-    /// Whether .gitignore and .diyadmignore count; by default without a build, whose output they
-    /// would leave out.
+    /// Whether .gitignore and .diyadmignore are used; by default only without a build, since they
+    /// would exclude its output.
     #[serde(default)]
     pub(crate) ignore_files: Option<bool>,
 }
@@ -89,15 +89,15 @@ pub(crate) struct Sync {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
-    /// What it is called.
+    /// Its name.
     #[serde(default = "app")]
     name: Spanned<String>,
     /// Program and arguments.
     command: Spanned<Words>,
-    /// Set on top of the container's.
+    /// Environment variables in addition to the container's.
     #[serde(default)]
     pub(crate) env: std::collections::BTreeMap<String, String>,
-    /// Where it starts.
+    /// Its working directory.
     #[serde(default)]
     pub(crate) workdir: Option<String>,
     /// Seconds from SIGTERM to SIGKILL.
@@ -106,7 +106,7 @@ pub(crate) struct Run {
     /// Whether a change starts it again.
     #[serde(default = "yes")]
     pub(crate) restart: bool,
-    /// Whether its stdin stays open, for a program that ends at the end of its input.
+    /// Whether its stdin stays open, for a program that exits at the end of its input.
     #[serde(default)]
     pub(crate) stdin: bool,
 }
@@ -167,8 +167,9 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
         if from.is_empty() || to.is_empty() {
             return Err(at(sync.referenced, "`from` and `to` must not be empty"));
         }
-        // A folder in the container is open for one transfer at a time. Behind a slash a file keeps
-        // its own name, and several may go there: what goes there is known when it is looked at.
+        // A folder in the container is open for one transfer at a time. Several entries may go to a
+        // path with a trailing slash, where files keep their own names; the names are checked when
+        // the files are read.
         let same = |other: &Sync| {
             ![to, &other.to].into_iter().any(|to| to.ends_with('/'))
                 && without_dots(other.to.as_bytes()) == without_dots(to.as_bytes())
@@ -198,22 +199,22 @@ impl Empty {
 }
 
 impl Project {
-    /// Patterns of what is watched; [`parse`] has looked whether they are some.
+    /// Watch patterns; [`parse`] has validated them.
     pub(crate) fn watch(&self) -> impl Iterator<Item = &str> {
         self.watch.iter().map(|pattern| pattern.value.as_str())
     }
 
-    /// What is sent.
+    /// The files to send.
     pub(crate) fn sync(&self) -> impl Iterator<Item = &Sync> {
         self.sync.iter().map(|sync| &sync.value)
     }
 
-    /// The lines of these in the file.
+    /// Their lines in the file.
     pub(crate) fn sync_lines(&self) -> impl Iterator<Item = u64> {
         self.sync.iter().map(|sync| sync.referenced.line())
     }
 
-    /// Ports to forward; [`parse`] has held them against what they may be.
+    /// Ports to forward; [`parse`] has validated them.
     pub(crate) fn forward(&self) -> Vec<Ports> {
         self.forward.iter().filter_map(|number| pair(&number.value).ok()).collect()
     }
@@ -223,7 +224,7 @@ impl Project {
         &self.run.name.value
     }
 
-    /// Its program and arguments, with Java's debugger listening on `debug` where that is asked.
+    /// Its program and arguments, with Java's debugger listening on `debug` if requested.
     pub(crate) fn command(&self, debug: Option<u16>) -> Vec<String> {
         let mut words = words(&self.run.command.value).unwrap_or_default();
         if let Some(port) = debug.filter(|_| self.is_java()) {
@@ -232,14 +233,14 @@ impl Project {
         words
     }
 
-    /// What is added to its variables. Where the program is not Java itself, every JVM that it
-    /// starts gets a debugger's port of its own: a second one could not have the first one's.
+    /// Additions to its environment variables. If the program is not Java itself, every JVM that it
+    /// starts gets its own debugger port, since two cannot share one.
     pub(crate) fn env_append(&self, debug: Option<u16>) -> Vec<(String, String)> {
         let options = || ("JAVA_TOOL_OPTIONS".to_owned(), jdwp(0));
         debug.filter(|_| !self.is_java()).map(|_| options()).into_iter().collect()
     }
 
-    /// Where its debugger waits in the Pod.
+    /// The debugger port in the Pod.
     pub(crate) fn debugger(&self, port: u16) -> Port {
         if self.is_java() { Port::Number(port) } else { Port::Debugger(self.name().to_owned()) }
     }
@@ -251,8 +252,8 @@ impl Project {
     }
 }
 
-/// On loopback, where port-forward comes in: without a name that is so from Java 9 on alone, and
-/// before it everybody who reaches the Pod could run what he likes.
+/// On loopback, which port-forward reaches. Without an explicit address Java listens on loopback
+/// only from version 9 on; older versions would let everybody who reaches the Pod run code.
 fn jdwp(port: u16) -> String {
     format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=localhost:{port}")
 }
@@ -261,7 +262,7 @@ fn words(words: &Words) -> Result<Vec<String>, String> {
     let words = match words {
         Words::List(words) => words.clone(),
         Words::Text(text) => {
-            // What only a shell knows is not guessed at.
+            // Shell syntax is not interpreted.
             if let Some(c) = text.chars().find(|c| "'\"\\|&;<>$*?()`".contains(*c)) {
                 return Err(format!(
                     "a command with {c} must be a list: [java, -jar, \"/a b.jar\"], \
@@ -348,7 +349,7 @@ forward: [8080, \"9090:90\", \":http\"]
             }
             assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
         }
-        // Files and a folder may go into one: which they are is seen later.
+        // Files and a folder may go into one folder: they are checked later.
         for both in
             ["{from: a, to: /x/}\n- {from: b, to: /x}", "{from: a, to: /x}\n- {from: b, to: /x/}"]
         {

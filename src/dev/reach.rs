@@ -1,5 +1,5 @@
-//! The way to an agent in a container: where emptying has put it, else wherever one is, else
-//! brought there now.
+//! Connects to an agent in a container: at the path that emptying uses, at other paths, or by
+//! uploading one.
 
 use std::time::Duration;
 
@@ -23,19 +23,19 @@ use diyadm_agent::MOUNTED;
 use diyadm_agent::protocol::{Answer, Apps, Request};
 
 pub(super) const FIND: &str = concat!(include_str!("folder.sh"), include_str!("find.sh"));
-/// From the end of a stream to the word why.
+/// How long after the end of a stream its reason may arrive.
 const MOMENT: Duration = Duration::from_secs(3);
 
-/// An agent that answers.
+/// A connected agent.
 pub(crate) struct Agent {
-    /// The conversation with it.
+    /// The protocol connection.
     pub(crate) talk: Conversation,
-    /// Its exec, which must live as long.
+    /// Its exec, which must live as long as the connection.
     end: Ending,
 }
 
 impl Agent {
-    /// What it supervises; `None` where it does not tell.
+    /// Its supervisor's process; `None` if unknown.
     pub(crate) async fn apps(&mut self) -> Option<Apps> {
         match self.talk.ask(&Request::List).await {
             Ok(Answer::Apps(apps)) => Some(apps),
@@ -43,10 +43,10 @@ impl Agent {
         }
     }
 
-    /// A lost connection, with what its exec says of it.
+    /// A lost connection with the reason from its exec.
     pub(crate) async fn blame(&mut self, trouble: Trouble) -> Trouble {
         let Trouble::Lost(why) = trouble else { return trouble };
-        // It ended already, or is about to.
+        // It has ended, or is about to.
         match timeout(MOMENT, self.end.wait()).await {
             Ok(End::Lost(why) | End::Failed(why)) => Trouble::Lost(why),
             Ok(End::Exit(code)) => Trouble::Lost(format!("the agent's relay ended with {code}")),
@@ -56,7 +56,7 @@ impl Agent {
 }
 
 impl Pick {
-    /// Where it is, for exec.
+    /// Its container, for exec.
     pub(crate) fn place(&self) -> Place {
         let Self { namespace, pod, container, .. } = self.clone();
         Place { namespace, pod, container }
@@ -68,17 +68,17 @@ impl Pick {
     }
 }
 
-/// What is in a container.
+/// What was found in a container.
 enum Found {
-    /// An agent that answers.
+    /// A connected agent.
     Agent(Agent),
-    /// No agent, but a shell; the processor, as `uname -m` names it.
+    /// No agent, but a shell; the processor, as `uname -m` prints it.
     Shell(String),
     /// Neither.
     Nothing,
 }
 
-/// Finds the agent of a container, or brings one, if `check` still allows that.
+/// Finds the agent of a container, or uploads one if `check` allows it.
 ///
 /// # Errors
 /// What the container lacks for that, an agent of another version, a broken connection.
@@ -105,7 +105,7 @@ pub(crate) async fn agent(
     Ok(agent)
 }
 
-/// The agent that is in a container already; `None` where there is none. Brings nothing.
+/// The existing agent of a container; `None` if there is none. Uploads nothing.
 ///
 /// # Errors
 /// An agent of another version, a broken connection.
@@ -116,8 +116,8 @@ pub(crate) async fn existing(cluster: &Cluster, pick: &Pick) -> Result<Option<Ag
     }
 }
 
-/// Looks for an agent where emptying puts it and where one may have been brought; with `none` only
-/// for the processor, as if there were none.
+/// Looks for an agent at the path that emptying uses and at upload paths; with `none` it only asks
+/// for the processor.
 async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
     let place = pick.place();
     if pick.agent && !none {
@@ -132,7 +132,7 @@ async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
         Ok(agent) => Ok(Found::Agent(agent)),
         Err(No::Other(error)) => Err(error),
         Err(No::Without(machine)) => Ok(Found::Shell(machine)),
-        // No shell: the image may still be diyadm's own.
+        // No shell: the image may still be one of diyadm's.
         Err(No::Absent) => {
             match begin(cluster.exec(&place, &[IN_IMAGE, "relay"], Input::Piped).await?.into())
                 .await
@@ -156,7 +156,7 @@ async fn begin(started: Started) -> Result<Agent, No> {
         Ok(talk) => Ok(Agent { talk, end }),
         Err(Trouble::Lost(why)) => match timeout(MOMENT, end.wait()).await {
             Ok(end) => Err(failed(end, words, why).await),
-            // A container that is frozen says nothing, and does not end either.
+            // A frozen container does not answer and does not end either.
             Err(_) => Err(No::Other(Trouble::Lost(why).into())),
         },
         Err(trouble) => Err(No::Other(trouble.into())),

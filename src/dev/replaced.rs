@@ -1,4 +1,4 @@
-//! What became of a Pod, and which Pod a new one took the place of, as far as Pods and Events tell.
+//! Finds out how a Pod ended and which Pod a new one replaced, from Pods and Events.
 
 use std::time::Duration;
 
@@ -13,18 +13,19 @@ use crate::{
 };
 use diyadm_agent::protocol::Bytes;
 
-/// How far the end of a Pod and the start of the Pod after it may lie apart.
+/// Maximum time between the end of a Pod and the start of its replacement.
 const APART_MS: i64 = 10 * 60 * 1000;
-/// How often a node is asked about a container that was killed: it tells a moment later.
+/// How often to ask the node about a killed container, since the status is updated a moment later.
 const TRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(300);
-/// Why a Pod is removed by something else than a command.
+/// Reasons of Events about Pods that are removed without a user's command.
 const REMOVED: [&str; 5] =
     ["Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady", "DeletingOrphanedPod"];
 
 impl Session<'_> {
-    /// What happened to the container while something ran in it; `None` where it goes on. `killed`:
-    /// whether what ran there was killed, so that the container may have been too.
+    /// What happened to the container while an application ran in it; `None` if it still runs.
+    /// `killed`: whether the application was killed, so that the container may have been killed
+    /// too.
     pub(crate) async fn fate(&self, pick: &Pick, killed: bool) -> Option<String> {
         let Pick { namespace, pod: name, uid, container, restarts, .. } = pick;
         for attempt in 0..if killed { TRIES } else { 1 } {
@@ -52,8 +53,8 @@ impl Session<'_> {
         None
     }
 
-    /// Says what is gone where a container that was emptied was restarted, and nothing was started
-    /// in it since.
+    /// Explains what is lost if an emptied container was restarted and nothing was started in it
+    /// since.
     pub(crate) async fn warn_of_restart(&self, pick: &Pick) {
         if pick.restarts == 0 || pick.live.is_some() {
             return;
@@ -69,27 +70,26 @@ impl Session<'_> {
         }
     }
 
-    /// How the container's last run ended, in brackets: ` (OOMKilled, exit 137)`; empty where
-    /// nothing says that.
+    /// How the container's last run ended, in brackets: ` (OOMKilled, exit 137)`; empty if unknown.
     pub(crate) async fn last_end(&self, pick: &Pick) -> String {
         let pod = self.cluster.get(&POD, &pick.namespace, &pick.pod).await.ok().flatten();
         pod.map(|pod| ended(container_status(&pod, &pick.container))).unwrap_or_default()
     }
 
-    /// Why a Pod is removed, in brackets; empty where nothing says that.
+    /// Why a Pod is removed, in brackets; empty if unknown.
     async fn removed(&self, pick: &Pick) -> String {
         let own = format!("involvedObject.uid={}", pick.uid);
         removal(&self.events(&pick.namespace, &own).await, &pick.uid)
     }
 
-    /// Events that a field selector selects; none where they may not be listed.
+    /// Events of a field selector; none if they may not be listed.
     pub(super) async fn events(&self, namespace: &str, fields: &str) -> Vec<Value> {
         let events = self.cluster.list_where(&EVENT, namespace, None, Some(fields)).await;
         events.unwrap_or_default()
     }
 
-    /// What is gone since a Pod is new or its container was restarted; `None` where it is not
-    /// known.
+    /// Explains what is lost because a Pod is new or its container was restarted; `None` if nothing
+    /// is known.
     pub(crate) async fn lost(&self, pick: &Pick) -> Option<String> {
         let pod = self.cluster.get(&POD, &pick.namespace, &pick.pod).await.ok()??;
         let killed = self.events(&pick.namespace, "reason=Killing").await;
@@ -131,7 +131,7 @@ fn lost(pod: &Value, container: &str, events: &[Value], now: Timestamp) -> Optio
     Some(format!("{age}; {before} ended {} ago{why}, and {GONE}", span(ms(now, at))))
 }
 
-/// The Event of the end of the Pod whose place this one took.
+/// The Event about the end of the Pod that this one replaced.
 fn before<'e>(pod: &Value, events: &'e [Value]) -> Option<&'e Value> {
     let created = time(&pod["metadata"]["creationTimestamp"])?;
     let distance = |event: &&Value| {
@@ -154,14 +154,14 @@ fn precedes(event: &Value, pod: &Value) -> bool {
     if object["kind"] != "Pod" || object["uid"] == pod["metadata"]["uid"] {
         return false;
     }
-    // The API server adds five characters of its own to the names of all but a StatefulSet's.
+    // The API server adds five random characters to Pod names, except for a StatefulSet's.
     let prefix = |name: &str| name.rsplit_once('-').map(|(prefix, _)| prefix.to_owned());
     let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str();
     let is_made = controller(pod).is_some_and(|owner| owner["kind"] != "StatefulSet");
     match (is_made, hash) {
         (false, _) => old == name,
         (true, None) => prefix(old) == prefix(name),
-        // Of a Deployment the part before is a hash of the template.
+        // For a Deployment the preceding part is a hash of the template.
         (true, Some(_)) => {
             let deployment = |name: &str| prefix(name).and_then(|name| prefix(&name));
             deployment(old).is_some() && deployment(old) == deployment(name)
@@ -201,7 +201,7 @@ fn container_status<'p>(pod: &'p Value, container: &str) -> &'p Value {
     found.unwrap_or(&Value::Null)
 }
 
-/// When an Event was seen last.
+/// When an Event last occurred.
 fn seen(event: &Value) -> Option<Timestamp> {
     let series = &event["series"]["lastObservedTime"];
     [series, &event["lastTimestamp"], &event["eventTime"]].into_iter().find_map(time)

@@ -1,5 +1,5 @@
-//! Notices that a workload is not empty any more, and says by whom it was changed, as far as its
-//! managed fields and Events tell.
+//! Notices that a workload is not empty any more, and reports who changed it, from its managed
+//! fields and Events.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::{
 };
 use diyadm_agent::protocol::Bytes;
 
-/// How often the workload is looked at.
+/// How often the workload is checked.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The container that the pod template of a workload makes empty; `None` where the Pods alone are
-/// empty, or a live container is meant.
+/// The container that the workload's pod template makes empty; `None` if only the Pods are empty,
+/// or a live container is used.
 fn emptied_container(session: &Session<'_>) -> Option<String> {
     match &session.target.which {
         Which::Workload(found) if found.kind != &POD && !session.live => {
@@ -31,7 +31,7 @@ fn emptied_container(session: &Session<'_>) -> Option<String> {
     }
 }
 
-/// Waits until the pod template of a workload that is empty now is that no more.
+/// Waits until the pod template of an empty workload is not empty any more.
 pub(super) async fn until_not_empty(session: &Session<'_>) -> Failure {
     let Some(container) = emptied_container(session) else {
         return std::future::pending().await;
@@ -42,17 +42,17 @@ pub(super) async fn until_not_empty(session: &Session<'_>) -> Failure {
         match session.target.workload(session.cluster).await {
             Ok(Some(now)) if is_empty(&now, &container) => before = now,
             Ok(now) => return explain(session, &before, now.as_ref()).await,
-            // An API server that does not answer says nothing about the workload.
+            // Without an answer of the API server nothing is known about the workload.
             Err(_) => {}
         }
     }
 }
 
-/// The error where the next Pod of a workload is live. `refusal` says which Pod.
+/// The error if the next Pod of a workload is live. `refusal` names the Pod.
 pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error {
     let Ok(now) = session.target.workload(session.cluster).await else { return refusal };
     let failure = match now {
-        // Its pod template never was empty, so that says nothing here.
+        // Its pod template was never empty, so it says nothing here.
         Some(now) if emptied_container(session).is_none() => {
             let (shown, event) = (&session.target.shown, event(session, &now).await);
             let what = format!("{shown} is not empty any more. {refusal}{event}");
@@ -63,7 +63,7 @@ pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error
     failure.because(NotEmptied).into()
 }
 
-/// The workload as it was found first.
+/// The workload as it was first found.
 fn found(session: &Session<'_>) -> ParsedObject {
     match &session.target.which {
         Which::Workload(found) => found.object.clone(),
@@ -71,8 +71,8 @@ fn found(session: &Session<'_>) -> ParsedObject {
     }
 }
 
-/// The error of what worked in a workload that is not empty any more. `now`: the workload, where it
-/// still exists.
+/// The error for work in a workload that is not empty any more. `now`: the workload, if it still
+/// exists.
 async fn explain(
     session: &Session<'_>,
     before: &ParsedObject,
@@ -90,13 +90,13 @@ async fn explain(
     Failure::no(format!("{shown} {}{event}", change(before, now)), empty_again(session))
 }
 
-/// What to do where a workload is not empty any more.
+/// The hint for a workload that is not empty any more.
 fn empty_again(session: &Session<'_>) -> String {
     let empty = session.target.empty_words(session.cluster, "");
     format!("Empty it again with `diyadm empty {empty}`, then run `diyadm dev` again.")
 }
 
-/// A sentence about the newest Event of the workload, after a space; empty where none is known.
+/// A sentence about the newest Event of the workload, after a space; empty if there is none.
 async fn event(session: &Session<'_>, now: &Value) -> String {
     let text = |value: &Value| Bytes::from(value.as_str().unwrap_or_default()).show();
     let namespace = now["metadata"]["namespace"].as_str().unwrap_or_default();
@@ -114,7 +114,7 @@ fn change(before: &ParsedObject, now: &ParsedObject) -> String {
     let newest = newest_writers(now);
     let is_emptied = now.is_emptied();
     if newest == newest_writers(before) && !is_emptied {
-        // diyadm alone gives fields back to their owners as if it had never written them.
+        // Only diyadm returns fields to their managers as if it had never written them.
         return format!("was restored by {FIELD_MANAGER}.");
     }
     let (writers, at) = newest;
@@ -133,7 +133,7 @@ fn change(before: &ParsedObject, now: &ParsedObject) -> String {
     format!("is not empty any more: its pod template was changed{by}.")
 }
 
-/// Who wrote the pod template last, and ` at ` when.
+/// Who last wrote the pod template, and ` at ` when.
 fn newest_writers(object: &ParsedObject) -> (Vec<String>, String) {
     let writers = object.subject().map(Subject::template_writers);
     let writers = writers.unwrap_or_default();

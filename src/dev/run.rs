@@ -1,4 +1,5 @@
-//! Starts an application and follows it; what becomes of it when this side goes is as asked.
+//! Starts an application and follows its output. The flags decide what happens to it when this
+//! command ends.
 
 use std::time::Duration;
 
@@ -19,28 +20,28 @@ use super::{
 use crate::exit::{Code, Failure};
 use diyadm_agent::protocol::{Answer, App, End, Follow, How, Logs, Request, Start, State};
 
-/// How long an answer may take that is on its way.
+/// Timeout for a pending answer.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long the last lines of a stopped application may take.
+/// Timeout for the last lines of a stopped application.
 const LAST: Duration = Duration::from_secs(5);
 
-/// What follows the start.
+/// What to do after the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     /// Nothing.
     Detach,
-    /// Its output; it goes on when this side goes.
+    /// Follow its output; keep it running when this command ends.
     Follow,
-    /// Its output; it is stopped when this side goes.
+    /// Follow its output; stop it when this command ends.
     StopOnExit {
         /// Milliseconds from SIGTERM to SIGKILL.
         grace_ms: u64,
     },
 }
 
-/// Starts it, and returns its exit status where it was followed to its end.
+/// Starts it, and returns its exit status if it was followed to its end.
 pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Result<Code> {
-    // From here on a closed terminal ends this process in order, whatever is under way.
+    // From here on a closed terminal ends this process cleanly at any time.
     let _handled = interrupted();
     let (pick, mut agent) = session.agent().await?;
     session.warn_of_restart(&pick).await;
@@ -82,8 +83,8 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
     }
 }
 
-/// Waits for it to start, which takes as long as the one that it replaces needs to end; where this
-/// side goes, or loses the other, what may start meanwhile is stopped.
+/// Waits for it to start, which may wait for a replaced application to end. If this command is
+/// interrupted, or loses the connection, an application that may still start is stopped.
 async fn started_or_stopped(
     session: &Session<'_>,
     pick: &Pick,
@@ -97,7 +98,7 @@ async fn started_or_stopped(
         () = interrupted() => {
             let why = Failure::interrupted(format!("{name} was not started."));
             match timeout(MOMENT, starting).await {
-                // It was refused: what runs under its name is another's.
+                // The start was refused: the running application of this name is another one.
                 Ok(Err(error)) if !is_lost(&error) => return Err(why.into()),
                 _ => {
                     stop(session, pick, name, grace_ms).await?;
@@ -107,13 +108,13 @@ async fn started_or_stopped(
         }
     };
     if outcome.as_ref().is_err_and(is_lost) {
-        // That it cannot be stopped either is told by that error.
+        // That error also reports that it cannot be stopped.
         let _ = stop(session, pick, name, grace_ms).await;
     }
     outcome
 }
 
-/// Follows it until it ends or this side is told to.
+/// Follows it until it ends or this command is interrupted.
 async fn attend(
     session: &Session<'_>,
     pick: &Pick,
@@ -139,14 +140,14 @@ async fn attend(
             let both = async {
                 let (stopped, _) = tokio::join!(
                     stop(session, pick, &name, grace_ms),
-                    // Its last lines; without them it is stopped all the same.
+                    // Print its last lines; it is stopped anyway.
                     timeout(Duration::from_millis(grace_ms) + LAST, following.as_mut()),
                 );
                 stopped
             };
             let app = tokio::select! {
                 stopped = both => stopped?,
-                // Not the hangup of a terminal that is closed: some are told of it twice.
+                // Not SIGHUP of a closed terminal, which some shells send twice.
                 () = signalled([SignalKind::interrupt()]) => {
                     let hint = format!("{name} may still run: see `diyadm ps {shown}`.");
                     return Err(Failure::interrupted(hint).into());
@@ -156,7 +157,7 @@ async fn attend(
         }
     };
     if let (Err(_), Then::StopOnExit { grace_ms }) = (&outcome, then) {
-        // Nobody reads its output any more; that it cannot be stopped either is told by that error.
+        // Nobody reads its output any more; the error also reports that it cannot be stopped.
         let _ = stop(session, pick, &name, grace_ms).await;
     }
     outcome
@@ -180,7 +181,7 @@ pub(crate) async fn stop(
     }
 }
 
-/// Tells how it ended, and makes that the exit code.
+/// Prints how it ended, and turns that into the exit code.
 pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
     let State::Ended(end) = &app.state else { return Code::Done };
     match end.how.code() {
@@ -199,8 +200,8 @@ fn killed(app: &App) -> bool {
     matches!(&app.state, State::Ended(End { how: How::Signal { .. }, .. }))
 }
 
-/// Ctrl-C, or the terminal is closed, or someone ends this process. Handles these signals from the
-/// call on, also where nobody waits yet.
+/// Completes at Ctrl-C, at the end of the terminal, or at SIGTERM. Handles these signals from the
+/// call on, even if nobody waits yet.
 pub(crate) fn interrupted() -> impl Future<Output = ()> {
     signalled([SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
 }

@@ -1,4 +1,4 @@
-//! A workload that commands work in: how to come to an agent there, again and again.
+//! A workload that commands work in, and repeated connections to an agent there.
 
 use std::{cell::RefCell, time::Duration};
 
@@ -21,26 +21,26 @@ use crate::{
 };
 use diyadm_agent::protocol::{Answer, Apps, Request};
 
-/// How long a Pod may take to run: images are pulled.
+/// How long a Pod may take to run, including pulling images.
 const START: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// A workload, and the way there.
+/// A workload and its connection.
 pub(crate) struct Session<'a> {
     /// The cluster.
     pub(crate) cluster: &'a Cluster,
-    /// Where progress is told.
+    /// Where progress is printed.
     pub(crate) terminal: &'a Terminal,
     /// The workload.
     pub(crate) target: Target,
-    /// How an agent is to be had.
+    /// How to get an agent.
     pub(crate) how: How,
-    /// Whether the user means a live container.
+    /// Whether the user allows a live container.
     pub(crate) live: bool,
 }
 
 impl<'a> Session<'a> {
-    /// Asks whether the user may, and looks the workload up.
+    /// Checks the user's rights and finds the workload.
     pub(crate) async fn open(
         cluster: &'a Cluster,
         terminal: &'a Terminal,
@@ -51,17 +51,17 @@ impl<'a> Session<'a> {
         Ok(Self { cluster, terminal, target, how: How::default(), live: at.inside.live })
     }
 
-    /// The same, with an agent that is to be had as the flags say.
+    /// The same, with the flags for the agent.
     pub(crate) fn bringing(self, bring: &AgentFlags) -> Self {
         Self { how: How::of(bring), ..self }
     }
 
-    /// The container that is meant.
+    /// The selected container.
     pub(crate) async fn pick(&self) -> Result<Pick> {
         self.target.pick(self.cluster, self.live).await
     }
 
-    /// The container that is meant, as soon as one runs.
+    /// The selected container, as soon as one runs.
     ///
     /// # Errors
     /// None does in time, with what keeps it.
@@ -69,9 +69,9 @@ impl<'a> Session<'a> {
         self.until(async || self.pick().await).await
     }
 
-    /// The containers of all Pods that run and may be worked in, the emptied ones first. Live ones
-    /// are left out where the user does not mean them. `warned`: uids of those that a warning has
-    /// named; `None` warns of none.
+    /// The usable containers of all running Pods, emptied ones first. Live ones are omitted unless
+    /// the user allows them. `warned`: uids of containers for which a warning was printed; `None`
+    /// prints no warnings.
     pub(crate) async fn all(&self, warned: Option<&RefCell<Vec<String>>>) -> Result<Vec<Pick>> {
         let picks = self.target.all(self.cluster, self.live).await?;
         let (picks, live): (Vec<_>, Vec<_>) =
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
         self.until(async || self.all(warned).await).await
     }
 
-    /// Looks again and again, until something runs.
+    /// Polls until a container runs.
     async fn until<T>(&self, look: impl AsyncFn() -> Result<T>) -> Result<T> {
         let until = Instant::now() + START;
         let mut wait = self.terminal.wait();
@@ -117,14 +117,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The agent of the container that is meant.
+    /// The agent of the selected container.
     pub(crate) async fn agent(&self) -> Result<(Pick, Agent)> {
         let pick = self.pick().await?;
         let agent = self.agent_of(&pick).await?;
         Ok((pick, agent))
     }
 
-    /// The agent of this container, brought there where it has none.
+    /// The agent of this container; uploaded if it has none.
     pub(crate) async fn agent_of(&self, pick: &Pick) -> Result<Agent> {
         self.check(pick).await?;
         let check = async || self.check(pick).await;
@@ -132,16 +132,16 @@ impl<'a> Session<'a> {
         self.reached(pick, agent).await
     }
 
-    /// The agent that is in this container already, for what has nothing to do without one. Brings
-    /// none.
+    /// The existing agent of this container, for commands that have nothing to do without one.
+    /// Uploads none.
     pub(crate) async fn existing_agent(&self, pick: &Pick) -> Result<Option<Agent>> {
         self.check(pick).await?;
         let agent = reach::existing(self.cluster, pick).await;
         self.reached(pick, agent).await
     }
 
-    /// What calling an agent came to, if that was in the container that was meant: a Pod of the
-    /// same name may have taken its place meanwhile. That it is gone explains every failure.
+    /// Checks the result of a call to an agent: a Pod of the same name may have replaced the
+    /// selected one, which explains every failure.
     async fn reached<T>(&self, pick: &Pick, outcome: Result<T>) -> Result<T> {
         let now = self.check(pick).await;
         match outcome {
@@ -153,8 +153,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Looks whether this container is still the one that was found, and may be worked in. To be
-    /// asked right before anything is done there.
+    /// Checks that this container is still the one that was found and may be used. To be called
+    /// right before any change.
     ///
     /// # Errors
     /// The Pod is gone or another one, or the container is live and the user does not mean that.
@@ -179,12 +179,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Asks one thing of an agent.
+    /// Sends one request to an agent.
     pub(crate) async fn ask(&self, agent: &mut Agent, request: &Request) -> Result<Answer> {
         agent.talk.ask(request).await.map_err(|trouble| self.explain(trouble))
     }
 
-    /// What runs and ran in a container.
+    /// The applications of a container.
     pub(crate) async fn list(&self, agent: &mut Agent) -> Result<Apps> {
         match self.ask(agent, &Request::List).await? {
             Answer::Apps(apps) => Ok(apps),
@@ -192,18 +192,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// An agent's refusal, for people.
+    /// An agent's refusal as an error for users.
     pub(crate) fn explain(&self, trouble: Trouble) -> anyhow::Error {
         explain(trouble, &self.target.shown)
     }
 
-    /// An answer to another question.
+    /// An unexpected answer.
     pub(crate) fn unexpected(&self, answer: &Answer) -> anyhow::Error {
         self.explain(Trouble::NoAgent(format!("unexpected answer: {answer:?}")))
     }
 
-    /// The agent of the same container, after the connection was lost. The container may have
-    /// been restarted meanwhile.
+    /// Reconnects to the agent of the same container after a lost connection. The container may
+    /// have been restarted.
     ///
     /// # Errors
     /// The Pod is gone; or the last error, when it was tried for long enough.
@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
         self.again_by(pick, why, async || self.agent_of(pick).await).await
     }
 
-    /// As [`Session::again`], for whatever `reach` makes of the container.
+    /// As [`Session::again`], for any result that `reach` makes of the container.
     pub(crate) async fn again_by<T>(
         &self,
         pick: &Pick,
@@ -242,7 +242,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Whether to try once more.
+/// Whether to retry.
 enum Again {
     Later(anyhow::Error),
     Never(anyhow::Error),
@@ -250,13 +250,13 @@ enum Again {
 
 impl Again {
     fn of(error: anyhow::Error) -> Self {
-        // One that starts answers 429 and 503 for a while.
+        // A starting API server answers 429 and 503 for a while.
         let later = is_lost(&error) || kubernetes::error::is_unknown(&error);
         if later { Self::Later(error) } else { Self::Never(error) }
     }
 }
 
-/// `--grace` as the protocol has it.
+/// `--grace` in the unit of the protocol.
 pub(crate) fn millis(grace: u64) -> u64 {
     u64::try_from(Duration::from_secs(grace).as_millis()).unwrap_or(u64::MAX)
 }

@@ -26,31 +26,31 @@ use crate::{
     kubernetes::{End, Exec, Input},
 };
 
-/// Becomes the best shell that there is; $1 is the terminal's kind.
+/// Replaces itself by the best available shell; $1 is the type of the terminal.
 const SCRIPT: &str = include_str!("shell.sh");
-/// The kind of a terminal whose own is none.
+/// The default type of a terminal.
 const USUAL: &str = "xterm";
 const PIECE: usize = 16 << 10;
 const NO_END_OF_INPUT: &str = "the end of the input does not reach the command: the API server \
 (Kubernetes 1.29 or older), or a proxy before it, supports only v4.channel.k8s.io, which cannot \
 signal it. A command that reads all of its input keeps waiting; Ctrl-C stops it";
-/// Exit statuses above this one are of a signal.
+/// Exit statuses above this one mean a signal.
 const SIGNALLED: i32 = 128;
-/// Of SIGKILL, by which all ends that a container holds.
+/// The exit status of SIGKILL, which ends all processes of a container.
 const KILLED: i32 = 137;
 
 /// `-i` and `-t`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
-    /// Hand the standard input on.
+    /// Pass the standard input on.
     pub(crate) stdin: bool,
     /// Use a terminal.
     pub(crate) tty: bool,
 }
 
-/// What a command reads: as `kubectl exec` has it with the same flags. Without flags it is a
-/// terminal where both ends of this side are one; and what is typed, unless a shell runs this in
-/// the background.
+/// The input of a command, as with the same flags of `kubectl exec`. Without flags it is a terminal
+/// if local input and output are terminals, and otherwise the standard input, unless a shell runs
+/// this command in the background.
 fn input(flags: Flags, stdin: bool, stdout: bool, in_front: bool) -> Input {
     match flags {
         Flags { tty: true, .. } if stdin => Input::Terminal,
@@ -61,12 +61,12 @@ fn input(flags: Flags, stdin: bool, stdout: bool, in_front: bool) -> Input {
     }
 }
 
-/// Whether what is typed goes to this program, and not to another one in the terminal's foreground.
+/// Whether keys go to this program, and not to another one in the terminal's foreground.
 fn is_in_front() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
-/// A terminal's kind as a name, which may be anything in the environment.
+/// Validates the type of a terminal, which the environment may set to anything.
 fn kind(term: &str) -> &str {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
     let is_name = term.starts_with(|c: char| c.is_ascii_alphanumeric()) && term.chars().all(good);
@@ -102,7 +102,7 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
         vec![command.iter().map(String::as_str).collect()]
     };
     if input == Input::Terminal {
-        // Before anything of the container's: the cursor is at the start of a line.
+        // Before any output of the container, while the cursor is at the start of a line.
         let what = if command.is_empty() { "a shell" } else { &command[0] };
         session.terminal.say(&format!("{what} in {}", pick.shown()));
     }
@@ -112,7 +112,7 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
         match attach(session, &pick, way, input, raw.as_mut()).await? {
             End::Exit(code) => {
                 drop(raw);
-                // A shell that ends by itself needs no explanation.
+                // A normal end of a shell needs no explanation.
                 if code > SIGNALLED
                     && let Some(fate) = session.fate(&pick, code == KILLED).await
                 {
@@ -139,7 +139,7 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
     Err(nothing(session, &pick, command, &last))
 }
 
-/// What to do where the container is gone.
+/// The hint if the container is gone.
 fn again(session: &Session<'_>) -> String {
     format!("Run `diyadm shell {}` to enter the container after it.", session.target.shown)
 }
@@ -161,7 +161,7 @@ fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) ->
     }
 }
 
-/// Connects this side's streams with the command's until it ends.
+/// Connects the local streams with the command's until it ends.
 async fn attach(
     session: &Session<'_>,
     pick: &Pick,
@@ -169,7 +169,7 @@ async fn attach(
     reads: Input,
     raw: Option<&mut Tty>,
 ) -> Result<End> {
-    // Before the command begins, and once it has: a Pod of the same name may take its place
+    // Checked before and after the command starts, since a Pod of the same name may replace it
     // meanwhile.
     session.check(pick).await?;
     let exec = session.cluster.exec(&pick.place(), command, reads).await?;
@@ -188,7 +188,7 @@ async fn attach(
                 }
             }
         } else if reads == Input::Piped {
-            // Its end is told to the command; what it does then is its own affair.
+            // The end of the input is passed on to the command.
             let mut pieces = piped();
             while let Some(piece) = pieces.recv().await {
                 if to.write_all(&piece).await.is_err() {
@@ -215,18 +215,18 @@ async fn attach(
     };
     tokio::select! {
         (out, err) = outputs => {
-            // What cannot be shown ends it, as a broken pipe ends any program.
+            // Failing output ends it, as a broken pipe ends any program.
             out.and(err)?;
             Ok(end.wait().await)
         }
         () = input => Ok(end.wait().await),
         () = sizes => Ok(end.wait().await),
-        // With a raw terminal Ctrl-C is not a signal but a byte, and goes in.
+        // With a raw terminal, Ctrl-C is a byte that is passed on, and not a signal.
         () = interrupted() => Err(Failure::interrupted("").into()),
     }
 }
 
-/// What comes through a pipe or from a file. Read by a thread of its own, which nobody waits for.
+/// Input from a pipe or a file. Read by its own thread, for which nobody waits.
 fn piped() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What of a project counts as a change, and what builds it.
+//! Decides which files of a project count as changes, and runs the build.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use diyadm_agent::protocol::{
     transfer::{Mtime, What},
 };
 
-/// What tools write, and nobody edits.
+/// Folders that tools write to and nobody edits.
 const OUTPUTS: [&str; 10] = [
     "/target",
     "/build",
@@ -39,35 +39,35 @@ const OUTPUTS: [&str; 10] = [
     "*.class",
 ];
 
-/// A project's folder, and what is watched in it.
+/// A project's folder, and its watched files.
 pub(crate) struct Sources<'a> {
     folder: &'a Path,
     project: &'a Project,
     watch: Watch,
-    /// What counts, where the file says so.
+    /// The watch patterns, if any.
     counts: Option<Gitignore>,
-    /// The project as a folder that is sent nowhere: for its ignore files.
+    /// The project as a source that is not sent, for its ignore files.
     all: Source,
-    /// What is sent; made when it was built for the first time.
+    /// The files to send; created after the first build.
     sent: Vec<Source>,
-    /// How these were seen last.
+    /// Their last scan.
     seen: Vec<Here>,
-    /// What is watched, where something builds, as it was seen last.
+    /// The last scan of watched files, if there is a build.
     watched: Snapshot,
-    /// The same, as the last build took it; what that build wrote itself is no change.
+    /// The same, before the last build; files that the build itself wrote are not changes.
     built: Option<Snapshot>,
-    /// What builds write though it is watched.
+    /// Watched files that builds write.
     outputs: BTreeSet<Bytes>,
-    /// Folders in which builds make files of ever new names.
+    /// Folders in which builds create files with new names each time.
     output_folders: BTreeSet<Bytes>,
-    /// What changed during the last build: somebody may have saved it.
+    /// Files that changed during the last build and may have been saved by a user.
     saved: BTreeSet<Bytes>,
-    /// What [`Sources::news`] has said.
+    /// Messages of [`Sources::news`].
     warned: Vec<String>,
 }
 
 impl<'a> Sources<'a> {
-    /// Of the project in `folder`.
+    /// For the project in `folder`.
     pub(crate) fn new(folder: &'a Path, project: &'a Project) -> Result<Self> {
         let mut builder = GitignoreBuilder::new(folder);
         for pattern in project.watch() {
@@ -75,7 +75,7 @@ impl<'a> Sources<'a> {
         }
         let counts = project.watch().next().map(|_| builder.build()).transpose()?;
         let mut exclude: Vec<_> = OUTPUTS.map(ToOwned::to_owned).into();
-        // What a build writes must not build.
+        // Files that a build writes must not start a build.
         exclude
             .extend(project.sync().map(|sync| format!("/{}", sync.from.trim_start_matches("./"))));
         let options = Options { exclude, ignore_files: true, ..Options::default() };
@@ -97,12 +97,12 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// What builds, where there is something to build.
+    /// The build command, if any.
     pub(crate) fn build_command(&self) -> Option<&str> {
         self.project.build.as_deref()
     }
 
-    /// Builds, where there is something to build; from then on changes are heard.
+    /// Runs the build, if any; from then on changes are noticed.
     pub(crate) async fn build(&mut self) -> Result<Built> {
         let Some(build) = &self.project.build else {
             return Ok(Built { worked: true, wrote: Vec::new() });
@@ -116,10 +116,10 @@ impl<'a> Sources<'a> {
         Ok(Built { worked, wrote: self.settle(&before) })
     }
 
-    /// Tells what the last build wrote from what somebody saved meanwhile. What the first build
-    /// changed is its own, and so is what changes during two builds in a row; anything else builds
-    /// once more. New files are a build's own where nothing but new files made it build again.
-    /// Names what is found to be a build's own.
+    /// Separates files that the last build wrote from files that a user saved meanwhile. Files
+    /// changed by the first build, or during two builds in a row, belong to the build; any other
+    /// file starts another build. New files belong to the build if only new files had started it.
+    /// Returns files that are newly recognised as the build's own.
     fn settle(&mut self, before: &Snapshot) -> Vec<String> {
         let again = self.built.as_ref().map(|built| changes(built, before));
         let is_first = again.is_none();
@@ -132,7 +132,7 @@ impl<'a> Sources<'a> {
             let is_news = is_new && by_itself && self.output_folders.insert(folder.clone());
             let is_output = is_new && self.output_folders.contains(&folder);
             if is_first || is_known || is_output {
-                // Those of ever new names are named once.
+                // Files with new names each time are reported once.
                 if self.outputs.insert(path.clone()) && (!is_output || is_news) {
                     wrote.push(path.show());
                 }
@@ -149,7 +149,7 @@ impl<'a> Sources<'a> {
     }
 
     async fn run(&self, build: &str) -> Result<bool> {
-        // This side's stdout is the application's.
+        // The local stdout is for the application's output.
         let output = stderr().as_fd().try_clone_to_owned().context("stderr is closed")?;
         let mut child = Command::new("sh")
             .args(["-c", build])
@@ -161,12 +161,12 @@ impl<'a> Sources<'a> {
             .context("the build could not be started")?;
         let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
         let status = child.wait().await.context("the build cannot be waited for")?;
-        // What it left running is meant to.
+        // Processes that it left running are intended.
         group.0 = None;
         Ok(status.success())
     }
 
-    /// Looks at what is watched where something builds, and covers folders that are new.
+    /// Scans watched files if there is a build, and watches new folders.
     async fn look_at_watched(&mut self) -> Result<()> {
         loop {
             let all = self.all.look().await?;
@@ -183,14 +183,14 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Whether a path below the project's folder is watched, as far as the file says.
+    /// Whether the patterns watch a path below the project's folder.
     fn counts(&self, path: &Path) -> bool {
         let matches =
             |counts: &Gitignore| counts.matched_path_or_any_parents(path, false).is_ignore();
         self.counts.as_ref().is_none_or(matches)
     }
 
-    /// Looks what is to be sent now. Without a build, from then on changes are heard.
+    /// Scans the files to send. Without a build, changes are noticed from then on.
     pub(crate) async fn look(&mut self) -> Result<()> {
         if self.sent.is_empty() {
             self.sent = self.made()?;
@@ -212,17 +212,17 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Whether a change would be heard.
+    /// Whether a change would be noticed.
     pub(crate) fn hears(&self) -> bool {
         self.watch.covers()
     }
 
-    /// What is sent, as it was seen last.
+    /// The last scan of files to send.
     pub(crate) fn sent(&self) -> impl Iterator<Item = (&Source, &Here)> {
         self.sent.iter().zip(&self.seen)
     }
 
-    /// Sentences: what is not sent, where that is other than it was.
+    /// Warnings about files that are not sent, if they have changed.
     pub(crate) fn news(&mut self) -> Vec<String> {
         let warnings: Vec<_> = self.seen.iter().flat_map(Here::warnings).collect();
         if warnings == self.warned {
@@ -244,7 +244,7 @@ impl<'a> Sources<'a> {
             };
             let from = self.folder.join(&sync.from);
             let source = Source::new(&from, &Bytes::from(sync.to.as_str()), options, false)?;
-            // Whether what is sent is a folder is known only now.
+            // Only now it is known whether the source is a folder.
             if let Some(other) = made.iter().position(|other| other.way.collides(&source.way)) {
                 let what = format!(
                     "Line {} of the project file: {} goes to {}, which line {} already uses.",
@@ -257,7 +257,7 @@ impl<'a> Sources<'a> {
         Ok(made)
     }
 
-    /// Waits for a change that counts, and for the end of its burst.
+    /// Waits for a relevant change, and for the end of its burst.
     pub(crate) async fn changed(&mut self) {
         if self.project.build.is_none() {
             let Self { watch, sent, seen, .. } = self;
@@ -268,7 +268,7 @@ impl<'a> Sources<'a> {
             return watch.changed(counts).await;
         }
         loop {
-            // What changed since the last build is seen, whatever was heard of it.
+            // Changes since the last build are found by a scan, even without notifications.
             let looked = self.look_at_watched().await.is_ok();
             let built = self.built.as_ref();
             if looked && built.is_none_or(|built| !changes(built, &self.watched).is_empty()) {
@@ -279,19 +279,19 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// What a build came to.
+/// The result of a build.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Built {
-    /// Whether it worked.
+    /// Whether it succeeded.
     pub(crate) worked: bool,
-    /// Watched files that it wrote, each named once: they do not build again.
+    /// Watched files that it wrote, each reported once: they start no build.
     pub(crate) wrote: Vec<String>,
 }
 
-/// Files by their paths, as they were at one time: what each is, its mode and its time.
+/// A snapshot of files by path: type, mode and time.
 type Snapshot = BTreeMap<Bytes, (What, u32, Mtime)>;
 
-/// Paths of which one snapshot says something else than the other.
+/// Paths that differ between two snapshots.
 fn changes(before: &Snapshot, after: &Snapshot) -> BTreeSet<Bytes> {
     let differs = |(path, state): &(&Bytes, &_)| before.get(*path) != Some(*state);
     let changed = after.iter().filter(differs).map(|(path, _)| path);
@@ -299,14 +299,14 @@ fn changes(before: &Snapshot, after: &Snapshot) -> BTreeSet<Bytes> {
     changed.chain(gone).cloned().collect()
 }
 
-/// What a build started, which ends with it where nobody waits for it any more: a shell's own end
-/// would leave a compiler behind.
+/// The processes of a build, which are killed if nobody waits for it any more: when only its shell
+/// ended, a compiler would stay behind.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // All of it may have ended a moment ago.
+            // All processes may have ended a moment ago.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }

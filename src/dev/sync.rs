@@ -1,4 +1,4 @@
-//! Brings files of this side into containers, and only what differs.
+//! Copies local files into containers, sending only differences.
 
 use std::{
     ffi::OsStr,
@@ -45,7 +45,7 @@ use ignored::Ignored;
 use place::Way;
 use scan::Scan;
 
-/// What a sync does and leaves.
+/// Options of a sync.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
@@ -57,14 +57,14 @@ pub struct Options {
     pub dry_run: bool,
     /// Patterns as in a .gitignore.
     pub exclude: Vec<String>,
-    /// Whether ignore files count.
+    /// Whether ignore files are used.
     pub ignore_files: bool,
 }
 
-/// What is on this side: where, and how it is read.
+/// The local files: their path, and how they are read.
 #[derive(Debug)]
 pub struct Source {
-    /// What goes where.
+    /// The source and the target.
     pub(crate) way: Way,
     /// The files' content.
     pub(crate) library: Arc<Library>,
@@ -73,19 +73,19 @@ pub struct Source {
     options: Options,
 }
 
-/// What is on this side, as it was seen at one time.
+/// A snapshot of the local files.
 #[derive(Debug)]
 pub struct Here {
-    /// What was found.
+    /// The files found.
     pub(crate) scan: Scan,
     ignored: Ignored,
 }
 
-/// Names that a warning lists at the most.
+/// Maximum number of names in a warning.
 const MOST_LISTED: usize = 3;
 
 impl Here {
-    /// Sentences: what is not sent, though it is here.
+    /// Warnings about existing files that are not sent.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let Scan { outside, skipped, unread, .. } = &self.scan;
         let links = match &outside[..] {
@@ -102,20 +102,20 @@ impl Here {
         skipped.iter().chain(unread).cloned().chain(links).collect()
     }
 
-    /// Whether something there is left out here, and so stays.
+    /// Whether a remote file is excluded, and is therefore kept.
     pub(crate) fn keeps(&self, entry: &Entry) -> bool {
         self.ignored.leaves_out_bytes(&entry.path.0, entry.what == What::Folder)
     }
 }
 
 impl Source {
-    /// Of a file or folder, to a path in `many` containers or in one.
+    /// A sync of a file or folder to a path in one container, or in `many`.
     ///
     /// # Errors
     /// It is not there, or neither.
     pub fn new(source: &Path, to: &Bytes, options: Options, many: bool) -> Result<Self> {
         let shown = source.display();
-        // What is named is followed, where it is a link; what is in it is not.
+        // The given path is followed if it is a link; links below it are not.
         let real = source.canonicalize().map_err(|error| {
             Failure::usage(
                 format!("{shown} cannot be read: {error}."),
@@ -127,7 +127,7 @@ impl Source {
             let what = format!("{shown} is neither a file nor a folder.");
             return Err(Failure::usage(what, "Use the path of a file or a folder.").into());
         }
-        // `.` has no name, its real path has.
+        // `.` has no name, but its real path has one.
         let named = if source.file_name().is_some() { source } else { &real };
         let way = Way::new(named, meta.is_dir(), to)?;
         let (root, only) = match &way.file {
@@ -142,7 +142,7 @@ impl Source {
         Ok(Self { way, library, root, options })
     }
 
-    /// The same file into the path, where that turns out to be a folder.
+    /// The same file into the path, if that is a folder.
     fn inside(&self) -> Option<Self> {
         let way = self.way.inside()?;
         let (_, there) = way.file.clone()?;
@@ -150,7 +150,7 @@ impl Source {
         Some(Self { way, library, root: self.root.clone(), options: self.options.clone() })
     }
 
-    /// What would come of a plan: what the real thing refuses is refused here too.
+    /// The result of a plan in a dry run: refused as a real sync would be.
     fn rehearse(&self, mut plan: Plan) -> Outcome {
         let mut report = Report::default();
         plan.files.retain(|entry| match self.library.open(&entry.path) {
@@ -168,12 +168,12 @@ impl Source {
         Outcome { plan, report }
     }
 
-    /// Begins to read the one file that is to be sent, while the way there is still being made. A
-    /// folder is not read ahead: most of it may be there already.
+    /// Starts to read a single file while the connection is still being made. A folder is not read
+    /// ahead, since most of it may already exist in the container.
     pub(crate) fn ahead(&self) {
         if let Some((_, there)) = self.way.file.clone().filter(|_| !self.options.dry_run) {
             let library = Arc::clone(&self.library);
-            // What cannot be read is told when it is to be sent.
+            // Read errors are reported when the file is to be sent.
             drop(spawn_blocking(move || library.content(&there).map(drop)));
         }
     }
@@ -183,7 +183,7 @@ impl Source {
         self.options.dry_run
     }
 
-    /// Looks what is there now, and sees to it that every change from then on is heard.
+    /// Scans the files, and ensures that every later change is noticed.
     pub(crate) async fn watched(&self, watch: &mut Watch) -> Result<Here> {
         let mut here = self.look().await?;
         while watch.cover(self.folders(&here))? {
@@ -192,7 +192,7 @@ impl Source {
         Ok(here)
     }
 
-    /// The folders on this side in which a change may count.
+    /// The local folders in which changes may be relevant.
     pub(crate) fn folders(&self, here: &Here) -> impl Iterator<Item = PathBuf> {
         let single = self.way.file.is_some();
         let below =
@@ -201,7 +201,7 @@ impl Source {
         std::iter::once(self.root.clone()).chain(below)
     }
 
-    /// Whether a change of this path on this side is one of what is sent.
+    /// Whether a local change of this path affects the sent files.
     pub(crate) fn counts(&self, here: &Here, path: &Path) -> bool {
         let Ok(path) = path.strip_prefix(&self.root) else { return false };
         match &self.way.file {
@@ -210,7 +210,7 @@ impl Source {
         }
     }
 
-    /// Looks what is there now.
+    /// Scans the files.
     pub async fn look(&self) -> Result<Here> {
         let Options { exclude, ignore_files, checksum, .. } = self.options.clone();
         let (root, library) = (self.root.clone(), Arc::clone(&self.library));
@@ -230,7 +230,7 @@ impl Source {
     }
 }
 
-/// The first of many names: `a, b, c and 4 more`.
+/// The first names: `a, b, c and 4 more`.
 pub(crate) fn listed(names: &[String]) -> String {
     let first = names[..names.len().min(MOST_LISTED)].join(", ");
     match names.len().saturating_sub(MOST_LISTED) {
@@ -239,7 +239,7 @@ pub(crate) fn listed(names: &[String]) -> String {
     }
 }
 
-/// The one file, under its name there.
+/// The single file, under its remote name.
 fn one(library: &Library, there: Bytes) -> Result<Scan> {
     let at = library.at(&there);
     let entry = scan::entry(Path::new(""), &at).with_context(|| at.display().to_string())?;

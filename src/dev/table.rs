@@ -1,20 +1,20 @@
-//! What `ps` shows, as text. Pure: the time comes in.
+//! The output of `ps` as text. Pure: the time is passed in.
 
 use crate::ui::text::columns;
 use diyadm_agent::protocol::{App, Apps, State};
 
-/// A Pod's container and what its agent told.
+/// A Pod's container and its agent's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The Pod.
     pub(crate) pod: String,
     /// The container.
     pub(crate) container: String,
-    /// What it told.
+    /// Its agent's answer.
     pub(crate) apps: Apps,
 }
 
-/// The table, a line an application under a line of titles. `wide` adds command and folder.
+/// The table: a header, then one line for each application. `wide` adds the command and the folder.
 pub(crate) fn table(seen: &[Seen], wide: bool, now_ms: u64) -> String {
     let pods = wide || seen.len() > 1;
     let mut titles = vec!["NAME", "PID", "STATUS", "SINCE", "CPU", "RSS", "RESTARTS", "LAST EXIT"];
@@ -47,7 +47,7 @@ fn row(app: &App, now_ms: u64) -> Vec<String> {
         State::Stopping => ("Stopping", app.pid.to_string(), "-".to_owned()),
         State::Ended(end) => {
             let ago = span(now_ms.saturating_sub(end.at_ms));
-            // What outlived the first process still counts for CPU and memory.
+            // Processes that outlived the first one still count for CPU and memory.
             let status = if app.processes > 0 { "Ended, children run" } else { "Ended" };
             (status, "-".to_owned(), format!("{end}, {ago} ago"))
         }

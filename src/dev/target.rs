@@ -1,4 +1,4 @@
-//! From what the user named to the Pods and containers that are meant. Reads only.
+//! Finds the Pods and containers for the user's arguments. Only reads.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -18,23 +18,23 @@ use crate::{
     },
 };
 
-/// A workload, as the user named it.
+/// A workload as given by the user.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// `deploy/web`, as it was typed.
+    /// `deploy/web`, as typed.
     pub(crate) shown: String,
     /// What was found.
     pub(crate) which: Which,
-    /// The container of -c.
+    /// The container given with -c.
     pub(crate) container: Option<String>,
 }
 
-/// What Pods are meant.
+/// Which Pods to use.
 #[derive(Clone, Debug)]
 pub(crate) enum Which {
-    /// Those of a workload.
+    /// The Pods of a workload.
     Workload(Box<LiveObject>),
-    /// Those with these labels.
+    /// Pods with these labels.
     Labels {
         /// Where.
         namespace: String,
@@ -43,10 +43,11 @@ pub(crate) enum Which {
     },
 }
 
-/// What `exec` takes: a WebSocket begins as a GET, and newer API servers ask for create too.
+/// Rights that `exec` needs: a WebSocket starts with a GET, and newer API servers also require
+/// create.
 pub(crate) const EXEC: [(&str, &Kind); 2] = [("create", &POD_EXEC), ("get", &POD_EXEC)];
 
-/// Asks whether the user may, then looks the workload up.
+/// Checks the user's rights, then finds the workload.
 pub(crate) async fn find(
     cluster: &Cluster,
     at: &ContainerTarget,
@@ -60,7 +61,7 @@ pub(crate) async fn find(
         let container = at.inside.container.clone();
         return Ok(Target { shown: at.workload.clone(), which, container });
     }
-    // A bare name is a Pod's, as kubectl has it for exec and logs.
+    // A bare name is that of a Pod, as for kubectl exec and logs.
     let bare = !at.workload.contains('/');
     let word = if bare { format!("pod/{}", at.workload) } else { at.workload.clone() };
     let targets =
@@ -80,7 +81,7 @@ pub(crate) fn service_name(word: &str) -> Option<&str> {
     kinds.contains(&kind.to_ascii_lowercase().as_str()).then_some(name)
 }
 
-/// A Service that is there.
+/// An existing Service.
 pub(crate) async fn service(cluster: &Cluster, namespace: &str, name: &str) -> Result<Value> {
     cluster.get(&SERVICE, namespace, name).await?.ok_or_else(|| {
         let what = format!("There is no service {name} in namespace {namespace}.");
@@ -99,7 +100,7 @@ fn pods_of_service(service: &Value) -> Result<String, Failure> {
     Ok(selector)
 }
 
-/// Asks whether the user may work in the Pods with these labels.
+/// Checks whether the user may work in the Pods with these labels.
 pub(crate) async fn select(
     cluster: &Cluster,
     inside: &ContainerFlags,
@@ -111,7 +112,7 @@ pub(crate) async fn select(
     Ok(Target { shown: format!("-l {selector}"), which, container: inside.container.clone() })
 }
 
-/// Fails with every missing right by name.
+/// Fails with a list of all missing rights.
 pub(crate) async fn demand(
     cluster: &Cluster,
     namespace: &str,
@@ -123,19 +124,19 @@ pub(crate) async fn demand(
     cluster.demand(&rights).await
 }
 
-/// What is known about a target at one moment.
+/// The state of a target at one moment.
 struct Look {
     pods: Vec<Value>,
-    /// The workloads that the Pods were made from.
+    /// The workloads that own the Pods.
     owners: Vec<Value>,
-    /// The container that the workload says is meant.
+    /// The default container of the workload.
     meant: Option<String>,
     /// Whether the workload's pod template is empty.
     emptied: bool,
 }
 
 impl Target {
-    /// Where its Pods are.
+    /// The namespace of its Pods.
     pub(crate) fn namespace(&self) -> &str {
         match &self.which {
             Which::Workload(found) => &found.namespace,
@@ -149,18 +150,18 @@ impl Target {
         self.choose(cluster, &look, live)
     }
 
-    /// The containers of all Pods that run, the emptied ones first.
+    /// The containers of all running Pods, emptied ones first.
     ///
     /// # Errors
     /// None runs; or, without `live`, none that runs was emptied.
     pub(crate) async fn all(&self, cluster: &Cluster, live: bool) -> Result<Vec<Pick>> {
         let look = self.look(cluster).await?;
-        // Its error says what they wait for, or that they are live.
+        // Its error says why they wait, or that they are live.
         self.choose(cluster, &look, live)?;
         Ok(pods::all(&look.pods, self.wanted(&look, live))?)
     }
 
-    /// The same container as it is now; `None` where its Pod is gone or another one.
+    /// The current state of the same container; `None` if its Pod is gone or was replaced.
     pub(crate) async fn again(&self, cluster: &Cluster, pick: &Pick) -> Result<Option<Pick>> {
         let pod = cluster.get(&POD, &pick.namespace, &pick.pod).await?;
         let is_same = |pod: &Value| {
@@ -169,15 +170,14 @@ impl Target {
         Ok(pod.filter(is_same).map(|pod| pods::again(&pod, pick)))
     }
 
-    /// The workload as it is now; `None` where it is gone, and for a selector.
+    /// The current workload; `None` if it is gone, and for a selector.
     pub(crate) async fn workload(&self, cluster: &Cluster) -> Result<Option<ParsedObject>> {
         let Which::Workload(found) = &self.which else { return Ok(None) };
         let object = cluster.get(found.kind, &found.namespace, &found.name).await?;
         Ok(object.map(ParsedObject::from))
     }
 
-    /// Whether the workload's pod template is empty, or a Pod is that its own template does not
-    /// make empty.
+    /// Whether the workload's pod template is empty, or a Pod was emptied on its own.
     pub(crate) async fn is_emptied(&self, cluster: &Cluster) -> Result<bool> {
         let look = self.look(cluster).await?;
         let own = |pod: &Value| {
@@ -191,8 +191,8 @@ impl Target {
         Ok(look.emptied || look.pods.iter().any(own))
     }
 
-    /// The words for `diyadm empty` that empty what is meant: `deploy/web -n shop`. `owner`: what
-    /// controls a Pod that labels have selected.
+    /// The arguments of `diyadm empty` for the target: `deploy/web -n shop`. `owner`: the
+    /// controller of a Pod that was selected by labels.
     pub(crate) fn empty_words(&self, cluster: &Cluster, owner: &str) -> String {
         let (named, namespace) = match &self.which {
             Which::Workload(found) if found.kind != &POD => (self.shown.clone(), &found.namespace),
@@ -216,7 +216,7 @@ impl Target {
         Wanted { named: self.container.as_deref(), meant: meant.as_deref(), owners, live }
     }
 
-    /// Whether Pods are meant, and no workload that makes them.
+    /// Whether the target is Pods, and not their workload.
     fn is_pods(&self) -> bool {
         match &self.which {
             Which::Workload(found) => found.kind == &POD,
@@ -239,7 +239,7 @@ impl Target {
                 return Ok(Look { pods, owners, meant: None, emptied: false });
             }
         };
-        // One that is created again under the same name counts, whatever was found first.
+        // A workload that was created again under the same name counts.
         let now = self.workload(cluster).await?;
         let object = now.unwrap_or_else(|| found.object.clone());
         let subject = object.subject();
@@ -251,11 +251,11 @@ impl Target {
         Ok(Look { pods, owners: vec![object.into_value()], meant, emptied })
     }
 
-    /// The Pods that are named, by a name or by labels.
+    /// The Pods with the given name or labels.
     async fn own_pods(&self, cluster: &Cluster) -> Result<Vec<Value>> {
         match &self.which {
             Which::Workload(found) => {
-                // Anew: what was found may be a Pod of before.
+                // Read again, since the known one may be an old Pod.
                 let pod = cluster.get(&POD, &found.namespace, &found.name).await?;
                 Ok(pod.into_iter().collect())
             }
@@ -264,7 +264,7 @@ impl Target {
     }
 }
 
-/// The Pods that a workload, as it is now, has made.
+/// The Pods of a workload in its current state.
 async fn made(cluster: &Cluster, found: &LiveObject, object: &Value) -> Result<Vec<Value>> {
     let LiveObject { kind, namespace, name, .. } = found;
     let uid = &object["metadata"]["uid"];
@@ -275,7 +275,7 @@ async fn made(cluster: &Cluster, found: &LiveObject, object: &Value) -> Result<V
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        // Since 1.27 Pods of Jobs have the label `batch.kubernetes.io/job-name` too.
+        // Since 1.27, Pods of Jobs also have the label `batch.kubernetes.io/job-name`.
         let selector = format!("job-name in ({})", names.join(","));
         return cluster.list(&POD, namespace, &selector).await;
     }
@@ -284,7 +284,7 @@ async fn made(cluster: &Cluster, found: &LiveObject, object: &Value) -> Result<V
     Ok(pods.into_iter().filter(|pod| is_controlled_by(pod, kind.controller, name, uid)).collect())
 }
 
-/// What controls these Pods, each once; what may not be read is left out.
+/// The controllers of these Pods, without duplicates; unreadable ones are omitted.
 async fn controllers(cluster: &Cluster, pods: &[Value]) -> Vec<Option<Value>> {
     let mut found: Vec<Option<Value>> = Vec::new();
     let mut seen = Vec::new();

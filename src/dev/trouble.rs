@@ -1,4 +1,4 @@
-//! What can go wrong between this side and a container, for code to branch on.
+//! Errors between the local side and a container, for code to branch on.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use crate::{
 };
 use diyadm_agent::protocol::{Broken, Failed, Hello, transfer::Refusal};
 
-/// What went wrong in a conversation with an agent.
+/// An error of a connection to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The connection ended; what was asked for may have been done. Worth another try.
+    /// The connection ended; the request may have been executed. Worth a retry.
     Lost(String),
-    /// The Pod, or what ran in its container, is no more; what.
+    /// The Pod, or the processes in its container, are gone; the text says which.
     Gone(String),
-    /// What answers is no agent.
+    /// The peer is not an agent.
     NoAgent(String),
-    /// An agent of another version.
+    /// An agent with another version.
     Mismatch(Hello),
-    /// The agent refused.
+    /// The agent refused the request.
     Failed(Box<Failed>),
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Trouble {
 impl std::error::Error for Trouble {}
 
 impl Trouble {
-    /// A request that no agent would take.
+    /// A request that no agent would accept.
     pub(super) fn too_long(broken: &Broken) -> Self {
         Failed::Malformed { what: broken.to_string() }.into()
     }
@@ -62,8 +62,8 @@ impl From<Broken> for Trouble {
     }
 }
 
-/// The cause of a failure to bring an agent into a container that has a shell: what it lacks. Some
-/// things can be done there without one.
+/// The cause of a failed upload of an agent into a container that has a shell. Some things work
+/// without an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoAgentThere;
 
@@ -75,7 +75,7 @@ impl fmt::Display for NoAgentThere {
 
 impl std::error::Error for NoAgentThere {}
 
-/// Whether no agent can be brought, and a shell is there.
+/// Whether no agent can be uploaded although there is a shell.
 pub(crate) fn is_without_agent(error: &Error) -> bool {
     error.chain().any(|cause| {
         let failure = cause.downcast_ref::<Failure>().and_then(|failure| failure.cause.as_ref());
@@ -83,12 +83,12 @@ pub(crate) fn is_without_agent(error: &Error) -> bool {
     })
 }
 
-/// Whether another try may succeed: the connection broke, or the API server does not answer.
+/// Whether a retry may succeed: the connection broke, or the API server does not answer.
 pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Lost(_))) || kubernetes::error::is_lost(error)
 }
 
-/// The context of an error that stayed.
+/// The context of an error that persists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent;
 
@@ -98,17 +98,17 @@ impl fmt::Display for Spent {
     }
 }
 
-/// Whether it was tried for long enough.
+/// Whether retries took long enough.
 pub(crate) fn is_spent(error: &Error) -> bool {
     error.downcast_ref::<Spent>().is_some()
 }
 
-/// Whether the Pod, or what ran in its container, is no more.
+/// Whether the Pod, or the processes in its container, are gone.
 pub(crate) fn is_gone(error: &Error) -> bool {
     matches!(trouble(error), Some(Trouble::Gone(_)))
 }
 
-/// Why a transfer was refused, where it was.
+/// Why a transfer was refused, if it was.
 pub(crate) fn refusal(error: &Error) -> Option<&Refusal> {
     match trouble(error)? {
         Trouble::Failed(failed) => match &**failed {
@@ -126,11 +126,11 @@ fn trouble(error: &Error) -> Option<&Trouble> {
     })
 }
 
-/// A refusal as a sentence, with what to do. `target` is as the user typed it.
+/// A refusal as an error with a hint. `target` is as typed by the user.
 pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
     let mut code = Code::No;
     let what = match &trouble {
-        // These begin with a name, which is as it is.
+        // These begin with a name, whose case must not change.
         Trouble::Failed(failed) => match &**failed {
             Failed::Runs(app) => format!("{} already runs (pid {}).", app.name, app.pid),
             Failed::Spawn { why, code: status } => {

@@ -1,4 +1,4 @@
-//! This side's terminal: raw while something else rules it, and as it was on every way out.
+//! The local terminal: raw while something else handles the keys, and restored on every exit.
 
 use std::{
     io::{self, stdin},
@@ -25,23 +25,23 @@ const PIECE: usize = 4 << 10;
 
 /// The terminal that stdin is, raw until dropped. A panic drops it too.
 pub(crate) struct Tty {
-    /// For asking its size.
+    /// For reading its size.
     pub(crate) terminal: OwnedFd,
     before: Termios,
-    /// What is typed; ends when the terminal is gone.
+    /// The typed input; ends with the terminal.
     pub(crate) typed: mpsc::Receiver<Vec<u8>>,
-    /// Its end is the reading thread's.
+    /// Dropping it ends the reading thread.
     _stop: UnixStream,
 }
 
 impl Tty {
-    /// Makes it raw; `None` where stdin is no terminal.
+    /// Makes it raw; `None` if stdin is not a terminal.
     pub(crate) fn raw() -> io::Result<Option<Self>> {
         Self::with(Termios::make_raw)
     }
 
-    /// Makes it give each key at once, unseen; Ctrl-C stays a signal. `None` where stdin is no
-    /// terminal.
+    /// Makes it deliver each key at once without echo; Ctrl-C stays a signal. `None` if stdin is
+    /// not a terminal.
     pub(crate) fn keys() -> io::Result<Option<Self>> {
         Self::with(|modes| {
             modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
@@ -68,7 +68,7 @@ impl Tty {
     }
 }
 
-/// A terminal's size; `None` where it has none.
+/// A terminal's size; `None` if it has none.
 pub(crate) fn size(terminal: &OwnedFd) -> Option<Size> {
     let size = tcgetwinsize(terminal).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some(Size { width: size.ws_col, height: size.ws_row })
@@ -76,13 +76,13 @@ pub(crate) fn size(terminal: &OwnedFd) -> Option<Size> {
 
 impl Drop for Tty {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // A closed terminal needs nothing.
         let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
     }
 }
 
-/// Reads what is typed until the other end of `stopped` is gone. Waits for both without reading:
-/// a key that is typed after that is somebody else's.
+/// Reads input until the other end of `stopped` is dropped. Waits for both without reading, so that
+/// later keys go to other programs.
 fn read(input: &OwnedFd, stopped: &UnixStream, sender: &mpsc::Sender<Vec<u8>>) {
     let mut buffer = vec![0; PIECE];
     loop {

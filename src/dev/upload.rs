@@ -1,5 +1,5 @@
-//! Brings an agent into a container that has none: through a shell there, into a folder that
-//! programs can be run from.
+//! Uploads an agent into a container that has none: through a shell there, into a folder that
+//! allows programs to run.
 
 use std::time::Instant;
 
@@ -17,21 +17,21 @@ use crate::{
 use diyadm_agent::protocol::hex;
 
 const UPLOAD: &str = concat!(include_str!("folder.sh"), include_str!("upload.sh"));
-/// Bytes that are sent at a time, so that the progress shows.
+/// Bytes to send at a time, so that progress is visible.
 const PIECE: usize = 256 << 10;
 
-/// What is brought.
+/// An upload.
 pub(super) struct Brought {
-    /// The agent, which has not spoken yet.
+    /// The agent, which has not sent its hello yet.
     pub(super) started: Started,
-    /// Bytes of its program.
+    /// Size of its program in bytes.
     pub(super) length: usize,
-    /// When that began.
+    /// When the upload started.
     pub(super) began: Instant,
 }
 
-/// Looks for a folder, sends the program and becomes its client. `machine`: the processor as
-/// `uname -m` names it.
+/// Finds a folder, sends the program and connects to it. `machine`: the processor as printed by
+/// `uname -m`.
 ///
 /// # Errors
 /// No program for that processor is here, there is no folder for it, or the API server refuses.
@@ -50,7 +50,7 @@ pub(super) async fn bring(
     let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum, &name];
     words.extend(FOLDERS);
     words[4] = "0";
-    // All of it would be sent in vain.
+    // The upload would be useless.
     let mut look = Started::from(cluster.exec(place, &words, Input::None).await?);
     match look.end.wait().await {
         End::Exit(0) => {}
@@ -62,7 +62,7 @@ pub(super) async fn bring(
     for piece in program.chunks(PIECE) {
         terminal.progress(&format!("uploading the agent: {} %", sent * 100 / program.len()));
         if started.writer.bytes(piece).await.is_err() {
-            // Its end says why.
+            // Its end gives the reason.
             break;
         }
         sent += piece.len();

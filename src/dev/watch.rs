@@ -1,4 +1,4 @@
-//! Waits for changes of files. Many at once are one.
+//! Waits for file changes. A burst of changes is reported once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,19 +18,19 @@ use tokio::{
 
 use crate::exit::Failure;
 
-/// Without a change for so long a burst is over.
+/// A burst is over after this time without a change.
 const QUIET: Duration = Duration::from_millis(60);
-/// A burst that does not end is taken for over after so long.
+/// A burst is reported after this time even if it continues.
 const LONGEST: Duration = Duration::from_secs(10);
-/// A file whose writer does not close it is taken for whole when it holds still for so long.
+/// A file that its writer keeps open counts as complete after this time without a change.
 const STILL: Duration = Duration::from_secs(2);
-/// And whatever is still written after so long does not keep the rest any longer.
+/// Files that are still being written after this time do not delay the others.
 const LONGEST_WRITE: Duration = Duration::from_secs(60);
-/// A file that is closed again so soon is written piece by piece, and so taken for whole when it
-/// holds still for as long.
+/// A file that is closed again within this time is written in pieces, and counts as complete after
+/// the same time without a change.
 const PIECES: Duration = Duration::from_secs(1);
 
-/// Folders that are watched, each by itself: what is left out of a sync costs nothing.
+/// Watched folders, each on its own, so that excluded folders cost nothing.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<notify::Result<Event>>,
@@ -38,19 +38,19 @@ pub(crate) struct Watch {
     writing: Writing,
 }
 
-/// Files that are written in place: half of one is of no use to anybody.
+/// Files that are being written in place, whose partial content is useless.
 #[derive(Debug, Default)]
 struct Writing {
-    /// When each is taken for whole.
+    /// When each counts as complete.
     whole: BTreeMap<PathBuf, Instant>,
-    /// When each was closed last.
+    /// When each was last closed.
     closed: BTreeMap<PathBuf, Instant>,
 }
 
 impl Writing {
     fn note(&mut self, event: &Event, now: Instant) {
         if event.need_rescan() {
-            // What was closed meanwhile is not known.
+            // Files closed meanwhile are unknown.
             *self = Self::default();
         }
         self.closed.retain(|_, at| now < *at + PIECES);
@@ -74,18 +74,18 @@ impl Writing {
         }
     }
 
-    /// When all that count are whole; `None` where they are.
+    /// When all relevant files are complete; `None` if they are.
     fn until(&self, counts: impl Fn(&Path) -> bool) -> Option<Instant> {
         self.whole.iter().filter(|(path, _)| counts(path)).map(|(_, at)| *at).max()
     }
 }
 
 impl Watch {
-    /// Watches nothing yet.
+    /// A watcher without folders.
     pub(crate) fn new() -> Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
         let told = move |event: notify::Result<Event>| {
-            // Reading is no change, and a sync reads everything.
+            // Reading is not a change, and a sync reads everything.
             let is_read = matches!(
                 &event,
                 Ok(Event { kind: EventKind::Access(kind), .. }) if *kind != CLOSED
@@ -100,8 +100,8 @@ impl Watch {
         Ok(Self { watcher, events, folders: BTreeSet::new(), writing })
     }
 
-    /// Watches these folders and no others. Whether one of them is new: what came into it before
-    /// was not heard.
+    /// Watches exactly these folders. Returns whether one is new, since earlier changes in it went
+    /// unnoticed.
     pub(crate) fn cover(&mut self, folders: impl Iterator<Item = PathBuf>) -> Result<bool> {
         let wanted: BTreeSet<_> = folders.collect();
         let mut new = false;
@@ -113,7 +113,7 @@ impl Watch {
             }
         }
         for folder in self.folders.difference(&wanted) {
-            // One that is gone is not watched any more as it is.
+            // A deleted folder is not watched any more anyway.
             let _ = self.watcher.unwatch(folder);
         }
         self.folders = wanted;
@@ -125,8 +125,8 @@ impl Watch {
         !self.folders.is_empty()
     }
 
-    /// Waits for a change that `counts`, by its path, and then until changes pause and what is
-    /// written in place is whole.
+    /// Waits for a change whose path `counts`, and then until changes pause and files being written
+    /// are complete.
     pub(crate) async fn changed(&mut self, counts: impl Fn(&Path) -> bool) {
         while let Some(event) = self.events.recv().await {
             if self.matters(&event, &counts) {
@@ -151,7 +151,7 @@ impl Watch {
     }
 
     fn matters(&mut self, event: &notify::Result<Event>, counts: impl Fn(&Path) -> bool) -> bool {
-        // Where events were lost anything may have changed.
+        // If events were lost, anything may have changed.
         let Ok(event) = event else { return true };
         self.writing.note(event, Instant::now());
         let changes = event.kind != EventKind::Access(CLOSED);
@@ -159,7 +159,7 @@ impl Watch {
     }
 }
 
-/// Who wrote a file has closed it.
+/// The writer has closed the file.
 const CLOSED: AccessKind = AccessKind::Close(AccessMode::Write);
 
 fn failed(error: &notify::Error) -> anyhow::Error {
@@ -195,7 +195,7 @@ mod tests {
         let writer = thread::spawn(move || {
             for _ in 0..6 {
                 file.write_all(&[0; 1000]).unwrap();
-                // Longer than the pause after which a burst is over.
+                // Longer than the pause that ends a burst.
                 thread::sleep(2 * QUIET);
             }
         });
@@ -206,7 +206,7 @@ mod tests {
                 seen.push(fs::metadata(&jar).unwrap().len());
             }
         });
-        // Before its first piece it may be whole for all that is known.
+        // Before its first piece it may be complete.
         assert!(seen.len() <= 2, "{seen:?}");
         writer.join().unwrap();
     }
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(at(2500, closed), Some(3500));
         assert_eq!(at(2600, EventKind::Remove(RemoveKind::File)), None);
         assert_eq!(at(2700, closed), None);
-        // One that is saved now and then is whole each time.
+        // A file that is saved occasionally is complete each time.
         assert_eq!(at(9000, written), Some(11_000));
         assert_eq!(at(9000, closed), None);
     }
@@ -249,7 +249,7 @@ mod tests {
         block(async {
             watch.changed(|_| true).await;
             assert!(watch.events.try_recv().is_err(), "one burst is one change");
-            // What does not count wakes nobody, and neither does reading.
+            // Irrelevant changes and reads do not wake the waiter.
             fs::write(root.join("ignored"), "x").unwrap();
             fs::read(root.join("1")).unwrap();
             fs::write(root.join("counts"), "x").unwrap();

@@ -1,4 +1,4 @@
-//! Frames between this side and an agent, over any pair of streams.
+//! Frames between the local side and an agent, over any pair of streams.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use diyadm_agent::protocol::{
     Answer, Broken, Decoder, Frame, Hello, Kind, Line, PROTOCOL, Request, json,
 };
 
-/// Bytes that are read at a time.
+/// Bytes to read at a time.
 const PIECE: usize = 64 << 10;
-/// How long an agent may take to say hello: a node can be busy.
+/// How long an agent may take to send hello, on a busy node.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an agent says.
+/// The messages of an agent.
 pub struct Reader {
     from: Box<dyn AsyncRead + Send + Unpin>,
     decoder: Decoder,
@@ -34,14 +34,14 @@ impl Reader {
         Self { from: Box::new(from), decoder: Decoder::default(), buffer, begin: 0, end: 0 }
     }
 
-    /// The next frame. Nothing is lost where this is dropped before it is ready.
+    /// The next frame. Cancel safe: nothing is lost if this is dropped before it is ready.
     pub async fn frame(&mut self) -> Result<Frame<'_>, Trouble> {
         loop {
             let mut input = &self.buffer[self.begin..self.end];
             let whole = self.decoder.next(&mut input).map(|frame| frame.is_some());
             self.begin = self.end - input.len();
             if whole.map_err(|broken| self.garbled(&broken))? {
-                // Asked again: the borrow checker does not let a loop return what it borrowed.
+                // Called again, since the borrow checker does not allow a loop to return a borrow.
                 return self.decoder.current().ok_or_else(|| Trouble::Lost("no frame".to_owned()));
             }
             let read = self.from.read(&mut self.buffer).await;
@@ -81,7 +81,7 @@ impl Reader {
         if hello.protocol == PROTOCOL { Ok(hello) } else { Err(Trouble::Mismatch(hello)) }
     }
 
-    /// Bytes that are no frames: some other program's words, perhaps.
+    /// Bytes that are not frames: perhaps the output of another program.
     fn garbled(&self, broken: &Broken) -> Trouble {
         let some = &self.buffer[..self.end.min(200)];
         let words = String::from_utf8_lossy(some).trim().to_owned();
@@ -89,7 +89,7 @@ impl Reader {
     }
 }
 
-/// What follows of logs.
+/// A message of a log.
 #[derive(Debug)]
 pub enum Said<'a> {
     /// An answer, never [`Answer::Failed`].
@@ -98,7 +98,7 @@ pub enum Said<'a> {
     Line(Line<'a>),
 }
 
-/// What is said to an agent.
+/// The messages to an agent.
 pub struct Writer {
     to: Box<dyn AsyncWrite + Send + Unpin>,
 }
@@ -115,7 +115,7 @@ impl Writer {
         self.bytes(&frame).await
     }
 
-    /// Sends frames that are made already.
+    /// Sends finished frames.
     pub async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         let sent = async {
             self.to.write_all(bytes).await?;
@@ -125,7 +125,7 @@ impl Writer {
     }
 }
 
-/// A conversation with an agent. Dropped, it ends; what was asked for is done all the same.
+/// A connection to an agent. It ends when dropped; requests are executed anyway.
 pub struct Conversation {
     /// What comes.
     pub reader: Reader,
@@ -136,8 +136,8 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Waits for the agent's hello, then says this side's. In this order, since what starts an
-    /// agent may read ahead of it.
+    /// Waits for the agent's hello, then sends its own. In this order, since the program that
+    /// starts an agent may read ahead of it.
     ///
     /// # Errors
     /// [`Trouble::NoAgent`] where it is none, [`Trouble::Mismatch`] where its version is another.
@@ -146,7 +146,7 @@ impl Conversation {
             Err(Trouble::Lost(format!("no agent answered in {} s", PATIENCE.as_secs())))
         });
         if !matches!(agent, Err(Trouble::Lost(_) | Trouble::NoAgent(_))) {
-            // Also to one of another version: it says what it is, and ends.
+            // Also to an agent with another version, which reports its version and ends.
             writer.send(Kind::Hello, &Hello::own()).await?;
         }
         Ok(Self { reader, writer, agent: agent? })

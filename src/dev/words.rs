@@ -1,8 +1,8 @@
-//! A command's words, as a person would type them. Pure.
+//! A command's words, quoted as in a shell. Pure.
 
 use diyadm_agent::protocol::Bytes;
 
-/// One word, in quotes where a shell would otherwise cut it.
+/// One word, in quotes if a shell would otherwise split it.
 pub(crate) fn quoted(word: &Bytes) -> String {
     let text = word.show();
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);

@@ -164,7 +164,7 @@ pub struct About<'a> {
 pub struct Way {
     /// See [`Choice::empty`].
     pub empty: bool,
-    /// See [`Choice::containers`]; `None` is the one that people mean.
+    /// See [`Choice::containers`]; `None` is the main container.
     pub containers: Option<String>,
     /// See [`Image`].
     pub image: Image,

@@ -243,7 +243,7 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
     let expected = format!(
         "deployment/web in namespace {name}
   rule 1 is for other kinds
-  rule 2 fits
+  rule 2 matches
   empty       true                       default
   containers  the main container   default
   image       keep                       rule 2
@@ -253,7 +253,7 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
   ready       container                  default
 
 statefulset/db in namespace {name}
-  rule 1 fits
+  rule 1 matches
   empty       false                      rule 1
   containers  the main container   default
   image       tools:1                    flag

@@ -71,7 +71,7 @@ fn rules_explain_names_the_deciding_rule() {
   rule 1 is for other namespaces
   rule 2 is for other kinds
   rule 3 is for other names
-  rule 4 fits
+  rule 4 matches
   empty       true                       default
   containers  the main container   default
   image       keep                       rule 4

@@ -1,4 +1,5 @@
-//! One application: its process group, its pipes, its last lines. Knows nothing of connections.
+//! One application: its process group, its pipes and its last lines of output. Knows nothing of
+//! connections.
 
 use std::{
     ffi::OsStr,
@@ -25,10 +26,10 @@ use super::{
     words::{append, told},
 };
 
-/// How long a killed process may take to be gone before it is no longer waited for: one that
-/// hangs in the kernel (a dead NFS server) never is.
+/// How long to wait for a killed process. A process that hangs in the kernel (a dead NFS server)
+/// never ends.
 const KILLED: Duration = Duration::from_secs(5);
-/// How often a group is looked at that dies, where no signal tells when it is gone.
+/// How often to check a dying process group, since no signal reports its end.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// An application that was started at least once.
@@ -36,37 +37,37 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) struct App {
     start: Start,
     mark: Mark,
-    /// What a supervisor before left of it, until that is gone.
+    /// What an earlier supervisor left running of it, until that has ended.
     before: Option<Leftover>,
     cwd: Bytes,
     /// Its output.
     pub(super) ring: Ring,
     pipes: Vec<Pipe>,
-    /// The other end of its stdin, where that stays open.
+    /// The writing end of its stdin, if that stays open.
     stdin: Option<ChildStdin>,
     pid: Pid,
     /// Counts its runs, from 1; 0 before the first.
     pub(super) run: u32,
     /// Number of the first line of this run.
     pub(super) first: u64,
-    /// Whether anything may be left of its process group. Once it is gone its number may be
-    /// another's, so it is never asked for again.
+    /// Whether processes of its group may still run. Afterwards the group's number may belong to
+    /// others, so it is not checked again.
     alive: bool,
     end: Option<End>,
     /// When this run started, in milliseconds since 1970.
     pub(super) since_ms: u64,
     oom_before: Option<u64>,
     stopping: Option<Stopping>,
-    /// What to start when this run is gone.
+    /// What to start when this run has ended.
     pub(super) then: Option<Later>,
-    /// What became of the newest [`Later`].
+    /// The result of the newest [`Later`].
     pub(super) outcome: Option<(u64, Result<(), Failed>)>,
 }
 
-/// A start that waits for the end of the run before it.
+/// A start that waits for the end of the previous run.
 #[derive(Debug)]
 pub(super) struct Later {
-    /// Tells it from others.
+    /// Identifies it.
     pub(super) ticket: u64,
     /// What to start.
     pub(super) start: Start,
@@ -74,9 +75,9 @@ pub(super) struct Later {
 
 #[derive(Clone, Copy, Debug)]
 enum Stopping {
-    /// SIGTERM was sent; when SIGKILL is.
+    /// SIGTERM was sent; when SIGKILL follows.
     Asked(Instant),
-    /// SIGKILL was sent; when it is given up.
+    /// SIGKILL was sent; when to stop waiting.
     Killed(Instant),
 }
 
@@ -90,7 +91,7 @@ struct Run {
 }
 
 impl App {
-    /// Starts it for the first time, with a ring of so many bytes.
+    /// Starts it for the first time, with an output ring of this many bytes.
     pub(super) fn new(start: Start, ring: usize, mark: Mark) -> Result<Self, Failed> {
         let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &mark)?;
         Ok(Self {
@@ -114,7 +115,7 @@ impl App {
         })
     }
 
-    /// Starts it for the first time as soon as what is left of it is gone, which is told to end.
+    /// Tells leftover processes to end, and starts the application once they have ended.
     pub(super) fn after(left: (Leftover, Pid), later: Later, ring: usize, mark: Mark) -> Self {
         let how = How::Signal { signal: Signal::TERM.as_raw(), core: false };
         let grace_ms = later.start.grace_ms;
@@ -130,7 +131,7 @@ impl App {
             run: 0,
             first: 1,
             alive: true,
-            // It is nobody's child here, so its end is never told.
+            // It is not a child of this process, so no signal reports its end.
             end: Some(End { at_ms: now_ms(), how, asked: true, oom: false }),
             since_ms: now_ms(),
             oom_before: None,
@@ -142,10 +143,10 @@ impl App {
         app
     }
 
-    /// Starts it again, as `start` says. The run before is gone.
+    /// Starts it again, as `start` says. The previous run has ended.
     pub(super) fn again(&mut self, start: Start) -> Result<(), Failed> {
         let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &self.mark)?;
-        // What another process still holds of the old pipes goes on into the same ring.
+        // Output that another process still writes to the old pipes goes into the same ring.
         self.pipes.extend(pipes);
         (self.start, self.pid, self.cwd, self.stdin) = (start, pid, cwd, stdin);
         (self.since_ms, self.oom_before) = (since_ms, oom_before);
@@ -154,7 +155,7 @@ impl App {
         Ok(())
     }
 
-    /// What it was started as.
+    /// The request that started it.
     pub(super) fn start(&self) -> &Start {
         &self.start
     }
@@ -169,7 +170,7 @@ impl App {
         self.end.is_some()
     }
 
-    /// Whether anything of it runs, as far as was seen last.
+    /// Whether any of its processes ran at the last check.
     pub(super) fn is_alive(&self) -> bool {
         self.alive
     }
@@ -179,7 +180,7 @@ impl App {
         self.alive && self.stopping.is_some()
     }
 
-    /// SIGTERM to its group, and SIGKILL after `grace_ms`; an earlier end that was set stays.
+    /// Sends SIGTERM to its group, and SIGKILL after `grace_ms`; an earlier deadline stays.
     pub(super) fn stop(&mut self, grace_ms: u64, now: Instant) {
         if !self.alive {
             return;
@@ -188,7 +189,7 @@ impl App {
         match self.stopping {
             None => {
                 self.signal(Signal::TERM);
-                // A stopped process hears nothing until it goes on.
+                // A stopped process handles no signal until it continues.
                 self.signal(Signal::CONT);
                 self.stopping = Some(Stopping::Asked(at));
             }
@@ -204,12 +205,12 @@ impl App {
         if let Some(left) = &self.before {
             left.signal(signal);
         } else if self.alive {
-            // Gone meanwhile, or become another user's: there is nobody to send it to.
+            // It has ended meanwhile, or has become another user's: no process to signal.
             let _ = rustix::process::kill_process_group(self.pid, signal);
         }
     }
 
-    /// Its first process was reaped.
+    /// Its first process.
     pub(super) fn reaped(&mut self, status: WaitStatus) {
         let how = match status.exit_status() {
             Some(code) => How::Exit { code },
@@ -226,7 +227,7 @@ impl App {
         self.end = Some(End { at_ms: now_ms(), how, asked: self.stopping.is_some(), oom });
     }
 
-    /// Looks whether its group is gone, and kills what has had its grace.
+    /// Checks whether its group has ended, and kills processes whose grace period is over.
     pub(super) fn look(&mut self, now: Instant) {
         if !self.alive {
             return;
@@ -300,7 +301,7 @@ impl App {
         values.any(|value| memchr::memmem::find(value, b"jdwp").is_some())
     }
 
-    /// What is told about it; `processes` are all that can be seen.
+    /// Its status; `processes` are all visible processes.
     pub(super) fn view(&self, processes: &[proc::Process]) -> protocol::App {
         let group = self.pid.as_raw_nonzero().get();
         let of_it = |p: &&proc::Process| self.alive && p.group == group && !p.zombie;

@@ -1,5 +1,5 @@
-//! The command line, read by hand: a parser of arguments would be a third of the program, and what
-//! PID 1 touches at its start stays in its memory.
+//! The command line, parsed by hand: an argument parser would be a third of the program, and memory
+//! that PID 1 touches at its start stays allocated.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,9 +17,9 @@ use super::{
 
 /// Seconds from SIGTERM to SIGKILL.
 const GRACE: u64 = 20;
-/// KiB of output that are kept for each application.
+/// KiB of output kept for each application.
 const RING: usize = 1024;
-/// The most of them: a GiB for each application.
+/// The maximum: a GiB for each application.
 const MOST_RING: usize = 1 << 20;
 
 const HELP: &str = "\
@@ -51,9 +51,9 @@ Options:
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// Be PID 1, or supervise in place of one.
+    /// Run as PID 1, or as a supervisor beside another PID 1.
     Idle(idle::Options),
-    /// Speak with one client over stdin and stdout.
+    /// Serve one client over stdin and stdout.
     Relay { socket: Option<PathBuf> },
     /// Copy this program into a folder.
     Install { folder: PathBuf },
@@ -65,7 +65,7 @@ pub(super) enum Command {
     Print(String),
 }
 
-/// Reads the words after the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
 /// An unknown word, a flag that comes twice, a value that is missing or makes no sense.
@@ -128,13 +128,13 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
     })
 }
 
-/// A word, split where it is `--FLAG=VALUE`.
+/// An argument, split if it is `--FLAG=VALUE`.
 struct Word {
     flag: OsString,
     value: Option<OsString>,
 }
 
-/// The words that are not read yet.
+/// The arguments that are not parsed yet.
 struct Words {
     rest: std::vec::IntoIter<OsString>,
 }
@@ -149,7 +149,7 @@ impl Words {
         }
     }
 
-    /// The flag's value: what follows its `=`, else the next word, which is no flag itself.
+    /// The flag's value: the text after `=`, else the next argument if that is not a flag.
     fn value(&mut self, flag: &OsStr, value: Option<OsString>) -> Result<OsString> {
         let next = |rest: &mut std::vec::IntoIter<OsString>| {
             rest.next().filter(|next| !next.as_encoded_bytes().starts_with(b"-"))

@@ -1,4 +1,4 @@
-//! Cuts content into chunks, the same on both sides, and makes its hash of theirs.
+//! Cuts content into chunks, the same way on both sides, and hashes them.
 
 use std::io::{self, Read};
 
@@ -9,19 +9,20 @@ use super::protocol::{
     transfer::{Chunk, Cut},
 };
 
-/// Bytes held at a time; some chunks of the longest.
+/// Bytes in memory at a time: several chunks of the maximum length.
 const WINDOW: usize = 2 << 20;
 
-/// Up to here a file's hash is that of its bytes, and it travels whole: its chunks' names would
-/// cost more than they save.
+/// Files up to this length are hashed and sent whole: hashes of chunks would cost more than they
+/// save.
 pub const SMALL: u64 = 64 << 10;
 
-/// Cuts what `from` gives into chunks, hands each with its offset and bytes to `each`, in order,
-/// and returns length and hash of all of it: the hash of its chunks' names, so that no byte is
-/// hashed twice. An error of `each` ends it.
+/// Cuts the content of `from` into chunks and passes each with its offset and bytes to `each`, in
+/// order. Returns the length and the hash of the whole content, which is the hash of the chunks'
+/// hashes, so that no byte is hashed twice. An error of `each` ends it.
 ///
-/// Where `each` guesses the next chunk, and it is that one, its end need not be looked for. A guess
-/// is a chunk that content ended, so not the last one of a file: the same bytes may go on here.
+/// `each` may guess the next chunk. If the content has that chunk, its end need not be searched. A
+/// guess must be a chunk that ended inside its file: the same bytes at the end of a file may
+/// continue here.
 ///
 /// `cut` must fit ([`Cut::fits`]); one that does not is an error.
 pub fn cut(
@@ -46,7 +47,8 @@ pub fn cut(
             }
         }
         let mut rest = &buffer[..filled];
-        // Where less than the longest chunk is left a cut could be the window's, not the content's.
+        // With less than a chunk of the maximum length left, a cut could be that of the window
+        // instead of the content.
         while if ended { !rest.is_empty() } else { rest.len() >= longest } {
             let chunk = match guess.take().filter(|guess| is(rest, *guess)) {
                 Some(guess) => guess,
@@ -87,13 +89,13 @@ fn first(bytes: &[u8], Cut { min, avg, max }: Cut) -> io::Result<Chunk> {
 pub struct Whole(blake3::Hasher);
 
 impl Whole {
-    /// Goes on with this chunk.
+    /// Adds this chunk.
     pub fn add(&mut self, Chunk { hash, length }: &Chunk) {
         self.0.update(&hash.0);
         self.0.update(&length.to_le_bytes());
     }
 
-    /// Of all so far.
+    /// The hash of all chunks so far.
     pub fn hash(&self) -> Hash {
         self.0.finalize().into()
     }

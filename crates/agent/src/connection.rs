@@ -1,5 +1,6 @@
-//! One client of the supervisor: its requests in, its answers out. Never blocks: what a client
-//! does not read waits in bounded memory, and lines wait in the ring until they are overwritten.
+//! One client of the supervisor: reads its requests and writes the answers. Never blocks: data that
+//! a client does not read waits in bounded memory, and lines of output wait in the ring until they
+//! are overwritten.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -23,8 +24,8 @@ mod tests;
 
 /// Longest request, in bytes: a start with its environment.
 const MOST_REQUEST: usize = 256 << 10;
-/// What a client has not read yet, in bytes, from which on it gets no more lines and no more of
-/// its requests are read.
+/// Bytes of unread answers above which a client gets no more lines, and no more requests are read
+/// from it.
 const FULL: usize = 128 << 10;
 
 /// A client.
@@ -32,10 +33,10 @@ const FULL: usize = 128 << 10;
 pub(super) struct Connection {
     stream: UnixStream,
     decoder: Decoder,
-    /// What came and was not looked at yet, as the client had not read enough.
+    /// Received bytes that are not processed yet, because the client has too much to read.
     rest: Vec<u8>,
     greeted: bool,
-    /// Nothing more is read; what is in `out` is still written.
+    /// No more input is read; the bytes in `out` are still written.
     ended: bool,
     out: Vec<u8>,
     written: usize,
@@ -53,23 +54,23 @@ enum Pending {
     StopAll { exit: bool },
 }
 
-/// Where a reader of an application's output is.
+/// The position of a reader of an application's output.
 #[derive(Debug)]
 struct Reader {
     name: String,
-    /// Number of the line that comes next.
+    /// Number of the next line.
     next: u64,
     follow: Follow,
-    /// The run that it was told of.
+    /// The newest run that was reported to it.
     run: u32,
-    /// It was told of this run's end.
+    /// The end of this run was reported to it.
     told: bool,
 }
 
 impl Connection {
     /// Greets the client.
     pub(super) fn new(stream: UnixStream) -> Self {
-        // The own hello is short.
+        // Our hello is short.
         let out = json(Kind::Hello, &Hello::own()).unwrap_or_default();
         Self {
             stream,
@@ -83,7 +84,7 @@ impl Connection {
         }
     }
 
-    /// Says hello, that there are too many, and no more.
+    /// Sends hello and the error that there are too many clients, and closes.
     pub(super) fn refused(stream: UnixStream, clients: usize) -> Self {
         let mut connection = Self::new(stream);
         let why = format!("{clients} clients already wait for an answer");
@@ -93,7 +94,7 @@ impl Connection {
         connection
     }
 
-    /// Whether it said hello.
+    /// Whether it has sent hello.
     pub(super) fn is_greeted(&self) -> bool {
         self.greeted
     }
@@ -103,7 +104,7 @@ impl Connection {
         matches!(self.pending, Pending::Nothing)
     }
 
-    /// Whether it can be forgotten.
+    /// Whether it can be removed.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.written == self.out.len()
     }
@@ -116,14 +117,14 @@ impl Connection {
         (self.stream.as_fd(), flags)
     }
 
-    /// Serves what poll found.
+    /// Handles the events that poll reported.
     pub(super) fn ready(
         &mut self,
         found: PollFlags,
         supervisor: &mut Supervisor,
         buffer: &mut [u8],
     ) {
-        // What was read before comes first.
+        // Input that was read before comes first.
         let is_idle = !self.ended && self.rest.is_empty();
         if found.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && is_idle {
             self.read(supervisor, buffer);
@@ -137,7 +138,7 @@ impl Connection {
 
     fn read(&mut self, supervisor: &mut Supervisor, buffer: &mut [u8]) {
         match self.stream.read(buffer) {
-            // The client hung up: nobody waits for what is pending.
+            // The client closed the connection: nobody waits for the pending answer.
             Ok(0) => (self.ended, self.pending) = (true, Pending::Nothing),
             Ok(read) => self.feed(&buffer[..read], supervisor),
             Err(error)
@@ -146,7 +147,7 @@ impl Connection {
         }
     }
 
-    /// Does what the client asks for, as long as it reads the answers.
+    /// Handles the client's requests as long as it reads the answers.
     fn feed(&mut self, mut input: &[u8], supervisor: &mut Supervisor) {
         let mut decoder = std::mem::take(&mut self.decoder);
         while !self.ended && !self.is_full() {
@@ -167,7 +168,7 @@ impl Connection {
         self.rest = input.to_vec();
     }
 
-    /// Writes as much as the client takes now.
+    /// Writes as much as the client accepts now.
     fn write(&mut self) {
         while self.written < self.out.len() {
             match self.stream.write(&self.out[self.written..]) {
@@ -208,7 +209,8 @@ impl Connection {
 
     fn request(&mut self, request: Request, supervisor: &mut Supervisor) {
         if let Request::Cancel = request {
-            // Where there is nothing to cancel its end crossed this request: it was answered.
+            // There is nothing to cancel: the request was answered while the cancellation was on
+            // its way.
             if matches!(self.pending, Pending::Logs(_) | Pending::Wait { .. }) {
                 self.pending = Pending::Nothing;
                 self.answer(&Answer::End);
@@ -283,8 +285,8 @@ impl Connection {
         }
     }
 
-    /// Answers what can be answered by now, after anything may have happened. Whether the
-    /// supervisor was asked to exit, and may.
+    /// Answers every request that can be answered now. Returns whether the supervisor was asked to
+    /// exit and may do so.
     pub(super) fn go_on(&mut self, supervisor: &mut Supervisor) -> bool {
         let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
         match self.advance(pending, supervisor) {
@@ -292,7 +294,8 @@ impl Connection {
             Err(failed) => self.fail(failed),
         }
         self.write();
-        // Until nothing is left or the client has to read: poll wakes nobody for what is here.
+        // Repeats until nothing is left or the client has to read, since poll does not report data
+        // that is already here.
         while !self.ended && !self.rest.is_empty() && !self.is_full() {
             let rest = std::mem::take(&mut self.rest);
             self.feed(&rest, supervisor);
@@ -341,11 +344,11 @@ impl Connection {
         Ok(Pending::Nothing)
     }
 
-    /// Copies lines out of the ring, and tells of ends and starts in their midst. Whether there is
-    /// more to come.
+    /// Copies lines from the ring to the client, with ends and starts of runs in between. Returns
+    /// whether more lines are waiting.
     fn lines(&mut self, reader: &mut Reader, supervisor: &mut Supervisor) -> Result<bool, Failed> {
         loop {
-            // As it is written the client may take more at once.
+            // After a write the client may accept more at once.
             self.write();
             if self.ended || self.is_full() {
                 return Ok(!self.ended);

@@ -7,16 +7,15 @@ use super::output;
 /// The status that the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
-    /// 0: done, or the answer is yes.
+    /// 0: success, or the answer is yes.
     Done,
-    /// 1: the answer is no, or the work could not be done.
+    /// 1: failure, or the answer is no.
     No,
-    /// 2: the command line makes no sense.
+    /// 2: invalid command line.
     Usage,
     /// 101: a panic. Rust's number for it.
     Fault,
-    /// 143: SIGTERM ended PID 1 in good order. Not 0: a Job's container would seem to have done its
-    /// work.
+    /// 143: SIGTERM ended PID 1 cleanly. Not 0, which would make a Job's container look successful.
     Terminated,
     /// The status of a program that the small shell ran.
     Program(u8),
@@ -50,12 +49,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// The answer is no.
+    /// A failure with exit code 1.
     pub(super) fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: Code::No, what: what.into(), hint: hint.into() }
     }
 
-    /// The command line makes no sense.
+    /// An invalid command line.
     pub(super) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: Code::Usage, what: what.into(), hint: hint.into() }
     }
@@ -79,8 +78,8 @@ pub(super) fn report(error: &anyhow::Error) -> Code {
     *code
 }
 
-/// Makes a panic an error that says how to report it. The panic's own message is left out: it may
-/// quote anything.
+/// Turns a panic into an error that says how to report it. The panic's own message is omitted,
+/// since it may quote any data.
 pub(super) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));

@@ -1,8 +1,8 @@
-//! PID 1 of an emptied container. Reaps, supervises, answers at its socket.
+//! PID 1 of an emptied container: reaps processes, supervises applications and serves its socket.
 //!
-//! One thread and one poll, without a time-out while nothing is due: an idle container costs no
-//! wake-up. It ends on SIGTERM and SIGINT alone, and never because of what an application or a
-//! client does.
+//! It has one thread and one poll, without a timeout while nothing is due, so an idle container
+//! costs no wake-ups. It ends on SIGTERM and SIGINT only, and never because of an application or a
+//! client.
 
 use std::{
     fs::{File, OpenOptions},
@@ -31,23 +31,23 @@ use super::{
     supervisor::{Source, Supervisor},
 };
 
-/// Most clients at a time; see [`make_room`].
+/// Maximum number of clients at a time; see [`make_room`].
 const MOST_CLIENTS: usize = 64;
-/// How long nobody is taken after that failed, where no client could make room.
+/// How long to accept no clients after accepting failed and no client could be dropped.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a shutdown looks whether the last process is gone that is nobody's child.
+/// How often a shutdown checks for processes that are not children and still run.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How to idle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Options {
-    /// From SIGTERM to SIGKILL for what runs, when the container ends.
+    /// Time from SIGTERM to SIGKILL for applications when the container stops.
     pub(super) grace: Duration,
-    /// Where the socket goes; `None` looks for a place ([`socket::places`]).
+    /// Path of the socket; `None` searches for a folder ([`socket::places`]).
     pub(super) socket: Option<PathBuf>,
     /// Bytes of output kept for each application.
     pub(super) ring: usize,
-    /// Another program is PID 1: become a daemon, say `ready` on stdout, and write to PID 1's
+    /// Another program is PID 1: become a daemon, print `ready` to stdout, and write to PID 1's
     /// outputs.
     pub(super) adopt: bool,
 }
@@ -56,19 +56,19 @@ type Signals = SignalDelivery<UnixStream, SignalOnly>;
 
 /// Idles until SIGTERM, SIGINT or a client's `StopAll` with `exit`.
 pub(super) fn run(options: &Options) -> Result<Code> {
-    // Before anything can start: nothing must be missed, and PID 1 has no default actions.
+    // Before anything can start, so that no signal is missed; PID 1 has no default signal actions.
     let (read, write) = UnixStream::pair().context("cannot create a socket for signals")?;
     let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
     let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, wanted)
         .context("cannot handle signals")?;
-    // Where PID 1 is another program, orphans of the applications are still reaped.
+    // Also reap orphans of the applications if PID 1 is another program.
     if std::process::id() != 1 {
         let own = Some(rustix::process::getpid());
         rustix::process::set_child_subreaper(own)
             .context("this process cannot reap other processes")?;
     }
     if options.adopt {
-        // The group leader of a session has one already.
+        // A session leader already has its own process group.
         let _ = rustix::process::setsid();
     }
     let listener = match socket::bind(&socket::places(options.socket.as_deref())) {
@@ -78,7 +78,7 @@ pub(super) fn run(options: &Options) -> Result<Code> {
             return Err(Failure::no(what, "Run `diyadm-agent relay` to connect to it.").into());
         }
         Err(error) if options.adopt => return Err(error),
-        // The container must not end for that: it idles and reaps all the same.
+        // The container must not stop for this: it idles and reaps anyway.
         Err(error) => {
             error::report(&error);
             None
@@ -99,8 +99,8 @@ fn own() -> (Sink, Sink) {
     (sink(rustix::stdio::stdout()), sink(rustix::stdio::stderr()))
 }
 
-/// Tells the one who started it, lets go of what it was started with, and opens PID 1's outputs
-/// where this user may.
+/// Notifies the process that started it, closes inherited files, and opens PID 1's outputs if this
+/// user may.
 fn adopt() -> Result<(Sink, Sink)> {
     let said = std::io::stdout().write_all(b"ready\n");
     said.context("the process that started it is gone")?;
@@ -131,12 +131,12 @@ fn serve(
     grace: Duration,
 ) -> Result<Code> {
     let mut clients: Vec<Connection> = Vec::new();
-    // Not on the stack, and not bigger than a pipe: each page that is touched stays.
+    // On the heap, and not bigger than a pipe: every page that is touched stays in memory.
     let mut buffer = vec![0; 16 << 10];
     let mut shutdown: Option<Instant> = None;
-    // Which children were told to end.
+    // Children that were told to end.
     let mut told = Vec::new();
-    // Until when nobody is taken.
+    // Until when no clients are accepted.
     let mut full: Option<Instant> = None;
     loop {
         full = full.filter(|until| *until > Instant::now());
@@ -168,7 +168,7 @@ fn serve(
                 Token::Client(index) => asking.push((index, flags)),
             }
         }
-        // Before the requests, which may put other applications in these places.
+        // Before the requests, which may replace applications in these positions.
         supervisor.ready(&sources, &mut buffer);
         for (index, flags) in asking {
             clients[index].ready(flags, supervisor, &mut buffer);
@@ -181,7 +181,7 @@ fn serve(
                         let ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
                         supervisor.stop_all(ms, true);
                     }
-                    // What ended is reaped below.
+                    // Processes that ended are reaped below.
                     SIGCHLD | SIGTERM | SIGINT => {}
                     other => {
                         Signal::from_named_raw(other)
@@ -200,7 +200,7 @@ fn serve(
                 }
                 Ok(Some(stream)) => clients.push(Connection::refused(stream, MOST_CLIENTS)),
                 Ok(None) => {}
-                // No file descriptor is free, mostly.
+                // Usually because no file descriptor is free.
                 Err(_) if make_room(&mut clients) => {}
                 Err(_) => full = Some(Instant::now() + PAUSE),
             }
@@ -217,33 +217,33 @@ fn serve(
                 flush(supervisor, &mut buffer);
                 return Ok(Code::Terminated);
             }
-            // Each time, as those that end leave their own children to this process.
+            // Every time, since ending processes leave their children to this process.
             signal_children(Signal::TERM, &mut told, &supervisor.groups());
         }
     }
 }
 
-/// Hangs up on the client that needs its place least: the oldest that has not said hello, else the
-/// oldest that waits for no answer. Whether there was one.
+/// Disconnects the client that needs its place least: the oldest one without a hello, else the
+/// oldest one that waits for no answer. Returns whether there was one.
 fn make_room(clients: &mut Vec<Connection>) -> bool {
     let silent = clients.iter().enumerate().filter(|(_, client)| client.is_silent());
     let least = silent.min_by_key(|(_, client)| client.is_greeted()).map(|(index, _)| index);
     least.map(|index| clients.remove(index)).is_some()
 }
 
-/// What is ready of `polled`; nothing when the time is up or a signal came.
+/// The entries of `polled` that are ready; empty after a timeout or a signal.
 fn wait(
     polled: &[(Token, std::os::fd::BorrowedFd<'_>, PollFlags)],
     due: Option<Duration>,
 ) -> Vec<(Token, PollFlags)> {
     let fds = polled.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags));
     let mut fds: Vec<_> = fds.collect();
-    // A millisecond more, so that what is due then is due.
+    // One millisecond more, so that everything is due when poll returns.
     let due = due.map(|due| due + Duration::from_millis(1));
     let due = due.and_then(|due| Timespec::try_from(due).ok());
     match poll(&mut fds, due.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        // The kernel has no memory for it now. The container does not end for that.
+        // The kernel has no memory for it now. The container must not stop for this.
         Err(_) => {
             std::thread::sleep(LOOK);
             return Vec::new();
@@ -253,11 +253,11 @@ fn wait(
     found.map(|((token, ..), fd)| (*token, fd.revents())).collect()
 }
 
-/// A client, unless it is another user's: that one is hung up on.
+/// A new client; a connection of another user is closed.
 fn accepted(listener: &UnixListener) -> io::Result<Option<UnixStream>> {
     let stream = match listener.accept() {
         Ok((stream, _)) => stream,
-        // It has gone already.
+        // It has already closed the connection.
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
             return Ok(None);
         }
@@ -267,18 +267,19 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<UnixStream>> {
     Ok(good.then_some(stream))
 }
 
-/// Sends a signal to every child that was not `told` and is in none of these process `groups`: what
-/// a shell left behind that ended. Programs that `kubectl exec` started are nobody's child here,
-/// and go with PID 1.
+/// Sends a signal to every child that is not in `told` and not in one of these process `groups`:
+/// processes left behind by a shell that ended. Programs that `kubectl exec` started are not
+/// children of this process, and end with PID 1.
 fn signal_children(signal: Signal, told: &mut Vec<i32>, groups: &[i32]) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     for pid in untold(&proc::processes(), own, told, groups) {
-        // Gone meanwhile, or another user's.
+        // It has ended meanwhile, or belongs to another user.
         let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
     }
 }
 
-/// The children that are to be told now. Who is gone is forgotten: another may get its number.
+/// The children to signal now. Children that have ended are removed, since their numbers may be
+/// reused.
 fn untold(processes: &[Process], own: i32, told: &mut Vec<i32>, groups: &[i32]) -> Vec<i32> {
     let children = processes.iter().filter(|process| process.parent == own && !process.zombie);
     let children: Vec<_> = children.filter(|process| !groups.contains(&process.group)).collect();
@@ -289,7 +290,7 @@ fn untold(processes: &[Process], own: i32, told: &mut Vec<i32>, groups: &[i32]) 
     new
 }
 
-/// Writes the last lines out, for a moment: the container ends.
+/// Writes the last lines out, with a short time limit, because the container is stopping.
 fn flush(supervisor: &mut Supervisor, buffer: &mut [u8]) {
     let until = Instant::now() + Duration::from_millis(200);
     loop {

@@ -1,21 +1,21 @@
-//! Which port a Java debugger finds an application's JVM at. Reads /proc alone.
+//! Finds the debugger port of an application's JVM. Reads only /proc.
 
 use std::{fs, path::Path};
 
 use super::proc::Process;
 
-/// The library that talks with debuggers, in a JVM's maps.
+/// The library that serves debuggers, in a JVM's memory maps.
 const LIBRARY: &str = "libjdwp";
-/// A socket that listens, in /proc/PID/net/tcp.
+/// The state of a listening socket in /proc/PID/net/tcp.
 const LISTENS: &str = "0A";
 
-/// The port of the application's JVM among `processes`, whose group is `group`: of its first
-/// process, which a script replaces by it with `exec`, else of the JVM that started last, since
-/// helpers and build tools start before what they run. `None` where none listens yet.
+/// The debugger port of the application's JVM among `processes` of process group `group`. It is the
+/// JVM of the first process (a script replaces itself by it with `exec`), else the JVM that started
+/// last, since helpers and build tools start before the program. `None` if none listens yet.
 pub(super) fn debug_port(group: i32, processes: &[&Process]) -> Option<u16> {
     let mut all = processes.to_vec();
     all.sort_by_key(|process| (process.pid != group, std::cmp::Reverse(process.started)));
-    // One that a debugger is connected to does not listen, and is meant all the same.
+    // A JVM with a connected debugger does not listen, and is still the right one.
     let is_jvm = |process: &&Process| {
         let maps = fs::read_to_string(format!("/proc/{}/maps", process.pid));
         maps.is_ok_and(|maps| maps.contains(LIBRARY))
@@ -23,8 +23,8 @@ pub(super) fn debug_port(group: i32, processes: &[&Process]) -> Option<u16> {
     port(all.into_iter().find(is_jvm)?.pid)
 }
 
-/// The first loopback port that a JVM has begun to listen on: a debugger's library is loaded before
-/// any of the program's own code.
+/// The first loopback port on which a JVM listens: the debugger's library is loaded before the
+/// program's own code.
 fn port(pid: i32) -> Option<u16> {
     let at = Path::new("/proc").join(pid.to_string());
     let of = |list: &str| fs::read_to_string(at.join("net").join(list)).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! What an agent that was killed left running, where PID 1 is another program and the container
-//! goes on without it. Found by a variable that each application is started with; one of another
-//! user, or that hides its environment, is not.
+//! Processes that a killed agent left running, where PID 1 is another program and the container
+//! continues without the agent. They are found by an environment variable of each application; a
+//! process of another user, or one that hides its environment, is not found.
 
 use std::{fs, os::unix::fs::MetadataExt};
 
@@ -8,16 +8,16 @@ use rustix::process::{Pid, Signal};
 
 use super::{app::now_ms, proc};
 
-/// The variable: `NAME@CONTAINER.SESSION`. Everything that an application starts inherits it.
+/// The variable: `NAME@CONTAINER.SESSION`. All processes of an application inherit it.
 pub(super) const VARIABLE: &str = "DIYADM_APP";
 
-/// What a supervisor marks its applications with.
+/// The mark that a supervisor gives to its applications.
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
-    /// The mount namespace's inode: a Pod's containers may share their processes, and each has
-    /// applications of its own.
+    /// The mount namespace's inode: containers of a Pod may share processes, and each container has
+    /// its own applications.
     container: u64,
-    /// Tells this supervisor from those before it.
+    /// Identifies this supervisor among earlier ones.
     session: String,
 }
 
@@ -34,8 +34,8 @@ impl Mark {
         format!("{name}@{}.{}", self.container, self.session)
     }
 
-    /// Whether an environment, as /proc has it, is that of a process of `name` in this container
-    /// that another supervisor started.
+    /// Whether an environment from /proc belongs to a process of `name` in this container that
+    /// another supervisor started.
     fn is_before(&self, environ: &[u8], name: &str) -> bool {
         let variables = environ.split(|byte| *byte == 0);
         let values = variables.filter_map(|variable| {
@@ -46,7 +46,7 @@ impl Mark {
     }
 }
 
-/// What is left of an application.
+/// The remaining processes of an application.
 #[derive(Debug)]
 pub(super) struct Leftover {
     mark: Mark,
@@ -54,8 +54,8 @@ pub(super) struct Leftover {
 }
 
 impl Leftover {
-    /// What a supervisor before the one of `mark` left of `name`, and one process of it; `None`
-    /// where that is nothing.
+    /// What a supervisor earlier than `mark` left of `name`, and one of its processes; `None` if
+    /// nothing is left.
     pub(super) fn of(mark: &Mark, name: &str) -> Option<(Self, Pid)> {
         let left = Self { mark: mark.clone(), name: name.to_owned() };
         let first = left.processes().next()?;
@@ -65,7 +65,7 @@ impl Leftover {
     /// Sends a signal to all of it.
     pub(super) fn signal(&self, signal: Signal) {
         self.processes().for_each(|pid| {
-            // Gone meanwhile: there is nobody to send it to.
+            // They have ended meanwhile: there is no process to signal.
             let _ = rustix::process::kill_process(pid, signal);
         });
     }
@@ -76,7 +76,7 @@ impl Leftover {
     }
 
     fn processes(&self) -> impl Iterator<Item = Pid> {
-        // One that has ended shows no environment, whoever should have reaped it.
+        // An ended process has no environment, whoever reaps it.
         proc::processes().into_iter().filter_map(|process| {
             let environ = fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
             self.mark.is_before(&environ, &self.name).then(|| Pid::from_raw(process.pid))?

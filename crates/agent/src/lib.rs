@@ -1,8 +1,8 @@
-//! What both sides of a connection share: the [`protocol`], how files are cut into [`chunks`], and
-//! the names of [`path`]s. The agent's program is `main.rs`.
+//! Code that both sides of a connection share: the [`protocol`], the cutting of files into
+//! [`chunks`], and the rules for a [`path`].
 //!
-//! Pure but for [`chunks`], which reads what it is given. The command line of diyadm depends on
-//! nothing else of this package.
+//! Pure except for [`chunks`], which reads the given input. The `diyadm` program depends on nothing
+//! else of this package.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -10,8 +10,9 @@ pub mod chunks;
 pub mod path;
 pub mod protocol;
 
-/// Where emptying mounts the volume with the agent, in the init container and in the emptied one.
-/// Not where the images have the program: nothing can be mounted on a file.
+/// Where emptying mounts the volume with the agent, in the init container and in the emptied
+/// container. This differs from the path in diyadm's images, since nothing can be mounted on a
+/// file.
 pub const FOLDER: &str = "/.diyadm";
 /// The program's file name.
 pub const NAME: &str = "diyadm-agent";

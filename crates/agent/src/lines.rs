@@ -1,23 +1,24 @@
-//! Cuts an application's output into lines. A line is given out whole, when its newline is here;
-//! one that is too long in pieces.
+//! Cuts an application's output into lines. A line is passed on whole, when its newline has
+//! arrived; a too long line is passed on in pieces.
 
 use super::protocol::MOST_PAYLOAD;
 
-/// Longest piece of a line, in bytes: what one application can make PID 1 hold back.
+/// Longest piece of a line, in bytes. This bounds the memory that an application can make PID 1
+/// use.
 pub(super) const MOST_LINE: usize = 64 << 10;
 
-// PID 1 makes a frame of it.
+// PID 1 puts it into one frame.
 const _: () = assert!(MOST_LINE + 64 < MOST_PAYLOAD);
 
-/// What came of a line that has no end yet.
+/// The part of an unfinished line that has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     begun: Vec<u8>,
 }
 
 impl Lines {
-    /// Gives each line that ends in `bytes` to `each`, without its newline, and each piece of
-    /// [`MOST_LINE`] of a longer one, with `true`: no newline follows.
+    /// Passes each line that ends in `bytes` to `each`, without its newline, and each piece of
+    /// [`MOST_LINE`] bytes of a longer line with `true`, which means that no newline follows.
     pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8], bool)) {
         while !bytes.is_empty() {
             let room = MOST_LINE - self.begun.len();
@@ -47,7 +48,7 @@ impl Lines {
         }
     }
 
-    /// Gives out what is left when the output has ended.
+    /// Passes on the rest when the output has ended.
     pub(super) fn end(&mut self, mut each: impl FnMut(&[u8], bool)) {
         if !self.begun.is_empty() {
             each(&self.begun, true);

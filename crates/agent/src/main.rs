@@ -1,8 +1,8 @@
 //! The container's side of diyadm, one static program: PID 1, the supervisor of applications, the
 //! relay that `kubectl exec` starts, and the receiver of files.
 //!
-//! It runs in other people's containers: it opens no port, adds no right, and starts no async
-//! runtime, TLS library or thread pool. What it says to diyadm is in [`diyadm_agent::protocol`].
+//! It runs in other people's containers: it opens no port, adds no rights, and starts no async
+//! runtime, TLS library or thread pool. Its messages to diyadm are in [`diyadm_agent::protocol`].
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

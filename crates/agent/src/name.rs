@@ -1,4 +1,4 @@
-//! Names that nobody can guess, for files in folders that others can write to.
+//! Unguessable names for files in folders that other users can write to.
 
 use std::io;
 

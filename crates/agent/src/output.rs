@@ -1,4 +1,4 @@
-//! The only code that prints. Nothing here panics: whether a message arrives changes nothing.
+//! The only code that prints. Nothing here panics, since lost messages must not change behavior.
 
 use std::{
     borrow::Cow,
@@ -11,7 +11,7 @@ use super::error::Code;
 
 /// A line on stderr, written at once. Control characters of `text` are escaped.
 pub(super) fn line(text: &str) {
-    // The message is lost where nothing reads it.
+    // The message is lost if nothing reads it.
     let _ = io::stderr().write_all(format!("{}\n", escaped(text)).as_bytes());
 }
 
@@ -21,7 +21,7 @@ pub(super) fn print(text: &str) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// Text on stdout that what is typed follows.
+/// A prompt on stdout.
 pub(super) fn prompt(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(text.as_bytes())?;

@@ -1,18 +1,17 @@
-//! What a path below the root may be. Pure: looks at its bytes alone.
+//! Rules for paths below the root. Pure: checks bytes only.
 
 use super::protocol::transfer::MOST_PATH;
 
 /// Longest name in a folder (`NAME_MAX`).
 const MOST_NAME: usize = 255;
-/// What ends the name of a file that is being received, and of what an earlier content left.
+/// Suffix of a file that is being received, and of leftovers of earlier content.
 pub const PART: &[u8] = b".diyadm-part";
-/// What ends the name of what an interrupted transfer of another content left.
+/// Suffix of the leftover of an interrupted transfer of other content.
 pub const HAVE: &[u8] = b".diyadm-have";
-/// Of a link that is about to take its place.
+/// Suffix of a link before it is moved to its place.
 pub const LINK: &[u8] = b".diyadm-link";
 
-/// The parts of a path, where it stays below the root: relative, without `.`, `..`, empty parts
-/// and NUL.
+/// The parts of a path that stays below the root: relative, without `.`, `..`, empty parts and NUL.
 pub fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
     if path.len() > MOST_PATH || path.contains(&0) {
         return None;
@@ -21,8 +20,8 @@ pub fn parts(path: &[u8]) -> Option<Vec<&[u8]>> {
     parts.iter().all(|part| !matches!(*part, b"" | b"." | b"..")).then_some(parts)
 }
 
-/// Whether a link with this text, so many folders below the root, leads to something below it.
-/// `..` is counted only at its start: past a name, which may be a link itself, only the file
+/// Whether a link with this target, at this depth below the root, leads to something below the
+/// root. `..` is allowed only at the start: after a name, which may be a link itself, only the file
 /// system knows where it leads.
 pub fn link_stays(depth: usize, to: &[u8]) -> bool {
     if to.is_empty() || to.len() > MOST_PATH || to.contains(&0) || to[0] == b'/' {
@@ -40,7 +39,7 @@ pub fn link_stays(depth: usize, to: &[u8]) -> bool {
     ups <= depth
 }
 
-/// `.NAME.diyadm-part`, or a hash in place of a name that is too long for that.
+/// `.NAME.diyadm-part`, or a hash instead of a name that is too long for that.
 pub fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
     if name.len() + end.len() < MOST_NAME {
         return [b".", name, end].concat();
@@ -49,7 +48,7 @@ pub fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
     [b".", hash[..32].as_bytes(), end].concat()
 }
 
-/// Whether [`beside`] made this name.
+/// Whether [`beside`] created this name.
 pub fn is_beside(name: &[u8]) -> bool {
     name.starts_with(b".") && [PART, HAVE, LINK].iter().any(|end| name.ends_with(end))
 }

@@ -1,4 +1,4 @@
-//! What an application writes into, line by line into its ring and the container's output.
+//! A pipe that an application writes to; its lines go into the ring and to the container's output.
 
 use std::{
     fs::File,
@@ -9,31 +9,31 @@ use std::{
 
 use super::{app::now_ms, lines::Lines, protocol::Stream, ring::Ring, sink::Sink};
 
-/// The next one's number.
+/// Number of the next pipe.
 static PIPES: AtomicU64 = AtomicU64::new(0);
 
-/// The end of one of its outputs that is read.
+/// The reading end of one of its outputs.
 #[derive(Debug)]
 pub(super) struct Pipe {
     pub(super) stream: Stream,
     pub(super) file: File,
     lines: Lines,
-    /// No other has it, not even of the same application started again.
+    /// Unique, also among runs of the same application.
     number: u64,
-    /// Whether nobody can write into it any more.
+    /// Whether all writing ends are closed.
     pub(super) ended: bool,
 }
 
 impl Pipe {
-    /// Of the reading end.
+    /// The event of the reading end.
     pub(super) fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
-        // Only this end: the application's stays as any program expects it.
+        // Only this end: the application's end stays blocking, as programs expect.
         rustix::io::ioctl_fionbio(&pipe, true)?;
         let (lines, number) = (Lines::default(), PIPES.fetch_add(1, Relaxed));
         Ok(Self { stream, file: pipe.into(), lines, number, ended: false })
     }
 
-    /// Reads once; `false` when there is nothing more now.
+    /// Reads once; `false` if there is no more data now.
     pub(super) fn read(&mut self, buffer: &mut [u8], ring: &mut Ring, sink: &mut Sink) -> bool {
         let (stream, number, at_ms) = (self.stream, self.number, now_ms());
         let keep = |line: &[u8], cut| {
@@ -53,12 +53,11 @@ impl Pipe {
         true
     }
 
-    /// Reads all that is in it now, and no more: what its application left behind may write for
-    /// ever.
+    /// Reads the data that is in it now, and no more, since leftover processes may write for ever.
     pub(super) fn drain(&mut self, buffer: &mut [u8], ring: &mut Ring, sink: &mut Sink) {
         let now = rustix::io::ioctl_fionread(&self.file).unwrap_or_default();
         let reads = now.div_ceil(buffer.len() as u64);
-        // Once more, for the end of a pipe that nobody has any more.
+        // Once more, to see the end of a pipe without writers.
         for _ in 0..=reads {
             if !self.read(buffer, ring, sink) {
                 return;

@@ -1,4 +1,4 @@
-//! What /proc and the cgroup tell about processes. Reads, and sends nothing.
+//! Data about processes from /proc and the cgroup. Only reads.
 
 use std::{fs, str::FromStr};
 
@@ -11,17 +11,17 @@ pub(super) struct Process {
     pub(super) parent: i32,
     /// Its process group.
     pub(super) group: i32,
-    /// Ended, but not yet waited for.
+    /// Ended, but not reaped yet.
     pub(super) zombie: bool,
     /// CPU time so far, user and system, in milliseconds.
     pub(super) cpu_ms: u64,
     /// Resident memory in bytes.
     pub(super) rss: u64,
-    /// When it started, in ticks since the machine did.
+    /// When it started, in clock ticks since boot.
     pub(super) started: u64,
 }
 
-/// Every process that can be seen. Empty where /proc is not mounted.
+/// All visible processes. Empty if /proc is not mounted.
 pub(super) fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
@@ -50,13 +50,13 @@ fn parse(stat: &[u8]) -> Option<Process> {
     })
 }
 
-/// A field by its number in the manual, which counts from 1; the first here is the third there.
+/// A field by its number in the manual, which starts at 1; the first field here is number 3 there.
 fn field<T: FromStr>(fields: &[&str], number: usize) -> Option<T> {
     fields.get(number - 3)?.parse().ok()
 }
 
-/// How many processes the kernel killed for memory in this container's cgroup so far; `None`
-/// where that cannot be read.
+/// How many processes the kernel has killed for lack of memory in this container's cgroup; `None`
+/// if that cannot be read.
 pub(super) fn oom_kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().find_map(|line| {
@@ -69,7 +69,8 @@ pub(super) fn oom_kills() -> Option<u64> {
         } else {
             return None;
         };
-        // Without a cgroup namespace the path is the host's, and the mount the container's own.
+        // Without a cgroup namespace the path is that of the host, but the mount is the
+        // container's.
         let (mount, file) = files;
         let own = fs::read_to_string(format!("{mount}{path}/{file}"));
         oom_count(&own.or_else(|_| fs::read_to_string(format!("{mount}/{file}"))).ok()?)

@@ -1,5 +1,5 @@
-//! What the laptop and the container say to each other. Pure: bytes in, values out, and back; no
-//! file, no socket, no clock, no runtime, so that a tokio client and a blocking agent share it.
+//! The protocol between the local machine and the container. Pure: no file, socket, clock or
+//! runtime, so that an async client and a blocking agent can share it.
 //!
 //! One `kubectl exec` of `diyadm-agent relay` is one conversation over its stdin and stdout:
 //!
@@ -44,13 +44,14 @@ const ARCH: &str = if cfg!(target_arch = "x86_64") {
 };
 /// Longest name of an application.
 pub const MOST_NAME: usize = 63;
-/// Most seconds from SIGTERM to SIGKILL: a week. An agent takes a longer time for that.
+/// Longest time from SIGTERM to SIGKILL in seconds: a week. An agent shortens a longer time to
+/// that.
 pub const MOST_GRACE_S: u64 = 7 * 24 * 60 * 60;
 
 /// The first message of each side. Fields may be added, never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`PROTOCOL`] of the one who speaks.
+    /// [`PROTOCOL`] of the sender.
     pub protocol: u32,
     /// Version of its program, for people: `0.1.0`.
     pub build: String,
@@ -74,12 +75,12 @@ impl Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// What runs and what ran: [`Answer::Apps`]. Starts no supervisor where there is none.
+    /// Lists running and ended applications: [`Answer::Apps`]. Starts no supervisor.
     List,
     /// Starts an application: [`Answer::Started`].
     Start(Start),
-    /// SIGTERM to the application's process group, SIGKILL after `grace_ms`:
-    /// [`Answer::Ended`] when the group is gone, at once where it was gone before.
+    /// Sends SIGTERM to the application's process group, and SIGKILL after `grace_ms`.
+    /// [`Answer::Ended`] follows when the group has ended, at once if it had ended before.
     Stop {
         /// The application.
         name: String,
@@ -93,7 +94,7 @@ pub enum Request {
         /// Milliseconds from SIGTERM to SIGKILL.
         grace_ms: u64,
     },
-    /// Forgets an application that ended, with its output: [`Answer::Sent`].
+    /// Removes an application that ended, with its output: [`Answer::Sent`].
     Remove {
         /// The application.
         name: String,
@@ -113,13 +114,13 @@ pub enum Request {
     },
     /// Its output: [`Line`] frames, [`Answer::Lost`] in their midst, then [`Answer::End`].
     Logs(Logs),
-    /// Ends `Logs` ([`Answer::End`]) or `Wait` ([`Answer::End`]) early.
+    /// Ends `Logs` or `Wait` early: [`Answer::End`].
     Cancel,
-    /// Stops every application: [`Answer::Sent`] when all are gone.
+    /// Stops all applications: [`Answer::Sent`] when all have ended.
     StopAll {
         /// Milliseconds from SIGTERM to SIGKILL.
         grace_ms: u64,
-        /// The supervisor ends too. PID 1 does not: its end would restart the container.
+        /// The supervisor ends as well, unless it is PID 1, whose end would restart the container.
         exit: bool,
     },
     /// Turns the conversation into a transfer of files into a folder: [`Answer::Ready`], after
@@ -137,46 +138,46 @@ pub enum Request {
 /// An application to start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// What it is called from now on; see [`name_fits`].
+    /// Its name; see [`name_fits`].
     pub name: String,
     /// Program, found by PATH, and its arguments. Not empty.
     pub command: Vec<Bytes>,
-    /// Set on top of the container's environment.
+    /// Variables to set in addition to the container's environment.
     #[serde(default)]
     pub env: Vec<(Bytes, Bytes)>,
-    /// Added, after a blank, to what a variable has by then.
+    /// Text to append, after a blank, to the value of a variable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_append: Vec<(Bytes, Bytes)>,
-    /// Keep its stdin open, and write nothing to it; without it that is /dev/null.
+    /// Keep its stdin open without writing to it; otherwise stdin is /dev/null.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stdin: bool,
-    /// Working directory; the container's own where there is none.
+    /// Working directory; by default the container's own.
     #[serde(default)]
     pub cwd: Option<Bytes>,
-    /// Stop a running one of this name first; without it that is [`Failed::Runs`].
+    /// Stop a running application of this name first; otherwise that is [`Failed::Runs`].
     #[serde(default)]
     pub replace: bool,
-    /// Milliseconds from SIGTERM to SIGKILL for the one that is replaced.
+    /// Milliseconds from SIGTERM to SIGKILL for the replaced application.
     #[serde(default)]
     pub grace_ms: u64,
 }
 
-/// Which lines of an application's output.
+/// Selects lines of an application's output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logs {
     /// The application.
     pub name: String,
-    /// Only lines after the one of this number ([`Line::number`]): to go on after a lost
-    /// connection without a line twice.
+    /// Only lines after this number ([`Line::number`]), to continue after a lost connection without
+    /// repeating a line.
     #[serde(default)]
     pub after: u64,
-    /// Only lines of this time or later, in milliseconds since 1970.
+    /// Only lines from this time on, in milliseconds since 1970.
     #[serde(default)]
     pub since_ms: u64,
     /// Number of last lines to print of what is there already.
     #[serde(default)]
     pub tail: Option<u64>,
-    /// What follows the lines that are there.
+    /// What to do after the existing lines.
     #[serde(default)]
     pub follow: Follow,
 }
@@ -185,12 +186,12 @@ pub struct Logs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Follow {
-    /// What is there, then [`Answer::End`].
+    /// The existing lines, then [`Answer::End`].
     #[default]
     No,
-    /// Until it ends: [`Answer::Ended`] comes after its last line, then [`Answer::End`].
+    /// Until the application ends: [`Answer::Ended`] after its last line, then [`Answer::End`].
     Run,
-    /// For ever, over restarts: [`Answer::Ended`] and [`Answer::Started`] come in between.
+    /// For ever, across restarts, with [`Answer::Ended`] and [`Answer::Started`] in between.
     Always,
 }
 
@@ -198,26 +199,26 @@ pub enum Follow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// What runs and what ran.
+    /// Running and ended applications.
     Apps(Apps),
     /// It runs.
     Started(App),
-    /// It does not run (any more).
+    /// It does not run.
     Ended(App),
-    /// Done; there is nothing to tell.
+    /// Done, without a result.
     Sent,
-    /// So many lines were overwritten before this reader came to them.
+    /// Lines were overwritten before this reader could read them.
     Lost {
-        /// How many.
+        /// Their number.
         lines: u64,
     },
-    /// The last of an answer in many parts.
+    /// The end of an answer with many parts.
     End,
-    /// It could not be done. The conversation goes on, but after `Mismatch` and `Malformed`.
+    /// The request failed. The conversation continues, except after `Mismatch` and `Malformed`.
     Failed(Failed),
     /// The transfer may begin.
     Ready,
-    /// Some of what is below the root; ends with `Done` of the same step.
+    /// Some entries below the root; `Done` of the same step follows the last ones.
     Entries {
         /// The step.
         id: u32,
@@ -228,14 +229,14 @@ pub enum Answer {
     Done {
         /// The step.
         id: u32,
-        /// Whether anything is different now.
+        /// Whether something was changed.
         changed: bool,
-        /// Whether a mode or a time could not be set, as where the file is another user's. All else
-        /// is done.
+        /// Whether a mode or a time could not be set, for example of another user's file.
+        /// Everything else is done.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unset: bool,
     },
-    /// A step of a transfer failed; everything is as it was before the step.
+    /// A step of a transfer failed and changed nothing.
     Refused {
         /// The step.
         id: u32,
@@ -245,7 +246,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// As a frame; one that is too long for that becomes a failure that says so.
+    /// Encodes the answer as a frame; an answer that is too long becomes a failure that says so.
     pub fn frame(&self) -> Vec<u8> {
         let failed = |broken: Broken| {
             let what = format!("unexpected answer: {broken}");
@@ -260,40 +261,40 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failed {
-    /// The two sides are of different versions; this is the agent's.
+    /// The two sides have different versions; this is the agent's.
     Mismatch(Hello),
-    /// What came is not a message, or not one for this place.
+    /// The received data is not a message, or not a message that is allowed here.
     Malformed {
         /// What is wrong with it.
         what: String,
     },
-    /// An application of this name runs already.
+    /// An application of this name already runs.
     Runs(Box<App>),
     /// No application has this name.
     Unknown {
         /// The name asked for.
         name: String,
-        /// The names there are.
+        /// The existing names.
         known: Vec<String>,
     },
     /// The program could not be started.
     Spawn {
-        /// What the system said, with the program or folder that it is about.
+        /// The system's error, with the program or folder.
         why: String,
-        /// What a shell would exit with: 127 not found, 126 found but not runnable.
+        /// The exit code of a shell in this case: 127 not found, 126 not executable.
         code: u8,
     },
-    /// Another request holds this application (a stop under way), or there are too many.
+    /// Another request uses this application (for example a running stop), or there are too many.
     Busy {
-        /// What is under way, or what there is too much of.
+        /// What is running, or what there is too much of.
         why: String,
     },
-    /// No supervisor runs and none could be started.
+    /// No supervisor runs, and none could be started.
     NoSupervisor {
         /// Why.
         why: String,
     },
-    /// The transfer could not begin.
+    /// The transfer could not be started.
     Refused(transfer::Refusal),
 }
 

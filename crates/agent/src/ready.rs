@@ -1,10 +1,10 @@
 //! `diyadm-agent ready`: the readiness probe of a container that was emptied with `--ready app`.
 //!
 //! It succeeds while an application runs in the container and the workload's own readiness probe
-//! succeeds. The kubelet starts it; the periods and thresholds of the own probe are the kubelet's
-//! business. Differences from the kubelet's own probes: the probe comes from inside the container
-//! (the Pod's address is tried first, then loopback), `grpc` means that the port accepts a
-//! connection, and `httpGet` with `scheme: HTTPS` that the server answers a TLS handshake.
+//! succeeds. The kubelet starts it, with the periods and thresholds of that probe. Differences from
+//! the kubelet's own probes: the probe runs inside the container (it tries the Pod's address, then
+//! loopback), `grpc` only checks that the port accepts a connection, and `httpGet` with `scheme:
+//! HTTPS` only checks that the server answers a TLS handshake.
 
 use std::{
     fs,
@@ -31,11 +31,11 @@ use super::{
 
 /// How long PID 1 may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// Of an HTTP answer only the status line counts.
+/// Bytes of an HTTP answer that are read: only the status line is used.
 const MOST_STATUS_LINE: u64 = 4096;
 
-/// The parts of a core/v1 Probe that say what is probed. A port is a number here; emptying
-/// looks names up.
+/// The parts of a core/v1 Probe that define the check. Ports are numbers here; emptying resolves
+/// port names.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Probe {
@@ -78,8 +78,8 @@ struct Exec {
     command: Vec<String>,
 }
 
-/// Probes once. `probe` is the JSON text of the workload's own readiness probe, `socket` where the
-/// supervisor was told to listen.
+/// Probes once. `probe` is the JSON text of the workload's own readiness probe, `socket` the
+/// supervisor's configured socket.
 ///
 /// # Errors
 /// [`Code::No`]: no application runs, or the own probe failed. The kubelet shows the text in the
@@ -126,14 +126,14 @@ fn check(probe: &Probe, deadline: Instant) -> Result<()> {
     }
 }
 
-/// The time that is left, never zero: a zero time-out means none to the standard library.
+/// The remaining time, never zero, which would mean no timeout to the standard library.
 fn left(deadline: Instant) -> Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     ensure!(!left.is_zero(), "it timed out");
     Ok(left)
 }
 
-/// A connection whose every read and write ends at the deadline.
+/// A connection whose reads and writes time out at the deadline.
 #[derive(Debug)]
 struct Bounded {
     stream: TcpStream,
@@ -176,8 +176,8 @@ fn open(port: &Port, deadline: Instant) -> Result<Bounded> {
     Err(failed)
 }
 
-/// The addresses of `host`; of the Pod where there is none. A static program has no resolver, so
-/// names are those of /etc/hosts, where the kubelet writes the Pod's own.
+/// The addresses of `host`; without a host, those of the Pod. A static program has no resolver, so
+/// names are looked up in /etc/hosts, where the kubelet writes the Pod's own name.
 fn addresses(host: &str) -> Vec<IpAddr> {
     if let Ok(address) = host.parse() {
         return vec![address];
@@ -249,7 +249,7 @@ fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
-        // A group of its own, so that a time-out ends what it started too.
+        // Its own process group, so that a timeout also ends processes that it started.
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run {program}"))?;
@@ -259,7 +259,7 @@ fn execute(exec: &Exec, deadline: Instant) -> Result<()> {
             return Ok(());
         }
         if let Err(timeout) = left(deadline) {
-            // An error means that it has ended by itself.
+            // An error means that it has already ended.
             let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
             child.wait()?;
             return Err(timeout);
@@ -282,7 +282,7 @@ mod tests {
         check(&serde_json::from_str(text).unwrap(), soon())
     }
 
-    /// Answers one request with `answer`; returns the port, and later what was asked.
+    /// Answers one request with `answer`; returns the port, and later the request.
     fn server(answer: &'static str) -> (u16, thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -317,7 +317,7 @@ mod tests {
         }
     }
 
-    /// `openssl s_server`, at a port that it chooses.
+    /// `openssl s_server` on a port that it chooses.
     struct TlsServer {
         port: u16,
         child: process::Child,

@@ -1,4 +1,4 @@
-//! Receives files into a folder of the container, for `sync`. What is asked for is in
+//! Receives files into a folder of the container, for `sync`, as defined in
 //! [`super::protocol::transfer`]. Never writes or deletes outside the folder, and never follows a
 //! symbolic link below it.
 
@@ -35,13 +35,13 @@ use incoming::{Incoming, Step};
 use refusal::with_detail;
 use root::Root;
 
-/// Answers are written when there is nothing left to read, or so many bytes of them.
+/// Answers are written when there is no more input, or when this many bytes are waiting.
 const PIECE: usize = 32 << 10;
 
-/// Folders that are remembered until their names are brought to the disk.
+/// Maximum number of folders whose names are not synced to the disk yet.
 const MOST_UNKEPT: usize = 1024;
 
-/// Receives until the client hangs up.
+/// Receives until the client closes the connection.
 pub(super) fn run<R: Read>(
     wanted: &Receive,
     mut input: Input<R>,
@@ -86,8 +86,8 @@ pub(super) fn run<R: Read>(
 struct Session {
     root: Root,
     delete: bool,
-    /// Id of the newest step. What comes for an older one that is not under way is left over
-    /// from before the client heard that it was refused.
+    /// Id of the newest step. Data for an older step that is not running was sent before the client
+    /// received its refusal.
     newest: u32,
     /// Folders with new names that may not be on the disk yet.
     unkept: BTreeSet<Bytes>,
@@ -101,7 +101,7 @@ impl Session {
         self.out.extend(answer.frame());
     }
 
-    /// A frame of the client's; an error where it makes no sense, which ends the transfer.
+    /// Handles a frame of the client; an error for an invalid frame, which ends the transfer.
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Broken> {
         match frame.kind {
             Kind::Request => match frame.parse(Kind::Request)? {
@@ -193,7 +193,7 @@ impl Session {
         Ok(())
     }
 
-    /// Brings names to the disk.
+    /// Syncs names to the disk.
     fn keep(&mut self) -> Result<(), Refusal> {
         let unkept = std::mem::take(&mut self.unkept);
         unkept.iter().map(|folder| self.root.keep(folder)).fold(Ok(()), Result::and)
@@ -201,7 +201,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Where the connection is lost nobody asks for that any more.
+    /// After a lost connection nobody needs this any more.
     fn drop(&mut self) {
         let _ = self.keep();
     }

@@ -22,11 +22,12 @@ use super::{
     wire::{Error, Input, greet, send, stdio},
 };
 
-/// How long a supervisor may take to say hello and to take a request, and how long to hang up on a
-/// client that has gone: it can be stopped, or no supervisor at all.
+/// How long a supervisor may take to send hello, to accept a request, and to close the connection
+/// of a client that is gone. It can be stopped, or be no supervisor at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Speaks with one client until it hangs up. `socket` is where the supervisor was told to listen.
+/// Serves one client until it closes the connection. `socket` is the supervisor's configured
+/// socket.
 pub(super) fn run(socket: Option<&Path>) -> Result<Code> {
     let (stdin, mut output) = stdio().context("stdin and stdout must be open")?;
     if rustix::termios::isatty(&stdin) {
@@ -84,7 +85,7 @@ fn malformed(output: &mut impl Write, what: String) -> Result<Code> {
     Ok(Code::No)
 }
 
-/// The answer where nobody supervises, and so nothing was ever started.
+/// The answer if there is no supervisor, so that nothing was ever started.
 fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
     let answer = match request {
         Request::List => Answer::Apps(Apps { others: others(), ..Apps::default() }),
@@ -111,11 +112,11 @@ fn unknown(name: &str) -> Answer {
 
 /// Starts a supervisor that outlives this exec, for a container whose PID 1 is `tail` or a shell.
 ///
-/// What is lost against being PID 1: orphans that never were below an application are not reaped,
-/// the applications hear no SIGTERM when the container ends, and their output shows in `kubectl
-/// logs` only where this user may write to PID 1's.
+/// Compared with PID 1: orphans that were never below an application are not reaped, the
+/// applications get no SIGTERM when the container stops, and their output appears in `kubectl logs`
+/// only if this user may write to PID 1's outputs.
 fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
-    // Not by its path: the program may have been replaced by a newer one meanwhile.
+    // Not by its path: the program may have been replaced by a newer one.
     let mut command = Command::new("/proc/self/exe");
     command.arg("--adopt");
     if let Some(socket) = socket {
@@ -127,19 +128,19 @@ fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
     let mut stdout = child.stdout.take().context("its stdout is piped")?;
     stdout.read_to_string(&mut said).context("its output could not be read")?;
     if let Some(stream) = connect(places) {
-        // Also where another relay was faster, and this one's supervisor has given up.
+        // Also if another relay was faster, and the supervisor started here has given up.
         return Ok(stream);
     }
     let mut why = String::new();
     let mut stderr = child.stderr.take().context("its stderr is piped")?;
     stderr.read_to_string(&mut why).context("its output could not be read")?;
-    // It has ended, or said nothing: either way nobody waits for it but this.
+    // It has ended, or wrote nothing: in both cases only this process waits for it.
     let _ = child.wait();
     bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("error: "))
 }
 
-/// Hands on what both sides say, until one of them has no more to say. `most` is how long the
-/// supervisor may take to say hello.
+/// Forwards messages in both directions, until one side has no more. `most` is how long the
+/// supervisor may take to send hello.
 fn splice(
     supervisor: UnixStream,
     request: &Request,
@@ -156,7 +157,7 @@ fn splice(
     let mut from = Input::new(supervisor);
     let refused = match greet(&mut from, &mut &to) {
         Ok(Ok(_)) => None,
-        // The program was replaced while an older one supervises.
+        // The program was replaced while an older one is the supervisor.
         Ok(Err(hello)) => Some(Failed::Mismatch(hello)),
         Err(error) => Some(Failed::NoSupervisor { why: format!("it does not answer: {error:#}") }),
     };
@@ -165,15 +166,15 @@ fn splice(
         return Ok(Code::No);
     }
     match json(Kind::Request, request) {
-        // One that has hung up may have said why.
+        // The peer may have sent the reason before closing the connection.
         Ok(request) => drop((&to).write_all(&request)),
         Err(broken) => return malformed(&mut output, broken.to_string()),
     }
-    // What was asked for may take any time.
+    // A request may take any time.
     patience(None).context("the supervisor's socket")?;
     let (ahead, mut client) = input.into_rest();
     thread::spawn(move || {
-        // A failure is a side that is gone; the other direction notices as well.
+        // A failure means that one side is gone; the other direction notices it as well.
         let _ = hand_on(&ahead, &mut client, &mut to);
         let _ = to.shutdown(Shutdown::Write);
         // This process ends before that, unless the supervisor is stopped.
@@ -181,13 +182,13 @@ fn splice(
         let _ = to.shutdown(Shutdown::Both);
     });
     let (ahead, mut from) = from.into_rest();
-    // Either side may go first; that is how a conversation ends.
+    // Either side may close first, which ends the conversation.
     let _ = hand_on(&ahead, &mut from, &mut output);
     Ok(Code::Done)
 }
 
-/// Writes `ahead` and then whatever comes, as it comes. Not `io::copy`: that takes splice(2), which
-/// leaves bytes of a socket lying until there are more.
+/// Writes `ahead`, then all input as it arrives. Does not use `io::copy`, whose splice(2) leaves
+/// bytes in a socket until more arrive.
 fn hand_on(ahead: &[u8], from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     to.write_all(ahead)?;
     let mut buffer = vec![0; 64 << 10];

@@ -1,11 +1,11 @@
-//! The last lines of an application, in bounded memory. Never waits for a reader: what is old
-//! goes, and a slow reader sees from the numbers what it missed.
+//! The last lines of an application, in bounded memory. Never waits for a reader: old lines are
+//! dropped, and a slow reader sees from the numbers what it missed.
 
 use std::collections::VecDeque;
 
 use super::protocol::{Line, Logs, Stream};
 
-/// What a line takes besides its text: its entry here, and what the allocator adds.
+/// Memory of a line in addition to its text: its entry here, and the allocator's overhead.
 const OVERHEAD: usize = 56;
 
 /// The last lines, with their numbers.
@@ -27,12 +27,12 @@ struct Kept {
 }
 
 impl Ring {
-    /// Holds `most` bytes, of text and of what it takes to keep it.
+    /// A ring of `most` bytes, including overhead.
     pub(super) fn new(most: usize) -> Self {
         Self { most, held: 0, newest: 0, lines: VecDeque::new() }
     }
 
-    /// Adds a line, and drops as many old ones as that takes.
+    /// Adds a line, and drops old lines to make room.
     pub(super) fn push(&mut self, stream: Stream, cut: bool, at_ms: u64, text: &[u8]) {
         self.held += text.len() + OVERHEAD;
         self.lines.push_back(Kept { stream, cut, at_ms, text: text.into() });
@@ -48,28 +48,28 @@ impl Ring {
         self.newest
     }
 
-    /// Number of the oldest line that is still here; one past the newest where none is.
+    /// Number of the oldest available line; one past the newest if there is none.
     pub(super) fn oldest(&self) -> u64 {
         self.newest + 1 - self.lines.len() as u64
     }
 
-    /// The line of this number, where it is here.
+    /// The line of this number, if it is available.
     pub(super) fn get(&self, number: u64) -> Option<Line<'_>> {
         let index = usize::try_from(number.checked_sub(self.oldest())?).ok()?;
         let Kept { stream, cut, at_ms, text } = self.lines.get(index)?;
         Some(Line { stream: *stream, cut: *cut, number, at_ms: *at_ms, text })
     }
 
-    /// The number of the first line that `logs` asks for. It may be gone already: then
-    /// [`Ring::oldest`] tells how many are lost.
+    /// The number of the first line that `logs` requests. It may have been dropped: then
+    /// [`Ring::oldest`] shows how many are lost.
     pub(super) fn begin(&self, logs: &Logs) -> u64 {
         let mut first = logs.after.saturating_add(1);
         if logs.after == 0 || logs.after > self.newest {
-            // From the start of what there is; numbers of an earlier supervisor mean nothing.
+            // From the oldest line; numbers of an earlier supervisor are meaningless.
             first = self.oldest();
         }
         if logs.since_ms > 0 {
-            // Times rise, unless the clock was set: then a line too many is shown.
+            // Times increase, unless the clock was set: then one line too many may be shown.
             let early = self.lines.partition_point(|line| line.at_ms < logs.since_ms);
             first = first.max(self.oldest() + early as u64);
         }

@@ -1,6 +1,6 @@
-//! `diyadm-agent shell`: a small shell, line by line, for images that have none. A few commands of
-//! its own to look around with, and programs by PATH. No pipes, no redirection, no wildcards, no
-//! jobs, no scripts; it says so where one is typed.
+//! `diyadm-agent shell`: a small interactive shell for images that have none. It has a few built-in
+//! commands and runs programs from PATH. Pipes, redirection, wildcards, jobs and scripts are not
+//! supported and give an error.
 
 use std::{
     collections::BTreeMap,
@@ -37,7 +37,7 @@ and jobs are not. To run an application that outlives this shell: diyadm run, on
 
 /// The shell's own state.
 struct Shell {
-    /// Set on top of the environment of this process.
+    /// Variables set in addition to the environment of this process.
     variables: BTreeMap<OsString, Option<OsString>>,
     status: u8,
 }
@@ -83,11 +83,11 @@ pub(super) fn run() -> Result<Code> {
     }
 }
 
-/// Ctrl-C and Ctrl-\ end the program that runs and not the shell; Ctrl-Z is only a character, as
-/// nothing here could wake what it stops.
+/// Ctrl-C and Ctrl-\ end the running program and not the shell. Ctrl-Z has no effect, since nothing
+/// here could resume a stopped program.
 fn settle_terminal() -> io::Result<()> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
-        // A handler, as what is ignored would be ignored by the programs too.
+        // A handler, since ignored signals would also be ignored by the started programs.
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     let stdin = io::stdin();
@@ -109,7 +109,7 @@ impl Shell {
         value.map(|value| value.as_bytes().to_vec()).unwrap_or_default()
     }
 
-    /// Every variable as programs get it.
+    /// All variables for started programs.
     fn environment(&self) -> BTreeMap<OsString, OsString> {
         let mut all: BTreeMap<_, _> = env::vars_os().collect();
         for (name, value) in &self.variables {
@@ -121,7 +121,7 @@ impl Shell {
         all
     }
 
-    /// Runs one command; its exit status.
+    /// Runs one command and returns its exit status.
     fn command(&mut self, name: &OsStr, args: &[OsString]) -> u8 {
         let done = match name.as_bytes() {
             b"help" => builtin::say(HELP.as_bytes()),

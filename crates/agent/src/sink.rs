@@ -1,6 +1,6 @@
-//! Where the lines of all applications go: the container's own stdout and stderr, which is what
-//! `kubectl logs` shows. Never blocks PID 1; where the reader is slow, the applications wait for
-//! it as they would without an agent.
+//! The container's own stdout and stderr, where the lines of all applications go and `kubectl logs`
+//! shows them. Never blocks PID 1; if the reader is slow, the applications wait for it as they
+//! would without an agent.
 
 use std::{
     fs::File,
@@ -8,9 +8,9 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-/// A pipe that poll calls writable takes so much without blocking, and as one piece (pipe(7)).
+/// Bytes that a writable pipe accepts at once without blocking (pipe(7)).
 const PIPE_BUF: usize = 4096;
-/// From here on the applications are not read until some of it is written.
+/// Number of unwritten bytes above which the applications' output is not read.
 const FULL: usize = 256 << 10;
 
 /// One of the container's outputs.
@@ -19,23 +19,23 @@ pub(super) struct Sink {
     file: Option<File>,
     waiting: Vec<u8>,
     written: usize,
-    /// Whose line has no end yet.
+    /// The application whose line is unfinished.
     open: Option<u64>,
 }
 
 impl Sink {
-    /// `None` where output reaches nobody.
+    /// `None` if nobody can read the output.
     pub(super) fn new(file: Option<File>) -> Self {
         Self { file, waiting: Vec::new(), written: 0, open: None }
     }
 
-    /// Whether output reaches somebody.
+    /// Whether the output can be read by somebody.
     pub(super) fn is_open(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Lines go in whole, so no other line is ever in the midst of one; a `cut` one, too long or
-    /// without a newline at its writer's end, ends where another writer's begins.
+    /// Adds a whole line, so lines never mix. A `cut` line (too long, or without a newline at the
+    /// end of its output) ends where another writer's line begins.
     pub(super) fn push(&mut self, writer: u64, line: &[u8], cut: bool) {
         if self.file.is_some() {
             let is_anothers = self.open.is_some_and(|open| open != writer);
@@ -57,7 +57,7 @@ impl Sink {
         (self.written < self.waiting.len()).then(|| file.as_fd())
     }
 
-    /// Writes a piece, after poll said that it may.
+    /// Writes a piece, after poll reported that it is writable.
     pub(super) fn write(&mut self) {
         let Some(file) = &mut self.file else { return };
         let rest = &self.waiting[self.written..];
@@ -65,11 +65,11 @@ impl Sink {
             Ok(written) => self.written += written,
             Err(error)
                 if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
-            // Nobody reads any more, or the disk behind it is full: the ring has the lines.
+            // Nobody reads any more, or the disk is full: the ring still has the lines.
             Err(_) => (self.file, self.written) = (None, self.waiting.len()),
         }
         if self.written == self.waiting.len() {
-            // Given back: PID 1 rests most of its life.
+            // Free the memory, since PID 1 is idle most of the time.
             (self.waiting, self.written) = (Vec::new(), 0);
         } else if self.written > FULL {
             self.waiting.drain(..self.written);

@@ -1,9 +1,9 @@
-//! The socket file between PID 1 and the relay: where it is, who may use it.
+//! The socket file between PID 1 and the relay: its path, and who may use it.
 //!
-//! A file, and not an abstract socket: with hostNetwork that would be open to the whole node. Its
-//! name carries the container's mount namespace, since two containers of a Pod may share the
-//! folder, and each has a supervisor of its own; and the protocol's version, so that a newer agent
-//! that is brought along is not held up by an older supervisor, which it could not speak with.
+//! It is a file and not an abstract socket, which would be open to the whole node with hostNetwork.
+//! Its name contains the container's mount namespace, since containers of a Pod may share the
+//! folder and each has its own supervisor. It also contains the protocol's version, so that a newer
+//! uploaded agent is not blocked by an older supervisor with which it cannot communicate.
 
 use std::{
     collections::BTreeSet,
@@ -27,17 +27,17 @@ use rustix::{
 
 use super::{error::Failure, protocol::PROTOCOL};
 
-/// Longest path that fits an address, `sun_path` of unix(7) less its NUL.
+/// Longest path of a socket address: `sun_path` of unix(7) without its NUL.
 const MOST_PATH: usize = 107;
 
-/// Anybody may hold a folder's lock, or listen in it and take nobody: so often, and so long between,
-/// it is tried, and then PID 1 goes on without.
+/// Any process may hold a folder's lock, or listen there without accepting. These are the number of
+/// attempts and the time between them, after which PID 1 continues without.
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Where the socket may be, in the order of trial by both sides: `only`, or else the folder of the
-/// binary, the one that emptying mounts, `$TMPDIR`, /tmp, /dev/shm, /run, /var/tmp; those last in
-/// which another user can replace it.
+/// Possible paths of the socket, in the order in which both sides try them: `only`, or else the
+/// folder of the binary, the folder that emptying mounts, `$TMPDIR`, /tmp, /dev/shm, /run and
+/// /var/tmp. Folders in which another user can replace it come last.
 pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     if let Some(only) = only {
         return vec![only.to_owned()];
@@ -61,7 +61,7 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     places
 }
 
-/// Whether nobody but this user and root can replace what this user makes in a folder.
+/// Whether only this user and root can replace files of this user in a folder.
 fn is_guarded(folder: &Path) -> bool {
     const STICKY: u32 = 0o1000;
     folder.metadata().is_ok_and(|meta| {
@@ -69,7 +69,7 @@ fn is_guarded(folder: &Path) -> bool {
     })
 }
 
-/// Whether a user may do here whatever this one may.
+/// Whether a user may do everything here that this user may.
 fn is_trusted(uid: u32) -> bool {
     uid == rustix::process::geteuid().as_raw() || uid == 0
 }
@@ -79,7 +79,7 @@ fn inode() -> u64 {
     fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino()).unwrap_or_default()
 }
 
-/// Protocols of the supervisors of this container that this program does not speak with.
+/// Protocols of supervisors in this container with which this program cannot communicate.
 pub(super) fn others() -> Vec<u32> {
     let own = inode().to_string();
     let mut others = BTreeSet::new();
@@ -101,16 +101,16 @@ pub(super) fn others() -> Vec<u32> {
     others.into_iter().collect()
 }
 
-/// What came of [`bind`].
+/// The result of [`bind`].
 #[derive(Debug)]
 pub(super) enum Bound {
     /// Listening, non-blocking.
     Here(UnixListener),
-    /// A supervisor listens already.
+    /// A supervisor already listens.
     Taken(PathBuf),
 }
 
-/// Listens at the first place that is writable, for this user alone.
+/// Listens at the first writable path, for this user only.
 pub(super) fn bind(places: &[PathBuf]) -> Result<Bound> {
     let mut last = None;
     for path in places {
@@ -130,8 +130,9 @@ pub(super) fn bind(places: &[PathBuf]) -> Result<Bound> {
 fn bind_at(path: &Path) -> io::Result<Bound> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let lock = fs::File::open(folder)?;
-    // Two that start at once must not each take the other's fresh socket for a stale one. Some
-    // file systems lock no folders, and where somebody else has it for long: there the race stays.
+    // Two supervisors that start at the same time must not take each other's new socket for a stale
+    // one. Some file systems cannot lock folders, and somebody else may hold the lock: there this
+    // race remains.
     for _ in 0..TRIES {
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => sleep(PAUSE),
@@ -145,7 +146,7 @@ fn bind_at(path: &Path) -> io::Result<Bound> {
         }
         if let Ok(stream) = there {
             let ours = peer(&stream).is_some_and(|peer| is_trusted(peer.uid));
-            // Somebody else's in a folder that is everybody's: the next place may be free.
+            // Another user's file in a shared folder: the next path may be free.
             return if ours {
                 Ok(Bound::Taken(path.to_owned()))
             } else {
@@ -155,7 +156,7 @@ fn bind_at(path: &Path) -> io::Result<Bound> {
         fs::remove_file(path)?;
     }
     remove_stale(folder);
-    // A moment of wider rights would be one in which another user connects.
+    // With wider permissions even for a moment, another user could connect.
     let before = rustix::process::umask(Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
@@ -164,8 +165,8 @@ fn bind_at(path: &Path) -> io::Result<Bound> {
     Ok(Bound::Here(listener))
 }
 
-/// A container that was restarted left its socket behind, with the name of a namespace that is
-/// gone.
+/// A restarted container left its socket behind, with the name of a namespace that no longer
+/// exists.
 fn remove_stale(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -175,14 +176,14 @@ fn remove_stale(folder: &Path) {
             let refused = reach(&entry.path())
                 .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
             if refused {
-                // Another's, or gone already.
+                // It belongs to another user, or is already deleted.
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 }
 
-/// Connects at once or not at all: `WouldBlock` where somebody listens who takes no more.
+/// Connects at once or not at all: `WouldBlock` if the listener accepts no more connections.
 fn reach(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -192,7 +193,7 @@ fn reach(path: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// [`reach`], for whoever has a moment.
+/// [`reach`] with a short wait.
 fn reach_soon(path: &Path) -> io::Result<UnixStream> {
     for _ in 1..TRIES {
         match reach(path) {
@@ -203,12 +204,12 @@ fn reach_soon(path: &Path) -> io::Result<UnixStream> {
     reach(path)
 }
 
-/// Connects to the supervisor of this container; `None` where there is none.
+/// Connects to the supervisor of this container; `None` if there is none.
 pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
     places.iter().find_map(|path| {
         let stream = reach_soon(path).ok()?;
-        // /tmp is everybody's: another user's socket there is no supervisor of ours, and would get
-        // the environment of what is started. PID 1 has that anyway.
+        // /tmp is shared: another user's socket there is not our supervisor, and would get the
+        // environment of started applications. PID 1 has that environment anyway.
         let peer = peer(&stream)?;
         let named = path.symlink_metadata().ok()?;
         let trusted = |uid| is_trusted(uid) || peer.pid == 1 && uid == peer.uid;
@@ -217,21 +218,21 @@ pub(super) fn connect(places: &[PathBuf]) -> Option<UnixStream> {
     })
 }
 
-/// Whether the one at the other end may give orders: this user or root, and a process of this
-/// container. One of another container that shares the folder is not: it may not do here what it
-/// could not do without us.
+/// Whether the peer may send requests: it must be this user or root, and a process of this
+/// container. A process of another container that shares the folder must not gain rights through
+/// us.
 pub(super) fn may_order(stream: &UnixStream) -> bool {
     peer(stream).is_some_and(|peer| is_trusted(peer.uid))
 }
 
-/// Who is at the other end.
+/// The peer's credentials.
 struct Peer {
     pid: i32,
     uid: u32,
 }
 
-/// The one at the other end; `None` for a process that this PID namespace does not see, which the
-/// kernel gives the number 0. Through nix, as rustix 1.1 takes that 0 for a number that is none.
+/// The peer's process; `None` for a process that is not visible in this PID namespace, for which
+/// the kernel returns the number 0. Uses nix, since rustix 1.1 does not accept 0.
 fn peer(stream: &UnixStream) -> Option<Peer> {
     let credentials = getsockopt(stream, PeerCredentials).ok()?;
     let (pid, uid) = (credentials.pid(), credentials.uid());

@@ -1,5 +1,5 @@
-//! All applications: what requests do to them, and what the kernel tells about them. Knows
-//! nothing of connections, and never waits.
+//! All applications: applies requests and events of the kernel to them. Knows nothing of
+//! connections, and never waits.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use super::{
     sink::Sink,
 };
 
-/// Most applications that are remembered; one that ended makes room.
+/// Maximum number of applications; an ended one is dropped to make room.
 const MOST_APPS: usize = 64;
 
 /// The supervisor's state.
@@ -30,24 +30,24 @@ pub(super) struct Supervisor {
     since_ms: u64,
     tickets: u64,
     mark: Mark,
-    /// It is not what the container runs, so its end does not restart that.
+    /// It is not the container's main process, so its end does not restart the container.
     pub(super) adopted: bool,
-    /// Protocols of those that were here before it.
+    /// Protocols of earlier supervisors.
     pub(super) others: Vec<u32>,
-    /// No application may start any more.
+    /// No application may be started any more.
     pub(super) ending: bool,
 }
 
-/// What came of a start.
+/// The result of a start.
 #[derive(Debug)]
 pub(super) enum Begun {
     /// It runs.
     Now,
-    /// It will, when what runs under its name is gone.
+    /// It will start when the running application of its name has ended.
     Later(u64),
 }
 
-/// Something of the supervisor's to poll.
+/// A file descriptor that the supervisor polls.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
     /// The n-th pipe of the n-th application: for reading.
@@ -59,8 +59,8 @@ pub(super) enum Source {
 }
 
 impl Supervisor {
-    /// Supervises nothing yet. Lines go to `out` and `err`, and `ring` bytes of them are kept for
-    /// each application.
+    /// A supervisor without applications. Lines go to `out` and `err`, and `ring` bytes of them are
+    /// kept for each application.
     pub(super) fn new(out: Sink, err: Sink, ring: usize) -> Self {
         let (apps, since_ms) = (BTreeMap::new(), now_ms());
         let mark = Mark::own();
@@ -68,7 +68,7 @@ impl Supervisor {
         Self { apps, out, err, ring, since_ms, tickets: 0, mark, adopted, others, ending }
     }
 
-    /// Starts an application, at once or after the one of its name.
+    /// Starts an application, at once or after the running one of its name.
     pub(super) fn start(&mut self, start: Start) -> Result<Begun, Failed> {
         let malformed = |what: &str| Err(Failed::Malformed { what: what.to_owned() });
         self.is_open()?;
@@ -96,7 +96,7 @@ impl Supervisor {
             self.apps.remove(&oldest.ok_or_else(full)?);
         }
         let (name, mark) = (start.name.clone(), self.mark.clone());
-        // Where this is PID 1, nothing outlived the one before.
+        // If this is PID 1, nothing outlived an earlier supervisor.
         let left = if self.adopted { Leftover::of(&mark, &name) } else { None };
         if let Some(left) = left {
             self.tickets += 1;
@@ -108,13 +108,13 @@ impl Supervisor {
         Ok(Begun::Now)
     }
 
-    /// Stops an application and starts it again as it was.
+    /// Stops an application and starts it again with the same command.
     pub(super) fn restart(&mut self, name: &str, grace_ms: u64) -> Result<Begun, Failed> {
         let start = self.app(name)?.start().clone();
         self.replace(start, grace_ms)
     }
 
-    /// Nothing starts any more once the container is to end: nobody would stop it in order.
+    /// Nothing is started once the container is stopping, since nobody would stop it cleanly.
     fn is_open(&self) -> Result<(), Failed> {
         if self.ending {
             return Err(Failed::Busy { why: "the container is shutting down".to_owned() });
@@ -139,7 +139,7 @@ impl Supervisor {
         Ok(Begun::Now)
     }
 
-    /// Tells an application to end. A restart that waits for its end is given up.
+    /// Tells an application to end. A pending restart is cancelled.
     pub(super) fn stop(&mut self, name: &str, grace_ms: u64) -> Result<(), Failed> {
         let app = self.app(name)?;
         app.stop(grace_ms, Instant::now());
@@ -147,7 +147,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Forgets an application that ended, with its output.
+    /// Removes an application that ended, with its output.
     pub(super) fn remove(&mut self, name: &str) -> Result<(), Failed> {
         let app = self.app(name)?;
         app.look(Instant::now());
@@ -158,12 +158,12 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Tells every application to end, and lets none start where `for_good`.
+    /// Tells every application to end; with `for_good` none can be started afterwards.
     pub(super) fn stop_all(&mut self, grace_ms: u64, for_good: bool) {
         self.ending |= for_good;
         let names: Vec<_> = self.apps.keys().cloned().collect();
         names.iter().for_each(|name| {
-            // The names were just read.
+            // The names have just been read.
             let _ = self.stop(name, grace_ms);
         });
     }
@@ -188,12 +188,12 @@ impl Supervisor {
         self.apps.get_mut(name).ok_or_else(unknown)
     }
 
-    /// What is told about one.
+    /// The status of one application.
     pub(super) fn view(&mut self, name: &str) -> Result<protocol::App, Failed> {
         Ok(self.app(name)?.view(&proc::processes()))
     }
 
-    /// What is told about all.
+    /// The status of all applications.
     pub(super) fn list(&mut self) -> Apps {
         let (now, processes) = (Instant::now(), proc::processes());
         self.apps.values_mut().for_each(|app| app.look(now));
@@ -209,13 +209,13 @@ impl Supervisor {
         }
     }
 
-    /// The process groups of what runs: each was told to end as a whole.
+    /// The process groups of running applications, each of which was told to end as a whole.
     pub(super) fn groups(&self) -> Vec<i32> {
         let running = self.apps.values().filter(|app| app.is_alive());
         running.map(|app| app.pid().as_raw_nonzero().get()).collect()
     }
 
-    /// Whether anything runs.
+    /// Whether any application runs.
     pub(super) fn is_idle(&self) -> bool {
         self.apps.values().all(|app| !app.is_alive() && app.then.is_none())
     }
@@ -235,7 +235,7 @@ impl Supervisor {
         pipes.map(|(_, source, fd)| (source, fd)).chain(out).chain(err)
     }
 
-    /// Serves what poll found ready, in the order of [`Supervisor::sources`].
+    /// Handles the events that poll reported, in the order of [`Supervisor::sources`].
     pub(super) fn ready(&mut self, sources: &[Source], buffer: &mut [u8]) {
         for source in sources {
             match *source {
@@ -252,7 +252,7 @@ impl Supervisor {
         self.apps.values_mut().for_each(App::forget);
     }
 
-    /// Reaps every process that ended, applications or not; whether any child is left.
+    /// Reaps every process that ended, applications or not; returns whether any child is left.
     pub(super) fn reap(&mut self, buffer: &mut [u8]) -> bool {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
@@ -270,7 +270,7 @@ impl Supervisor {
         }
     }
 
-    /// Looks who is gone, kills who has had its grace, starts who waited for that.
+    /// Removes ended runs, kills those whose grace period is over, and performs pending starts.
     pub(super) fn look(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
         for app in self.apps.values_mut() {

@@ -1,7 +1,7 @@
-//! Whether a server speaks TLS: it is sent a ClientHello, and has to answer with a ServerHello.
+//! Checks whether a server speaks TLS: it gets a ClientHello and has to answer with a ServerHello.
 //!
-//! No key is agreed on and nothing is decrypted, so what the server would say over the connection
-//! stays unknown. A TLS library would make the program half as large again.
+//! No keys are exchanged and nothing is decrypted, so the content of the connection is not checked.
+//! A TLS library would make the program half as large again.
 
 use std::io::{self, Read, Write};
 
@@ -15,9 +15,9 @@ const ALERT: u8 = 21;
 /// Handshake messages, RFC 8446, section 4.
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
-/// TLS 1.2, which is what the records of TLS 1.3 claim to be.
+/// TLS 1.2, the version in the records of TLS 1.3 as well.
 const VERSION: [u8; 2] = [3, 3];
-/// Bytes of a record's header, and the type of the message in it.
+/// Bytes of a record's header plus the type of its message.
 const HEAD: usize = 6;
 
 /// Cipher suites of TLS 1.3, then those of TLS 1.2 with ECDHE that are not known to be weak, then
@@ -32,7 +32,7 @@ const GROUPS: [u16; 4] = [0x001d, 0x0017, 0x0018, 0x0019];
 const SIGNATURES: [u16; 11] =
     [0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807, 0x0401, 0x0501, 0x0601, 0x0201];
 
-/// Succeeds where the server answers the ClientHello.
+/// Succeeds if the server answers the ClientHello.
 pub(super) fn greet(mut stream: impl Read + Write) -> Result<()> {
     stream.write_all(&client_hello()?).context("TLS")?;
     let mut head = [0; HEAD];
@@ -43,8 +43,8 @@ pub(super) fn greet(mut stream: impl Read + Write) -> Result<()> {
     Ok(())
 }
 
-/// A record with the message. It has no key share: a server of TLS 1.3 answers with the group that
-/// it wants one for, in a ServerHello too.
+/// A record with the message. It has no key share: a TLS 1.3 server answers with the group that it
+/// prefers, also in a ServerHello.
 fn client_hello() -> io::Result<Vec<u8>> {
     let mut random = [0; 32];
     getrandom(&mut random, GetRandomFlags::empty())?;
@@ -53,7 +53,7 @@ fn client_hello() -> io::Result<Vec<u8>> {
     };
     let extensions = [
         extension(10, counted::<2>(&numbers(&GROUPS))),
-        // Points are not compressed.
+        // Uncompressed points.
         extension(11, counted::<1>(&[0])),
         extension(13, counted::<2>(&numbers(&SIGNATURES))),
         // TLS 1.3 and 1.2.
@@ -63,7 +63,7 @@ fn client_hello() -> io::Result<Vec<u8>> {
     let body = [
         &VERSION[..],
         &random,
-        // No session to go on with.
+        // No session to resume.
         &counted::<1>(&[]),
         &counted::<2>(&numbers(&SUITES)),
         // No compression.
@@ -78,7 +78,7 @@ fn numbers(of: &[u16]) -> Vec<u8> {
     of.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
-/// `content` behind its length in `N` bytes.
+/// `content` after its length in `N` bytes.
 fn counted<const N: usize>(content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     [&length[length.len() - N..], content].concat()

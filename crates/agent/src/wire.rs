@@ -8,10 +8,10 @@ use std::{
 use super::protocol::{Answer, Broken, Decoder, Frame, Hello, Kind, PROTOCOL, json};
 use anyhow::{Context, Result};
 
-/// Bytes that are read at a time: what a big pipe holds.
+/// Bytes to read at a time: the size of a big pipe.
 const PIECE: usize = 128 << 10;
 
-/// Frames that come in.
+/// Incoming frames.
 #[derive(Debug)]
 pub(super) struct Input<R> {
     from: R,
@@ -26,14 +26,14 @@ impl<R: Read> Input<R> {
         Self { from, decoder: Decoder::default(), buffer: vec![0; PIECE], begin: 0, end: 0 }
     }
 
-    /// The next frame; `None` where the input ended before one.
+    /// The next frame; `None` if the input ended before it.
     pub(super) fn frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
         loop {
             let mut input = &self.buffer[self.begin..self.end];
             let whole = self.decoder.next(&mut input).map(|frame| frame.is_some())?;
             self.begin = self.end - input.len();
             if whole {
-                // Asked again: the borrow checker does not let a loop return what it borrowed.
+                // Called again, since the borrow checker does not allow a loop to return a borrow.
                 return Ok(self.decoder.current());
             }
             (self.begin, self.end) = (0, self.from.read(&mut self.buffer)?);
@@ -44,12 +44,12 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Whether the next frame, or a part of it, is here already.
+    /// Whether the next frame, or a part of it, has already arrived.
     pub(super) fn is_more(&self) -> bool {
         self.begin < self.end
     }
 
-    /// What was read ahead, and where the rest comes from.
+    /// The bytes that were read ahead, and the input.
     pub(super) fn into_rest(mut self) -> (Vec<u8>, R) {
         self.buffer.truncate(self.end);
         self.buffer.drain(..self.begin);
@@ -57,12 +57,12 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// Why no frame came.
+/// Why there is no frame.
 #[derive(Debug)]
 pub(super) enum Error {
     /// The connection failed.
     Io(io::Error),
-    /// What came are no frames.
+    /// The input is not a sequence of frames.
     Broken(Broken),
 }
 
@@ -95,13 +95,13 @@ pub(super) fn send(to: &mut impl Write, answer: &Answer) -> io::Result<()> {
     to.flush()
 }
 
-/// Says hello and hears it. `Err` with the other side's where its version is another.
+/// Exchanges hellos. `Err` with the other side's hello if its version differs.
 pub(super) fn greet<R: Read>(
     input: &mut Input<R>,
     output: &mut impl Write,
 ) -> Result<Result<Hello, Hello>> {
     let own = json(Kind::Hello, &Hello::own())?;
-    // One that has hung up already may have said why.
+    // The peer may have sent the reason before closing the connection.
     let _ = output.write_all(&own).and_then(|()| output.flush());
     let frame = input.frame()?.context("the other side closed the connection")?;
     let hello: Hello = frame.parse(Kind::Hello)?;

@@ -1,4 +1,4 @@
-//! The words and variables of a command: what is told of them, and what is added to them.
+//! The words and variables of a command: which of them are reported, and what is appended to them.
 
 use std::{
     env,
@@ -8,15 +8,15 @@ use std::{
 
 use super::protocol::Bytes;
 
-/// Bytes of a command, and of a folder, that are told.
+/// Bytes of a command or folder that are reported.
 const MOST_TOLD: usize = 1024;
 
-/// Words, as far as they are told: those of all applications must go into one frame.
+/// Words as reported: those of all applications must fit into one frame.
 pub(super) fn told(words: &[Bytes]) -> Vec<Bytes> {
     let mut left = MOST_TOLD;
     let mut told = Vec::new();
     for word in words {
-        // With what sets it apart from the next.
+        // Including its separator.
         let Some(rest) = left.checked_sub(word.0.len() + 4) else {
             told.push("…".into());
             break;
@@ -27,7 +27,8 @@ pub(super) fn told(words: &[Bytes]) -> Vec<Bytes> {
     told
 }
 
-/// Adds to what a command's variable has by then, after a blank: its own, else this process's.
+/// Appends text, after a blank, to the value of a variable: the command's own value, else this
+/// process's.
 pub(super) fn append(command: &mut Command, name: &OsStr, more: &OsStr) {
     let own = command.get_envs().find(|(key, _)| *key == name);
     let own = own.and_then(|(_, value)| value.map(OsStr::to_owned));

@@ -1,5 +1,5 @@
-//! What Gradle builds, as far as its build files, settings and properties say it plainly. Pure: the
-//! files come in.
+//! Finds out what Gradle builds, from plain text in its build files, settings and properties. Pure:
+//! the files are passed in.
 
 use super::{Built, Files, Sent, java, properties, quarkus};
 use crate::exit::Failure;
@@ -12,11 +12,11 @@ const QUARKUS: &str = "io.quarkus";
 
 /// A project of a build.
 struct Project {
-    /// Its folder, from here; nothing for this one.
+    /// Its folder, relative to this one; empty for this one.
     folder: String,
     /// Its build file, without comments.
     text: String,
-    /// Ids of the plugins that it applies.
+    /// Ids of its plugins.
     plugins: Vec<String>,
 }
 
@@ -37,14 +37,14 @@ impl Project {
         SHADOW.iter().any(|id| self.has(id))
     }
 
-    /// Whether it makes something that runs.
+    /// Whether its build result is runnable.
     fn is_application(&self) -> bool {
         let known = [SPRING, QUARKUS, "application", "war"];
         self.is_shadow() || known.iter().any(|id| self.has(id))
     }
 }
 
-/// What is built of the build file in this folder.
+/// The build result of the build file in this folder.
 ///
 /// # Errors
 /// It cannot be told, or several projects could be meant.
@@ -87,7 +87,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     of(files, &project, &gradle, &name, version.as_deref())
 }
 
-/// The folder of the build that this one is a project of: `../`; nothing where it is itself.
+/// The folder of the build to which this project belongs: `../`; empty if it is the build itself.
 fn root(files: &Files<'_>) -> String {
     let ups = ["", "../", "../../", "../../../"];
     let has = |up: &&&str| SETTINGS.iter().any(|name| files.has(&format!("{up}{name}")));
@@ -144,7 +144,7 @@ fn of(
         let (name, end) =
             if project.has("war") { ("bootWar", ".war") } else { ("bootJar", ".jar") };
         let from = archive(name, "", end);
-        // What ends with `-plain.jar` is not it.
+        // `-plain.jar` is another archive.
         return Ok(java(&from, task(name), watch, "Spring Boot's jar runs by itself."));
     }
     if project.is_shadow() {
@@ -168,7 +168,7 @@ fn of(
     Ok(java(&archive("jar", "", ".jar"), task("jar"), watch, note))
 }
 
-/// The project's version; none where it has none.
+/// The project's version, if any.
 fn version(
     files: &Files<'_>,
     project: &Project,
@@ -193,14 +193,14 @@ fn version(
         // `property("name")`, `findProperty("name")`, `providers.gradleProperty("name").get()`
         Some(name) if value.contains("roperty(") => name,
         Some(text) if !text.contains('$') => return Ok(Some(text.clone())),
-        // `"$name"`, `"${name}"`; others are Gradle's to put together.
+        // `"$name"`, `"${name}"`; only Gradle can evaluate others.
         Some(text) => text.trim_start_matches('$').trim_matches(['{', '}']),
         None => value.trim(),
     };
     property(name).map(Some).ok_or_else(|| unknown(&value))
 }
 
-/// What a line `version = …` sets, outside of any block.
+/// The value of a line `version = …` outside of any block.
 fn assigned(text: &str) -> Option<String> {
     let mut depth = 0_usize;
     for line in text.lines() {
@@ -244,7 +244,7 @@ fn quoted(text: &str) -> Option<String> {
     Some(rest[..rest.find(quote)?].to_owned())
 }
 
-/// What is between the braces behind a word: `bootJar { … }`, `tasks.named("bootJar") { … }`.
+/// The text between the braces after a word: `bootJar { … }`, `tasks.named("bootJar") { … }`.
 fn block<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {
@@ -252,7 +252,7 @@ fn block<'a>(text: &'a str, word: &str) -> Option<&'a str> {
         rest = &rest[at + word.len()..];
         let open = rest.find('{')?;
         let between = &rest[..open];
-        // A word in a sentence of its own has no block.
+        // A word in another statement has no block.
         if between.len() > 40 || between.contains('\n') || between.contains('=') {
             continue;
         }
@@ -306,7 +306,7 @@ fn catalogued(catalog: &str, alias: &str) -> Option<String> {
     None
 }
 
-/// Folders of the projects that a build includes.
+/// Folders of the included projects of a build.
 fn included(settings: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut rest = settings;

@@ -1,5 +1,5 @@
-//! What Maven builds of a pom.xml, as far as it and the ones above and below it say. Pure: the
-//! files come in.
+//! Finds out what Maven builds from a pom.xml and the ones above and below it. Pure: the files are
+//! passed in.
 
 use std::path::Path;
 
@@ -8,17 +8,17 @@ use roxmltree::{Document, Node};
 use super::{Built, Files, java, quarkus};
 use crate::exit::Failure;
 
-/// Parents above one another, and properties within one another, at the most.
+/// Maximum depth of parents and of nested properties.
 const MOST: usize = 16;
 
-/// A pom.xml with those that it inherits from, its own first.
+/// A pom.xml and its parents, itself first.
 struct Pom<'a> {
     chain: Vec<Node<'a, 'a>>,
-    /// Whether all that it inherits from is among these.
+    /// Whether all its parents are known.
     is_complete: bool,
 }
 
-/// The texts of a pom.xml and its parents, as far as they are here.
+/// The texts of a pom.xml and of the parents that exist locally.
 fn texts(files: &Files<'_>, at: &str) -> Vec<String> {
     let (mut texts, mut path) = (Vec::new(), join(at, "pom.xml"));
     while texts.len() < MOST
@@ -41,7 +41,7 @@ fn texts(files: &Files<'_>, at: &str) -> Vec<String> {
     texts
 }
 
-/// `a/b`; a folder that is empty is this one.
+/// `a/b`; an empty folder is the current one.
 fn join(folder: &str, path: &str) -> String {
     match folder.trim_end_matches('/') {
         "" | "." => path.to_owned(),
@@ -72,7 +72,7 @@ impl<'a> Pom<'a> {
         let mut chain: Vec<Node<'a, 'a>> = Vec::new();
         for document in documents {
             let root = document.root_element();
-            // Another project may lie in the folder above.
+            // The folder above may belong to another project.
             let is_parent = chain.last().is_none_or(|last| {
                 text(*last, &["parent", "artifactId"]) == text(root, &["artifactId"])
             });
@@ -89,12 +89,12 @@ impl<'a> Pom<'a> {
         self.chain[0]
     }
 
-    /// The value of its own, else of the nearest parent.
+    /// Its own value, else that of the nearest parent.
     fn inherited(&self, path: &[&str]) -> Option<String> {
         self.chain.iter().find_map(|pom| text(*pom, path))
     }
 
-    /// A value with its properties; the name of one that nothing here sets is the error.
+    /// A value with its properties replaced; the error is the name of an unknown property.
     fn resolved(&self, value: &str, depth: usize) -> Result<String, String> {
         let Some((before, rest)) = value.split_once("${") else { return Ok(value.to_owned()) };
         let Some((name, after)) = rest.split_once('}') else { return Ok(value.to_owned()) };
@@ -111,7 +111,7 @@ impl<'a> Pom<'a> {
             None => {
                 let named = self.chain.iter().filter_map(|pom| child(*pom, "properties"));
                 named.flat_map(|all| all.children()).find_map(|property| {
-                    // One that is empty is set all the same.
+                    // An empty property is set as well.
                     let value = || property.text().unwrap_or_default().trim().to_owned();
                     (property.is_element() && property.tag_name().name() == name).then(value)
                 })
@@ -122,7 +122,7 @@ impl<'a> Pom<'a> {
         Ok(format!("{before}{found}{}", self.resolved(after, depth)?))
     }
 
-    /// Every mention of a plugin, the own ones first; those that only manage it too.
+    /// Every declaration of a plugin, own ones first, including `pluginManagement`.
     fn plugin(&self, artifact: &str) -> Vec<Node<'a, 'a>> {
         self.mentions(artifact, &[&["build", "plugins"], &["build", "pluginManagement", "plugins"]])
     }
@@ -136,13 +136,13 @@ impl<'a> Pom<'a> {
         plugins.filter(is_it).collect()
     }
 
-    /// Whether it uses a plugin, its own words alone where `own`.
+    /// Whether it uses a plugin; with `own` only by its own declarations.
     fn uses(&self, artifact: &str, own: bool) -> bool {
         let mentions = self.mentions(artifact, &[&["build", "plugins"]]);
         mentions.into_iter().any(|plugin| !own || plugin.ancestors().any(|node| node == self.own()))
     }
 
-    /// A setting of a plugin, of all its executions or of one.
+    /// A setting of a plugin, for all its executions or for one.
     fn setting(&self, artifact: &str, path: &[&str]) -> Option<String> {
         let value = self.plugin(artifact).into_iter().find_map(|plugin| {
             let executions = plugin.descendants().filter(|node| node.has_tag_name_of("execution"));
@@ -152,7 +152,7 @@ impl<'a> Pom<'a> {
         self.resolved(&value, 0).ok()
     }
 
-    /// Whether Spring Boot's plugin makes the jar one that runs, by an execution of its own.
+    /// Whether an execution of Spring Boot's plugin makes the jar runnable.
     fn is_repackaged(&self) -> bool {
         let goals = |plugin: &Node<'a, 'a>| {
             plugin.descendants().any(|node| {
@@ -165,7 +165,7 @@ impl<'a> Pom<'a> {
         by_parent || !self.is_complete || self.plugin(SPRING).iter().any(goals)
     }
 
-    /// Whether it is an application, by its own words.
+    /// Whether it declares itself an application.
     fn is_application(&self) -> bool {
         let packaging = text(self.own(), &["packaging"]);
         packaging.as_deref() == Some("war") || APPLICATIONS.iter().any(|name| self.uses(name, true))
@@ -180,7 +180,7 @@ impl<'a> Pom<'a> {
     }
 }
 
-/// Names of elements whatever their namespace.
+/// Element names regardless of namespaces.
 trait HasName {
     fn has_tag_name_of(&self, name: &str) -> bool;
 }
@@ -195,10 +195,10 @@ const SPRING: &str = "spring-boot-maven-plugin";
 const QUARKUS: &str = "quarkus-maven-plugin";
 const SHADE: &str = "maven-shade-plugin";
 const ASSEMBLY: &str = "maven-assembly-plugin";
-/// Plugins that make an application of a module.
+/// Plugins that turn a module into an application.
 const APPLICATIONS: [&str; 4] = [SPRING, QUARKUS, SHADE, ASSEMBLY];
 
-/// What is built of the pom.xml in this folder.
+/// The build result of the pom.xml in this folder.
 ///
 /// # Errors
 /// It cannot be told, or several modules could be meant.
@@ -218,7 +218,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
         let build = format!("{maven} -q -DskipTests -pl {module} -am");
         return of(files, &module, &build);
     }
-    // A module needs its neighbours, which the project above builds.
+    // A module needs its siblings, which the parent project builds.
     let listed = pom.chain.get(1).and_then(|parent| {
         let above = Pom { chain: vec![*parent], is_complete: true };
         above
@@ -269,7 +269,7 @@ fn application(files: &Files<'_>, root: &Pom<'_>) -> Result<String, Failure> {
     super::only("pom.xml", &all, found)
 }
 
-/// What is built of the module in `folder`; `build` is Maven with its flags.
+/// The build result of the module in `folder`; `build` is the Maven command with its flags.
 fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     let texts = texts(files, folder);
     let documents = documents(&texts)?;

@@ -1,8 +1,8 @@
-//! What Quarkus makes, by its kind of package.
+//! The build result of Quarkus, by its package type.
 
 use super::{Built, Files, Sent, java};
 
-/// The kind of package that the application's own settings name.
+/// The package type in the application's own settings.
 pub(super) fn kind(files: &Files<'_>, folder: &str) -> Option<String> {
     let resources = if folder.is_empty() {
         "src/main/resources".to_owned()
@@ -15,7 +15,7 @@ pub(super) fn kind(files: &Files<'_>, folder: &str) -> Option<String> {
     names.iter().find_map(|name| settings.get(*name).cloned())
 }
 
-/// What is built: `target` is the build's folder, `name` its archive's name.
+/// The build result: `target` is the build folder, `name` the archive's name.
 pub(super) fn built(
     target: &str,
     name: &str,

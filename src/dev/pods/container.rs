@@ -1,4 +1,4 @@
-//! What one Pod says about one of its containers: what it runs, how it is, and whether it is empty.
+//! The state of one container of a Pod: its PID 1, its status, and whether it is emptied.
 
 use serde_json::Value;
 
@@ -13,14 +13,14 @@ use crate::{
     },
 };
 
-/// Characters of a command line that an error shows.
+/// Maximum characters of a command line in an error.
 const MOST_SHOWN: usize = 120;
 
-/// Whether a Pod's container is one that diyadm emptied.
+/// Whether diyadm emptied this container of the Pod.
 pub(super) fn is_empty(pod: &Value, container: &str, owners: &[Value]) -> bool {
     let uid = controller(pod).map(|controller| &controller["uid"]);
     let made = owners.iter().filter(|owner| {
-        // Of these, what controls the Pod is another object.
+        // For these, another object controls the Pod.
         let controller = kinds::of_object(owner).map(|kind| kind.controller);
         matches!(controller, Some(Controller::ReplicaSets(_) | Controller::Jobs))
             || Some(&owner["metadata"]["uid"]) == uid
@@ -32,7 +32,7 @@ pub(super) fn is_empty(pod: &Value, container: &str, owners: &[Value]) -> bool {
     Subject::parse(&text).is_some_and(|pod| pod.is_empty_container(container, &owners))
 }
 
-/// What a container runs as PID 1, as its Pod's spec says.
+/// A container's PID 1, by the Pod's spec.
 pub(super) fn runs(pod: &Value, container: &str) -> String {
     let spec = spec(pod, container).unwrap_or(&Value::Null);
     let words = |field: &str| {
@@ -54,8 +54,8 @@ pub(super) fn runs(pod: &Value, container: &str) -> String {
     format!("the entrypoint of image {image}{with}")
 }
 
-/// What controls a Pod, as `diyadm empty` takes it: `deployment/web`; the Pod itself where nothing
-/// does.
+/// The controller of a Pod in the form of `diyadm empty`: `deployment/web`; the Pod itself if it
+/// has none.
 pub(crate) fn owner(pod: &Value) -> String {
     let Some(controller) = controller(pod) else { return format!("pod/{}", name(pod)) };
     let (kind, owner) = (text(controller, "/kind").to_lowercase(), text(controller, "/name"));
@@ -88,7 +88,7 @@ pub(super) fn is_running(pod: &Value, container: &str) -> bool {
     running && !is_terminating(pod)
 }
 
-/// What keeps a Pod from being worked in: `web-1 is Pending (0/1 nodes are available)`.
+/// Why a Pod cannot be used: `web-1 is Pending (0/1 nodes are available)`.
 pub(super) fn why_not(pod: &Value, container: &str) -> String {
     format!("{} is {}", name(pod), not_running(pod, container))
 }
@@ -120,7 +120,7 @@ fn reason(pod: &Value, container: &str) -> Option<String> {
     status(pod, container).and_then(state)
 }
 
-/// What a container waits for, or how it ended.
+/// Why a container waits, or how it ended.
 fn state(status: &Value) -> Option<String> {
     let waiting = &status["state"]["waiting"];
     if let Some(reason) = waiting["reason"].as_str() {
@@ -136,7 +136,7 @@ fn state(status: &Value) -> Option<String> {
 
 fn first_line(value: &Value) -> Option<String> {
     let line = value.as_str()?.lines().next()?.trim().trim_end_matches('.');
-    // Other people's text: it must not steer the terminal.
+    // Foreign text must not control the terminal.
     (!line.is_empty()).then(|| Bytes::from(line).show())
 }
 

@@ -1,8 +1,8 @@
-//! A transfer without an agent: what differs goes whole, as an archive or, where there is no tar,
-//! file by file, into a folder beside; it is summed there, and then takes its place by `mv`.
+//! A transfer without an agent: changed files are sent whole to a temporary folder, as an archive
+//! or, without tar, file by file. Their checksums are verified there, and `mv` puts them in place.
 //!
-//! What the agent does better: it sends differences, goes on where a connection broke, keeps
-//! others away, and syncs to the disk.
+//! An agent does more: it sends only differences, continues after a lost connection, excludes other
+//! transfers, and syncs to the disk.
 
 use std::{collections::HashSet, io, sync::Arc, time::Duration};
 
@@ -44,31 +44,31 @@ use run::{Reads, run};
 use script::{Looked, Rest};
 use sum::Tool;
 
-/// Pieces that wait for the network.
+/// Maximum number of pieces that wait for the network.
 const WAITING: usize = 4;
-/// How often a file that changes while it is sent is sent again.
+/// How often to send a file again that changes while it is sent.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A folder in a container, and what a shell there can do.
+/// A folder in a container, and the tools of its shell.
 #[derive(Debug)]
 pub(super) struct Plain {
     place: Place,
     root: String,
-    /// The folder beside, a name that nobody else has.
+    /// The temporary folder, with a unique name.
     stage: String,
     tool: Tool,
-    /// Whether there is what takes so many bytes of a stream.
+    /// Whether there is a tool that reads an exact number of bytes.
     counts: bool,
-    /// Whether there is what takes an archive, too.
+    /// Whether there is also a tool that unpacks archives.
     archives: bool,
-    /// Whether the folder is there, and is one.
+    /// Whether the path exists and is a folder.
     is_folder: bool,
     there: Vec<Entry>,
 }
 
 impl Plain {
-    /// Looks what is there. `before` is the folder beside of a try that was lost.
+    /// Lists the existing files. `before` is the temporary folder of a lost attempt.
     pub(super) async fn begin(
         cluster: &Cluster,
         place: Place,
@@ -80,7 +80,7 @@ impl Plain {
         let options = &source.options;
         let create = if options.dry_run { "0" } else { "1" };
         let only = source.way.file.as_ref().map(|(_, there)| there);
-        // One whose name cannot be said in a request is sent in any case.
+        // A file whose name does not fit into a request is sent anyway.
         let only = only.map_or(Some(""), |there| str::from_utf8(&there.0).ok());
         let words = ["look", &root, before.unwrap_or(&stage), create, only.unwrap_or(".")];
         let said = run(cluster, &place, &words, &source.way.root, Reads::Nothing, async |_| Ok(()));
@@ -105,7 +105,7 @@ impl Plain {
             return Err(Failure::no(what, "Run the same command without --delete.").into());
         }
         if options.checksum {
-            // What is there cannot be compared by content.
+            // Existing files cannot be compared by content.
             for entry in &mut there {
                 if matches!(entry.what, What::File { .. }) {
                     entry.mtime = Mtime { s: i64::MIN, ns: 0 };
@@ -118,22 +118,22 @@ impl Plain {
         Ok(Self { place, root, stage, tool, counts, archives, is_folder, there })
     }
 
-    /// Whether the folder is there, and is one.
+    /// Whether the path exists and is a folder.
     pub(super) fn is_folder(&self) -> bool {
         self.is_folder
     }
 
-    /// What was there.
+    /// The files that existed.
     pub(super) fn there(&self) -> &[Entry] {
         &self.there
     }
 
-    /// The folder beside, for whoever tries again.
+    /// The temporary folder, for another attempt.
     pub(super) fn stage(&self) -> &str {
         &self.stage
     }
 
-    /// Makes what is there what is here.
+    /// Makes the remote files equal to the local ones.
     ///
     /// # Errors
     /// The first thing that cannot be done; a connection that is lost.
@@ -213,7 +213,7 @@ impl Plain {
         Ok(report)
     }
 
-    /// Brings content into the folder beside, each file under its number.
+    /// Sends content into the temporary folder, each file under its number.
     async fn bring_beside(
         &self,
         cluster: &Cluster,
@@ -281,7 +281,7 @@ impl Plain {
         if self.counts { Reads::Counted } else { Reads::ToTheEnd }
     }
 
-    /// What an error is about.
+    /// The subject of an error.
     fn shown(&self, source: &Source) -> Bytes {
         match &source.way.file {
             Some((_, there)) => {
@@ -293,7 +293,7 @@ impl Plain {
     }
 }
 
-/// Waits until a shell answers there.
+/// Waits until a shell answers in the container.
 pub(super) async fn answers(cluster: &Cluster, place: Place) -> Result<()> {
     let words = ["look", ".", "", "0", "."];
     let about = Bytes::default();
@@ -306,7 +306,7 @@ fn is_empty(plan: &Plan) -> bool {
     clear.is_empty() && delete.is_empty() && entries.iter().all(|all| all.is_empty())
 }
 
-/// Looks at files; those that are gone are another sync's to delete.
+/// Reads files; deleted ones are left to another sync.
 async fn look(library: &Arc<Library>, paths: Vec<Bytes>) -> Result<(Vec<Going>, Vec<String>)> {
     let library = Arc::clone(library);
     let look = move || {
@@ -323,7 +323,7 @@ async fn look(library: &Arc<Library>, paths: Vec<Bytes>) -> Result<(Vec<Going>, 
     Ok(spawn_blocking(look).await?)
 }
 
-/// The folder as a shell reads it: never like a flag.
+/// The folder as a shell argument that cannot be mistaken for a flag.
 fn root(root: &Bytes) -> Result<String> {
     let Ok(text) = str::from_utf8(&root.0) else {
         let what = format!("Without an agent, the file name {} is not supported.", root.show());

@@ -1,4 +1,4 @@
-//! From what is here and what is there to what must be done. Pure.
+//! Compares local and remote files, and plans the changes. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,43 +10,43 @@ use diyadm_agent::{
     },
 };
 
-/// The permission bits that travel.
+/// The permission bits that are transferred.
 const MODES: u32 = 0o777;
 
-/// What must be done, in the order in which it is.
+/// The changes, in order of execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What is in the way: of another kind than what must come there. What is in a folder comes
+    /// Remote entries in the way, of another type than the new ones. The content of a folder comes
     /// before it.
     pub clear: Vec<Bytes>,
-    /// Folders to make, the upper ones first.
+    /// Folders to create, upper ones first.
     pub folders: Vec<Entry>,
-    /// Files whose content must be looked at.
+    /// Files whose content must be compared.
     pub files: Vec<Entry>,
-    /// Links to make.
+    /// Links to create.
     pub links: Vec<Entry>,
-    /// What is there and not here, where that is to go. What is in a folder comes before it.
+    /// Remote-only entries, if they are to be deleted. The content of a folder comes before it.
     pub delete: Vec<Bytes>,
-    /// What needs another mode or time alone; folders, the deepest first, when all is in them.
+    /// Entries that only need another mode or time; folders after their content, the deepest first.
     pub settle: Vec<Entry>,
-    /// What is there of another kind, and stays, as nothing may be deleted.
+    /// Remote entries of another type that stay, since nothing may be deleted.
     pub blocked: Vec<Bytes>,
-    /// How much there is to do with files, in bytes.
+    /// Bytes of file content to handle.
     pub bytes: u64,
 }
 
 /// How to compare.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules {
-    /// Whether what is there and not here goes.
+    /// Whether remote-only entries are deleted.
     pub(crate) delete: bool,
 }
 
-/// Compares. `there` has hashes where `here` has.
+/// Compares local (`here`) and remote (`there`) entries. `there` has hashes if `here` has.
 ///
-/// A file of the same length and time is the same where neither has a hash. A time that the other
-/// side keeps in whole seconds is the same in whole seconds. `kept` says what is there and stays,
-/// though it is not here: what is left out on this side.
+/// Without hashes, files with the same length and time are equal. If the remote side stores whole
+/// seconds, only seconds are compared. `kept` decides which remote-only entries stay: files that
+/// are excluded locally.
 pub(crate) fn plan(
     here: &[Entry],
     there: &[Entry],
@@ -56,7 +56,7 @@ pub(crate) fn plan(
     let theirs: BTreeMap<&Bytes, &Entry> = there.iter().map(|entry| (&entry.path, entry)).collect();
     let ours: BTreeSet<&Bytes> = here.iter().map(|entry| &entry.path).collect();
     let mut plan = Plan::default();
-    // Paths that are of another kind there, and what is below them, go first.
+    // Paths of another type, and everything below them, are deleted first.
     let mut cleared: BTreeSet<&Bytes> = BTreeSet::new();
     for entry in here {
         let old = theirs.get(&entry.path).copied();
@@ -74,7 +74,7 @@ pub(crate) fn plan(
             )
         });
         if !same_kind {
-            // A file or link in place of a file or link needs no deletion; a folder does.
+            // A file or link can be replaced by a file or link without deletion; a folder cannot.
             if !rules.delete {
                 plan.blocked.push(entry.path.clone());
                 continue;
@@ -95,7 +95,7 @@ pub(crate) fn plan(
             gone.push(entry);
         }
     }
-    // A folder stays where something in it does.
+    // A folder stays if something in it stays.
     let stays: BTreeSet<Bytes> = if rules.delete {
         let stay = there.iter().filter(|entry| !ours.contains(&entry.path) && kept(entry));
         stay.flat_map(|entry| above(&entry.path)).collect()
@@ -105,14 +105,14 @@ pub(crate) fn plan(
     gone.retain(|entry| !stays.contains(&entry.path));
     plan.delete = gone.into_iter().map(|entry| entry.path.clone()).collect();
     touch(&mut plan, here);
-    // The lists have a folder before what is in it.
+    // The lists have folders before their content.
     plan.delete.reverse();
     plan.clear.reverse();
     plan.settle.reverse();
     plan
 }
 
-/// A folder's time changes with what comes into it or goes: it is set again when all is done.
+/// A folder's time changes with its content, so it is set again at the end.
 fn touch(plan: &mut Plan, here: &[Entry]) {
     let changed = plan.folders.iter().chain(&plan.files).chain(&plan.links).map(|e| &e.path);
     let changed = changed.chain(&plan.delete).chain(&plan.clear);
@@ -129,14 +129,14 @@ fn touch(plan: &mut Plan, here: &[Entry]) {
     plan.settle = here.iter().filter(|entry| of_plan(entry) || touched(entry)).cloned().collect();
 }
 
-/// Whether an entry is a link that leads out of the folder. Such a link is not made; what is at its
-/// path in the container stays.
+/// Whether an entry is a link that leads out of the folder. Such a link is not created, and the
+/// remote entry at its path stays.
 pub(super) fn leads_out(entry: &Entry) -> bool {
     matches!(&entry.what, What::Link { to } if !link_stays(above(&entry.path).count(), &to.0))
 }
 
 fn compare(plan: &mut Plan, entry: &Entry, old: Option<&Entry>) {
-    // A folder may have set-group-id of its volume; that stays.
+    // A folder may have set-group-id from its volume; that stays.
     let same_mode = |old: &Entry| old.mode & MODES == entry.mode & MODES;
     let settled = |old: &Entry| same_mode(old) && same_time(old.mtime, entry.mtime);
     match (&entry.what, old.map(|old| (&old.what, old))) {
@@ -178,7 +178,7 @@ fn is_below(path: &Bytes, folder: &Bytes) -> bool {
     path.0.strip_prefix(&folder.0[..]).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
-/// The folders that a path is in, below the root.
+/// The parent folders of a path below the root.
 pub(crate) fn above(path: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
     let cuts = path.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     cuts.map(|(at, _)| Bytes(path.0[..at].to_vec()))
@@ -198,7 +198,7 @@ mod tests {
         entry(path, What::File { size, hash: None }, s)
     }
 
-    /// A tree of few names, a folder before what is in it.
+    /// A tree with few names, folders before their content.
     fn tree() -> impl Strategy<Value = Vec<Entry>> {
         let paths = vec!["a", "a/b", "a/b/c", "a/d", "e", "e/f"];
         let what = prop_oneof![
@@ -221,7 +221,7 @@ mod tests {
         })
     }
 
-    /// Does what the plan says, as a file system would, which refuses what makes no sense.
+    /// Executes the plan like a file system, which refuses invalid operations.
     fn play(there: &[Entry], plan: &Plan) -> BTreeMap<Bytes, Entry> {
         let mut tree: BTreeMap<Bytes, Entry> =
             there.iter().map(|entry| (entry.path.clone(), entry.clone())).collect();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn content(entry: &Entry) -> (What, Option<Mtime>) {
-        // A link's own time does not travel.
+        // A link's own time is not transferred.
         let time = !matches!(entry.what, What::Link { .. });
         (entry.what.clone(), time.then_some(entry.mtime))
     }
@@ -260,7 +260,7 @@ mod tests {
             let after_content: BTreeMap<_, _> =
                 after.iter().map(|(path, e)| (path.clone(), content(e))).collect();
             prop_assert_eq!(after_content, wanted);
-            // Once it is so there is nothing to do.
+            // Afterwards there is nothing to do.
             let after: Vec<_> = after.into_values().collect();
             prop_assert_eq!(super::plan(&here, &after, Rules { delete: true }, |_| false), Plan::default());
         }

@@ -1,4 +1,4 @@
-//! How far a transfer is, by bytes and files, on a terminal.
+//! Progress of a transfer in bytes and files, on a terminal.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,17 +7,17 @@ use std::{
 
 use crate::ui::terminal::Terminal;
 
-/// How often the line is written anew.
+/// How often the line is rewritten.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How far it is.
+/// The progress.
 #[derive(Debug)]
 pub struct Progress {
     terminal: Terminal,
-    /// Before the line: `web-5d4/app: `.
+    /// Prefix of the line: `web-5d4/app: `.
     whose: String,
     began: Instant,
-    /// Files that there are to look at, and their bytes.
+    /// Number of files to handle, and their bytes.
     files: Cell<u64>,
     bytes: Cell<u64>,
     done_files: Cell<u64>,
@@ -43,36 +43,36 @@ impl Progress {
         }
     }
 
-    /// The same, of one container among others, whose name goes before it.
+    /// The same for one of several containers, with its name as prefix.
     pub(crate) fn of(terminal: Terminal, shown: &str) -> Self {
         Self { whose: format!("{shown}: "), ..Self::new(terminal) }
     }
 
-    /// So much there is to look at.
+    /// Sets the total.
     pub(crate) fn begin(&self, files: u64, bytes: u64) {
         self.files.set(self.files.get() + files);
         self.bytes.set(self.bytes.get() + bytes);
     }
 
-    /// A file of this length is there.
+    /// Adds a finished file of this length.
     pub(crate) fn file(&self, size: u64) {
         self.done_files.set(self.done_files.get() + 1);
         self.done_bytes.set(self.done_bytes.get() + size);
         self.show();
     }
 
-    /// So much has gone to the network.
+    /// Adds bytes sent to the network.
     pub(crate) fn wrote(&self, bytes: usize) {
         self.wrote.set(self.wrote.get() + bytes as u64);
         self.show();
     }
 
-    /// Bytes that went to the network.
+    /// Bytes sent to the network.
     pub fn sent(&self) -> u64 {
         self.wrote.get()
     }
 
-    /// Since it began.
+    /// Time since the start.
     pub(crate) fn took(&self) -> Duration {
         self.began.elapsed()
     }

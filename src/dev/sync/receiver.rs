@@ -1,4 +1,4 @@
-//! A container that files are brought to: what is known of it, and the open connection.
+//! A target container of a sync: its state, and the open connection.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -27,57 +27,57 @@ use diyadm_agent::protocol::{
     transfer::{Entry, Reason, What},
 };
 
-/// Connections that may be lost at once one after the other; from then on there are pauses.
+/// Number of consecutive connections that may be lost without progress before pauses are made.
 const IN_VAIN: usize = 3;
-/// Bytes of a try that got further: more than the names of what is to be sent.
+/// Bytes above which an attempt made progress: more than the list of files.
 const MUCH: u64 = 1 << 20;
-/// How long the far end of a connection that was lost may hold the target.
+/// How long the agent of a lost connection may lock the target.
 const HELD: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
-/// The same for a file, by how often it is tried.
+/// The same for a file, as a number of attempts.
 const PATIENCE: u32 = 100;
-/// How often a transfer without an agent is begun anew.
+/// How often a transfer without an agent is restarted.
 const PLAIN_TRIES: u32 = 8;
 
-/// What a sync came to.
+/// The result of a sync.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What was to be done, at the last try.
+    /// The planned changes of the last attempt.
     pub plan: Plan,
-    /// What was done, at the last try; in a dry run, what would be refused.
+    /// The changes of the last attempt; in a dry run, the expected refusals.
     pub report: Report,
 }
 
-/// What a try comes after.
+/// What precedes an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum After<'e> {
-    /// Nothing that it should know of.
+    /// Nothing relevant.
     Nothing,
-    /// A connection that was lost, and why: it is waited for.
+    /// A lost connection and its reason: the attempt waits first.
     Lost(&'e anyhow::Error),
-    /// The same, and whoever tries has waited.
+    /// The same, after the caller has waited.
     Pause,
 }
 
-/// A container, and the way to its agent.
+/// A container and its agent.
 pub(crate) struct Receiver<'a> {
     session: &'a Session<'a>,
     /// Which container.
     pub(crate) pick: Pick,
     open: Option<Way>,
-    /// What is sent, where the path of the one file is a folder there.
+    /// The source, if the path of a single file is a folder in the container.
     inside: Option<Arc<Source>>,
-    /// Whether no agent can be had.
+    /// Whether no agent is available.
     alone: bool,
-    /// How often a transfer without one was begun, and none was done since.
+    /// How often a transfer without an agent was started since the last success.
     tried: u32,
-    /// The folder beside of the last try without one.
+    /// The temporary folder of the last attempt without an agent.
     stage: Option<String>,
-    /// Whether a note has said that modes or times cannot be set.
+    /// Whether a warning about modes or times was printed.
     noted: bool,
 }
 
-/// How things go there.
+/// The transport.
 enum Way {
     /// Through an agent.
     Agent(Box<Agent>, Open),
@@ -86,7 +86,7 @@ enum Way {
 }
 
 impl Way {
-    /// What was there.
+    /// The existing entries.
     fn there(&self) -> &[Entry] {
         match self {
             Self::Agent(_, open) => &open.there,
@@ -94,7 +94,7 @@ impl Way {
         }
     }
 
-    /// Whether the target is there, and a folder.
+    /// Whether the target exists and is a folder.
     fn is_folder(&self) -> bool {
         match self {
             Self::Agent(_, open) => open.is_folder,
@@ -110,8 +110,8 @@ impl<'a> Receiver<'a> {
         Self { session, pick, open, inside, alone: false, tried: 0, stage, noted: false }
     }
 
-    /// Makes what is there what is here. Goes on over lost connections; what arrived is not sent
-    /// again.
+    /// Makes the remote files equal to the local ones. Continues after lost connections; arrived
+    /// data is not sent again.
     ///
     /// # Errors
     /// The Pod is gone, the agent refuses, the connection stays lost.
@@ -131,7 +131,7 @@ impl<'a> Receiver<'a> {
                         (pauses_left, vain, sent) = (pauses(), 0, progress.sent());
                     }
                     vain += 1;
-                    // A far end that answers and dies each time gets no further.
+                    // An agent that answers and dies each time makes no progress.
                     if vain > IN_VAIN {
                         match pauses_left.next() {
                             Some(pause) => sleep(pause).await,
@@ -145,12 +145,13 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Whether there is no use in another try: what is sent whole each time is not sent for ever.
+    /// Whether another attempt is useless: files that are sent whole each time are not sent for
+    /// ever.
     pub(crate) fn gives_up(&self) -> bool {
         self.tried >= PLAIN_TRIES
     }
 
-    /// The same, and never goes on over a lost connection.
+    /// The same, without continuing after a lost connection.
     ///
     /// # Errors
     /// As [`Receiver::sync`], and the connection is lost.
@@ -173,7 +174,7 @@ impl<'a> Receiver<'a> {
         outcome
     }
 
-    /// Says once what could not be set: its folders would be named after every change.
+    /// Warns once about modes and times that could not be set, instead of after every change.
     fn note_unset(&mut self, unset: &[String]) {
         if !unset.is_empty() && !std::mem::replace(&mut self.noted, true) {
             self.session.terminal.warn(&format!(
@@ -210,7 +211,7 @@ impl<'a> Receiver<'a> {
                 }
             }
             Way::Plain(plain) => {
-                // Each transfer is a command of its own there.
+                // Each transfer is a separate command in the container.
                 self.session.check(&self.pick).await?;
                 self.stage = Some(plain.stage().to_owned());
                 self.tried += 1;
@@ -224,8 +225,8 @@ impl<'a> Receiver<'a> {
         Ok(outcome)
     }
 
-    /// The way there. Where one file's path is a folder in the container it goes into that, as `cp`
-    /// does it; a link may lead to one.
+    /// Connects. If the path of a single file is a folder in the container, the file goes into it,
+    /// as with `cp`; a link may lead to the folder.
     async fn way(&mut self, source: &Source, after: After<'_>) -> Result<Way> {
         if let Some(inside) = self.inside.clone() {
             return self.way_to(&inside, after).await;
@@ -241,7 +242,7 @@ impl<'a> Receiver<'a> {
                 Ok(way)
             }
             Err(error) if refusal(&error).is_none() => Err(error),
-            // No folder, after all.
+            // It is not a folder after all.
             Ok(_) | Err(_) => self.way_to(source, after).await,
         }
     }
@@ -251,7 +252,7 @@ impl<'a> Receiver<'a> {
         if !self.alone {
             match self.begin(source, after).await {
                 Ok((agent, open)) => return Ok(Way::Agent(Box::new(agent), open)),
-                // Whoever asked for one of their own is told why there is none.
+                // A user who requested an agent upload gets the reason.
                 Err(error) if !is_without_agent(&error) || session.how.upload => {
                     return Err(error);
                 }
@@ -301,7 +302,7 @@ impl<'a> Receiver<'a> {
                 Err(trouble) => agent.blame(trouble).await,
             };
             let error = session.explain(trouble);
-            // Ours, perhaps, whose end the far side has not noticed yet.
+            // Perhaps our own previous transfer, whose end the agent has not noticed yet.
             let busy = refusal(&error).is_some_and(|refusal| refusal.reason == Reason::Busy);
             if !busy || !lost || Instant::now() > until {
                 return Err(error);
@@ -311,11 +312,11 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// What is there when all of a plan is done.
+/// The remote entries after a completed plan.
 pub(super) fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> {
     let stays = there.into_iter().filter(|entry| !delete || here.keeps(entry));
     let mut all: BTreeMap<Bytes, Entry> = stays.map(|entry| (entry.path.clone(), entry)).collect();
     all.extend(here.scan.entries.iter().map(|entry| (entry.path.clone(), entry.clone())));
-    // By path, a folder comes before what is in it.
+    // Sorted by path, folders come before their content.
     all.into_values().collect()
 }

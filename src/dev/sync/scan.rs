@@ -1,4 +1,4 @@
-//! What is below a folder on this side. Reads only; follows no link.
+//! Scans a local folder. Only reads; follows no links.
 
 use std::{
     fs, io,
@@ -17,21 +17,22 @@ use diyadm_agent::protocol::{
     transfer::{Entry, Mtime, What},
 };
 
-/// What was found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    /// Folders before what is in them, and in an order that stays the same.
+    /// Folders before their content, in a stable order.
     pub(crate) entries: Vec<Entry>,
     /// Symbolic links among the entries that lead out of the folder: `bin/python ->
     /// /usr/bin/python`.
     pub(crate) outside: Vec<String>,
-    /// Sentences: what cannot travel.
+    /// Warnings about entries that cannot be transferred.
     pub(crate) skipped: Vec<String>,
-    /// Sentences: what could not be read. What is there of it must not be taken for gone.
+    /// Warnings about entries that could not be read. Their remote counterparts must not count as
+    /// deleted.
     pub(crate) unread: Vec<String>,
 }
 
-/// Reads everything below `root` that is not left out.
+/// Reads everything below `root` that is not excluded.
 ///
 /// # Errors
 /// `root` itself cannot be read.
@@ -45,7 +46,7 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
             Err(error) if folder.as_os_str().is_empty() => {
                 return Err(error).with_context(|| format!("{} cannot be read", at.display()));
             }
-            // Gone again meanwhile, it is as if it never was.
+            // It was deleted meanwhile, so it is skipped.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
                 scan.unread.push(format!("{} cannot be read: {error}", at.display()));
@@ -55,7 +56,7 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
         if let Some(wrong) = ignored.enter(&folder) {
             scan.unread.push(format!("an ignore file in {} is wrong: {wrong}", at.display()));
         }
-        // The last is looked at first.
+        // The last entry is handled first.
         let before = folders.len();
         for item in items {
             let path = folder.join(item.file_name());
@@ -94,7 +95,7 @@ fn read(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     Ok(items)
 }
 
-/// One entry; `None` for what cannot travel.
+/// One entry; `None` if it cannot be transferred.
 pub(crate) fn entry(path: &Path, at: &Path) -> io::Result<Option<Entry>> {
     let meta = at.symlink_metadata()?;
     let kind = meta.file_type();
@@ -114,7 +115,7 @@ pub(crate) fn entry(path: &Path, at: &Path) -> io::Result<Option<Entry>> {
     Ok(Some(Entry { path, what, mode: meta.mode() & 0o777, mtime: mtime(&meta) }))
 }
 
-/// When it was changed last.
+/// Its modification time.
 pub(crate) fn mtime(meta: &fs::Metadata) -> Mtime {
     Mtime { s: meta.mtime(), ns: u32::try_from(meta.mtime_nsec()).unwrap_or_default() }
 }

@@ -1,5 +1,5 @@
-//! The sender's half of a transfer over one connection: steps go ahead of their answers, and
-//! content follows as the far end asks for it. Reading, hashing and compressing happen on other
+//! The sender's half of a transfer over one connection: steps are sent ahead of their answers, and
+//! content follows when the agent requests it. Reading, hashing and compressing run on other
 //! threads, so that the connection is never idle for them.
 
 use std::{sync::Arc, time::Duration};
@@ -25,16 +25,16 @@ use diyadm_agent::protocol::{
     transfer::{Entry, Need, Op, Reason, Refusal, What},
 };
 
-/// Bytes of content that are made at a time.
+/// Bytes of content to prepare at a time.
 const PIECE: u64 = 512 << 10;
-/// Files that are read at a time.
+/// Number of files to read at a time.
 const BATCH_FILES: usize = 64;
-/// Pieces that wait for the network.
+/// Maximum number of pieces that wait for the network.
 const WAITING: usize = 4;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Does what the plan says. `next` is the id of the next step, `patience` how often a file is sent
-/// again that another transfer has. What is refused does not keep the rest from being done.
+/// Executes the plan. `next` is the id of the next step, `patience` how often to retry a file that
+/// another transfer has locked. A refusal does not stop the rest.
 ///
 /// # Errors
 /// The connection broke.
@@ -89,7 +89,7 @@ async fn read(
         let heard = match frame.kind {
             Kind::Need => Need::parse(frame.payload).map_err(Trouble::from).and_then(|need| {
                 if state.ask(&need)? {
-                    // The one who serves is there as long as this.
+                    // The serving task lives as long as this one.
                     let _ = asks.send(need);
                 }
                 Ok(())
@@ -140,7 +140,7 @@ fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Tr
 }
 
 struct Sender<'a> {
-    /// How often a file is sent again that another transfer has.
+    /// How often to retry a file that another transfer has locked.
     patience: u32,
     frames: mpsc::Sender<Vec<u8>>,
     library: &'a Arc<Library>,
@@ -184,7 +184,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends again what changed while it was sent, and what another transfer had.
+    /// Sends files again that changed while they were sent, or that another transfer had locked.
     async fn again(&self) -> Result<(), Trouble> {
         let mut tries = Tries::new(self.patience);
         loop {
@@ -236,7 +236,7 @@ impl Sender<'_> {
             for (path, content) in these {
                 match content {
                     Ok(content) => self.file(path, content).await?,
-                    // It is another sync's to delete it there.
+                    // Deleting it is left to another sync.
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     Err(error) => {
                         self.state.refuse(format!("{} cannot be read: {error}", path.show()));
@@ -267,7 +267,7 @@ impl Sender<'_> {
         self.bytes(out).await
     }
 
-    /// Sends the content that is asked for.
+    /// Sends the requested content.
     async fn serve(&self, asked: &mut mpsc::UnboundedReceiver<Need>) -> Trouble {
         while let Some(need) = asked.recv().await {
             if let Err(trouble) = self.need(&need).await {
@@ -288,7 +288,7 @@ impl Sender<'_> {
         let mut rest = &indices[..];
         let mut packer = Packer::new().map_err(lost)?;
         while !rest.is_empty() {
-            // Refused meanwhile: the rest is of no use.
+            // Refused meanwhile: the rest is not needed.
             if !self.state.steps.borrow().contains_key(&need.id) {
                 return Ok(());
             }

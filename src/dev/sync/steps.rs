@@ -1,4 +1,4 @@
-//! The steps of a transfer that are under way.
+//! The unanswered steps of a transfer.
 
 use std::{
     cell::RefCell,
@@ -14,34 +14,34 @@ use diyadm_agent::protocol::{
     transfer::{MOST_CHUNKS, MOST_FILES, Need, Refusal},
 };
 
-/// What came of a transfer.
+/// The result of a transfer.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Files that are other than they were.
+    /// Number of changed files.
     pub files: u64,
-    /// Folders, links, modes and times that are.
+    /// Number of changed folders, links, modes and times.
     pub others: u64,
-    /// What was deleted.
+    /// Number of deleted entries.
     pub deleted: u64,
-    /// Sentences: what could not be done.
+    /// Messages about failed steps.
     pub refused: Vec<String>,
-    /// Files and folders whose mode or time could not be set; all else of them is as it should be.
+    /// Files and folders whose mode or time could not be set; everything else about them is done.
     pub unset: Vec<String>,
-    /// Whether what is there and not here was left, since something went wrong before.
+    /// Whether remote-only entries were kept because of an earlier error.
     pub undeleted: bool,
 }
 
-/// Steps under way that are no files; bounds what both sides hold.
+/// Maximum number of unanswered steps that are not files; limits memory on both sides.
 const MOST_STEPS: usize = 4096;
 
-/// How often a file is sent again that changed while it was sent.
+/// How often to send a file again that changed while it was sent.
 pub(super) const TRIES: u32 = 5;
 
-/// How often each file was sent again, for each of two reasons: waiting for another transfer says
-/// nothing of whether it changes all the time.
+/// How often each file was sent again, counted per reason: waiting for another transfer does not
+/// mean that the file keeps changing.
 #[derive(Debug)]
 pub(super) struct Tries {
-    /// How often one is that another transfer has.
+    /// How often to retry a file that another transfer has locked.
     patience: u32,
     of: HashMap<(Bytes, bool), u32>,
 }
@@ -52,7 +52,7 @@ impl Tries {
         Self { patience, of: HashMap::new() }
     }
 
-    /// Whether a file is sent again that is `busy`, or has changed.
+    /// Whether to retry a file that is `busy` or has changed.
     pub(super) fn one_more(&mut self, path: &Bytes, busy: bool) -> bool {
         let tried = self.of.entry((path.clone(), busy)).or_default();
         *tried += 1;
@@ -60,19 +60,19 @@ impl Tries {
     }
 }
 
-/// A step under way.
+/// An unanswered step.
 pub(super) struct Step {
     pub(super) path: Bytes,
     pub(super) what: Doing,
-    /// Whether content was asked for: once is enough.
+    /// Whether content was requested, which is allowed once.
     pub(super) asked: bool,
-    /// Given back when it is done.
+    /// Released when it is done.
     pub(super) _permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// What a step does.
+/// The type of a step.
 pub(super) enum Doing {
-    /// Brings a file.
+    /// Sends a file.
     File(Arc<Content>),
     /// Deletes.
     Delete,
@@ -80,12 +80,12 @@ pub(super) enum Doing {
     Other,
 }
 
-/// All that is under way, and what came of the rest.
+/// All unanswered steps, and the results of the others.
 pub(super) struct State {
     pub(super) next: RefCell<u32>,
     pub(super) steps: RefCell<BTreeMap<u32, Step>>,
     pub(super) idle: Notify,
-    /// Files that were refused for now, and why: they changed, or another transfer has them.
+    /// Files to retry, with the reason: they changed, or another transfer has locked them.
     pub(super) again: RefCell<Vec<Refusal>>,
     pub(super) report: RefCell<Report>,
     pub(super) files: Arc<Semaphore>,
@@ -94,7 +94,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Nothing is; `first` is the id of the first step.
+    /// No steps yet; `first` is the id of the first step.
     pub(super) fn new(first: u32) -> Self {
         Self {
             next: RefCell::new(first),
@@ -108,7 +108,7 @@ impl State {
         }
     }
 
-    /// Begins a step; its id.
+    /// Starts a step and returns its id.
     pub(super) fn begin(&self, step: Step) -> u32 {
         let mut next = self.next.borrow_mut();
         let id = *next;
@@ -117,8 +117,8 @@ impl State {
         id
     }
 
-    /// Notes that content is asked for; whether there is still any use in it. What waits to be served
-    /// is so no more than what is under way, whatever an agent says.
+    /// Records a request for content; returns whether it is still needed. So requests are limited
+    /// by the unanswered steps, whatever an agent sends.
     pub(super) fn ask(&self, need: &Need) -> Result<bool, Trouble> {
         match self.steps.borrow_mut().get_mut(&need.id) {
             Some(step) if step.asked => {
@@ -128,12 +128,12 @@ impl State {
                 step.asked = true;
                 Ok(true)
             }
-            // Refused, or done, a moment ago.
+            // It was refused or done a moment ago.
             None => Ok(false),
         }
     }
 
-    /// It was answered.
+    /// Handles the answer of a step.
     pub(super) fn end(&self, id: u32) -> Option<Step> {
         let mut steps = self.steps.borrow_mut();
         let step = steps.remove(&id);
@@ -143,14 +143,14 @@ impl State {
         step
     }
 
-    /// Until every step is answered.
+    /// Waits until every step is answered.
     pub(super) async fn wait(&self) {
         while !self.steps.borrow().is_empty() {
             self.idle.notified().await;
         }
     }
 
-    /// Notes a sentence for the report.
+    /// Adds a message to the report.
     pub(super) fn refuse(&self, what: String) {
         self.report.borrow_mut().refused.push(what);
     }

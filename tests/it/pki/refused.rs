@@ -81,7 +81,10 @@ fn csr_conf_refusal_names_line_and_word() {
         (d.replace("CN=c", "CN=c\\ "), "f:5:"),
         (d.replace("CN=c", "CN=c\\\\\\"), "f:5:"),
         (d.replace("CN=c", "CN=c\rO=o"), "f:5: a control character"),
-        (d.replace("CN=c", "CN=$ENV::HOME"), "f:5: CN=$ENV::HOME: the environment's \"HOME\""),
+        (
+            d.replace("CN=c", "CN=$ENV::HOME"),
+            "f:5: CN=$ENV::HOME: the environment variable \"HOME\"",
+        ),
         (d.replace("CN=c", "CN=c\n+O=o"), "f:6: +O = o"),
         (
             d.replace("[d]", "[d] x"),

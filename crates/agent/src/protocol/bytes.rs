@@ -7,13 +7,13 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-/// A path, an argument or a variable, as the system has it: any bytes. In JSON a string, or an
-/// array of numbers where the bytes are not UTF-8.
+/// A path, an argument or a variable: any bytes. In JSON a string, or an array of numbers if the
+/// bytes are not UTF-8.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub Vec<u8>);
 
 impl Bytes {
-    /// For people: what is not UTF-8 shows as `\u{fffd}`, control characters are escaped.
+    /// For people: invalid UTF-8 is shown as `\u{fffd}`, and control characters are escaped.
     pub fn show(&self) -> String {
         let text = String::from_utf8_lossy(&self.0);
         text.chars()
@@ -21,17 +21,17 @@ impl Bytes {
             .collect()
     }
 
-    /// As [`excerpt`] has text.
+    /// As [`excerpt`] does for text.
     pub fn excerpt(&self) -> String {
         excerpt(&String::from_utf8_lossy(&self.0[..self.0.len().min(MOST_EXCERPT)]))
     }
 }
 
-/// Bytes of somebody's text that a message repeats, about.
+/// Approximate number of bytes of foreign text in a message.
 const MOST_EXCERPT: usize = 512;
 
-/// Text of a peer for a message: control characters are escaped, and what is too long is cut. A
-/// message that repeats a request is never longer than a frame.
+/// Foreign text for a message: control characters are escaped, and long text is cut, so that a
+/// message that quotes a request always fits into a frame.
 pub fn excerpt(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for Bytes {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bytes, A::Error> {
-                // JSON gives no length ahead, and a given one would not be trusted.
+                // JSON has no length in advance, and a claimed length would not be trusted.
                 let mut bytes = Vec::new();
                 while let Some(byte) = seq.next_element()? {
                     bytes.push(byte);

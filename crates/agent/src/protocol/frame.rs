@@ -1,5 +1,5 @@
-//! Frames: a length, a kind, a payload. Nothing is allocated from a length that was not checked,
-//! nor ahead of the bytes that came.
+//! Frames: a length, a kind and a payload. Memory is allocated only for bytes that have arrived,
+//! never for an announced length.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::bytes::excerpt;
 
 /// Bytes before a payload: its length as a little-endian u32, then the kind.
 pub const HEADER: usize = 5;
-/// Longest payload, in bytes. Bounds what a peer can make the other side hold.
+/// Longest payload, in bytes. Limits the memory that a peer can make the other side use.
 pub const MOST_PAYLOAD: usize = 1 << 20;
 
-/// What a payload is. The numbers travel.
+/// The kind of a payload. The numbers are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// One message as it came.
+/// One received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// What the payload is.
@@ -57,7 +57,7 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The message, where this frame is JSON of `kind`.
+    /// Parses the message, if this frame is JSON of `kind`.
     pub fn parse<T: DeserializeOwned>(&self, kind: Kind) -> Result<T, Broken> {
         if self.kind != kind {
             return Err(Broken::Unexpected(self.kind));
@@ -67,16 +67,16 @@ impl Frame<'_> {
     }
 }
 
-/// Why bytes are not frames. After one of these the stream cannot be read on.
+/// Why bytes are not valid frames. After such an error the stream cannot be read further.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// A payload is longer than the cap, or was announced as such; `0` is its length, `1` the cap.
+    /// A payload is, or was announced to be, longer than the cap; `0` is its length, `1` the cap.
     TooLong(usize, usize),
-    /// No kind has this number: the peer is newer, or no diyadm at all.
+    /// Unknown kind: the peer is newer, or is not diyadm.
     NoKind(u8),
-    /// A good frame, but not here.
+    /// A valid frame that is not allowed here.
     Unexpected(Kind),
-    /// The payload is not what its kind says.
+    /// The payload does not match its kind.
     Content(String),
     /// The input ended inside a frame.
     Cut,
@@ -115,11 +115,11 @@ impl std::error::Error for Broken {}
 pub struct Decoder {
     cap: usize,
     header: [u8; HEADER],
-    /// Bytes of the header that are here.
+    /// Number of header bytes that have arrived.
     headed: usize,
-    /// What is here of the payload.
+    /// The part of the payload that has arrived.
     payload: Vec<u8>,
-    /// The payload was handed out and goes with the next call.
+    /// The payload was returned, and is dropped at the next call.
     given: bool,
 }
 
@@ -130,13 +130,13 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// With a cap of its own on payloads, in bytes, no more than [`MOST_PAYLOAD`].
+    /// A decoder with its own cap on payloads, in bytes, of at most [`MOST_PAYLOAD`].
     pub fn new(cap: usize) -> Self {
         let cap = cap.min(MOST_PAYLOAD);
         Self { cap, header: [0; HEADER], headed: 0, payload: Vec::new(), given: false }
     }
 
-    /// Takes bytes off the front of `input` until a frame is whole, or `input` is empty.
+    /// Consumes bytes of `input` until a frame is complete or `input` is empty.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Frame<'_>>, Broken> {
         if self.given {
             (self.given, self.headed) = (false, 0);
@@ -151,7 +151,7 @@ impl Decoder {
         }
         let [a, b, c, d, kind] = self.header;
         let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-        // The kind first: it tells an agent's bytes from a shell's words.
+        // The kind first: it distinguishes an agent's bytes from a shell's output.
         let kind = Kind::of(kind).ok_or(Broken::NoKind(kind))?;
         if length > self.cap {
             return Err(Broken::TooLong(length, self.cap));
@@ -173,17 +173,17 @@ impl Decoder {
         Some(Frame { kind, payload: &self.payload })
     }
 
-    /// Says whether the input may end here: [`Broken::Cut`] inside a frame.
+    /// Checks whether the input may end here: [`Broken::Cut`] inside a frame.
     pub fn end(&self) -> Result<(), Broken> {
         if self.headed == 0 || self.given { Ok(()) } else { Err(Broken::Cut) }
     }
 
-    /// Bytes held in memory; never more than the cap.
+    /// Bytes in memory; never more than the cap.
     pub fn held(&self) -> usize {
         self.payload.capacity()
     }
 
-    /// Room for `take` more bytes: doubled as bytes come, never past the frame's own length.
+    /// Reserves room for `take` more bytes: doubled as bytes arrive, up to the frame's length.
     fn reserve(&mut self, take: usize, length: usize) {
         let (have, here) = (self.payload.capacity(), self.payload.len());
         if here + take > have {
@@ -197,7 +197,7 @@ impl Decoder {
 ///
 /// # Panics
 ///
-/// Where the payload is longer than [`MOST_PAYLOAD`]: the caller made it, so the caller is wrong.
+/// If the payload is longer than [`MOST_PAYLOAD`], which is a bug of the caller.
 pub fn append(out: &mut Vec<u8>, kind: Kind, payload: &[&[u8]]) {
     let length: usize = payload.iter().map(|part| part.len()).sum();
     let length = u32::try_from(length).ok().filter(|_| length <= MOST_PAYLOAD);

@@ -1,8 +1,8 @@
-//! A line of an application's output, as it travels.
+//! A line of an application's output, and its encoding.
 
 use super::frame::{Broken, Kind, append};
 
-/// Which of its outputs an application wrote to.
+/// The output that an application wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// stdout
@@ -17,10 +17,10 @@ pub enum Stream {
 pub struct Line<'a> {
     /// Which output.
     pub stream: Stream,
-    /// No newline follows here: the line was too long and goes on in the next one of this
-    /// stream, or the output ended without a newline.
+    /// The line has no newline: it was too long and continues in the next line of this stream, or
+    /// the output ended without a newline.
     pub cut: bool,
-    /// Counts an application's lines, over restarts, from 1.
+    /// Number of the line, from 1, counted across restarts.
     pub number: u64,
     /// When its end was read, in milliseconds since 1970.
     pub at_ms: u64,

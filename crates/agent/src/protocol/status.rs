@@ -1,4 +1,4 @@
-//! What is told about applications and their supervisor: plain data, as it travels.
+//! Status of applications and their supervisor: plain data of the protocol.
 
 use std::fmt;
 
@@ -9,30 +9,30 @@ use super::Bytes;
 /// Answer to `List`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Apps {
-    /// Who supervises; nobody yet in a container that another program idles in.
+    /// The supervisor; `None` in a container with another PID 1 where none was started yet.
     pub supervisor: Option<Supervisor>,
-    /// By name.
+    /// Sorted by name.
     pub apps: Vec<App>,
-    /// Protocols of other supervisors in the container, older or newer than this one: what they run
-    /// is not among these.
+    /// Protocols of other supervisors in the container, older or newer than this one. Their
+    /// applications are not listed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<u32>,
 }
 
-/// The process that supervises.
+/// Process id of the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supervisor {
-    /// 1 where it is the container's own process, which reaps every orphan.
+    /// 1 if it is the container's main process, which reaps every orphan.
     pub pid: u32,
     /// Version of its program.
     pub build: String,
-    /// When it started, in milliseconds since 1970. Line numbers start anew with it.
+    /// When it started, in milliseconds since 1970. Line numbers restart with it.
     pub since_ms: u64,
     /// Whether the applications' output reaches `kubectl logs`.
     pub logs: bool,
 }
 
-/// An application, as it is now.
+/// The current status of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     /// Its name.
@@ -43,13 +43,13 @@ pub struct App {
     pub cwd: Bytes,
     /// Whether it runs.
     pub state: State,
-    /// Process id of the newest run, which is its process group's too.
+    /// Process id of the newest run, which is also its process group.
     pub pid: u32,
     /// When the newest run started, in milliseconds since 1970.
     pub since_ms: u64,
     /// How often it was started again, by `Restart` or by `Start` with `replace`.
     pub restarts: u32,
-    /// Processes in its group; some may outlive the first one.
+    /// Number of processes in its group; some may outlive the first process.
     pub processes: u32,
     /// CPU time of those processes so far, user and system, milliseconds.
     pub cpu_ms: u64,
@@ -57,7 +57,7 @@ pub struct App {
     pub rss: u64,
     /// Number of its newest line ([`super::Line::number`]); 0 before the first.
     pub lines: u64,
-    /// The port on loopback at which its JVM waits for a debugger, where it was started for that.
+    /// The loopback port at which its JVM waits for a debugger, if it was started for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug_port: Option<u16>,
 }
@@ -68,7 +68,7 @@ pub struct App {
 pub enum State {
     /// It runs.
     Running,
-    /// SIGTERM was sent, some of it runs yet.
+    /// SIGTERM was sent, and some processes still run.
     Stopping,
     /// Its first process ended.
     Ended(End),

@@ -1,24 +1,24 @@
 //! The transfer of files into a container.
 //!
-//! After `Receive` is answered with `Ready`, the client sends steps and the agent answers each
-//! with `Done` or `Refused`, in the order it ends them. Steps may be sent ahead of the answers;
-//! the client must read while it sends. A step that fails leaves the others alone.
+//! After the answer `Ready` to `Receive`, the client sends steps, and the agent answers each with
+//! `Done` or `Refused`, in the order in which they finish. Steps may be sent ahead of the answers;
+//! the client must read while it sends. A failed step does not affect other steps.
 //!
 //! A file travels in one of two ways:
 //!
-//! - Small ([`File::chunks`] 0): [`Op::File`], then at once one [`Data`] of index 0 with all of
-//!   it (none where it is empty).
-//! - In chunks: [`Op::File`], then [`Hashes`] frames until [`File::chunks`] records are there. The
-//!   agent looks what it has of them (in the file that is to be replaced, in what an interrupted
-//!   transfer left) and answers [`Need`]. The client sends a [`Data`] frame for each chunk needed,
-//!   in their order. Then comes `Done`; at once, in place of `Need`, where everything is here.
+//! - Small ([`File::chunks`] 0): [`Op::File`], directly followed by one [`Data`] of index 0 with
+//! the whole content (none if it is empty).
+//! - In chunks: [`Op::File`], then [`Hashes`] frames with [`File::chunks`] records. The agent looks
+//! for these chunks in the old file and in leftovers of interrupted transfers, and answers
+//! [`Need`]. The client sends a [`Data`] frame for each needed chunk, in order. `Done` follows; it
+//! comes at once, instead of `Need`, if the agent has all chunks.
 //!
-//! Either way the file appears whole, with its mode and time, or not at all. What arrived of a
-//! file in chunks is kept when the connection ends, and is not asked for again.
+//! In both cases the file appears complete, with its mode and time, or not at all. Chunks that have
+//! arrived are kept when the connection ends, and are not requested again.
 //!
-//! The client bounds what is under way: at most [`MOST_FILES`] files in chunks, and together
-//! [`MOST_CHUNKS`] chunks, whose step is not answered yet. Small files are not counted: the agent
-//! is done with one before it reads the next.
+//! The client limits unanswered steps: at most [`MOST_FILES`] files in chunks, with at most
+//! [`MOST_CHUNKS`] chunks together. Small files do not count: the agent finishes one before it
+//! reads the next.
 
 use std::fmt;
 
@@ -30,56 +30,57 @@ mod chunks;
 
 pub use chunks::{Chunk, Data, Hashes, Need};
 
-/// Most files in chunks under way. The agent holds three of its file descriptors open for each.
+/// Maximum number of files in chunks with an unanswered step. The agent needs three file
+/// descriptors for each.
 pub const MOST_FILES: usize = 64;
-/// Most chunks of one file, and of all files under way together. About 150 bytes each in the
-/// receiver's memory.
+/// Maximum number of chunks of one file, and of all files with an unanswered step. Each needs about
+/// 150 bytes of the receiver's memory.
 pub const MOST_CHUNKS: u32 = 1 << 18;
 /// Longest chunk, in bytes, before compression.
 pub const MOST_CHUNK: u32 = 512 << 10;
 /// Longest path, in bytes (Linux's `PATH_MAX`).
 pub const MOST_PATH: usize = 4096;
 
-/// Begins a transfer.
+/// Starts a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receive {
-    /// The folder that every path is below; absolute, or relative to the container's working
-    /// directory. For one file it is the file's folder.
+    /// The root folder of all paths; absolute, or relative to the container's working directory.
+    /// For one file it is the file's folder.
     pub root: Bytes,
-    /// Make the folder, and those above it, where it is missing.
+    /// Create the folder and its parents if they are missing.
     #[serde(default)]
     pub create: bool,
     /// Allow [`Op::Delete`].
     #[serde(default)]
     pub delete: bool,
-    /// Refuse ([`Reason::Busy`]) while another transfer with `alone` into this folder is under
-    /// way: for whole folders. Two transfers of the same file are refused in any case.
+    /// Refuse ([`Reason::Busy`]) while another transfer with `alone` into this folder is running;
+    /// used for whole folders. Two transfers of the same file are always refused.
     #[serde(default)]
     pub alone: bool,
 }
 
-/// A step. Paths are relative to the root: neither empty, nor absolute, nor with `.` or `..`;
-/// a symbolic link on the way is never followed.
+/// A step. Paths are relative to the root, not empty, not absolute, and without `.` and `..`;
+/// symbolic links in them are never followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
-    /// Everything below the root, as `Entries`, folders before what is in them.
+    /// Lists everything below the root as `Entries`, folders before their content.
     List {
-        /// With the hash of each file: for a sync that does not trust size and time.
+        /// Include the hash of each file, for a sync that does not trust size and time.
         hash: bool,
-        /// This one alone, and not what is below it. Nothing there is no entry.
+        /// List only this entry, without its content. No entry if it does not exist.
         #[serde(default)]
         only: Option<Bytes>,
     },
-    /// Makes a folder where there is none. It is writable for its owner until [`Op::Settle`].
+    /// Creates a folder if it does not exist. It is writable for its owner until [`Op::Settle`].
     Folder {
         /// Where.
         path: Bytes,
         /// Permission bits, 0 to 0o777.
         mode: u32,
     },
-    /// Sets mode and time of what is there: of a folder when all that it holds is there, of a
-    /// file whose content is right.
+    /// Sets mode and time of an existing entry: of a folder after all its content has arrived, of a
+    /// file with the right content.
     Settle {
         /// Of what.
         path: Bytes,
@@ -88,23 +89,23 @@ pub enum Op {
         /// Last change.
         mtime: Mtime,
     },
-    /// Makes a symbolic link, in place of a file or link. One that leads out of the root (an
-    /// absolute one always does) is refused.
+    /// Creates a symbolic link, replacing a file or link. A link that leads out of the root
+    /// (absolute ones always do) is refused.
     Link {
         /// Where.
         path: Bytes,
-        /// What it says.
+        /// Its target.
         to: Bytes,
     },
-    /// Deletes a file, a link (never what it leads to) or an empty folder. Nothing there is fine.
+    /// Deletes a file, a link (never its target) or an empty folder. Succeeds if it does not exist.
     Delete {
         /// What.
         path: Bytes,
     },
-    /// Writes a file, in place of a file or link.
+    /// Writes a file, replacing a file or link.
     File(File),
-    /// Brings the names of the files in chunks that were written to the disk; their content is
-    /// there before they have their names. The last step of a sync.
+    /// Syncs the names of files in chunks to the disk; their content is synced before they get
+    /// their names. The last step of a sync.
     Keep,
 }
 
@@ -119,13 +120,14 @@ pub struct File {
     pub mtime: Mtime,
     /// Its length in bytes.
     pub size: u64,
-    /// blake3 of all of it; of a file in chunks that of their names, each hash and length as in
-    /// [`Hashes`]. Every chunk is held against its own.
+    /// blake3 of the whole content; for a file in chunks, of its chunk records (hash and length, as
+    /// in [`Hashes`]). Each chunk is also checked against its own hash.
     pub hash: Hash,
-    /// How many chunks; 0 for one that follows whole and unasked, of at most [`MOST_CHUNK`].
+    /// Number of chunks; 0 for a file that follows whole without a request, of at most
+    /// [`MOST_CHUNK`] bytes.
     #[serde(default)]
     pub chunks: u32,
-    /// How it was cut, for the agent to cut the old file alike.
+    /// How it was cut, so that the agent can cut the old file in the same way.
     #[serde(default)]
     pub cut: Cut,
 }
@@ -133,26 +135,26 @@ pub struct File {
 /// How a file is cut into chunks: FastCDC, the `v2020` of the crate `fastcdc`, without a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
-    /// Shortest chunk, in bytes, but for the last.
+    /// Minimum chunk length in bytes, except for the last chunk.
     pub min: u32,
-    /// What chunks tend to.
+    /// Average chunk length in bytes.
     pub avg: u32,
-    /// Longest chunk, at most [`MOST_CHUNK`].
+    /// Maximum chunk length, at most [`MOST_CHUNK`].
     pub max: u32,
 }
 
-/// From here on a file has longer chunks.
+/// Files from this length on have longer chunks.
 const HUGE: u64 = 2 << 30;
 
 impl Default for Cut {
-    /// 16 KiB on average: 87 MB are some 5,000 chunks, and their list is 0.2 % of it.
+    /// 16 KiB on average: 87 MB have about 5,000 chunks, whose list is 0.2 % of the content.
     fn default() -> Self {
         Self { min: 4 << 10, avg: 16 << 10, max: 64 << 10 }
     }
 }
 
 impl Cut {
-    /// The usual one, but for files that would have too many chunks.
+    /// The default, except for files that would have too many chunks.
     pub fn of(size: u64) -> Self {
         if size > HUGE {
             Self { min: 64 << 10, avg: 256 << 10, max: 512 << 10 }
@@ -161,7 +163,7 @@ impl Cut {
         }
     }
 
-    /// Whether the crate `fastcdc` takes these numbers, and a frame such a chunk.
+    /// Whether the crate `fastcdc` accepts these numbers and a frame can hold such a chunk.
     pub fn fits(self) -> bool {
         let Self { min, avg, max } = self;
         let sizes = (64..=avg).contains(&min)
@@ -171,7 +173,7 @@ impl Cut {
     }
 }
 
-/// A time of change: seconds since 1970 and nanoseconds past them.
+/// A modification time: seconds since 1970, and nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Mtime {
     /// Seconds.
@@ -180,7 +182,7 @@ pub struct Mtime {
     pub ns: u32,
 }
 
-/// Something below the root.
+/// An entry below the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Relative to the root.
@@ -193,7 +195,7 @@ pub struct Entry {
     pub mtime: Mtime,
 }
 
-/// What something below the root is.
+/// The type of an entry below the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -201,8 +203,8 @@ pub enum What {
     File {
         /// Bytes.
         size: u64,
-        /// Where it was asked for: as [`File::hash`], with the chunks that [`Cut::of`] its size
-        /// gives where it is longer than 64 KiB.
+        /// If requested: as [`File::hash`], with the chunks of [`Cut::of`] its size if it is longer
+        /// than 64 KiB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<Hash>,
     },
@@ -210,12 +212,12 @@ pub enum What {
     Folder,
     /// A symbolic link.
     Link {
-        /// What it says.
+        /// Its target.
         to: Bytes,
     },
-    /// What an interrupted transfer left. May be deleted.
+    /// A leftover of an interrupted transfer. May be deleted.
     Part,
-    /// A device, a socket, a pipe. Left alone, but may be deleted.
+    /// A device, socket or pipe. Left alone, but may be deleted.
     Other,
 }
 
@@ -224,14 +226,14 @@ pub enum What {
 pub struct Refusal {
     /// For code.
     pub reason: Reason,
-    /// Which file; the root itself where the transfer could not begin.
+    /// The file; the root itself if the transfer could not be started.
     pub path: Bytes,
-    /// What the system said, where there is more to say.
+    /// The system's error, if it says more.
     #[serde(default)]
     pub detail: String,
 }
 
-/// Why, for code to look at.
+/// The reason, for code to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -239,17 +241,17 @@ pub enum Reason {
     NoSpace,
     /// The file system is mounted read-only.
     ReadOnly,
-    /// The container's user may not.
+    /// The container's user lacks permission.
     Denied,
-    /// Another transfer writes it.
+    /// Another transfer is writing it.
     Busy,
-    /// It would leave the root, or a symbolic link is on the way.
+    /// It would leave the root, or its path has a symbolic link.
     Outside,
-    /// The content is not what its hash says: it changed while it was read. Send it again.
+    /// The content does not match its hash, since it changed while it was read. Send it again.
     Changed,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// A folder that is not empty cannot go, or something of another kind is in the way.
+    /// A folder to delete is not empty, or an object of another type is in the way.
     InTheWay,
     /// Anything else; see the detail.
     Other,

@@ -1,26 +1,26 @@
-//! What a step of a transfer did.
+//! The effect of a step of a transfer.
 
 use std::io;
 
 use rustix::io::Errno;
 
-/// What a step did.
+/// The effect of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Effect {
-    /// Whether anything is different now.
+    /// Whether something was changed.
     pub(super) changed: bool,
     /// Whether a mode or a time could not be set.
     pub(super) unset: bool,
 }
 
 impl Effect {
-    /// All was done.
+    /// Everything was done.
     pub(super) fn changed(changed: bool) -> Self {
         Self { changed, unset: false }
     }
 
-    /// Notes that a mode or a time was set, or that it could not be: only the owner may, and some
-    /// file systems keep none.
+    /// Records whether a mode or a time could be set: only the owner may, and some file systems do
+    /// not store them.
     ///
     /// # Errors
     /// Anything else that went wrong.

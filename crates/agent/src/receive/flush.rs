@@ -1,5 +1,4 @@
-//! Brings a long file to the disk while it is still being written, so that the fsync at its end
-//! finds little left to wait for.
+//! Syncs a long file to the disk while it is still being written, so that the final fsync is short.
 
 use std::{
     fs::File,
@@ -8,10 +7,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// After so many bytes, again and again, what is written goes to the disk.
+/// Data is synced to the disk every time this many bytes are written.
 const FLUSH: u64 = 8 << 20;
 
-/// A thread beside the writer; it ends with this, after what it is at.
+/// A thread beside the writer; it ends with this value, after its current sync.
 #[derive(Debug)]
 pub(super) struct Flusher {
     nudge: Option<SyncSender<()>>,
@@ -20,7 +19,7 @@ pub(super) struct Flusher {
 }
 
 impl Flusher {
-    /// `None` where there can be no thread: then the fsync at the end does all of it.
+    /// `None` if no thread can be started: then the final fsync does all the work.
     pub(super) fn start(file: &File) -> Option<Self> {
         let file = file.try_clone().ok()?;
         let (nudge, nudged) = sync_channel::<()>(1);
@@ -33,19 +32,19 @@ impl Flusher {
         Some(Self { nudge: Some(nudge), thread: Some(thread.ok()?), written: 0 })
     }
 
-    /// Notes that so many bytes were written.
+    /// Records that this many bytes were written.
     pub(super) fn wrote(&mut self, bytes: u64) {
         self.written += bytes;
         if self.written >= FLUSH
             && let Some(nudge) = &self.nudge
         {
-            // One that is busy takes these bytes along the next time.
+            // A busy thread includes these bytes in its next sync.
             let _ = nudge.try_send(());
             self.written = 0;
         }
     }
 
-    /// Waits for what it is at.
+    /// Waits for the current sync.
     ///
     /// # Errors
     /// What the disk said to it: the system tells that once, and not again at the next fsync.
@@ -62,7 +61,7 @@ impl Flusher {
 
 impl Drop for Flusher {
     fn drop(&mut self) {
-        // The file that it is about is not wanted any more.
+        // The file is not needed any more.
         let _ = self.join();
     }
 }

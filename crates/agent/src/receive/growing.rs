@@ -1,8 +1,8 @@
-//! The file that grows beside its target until it is whole.
+//! The temporary file next to its target, until it is complete.
 //!
-//! A chunk goes to its place as soon as it is at hand: first those that are here, then those that
-//! arrive. So whatever arrived of an interrupted transfer is at its place, and the next one finds
-//! it there by its hash, without a journal.
+//! A chunk is written to its final position as soon as it is available: first existing chunks, then
+//! received ones. So the chunks of an interrupted transfer are at their positions, and the next
+//! transfer finds them by their hashes, without a journal.
 
 use std::{
     collections::HashMap,
@@ -30,19 +30,19 @@ use super::{
     writer::Writer,
 };
 
-/// From so many bytes on they are written beside.
+/// From this many bytes on, a separate thread writes.
 const LONG: u64 = 4 << 20;
-/// Bytes that are written at a time.
+/// Bytes to write at a time.
 const PIECE: usize = 128 << 10;
 
-/// Chunks by their place in the file, and which of them are not written yet.
+/// Chunks by their position in the file, and which of them are not written yet.
 #[derive(Debug, Default)]
 struct Wanted {
     chunks: Vec<Chunk>,
     offsets: Vec<u64>,
-    /// Of what is not written, by its content: the first chunk that has it.
+    /// The first unwritten chunk of each content.
     first: HashMap<Chunk, usize>,
-    /// For each chunk the next one of the same content.
+    /// For each chunk, the next one of the same content.
     next: Vec<Option<usize>>,
 }
 
@@ -62,7 +62,7 @@ impl Wanted {
         Self { chunks, offsets, first, next }
     }
 
-    /// Where this content goes, if it is not written yet; from now on it is.
+    /// The positions of this content if it is not written yet; marks them as written.
     fn take(&mut self, chunk: &Chunk) -> impl Iterator<Item = u64> {
         let Self { offsets, first, next, .. } = self;
         let all = std::iter::successors(first.remove(chunk), |index| next[*index]);
@@ -70,36 +70,38 @@ impl Wanted {
     }
 }
 
-/// The file beside the target, locked.
+/// The temporary file next to the target, locked.
 #[derive(Debug)]
 pub(super) struct Growing {
     folder: OwnedFd,
     name: Vec<u8>,
     part: File,
     part_name: Vec<u8>,
-    /// Whether another transfer looks under this name.
+    /// Whether other transfers look for this name.
     resumable: bool,
     wanted: Wanted,
-    /// No chunk before this one is wanted.
+    /// No chunk before this one is missing.
     next: usize,
     written: u64,
-    /// From here on the file beside was never written.
+    /// The temporary file was never written from this position on.
     fresh: u64,
-    /// The end of what has its place. Zeros at the end are a hole, which makes no file longer.
+    /// The end of the written chunks. Zeros at the end become a hole, which does not extend the
+    /// file.
     end: u64,
-    /// What is to be written, and where it begins: one long write costs half of many short ones.
+    /// Bytes to write and their position: one long write costs half of many short ones.
     ahead: Vec<u8>,
     ahead_at: u64,
-    /// Writes meanwhile; there where the file is long.
+    /// The writing thread, for a long file.
     writer: Option<Writer>,
-    /// What becomes of the file beside when this goes: kept, for the next transfer, or deleted.
+    /// What happens to the temporary file when this value is dropped: kept for the next transfer,
+    /// or deleted.
     pub(super) keep: bool,
 }
 
 impl Drop for Growing {
     fn drop(&mut self) {
         let remove = |name: &[u8]| {
-            // It may never have been there.
+            // It may not exist.
             let _ = rustix::fs::unlinkat(&self.folder, name, AtFlags::empty());
         };
         let is_held = self.is_held();
@@ -107,20 +109,20 @@ impl Drop for Growing {
             remove(&beside(&self.name, HAVE));
         }
         if !self.keep || self.written == 0 {
-            // Where it was put aside, another transfer may have the name.
+            // If it was moved aside, another transfer may use its name.
             if is_held {
                 remove(&self.part_name);
             }
         } else {
-            // What cannot be written is sent again.
+            // Chunks that cannot be written are sent again.
             let _ = self.write().and_then(|()| self.lengthen());
         }
     }
 }
 
 impl Growing {
-    /// Opens the file beside; `WOULDBLOCK` where another transfer has it. Where another user has
-    /// taken its name, it gets one that nobody can guess.
+    /// Opens the temporary file; `WOULDBLOCK` if another transfer has it. If another user has taken
+    /// its name, it gets an unguessable name.
     pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
         let Place { folder, name, .. } = place;
         let usual = beside(name, PART);
@@ -151,14 +153,13 @@ impl Growing {
         })
     }
 
-    /// Whether the name beside is still this file's.
+    /// Whether the temporary name still belongs to this file.
     fn is_held(&self) -> bool {
         part::is_named(&self.folder, &self.part_name, &self.part).unwrap_or_default()
     }
 
-    /// Takes up what an interrupted transfer left, and writes what is here of `chunks`: in `old`,
-    /// the target as it is, and beside it. `Ok(true)` where the target is this very content
-    /// already.
+    /// Continues an interrupted transfer: writes the `chunks` that exist in `old` (the current
+    /// target) and in the temporary file. `Ok(true)` if the target already has this content.
     pub(super) fn look(
         &mut self,
         chunks: Vec<Chunk>,
@@ -180,13 +181,13 @@ impl Growing {
         if let Some(have) = have {
             self.copy(&have, cut)?;
         }
-        // Others may come before more of this one does: what waits holds no memory.
+        // Other files may come before this one continues, so nothing waits in memory.
         self.write()?;
         self.ahead = Vec::new();
         Ok(false)
     }
 
-    /// Whether this file is the content: where its times alone are others nothing is written.
+    /// Whether this file has the content; if only its times differ, nothing is written.
     fn is_all(&self, file: &File) -> io::Result<bool> {
         let Wanted { chunks, offsets, .. } = &self.wanted;
         let size = chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
@@ -198,8 +199,9 @@ impl Growing {
             })?)
     }
 
-    /// Keeps what the file beside has at its place. Where most of it is another content it is put
-    /// aside, to copy from; else what is elsewhere in it is copied too.
+    /// Keeps chunks of the temporary file that are at their positions. If most of it is other
+    /// content, it is moved aside to copy from; otherwise chunks at other positions are copied as
+    /// well.
     fn resume(&mut self, cut: Cut) -> io::Result<()> {
         let length = self.part.metadata()?.len();
         let Wanted { chunks, offsets, .. } = &self.wanted;
@@ -215,7 +217,7 @@ impl Growing {
         }
         let mut aside = None;
         let have = beside(&self.name, HAVE);
-        // Another user's file may have that name, and stays.
+        // Another user's file with that name is kept.
         if same < length / 2
             && rustix::fs::renameat(&self.folder, &self.part_name, &self.folder, &have).is_ok()
         {
@@ -236,22 +238,22 @@ impl Growing {
             places.into_iter().try_for_each(|at| self.lay(at, &buffer))?;
         }
         if aside.is_none() && same < length {
-            // What is written over meanwhile is not found, and comes again.
+            // Chunks that are overwritten meanwhile are not found, and are requested.
             self.copy(&self.part.try_clone()?, cut)?;
         }
         Ok(())
     }
 
-    /// Writes what `from` has of the content.
+    /// Writes the chunks of the content that `from` has.
     fn copy(&mut self, from: &File, how: Cut) -> io::Result<()> {
         let mut next = None;
         cut(from, how, |_, chunk, bytes| {
             let Wanted { chunks, first, .. } = &self.wanted;
-            // The one that was guessed, else any of that content.
+            // The guessed chunk, else any of that content.
             let guessed = next.filter(|index| chunks[*index] == chunk);
             let index = guessed.or_else(|| first.get(&chunk).copied());
-            // What comes after it in the new content mostly came after it in the old one; the last
-            // one's end may be the file's alone.
+            // The next chunk in the new content usually also followed in the old one; the end of
+            // the last chunk may only be the end of the file.
             next = index.map(|index| index + 1).filter(|next| next + 1 < chunks.len());
             let guess = next.map(|next| chunks[next]);
             self.put(chunk, bytes)?;
@@ -260,13 +262,14 @@ impl Growing {
         Ok(())
     }
 
-    /// Which chunks have to come: what is neither here nor comes with an earlier one.
+    /// Which chunks have to be sent: those that neither exist nor have the content of an earlier
+    /// one.
     pub(super) fn needed(&self) -> impl Iterator<Item = bool> {
         let Wanted { chunks, first, .. } = &self.wanted;
         chunks.iter().enumerate().map(|(index, chunk)| first.get(chunk) == Some(&index))
     }
 
-    /// The chunk that comes next; `None` where all are written.
+    /// The next expected chunk; `None` if all are written.
     pub(super) fn next(&mut self) -> Option<(usize, Chunk)> {
         let Wanted { chunks, first, .. } = &self.wanted;
         while !first.contains_key(chunks.get(self.next)?) {
@@ -275,7 +278,7 @@ impl Growing {
         Some((self.next, chunks[self.next]))
     }
 
-    /// Writes a chunk wherever it is wanted; its hash was checked.
+    /// Writes a chunk to all its positions; its hash was checked.
     pub(super) fn put(&mut self, chunk: Chunk, bytes: &[u8]) -> io::Result<()> {
         let places: Vec<_> = self.wanted.take(&chunk).collect();
         places.into_iter().try_for_each(|at| self.lay(at, bytes))
@@ -293,7 +296,8 @@ impl Growing {
         Ok(())
     }
 
-    /// Makes the file beside as long as what was put there, for the next transfer to find it all.
+    /// Extends the temporary file to the end of the written chunks, so that the next transfer finds
+    /// all of them.
     fn lengthen(&self) -> io::Result<()> {
         if self.part.metadata()?.len() < self.end {
             self.part.set_len(self.end)?;
@@ -301,7 +305,7 @@ impl Growing {
         Ok(())
     }
 
-    /// Writes what is ahead.
+    /// Writes the buffered bytes.
     fn write(&mut self) -> io::Result<()> {
         if self.ahead.is_empty() {
             return Ok(());
@@ -317,17 +321,17 @@ impl Growing {
         Ok(())
     }
 
-    /// Writes a small file, all of it; its hash was checked.
+    /// Writes a small file completely; its hash was checked.
     pub(super) fn small(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.written = bytes.len() as u64;
         self.part.write_all_at(bytes, 0)
     }
 
-    /// Puts the file in its target's place: every chunk is written.
+    /// Moves the file to its target: every chunk is written.
     pub(super) fn finish(mut self, file: &transfer::File) -> io::Result<Effect> {
         self.keep = false;
         self.write()?;
-        // Before its time is set, which each write changes.
+        // Before its time is set, since each write changes it.
         if let Some(writer) = self.writer.take() {
             writer.end()?;
         }
@@ -335,8 +339,8 @@ impl Growing {
         let mut effect = Effect::changed(true);
         effect.set(rustix::fs::fchmod(&self.part, mode(file.mode)))?;
         effect.set(rustix::fs::futimens(&self.part, &times(file.mtime)))?;
-        // A small file that a crash of the node cut short is seen from its length; a sync of
-        // 20,000 of them is not to wait for the disk 20,000 times.
+        // A small file that a crash of the node truncated is detected by its length; a sync of
+        // 20,000 small files should not wait for the disk 20,000 times.
         if file.chunks > 0 {
             self.part.sync_all()?;
         }
@@ -344,15 +348,16 @@ impl Growing {
             return Err(Errno::WOULDBLOCK.into());
         }
         rustix::fs::renameat(&self.folder, &self.part_name, &self.folder, &self.name[..])?;
-        // Kept from now on: its name is the target's, and what has the old one is another's.
+        // Keep it from now on: it has the target's name, and the old temporary name may belong to
+        // another file.
         (self.keep, self.written) = (true, self.written.max(1));
-        // It may never have been there.
+        // It may not exist.
         let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, HAVE), AtFlags::empty());
         Ok(effect)
     }
 }
 
-/// Reads a chunk; whether it is that chunk.
+/// Reads a chunk, and returns whether its hash matches.
 fn read(from: &File, offset: u64, chunk: Chunk, buffer: &mut Vec<u8>) -> io::Result<bool> {
     buffer.resize(chunk.length as usize, 0);
     match from.read_exact_at(buffer, offset) {

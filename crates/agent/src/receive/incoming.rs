@@ -1,4 +1,5 @@
-//! One file on its way: collects what is said of it, asks for what is needed, takes what comes.
+//! One file that is being received: collects its chunk list, requests the needed chunks, and takes
+//! them.
 
 use std::{fs::File, io, mem};
 
@@ -18,7 +19,7 @@ use super::{
     root::Root,
 };
 
-/// What all files share.
+/// State that all files share.
 pub(super) struct Buffers {
     zstd: Decompressor<'static>,
     plain: Vec<u8>,
@@ -29,12 +30,12 @@ impl Buffers {
         Ok(Self { zstd: Decompressor::new()?, plain: Vec::new() })
     }
 
-    /// The content of `data`; `None` where it is not `length` bytes with this hash.
+    /// The content of `data`; `None` if it does not have `length` bytes and this hash.
     fn content<'a>(&'a mut self, data: &Data<'a>, length: u32, hash: Hash) -> Option<&'a [u8]> {
         let length = usize::try_from(length).ok()?;
         let bytes = if data.zstd {
             self.plain.clear();
-            // zstd writes to the capacity, and fails where there is more.
+            // zstd writes up to the capacity, and fails if there is more.
             self.plain.reserve_exact(length);
             self.zstd.decompress_to_buffer(data.bytes, &mut self.plain).ok()?;
             &self.plain
@@ -45,17 +46,17 @@ impl Buffers {
     }
 }
 
-/// How a file goes on.
+/// The next state of a file.
 pub(super) enum Step {
-    /// Something has to come yet.
+    /// More data is expected.
     More,
-    /// These chunks have to come.
+    /// These chunks are needed.
     Need(Need),
-    /// It is done: to what effect, or why not.
+    /// It is done, with its effect or the reason of its failure.
     Done(Result<Effect, Refusal>),
 }
 
-/// A file on its way.
+/// A file that is being received.
 pub(super) struct Incoming {
     id: u32,
     file: transfer::File,
@@ -64,7 +65,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Looks whether the file makes sense; nothing is touched yet.
+    /// Checks whether the file is valid; does not touch anything yet.
     pub(super) fn new(id: u32, file: transfer::File) -> Result<Self, Broken> {
         let fits = match file.chunks {
             0 => file.size <= u64::from(MOST_CHUNK),
@@ -74,19 +75,19 @@ impl Incoming {
         if fits { Ok(Self { id, file, chunks: Vec::new(), growing: None }) } else { Err(wrong()) }
     }
 
-    /// How many chunks it has.
+    /// Number of its chunks.
     pub(super) fn chunks(&self) -> u64 {
         self.file.chunks.into()
     }
 
-    /// The folder that it is in.
+    /// Its folder.
     pub(super) fn folder(&self) -> Bytes {
         let path = &self.file.path.0;
         let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
         Bytes(path[..end].to_vec())
     }
 
-    /// What can be done before anything of it came.
+    /// Does what is possible before any of its data has arrived.
     pub(super) fn begin(&mut self, buffers: &mut Buffers, root: &Root) -> Result<Step, Broken> {
         if let Err(refusal) = root.place(&self.file.path) {
             return Ok(Step::Done(Err(refusal)));
@@ -97,7 +98,7 @@ impl Incoming {
         self.data(&Data { id: self.id, index: 0, zstd: false, bytes: b"" }, buffers, root)
     }
 
-    /// Some of the list of its chunks came.
+    /// Handles a part of its chunk list.
     pub(super) fn hashes(&mut self, chunks: &[Chunk], root: &Root) -> Result<Step, Broken> {
         let wrong = |what: &str| Err(Broken::Content(what.to_owned()));
         let all = self.file.chunks as usize;
@@ -130,7 +131,7 @@ impl Incoming {
         match growing.look(chunks, self.file.cut, old.as_ref()) {
             Ok(false) => {}
             Ok(true) => {
-                // What is beside it of this file is of no use any more.
+                // The temporary file of this file is useless now.
                 growing.keep = false;
                 drop(growing);
                 return self.settle(root).map(|effect| Step::Done(Ok(effect)));
@@ -141,7 +142,7 @@ impl Incoming {
         Ok(self.go_on(growing)?.map_or(Step::Need(need), |effect| Step::Done(Ok(effect))))
     }
 
-    /// Content came.
+    /// Handles content.
     pub(super) fn data(
         &mut self,
         data: &Data<'_>,
@@ -176,7 +177,7 @@ impl Incoming {
         })
     }
 
-    /// Ends a file of which all is written; `None` where that is not so.
+    /// Finishes a file that is completely written; `None` if it is not.
     fn go_on(&mut self, mut growing: Growing) -> Result<Option<Effect>, Refusal> {
         if growing.next().is_some() {
             self.growing = Some(growing);
@@ -185,7 +186,7 @@ impl Incoming {
         growing.finish(&self.file).map(Some).map_err(|error| of(&self.file.path, error))
     }
 
-    /// A file that came in one piece.
+    /// Handles a file that came in one piece.
     fn small(
         &self,
         data: &Data<'_>,
@@ -209,7 +210,7 @@ impl Incoming {
         root.settle(&self.file.path, self.file.mode, self.file.mtime)
     }
 
-    /// What is told of a failure. A full disk gets back what was written in vain.
+    /// The refusal for a failure. On a full disk, the temporary file is deleted.
     fn failed(&self, error: io::Error, mut growing: Growing) -> Refusal {
         let refusal = of(&self.file.path, error);
         if refusal.reason == Reason::NoSpace {
@@ -219,7 +220,7 @@ impl Incoming {
     }
 }
 
-/// Whether a small file has this content already.
+/// Whether a small file already has this content.
 fn is(old: &File, file: &transfer::File) -> bool {
     use std::io::Read;
     let mut content = Vec::new();

@@ -1,4 +1,4 @@
-//! What is below the root, for a sender that skips what is the same.
+//! Lists everything below the root, for a sender that skips unchanged files.
 
 use std::{fs::File, io::Read, os::fd::OwnedFd};
 
@@ -17,19 +17,19 @@ use super::{
     root::{Root, mtime_of},
 };
 
-/// Bytes of JSON, about, after which entries are handed on: far below a frame's cap.
+/// Approximate bytes of JSON after which entries are passed on: far below a frame's cap.
 const PIECE: usize = 64 << 10;
 
-/// Hands everything below the root to `each`, some at a time, a folder before what is in it. A
-/// folder that this user may not read is told without its content.
+/// Passes everything below the root to `each`, in groups, folders before their content. A folder
+/// that this user may not read is listed without its content.
 pub(super) fn list(
     root: &Root,
     hash: bool,
     mut each: impl FnMut(Vec<Entry>),
 ) -> Result<(), Refusal> {
     let (mut entries, mut size) = (Vec::new(), 0);
-    // The paths of folders yet to read, and not the folders: the deepest tree needs one of them
-    // open at a time.
+    // Stores paths of folders and not open folders, so that the deepest tree needs only one open
+    // folder at a time.
     let mut folders = vec![Bytes::default()];
     let mut first = true;
     while let Some(path) = folders.pop() {
@@ -43,14 +43,14 @@ pub(super) fn list(
         for item in read {
             let item = item.map_err(|error| of(&path, error))?;
             let name = item.file_name().to_bytes();
-            // Gone again meanwhile, it is as if it never was.
+            // It was deleted meanwhile, so it is skipped.
             if let (false, Some(entry)) =
                 (matches!(name, b"." | b".."), entry(&folder, &path, name, hash))
             {
                 if entry.what == What::Folder {
                     folders.push(entry.path.clone());
                 }
-                // Six bytes for one at the worst, in JSON.
+                // At worst six bytes of JSON for one byte.
                 let to = if let What::Link { to } = &entry.what { to.0.len() } else { 0 };
                 size += 6 * (entry.path.0.len() + to) + 200;
                 entries.push(entry);
@@ -67,7 +67,7 @@ pub(super) fn list(
     Ok(())
 }
 
-/// Hands what is at `path` to `each`, where there is something.
+/// Passes the entry at `path` to `each`, if it exists.
 pub(super) fn only(
     root: &Root,
     path: &Bytes,
@@ -99,7 +99,7 @@ fn entry(folder: &OwnedFd, path: &Bytes, name: &[u8], hash: bool) -> Option<Entr
         _ => What::Other,
     };
     let path = Bytes([&path.0, slash, name].concat());
-    // No step could be about it.
+    // No step could refer to it.
     if path.0.len() > MOST_PATH {
         return None;
     }
@@ -108,7 +108,7 @@ fn entry(folder: &OwnedFd, path: &Bytes, name: &[u8], hash: bool) -> Option<Entr
 
 fn file(folder: &OwnedFd, name: &[u8], stat: &Stat, hash: bool) -> What {
     let size = u64::try_from(stat.st_size).unwrap_or_default();
-    // One that cannot be read has no hash, and so differs from any.
+    // An unreadable file has no hash, so it counts as different.
     let hash = if hash { content(folder, name) } else { None };
     What::File { size, hash }
 }

@@ -1,4 +1,4 @@
-//! The file beside a target, by its name: this user's alone, or none.
+//! The temporary file next to a target: owned by this user, or not used.
 
 use std::{
     fs::File,
@@ -11,10 +11,10 @@ use rustix::{
     io::Errno,
 };
 
-/// How often one that goes away while it is opened is tried again.
+/// How often to retry if the file disappears while it is opened.
 const TRIES: usize = 8;
 
-/// Opens the file beside and locks it; `None` where another user's file has this name. The lock goes
+/// Opens and locks the temporary file; `None` if another user's file has this name. The lock ends
 /// with the process, however that ends.
 pub(super) fn open(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<File>> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -26,11 +26,11 @@ pub(super) fn open(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<File>> {
         };
         let stays = match &part {
             Ok(part) => is_own(part)?,
-            // A link, what is no file, or one that was about to be read-only, of a transfer that
-            // died.
+            // A link, something other than a file, or a file of a dead transfer that was about to
+            // become read-only.
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => false,
             Err(Errno::ACCESS) if is_there(folder, name) => false,
-            // Gone meanwhile.
+            // It was deleted meanwhile.
             Err(Errno::NOENT) => continue,
             Err(error) => return Err((*error).into()),
         };
@@ -41,7 +41,7 @@ pub(super) fn open(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<File>> {
             continue;
         };
         rustix::fs::flock(&part, FlockOperation::NonBlockingLockExclusive)?;
-        // Whoever had it until now may just have put it in its target's place.
+        // The previous holder may just have moved it to its target.
         if is_named(folder, name, &part)? {
             return Ok(Some(part));
         }
@@ -49,8 +49,8 @@ pub(super) fn open(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<File>> {
     Err(Errno::WOULDBLOCK.into())
 }
 
-/// Whether a file is this user's alone: another could write to it later, and one with a second name
-/// is also somewhere else.
+/// Whether a file belongs only to this user: another owner could write to it later, and a file with
+/// a second name also exists elsewhere.
 fn is_own(file: &File) -> io::Result<bool> {
     let meta = file.metadata()?;
     let own = meta.uid() == rustix::process::geteuid().as_raw();
@@ -61,7 +61,7 @@ fn is_there(folder: &OwnedFd, name: &[u8]) -> bool {
     rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
-/// Whether this name is that of this file, and not of one that came in its place.
+/// Whether this name still refers to this file, and not to one that replaced it.
 pub(super) fn is_named(folder: &OwnedFd, name: &[u8], file: &File) -> io::Result<bool> {
     let held = file.metadata()?;
     let named = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);

@@ -1,4 +1,4 @@
-//! What the system's errors mean for a transfer.
+//! Maps errors of the system to refusals of a transfer.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::super::protocol::{
     transfer::{MOST_PATH, Reason, Refusal},
 };
 
-/// A refusal without more to say.
+/// A refusal without a detail.
 pub(super) fn refuse(reason: Reason, path: &Bytes) -> Refusal {
     with_detail(reason, path, String::new())
 }
@@ -25,7 +25,7 @@ pub(super) fn of(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
         Some(Errno::LOOP) => Reason::Outside,
         Some(Errno::NOENT) => Reason::Missing,
         Some(Errno::NOTEMPTY | Errno::EXIST | Errno::ISDIR | Errno::NOTDIR) => Reason::InTheWay,
-        // A file that is mounted into the container by itself cannot be replaced.
+        // A file that is a mount point cannot be replaced.
         Some(Errno::BUSY) => {
             let detail = "it is a mount point in the container".to_owned();
             return with_detail(Reason::Other, path, detail);
@@ -36,7 +36,7 @@ pub(super) fn of(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
     with_detail(reason, path, detail)
 }
 
-/// A refusal; of what is longer than any path, only the beginning is repeated.
+/// A refusal; an overlong path is truncated.
 pub(super) fn with_detail(reason: Reason, path: &Bytes, detail: String) -> Refusal {
     let path = Bytes(path.0[..path.0.len().min(MOST_PATH)].to_vec());
     Refusal { reason, path, detail }

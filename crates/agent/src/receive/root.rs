@@ -1,5 +1,5 @@
-//! The folder that a transfer goes to. Everything below it is reached part by part from its file
-//! descriptor, without following a link, so that nothing that moves meanwhile leads out of it.
+//! The root folder of a transfer. Everything below it is opened part by part from its file
+//! descriptor, without following links, so that concurrent changes cannot lead out of it.
 
 use std::{
     ffi::OsStr,
@@ -27,28 +27,28 @@ use super::{
     refusal::{of, refuse, with_detail},
 };
 
-/// Permission bits that a transfer sets; it makes nothing set-user-id.
+/// Permission bits that a transfer sets; never set-user-id.
 const MODES: u32 = 0o777;
 
 /// The folder, open.
 #[derive(Debug)]
 pub(super) struct Root {
     folder: OwnedFd,
-    /// As it was asked for, for messages about the root itself.
+    /// Its path as requested, for messages about the root itself.
     path: Bytes,
 }
 
-/// A place below the root: its folder, open, and its name in there.
+/// A path below the root: its open folder, and its name in that folder.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     pub(super) folder: OwnedFd,
     pub(super) name: &'a [u8],
-    /// How many folders are between it and the root.
+    /// Number of folders between it and the root.
     depth: usize,
 }
 
 impl Root {
-    /// Opens the folder, makes it, and holds it alone, as asked.
+    /// Opens the folder, and creates and locks it as requested.
     pub(super) fn open(wanted: &Receive) -> Result<Self, Refusal> {
         let Receive { root, create, alone, .. } = wanted;
         let path = Path::new(OsStr::from_bytes(&root.0));
@@ -59,8 +59,8 @@ impl Root {
         let folder =
             rustix::fs::open(path, flags, Mode::empty()).map_err(|error| of(root, error))?;
         if *alone {
-            // On the folder itself: no lock file is left behind, whatever ends this process. NFS
-            // locks no folders; what is received is locked file by file in any case.
+            // Locks the folder itself, so that no lock file is left behind. NFS cannot lock
+            // folders, but received files are locked one by one anyway.
             let locked = rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive);
             if locked == Err(Errno::WOULDBLOCK) {
                 return Err(refuse(Reason::Busy, root));
@@ -89,12 +89,12 @@ impl Root {
         rustix::fs::openat(folder, ".", flags, Mode::empty()).map_err(|error| of(path, error))
     }
 
-    /// Brings the names in a folder to the disk.
+    /// Syncs the names in a folder to the disk.
     pub(super) fn keep(&self, path: &Bytes) -> Result<(), Refusal> {
-        // One that is gone has none, and one that may not be read cannot be synced.
+        // A deleted folder has no names, and an unreadable one cannot be synced.
         let Ok(folder) = self.reading(path) else { return Ok(()) };
         match rustix::fs::fsync(&folder) {
-            // A file system that cannot, or need not.
+            // The file system does not support or need it.
             Ok(()) | Err(Errno::INVAL | Errno::BADF) => Ok(()),
             Err(error) => Err(of(path, error)),
         }
@@ -115,10 +115,10 @@ impl Root {
         Ok(folder)
     }
 
-    /// Makes a folder. Whether there was none.
+    /// Creates a folder. Returns whether it did not exist.
     pub(super) fn folder(&self, path: &Bytes, mode: u32) -> Result<bool, Refusal> {
         let Place { folder, name, .. } = self.place(path)?;
-        // Its owner must be able to fill it; `settle` comes later.
+        // Its owner must be able to write to it; `settle` comes later.
         match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(mode & MODES | 0o700)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) if kind(&folder, name) == Some(FileType::Directory) => Ok(false),
@@ -126,13 +126,13 @@ impl Root {
         }
     }
 
-    /// Sets mode and time, where they are others.
+    /// Sets mode and time if they differ.
     pub(super) fn settle(&self, path: &Bytes, mode: u32, mtime: Mtime) -> Result<Effect, Refusal> {
         let place = self.place(path)?;
         place.settle(mode, mtime).map_err(|error| of(path, error))
     }
 
-    /// Makes a symbolic link, in place of what is there. Whether it is another.
+    /// Creates a symbolic link, replacing an existing entry. Returns whether it changed.
     pub(super) fn link(&self, path: &Bytes, to: &Bytes) -> Result<bool, Refusal> {
         let Place { folder, name, depth } = self.place(path)?;
         if !link_stays(depth, &to.0) {
@@ -153,10 +153,10 @@ impl Root {
         })
     }
 
-    /// Deletes a file, a link or an empty folder. Whether it was there.
+    /// Deletes a file, a link or an empty folder. Returns whether it existed.
     pub(super) fn delete(&self, path: &Bytes) -> Result<bool, Refusal> {
         let Place { folder, name, .. } = match self.place(path) {
-            // Nor is there, then, what would be in it.
+            // Then its content does not exist either.
             Err(Refusal { reason: Reason::Missing, .. }) => return Ok(false),
             other => other?,
         };
@@ -170,19 +170,20 @@ impl Root {
 }
 
 impl<'a> Place<'a> {
-    /// A name in a folder that was reached before.
+    /// A name in an already opened folder.
     pub(super) fn again(folder: &OwnedFd, name: &'a [u8]) -> io::Result<Self> {
         Ok(Self { folder: folder.try_clone()?, name, depth: 0 })
     }
 
-    /// Opens the file that is there for reading; `None` where there is none, or no plain file.
+    /// Opens the existing file for reading; `None` if there is none, or if it is not a regular
+    /// file.
     pub(super) fn file(&self) -> Option<fs::File> {
         self.plain(self.name)
     }
 
     /// As [`Place::file`], for another name in the same folder.
     pub(super) fn plain(&self, name: &[u8]) -> Option<fs::File> {
-        // Non-blocking, as a pipe without a writer would hang.
+        // Non-blocking, since a pipe without a writer would block.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.folder, name, flags, Mode::empty()).ok()?;
         let file = fs::File::from(file);
@@ -196,7 +197,7 @@ impl<'a> Place<'a> {
         let link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         let mut effect = Effect::default();
         if !link && stat.st_mode & MODES != mode & MODES {
-            // Not by its path, which may be a link by now.
+            // Not by its path, which may have become a link.
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
             effect.set(rustix::fs::chmod(path, Mode::from_raw_mode(mode & MODES)))?;
         }
@@ -208,7 +209,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What a name in a folder is, itself; `None` where it is not.
+/// The metadata of a name in a folder, without following links; `None` if it does not exist.
 fn kind(folder: &OwnedFd, name: &[u8]) -> Option<FileType> {
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     Some(FileType::from_raw_mode(stat.st_mode))
@@ -219,13 +220,13 @@ pub(super) fn mode(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & MODES)
 }
 
-/// When something changed last.
+/// The modification time.
 pub(super) fn mtime_of(stat: &Stat) -> Mtime {
     let ns = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
     Mtime { s: stat.st_mtime, ns }
 }
 
-/// Sets the time of the last change, and leaves that of the last access.
+/// Sets the modification time and keeps the access time.
 pub(super) fn times(Mtime { s, ns }: Mtime) -> Timestamps {
     let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     let ns = ns.min(999_999_999);

@@ -21,7 +21,7 @@ pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64, fresh: u64) -> io
         } else if at < fresh {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             if fallocate(file, flags, at, run as u64).is_err() {
-                // Not every file system can.
+                // Not every file system supports it.
                 file.write_all_at(these, at)?;
             }
         }
@@ -31,8 +31,8 @@ pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64, fresh: u64) -> io
     Ok(())
 }
 
-/// How many bytes at the beginning are of one kind, and whether that is zeros: whole blocks of them,
-/// but for what was never written.
+/// How many leading bytes are of one kind (zeros or data), and which. Zeros are counted in whole
+/// blocks.
 fn run(bytes: &[u8], at: u64, fresh: u64) -> (usize, bool) {
     let (mut end, mut zeros) = (0, false);
     while end < bytes.len() {

@@ -1,4 +1,4 @@
-//! Writes a long file while the next of its bytes are still read and hashed.
+//! Writes a long file while its next bytes are still read and hashed.
 
 use std::{
     fs::File,
@@ -12,26 +12,27 @@ use std::{
 
 use super::{flush::Flusher, sparse};
 
-/// Pieces that wait to be written: what is lost where this process is killed.
+/// Number of pieces that wait to be written, and are lost if this process is killed.
 const WAITING: usize = 1;
 
-/// Files that are written so at a time; more than one is there where several wait for content.
+/// Maximum number of files that are written this way at a time; there are several where several
+/// wait for content.
 const MOST: usize = 4;
-/// How many there are.
+/// How many there are now.
 static WRITERS: AtomicUsize = AtomicUsize::new(0);
 
-/// A thread beside the one that reads; it ends with this, after what it was given.
+/// A writing thread beside the reading thread; it ends with this value, after writing all data.
 #[derive(Debug)]
 pub(super) struct Writer {
     pieces: Option<SyncSender<(u64, Vec<u8>)>>,
-    /// Buffers to use again.
+    /// Buffers to reuse.
     used: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Writer {
-    /// `None` where there can be no thread, or there are enough.
-    /// From `fresh` on the file was never written.
+    /// Returns `None` if no thread can be started, or there are enough. The file has not been
+    /// written from `fresh` on.
     pub(super) fn start(file: &File, fresh: u64) -> Option<Self> {
         let one_more = |count| (count < MOST).then_some(count + 1);
         WRITERS.fetch_update(SeqCst, SeqCst, one_more).ok()?;
@@ -54,7 +55,7 @@ impl Writer {
                     flusher.wrote(bytes.len() as u64);
                 }
                 bytes.clear();
-                // Who does not want it back has nothing more to write.
+                // A receiver that is gone has nothing more to write.
                 let _ = back.send(bytes);
             }
             flusher.map_or(Ok(()), Flusher::end)
@@ -62,7 +63,7 @@ impl Writer {
         Some(Self { pieces: Some(pieces), used, thread: Some(thread.ok()?) })
     }
 
-    /// Has this written, and leaves an empty buffer.
+    /// Queues this buffer for writing, and leaves an empty one.
     ///
     /// # Errors
     /// What was written before could not be.
@@ -74,7 +75,7 @@ impl Writer {
         }
     }
 
-    /// Waits until all is written, and most of it on the disk.
+    /// Waits until everything is written, and most of it is on the disk.
     ///
     /// # Errors
     /// What the disk said: the system tells that once, and not again at the next fsync.
@@ -91,7 +92,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // What an interrupted transfer could not write is sent again.
+        // Data that an interrupted transfer could not write is sent again.
         let _ = self.join();
         WRITERS.fetch_sub(1, SeqCst);
     }

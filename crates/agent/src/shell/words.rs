@@ -1,19 +1,19 @@
-//! Cuts a line into words: quotes, backslashes, variables. Pure. What a bigger shell would do with
-//! a character is never done half: it is refused.
+//! Cuts a line into words: quotes, backslashes, variables. Pure. A character with a meaning in
+//! other shells is rejected instead of half supported.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// A quote is open at its end.
+    /// A quote is not closed.
     Quote,
-    /// This character would mean something to another shell.
+    /// This character has a meaning in other shells.
     Unknown(char),
 }
 
-/// The words of `line`. `value` gives a variable's. As in other shells, what a variable holds is
-/// not cut again where it is quoted; here it never is.
+/// The words of `line`; `value` returns the value of a variable. The value is never split into
+/// words, as in other shells for quoted variables.
 pub(super) fn split(line: &[u8], value: impl Fn(&[u8]) -> Vec<u8>) -> Result<Vec<OsString>, Wrong> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
@@ -52,7 +52,7 @@ pub(super) fn split(line: &[u8], value: impl Fn(&[u8]) -> Vec<u8>) -> Result<Vec
     if quoted { Err(Wrong::Quote) } else { Ok(words) }
 }
 
-/// The value of what follows a `$`; the sign itself where no name follows.
+/// The value of the variable after a `$`; the sign itself if no name follows.
 fn variable(rest: &mut &[u8], value: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let braced = rest.first() == Some(&b'{');
     let name = &rest[usize::from(braced)..];

@@ -1,4 +1,4 @@
-//! Files of this side as one stream: an archive, or the bytes of one.
+//! Local files as one stream: an archive, or the bytes of one file.
 
 use std::{
     fs::File,
@@ -19,14 +19,14 @@ use super::{
 };
 use diyadm_agent::protocol::{Bytes, transfer::Mtime};
 
-/// Files whose content is summed together.
+/// Number of files that share one checksum.
 pub(super) const BATCH: usize = 256;
-/// An archive is in blocks of this many bytes, and ends with two empty ones.
+/// An archive consists of blocks of this many bytes, and ends with two empty ones.
 const BLOCK: usize = 512;
-/// Bytes that are read at a time.
+/// Bytes to read at a time.
 const PIECE: usize = 256 << 10;
 
-/// A file, as it is about to go.
+/// A file before it is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Going {
     path: Bytes,
@@ -36,7 +36,7 @@ pub(super) struct Going {
 }
 
 impl Going {
-    /// Looks at a file.
+    /// Reads the metadata of a file.
     pub(super) fn look(library: &Library, path: &Bytes) -> io::Result<Self> {
         let meta = library.open(path)?.metadata()?;
         let (path, mode) = (path.clone(), meta.mode() & 0o777);
@@ -44,22 +44,22 @@ impl Going {
     }
 }
 
-/// How long the archive of these is, in bytes.
+/// Length of the archive of these files in bytes.
 pub(super) fn length(files: &[Going]) -> u64 {
     let block = BLOCK as u64;
     let each = files.iter().map(|file| block + file.size.next_multiple_of(block));
     each.sum::<u64>() + 2 * block
 }
 
-/// What went, and the sum of each [`BATCH`].
+/// The files that were sent, and the checksum of each [`BATCH`].
 #[derive(Debug, Default)]
 pub(super) struct Went {
     pub(super) came: Vec<Came>,
     pub(super) sums: Vec<String>,
 }
 
-/// Hands the archive of `files`, each under its number, to `out`; or, without `archive`, their
-/// bytes alone. As long as was said, whatever becomes of the files meanwhile.
+/// Writes the archive of `files`, each under its number, to `out`; without `archive`, only their
+/// bytes. The length is as announced, even if files change meanwhile.
 pub(super) fn feed(
     library: &Library,
     files: &[Going],
@@ -102,14 +102,15 @@ pub(super) fn feed(
     Ok(went)
 }
 
-/// The time that a file gets there. One that is of this very moment could be changed once more in
-/// the same second, and so be taken for the same: it gets one by which it is sent once more.
+/// The modification time that a file gets in the container. A file modified right now could be
+/// changed again within the same second and then look unchanged, so it gets a time that makes it be
+/// sent again.
 fn settled(mtime: Mtime, clock: i64) -> Mtime {
     let fresh = mtime.s >= clock - 1;
     if fresh { Mtime { s: mtime.s - 1, ns: 0 } } else { mtime }
 }
 
-/// A file's bytes, filled up where there are less; whether there were as many.
+/// A file's bytes, padded if there are too few; returns whether there were enough.
 fn content(
     from: Option<&File>,
     size: u64,
@@ -142,7 +143,7 @@ fn header(number: usize, file: &Going, mtime: u64) -> io::Result<Vec<u8>> {
     header.set_path(number.to_string())?;
     header.set_entry_type(EntryType::Regular);
     header.set_size(file.size);
-    // It is read there once more, before it takes its place.
+    // It is read again in the container before it is put in place.
     header.set_mode(file.mode | 0o400);
     header.set_mtime(mtime);
     header.set_uid(0);

@@ -1,4 +1,4 @@
-//! One command of a shell without an agent, to its end, and what its last word means.
+//! Runs one shell command to its end without an agent, and interprets its last words.
 
 use std::io;
 
@@ -16,22 +16,22 @@ use diyadm_agent::protocol::{
 };
 
 pub(super) const SCRIPT: &str = include_str!("../plain.sh");
-/// What a command says on stderr at the most, for an error's text.
+/// Maximum bytes of a command's stderr in an error message.
 const MOST_WORDS: u64 = 4 << 10;
-/// The script's own: what came is not what was sent.
+/// Exit code of the script: the received data differs from the sent data.
 pub(super) const WRONG: i32 = 76;
 
-/// How much of its input a word of the script reads.
+/// How much input a command of the script reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     Nothing,
-    /// As many bytes as its words say.
+    /// As many bytes as its arguments say.
     Counted,
-    /// All of it. Only for a container without `head`.
+    /// All input. Only for a container without `head`.
     ToTheEnd,
 }
 
-/// Runs a word of the script to its end; what it said.
+/// Runs a command of the script to its end, and returns its output.
 pub(super) async fn run(
     cluster: &Cluster,
     place: &Place,
@@ -55,7 +55,7 @@ pub(super) async fn run(
     let wrong = tokio::spawn(all(stderr, MOST_WORDS));
     let ended = tokio::select! {
         ended = end.wait() => ended,
-        // That it takes no more is told by its end.
+        // Its end reports that it reads no more.
         _ = input(&mut stdin) => end.wait().await,
     };
     match ended {
@@ -78,17 +78,17 @@ fn endless() -> Failure {
     )
 }
 
-/// Reads to the end, so that the far end never waits, and keeps the beginning.
+/// Reads to the end, so that the command never blocks, and keeps the beginning.
 async fn all(from: impl AsyncRead + Unpin, most: u64) -> Vec<u8> {
     let mut said = Vec::new();
     let mut some = from.take(most);
-    // What was heard until an error is as good.
+    // The output before an error is still useful.
     let _ = some.read_to_end(&mut said).await;
     let _ = tokio::io::copy(&mut some.into_inner(), &mut tokio::io::sink()).await;
     said
 }
 
-/// What a shell's tools mean: they say it in the system's own words.
+/// Interprets errors of a shell's tools, which use the texts of the system.
 fn failed(code: i32, said: &[u8], about: &Bytes) -> Trouble {
     let said = String::from_utf8_lossy(said).trim().to_owned();
     let lower = said.to_lowercase();

@@ -1,5 +1,5 @@
-//! What is said to a shell, and what it says, where there is no agent. Pure: the words that
-//! `plain.sh` knows, with any path in them.
+//! Commands for a shell and their output, for containers without an agent. Pure: builds calls of
+//! the functions in `plain.sh`, with any paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,21 +14,21 @@ use diyadm_agent::{
     },
 };
 
-/// What kind of thing a mode tells of (inode(7)).
+/// The file type bits of a mode (inode(7)).
 const KIND: u32 = 0o170_000;
-/// How a time is typed for `touch -t`.
+/// The time format of `touch -t`.
 const STAMP: &str = "%Y%m%d%H%M.%S";
 
-/// What a shell said of a folder.
+/// A shell's report about a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Looked {
-    /// Programs that it has.
+    /// Available programs.
     pub(super) tools: BTreeSet<String>,
-    /// What is there, a folder before what is in it.
+    /// Existing entries, folders before their content.
     pub(super) there: Vec<Entry>,
 }
 
-/// Reads what `look` says; `None` where its end is missing.
+/// Parses the output of `look`; `None` if its end is missing.
 pub(super) fn looked(said: &[u8]) -> Option<Looked> {
     let mut said = said.strip_suffix(b"end//\n")?;
     let mut next = || {
@@ -73,7 +73,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     Some(Entry { path, what, mode: mode & 0o777, mtime })
 }
 
-/// Reads what `finish` says: paths whose mode or time could not be set, each once.
+/// Parses the output of `finish`: paths whose mode or time could not be set, without duplicates.
 pub(super) fn unset(said: &[u8]) -> BTreeSet<Bytes> {
     let text = said.strip_suffix(b"//\n").unwrap_or_default();
     let ends = text.windows(3).enumerate().filter(|(_, some)| some == b"//\n").map(|(at, _)| at);
@@ -82,35 +82,35 @@ pub(super) fn unset(said: &[u8]) -> BTreeSet<Bytes> {
     paths.filter_map(|path| Some(Bytes(path.strip_prefix(b"/")?.to_vec()))).collect()
 }
 
-/// A file whose content is in the folder of what came, under its number.
+/// A file whose content is in the temporary folder, under its number.
 #[derive(Clone, Debug)]
 pub(super) struct Came {
     pub(super) path: Bytes,
     pub(super) mode: u32,
     pub(super) mtime: Mtime,
-    /// Whether it did not change while it was read; else it stays there.
+    /// Whether it did not change while it was read; otherwise it stays there.
     pub(super) whole: bool,
 }
 
-/// What is done when all has come.
+/// The steps after everything has arrived.
 pub(super) struct Rest<'a> {
     pub(super) plan: &'a Plan,
     /// By number.
     pub(super) came: &'a [Came],
-    /// Of each `batch` of them.
+    /// The checksum of each `batch` of files.
     pub(super) sums: &'a [String],
     pub(super) batch: usize,
-    /// Whether they have their modes and times already.
+    /// Whether they already have their modes and times.
     pub(super) settled: bool,
-    /// Whether this is the first script of the plan, and the last.
+    /// Whether this is the first and whether it is the last script of the plan.
     pub(super) first: bool,
     pub(super) last: bool,
 }
 
-/// The words of it.
+/// Its arguments.
 pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
     let Rest { plan, came, sums, batch, .. } = rest;
-    // Never nothing.
+    // Never empty.
     let mut out = b":\n".to_vec();
     for (at, sum) in sums.iter().enumerate() {
         let numbers = (at * batch..came.len().min((at + 1) * batch)).map(|at| at.to_string());
@@ -130,7 +130,7 @@ pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
     {
         let number = number.to_string();
         let number = number.as_bytes();
-        // One that its owner may not read could not be summed.
+        // A file that its owner may not read would have no checksum.
         if !rest.settled || mode & 0o400 == 0 {
             word(&mut out, &[b"mode", format!("{mode:o}").as_bytes(), number, &quoted(path)]);
         }
@@ -154,7 +154,7 @@ pub(super) fn script(rest: &Rest<'_>) -> Vec<u8> {
             word(&mut out, &[b"settle", mode.as_bytes(), time.as_bytes(), &quoted(path)]);
         }
     }
-    // A shell drops the last newline of what it reads.
+    // A shell drops the last newline of its input.
     out.pop();
     out
 }
@@ -164,7 +164,7 @@ fn word(out: &mut Vec<u8>, words: &[&[u8]]) {
     out.push(b'\n');
 }
 
-/// A path below the folder, as a shell reads it.
+/// A path below the folder, quoted for a shell.
 fn quoted(path: &Bytes) -> Vec<u8> {
     quote(b"/", &path.0)
 }
@@ -207,7 +207,7 @@ mod tests {
         ];
         assert_eq!(kinds, wanted);
         assert_eq!((there[0].mode, there[0].mtime.s), (0o644, 1_700_000_000));
-        // Its end is lost, as exec may lose it.
+        // Its end is lost, as can happen with exec.
         assert_eq!(looked(&said[..said.len() - 1]), None);
         assert_eq!(looked(b""), None);
     }

@@ -1,4 +1,4 @@
-//! The sums that a container's own tools can make of what came.
+//! Checksums that a container's own tools can compute of received data.
 
 use openssl::sha::Sha256;
 
@@ -11,12 +11,12 @@ const POLYNOMIAL: u32 = 0x04c1_1db7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Sha256,
-    /// A CRC with the length: enough for what was lost, not against whoever means harm.
+    /// A CRC with the length: detects lost data, not malicious changes.
     Cksum,
 }
 
 impl Tool {
-    /// As it is typed.
+    /// Its command.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256sum",
@@ -24,7 +24,7 @@ impl Tool {
         }
     }
 
-    /// Of nothing yet.
+    /// The checksum of empty input.
     pub(super) fn begin(self) -> Sum {
         match self {
             Self::Sha256 => Sum::Sha256(Box::new(Sha256::new())),
@@ -40,7 +40,7 @@ impl Tool {
     }
 }
 
-/// A sum that grows.
+/// A running checksum.
 pub(super) enum Sum {
     Sha256(Box<Sha256>),
     Cksum { crc: u32, length: u64 },
@@ -57,7 +57,7 @@ impl Sum {
         }
     }
 
-    /// As the tool prints it, without the file's name.
+    /// Its text as printed by the tool, without the file's name.
     pub(super) fn end(self) -> String {
         match self {
             Self::Sha256(hash) => hex(&hash.finish()),

@@ -1,4 +1,4 @@
-//! A file's content, as it travels: which chunks it has, which are needed, and their bytes.
+//! Messages about a file's content: its chunks, the needed ones, and their bytes.
 
 use super::{
     super::{
@@ -8,7 +8,7 @@ use super::{
     MOST_CHUNK,
 };
 
-/// A chunk's name: its hash and length.
+/// A chunk's record: its hash and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Chunk {
     /// blake3 of its bytes.
@@ -19,8 +19,8 @@ pub struct Chunk {
 
 const RECORD: usize = 36;
 
-/// Some of a file's chunks, in order. As a payload: the step as a little-endian u32, then 36
-/// bytes each, the hash and the length as a little-endian u32.
+/// Records of some of a file's chunks, in order. As a payload: the step as a little-endian u32,
+/// then 36 bytes each, the hash and the length as a little-endian u32.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hashes {
     /// The step.
@@ -30,10 +30,10 @@ pub struct Hashes {
 }
 
 impl Hashes {
-    /// Most records in a frame.
+    /// Maximum number of records in a frame.
     pub const MOST: usize = 16 << 10;
 
-    /// Appends all `chunks` to `out`, in as many frames as that takes.
+    /// Appends all `chunks` to `out`, in as many frames as needed.
     pub fn append(out: &mut Vec<u8>, id: u32, chunks: &[Chunk]) {
         for some in chunks.chunks(Self::MOST) {
             let mut records = Vec::with_capacity(some.len() * RECORD);
@@ -64,8 +64,8 @@ impl Hashes {
     }
 }
 
-/// Which of a file's chunks the agent lacks. As a payload: the step as a little-endian u32, then
-/// a bit for each chunk, the lowest of the first byte for the first.
+/// The chunks of a file that the agent lacks. As a payload: the step as a little-endian u32, then a
+/// bit for each chunk, the lowest of the first byte for the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     /// The step.
@@ -75,7 +75,7 @@ pub struct Need {
 }
 
 impl Need {
-    /// Out of one bool for each chunk.
+    /// From one bool for each chunk.
     pub fn new(id: u32, needed: impl Iterator<Item = bool>) -> Self {
         let mut bits = Vec::new();
         for (index, needed) in needed.enumerate() {
@@ -87,7 +87,7 @@ impl Need {
         Self { id, bits }
     }
 
-    /// The chunks that are needed, by index, rising.
+    /// The indexes of the needed chunks, in ascending order.
     pub fn indices(&self) -> impl Iterator<Item = usize> {
         let bits = self.bits.iter().enumerate();
         bits.flat_map(|(at, byte)| {
@@ -113,7 +113,7 @@ impl Need {
 pub struct Data<'a> {
     /// The step.
     pub id: u32,
-    /// Which of the file's chunks.
+    /// Index of the chunk in the file.
     pub index: u32,
     /// Whether `bytes` is one zstd frame.
     pub zstd: bool,
