@@ -12,9 +12,8 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "\
-Exit codes: 0; 1 where a workload that was named would stay as it is; 2 where a file makes no \
-sense; \
-3 where the cluster is not reached.",
+Exit codes: 0; 1 if a named workload would stay as it is; 2 if a file is invalid; 3 if the \
+cluster cannot be reached.",
     mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE)),
     mut_arg("replicas", |replicas| {
         replicas.help("Replicas of each empty workload (default: unchanged)")
