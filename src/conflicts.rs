@@ -1,7 +1,7 @@
-//! What stands beside a workload and works against an empty one: what scales it, what guards its
-//! Pods, what keeps it as it is written elsewhere.
+//! Finds objects that conflict with an empty workload: autoscalers, disruption budgets and GitOps
+//! owners.
 //!
-//! Objects that were seen come in, findings go out; nothing is asked of a cluster.
+//! Pure: objects are passed in and findings are returned; no cluster is contacted.
 
 use serde_json::Value;
 
@@ -15,17 +15,17 @@ mod services;
 
 pub use services::findings as services;
 
-/// What is meant to become of the workload.
+/// The intended change of the workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Meant {
-    /// Where it is emptied.
+    /// The level at which it is emptied.
     pub level: Level,
-    /// How many replicas it gets; `None` leaves them.
+    /// Its new replicas; `None` keeps them.
     pub replicas: Option<u32>,
 }
 
-/// What is found for `workload` among `around`: autoscalers and PodDisruptionBudgets of its
-/// namespace, and on the workload itself.
+/// Findings about `workload` from the objects in `around`: autoscalers and PodDisruptionBudgets of
+/// its namespace, and from the workload itself.
 pub fn findings(workload: &Value, around: &[Value], meant: Meant) -> Vec<Finding> {
     let mut all: Vec<_> = around.iter().filter_map(|one| scaler(workload, one, meant)).collect();
     all.extend(around.iter().filter_map(|one| budget(workload, one, meant)));
@@ -49,7 +49,7 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
         _ => "autoscaler",
     };
     if let Some(replicas) = meant.replicas.filter(|_| id != "vertical-autoscaler") {
-        // One that is held has a least number all the same.
+        // A suspended autoscaler still has a minimum.
         let seen = format!("{scaler} sets the replicas and would undo {replicas}: this is refused");
         let hint = "Omit --replicas; --hold-autoscalers keeps the number of replicas.";
         return Some(Finding::failed(id, seen, hint));
@@ -58,7 +58,7 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
         return Some(Finding::ok(id, format!("{scaler} is suspended or inactive")));
     }
     if id == "vertical-autoscaler" {
-        // `Initial` and `Off` leave Pods that run alone; what is not said is Auto.
+        // `Initial` and `Off` do not change running Pods; the default is Auto.
         let mode = object.pointer("/spec/updatePolicy/updateMode").and_then(Value::as_str);
         let mode = mode.unwrap_or("Auto");
         if mode == "Initial" {
@@ -107,8 +107,8 @@ fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
     Some(Finding::warning(id, seen, "When a node is drained, they count as Pods that serve."))
 }
 
-/// Whether nobody may evict one of so many Pods that are all available. A share is rounded up, as
-/// the disruption controller does.
+/// Whether no Pod may be evicted when all of this number of Pods are available. Percentages are
+/// rounded up, as in the disruption controller.
 fn guards_all(spec: &Value, replicas: u64) -> bool {
     let number = |field: &str| match &spec[field] {
         Value::String(share) => {
@@ -121,13 +121,13 @@ fn guards_all(spec: &Value, replicas: u64) -> bool {
     replicas > 0 && (least || number("maxUnavailable") == Some(0))
 }
 
-/// How many replicas a workload has; `None` for those kinds that have no such number.
+/// Number of replicas of a workload; `None` for kinds without replicas.
 pub fn replicas(workload: &Value, kind: &Kind) -> Option<u64> {
     let replicas = kind.wanted(workload).filter(|_| kind.replicas)?;
     u64::try_from(replicas).ok()
 }
 
-/// Who keeps a workload as it is written in a repository: `Argo CD (shop)`.
+/// The GitOps tool that syncs a workload from a repository: `Argo CD (shop)`.
 pub fn keeper(workload: &Value) -> Option<String> {
     let meta = &workload["metadata"];
     let label = |key: &str| meta["labels"][key].as_str();
@@ -141,7 +141,7 @@ pub fn keeper(workload: &Value) -> Option<String> {
     if let Some(name) = label("argocd.argoproj.io/instance") {
         return Some(format!("Argo CD ({name})"));
     }
-    // Helm has that label too, and keeps nothing.
+    // Helm sets that label too, but does not sync.
     if let Some(name) = label("app.kubernetes.io/instance").filter(|_| manages("argocd-")) {
         return Some(format!("Argo CD ({name})"));
     }

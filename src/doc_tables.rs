@@ -1,4 +1,4 @@
-//! The docs' tables, made from the lists that the code itself goes by.
+//! Tables of the documentation, generated from the lists that the code uses.
 
 use crate::{
     exit::Code,
@@ -7,7 +7,7 @@ use crate::{
     workload::{ANNOTATIONS, MATCHES, MEMBERS, Member},
 };
 
-/// The tables by the name of their place in the docs.
+/// The tables, by the name of their position in the docs.
 pub fn all() -> [(&'static str, String); 6] {
     [
         ("annotations", annotations()),
@@ -19,7 +19,7 @@ pub fn all() -> [(&'static str, String); 6] {
     ]
 }
 
-/// What the board may say of a workload, as markdown.
+/// The states of `diyadm status`, as markdown.
 fn states() -> String {
     table(
         ["state", "means"],
@@ -27,7 +27,7 @@ fn states() -> String {
     )
 }
 
-/// Every label and annotation that means something to diyadm, as markdown.
+/// Every label and annotation that diyadm uses, as markdown.
 pub fn annotations() -> String {
     let rows =
         ANNOTATIONS.iter().map(|a| [code(a.name), a.on.into(), a.values.into(), a.meaning.into()]);

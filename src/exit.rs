@@ -1,39 +1,38 @@
 //! The exit codes, the one error type that carries one, and how an error is shown.
 //!
-//! Nothing else in the crate reports an error or ends the process.
+//! No other code reports an error or ends the process.
 
 use std::{fmt, process::ExitCode};
 
 use crate::ui;
 
-/// What a process of diyadm ends with. The numbers are part of the interface.
+/// Exit codes of diyadm. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// 0: done, or the answer is yes.
+    /// 0: success, or the answer is yes.
     Done,
-    /// 1: the answer is no: a check failed, a difference was found, the work could not be done.
+    /// 1: failure: a check failed, a difference was found, or the work could not be done.
     No,
-    /// 2: the command line, or a file that it names, makes no sense. `check` also ends with this
-    /// when it could not look.
+    /// 2: the command line, or a file that it names, is invalid. Also `check`, if it could not read
+    /// the cluster.
     Usage,
     /// 3: the cluster could not be reached, or did not allow it.
     Unreachable,
-    /// 101: a fault of diyadm's own, a panic. Rust's number for it.
+    /// 101: a bug of diyadm (a panic). Rust's number for it.
     Fault,
     /// 130: Ctrl-C.
     Interrupted,
-    /// What a program ended with that was run on the user's behalf: its exit status, or 128 and the
+    /// The exit code of a program that was run for the user: its exit status, or 128 plus the
     /// signal.
     Program(u8),
 }
 
 impl Code {
-    /// Every code that is diyadm's own, in the order of the numbers. The docs' table is made from
-    /// it.
+    /// All of diyadm's own codes, in ascending order. The table in the docs is generated from it.
     pub const OWN: [Self; 6] =
         [Self::Done, Self::No, Self::Usage, Self::Unreachable, Self::Fault, Self::Interrupted];
 
-    /// What a script sees.
+    /// The number.
     pub const fn number(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -46,7 +45,7 @@ impl Code {
         }
     }
 
-    /// What it means to a script.
+    /// Its meaning.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, or the answer is yes",
@@ -65,7 +64,7 @@ impl Code {
         }
     }
 
-    /// The code for what clap says: help and version that were asked for are a success.
+    /// The code for a message of clap: requested help and version are a success.
     pub fn from_clap(error: &clap::Error) -> Self {
         if error.use_stderr() { Self::Usage } else { Self::Done }
     }
@@ -77,21 +76,22 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// An error with its exit code, one sentence of what went wrong, and one of what to do next.
+/// An error with its exit code, a message and a hint.
 ///
-/// Reaches `main` through [`anyhow::Error`]; an error without one of these in its chain ends
-/// with [`Code::No`].
+/// Reaches `main` through [`anyhow::Error`]; an error without a `Failure` in its chain exits with
+/// [`Code::No`].
 #[derive(Debug)]
 pub struct Failure {
-    /// What the process ends with.
+    /// The exit code of the process.
     pub code: Code,
-    /// What went wrong, one sentence. Never holds a secret.
+    /// What failed, in one sentence. Never contains a secret.
     pub what: String,
-    /// What to do next, with the command to type; empty where there is nothing to add.
+    /// What to do next, with the command to run; may be empty.
     pub hint: String,
-    /// Lines below it, a table for example; empty where there is nothing to add.
+    /// Lines below the message, for example a table; may be empty.
     pub details: String,
-    /// What another program said, for code that looks into it. Not printed: `what` tells it.
+    /// The message of another program, for code that inspects it. Not printed, since `what`
+    /// includes it.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -100,7 +100,7 @@ impl Failure {
         Self { code, what: what.into(), hint: hint.into(), details: String::new(), cause: None }
     }
 
-    /// Keeps what another program said.
+    /// Stores the message of another program.
     #[must_use]
     pub fn because(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { cause: Some(Box::new(cause)), ..self }
@@ -112,27 +112,27 @@ impl Failure {
         Self { details: details.into(), ..self }
     }
 
-    /// The answer is no.
+    /// A failure with exit code 1.
     pub fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Code::No, what, hint)
     }
 
-    /// The command line or an input file makes no sense.
+    /// An invalid command line or input file.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Code::Usage, what, hint)
     }
 
-    /// The cluster could not be reached or did not allow it.
+    /// The cluster could not be reached, or denied the request.
     pub fn unreachable(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Code::Unreachable, what, hint)
     }
 
-    /// Whether it says no, and nothing else is wrong.
+    /// Whether it is [`Code::No`].
     pub fn is_no(&self) -> bool {
         self.code == Code::No
     }
 
-    /// Ctrl-C; `hint` says what is left.
+    /// Ctrl-C; `hint` says what remains.
     pub fn interrupted(hint: impl Into<String>) -> Self {
         Self::new(Code::Interrupted, "Interrupted.", hint)
     }
@@ -146,7 +146,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A word of a command in a hint, so that a shell takes it for one.
+/// A word of a command in a hint, quoted for a shell.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -155,9 +155,8 @@ pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// Prints `error` with its causes to stderr, then the hint on a line of its own, and returns the
-/// code to end with. A reader of stdout that has gone (`diyadm status --watch | head`) is a
-/// success.
+/// Prints `error` with its causes to stderr, then the hint on its own line, and returns the exit
+/// code. A closed stdout (`diyadm status --watch | head`) is a success.
 pub fn report(error: &anyhow::Error) -> Code {
     if ui::reader_has_gone(error) {
         return Code::Done;
@@ -171,10 +170,9 @@ pub fn report(error: &anyhow::Error) -> Code {
     code(error)
 }
 
-/// Prints what clap has to say, help that was asked for too, and `tip`; returns the code to end
-/// with.
+/// Prints a message of clap, including requested help, and `tip`; returns the exit code.
 pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
-    // Whether it arrives changes nothing.
+    // A failure to print is ignored.
     let _ = error.print();
     if let Some(tip) = tip {
         ui::line(&format!("hint: {tip}"));
@@ -182,8 +180,8 @@ pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
     Code::from_clap(error)
 }
 
-/// Makes a panic an error that says how to report it. What the panic itself says is left out: it
-/// may quote anything. The process ends with [`Code::Fault`] where its main thread panics.
+/// Turns a panic into an error that says how to report it. The panic's own message is omitted,
+/// since it may quote any data. The process exits with [`Code::Fault`] if its main thread panics.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
@@ -195,17 +193,17 @@ pub fn report_panics() {
     }));
 }
 
-/// Prints something to know that does not stop the command.
+/// Prints a warning.
 pub fn warn(what: &str) {
     ui::line(&format!("warning: {what}"));
 }
 
-/// What to do about an error, where someone knows.
+/// The hint of an error, if it has one.
 pub fn hint(error: &anyhow::Error) -> Option<&str> {
     failure(error).map(|failure| failure.hint.as_str()).filter(|hint| !hint.is_empty())
 }
 
-/// The code to end with because of an error.
+/// The exit code of an error.
 pub fn code(error: &anyhow::Error) -> Code {
     failure(error).map_or(Code::No, |failure| failure.code)
 }
@@ -218,7 +216,7 @@ fn failure(error: &anyhow::Error) -> Option<&Failure> {
 mod tests {
     use std::process::Command;
 
-    /// Runs itself in a process of its own, where it panics: the hook is that of a whole process.
+    /// Runs itself in a child process that panics, since a panic hook is global.
     #[test]
     fn panic_is_an_error_without_its_message() {
         const TEXT: &str = "DIYADM_TEST_PANIC";

@@ -1,4 +1,4 @@
-//! Which rule decided how a workload is emptied, and who decided each part of it.
+//! Explains which rule decided how a workload is emptied, and the source of each part.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -18,36 +18,36 @@ use crate::{
 pub struct Part {
     /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`
     pub part: &'static str,
-    /// What it is, in the word that a rule would say; empty where it is left as it is.
+    /// Its value, as written in a rule; empty if it is unchanged.
     pub value: String,
     /// `default`, `flag`, `rule 2`, `annotation`
     pub decided_by: String,
 }
 
-/// What the rules make of one workload.
+/// The decision of the rules about one workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// `Deployment`
     pub kind: String,
-    /// Empty where it is not known.
+    /// Empty if unknown.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The first rule that fits, from 1.
+    /// The number of the first matching rule, from 1.
     pub rule: Option<usize>,
-    /// Why each rule before that does not: it is about other `namespaces`, `kinds`, …
+    /// Why each earlier rule does not match: it is for other `namespaces`, `kinds`, …
     pub passed: Vec<Passed>,
-    /// Whether the workload says no itself, whatever the rules say.
+    /// Whether the workload has opted out, regardless of the rules.
     pub declines: bool,
-    /// Who decided what; none where the wishes make no sense.
+    /// The source of each part; empty if the annotations are invalid.
     pub parts: Vec<Part>,
-    /// Why the wishes make no sense, and so it stays as it is.
+    /// Why the annotations are invalid, so that the workload stays as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// A rule that does not fit.
+/// A rule that does not match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Passed {
@@ -57,7 +57,7 @@ pub struct Passed {
     pub about_other: &'static str,
 }
 
-/// What `rules` make of a workload called `name`.
+/// The decision of `rules` about a workload called `name`.
 pub fn explain(
     rules: &Rules,
     subject: &Subject<'_>,
@@ -68,7 +68,7 @@ pub fn explain(
     let passed = subject.passed(rules, context);
     let mut parts = decided.as_ref().map(parts).unwrap_or_default();
     for part in parts.iter_mut().filter(|part| part.decided_by == "annotation") {
-        // What a client's flags wish is an annotation only once it is written.
+        // A client's flags become annotations only when they are written.
         let key = |wish: &Wish| wish.key.strip_prefix("diyadm.io/") == Some(part.part);
         if context.wishes.iter().any(|wish| wish.value.is_some() && key(wish)) {
             part.decided_by = "flag".to_owned();
@@ -90,8 +90,8 @@ pub fn explain(
     }
 }
 
-/// [`explain`] of a whole object: at level pod of the Pods that its controller makes, since nothing
-/// else is seen there. `None` where it is no workload.
+/// [`explain`] for a whole object: at level pod, for the Pods of its controller, since only these
+/// reach the webhook. `None` if it is not a workload.
 pub fn explain_object(
     rules: &Rules,
     object: &Value,
@@ -111,7 +111,7 @@ pub fn explain_object(
     Some(Explained { rule, passed, parts, error, ..explained })
 }
 
-/// Each part of a decision, and who decided it.
+/// Each part of a decision, and its source.
 pub fn parts(decision: &Decision) -> Vec<Part> {
     let Decision { way, sources, .. } = decision;
     let value = |part: &str| match part {
@@ -139,7 +139,7 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
     sources.iter().map(part).collect()
 }
 
-/// The word for it.
+/// Its name in flags and rules.
 pub fn idle(idle: Idle) -> &'static str {
     match idle {
         Idle::Entrypoint => "entrypoint",
@@ -148,7 +148,7 @@ pub fn idle(idle: Idle) -> &'static str {
     }
 }
 
-/// The word for it.
+/// Its name in flags and rules.
 pub fn ready(ready: Ready) -> &'static str {
     match ready {
         Ready::Container => "container",
@@ -156,7 +156,7 @@ pub fn ready(ready: Ready) -> &'static str {
     }
 }
 
-/// The word for it.
+/// Its name in flags and rules.
 pub fn level(level: Level) -> &'static str {
     match level {
         Level::Workload => "workload",
@@ -177,7 +177,7 @@ impl Explained {
         text::lines(std::iter::once(self.shown()).chain(self.details()))
     }
 
-    /// For people: the rules that were looked at, and who decided each part.
+    /// For people: the examined rules, and the source of each part.
     pub fn details(&self) -> Vec<String> {
         let passed = self.passed.iter();
         let mut lines: Vec<_> = passed

@@ -1,10 +1,10 @@
-//! JSON text, judged in one pass that keeps only what a plan names.
+//! Validates JSON text in one pass, and keeps only the values that a plan names.
 //!
-//! Valid is what `serde_json::Value` takes, exactly: grammar, escapes and surrogates, control
-//! characters, numbers that fit an f64, nesting of at most 127 levels. What the plan does not name
-//! is judged and skipped; nothing is copied but a string with escapes, once it is asked for.
-//! Whatever the text, reading it takes time and memory in proportion to its length, and no list in
-//! the result has more than [`MOST`] elements.
+//! A text is valid exactly if `serde_json::Value` accepts it: grammar, escapes and surrogates,
+//! control characters, numbers that fit an f64, nesting of at most 127 levels. Values that the plan
+//! does not name are validated and skipped; nothing is copied except strings with escapes, on
+//! demand. For any text, time and memory are proportional to its length, and no list in the result
+//! has more than [`MOST`] elements.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,25 +14,25 @@ mod scan;
 
 pub(crate) use equal::equal;
 
-/// An object or array with more members or elements than this is kept as text alone, as if the
-/// plan did not ask for them: no workload has as many of anything that is looked at.
+/// An object or array with more members or elements than this is kept as text only, as if the plan
+/// did not name them: no workload has so many relevant ones.
 pub(crate) const MOST: usize = 1 << 15;
 
-/// What of a value is kept. The text of a value is kept in any case.
+/// What to keep of a value. Its text is always kept.
 #[derive(Debug)]
 pub(crate) enum Plan {
     /// Nothing more.
     Text,
-    /// The members of an object that a list names: those of the first by their own plans, those of
-    /// the second as texts; 64 names are the most. Where both lists are empty, every member, as
-    /// text. Two members of one name are an error where they would be kept.
+    /// The listed members of an object: those of the first list by their own plans, those of the
+    /// second as texts; at most 64 names. If both lists are empty, every member, as text. Two
+    /// members of one name are an error if they would be kept.
     Members(&'static [(&'static str, &'static Plan)], &'static [&'static str]),
     /// The elements of an array, each by this plan.
     Items(&'static Plan),
 }
 
-/// What was kept of a text: its root first, then, in order and each before its children, what is
-/// below.
+/// The kept values of a text: the root first, then its descendants in order, each before its
+/// children.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
     nodes: Vec<Entry<'a>>,
@@ -40,21 +40,21 @@ pub(crate) struct Tree<'a> {
 
 #[derive(Debug)]
 struct Entry<'a> {
-    /// Of a member; empty elsewhere.
+    /// The name of a member; empty for other values.
     key: Cow<'a, str>,
-    /// How many members or elements come before it.
+    /// Its index among its siblings.
     number: usize,
     text: &'a str,
-    /// After the last of its children.
+    /// The end of its children.
     end: usize,
     kept: Kept,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kept {
-    /// Its text alone.
+    /// Only its text.
     Text,
-    /// The members that its plan names.
+    /// The members in its plan.
     Named,
     All,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Node<'t, 'a> {
     at: usize,
 }
 
-/// Reads all of `text` by `plan`.
+/// Parses `text` by `plan`.
 pub(crate) fn read<'a>(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
     scan::document(text, plan)
 }
@@ -77,7 +77,7 @@ impl<'a> Tree<'a> {
         self.node(0)
     }
 
-    /// The value that said this of its place.
+    /// The value at this position.
     pub(crate) fn node(&self, place: usize) -> Node<'_, 'a> {
         Node { tree: self, at: place }
     }
@@ -88,7 +88,7 @@ impl<'t, 'a> Node<'t, 'a> {
         &self.tree.nodes[self.at]
     }
 
-    /// Its place, for [`Tree::node`].
+    /// Its position, for [`Tree::node`].
     pub(crate) fn place(self) -> usize {
         self.at
     }
@@ -98,17 +98,17 @@ impl<'t, 'a> Node<'t, 'a> {
         self.entry().text
     }
 
-    /// Its name in the object that it is a member of.
+    /// Its name as a member of an object.
     pub(crate) fn key(self) -> &'t Cow<'a, str> {
         &self.entry().key
     }
 
-    /// How many members or elements come before it in its object or array.
+    /// Its index in its object or array.
     pub(crate) fn number(self) -> usize {
         self.entry().number
     }
 
-    /// Whether members or elements of it were kept.
+    /// Whether any of its members or elements were kept.
     pub(crate) fn is_open(self) -> bool {
         self.entry().kept != Kept::Text
     }
@@ -118,7 +118,7 @@ impl<'t, 'a> Node<'t, 'a> {
         self.entry().kept == Kept::All
     }
 
-    /// Those of its members or elements that were kept.
+    /// Its kept members or elements.
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
         let (tree, end) = (self.tree, self.entry().end);
         let mut next = self.at + 1;
@@ -129,7 +129,7 @@ impl<'t, 'a> Node<'t, 'a> {
         })
     }
 
-    /// The member of this name, where that was kept.
+    /// The member of this name, if it was kept.
     pub(crate) fn get(self, name: &str) -> Option<Self> {
         self.children().find(|child| child.key() == name)
     }
@@ -139,13 +139,13 @@ impl<'t, 'a> Node<'t, 'a> {
         self.text() == "null"
     }
 
-    /// The string that it is.
+    /// Its value, if it is a string.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
         string(self.text())
     }
 }
 
-/// The string whose JSON text is `text`; `None` where it is another value.
+/// The string whose JSON text is `text`; `None` for other values.
 pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -155,7 +155,7 @@ pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Puts the JSON text of a string behind `out`.
+/// Appends the JSON text of a string to `out`.
 pub(crate) fn quote(string: &str, out: &mut String) {
     if string.bytes().fold(u8::MAX, u8::min) < b' ' {
         out.push_str(&serde_json::Value::from(string).to_string());
@@ -172,23 +172,23 @@ pub(crate) fn quote(string: &str, out: &mut String) {
     out.extend([rest, "\""]);
 }
 
-/// Why a text is not taken, and where.
+/// Why a text is invalid, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
-    /// Bytes before it.
+    /// Its byte offset.
     at: usize,
     /// What it is.
     pub(crate) fault: Fault,
 }
 
-/// What is wrong with a text.
+/// The type of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Not JSON, or not all of it, or more than one document.
+    /// Not JSON, incomplete, or more than one document.
     Grammar,
-    /// Arrays and objects in each other.
+    /// Arrays and objects are nested too deeply.
     Depth,
-    /// A number past f64.
+    /// A number out of the range of f64.
     Number,
     /// Half of a surrogate pair.
     Surrogate,
@@ -209,7 +209,7 @@ impl fmt::Display for Fault {
 }
 
 impl Broken {
-    /// Line and column, from 1, in the text that was read.
+    /// Line and column in the text, from 1.
     pub(crate) fn place(self, text: &str) -> (usize, usize) {
         let before = &text.as_bytes()[..self.at.min(text.len())];
         let line = memchr::memchr_iter(b'\n', before).count();
@@ -229,7 +229,7 @@ mod tests {
     static LIST: Plan = Plan::Items(&DEEP);
     static MAP: Plan = Plan::Members(&[], &[]);
 
-    /// Values with everything that a string can hold, in pieces shorter and longer than a block.
+    /// Values with all kinds of strings, in pieces shorter and longer than a block.
     fn value() -> impl Strategy<Value = Value> {
         let text = "([ab\"\\\\/é😀\n\u{1}\u{7f}]|x{60,70}){0,6}";
         let leaf = prop_oneof![
@@ -249,7 +249,7 @@ mod tests {
         })
     }
 
-    /// As an API server writes it, or a person; with escapes where none are needed.
+    /// As written by an API server or by a person; with unnecessary escapes.
     fn written() -> impl Strategy<Value = String> {
         (value(), any::<[bool; 3]>(), 0..140_usize).prop_map(
             |(value, [pretty, escape, deep], n)| {
@@ -266,7 +266,7 @@ mod tests {
         )
     }
 
-    /// What breaks a text, or does not.
+    /// Changes that may make a text invalid.
     fn piece() -> impl Strategy<Value = &'static str> {
         prop::sample::select(
             &[

@@ -9,12 +9,13 @@
 //!                                 └─► I/O:  kubernetes  webhook::server  dev  ui
 //! ```
 //!
-//! The pure modules take values and return values: no kube client, no actix, no tokio, no files,
-//! no clock, no environment. The time, key material and what was seen of a cluster come in as
-//! arguments. The others gather, call the pure part, and emit. `webhook::server → webhook::admission →
-//! workload` is the only other way in. `cargo xtask tidy` holds the pure modules to this.
+//! The pure modules take values and return values: no kube client, no actix, no tokio, no files, no
+//! clock, no environment. The time, key material and the state of a cluster are passed in as
+//! arguments. The other modules gather data, call the pure part, and write the results.
+//! `webhook::server → webhook::admission → workload` is the only other way in. `cargo xtask tidy`
+//! enforces this.
 
-// `ui` is the only code that prints: these macros panic where nobody reads.
+// `ui` is the only code that prints: these macros panic if stdout or stderr is closed.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Parses the command line, runs it, prints the error and chooses the exit code; nothing else.
+//! Parses the command line, runs it, prints the error and chooses the exit code.
 
 use std::process::ExitCode;
 

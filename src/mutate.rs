@@ -1,7 +1,7 @@
-//! Manifests in files: the change that the webhook would make, made to documents.
+//! Applies the webhook's change to manifests in files.
 //!
-//! Pure: documents come in as text and go out as text. What does not change goes out as the very
-//! text that it was, comments included.
+//! Pure: documents are text in and text out. A document that does not change is returned exactly as
+//! it was, with its comments.
 
 use serde_json::{Map, Value, value::RawValue};
 
@@ -15,17 +15,17 @@ mod render;
 
 pub use render::{Format, Rendered, Text, render};
 
-/// What becomes of the workloads.
+/// What to do with the workloads.
 pub struct How<'a> {
-    /// How they are emptied.
+    /// Empty them by these rules.
     pub rules: &'a Rules,
-    /// The namespace of objects that name none.
+    /// The namespace of objects without one.
     pub namespace: &'a str,
-    /// They are given back instead.
+    /// Restore them instead.
     pub restore: bool,
 }
 
-/// What became of one object.
+/// The result for one object.
 #[derive(Debug, Default)]
 pub struct Edit {
     /// `apiVersion`, `kind`, and, where it has them, `namespace` and `name`.
@@ -34,14 +34,14 @@ pub struct Edit {
     pub patch: String,
 }
 
-/// What became of a document.
+/// The result for a document.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Each object that changed.
     pub edits: Vec<Edit>,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<Warning>,
-    /// Whether a workload stays as it is because a flag names none of its containers.
+    /// Whether a workload stays as it is because it has none of the containers that a flag names.
     pub misnamed: bool,
 }
 
@@ -52,8 +52,8 @@ pub fn mutate(how: &How<'_>, document: &mut Value) -> Outcome {
     outcome
 }
 
-/// `list`: `apiVersion` and `kind` of the List that it is in; a typed List's items may have none of
-/// their own, and kubectl gives them the List's.
+/// `list`: `apiVersion` and `kind` of the surrounding List; items of a typed List may have none of
+/// their own, and kubectl takes the List's.
 fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: &mut Outcome) {
     let Value::Object(members) = value else { return };
     let text = |key: &str| members.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -85,7 +85,7 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
     } else {
         subject.settle(how.rules, &context).1
     };
-    // A patch that does not apply is a bug of diyadm: the user's manifest stays as it is.
+    // A patch that does not apply is a bug of diyadm; the user's manifest stays as it is.
     let applies = subject.takes(&change);
     let is_flag =
         |warning: &Warning| matches!(warning, Warning::Containers { named_by: NamedBy::Flag, .. });
@@ -102,7 +102,7 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
 /// Not a workload; its annotations may ask for a debugger's port.
 const SERVICE: (&str, &str) = ("v1", "Service");
 
-/// The object as JSON, its type named where the List names it.
+/// The object as JSON, with its type from the List if necessary.
 fn text_of(members: &Map<String, Value>, version: &str, kind: &str) -> String {
     if members.get("kind").is_some_and(|own| own == kind) {
         return serde_json::to_string(members).unwrap_or_default();
@@ -113,7 +113,7 @@ fn text_of(members: &Map<String, Value>, version: &str, kind: &str) -> String {
     serde_json::to_string(&named).unwrap_or_default()
 }
 
-/// What an object is called.
+/// The name of an object.
 fn name(value: &Value, namespace: &str, version: String, kind: String) -> Map<String, Value> {
     let said = |key: &str| value["metadata"][key].as_str().map(ToOwned::to_owned);
     let namespace = said("namespace").or(Some(namespace.to_owned()).filter(|n| !n.is_empty()));
@@ -129,7 +129,7 @@ fn name(value: &Value, namespace: &str, version: String, kind: String) -> Map<St
 }
 
 impl Edit {
-    /// One JSON document: what it is about, and `patch`.
+    /// One JSON document: the object's identity and `patch`.
     pub fn json(&self) -> String {
         #[derive(serde::Serialize)]
         struct Line<'a> {

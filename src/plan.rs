@@ -1,6 +1,6 @@
-//! What emptying would do to a workload, and why it would not: for whoever looks first.
+//! What emptying would do to a workload, or why it would not, for `diyadm plan`.
 //!
-//! Pure: what was seen and decided comes in, a value to print goes out.
+//! Pure: observations and decisions are passed in, and a value to print is returned.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -25,34 +25,35 @@ pub use fields::Edit;
 pub enum Does {
     /// Its pod template changes.
     Template,
-    /// Its Pods are replaced, and something else empties them; it stays as it is written.
+    /// Its Pods are replaced, and a webhook or policy empties them; its own template does not
+    /// change.
     Pods,
-    /// Nothing: it is empty.
+    /// Nothing: it is already empty.
     Already,
     /// Nothing: it stays as it is.
     Nothing,
 }
 
-/// What was decided elsewhere.
+/// A decision that was made elsewhere.
 #[derive(Clone, Debug)]
 pub struct Decided {
     /// What would be done.
     pub does: Does,
-    /// A sentence without its end: why it stays as it is, or who empties its Pods.
+    /// A sentence without its full stop: why it stays as it is, or who empties its Pods.
     pub why: String,
-    /// What to do about that; may be empty.
+    /// The hint for that; may be empty.
     pub hint: String,
     /// Operations of the JSON Patch that would be sent.
     pub operations: Vec<Value>,
-    /// What the user would be told.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// What would become of one workload.
+/// The plan for one workload.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// Which one it is, and who decided how it is emptied.
+    /// Its identity, and the source of each part of the decision.
     #[serde(flatten)]
     pub explained: Explained,
     /// What would be done.
@@ -63,17 +64,17 @@ pub struct Plan {
     /// See [`Decided::hint`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
-    /// The containers that would be emptied; none where something else chooses them.
+    /// The containers that would be emptied; empty if a webhook or policy chooses them.
     pub containers: Vec<String>,
     /// Each field that would change.
     pub changes: Vec<Edit>,
-    /// What the user would be told.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
-    /// Whether the image can idle that way, and what beside the workload works against it.
+    /// Whether the image can idle this way, and objects that conflict with the workload.
     pub findings: Vec<Finding>,
 }
 
-/// Which container is emptied of several that may be meant.
+/// Which container is emptied, if there are several candidates.
 fn choice(candidates: &[String]) -> Option<Finding> {
     let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
     let seen = format!("container {chosen} is the first of {}", candidates.join(", "));
@@ -81,8 +82,7 @@ fn choice(candidates: &[String]) -> Option<Finding> {
     Some(Finding::unknown("choice", seen, hint))
 }
 
-/// Puts together what is known of one workload. `around`: what was seen in its namespace, see
-/// [`beside::findings`].
+/// Combines everything known about one workload. `around`: the objects of its namespace.
 pub fn plan(
     rules: &Rules,
     object: &Value,
@@ -108,7 +108,7 @@ pub fn plan(
     plan.explained = explain::explain(rules, &subject, context, name);
     if let Ok(decision) = subject.decide(rules, context) {
         let way = &decision.way;
-        // Whoever empties the Pods has rules of its own.
+        // The webhook or policy that empties the Pods has its own rules.
         if does != Does::Pods {
             plan.containers = subject.chosen(rules, context);
             plan.findings = image::findings(object, way, rules, &plan.containers);
@@ -120,7 +120,7 @@ pub fn plan(
             plan.findings.extend(jobs::findings(object, suspended));
             plan.findings.extend(choice(&subject.candidates(rules, context)));
         }
-        // What stays as it is, or is empty by now, changes nothing for its callers.
+        // A workload that stays as it is, or is already empty, does not change for its clients.
         if matches!(does, Does::Template | Does::Pods) {
             let replicas = way.replicas.map(u64::from);
             let replicas = replicas.or_else(|| conflicts::replicas(object, subject.workload()?));

@@ -33,7 +33,7 @@ pub fn junit(suite: &str, findings: &[Finding]) -> String {
          skipped=\"{skipped}\">"
     ));
     for Finding { id, object, seen, level, hint, micros, .. } in findings {
-        // Two cases of one name are one to most readers of such files.
+        // Most tools that read such files merge cases with the same name.
         let name = [id, object.as_str()].join(" ");
         let name = escape(name.trim_end());
         let seconds = std::time::Duration::from_micros(*micros).as_secs_f64();
@@ -65,7 +65,7 @@ fn count(findings: &[Finding], level: Level) -> usize {
     findings.iter().filter(|f| f.level == level).count()
 }
 
-/// XML's five, and what XML 1.0 cannot hold at all becomes U+FFFD.
+/// Escapes XML's five special characters; characters that XML 1.0 does not allow become U+FFFD.
 fn escape(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
         match c {

@@ -1,5 +1,4 @@
-//! The rights that people need for diyadm, as Role and ClusterRole to hand to an administrator.
-//! Values in, values out.
+//! The rights that users of diyadm need, as a Role and a ClusterRole for an administrator. Pure.
 
 use serde_json::{Value, json};
 
@@ -24,10 +23,10 @@ impl Audience {
     }
 }
 
-/// What the webhook's objects are called.
+/// The names of the webhook's objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
-    /// The namespace that the rights are for.
+    /// The namespace of the rights.
     pub namespace: &'a str,
     /// Service, Deployment and configuration of the webhook.
     pub service: &'a str,
@@ -35,7 +34,7 @@ pub struct Names<'a> {
     pub secret: &'a str,
 }
 
-/// Some verbs on resources of one API group.
+/// Verbs on resources of one API group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Empty for the core group.
@@ -44,7 +43,7 @@ pub struct Rule {
     pub resources: Vec<&'static str>,
     /// `get`, `patch`
     pub verbs: Vec<&'static str>,
-    /// The objects; none stands for any.
+    /// Names of objects; empty means any.
     pub names: Vec<String>,
 }
 
@@ -58,12 +57,12 @@ impl Rule {
     }
 }
 
-/// What one needs.
+/// The needed rights.
 #[derive(Clone, Debug)]
 pub struct Rights {
-    /// In the namespace.
+    /// Rights in the namespace.
     pub namespaced: Vec<Rule>,
-    /// At the cluster's scope.
+    /// Cluster-scoped rights.
     pub cluster: Vec<Rule>,
 }
 
@@ -81,7 +80,7 @@ pub fn rights(audience: Audience, names: &Names<'_>) -> Rights {
     }
 }
 
-/// What emptying and restoring workloads takes.
+/// Rights for emptying and restoring workloads.
 fn workloads() -> Vec<Rule> {
     let any = Rule::any;
     let mut watched: Vec<Rule> = Vec::new();
@@ -92,7 +91,7 @@ fn workloads() -> Vec<Rule> {
         }
     }
     let others = [
-        // Pods and Jobs are created again (--recreate), Pods replaced at level pod.
+        // Pods and Jobs are recreated (--recreate), and Pods are replaced at level pod.
         any("", &["pods"], &["create", "delete"]),
         any("batch", &["jobs"], &["create", "delete"]),
         any("", &["pods/eviction"], &["create"]),
@@ -132,7 +131,7 @@ fn installer(names: &Names<'_>) -> Rights {
         any("", &["services"], &OWNED).named(&[service]),
         any("policy", &["poddisruptionbudgets"], &OWNED).named(&[service]),
         any("", &["configmaps"], &OWNED).named(&[&rules]),
-        // A role that lets create has no names in it.
+        // RBAC cannot restrict create by name.
         any("", &["secrets", "services", "configmaps"], &["create"]),
         any("apps", &["deployments"], &["create"]),
         any("policy", &["poddisruptionbudgets"], &["create"]),
@@ -142,7 +141,7 @@ fn installer(names: &Names<'_>) -> Rights {
     ]);
     let cluster = vec![
         any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),
-        // Which namespaces a webhook serves is seen by their labels.
+        // The namespaces that a webhook serves are found by their labels.
         any("", &["namespaces"], &["create", "list"]),
         any(REGISTRATION, &[CONFIGURATIONS], &OWNED).named(&[service]),
         any(REGISTRATION, &POLICIES, &OWNED).named(&[service]),
@@ -171,7 +170,7 @@ pub fn objects(audience: Audience, names: &Names<'_>) -> [Value; 2] {
         "metadata": { "name": name, "namespace": names.namespace },
         "rules": rules(&namespaced),
     });
-    // One for each namespace: its rules name the namespace.
+    // One for each namespace, since its rules contain the namespace.
     let cluster_name = cluster_role(audience, names);
     let cluster_role = json!({
         "apiVersion": version, "kind": "ClusterRole",
@@ -185,7 +184,7 @@ fn cluster_role(audience: Audience, names: &Names<'_>) -> String {
     format!("{}-{}", audience.role(), names.namespace)
 }
 
-/// The rights as text: columns as wide as they need to be.
+/// The rights as a text table.
 pub fn table(rights: &Rights) -> String {
     let head = ["SCOPE", "RESOURCE", "NAMES", "VERBS"].map(ToOwned::to_owned);
     let mut lines = vec![head.to_vec()];
@@ -202,7 +201,7 @@ pub fn table(rights: &Rights) -> String {
     text::columns(&lines)
 }
 
-/// The commands that give the roles to somebody.
+/// The commands that bind the roles to a user.
 pub fn bindings(audience: Audience, names: &Names<'_>) -> [String; 2] {
     let (role, namespace) = (audience.role(), names.namespace);
     let cluster = cluster_role(audience, names);

@@ -1,4 +1,4 @@
-//! (workload, its Pods, events) → how far its Pods have come, and what keeps them: pure.
+//! (workload, its Pods, events) → the progress of its Pods, and what blocks them: pure.
 
 use serde_json::Value;
 
@@ -17,27 +17,27 @@ pub use left::{left_empty, looks_empty};
 pub use pods::{is_new, is_up, of as trouble};
 pub use refused::trouble as refused;
 
-/// How far the Pods of a workload are with what its template says now.
+/// The progress of a workload's Pods towards its current template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Nothing is left to wait for.
+    /// There is nothing to wait for.
     pub done: bool,
     /// `1 of 3 Pods are ready`
     pub told: String,
-    /// What keeps it.
+    /// What blocks it.
     pub trouble: Option<Trouble>,
 }
 
-/// What keeps a Pod from starting.
+/// Why a Pod does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// One sentence without its full stop.
     pub what: String,
-    /// What to do about it, a sentence or two.
+    /// The hint, one or two sentences.
     pub hint: String,
-    /// The same where the Pods are emptied: the flags of `diyadm empty` may help them.
+    /// The hint for emptied Pods, where flags of `diyadm empty` may help.
     emptied: Option<String>,
-    /// Whether waiting alone will not mend it.
+    /// Whether waiting does not fix it.
     pub lasting: bool,
 }
 
@@ -46,12 +46,12 @@ impl Trouble {
         Self { what: what.into(), hint: hint.into(), emptied: None, lasting }
     }
 
-    /// Has another hint where the Pods are emptied.
+    /// Adds another hint for emptied Pods.
     fn or_emptied(self, hint: impl Into<String>) -> Self {
         Self { emptied: Some(hint.into()), ..self }
     }
 
-    /// What to do about it where the Pods are of this form.
+    /// The hint for Pods of this form.
     #[must_use]
     pub fn advice(self, form: Form) -> String {
         match (form, self.emptied) {
@@ -61,28 +61,28 @@ impl Trouble {
     }
 }
 
-/// What the Pods that are waited for run.
+/// The form of the Pods to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// What emptying gave them.
+    /// Emptied.
     Emptied,
-    /// What their workload is written to run.
+    /// As in the original of their workload.
     Original,
 }
 
-/// What is known beside the workload itself. Whatever may not be looked at is empty.
+/// Additional observations. Parts that may not be read are empty.
 #[derive(Clone, Copy, Default)]
 pub struct Seen<'a> {
     /// Pods of its namespace.
     pub pods: &'a [Value],
     /// Events of its namespace.
     pub events: &'a [Value],
-    /// When the workload was changed, as RFC 3339 by the API server's clock: events before that
-    /// are of another time.
+    /// When the workload was changed, as RFC 3339 by the API server's clock; earlier events are
+    /// ignored.
     pub since: &'a str,
 }
 
-/// Looks at a workload of any kind, as the API server told it.
+/// Judges a workload of any kind, as returned by the API server.
 pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
     let kind = kinds::of_object(workload);
     let generation = workload["metadata"]["generation"].as_i64().unwrap_or(0);
@@ -121,7 +121,7 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
             progress.told = format!("{}, {doing}", progress.told);
         }
         let found = pods::trouble(workload, seen).or_else(|| refused::trouble(workload, seen));
-        // What waiting does not mend is told before what may pass.
+        // Permanent problems are reported before temporary ones.
         let own = progress.trouble.take();
         progress.trouble = match found {
             Some(found) if found.lasting || own.is_none() => Some(found),
@@ -131,8 +131,7 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
     progress
 }
 
-/// When the spec of an object was written last, by the API server's clock; empty where it keeps no
-/// record of that.
+/// When the spec of an object was last written, by the API server's clock; empty if unknown.
 pub fn changed_at(object: &Value) -> String {
     let entries = object["metadata"]["managedFields"].as_array();
     let of_spec = entries.into_iter().flatten().filter(|entry| {
@@ -141,13 +140,13 @@ pub fn changed_at(object: &Value) -> String {
     of_spec.filter_map(|entry| entry["time"].as_str()).max().unwrap_or_default().to_owned()
 }
 
-/// How many Pods a workload wants, of those kinds that want some for good.
+/// Number of Pods that a workload wants, for kinds with a permanent number of Pods.
 pub fn wanted(workload: &Value) -> usize {
     let wants = kinds::of_object(workload).is_some_and(Kind::is_lasting);
     if wants { usize::try_from(count(workload)).unwrap_or(0) } else { 0 }
 }
 
-/// How many Pods a workload wants; one where its kind has no answer.
+/// Number of Pods that a workload wants; one if its kind has no such number.
 fn count(workload: &Value) -> i64 {
     kinds::of_object(workload).and_then(|kind| kind.wanted(workload)).unwrap_or(1)
 }
@@ -156,7 +155,7 @@ fn status(workload: &Value, field: &str) -> i64 {
     workload["status"][field].as_i64().unwrap_or(0)
 }
 
-/// Whether the workload's controller leaves Pods with an old template alone.
+/// Whether the workload's controller does not replace Pods of an old template.
 pub fn is_by_hand(workload: &Value) -> bool {
     match kinds::of_object(workload).map(|kind| kind.rollout) {
         Some(Rollout::ByHand) => true,
@@ -193,7 +192,7 @@ fn one(ready: bool) -> Progress {
     if ready { done("its Pod is ready") } else { waiting("its Pod is not ready yet") }
 }
 
-/// `all` is how many there are of old and new together, `new` how many of them are new.
+/// `all` is the number of old and new Pods, `new` that of new Pods.
 fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
     if wanted == 0 {
         done("it has no Pods")
@@ -208,8 +207,8 @@ fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
     }
 }
 
-/// How many Pods are ready, as the status says. Where Pods that idle are not Ready,
-/// those count that wait for nothing but their application; they are known by looking alone.
+/// Number of ready Pods by the status. If idle Pods are not Ready, Pods that only wait for their
+/// application count as well, which is seen from the Pods alone.
 fn ready(workload: &Value, seen: &Seen<'_>, kind: &Kind) -> i64 {
     let reported = status(workload, kind.count.available);
     if !pods::idles_unready(workload) {
@@ -220,7 +219,7 @@ fn ready(workload: &Value, seen: &Seen<'_>, kind: &Kind) -> i64 {
     reported.max(i64::try_from(up).unwrap_or(i64::MAX))
 }
 
-/// As `kubectl rollout status` judges it.
+/// As in `kubectl rollout status`.
 fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     let wanted = count(workload);
     let all = status(workload, kind.count.total);
@@ -266,7 +265,7 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     let strategy = &workload["spec"]["updateStrategy"];
     let partition = strategy["rollingUpdate"]["partition"].as_i64().unwrap_or(0);
     let whole = workload["status"]["updateRevision"] == workload["status"]["currentRevision"];
-    // Once all are new, they are counted as current ones only.
+    // Once all are new, only the current ones are counted.
     let updated = if whole { "currentReplicas" } else { kind.count.updated };
     let new = status(workload, updated);
     let ready = ready(workload, seen, kind);
@@ -289,7 +288,7 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     progress
 }
 
-/// What no controller replaces by itself is counted from the Pods.
+/// Pods that no controller replaces are counted one by one.
 fn by_hand(workload: &Value, seen: &Seen<'_>) -> Progress {
     let own = seen.pods.iter().filter(|pod| belongs_to(pod, workload) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));

@@ -1,5 +1,5 @@
-//! (workloads, Pods, who is watched) → the board that `status` shows: pure. Everything on it is
-//! read from the objects; nothing is kept anywhere else.
+//! (workloads, Pods, watched objects) → the status table of `diyadm status`: pure. All its data is
+//! read from the objects; nothing is stored anywhere else.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub use readiness::judge;
 pub use state::State;
 pub use table::{Columns, age, table};
 
-/// A line of the board.
+/// A row of the status table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
@@ -35,10 +35,10 @@ pub struct Row {
     pub name: String,
     /// See [`State`].
     pub state: State,
-    /// `workload` or `pod`; empty where it is not empty.
+    /// `workload` or `pod`; an empty string if the workload is not empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub level: String,
-    /// Since when, RFC 3339; empty where it is not known.
+    /// When it was emptied, RFC 3339; empty if unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub since: String,
     /// By whom.
@@ -48,31 +48,31 @@ pub struct Row {
     pub containers: Vec<Container>,
     /// `1/2`
     pub ready: String,
-    /// When the newest original came, where that was after it was emptied.
+    /// When a newer original was deployed after it was emptied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newer_since: Option<String>,
-    /// Who brought it.
+    /// Who deployed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newer_by: Option<String>,
-    /// Whether restoring gives another form than the one that was emptied.
+    /// Whether restoring results in a newer form than the one that was emptied.
     pub newer: bool,
-    /// What runs and ran in its Pods, where that was asked for and an agent answers.
+    /// The applications in its Pods, if requested and if an agent answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub applications: Vec<Application>,
-    /// What there is to know beside that: a sentence without its full stop, or empty.
+    /// A note: a sentence without its full stop, or empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
 }
 
 impl Row {
-    /// Whether it is emptied or restored and has fewer ready Pods than it is to have.
+    /// Whether it is emptied or restored, and has fewer ready Pods than wanted.
     pub fn lacks_pods(&self) -> bool {
         let counts = self.ready.split_once('/');
         matches!(self.state, State::Empty | State::Pods | State::Stuck | State::Returning)
             && counts.is_some_and(|(ready, wanted)| ready != wanted)
     }
 
-    /// The line of a workload that is on the board no more.
+    /// The row of a workload that has left the status table.
     #[must_use]
     pub fn gone(self) -> Self {
         Self { state: State::Restored, note: String::new(), newer: false, ..self }
@@ -82,7 +82,7 @@ impl Row {
 /// An application in an empty container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Application {
-    /// The Pod that it is in.
+    /// Its Pod.
     pub pod: String,
     /// Its name.
     pub name: String,
@@ -90,12 +90,12 @@ pub struct Application {
     pub state: String,
 }
 
-/// A container that idles.
+/// An idle container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Container {
     /// Its name.
     pub name: String,
-    /// Its image now.
+    /// Its current image.
     pub image: String,
     /// `entrypoint`, `shell`, `agent`
     pub idle: &'static str,
@@ -112,9 +112,9 @@ impl From<EmptyContainer> for Container {
     }
 }
 
-/// The board's lines, in the order of `objects`. `pods` are those of the same namespaces, none
-/// where they may not be seen; `watched` says at which level a webhook or policy is called for an
-/// object and would empty it.
+/// The rows of the status table, in the order of `objects`. `pods` are the Pods of the same
+/// namespaces, empty if they may not be read; `watched` returns the level at which a webhook or
+/// policy would empty an object.
 pub fn rows(
     objects: &[Value],
     pods: &[Value],
@@ -161,7 +161,7 @@ pub fn rows(
                 "it is older than the webhook: any update empties it, for example `diyadm empty`"
             }
             Level::Workload => "it is older than the webhook: `diyadm empty --recreate` empties it",
-            // What has no Pods has missed nothing yet.
+            // A workload without Pods has missed nothing yet.
             Level::Pod if !pods.iter().any(|pod| pods::belongs_to(pod, object) && lives(pod)) => {
                 return None;
             }
@@ -177,11 +177,11 @@ pub fn rows(
     objects.iter().filter_map(row).collect()
 }
 
-/// `kubectl rollout undo` brings their template alone, without the revision's annotations.
+/// `kubectl rollout undo` restores only the template, without the revision's annotations.
 const LOST: &str = "it runs the empty container and has no original (`kubectl rollout undo`?): \
                     `diyadm restore` looks for one in its revisions";
 
-/// What a command leaves that is cut off while it deletes one and creates it again.
+/// The state that an interrupted command leaves while it recreates an object.
 fn held(object: &Value) -> Option<&'static str> {
     if fresh::is_holder(object) {
         return Some(
@@ -195,9 +195,8 @@ fn held(object: &Value) -> Option<&'static str> {
     )
 }
 
-/// Autoscalers that are held though what they scale is not on the board as empty: it was given back
-/// by another means than `diyadm restore`.
-/// `flags` lead to the cluster again.
+/// Autoscalers that are suspended although their target is not empty, because it was restored by
+/// other means than `diyadm restore`. `flags` select the cluster in hints.
 pub fn held_in_vain(autoscalers: &[Value], rows: &[Row], flags: &str) -> Vec<Row> {
     let is_empty =
         |row: &&Row| !matches!(row.state, State::Missed | State::Returning | State::Restored);
@@ -274,7 +273,7 @@ fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
     row
 }
 
-/// When and by whom, and what idles, of a Pod that was emptied itself.
+/// When and by whom a Pod was emptied, and its idle containers.
 fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
     let text = pod.to_string();
     let subject = Subject::parse(&text)?;
@@ -282,7 +281,7 @@ fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
         return None;
     }
     if subject.is_by_policy() && !subject.is_emptied() {
-        // It leaves no note of when and what: its Pod began so.
+        // A policy saves no time and no containers: the Pod was created empty.
         let at = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
         return Some((Stamp { at, by: "policy".to_owned() }, Vec::new()));
     }
@@ -290,7 +289,7 @@ fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
     Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
 }
 
-/// One of whose Pods so many are empty; what is `beside` that.
+/// The row of a workload with this number of empty Pods, and a further remark.
 fn of_pods(
     object: &Value,
     (stamp, containers): &(Stamp, Vec<Container>),
@@ -311,7 +310,7 @@ fn of_pods(
     }
 }
 
-/// One that was given back, where some of these Pods, which look empty, are still of its emptied
+/// The row of a restored workload, if some of these Pods, which seem empty, belong to its emptied
 /// template.
 fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
     let own = pods.iter().filter(|pod| pods::belongs_to(pod, object));
@@ -335,7 +334,7 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
     })
 }
 
-/// `1/2`, by what the workload itself says; `-` where there is nothing to be ready.
+/// `1/2`, by the workload's status; `-` if it has no Pods to be ready.
 fn ready(object: &Value) -> String {
     let Some(kind) = kinds::of_object(object) else { return "-".to_owned() };
     if kind.controller == Controller::Itself {

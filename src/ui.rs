@@ -1,9 +1,9 @@
 //! The only code that prints.
 //!
-//! Nothing here panics or ends a command: a command finishes its work whatever becomes of its
-//! output. Messages for people go to stderr one line at a time, [`escaped`]; whether they arrive
-//! changes nothing. Results go to stdout, where a failure is an error, unless the reader has gone
-//! (`diyadm render | head`).
+//! Nothing here panics or ends a command: a command finishes its work even if its output fails.
+//! Messages for people go to stderr one line at a time, [`escaped`]; failures are ignored. Results
+//! go to stdout, where a failure is an error, unless the reader has closed it (`diyadm render |
+//! head`).
 
 use std::{
     fmt,
@@ -20,10 +20,10 @@ pub mod text;
 
 use text::{escaped, escaped_lines};
 
-/// Erases the line that is rewritten in place.
+/// Escape sequence that erases the current line.
 const ERASE: &str = "\r\x1b[2K";
 
-/// A line of colour codes and words of diyadm's own, then text that may be of other people.
+/// A line of diyadm's own text with colour codes, then text that may be foreign.
 pub(crate) fn marked(mark: &str, text: &str) {
     message(&format!("{mark}{}\n", escaped(text)));
 }
@@ -33,12 +33,12 @@ pub(crate) fn line(text: &str) {
     marked("", text);
 }
 
-/// A question of one or more lines on stderr; what is typed stands behind it.
+/// A question of one or more lines on stderr; the answer is typed after it.
 pub fn ask(question: &str) {
     message(&escaped_lines(question));
 }
 
-/// Text on stderr that stays on the last line and is rewritten; only for terminals.
+/// Text on the last line of stderr that is rewritten in place; only for terminals.
 pub(crate) fn rewrite(text: &str) {
     message(&format!("{ERASE}{}", escaped(text)));
 }
@@ -48,20 +48,20 @@ pub(crate) fn erase() {
     message(ERASE);
 }
 
-/// Makes a file that has reached its limit (`ulimit -f`) an error of that file, where the signal
-/// would end the process.
+/// Turns the file size limit (`ulimit -f`) into an error of that file, since the signal would end
+/// the process.
 pub(crate) fn survive_file_limits() {
-    // Where no handler can be set the signal keeps its meaning.
+    // Without a handler, the signal keeps its default action.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// One write, so that lines of several processes do not mix.
 fn message(text: &str) {
-    // Without a reader there is nobody to tell.
+    // Without a reader, the message is dropped.
     let _ = stderr().write_all(text.as_bytes());
 }
 
-/// A result for machines on stdout, exactly as it is. A reader that has gone is no error.
+/// A result for machines on stdout, unchanged. A closed reader is not an error.
 ///
 /// # Errors
 /// stdout cannot be written, for example because the disk is full.
@@ -80,7 +80,7 @@ pub fn print_text(text: &str) -> Result<()> {
     print(&escaped_lines(text))
 }
 
-/// A part of a result that goes on for as long as somebody reads it: `status --watch`.
+/// A part of an endless result: `status --watch`.
 ///
 /// # Errors
 /// See [`print`]; also where the reader has gone, which ends the command quietly
@@ -91,7 +91,7 @@ pub fn stream(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// stdout for what is passed on as it is: an application's output, manifests. Errors are
+/// stdout for data that is passed on unchanged: an application's output, manifests. Errors are
 /// [`Unwritten`].
 pub(crate) fn stdout() -> Output<StdoutLock<'static>> {
     Output { stream: io::stdout().lock(), name: "stdout" }
@@ -102,7 +102,7 @@ pub(crate) fn stderr() -> Output<StderrLock<'static>> {
     Output { stream: io::stderr().lock(), name: "stderr" }
 }
 
-/// A standard stream; waits where it does not block.
+/// A standard stream; waits if it is non-blocking.
 pub(crate) struct Output<W> {
     stream: W,
     name: &'static str,
@@ -112,7 +112,7 @@ impl<W: Write + AsFd> Output<W> {
     fn patiently<T>(&mut self, mut work: impl FnMut(&mut W) -> io::Result<T>) -> io::Result<T> {
         loop {
             match work(&mut self.stream) {
-                // Another process that shares a pipe or terminal may have made it non-blocking.
+                // Another process that shares the pipe or terminal may have made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     poll(&mut [PollFd::new(&self.stream, PollFlags::OUT)], None)?;
                 }
@@ -152,8 +152,8 @@ impl fmt::Display for Unwritten {
 
 impl std::error::Error for Unwritten {}
 
-/// Whether the command ended because nobody reads its output any more. A connection that breaks is
-/// another thing, though its error has the same kind.
+/// Whether the command ended because its output was closed. A broken connection has the same kind
+/// of error, but is not meant.
 pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| {
         let of_ours =

@@ -1,5 +1,5 @@
-//! The mutating webhook: what it answers, the server that answers, the objects that install it, and
-//! what `check` and `verify` look at.
+//! The mutating webhook: admission, the server, the manifests, and the checks of `check` and
+//! `verify`.
 
 pub mod admission;
 pub mod checks;

@@ -1,7 +1,7 @@
-//! Users' manifests, read and written so that they mean to us what they mean to kubectl.
+//! Reads and writes users' manifests with the same meaning as in kubectl.
 //!
 //! kubectl reads YAML 1.1 through sigs.k8s.io/yaml: `yes` is true, `0644` is 420, `1.0` is 1.
-//! tests/data/yaml holds what it makes of the hard cases.
+//! tests/data/yaml has kubectl's results for difficult cases.
 
 use std::fmt;
 
@@ -17,14 +17,14 @@ pub use chunk::{Chunk, chunks, is_marker};
 pub use config::ConfigError;
 pub use json::{json, parse_json};
 
-/// One object, and where it began.
+/// One object, and its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// The object; keys in their order.
     pub value: Value,
     /// Line of the document, from 1.
     pub line: usize,
-    /// Which document of its file, from 1.
+    /// Number of its document in the file, from 1.
     pub number: usize,
 }
 
@@ -52,8 +52,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Reads a file of YAML documents or of JSON objects; `file` is its name for errors. Documents
-/// that hold nothing are left out.
+/// Parses a file of YAML documents or JSON objects; `file` is its name in errors. Empty documents
+/// are omitted.
 pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(objects) = json(text) {
@@ -75,7 +75,7 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Error> {
     Ok(documents)
 }
 
-/// Reads one document, the one of this `number` in `file`.
+/// Parses one document, which has this `number` in `file`.
 pub fn parse(file: &str, chunk: &Chunk<'_>, number: usize) -> Result<Value, Error> {
     load::load(chunk.body).map_err(|load::Fault { line, column, what }| {
         let shift = if line == 1 { chunk.column() - 1 } else { 0 };
@@ -84,7 +84,7 @@ pub fn parse(file: &str, chunk: &Chunk<'_>, number: usize) -> Result<Value, Erro
     })
 }
 
-/// The objects of `documents`: a List's items stand for themselves, as in `kubectl apply`.
+/// The objects of `documents`: Lists are replaced by their items, as in `kubectl apply`.
 pub fn objects(documents: Vec<Document>) -> Vec<Document> {
     let mut objects = Vec::new();
     for Document { mut value, line, number } in documents {
@@ -104,7 +104,7 @@ pub fn objects(documents: Vec<Document>) -> Vec<Document> {
     objects
 }
 
-/// One object as YAML that kubectl reads as the same value. Comments are gone.
+/// One object as YAML that has the same value in kubectl. Comments are lost.
 ///
 /// # Errors
 /// Never for what [`read`] returns.
@@ -112,7 +112,7 @@ pub fn write(value: &Value) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(value)
 }
 
-/// saphyr's first line, without the place, which is another one in the whole file.
+/// The first line of saphyr's error, without its position, which differs in the whole file.
 pub(crate) fn sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     line.split(" at line ").next().unwrap_or(line).to_owned()

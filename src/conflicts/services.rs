@@ -1,4 +1,4 @@
-//! What callers of a workload's Services see while it is empty.
+//! The effect of an empty workload on clients of its Services.
 
 use serde_json::Value;
 
@@ -8,9 +8,9 @@ use crate::{
     workload::Ready,
 };
 
-/// A finding for each Service among `around` that sends callers to the workload's Pods, and to one
-/// of the `emptied` containers there; none stands for any container. `replicas`: how many it has
-/// meanwhile, `None` where it has no such number. `ready`: when its emptied Pods are ready.
+/// A finding for each Service in `around` that sends requests to the workload's Pods and to one of
+/// the `emptied` containers; an empty list means any container. `replicas`: the number while it is
+/// empty, `None` for kinds without replicas. `ready`: when its emptied Pods are ready.
 pub fn findings(
     workload: &Value,
     around: &[Value],
@@ -70,8 +70,8 @@ fn finding(
     ))
 }
 
-/// Whether a port of a Service leads to one of these containers, as far as the ports of the
-/// containers say: a number that no container declares may be anyone's.
+/// Whether a port of a Service leads to one of these containers, by the containers' declared ports:
+/// a port number that no container declares may belong to any.
 fn is_of(workload: &Value, kind: &Kind, port: &Value, emptied: &[String]) -> bool {
     let target = if port["targetPort"].is_null() { &port["port"] } else { &port["targetPort"] };
     let pointer = format!("{}/spec/containers", kind.template());
@@ -121,7 +121,7 @@ mod tests {
         for (selector, ports, expected) in [
             (&app, &http, Some("port 80 ")),
             (&app, &json!([{ "port": 8080 }]), Some("port 8080 ")),
-            // Whose it is nobody says.
+            // It may belong to any container.
             (&app, &json!([{ "port": 7, "targetPort": 7777 }]), Some("port 7 ")),
             (&app, &json!([{ "port": 9, "targetPort": 9090 }]), None),
             (

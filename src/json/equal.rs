@@ -1,9 +1,9 @@
-//! Whether two JSON texts are one value, found out without building either.
+//! Compares two JSON texts by value, without building either value.
 
 use serde_json::Value;
 
-/// Whether two JSON texts are one value. Both are read no further than to their first difference,
-/// but where members of an object come in another order.
+/// Whether two JSON texts have the same value. Stops at the first difference, unless members of an
+/// object are in another order.
 pub(crate) fn equal(one: &str, other: &str) -> bool {
     if one == other {
         return true;
@@ -13,7 +13,7 @@ pub(crate) fn equal(one: &str, other: &str) -> bool {
         match (token(&mut one_rest), token(&mut other_rest)) {
             (None, None) => return true,
             (Some(left), Some(right)) if is_same(left, right) => {}
-            // Another member may only have come first.
+            // Perhaps the members are only in another order.
             (Some(left), Some(right))
                 if is_member(left, one_rest) && is_member(right, other_rest) =>
             {
@@ -25,7 +25,7 @@ pub(crate) fn equal(one: &str, other: &str) -> bool {
     }
 }
 
-/// Takes a bracket, comma, colon, string or other scalar from the front of valid JSON.
+/// Removes a bracket, comma, colon, string or other scalar from the front of valid JSON.
 fn token<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let text = rest.trim_start_matches([' ', '\n', '\r', '\t']);
     let end = match text.as_bytes().first()? {
@@ -38,7 +38,7 @@ fn token<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(token)
 }
 
-/// After the string at the front.
+/// The rest after the string at the front.
 fn string_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
@@ -52,7 +52,7 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-/// Whether the token is a member's name: nothing else is followed by a colon.
+/// Whether the token is a member's name: only names are followed by a colon.
 fn is_member(token: &str, rest: &str) -> bool {
     token.starts_with('"') && rest.trim_start_matches([' ', '\n', '\r', '\t']).starts_with(':')
 }

@@ -1,7 +1,7 @@
-//! Where the strings of a JSON text begin and end, 64 bytes at a time.
+//! Finds the beginnings and ends of strings in a JSON text, 64 bytes at a time.
 //!
-//! Finding each quote by itself waits for the one before; the bits of a block are found side by
-//! side. The arithmetic of escapes is simdjson's (`json_escape_scanner.h`).
+//! Searching quotes one by one is sequential, while the bits of a block are computed in parallel.
+//! The arithmetic for escapes is from simdjson (`json_escape_scanner.h`).
 
 #![expect(clippy::inline_always, reason = "a call in these loops costs more than what is called")]
 
@@ -10,27 +10,27 @@ use wide::u8x16;
 use super::{Broken, Fault};
 
 const BLOCK: usize = 64;
-/// Every second bit, from the second on.
+/// Every second bit, starting with the second.
 const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 
-/// What is known between blocks. Only with `CONTROLS` control characters are looked for.
+/// State between blocks. Control characters are searched only with `CONTROLS`.
 pub(super) struct Quotes<'a, const CONTROLS: bool> {
     bytes: &'a [u8],
-    /// 1 where the last block ended within an escape.
+    /// 1 if the last block ended within an escape.
     carry: u64,
-    /// Where the `u` of the second half of a surrogate pair must be.
+    /// Expected position of the `u` of the second half of a surrogate pair.
     low: usize,
-    /// After the last block that has a backslash.
+    /// The end of the last block with a backslash.
     pub(super) slashed: usize,
-    /// The first escape that is none.
+    /// The first invalid escape.
     pub(super) broken: Option<Broken>,
 }
 
-/// What is left of a block: apart from the rest, so that it stays in registers.
+/// The rest of a block: separate from the other state, so that it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
     bits: u64,
-    /// After the block.
+    /// The end of the block.
     end: usize,
 }
 
@@ -43,7 +43,7 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
         Self { bytes: text.as_bytes(), carry: 0, low: 0, slashed: 0, broken: None }
     }
 
-    /// Goes to the first block that has something; whether there is one.
+    /// Moves to the first block with a set bit; returns whether there is one.
     #[inline(always)]
     fn fill(&mut self, cursor: &mut Cursor) -> bool {
         while cursor.bits == 0 {
@@ -56,15 +56,15 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
         true
     }
 
-    /// Past the string that begins at `quote`, from a cursor that has come no further than that;
-    /// `None` where it does not end well.
+    /// The position after the string that begins at `quote`, from a cursor that is not past it;
+    /// `None` if the string is invalid.
     #[inline(always)]
     pub(super) fn string(&mut self, cursor: &mut Cursor, quote: usize) -> Option<usize> {
         loop {
             let more = self.fill(cursor);
             let at = cursor.end.wrapping_sub(BLOCK) + cursor.bits.trailing_zeros() as usize;
             cursor.bits &= cursor.bits.wrapping_sub(1);
-            // Control characters between values are white space, and were passed.
+            // Control characters between values are white space, which was skipped.
             if !CONTROLS || !more || at >= quote {
                 break;
             }
@@ -100,7 +100,7 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
             return quotes | controls;
         }
         self.slashed = start + BLOCK;
-        // A slash that is not escaped itself escapes what follows; of a run every second one.
+        // An unescaped backslash escapes the next character; in a run, every second one does.
         let escaping = slashes & !self.carry;
         let even = ((escaping << 1) | ODD).wrapping_sub(escaping);
         let ends = even ^ ODD;
@@ -114,7 +114,7 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
         (quotes & !escaped) | controls
     }
 
-    /// Looks at the letter of an escape.
+    /// Checks the letter of an escape.
     #[inline]
     fn escape(&mut self, at: usize) {
         let fault = match self.bytes.get(at) {
@@ -143,12 +143,12 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
     fn unit(&self, at: usize) -> Option<u32> {
         let digits: &[u8; 4] = self.bytes.get(at + 1..)?.first_chunk()?;
         let [a, b, c, d] = digits.map(|digit| u32::from(HEX[usize::from(digit)]));
-        // What is no digit is past every number of four.
+        // A non-digit gives a number greater than any four digits.
         Some(a << 12 | b << 8 | c << 4 | d).filter(|_| a | b | c | d < 16)
     }
 }
 
-/// What a hex digit stands for; 16 where it is none.
+/// The value of a hex digit; 16 for other characters.
 const HEX: [u8; 256] = {
     let mut table = [16; 256];
     let digits = b"0123456789abcdef";
@@ -161,7 +161,7 @@ const HEX: [u8; 256] = {
     table
 };
 
-/// A bit for each byte that is one of those.
+/// A bit for each byte that is one of these.
 #[inline(always)]
 fn places(block: &[u8; BLOCK], is: impl Fn(u8x16) -> u8x16) -> u64 {
     let (parts, _) = block.as_chunks();

@@ -1,4 +1,4 @@
-//! The one pass over a JSON text.
+//! The single pass over a JSON text.
 
 #![expect(clippy::inline_always, reason = "a call in these loops costs more than what is called")]
 
@@ -9,14 +9,14 @@ use super::{
     quotes::{Cursor, Quotes},
 };
 
-/// As deep as `serde_json::Value` goes, and far deeper than any manifest.
+/// The limit of `serde_json::Value`, far deeper than any manifest.
 pub(super) const MAX_DEPTH: u32 = 127;
 
-/// No number with so few characters and without an exponent is past f64.
+/// Numbers with fewer characters and without an exponent always fit an f64.
 const SHORT: usize = 300;
 
 pub(super) fn document<'a>(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
-    // The API server writes a line feed after the document, and no other.
+    // The API server writes one line feed, after the document.
     let least = text.trim_ascii_end().bytes().fold(u8::MAX, u8::min);
     if least < b' ' {
         Scan::<true>::document(text, plan)
@@ -32,7 +32,7 @@ struct Scan<'a, const CONTROLS: bool> {
     nodes: Vec<Entry<'a>>,
 }
 
-/// How far it has come: apart from the rest, so that it stays in registers.
+/// The current position: separate from the other state, so that it stays in registers.
 #[derive(Clone, Copy)]
 struct Place {
     at: usize,
@@ -60,7 +60,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         }
     }
 
-    /// The next byte that is no white space, not taken yet.
+    /// The next byte that is not white space, without consuming it.
     #[inline(always)]
     fn look(&self, place: &mut Place) -> Option<u8> {
         loop {
@@ -72,7 +72,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         }
     }
 
-    /// Past the string whose opening quote comes next.
+    /// Skips the string whose opening quote is next.
     #[inline(always)]
     fn string(&mut self, place: &mut Place) -> Result<(), Broken> {
         match self.quotes.string(&mut place.cursor, place.at) {
@@ -82,7 +82,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         Ok(())
     }
 
-    /// Past a member's name and its colon. Returns where the name is.
+    /// Skips a member's name and its colon. Returns the position of the name.
     #[inline(always)]
     fn key(&mut self, place: &mut Place) -> Result<Range<usize>, Broken> {
         if self.look(place) != Some(b'"') {
@@ -98,7 +98,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         Ok(key)
     }
 
-    /// Past a number, `true`, `false` or `null`, whose first byte is `first`.
+    /// Skips a number, `true`, `false` or `null` with the first byte `first`.
     #[inline]
     fn scalar(&self, place: &mut Place, first: u8) -> Result<(), Broken> {
         let word: &[u8] = match first {
@@ -142,7 +142,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         if !good {
             return Err(place.fault(Fault::Grammar));
         }
-        // What is past f64 serde_json itself says.
+        // serde_json itself decides whether it fits an f64.
         if large && serde_json::from_str::<serde_json::Number>(&self.text[start..at]).is_err() {
             return Err(place.fault(Fault::Number));
         }
@@ -150,11 +150,12 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         Ok(())
     }
 
-    /// Past a value that is of no interest; `depth` levels are open around it.
+    /// Skips a value that is not kept; `depth` levels are open around it.
     #[inline(never)]
     fn skip(&mut self, kept: &mut Place, depth: u32) -> Result<(), Broken> {
         let mut place = *kept;
-        // Whether the innermost level is an object, and each of those around it, a bit a level.
+        // Whether the innermost level, and each level around it, is an object: one bit for each
+        // level.
         let (mut is_object, mut around) = (false, 0_u128);
         let mut level = depth;
         loop {
@@ -208,7 +209,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         }
     }
 
-    /// Past a value that is kept by `plan`, with its name and its number among its siblings.
+    /// Parses a value that is kept by `plan`, with its name and its index among its siblings.
     fn keep(
         &mut self,
         place: &mut Place,
@@ -237,7 +238,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         Ok(())
     }
 
-    /// Past the object whose brace comes next.
+    /// Parses the object whose brace is next.
     fn members(
         &mut self,
         place: &mut Place,
@@ -299,7 +300,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         Ok(Kept::All)
     }
 
-    /// Past the array whose bracket comes next.
+    /// Parses the array whose bracket is next.
     fn items(
         &mut self,
         place: &mut Place,
@@ -330,7 +331,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
     }
 }
 
-/// Whether two of the members have one name.
+/// Whether two of the members have the same name.
 fn has_twins(members: &[Entry<'_>]) -> bool {
     let mut names: Vec<&str> = members.iter().map(|member| member.key.as_ref()).collect();
     names.sort_unstable();

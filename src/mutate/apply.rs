@@ -1,5 +1,5 @@
-//! Applies a patch of ours to a document so that every key that stays keeps its place, and one that
-//! comes back takes its own.
+//! Applies a patch of diyadm to a document so that keys keep their order, and a restored key
+//! returns to its position.
 //!
 //! A removal elsewhere (the json-patch crate's too) swaps the last key into the gap: the same
 //! object, but no longer the same to read.

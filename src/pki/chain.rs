@@ -11,20 +11,20 @@ use super::{
     x509::{Certificate, Usage},
 };
 
-/// Signatures that Go checks before it gives up.
+/// Number of signatures that Go checks before it gives up.
 const MOST_SIGNATURES: usize = 100;
 
-/// What a chain must be good for.
+/// Requirements for a chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Purpose<'a> {
-    /// A DNS name or an IP address; any where it is absent.
+    /// A DNS name or an IP address; without it, any.
     pub(super) host: Option<&'a str>,
-    /// Seconds since 1970; any time where it is absent.
+    /// Seconds since 1970; without it, any time.
     pub(super) now: Option<i64>,
     pub(super) usage: Option<Usage>,
 }
 
-/// Judges the first certificate of `chain`; the others may stand between it and one of `roots`.
+/// Verifies the first certificate of `chain`; the others may be intermediates up to one of `roots`.
 pub(super) fn judge(
     roots: &[Certificate],
     chain: &[Certificate],
@@ -47,7 +47,7 @@ pub(super) fn judge(
     if builder.chains.is_empty() {
         return Err(Refusal::Unknown(builder.hint));
     }
-    // Any of them will do; what is wrong with a name says more than the rest.
+    // One valid chain is enough; a name error is more helpful than the others.
     let mut refusals = Vec::new();
     for chain in &builder.chains {
         match check_chain(chain, purpose) {
@@ -59,7 +59,7 @@ pub(super) fn judge(
     Err(refusals.swap_remove(named.unwrap_or_default()))
 }
 
-/// What holds of a chain as a whole.
+/// Checks a whole chain.
 fn check_chain(chain: &[&Certificate], purpose: &Purpose<'_>) -> Result<(), Refusal> {
     if !policies::are_valid(chain) {
         return Err(Refusal::Other(
@@ -84,7 +84,7 @@ enum Role {
     Root,
 }
 
-/// What holds of a certificate with `below` others on its way to the leaf (`isValid`).
+/// Checks a certificate with `below` others between it and the leaf (`isValid`).
 fn check(
     certificate: &Certificate,
     role: Role,
@@ -117,7 +117,7 @@ struct Builder<'a> {
     purpose: &'a Purpose<'a>,
     signatures: usize,
     chains: Vec<Vec<&'a Certificate>>,
-    /// Of the leaf's possible issuers.
+    /// Of the leaf's candidate issuers.
     hint: Option<(String, Box<Refusal>)>,
 }
 
@@ -152,7 +152,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Those that may have signed `certificate`, the likeliest first.
+/// Candidate issuers of `certificate`, the most likely first.
 fn parents<'a>(certificate: &Certificate, all: &'a [Certificate]) -> Vec<&'a Certificate> {
     let authority = &certificate.extensions.authority_key;
     let rank = |parent: &&Certificate| {
@@ -164,7 +164,7 @@ fn parents<'a>(certificate: &Certificate, all: &'a [Certificate]) -> Vec<&'a Cer
         }
     };
     let named = all.iter().enumerate().filter(|(at, parent)| {
-        // A pool holds each certificate once.
+        // A pool has each certificate once.
         let is_first = !all[..*at].iter().any(|other| other.raw == parent.raw);
         parent.subject == certificate.issuer && is_first
     });

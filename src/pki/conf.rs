@@ -1,11 +1,10 @@
-//! The syntax of OpenSSL's configuration files, as `def_load_bio` of OpenSSL 3's conf_def.c reads
-//! it: sections, comments, quotes, escapes, continuation, `$variables`. What a value means is
-//! `request`'s business.
+//! The syntax of OpenSSL's configuration files, parsed like `def_load_bio` in OpenSSL 3's
+//! conf_def.c: sections, comments, quotes, escapes, continuation, `$variables`. `request`
+//! interprets the values.
 //!
-//! What OpenSSL would pass over in silence (text behind a section's bracket, a quote that never
-//! ends, a line that nothing reads) is an error here. Never reads the environment or another file.
-//! Time and memory grow with the length of the text, which is bounded, and so is what variables
-//! expand to.
+//! Text that OpenSSL silently ignores (after a section's bracket, in a quote that never ends, in an
+//! unused line) is an error here. Never reads the environment or another file. Time and memory are
+//! proportional to the length of the text, which is limited, as are expanded variables.
 
 use std::{cell::Cell, collections::HashMap};
 
@@ -19,9 +18,9 @@ pub(super) struct Entry {
     pub(super) section: String,
     pub(super) name: String,
     pub(super) value: String,
-    /// From 1; of a continued line the first.
+    /// Line number from 1; the first line of a continued one.
     pub(super) line: usize,
-    /// Whether anyone has asked for it.
+    /// Whether it was read.
     read: Cell<bool>,
 }
 
@@ -29,19 +28,19 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Conf {
     pub(super) file: String,
-    /// `None` where a later one of the same name has taken its place.
+    /// `None` if a later one of the same name replaced it.
     entries: Vec<Option<Entry>>,
-    /// Places in `entries` by section and name; a section without entries is there too.
+    /// Positions in `entries` by section and name; includes sections without entries.
     sections: HashMap<String, HashMap<String, usize>>,
     /// Bytes of all values together.
     expanded: usize,
 }
 
-/// Where OpenSSL looks when a section has no such name.
+/// The section that OpenSSL searches if a section does not have a name.
 const DEFAULT: &str = "default";
-/// OpenSSL stops at 65,536 bytes; no field of a certificate is near it.
+/// OpenSSL's limit is 65,536 bytes; no field of a certificate is near it.
 const LONGEST: usize = 32_768;
-/// No csr.conf is near it: the one that is built in has 700 bytes.
+/// No csr.conf is near this limit: the built-in one has 700 bytes.
 pub const LONGEST_FILE: usize = 1 << 20;
 /// Bytes of all values together, variables expanded.
 const LONGEST_VALUES: usize = 4 * LONGEST_FILE;
@@ -63,12 +62,12 @@ impl Conf {
                 let Some((_, next)) = lines.next() else { break };
                 whole.push_str(bare(next));
             }
-            // A carriage return or a NUL within a line means other things to OpenSSL, by where
-            // its buffer ends.
+            // OpenSSL treats a carriage return or a NUL within a line differently, depending on
+            // where its buffer ends.
             if whole.contains(['\r', '\0']) {
                 bail!("{file}:{line}: a control character is in the line");
             }
-            // After the lines are joined: a comment that ends in a backslash takes the next along.
+            // After lines are joined: a comment that ends with a backslash includes the next line.
             let content = uncomment(&whole).trim_matches(is_blank);
             if content.is_empty() {
                 continue;
@@ -107,7 +106,7 @@ impl Conf {
         }
         let (section, name) = (section.to_owned(), name.to_owned());
         let names = self.sections.entry(section.clone()).or_default();
-        // The last of a name wins, at its own place.
+        // The last entry of a name wins, at its own position.
         if let Some(earlier) = names.insert(name.clone(), self.entries.len()) {
             self.entries[earlier] = None;
         }
@@ -115,7 +114,7 @@ impl Conf {
         Ok(())
     }
 
-    /// The entries of a section, in order; `None` where the file has no such section.
+    /// The entries of a section, in order; `None` if the file does not have the section.
     pub(super) fn section(&self, name: &str) -> Option<Vec<&Entry>> {
         let mut places: Vec<_> = self.sections.get(name)?.values().copied().collect();
         places.sort_unstable();
@@ -124,7 +123,7 @@ impl Conf {
         Some(entries)
     }
 
-    /// An entry of that section, else of the default one.
+    /// An entry of this section, else of the default one.
     pub(super) fn get(&self, section: &str, name: &str) -> Option<&Entry> {
         let found = self.find(section, name).or_else(|| self.find(DEFAULT, name))?;
         found.read.set(true);
@@ -135,12 +134,12 @@ impl Conf {
         self.entries[*self.sections.get(section)?.get(name)?].as_ref()
     }
 
-    /// The first entry that nobody asked for.
+    /// The first entry that was not read.
     pub(super) fn unread(&self) -> Option<&Entry> {
         self.entries.iter().flatten().find(|entry| !entry.read.get())
     }
 
-    /// An error about one entry, with the word that was not understood.
+    /// An error about one entry, with the unknown word.
     pub(super) fn error(&self, entry: &Entry, what: &str) -> anyhow::Error {
         anyhow_at(&self.file, entry.line, &format!("{} = {}", entry.name, entry.value), what)
     }
@@ -152,7 +151,7 @@ impl Conf {
         while let Some(c) = rest.chars().next() {
             rest = &rest[c.len_utf8()..];
             match c {
-                // Within quotes nothing is special but the quote itself and the backslash.
+                // Within quotes only the quote itself and the backslash are special.
                 '"' | '\'' | '`' => rest = quoted(c, rest, &mut out)?,
                 '\\' => {
                     let escaped = rest.chars().next().ok_or("the value ends with a backslash")?;
@@ -179,7 +178,7 @@ impl Conf {
         Ok(out)
     }
 
-    /// The value of the variable that `text` (behind the `$`) names, and what follows.
+    /// The value of the variable that `text` (after the `$`) names, and the rest.
     fn variable<'t>(&self, own: &str, text: &'t str) -> Result<(&str, &'t str), String> {
         let close = match text.chars().next() {
             Some('{') => Some('}'),
@@ -198,7 +197,7 @@ impl Conf {
                 format!("the variable {:?} has no closing {close:?}", shortened(name))
             })?;
         }
-        // OpenSSL would look into the environment before it looks into the default section.
+        // OpenSSL would search the environment before the default section.
         if section == "ENV" && self.find(section, name).is_none() {
             return Err(format!("the environment variable {:?} is not read", shortened(name)));
         }
@@ -223,7 +222,7 @@ fn bare(line: &str) -> &str {
     line.trim_end_matches('\r')
 }
 
-/// One backslash at the end, and not two: OpenSSL looks at no more than that.
+/// Ends with one backslash, and not with two: OpenSSL checks no more than that.
 fn is_continued(line: &str) -> bool {
     line.ends_with('\\') && !line.ends_with("\\\\")
 }
@@ -233,23 +232,23 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// What names of sections and entries are made of: `CONF_ALNUM_PUNCT`.
+/// Characters of section and entry names: `CONF_ALNUM_PUNCT`.
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_!.%&*+,/;?@^~|-".contains(c)
 }
 
-/// A name, and what follows.
+/// A name, and the rest.
 fn name(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c| !is_of_name(c)).unwrap_or(text.len()))
 }
 
-/// A variable's name (`CONF_ALNUM`), and what follows.
+/// A variable's name (`CONF_ALNUM`), and the rest.
 fn word(text: &str) -> (&str, &str) {
     let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     text.split_at(text.find(ends).unwrap_or(text.len()))
 }
 
-/// The name of `[ name ]`, from behind its bracket.
+/// The name of `[ name ]`, from the text after its bracket.
 fn header(rest: &str) -> Result<String, &'static str> {
     let (name, behind) = rest.split_once(']').ok_or("the section lacks its closing bracket")?;
     let name = name.trim_matches(is_blank);
@@ -262,7 +261,7 @@ fn header(rest: &str) -> Result<String, &'static str> {
     Ok(name.to_owned())
 }
 
-/// Copies what is in quotes, up to `quote`; returns what follows.
+/// Copies quoted text up to `quote`; returns the rest.
 fn quoted<'t>(quote: char, text: &'t str, out: &mut String) -> Result<&'t str, String> {
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {

@@ -1,4 +1,4 @@
-//! DER as Go's cryptobyte reads it: shortest lengths, tags of one byte, nothing indefinite.
+//! DER, parsed like Go's cryptobyte: shortest lengths, one-byte tags, no indefinite lengths.
 
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
@@ -20,7 +20,7 @@ pub(super) const fn constructed(n: u8) -> u8 {
     0xa0 | n
 }
 
-/// What is left to be read. Every method returns `None` where Go's would return false.
+/// The unread rest. Every method returns `None` where Go's method returns false.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
@@ -29,7 +29,7 @@ pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 pub(super) struct Element<'a> {
     pub(super) tag: u8,
     pub(super) content: &'a [u8],
-    /// With tag and length.
+    /// Including tag and length.
     pub(super) whole: &'a [u8],
 }
 
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         self.0.first() == Some(&tag)
     }
 
-    /// The next element, whatever its tag.
+    /// The next element with any tag.
     pub(super) fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, &short) = (self.0.first()?, self.0.get(1)?);
         if tag & 0x1f == 0x1f {
@@ -52,7 +52,8 @@ impl<'a> Reader<'a> {
             (2, usize::from(short))
         } else {
             let bytes = self.0.get(2..2 + usize::from(short & 0x7f))?;
-            // 0x80 is the indefinite form; a shorter form is there for a leading zero and below 128.
+            // 0x80 is the indefinite form; lengths with a leading zero or below 128 have a shorter
+            // form.
             if bytes.len() > 4 || *bytes.first()? == 0 {
                 return None;
             }
@@ -73,18 +74,18 @@ impl<'a> Reader<'a> {
         if self.is_next(tag) { self.any() } else { None }
     }
 
-    /// What is in the next element, which must have this tag.
+    /// The content of the next element, which must have this tag.
     pub(super) fn read(&mut self, tag: u8) -> Option<Reader<'a>> {
         Some(Reader(self.element(tag)?.content))
     }
 
-    /// [`Reader::read`] where the next element has this tag, else `Some(None)`.
+    /// [`Reader::read`] if the next element has this tag, else `Some(None)`.
     #[expect(clippy::option_option, reason = "malformed, absent and present")]
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<Reader<'a>>> {
         if self.is_next(tag) { self.read(tag).map(Some) } else { Some(None) }
     }
 
-    /// The bytes of an integer, in two's complement, as few as it takes.
+    /// The bytes of an integer in minimal two's complement.
     pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
         let bytes = self.element(INTEGER)?.content;
         is_shortest_integer(bytes).then_some(bytes)
@@ -106,7 +107,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of a bit string, and how many bits at the end do not count.
+    /// The bytes of a bit string, and the number of unused bits at its end.
     pub(super) fn bits(&mut self) -> Option<(&'a [u8], u8)> {
         let (padding, bytes) = self.element(BIT_STRING)?.content.split_first()?;
         let unused = bytes.last().map_or(u8::from(*padding > 0), |last| {
@@ -182,7 +183,7 @@ fn digits<T: std::str::FromStr>(text: &str, from: usize, length: usize) -> Optio
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// `MMDDhhmmss` (or `MMDDhhmm`, where `length` is 8), then `Z` or `±hhmm`, which is not zero.
+/// `MMDDhhmmss` (or `MMDDhhmm` if `length` is 8), then `Z` or `±hhmm`, which is not zero.
 fn seconds(year: i16, text: &str, length: usize) -> Option<i64> {
     let two = |at| digits::<i8>(text, at, 2);
     let second = if length == 10 { two(8)? } else { 0 };

@@ -1,4 +1,4 @@
-//! How a certificate differs from what someone asks for. Knows no file, clock or cluster.
+//! Compares a certificate with the requested properties. Pure.
 
 use openssl::{nid::Nid, pkey::Id, x509::X509};
 
@@ -10,12 +10,12 @@ use super::{
     issue::{CLOCK_SKEW, DAY, service_names},
 };
 
-/// What was asked for; `None` leaves it to whatever is there.
+/// The requested properties; `None` accepts any value.
 #[derive(Clone, Copy, Default)]
 pub struct Wanted<'a> {
-    /// Subject, names and, where `key` says nothing, the key's kind.
+    /// Subject, names and, without `key`, the key's type.
     pub request: Option<&'a Request>,
-    /// The kind of the certificate's key.
+    /// The type of the certificate's key.
     pub key: Option<KeyKind>,
     /// Validity of the certificate, days.
     pub days: Option<u32>,
@@ -27,8 +27,9 @@ pub struct Wanted<'a> {
     pub namespace: &'a str,
 }
 
-/// In a few words each, how the first certificates of `ca` and `crt` (PEM) are not what is wanted;
-/// nothing where they are, or cannot be read: that is another fault.
+/// The differences of the first certificates of `ca` and `crt` (PEM) from the requested properties,
+/// each in a few words; empty if there are none, or if the certificates cannot be read, which is
+/// another error.
 pub fn differences(ca: &[u8], crt: &[u8], wanted: &Wanted<'_>) -> Vec<String> {
     let (Some(ca), Some(leaf)) = (first(ca), first(crt)) else { return Vec::new() };
     let mut all = Vec::new();
@@ -59,11 +60,11 @@ fn first(pem: &[u8]) -> Option<X509> {
     X509::stack_from_pem(pem).ok()?.into_iter().next()
 }
 
-/// How many days it was made for, the skew of clocks aside.
+/// Its validity in days, without the allowance for clock skew.
 fn days_of(certificate: &X509) -> Option<i64> {
     let length = certificate.not_before().diff(certificate.not_after()).ok()?;
     let seconds = i64::from(length.days) * DAY + i64::from(length.secs);
-    // One that others made has no skew: what is left of a day does not count.
+    // Certificates of other tools have no such allowance: partial days are ignored.
     Some((seconds - CLOCK_SKEW + DAY / 2) / DAY)
 }
 
@@ -91,12 +92,12 @@ fn subject(leaf: &X509, request: &Request, wanted: &Wanted<'_>) -> Option<String
     (wanted != found).then(|| format!("its subject is {found}, not {wanted}"))
 }
 
-/// The request's names must be there, and beside them none but the Service's.
+/// The request's names must be present, and no others except the Service's.
 fn names(crt: &[u8], request: &Request, wanted: &Wanted<'_>) -> Option<String> {
     let found = inspect(crt, None).ok()?.swap_remove(0).sans;
     let shown = |san: &San| match san {
         San::Dns(name) => format!("DNS:{name}"),
-        // As certificates are read back: `::1`, however it was written.
+        // Normalized as in a parsed certificate: `::1`, however it was written.
         San::Ip(address) => {
             let parsed = address.parse::<std::net::IpAddr>().map(|parsed| parsed.to_string());
             format!("IP:{}", parsed.unwrap_or_else(|_| address.clone()))

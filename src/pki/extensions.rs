@@ -1,4 +1,4 @@
-//! The X.509 extensions that csr.conf asks for, as `X509V3_EXT_nconf` reads them.
+//! The X.509 extensions in csr.conf, interpreted like `X509V3_EXT_nconf`.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use openssl::{asn1::Asn1Object, nid::Nid};
 use super::conf::{Conf, Entry};
 use crate::ui::text::shortened;
 
-/// What a certificate says beside its subject.
+/// The properties of a certificate except its subject.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extensions {
-    /// In order, without doubles.
+    /// In order, without duplicates.
     pub(super) sans: Asked<Vec<San>>,
     /// Short names.
     pub(super) key_usage: Asked<Vec<&'static str>>,
-    /// Names or numbers that OpenSSL knows; empty where nothing is asked for.
+    /// Names or OIDs known to OpenSSL; empty if not requested.
     pub(super) extended_key_usage: Asked<Vec<String>>,
-    /// CA:FALSE, whatever is asked for.
+    /// Always CA:FALSE.
     pub(super) basic_constraints: Asked<()>,
-    /// `None` where nothing is asked for.
+    /// `None` if not requested.
     pub(super) authority: Option<Authority>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Asked<T> {
     pub(super) value: T,
 }
 
-/// What authorityKeyIdentifier holds: each `Some(always)` where it is named.
+/// The parts of authorityKeyIdentifier: each `Some(always)` if named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Authority {
     pub(super) key: Option<bool>,
@@ -44,7 +44,7 @@ pub(super) enum San {
     Ip(String),
 }
 
-/// Whose extensions they are.
+/// The owner of the extensions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
     /// A request, which has no issuer yet.
@@ -52,10 +52,10 @@ pub(super) enum Of {
     Certificate,
 }
 
-/// Names of one certificate. Go's TLS, which is the API server's, takes no certificate over
-/// 256 KiB.
+/// Maximum number of names in a certificate. Go's TLS, which the API server uses, accepts no
+/// certificate over 256 KiB.
 const MOST_SANS: usize = 1000;
-/// keyCertSign and cRLSign are a CA's.
+/// keyCertSign and cRLSign are for CAs.
 const KEY_USAGES: [&str; 7] = [
     "digitalSignature",
     "nonRepudiation",
@@ -65,7 +65,7 @@ const KEY_USAGES: [&str; 7] = [
     "encipherOnly",
     "decipherOnly",
 ];
-/// `CA:` and what X509V3_get_value_bool takes for no.
+/// `CA:` with the values that X509V3_get_value_bool reads as false.
 const NO_CA: [&str; 6] = ["CA:FALSE", "CA:false", "CA:N", "CA:n", "CA:NO", "CA:no"];
 
 impl Extensions {
@@ -76,7 +76,7 @@ impl Extensions {
                 Some(rest) => (true, rest),
                 None => (false, entry.value.as_str()),
             };
-            // OpenSSL's lists end there, and nobody would know.
+            // OpenSSL's lists would silently end there.
             if value.contains(['\r', '\n']) {
                 return Err(conf.error(entry, "a line break is in the value"));
             }
@@ -117,7 +117,7 @@ impl Extensions {
                     read.authority = Some(found);
                 }
 
-                // Always written, and always so.
+                // Always written with this value.
                 "subjectKeyIdentifier" => drop(pick(&["hash"], &words).map_err(unknown)?),
                 "subjectAltName" => {
                     read.sans = Asked { critical, value: sans(conf, entry, &words)? };
@@ -128,9 +128,9 @@ impl Extensions {
         Ok(read)
     }
 
-    /// Adds a name that is not there yet.
+    /// Adds a name if it is new.
     pub(super) fn add_san(&mut self, san: San) {
-        // No more than MOST_SANS are looked through.
+        // Searches at most MOST_SANS names.
         if !self.sans.value.contains(&san) {
             self.sans.value.push(san);
         }
@@ -170,7 +170,7 @@ fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
 }
 
 fn san(kind: &str, name: &str) -> Result<San, &'static str> {
-    // `DNS.1`: what stands behind only keeps the names apart.
+    // `DNS.1`: the number only makes the names unique.
     match kind.split_once('.').map_or(kind, |(kind, _)| kind) {
         "DNS" if !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b',') => {
             Ok(San::Dns(name.to_owned()))
@@ -201,7 +201,7 @@ fn usages<'w>(words: &[&'w str]) -> Result<Vec<String>, &'w str> {
     words.iter().map(|word| nid(word).map(|_| (*word).to_owned()).ok_or(*word)).collect()
 }
 
-/// What OpenSSL knows under a name, or a number with dots.
+/// OpenSSL's object for a name or an OID.
 fn nid(name: &str) -> Option<Nid> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.';
     if name.is_empty() || !name.bytes().all(plain) {
@@ -210,12 +210,12 @@ fn nid(name: &str) -> Option<Nid> {
     Some(Asn1Object::from_str(name).ok()?.nid())
 }
 
-/// The words, each out of `known`; else the first that is not.
+/// The words, if all are in `known`; else the first unknown one.
 fn pick<'w>(known: &[&'static str], words: &[&'w str]) -> Result<Vec<&'static str>, &'w str> {
     words.iter().map(|w| known.iter().find(|k| *k == w).copied().ok_or(*w)).collect()
 }
 
-/// C's isspace, which OpenSSL's lists go by.
+/// C's isspace, which OpenSSL's lists use.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }

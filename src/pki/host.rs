@@ -1,12 +1,11 @@
-//! Names of hosts as Go matches them: against a certificate's alternative names
-//! (`VerifyHostname`), and against the constraints of CAs (`checkChainConstraints`).
+//! Host name matching as in Go: against a certificate's alternative names (`VerifyHostname`), and
+//! against the name constraints of CAs (`checkChainConstraints`).
 
 use std::net::IpAddr;
 
 use super::x509::{Certificate, Constraints, Names, is_domain, mailbox};
 
-/// Whether a certificate is for `host`, a DNS name or an IP address. The common name counts for
-/// nothing.
+/// Whether a certificate is for `host`, a DNS name or an IP address. The common name is ignored.
 pub(super) fn matches(names: &Names, host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = address.parse::<IpAddr>() {
@@ -21,7 +20,7 @@ pub(super) fn matches(names: &Names, host: &str) -> bool {
             return !pattern.is_empty() && pattern != "." && pattern == host;
         }
         match pattern.strip_prefix("*.") {
-            // One label, and a whole one.
+            // Exactly one whole label.
             Some(domain) => bare.split_once('.').is_some_and(|(_, rest)| rest == domain),
             None => pattern == bare,
         }
@@ -34,7 +33,7 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Whether a name has the form of a host's; a pattern may begin with `*.`
+/// Whether it is a valid host name; a pattern may begin with `*.`
 fn is_hostname(name: &str, is_pattern: bool) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
@@ -45,7 +44,7 @@ fn is_hostname(name: &str, is_pattern: bool) -> bool {
     name.split('.').all(is_label)
 }
 
-/// Whether every name in the chain is one that the CAs above it may sign.
+/// Whether the CAs above may sign every name in the chain.
 pub(super) fn check_constraints(chain: &[&Certificate]) -> Result<(), String> {
     for (at, certificate) in chain.iter().enumerate() {
         let extensions = &certificate.extensions;
@@ -123,7 +122,8 @@ fn check_names(
     Ok(())
 }
 
-/// Whether `name` is `domain` or lies below it; one that begins with a dot is only what lies below.
+/// Whether `name` is `domain` or a subdomain; a `domain` that begins with a dot only matches
+/// subdomains.
 fn is_within(name: &str, domain: &str) -> bool {
     let (name, domain) = (name.to_ascii_lowercase(), domain.to_ascii_lowercase());
     match name.strip_suffix(&domain) {
@@ -134,14 +134,14 @@ fn is_within(name: &str, domain: &str) -> bool {
     }
 }
 
-/// Whether `*.x` may stand for the excluded `a.x`.
+/// Whether `*.x` may match the excluded `a.x`.
 fn is_wildcard_of(name: &str, domain: &str) -> bool {
     let (name, domain) = (name.to_ascii_lowercase(), domain.to_ascii_lowercase());
     let parent = |name: &str| name.find('.').map(|at| name[at..].to_owned());
     name.starts_with('*') && parent(&domain).is_some_and(|rest| parent(&name) == Some(rest))
 }
 
-/// The host of a URI without its port, where it is a domain name.
+/// The host of a URI without its port, if it is a domain name.
 fn uri_domain(host: &str) -> Option<String> {
     let is_bracketed = host.starts_with('[');
     let bare = match host.rsplit_once(':') {

@@ -1,4 +1,4 @@
-//! What a certificate says, for people and for `check`.
+//! The content of a certificate, for people and for `check`.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use super::private_key;
 
-/// What a certificate says.
+/// The content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
@@ -30,12 +30,12 @@ pub struct Facts {
     pub not_after: i64,
     /// SHA-256, upper-case hex with colons.
     pub fingerprint: String,
-    /// Whether the given key belongs to it; absent where no key was given.
+    /// Whether the given key belongs to it; absent without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_matches: Option<bool>,
 }
 
-/// `2026-11-24T22:19:03Z` of seconds since 1970.
+/// Formats seconds since 1970 as `2026-11-24T22:19:03Z`.
 pub fn rfc3339(seconds: i64) -> String {
     let time = jiff::Timestamp::from_second(seconds);
     time.map_or_else(|_| seconds.to_string(), |time| time.to_string())
@@ -46,7 +46,7 @@ fn as_rfc3339<S: Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(&rfc3339(*seconds))
 }
 
-/// What each certificate of `pem` says; `key` (PEM) is held against the first.
+/// The content of each certificate in `pem`; `key` (PEM) is compared with the first.
 ///
 /// # Errors
 /// PEM that cannot be read. Never quotes the key.
@@ -95,7 +95,7 @@ pub(super) fn name(name: &X509NameRef) -> Result<String> {
     Ok(text)
 }
 
-/// Seconds since 1970 of a certificate's time.
+/// Converts a certificate's time to seconds since 1970.
 fn unix(time: &Asn1TimeRef) -> Result<i64> {
     let since = Asn1Time::from_unix(0)?.diff(time)?;
     Ok(i64::from(since.days) * 24 * 60 * 60 + i64::from(since.secs))

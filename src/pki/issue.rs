@@ -1,4 +1,4 @@
-//! Makes the CA and, with it, the server's certificate.
+//! Issues the CA and, with it, the server's certificate.
 
 use anyhow::{Context, Result};
 use openssl::{
@@ -20,11 +20,11 @@ use super::{
     extensions::{Authority, Extensions, San},
 };
 
-/// Clocks of a cluster differ; certificates begin this many seconds before they are made.
+/// Certificates begin this many seconds in the past, since the clocks of a cluster differ.
 pub(super) const CLOCK_SKEW: i64 = 5 * 60;
 pub(super) const DAY: i64 = 24 * 60 * 60;
 
-/// What a certificate is made from beside the request.
+/// Parameters of a certificate in addition to the request.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// Seconds since 1970.
@@ -39,7 +39,7 @@ pub struct Terms {
     pub namespace: String,
 }
 
-/// PEM files as they stand in the Secret. Has no Debug: one of them is a key.
+/// PEM files as in the Secret. Has no Debug, since one of them is a key.
 pub struct Bundle {
     /// ca.crt
     pub ca_crt: String,
@@ -49,9 +49,9 @@ pub struct Bundle {
     pub server_key: String,
 }
 
-/// Makes a CA with `ca_key`, and with it the certificate of `server_key`.
+/// Creates a CA with `ca_key`, and signs the certificate of `server_key` with it.
 ///
-/// The SANs are the request's and the four names of the Service.
+/// The SANs are those of the request and the four names of the Service.
 pub fn issue(
     request: &Request,
     terms: &Terms,
@@ -68,8 +68,8 @@ pub fn issue(
 }
 
 fn authority(request: &Request, terms: &Terms, key: &PKey<Private>) -> Result<X509> {
-    // A name of its own: where CA and leaf share one, as in the blog, verifiers take the leaf
-    // for self-signed.
+    // A different name: if CA and leaf share one, as in the blog, verifiers treat the leaf as
+    // self-signed.
     let mut name = X509NameBuilder::new()?;
     name.append_entry_by_nid(Nid::COMMONNAME, "diyadm webhook CA")?;
     let name = name.build();
@@ -127,9 +127,8 @@ pub(super) fn service_names(service: &str, namespace: &str) -> [String; 4] {
     ]
 }
 
-/// csr.conf's usages; and digitalSignature, since that is what a TLS 1.3 server does with its
-/// key, and with an ECDSA key the only thing it can do (RFC 8446, section 4.4.2.2). Encipherment
-/// is RSA's (RFC 8813).
+/// The usages of csr.conf, and digitalSignature, since a TLS 1.3 server signs with its key, and an
+/// ECDSA key can do nothing else (RFC 8446, section 4.4.2.2). Encipherment is for RSA (RFC 8813).
 fn key_usage(extensions: &Extensions, key: &PKey<Private>) -> Result<X509Extension> {
     let mut usage = KeyUsage::new();
     if extensions.key_usage.critical {
@@ -150,7 +149,7 @@ fn key_usage(extensions: &Extensions, key: &PKey<Private>) -> Result<X509Extensi
     Ok(usage.build()?)
 }
 
-/// serverAuth where csr.conf says nothing.
+/// serverAuth, unless csr.conf says otherwise.
 fn extended_key_usage(extensions: &Extensions) -> Result<X509Extension> {
     let mut usage = ExtendedKeyUsage::new();
     if extensions.extended_key_usage.critical {
@@ -182,7 +181,7 @@ fn alternative_names(
     Ok(names.build(context)?)
 }
 
-/// The CA's key identifier where csr.conf says nothing.
+/// The CA's key identifier, unless csr.conf says otherwise.
 fn authority_key(extensions: &Extensions, context: &X509v3Context<'_>) -> Result<X509Extension> {
     let default = Authority { key: Some(true), issuer: None };
     let Authority { key, issuer } = extensions.authority.unwrap_or(default);
@@ -199,7 +198,7 @@ fn authority_key(extensions: &Extensions, context: &X509v3Context<'_>) -> Result
 fn builder<K: HasPublic>(terms: &Terms, days: u32, key: &PKeyRef<K>) -> Result<X509Builder> {
     let mut builder = X509::builder()?;
     builder.set_version(2)?;
-    // 126 random bits: positive, and no two alike (CA/Browser Forum asks for 64 at least).
+    // 126 random bits: positive and unique (the CA/Browser Forum requires at least 64).
     let mut serial = BigNum::new()?;
     serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
     let serial: Asn1Integer = serial.to_asn1_integer()?;

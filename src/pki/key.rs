@@ -1,4 +1,4 @@
-//! Private keys: made, and read without ever asking for a passphrase.
+//! Private keys: generation, and parsing that never asks for a passphrase.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use openssl::{
     rsa::Rsa,
 };
 
-/// Kinds of key.
+/// Types of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// RSA of this many bits.
@@ -35,14 +35,14 @@ pub fn generate_key(kind: KeyKind) -> Result<PKey<Private>> {
 pub enum KeyFault {
     /// It needs a passphrase.
     Encrypted,
-    /// It is DER, in the clear.
+    /// It is unencrypted DER.
     Der,
-    /// It is no key.
+    /// It is not a key.
     NoKey,
 }
 
 impl KeyFault {
-    /// What to type about it, of a key in `file`.
+    /// The hint for a key in `file`.
     pub fn hint(self, file: &str) -> Option<String> {
         let inform = match self {
             Self::Encrypted => "",
@@ -66,7 +66,7 @@ impl fmt::Display for KeyFault {
 
 impl std::error::Error for KeyFault {}
 
-/// Reads a key (PEM). OpenSSL by itself would ask for a passphrase on the terminal.
+/// Parses a key (PEM). OpenSSL by default would ask for a passphrase on the terminal.
 ///
 /// # Errors
 /// Never quotes the key.

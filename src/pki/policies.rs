@@ -1,11 +1,11 @@
-//! Certificate policies (RFC 9618), as far as they decide whether a chain is good: only where a CA
-//! asks for an explicit policy.
+//! Certificate policies (RFC 9618), which affect the validity of a chain only if a CA requires an
+//! explicit policy.
 
 use super::x509::Certificate;
 
 const ANY: &[u8] = &[0x55, 0x1d, 32, 0];
 
-/// A policy that is valid so far, and the policies that the next certificate may name for it.
+/// A policy that is valid up to here, and the policies that the next certificate may name for it.
 struct Node {
     policy: Vec<u8>,
     expected: Vec<Vec<u8>>,
@@ -17,12 +17,12 @@ impl Node {
     }
 }
 
-/// Whether the policies of a chain, the leaf first, are such that it is good for any of them.
+/// Whether the policies of a chain (leaf first) allow at least one policy.
 pub(super) fn are_valid(chain: &[&Certificate]) -> bool {
     let below = chain.len() - 1;
     let most = chain.len() as u64;
     let (mut explicit, mut mapping, mut any) = (most, most, most);
-    // `None` once a certificate has no policies.
+    // `None` after a certificate without policies.
     let mut level = Some(vec![Node::of(ANY)]);
     for (at, certificate) in chain[..below].iter().enumerate().rev() {
         let is_self_issued = certificate.issuer == certificate.subject;
@@ -74,7 +74,7 @@ fn next(parents: &[Node], own: &[Vec<u8>], takes_any: bool) -> Vec<Node> {
     nodes
 }
 
-/// Applies policy mappings; `false` for one that is invalid.
+/// Applies policy mappings; `false` for an invalid one.
 fn map(nodes: &mut Vec<Node>, mappings: &[(Vec<u8>, Vec<u8>)], is_allowed: bool) -> bool {
     for (issuer, _) in mappings.iter().filter(|_| !is_allowed) {
         nodes.retain(|node| node.policy != *issuer);

@@ -1,16 +1,15 @@
-//! Why a chain of certificates is refused.
+//! Why a certificate chain is rejected.
 
-/// Why a chain is refused.
+/// Why a chain is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotYetValid,
     Expired,
     WrongName,
     NotForServers,
-    /// Another key of the same name has signed.
+    /// A CA with the same name but another key signed it.
     WrongSignature,
-    /// No chain leads to a root. What was wrong with the first certificate that might have been the
-    /// issuer, and its name.
+    /// No chain leads to a root. Contains the error and the name of the first candidate issuer.
     Unknown(Option<(String, Box<Refusal>)>),
     Other(String),
 }

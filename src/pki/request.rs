@@ -1,4 +1,4 @@
-//! What csr.conf asks for: the subject, the key, the digest; `extensions` has the rest.
+//! The request in csr.conf: subject, key and digest; the rest is in `extensions`.
 
 use anyhow::{Context, Result, anyhow};
 use openssl::{
@@ -13,26 +13,26 @@ use super::{
 };
 use crate::ui::text::shortened;
 
-/// A certificate request as csr.conf describes it.
+/// A certificate request from csr.conf.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(super) bits: u32,
     pub(super) digest: &'static str,
-    /// Field and value, in order, as OpenSSL has taken them. Where there is none, the subject is
-    /// the Service's name, as where `openssl req -subj` gives it.
+    /// Fields and values, in order, as accepted by OpenSSL. If empty, the subject is the Service's
+    /// name, as with `openssl req -subj`.
     subject: Vec<(String, String)>,
     pub(super) extensions: Extensions,
-    /// What was left out, a sentence each.
+    /// Warnings about omitted parts.
     pub warnings: Vec<String>,
 }
 
 /// The section that the blog signs with: `openssl x509 -extensions v3_ext`.
 const SIGNED_WITH: &str = "v3_ext";
-/// What [ req ] may say here.
+/// Supported settings of [ req ].
 const REQ: [&str; 6] =
     ["default_bits", "default_md", "prompt", "utf8", "distinguished_name", "req_extensions"];
-/// What [ req ] may say for other uses of the file: keys and self-signed certificates that openssl
-/// would make, and string types that mean the same.
+/// Ignored settings of [ req ] for other uses of the file: keys and self-signed certificates that
+/// openssl would create, and equivalent string types.
 const NO_USE: [&str; 14] = [
     "RANDFILE",
     "attributes",
@@ -66,7 +66,7 @@ impl Request {
             if NO_USE.contains(&entry.name.as_str()) {
                 unused.push(format!("{} (line {})", entry.name, entry.line));
                 if ["x509_extensions", "attributes"].contains(&entry.name.as_str()) {
-                    // Nor has its section a use.
+                    // Its section is not used either.
                     conf.section(&entry.value);
                 }
             } else if !REQ.contains(&entry.name.as_str()) {
@@ -107,8 +107,8 @@ impl Request {
             None => "sha256",
         };
         let subject = read_subject(&conf, names, utf8, &mut warnings)?;
-        // Both are read, so that a slip in either is told. What the certificate has is v3_ext's,
-        // as where the blog signs; the request's own speak where the file has no such section.
+        // Both are parsed, so that errors in either are reported. The certificate gets v3_ext, with
+        // which the blog signs; without that section it gets the request's extensions.
         let requested = match get("req_extensions") {
             Some(named) => {
                 let entries = conf.section(&named.value);
@@ -129,7 +129,7 @@ impl Request {
         Ok(Self { bits, digest, subject, extensions, warnings })
     }
 
-    /// The key that `default_bits` asks for.
+    /// The key type of `default_bits`.
     pub fn key_kind(&self) -> KeyKind {
         KeyKind::Rsa(self.bits)
     }
@@ -154,7 +154,7 @@ impl Request {
     }
 }
 
-/// The value of an entry that may only say one of `words`.
+/// The value of an entry, which must be one of `words`.
 fn is_one_of<'c>(conf: &Conf, entry: Option<&'c Entry>, words: &[&str]) -> Result<Option<&'c str>> {
     match entry {
         Some(entry) if words.contains(&entry.value.as_str()) => Ok(Some(&entry.value)),
@@ -163,7 +163,7 @@ fn is_one_of<'c>(conf: &Conf, entry: Option<&'c Entry>, words: &[&str]) -> Resul
     }
 }
 
-/// OpenSSL itself judges fields and values (`auto_info` of apps/req.c adds them so too).
+/// OpenSSL itself validates fields and values (as `auto_info` of apps/req.c does).
 fn read_subject(
     conf: &Conf,
     names: &Entry,
@@ -173,7 +173,7 @@ fn read_subject(
     let entries = conf.section(&names.value).ok_or_else(|| conf.error(names, "no such section"))?;
     let (mut subject, mut trial) = (Vec::new(), X509NameBuilder::new()?);
     for entry in entries {
-        // `0.OU`, `1.OU`: what stands before only keeps the names apart.
+        // `0.OU`, `1.OU`: the number only makes the names unique.
         let field = match entry.name.split_once([':', ',', '.']) {
             Some((_, field)) if !field.is_empty() => field,
             _ => &entry.name,
@@ -187,7 +187,7 @@ fn read_subject(
         }
         let is_common = ["CN", "commonName"].contains(&field);
         if is_common && entry.value.contains('.') && entry.value.len() > LONGEST_COMMON_NAME {
-            // Nobody looks at it: the alternative names count.
+            // It is ignored: only the alternative names are used.
             warnings.push(format!(
                 "{}:{}: the common name is omitted, since it has over {LONGEST_COMMON_NAME} \
                  characters; only the names in subjectAltName are used",

@@ -1,5 +1,5 @@
-//! Whether a pair serves under a name and a CA: what the API server, which is Go, asks at every
-//! handshake. Everything that judges a certificate asks here.
+//! Verifies a certificate and key for a host name and a CA, as the API server (Go) does at every
+//! handshake. All judgement of certificates is here.
 
 use std::fmt;
 
@@ -14,31 +14,31 @@ use super::{
     x509::{Certificate, Key, Usage},
 };
 
-/// Why the API server would not take a certificate.
+/// Why the API server would reject a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No PEM, or not what its file should hold: which, and what was found.
+    /// Not PEM, or not the expected content: which file, and what was found.
     Unreadable(&'static str, String),
-    /// The key is another certificate's.
+    /// The key belongs to another certificate.
     KeyMismatch,
     /// The key needs a passphrase.
     KeyEncrypted,
-    /// None of the CAs has signed it.
+    /// None of the CAs signed it.
     UnknownCa,
-    /// A CA might have signed it, but does not count: its name, and why.
+    /// A CA may have signed it, but is invalid: its name, and why.
     UnusableCa(String, String),
-    /// Its validity is over.
+    /// It has expired.
     Expired,
-    /// Its validity has not begun.
+    /// It is not valid yet.
     NotYetValid,
     /// It is for other names.
     WrongName {
-        /// The one that is asked for.
+        /// The requested name.
         host: String,
-        /// Those that it has: `DNS:…`, `IP:…`
+        /// Its names: `DNS:…`, `IP:…`
         sans: Vec<String>,
     },
-    /// It, or a CA above it, is not for a server (extendedKeyUsage).
+    /// It, or a CA above it, is not for servers (extendedKeyUsage).
     NotForServers,
     /// Anything else.
     Other(String),
@@ -67,9 +67,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Judges `crt` (PEM, the leaf first) and `key` (PEM, where there is one) as the API server does:
-/// against the CAs in `ca` (PEM, one or more), the DNS name or IP address `host` and the time `now`
-/// (seconds since 1970). Returns what the leaf says.
+/// Verifies `crt` (PEM, leaf first) and `key` (optional PEM) as the API server does: against the
+/// CAs in `ca` (PEM, one or more), the DNS name or IP address `host` and the time `now` (seconds
+/// since 1970). Returns the content of the leaf.
 pub fn verify(
     ca: &[u8],
     crt: &[u8],
@@ -81,19 +81,19 @@ pub fn verify(
     chain.judge(&roots(ca)?, Some(host), now)
 }
 
-/// What [`verify`] can say without a CA and a name: for a server that knows neither.
+/// [`verify`] without a CA and a name: for a server that knows neither.
 pub fn verify_own(crt: &[u8], key: &[u8], now: i64) -> Result<Facts, Fault> {
     let chain = Chain::read(crt, Some(key))?;
-    // Whatever it was signed by.
+    // Signed by any CA.
     chain.judge(&chain.certificates[..1], None, now)
 }
 
-/// [`verify`] of what a server has sent, the leaf first.
+/// [`verify`] for the certificates that a server sent, leaf first.
 pub fn verify_peer(ca: &[u8], sent: &[X509], host: &str, now: i64) -> Result<Facts, Fault> {
     Chain::of(sent)?.judge(&roots(ca)?, Some(host), now)
 }
 
-/// Whether a chain leads from the first certificate of `crt` (PEM) to `ca` (PEM), at whatever time.
+/// Whether a chain leads from the first certificate of `crt` (PEM) to `ca` (PEM), at any time.
 pub(super) fn is_signed_by(ca: &str, crt: &[u8]) -> bool {
     let (Ok(chain), Ok(roots)) = (Chain::read(crt, None), roots(ca.as_bytes())) else {
         return false;
@@ -102,9 +102,9 @@ pub(super) fn is_signed_by(ca: &str, crt: &[u8]) -> bool {
     chain::judge(&roots, &chain.certificates, &purpose).is_ok()
 }
 
-/// What a server sends.
+/// Requirements for a server's certificate.
 struct Chain {
-    /// Of the first.
+    /// Of the first certificate.
     facts: Facts,
     certificates: Vec<Certificate>,
 }
@@ -162,7 +162,7 @@ impl Chain {
                 Refusal::Expired => Fault::UnusableCa(ca, "it has expired".to_owned()),
                 Refusal::NotYetValid => Fault::UnusableCa(ca, "it is not valid yet".to_owned()),
                 Refusal::Other(why) => Fault::UnusableCa(ca, why),
-                // Another CA of the same name.
+                // Another CA with the same name.
                 _ => Fault::UnknownCa,
             },
             Refusal::Other(why) => Fault::Other(format!("the certificate is refused: {why}")),
@@ -177,7 +177,7 @@ impl Chain {
     }
 }
 
-/// The certificates that Go takes into a pool: what it cannot parse it passes over.
+/// The certificates that Go adds to a pool: unparsable ones are skipped.
 fn roots(pem: &[u8]) -> Result<Vec<Certificate>, Fault> {
     let mut why = "there is no certificate in it".to_owned();
     let mut roots = Vec::new();
@@ -190,7 +190,7 @@ fn roots(pem: &[u8]) -> Result<Vec<Certificate>, Fault> {
     if roots.is_empty() { Err(Fault::Unreadable("ca.crt", why)) } else { Ok(roots) }
 }
 
-/// The DER of each `CERTIFICATE` block; one with headers does not count.
+/// The DER of each `CERTIFICATE` block; blocks with headers are ignored.
 fn blocks(pem: &[u8]) -> Vec<Vec<u8>> {
     let (mut blocks, mut base64) = (Vec::new(), None);
     for line in pem.split(|byte| *byte == b'\n') {
@@ -246,7 +246,7 @@ mod tests {
         let key = Some(other.server_key.as_bytes());
         let mixed = verify(good.ca_crt.as_bytes(), good.server_crt.as_bytes(), key, HOST, NOW);
         assert_eq!(mixed, Err(Fault::KeyMismatch));
-        // Two CAs in one file: how a rotation overlaps.
+        // Two CAs in one file, as during a rotation.
         let both = format!("{}{}", other.ca_crt, good.ca_crt);
         assert!(verify(both.as_bytes(), good.server_crt.as_bytes(), None, HOST, NOW).is_ok());
         let junk = verify(b"junk", good.server_crt.as_bytes(), None, HOST, NOW);

@@ -14,27 +14,27 @@ use crate::{
 pub struct Edit {
     /// A JSON Pointer (RFC 6901).
     pub path: String,
-    /// The container that it is a field of.
+    /// The container of the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// `image`, `annotation diyadm.io/original`
     pub field: String,
-    /// Absent where there is none.
+    /// Absent if there was no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// Absent where it goes.
+    /// Absent if the field is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 
-/// Each field that these operations of a JSON Patch change in `object`.
+/// Each field that these JSON Patch operations change in `object`.
 pub(super) fn edits(object: &Value, operations: &[Value]) -> Vec<Edit> {
     let mut edits = Vec::new();
     for operation in operations {
         let path = operation["path"].as_str().unwrap_or_default();
         let after = operation.get("value");
         match (path, after) {
-            // The whole map, where there was none.
+            // The whole map, if there was none.
             ("/metadata/annotations", Some(Value::Object(map))) => {
                 let one = |(key, value): (&String, &Value)| {
                     let path = PointerBuf::from_tokens(["metadata", "annotations", key.as_str()]);
@@ -84,7 +84,7 @@ impl Edit {
     /// `image: nginx:1 -> empty-container:latest`
     pub(super) fn text(&self) -> String {
         let Self { field, before, after, .. } = self;
-        // What it holds is the rest of what is shown here.
+        // Its content is shown by the other fields.
         if let Some(Value::String(after)) = after.as_ref().filter(|_| field.ends_with(ORIGINAL)) {
             return format!("{field}: {} bytes", after.len());
         }
@@ -92,7 +92,7 @@ impl Edit {
     }
 }
 
-/// A value in one line, and not a long one.
+/// A value on one line, shortened.
 fn short(value: Option<&Value>) -> String {
     const MOST: usize = 60;
     let text = match value {

@@ -1,4 +1,4 @@
-//! Whether an image can idle the way that is meant, as far as the manifest tells.
+//! Whether an image can idle in the chosen mode, as far as the manifest shows.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// What is known for the containers of these names.
+/// Findings for the containers with these names.
 pub(super) fn findings(
     object: &Value,
     way: &Way,
@@ -50,11 +50,11 @@ pub(super) fn findings(
             Image::Keep => own,
             Image::Name(image) => image,
         };
-        // What an emptied one runs is diyadm's.
+        // An emptied container runs diyadm's command.
         let is_own = object["metadata"]["annotations"][ORIGINAL].is_null();
         let shell = way.image == Image::Keep && is_own && runs_shell(container);
         found.push(idles(name, (image, shell), way, rules));
-        // diyadm's own agent image names a user by number.
+        // diyadm's agent image has a numeric user.
         let agent = rules.agent_image.as_str();
         let names_user = self::name(agent) == self::name(AGENT_IMAGE);
         let agent = (way.idle == Idle::Agent && !names_user).then_some(agent);
@@ -93,7 +93,7 @@ fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules
     }
 }
 
-/// diyadm's own image, in whatever registry.
+/// diyadm's own image, in any registry.
 fn is_ours(image: &str) -> bool {
     name(image) == name(EMPTY_IMAGE)
 }
@@ -121,8 +121,8 @@ fn runs_shell(container: &Value) -> bool {
     })
 }
 
-/// The kubelet refuses to run an image as root, or as a user that it knows by name only, where
-/// runAsNonRoot is set and no number is: then the image must name one.
+/// With runAsNonRoot and without a numeric user, the kubelet refuses to run an image as root or as
+/// a user known by name only: then the image must set a numeric user.
 fn user<'i>(
     pod: &Value,
     container: &Value,

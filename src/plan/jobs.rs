@@ -1,4 +1,4 @@
-//! What the schedule of a CronJob and the deadline of a Job do to Pods that idle.
+//! The effect of a CronJob's schedule and a Job's deadline on idle Pods.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::{
 
 const SUSPEND: &str = "`diyadm empty … --suspend-cronjobs` suspends it while it is empty.";
 
-/// What is known of a workload that is, or would be, empty. `suspended`: whether it starts no Jobs.
+/// Findings about a workload that is, or would be, empty. `suspended`: whether it starts no Jobs.
 pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     let spec = &object["spec"];

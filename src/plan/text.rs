@@ -4,7 +4,7 @@ use super::{Does, Plan};
 use crate::{ui::text, webhook::checks::Level};
 
 impl Plan {
-    /// Lines: what would be done first, then who decided it, each field, and what to look out for.
+    /// Lines: first what would be done, then the source of the decision, each field, and warnings.
     pub fn text(&self) -> String {
         let Self { explained, does, why, hint, containers, changes, warnings, findings } = self;
         let does = match does {

@@ -1,10 +1,10 @@
-//! From what the kubelet, a container runtime or a controller says to the first cause in it.
+//! Extracts the root cause from messages of the kubelet, a container runtime or a controller.
 
-/// The longest cause that is shown whole, in characters.
+/// Maximum length of a cause in characters.
 const LONGEST: usize = 240;
 
-/// How the steps begin that a runtime and the kubelet put in front of a cause, one around the
-/// other: `failed to pull and unpack image "x": failed to resolve reference "x": …`.
+/// Prefixes that a runtime and the kubelet put before a cause, nested: `failed to pull and unpack
+/// image "x": failed to resolve reference "x": …`.
 const STEPS: [&str; 21] = [
     "Back-off pulling image",
     "ErrImagePull",
@@ -29,11 +29,11 @@ const STEPS: [&str; 21] = [
     "unable to start container process",
 ];
 
-/// The cause in `message`: its first line without the steps around it, and without a name of the
-/// object, one of `names`, that is said already. Empty where there is nothing but steps.
+/// The cause in `message`: its first line without those prefixes and without an object's name in
+/// `names`, which is already printed. Empty if there is nothing else.
 pub(super) fn cause(message: &str, names: &[&str]) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
-    // Several attempts are a list, and each says much the same.
+    // Several attempts form a list with similar texts.
     let attempts = line.strip_prefix('[').and_then(|list| list.split_once(", rpc error: "));
     let mut rest = attempts.map_or(line, |(first, _)| first);
     while !rest.is_empty() {
@@ -41,7 +41,7 @@ pub(super) fn cause(message: &str, names: &[&str]) -> String {
         let step = of_grpc(step);
         let is_named = |name: &&str| {
             let step = step.trim_matches('"');
-            // A registry and a tag may have been added to the image that the workload has.
+            // A registry and a tag may have been added to the workload's image.
             !name.is_empty()
                 && (step == *name
                     || step.ends_with(&format!("/{name}"))
@@ -63,11 +63,11 @@ fn of_grpc(text: &str) -> &str {
     inner.map_or(text, |(_, inner)| inner)
 }
 
-/// No more of a text than [`LONGEST`] characters, in whole words; `…` says that there is more.
+/// At most [`LONGEST`] characters of a text, in whole words, with `…` if it is longer.
 fn shortened(text: &str) -> String {
     let Some((end, _)) = text.char_indices().nth(LONGEST) else { return text.to_owned() };
     let words = text[..end].rfind(char::is_whitespace);
-    // A word without end is cut all the same.
+    // A very long word is cut anyway.
     let whole = words.map_or(&text[..end], |at| &text[..at]);
     format!("{} …", whole.trim_end_matches([',', ':', ';', ' ']))
 }

@@ -1,11 +1,11 @@
-//! Jobs and Pods that have ended: what runs for a while may be over before anybody has looked.
+//! Jobs and Pods that have ended, perhaps before diyadm could read their status.
 
 use serde_json::Value;
 
 use super::{Progress, Trouble, cause::cause, done, waiting};
 use crate::workload;
 
-/// A Job that is over, or of which a Pod is.
+/// A Job that has ended, or one of whose Pods has ended.
 pub(super) fn job(job: &Value) -> Option<Progress> {
     let conditions = job["status"]["conditions"].as_array();
     let condition = |kind: &str| {
@@ -20,7 +20,7 @@ pub(super) fn job(job: &Value) -> Option<Progress> {
     is_through.then(|| success(job))
 }
 
-/// A Pod that is over.
+/// A Pod that has ended.
 pub(super) fn pod(pod: &Value) -> Option<Progress> {
     let status = &pod["status"];
     match status["phase"].as_str()? {
@@ -34,7 +34,7 @@ pub(super) fn pod(pod: &Value) -> Option<Progress> {
     }
 }
 
-/// All that an application was to do is done. What is empty was to idle.
+/// A normal application has completed its work. An empty container should still idle.
 fn success(object: &Value) -> Progress {
     if !workload::is_emptied(&object.to_string()) {
         return done("it has ended");

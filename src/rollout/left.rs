@@ -1,5 +1,5 @@
-//! Pods that were made of an emptied template which their workload has no more. Nothing on them
-//! says so: they are known by what they run.
+//! Finds Pods of an emptied template that their workload no longer has. They have no mark, and are
+//! recognised by their command.
 
 use serde_json::Value;
 
@@ -9,20 +9,20 @@ use crate::workload::{
     Target, Way, is_agent_probe, target,
 };
 
-/// Whether a container of the Pod may be left empty, whatever its workload says.
+/// Whether a container of the Pod may still be empty, regardless of its workload.
 pub fn looks_empty(pod: &Value) -> bool {
     containers(&pod["spec"]).iter().any(|container| form(pod, container).is_some())
 }
 
-/// The containers of one of the workload's Pods that idle though its template has something else
-/// for them to run.
+/// The containers of a workload's Pod that idle although its template runs something else.
 pub fn left_empty(workload: &Value, pod: &Value) -> Vec<EmptyContainer> {
     let (meant, running) = (template(workload), &pod["spec"]);
     let left = containers(running).iter().filter_map(|container| {
         let wanted = containers(meant).iter().find(|wanted| wanted["name"] == container["name"])?;
         let idle = form(pod, container)?;
         let is_other = PROGRAM.iter().any(|field| container[field] != wanted[field]);
-        // Whose image anyone may choose is known by the grace that emptying alone makes so short.
+        // With an arbitrary image, it is recognised by the short grace period that only emptying
+        // sets.
         let is_sure = idle != Idle::Entrypoint
             || container["image"] == EMPTY_IMAGE
             || running[GRACE] != meant[GRACE];
@@ -40,7 +40,7 @@ fn containers(spec: &Value) -> &[Value] {
     spec["containers"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// How the container idles, if it has every field as emptying makes it.
+/// How the container idles, if all its fields are as emptying sets them.
 fn form(pod: &Value, container: &Value) -> Option<Idle> {
     [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().find(|idle| {
         let way = Way {

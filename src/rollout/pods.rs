@@ -1,4 +1,4 @@
-//! What Pods say of themselves, and what events say of them.
+//! Problems of Pods, from their status and events.
 
 use serde_json::Value;
 
@@ -11,14 +11,14 @@ use crate::{
     },
 };
 
-/// The spec that the workload has for its Pods.
+/// The Pod spec in the workload's template.
 pub(super) fn template(workload: &Value) -> &Value {
     let steps = kinds::of_object(workload).map_or(&[][..], |kind| kind.pod);
     steps.iter().fold(workload, |value, step| &value[*step])
 }
 
-/// Whether a Pod runs what the workload's template says now, as far as what it runs goes.
-/// Containers that others put into the Pod do not count.
+/// Whether a Pod matches the workload's current template, by its commands and images. Injected
+/// containers are ignored.
 pub fn is_new(workload: &Value, pod: &Value) -> bool {
     let running = pod["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
     let wanted = template(workload)["containers"].as_array().map_or(&[][..], Vec::as_slice);
@@ -41,8 +41,8 @@ pub(super) fn idles_unready(workload: &Value) -> bool {
     containers.is_some_and(|containers| containers.iter().any(waits_for_application))
 }
 
-/// Whether there is nothing to wait for: the Pod is Ready, or it would be if an application ran in
-/// it, which is up to its user.
+/// Whether there is nothing to wait for: the Pod is Ready, or would be if its user started an
+/// application.
 pub fn is_up(pod: &Value) -> bool {
     let statuses = pod["status"]["containerStatuses"].as_array().map_or(&[][..], Vec::as_slice);
     let is_up = |container: &Value| {
@@ -59,7 +59,7 @@ pub fn is_up(pod: &Value) -> bool {
             && containers.iter().all(is_up))
 }
 
-/// What keeps one of the workload's new Pods; what lasts is told before what may pass.
+/// What blocks one of the workload's new Pods; permanent problems first.
 pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     let own = seen.pods.iter().filter(|pod| {
         belongs_to(pod, workload)
@@ -72,7 +72,7 @@ pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))
 }
 
-/// What one of the workload's new Pods is about, where that takes its time: `pulling image x`.
+/// What one of the workload's new Pods is doing, if that takes time: `pulling image x`.
 pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
     let is_coming = |event: &&Value| {
         seen.pods.iter().any(|pod| {
@@ -88,7 +88,7 @@ pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
     image.filter(|_| last["reason"] == "Pulling").map(|image| format!("pulling image {image}"))
 }
 
-/// What keeps a Pod that is not ready, as it and events say.
+/// What blocks a Pod that is not ready, from its status and events.
 pub fn of(pod: &Value, events: &[Value]) -> Option<Trouble> {
     of_pod(pod, events).or_else(|| of_events(pod, events))
 }
@@ -124,7 +124,7 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
     let waiting = &status["state"]["waiting"];
     let message = waiting["message"].as_str().unwrap_or_default();
     let said = cause(message, &[image, container, pod]);
-    // Which flag names the image.
+    // The flag that sets the image.
     let flag = if container == workload::AGENT { "--agent-image" } else { "--image" };
     let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
     let logs = format!("See its last output: `kubectl logs {pod} -c {container} --previous`.");
@@ -142,7 +142,7 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
         )
         .or_emptied(format!("Load it onto the node, or use another with {flag}.")),
         Some(reason @ ("ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable")) => {
-            // Older kubelets name the cause in an event alone.
+            // Older kubelets report the cause only in an event.
             let said = if said.is_empty() { failed_pull(whole, image, events) } else { said };
             let said = if said.is_empty() { reason.to_owned() } else { said };
             Trouble::new(
@@ -196,7 +196,7 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
     })
 }
 
-/// The cause of the last failed pull that an event names; empty where none does.
+/// The cause of the last failed pull in events; empty if there is none.
 fn failed_pull(pod: &Value, image: &str, events: &[Value]) -> String {
     let about = |event: &&Value| {
         event["involvedObject"]["uid"] == pod["metadata"]["uid"]
@@ -208,8 +208,8 @@ fn failed_pull(pod: &Value, image: &str, events: &[Value]) -> String {
         .map_or_else(String::new, |m| cause(m, &[image]))
 }
 
-/// A container that ends at once; `words` are its last ones, after a colon. 126 to 128 are the shell's and the runtime's for a program that
-/// cannot be run.
+/// A container that exits at once; `words` is its last output, after a colon. 126 to 128 are exit
+/// codes of shells and runtimes for a program that cannot be run.
 fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
     let hint = if (126..=128).contains(&code) || words.contains("not found") {
         "The image lacks the program; --idle agent has its own, and needs no shell.".to_owned()
@@ -220,7 +220,7 @@ fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
         .or_emptied(hint)
 }
 
-/// What the kubelet reports only as events: volumes, and the Pod's sandbox.
+/// Problems that the kubelet reports only as events: volumes, and the Pod's sandbox.
 fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let about = |event: &&Value| {
@@ -246,7 +246,7 @@ fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
     })
 }
 
-/// When an event was seen last; RFC 3339 of one clock and zone sorts as text.
+/// When an event last occurred; RFC 3339 of one clock and zone sorts as text.
 pub(super) fn time(event: &Value) -> String {
     let text = event["series"]["lastObservedTime"].as_str().or(event["lastTimestamp"].as_str());
     text.or(event["eventTime"].as_str()).unwrap_or_default().to_owned()

@@ -1,12 +1,12 @@
-//! Why no Pod is even created: quotas, policies, webhooks.
+//! Why Pods are not created: quotas, policies, webhooks.
 
 use serde_json::Value;
 
 use super::{Seen, Trouble, cause::cause, pods::time};
 use crate::kinds::{self, Controller, REPLICA_SET};
 
-/// What the controllers say about creating Pods: a Deployment in a condition, the others in
-/// events.
+/// Messages of controllers about failed Pod creation: a condition of a Deployment, events of other
+/// kinds.
 pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     let conditions = workload["status"]["conditions"].as_array();
     let condition = conditions.and_then(|all| {
@@ -34,7 +34,7 @@ pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
     Some(explain(last["message"].as_str().unwrap_or_default()))
 }
 
-/// `message` is the API server's, with the controller's words before it.
+/// `message` is that of the API server, with a prefix of the controller.
 fn explain(message: &str) -> Trouble {
     let inner = message.split_once(" is forbidden: ").map_or(message, |(_, inner)| inner);
     let said = cause(inner, &[]);

@@ -1,5 +1,5 @@
-//! Empty Pods of what is on no board: an operator's own kind makes them, or a workload that another
-//! object controls.
+//! Empty Pods whose owner is not in the status table: an operator's own kind, or a workload that
+//! another object controls.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::{
     workload::{Subject, pods},
 };
 
-/// A line for each owner of living Pods that are empty and are none of these workloads', which are
-/// all that were to be seen. `flags` lead to the cluster again.
+/// A row for each owner of running empty Pods that belong to none of these workloads, which are all
+/// visible ones. `flags` select the cluster in hints.
 pub fn of_others(objects: &[Value], pods: &[Value], flags: &str) -> Vec<Row> {
     let mut others: BTreeMap<[String; 3], Vec<&Value>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| lives(pod) && emptied_pod(pod).is_some()) {
@@ -20,12 +20,12 @@ pub fn of_others(objects: &[Value], pods: &[Value], flags: &str) -> Vec<Row> {
             others.entry(owner).or_default().push(pod);
         }
     }
-    // What is true of one Pod is true of all that have its owner.
+    // All Pods of one owner are alike.
     others.retain(|_, pods| !objects.iter().any(|object| pods::belongs_to(pods[0], object)));
     others.iter().filter_map(|(owner, pods)| row(owner, pods, flags)).collect()
 }
 
-/// Its namespace, and kind and name of what it belongs to.
+/// Its namespace, and its owner's kind and name.
 fn owner(pod: &Value) -> Option<[String; 3]> {
     let text = pod.to_string();
     let subject = Subject::parse(&text)?;

@@ -1,4 +1,4 @@
-//! How far the Pods of emptied and restored workloads are, and what keeps them.
+//! The progress of Pods of emptied and restored workloads, and what blocks them.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::{
     workload::pods,
 };
 
-/// Writes into each row how many of its Pods are ready in the form that its state names, and, where
-/// something keeps them from starting, what. Old Pods of a rollout are not counted. `pods` and
-/// `events` are those that may be seen; of a workload none of whose Pods is seen the row stays.
+/// Sets in each row how many of its Pods are ready in the form of its state, and what keeps them
+/// from starting. Old Pods of a rollout are not counted. `pods` and `events` are those that may be
+/// read; a row without visible Pods does not change.
 pub fn judge(rows: &mut [Row], objects: &[Value], pods: &[Value], events: &[Value]) {
     let key = |object: &Value| {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);

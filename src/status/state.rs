@@ -1,29 +1,29 @@
-//! How a workload stands, in the words of the board.
+//! The states of workloads in the status table.
 
 use serde::Serialize;
 
-/// How a workload stands.
+/// The state of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Emptied, by what its pod template says.
+    /// Its pod template is emptied.
     Empty,
-    /// Emptied by its Pods alone.
+    /// Only its Pods are emptied.
     Pods,
     /// Emptied, and its emptied Pods do not start.
     Stuck,
-    /// Given back, while Pods of its emptied template are still there.
+    /// Restored, while Pods of its emptied template still exist.
     Returning,
-    /// Emptied once; since then it was given something else to run.
+    /// Emptied, but a later update set another image or command.
     Drifted,
-    /// Its original is cut, edited, not diyadm's, or not there.
+    /// Its original is missing, cut or edited, or was not written by diyadm.
     Untrusted,
-    /// A webhook or policy sees it or its Pods, and it is not empty.
+    /// A webhook or policy intercepts it or its Pods, but it is not empty.
     Missed,
-    /// It is not there, and something holds its place; or it holds one; or it is an autoscaler
-    /// that is held in vain.
+    /// It does not exist and has a placeholder, or is a placeholder; or it is an autoscaler that is
+    /// suspended for no reason.
     Held,
-    /// It was on the board before, and is not empty any more, or gone.
+    /// It was empty before, and is restored or deleted.
     Restored,
 }
 
@@ -41,7 +41,7 @@ impl State {
         Self::Restored,
     ];
 
-    /// The word on the board.
+    /// Its name in the status table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -56,7 +56,7 @@ impl State {
         }
     }
 
-    /// What it says of a workload, for the docs.
+    /// Its meaning, for the docs.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Empty => "its pod template was emptied, or it is an emptied Pod",

@@ -1,4 +1,4 @@
-//! The board as text: columns as wide as they need to be, as kubectl prints them.
+//! The status table as text, aligned as by kubectl.
 
 use super::Row;
 use crate::ui::text;
@@ -6,11 +6,11 @@ use crate::ui::text;
 /// Which columns are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
-    /// The namespace: where several are looked at.
+    /// The namespace, if there are several.
     pub namespace: bool,
-    /// Who, which containers and images, and the notes.
+    /// The user, containers, images and notes.
     pub wide: bool,
-    /// The line of titles.
+    /// The header.
     pub titles: bool,
 }
 
@@ -56,7 +56,7 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
     text::columns(&lines)
 }
 
-/// How long ago `at` (RFC 3339) was at `now`, seconds since 1970, as kubectl tells ages.
+/// The time from `at` (RFC 3339) to `now` (seconds since 1970), formatted as ages in kubectl.
 pub fn age(at: &str, now: i64) -> String {
     let Ok(at) = at.parse::<jiff::Timestamp>() else { return String::new() };
     let seconds = (now - at.as_second()).max(0);

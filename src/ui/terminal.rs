@@ -1,7 +1,7 @@
-//! What people see while a command works: one line a step, on stderr, with colour where wanted.
+//! The progress of a command for people: one line for each step, on stderr, with optional colour.
 //!
-//! Whatever is passed here may be text of other people: [`ui`] escapes it. Results go to stdout
-//! through [`print`], [`print_text`] and [`stream`].
+//! All text may be foreign: [`ui`] escapes it. Results go to stdout through [`print`],
+//! [`print_text`] and [`stream`].
 
 use std::{
     io::{IsTerminal, stderr},
@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::ui;
 pub use crate::ui::{print, print_text, stream};
 
-/// Flags that say what is printed.
+/// Flags that control the output.
 #[derive(Args, Debug, Clone, Default)]
 pub struct TerminalFlags {
     /// Print problems only
@@ -31,7 +31,7 @@ pub struct TerminalFlags {
     pub color: Color,
 }
 
-/// When stderr gets colour.
+/// When stderr has colour.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set
@@ -43,7 +43,7 @@ pub enum Color {
     Never,
 }
 
-/// The sign in front of a result.
+/// The mark before a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// ✓
@@ -56,7 +56,7 @@ pub enum Mark {
     Unknown,
 }
 
-/// Where a command prints what it is doing.
+/// Prints the progress of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     quiet: bool,
@@ -65,7 +65,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// What `--quiet`, `--color`, `NO_COLOR` and the kind of stderr make of it.
+    /// The settings from `--quiet`, `--color`, `NO_COLOR` and the type of stderr.
     pub fn new(flags: &TerminalFlags) -> Self {
         let interactive = stderr().is_terminal();
         let colour = match flags.color {
@@ -77,14 +77,14 @@ impl Terminal {
         Self { quiet: flags.quiet, colour, interactive }
     }
 
-    /// One step that is done: `✓ what  12 ms`.
+    /// A finished step: `✓ what  12 ms`.
     pub fn done(&self, what: &str, took: Option<Duration>) {
         if !self.quiet {
             self.line("32", "✓", what, took);
         }
     }
 
-    /// One step that failed, with what to do on a line of its own.
+    /// A failed step, with its hint on a separate line.
     pub fn failed(&self, what: &str, took: Option<Duration>, hint: &str) {
         self.line("31", "✗", what, took);
         if !hint.is_empty() {
@@ -92,12 +92,12 @@ impl Terminal {
         }
     }
 
-    /// Something to know.
+    /// A warning.
     pub fn warn(&self, what: &str) {
         self.line("33", "!", what, None);
     }
 
-    /// The result of one check, with what to do on a line of its own. `--quiet` hides a success.
+    /// The result of one check, with its hint on a separate line. `--quiet` hides a success.
     pub fn result(&self, mark: Mark, what: &str, hint: &str) {
         let (colour, sign) = match mark {
             Mark::Success if self.quiet => return,
@@ -112,37 +112,37 @@ impl Terminal {
         }
     }
 
-    /// Prose without a mark.
+    /// Text without a mark.
     pub fn say(&self, what: &str) {
         if !self.quiet {
             ui::line(what);
         }
     }
 
-    /// Whether a person reads stderr.
+    /// Whether stderr is a terminal.
     pub fn is_interactive(&self) -> bool {
         self.interactive
     }
 
-    /// A question, whatever `--quiet` says; its answer is typed behind it.
+    /// A question, even with `--quiet`; the answer is typed after it.
     pub fn ask(&self, question: &str) {
         ui::ask(question);
     }
 
-    /// Begins to wait for something.
+    /// Starts to wait for something.
     pub fn wait(&self) -> Wait<'_> {
         Wait { terminal: self, last: String::new() }
     }
 
-    /// How far several things at once are: rewritten in place, and only on a terminal, since it
-    /// changes too often for a log. [`Terminal::clear`] takes it away.
+    /// Progress of several things at once: rewritten in place, and only on a terminal, since it
+    /// changes too often for a log. [`Terminal::clear`] removes it.
     pub fn progress(&self, what: &str) {
         if self.interactive && !self.quiet {
             ui::rewrite(&format!("  {what}"));
         }
     }
 
-    /// Takes the line of [`Terminal::progress`] away.
+    /// Removes the line of [`Terminal::progress`].
     pub fn clear(&self) {
         if self.interactive && !self.quiet {
             ui::erase();
@@ -151,7 +151,7 @@ impl Terminal {
 
     fn line(&self, colour: &str, mark: &str, what: &str, took: Option<Duration>) {
         if self.interactive {
-            // Whatever is being waited for stands there.
+            // The line of a wait is there.
             ui::erase();
         }
         let mark =
@@ -163,15 +163,15 @@ impl Terminal {
     }
 }
 
-/// What is being waited for. On a terminal it is one line, rewritten in place and gone at the end;
-/// in a pipeline it is a line whenever there is news, so that a log shows what took so long.
+/// A wait. On a terminal it is one line, rewritten in place and removed at the end; otherwise a
+/// line for each change, so that a log shows what took long.
 pub struct Wait<'a> {
     terminal: &'a Terminal,
     last: String,
 }
 
 impl Wait<'_> {
-    /// How things stand.
+    /// Prints the current state.
     pub fn say(&mut self, what: &str) {
         let Terminal { quiet, interactive, .. } = *self.terminal;
         if quiet || self.last == what {
@@ -185,7 +185,7 @@ impl Wait<'_> {
         what.clone_into(&mut self.last);
     }
 
-    /// How many are through; in a log no more than each tenth of them is a line.
+    /// Prints how many are done; in a log only every tenth of them.
     pub fn count(&mut self, word: &str, through: usize, all: usize) {
         let tenth = through * 10 / all.max(1);
         let is_news =
@@ -204,7 +204,7 @@ impl Drop for Wait<'_> {
     }
 }
 
-/// `0.4 ms`, `12 ms`, `3.1 s`: three figures at the most.
+/// `0.4 ms`, `12 ms`, `3.1 s`: at most three digits.
 pub fn millis(took: Duration) -> String {
     let ms = took.as_secs_f64() * 1e3;
     if ms < 10.0 {

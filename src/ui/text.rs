@@ -1,7 +1,7 @@
-//! Text for a terminal: what other people wrote is escaped, and columns are aligned. Pure.
+//! Text for a terminal: foreign text is escaped, and columns are aligned. Pure.
 //!
-//! Names, annotations, events and messages of servers come from other people. An escape sequence in
-//! one of them changes what a terminal shows, a line break adds a line that diyadm did not print.
+//! Names, annotations, events and server messages are foreign text. An escape sequence in it
+//! changes what a terminal shows, and a line break adds a line that diyadm did not print.
 
 use std::{borrow::Cow, fmt::Display};
 
@@ -13,15 +13,15 @@ pub(crate) fn capital(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// A sentence as part of another one: without its full stop.
+/// A sentence without its full stop, to be part of another one.
 pub(crate) fn clause(sentence: impl Display) -> String {
     let mut clause = sentence.to_string();
     clause.truncate(clause.trim_end_matches('.').len());
     clause
 }
 
-/// `text` as one line that a terminal shows as it is. Control characters, line breaks and
-/// characters that reverse the direction of text become visible: `^[` as kubectl shows it, `\n`,
+/// `text` as one line that a terminal shows literally. Control characters, line breaks and
+/// characters that reverse the direction of text become visible: `^[` as in kubectl, `\n`,
 /// `\u{9b}`. Escaping twice changes nothing.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
@@ -38,8 +38,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Each line of `text` [`escaped`]: only line breaks stay. For text whose parts cannot contain line
-/// breaks of other people.
+/// Each line of `text` [`escaped`]: only line breaks stay. For text without foreign line breaks.
 pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     if !text.contains(|c| c != '\n' && is_unsafe(c)) {
         return Cow::Borrowed(text);
@@ -56,8 +55,8 @@ pub fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
     })
 }
 
-/// Rows of equally many cells as text: cells [`escaped`], columns as wide as a terminal shows them and
-/// three blanks apart, as kubectl prints them.
+/// Rows with the same number of cells as text: cells [`escaped`], columns aligned by display width
+/// with three blanks between them, as by kubectl.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<_>> =
         rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
@@ -72,10 +71,10 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     }))
 }
 
-/// Characters that an error quotes of a line.
+/// Maximum number of characters that an error quotes.
 const QUOTED: usize = 120;
 
-/// The beginning of `text`, for an error that quotes it: [`escaped`], and cut where it is long.
+/// The beginning of `text` for a quote in an error: [`escaped`] and shortened.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     cut(text, QUOTED)
 }

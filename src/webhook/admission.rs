@@ -1,13 +1,12 @@
 //! AdmissionReview bytes in, AdmissionReview bytes out; total: no input makes it panic.
 //!
-//! It never denies: the server's own fault is a 500, which failurePolicy Ignore admits, while
-//! `allowed: false` and a patch that does not apply reject the user's request even then.
+//! It never denies: an internal error is a 500, which failurePolicy Ignore admits, while `allowed:
+//! false` and a patch that does not apply always reject the user's request.
 //!
-//! A review with two members of one name is none (400) where diyadm looks at that name, and in
-//! labels and annotations: readers differ in which of the two counts, so that a patch for the one
-//! might be applied to the other. What no patch of ours goes into may have them: it is skipped. The
-//! API server writes none. `oldObject` is judged where it is read: with two members of one name it
-//! counts as one that is not shown.
+//! A review with duplicate member names is invalid (400) where diyadm reads that name, and in
+//! labels and annotations: parsers differ in which one they use, so a patch for one might be
+//! applied to the other. Duplicates where no patch goes are skipped. The API server writes none.
+//! `oldObject` is checked when it is read: with duplicates it counts as absent.
 
 use std::borrow::Cow;
 
@@ -18,18 +17,18 @@ use crate::{
     workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject, TOO_LONG, Warning},
 };
 
-/// What the server sends back, and what it logs and counts.
+/// The server's answer, and its record for log and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status: 200 with an AdmissionReview, 4xx with a `metav1.Status`.
     pub status: u16,
     /// JSON.
     pub body: Vec<u8>,
-    /// What to log: never the object.
+    /// The log record, without the object.
     pub record: Record,
 }
 
-/// One line of the log. What the review did not have is empty.
+/// One line of the log. Fields that the review lacks are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// `request.uid`
@@ -48,17 +47,17 @@ pub struct Record {
     pub dry_run: bool,
     /// What was decided.
     pub outcome: Outcome,
-    /// Why, in a few words, where there is more to say than the outcome.
+    /// A short reason, if it adds to the outcome.
     pub reason: String,
 }
 
-/// What a review came to; the metric's label.
+/// The outcome of a review, and the label of the metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// Not a review: 4xx.
     #[default]
     Refused,
-    /// Allowed as it is.
+    /// Allowed unchanged.
     Unchanged,
     /// Allowed with the emptying patch.
     Emptied,
@@ -67,7 +66,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The word in logs and metrics.
+    /// Its name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -78,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// What is looked at in a review: all of it in one pass, the object too.
+/// The parts of a review that are read, including the object, in one pass.
 static REVIEW: Plan = Plan::Members(&[("request", &REQUEST)], &["apiVersion", "kind"]);
 static REQUEST: Plan = Plan::Members(
     &[("kind", &KIND), ("userInfo", &USER), ("object", &OBJECT)],
@@ -87,9 +86,9 @@ static REQUEST: Plan = Plan::Members(
 static KIND: Plan = Plan::Members(&[], &["kind"]);
 static USER: Plan = Plan::Members(&[], &["username"]);
 
-/// Answers one review: `body` is what the API server posted, `now` the time as
-/// `2026-11-24T22:05:35Z`, for what is emptied now. The kind in the review decides what is done,
-/// not the path that it came to.
+/// Answers one review: `body` was posted by the API server, `now` is the time as
+/// `2026-11-24T22:05:35Z`, saved in emptied objects. The kind in the review decides what is done,
+/// not the request's path.
 pub fn review(body: &[u8], rules: &Rules, now: &str) -> Answer {
     let (tree, mut record) = match read(body) {
         Ok(read) => read,
@@ -102,7 +101,7 @@ pub fn review(body: &[u8], rules: &Rules, now: &str) -> Answer {
     Answer { status: 200, body: allow(&record.uid, &change), record }
 }
 
-/// What to do with the object, and in `record` how to call it.
+/// Decides what to do with the object, and sets the outcome in `record`.
 fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Change {
     let nothing = Change { patch: "[]".to_owned(), warnings: Vec::new() };
     let warned = |warning| Change { warnings: vec![warning], ..nothing.clone() };
@@ -117,14 +116,14 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     let Some(object) = member("object").filter(|object| !object.is_null()) else {
         return warned(Warning::NoObject);
     };
-    // An UPDATE that does not show the object before it is still one.
+    // An UPDATE without the old object is still an UPDATE.
     let old = (record.operation == "UPDATE")
         .then(|| member("oldObject").map_or("null", |old: Node<'_, '_>| old.text()));
     let place = object.place();
     let subject = match Subject::of(review, place) {
         Ok(subject) => subject,
         Err((odd, review)) => {
-            // No object of a kind that is known here.
+            // Not an object of a known kind.
             let kind = review.node(place).get("kind").and_then(Node::string);
             let known = kind.is_some_and(|kind| kind == record.kind);
             return match odd {
@@ -149,7 +148,7 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     };
     let reasons: Vec<_> = change.warnings.iter().map(Warning::message).collect();
     record.reason = reasons.join("; ");
-    // One that does not apply would reject the user's request.
+    // A patch that does not apply would reject the user's request.
     if subject.takes(&change) {
         if settled == Settled::Emptied {
             let told = subject.announcement(rules, &context, &change);
@@ -161,14 +160,14 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     warned(Warning::Bug)
 }
 
-/// kube-system and the webhook's own objects; the request's namespace counts, since an object
-/// may be posted without one.
+/// Whether it is in kube-system or one of the webhook's own objects. The request's namespace is
+/// used, since an object may be posted without one.
 fn own(rules: &Rules, record: &Record) -> bool {
     record.namespace == "kube-system"
         || (record.namespace == rules.own.0 && record.name == rules.own.1)
 }
 
-/// A body that is an AdmissionReview, and what the log says of it; or what is wrong with it.
+/// Parses an AdmissionReview and its log record; or returns why it is invalid.
 fn read(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
     let text = simdutf8::compat::from_utf8(body);
     let text = text.map_err(|e| format!("the body is not UTF-8: {e}"))?;
@@ -217,8 +216,8 @@ fn read(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
     Ok((review, record))
 }
 
-/// The allowing answer, written once into one buffer; `patchType` goes with a patch only, as the
-/// API server demands.
+/// The answer that allows the request, written into one buffer; `patchType` is present only with a
+/// patch, as the API server requires.
 fn allow(uid: &str, change: &Change) -> Vec<u8> {
     let patch = if change.is_empty() { "" } else { &change.patch };
     let mut body = String::with_capacity(256 + uid.len() + patch.len() / 3 * 4);

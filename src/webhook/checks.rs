@@ -1,4 +1,4 @@
-//! What was looked at and what it came to: findings are data, `report` prints them.
+//! Findings of checks: plain data, which `report` prints.
 
 use std::time::Duration;
 
@@ -25,38 +25,38 @@ pub use webhook::{
 pub struct Finding {
     /// Stable, kebab-case.
     pub id: &'static str,
-    /// What was looked at, in a few words: the same for every finding of that id.
+    /// What was checked, in a few words: the same for every finding of that id.
     pub title: &'static str,
-    /// The workload that it is about, where there may be several; else empty.
+    /// The workload, if there may be several; else empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub object: String,
-    /// What it came to.
+    /// The result.
     pub level: Level,
-    /// What was seen, one line.
+    /// The observation, on one line.
     pub seen: String,
-    /// What to do next; empty where there is nothing to do.
+    /// The hint; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
-    /// How long it took, microseconds; 0 where it took no time of its own.
+    /// Duration in microseconds; 0 if not measured.
     pub micros: u64,
 }
 
-/// What a finding came to.
+/// The result of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
+    /// OK.
     Ok,
-    /// Works, and someone should know.
+    /// It works, with a warning.
     Warning,
-    /// Does not work.
+    /// It does not work.
     Failed,
-    /// Could not be looked at.
+    /// It could not be checked.
     Unknown,
 }
 
 impl Finding {
-    /// A finding that took no time of its own.
+    /// A finding without a duration.
     pub fn new(
         level: Level,
         id: &'static str,
@@ -68,34 +68,34 @@ impl Finding {
         Self { id, title, object: String::new(), level, seen, hint, micros: 0 }
     }
 
-    /// The same about one workload.
+    /// The same, for one workload.
     #[must_use]
     pub fn about(self, object: impl Into<String>) -> Self {
         Self { object: object.into(), ..self }
     }
 
-    /// The same with the time it took.
+    /// The same, with its duration.
     #[must_use]
     pub fn took(self, took: Duration) -> Self {
         Self { micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX), ..self }
     }
 
-    /// As it should be.
+    /// OK.
     pub fn ok(id: &'static str, seen: impl Into<String>) -> Self {
         Self::new(Level::Ok, id, seen, "")
     }
 
-    /// Does not work, and what to do.
+    /// It does not work, with a hint.
     pub fn failed(id: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Level::Failed, id, seen, hint)
     }
 
-    /// Works, and someone should know.
+    /// It works, with a warning.
     pub fn warning(id: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Level::Warning, id, seen, hint)
     }
 
-    /// Could not be looked at, and why.
+    /// It could not be checked, with the reason.
     pub fn unknown(id: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Level::Unknown, id, seen, hint)
     }

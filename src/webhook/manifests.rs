@@ -1,7 +1,7 @@
-//! Templates → objects: the webhook's Deployment, Service, configuration and what goes with them.
+//! Templates → objects: the webhook's Deployment, Service, configuration and related objects.
 //!
-//! The templates are valid YAML without placeholders: they are parsed into k8s-openapi's types,
-//! fields are set, and the objects are written again. No text is ever replaced in YAML.
+//! The templates are valid YAML without placeholders: they are parsed into k8s-openapi types,
+//! fields are set, and the objects are serialized. Text in YAML is never replaced.
 
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -30,15 +30,15 @@ mod policy;
 
 pub use policy::policy;
 
-/// The blog's request, with the repository's own names in it.
+/// The blog's certificate request, with the repository's names.
 const CSR_CONF: &str = include_str!("../../csr.conf");
 const WEBHOOK: &str = include_str!("../../templates/webhook.yaml");
-/// Where the template mounts rules.yaml.
+/// The mount path of rules.yaml in the template.
 const RULES_DIR: &str = "/etc/webhook/rules";
 /// The Deployment that `verify` creates.
 pub const TEST: &str = include_str!("../../templates/test.yaml");
 
-/// What the manifests are rendered from.
+/// Parameters of the manifests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Of the webhook.
@@ -49,11 +49,11 @@ pub struct Settings {
     pub secret: String,
     /// Of the webhook's server.
     pub webhook_image: String,
-    /// Flags of `diyadm serve` that say how workloads are emptied.
+    /// Flags of `diyadm serve` that control how workloads are emptied.
     pub serve: Vec<String>,
-    /// Whether workloads or Pods reach the webhook.
+    /// Whether workloads or Pods are sent to the webhook.
     pub level: Level,
-    /// rules.yaml; the server takes a ConfigMap that comes later, too.
+    /// rules.yaml; the server also uses a ConfigMap that is created later.
     pub rules: Option<String>,
     /// Of the webhook's server.
     pub replicas: u32,
@@ -69,16 +69,16 @@ pub struct Settings {
     pub timeout_seconds: i32,
     /// Key and value of the namespace's label.
     pub label: (String, String),
-    /// Where the Secret is mounted.
+    /// Mount path of the Secret.
     pub cert_dir: String,
-    /// `https://HOST:PORT`, instead of a Service: only the configuration is rendered then.
+    /// `https://HOST:PORT` instead of a Service; then only the configuration is rendered.
     pub url: Option<String>,
     /// PEM of the CA.
     pub ca_pem: String,
 }
 
-/// The webhook's objects in the order in which they are applied: the rules' ConfigMap where there
-/// are rules, Deployment, Service, PodDisruptionBudget past one replica,
+/// The webhook's objects in the order in which they are applied: the ConfigMap with rules (if any),
+/// Deployment, Service, PodDisruptionBudget (with more than one replica), and the
 /// MutatingWebhookConfiguration last.
 pub fn webhook(settings: &Settings) -> Result<Vec<Value>> {
     let (mut deployment, mut service, mut budget, mut configuration) = templates()?;
@@ -159,7 +159,7 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
 fn configure(configuration: &mut MutatingWebhookConfiguration, settings: &Settings) {
     rename(&mut configuration.metadata, settings);
     for webhook in configuration.webhooks.iter_mut().flatten() {
-        // One is called after the Service, the other has a word before that.
+        // One has the Service's name, the other has a prefix.
         let own = format!("{}.{}.svc", settings.service, settings.namespace);
         let is_services = webhook.name.starts_with("services.");
         webhook.name = if is_services { format!("services.{own}") } else { own };
@@ -218,12 +218,12 @@ fn rules_map(settings: &Settings, declared: &[&Kind]) -> Result<Value> {
     }))
 }
 
-/// What reaches the webhook: at level `pod` only Pods, as they are created.
+/// The objects sent to the webhook: at level `pod` only Pods, when they are created.
 fn rules(level: Level) -> Vec<RuleWithOperations> {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     let mut rules: Vec<RuleWithOperations> = Vec::new();
     for kind in kinds::workloads().filter(|kind| level == Level::Workload || *kind == &POD) {
-        // A Pod stays what it is created as.
+        // A Pod cannot be emptied after its creation.
         let operations: &[&str] = if kind == &POD { &["CREATE"] } else { &["CREATE", "UPDATE"] };
         let rule = RuleWithOperations {
             api_groups: words(&[kind.group]),
@@ -274,7 +274,7 @@ fn object<T: serde::Serialize>(typed: &T) -> Result<Value> {
     Ok(serde_json::to_value(typed)?)
 }
 
-/// A namespace with the label that turns emptying on, as far as diyadm owns it.
+/// A namespace with the label that turns emptying on: the fields that diyadm owns.
 pub fn namespace(name: &str, (key, value): &(String, String)) -> Value {
     json!({
         "apiVersion": "v1",
@@ -306,8 +306,8 @@ pub fn test_deployment(namespace: &str) -> Result<Value> {
     object(&deployment)
 }
 
-/// The Pod of templates/test.yaml in `namespace`, by itself: it asks to be emptied, since a policy
-/// leaves one alone that nothing controls.
+/// The Pod of templates/test.yaml in `namespace`, without an owner: it has the label that requests
+/// emptying, since a policy ignores other Pods without an owner.
 pub fn test_pod(namespace: &str) -> Result<Value> {
     let deployment = test_deployment(namespace)?;
     let template = &deployment["spec"]["template"];
@@ -321,7 +321,7 @@ pub fn test_pod(namespace: &str) -> Result<Value> {
     Ok(pod)
 }
 
-/// What a webhook at `level` empties, of templates/test.yaml in `namespace`.
+/// The object of templates/test.yaml in `namespace` that a webhook at `level` empties.
 pub fn test_object(namespace: &str, level: Level) -> Result<Value> {
     match level {
         Level::Workload => test_deployment(namespace),
@@ -332,7 +332,7 @@ pub fn test_object(namespace: &str, level: Level) -> Result<Value> {
 /// The text of csr.conf for a Service: the repository's own with the names replaced.
 pub fn csr_conf(service: &str, namespace: &str) -> String {
     let host = format!("{service}.{namespace}.svc");
-    // ub-common-name of X.520. Nobody looks at it: the subjectAltNames count.
+    // ub-common-name of X.520. It is ignored: only subjectAltNames are used.
     let common = if host.len() > 64 { service } else { &host };
     let blog = "diyadmissionwebhook.test.svc";
     CSR_CONF

@@ -1,7 +1,7 @@
-//! The webhook's server: TLS with reload, bounded bodies, metrics, drain. What an answer says is
-//! decided in `admission`; this module never looks into a review.
+//! The webhook's server: TLS with reload, limited bodies, metrics, drain. `admission` decides the
+//! answers; this module never reads a review.
 //!
-//! A state is a type: [`Options`] → [`Bound`] (certificates loaded, ports taken) → running.
+//! Each state is a type: [`Options`] → [`Bound`] (certificates loaded, ports bound) → running.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -35,31 +35,31 @@ mod review;
 mod rules;
 mod tls;
 
-/// Longer than the 90 s after which Go's client drops an idle connection: the server must not be
-/// the one that closes, or a review races the close.
+/// Longer than the 90 s after which Go's client drops an idle connection: if the server closed
+/// first, a review could be lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
-/// Connections to the port of health and metrics: kubelet and Prometheus have a few.
+/// Maximum connections to the port of health and metrics: the kubelet and Prometheus need few.
 const HEALTH_CONNECTIONS: usize = 64;
 
-/// Descriptors that are no connections: files, listeners, the runtime's own.
+/// File descriptors other than connections: files, listeners, the runtime's own.
 const OTHER_DESCRIPTORS: usize = 64;
 
-/// The API server shakes hands, and writes a head, at once.
+/// Timeout for the handshake and the request's head, which the API server sends at once.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The API server reads an answer at once.
+/// Timeout for reading an answer, which the API server does at once.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often is looked for connections that have taken too long.
+/// How often to check for connections that have taken too long.
 const SWEEP: Duration = Duration::from_millis(200);
 
-/// How long a connection may be in a stage.
+/// Timeouts of the stages of a connection.
 fn longest(stage: Stage) -> Duration {
     let grace = Duration::from_secs(2);
     match stage {
         Stage::Handshake => HEAD_TIMEOUT,
-        // For these actix, and then the handler, have a word for the peer first.
+        // In these stages actix, and then the handler, answer the peer first.
         Stage::Head => HEAD_TIMEOUT + grace,
         Stage::Idle => KEEP_ALIVE + grace,
         Stage::Body => review::BODY_TIMEOUT + grace,
@@ -68,46 +68,46 @@ fn longest(stage: Stage) -> Duration {
     }
 }
 
-/// What is in flight once the listener is closed has this long, more than a slow body may take.
-/// With `--drain` (12 s) it stays within the Pod's terminationGracePeriodSeconds (30 s).
+/// Time for requests in flight after the listener is closed; longer than the timeout of a slow
+/// body. Together with `--drain` (12 s) it fits the Pod's terminationGracePeriodSeconds (30 s).
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
 
-/// What a server is made from.
+/// Options of a server.
 pub struct Options {
-    /// Where reviews are answered (TLS). Port 0 picks one.
+    /// Address for reviews (TLS). Port 0 chooses a free one.
     pub listen: SocketAddr,
-    /// Where health and metrics are served (plain HTTP).
+    /// Address for health and metrics (plain HTTP).
     pub health: Option<SocketAddr>,
     /// Certificate and key.
     pub tls: Tls,
-    /// What emptying does, as the flags say.
+    /// How to empty, from the flags.
     pub rules: Rules,
-    /// rules.yaml; read again as it changes.
+    /// rules.yaml; reloaded when it changes.
     pub rules_file: Option<PathBuf>,
-    /// Threads; the processors, at most 4, where not given.
+    /// Number of threads; by default the number of processors, at most 4.
     pub workers: Option<usize>,
-    /// Reviews at once before 503.
+    /// Concurrent reviews before 503.
     pub max_in_flight: usize,
     /// Bytes of requests and answers in memory before 503.
     pub max_bytes_in_flight: usize,
-    /// Connections before idle ones give way; fewer where the process may not have so many files.
+    /// Connections at which idle ones are closed; fewer if the process may not open so many files.
     pub max_connections: usize,
-    /// How long requests are still served once the end is asked for.
+    /// How long requests are still served after the shutdown was requested.
     pub drain: Duration,
 }
 
-/// What the handlers share.
+/// State that the handlers share.
 pub(crate) struct Shared {
     rules: rules::Live,
     peers: Arc<Peers>,
-    /// How many large reviews are decided at once.
+    /// Maximum number of large reviews that are decided at once.
     large: Semaphore,
     draining: AtomicBool,
     workers: health::Workers,
     metrics: Metrics,
 }
 
-/// Certificates are loaded and ports are taken.
+/// A server with loaded certificates and bound ports.
 pub struct Bound {
     reviews: Server,
     health: Option<Server>,
@@ -119,7 +119,7 @@ pub struct Bound {
     drain: Duration,
 }
 
-/// An address that `flag` names and that cannot be listened at.
+/// The error for an address of `flag` that cannot be bound.
 fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     let what = format!("{flag} cannot listen on {address}: {error}.");
     let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
@@ -129,7 +129,7 @@ fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     )
 }
 
-/// Takes a port.
+/// Binds a port.
 fn listen(flag: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let listener = process::listen(address).map_err(|error| taken(flag, address, &error))?;
     let address = listener.local_addr().context("no address was bound")?;
@@ -137,7 +137,7 @@ fn listen(flag: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr)> 
 }
 
 impl Bound {
-    /// Loads the certificate, then takes the ports. Call it inside a tokio runtime.
+    /// Loads the certificate, then binds the ports. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// A certificate or key that cannot be used; a port that cannot be taken.
@@ -179,7 +179,7 @@ impl Bound {
         };
         let reviews = port.serve(review::routes(data.clone(), review), started)?;
 
-        // What it answers is small, and nothing is kept.
+        // Its answers are small, and nothing is stored.
         let health_peers = Peers::new(HEALTH_CONNECTIONS, 1024 * 1024, HEALTH_CONNECTIONS);
         let (mut health, mut health_addr) = (None, None);
         if let Some(address) = options.health {
@@ -210,18 +210,18 @@ impl Bound {
         Ok(Self { reviews, health, addr, health_addr, watch, shared, health_peers, drain })
     }
 
-    /// Where reviews are answered.
+    /// The address for reviews.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where health and metrics are served.
+    /// The address for health and metrics.
     pub fn health_addr(&self) -> Option<SocketAddr> {
         self.health_addr
     }
 
-    /// Serves until `shutdown` ends, then drains: not ready any more, requests served a while
-    /// with `Connection: close`, the listener closed, what is in flight ended.
+    /// Serves until `shutdown` completes, then drains: reports not ready, serves requests for a
+    /// while with `Connection: close`, closes the listener, and finishes requests in flight.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let handle = self.reviews.handle();
         let health = self.health.map(|health| (health.handle(), tokio::spawn(health)));
@@ -283,7 +283,7 @@ mod tests {
     fn ask(stream: &mut (impl Read + Write), request: &str) -> String {
         write!(stream, "{request}").unwrap();
         let mut answer = String::new();
-        // A peer that closes without a farewell has said all that it had to say.
+        // A peer that closes without a TLS close_notify has sent everything.
         let _ = stream.read_to_string(&mut answer);
         answer
     }
@@ -319,7 +319,7 @@ mod tests {
             tls: certificate(),
             rules: Rules::default(),
             rules_file: None,
-            // One thread answers all: it has to live on.
+            // A single thread answers everything, so it must not die.
             workers: Some(1),
             max_in_flight: 1,
             max_bytes_in_flight: 16 * 1024 * 1024,

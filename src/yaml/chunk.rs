@@ -1,27 +1,26 @@
-//! Where the documents of a YAML file begin and end, as text that nobody has parsed yet.
+//! Splits a YAML file into documents as unparsed text.
 
 /// A document as text: its marker and comments, then the object.
 ///
-/// The chunks of a file, in order, are the file.
+/// The concatenated chunks equal the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
-    /// Marker, comments and blank lines; `---` alone where the object begins on its line.
+    /// Marker, comments and blank lines; only `---` if the object begins on its line.
     pub head: &'a str,
-    /// The object; empty where there is none.
+    /// The object; may be empty.
     pub body: &'a str,
-    /// Line that `body` begins at, from 1.
+    /// First line of `body`, from 1.
     pub line: usize,
 }
 
-/// Whether a line is a marker: it starts with `---`, alone or before a blank (YAML 1.2, section
-/// 9.1.2).
+/// Whether a line is a marker: `---`, alone or followed by a blank (YAML 1.2, section 9.1.2).
 pub fn is_marker(line: &str) -> bool {
     let rest = line.strip_prefix("---");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
 impl<'a> Chunk<'a> {
-    /// `text`: one marker at the most, at its very beginning; `line` is where that is.
+    /// `text` has at most one marker, at its beginning; `line` is its position.
     pub fn of(text: &'a str, mut line: usize) -> Self {
         let mut end = 0;
         for each in text.split_inclusive('\n') {
@@ -41,14 +40,14 @@ impl<'a> Chunk<'a> {
         Self { head, body, line }
     }
 
-    /// Column of the body's first character, from 1: what follows a marker on its line belongs to
-    /// the document.
+    /// Column of the body's first character, from 1: text after a marker on its line belongs to the
+    /// document.
     pub(super) fn column(&self) -> usize {
         if self.head == "---" { 4 } else { 1 }
     }
 }
 
-/// Cuts a file at its markers.
+/// Splits a file at its markers.
 pub fn chunks(text: &str) -> impl Iterator<Item = Chunk<'_>> {
     let mut lines = text.split_inclusive('\n').peekable();
     let (mut from, mut line) = (0, 1);

@@ -1,11 +1,11 @@
-//! Errors in YAML files that configure diyadm, `diyadm.yaml` and `rules.yaml`: what is wrong, where,
-//! and the line as serde-saphyr shows it.
+//! Errors in `diyadm.yaml` and `rules.yaml`: the message, the position, and the line as shown by
+//! serde-saphyr.
 
 use std::fmt;
 
 use serde_saphyr::{CroppedRegion, Error, Location};
 
-/// Characters that are shown on each side of the place, where the line is longer.
+/// Characters shown on each side of the position in a long line.
 const CROP_RADIUS: usize = 60;
 
 /// Why a configuration file is invalid.
@@ -24,7 +24,7 @@ struct Place {
 }
 
 impl ConfigError {
-    /// An error of the whole file.
+    /// An error about the whole file.
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), place: None }
     }
@@ -36,7 +36,7 @@ impl ConfigError {
         Self { what: what.into(), place: (location != Location::UNKNOWN).then(place) }
     }
 
-    /// The line with a mark below the place; several lines of text, empty where there is none.
+    /// The line with a mark below the position; several lines of text, empty without a position.
     pub fn snippet(&self) -> &str {
         self.place.as_ref().map_or("", |place| &place.snippet)
     }
@@ -65,7 +65,7 @@ fn is_below_env(text: &str, line: usize) -> bool {
     })
 }
 
-/// Only the line itself is shown, and none below `env:`: others may hold a password.
+/// Only the line itself is shown, and no lines below `env:`, which may contain a password.
 fn snippet(location: Location, text: &str) -> String {
     let number = usize::try_from(location.line()).unwrap_or(usize::MAX);
     let Some(line) = number.checked_sub(1).and_then(|index| text.lines().nth(index)) else {
@@ -78,7 +78,7 @@ fn snippet(location: Location, text: &str) -> String {
     let error = Box::new(Error::Message { msg: String::new(), location });
     let shown =
         Error::WithSnippet { regions: vec![region], crop_radius: CROP_RADIUS, error }.render();
-    // Its title and the name of the file are part of the message.
+    // Its title and the file name are in the message.
     let lines = shown.lines().skip_while(|line| line.trim() != "|");
     lines.map(str::trim_end).collect::<Vec<_>>().join("\n")
 }

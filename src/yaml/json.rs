@@ -1,13 +1,13 @@
-//! JSON in a file: one object after the other, nothing between them but blanks.
+//! JSON in a file: objects separated by white space.
 
 use serde_json::{Value, value::RawValue};
 
 use super::scalar::number;
 
-/// The objects of `text` with the line that each begins at; `None` where it is no JSON: a YAML flow
-/// mapping starts alike.
+/// The objects of `text` with their first lines; `None` if it is not JSON, since a YAML flow
+/// mapping starts in the same way.
 pub fn json(text: &str) -> Option<Vec<(usize, &str)>> {
-    // kubectl tells JSON by its first character.
+    // kubectl recognises JSON by its first character.
     if !text.trim_start().starts_with('{') {
         return None;
     }
@@ -25,7 +25,7 @@ pub fn json(text: &str) -> Option<Vec<(usize, &str)>> {
     Some(objects)
 }
 
-/// Reads one of them as kubectl does: whole floats are integers.
+/// Parses one of them like kubectl: whole floats become integers.
 pub fn parse_json(object: &str) -> Option<Value> {
     let mut value = serde_json::from_str(object).ok()?;
     settle(&mut value);

@@ -1,9 +1,9 @@
-//! From the parser's events to kubectl's values.
+//! Builds kubectl's values from the parser's events.
 //!
-//! kubectl reads YAML through sigs.k8s.io/yaml. That takes a document for a tree of nodes first
-//! (go-yaml 2), and goes through the tree from its root: a key that comes again replaces the one
-//! before it, and so does what a merge key brings, where it stands. serde's data model has no place
-//! for that, nor for quotes, so the events of serde-saphyr's parser are read here.
+//! kubectl reads YAML through sigs.k8s.io/yaml. It first builds a tree of nodes (go-yaml 2) and
+//! then walks the tree from its root: a repeated key replaces the earlier one, and so do keys from
+//! a merge key, at its position. serde's data model cannot express this, nor quotes, so the events
+//! of serde-saphyr's parser are used here.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -14,17 +14,17 @@ use serde_saphyr::granit_parser::{
 
 use super::scalar::Scalar;
 
-/// Levels of collections in each other, those behind aliases too. JSON of Kubernetes' own objects
-/// has less than 100; what recurses stays well within a thread's stack.
+/// Maximum nesting of collections, including aliases. Kubernetes' own objects have less than 100
+/// levels; the recursion fits well into a thread's stack.
 const DEEPEST: usize = 512;
-/// About what a node costs in memory beside its text.
+/// Approximate memory of a node in addition to its text.
 const NODE: usize = 128;
-/// What aliases may add to any document, in bytes; kubectl takes 400,000 nodes of them.
+/// Bytes that aliases may add to any document; kubectl allows 400,000 nodes.
 const LEAST_COPIED: usize = 400_000 * NODE;
-/// What they may add to a larger one, as a multiple of its length.
+/// What aliases may add to a larger document, as a multiple of its length.
 const MOST_COPIED: usize = 16;
 
-/// What is wrong, and where: line and column from 1.
+/// The error, and its line and column from 1.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) line: usize,
@@ -48,7 +48,7 @@ impl From<ScanError> for Fault {
     }
 }
 
-/// A node of the document, and where it begins.
+/// A node of the document, and its position.
 struct Node<'a> {
     kind: Kind<'a>,
     at: Marker,
@@ -61,11 +61,11 @@ enum Kind<'a> {
     Alias(usize),
     /// Nodes, by their indices.
     Sequence(Vec<usize>),
-    /// Each key and its value after the other.
+    /// Keys and values, alternating.
     Mapping(Vec<usize>),
 }
 
-/// Reads the first document of `text`, as kubectl does with what is between two markers.
+/// Parses the first document of `text`, as kubectl parses text between two markers.
 pub(super) fn load(text: &str) -> Result<Value, Fault> {
     let nodes = nodes(text)?;
     if nodes.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn load(text: &str) -> Result<Value, Fault> {
     reader.value(0, 0)
 }
 
-/// libyaml's ways, which go-yaml has from it.
+/// Special behavior of libyaml, which go-yaml inherited.
 fn options() -> Options {
     options! {
         bom_inside_document_as_content: true,
@@ -88,11 +88,11 @@ fn options() -> Options {
     }
 }
 
-/// Every node; the first is the root.
+/// All nodes; the first is the root.
 fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
     let mut nodes: Vec<Node<'_>> = Vec::new();
     let mut anchors = HashMap::new();
-    // The collections around what comes next, and whether each is in brackets.
+    // The open collections, and whether each is a flow collection.
     let mut open: Vec<(usize, bool)> = Vec::new();
     for read in Parser::new_from_str_with_options(text, options()) {
         let (event, span) = read?;
@@ -148,7 +148,7 @@ fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
     Ok(nodes)
 }
 
-/// The tag of a scalar, and whether it counts as plain: for a merge key, `!` alone does.
+/// The tag of a scalar, and whether it counts as plain: for a merge key, only `!` does.
 fn explicit(tag: Option<&Tag>, style: ScalarStyle) -> (Option<Box<str>>, bool) {
     match tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix())) {
         Some(tag) => {
@@ -159,23 +159,23 @@ fn explicit(tag: Option<&Tag>, style: ScalarStyle) -> (Option<Box<str>>, bool) {
     }
 }
 
-/// Whether what follows a word in brackets is `:,` or the like: YAML 1.2 takes that for a key.
+/// Whether a word in a flow collection is followed by `:,` or similar, which is a key in YAML 1.2.
 fn ends_in_colon(text: &str, at: Marker) -> bool {
     let rest = at.byte_offset().and_then(|at| text.get(at..)).unwrap_or_default();
     rest.strip_prefix(':').is_some_and(|rest| rest.starts_with([',', '[', ']', '{', '}']))
 }
 
-/// Whether a tab stands before what begins a line of a block.
+/// Whether a tab precedes the first text on a line of a block.
 fn is_indented_by_tab(text: &str, at: Marker) -> bool {
     let before = at.byte_offset().and_then(|at| text.get(..at)).unwrap_or_default();
     let indent = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
     indent.contains('\t') && indent.bytes().all(|byte| b" \t-?".contains(&byte))
 }
 
-/// Goes through the nodes.
+/// Walks the nodes.
 struct Reader<'n> {
     nodes: &'n [Node<'n>],
-    /// What aliases may still add, in bytes.
+    /// Bytes that aliases may still add.
     allowance: usize,
     /// The aliases that are being followed.
     aliases: Vec<usize>,
@@ -186,7 +186,7 @@ impl Reader<'_> {
         Err(Fault::new(self.nodes[node].at, what))
     }
 
-    /// The value of a node with `depth` collections around it.
+    /// The value of a node inside `depth` collections.
     fn value(&mut self, node: usize, depth: usize) -> Result<Value, Fault> {
         let nodes = self.nodes;
         if depth > DEEPEST {
@@ -212,7 +212,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Does something at the target of an alias.
+    /// Calls a function at the target of an alias.
     fn follow<T>(
         &mut self,
         alias: usize,
@@ -227,7 +227,7 @@ impl Reader<'_> {
         read
     }
 
-    /// Counts a node that an alias brings.
+    /// Counts a node that an alias adds.
     fn pay(&mut self, node: usize) -> Result<(), Fault> {
         let text = match &self.nodes[node].kind {
             Kind::Scalar { text, .. } => text.len(),
@@ -280,7 +280,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What a merge key brings.
+    /// The members of a merge key.
     fn merge(
         &mut self,
         node: usize,
@@ -292,7 +292,7 @@ impl Reader<'_> {
         }
         let nodes = self.nodes;
         match &nodes[node].kind {
-            // Of a list the first counts most.
+            // In a list, the first one has priority.
             Kind::Sequence(items) => items.iter().rev().try_for_each(|item| {
                 if matches!(nodes[*item].kind, Kind::Sequence(_)) {
                     return self.members(*item, into, depth + 1);

@@ -1,4 +1,4 @@
-//! What a scalar means to kubectl: go-yaml 2 resolves it, and what comes of that passes through JSON.
+//! The value of a scalar in kubectl: go-yaml 2 resolves it, and the result passes through JSON.
 
 use base64::{
     Engine, alphabet,
@@ -11,21 +11,21 @@ const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
 /// The prefix of YAML's own tags, `!!int` for one.
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// A scalar with the type that its text or its tag gives it.
+/// A scalar with the type from its text or its tag.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scalar {
     Null,
     Bool(bool),
     Int(i64),
-    /// Past [`i64::MAX`].
+    /// Greater than [`i64::MAX`].
     Unsigned(u64),
     Float(f64),
     Text(String),
 }
 
 impl Scalar {
-    /// Resolves `text`. `tag`: its whole tag, where it has one; `plain`: whether it is written
-    /// without quotes and not as a block.
+    /// Resolves `text`. `tag`: its full tag, if any; `plain`: whether it is neither quoted nor a
+    /// block scalar.
     ///
     /// # Errors
     /// A sentence: the text is none of the tag's type.
@@ -40,7 +40,7 @@ impl Scalar {
             | (Some("null"), Self::Null) => Ok(found),
             #[expect(clippy::cast_precision_loss, reason = "Go rounds here too")]
             (Some("float"), Self::Int(number)) => Ok(Self::Float(*number as f64)),
-            // A time stays the text that it is.
+            // A time stays text.
             (Some("timestamp"), Self::Text(_)) if is_dated(text) => as_text(),
             (Some("binary"), _) => binary(text),
             (Some(name @ ("bool" | "int" | "float" | "null" | "timestamp")), _) => {
@@ -81,7 +81,7 @@ impl Scalar {
     }
 }
 
-/// A JSON number; whole ones are integers, as Kubernetes reads them.
+/// A JSON number; whole ones are integers, as in Kubernetes.
 pub(super) fn number(float: f64) -> Option<Number> {
     if float.fract() == 0.0 && float.abs() < TOO_LARGE {
         #[expect(clippy::cast_possible_truncation, reason = "whole, and within i64")]
@@ -90,7 +90,7 @@ pub(super) fn number(float: f64) -> Option<Number> {
     Number::from_f64(float)
 }
 
-/// The type of a text that has no tag and no quotes: `resolve` of go-yaml 2.
+/// The type of a text without tag and quotes: `resolve` of go-yaml 2.
 fn implicit(text: &str) -> Scalar {
     let found = match text {
         "" | "~" | "null" | "Null" | "NULL" => Some(Scalar::Null),
@@ -114,7 +114,7 @@ fn implicit(text: &str) -> Scalar {
     found.unwrap_or_else(|| Scalar::Text(text.to_owned()))
 }
 
-/// A number that begins with a digit or a sign, its underscores taken out.
+/// A number that begins with a digit or a sign, with underscores removed.
 fn numeric(plain: &str) -> Option<Scalar> {
     let (sign, digits) = match plain.as_bytes()[0] {
         b'+' | b'-' => plain.split_at(1),
@@ -137,7 +137,7 @@ fn numeric(plain: &str) -> Option<Scalar> {
     };
     let unsigned = || magnitude(rest, radix).filter(|_| sign.is_empty()).map(Scalar::Unsigned);
     let float = || decimal(plain).map(Scalar::Float);
-    // Go's own way with a sign behind `0b`.
+    // Go's special handling of a sign after `0b`.
     let binary = || {
         let rest = digits.strip_prefix("0b").filter(|_| sign.is_empty())?;
         let (is_negative, rest) = (rest.starts_with('-'), rest.strip_prefix(['-', '+'])?);
@@ -151,7 +151,7 @@ fn numeric(plain: &str) -> Option<Scalar> {
     signed(rest, radix).or_else(unsigned).or_else(float).or_else(binary)
 }
 
-/// Digits and nothing else.
+/// Only digits.
 fn magnitude(digits: &str, radix: u32) -> Option<u64> {
     let is_digit = |byte: u8| char::from(byte).is_digit(radix);
     let is_number = !digits.is_empty() && digits.bytes().all(is_digit);
@@ -162,7 +162,7 @@ fn magnitude(digits: &str, radix: u32) -> Option<u64> {
 fn decimal(text: &str) -> Option<f64> {
     let is_of = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
     let all = text.bytes().all(|byte| is_of(&byte));
-    // Rust takes the same texts then.
+    // Rust then accepts the same texts.
     all.then(|| text.parse::<f64>().ok()).flatten().filter(|float| float.is_finite())
 }
 
@@ -185,9 +185,9 @@ fn is_dated(text: &str) -> bool {
     year.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with('-')
 }
 
-/// The bytes that base64 stands for, as JSON has them.
+/// The decoded bytes of base64, as a JSON string.
 fn binary(text: &str) -> Result<Scalar, String> {
-    // As Go has it: lines may be broken anywhere, and the last bits are not looked at.
+    // As in Go: line breaks are allowed anywhere, and the last bits are ignored.
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
@@ -197,7 +197,7 @@ fn binary(text: &str) -> Result<Scalar, String> {
     Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// `strconv.FormatFloat(float, 'g', -1, 32)`, which makes keys of floats.
+/// `strconv.FormatFloat(float, 'g', -1, 32)`, which formats float keys.
 #[expect(clippy::cast_possible_truncation, reason = "Go rounds here too")]
 fn short(float: f64) -> String {
     let float = float as f32;

@@ -1,25 +1,26 @@
-//! From the API server's refusal of a write to the policy that denies it.
+//! Finds the policy behind a write that the API server rejected.
 
 use super::Finding;
 
-/// Who denies a write, and why.
+/// The policy that denies a write, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// `ValidatingAdmissionPolicy probes`
     pub by: String,
-    /// In the policy's own words.
+    /// The policy's message.
     pub why: String,
-    /// All that the API server said.
+    /// The whole message of the API server.
     pub message: String,
-    /// The name of the admission webhook that denies it, where it is one.
+    /// The name of the admission webhook that denies it, if it is one.
     pub webhook: Option<String>,
     /// The command that shows the policy.
     show: String,
 }
 
 impl Denial {
-    /// Reads what the admission plugins of k8s.io/apiserver and k8s.io/pod-security-admission say;
-    /// `None` for every other refusal, a quota's too: Pods that are replaced count twice there.
+    /// Parses messages of the admission plugins in k8s.io/apiserver and
+    /// k8s.io/pod-security-admission; `None` for any other rejection, including a quota's, since
+    /// replaced Pods count twice there.
     pub fn read(message: &str) -> Option<Self> {
         if let Some((_, rest)) = message.split_once("ValidatingAdmissionPolicy '") {
             let (policy, rest) = rest.split_once("' with binding '")?;
@@ -58,7 +59,7 @@ impl Denial {
         format!("{} denies {what}: {}", self.by, self.why)
     }
 
-    /// What to do about it.
+    /// The hint.
     pub fn hint(&self) -> String {
         format!(
             "See what it asks for: `{}`. Use --image for another image, --image keep for the \
@@ -67,7 +68,7 @@ impl Denial {
         )
     }
 
-    /// What a dry run found: `what` is denied.
+    /// A finding of a dry run: `what` is denied.
     pub fn finding(&self, what: &str) -> Finding {
         Finding::failed("denied", self.denies(what), self.hint())
     }

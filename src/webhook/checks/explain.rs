@@ -1,23 +1,23 @@
-//! What the API server says when a webhook fails, and what it means.
+//! Explains the API server's messages about failed webhook calls.
 //!
-//! The texts are those of Kubernetes' webhook client and of Go's net, tls and x509; tests/it
-//! provokes each on a real API server.
+//! The texts are those of Kubernetes' webhook client and of Go's net, tls and x509; the integration
+//! tests provoke each on a real API server.
 
 use super::Subject;
 
-/// Why a webhook's call failed.
+/// Why the call of a webhook failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// Stable, kebab-case.
     pub id: &'static str,
     /// One sentence without its full stop.
     pub what: String,
-    /// What to do, with the command to type.
+    /// The hint, with the command to run.
     pub hint: String,
 }
 
-/// A piece of the API server's text, the cause's id, and what it means. The first that is found
-/// counts: what is more special stands before what is more general.
+/// A part of the API server's text, the cause's id, and its meaning. The first match is used, so
+/// specific texts come before general ones.
 const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
         "to call webhook: diyadm: reviews go to",
@@ -115,7 +115,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
         "the webhook denied the request, which diyadm never does",
         Remedy::Server,
     ),
-    // The API server's way to the Pod: its proxies first, since they wrap the rest.
+    // The API server's route to the Pod: proxies first, since they wrap the other errors.
     (
         "No agent available",
         "no-agent",
@@ -146,7 +146,7 @@ const TEXTS: [(&str, &str, &str, Remedy); 43] = [
         Remedy::Reach,
     ),
     ("TLS handshake timeout", "too-slow", "the server did not finish TLS in time", Remedy::Reach),
-    // A context that ends while Go connects reads as this one.
+    // A context that ends while Go connects has the same text.
     ("i/o timeout", "unreachable", DROPPED, Remedy::Reach),
     ("dial timeout", "unreachable", DROPPED, Remedy::Reach),
     ("connection timed out", "unreachable", DROPPED, Remedy::Reach),
@@ -178,7 +178,7 @@ const NO_ROUTE: &str = "the API server's machine has no route to the webhook's a
 const CLOSED: &str = "the server closed the connection without an answer";
 const WRONG_NAME: &str = "the server's certificate is for other names";
 
-/// What helps; the command has the names in it.
+/// The type of hint, whose command contains the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     Install,
@@ -194,8 +194,8 @@ enum Remedy {
     HostNetwork,
 }
 
-/// What a text of the API server means, for the webhook that `subject` names; `None` for a text
-/// that is not about a webhook that failed, or a failure nobody has seen yet.
+/// The cause in a message of the API server, for the webhook of `subject`; `None` if the message is
+/// not about a failed webhook, or if the failure is unknown.
 pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     let name = webhook(text)?;
     if !subject.is_named_after(name) {
@@ -249,14 +249,14 @@ pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
     Some(Cause { id, what: what.to_owned(), hint })
 }
 
-/// The name of the webhook that a text is about.
+/// The name of the webhook in a message.
 fn webhook(text: &str) -> Option<&str> {
     let names = ["calling webhook \"", "admission webhook \""];
     let after = names.iter().find_map(|before| Some(text.split_once(before)?.1))?;
     Some(after.split_once('"')?.0)
 }
 
-/// A webhook of someone else: nothing of ours mends it.
+/// Another owner's webhook, which diyadm cannot fix.
 fn foreign(text: &str, name: &str) -> Cause {
     let known = TEXTS.iter().find(|(piece, ..)| text.contains(piece));
     let what = match known {
@@ -291,7 +291,7 @@ mod tests {
             assert_eq!(other.id, "other-webhook", "{piece}");
             assert!(!other.hint.contains("diyadm"), "{other:?}");
         }
-        // Whole texts: of Go 1.26, of kube-apiserver, of konnectivity and EKS.
+        // Complete messages of Go 1.26, kube-apiserver, konnectivity and EKS.
         let post = "failed to call webhook: Post \"https://web.test.svc:443/mutating-pods\": ";
         for (text, id) in [
             ("dial tcp 10.96.0.7:443: i/o timeout", "unreachable"),

@@ -1,4 +1,4 @@
-//! From what was seen of a cluster to findings about its policy.
+//! Findings about the policy, from observations of a cluster.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::{
     webhook::{namespace, refused_hint, select::selects, unseen, version},
 };
 
-/// Everything that was looked at.
+/// All observations.
 pub struct Observed {
     /// `gitVersion`
     pub version: Look<String>,
-    /// The minor version that it emulates, where it says one.
+    /// The minor version that it emulates, if any.
     pub emulated: Option<u32>,
-    /// What admissionregistration.k8s.io/v1 serves: an APIResourceList.
+    /// The resources of admissionregistration.k8s.io/v1: an APIResourceList.
     pub registration: Look<Option<Value>>,
     /// Whether v1beta1 serves policies.
     pub beta: bool,
@@ -24,36 +24,36 @@ pub struct Observed {
     pub policy: Look<Option<Value>>,
     /// Its binding.
     pub binding: Look<Option<Value>>,
-    /// What a dry-run create of a Pod came to: the Pod, or what the API server said.
+    /// The result of a dry-run create of a Pod: the Pod, or the API server's error.
     pub dry_create: Look<Result<Value, String>>,
 }
 
-/// Whether an API server that serves these of admissionregistration.k8s.io/v1 has policies.
+/// Whether an API server with these resources of admissionregistration.k8s.io/v1 has policies.
 pub fn is_served(registration: Option<&Value>) -> bool {
     let resources = registration.and_then(|list| list["resources"].as_array());
     resources.is_some_and(|all| all.iter().any(|one| one["name"] == "mutatingadmissionpolicies"))
 }
 
-/// What an API server without policies says of itself.
+/// Information about an API server without policies.
 #[derive(Clone, Copy, Debug)]
 pub struct Without<'a> {
     /// `gitVersion`
     pub version: &'a str,
-    /// The minor version that it emulates (`--emulated-version`), where it says one.
+    /// The minor version that it emulates (`--emulated-version`), if any.
     pub emulated: Option<u32>,
     /// Whether it serves policies as v1beta1.
     pub beta: bool,
 }
 
 impl<'a> Without<'a> {
-    /// From what `/version` answers, and v1beta1's list of resources.
+    /// From the answer of `/version`, and v1beta1's list of resources.
     pub fn read(version: &'a str, info: &Value, beta: Option<&Value>) -> Self {
         let emulated = info["emulationMinor"].as_str().and_then(|minor| minor.parse().ok());
         Self { version, emulated, beta: is_served(beta) }
     }
 }
 
-/// Why an API server has no policies; what to do.
+/// Why an API server has no policies, with a hint.
 pub fn lacking(without: Without<'_>, flags: &str) -> (String, String) {
     let Without { version, emulated, beta } = without;
     let api = "MutatingAdmissionPolicy of admissionregistration.k8s.io/v1";
@@ -79,7 +79,7 @@ pub fn lacking(without: Without<'_>, flags: &str) -> (String, String) {
     (what, format!("Use the webhook, which every version supports: `diyadm install{flags}`."))
 }
 
-/// Every finding, in the order in which a request meets what they are about.
+/// All findings, in the order of a request's path.
 pub fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     let mut all = vec![version(&observed.version)];
     match &observed.registration {
@@ -106,7 +106,7 @@ fn again(subject: &Subject) -> String {
     })
 }
 
-/// The labels of the namespace, as far as they were seen.
+/// The known labels of the namespace.
 fn labels(observed: &Observed) -> &Value {
     let found = observed.namespace.as_ref().ok().and_then(Option::as_ref);
     found.map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"])

@@ -1,26 +1,25 @@
-//! Whether a webhook or policy of diyadm sees what becomes of an object, from what the cluster
-//! says of them.
+//! Whether a webhook or policy of diyadm intercepts a write, from the cluster's configurations.
 
 use serde_json::Value;
 
 use super::webhook::{owner, select};
 use crate::kinds::Kind;
 
-/// An object that a write is about.
+/// The object of a write.
 #[derive(Clone, Copy)]
 pub struct Written<'a> {
     /// The labels of its namespace.
     pub namespace: &'a Value,
     /// Its own labels.
     pub labels: &'a Value,
-    /// What is written.
+    /// The kind of the written object.
     pub kind: &'a Kind,
     /// `CREATE` or `UPDATE`
     pub operation: &'a str,
 }
 
-/// The name of the first MutatingWebhookConfiguration of diyadm's, the blog's too, that is called
-/// for the write. Conditions in CEL are taken for true.
+/// The name of diyadm's (or the blog's) first MutatingWebhookConfiguration that is called for the
+/// write. CEL conditions are assumed to be true.
 pub fn webhook<'c>(configurations: &'c [Value], written: &Written<'_>) -> Option<&'c str> {
     let found = configurations.iter().find(|configuration| {
         let webhooks = configuration["webhooks"].as_array();
@@ -32,8 +31,8 @@ pub fn webhook<'c>(configurations: &'c [Value], written: &Written<'_>) -> Option
     found.map(|configuration| configuration["metadata"]["name"].as_str().unwrap_or_default())
 }
 
-/// The name of the first of these MutatingAdmissionPolicies that is diyadm's and that a binding
-/// puts to work for the write. Conditions in CEL are taken for true.
+/// The name of diyadm's first MutatingAdmissionPolicy here that has a binding for the write. CEL
+/// conditions are assumed to be true.
 pub fn policy<'p>(
     policies: &'p [Value],
     bindings: &[Value],

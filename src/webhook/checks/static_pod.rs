@@ -1,10 +1,10 @@
-//! The API server's static Pod: whether its flags let admission webhooks run, and the one line
-//! that lets them.
+//! Checks the flags of the API server's static Pod for admission webhooks, and edits the one line
+//! that enables them.
 //!
-//! `--enable-admission-plugins` and `--disable-admission-plugins` are lists that add up when they
-//! are repeated, and what is on by default stays on unless it is disabled. The old
-//! `--admission-control` names everything that is on. With a name that it does not know the API
-//! server does not start; tests/it asks the real one.
+//! `--enable-admission-plugins` and `--disable-admission-plugins` are lists that add up when
+//! repeated, and plugins that are on by default stay on unless disabled. The old
+//! `--admission-control` is the full list of enabled plugins. The API server does not start with an
+//! unknown name; the integration tests check this with the real one.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ mod proxy;
 
 pub use edit::fix;
 
-/// What the blog adds by hand.
+/// The plugins that the blog adds by hand.
 const WANTED: [&str; 2] = ["MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"];
 const ENABLE: &str = "--enable-admission-plugins";
 const DISABLE: &str = "--disable-admission-plugins";
@@ -28,7 +28,7 @@ const EXACT: &str = "--admission-control";
 const RUNTIME: &str = "--runtime-config";
 const GATES: &str = "--feature-gates";
 const POLICY: &str = "MutatingAdmissionPolicy";
-/// Programs that start what a string says, which is not looked into.
+/// Programs that run a command in a string, which is not parsed.
 const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "busybox"];
 
 /// One item of `command` or `args`.
@@ -36,23 +36,23 @@ const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "busybox"];
 struct Item {
     /// `command` or `args`
     list: &'static str,
-    /// Among the items of its list.
+    /// Index in its list.
     index: usize,
     text: String,
 }
 
-/// A value of a flag, and the item that it stands in.
+/// A value of a flag, and its item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Setting {
     item: usize,
     value: String,
 }
 
-/// A manifest whose kube-apiserver container was found.
+/// A manifest with a kube-apiserver container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Manifest {
     items: Vec<Item>,
-    /// The place of the first flag: wrappers such as /go-runner have flags of their own.
+    /// Index of the first flag: wrappers such as /go-runner have their own flags.
     first_flag: usize,
     proxy: Option<Finding>,
     /// Minor version of 1.x, from the image's tag.
@@ -72,7 +72,7 @@ impl Manifest {
             return Err("it holds no Pod".to_owned());
         }
         let containers = pod["spec"]["containers"].as_array().cloned().unwrap_or_default();
-        // A container beside it may be made from an image such as kube-apiserver-healthcheck.
+        // Another container may have an image such as kube-apiserver-healthcheck.
         let named = |container: &&Value| container["name"] == "kube-apiserver";
         let made_from = |container: &&Value| {
             let image = container["image"].as_str().unwrap_or_default();
@@ -121,7 +121,7 @@ impl Manifest {
         values
     }
 
-    /// The elements of a flag's values; a value that cannot be read is one element.
+    /// The elements of a flag's values; an unparsable value is one element.
     fn names(&self, flag: &str) -> Vec<String> {
         let values = self.values(flag).into_iter().map(|setting| setting.value);
         values.flat_map(|value| flags::list(&value).unwrap_or_else(|| vec![value])).collect()
@@ -134,7 +134,7 @@ impl Manifest {
     }
 }
 
-/// The item behind the program's name; the first, where the image itself starts the program.
+/// The item after the program's name; the first one, if the image itself starts the program.
 fn first_flag(items: &[Item]) -> Result<usize, String> {
     let base = |item: &Item| item.text.rsplit('/').next().unwrap_or_default().to_owned();
     let command = items.iter().find(|item| item.list == "command");
@@ -154,7 +154,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// What the manifest's flags mean for webhooks.
+/// Findings about the manifest's flags for webhooks.
 ///
 /// # Errors
 /// What cannot be read as the static Pod of an API server, and why.
@@ -197,7 +197,7 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
         } else if exact.is_some() || has(&enabled) {
             Finding::ok("admission-plugin", format!("{plugin} is enabled by name"))
         } else {
-            // The flag and its defaults came together, with 1.10.
+            // The flag and its defaults were both introduced in 1.10.
             match manifest.minor {
                 Some(minor) if minor >= 10 => Finding::warning(
                     "admission-plugin",
@@ -223,7 +223,7 @@ pub fn findings(text: &str) -> Result<Vec<Finding>, String> {
     Ok(findings)
 }
 
-/// Elements that name no plugin.
+/// Elements that are not plugin names.
 fn unknown(manifest: &Manifest, fix: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for flag in [ENABLE, DISABLE, EXACT] {
@@ -270,7 +270,7 @@ fn registration(manifest: &Manifest) -> Finding {
     }
 }
 
-/// What becomes of MutatingAdmissionPolicy; only the mode `policy` needs it.
+/// Findings about MutatingAdmissionPolicy, which only the mode `policy` needs.
 fn policy(manifest: &Manifest, disabled: &[String], exact: Option<&[String]>) -> String {
     let gates = manifest.map(GATES);
     let gate = |name: &str| {

@@ -1,4 +1,4 @@
-//! What each kind of finding looks at, in a few words: for reports, beside what was seen.
+//! Titles of the types of findings, for reports.
 
 /// Ids and their titles.
 const TITLES: [(&str, &str); 45] = [
@@ -49,7 +49,7 @@ const TITLES: [(&str, &str); 45] = [
     ("around", "objects that conflict with the workload"),
 ];
 
-/// The title of an id. Ids that are not listed are the causes of a call that failed.
+/// The title of an id. Unlisted ids are causes of failed calls.
 pub(super) fn of(id: &str) -> &'static str {
     let found = TITLES.iter().find(|(known, _)| *known == id);
     found.map_or("call of the webhook", |(_, title)| title)

@@ -12,8 +12,8 @@ pub fn minor(version: &str) -> Option<u32> {
     minor[..end].parse().ok()
 }
 
-/// What is wrong with a version that is too old, and what to do; `None` for a supported one, and
-/// for one that cannot be read.
+/// The problem of a version that is too old, with a hint; `None` for a supported or unparsable
+/// version.
 pub fn unsupported(version: &str) -> Option<(String, String)> {
     let what = match minor(version)? {
         OLDEST.. => return None,

@@ -1,4 +1,4 @@
-//! From what was seen of a cluster to findings about its webhook.
+//! Findings about the webhook, from observations of a cluster.
 
 use serde_json::Value;
 
@@ -18,10 +18,10 @@ pub use objects::{image_of, is_emptied_by_policy, is_emptied_to};
 pub use select::selects;
 pub use service::{port_name, ready};
 
-/// What was seen, or why it could not be looked at.
+/// An observation, or why it could not be made.
 pub type Look<T> = Result<T, Unseen>;
 
-/// Why something could not be looked at: a sentence of the API server's or of ours.
+/// Why something could not be read: a sentence of the API server or of diyadm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unseen {
     /// A right is missing.
@@ -44,16 +44,17 @@ impl From<&str> for Unseen {
     }
 }
 
-/// Which webhook is meant, and what it should do.
+/// The webhook to check, and its expected behavior.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Whose workloads are emptied: the one that is labelled.
+    /// The labelled namespace, whose workloads are emptied.
     pub namespace: String,
-    /// Of the webhook's server.
+    /// The namespace of the webhook's server.
     pub webhook_namespace: String,
-    /// Whether the server is changed from here: it is in `namespace`, or its namespace was named.
+    /// Whether the server can be changed from here: it is in `namespace`, or its namespace was
+    /// given.
     pub is_own: bool,
-    /// Whether what is installed under this name is another program's, or calls another Service.
+    /// Whether the object of this name belongs to another program, or calls another Service.
     pub is_foreign: bool,
     /// Name of Service, Deployment and configuration.
     pub service: String,
@@ -61,34 +62,35 @@ pub struct Subject {
     pub secret: String,
     /// Key and value of the namespace's label.
     pub label: (String, String),
-    /// That workloads are emptied to.
+    /// Image of empty containers.
     pub image: String,
-    /// The flags that name all this on a command line, each after a blank; empty for the defaults.
+    /// The flags for all this on a command line, each after a blank; empty for the defaults.
     pub flags: String,
-    /// The flags of a command that labels the namespace, and changes nothing else where another
-    /// namespace's webhook serves it.
+    /// The flags of a command that only labels the namespace if another namespace's webhook serves
+    /// it.
     pub label_flags: String,
 }
 
-/// The blog's; what `--image` is by default.
+/// The image of the blog, and the default of `--image`.
 const DEFAULT_IMAGE: &str = "empty-container:latest";
 
-/// What `install` must be told again: it makes of the webhook what its flags say.
+/// Reminder for `install`, which resets the webhook to its flags.
 pub(super) const AS_BEFORE: &str = "with the flags of the previous install";
 
 impl Subject {
-    /// `diyadm install` with `more` and the flags that lead to this webhook.
+    /// `diyadm install` with `more` and the flags for this webhook.
     pub(super) fn install(&self, more: &str) -> String {
         format!("diyadm install{more}{}{}", self.flags, self.image_flag())
     }
 
-    /// `what` with `diyadm install` and `more`, for what is wrong with the server or its
-    /// configuration. A server of another namespace is not changed from here.
+    /// A hint with `diyadm install` and `more`, for problems of the server or its configuration. A
+    /// server of another namespace is not changed from here.
     pub(super) fn install_hint(&self, what: &str, more: &str) -> String {
         self.owner_hint("", || format!("{what}: `{}`, {AS_BEFORE}.", self.install(more)))
     }
 
-    /// `hint`, where the server, or the policy of `mode`, is changed from here; else who changes it.
+    /// `hint`, if the server, or the policy of `mode`, can be changed from here; else a hint for
+    /// its owner.
     pub(super) fn owner_hint(&self, mode: &str, hint: impl FnOnce() -> String) -> String {
         if self.is_foreign {
             return format!(
@@ -108,7 +110,7 @@ impl Subject {
         )
     }
 
-    /// ` --image NAME`, where it is not the default.
+    /// ` --image NAME`, unless it is the default.
     pub fn image_flag(&self) -> String {
         match self.image.as_str() {
             image if image == DEFAULT_IMAGE => String::new(),
@@ -116,22 +118,22 @@ impl Subject {
         }
     }
 
-    /// The certificate's name that the API server asks for.
+    /// The name that the API server requires in the certificate.
     fn host(&self) -> String {
         format!("{}.{}.svc", self.service, self.webhook_namespace)
     }
 
-    /// Whether a webhook of this name is one of this configuration's: they are called after the
-    /// Service, with a word before that or without.
+    /// Whether a webhook of this name belongs to this configuration: names consist of the Service's
+    /// name, with or without a prefix.
     pub(super) fn is_named_after(&self, webhook: &str) -> bool {
         let word = webhook.strip_suffix(&self.host());
         word.is_some_and(|word| word.is_empty() || word.ends_with('.'))
     }
 }
 
-/// PEM as the Secret has it; what it lacks is empty. Has no Debug: one of them is a key.
+/// PEM from the Secret; missing parts are empty. Has no Debug, since one of them is a key.
 pub struct Secret {
-    /// One CA, or several while a rotation goes on.
+    /// One CA, or several during a rotation.
     pub ca_crt: Vec<u8>,
     /// The leaf first.
     pub server_crt: Vec<u8>,
@@ -139,33 +141,33 @@ pub struct Secret {
     pub server_key: Vec<u8>,
 }
 
-/// What a fresh TLS connection to the server came to.
+/// The result of a fresh TLS connection to the server.
 pub enum Connection {
-    /// Trusted, under the right name; where it went.
+    /// Trusted, with the right name; its address.
     Trusted(String),
-    /// It answered, and was not trusted, or refused: where, and why.
+    /// It failed or was not trusted: the address and the reason.
     Refused(String, String),
-    /// Its address is not reached from this machine: where, and why.
+    /// Its address is not reachable from this machine: the address and the reason.
     NotFromHere(String, String),
 }
 
-/// What a dry-run create of templates/test.yaml came to; at level pod of its Pod.
+/// The result of a dry-run create of templates/test.yaml; at level pod, of its Pod.
 pub enum DryCreate {
     /// The object as it would be stored.
     Created(Value),
-    /// What the API server said.
+    /// The API server's error.
     Refused(String),
-    /// A policy of the cluster denies it, or the Pods of it; `anyway`: also where it is not emptied.
+    /// A policy of the cluster denies it or its Pods; `anyway`: even if it is not emptied.
     Denied {
-        /// Who, and why.
+        /// The policy, and the reason.
         denial: Denial,
         /// See above.
         anyway: bool,
     },
 }
 
-/// The level of a webhook by whom its rules call for: Pods alone, or others; one that calls for
-/// nobody is the blog's.
+/// The level of a webhook by its rules: only Pods, or other kinds; without any rules, that of the
+/// blog.
 pub fn level(configuration: &Value) -> Level {
     let rules = webhooks(configuration)
         .iter()
@@ -177,7 +179,7 @@ pub fn level(configuration: &Value) -> Level {
     if !pods.is_empty() && others.is_empty() { Level::Pod } else { Level::Workload }
 }
 
-/// Everything that was looked at.
+/// All observations.
 pub struct Observed {
     /// `gitVersion`
     pub version: Look<String>,
@@ -193,7 +195,7 @@ pub struct Observed {
     pub service: Look<Option<Value>>,
     /// The Service's EndpointSlices.
     pub slices: Look<Vec<Value>>,
-    /// One for each server that the configuration calls; none where there is nothing to call.
+    /// One for each server that the configuration calls; may be empty.
     pub connections: Look<Vec<Connection>>,
     /// The dry run.
     pub dry_create: Look<DryCreate>,
@@ -203,7 +205,7 @@ pub struct Observed {
     pub events: Look<Vec<Value>>,
 }
 
-/// Every finding, in the order in which a request meets what they are about.
+/// All findings, in the order of a request's path.
 pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
     let mut all = vec![
         version(&observed.version),
@@ -220,7 +222,7 @@ pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding
     all
 }
 
-/// The configuration of this webhook among all.
+/// The configuration of this webhook.
 fn own<'a>(observed: &'a Observed, subject: &Subject) -> Option<&'a Value> {
     let all = observed.configurations.as_ref().ok()?;
     all.iter().find(|c| c["metadata"]["name"] == subject.service.as_str())
@@ -239,7 +241,7 @@ pub(super) fn unseen(id: &'static str, what: &str, why: &Unseen) -> Finding {
     Finding::unknown(id, format!("{what} could not be read: {why}"), hint)
 }
 
-/// For a dry-run create that the API server refused for no reason that is a webhook's.
+/// A hint for a dry-run create that was rejected for other reasons than a webhook.
 pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -> String {
     let Subject { namespace: name, label_flags, .. } = subject;
     match namespace {
@@ -279,7 +281,7 @@ pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Findi
     let (id, Subject { namespace, label: (key, value), label_flags, .. }) = ("namespace", subject);
     let hint = format!("Create and label it: `diyadm init{label_flags}`.");
     match found {
-        // Another value is someone's decision: it takes --force to overrule it.
+        // Somebody set another value: only --force overrides it.
         Ok(Some(found))
             if found["metadata"]["labels"][key].as_str().is_some_and(|v| v != value) =>
         {
@@ -305,7 +307,7 @@ pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Findi
     }
 }
 
-/// The name that the API server asks the certificate for: the Service's, or the URL's host.
+/// The name that the API server requires in the certificate: the Service's name, or the URL's host.
 fn host(client: &Value, subject: &Subject) -> String {
     client["url"].as_str().and_then(url_host).unwrap_or_else(|| subject.host())
 }
@@ -319,7 +321,7 @@ pub fn url_host(url: &str) -> Option<String> {
     authority.split(':').next().map(ToOwned::to_owned)
 }
 
-/// For what someone else has changed in what `install` applies.
+/// A hint for objects of `install` that somebody else has changed.
 fn again_hint(subject: &Subject) -> String {
     subject.install_hint("Install it as it should be", " --force")
 }

@@ -1,7 +1,7 @@
 //! A MutatingAdmissionPolicy and its binding: Pods are emptied by the API server itself.
 //!
-//! What it does is said in CEL, made from the same rules as the webhook's. It keeps no original:
-//! CEL cannot write a field as text. So it is for level `pod`, where the owner keeps it.
+//! Its CEL is generated from the same rules as the webhook's. It saves no original, since CEL
+//! cannot serialize a field as text. So it is for level `pod`, where the owner has the original.
 
 use anyhow::Result;
 use k8s_openapi::api::admissionregistration::v1::{

@@ -1,4 +1,4 @@
-//! Readiness: whether a review that came now would be answered.
+//! Readiness: whether a review would be answered now.
 
 use std::{
     sync::{
@@ -12,16 +12,16 @@ use actix_web::{HttpResponse, web};
 
 use super::Shared;
 
-/// How often a worker says that it is not stuck.
+/// How often a worker reports that it is alive.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// A worker that has said nothing for so long is stuck; an API server would not wait longer.
+/// A worker without a report for this time is stuck; an API server would not wait longer.
 const STUCK: Duration = Duration::from_secs(5);
 
 /// The threads that answer reviews.
 pub(super) struct Workers {
     start: Instant,
-    /// Milliseconds since the start when each was last heard of.
+    /// When each last reported, in milliseconds since the start.
     beats: Mutex<Vec<Arc<AtomicU64>>>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// Adds this thread, from now on.
+    /// Registers this thread.
     pub(super) fn add(&self) {
         let (beat, start) = (Arc::new(AtomicU64::new(0)), self.start);
         self.beats.lock().unwrap_or_else(PoisonError::into_inner).push(beat.clone());
@@ -58,7 +58,7 @@ fn millis(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `GET /readyz`: no while the server drains, or a thread that answers reviews is stuck.
+/// `GET /readyz`: fails while the server drains, or if a thread that answers reviews is stuck.
 pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     if shared.draining.load(Relaxed) {
         HttpResponse::ServiceUnavailable().body("draining")

@@ -1,7 +1,7 @@
 //! The log: an event is one JSON object on one line of stderr.
 //!
-//! The lines are those of tracing-subscriber's JSON with `flatten_event`, byte for byte, which a test
-//! compares. They are written by hand because tracing-subscriber's formatter takes three times as
+//! The lines equal those of tracing-subscriber's JSON with `flatten_event`, byte for byte, which a
+//! test checks. They are formatted here because tracing-subscriber's formatter takes three times as
 //! long: a tenth of the time of a review (docs/bench-serve.md, "What was tried").
 
 use std::{
@@ -32,7 +32,7 @@ mod queue;
 pub use queue::flush;
 pub(super) use queue::lost;
 
-/// Everything up to this level goes to stderr from now on; of actix's own words, what is wrong.
+/// Logs everything up to this level to stderr from now on, but only errors of actix.
 ///
 /// # Errors
 /// The thread that writes cannot be started.
@@ -76,7 +76,7 @@ where
     }
 }
 
-/// A line that has its first member.
+/// A line with its first member.
 struct Line(String);
 
 impl Line {
@@ -93,7 +93,7 @@ impl Line {
 
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
         self.name(field.name());
-        // A String takes whatever is written.
+        // Writing to a String cannot fail.
         let _ = write!(self.0, "{value}");
     }
 }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     impl Kept {
-        /// What was written, without the time.
+        /// The written line, without the time.
         fn lines(&self) -> Vec<String> {
             let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
             let stamp = "{\"timestamp\":\"2026-11-24T22:05:35.123456Z\"".len();

@@ -1,6 +1,6 @@
-//! The server's metrics: every name, help text and label, and `GET /metrics` in Prometheus' text
-//! format. prometheus-client counts and writes; what other modules count already is read at each
-//! scrape.
+//! The server's metrics: all names, help texts and labels, and `GET /metrics` in Prometheus' text
+//! format. prometheus-client counts and encodes; values that other modules already count are read
+//! at each scrape.
 
 use std::{
     fmt::{self, Debug, Formatter},
@@ -36,8 +36,8 @@ use crate::{
 /// Upper bounds of the latency histogram in seconds: a review takes tens of microseconds.
 const BOUNDS: [f64; 7] = [0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.01, 0.1];
 
-/// The values of the labels; anything else is [`OTHER`], so that a sender cannot create series
-/// without end.
+/// The values of the labels; any other value becomes [`OTHER`], so that a sender cannot create
+/// endless series.
 const OPERATIONS: [&str; 4] = ["CONNECT", "CREATE", "DELETE", "UPDATE"];
 const OTHER: &str = "other";
 
@@ -53,12 +53,12 @@ struct RefusedLabels {
     code: u16,
 }
 
-/// What the handlers of reviews count.
+/// Metrics of the review handlers.
 pub(super) struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     seconds: Histogram,
     refused: Family<RefusedLabels, Counter>,
-    /// Reviews whose body is awaited.
+    /// Reviews whose body is being received.
     pub(super) arriving: Gauge,
 }
 
@@ -99,7 +99,7 @@ impl Metrics {
         rules: &rules::Live,
         peers: Arc<Peers>,
     ) -> Registry {
-        // The library ends each help text with a full stop, and each counter's name with `_total`.
+        // The library adds a full stop to each help text, and `_total` to each counter's name.
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process));
         let all = registry.sub_registry_with_prefix("diyadm");
@@ -127,7 +127,7 @@ impl Metrics {
     }
 }
 
-/// The amounts that [`Peers`] holds, read at each scrape.
+/// The amounts in [`Peers`], read at each scrape.
 struct Connections(Arc<Peers>);
 
 impl Debug for Connections {
@@ -163,7 +163,7 @@ impl Collector for Connections {
     }
 }
 
-/// What every Prometheus client has of its process.
+/// The standard process metrics of Prometheus clients.
 #[derive(Debug)]
 struct Process;
 

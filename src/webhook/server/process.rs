@@ -1,4 +1,4 @@
-//! The server as a process: its descriptors, its memory, and what must not leave it.
+//! The server as a process: file descriptors, memory, and protection of the key.
 
 use std::{
     fs::{self, File},
@@ -18,13 +18,13 @@ use zeroize::Zeroizing;
 
 use super::peers::descriptors;
 
-/// Connections that wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A key or a chain is not longer.
+/// Maximum size of a key or chain.
 const LONGEST_FILE: u64 = 1024 * 1024;
 
-/// No core dump, and no debugger of the same user: the key is in this process's memory.
+/// Disables core dumps and debuggers of the same user, since the key is in this process's memory.
 ///
 /// # Errors
 /// What the kernel says.
@@ -32,8 +32,8 @@ pub fn protect_memory() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// The content of a file with a key, in memory that is overwritten when it is dropped, and was not
-/// moved before.
+/// The content of a file with a key, in memory that is overwritten when dropped and never moved
+/// before.
 pub(super) fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -54,8 +54,8 @@ pub(super) fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(content)
 }
 
-/// Sees to it that `connections` and `others` more files can be open; how many connections that
-/// are, where the hard limit is lower.
+/// Raises the limit of open files to `connections` plus `others`; returns the possible number of
+/// connections if the hard limit is lower.
 pub(super) fn allow_descriptors(connections: usize, others: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = descriptors(connections).saturating_add(others);
@@ -90,7 +90,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Open descriptors and resident bytes of this process; 0 where the kernel does not say.
+/// Open file descriptors and resident bytes of this process; 0 if unknown.
 pub(super) fn usage() -> (usize, usize) {
     let descriptors = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let resident = fs::read_to_string("/proc/self/statm")

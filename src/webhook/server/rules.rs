@@ -15,7 +15,7 @@ use crate::{
     workload::{self, Rules},
 };
 
-/// The rules that count now.
+/// The current rules.
 pub(super) struct Live {
     flags: Rules,
     file: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Reads the file, if one is named and there; one that is not there holds no rules.
+    /// Reads the file, if it is configured and exists; a missing file means no rules.
     ///
     /// # Errors
     /// What [`workload::parse_rules`] refuses, with the file's name.
@@ -54,16 +54,16 @@ impl Live {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the file every second. A new one that makes no sense, or cannot be read, is
-    /// refused, and the old rules are kept.
+    /// Checks the file every second. An invalid or unreadable new file is rejected, and the old
+    /// rules stay.
     pub(super) async fn watch(&self) {
         let look = || self.text().map_err(|error| format!("{error:#}"));
         let (mut judged, mut gone) = (look(), false);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let seen = look();
-            // The kubelet takes the old folder away once its symlink points elsewhere: a file that
-            // is gone may have been looked for in between. At the next look it is gone for good.
+            // The kubelet deletes the old folder after changing its symlink, so a missing file may
+            // have been read in between. If it is still missing at the next check, it was deleted.
             let is_gone = seen.as_ref().is_ok_and(String::is_empty);
             let doubtful = is_gone && !gone;
             gone = is_gone;
@@ -85,7 +85,7 @@ impl Live {
         }
     }
 
-    /// Empty where there is no file.
+    /// Empty if there is no file.
     fn text(&self) -> Result<String> {
         let Some(file) = &self.file else { return Ok(String::new()) };
         match fs::read_to_string(file) {

@@ -20,7 +20,7 @@ use crate::{
     pki::{self, Fault},
 };
 
-/// Where certificate and key come from.
+/// The source of certificate and key.
 #[derive(Clone)]
 pub enum Tls {
     /// PEM in memory; never reloaded.
@@ -30,7 +30,7 @@ pub enum Tls {
         /// The key.
         key: Zeroizing<Vec<u8>>,
     },
-    /// PEM files, read again as they change: the kubelet swaps a symlink when a Secret changes.
+    /// PEM files, reloaded when they change: the kubelet swaps a symlink when a Secret changes.
     Files {
         /// The chain.
         cert: PathBuf,
@@ -40,7 +40,7 @@ pub enum Tls {
 }
 
 impl Tls {
-    /// What certificate and key are called in errors.
+    /// Names of certificate and key in errors.
     fn names(&self) -> (String, String) {
         match self {
             Self::Pem { .. } => ("the certificate".to_owned(), "the key".to_owned()),
@@ -51,7 +51,7 @@ impl Tls {
     }
 }
 
-/// The certificate's metrics; a clone counts the same.
+/// The certificate's metrics; clones share the counters.
 #[derive(Clone, Default)]
 pub(super) struct Counters {
     pub(super) not_after: Gauge,
@@ -62,12 +62,12 @@ pub(super) struct Counters {
 /// The chain and the key, PEM; overwritten when dropped.
 type Pair = (Vec<u8>, Zeroizing<Vec<u8>>);
 
-/// What a pair is known again by, without keeping the key.
+/// A fingerprint of a pair, so that the key is not stored.
 fn digest((cert, key): &Pair) -> [blake3::Hash; 2] {
     [blake3::hash(cert), blake3::hash(key)]
 }
 
-/// Looks at the files every second.
+/// Checks the files every second.
 pub(super) struct Watch {
     tls: Tls,
     context: Arc<RwLock<SslContext>>,
@@ -75,7 +75,7 @@ pub(super) struct Watch {
     first: [blake3::Hash; 2],
 }
 
-/// The acceptor for the port, and the watch that keeps its certificate new.
+/// The TLS acceptor, and the task that reloads its certificate.
 pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
     let first = read(&tls)?;
     let context = Arc::new(RwLock::new(usable(&tls, &first)?));
@@ -83,10 +83,10 @@ pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
     counters.not_after.set(not_after(&first));
     let mut builder = builder(&tls, &first)?;
     let current = context.clone();
-    // OpenSSL asks at every handshake, whether the client names a server or not.
+    // OpenSSL calls this at every handshake, with or without a server name.
     builder.set_servername_callback(move |ssl, _| {
         if let Ok(context) = current.read() {
-            // Cannot fail but for memory; then the first certificate stands.
+            // Fails only without memory; then the first certificate stays.
             let _ = ssl.set_ssl_context(&context);
         }
         Ok(())
@@ -100,7 +100,7 @@ impl Watch {
         &self.counters
     }
 
-    /// Never ends. A new pair that cannot be used is refused and the old one kept.
+    /// Never ends. An unusable new pair is rejected, and the old one stays.
     pub(super) async fn run(self) {
         let (mut judged, mut doubted) = (Ok(self.first), None);
         loop {
@@ -124,8 +124,8 @@ impl Watch {
                     self.counters.reloaded.inc();
                     tracing::info!("certificate reloaded");
                 }
-                // The two files are read one after the other: a change may come between them, or
-                // be half done. What is still so at the next look is meant so.
+                // The two files are read one after the other, possibly during a change. A problem
+                // that persists at the next check is real.
                 Err(_) if doubted.as_ref() != Some(&seen) => {
                     doubted = Some(seen);
                     continue;
@@ -150,8 +150,8 @@ fn read(tls: &Tls) -> Result<Pair> {
     }
 }
 
-/// A pair that the API server may take. One that is out of its time is warned of: the clock may be
-/// what is wrong.
+/// A pair that the API server may accept. An expired pair only gets a warning, since the clock may
+/// be wrong.
 fn usable(tls: &Tls, pair: &Pair) -> Result<SslContext> {
     let context = builder(tls, pair)?.build().into_context();
     let now = jiff::Timestamp::now().as_second();
@@ -166,13 +166,13 @@ fn usable(tls: &Tls, pair: &Pair) -> Result<SslContext> {
     Ok(context)
 }
 
-/// Errors name the flag and the file, and never quote either.
+/// Errors name the flag and the file, and never quote the content.
 fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
     let (of_cert, of_key) = tls.names();
     let stranger = || format!("{of_key}: the key does not belong to the certificate of {of_cert}");
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    // A connection that says nothing keeps no buffers.
+    // An idle connection keeps no buffers.
     builder.set_mode(SslMode::RELEASE_BUFFERS);
     let chain = X509::stack_from_pem(cert)
         .with_context(|| format!("{of_cert}: this is not a PEM certificate"))?;

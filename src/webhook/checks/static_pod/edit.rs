@@ -1,12 +1,13 @@
-//! Changes the line of one flag and nothing else: the file is edited as text, and what came of it
-//! is parsed and compared before anyone sees it.
+//! Changes the line of one flag and nothing else: the file is edited as text, and the result is
+//! parsed and compared before it is used.
 
 use super::{
     DISABLE, ENABLE, EXACT, Item, Manifest, Setting, WANTED, flags,
     plugins::{self, meant},
 };
 
-/// The manifest with both webhook plugins named, and not disabled; `None` where it is so already.
+/// The manifest with both webhook plugins enabled by name and not disabled; `None` if it already
+/// is.
 ///
 /// # Errors
 /// What cannot be edited safely, and why. Nothing is guessed.
@@ -56,7 +57,7 @@ pub fn fix(text: &str) -> Result<Option<String>, String> {
             return Err("its container has neither command nor args".to_owned());
         };
         let line = edited(&lines[*place], &last.text, new)?;
-        // Whatever is said behind the last flag is about that one.
+        // A comment after the last flag belongs to that flag.
         let line = without_comment(&line, new);
         let ending = if text.contains("\r\n") { "\r\n" } else { "\n" };
         if lines[*place].ends_with('\n') {
@@ -77,7 +78,7 @@ pub fn fix(text: &str) -> Result<Option<String>, String> {
     Ok(Some(fixed))
 }
 
-/// The elements as they are written, quotes and all.
+/// The elements as written, including quotes.
 fn split(value: &str) -> Vec<String> {
     value.split(',').filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
 }
@@ -86,12 +87,12 @@ fn is_wanted(name: &str) -> bool {
     WANTED.contains(&name)
 }
 
-/// An item's text with another value: all of it where flag and value are items of their own.
+/// An item's text with another value: the whole text if flag and value are separate items.
 fn replaced(item: &str, value: &str, new: &str) -> String {
     format!("{}{new}", item.strip_suffix(value).unwrap_or_default())
 }
 
-/// The line of each item. Items must be written one a line below `command:` and `args:`.
+/// The line of each item. Items must be on separate lines below `command:` and `args:`.
 fn locate(lines: &[String], items: &[Item]) -> Result<Vec<usize>, String> {
     let mut places = Vec::new();
     for list in ["command", "args"] {
@@ -118,7 +119,7 @@ fn locate(lines: &[String], items: &[Item]) -> Result<Vec<usize>, String> {
     Ok(places)
 }
 
-/// The lines of the items `texts`, where `lines` starts with exactly those.
+/// The lines of the items `texts`, if `lines` starts with exactly those.
 fn block(lines: &[String], first: usize, texts: &[&str]) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     let mut texts = texts.iter();
@@ -131,7 +132,7 @@ fn block(lines: &[String], first: usize, texts: &[&str]) -> Option<Vec<usize>> {
             break;
         };
         if texts.as_slice().is_empty() {
-            // A list of its container may follow another: `- name:` is no item of ours.
+            // Another list of its container may follow: `- name:` is not one of the items.
             return (scalar(item).is_none()).then_some(places);
         }
         if scalar(item).as_deref() != texts.next().copied() {
@@ -149,7 +150,7 @@ fn scalar(yaml: &str) -> Option<String> {
     }
 }
 
-/// The line with `old` replaced by `new`, quoted as it was.
+/// The line with `old` replaced by `new`, with the same quotes.
 fn edited(line: &str, old: &str, new: &str) -> Result<String, String> {
     let at = line.find('-').map(|dash| dash + 1).unwrap_or_default();
     match line[at..].find(old) {
@@ -163,7 +164,7 @@ fn edited(line: &str, old: &str, new: &str) -> Result<String, String> {
     }
 }
 
-/// A line without the comment behind `text`.
+/// A line without the comment after `text`.
 fn without_comment(line: &str, text: &str) -> String {
     let end = line.find(text).map_or(0, |at| at + text.len());
     let tail = &line[end..];

@@ -1,8 +1,8 @@
-//! What the flags of kube-apiserver mean, as pflag and its own code read them.
+//! Parses flags of kube-apiserver like pflag and its own code.
 
 use std::collections::BTreeMap;
 
-/// A flag's name as the API server compares it, and its value where one is in the same item:
+/// A flag's name as the API server compares it, and its value if it is in the same item:
 /// underscores count as hyphens.
 pub(super) fn split(item: &str) -> Option<(String, Option<&str>)> {
     let flag = item.strip_prefix("--")?;
@@ -13,8 +13,8 @@ pub(super) fn split(item: &str) -> Option<(String, Option<&str>)> {
     Some((format!("--{}", name.replace('_', "-")), value))
 }
 
-/// The elements of a list of names (pflag's StringSlice, which is a line of CSV); `None` where it
-/// cannot be read.
+/// The elements of a list of names (pflag's StringSlice, a line of CSV); `None` if it cannot be
+/// parsed.
 pub(super) fn list(value: &str) -> Option<Vec<String>> {
     if value.is_empty() {
         return Some(Vec::new());
@@ -48,7 +48,7 @@ pub(super) fn list(value: &str) -> Option<Vec<String>> {
     }
 }
 
-/// `KEY=VALUE` pairs of all values of a flag; the last of a key counts.
+/// `KEY=VALUE` pairs of all values of a flag; the last value of a key is used.
 pub(super) fn map<'a>(values: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     let pairs = values.flat_map(|value| value.split(',')).filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -64,18 +64,18 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-/// A resource of admissionregistration.k8s.io, as `--runtime-config` leaves it.
+/// The state of a resource of admissionregistration.k8s.io under `--runtime-config`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Served {
     Yes,
-    /// By these entries.
+    /// Disabled by these entries.
     No(Vec<String>),
     /// The API server does not start with this entry.
     Refused(String),
 }
 
-/// Whether `resource` of `version` is served, where it is by default if `served` says so.
-/// The more special entry counts, wherever it stands.
+/// Whether `resource` of `version` is served; `served` is the default. The most specific entry is
+/// used, regardless of its position.
 pub(super) fn served(
     config: &BTreeMap<String, String>,
     version: &str,

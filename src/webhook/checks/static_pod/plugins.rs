@@ -1,4 +1,4 @@
-//! Names of admission plugins: those that there are or were, and what is wrong with others.
+//! Names of admission plugins, existing and former, and likely typing errors.
 
 /// Of kube-apiserver 1.10 to 1.36.
 const KNOWN: [&str; 49] = [
@@ -57,14 +57,14 @@ pub(super) fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
 }
 
-/// The names that were meant by a value with blanks, quotes, empty elements or another case.
+/// The intended names of a value with blanks, quotes, empty elements or wrong case.
 pub(super) fn meant(value: &str) -> Vec<String> {
     let is_separator = |c: char| c == ',' || c.is_whitespace() || "\"'`;".contains(c);
     let words = value.split(is_separator).filter(|word| !word.is_empty());
     words.map(|word| spelled(word).unwrap_or(word).to_owned()).collect()
 }
 
-/// Whether a plugin was meant by an element that names none.
+/// Whether an unknown element was intended as a plugin.
 pub(super) fn is_misspelled(element: &str) -> bool {
     let meant = meant(element);
     meant.iter().all(|name| is_known(name)) && !is_known(element)

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::Finding;
 
-/// A warning where a proxy is set and Services are not excepted from it.
+/// A warning if a proxy is set and Services are not exempt.
 pub(super) fn finding(container: &Value) -> Option<Finding> {
     let env = container["env"].as_array().map_or(&[][..], Vec::as_slice);
-    // Go takes the first that is not empty.
+    // Go uses the first non-empty one.
     let variable = |names: [&'static str; 2]| {
         let value = |name| {
             let last = env.iter().rfind(|variable| variable["name"] == name)?;
@@ -31,8 +31,7 @@ pub(super) fn finding(container: &Value) -> Option<Finding> {
     ))
 }
 
-/// Whether an entry stands for every `SERVICE.NAMESPACE.svc`, as golang.org/x/net's httpproxy reads
-/// it.
+/// Whether an entry matches every `SERVICE.NAMESPACE.svc`, as in golang.org/x/net's httpproxy.
 fn covers_services(entry: &str) -> bool {
     let (host, port) = entry.rsplit_once(':').unwrap_or((entry, "443"));
     let host = host.strip_prefix("*.").or(host.strip_prefix('.')).unwrap_or(host);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Finding, Observed, Secret, Subject, host, own, unseen, webhooks};
 use crate::pki::{self, Fault, KeyFault};
 
-/// Certificates with fewer days left are told of.
+/// Certificates with fewer remaining days get a warning.
 const SOON: i64 = 30;
 const DAY: i64 = 24 * 60 * 60;
 
@@ -25,7 +25,7 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
     let mut findings = vec![Finding::ok("secret", format!("Secret {secret} exists"))];
     for host in hosts(observed, subject) {
         let finding = certificate(found, &host, subject, now);
-        // What is wrong with it under every name is said once.
+        // A problem that all names share is reported once.
         if !findings.contains(&finding) {
             findings.push(finding);
         }
@@ -34,7 +34,7 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
     findings
 }
 
-/// The names that the API server asks the certificate for, each once.
+/// The names that the API server requires in the certificate, without duplicates.
 fn hosts(observed: &Observed, subject: &Subject) -> Vec<String> {
     let all = own(observed, subject).map_or(&[][..], webhooks);
     let mut hosts = Vec::new();
@@ -50,7 +50,7 @@ fn hosts(observed: &Observed, subject: &Subject) -> Vec<String> {
     hosts
 }
 
-/// A CA that ends soon, still valid: what it has signed ends with it.
+/// A valid CA that expires soon: certificates that it signed expire with it.
 fn authority(found: &Secret, subject: &Subject, now: i64) -> Option<Finding> {
     let Subject { secret, flags, .. } = subject;
     let cas = pki::split(&found.ca_crt);

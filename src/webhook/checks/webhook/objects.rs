@@ -1,4 +1,4 @@
-//! What becomes of objects: one that is created now, those that are there, and their events.
+//! Checks objects: a newly created one, existing ones, and their events.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
     workload::{self, EMPTIED_BY},
 };
 
-/// What the API server, or the webhook itself, said of an object that was not created.
+/// The error of the API server, or of the webhook, for an object that was not created.
 fn refused(text: &str, observed: &Observed, subject: &Subject) -> Finding {
     match explain(text, subject) {
         Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
@@ -83,18 +83,18 @@ pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
     }
 }
 
-/// The plural of policies, as `kubectl get` takes it.
+/// The plural of policies for `kubectl get`.
 const POLICIES: &str = "mutatingadmissionpolicies";
 
-/// Whether it was a policy that emptied a Pod: it leaves no original behind.
+/// Whether a policy emptied a Pod, which leaves no original.
 pub fn is_emptied_by_policy(object: &Value) -> bool {
     object["metadata"]["annotations"][EMPTIED_BY].is_string()
 }
 
-/// `--image keep`: what is emptied keeps its own.
+/// `--image keep`: emptied containers keep their image.
 const KEEP: &str = "keep";
 
-/// The image that templates/test.yaml asks for.
+/// The image in templates/test.yaml.
 fn untouched() -> String {
     let object = manifests::test_deployment("test").unwrap_or_default();
     image_of(&object).to_owned()
@@ -109,7 +109,7 @@ pub fn image_of(object: &Value) -> &str {
     containers[0]["image"].as_str().unwrap_or("no image")
 }
 
-/// Whether a Deployment or Pod was emptied, and to `image` (`keep` is its own).
+/// Whether a Deployment or Pod was emptied to `image` (`keep`: its own).
 pub fn is_emptied_to(object: &Value, image: &str) -> bool {
     workload::is_emptied_pod(&object.to_string()) && (image == KEEP || image_of(object) == image)
 }
@@ -120,7 +120,7 @@ pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
         Ok(workloads) => workloads,
         Err(why) => return unseen(id, "the workloads", why),
     };
-    // The webhook's own, and its Pods, have its name as a label, and never reach it.
+    // The webhook's own objects and Pods have its name as a label, and are never sent to it.
     let is_own = |object: &Value| {
         let meta = &object["metadata"];
         let service = subject.service.as_str();
@@ -178,7 +178,7 @@ pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let whose = format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"]));
         let seen = format!("an event of {whose}: {}", cause.what);
-        // It may be over by now: what holds now the other findings tell.
+        // The event may be outdated: the other findings show the current state.
         if found.iter().all(|f| f.seen != seen) {
             found.push(Finding::warning("events", seen, cause.hint));
         }

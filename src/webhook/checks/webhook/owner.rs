@@ -1,4 +1,4 @@
-//! Whose a MutatingWebhookConfiguration is: its name is one for the whole cluster.
+//! Finds the owner of a MutatingWebhookConfiguration, whose name is shared by the whole cluster.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -9,22 +9,22 @@ use crate::{
     workload::{EMPTIED_BY, FIELD_MANAGER, WEBHOOK_NAMESPACE},
 };
 
-/// The namespace from which what is installed is changed: that of the server, or the one that a
-/// policy, or a webhook with a URL, was installed from. `None` where it does not say.
+/// The namespace that owns an installation: that of the server, or the one from which a policy, or
+/// a webhook with a URL, was installed. `None` if unknown.
 pub fn home(installed: &Value) -> Option<&str> {
     let mut services = webhooks(installed).iter().map(|webhook| &webhook["clientConfig"]);
     let called = services.find_map(|client| client["service"]["namespace"].as_str());
     called.or(installed["metadata"]["annotations"][WEBHOOK_NAMESPACE].as_str())
 }
 
-/// Its namespaceSelectors: one for each webhook, one of a policy.
+/// Its namespaceSelectors: one for each webhook, or one for a policy.
 fn selectors(installed: &Value) -> impl Iterator<Item = &Value> {
     let policy = installed["spec"].get("matchConstraints");
     let all = webhooks(installed).iter().chain(policy);
     all.map(|one| &one["namespaceSelector"])
 }
 
-/// The label of the namespaces that it selects, where that is one `KEY=VALUE`.
+/// The label of the selected namespaces, if it is one `KEY=VALUE`.
 pub fn label(installed: &Value) -> Option<String> {
     let selector = selectors(installed).next()?;
     let labels = selector["matchLabels"].as_object().filter(|labels| labels.len() == 1)?;
@@ -37,8 +37,8 @@ pub fn selects_namespace(installed: &Value, labels: &Value) -> bool {
     selectors(installed).any(|selector| super::selects(selector, labels))
 }
 
-/// Whether it is diyadm's, the blog's too: by the path that the server answers, by what a policy
-/// leaves on a Pod, or because diyadm has written it.
+/// Whether it belongs to diyadm or is the blog's: by the server's path, by a policy's mark on Pods,
+/// or by diyadm's field manager.
 pub fn is_diyadm(installed: &Value) -> bool {
     webhooks(installed).iter().any(is_server_called)
         || is_policy(installed)
@@ -49,19 +49,19 @@ fn managers(installed: &Value) -> impl Iterator<Item = &Value> {
     installed["metadata"]["managedFields"].as_array().into_iter().flatten()
 }
 
-/// Whether the path is the one that a server of diyadm answers for workloads and Pods.
+/// Whether the path is that of a diyadm server for workloads and Pods.
 pub(in crate::webhook::checks) fn is_server_called(webhook: &Value) -> bool {
     let client = &webhook["clientConfig"];
     let path = client["service"]["path"].as_str().or(client["url"].as_str()).unwrap_or_default();
     path.ends_with("/mutating-pods")
 }
 
-/// Whether a MutatingAdmissionPolicy is diyadm's: by what it leaves on a Pod.
+/// Whether a MutatingAdmissionPolicy belongs to diyadm: by its mark on Pods.
 pub(in crate::webhook::checks) fn is_policy(policy: &Value) -> bool {
     policy["spec"]["mutations"].to_string().contains(EMPTIED_BY)
 }
 
-/// Why a configuration is not that of the Service `name` in `namespace`: it calls another one.
+/// Why a configuration does not belong to the Service `name` in `namespace`: it calls another one.
 pub fn calls_another(configuration: &Value, namespace: &str, name: &str) -> Option<String> {
     let mut clients = webhooks(configuration).iter().map(|webhook| &webhook["clientConfig"]);
     let other = clients.find_map(|client| {
@@ -73,7 +73,7 @@ pub fn calls_another(configuration: &Value, namespace: &str, name: &str) -> Opti
     other.map(|(namespace, name)| format!("it calls Service {name} in namespace {namespace}"))
 }
 
-/// Whether each of its caBundles holds one of `cas` (PEM), or was last written by diyadm.
+/// Whether each of its caBundles contains one of `cas` (PEM), or was last written by diyadm.
 pub fn trusts_ours(configuration: &Value, cas: &[u8]) -> bool {
     let cas = pki::split(cas);
     webhooks(configuration).iter().all(|webhook| {

@@ -1,11 +1,11 @@
-//! Whether a webhook is called for objects of a namespace, as the API server decides it.
+//! Whether a webhook is called for objects of a namespace, by the API server's rules.
 
 use serde_json::Value;
 
 use crate::kinds::Kind;
 
-/// Whether the creation of an object of `kind` in a namespace with `labels` reaches
-/// `webhook`. objectSelector and matchConditions are not looked at: they speak of one object.
+/// Whether the creation of an object of `kind` in a namespace with `labels` calls `webhook`.
+/// objectSelector and matchConditions are ignored, since they depend on the object.
 pub(super) fn matches(webhook: &Value, labels: &Value, kind: &Kind) -> bool {
     let rules = webhook["rules"].as_array().map_or(&[][..], Vec::as_slice);
     let has = |list: &Value, word: &str| {

@@ -1,4 +1,4 @@
-//! The Service, what is behind it, and a fresh connection to that.
+//! Checks the Service, its endpoints, and a fresh connection.
 
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ fn port(client: &Value) -> i64 {
     client["service"]["port"].as_i64().unwrap_or(HTTPS)
 }
 
-/// The name of the Service's port that a `clientConfig` calls: slices have the same.
+/// The name of the Service's port that a `clientConfig` calls; slices use the same name.
 pub fn port_name<'a>(service: &'a Value, client: &Value) -> Option<&'a str> {
     let ports = service["spec"]["ports"].as_array()?;
     let found = ports.iter().find(|p| p["port"] == port(client))?;
@@ -113,7 +113,7 @@ fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Findi
                 subject.webhook_namespace, subject.service
             ),
         ),
-        // Inside the cluster's network: the API server's own way there has been tried instead.
+        // It is inside the cluster's network: the API server's own route was tried instead.
         Connection::NotFromHere(address, _) if emptied => Finding::ok(
             id,
             format!("{address} is not reachable from here; the API server reaches it"),

@@ -1,10 +1,10 @@
-//! Values and patterns as CEL says them.
+//! Values and patterns as CEL expressions.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// A string: CEL knows JSON's escapes.
+/// A string: CEL supports JSON's escapes.
 pub(super) fn text(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -15,7 +15,7 @@ pub(super) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// Any JSON. The members of a map are of one type in CEL, unless they are of no type.
+/// Any JSON value. Members of a map must have one type in CEL, unless they are `dyn`.
 pub(super) fn json(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -29,8 +29,8 @@ pub(super) fn json(value: &Value) -> String {
     }
 }
 
-/// Whether `value`, an expression, fits one of `patterns`, in which `*` stands for any text and `?`
-/// for any character.
+/// An expression: whether `value` matches one of `patterns`, in which `*` matches any text and `?`
+/// any character.
 pub(super) fn fits(value: &str, patterns: &[String]) -> String {
     let one = |pattern: &String| {
         if pattern.contains(['*', '?']) {
@@ -43,8 +43,7 @@ pub(super) fn fits(value: &str, patterns: &[String]) -> String {
     if all.len() == 1 { all.concat() } else { format!("({})", all.join(" || ")) }
 }
 
-/// Whether `value`, an expression, is text with none of these characters in it, which are given
-/// from one to another.
+/// An expression: whether `value` is text with none of these characters, given as ranges.
 pub(super) fn has_none_of(value: &str, characters: &[(char, char)]) -> String {
     let mut regex = "^[^".to_owned();
     for (first, last) in characters {
@@ -53,7 +52,7 @@ pub(super) fn has_none_of(value: &str, characters: &[(char, char)]) -> String {
     format!("{value}.matches({})", text(&(regex + "]+$")))
 }
 
-/// RE2's form of a pattern.
+/// A pattern as an RE2 expression.
 fn regex(pattern: &str) -> String {
     let mut regex = "(?s)^".to_owned();
     for c in pattern.chars() {

@@ -1,5 +1,5 @@
-//! Whether a Pod is emptied and how, in CEL: what [`Rules::decide`] and the choice of containers
-//! say in Rust.
+//! Decides in CEL whether and how a Pod is emptied: the equivalent of [`Rules::decide`] and of the
+//! container choice in Rust.
 
 use super::{
     cel,
@@ -13,8 +13,8 @@ use crate::workload::{
     PROGRAM, REPLICAS, Rule, Rules, SUSPEND,
 };
 
-/// The policy's variables, in their order. The last is `chosen`: the indexes of the containers that
-/// are emptied, none where the Pod stays as it is.
+/// The policy's variables, in order. The last one is `chosen`: the indexes of the containers to
+/// empty; empty if the Pod stays as it is.
 pub(super) fn variables(rules: &Rules) -> Vec<(&'static str, String)> {
     let level = Some(rules.flags.level.unwrap_or(Level::Pod));
     let flags = Choice { level, ..rules.flags.clone() };
@@ -80,12 +80,12 @@ fn note(key: &str) -> String {
     format!("variables.notes[?{}]", cel::text(key))
 }
 
-/// What an annotation says, else `otherwise`.
+/// An annotation's value, else `otherwise`.
 fn noted(key: &str, otherwise: &str) -> String {
     format!("string({}.orValue({otherwise}))", note(key))
 }
 
-/// What the rule that fits says, else the flag, else `none`.
+/// The value of the matching rule, else of the flag, else `none`.
 fn part(
     list: &[Rule],
     flags: &Choice,
@@ -102,8 +102,8 @@ fn part(
     if said.is_empty() { otherwise } else { format!("({said}{otherwise})") }
 }
 
-/// Kind and name of what the Pod stands for: a Deployment's ReplicaSet is NAME-HASH, and its Pods
-/// carry the hash; a CronJob's Job is NAME-MINUTES.
+/// Kind and name of the Pod's workload: a Deployment's ReplicaSet is NAME-HASH, and its Pods have
+/// the hash; a CronJob's Job is NAME-MINUTES.
 fn names() -> [(&'static str, String); 4] {
     let first = |field: &str| {
         format!("size(variables.owners) == 0 ? \"\" : string(variables.owners[0].{field})")
@@ -125,7 +125,7 @@ fn names() -> [(&'static str, String); 4] {
     ]
 }
 
-/// The number of the first rule that fits, 0 where none does.
+/// The number of the first matching rule; 0 if there is none.
 fn rule(list: &[Rule]) -> String {
     let cases = (1..).zip(list).map(|(n, rule)| format!("{} ? {n} : ", fits(&rule.r#match)));
     cases.collect::<String>() + "0"
@@ -155,7 +155,7 @@ fn fits(Match { namespaces, kinds, names, labels }: &Match) -> String {
     if all.is_empty() { "true".to_owned() } else { all.join(" && ") }
 }
 
-/// The containers that would be emptied; none where one that is named is not there.
+/// The containers that would be emptied; empty if a named one does not exist.
 fn candidates() -> String {
     let key = cel::text(DEFAULT_CONTAINER);
     let name = "variables.containers[i].name";
@@ -173,7 +173,7 @@ fn candidates() -> String {
     )
 }
 
-/// Whether the Pod is for Windows nodes alone.
+/// Whether the Pod can only run on Windows nodes.
 fn windows() -> String {
     let [label, older] = OS_LABELS.map(cel::text);
     let none = "orValue(dyn({}))";
@@ -197,7 +197,7 @@ fn windows() -> String {
     )
 }
 
-/// Why the Pod would stay as it is.
+/// Whether the Pod stays as it is, by reason.
 fn stays(rules: &Rules) -> String {
     let (namespace, name) = &rules.own;
     let no = |map: &str| {
@@ -230,7 +230,7 @@ fn stays(rules: &Rules) -> String {
         "(variables.image == \"keep\" && variables.idle == \"entrypoint\")".to_owned(),
         format!("!(variables.level in {})", words(&["workload", "pod"])),
         "(variables.level == \"workload\" && size(variables.owners) > 0)".to_owned(),
-        // A policy keeps no original, and of what nothing controls nobody else has one.
+        // A policy saves no original, and a Pod without an owner has none elsewhere.
         format!("(size(variables.owners) == 0 && !({asks}))"),
         format!("!({}.orValue(\"false\") in {})", note(SUSPEND), words(&["true", "false"])),
         format!("!{}.orValue(\"0\").matches(\"^[+]?[0-9]{{1,9}}$\")", note(REPLICAS)),
@@ -245,7 +245,7 @@ fn stays(rules: &Rules) -> String {
     all.join(" || ")
 }
 
-/// Whether a container that would be emptied runs what it would then run.
+/// Whether a chosen container already runs its emptied command.
 fn looks_emptied() -> String {
     let runs = |field: &str| {
         let at = format!("variables.containers[i][?\"{field}\"]");

@@ -1,4 +1,4 @@
-//! What is done to the chosen containers, in CEL: what [`target`] says of each field.
+//! Changes the chosen containers in CEL: the equivalent of [`target`] for each field.
 
 use serde_json::Value;
 
@@ -11,21 +11,21 @@ use crate::{
     },
 };
 
-/// What becomes of a field.
+/// The change of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// It stays.
     Leave,
     /// It goes.
     Absent,
-    /// It becomes this, in CEL.
+    /// Set to this CEL value.
     Value(String),
 }
 
-/// Stands for whatever image the Pod gets.
+/// Placeholder for the Pod's new image.
 const ANY: &str = "\u{0}";
 
-/// Every way there is to empty a container.
+/// All ways to empty a container.
 fn ways() -> impl Iterator<Item = Way> {
     let images = [Image::Keep, Image::Name(ANY.to_owned())];
     images.into_iter().flat_map(|image| {
@@ -42,10 +42,10 @@ fn ways() -> impl Iterator<Item = Way> {
     })
 }
 
-/// What becomes of a field, and when: the conditions exclude each other, and one of them holds.
+/// The changes of a field with their conditions, exactly one of which is true.
 pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
     let form = |way: &Way| match target(field, way) {
-        // A policy that asks for the agent's probe is refused before.
+        // A policy with the agent's probe is rejected earlier.
         Target::Leave | Target::AgentProbe(_) => Form::Leave,
         Target::Set(None) => Form::Absent,
         Target::Set(Some(value)) if value == cel::text(ANY) => {
@@ -67,7 +67,7 @@ pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
     cases.into_iter().map(|(ways, form)| (when(&ways), form)).collect()
 }
 
-/// The condition under which a Pod is emptied in one of these ways.
+/// The condition for emptying a Pod in one of these ways.
 fn when(these: &[Way]) -> String {
     let all =
         |holds: &dyn Fn(&Way) -> bool| ways().filter(|way| holds(way)).eq(these.iter().cloned());
@@ -114,7 +114,7 @@ pub(super) fn expression(agent_image: &str) -> String {
             parts.push(only(&when, &each));
         }
     }
-    // A hook of a container that stays as it is needs the grace period.
+    // A hook of an unchanged container needs the grace period.
     let others_hook = "lists.range(size(variables.containers)).exists(i, !(i in variables.chosen) \
                        && \"lifecycle\" in variables.containers[i] \
                        && \"preStop\" in variables.containers[i].lifecycle) \
@@ -153,7 +153,7 @@ fn only(when: &str, operations: &str) -> String {
     if when == "true" { operations.to_owned() } else { format!("({when} ? {operations} : [])") }
 }
 
-/// The init container, its volume, and each chosen container's mount.
+/// The init container, its volume, and the mount of each chosen container.
 fn agent(image: &str) -> String {
     let add = |holder: &str, field: &str, path: &str, element: &Value| {
         let element = cel::json(element);
@@ -165,8 +165,8 @@ fn agent(image: &str) -> String {
     };
     let init = add("object.spec", "initContainers", "\"/spec\"", &agent_init_container(image));
     let volume = add("object.spec", "volumes", "\"/spec\"", &agent_volume());
-    // Not as optional members of the init container itself: a map with one whose type is not known
-    // makes the validator of cel-go 0.26, and so the API server's request, panic.
+    // Not as optional members of the init container: a map with a member of unknown type makes the
+    // validator of cel-go 0.26, and with it the API server's request, panic.
     let like = AGENT_LIKE.map(|field| {
         let first = "variables.containers[variables.chosen[0]]";
         format!(

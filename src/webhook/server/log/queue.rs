@@ -1,9 +1,9 @@
-//! Log lines on their way to stderr: a thread writes them, so that no review waits for a slow disk or
-//! a full pipe. Lines that are lost are counted.
+//! A queue of log lines for stderr: a thread writes them, so that no review waits for a slow disk
+//! or a full pipe. Lost lines are counted.
 //!
-//! This is by hand because the non-blocking writer of tracing-appender counts only lines for which its
-//! queue has no room. Here lines that cannot be written (a full disk, a closed pipe) are counted too,
-//! the queue is bounded in bytes, and the lines of 2 ms are written by one system call.
+//! This replaces the non-blocking writer of tracing-appender, which only counts lines that do not
+//! fit into its queue. Here lines that cannot be written (a full disk, a closed pipe) are counted
+//! as well, the queue is limited in bytes, and all lines of 2 ms are written by one system call.
 
 use std::{
     io::{self, Write},
@@ -19,13 +19,13 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that wait at the most: some thousand lines.
+/// Maximum number of waiting bytes: several thousand lines.
 const MOST: usize = 1024 * 1024;
 
-/// The writer waits so long for more lines, to write them at once.
+/// How long the writer waits for more lines, to write them at once.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// How long the end of the process waits for the last lines.
+/// How long the process waits for the last lines when it exits.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The one queue of the process.
@@ -40,7 +40,7 @@ struct Queue {
 struct Waiting {
     text: Vec<u8>,
     lines: u64,
-    /// The writer has lines that are not written yet.
+    /// The writer has unwritten lines.
     writes: bool,
 }
 
@@ -93,15 +93,15 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, though not for ever.
+    /// Waits until everything is written, with a timeout.
     fn flush(&self) {
         let idle = |waiting: &mut Waiting| waiting.lines > 0 || waiting.writes;
-        // Where the time is over the lines are lost with the process.
+        // After the timeout the lines are lost with the process.
         drop(self.changed.wait_timeout_while(self.lock(), LAST_LINES, idle));
     }
 }
 
-/// How many of the bytes could be written.
+/// Returns how many of the bytes could be written.
 fn write_all(file: &impl AsFd, text: &[u8]) -> usize {
     let mut written = 0;
     while written < text.len() {
@@ -121,12 +121,12 @@ pub(super) fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// Lines that were lost.
+/// Number of lost lines.
 pub(in crate::webhook::server) fn lost() -> u64 {
     QUEUE.lost.load(Relaxed)
 }
 
-/// Waits a moment for the last lines to be written; before the process ends.
+/// Waits briefly for the last lines to be written, before the process exits.
 pub fn flush() {
     QUEUE.flush();
 }
