@@ -1,4 +1,4 @@
-//! One file a subcommand: gather, call the pure part, emit.
+//! One file for each subcommand: gathers data, calls the pure part, and prints.
 
 use anyhow::Result;
 
@@ -39,7 +39,7 @@ mod uninstall;
 mod verify;
 mod version;
 
-/// Runs what the command line asks for.
+/// Runs the subcommand of the command line.
 pub fn run(cli: Cli) -> Result<Code> {
     ui::survive_file_limits();
     let Cli { global, command } = cli;

@@ -1,5 +1,4 @@
-//! What commands do to a cluster: many workloads at once, what became of each, and how that is
-//! printed.
+//! Operations on a cluster: many workloads at once, their results, and printing.
 
 use std::cell::RefCell;
 
@@ -43,7 +42,7 @@ pub(crate) mod uninstall;
 pub(crate) mod wait;
 pub mod webhook_names;
 
-/// A command at work.
+/// A running command.
 pub(crate) struct Operation<'a> {
     pub(crate) terminal: &'a Terminal,
     pub(crate) cluster: &'a Cluster,
@@ -51,11 +50,11 @@ pub(crate) struct Operation<'a> {
     pub(crate) work: &'a OperationFlags,
 }
 
-/// What became of one workload.
+/// The result for one workload.
 pub(crate) struct OperationResult {
-    /// As it is now, or, in a dry run, would be.
+    /// The current object, or in a dry run the expected one.
     pub(crate) found: LiveObject,
-    /// What was sent, without the guard.
+    /// The sent patch, without its guard.
     pub(crate) patch: Vec<Value>,
     pub(crate) outcome: Outcome,
 }
@@ -63,29 +62,29 @@ pub(crate) struct OperationResult {
 /// See [`OperationResult`].
 pub(crate) enum Outcome {
     Changed,
-    /// It was so already.
+    /// It was already in this state.
     Unchanged,
-    /// Left as it is, and why.
+    /// Left as it is, with the reason.
     PassedOver(String),
-    /// The workload is as the command wants it, and its Pods are not ready.
+    /// The workload has the wanted state, but its Pods are not ready.
     NotReady(Error),
     Failed(Error),
 }
 
 impl OperationResult {
-    /// A workload that something went wrong with.
+    /// A failed workload.
     pub(crate) fn failed(found: LiveObject, error: impl Into<Error>) -> Self {
         Self { found, patch: Vec::new(), outcome: Outcome::Failed(error.into()) }
     }
 
-    /// Whether it is as the command wants it.
+    /// Whether it has the wanted state.
     pub(crate) fn is_good(&self) -> bool {
         matches!(self.outcome, Outcome::Changed | Outcome::Unchanged)
     }
 }
 
 impl Operation<'_> {
-    /// Whether the API server is to store something.
+    /// Whether the API server stores changes.
     pub(crate) fn is_real(&self) -> bool {
         self.work.dry_run.mode.is_none()
     }
@@ -99,7 +98,7 @@ impl Operation<'_> {
         }
     }
 
-    /// `deployment/web`, with its namespace where several are meant.
+    /// `deployment/web`, with its namespace if there are several.
     pub(crate) fn shown(&self, found: &LiveObject) -> String {
         if self.targets.all_namespaces {
             format!("{} in {}", found.shown(), found.namespace)
@@ -108,8 +107,8 @@ impl Operation<'_> {
         }
     }
 
-    /// Does `work` to each, a bounded number at once, and keeps their order. `word` is what has
-    /// been done to those that are through: `emptied`.
+    /// Runs `work` for each, with limited concurrency, in stable order. `word` is the participle
+    /// for progress: `emptied`.
     pub(crate) async fn each<T, O>(
         &self,
         word: &str,
@@ -129,10 +128,10 @@ impl Operation<'_> {
         flow.buffered(self.work.concurrency.into()).collect().await
     }
 
-    /// Prints what `-o` asks for of those that are as they should be.
+    /// Prints the output of `-o` for successful workloads.
     pub(crate) fn print(&self, done: &[OperationResult]) -> Result<()> {
         let Some(output) = self.work.output else { return Ok(()) };
-        // What was changed is printed, whatever its Pods come to.
+        // Changed workloads are printed even if their Pods are not ready.
         let is_changed =
             |one: &&OperationResult| one.is_good() || matches!(one.outcome, Outcome::NotReady(_));
         let good: Vec<_> = done.iter().filter(is_changed).collect();
@@ -161,8 +160,8 @@ impl Operation<'_> {
         terminal::print(&text)
     }
 
-    /// What the command ends with: the error itself where one workload was meant, else a count.
-    /// `word` is what it does to workloads: `emptied`.
+    /// The final result: the error itself for one workload, else a count. `word` is the participle
+    /// for workloads: `emptied`.
     pub(crate) fn end(&self, done: Vec<OperationResult>, word: &str) -> Result<Code> {
         let all = done.len();
         let (mut failed, mut not_ready) = (Vec::new(), 0);
@@ -184,7 +183,7 @@ impl Operation<'_> {
         }
         for (found, error) in &failed {
             let (shown, why) = (self.shown(found), format!("{error:#}"));
-            // Most name the workload themselves.
+            // Most errors already name the workload.
             let what =
                 if why.starts_with(&found.shown()) { why } else { format!("{shown}: {why}") };
             self.terminal.failed(&what, None, exit::hint(error).unwrap_or_default());

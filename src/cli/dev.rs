@@ -52,10 +52,10 @@ pub struct Run {
     /// Keep its standard input open, for a program that exits at the end of its input
     #[arg(long)]
     pub stdin: bool,
-    /// How it is stopped
+    /// Flags for stopping it
     #[command(flatten)]
     pub grace: Grace,
-    /// How an agent is to be had
+    /// Flags for the agent
     #[command(flatten)]
     pub bring: AgentFlags,
     /// The program and its arguments
@@ -92,7 +92,7 @@ pub struct App {
     /// The application (default: the one that runs)
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
-    /// How it is stopped
+    /// Flags for stopping it
     #[command(flatten)]
     pub grace: Grace,
 }
@@ -178,10 +178,10 @@ pub struct Sync {
     /// Change nothing, and print what would change
     #[arg(long)]
     pub dry_run: bool,
-    /// What holds for any way to name Pods
+    /// Flags for any way to select Pods
     #[command(flatten)]
     pub inside: ContainerFlags,
-    /// How an agent is to be had
+    /// Flags for the agent
     #[command(flatten)]
     pub bring: AgentFlags,
 }
@@ -221,10 +221,10 @@ pub struct Dev {
     /// Do not empty the workload
     #[arg(long)]
     pub no_empty: bool,
-    /// What holds for any way to name it
+    /// Flags for any way to select it
     #[command(flatten)]
     pub inside: ContainerFlags,
-    /// How an agent is to be had
+    /// Flags for the agent
     #[command(flatten)]
     pub bring: AgentFlags,
 }

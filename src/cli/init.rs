@@ -16,7 +16,7 @@ pub struct Init {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
-    /// How the certificates are made
+    /// Flags for the certificates
     #[command(flatten)]
     pub certificates: Certificates,
     /// Write ca.crt, server.crt and server.key into this folder instead; no cluster is needed
@@ -50,7 +50,7 @@ pub struct Init {
     pub output: Option<MachineFormat>,
 }
 
-/// How certificates are made.
+/// Flags for certificates.
 #[derive(Args, Debug, Clone)]
 pub struct Certificates {
     /// Certificate request in OpenSSL's format (default: csr.conf in this folder, else a built-in
@@ -68,7 +68,7 @@ pub struct Certificates {
     pub key: Option<Key>,
 }
 
-/// Kinds of key.
+/// Types of keys.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     /// RSA, 2048 bit

@@ -14,10 +14,10 @@ pub struct Install {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
-    /// How the certificates are made, where there are none yet
+    /// Flags for new certificates
     #[command(flatten)]
     pub certificates: Certificates,
-    /// The shape of the webhook
+    /// Flags for the manifests
     #[command(flatten)]
     pub webhook: Webhook,
     /// Take over fields that another manager owns, and the configuration of another webhook; replace

@@ -23,7 +23,7 @@ cluster cannot be reached.",
     })
 )]
 pub struct Plan {
-    /// Which workloads; where nothing is named, all of the namespace
+    /// Which workloads; by default, all of the namespace
     #[command(flatten)]
     pub targets: Targets,
     /// The same in manifests
@@ -32,7 +32,7 @@ pub struct Plan {
     /// How they would be emptied
     #[command(flatten)]
     pub ways: EmptyingFlags,
-    /// How much of them would run
+    /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,
     /// Format

@@ -16,7 +16,7 @@ pub struct Render {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
-    /// The shape of the webhook
+    /// Flags for the manifests
     #[command(flatten)]
     pub webhook: Webhook,
     /// The CA's certificate: a PEM file, -, or the folder of `init --out` (default: the Secret's)
@@ -27,7 +27,7 @@ pub struct Render {
     pub output: MachineFormat,
 }
 
-/// What the webhook's manifests look like.
+/// Flags for the webhook's manifests.
 #[derive(Args, Debug, Clone)]
 pub struct Webhook {
     /// Who empties
@@ -36,8 +36,8 @@ pub struct Webhook {
     /// Image of the webhook's server
     #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE", value_parser = image_name)]
     pub webhook_image: String,
-    /// How workloads are emptied; --rules goes into a ConfigMap, which the server reads again as
-    /// it changes
+    /// How workloads are emptied; --rules goes into a ConfigMap, which the server reloads when it
+    /// changes
     #[command(flatten)]
     pub ways: EmptyingFlags,
     /// Replicas of the server; more than one adds a PodDisruptionBudget
@@ -68,7 +68,7 @@ pub struct Webhook {
     pub url: Option<String>,
 }
 
-/// Who empties on a cluster.
+/// What empties workloads on a cluster.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// A server that the API server calls (Kubernetes 1.16 or newer)
@@ -82,10 +82,10 @@ pub enum Mode {
 /// `failurePolicy` of a webhook.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailurePolicy {
-    /// The workload is created as it is written
+    /// The workload is created unchanged
     #[value(name = "Ignore")]
     Ignore,
-    /// The workload is refused
+    /// The workload is rejected
     #[value(name = "Fail")]
     Fail,
 }
@@ -102,7 +102,7 @@ pub enum ServiceType {
 }
 
 impl Default for Webhook {
-    /// What the flags say when none is given.
+    /// The default flags.
     fn default() -> Self {
         #[derive(clap::Parser)]
         struct Flags {

@@ -28,7 +28,7 @@ pub enum Rules {
 #[derive(Args, Debug)]
 #[command(mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE)))]
 pub struct Explain {
-    /// Which workloads; where nothing is named, all of the namespace
+    /// Which workloads; by default, all of the namespace
     #[command(flatten)]
     pub targets: Targets,
     /// The same in manifests
@@ -51,7 +51,7 @@ pub struct Explain {
     pub output: Format,
 }
 
-/// Formats of what a command found.
+/// Formats of a report.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people

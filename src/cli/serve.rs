@@ -21,7 +21,7 @@ pub struct Serve {
     /// Address that serves health, readiness and metrics (plain HTTP)
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
-    /// How workloads are emptied; --rules is read again as it changes, and may come later
+    /// How workloads are emptied; --rules is reloaded when it changes, and may be created later
     #[command(flatten)]
     pub ways: EmptyingFlags,
     /// Threads that answer reviews (default: the number of processors, at most 4)
@@ -45,10 +45,10 @@ pub struct Serve {
     pub self_name: String,
 }
 
-/// The largest review is 7 MiB, and its answer about as long.
+/// The largest review has 7 MiB, and its answer has about the same size.
 const LEAST_BYTES: usize = 16 * 1024 * 1024;
 
-/// A number of bytes as Kubernetes writes it: plain, or with `Ki`, `Mi`, `Gi`.
+/// Parses a number of bytes as in Kubernetes: plain, or with `Ki`, `Mi`, `Gi`.
 fn parse_bytes(text: &str) -> Result<usize, String> {
     let unit = |end: &str, shift: u32| Some((text.strip_suffix(end)?, shift));
     let (number, shift) =

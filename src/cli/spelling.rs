@@ -1,4 +1,5 @@
-//! kubectl's spellings that clap alone does not read, and tips for those that diyadm does not have.
+//! Accepts spellings of kubectl that clap does not support, and gives tips for those that diyadm
+//! does not have.
 
 use std::ffi::OsString;
 
@@ -10,10 +11,10 @@ use clap::{
 use super::Cli;
 use crate::{exit::quoted, kinds, ui::text::escaped};
 
-/// `shell deploy web` as `shell deploy/web`, for each command on one workload; other words as they
-/// are.
+/// Rewrites `shell deploy web` as `shell deploy/web`, for each command on one workload; other
+/// arguments stay.
 pub fn normalized(mut words: Vec<OsString>) -> Vec<OsString> {
-    // The tree of all commands is built for few.
+    // Avoids building the tree of all commands.
     if words.iter().any(is_kind)
         && let Some(at) = kind_and_name(&words)
     {
@@ -24,7 +25,7 @@ pub fn normalized(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Where KIND stands before NAME, in a command whose first argument is one workload.
+/// The position of KIND before NAME, in a command whose first argument is one workload.
 fn kind_and_name(words: &[OsString]) -> Option<usize> {
     let mut command = Cli::command();
     command.build();
@@ -46,7 +47,7 @@ fn is_kind(word: &OsString) -> bool {
     word.to_str().is_some_and(|word| is_workload(word) || is_service(word))
 }
 
-/// The first word from `from` on that is neither a flag nor a flag's value.
+/// The first argument from `from` on that is neither a flag nor a flag's value.
 fn positional(command: &Command, words: &[OsString], from: usize) -> Option<usize> {
     let takes_next = |arg: Option<&clap::Arg>| {
         arg.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
@@ -62,7 +63,7 @@ fn positional(command: &Command, words: &[OsString], from: usize) -> Option<usiz
             let mut args = command.get_arguments();
             !long.contains('=') && takes_next(args.find(|arg| arg.get_long() == Some(long)))
         } else if let Some(shorts) = text.strip_prefix('-').filter(|shorts| !shorts.is_empty()) {
-            // `-it`; what follows a flag with a value is the value: `-nshop`.
+            // `-it`; the text after a flag with a value is its value: `-nshop`.
             let arg = |short| command.get_arguments().find(|arg| arg.get_short() == Some(short));
             let with_value = shorts.char_indices().find(|(_, short)| takes_next(arg(*short)));
             with_value.is_some_and(|(at, short)| at + short.len_utf8() == shorts.len())
@@ -74,8 +75,8 @@ fn positional(command: &Command, words: &[OsString], from: usize) -> Option<usiz
     None
 }
 
-/// What to type instead of words that clap has refused, where kubectl's users may expect more than
-/// clap says.
+/// A tip for arguments that clap has rejected, where users of kubectl need more than clap's
+/// message.
 pub fn tip(error: &clap::Error, words: &[OsString]) -> Option<String> {
     let invalid = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) => word.as_str(),
@@ -97,8 +98,8 @@ pub fn tip(error: &clap::Error, words: &[OsString]) -> Option<String> {
     Some(format!("The command goes behind `--`: `diyadm {before} -- {command}`."))
 }
 
-/// The same error with its words [`escaped`]: clap quotes them as they are, and they may be of other
-/// people (`ls | xargs diyadm …`).
+/// The same error with its arguments [`escaped`]: clap quotes them unchanged, and they may be
+/// foreign text (`ls | xargs diyadm …`).
 pub fn harmless(error: clap::Error, words: &[OsString]) -> clap::Error {
     let shown: Vec<_> =
         words.iter().map(|word| escaped(&word.to_string_lossy()).into_owned()).collect();
@@ -108,11 +109,11 @@ pub fn harmless(error: clap::Error, words: &[OsString]) -> clap::Error {
     Cli::try_parse_from(shown).err().unwrap_or(error)
 }
 
-/// What is taken as it was meant, and will not be for ever.
+/// Warnings about deprecated spellings that are still accepted.
 pub fn warnings(cli: &Cli, words: &[OsString]) -> Vec<&'static str> {
     let mut flags = words.iter().take_while(|word| *word != "--");
     let is_bare = !matches!(cli.command, super::Command::Sync(_));
-    // kubectl's own sentence.
+    // The text of kubectl.
     let what = "--dry-run is deprecated and can be replaced with --dry-run=client";
     flags.any(|word| is_bare && word == "--dry-run").then_some(what).into_iter().collect()
 }

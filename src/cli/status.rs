@@ -18,12 +18,12 @@ pub struct Status {
     pub output: Option<Output>,
 }
 
-/// How the board is printed.
+/// Formats of the status table.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// A table
     Wide,
-    /// JSON: a list, and with --watch an object a line
+    /// JSON: a list, and with --watch one object per line
     Json,
     /// YAML
     Yaml,

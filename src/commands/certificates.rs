@@ -1,4 +1,4 @@
-//! From the flags to certificates: reads csr.conf, makes the keys, issues.
+//! Creates certificates from the flags: reads csr.conf, generates keys, and issues.
 
 use std::{ops::RangeInclusive, path::Path};
 
@@ -14,16 +14,16 @@ use crate::{
     webhook::manifests,
 };
 
-/// Where no flag says another.
+/// The default.
 const DAYS: u32 = 365;
 const CA_DAYS: u32 = 3650;
 
-/// What the flags ask of certificates, read once: `--csr-conf -` cannot be read again.
+/// The requested properties of certificates, read once, since `--csr-conf -` cannot be read again.
 pub(super) struct Asked<'a> {
     terminal: &'a Terminal,
     names: &'a WebhookNames,
     flags: &'a Certificates,
-    /// Of `--csr-conf`, where it was given.
+    /// The content of `--csr-conf`, if given.
     request: Option<Request>,
 }
 
@@ -48,8 +48,8 @@ impl<'a> Asked<'a> {
         Ok(Self { terminal, names, flags, request })
     }
 
-    /// Makes new certificates: from `--csr-conf`, else ./csr.conf, else the one that is built in.
-    /// The CA's key is gone when this returns.
+    /// Creates new certificates: from `--csr-conf`, else ./csr.conf, else the built-in one. The
+    /// CA's key is dropped when this returns.
     pub(super) fn issue(&self) -> Result<Bundle> {
         let request = match &self.request {
             Some(request) => request.clone(),
@@ -66,7 +66,7 @@ impl<'a> Asked<'a> {
         pki::issue(&request, &terms, &pki::generate_key(kind)?, &pki::generate_key(kind)?)
     }
 
-    /// How certificates that are there (PEM) are not what a flag asks for; `None` where they are.
+    /// The differences of existing certificates (PEM) from the flags; `None` if there are none.
     pub(super) fn difference(&self, ca: &[u8], crt: &[u8]) -> Option<String> {
         let wanted = Wanted {
             request: self.request.as_ref(),
@@ -80,7 +80,7 @@ impl<'a> Asked<'a> {
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// The flags, as they are typed again, each after a blank.
+    /// The flags for a command line, each after a blank.
     pub(super) fn typed(&self) -> String {
         let Certificates { csr_conf, days, ca_days, key } = self.flags;
         let key = key.and_then(|key| key.to_possible_value());
@@ -103,7 +103,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What [`Asked::issue`] makes of the flags.
+/// The result of [`Asked::issue`] for the flags.
 pub(super) fn issue(
     terminal: &Terminal,
     names: &WebhookNames,
@@ -112,7 +112,7 @@ pub(super) fn issue(
     Asked::read(terminal, names, flags)?.issue()
 }
 
-/// The csr.conf that counts, for a sentence: the file, or that it is built in.
+/// A description of the used csr.conf: the file, or that it is built in.
 pub(super) fn source(flags: &Certificates) -> String {
     match &flags.csr_conf {
         Some(file) => format!("read {}", file.display()),
@@ -121,7 +121,7 @@ pub(super) fn source(flags: &Certificates) -> String {
     }
 }
 
-/// What is taken where no flag names another.
+/// The default csr.conf.
 const HERE: &str = "csr.conf";
 const BUILT_IN: &str = "the built-in csr.conf";
 
@@ -135,7 +135,7 @@ fn request(terminal: &Terminal, names: &WebhookNames, flags: &Certificates) -> R
     Ok(request)
 }
 
-/// The name and text of the csr.conf that counts.
+/// The name and text of the used csr.conf.
 fn csr_conf(names: &WebhookNames, flags: &Certificates) -> Result<(String, String)> {
     let here = Path::new(HERE);
     let file = match &flags.csr_conf {
@@ -155,7 +155,7 @@ fn csr_conf(names: &WebhookNames, flags: &Certificates) -> Result<(String, Strin
     Ok((file.display().to_string(), text))
 }
 
-/// Says so where a csr.conf is taken up that nobody named.
+/// Reports the use of a csr.conf that no flag named.
 pub(super) fn tell_source(terminal: &Terminal, flags: &Certificates) {
     if flags.csr_conf.is_none() && Path::new(HERE).exists() {
         terminal.say("The certificates are made from csr.conf in this folder.");
@@ -170,7 +170,7 @@ pub(super) fn now() -> Result<i64> {
     Ok(plausible(jiff::Timestamp::now().as_second())?)
 }
 
-/// From a year before diyadm to the last that Linux lets a clock be set to.
+/// From one year before diyadm to the latest time that Linux allows.
 const YEARS: RangeInclusive<i16> = 2020..=2232;
 
 fn plausible(now: i64) -> Result<i64, Failure> {

@@ -1,4 +1,4 @@
-//! `diyadm check`: looks at everything that a webhook needs, and says what is wrong.
+//! `diyadm check`: checks everything that the webhook needs, and reports problems.
 
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
             findings
         }
         None => runtime::run(if args.probe { LEFT } else { "" }, async {
-            // Usage first: no cluster makes a wrong flag right.
+            // Flags are validated before the cluster is contacted.
             webhook_names::check(&args.names)?;
             let cluster = Cluster::connect(&global.connection).await.map_err(observe::blind)?;
             let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
     Ok(code(&findings))
 }
 
-/// Prints a finding, with what to do on a line of its own.
+/// Prints a finding, with its hint on a separate line.
 pub(super) fn print_finding(terminal: &Terminal, finding: &Finding) {
     let mark = match finding.level {
         Level::Ok => Mark::Success,
@@ -71,7 +71,7 @@ pub(super) fn print_finding(terminal: &Terminal, finding: &Finding) {
     terminal.result(mark, &finding.seen, &finding.hint);
 }
 
-/// 1 where something failed, else 2 where something could not be looked at, else 0.
+/// 1 if something failed, else 2 if something could not be checked, else 0.
 fn code(findings: &[Finding]) -> Code {
     let any = |level| findings.iter().any(|finding| finding.level == level);
     match (any(Level::Failed), any(Level::Unknown)) {
@@ -81,7 +81,7 @@ fn code(findings: &[Finding]) -> Code {
     }
 }
 
-/// Looks, and with `probe` asks for the reason of a failure that a policy hides.
+/// Runs the checks, and with `probe` finds the reason of a failure that a policy hides.
 pub(super) async fn look(
     cluster: &Cluster,
     subject: &Subject,

@@ -1,4 +1,4 @@
-//! The API server's side of a review: what it trusts, whom it calls, what it does with the patch.
+//! Plays the API server's role in a review: trust, call, and application of the patch.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::check::connect_as;
 
-/// Everything is on this machine; what takes longer is stuck.
+/// Everything is on this machine; a longer call is stuck.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls one webhook as its configuration says.
@@ -26,8 +26,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Reads caBundle, Service and path out of rendered YAML. `address` stands for what the
-    /// Service would resolve to; the certificate is held against the Service's name all the same.
+    /// Reads caBundle, Service and path from rendered YAML. `address` replaces the Service's
+    /// address; the certificate is still checked against the Service's name.
     pub(super) fn from_yaml(yaml: &str, address: SocketAddr) -> Result<Self> {
         let configuration = serde_yaml::Deserializer::from_str(yaml)
             .map(Value::deserialize)
@@ -60,7 +60,7 @@ impl Client {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
         let (group, version) = version.split_once('/').unwrap_or(("", &version));
-        // The kinds of workload all have regular plurals.
+        // All workload kinds have regular plurals.
         let resource = format!("{}s", kind.to_lowercase());
         let old = if operation == "UPDATE" { object.clone() } else { Value::Null };
         let review = json!({

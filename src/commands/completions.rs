@@ -1,5 +1,5 @@
-//! `diyadm completions`, and what its script asks at each TAB: flags and commands from the tree of
-//! all commands, workloads from the cluster.
+//! `diyadm completions`, and the answers to its script at each TAB: flags and commands from the
+//! command tree, workloads from the cluster.
 
 use std::{
     env,
@@ -26,11 +26,11 @@ use crate::{
     ui::terminal,
 };
 
-/// Set by the script where it asks.
+/// Set by the script in its calls.
 const VARIABLE: &str = "DIYADM_COMPLETE";
-/// Whoever presses TAB does not wait for a cluster that is far away.
+/// Timeout: completion does not wait for a slow cluster.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What arguments that name workloads are called.
+/// Names of arguments for workloads.
 const WORKLOADS: [&str; 2] = ["workload", "workloads"];
 
 /// Prints the script.
@@ -38,7 +38,7 @@ pub(super) fn run(shell: Shell) -> Result<Code> {
     let shells = Shells::builtins();
     let shell: &dyn EnvCompleter =
         shells.completer(&shell.to_string()).context("clap has lost a shell")?;
-    // As it was called: by its name where that leads to it, else by its path.
+    // As it was called: by its name if PATH finds it, else by its path.
     let program = env::args_os().next().unwrap_or_else(|| "diyadm".into());
     let path = Path::new(&program);
     let program = match path.components().count() {
@@ -52,7 +52,7 @@ pub(super) fn run(shell: Shell) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// Answers the script, where it is the one that asks.
+/// Answers the script, if it is the caller.
 pub fn answered() -> bool {
     let Some(shell) = env::var_os(VARIABLE) else { return false };
     if !is_question(&shell, env::args_os()) {
@@ -60,19 +60,19 @@ pub fn answered() -> bool {
     }
     let here = env::current_dir().ok();
     let asked = CompleteEnv::with_factory(|| asking(Cli::command())).var(VARIABLE);
-    // A shell has nowhere to show what is wrong.
+    // Errors are dropped, since a shell cannot show them during completion.
     asked.try_complete(env::args_os(), here.as_deref()).unwrap_or(true)
 }
 
-/// Whether these are the words of a script that [`run`] has printed: `PROGRAM -- WORD …`, with the
-/// shell in the variable. Whoever has set the variable for another reason runs the command.
+/// Whether these are the arguments of a script that [`run`] has printed: `PROGRAM -- WORD …`, with
+/// the shell in the variable. If the variable is set for another reason, the command runs normally.
 fn is_question(shell: &OsStr, mut words: impl Iterator<Item = OsString>) -> bool {
     let is_known = |shell: &str| Shells::builtins().completer(shell).is_some();
     let follows = words.nth(1).is_some_and(|word| word == "--") && words.next().is_some();
     follows && shell.to_str().is_some_and(is_known)
 }
 
-/// The command, and those below it, with whoever names workloads.
+/// The command and its subcommands, with completion for workload arguments.
 fn asking(command: Command) -> Command {
     let command = command.mut_args(|one| {
         if WORKLOADS.contains(&one.get_id().as_str()) {
@@ -84,7 +84,7 @@ fn asking(command: Command) -> Command {
     command.mut_subcommands(asking)
 }
 
-/// The cluster's workloads that begin so; none where it does not answer.
+/// The cluster's workloads with this prefix; empty if it does not answer.
 fn candidates(begun: &OsStr) -> Vec<CompletionCandidate> {
     let Some(begun) = begun.to_str() else { return Vec::new() };
     // `diyadm -- diyadm restore -n shop deploy/`
@@ -106,14 +106,14 @@ async fn workloads(said: &Said, begun: &str) -> Result<Vec<String>> {
     };
     let found = targets::find(&cluster, &targets, Unnamed::All).await?.found;
     let names = found.iter().map(|found| match &kind {
-        // The kind as it was typed: `deploy/web`.
+        // The kind as typed: `deploy/web`.
         Some(kind) => format!("{kind}/{}", found.name),
         None => found.shown(),
     });
     Ok(names.filter(|name| name.starts_with(begun)).collect())
 }
 
-/// What the command line says of the cluster so far.
+/// The cluster flags on the command line so far.
 #[derive(Debug, Default)]
 struct Said {
     connection: ConnectionFlags,
@@ -121,7 +121,7 @@ struct Said {
 }
 
 impl Said {
-    /// Reads no more than it needs: a line that is being typed is none yet.
+    /// Tolerant parsing, since the line is incomplete.
     fn of(words: impl Iterator<Item = OsString>) -> Self {
         let mut said = Self::default();
         let mut words = words.filter_map(|word| word.into_string().ok());

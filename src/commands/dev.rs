@@ -75,7 +75,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     }
 }
 
-/// What is left behind, and what to do with it.
+/// What remains after the loop, with a hint.
 fn goes_on(at: &ContainerTarget, project: &Project, runs: bool) -> String {
     let (shown, name) = (&at.workload, project.name());
     if !runs {
@@ -90,7 +90,7 @@ fn goes_on(at: &ContainerTarget, project: &Project, runs: bool) -> String {
     )
 }
 
-/// The workload of the command line, else the file's.
+/// The workload from the command line, else from the file.
 fn at(args: &Dev, project: &Project) -> Result<ContainerTarget> {
     let workload = args.workload.clone().or_else(|| project.workload.clone()).ok_or_else(|| {
         let what = format!("Neither the command line nor {FILE} names a workload.");
@@ -118,7 +118,7 @@ fn targets(at: &ContainerTarget) -> Targets {
     Targets { workloads: vec![at.workload.clone()], namespace, ..Targets::default() }
 }
 
-/// How the project file wants the workload emptied.
+/// How to empty the workload, from the project file.
 fn empty_args(at: &ContainerTarget, project: &Project) -> Result<EmptyArgs> {
     let image = project.empty.image.as_deref().map(image_name).transpose().map_err(|why| {
         Failure::usage(format!("{FILE}: empty.image: {why}."), "Fix the file at that place.")
@@ -134,7 +134,7 @@ fn restore_args(at: &ContainerTarget) -> RestoreArgs {
     RestoreArgs { targets: targets(at), ..RestoreArgs::default() }
 }
 
-/// Writes a first file, and never over one that is there.
+/// Writes a first file, and never overwrites one.
 fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let real = folder.canonicalize().with_context(|| folder.display().to_string())?;

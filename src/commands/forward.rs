@@ -23,8 +23,8 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
     let mut wanted: Vec<_> =
         args.ports.iter().map(|text| ports::parse(text)).collect::<Result<_, _>>()?;
     let Forward { workload, container, namespace, .. } = args.clone();
-    // It needs no agent and changes nothing in the container, so a live one will do, as for
-    // `kubectl port-forward`.
+    // It needs no agent and changes nothing in the container, so a live container is allowed, as
+    // for `kubectl port-forward`.
     let inside = ContainerFlags { container, namespace, live: true };
     let at = ContainerTarget { workload, inside };
     block(async {
@@ -43,9 +43,9 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
             all.push(Bound::new(ports).await?);
         }
         for bound in &all {
-            // Also for scripts, which read the port that was picked.
+            // Also for scripts, which read the chosen port.
             let line = format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote());
-            // Ports are forwarded whether or not this is read.
+            // Ports are forwarded even if nobody reads this.
             let _ = print_text(&line);
         }
         let forward = forward::Forward::new(&session, pick);

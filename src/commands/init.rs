@@ -1,4 +1,4 @@
-//! `diyadm init`: certificates on a cluster, or with `--out` in files; and what they say.
+//! `diyadm init`: creates certificates on a cluster or, with `--out`, in files; and inspects them.
 
 use anyhow::Result;
 
@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
         (Some(what), _) => inspect::run(global, args, what),
         (None, Some(dir)) => files::write(&terminal, args, dir),
         (None, None) => {
-            // Usage first: no cluster makes a wrong flag right.
+            // Flags are validated before the cluster is contacted.
             webhook_names::check_labelled(&args.names)?;
             let left = "What was applied stays; the same command goes on from there.";
             runtime::run(left, async {

@@ -1,4 +1,5 @@
-//! What the commands that work in containers share: their runtime, and how paths and words travel.
+//! Shared code of commands that work in containers: the runtime, and the encoding of paths and
+//! arguments.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -8,21 +9,21 @@ use anyhow::Result;
 use crate::exit::Failure;
 use diyadm_agent::protocol::{Bytes, name_fits};
 
-/// Runs `work` to its end; it hears Ctrl-C itself.
+/// Runs `work`, which handles Ctrl-C itself, to its end.
 pub(super) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(work);
-    // Whatever waits for a name or for stdin has a thread of its own, which nobody waits for.
+    // Name lookups and reads of stdin have their own threads, for which nobody waits.
     runtime.shutdown_background();
     outcome
 }
 
-/// A word of the command line as it travels.
+/// Converts an argument to the type of the protocol.
 pub(super) fn bytes(word: OsString) -> Bytes {
     Bytes(word.into_vec())
 }
 
-/// Holds an application's name against what one may be.
+/// Validates an application's name.
 pub(super) fn named(name: &str) -> Result<&str> {
     if name_fits(name) {
         return Ok(name);

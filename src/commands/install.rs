@@ -1,4 +1,4 @@
-//! `diyadm install`: everything that the webhook needs, and the wait until it answers.
+//! `diyadm install`: installs everything that the webhook needs, and waits until it answers.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
         args.names.namespace(),
         args.names.service
     );
-    // Usage first: no cluster makes a wrong flag right.
+    // Flags are validated before the cluster is contacted.
     webhook_names::check_labelled(&args.names)?;
     match args.webhook.mode {
         Mode::Webhook => {
@@ -75,8 +75,8 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// What is installed already. Where only its namespace is named it is changed for one that it
-/// serves.
+/// The existing installation. If only its namespace was given, it is changed for a namespace that
+/// it serves.
 async fn resolve(
     cluster: &Cluster,
     args: &Install,
@@ -126,7 +126,7 @@ async fn install(
     let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
     let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
     for object in &objects {
-        // The configuration is the last: until a server is ready there is nothing to call.
+        // The configuration comes last: until a server is ready there is nothing to call.
         if object["kind"] == CONFIGURATION.kind
             && args.dry_run.mode.is_none()
             && args.webhook.url.is_none()
@@ -156,7 +156,7 @@ async fn install(
     applier.outcomes.print(args.output, Some(&facts))
 }
 
-/// What is applied.
+/// The objects to apply.
 fn wanted<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Target<'a>> {
     let (namespace, name) = (names.webhook_namespace(), names.service.as_str());
     let mut all = targets(names).to_vec();
@@ -170,7 +170,7 @@ fn wanted<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Target<'a>> {
     all
 }
 
-/// What the waiting looks at: endpoints, and a Deployment that is created in a dry run.
+/// The rights for waiting: endpoints, and a Deployment created in a dry run.
 fn more<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Right<'a>> {
     if args.dry_run.mode.is_some() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! `diyadm mutate`: reads documents one by one, and writes each before it reads the next.
+//! `diyadm mutate`: reads documents one by one, and writes each before reading the next.
 
 use std::io::{BufWriter, Write};
 
@@ -41,18 +41,19 @@ pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
         filter.file(&source)?;
     }
     filter.out.flush()?;
-    // A container that no workload has is a slip of the hand; one that some have, a choice.
+    // A container that no workload has is a typing error; if some workloads have it, it is
+    // intended.
     let slip = filter.misnamed && !filter.changed;
     Ok(if slip || (args.diff && filter.changed) { Code::No } else { Code::Done })
 }
 
-/// Where documents go.
+/// The output of documents.
 struct Filter<'a, W> {
     how: How<'a>,
     format: Format,
     terminal: Terminal,
     out: W,
-    /// Whether what is written so far has ended its last line; `None` before the first.
+    /// Whether the output so far ends with a line break; `None` before the first document.
     open: Option<bool>,
     changed: bool,
     misnamed: bool,
@@ -63,7 +64,7 @@ impl<W: Write> Filter<'_, W> {
         let name = source.name();
         let mut documents = Documents::open(source)?;
         if let Some(text) = documents.json()? {
-            // A YAML flow mapping starts alike.
+            // A YAML flow mapping starts in the same way.
             if let Some(objects) = yaml::json(&text) {
                 for (number, (line, object)) in (1..).zip(objects) {
                     self.document((&name, line, number), &Text::Json(object))?;

@@ -1,4 +1,4 @@
-//! `diyadm plan`: what `diyadm empty` would do and why not. Reads, and changes nothing.
+//! `diyadm plan`: shows what `diyadm empty` would do, or why not. Only reads.
 
 use anyhow::Result;
 
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     Ok(if stays { Code::No } else { Code::Done })
 }
 
-/// Plans for the workloads of manifests: nothing is known of what is beside them.
+/// Plans for workloads in manifests: nothing is known about other objects.
 fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
     let mut plans = Vec::new();
     for document in files::read(&args.manifests.filename)?.into_iter().flat_map(|file| file.objects)
@@ -67,7 +67,7 @@ fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
     Ok(plans)
 }
 
-/// What `diyadm mutate` would do.
+/// The result of `diyadm mutate`.
 fn offline(subject: &Subject<'_>, rules: &Rules, context: &Context<'_>) -> Result<Decided> {
     let (settled, change) = subject.settle(rules, context);
     let mut decided = Decided {

@@ -32,12 +32,13 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
     let seen = block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        // Nothing is started in a live container, not even to look: that the user must say.
+        // Nothing is started in a live container, not even to read its state, unless the user
+        // allows it.
         let picks = session.target.all(&cluster, true).await?;
         let (picks, live): (Vec<_>, Vec<_>) =
             picks.into_iter().partition(|pick| session.live || pick.live.is_none());
         if picks.is_empty() {
-            // The refusal names the rollout that has not finished, or what to do.
+            // The refusal names the unfinished rollout, or gives a hint.
             if let Err(error) = session.pick().await {
                 terminal.warn(&clause(&error));
                 terminal.say(exit::hint(&error).unwrap_or_default());
@@ -99,7 +100,7 @@ fn not_looked_into(Pick { pod, container, live, .. }: &Pick) -> String {
     )
 }
 
-/// What supervisors of other versions run, which do not tell this one.
+/// Applications of supervisors with other versions, which cannot be queried.
 fn not_shown(Seen { pod, container, apps }: &Seen) -> Option<String> {
     let others: Vec<_> = apps.others.iter().map(u32::to_string).collect();
     (!others.is_empty()).then(|| {

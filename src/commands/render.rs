@@ -1,4 +1,4 @@
-//! `diyadm render`: the webhook's manifests, with the CA in place.
+//! `diyadm render`: prints the webhook's manifests, including its CA.
 
 use std::path::Path;
 
@@ -28,13 +28,13 @@ use crate::{
     workload::{self, Rules},
 };
 
-/// Where `serve` answers probes in the Pod of templates/webhook.yaml.
+/// The port on which `serve` answers probes in the Pod of templates/webhook.yaml.
 const HEALTH_PORT: u16 = 8080;
 
 pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
     let objects = match args.webhook.mode {
         Mode::Webhook => {
-            // Usage first: no cluster makes a wrong flag right.
+            // Flags are validated before the cluster is contacted.
             let settings = settings(&args.names, &args.webhook)?;
             let settings = match &args.ca {
                 Some(path) => Settings { ca_pem: read_ca(path)?, ..settings },
@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// What the policy's objects are made from; no CA and no cluster is needed for them.
+/// The parameters of the policy's objects, which need no CA and no cluster.
 ///
 /// # Errors
 /// What a policy cannot do.
@@ -90,7 +90,7 @@ pub(super) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
     })
 }
 
-/// Settings with what the cluster says of the names.
+/// Settings, with names from the cluster.
 pub(super) fn resolved(settings: Settings, names: &WebhookNames) -> Result<Settings> {
     let namespace = names.webhook_namespace().to_owned();
     Ok(Settings { namespace, label: webhook_names::label(names)?, ..settings })
@@ -109,8 +109,8 @@ fn read_ca(path: &Path) -> Result<String> {
     }
 }
 
-/// The flags as the manifests' settings, without a CA. Asked for once in a process: --rules may be
-/// the standard input.
+/// The manifests' settings from the flags, without a CA. Called once per process, since --rules may
+/// be the standard input.
 pub(super) fn settings(names: &WebhookNames, webhook: &Webhook) -> Result<Settings> {
     webhook_names::check(names)?;
     if webhook.container_port == HEALTH_PORT {

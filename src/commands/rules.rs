@@ -1,4 +1,4 @@
-//! `diyadm rules`: whether rules.yaml is right, what it makes of a workload, what else decides.
+//! `diyadm rules`: checks rules.yaml, explains its decisions, and lists annotations.
 
 use std::path::Path;
 

@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
 fn variable(text: &str) -> Result<(Bytes, Bytes)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        // Its value may be a secret: it is not repeated.
+        // Its value may be a secret, so it is not printed.
         _ => {
             Err(Failure::usage("An --env has no NAME before `=`.", "Type --env NAME=VALUE.").into())
         }

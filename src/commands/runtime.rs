@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::exit::Failure;
 
-/// Runs `work` to its end. At Ctrl-C it is dropped where it is, and `left` says what that leaves.
+/// Runs `work` to its end. At Ctrl-C it is dropped, and `left` describes what remains.
 pub(super) fn run<T>(left: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
@@ -13,7 +13,7 @@ pub(super) fn run<T>(left: &str, work: impl Future<Output = Result<T>>) -> Resul
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted(left).into()),
         }
     });
-    // A name that is being looked up has a thread of its own, which nobody waits for.
+    // Name lookups have their own threads, for which nobody waits.
     runtime.shutdown_background();
     outcome
 }

@@ -1,4 +1,4 @@
-//! `diyadm serve`: from the flags to a running server.
+//! `diyadm serve`: runs the webhook's server.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
 }
 
 fn serve(args: &Serve) -> Result<Code> {
-    // One line of the log, without the panic's message: that may quote what was being read.
+    // One log line, without the panic's message, which may quote foreign data.
     std::panic::set_hook(Box::new(|info| {
         tracing::error!(at = info.location().map(ToString::to_string), "panic");
     }));
-    // With a clock that is far off every date of a certificate is misjudged.
+    // With a wrong clock, all dates of certificates are misjudged.
     certificates::now()?;
     let Some((namespace, name)) = args.self_name.split_once('/') else {
         let what = format!("--self-name {} is not NAMESPACE/NAME.", args.self_name);
@@ -71,17 +71,17 @@ fn serve(args: &Serve) -> Result<Code> {
             let signals = async {
                 tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
                 tracing::info!("draining");
-                // The server may have ended by itself.
+                // The server may have already ended.
                 let _ = ask.send(());
                 tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             };
             let serving = bound.run(async {
-                // Sent, or dropped with the sender: both mean stop.
+                // Stop if it is sent, or dropped with the sender.
                 let _ = asked.await;
             });
             tokio::select! {
                 ended = serving => ended?,
-                // Whoever asks twice does not want to wait.
+                // A second signal stops at once.
                 () = signals => return Err(Failure::interrupted("").into()),
             }
             tracing::info!("done");

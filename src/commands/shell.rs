@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    // Words travel in a URL, as text.
+    // Arguments are sent in a URL, as text.
     let command: Option<Vec<String>> =
         args.command.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
     let command = command.ok_or_else(|| {

@@ -1,6 +1,5 @@
-//! Files that are written whole or not at all: the text is staged beside its final name, then
-//! renamed. A failure leaves the old file as it was, and nothing of the new one. Every command that
-//! writes a file writes it here.
+//! Atomic file writes: the text is written to a temporary file and then renamed. A failure keeps
+//! the old file and leaves nothing of the new one. Every command writes files with this module.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,18 +15,18 @@ use rustix::{
 
 use crate::exit::Failure;
 
-/// A file that has its text, but not yet its name. Removed unless it is placed.
+/// A temporary file with its text. Removed unless it is moved to its final name.
 pub(super) struct Staged {
     path: PathBuf,
     beside: PathBuf,
-    /// For owner, mode and attributes of the file that is to be replaced.
+    /// The file to replace, for its owner, mode and attributes.
     pub(super) file: File,
     placed: bool,
 }
 
 impl Staged {
-    /// Writes `text`, on the disk, beside `path`. Other users never see more of it than `mode` lets
-    /// them.
+    /// Writes and syncs `text` to a temporary file next to `path`. Other users never have more
+    /// access than `mode` allows.
     ///
     /// # Errors
     /// The file cannot be written; nothing is left of it.
@@ -36,11 +35,11 @@ impl Staged {
             return Err(ErrorKind::IsADirectory.into());
         }
         let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?.to_string_lossy();
-        // A name that is as long as it may be has no room for more.
+        // A name of maximum length has no room for a suffix.
         let name: String = name.chars().take(32).collect();
-        // The kubelet passes over names that begin with a dot.
+        // The kubelet ignores names that begin with a dot.
         let beside = path.with_file_name(format!(".{name}.diyadm-{}", std::process::id()));
-        // Left by a process of the same number that was killed.
+        // Left by a killed process with the same id.
         let _ = fs::remove_file(&beside);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
         let mut staged = Self { path: path.to_owned(), beside, file, placed: false };
@@ -49,18 +48,18 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Gives it its name, in place of the file that has it.
+    /// Renames it to its final name, replacing an existing file.
     pub(super) fn place(mut self) -> io::Result<()> {
         fs::rename(&self.beside, &self.path)?;
         self.placed = true;
         Ok(())
     }
 
-    /// Gives it its name, where nothing has it.
+    /// Renames it to its final name, unless that exists.
     fn place_new(mut self) -> io::Result<()> {
         let (from, to) = (&self.beside, &self.path);
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // A file system that cannot do so in one step.
+            // A file system without an atomic operation for this.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if to.symlink_metadata().is_err() => {
                 fs::rename(from, to)?;
             }
@@ -79,14 +78,14 @@ impl Drop for Staged {
     }
 }
 
-/// Folders that were made for a file. Removed again, unless they are kept.
+/// Folders that were created for a file. Removed unless kept.
 pub(super) struct NewFolders {
     /// The innermost first.
     made: Vec<PathBuf>,
 }
 
 impl NewFolders {
-    /// Makes a folder, and those above it, where they are missing.
+    /// Creates a folder and its missing parents.
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
         let made = folder.ancestors().take_while(is_missing).map(Path::to_owned).collect();
@@ -102,12 +101,12 @@ impl NewFolders {
 
 impl Drop for NewFolders {
     fn drop(&mut self) {
-        // One that others have put something into stays.
+        // A folder with other files stays.
         let _ = self.made.iter().try_for_each(fs::remove_dir);
     }
 }
 
-/// Writes a file that is not there yet.
+/// Writes a new file.
 ///
 /// # Errors
 /// [`ErrorKind::AlreadyExists`], which changes nothing; or the file cannot be written, and nothing
@@ -122,16 +121,16 @@ pub(super) fn create(path: &Path, text: &str, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
-/// Gives `to` the extended attributes of `from`: access control lists and security labels are among
-/// them.
+/// Copies the extended attributes of `from` to `to`, including access control lists and security
+/// labels.
 ///
 /// # Errors
 /// One that cannot be kept.
 pub(super) fn keep_attributes(from: &File, to: &File) -> io::Result<()> {
-    // What the kernel makes of a file's content is made anew.
+    // Attributes that the kernel computes from the content are not copied.
     const OF_CONTENT: [&[u8]; 2] = [b"security.evm", b"security.ima"];
     let names = match read_whole(|buffer| flistxattr(from, buffer)) {
-        // A file system without any.
+        // A file system without attributes.
         Err(Errno::NOTSUP) => return Ok(()),
         names => names?,
     };
@@ -147,7 +146,7 @@ pub(super) fn keep_attributes(from: &File, to: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Linux lets a value, and a list of names, be no longer.
+/// Linux's limit of a value, and of a list of names.
 const LONGEST_ATTRIBUTE: usize = 64 << 10;
 
 fn read_whole(read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
@@ -157,7 +156,7 @@ fn read_whole(read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Result<Ve
     Ok(buffer)
 }
 
-/// A file that cannot be written; `flag` names another place, `--out DIR`.
+/// The error for an unwritable file; `flag` sets another path, `--out DIR`.
 pub(super) fn unwritable(path: &Path, error: &io::Error, flag: &str) -> Failure {
     let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
     let hint = match error.kind() {
@@ -196,7 +195,7 @@ mod tests {
         assert!(Staged::new(folder.path(), "new", 0o600).is_err(), "a folder is not replaced");
         assert_eq!(create(&path, "x", 0o600).unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(names(folder.path()), ["a"]);
-        // As long as a name may be.
+        // The maximum length of a name.
         create(&folder.path().join("l".repeat(255)), "x", 0o600).unwrap();
         assert_eq!(names(folder.path()).len(), 2);
         let longer = create(&folder.path().join("l".repeat(256)), "x", 0o600).unwrap_err();

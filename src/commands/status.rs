@@ -1,4 +1,4 @@
-//! `diyadm status`: one board of what is empty, read from the objects alone.
+//! `diyadm status`: a table of empty workloads, read from the objects only.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
             terminal
                 .warn("Pods may not be listed, so those that are empty at level pod are not seen");
         }
-        // Of what may not be seen nobody knows whether it is empty.
+        // Whether unreadable workloads are empty is unknown.
         let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
         let scalers = sees_all && args.output != Some(Output::Name);
         let (mut around, errors) =
@@ -74,7 +74,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
     })
 }
 
-/// What is on the board already.
+/// The rows that were printed.
 struct Shown<'a> {
     args: &'a Status,
     before: Vec<Row>,
@@ -82,7 +82,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// Prints all of it, once.
+    /// Prints the whole table once.
     fn whole(&mut self, rows: &[Row]) -> Result<Code> {
         let text = match self.args.output {
             Some(Output::Json) => format!("{}\n", serde_json::to_string_pretty(rows)?),
@@ -93,8 +93,7 @@ impl Shown<'_> {
         Ok(Code::Done)
     }
 
-    /// Prints the lines that are new, or others than before; those that are gone are told as
-    /// such.
+    /// Prints new and changed rows; rows of workloads that are no longer empty are printed as such.
     fn news(&mut self, rows: Vec<Row>) -> Result<()> {
         let same = |one: &Row, other: &Row| {
             (&one.namespace, &one.kind, &one.name) == (&other.namespace, &other.kind, &other.name)

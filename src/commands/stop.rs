@@ -19,7 +19,7 @@ use crate::{
 };
 use diyadm_agent::protocol::{Answer, Request};
 
-/// What is done with an application.
+/// The action on an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Stop,

@@ -101,7 +101,7 @@ fn is_many(args: &Sync) -> bool {
     args.all || args.selector.is_some()
 }
 
-/// Syncs to every Pod; one that fails keeps no other from it.
+/// Syncs to every Pod; a failure of one does not stop the others.
 async fn all(
     terminal: &Terminal,
     source: &Source,
@@ -140,12 +140,12 @@ async fn all(
     Ok(code)
 }
 
-/// Says what is not sent.
+/// Prints what is not sent.
 fn left_out(terminal: &Terminal, here: &Here) {
     here.warnings().iter().for_each(|what| terminal.warn(what));
 }
 
-/// Says what is not done; whether all is.
+/// Prints what was not done; returns whether everything was.
 fn tell_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
     let Outcome { plan, report } = outcome;
     for path in &plan.blocked {
@@ -159,7 +159,7 @@ fn tell_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
     report.refused.is_empty() && plan.blocked.is_empty()
 }
 
-/// Says what was done; whether that was all.
+/// Prints what was done; returns whether that was everything.
 fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress) -> bool {
     let whole = tell_refused(terminal, outcome);
     let report = &outcome.report;
@@ -185,7 +185,7 @@ fn tell(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress
     whole
 }
 
-/// What a dry run tells, a line each.
+/// The lines of a dry run.
 fn lines(plan: &Plan) -> String {
     let mut text = String::new();
     let deleted = plan.clear.iter().chain(&plan.delete).map(|path| ("delete", path));

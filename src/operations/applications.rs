@@ -1,5 +1,5 @@
-//! What runs in empty containers ends in order before they go. Where the agent is PID 1 it sees to
-//! that itself; one that was brought along is killed with its container, and what it supervises.
+//! Stops applications in empty containers cleanly before these are deleted. An agent that is PID 1
+//! does this itself; an uploaded one is killed with its container, together with its applications.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::dev::{
 };
 use diyadm_agent::protocol::{App, Request, State};
 
-/// From SIGTERM to SIGKILL, as `diyadm stop` has it.
+/// Time from SIGTERM to SIGKILL, as in `diyadm stop`.
 const GRACE: u64 = 20;
-/// How long a container may take to answer.
+/// Timeout for a container's answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// And to have stopped everything.
+/// Timeout for stopping everything.
 const STOPPED: Duration = Duration::from_secs(GRACE + 10);
 
 impl Operation<'_> {
-    /// Stops what runs in the emptied Pods of a workload that goes back. Who may not look, or where
-    /// nobody answers, is not held up by that: the container's end ends it too.
+    /// Stops the applications in the emptied Pods of a workload that is being restored. Missing
+    /// rights or answers are ignored, since the containers' end stops them too.
     pub(crate) async fn stop_applications(&self, workload: &Value, pods: &[Value]) {
         let owners = std::slice::from_ref(workload);
         let running = all(pods, Wanted { owners, ..Wanted::default() }).unwrap_or_default();
@@ -35,7 +35,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Names of what was stopped.
+    /// Names of stopped applications.
     async fn stop_in(&self, pick: &Pick) -> Option<Vec<String>> {
         let mut agent = timeout(ANSWER, existing(self.cluster, pick)).await.ok()?.ok()??;
         let apps = timeout(ANSWER, agent.apps()).await.ok()??;
@@ -47,7 +47,7 @@ impl Operation<'_> {
         if running.is_empty() {
             return None;
         }
-        // The agent stays, for those who follow what it ran to its end.
+        // The agent keeps running for clients that follow the output to its end.
         let stop = Request::StopAll { grace_ms: millis(GRACE), exit: false };
         timeout(STOPPED, agent.talk.ask(&stop)).await.ok()?.ok()?;
         Some(running)

@@ -1,4 +1,4 @@
-//! Applies objects, and prints what became of each.
+//! Applies objects, and prints the result for each.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -9,18 +9,18 @@ use crate::{
     ui::terminal::Terminal,
 };
 
-/// Applies, and tells what it came to.
+/// Applies an object, and reports the result.
 pub(crate) struct Applier<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) outcomes: Outcomes<'a>,
     pub(crate) dry_run: Option<DryRun>,
     pub(crate) force: bool,
-    /// Whether the namespace is there, so that a dry run can be judged in it.
+    /// Whether the namespace exists, so that dry runs work in it.
     pub(crate) namespace_exists: bool,
 }
 
 impl<'a> Applier<'a> {
-    /// For the objects of `namespace`, and those that have none.
+    /// For objects of `namespace`, and cluster-scoped ones.
     pub(crate) async fn new(
         terminal: &'a Terminal,
         cluster: &'a Cluster,
@@ -37,7 +37,7 @@ impl<'a> Applier<'a> {
         self.apply_with(object, self.force).await
     }
 
-    /// [`Applier::apply`] that takes over what others own, where `force` says so.
+    /// [`Applier::apply`] that takes over fields of other managers if `force` is set.
     pub(crate) async fn apply_with(&mut self, object: &Value, force: bool) -> Result<()> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let (kind, name) = (text("/kind"), text("/metadata/name"));
@@ -46,7 +46,7 @@ impl<'a> Applier<'a> {
         let applied = if self.dry_run == Some(DryRun::Client)
             || (self.dry_run.is_some() && homeless)
         {
-            // What it would come to takes the API server's word; whether it is there does not.
+            // The result of an apply needs the API server; its existence does not.
             if homeless || !self.cluster.is_there(object).await? { "created" } else { "applied" }
         } else {
             self.send(object, Apply { mode: self.dry_run.into(), force }).await?.as_str()
@@ -55,7 +55,7 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// A namespace without a label, which is not there yet.
+    /// A new namespace without a label.
     pub(crate) async fn create_namespace(&mut self, name: &str) -> Result<()> {
         let object = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
@@ -68,8 +68,8 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// A caBundle is diyadm's whoever wrote it last: `init --rotate`, kubectl, another tool. All
-    /// else that someone else has set is refused without --force.
+    /// A caBundle belongs to diyadm regardless of its last writer: `init --rotate`, kubectl,
+    /// another tool. All other foreign fields are rejected without --force.
     async fn send(&self, object: &Value, how: Apply) -> Result<Applied> {
         let outcome = self.cluster.apply(object, how).await;
         let only_bundles = outcome.as_ref().is_err_and(|error| {

@@ -1,5 +1,5 @@
-//! Objects that conflict with an empty workload: listed once a namespace; autoscalers are suspended
-//! and resumed where that is asked for.
+//! Objects that conflict with an empty workload, listed once per namespace; suspends and resumes
+//! autoscalers on request.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -13,10 +13,10 @@ use crate::{
     workload::{ParsedObject, autoscaler},
 };
 
-/// What scales workloads.
+/// Kinds of autoscalers.
 pub(crate) const AUTOSCALERS: [&Kind; 3] = [&AUTOSCALER, &SCALED_OBJECT, &VERTICAL];
 
-/// Whether an autoscaler is to scale its workload.
+/// Whether an autoscaler should scale its workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suspension {
     /// Not while the workload is empty.
@@ -25,14 +25,14 @@ pub(crate) enum Suspension {
     Resume,
 }
 
-/// What is in the namespaces that were looked at.
+/// The objects of the read namespaces.
 #[derive(Default)]
 pub(crate) struct ConflictingObjects {
     all: Vec<(&'static Kind, Value)>,
     unseen: Vec<Unseen>,
 }
 
-/// What could not be looked at.
+/// Kinds that could not be read.
 pub(crate) struct Unseen {
     pub(crate) kind: &'static Kind,
     namespace: String,
@@ -40,14 +40,14 @@ pub(crate) struct Unseen {
 }
 
 impl Unseen {
-    /// `may not be listed`, or that it went wrong.
+    /// `may not be listed`, or another failure.
     fn why(&self) -> &'static str {
         if self.forbidden { "may not be listed" } else { "could not be listed" }
     }
 }
 
 impl ConflictingObjects {
-    /// Looks at the namespaces of these workloads. Kinds that the cluster lacks are none.
+    /// Reads the namespaces of these workloads. Kinds that the cluster lacks count as empty.
     pub(crate) async fn list(
         cluster: &Cluster,
         all: &[LiveObject],
@@ -59,7 +59,7 @@ impl ConflictingObjects {
         let scopes = namespaces.into_iter().map(Scope::of);
         let places = scopes.flat_map(|scope| kinds.iter().map(move |kind| (*kind, scope)));
         let mut conflicting = Self::default();
-        // Whoever may not list a kind is not told either that the cluster lacks it.
+        // Without the right to list a kind, it is unknown whether the cluster has it.
         let mut lacking = Vec::new();
         for (kind, scope, looked) in cluster.lists(places).await {
             let error = match looked {
@@ -83,31 +83,31 @@ impl ConflictingObjects {
         conflicting
     }
 
-    /// All of a namespace.
+    /// All objects of a namespace.
     pub(crate) fn of_namespace(&self, namespace: &str) -> Vec<Value> {
         let here = |(_, object): &&(_, Value)| object["metadata"]["namespace"] == namespace;
         self.all.iter().filter(here).map(|(_, object)| object.clone()).collect()
     }
 
-    /// What could not be looked at there.
+    /// Kinds that could not be read.
     pub(crate) fn unseen<'b>(&'b self, namespace: &'b str) -> impl Iterator<Item = &'b Unseen> {
         self.unseen.iter().filter(move |unseen| unseen.namespace == namespace)
     }
 
-    /// Why HorizontalPodAutoscalers of a namespace cannot be held: `may not be listed`.
+    /// Why HorizontalPodAutoscalers of a namespace cannot be suspended: `may not be listed`.
     pub(crate) fn unheld(&self, namespace: &str) -> Option<&'static str> {
         let mut unseen = self.unseen(namespace);
         unseen.find(|unseen| unseen.kind == &AUTOSCALER).map(Unseen::why)
     }
 
-    /// What says how many replicas this workload has: `HorizontalPodAutoscaler web`.
+    /// What sets the replicas of this workload: `HorizontalPodAutoscaler web`.
     pub(crate) fn scaler(&self, found: &LiveObject) -> Option<String> {
         let mut scalers = self.of(found).filter(|(kind, _)| *kind != &VERTICAL);
         let (kind, object) = scalers.next()?;
         Some(format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default()))
     }
 
-    /// Those of this workload.
+    /// The autoscalers of this workload.
     pub(crate) fn of<'b>(
         &'b self,
         found: &'b LiveObject,
@@ -121,7 +121,7 @@ impl ConflictingObjects {
 }
 
 impl Operation<'_> {
-    /// The autoscalers in the namespaces of these workloads; warns where they may not be seen.
+    /// The autoscalers in the namespaces of these workloads; warns if they may not be read.
     pub(crate) async fn conflicting_objects(&self, all: &[LiveObject]) -> ConflictingObjects {
         let conflicting = ConflictingObjects::list(self.cluster, all, &AUTOSCALERS).await;
         for unseen in &conflicting.unseen {
@@ -135,7 +135,7 @@ impl Operation<'_> {
         conflicting
     }
 
-    /// Holds or lets go an autoscaler; whether that changed it.
+    /// Suspends or resumes an autoscaler; returns whether that changed it.
     pub(crate) async fn scale(
         &self,
         kind: &'static Kind,

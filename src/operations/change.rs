@@ -1,4 +1,4 @@
-//! Sends a change of one workload, or plays it here where nothing is to be sent.
+//! Sends a change of one workload, or applies it locally in a client-side dry run.
 
 use anyhow::Result;
 use jsonptr::Token;
@@ -18,8 +18,8 @@ pub(crate) fn played(object: &Value, operations: &[Value]) -> Result<Value> {
     Ok(object)
 }
 
-/// The operation that writes an annotation, whether there are others or none; `base` leads to what
-/// has the metadata: `/spec/template`, empty for the object itself.
+/// The operation that writes an annotation, with or without existing ones; `base` is the path to
+/// the parent of the metadata: `/spec/template`, empty for the object itself.
 pub(crate) fn annotated(object: &Value, base: &str, key: &str, value: &str) -> Value {
     let at = format!("{base}/metadata/annotations");
     if object.pointer(&at).is_some_and(Value::is_object) {
@@ -30,8 +30,8 @@ pub(crate) fn annotated(object: &Value, base: &str, key: &str, value: &str) -> V
 }
 
 impl Operation<'_> {
-    /// Changes the workload as `plan` says ([`crate::kubernetes::Cluster::change`]): the object then,
-    /// or, in a dry run, as it would be, and whether it differs.
+    /// Changes the workload by `plan` ([`crate::kubernetes::Cluster::change`]). Returns the object
+    /// afterwards, or in a dry run the expected one, and whether it differs.
     pub(crate) async fn change(
         &self,
         found: &LiveObject,

@@ -1,4 +1,4 @@
-//! Asks on a terminal before a command changes workloads that nobody has named one by one.
+//! Asks for confirmation on a terminal before workloads are changed that were not named one by one.
 
 use std::{
     collections::BTreeMap,
@@ -18,14 +18,14 @@ use crate::{
     ui::terminal::Terminal,
 };
 
-/// Whether a command that changes these workloads asks first: where nobody has named each, where it
-/// changes something, without `--yes`, and where a terminal is there to answer.
+/// Whether a command asks first: if workloads were not named, something changes, `--yes` is not
+/// set, and there is a terminal.
 pub(super) fn is_wanted(operation: &Operation<'_>, targeted: &Targeted) -> bool {
     let is_interactive = operation.terminal.is_interactive() && stdin().is_terminal();
     !operation.work.yes && !targeted.named && operation.is_real() && is_interactive
 }
 
-/// Asks whether to `verb` (`empty`) workloads of these kinds and namespaces, where there are any.
+/// Asks whether to `verb` (`empty`) workloads of these kinds and namespaces, if there are any.
 ///
 /// # Errors
 /// The answer is no.
@@ -40,7 +40,7 @@ pub(super) async fn confirm<'a>(
     }
     terminal.ask(&format!("This would {verb}:\n{summary}Continue? [y/N] "));
     let (sender, answer) = oneshot::channel();
-    // A thread of its own, so that Ctrl-C ends the command while it waits.
+    // On its own thread, so that Ctrl-C ends the command while it waits.
     thread::spawn(move || {
         let mut line = String::new();
         let read = stdin().read_line(&mut line);
@@ -55,7 +55,7 @@ pub(super) async fn confirm<'a>(
     Err(Failure::no("Cancelled: nothing was changed.", hint).into())
 }
 
-/// `  namespace shop: 3 deployments, 1 cronjob`, a line for each namespace.
+/// `  namespace shop: 3 deployments, 1 cronjob`, one line for each namespace.
 fn summary<'a>(all: impl Iterator<Item = (&'static Kind, &'a str)>) -> String {
     let mut namespaces: BTreeMap<&str, Vec<&Kind>> = BTreeMap::new();
     for (kind, namespace) in all {
@@ -70,7 +70,7 @@ fn summary<'a>(all: impl Iterator<Item = (&'static Kind, &'a str)>) -> String {
             count => format!("{count} {}", kind.plural),
         });
         let counts = counts.collect::<Vec<_>>().join(", ");
-        // Writing into a String cannot fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "  namespace {namespace}: {counts}");
     }
     text

@@ -1,5 +1,5 @@
-//! Fields that the API server was sent and did not keep: it answers a write as a success, also
-//! where its version does not know a field.
+//! Fields that the API server dropped: it reports success even if its version does not know a
+//! field.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::Operation;
 use crate::kubernetes::targets::LiveObject;
 
 impl Operation<'_> {
-    /// Warns of what `stored` lacks of what was `sent`.
+    /// Warns about fields of `sent` that `stored` lacks.
     pub(crate) async fn tell_dropped(&self, found: &LiveObject, sent: &Value, stored: &Value) {
         let lost = dropped(sent, stored);
         if lost.is_empty() {
@@ -23,8 +23,8 @@ impl Operation<'_> {
     }
 }
 
-/// The fields below `spec` that `sent` has and `stored` has not, outermost ones only. Fields that
-/// say nothing are none: the API server leaves such out.
+/// The outermost fields below `spec` that `sent` has and `stored` lacks. Empty values are ignored,
+/// since the API server omits them.
 fn dropped(sent: &Value, stored: &Value) -> Vec<String> {
     let mut lost = Vec::new();
     compare(&sent["spec"], &stored["spec"], "spec", &mut lost);

@@ -1,4 +1,5 @@
-//! `diyadm empty`: the webhook's change, made from here with nothing more than `get` and `patch`.
+//! `diyadm empty`: makes the webhook's change from the client, with only the rights `get` and
+//! `patch`.
 
 use anyhow::{Error, Result};
 
@@ -80,13 +81,13 @@ pub(crate) async fn empty(
     printed.map(|()| code)
 }
 
-/// What was seen of the cluster besides the workloads.
+/// Observations of the cluster besides the workloads.
 struct Observed {
     conflicting: ConflictingObjects,
     webhooks: Webhooks,
 }
 
-/// Everything up to the wait, for one workload.
+/// Everything before the wait, for one workload.
 async fn one(
     operation: &Operation<'_>,
     args: &EmptyArgs,
@@ -156,15 +157,15 @@ async fn one(
     done
 }
 
-/// Waits for those that are empty now; what cannot start is told, and restored where that was
-/// asked for.
+/// Waits for the emptied workloads; those that cannot start are reported, and restored if
+/// requested.
 async fn wait(
     operation: &Operation<'_>,
     args: &EmptyArgs,
     done: &mut [OperationResult],
 ) -> Result<()> {
     let mut stuck = Vec::new();
-    // At level pod each Pod that was replaced was waited for, and those of a Job stay as they are.
+    // At level pod every replaced Pod was already waited for, and a Job's Pods do not change.
     let is_through = |one: &OperationResult| {
         let object = &one.found.object;
         (rollout::is_by_hand(object) || one.found.kind == &JOB) && !object.is_emptied()
@@ -184,7 +185,7 @@ async fn wait(
     let waited = operation.wait(&all).await;
     for (at, waited) in good.into_iter().zip(waited) {
         let shown = operation.shown(&done[at].found);
-        // One whose Pods do not start is rolled back; one that is not known is left empty.
+        // A workload whose Pods do not start is rolled back; one in an unknown state is left empty.
         let rolls_back = args.rollback && matches!(waited, Waited::Stuck { .. });
         let is = if rolls_back { "was emptied" } else { "is empty" };
         let told = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
@@ -198,7 +199,7 @@ async fn wait(
                 continue;
             }
         };
-        // What its Pods are at level pod nobody has seen yet.
+        // At level pod the Pods have not been checked yet.
         let found = &done[at].found;
         let of_pods = rollout::wanted(&found.object) > 0 && !found.object.is_emptied();
         let judged =
@@ -209,7 +210,7 @@ async fn wait(
         }
     }
     for (at, error) in stuck {
-        // What was empty before is not this command's to give back.
+        // Workloads that were empty before are not rolled back.
         let back = args.rollback && matches!(done[at].outcome, Outcome::Changed);
         let error = give_back(operation, args, &done[at].found, back, error).await;
         done[at].outcome = if back { Outcome::Failed(error) } else { Outcome::NotReady(error) };
@@ -217,7 +218,8 @@ async fn wait(
     Ok(())
 }
 
-/// Gives `back` one whose Pods do not start, or says how: `error`, and what became of that.
+/// Restores (`back`) a workload whose Pods do not start, or adds a hint how to: returns `error`
+/// with the result.
 async fn give_back(
     operation: &Operation<'_>,
     args: &EmptyArgs,
@@ -237,7 +239,7 @@ async fn give_back(
     match restore::roll_back(operation, found.clone(), args.recreate).await {
         Ok(true) => failure.what.push_str(" It was restored."),
         Ok(false) => failure.what.push_str(" It was not empty any more."),
-        // What it came to follows, as a sentence of its own.
+        // The result follows as a separate sentence.
         Err(error) => {
             return error.context(format!("{} Giving it back came to this", failure.what));
         }

@@ -1,5 +1,4 @@
-//! From the flags that say how workloads are emptied to the rules of the heart, and to the flags
-//! of a server that does the same.
+//! Converts the emptying flags to rules, and to flags of `diyadm serve`.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -27,7 +26,7 @@ pub(crate) fn read(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rule>)>> 
     }
 }
 
-/// The rules that the flags alone make.
+/// The rules from the flags only.
 pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Rules {
     let idle = ways.idle.map(|idle| match idle {
         flags::Idle::Entrypoint => Idle::Entrypoint,
@@ -58,7 +57,7 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
     }
 }
 
-/// All that the flags say, --rules too, for what works without a server.
+/// The rules from all flags including --rules, for commands without a server.
 pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules> {
     let own = Rules::default().own;
     let mut rules = flags(ways, (&own.0, &own.1));
@@ -67,13 +66,13 @@ pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules
     Ok(rules)
 }
 
-/// A rules.yaml that makes no sense.
+/// The error for an invalid rules.yaml.
 pub(crate) fn unusable(file: &str, error: &ConfigError) -> Failure {
     let hint = "Fix that rule; `diyadm rules check FILE` checks it.";
     Failure::usage(format!("{file}: {error}."), hint).with_details(error.snippet())
 }
 
-/// The flags for `diyadm serve` that say the same; --rules is the server's own business.
+/// The equivalent flags for `diyadm serve`, without --rules, which the server reads itself.
 pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
     let word = |value: Option<clap::builder::PossibleValue>| value.map(|v| v.get_name().to_owned());
     let flags = [
@@ -88,7 +87,7 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
     said.collect()
 }
 
-/// The image that workloads get where no rule and no annotation says another.
+/// The image of emptied workloads without a rule or annotation.
 pub(crate) fn image(ways: &EmptyingFlags) -> &str {
     ways.image.as_deref().unwrap_or(EMPTY_IMAGE)
 }

@@ -1,5 +1,5 @@
-//! From names on the command line to what they hold: any file, `-` for the standard input, and
-//! `-f FILE|DIR|-` as kubectl's -f reads it.
+//! Reads files named on the command line: any file, `-` for the standard input, and `-f FILE|DIR|-`
+//! as for kubectl's -f.
 
 use std::{
     fs,
@@ -14,14 +14,14 @@ use crate::{
     yaml::{self, Document},
 };
 
-/// What is read of a folder.
+/// The extensions of files that are read in a folder.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// One file, or the standard input (`-`).
 pub(crate) struct File {
-    /// As it was named.
+    /// Its name as given.
     pub(crate) name: String,
-    /// Lists are taken apart.
+    /// Lists are split into their items.
     pub(crate) objects: Vec<Document>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// As it was named.
+    /// Its name as given.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Stdin => "-".to_owned(),
@@ -43,7 +43,7 @@ impl Source {
     }
 }
 
-/// Every file that `names` name, those of a folder in the order of their names.
+/// All files that `names` select; files of a folder are sorted by name.
 ///
 /// # Errors
 /// What cannot be read, or a folder without manifests.
@@ -77,14 +77,14 @@ fn folder(name: &Path, recursive: bool, sources: &mut Vec<Source>) -> Result<()>
         if path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e)) {
             sources.push(Source::File(path));
         } else if recursive && path.is_dir() && !path.is_symlink() {
-            // A link may lead back to where it is.
+            // A link may lead to a parent folder.
             folder(&path, recursive, sources)?;
         }
     }
     Ok(())
 }
 
-/// Reads every file that `names` name, folders not recursively.
+/// Reads all files that `names` select, folders not recursively.
 ///
 /// # Errors
 /// What cannot be read, or is no YAML: file, line, column.
@@ -103,7 +103,7 @@ pub(crate) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
     sources(names, false)?.into_iter().map(read).collect()
 }
 
-/// What a file holds, or the standard input where it is called `-`.
+/// The content of a file, or the standard input for `-`.
 pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     if path != Path::new("-") {
         return fs::read(path);
@@ -121,7 +121,7 @@ pub(crate) fn text(path: &Path) -> io::Result<String> {
     of_bytes(bytes(path)?)
 }
 
-/// [`text`] of a file that is never long; one without an end is not read on.
+/// [`text`] with a limit, so that an endless file is not read completely.
 ///
 /// # Errors
 /// See [`text`]; and more than `most` bytes.
@@ -148,7 +148,7 @@ fn of_bytes(bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-/// What cannot be read.
+/// The error for an unreadable file.
 pub(crate) fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
     let what = format!("{name} could not be read: {error}.");
     Failure::usage(what, "Name a file, a folder, or - for the standard input.").into()

@@ -19,11 +19,11 @@ pub struct EmptyArgs {
     /// The same in manifests
     #[command(flatten)]
     pub manifests: ManifestFlags,
-    /// How they are emptied; --image, --idle and --containers are written on the workload as
-    /// annotations, so that a webhook does the same, and restoring takes them back
+    /// How they are emptied; --image, --idle and --containers are also written to the workload as
+    /// annotations, so that a webhook does the same; restoring removes them
     #[command(flatten)]
     pub ways: EmptyingFlags,
-    /// How much of them runs
+    /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,
     /// Suspend the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
@@ -44,7 +44,7 @@ pub struct EmptyArgs {
 /// Flags of `restore`.
 #[derive(Args, Debug, Default)]
 pub struct RestoreArgs {
-    /// Which workloads; with --all, -l or -A those that are not empty are passed over
+    /// Which workloads; with --all, -l or -A those that are not empty are skipped
     #[command(flatten)]
     pub targets: Targets,
     /// The same in manifests
@@ -90,12 +90,13 @@ pub struct OperationFlags {
 }
 
 impl OperationFlags {
-    /// The API server's own limits are for hundreds at once; one user takes few of them.
+    /// The API server's own limits allow hundreds of concurrent requests; one user takes few of
+    /// them.
     pub const CONCURRENCY: u16 = 8;
 }
 
 impl Default for OperationFlags {
-    /// What holds where no flag is given.
+    /// The defaults.
     fn default() -> Self {
         Self {
             yes: false,
@@ -107,7 +108,7 @@ impl Default for OperationFlags {
     }
 }
 
-/// The workloads that manifests name.
+/// Workloads selected by manifests.
 #[derive(Args, Debug, Clone, Default)]
 pub struct ManifestFlags {
     /// Workloads in these manifests, as for `kubectl delete -f` (folders are not read recursively;
@@ -122,12 +123,12 @@ pub struct ManifestFlags {
 }
 
 impl ManifestFlags {
-    /// The help of `--filename` where no cluster is needed.
+    /// The help of `--filename` for commands without a cluster.
     pub const OFFLINE: &str =
         "Use the workloads in these manifests, without a cluster; - is the standard input";
 }
 
-/// How much of an emptied workload runs.
+/// The scale of an emptied workload.
 #[derive(Args, Debug, Clone, Copy, Default)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct ScaleFlags {
@@ -170,7 +171,7 @@ impl PodFlags {
 }
 
 impl Default for PodFlags {
-    /// What holds where no flag is given.
+    /// The defaults.
     fn default() -> Self {
         Self { wait: true, timeout: Self::TIMEOUT, disable_eviction: false }
     }
@@ -192,16 +193,16 @@ pub struct DryRunFlag {
     pub mode: Option<DryRun>,
 }
 
-/// What is printed of a workload.
+/// Output formats for a workload.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectFormat {
     /// `deployment.apps/web`
     Name,
-    /// The object; a List where there are several
+    /// The object; a List if there are several
     Json,
-    /// The object; a List where there are several
+    /// The object; a List if there are several
     Yaml,
-    /// A JSON Patch a line
+    /// JSON Patches, one per line
     Patch,
 }
 
@@ -248,8 +249,8 @@ pub struct UninstallArgs {
     pub output: Option<MachineFormat>,
 }
 
-/// How workloads are emptied. An annotation of the workload wins over a rule of --rules, a rule
-/// over these flags.
+/// How workloads are emptied. An annotation of the workload overrides a rule of --rules, which
+/// overrides these flags.
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct EmptyingFlags {

@@ -1,5 +1,5 @@
-//! Which webhook or policy of the cluster would empty what is written, by their configurations and
-//! rules.
+//! Finds the webhook or policy of the cluster that would empty a written object, by its
+//! configuration and rules.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::{
 
 pub(crate) mod snapshot;
 
-/// What could be read of a cluster's configurations, policies and namespaces, each at most once.
+/// A cluster's readable configurations, policies and namespaces, each read at most once.
 #[derive(Default)]
 pub(crate) struct Webhooks {
     configurations: OnceCell<Option<Vec<Value>>>,
@@ -33,13 +33,13 @@ pub(crate) struct Webhooks {
     policies: OnceCell<Option<(Vec<Value>, Vec<Value>)>>,
     /// The labels of each namespace.
     namespaces: Mutex<BTreeMap<String, Option<Value>>>,
-    /// What each configuration's server goes by.
+    /// The rules of each configuration's server.
     rules: Mutex<BTreeMap<String, Rules>>,
-    /// Whether the API server may be asked what it would make of a Pod, in a dry run.
+    /// Whether Pods may be created in dry runs, to see the API server's result.
     asks: bool,
 }
 
-/// What empties an object as it is written.
+/// What empties an object when it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Interceptor {
     /// The webhook of this configuration.
@@ -51,44 +51,43 @@ pub(crate) enum Interceptor {
     Unknown,
 }
 
-/// Whether the server with these rules leaves an object alone, whatever the rules say: those of
-/// kube-system, and its own Deployment.
+/// Whether the server always ignores an object regardless of rules: those of kube-system, and its
+/// own Deployment.
 fn is_exempt(rules: &Rules, namespace: &str, object: &Value) -> bool {
     let is_own = rules.own.0 == namespace && object["metadata"]["name"] == rules.own.1.as_str();
     namespace == "kube-system" || is_own
 }
 
-/// Whether a policy leaves a Pod alone: one that nothing controls and that does not ask for it. A
-/// policy keeps no original, and of such a Pod nobody else has one.
+/// Whether a policy ignores a Pod: one without an owner and without the label that requests
+/// emptying. A policy saves no original, and such a Pod has none elsewhere.
 fn is_exempt_from_policies(object: &Value) -> bool {
     let meta = &object["metadata"];
     let asks = [&meta["labels"], &meta["annotations"]].iter().any(|all| all[LABEL] == ENABLED);
     object["kind"] == POD.kind && !is_controlled(object) && !asks
 }
 
-/// What the rules of a webhook say of an object, or of a Pod made from it; `None` where they cannot
-/// be applied to it.
+/// The decision of a webhook's rules about an object or its Pods; `None` if they cannot be applied.
 fn decide(rules: &Rules, namespace: &str, object: &Value) -> Option<Way> {
     let text = object.to_string();
     let context = Context { namespace, ..Context::default() };
     Some(Subject::parse(&text)?.decide(rules, &context).ok()?.way)
 }
 
-/// Where the API server says which kinds of admission it has.
+/// The path that lists the API server's admission resources.
 pub(crate) const REGISTRATION: &str = "/apis/admissionregistration.k8s.io/v1";
 
-/// Whether the API server has mutating admission policies, as far as it says so.
+/// Whether the API server has mutating admission policies, if known.
 async fn serves_policies(cluster: &Cluster) -> bool {
     cluster.raw(REGISTRATION).await.is_ok_and(|list| policy::is_served(list.as_ref()))
 }
 
 impl Interceptor {
-    /// Whether there is one, as far as is known.
+    /// Whether there is one, if known.
     pub(crate) fn is_there(&self) -> bool {
         matches!(self, Self::Webhook(_) | Self::Policy(_))
     }
 
-    /// `webhook shop`, where it is known.
+    /// `webhook shop`, if known.
     pub(crate) fn shown(&self) -> Option<String> {
         match self {
             Self::Webhook(name) => Some(format!("webhook {name}")),
@@ -99,24 +98,24 @@ impl Interceptor {
 }
 
 impl Webhooks {
-    /// For a command that changes something, if it `is_real`: it may ask the API server too.
+    /// For a command that changes something; with `is_real` it may also use dry runs.
     pub(crate) fn new(is_real: bool) -> Self {
         Self { asks: is_real, ..Self::default() }
     }
 
-    /// What is known where a namespace has these labels, or is about to.
+    /// For a namespace that has, or will have, these labels.
     pub(crate) fn with(namespace: &str, labels: Value) -> Self {
         let namespaces = Mutex::new([(namespace.to_owned(), Some(labels))].into());
         Self { namespaces, ..Self::default() }
     }
 
-    /// Who sees an update of this workload.
+    /// What intercepts an update of this workload.
     pub(crate) async fn of_update(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
         self.of(cluster, found, (found.kind, "UPDATE"), own).await
     }
 
-    /// Who sees it when it is created again.
+    /// What intercepts its recreation.
     pub(crate) async fn of_create(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
         if found.kind == &POD {
@@ -125,13 +124,13 @@ impl Webhooks {
         self.of(cluster, found, (found.kind, "CREATE"), own).await
     }
 
-    /// Who sees the Pods of this workload as they are created.
+    /// What intercepts the creation of this workload's Pods.
     pub(crate) async fn of_pods(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let pod = pod_from_template::pod(&found.object).unwrap_or_default();
         self.of_pod(cluster, found, &pod["metadata"]["labels"]).await
     }
 
-    /// How to get something that empties Pods, by what this API server has.
+    /// A hint for installing something that empties Pods, depending on the API server.
     pub(crate) async fn advice_for_pods(cluster: &Cluster) -> String {
         let flags = cluster.flags();
         let policy = if serves_policies(cluster).await {
@@ -144,8 +143,8 @@ impl Webhooks {
         )
     }
 
-    /// Whether the API server refuses what this webhook could not be asked of, so that its silence
-    /// means something.
+    /// Whether the API server rejects requests when this webhook cannot be called, so that an
+    /// unchanged result is meaningful.
     pub(crate) fn is_sure(&self, name: &str) -> bool {
         let mut webhooks =
             self.named(name).and_then(|c| c["webhooks"].as_array()).into_iter().flatten();
@@ -157,9 +156,8 @@ impl Webhooks {
         configurations.iter().find(|configuration| configuration["metadata"]["name"] == name)
     }
 
-    /// Who empties the Pods of this workload as they are created. A webhook whose rules, as far as
-    /// they may be read, leave them alone is nobody, and so is a policy that leaves one alone in a
-    /// dry run.
+    /// What empties new Pods of this workload. A webhook whose readable rules exclude them counts
+    /// as nobody, and so does a policy that leaves a Pod unchanged in a dry run.
     pub(crate) async fn emptying_pods(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let interceptor = self.of_pods(cluster, found).await;
         let pod = pod_from_template::pod(&found.object).unwrap_or_default();
@@ -177,9 +175,9 @@ impl Webhooks {
         if leaves { Interceptor::Nobody } else { interceptor }
     }
 
-    /// [`Webhooks::emptying_pods`], where the workload itself is left as it is written.
+    /// [`Webhooks::emptying_pods`] for an unchanged workload.
     pub(crate) async fn of_level_pod(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
-        // What cannot be changed is seen as it is created.
+        // Immutable objects are intercepted when they are created.
         let own = if found.kind.mutable {
             self.of_update(cluster, found).await
         } else {
@@ -197,13 +195,13 @@ impl Webhooks {
         if is_left { pods } else { Interceptor::Nobody }
     }
 
-    /// Whether the rules of this webhook, as far as they may be read, leave the workload alone.
+    /// Whether the readable rules of this webhook exclude the workload.
     pub(crate) async fn leaves(&self, cluster: &Cluster, name: &str, found: &LiveObject) -> bool {
         let way = self.way(cluster, name, found, &found.object).await;
         way.is_some_and(|way| !way.empty)
     }
 
-    /// What the rules of this webhook say of an object where `found` is.
+    /// The decision of this webhook's rules about an object in the namespace of `found`.
     async fn way(
         &self,
         cluster: &Cluster,
@@ -233,7 +231,7 @@ impl Webhooks {
         }
     }
 
-    /// The policy that sees such a Pod of the namespace as it is created.
+    /// The policy that intercepts the creation of such a Pod in the namespace.
     async fn policy(&self, cluster: &Cluster, found: &LiveObject, labels: &Value) -> Interceptor {
         let read = async || {
             let bindings = cluster.list_served(&POLICY_BINDING).await.ok()?;

@@ -1,4 +1,4 @@
-//! The label of a namespace that a webhook or policy serves: whose it is, and who may set it.
+//! The label of a namespace that a webhook or policy serves: its owner, and who may set it.
 
 use anyhow::{Error, Result};
 use serde_json::Value;
@@ -13,8 +13,8 @@ use crate::{
     webhook::{checks::owner, manifests},
 };
 
-/// Labels the namespace as what serves it wants it, and says who that is. `given` is the label that
-/// a flag named.
+/// Labels the namespace for the webhook or policy that serves it, and reports which one. `given` is
+/// the label from a flag.
 ///
 /// # Errors
 /// Where the right to do so is missing, and where the namespace is somebody else's already.
@@ -48,7 +48,7 @@ pub(crate) async fn label(
     Ok(())
 }
 
-/// Fails where the namespace may not be labelled, before anything is read.
+/// Fails if the namespace may not be labelled, before anything is read.
 pub(crate) async fn demand(cluster: &Cluster, resolved: &Resolved) -> Result<()> {
     let names = &resolved.names;
     let target = Target { kind: &NAMESPACE, namespace: "", name: names.namespace() };
@@ -68,7 +68,7 @@ fn shown(resolved: &Resolved, installed: &Value) -> String {
     }
 }
 
-/// A missing right, with what its owner has to type.
+/// A missing right, with the command for an owner.
 pub(crate) fn ask_for(error: Error, namespace: &str, label: &str) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) => {
@@ -83,8 +83,8 @@ pub(crate) fn ask_for(error: Error, namespace: &str, label: &str) -> Error {
     }
 }
 
-/// Fails where the namespace has another value of the label, or another webhook or policy of
-/// diyadm selects it: each workload would be emptied twice.
+/// Fails if the namespace has another value of the label, or if another webhook or policy of diyadm
+/// selects it, since each workload would be emptied twice.
 ///
 /// # Errors
 /// That, and what the API server says.
@@ -102,7 +102,7 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved, force: bo
     for kind in [&CONFIGURATION, &POLICY] {
         match cluster.list_served(kind).await {
             Ok(all) => others.extend(all),
-            // Who may not look cannot be told.
+            // Without the right to read, this is not checked.
             Err(error) if error::is_forbidden(&error) => {}
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! What became of each object: a line for people as it happens, all of it for machines (`-o`).
+//! The result for each object: a line for people when it happens, and a list for machines (`-o`).
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,10 +10,10 @@ use crate::{
     ui::terminal::{self, Terminal},
 };
 
-/// What became of one object, or of one file.
+/// The result for one object or file.
 #[derive(Clone, Debug, Serialize)]
 struct Outcome {
-    /// `Secret`; `File` for what `--out` writes.
+    /// `Secret`; `File` for files of `--out`.
     kind: String,
     name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -23,21 +23,21 @@ struct Outcome {
     came_to: &'static str,
 }
 
-/// What `-o` prints.
+/// The output of `-o`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<&'static str>,
     objects: &'a [Outcome],
-    /// What serves from now on.
+    /// The certificate that is used from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a Facts>,
 }
 
-/// Tells of each object, and keeps what was told.
+/// Prints and stores the result for each object.
 pub(crate) struct Outcomes<'a> {
-    /// Where it is told.
+    /// Where it is printed.
     pub(crate) terminal: &'a Terminal,
     dry_run: Option<DryRun>,
     all: Vec<Outcome>,
@@ -48,26 +48,26 @@ impl<'a> Outcomes<'a> {
         Self { terminal, dry_run, all: Vec::new() }
     }
 
-    /// Tells that `kind`/`name` was `outcome`: kubectl's words, `secret/webhook-secret created`.
+    /// Prints that `kind`/`name` was `outcome`, as kubectl does: `secret/webhook-secret created`.
     pub(crate) fn add(&mut self, kind: &str, namespace: &str, name: &str, outcome: &'static str) {
         let dry = match self.dry_run {
             None => "",
             Some(DryRun::Client) => " (dry run)",
             Some(DryRun::Server) => " (server dry run)",
         };
-        // A path says what it is by itself.
+        // A path needs no kind.
         let prefix = if kind == "File" { String::new() } else { kind.to_lowercase() + "/" };
         self.terminal.done(&format!("{prefix}{name} {outcome}{dry}"), None);
         self.note(kind, namespace, name, outcome);
     }
 
-    /// Keeps what was told already.
+    /// Stores a result that was already printed.
     pub(crate) fn note(&mut self, kind: &str, namespace: &str, name: &str, outcome: &'static str) {
         let (kind, name, namespace) = (kind.to_owned(), name.to_owned(), namespace.to_owned());
         self.all.push(Outcome { kind, name, namespace, came_to: outcome });
     }
 
-    /// Whether this became of that.
+    /// Whether this is the result for that object.
     pub(crate) fn has(&self, kind: &str, namespace: &str, name: &str, outcome: &str) -> bool {
         self.all.iter().any(|o| {
             (o.kind.as_str(), o.namespace.as_str(), o.name.as_str(), o.came_to)
@@ -75,12 +75,12 @@ impl<'a> Outcomes<'a> {
         })
     }
 
-    /// Whether something is not as it was.
+    /// Whether something was changed.
     pub(crate) fn changed(&self) -> bool {
         self.all.iter().any(|one| !["unchanged", "absent"].contains(&one.came_to))
     }
 
-    /// For machines, where they asked.
+    /// For machines, if requested.
     pub(crate) fn print(
         &self,
         output: Option<MachineFormat>,
@@ -98,7 +98,7 @@ impl<'a> Outcomes<'a> {
     }
 }
 
-/// A value on stdout.
+/// Prints a value to stdout.
 pub(crate) fn print(output: MachineFormat, value: &impl Serialize) -> Result<()> {
     terminal::print(&match output {
         MachineFormat::Json => format!("{}\n", serde_json::to_string_pretty(value)?),

@@ -1,16 +1,16 @@
-//! What belongs to another object changes with that.
+//! Owners of objects: an owned object changes with its owner.
 
 use crate::{kinds, workload::Subject};
 
-/// Whose an object is.
+/// The owner of an object.
 pub(crate) struct Owned {
-    /// `deployment/web`, or, where two are possible, both.
+    /// `deployment/web`, or both if two are possible.
     pub(crate) by: String,
-    /// The one to type; `None` where it is no workload: an operator's own kind.
+    /// The name for a command line; `None` if it is not a workload but an operator's kind.
     pub(crate) typed: Option<String>,
 }
 
-/// Whose the object is, where something controls it.
+/// The owner of the object, if it has one.
 pub(crate) fn owned(subject: &Subject<'_>) -> Option<Owned> {
     if !subject.is_controlled() {
         return None;

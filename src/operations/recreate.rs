@@ -1,7 +1,8 @@
-//! Deletes a Pod or Job and creates it again, changed: nothing else changes what it runs.
+//! Deletes a Pod or Job and creates it again, changed, since its command cannot be changed in
+//! place.
 //!
-//! Between its end and its new beginning there would be nothing of it, and a client that is killed
-//! then would lose it. So another object of its kind holds its place, which the next command finds.
+//! A client that is killed in between would lose the object. So a placeholder, another object of
+//! its kind, contains it, and the next command finds it.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 const TRIES: u32 = 5;
 
 impl Operation<'_> {
-    /// Takes away what holds the place of one that is there, where a command was cut off just
-    /// before it would have; whether there was one.
+    /// Deletes the placeholder of an existing object, which an interrupted command left; returns
+    /// whether there was one.
     pub(crate) async fn unhold(&self, found: &LiveObject) -> Result<bool> {
         let LiveObject { kind, namespace, name, .. } = found;
         let is_there = found.object["metadata"]["uid"].is_string();
@@ -35,8 +36,8 @@ impl Operation<'_> {
         }
     }
 
-    /// Creates `new` in the place of `found`, which may be gone already; the object then, or, in a
-    /// dry run, `new`.
+    /// Replaces `found`, which may already be deleted, by `new`. Returns the new object, or in a
+    /// dry run `new`.
     pub(crate) async fn recreate(
         &self,
         found: &LiveObject,
@@ -54,7 +55,7 @@ impl Operation<'_> {
         let holder = fresh::holder_name(name);
         let exists = object["metadata"]["uid"].is_string();
         if exists {
-            // Whatever the cluster has against it is said while the old one is still there.
+            // Objections of the cluster are found while the old object still exists.
             self.rehearse(&fresh::holder(new)).await?;
             if !self.is_real() {
                 return Ok(new.clone());
@@ -74,7 +75,7 @@ impl Operation<'_> {
         Ok(made.into())
     }
 
-    /// Deletes it, as long as nothing but its status has changed.
+    /// Deletes it if only its status has changed.
     async fn delete_same(&self, found: &LiveObject) -> Result<()> {
         let mut object = Value::clone(&found.object);
         let mut tries = 0;
@@ -95,13 +96,13 @@ impl Operation<'_> {
         }
     }
 
-    /// Sees in a dry run what the cluster has against an object.
+    /// Checks in a dry run whether the cluster accepts an object.
     async fn rehearse(&self, object: &Value) -> Result<()> {
         let mut tries = 0;
         loop {
             let error = match self.cluster.create(object, WriteMode::DryRun).await {
                 Ok(_) => return Ok(()),
-                // It was judged before its name was looked at.
+                // It was validated before its name was checked.
                 Err(error) if error::exists(&error) => return Ok(()),
                 Err(error) => error,
             };
@@ -113,7 +114,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Creates an object; one that is there already counts where it says the same.
+    /// Creates an object; an existing equal object counts as success.
     async fn make(
         &self,
         kind: &'static crate::kubernetes::Kind,
@@ -133,7 +134,7 @@ impl Operation<'_> {
             let found = self.cluster.get(kind, namespace, name).await?;
             match found {
                 Some(found) if is_same(&found, object) => return Ok(found),
-                // One that an earlier command left, made from what was there then.
+                // An earlier command left it, created from an older state.
                 Some(found) if holds_the_same(&found, object) => {
                     self.cluster.delete_exactly(kind, &found).await?;
                 }
@@ -151,7 +152,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Until the old one is gone with its grace period.
+    /// Waits until the old object is deleted, including its grace period.
     async fn gone(&self, found: &LiveObject) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(self.work.pods.timeout);
         let uid = &found.object["metadata"]["uid"];
@@ -172,15 +173,15 @@ impl Operation<'_> {
     }
 }
 
-/// Whether both hold the place of one name.
+/// Whether both are placeholders of the same name.
 fn holds_the_same(found: &Value, object: &Value) -> bool {
     let name = |holder| Some(fresh::kept(holder)?["metadata"]["name"].take());
     name(object).is_some_and(|held| name(found) == Some(held))
 }
 
-/// Whether one that is there says the same: as what it holds the place for, or as its annotations
-/// tell, where diyadm has written it (whatever others have made of it then): it was created by a
-/// request whose answer was lost. An original made a second time differs in its time alone.
+/// Whether an existing object is equal: the same placeholder content, or the same annotations
+/// written by diyadm, regardless of changes by others. It was then created by a request whose
+/// answer was lost. A second original differs only in its time.
 fn is_same(found: &Value, object: &Value) -> bool {
     let annotations = |object: &Value| object["metadata"]["annotations"].clone();
     let held = |object: &Value| {
@@ -193,7 +194,7 @@ fn is_same(found: &Value, object: &Value) -> bool {
     }
 }
 
-/// Whether diyadm has written its spec.
+/// Whether diyadm wrote its spec.
 fn is_ours(object: &Value) -> bool {
     let entries = object["metadata"]["managedFields"].as_array();
     entries

@@ -1,5 +1,5 @@
-//! Replaces Pods one at a time, as a rollout would, where no controller does it by itself: at
-//! level `pod`, and for a ReplicaSet or the update strategy OnDelete.
+//! Replaces Pods one at a time, like a rollout, where no controller does it: at level `pod`, and
+//! for a ReplicaSet or the update strategy OnDelete.
 
 use std::time::{Duration, Instant};
 
@@ -15,22 +15,23 @@ use crate::{
 };
 
 const PAUSE: Duration = Duration::from_millis(500);
-/// Between two tries to evict what a PodDisruptionBudget guards, as `kubectl drain` waits.
+/// Pause between two attempts to evict a Pod that a PodDisruptionBudget protects, as in `kubectl
+/// drain`.
 const GUARDED: Duration = Duration::from_secs(5);
-/// How often Pods may come back empty while an API server has not heard of a label that is gone.
+/// How often new Pods may still be emptied because an API server does not know of a removed label
+/// yet.
 const LATE: usize = 20;
 
-/// Which Pods need no successor.
+/// Which Pods need not be replaced.
 pub(crate) enum PodMatch {
-    /// Those that run the template as it is. Whatever is created from now on does, whatever
-    /// others make of it on its way.
+    /// Pods of the current template. All new Pods count, regardless of changes by others.
     New,
-    /// Those that are not left from an emptied template, whichever other one they were made of.
+    /// Pods that do not belong to an emptied template.
     NotLeft,
-    /// Those that were emptied, or were not: something must see to it while they are created.
+    /// Pods that were emptied, or were not, as decided when they are created.
     Made(Form),
-    /// Those that were not emptied, where the namespace's label has just been taken away: one that
-    /// comes back empty all the same is replaced once more.
+    /// Pods that were not emptied, after the namespace's label was removed: a new Pod that is still
+    /// emptied is replaced again.
     Unlabelled,
 }
 
@@ -48,8 +49,8 @@ impl PodMatch {
 }
 
 impl Operation<'_> {
-    /// Replaces each Pod of the workload that is not right; how many there were. A Pod goes when
-    /// all others are ready, and the next one only when its successor is.
+    /// Replaces each Pod of the workload that does not match; returns their number. A Pod is
+    /// deleted when all others are ready, and the next one when its replacement is ready.
     ///
     /// # Errors
     /// What may not be deleted, a successor that is not right either, and `--timeout`.
@@ -80,7 +81,7 @@ impl Operation<'_> {
                 return Err(came_wrong(found, form, "The other Pods were left alone.").into());
             }
             let unready = here.iter().filter(|pod| !rollout::is_up(pod)).count();
-            // One that is not ready serves nobody: it goes first, and waits for no other.
+            // A Pod that is not ready serves nobody: it is replaced first, without waiting.
             let next = left.iter().find(|pod| !rollout::is_up(pod)).or(left.first());
             let mut guarded = None;
             match next {
@@ -119,8 +120,8 @@ impl Operation<'_> {
         }
     }
 
-    /// Sees whether the Pods that a rollout has brought are empty, or are not; whoever may not look
-    /// at them hears so.
+    /// Checks whether the Pods of a rollout are empty, or are not; warns without the right to list
+    /// them.
     ///
     /// # Errors
     /// One is not as it should be.
@@ -140,7 +141,7 @@ impl Operation<'_> {
             here => here?,
         };
         let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
-        // Below its partition a StatefulSet keeps what it had.
+        // Below its partition a StatefulSet keeps old Pods.
         let revision = now.as_ref().and_then(|now| now["status"]["updateRevision"].as_str());
         here.retain(|pod| {
             let label = &pod["metadata"]["labels"]["controller-revision-hash"];
@@ -154,13 +155,14 @@ impl Operation<'_> {
         Err(came_wrong(found, form, "").into())
     }
 
-    /// Whether there are as many as the workload wants: a successor may still be to come.
+    /// Whether there are as many Pods as the workload wants: a replacement may be missing.
     async fn are_all(&self, found: &LiveObject, here: &[&Value]) -> Result<bool> {
         let now = self.cluster.get(found.kind, &found.namespace, &found.name).await?;
         Ok(now.is_none_or(|now| rollout::wanted(&now) <= here.len()))
     }
 
-    /// What keeps new Pods from starting: what lasts, and, where it is too `late`, whatever it is.
+    /// What keeps new Pods from starting: permanent problems, and after the timeout (`late`) any
+    /// problem.
     async fn trouble(&self, found: &LiveObject, come: &[&Value], late: bool) -> Option<Trouble> {
         let unready = come.iter().filter(|pod| !rollout::is_up(pod));
         let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
@@ -173,8 +175,7 @@ impl Operation<'_> {
         })
     }
 
-    /// The Pods of the workload that are not over: to see none is another thing than that there is
-    /// none.
+    /// The Pods of the workload that have not ended; an error differs from an empty list.
     async fn seen(&self, found: &LiveObject) -> Result<Vec<Value>> {
         let pods = self.pods(&found.object).await;
         let what = || format!("{}: its Pods could not be looked at", self.shown(found));
@@ -183,8 +184,8 @@ impl Operation<'_> {
         Ok(pods)
     }
 
-    /// Evicts, so that a PodDisruptionBudget is heard; whoever may not evict, or is told not to,
-    /// deletes. What the budget says where it does not let the Pod go yet.
+    /// Evicts a Pod, which respects PodDisruptionBudgets; deletes it if evictions are not allowed
+    /// or disabled. Returns the budget's message if it does not allow the eviction yet.
     async fn evict(&self, found: &LiveObject, pod: &Value) -> Result<Option<String>> {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         let outcome = if self.work.pods.disable_eviction {
@@ -208,7 +209,7 @@ impl Operation<'_> {
     }
 }
 
-/// A successor that something did not empty, or did.
+/// The error for a new Pod that was not emptied, or was.
 fn came_wrong(found: &LiveObject, form: Form, rest: &str) -> Failure {
     let what = format!("{}: a Pod came back as it was.", found.shown());
     let hint = if form == Form::Emptied {

@@ -1,4 +1,5 @@
-//! `diyadm restore`: the original back, in its newest form, and nothing left of the empty one.
+//! `diyadm restore`: restores the original in its newest form, and removes leftovers of the emptied
+//! form.
 
 use std::ops::ControlFlow;
 
@@ -68,7 +69,7 @@ pub(crate) async fn restore(
     printed.map(|()| code)
 }
 
-/// Those that are emptied, by their template or by their Pods as far as these may be seen.
+/// The emptied workloads, by their template or by their visible Pods.
 async fn what_is_empty<'f>(
     operation: &Operation<'_>,
     all: &'f [LiveObject],
@@ -84,7 +85,7 @@ async fn what_is_empty<'f>(
     all.iter().filter(is_row).collect()
 }
 
-/// Restores all of them; where they were not named, those that are not empty are passed over.
+/// Restores all of them; if they were not named, skips those that are not empty.
 pub(crate) async fn restore_all(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
@@ -97,7 +98,7 @@ pub(crate) async fn restore_all(
     let work = async |found: LiveObject| {
         let done = restore_one(operation, webhooks, options, &pods, found, named).await;
         if matches!(done.outcome, Outcome::Failed(_)) {
-            // It may still be empty, and its autoscaler is held as long as it is.
+            // It may still be empty, and then its autoscaler stays suspended.
             return (done, false);
         }
         match release(operation, &conflicting, &done.found).await {
@@ -127,8 +128,8 @@ pub(crate) async fn restore_all(
     done
 }
 
-/// Why what another workload owns stays as it is: a ReplicaSet carries what its Deployment says,
-/// and comes and goes with it.
+/// Why an owned workload stays as it is: a ReplicaSet has its Deployment's template, and is created
+/// and deleted with it.
 fn refused(operation: &Operation<'_>, found: &LiveObject) -> Option<Failure> {
     let owner = owned(found.object.subject()?)?.typed?;
     let what = format!("{} belongs to {owner}.", operation.shown(found));
@@ -137,7 +138,7 @@ fn refused(operation: &Operation<'_>, found: &LiveObject) -> Option<Failure> {
     Some(Failure::no(what, hint))
 }
 
-/// Restores one workload, at whichever level it is empty, and does not wait for it.
+/// Restores one workload, at its level, without waiting.
 async fn restore_one(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
@@ -173,7 +174,7 @@ async fn restore_one(
     }
 }
 
-/// Restores one workload and waits for it; whether it was empty still.
+/// Restores one workload and waits for it; returns whether it was still empty.
 pub(crate) async fn roll_back(
     operation: &Operation<'_>,
     found: LiveObject,
@@ -183,7 +184,7 @@ pub(crate) async fn roll_back(
     let object = operation.cluster.get(found.kind, &found.namespace, &found.name).await?;
     let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
     let object = object.unwrap_or_default();
-    // This command has written it.
+    // This command wrote it.
     let trust_original = original(&object) == original(&found.object);
     let found = LiveObject { object: object.into(), ..found };
     let options = RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false };
@@ -201,7 +202,7 @@ pub(crate) async fn roll_back(
     }
 }
 
-/// Lets the workload's autoscalers go; whether one was held.
+/// Resumes the workload's autoscalers; returns whether one was suspended.
 async fn release(
     operation: &Operation<'_>,
     conflicting: &ConflictingObjects,
@@ -220,8 +221,8 @@ async fn release(
     Ok(released)
 }
 
-/// Waits for what was restored now or by a command that was cut off, then takes away the
-/// revisions of the empty form, which `kubectl rollout undo` could bring back.
+/// Waits for workloads restored by this or an interrupted command, then deletes revisions of the
+/// emptied form, which `kubectl rollout undo` could bring back.
 async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationResult]) {
     let leftovers = Leftovers::list(operation, done.iter().map(|one| &one.found)).await;
     let is_open = |one: &OperationResult| {
@@ -274,7 +275,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
                 continue;
             }
         };
-        // What we install obeys the opt-out in the template; other webhooks may not.
+        // diyadm's own webhooks respect the opt-out in the template; others may not.
         let refusals = one.found.object.subject().map(Subject::refusals);
         let of_pods = rollout::wanted(&one.found.object) > 0
             && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
@@ -291,7 +292,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
     let has = |one: &OperationResult| one.is_good() && leftovers::may_have(&one.found);
     let good: Vec<_> = (0..done.len()).filter(|at| has(&done[*at])).collect();
     let now = operation.each("looked at", good, async |at: usize| {
-        // What it says of its revisions has changed while it was waited for.
+        // Its revision status has changed during the wait.
         let found = &done[at].found;
         let object = operation.cluster.get(found.kind, &found.namespace, &found.name).await;
         object
@@ -310,8 +311,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
     }
 }
 
-/// Goes on with what a command left that was cut off when its workload was given back: nobody else
-/// replaces the Pods that are still empty.
+/// Continues an interrupted restore: nobody else replaces Pods that are still empty.
 async fn go_on(operation: &Operation<'_>, pods: &Pods, one: &mut OperationResult) {
     let left = pods.left(&one.found);
     if left.is_empty() || !rollout::is_by_hand(&one.found.object) {
@@ -332,12 +332,12 @@ async fn go_on(operation: &Operation<'_>, pods: &Pods, one: &mut OperationResult
     }
 }
 
-/// Sees whether a rollout has given back what was empty at level pod.
+/// Checks whether a rollout has restored Pods that were empty at level pod.
 async fn check_pods(operation: &Operation<'_>, found: &LiveObject) -> Result<()> {
     operation.check_pods(found, Form::Original).await?;
     let partition = leftovers::partition(found);
     let Some(partition) = partition.filter(|partition| *partition > 0) else { return Ok(()) };
-    // Those that the rollout has not reached.
+    // Pods that the rollout did not reach.
     let pods = operation.pods(&found.object).await.unwrap_or_default();
     if pods.iter().any(|pod| workload::is_emptied_pod(&pod.to_string())) {
         return Err(below(operation, found, partition).into());
@@ -345,7 +345,7 @@ async fn check_pods(operation: &Operation<'_>, found: &LiveObject) -> Result<()>
     Ok(())
 }
 
-/// Pods that an update does not reach, which were emptied before there was such a partition.
+/// Pods below a partition, which were emptied before the partition was set.
 fn below(operation: &Operation<'_>, found: &LiveObject, partition: i64) -> Failure {
     let shown = operation.shown(found);
     let what =

@@ -1,4 +1,4 @@
-//! What a webhook's server goes by, read from the cluster: the flags of its Deployment, and the
+//! The rules of a webhook's server, read from the cluster: the flags of its Deployment, and the
 //! rules.yaml of its ConfigMap.
 
 use anyhow::Result;
@@ -12,10 +12,10 @@ use crate::{
     workload::{self, Rule, Rules},
 };
 
-/// The flags of a server that say how workloads are emptied.
+/// The emptying flags of a server.
 const FLAGS: [&str; 5] = ["--image=", "--idle=", "--containers=", "--level=", "--agent-image="];
 
-/// The flags of the server `name`; `None` where there is no such Deployment.
+/// The flags of the server `name`; `None` if the Deployment does not exist.
 ///
 /// # Errors
 /// What the API server says.
@@ -24,7 +24,7 @@ pub(crate) async fn flags(cluster: &Cluster, namespace: &str, name: &str) -> Res
     Ok(server.map(|server| emptying_flags::flags(&flags_of(&server), (namespace, name))))
 }
 
-/// Its rules.yaml; none where there is none, or why a server would not take it.
+/// Its rules.yaml, if any, or why a server would reject it.
 ///
 /// # Errors
 /// What the API server says.
@@ -38,7 +38,7 @@ pub(crate) async fn list(
     Ok(text.map_or(Ok(Vec::new()), workload::parse_rules).map_err(|error| error.to_string()))
 }
 
-/// The ways among a server's flags.
+/// The emptying flags among a server's arguments.
 fn flags_of(server: &Value) -> EmptyingFlags {
     #[derive(Parser)]
     struct Flags {
@@ -49,12 +49,12 @@ fn flags_of(server: &Value) -> EmptyingFlags {
     let args = containers.into_iter().flatten().filter_map(|c| c["args"].as_array()).flatten();
     let args = args.filter_map(Value::as_str);
     let ours = args.filter(|arg| FLAGS.iter().any(|flag| arg.starts_with(flag)));
-    // What a server would not take either is none of its ways.
+    // Arguments that a server would also reject are ignored.
     Flags::try_parse_from(["serve"].into_iter().chain(ours)).map(|f| f.ways).unwrap_or_default()
 }
 
-/// What `diyadm serve` of this configuration goes by. Where its Deployment may not be read, or is
-/// not there, that is rules.yaml alone.
+/// The rules of the `diyadm serve` of this configuration. If its Deployment is unreadable or
+/// missing, only its rules.yaml.
 pub(crate) async fn rules(cluster: &Cluster, configuration: &Value) -> Rules {
     let service = &configuration["webhooks"][0]["clientConfig"]["service"];
     let text = |field: &str| service[field].as_str().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! What `diyadm status` finds out about workloads besides their own objects.
+//! Data for `diyadm status` besides the workloads' own objects.
 
 pub(crate) mod applications;
 pub(crate) mod follow;

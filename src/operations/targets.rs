@@ -1,5 +1,5 @@
-//! The workloads that the command line means: by name or selector, or by manifests (`-f`), which
-//! name them as they do for kubectl.
+//! Finds the workloads of the command line: by name or selector, or by manifests (`-f`), as in
+//! kubectl.
 
 use std::path::PathBuf;
 
@@ -16,8 +16,7 @@ use crate::{
     yaml::Document,
 };
 
-/// What [`targets::find`] finds, or, with `filename`, the workloads of the cluster whose manifests
-/// are in these files.
+/// The result of [`targets::find`], or with `filename` the cluster's workloads of these manifests.
 ///
 /// # Errors
 /// See [`targets::find`]; files that cannot be read, that name no workload, or that name one of
@@ -45,7 +44,7 @@ pub(crate) async fn find(
     Ok(whole)
 }
 
-/// `deployment/web` and the like of each namespace that the manifests name, in their order.
+/// Names like `deployment/web` for each namespace in the manifests, in their order.
 fn by_namespace(
     filename: &[PathBuf],
     flag: Option<&str>,
@@ -56,7 +55,7 @@ fn by_namespace(
             let word = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
             let version = object["apiVersion"].as_str().unwrap_or_default();
             let kind = object["kind"].as_str().unwrap_or_default();
-            // Services and the like stand beside workloads in one file.
+            // Services and other objects are in the same file as workloads.
             if kinds::of(version, kind).is_none() {
                 continue;
             }

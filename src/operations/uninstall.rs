@@ -1,5 +1,5 @@
-//! `diyadm uninstall`: the namespace's label, and the server where nobody else uses it: the
-//! configuration first, so that nothing calls a server that goes away.
+//! `diyadm uninstall`: removes the namespace's label, and the server if nobody else uses it: first
+//! the configuration, so that nothing calls a deleted server.
 
 use std::collections::BTreeMap;
 
@@ -91,9 +91,9 @@ async fn policies(
             Ok(Some(object)) => {
                 found.insert(kind.kind, object);
             }
-            // An API server without policies says so with 404.
+            // An API server without policies answers 404.
             Ok(None) => {}
-            // Whoever may not look has not installed one.
+            // Without the right to read one, it is assumed that none was installed.
             Err(error) if error::is_forbidden(&error) => {}
             Err(error) => terminal.warn(&format!(
                 "whether there is a {} {service} could not be looked at: {error}; see \
@@ -105,7 +105,7 @@ async fn policies(
     found
 }
 
-/// What is deleted, in this order.
+/// The objects to delete, in this order.
 fn doomed<'a>(
     args: &UninstallArgs,
     names: &'a WebhookNames,
@@ -125,13 +125,13 @@ fn doomed<'a>(
     doomed
 }
 
-/// Why a server or policy is left where it is, and what to do about it.
+/// Why a server or policy is not deleted, with a hint.
 struct Kept {
     why: String,
     hint: String,
 }
 
-/// `None` where nobody else uses what is installed.
+/// `None` if nobody else uses the installation.
 async fn kept(
     cluster: &Cluster,
     resolved: &Resolved,
@@ -188,7 +188,7 @@ async fn kept(
     Ok(None)
 }
 
-/// The names of a few, and how many more there are.
+/// A few names, and the number of others.
 fn listed(names: &[String]) -> String {
     const FEW: usize = 20;
     let shown = names[..names.len().min(FEW)].join(", ");
@@ -198,9 +198,9 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Says which workloads are still empty, where that may be looked at: all that was asked for is
-/// done by now. A configuration that `is_gone` was every namespace's; whoever may not see them all
-/// is told of its own one.
+/// Reports workloads that are still empty, as far as they are readable; everything requested is
+/// done at this point. A deleted configuration (`is_gone`) served all namespaces; without the right
+/// to read them all, only the own namespace is reported.
 async fn tell_empty(
     outcomes: &Outcomes<'_>,
     cluster: &Cluster,
@@ -235,10 +235,10 @@ async fn tell_empty(
     let objects = targeted.found.into_iter().map(|found| found.object.into_value());
     let objects: Vec<_> = objects.collect();
     let mut rows = status::rows(&objects, &pods, |_| None);
-    // After a dry run they still are.
+    // After a dry run they still exist.
     rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));
     rows.retain(|row| row.state != State::Held);
-    // Restored already: only their old Pods are not gone yet.
+    // They are restored; only their old Pods are still terminating.
     let (returning, rows): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| row.state == State::Returning);
     for row in returning {

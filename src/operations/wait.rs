@@ -1,6 +1,6 @@
-//! Waits until the Pods of many workloads are what their templates say, and sees what keeps them.
+//! Waits until the Pods of many workloads match their templates, and finds what blocks them.
 //!
-//! Needs `get` on the workload alone; what else it may look at makes it tell more.
+//! Needs only `get` on the workload; other readable objects improve its messages.
 
 use std::time::{Duration, Instant};
 
@@ -23,18 +23,18 @@ use namespaces::NamespaceIndex;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// Up to so many workloads are read one by one, their Pods and events too; of more whole namespaces
-/// are listed.
+/// Up to this number, workloads, their Pods and events are read one by one; otherwise whole
+/// namespaces are listed.
 const FEW: usize = 4;
 
 /// How waiting for one workload ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Waited {
-    /// Its Pods are there; a few words about them.
+    /// Its Pods are ready; a short description.
     Ready(String),
-    /// Waiting longer will not help, or was not wanted: what was seen last.
+    /// Waiting longer does not help, or was not requested: the last observation.
     Stuck { told: String, trouble: Option<Trouble> },
-    /// It cannot be looked at any more.
+    /// It cannot be read any more.
     Lost(String),
 }
 
@@ -43,13 +43,13 @@ pub(crate) enum Waited {
 pub(crate) enum NotReady {
     /// They do not start, or not in time.
     Stuck(Failure),
-    /// Nobody knows: it cannot be looked at any more.
+    /// Unknown: it cannot be read any more.
     Unknown(Failure),
 }
 
 impl Waited {
-    /// A few words about the Pods, where they are ready. `what` is what became of the workload
-    /// before the wait: `deployment/web is empty`; `form` is what its Pods run.
+    /// A short description of ready Pods. `what` is the state of the workload before the wait:
+    /// `deployment/web is empty`; `form` is the form of its Pods.
     pub(crate) fn into_result(self, what: &str, form: Form) -> Result<String, NotReady> {
         let (told, trouble) = match self {
             Self::Ready(told) => return Ok(told),
@@ -151,7 +151,7 @@ impl Operation<'_> {
                 let events = around.events(&object, &pods);
                 (pods, events)
             } else {
-                // Without them less can be told.
+                // Without them the messages are shorter.
                 let pods = self.pods(&object).await.unwrap_or_default();
                 let events = self.events(one.found, &pods).await;
                 (pods, events)
@@ -163,8 +163,7 @@ impl Operation<'_> {
         join_all(looks).await
     }
 
-    /// Each as it is now. Many of one kind in one namespace are one request, where that is
-    /// allowed.
+    /// The current objects. Many of one kind in one namespace are read by one request, if allowed.
     async fn objects(&self, pending: &[Pending<'_>]) -> Vec<Result<Value>> {
         let mut places: Vec<(&'static Kind, &str)> = Vec::new();
         for Pending { found, .. } in pending {
@@ -232,7 +231,7 @@ impl Operation<'_> {
     }
 }
 
-/// When diyadm changed the object last, by the API server's clock; empty where it never did.
+/// When diyadm last changed the object, by the API server's clock; empty if never.
 fn written(object: &Value) -> String {
     let entries = object["metadata"]["managedFields"].as_array();
     let ours = entries.into_iter().flatten().filter(|e| e["manager"] == FIELD_MANAGER);

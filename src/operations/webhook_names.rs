@@ -1,5 +1,5 @@
-//! What `-n`, `--webhook-namespace`, `--service`, `--secret` and `--label` mean on a cluster, and
-//! how they are typed again.
+//! Resolves `-n`, `--webhook-namespace`, `--service`, `--secret` and `--label` on a cluster, and
+//! prints them as flags.
 
 use anyhow::{Error, Result};
 use clap::{Args, Parser};
@@ -12,7 +12,7 @@ use crate::{
     workload::{ENABLED, LABEL},
 };
 
-/// A name; an empty one is none, as for kubectl.
+/// A name; an empty one counts as absent, as for kubectl.
 fn given(name: Option<&str>) -> Option<&str> {
     name.filter(|name| !name.is_empty())
 }
@@ -45,7 +45,7 @@ pub struct WebhookNames {
 pub const SERVICE: &str = "diyadmissionwebhook";
 
 impl Default for WebhookNames {
-    /// What the flags say when none is given.
+    /// The default flags.
     fn default() -> Self {
         #[derive(Parser)]
         struct Flags {
@@ -78,25 +78,25 @@ impl WebhookNames {
         })
     }
 
-    /// The DNS name that the API server asks the certificate for.
+    /// The DNS name that the API server requires in the certificate.
     pub fn host(&self) -> String {
         format!("{}.{}.svc", self.service, self.webhook_namespace())
     }
 }
 
-/// The names with nothing left open: what no flag says is that of the installed webhook or policy.
+/// The resolved names: the defaults come from the installed webhook or policy.
 pub(crate) struct Resolved {
     pub(crate) names: WebhookNames,
     /// The MutatingWebhookConfiguration, or the MutatingAdmissionPolicy, of the name.
     pub(crate) installed: Option<Value>,
-    /// Why nobody knows whether there is one: it may not be read.
+    /// Why its existence is unknown: it may not be read.
     pub(crate) hidden: Option<Error>,
-    /// Whether the server, or the policy, is changed by a command with these flags: it is in the
-    /// namespace that is emptied, or its namespace was named.
+    /// Whether a command with these flags changes the server or policy: it is in the emptied
+    /// namespace, or its namespace was given.
     pub(crate) is_own: bool,
 }
 
-/// Finds out what the flags leave open.
+/// Resolves what the flags leave open.
 ///
 /// # Errors
 /// What the API server says, but for a 403.
@@ -108,7 +108,7 @@ pub(crate) async fn resolve(
     let (installed, hidden) = match cluster.get(kind, "", &given.service).await {
         Ok(found) => (found, None),
         Err(error) if error::is_forbidden(&error) => (None, Some(error)),
-        // An API server without policies says so with 404.
+        // An API server without policies answers 404.
         Err(error) if error::is_absent(&error) => (None, None),
         Err(error) => return Err(error),
     };
@@ -123,8 +123,8 @@ pub(crate) async fn resolve(
     Ok(Resolved { names, installed, hidden, is_own })
 }
 
-/// [`resolve`] for a command that looks: where no namespace is named and `test` is not emptied, it
-/// looks at one that is, the webhook's own first.
+/// [`resolve`] for a read-only command: if no namespace is given and `test` is not emptied, it uses
+/// an emptied namespace, preferably the webhook's own.
 ///
 /// # Errors
 /// [`resolve`]'s.
@@ -145,8 +145,7 @@ pub(crate) async fn resolve_to_look(
     resolve(cluster, &WebhookNames { namespace, ..given.clone() }, kind).await
 }
 
-/// The namespaces that an installed webhook or policy selects, but for those that are being
-/// deleted.
+/// The namespaces that an installed webhook or policy selects, except those being deleted.
 ///
 /// # Errors
 /// Where namespaces may not be listed.
@@ -160,7 +159,7 @@ pub(crate) async fn selected(cluster: &Cluster, installed: &Value) -> Result<Vec
     Ok(selected.filter_map(name).collect())
 }
 
-/// Whether these can be names at all. What a cluster has under them is another question.
+/// Validates the names, without contacting a cluster.
 ///
 /// # Errors
 /// The flag, and how it is typed. They end up in paths of requests and in certificates.
@@ -181,7 +180,7 @@ pub(crate) fn check(names: &WebhookNames) -> Result<()> {
     Ok(())
 }
 
-/// The namespaces that Kubernetes keeps for itself: nothing there is ever emptied.
+/// Kubernetes' own namespaces, where nothing is ever emptied.
 const KEPT: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
 /// [`check`] for a command that labels the namespace.
@@ -198,7 +197,7 @@ pub(crate) fn check_labelled(names: &WebhookNames) -> Result<()> {
     Ok(())
 }
 
-/// RFC 1123, as Kubernetes has it: a label, or, with `dots`, labels between dots.
+/// Validates by RFC 1123, as Kubernetes does: a label, or with `dots` labels separated by dots.
 fn is_name(name: &str, dots: bool) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let label = |part: &str| {
@@ -223,8 +222,8 @@ pub(crate) fn label(names: &WebhookNames) -> Result<(String, String)> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// The flags that lead here again, each after a blank: those that differ from the defaults. A
-/// hint's command without them would mean another webhook, or another cluster.
+/// The flags that differ from the defaults, each after a blank. Without them, a command in a hint
+/// would refer to another webhook or cluster.
 pub(crate) fn flags(cluster: &Cluster, names: &WebhookNames) -> String {
     let default = WebhookNames::default();
     let default_label = WebhookNames { label: None, ..names.clone() }.label();
@@ -241,14 +240,13 @@ pub(crate) fn flags(cluster: &Cluster, names: &WebhookNames) -> String {
 }
 
 impl Resolved {
-    /// What is installed, where another namespace's webhook or policy of diyadm serves this one
-    /// too.
+    /// The installation, if another namespace's webhook or policy of diyadm also serves this one.
     pub(crate) fn serving(&self) -> Option<&Value> {
         self.installed.as_ref().filter(|_| !self.is_own)
     }
 
-    /// Fails where what is installed is somebody else's: another namespace's, another program's, or
-    /// one that trusts other CAs than `cas`, those of the Secret.
+    /// Fails if the installed object belongs to somebody else: another namespace or program, or if
+    /// it trusts other CAs than `cas`, those of the Secret.
     pub(crate) fn refuse_foreign(&self, cluster: &Cluster, cas: Option<&[u8]>) -> Result<()> {
         let Some(found) = &self.installed else { return Ok(()) };
         let WebhookNames { service, secret, .. } = &self.names;
@@ -288,18 +286,18 @@ impl Resolved {
         Err(Failure::no(format!("{kind} {service} is not changed: {why}."), hint).into())
     }
 
-    /// The flags of a command that labels the namespace, and leaves the server alone where it is
-    /// another namespace's.
+    /// The flags of a command that labels the namespace, and does not change another namespace's
+    /// server.
     pub(crate) fn label_flags(&self, cluster: &Cluster) -> String {
         let mut names = self.names.clone();
         if self.installed.as_ref().and_then(owner::home).is_some() {
-            // That is where it is found again.
+            // There it is found again.
             names.webhook_namespace = None;
         }
         flags(cluster, &names)
     }
 
-    /// What the names mean for the checks.
+    /// The names as parameters of the checks.
     pub(crate) fn subject(&self, cluster: &Cluster, image: &str) -> Result<Subject> {
         let names = &self.names;
         let is_foreign = self.refuse_foreign(cluster, None).is_err();

@@ -1,5 +1,5 @@
-//! A fresh TLS connection to the webhook's server. The API server keeps its own open, so that a
-//! certificate that is wrong by now shows only when it connects anew.
+//! Opens a fresh TLS connection to the webhook's server. The API server keeps its own open, so that
+//! an invalid certificate appears only when it reconnects.
 
 use std::{
     io,
@@ -18,10 +18,10 @@ use crate::{
     webhook::checks::{Connection, Look, Subject, port_name, ready, url_host},
 };
 
-/// What is in reach answers much sooner.
+/// A reachable server answers much faster.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where a webhook is called, and whom the API server trusts there.
+/// The address of a webhook, and the CAs that the API server trusts for it.
 #[derive(PartialEq, Eq)]
 struct Place {
     /// The name that the certificate must have.
@@ -31,8 +31,8 @@ struct Place {
     bundle: Vec<u8>,
 }
 
-/// Connects to wherever the webhooks of `configuration` point: their URLs, or the first ready
-/// endpoint of the Service. Each place once.
+/// Connects to the addresses of the webhooks in `configuration`: their URLs, or the first ready
+/// endpoint of the Service. Each address once.
 pub(super) async fn try_all(
     configuration: &Value,
     subject: &Subject,
@@ -56,7 +56,7 @@ pub(super) async fn try_all(
     tokio::task::spawn_blocking(connect_all).await.map_err(|e| e.to_string())?
 }
 
-/// Host, address and port; `None` where nothing is ready.
+/// Host, address and port; `None` if nothing is ready.
 fn place(
     client: &Value,
     subject: &Subject,
@@ -102,15 +102,15 @@ fn connect(Place { host, address, port, bundle }: &Place) -> Look<Connection> {
     })
 }
 
-/// A handshake after which the server's certificate is judged as the API server judges it: by the
-/// CAs in `bundle` (PEM) alone, for `host`.
+/// A handshake, after which the server's certificate is verified as by the API server: with only
+/// the CAs in `bundle` (PEM), for `host`.
 pub(in crate::commands) fn connect_as(
     host: &str,
     bundle: &[u8],
     tcp: TcpStream,
 ) -> Result<SslStream<TcpStream>> {
     let mut connector = SslConnector::builder(SslMethod::tls_client())?;
-    // What OpenSSL thinks of the certificate does not count.
+    // OpenSSL's own verification is ignored.
     connector.set_verify(SslVerifyMode::NONE);
     connector.set_security_level(0);
     let ssl = connector.build().configure()?.verify_hostname(false).into_ssl(host)?;
@@ -122,7 +122,7 @@ pub(in crate::commands) fn connect_as(
     Ok(stream)
 }
 
-/// Why there was no handshake, in OpenSSL's words.
+/// Why the handshake failed, from OpenSSL's errors.
 fn reason<S: std::fmt::Debug>(error: &HandshakeError<S>) -> String {
     let stream = match error {
         HandshakeError::SetupFailure(stack) => return stack.to_string(),

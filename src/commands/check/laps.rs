@@ -1,15 +1,15 @@
-//! How long each look took, for the finding that came of it.
+//! Measures the duration of each check for its finding.
 
 use std::time::{Duration, Instant};
 
 use crate::webhook::checks::Finding;
 
-/// Times by the id of the finding.
+/// Durations by the id of the finding.
 #[derive(Debug, Default)]
 pub(super) struct Laps(Vec<(&'static str, Duration)>);
 
 impl Laps {
-    /// Does `work` for the finding `id`.
+    /// Runs and measures `work` for the finding `id`.
     pub(super) async fn of<T>(&mut self, id: &'static str, work: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let seen = work.await;
@@ -17,7 +17,7 @@ impl Laps {
         seen
     }
 
-    /// Hands each time to the first finding of its id, so that their sum is the whole.
+    /// Assigns each duration to the first finding of its id, so that the sum is the total.
     pub(super) fn hand_out(self, findings: &mut [Finding]) {
         for (id, took) in self.0 {
             if let Some(finding) = findings.iter_mut().find(|finding| finding.id == id) {

@@ -1,4 +1,4 @@
-//! `diyadm check --manifest FILE [--fix]`: the API server's static Pod, looked at and mended.
+//! `diyadm check --manifest FILE [--fix]`: checks and fixes the API server's static Pod.
 
 use std::{
     fs::{self, File, Permissions},
@@ -50,7 +50,7 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
                 if args.output == Report::Text {
                     terminal::print_text(&changes)?;
                 } else {
-                    // What machines read is one document.
+                    // Output for machines is one document.
                     findings.push(Finding::ok("fix", changes.trim_end()));
                 }
                 return Ok(findings);
@@ -73,7 +73,7 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
     Ok(static_pod::findings(&text).map_err(unread)?)
 }
 
-/// The lines that go, and those that come.
+/// Removed and added lines.
 fn changes(old: &str, new: &str) -> String {
     let lines = |text: &str| text.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
     let (old, new) = (lines(old), lines(new));
@@ -82,7 +82,7 @@ fn changes(old: &str, new: &str) -> String {
     gone.chain(come).collect()
 }
 
-/// Where a folder is, or will be: symbolic links count for what is there already.
+/// The real path of an existing or future folder, with symbolic links of existing parts resolved.
 fn real(folder: &Path) -> Result<PathBuf> {
     let folder = std::path::absolute(folder)?;
     let there = folder.ancestors().find(|ancestor| ancestor.exists());
@@ -96,8 +96,8 @@ fn real(folder: &Path) -> Result<PathBuf> {
     Ok(there.canonicalize()?.join(rest))
 }
 
-/// The folders that hold a file: its own, and those of the symbolic links that lead to it. The
-/// kubelet may watch any of them.
+/// The folders of a file: its own, and those of symbolic links to it. The kubelet may watch any of
+/// them.
 fn folders(file: &Path) -> Result<Vec<PathBuf>> {
     let mut at = std::path::absolute(file)?;
     let mut folders = Vec::new();
@@ -106,15 +106,15 @@ fn folders(file: &Path) -> Result<Vec<PathBuf>> {
         let target = fs::read_link(&at);
         folders.push(folder.clone());
         match target {
-            // As many as Linux follows.
+            // The limit of Linux.
             Ok(target) if folders.len() <= 40 => at = folder.join(target),
             _ => return Ok(folders),
         }
     }
 }
 
-/// Puts `new` in the file's place, and keeps the old one outside the folder: the kubelet runs
-/// every file that it finds there, but for those whose names start with a dot.
+/// Replaces the file by `new`, and keeps the old one outside the folder: the kubelet runs every
+/// file in the folder, except those whose names start with a dot.
 fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<PathBuf> {
     let folders = folders(file)?;
     let file = file.canonicalize()?;
@@ -152,7 +152,7 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
             Ok(kept)
         }
         Err(error) => {
-            // Of what was not changed no copy is needed.
+            // An unchanged file needs no copy.
             let _ = fs::remove_file(&kept);
             let what =
                 format!("{} was left as it is: it cannot be written: {error}.", file.display());

@@ -1,4 +1,4 @@
-//! Gathers what `checks` judges. What may not be looked at is a finding too.
+//! Gathers the observations for `checks`. Unreadable objects become findings as well.
 
 use anyhow::{Error, Result};
 use kube::core::Status;
@@ -19,13 +19,14 @@ use crate::{
     workload::{DISABLED, LABEL, Level, pod_from_template},
 };
 
-/// Asks the API server about everything.
+/// Reads everything from the API server.
 ///
 /// # Errors
 /// Only where nothing can be asked at all: not reached, or not known to it.
 pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Observed, Laps)> {
     let Subject { namespace, webhook_namespace, service, secret, .. } = subject;
-    // Whoever is not reached, or does not know us, will not answer the rest either.
+    // An API server that is unreachable or rejects the credentials will not answer other requests
+    // either.
     let mut laps = Laps::default();
     let version = look(laps.of("version", cluster.version()).await)?;
     let registration = cluster.raw("/apis/admissionregistration.k8s.io/v1");
@@ -86,7 +87,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
     Ok((observed, laps))
 }
 
-/// A refusal is something seen; no answer, or 401, is the end.
+/// A rejection is an observation; no answer, or 401, ends the check.
 pub(super) fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
     match outcome {
         Ok(seen) => Ok(Ok(seen)),
@@ -102,12 +103,12 @@ pub(super) fn unseen(status: &Status) -> Unseen {
     if status.is_forbidden() { Unseen::Forbidden(why) } else { Unseen::Other(why) }
 }
 
-/// Whether the right to create is missing, which says nothing of webhooks and policies.
+/// Whether the right to create is missing, which is not a problem of webhooks and policies.
 pub(super) fn may_not_create(status: &Status) -> bool {
     status.code == 403 && status.message.contains("cannot create")
 }
 
-/// `check` ends with 2 where it could not look.
+/// `check` exits with 2 if it could not read the cluster.
 pub(super) fn blind(error: Error) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) => Failure { code: Code::Usage, ..failure }.into(),
@@ -117,7 +118,7 @@ pub(super) fn blind(error: Error) -> Error {
 
 async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<DryCreate> {
     let mut object = manifests::test_object(namespace, level).map_err(|e| e.to_string())?;
-    // A name of its own, so that one that is there does not stand in the way.
+    // A unique name, so that existing objects do not interfere.
     object["metadata"]["name"] = "diyadm-check".into();
     let created = cluster.create(&object, WriteMode::DryRun).await;
     if let Some(denial) = denial(cluster, &created).await {
@@ -137,7 +138,7 @@ async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<Dr
     }
 }
 
-/// The policy that denies an object, or the Pods of it.
+/// The policy that denies an object or its Pods.
 async fn denial(cluster: &Cluster, created: &Result<Value>) -> Option<Denial> {
     let of = |error: &Error| Denial::read(&error::status(error)?.message);
     let object = match created {

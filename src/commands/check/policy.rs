@@ -1,4 +1,4 @@
-//! Gathers what `checks::policy` judges.
+//! Gathers the observations for `checks::policy`.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::{
 
 const BETA: &str = "/apis/admissionregistration.k8s.io/v1beta1";
 
-/// Looks at everything that a policy needs.
+/// Reads everything that a policy needs.
 pub(in crate::commands) async fn findings(
     cluster: &Cluster,
     subject: &Subject,
@@ -57,20 +57,20 @@ pub(in crate::commands) async fn findings(
     Ok(findings)
 }
 
-/// What v1beta1 serves; `None` also where it may not be looked at.
+/// The resources of v1beta1; `None` also if they may not be read.
 async fn beta(cluster: &Cluster) -> Option<Value> {
     cluster.raw(BETA).await.ok().flatten()
 }
 
-/// What would become of the Pod of templates/test.yaml.
+/// The result of creating the Pod of templates/test.yaml in a dry run.
 pub(in crate::commands) async fn dry_create(cluster: &Cluster, namespace: &str) -> Result<Value> {
     let mut object = manifests::test_pod(namespace)?;
-    // A name of its own, so that one that is there does not stand in the way.
+    // A unique name, so that existing objects do not interfere.
     object["metadata"]["name"] = "diyadm-check".into();
     cluster.create(&object, WriteMode::DryRun).await
 }
 
-/// Fails where the API server has no policies, and says which version has.
+/// Fails if the API server has no policies, and names a version that has.
 pub(in crate::commands) async fn demand(cluster: &Cluster, flags: &str) -> Result<()> {
     if policy::is_served(cluster.raw(REGISTRATION).await?.as_ref()) {
         return Ok(());

@@ -1,7 +1,7 @@
-//! `check --probe`: makes the API server tell why a webhook under failurePolicy Ignore fails.
+//! `check --probe`: finds out why a webhook under failurePolicy Ignore fails.
 //!
 //! A copy of the configuration with policy Fail is created for a moment. It matches a single
-//! object, by a label with a random value, and that object is only ever created in a dry run.
+//! object, by a label with a random value, and that object is created only in a dry run.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use diyadm_agent::protocol::hex;
 
 const LABEL: &str = "diyadm.io/probe";
 
-/// API servers take a new configuration from their watch; 20 × 250 ms is long for that.
+/// API servers get a new configuration through their watch; 20 × 250 ms is plenty for that.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Replaces the dry run of `observed` by one that tells the reason, where the policy hid it.
+/// Replaces the dry run of `observed` by one that reports the reason, if the policy hid it.
 pub(super) async fn ask(
     cluster: &Cluster,
     subject: &Subject,
@@ -77,7 +77,7 @@ async fn answers(cluster: &Cluster, mut object: Value, mark: &str) -> Result<Opt
 
 fn configuration(own: &Value, name: &str, mark: &str, namespace: &str) -> Value {
     let all = own["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
-    // The one for workloads: Services are another's.
+    // The webhook for workloads; Services have another one.
     let calls = |rules: &str| ["deployments", "pods"].iter().any(|word| rules.contains(word));
     let first = all.iter().find(|webhook| calls(&webhook["rules"].to_string()));
     let mut webhook = first.or(all.first()).cloned().unwrap_or_default();

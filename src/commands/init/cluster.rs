@@ -19,10 +19,10 @@ use crate::{
     webhook::manifests,
 };
 
-/// A certificate with fewer days left than this is told of.
+/// Certificates with fewer remaining days get a warning.
 const SOON_DAYS: i64 = 30;
 
-/// What the Secret holds; what it lacks is empty. Has no Debug: one of them is a key.
+/// The content of the Secret; missing parts are empty. Has no Debug, since one of them is a key.
 #[derive(Clone)]
 pub(in crate::commands) struct Secret {
     pub(in crate::commands) ca_crt: Vec<u8>,
@@ -40,7 +40,7 @@ impl Secret {
         Self { ca_crt, server_crt, server_key }
     }
 
-    /// The Secret, where there is one.
+    /// The Secret, if it exists.
     pub(in crate::commands) async fn read(
         cluster: &Cluster,
         names: &WebhookNames,
@@ -49,7 +49,7 @@ impl Secret {
         Ok(object.as_ref().map(Self::of))
     }
 
-    /// The Secret, which must be there.
+    /// The Secret, which must exist.
     pub(in crate::commands) async fn demand(
         cluster: &Cluster,
         names: &WebhookNames,
@@ -64,7 +64,7 @@ impl Secret {
         })
     }
 
-    /// Whether it can serve now, under the Service's name.
+    /// Whether it can be used now for the Service's name.
     pub(in crate::commands) fn judge(&self, names: &WebhookNames) -> Result<Result<Facts, Fault>> {
         let Self { ca_crt, server_crt, server_key } = self;
         let now = certificates::now()?;
@@ -72,7 +72,7 @@ impl Secret {
     }
 }
 
-/// What [`prepare`] applies.
+/// The objects that [`prepare`] applies.
 pub(in crate::commands) fn targets(names: &WebhookNames) -> [Target<'_>; 2] {
     [
         Target { kind: &NAMESPACE, namespace: "", name: names.namespace() },
@@ -102,11 +102,11 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     applier.outcomes.print(args.output, Some(&facts))
 }
 
-/// The Secret as [`prepare`] left it, or as it would be where that is a dry run.
+/// The Secret after [`prepare`], or as it would be in a dry run.
 pub(in crate::commands) struct Prepared {
-    /// What the server's certificate says.
+    /// The content of the server's certificate.
     pub(in crate::commands) facts: Facts,
-    /// The CAs that clients are to trust.
+    /// The CAs that clients should trust.
     pub(in crate::commands) ca_pem: String,
 }
 
@@ -119,7 +119,7 @@ pub(in crate::commands) async fn prepare(
     let (cluster, terminal) = (applier.cluster, applier.outcomes.terminal);
     let (namespace, secret) = (args.names.webhook_namespace(), &args.names.secret);
     let flags = webhook_names::flags(cluster, &args.names);
-    // Everything that may be refused is looked at before anything is changed.
+    // Everything that may fail is checked before anything is changed.
     let label = webhook_names::label(&args.names)?;
     let asked = Asked::read(terminal, &args.names, &args.certificates)?;
     let present =
@@ -188,7 +188,7 @@ pub(in crate::commands) async fn prepare(
     Ok(Prepared { facts, ca_pem })
 }
 
-/// Whether a certificate is for another Service of the namespace.
+/// Whether a certificate belongs to another Service of the namespace.
 fn is_of_neighbour(sans: &[String], namespace: &str) -> bool {
     sans.iter().any(|san| san.starts_with("DNS:") && san.ends_with(&format!(".{namespace}.svc")))
 }

@@ -1,7 +1,8 @@
-//! `diyadm init --out DIR`: ca.crt, server.crt and server.key in a folder, no cluster needed.
+//! `diyadm init --out DIR`: writes ca.crt, server.crt and server.key to a folder, without a
+//! cluster.
 //!
-//! The folder is locked from the look at what is there to the last file, so that several at once
-//! leave one set.
+//! The folder is locked from the first check to the last file, so that concurrent commands leave
+//! one consistent set.
 
 use std::{
     fs::{self, File},
@@ -24,7 +25,7 @@ use crate::{
     ui::terminal::Terminal,
 };
 
-/// With their modes. The key is placed last.
+/// With their modes. The key is moved to its place last.
 const FILES: [(&str, u32); 3] = [("ca.crt", 0o644), ("server.crt", 0o644), ("server.key", 0o600)];
 const FLAG: &str = "--out DIR";
 
@@ -35,7 +36,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
         certificates::tell_source(terminal, &args.certificates);
         asked.issue()
     };
-    // A csr.conf that makes no sense leaves no folder.
+    // An invalid csr.conf leaves no folder.
     let early = if dir.exists() { None } else { Some(issue()?) };
     let mut folder = Folder::lock(dir).map_err(|error| unwritable(dir, &error, FLAG))?;
     let outcome = match look(args, &asked, dir)? {
@@ -55,7 +56,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
         let staged = Staged::new(&path, text, *mode);
         staged.map(|staged| (path.clone(), staged)).map_err(|e| unwritable(&path, &e, FLAG))
     });
-    // All of them, before the first gets its name.
+    // All files are written before the first one gets its name.
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     folder.new.keep();
     for (path, staged) in staged {
@@ -64,12 +65,12 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
     tell(terminal, args, dir, outcome, &facts)
 }
 
-/// What is in the folder.
+/// The state of the folder.
 enum Present {
     Nothing,
-    /// What was asked for.
+    /// The requested files.
     Good(Facts),
-    /// Something else, and --force.
+    /// Other files, with --force.
     Replaceable,
 }
 
@@ -115,17 +116,17 @@ fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
 /// A locked folder.
 struct Folder {
     new: NewFolders,
-    /// Its end is the lock's.
+    /// Dropping it releases the lock.
     _lock: File,
 }
 
 impl Folder {
-    /// Makes it where it is missing, and waits for others that write there.
+    /// Creates it if necessary, and waits for other writers.
     fn lock(dir: &Path) -> io::Result<Self> {
         let new = NewFolders::create(dir)?;
         let lock = File::open(dir)?;
         match flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from) {
-            // A file system that locks no folders, such as NFS.
+            // A file system that cannot lock folders, such as NFS.
             Err(error) if error.kind() != ErrorKind::Interrupted => {}
             other => other?,
         }

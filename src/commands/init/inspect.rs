@@ -1,4 +1,4 @@
-//! `diyadm init --inspect`: what certificates say, and whether the key belongs to them.
+//! `diyadm init --inspect`: prints certificates, and whether the key belongs to them.
 
 use std::{fs, path::Path};
 
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// What a file says, held against the key in it, else the key beside it: server.key for
+/// The content of a file, compared with the key in it, else with the key next to it: server.key for
 /// server.crt.
 fn of_file(file: &Path) -> Result<Vec<Facts>> {
     let pem = files::bytes(file)?;

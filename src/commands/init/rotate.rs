@@ -1,9 +1,8 @@
-//! `diyadm init --rotate`: a new CA and certificate while writes go on.
+//! `diyadm init --rotate`: replaces CA and certificate without interrupting writes.
 //!
 //! First both CAs are trusted (in the Secret's ca.crt and the webhook's caBundle), then the new
-//! certificate serves; `--finish` ends the trust in the old CA. At every point the API server
-//! trusts whatever certificate a Pod still shows, and a command that was cut off goes on when it
-//! is typed again.
+//! certificate is used; `--finish` ends the trust in the old CA. At every point the API server
+//! trusts the certificates of all Pods, and an interrupted command continues when it is run again.
 
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ use crate::{
     workload::ParsedObject,
 };
 
-/// API servers take a new webhook configuration from their watch within a moment.
+/// API servers get a new webhook configuration through their watch within a moment.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// The kubelet brings a changed Secret to its Pods within its sync period and cache, 90 s
-/// together at their defaults; certificates begin five minutes before they are made.
+/// The kubelet updates a changed Secret in Pods within its sync period and cache time, together 90
+/// s by default; certificates begin five minutes in the past.
 const KUBELET: i64 = 90;
 const CLOCK_SKEW: i64 = 5 * 60;
 
@@ -46,8 +45,8 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     if !args.force {
         resolved.refuse_foreign(cluster, Some(&secret.ca_crt))?;
     }
-    // Who rotates wants these three files to be others, whoever wrote them: the blog's Secret is
-    // kubectl's.
+    // A rotation replaces these three files regardless of their field manager: the blog's Secret
+    // was created with kubectl.
     let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run.mode, true).await?;
     let cas = pki::split(&secret.ca_crt);
     let signer = pki::signer(&cas, &secret.server_crt);
@@ -93,12 +92,12 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     }
     certificates::tell_source(terminal, &args.certificates);
     let new = certificates::issue(terminal, names, &args.certificates)?;
-    // The CA of the certificate that serves now; one left by a rotation that was cut off before
-    // its certificate came signs nothing.
+    // The CA of the current certificate; a CA left by an interrupted rotation without a certificate
+    // signs nothing.
     let old = signer.map(|at| cas[at].clone()).unwrap_or_default();
     let both = format!("{}{old}", new.ca_crt);
     let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
-    // A dry run tells of the Secret once: as it is in the end.
+    // A dry run reports the Secret once, in its final form.
     if args.dry_run.mode.is_none() {
         applier.apply(&with(both.clone(), crt, key)).await?;
     }
@@ -115,7 +114,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     applier.outcomes.print(args.output, facts.first())
 }
 
-/// Makes the installed configuration trust `ca`; where none is installed there is nothing to do.
+/// Makes the installed configuration trust `ca`; does nothing if none is installed.
 async fn trust(applier: &mut Applier<'_>, name: &str, ca: &str) -> Result<()> {
     let Some(found) = applier.cluster.get(&CONFIGURATION, "", name).await? else {
         let terminal = applier.outcomes.terminal;

@@ -1,5 +1,5 @@
-//! `diyadm install --mode policy`: the labelled namespace, the policy and its binding, and the
-//! wait until a Pod comes back emptied.
+//! `diyadm install --mode policy`: labels the namespace, installs the policy and its binding, and
+//! waits until a new Pod is emptied.
 
 use anyhow::Result;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Proves that what was installed empties what is created.
+//! Checks that the installation empties new objects.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ use crate::{
     webhook::checks::{Finding, Level, Subject},
 };
 
-/// Between two tries.
+/// Pause between two attempts.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
-/// A dry-run create that is to come back emptied: the API server calls the webhook, or knows the
-/// policy.
+/// A dry-run create that must be emptied, which shows that the API server calls the webhook or
+/// knows the policy.
 pub(super) struct Proof<'a> {
     pub(super) subject: &'a Subject,
     pub(super) object: Value,
@@ -26,7 +26,7 @@ pub(super) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// Waits until it holds.
+    /// Waits until it succeeds.
     ///
     /// # Errors
     /// Where it does not within so many seconds: what `check` finds is printed before.
@@ -37,13 +37,13 @@ impl Proof<'_> {
         seconds: u64,
         is_emptied: impl Fn(&Value) -> bool,
     ) -> Result<()> {
-        // A name of its own, so that one that is there does not stand in the way.
+        // A unique name, so that existing objects do not interfere.
         self.object["metadata"]["name"] = "diyadm-check".into();
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let mut wait = terminal.wait();
         loop {
             wait.say("waiting until a dry-run create comes back emptied");
-            // A refusal may be the old state of an API server that has not heard yet.
+            // A rejection may come from an API server with an old state.
             if let Ok(created) = cluster.create(&self.object, WriteMode::DryRun).await
                 && is_emptied(&created)
             {
@@ -69,7 +69,7 @@ impl Proof<'_> {
         Err(Failure::no(what, hint).into())
     }
 
-    /// What `check` finds wrong.
+    /// The problems found by `check`.
     async fn wrong(&self, cluster: &Cluster) -> Result<Vec<Finding>> {
         let findings = match self.mode {
             Mode::Webhook => check::look(cluster, self.subject, false).await?,

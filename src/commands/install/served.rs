@@ -1,5 +1,4 @@
-//! A namespace that an installed webhook or policy serves: it gets the label, and nothing else
-//! changes.
+//! Adds a namespace to an installed webhook or policy: only sets the label.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -19,7 +18,7 @@ use crate::{
     workload,
 };
 
-/// Labels the namespace, and waits until what is created there comes back emptied.
+/// Labels the namespace, and waits until new objects there are emptied.
 pub(super) async fn install(
     terminal: &Terminal,
     cluster: &Cluster,
@@ -43,7 +42,7 @@ pub(super) async fn install(
         let kind = if object["kind"] == POD.kind { &POD } else { &DEPLOYMENT };
         let create = Right { verb: "create", kind, namespace, name: "" };
         if cluster.missing(&[create]).await?.is_empty() {
-            // To which image is the owner's choice.
+            // The owner chooses the image.
             let is_emptied = |created: &Value| workload::is_emptied_pod(&created.to_string());
             let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
             let proof = Proof { subject: &subject, object, mode: args.webhook.mode };

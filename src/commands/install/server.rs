@@ -1,4 +1,4 @@
-//! The rollout of the webhook's server: until the new revision serves, and what keeps it.
+//! Waits for the rollout of the webhook's server, and reports what blocks it.
 
 use std::time::{Duration, Instant};
 
@@ -43,8 +43,9 @@ pub(super) async fn wait_until_ready(
     }
 }
 
-/// Whether every Pod is of the newest revision. What is ready while none of the Deployment's Pods is
-/// available was put behind the Service by somebody else, and is no older revision.
+/// Whether all Pods have the newest revision. If endpoints are ready although none of the
+/// Deployment's Pods is available, somebody else added them to the Service, and they are not an
+/// older revision.
 fn is_rolled_out(deployment: &Value) -> bool {
     let progress = rollout::progress(deployment, &rollout::Seen::default());
     let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
@@ -52,19 +53,19 @@ fn is_rolled_out(deployment: &Value) -> bool {
     progress.done || (seen && count("/status/availableReplicas") == 0)
 }
 
-/// What keeps the server's Pods.
+/// What blocks the server's Pods.
 struct Trouble {
     what: String,
-    /// Whether that is the image of the server.
+    /// Whether the problem is the image of the server.
     of_image: bool,
 }
 
 impl Trouble {
-    /// The Pods' own word, else the latest warning about them.
+    /// The Pods' own status, else the latest warning event about them.
     async fn look(cluster: &Cluster, subject: &Subject, deployment: &Value) -> Self {
         let Subject { webhook_namespace: namespace, service, .. } = subject;
         let selector = format!("app={service}");
-        // Who may not list them hears less.
+        // Without the right to list them, less is reported.
         let pods = cluster.list(&POD, namespace, &selector).await.unwrap_or_default();
         let seen = rollout::Seen { pods: &pods, ..rollout::Seen::default() };
         let progress = rollout::progress(deployment, &seen);
@@ -78,7 +79,7 @@ impl Trouble {
         Self { what, of_image: pods.iter().any(lacks_image) }
     }
 
-    /// What `install` ends with. `serves` says whether there is an older server.
+    /// The final error of `install`. `serves`: whether there is an older server.
     fn failure(self, subject: &Subject, serves: bool, seconds: u64) -> Failure {
         let Subject { webhook_namespace: namespace, service, flags, .. } = subject;
         let Self { what: why, of_image } = self;
@@ -173,7 +174,7 @@ mod tests {
         assert!(!is_rolled_out(&status(2, 3, 1, 2)), "an old revision serves");
         assert!(!is_rolled_out(&status(2, 3, 2, 2)), "an old Pod is left");
         assert!(!is_rolled_out(&status(2, 2, 2, 1)));
-        // A server that is none of its Pods.
+        // A server that is not one of its Pods.
         assert!(is_rolled_out(&deployment(json!({ "observedGeneration": 2, "replicas": 2 }))));
         assert!(!is_rolled_out(&deployment(json!({}))));
     }

@@ -1,4 +1,4 @@
-//! A source of manifests, document by document: no more of it is in memory than one.
+//! Reads manifests document by document, with only one in memory.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ pub(super) struct Documents {
     name: String,
     input: Box<dyn BufRead>,
     buffer: Vec<u8>,
-    /// Bytes at the buffer's end that are not handed out yet: the next document's marker.
+    /// Bytes at the buffer's end that belong to the next document: its marker.
     ahead: usize,
     /// Line of the next document.
     line: usize,
@@ -40,7 +40,7 @@ impl Documents {
         Self { name, input, buffer: Vec::new(), ahead: 0, line: 1 }
     }
 
-    /// The whole text where it begins as JSON does; kubectl looks at the first character too.
+    /// The whole text, if it begins like JSON; kubectl also checks the first character.
     pub(super) fn json(&mut self) -> Result<Option<String>> {
         let mut text = self.beginning().map_err(|error| unreadable(&self.name, &error))?;
         if !text.trim_ascii_start().starts_with(b"{") {
@@ -53,7 +53,7 @@ impl Documents {
         Ok(Some(String::from_utf8(text).map_err(|_| self.foreign())?))
     }
 
-    /// Reads up to the first line that is not blank. A byte order mark is no part of the text.
+    /// Reads up to the first non-blank line. A byte order mark is skipped.
     fn beginning(&mut self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         while text.trim_ascii_start().is_empty() {
@@ -67,10 +67,10 @@ impl Documents {
         Ok(text)
     }
 
-    /// The next document, its marker first, and the line that it begins at. It is lent: the one
-    /// before is gone by then.
+    /// The next document, starting with its marker, and its first line. It is borrowed, and the
+    /// previous one is dropped.
     pub(super) fn next(&mut self) -> Result<Option<(usize, &str)>> {
-        // What was handed out before goes; the line that ended it begins this one.
+        // Drops the previous document; the line that ended it begins this one.
         let from = self.buffer.len() - self.ahead;
         self.buffer.drain(..from);
         let mut end = self.buffer.len();
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However small the pieces that come in, the documents are those of the whole text.
+        /// The documents do not depend on the sizes of the reads.
         #[test]
         fn documents_are_the_chunks_of_the_text(
             lines in prop::collection::vec(

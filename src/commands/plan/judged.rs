@@ -1,5 +1,5 @@
-//! Asks the API server whether the cluster's policies let in what emptying makes. Dry runs: nothing
-//! is stored.
+//! Asks the API server whether the cluster's policies allow the emptied form. Dry runs: nothing is
+//! stored.
 
 use anyhow::Error;
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::{
     workload::pod_from_template,
 };
 
-/// Judges one plan: a workload that is denied itself stays as it is; of its Pods there is a finding.
-/// `may_create`: whether Pods may be asked about.
+/// Checks one plan: a denied workload stays as it is; denied Pods become a finding. `may_create`:
+/// whether dry runs with Pods are allowed.
 pub(super) async fn judge(
     cluster: &Cluster,
     found: &LiveObject,

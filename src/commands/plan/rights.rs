@@ -1,4 +1,4 @@
-//! Whether the user may do what a plan says.
+//! Whether the user may execute a plan.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::{
     operations::empty::decision::EmptyMethod,
 };
 
-/// What is known of the user's rights: what holds for a whole namespace is asked once.
+/// The user's known rights; rights for a whole namespace are requested once.
 pub(super) struct Allowed<'a> {
     cluster: &'a Cluster,
     known: Vec<(&'static str, &'static Kind, String, bool)>,
@@ -31,7 +31,7 @@ impl<'a> Allowed<'a> {
         let needed = match settled {
             EmptyMethod::Patch => vec![vec![own("patch")]],
             EmptyMethod::Recreate => vec![vec![own("delete")], vec![own("create")]],
-            // Nothing is done to Pods that a later Job starts.
+            // Pods of later Jobs are not changed.
             EmptyMethod::Pods if [&JOB, &CRON_JOB].contains(&found.kind) => Vec::new(),
             EmptyMethod::Pods => {
                 let pod = |verb, kind| Right { verb, kind, namespace: &found.namespace, name: "" };
@@ -69,7 +69,7 @@ impl<'a> Allowed<'a> {
             self.known.push((verb, kind, namespace.to_owned(), missing.is_empty()));
             missing.is_empty()
         };
-        // A role that lets create has no names in it.
+        // RBAC cannot restrict create by name.
         if for_all || name.is_empty() || verb == "create" {
             return Ok(for_all);
         }

@@ -1,4 +1,4 @@
-//! Plans for workloads of a cluster: what `diyadm empty` itself decides, and nothing sent.
+//! Plans for workloads of a cluster: the decisions of `diyadm empty`, without sending anything.
 
 use anyhow::Result;
 
@@ -20,7 +20,7 @@ use crate::{
     workload::{Context, Rules, Stamp, Warning},
 };
 
-/// A plan for each workload that is meant, and whether each was named.
+/// A plan for each selected workload, and whether each was named.
 pub(super) async fn plans(
     terminal: &Terminal,
     cluster: &Cluster,

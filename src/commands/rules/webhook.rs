@@ -1,4 +1,4 @@
-//! The rules that the webhooks of the cluster go by, and what they make of its workloads.
+//! The rules of the cluster's webhooks, and their decisions about workloads.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::{
     workload::{Context, Rules},
 };
 
-/// What becomes of each workload that is meant.
+/// The decision about each selected workload.
 pub(super) async fn explained(
     terminal: &Terminal,
     cluster: &Cluster,
@@ -31,7 +31,7 @@ pub(super) async fn explained(
 ) -> Result<Vec<Explained>> {
     let targeted = targets::find(cluster, &args.targets, Unnamed::All).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
-    // By namespace, then by webhook: each is read and warned of once.
+    // By namespace, then by webhook, so that each is read and reported once.
     let mut webhooks = BTreeMap::new();
     let mut rules = BTreeMap::new();
     if args.ways != EmptyingFlags::default() {
@@ -57,8 +57,8 @@ pub(super) async fn explained(
     Ok(all)
 }
 
-/// `NAMESPACE/NAME` of the webhook of diyadm that selects the namespace, as far as that may be read;
-/// else of the one with the default name.
+/// `NAMESPACE/NAME` of diyadm's webhook that selects the namespace, if that may be read; else of
+/// the one with the default name.
 async fn serving(cluster: &Cluster, namespace: &str) -> String {
     let named = |configuration: &serde_json::Value| {
         let name = configuration["metadata"]["name"].as_str()?;
@@ -73,7 +73,7 @@ async fn serving(cluster: &Cluster, namespace: &str) -> String {
     found.and_then(named).unwrap_or_else(|| format!("{}/{SERVICE}", WebhookNames::NAMESPACE))
 }
 
-/// What the server's Deployment and ConfigMap say.
+/// The rules in the server's Deployment and ConfigMap.
 async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<Rules> {
     let Some((namespace, name)) = webhook.split_once('/') else {
         let what = format!("--webhook {webhook} is not NAMESPACE/NAME.");
@@ -96,7 +96,7 @@ async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<R
     };
     match server_rules::list(cluster, namespace, name).await? {
         Ok(list) => rules.list = list,
-        // The server keeps what it had before, which nobody else knows.
+        // The server keeps its previous rules, which are unknown here.
         Err(why) => terminal.warn(&format!("its rules.yaml is refused: {why}")),
     }
     Ok(rules)

@@ -1,5 +1,5 @@
-//! `diyadm sync --watch`: the files, the Pods, and for each Pod a loop of its own, so that one that
-//! does not answer keeps no other waiting.
+//! `diyadm sync --watch`: watches files and Pods, with a separate loop for each Pod, so that an
+//! unresponsive Pod does not delay others.
 
 use std::{cell::RefCell, convert::Infallible, future::pending, io, rc::Rc, time::Duration};
 
@@ -22,11 +22,11 @@ use crate::{
     ui::text::clause,
 };
 
-/// How often Pods that have come are looked for.
+/// How often to look for new Pods.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// Syncs now and after every change, until it is stopped; to a Pod that takes another's place too,
-/// as soon as it runs. What keeps the only one from its first transfer ends it.
+/// Syncs now and after every change, until it is stopped; also to replacement Pods as soon as they
+/// run. An error before the first transfer to the only Pod ends it.
 pub(super) async fn watch(
     session: &Session<'_>,
     source: &Source,
@@ -43,7 +43,7 @@ pub(super) async fn watch(
             let here = Rc::clone(&newest.borrow());
             files.changed(|path| source.counts(&here, path)).await;
             let here = match source.watched(&mut files).await {
-                // A build deletes it before it makes it anew.
+                // A build deletes it before creating it again.
                 Err(error) if is_missing(&error) => continue,
                 here => here?,
             };
@@ -61,19 +61,19 @@ pub(super) async fn watch(
     match stopped? {}
 }
 
-/// Whether what is sent is not there.
+/// Whether the source does not exist.
 fn is_missing(error: &Error) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// A Pod, and what is done for it.
+/// A Pod and its sync loop.
 struct Served<'a> {
     pick: Pick,
     work: LocalBoxFuture<'a, Error>,
 }
 
-/// Serves those that are meant of what runs.
+/// Starts loops for the selected running Pods.
 async fn serve<'a>(
     session: &'a Session<'a>,
     source: &'a Source,
@@ -100,7 +100,7 @@ async fn serve<'a>(
             Ok(running) => running,
             Err(error) if served.is_empty() => return Err(error),
             Err(error) if is_nothing(&error) => Vec::new(),
-            // Who cannot be asked now is asked again.
+            // Retried later.
             Err(_) => served.iter().map(|one| one.pick.clone()).collect(),
         };
         let known = |pick: &Pick| served.iter().any(|one| one.pick.uid == pick.uid);
@@ -121,7 +121,7 @@ async fn serve<'a>(
     }
 }
 
-/// What runs in a while; where nothing is served, as soon as anything does.
+/// The running Pods after a pause; without any loop, as soon as a Pod runs.
 async fn look(
     session: &Session<'_>,
     nothing: bool,
@@ -134,7 +134,7 @@ async fn look(
     session.all(warned).await
 }
 
-/// Whether the answer is that no Pod runs. What an API server that starts says is none.
+/// Whether the error is that no Pod runs.
 fn is_nothing(error: &Error) -> bool {
     let no = error.downcast_ref().is_some_and(Failure::is_no);
     no && !kubernetes::error::is_unknown(error)

@@ -19,33 +19,33 @@ use crate::{
     },
 };
 
-/// What holds for every workload of one command.
+/// Options for all workloads of one command.
 pub(crate) struct EmptyRequest<'a> {
     pub(crate) rules: &'a Rules,
-    /// What the flags ask for, as annotations.
+    /// The flags, as annotations.
     pub(crate) wishes: Vec<Wish>,
-    /// Whether each was named, so that the user means this one.
+    /// Whether each workload was named by the user.
     pub(crate) named: bool,
     pub(crate) recreate: bool,
     /// `--level`
     pub(crate) level: Option<flags::Level>,
     pub(crate) stamp: Stamp,
-    /// What leads to this cluster again, for commands that are told.
+    /// Flags that select this cluster, for commands in hints.
     pub(crate) flags: &'a str,
 }
 
-/// What is done to a workload.
+/// How to empty a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EmptyMethod {
     /// Its pod template is changed.
     Patch,
-    /// Its Pods are replaced, and something else empties them.
+    /// Its Pods are replaced, and a webhook or policy empties them.
     Pods,
     /// It is deleted and created again.
     Recreate,
 }
 
-/// Why a workload stays as it is; `soft` where nobody meant this very one.
+/// Why a workload stays as it is; `soft` if it was not named.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) what: String,
@@ -53,7 +53,7 @@ pub(crate) struct Refused {
     pub(crate) soft: bool,
 }
 
-/// Flags that do not go together.
+/// Flags that cannot be combined.
 pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
     let EmptyingFlags { level, image, idle, containers, ready, .. } = ways;
     let said = image.is_some()
@@ -71,7 +71,7 @@ pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
     Ok(())
 }
 
-/// The flags as annotations: a webhook that sees the workload then does the same.
+/// The flags as annotations, so that a webhook that intercepts the workload does the same.
 pub(crate) fn wishes(ways: &EmptyingFlags, scale: ScaleFlags) -> Vec<Wish> {
     let EmptyingFlags { image, idle, containers, ready, .. } = ways;
     let ready = ready.map(|ready| match ready {
@@ -96,7 +96,7 @@ pub(crate) fn wishes(ways: &EmptyingFlags, scale: ScaleFlags) -> Vec<Wish> {
 }
 
 impl EmptyRequest<'_> {
-    /// What is done to `found`; `scaled` is what scales it.
+    /// How to empty `found`; `scaled` is its autoscaler.
     pub(crate) fn choose_method(
         &self,
         found: &LiveObject,
@@ -200,8 +200,8 @@ impl EmptyRequest<'_> {
         Ok(EmptyMethod::Patch)
     }
 
-    /// [`EmptyRequest::choose_method`], where nobody says which level is meant: what empties the Pods of the
-    /// namespace does so whatever their template says, so that is left as it is written.
+    /// [`EmptyRequest::choose_method`], with a default level: if a webhook or policy empties the
+    /// Pods of the namespace, the pod template stays unchanged.
     pub(crate) async fn choose_method_in_cluster(
         &self,
         cluster: &Cluster,
@@ -229,7 +229,7 @@ impl EmptyRequest<'_> {
         })
     }
 
-    /// Which container was chosen of several that may be meant, and how to choose another.
+    /// The container that was chosen among several candidates, and how to choose another.
     pub(super) fn choice(&self, found: &LiveObject) -> Option<String> {
         let subject = found.object.subject()?;
         let wishes = &self.wishes;
@@ -240,10 +240,10 @@ impl EmptyRequest<'_> {
         Some(format!("container {chosen} was chosen, not {named}: --containers chooses others"))
     }
 
-    /// Whose pod template nobody can change.
+    /// A workload whose pod template cannot be changed.
     fn fixed(&self, subject: &Subject<'_>, found: &LiveObject) -> Result<EmptyMethod, Refused> {
         let is_there = found.object["metadata"]["uid"].is_string();
-        // Of a Pod the image can be changed.
+        // Only the image of a Pod can be changed.
         let is_image = |path: &str| {
             let field = path.strip_prefix("/spec/containers/").and_then(|p| p.split_once('/'));
             subject.kind() == "Pod" && field.is_some_and(|(_, field)| field == "image")
@@ -284,7 +284,7 @@ impl EmptyRequest<'_> {
         Err(Refused { what: what.to_owned(), hint, soft: !self.named })
     }
 
-    /// The flags' wishes, and that a refusal goes where it may.
+    /// The annotations of the flags, and the removal of an opt-out where allowed.
     fn wishes_for(&self, subject: &Subject<'_>, found: &LiveObject) -> Result<Vec<Wish>, Refused> {
         let mut wishes = self.wishes.clone();
         wishes.retain(|wish| wish.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
@@ -293,8 +293,8 @@ impl EmptyRequest<'_> {
             let (what, hint) = match place {
                 Refusal::Annotation => {
                     let ours = subject.annotated_by(FIELD_MANAGER, LABEL, false);
-                    // Whoever names a workload means it; a selector is not taken for that where
-                    // someone has said no by hand.
+                    // Naming a workload overrides an opt-out; a selector does not override one that
+                    // was set by hand.
                     if ours || self.named {
                         wishes.push(Wish { key: LABEL, value: None, forget: ours });
                         continue;
@@ -324,7 +324,7 @@ impl EmptyRequest<'_> {
         Ok(wishes)
     }
 
-    /// The operations that empty it, and what the user should be told; none where it is empty.
+    /// The operations that empty it, and warnings; no operations if it is empty.
     pub(crate) fn operations(
         &self,
         found: &LiveObject,
@@ -346,13 +346,13 @@ impl EmptyRequest<'_> {
     }
 }
 
-/// Whether the pod template says no because an earlier restore at level pod has written that.
+/// Whether the pod template was opted out by an earlier restore at level pod.
 fn ours_in_template(subject: &Subject<'_>) -> bool {
     subject.annotated_by(FIELD_MANAGER, LABEL, true)
 }
 
-/// Takes away what an earlier restore at level pod has written into the template: the operations,
-/// and the object without it.
+/// Removes the opt-out of an earlier restore at level pod from the template: the operations, and
+/// the object without it.
 pub(crate) fn free(object: &ParsedObject) -> Result<(Vec<Value>, ParsedObject)> {
     let subject = object.try_subject()?;
     let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(subject);
@@ -366,7 +366,7 @@ pub(crate) fn free(object: &ParsedObject) -> Result<(Vec<Value>, ParsedObject)> 
     Ok((operations, freed.into()))
 }
 
-/// What is written on a workload in vain at level pod.
+/// A warning about annotations that have no effect at level pod.
 pub(crate) fn unheard(object: &ParsedObject) -> Option<String> {
     let keys = object.subject()?.unheard();
     (!keys.is_empty()).then(|| {

@@ -1,5 +1,5 @@
-//! Empties at level pod: the workload stays as it is written, its Pods are replaced, and a webhook
-//! or policy empties them as they are created.
+//! Empties at level pod: the workload itself does not change, its Pods are replaced, and a webhook
+//! or policy empties them when they are created.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -80,11 +80,11 @@ async fn try_empty(
         return Ok((object, sent, true));
     }
     if changed && !rollout::is_by_hand(&object) {
-        // The change of the template rolls it out.
+        // The change of the template triggers a rollout.
         return Ok((object, sent, true));
     }
     let now = LiveObject { object: object.clone(), ..found.clone() };
-    // What was empty before is not this command's to give back.
+    // Workloads that were empty before are not rolled back.
     let back =
         args.rollback && (changed || operation.check_pods(&now, Form::Emptied).await.is_err());
     let count = match operation.replace(&now, &PodMatch::Made(Form::Emptied)).await {

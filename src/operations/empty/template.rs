@@ -1,4 +1,4 @@
-//! Empties one workload by a guarded JSON Patch, and sees whether that is what came of it.
+//! Empties one workload by a guarded JSON Patch, and checks the result.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub(super) async fn patch(
     let mut sent = Vec::new();
     let mut freed = false;
     let operations = |object: &ParsedObject| -> Result<Option<Vec<Value>>> {
-        // It may be another one by now than the one that was judged.
+        // It may have changed since it was judged.
         let now = LiveObject { object: object.clone(), ..found.clone() };
         match plan.choose_method(&now, scaled) {
             Ok(EmptyMethod::Patch) => {}
@@ -81,7 +81,7 @@ pub(super) async fn patch(
             }
             if changed { Outcome::Changed } else { Outcome::Unchanged }
         }
-        // Nothing was sent: what was just warned of is why.
+        // Nothing was sent: the warnings above are the reason.
         _ if !changed && !warnings.is_empty() => {
             let what = format!("{shown} stays as it is.");
             let hint = format!(
@@ -105,7 +105,7 @@ pub(super) async fn patch(
     }
 }
 
-/// Operations that note what another admission plugin made of the empty image.
+/// Operations that save how another admission plugin rewrote the empty image.
 fn rewritten(object: &ParsedObject) -> Option<Vec<Value>> {
     let change = object.subject()?.note_rewritten()?;
     serde_json::from_str(&change.patch).ok()
@@ -127,7 +127,7 @@ pub(super) async fn recreate(
     });
     let new = match new {
         Ok(new) if new.is_emptied() => {
-            // A container that is not chosen any more would run what its original says.
+            // A container that is no longer chosen would run its original command.
             let subjects = found.object.subject().zip(new.subject());
             if subjects.is_some_and(|(old, new)| !old.from_original(new).is_empty()) {
                 let what = format!("{shown} stays as it is: its original would set what it runs.");

@@ -1,4 +1,4 @@
-//! Which workloads the webhooks and policies of a cluster would empty, all read at once.
+//! A snapshot of a cluster's webhooks and policies, to decide which workloads they would empty.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     workload::{Level, Rules, pod_from_template},
 };
 
-/// What was read.
+/// The snapshot.
 pub(crate) struct Snapshot {
     /// Each configuration with the rules of its server.
     configurations: Vec<(Value, Rules)>,
@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Looks at the cluster for what is in `scope`; with what kept it from reading.
+    /// Reads the cluster for `scope`; also returns read errors.
     pub(crate) async fn look(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
         let mut errors = Vec::new();
         let mut read = |list: Result<Vec<Value>>| {
@@ -56,7 +56,7 @@ impl Snapshot {
         (Self { configurations, policies, bindings, namespaces }, errors)
     }
 
-    /// The level at which one of them is called for the workload, where its rules do not say no.
+    /// The level at which one of them is called for the workload, unless its rules exclude it.
     pub(crate) fn would_empty(&self, object: &Value) -> Option<Level> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let kind = kinds::of_object(object)?;
@@ -71,7 +71,7 @@ impl Snapshot {
             if is_exempt_from_policies(object) {
                 return None;
             }
-            // Its rules are CEL: what they leave out is taken for seen.
+            // Its rules are CEL: workloads that they exclude are assumed to be included.
             asked.level(&Rules::default(), |written| {
                 reach::policy(&self.policies, &self.bindings, written).is_some()
             })
@@ -80,7 +80,7 @@ impl Snapshot {
     }
 }
 
-/// A workload that somebody may see.
+/// A workload that may be intercepted.
 struct Asked<'a> {
     kind: &'static Kind,
     object: &'a Value,
@@ -90,7 +90,8 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The level at which these rules would empty it, where `sees` says whether writes are seen.
+    /// The level at which these rules would empty it; `sees` returns whether writes are
+    /// intercepted.
     fn level(&self, rules: &Rules, sees: impl Fn(&Written<'_>) -> bool) -> Option<Level> {
         let Self { kind, object, namespace, labels } = *self;
         if is_exempt(rules, namespace, object) {

@@ -21,7 +21,7 @@ impl Manifests {
         Ok(Self { name: file.display().to_string(), objects })
     }
 
-    /// The workload's own manifest. One without a namespace is of whatever namespace is meant.
+    /// The workload's own manifest. A manifest without a namespace matches any.
     pub(super) fn of(&self, found: &LiveObject) -> Result<&ParsedObject> {
         let fits = |object: &&ParsedObject| {
             let namespace = object["metadata"]["namespace"].as_str();

@@ -1,5 +1,5 @@
-//! Revisions of the emptied form that stay behind: a Deployment's old ReplicaSets, the
-//! ControllerRevisions of a StatefulSet or DaemonSet.
+//! Leftover revisions of the emptied form: a Deployment's old ReplicaSets, the ControllerRevisions
+//! of a StatefulSet or DaemonSet.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,10 @@ use crate::{
     workload::{ORIGINAL, Subject},
 };
 
-/// What was found in the namespaces that were looked at.
+/// The revisions in the read namespaces.
 pub(super) struct Leftovers {
     all: Vec<(&'static Kind, Value)>,
-    /// Kinds and namespaces that may not be looked at.
+    /// Kinds and namespaces that may not be read.
     unseen: Vec<(&'static Kind, String)>,
 }
 
@@ -24,7 +24,7 @@ fn kind_of(found: &LiveObject) -> Option<&'static Kind> {
     })
 }
 
-/// Whether revisions of it can stay behind.
+/// Whether it can have leftover revisions.
 pub(super) fn may_have(found: &LiveObject) -> bool {
     kind_of(found).is_some()
 }
@@ -52,12 +52,12 @@ impl Leftovers {
         leftovers
     }
 
-    /// Those of one workload that is not empty any more.
+    /// The revisions of one restored workload.
     pub(super) fn of(&self, found: &LiveObject) -> Vec<&(&'static Kind, Value)> {
         self.all.iter().filter(|(_, one)| owns(found, one)).collect()
     }
 
-    /// Deletes what nothing runs of any more; says what it may not.
+    /// Deletes unused revisions; reports those that it may not delete.
     pub(super) async fn sweep(&self, operation: &Operation<'_>, restored: &[&LiveObject]) {
         let all = restored.iter().flat_map(|found| {
             let idle = self.of(found).into_iter().filter(|(_, one)| is_idle(found, one));
@@ -99,20 +99,20 @@ impl Leftovers {
     }
 }
 
-/// Whether a revision is of this workload.
+/// Whether a revision belongs to this workload.
 pub(super) fn owns(found: &LiveObject, revision: &Value) -> bool {
     let owners = revision["metadata"]["ownerReferences"].as_array();
     let uid = &found.object["metadata"]["uid"];
     owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
 }
 
-/// The partition of a StatefulSet, whose update does not reach the Pods below.
+/// The partition of a StatefulSet: updates do not reach Pods below it.
 pub(super) fn partition(found: &LiveObject) -> Option<i64> {
     found.object["spec"]["updateStrategy"]["rollingUpdate"]["partition"].as_i64()
 }
 
-/// The partition below which Pods of a StatefulSet are still of an emptied revision: an update
-/// does not reach them, and one that is deleted comes back so.
+/// The partition below which Pods of a StatefulSet have an emptied revision: updates do not reach
+/// them, and deleted ones are recreated the same.
 pub(super) fn kept(found: &LiveObject, emptied: &[&(&'static Kind, Value)]) -> Option<i64> {
     let status = &found.object["status"];
     let partition = partition(found)?;
@@ -125,8 +125,8 @@ pub(super) fn kept(found: &LiveObject, emptied: &[&(&'static Kind, Value)]) -> O
     holds.then_some(partition)
 }
 
-/// A ReplicaSet is a workload itself; a ControllerRevision holds a patch with a template in it,
-/// and the annotations that its owner had then.
+/// A ReplicaSet is a workload itself; a ControllerRevision contains a patch with a template, and
+/// its owner's annotations at that time.
 fn is_emptied(object: &Value) -> bool {
     let original = &object["metadata"]["annotations"][ORIGINAL];
     if original.is_null() {
@@ -146,7 +146,7 @@ fn is_emptied(object: &Value) -> bool {
     told.is_some_and(|told| told.is_ok_and(|told| !told.drifted))
 }
 
-/// Whether no Pod is of this revision, and none will be by what the workload says now.
+/// Whether no Pod has or will get this revision in the workload's current state.
 fn is_idle(found: &LiveObject, revision: &Value) -> bool {
     let none = |field: &Value| field.as_i64().unwrap_or(0) == 0;
     if revision["kind"] == REPLICA_SET.kind {

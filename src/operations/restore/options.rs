@@ -10,12 +10,12 @@ pub(crate) struct RestoreOptions<'a> {
     pub(super) recreate: bool,
     /// `--trust-original`
     pub(super) trust_original: bool,
-    /// Whether the namespace's label has just been taken away, or, in a dry run, would have been.
+    /// Whether the namespace's label was just removed, or would be in a dry run.
     pub(super) unlabelled: bool,
 }
 
 impl RestoreOptions<'_> {
-    /// After the namespace's label.
+    /// Options after the namespace's label was removed.
     pub(crate) const UNLABELLED: Self =
         Self { manifests: None, recreate: false, trust_original: false, unlabelled: true };
 }

@@ -1,5 +1,5 @@
-//! Restores at level pod: the workload was never changed, so its Pods are replaced by such as
-//! nothing empties.
+//! Restores at level pod: the workload was never changed, so its Pods are replaced by Pods that are
+//! not emptied.
 
 use std::collections::BTreeSet;
 
@@ -25,17 +25,18 @@ use crate::{
     },
 };
 
-/// The Pods that run in some namespaces.
+/// The running Pods of some namespaces.
 #[derive(Default)]
 pub(super) struct Pods {
-    /// Each with whether it was emptied itself.
+    /// Each Pod, and whether it was emptied itself.
     all: Vec<(Value, bool)>,
-    /// Namespaces whose Pods could not be looked at, and why. Whoever may not list them sees none.
+    /// Namespaces whose Pods could not be read, and why. Without the right to list them, they count
+    /// as empty.
     unseen: Vec<(String, String)>,
 }
 
 impl Pods {
-    /// Those in the namespaces of these workloads.
+    /// The Pods in the namespaces of these workloads.
     pub(super) async fn list(operation: &Operation<'_>, all: &[LiveObject]) -> Self {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
@@ -64,12 +65,12 @@ impl Pods {
         self.all.iter().filter(|(pod, _)| belongs_to(pod, &found.object))
     }
 
-    /// The workload's own.
+    /// The workload's own Pods.
     pub(super) fn running(&self, found: &LiveObject) -> Vec<Value> {
         self.of(found).map(|(pod, _)| pod.clone()).collect()
     }
 
-    /// Those that are left from when its template was emptied.
+    /// Pods left from its emptied template.
     pub(super) fn left(&self, found: &LiveObject) -> Vec<Value> {
         let left = self.of(found).map(|(pod, _)| pod).filter(|pod| {
             let goes = pod["metadata"]["deletionTimestamp"].is_string();
@@ -78,10 +79,9 @@ impl Pods {
         left.cloned().collect()
     }
 
-    /// Tells of the Jobs that a CronJob, as it was before, has started and that idle: nothing but
-    /// their end gives them back.
+    /// Reports idle Jobs that an emptied CronJob has started: only deleting them helps.
     pub(super) fn tell_jobs(&self, operation: &Operation<'_>, before: &LiveObject) {
-        // One that an update has given something to run starts what works.
+        // A CronJob with a newer command starts working Jobs.
         let is_emptied = before.object.subject().and_then(Subject::holds) == Some(true);
         let idles = |pod: &Value, emptied: bool| {
             let is_of_template = is_emptied && rollout::is_new(&before.object, pod);
@@ -105,8 +105,8 @@ impl Pods {
         ));
     }
 
-    /// Whether the workload is as written and its Pods are empty, or, where it was `named` and has
-    /// none, would be.
+    /// Whether only the workload's Pods are empty, or, for a `named` workload without Pods, would
+    /// be.
     ///
     /// # Errors
     /// Its Pods could not be looked at.
@@ -134,7 +134,7 @@ impl Pods {
     }
 }
 
-/// Whether the Pods of a workload that has none would be emptied, which is all there is to tell by.
+/// Whether the Pods of a workload without Pods would be emptied, the only available evidence.
 async fn would_be(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
@@ -210,7 +210,7 @@ async fn try_restore(
     Ok((object, sent))
 }
 
-/// A Pod of a Job that is deleted counts as one that failed, so the Job itself is made anew.
+/// A deleted Pod of a Job counts as failed, so the Job itself is recreated.
 async fn recreate(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
@@ -240,7 +240,7 @@ async fn recreate(
     Ok((object, Vec::new()))
 }
 
-/// The operations that make the pod template say no; none where it does.
+/// The operations that opt the pod template out; none if it already is.
 pub(super) fn refusal(object: &ParsedObject) -> Result<Vec<Value>> {
     let subject = object.try_subject()?;
     let Some(kind) = subject.workload() else { return Ok(Vec::new()) };
@@ -250,7 +250,7 @@ pub(super) fn refusal(object: &ParsedObject) -> Result<Vec<Value>> {
     Ok(vec![annotated(object, &kind.template(), LABEL, DISABLED)])
 }
 
-/// Tells of a pod template that says no now, and why.
+/// Reports a pod template that is now opted out, and why.
 pub(super) fn print_opted_out(
     operation: &Operation<'_>,
     found: &LiveObject,
@@ -271,10 +271,10 @@ pub(super) fn print_opted_out(
     ));
 }
 
-/// Tells of empty Pods that belong to none of all the workloads, and so stay as they are.
+/// Reports empty Pods that belong to none of the workloads, and therefore stay.
 pub(super) async fn tell_others(operation: &Operation<'_>, all: &[OperationResult]) {
     let scope = operation.cluster.scope(operation.targets);
-    // Whoever may not list Pods hears of none.
+    // Without the right to list Pods, none are reported.
     let pods = operation.cluster.list(&POD, scope, "").await.unwrap_or_default();
     let objects: Vec<_> = all.iter().map(|one| Value::clone(&one.found.object)).collect();
     for row in status::of_others(&objects, &pods, operation.cluster.flags()) {

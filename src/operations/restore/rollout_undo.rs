@@ -1,5 +1,6 @@
-//! A StatefulSet or DaemonSet whose pod template `kubectl rollout undo` has taken from a revision of
-//! the emptied form: the revision has the original of that template, the workload another or none.
+//! A StatefulSet or DaemonSet whose pod template `kubectl rollout undo` took from a revision of the
+//! emptied form: the revision has the original of that template, and the workload has another one
+//! or none.
 
 use std::ops::ControlFlow;
 
@@ -15,11 +16,11 @@ use crate::{
     workload::{ORIGINAL, ParsedObject},
 };
 
-/// What `kubectl rollout undo` writes as, and no other command of kubectl's that writes a template.
+/// The field manager of `kubectl rollout undo`, which no other kubectl command uses for a template.
 const UNDO: &str = "kubectl";
 
-/// Gives the workload the original that belongs to its template, which is then restored as any
-/// other; a break where nothing is left to do.
+/// Writes the original that belongs to its template to the workload, which is then restored as
+/// usual; breaks if nothing remains to do.
 pub(super) async fn recall(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
@@ -34,8 +35,8 @@ pub(super) async fn recall(
         Ok(None) => ControlFlow::Continue(found),
         Ok(Some((object, patch))) => {
             let is_back = !object.is_emptied();
-            // A dry run leaves nothing that could be restored, and a webhook restores at once what
-            // says no.
+            // A dry run leaves nothing to restore, and a webhook restores an opted-out workload at
+            // once.
             let is_over = is_back || (!operation.is_real() && !found.object.is_emptied());
             let shown = operation.shown(&found);
             let found = LiveObject { object, ..found };
@@ -49,7 +50,7 @@ pub(super) async fn recall(
     }
 }
 
-/// The workload with the original that it lacked; `None` where its own is the right one.
+/// The workload with the missing original; `None` if its own is the right one.
 async fn try_recall(
     operation: &Operation<'_>,
     found: &LiveObject,
@@ -87,7 +88,7 @@ async fn try_recall(
     let mut sent = Vec::new();
     let plan = |object: &ParsedObject| {
         let same = |of: fn(&Value) -> Value| of(object) == of(&found.object);
-        // Judged by what it was.
+        // Judged by its previous state.
         if !same(template) || !same(|object| object["metadata"]["annotations"][ORIGINAL].clone()) {
             return Err(
                 Failure::no("it has changed meanwhile.", "The same command goes on.").into()

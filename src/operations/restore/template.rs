@@ -1,4 +1,4 @@
-//! Restores one workload by a guarded JSON Patch, and sees whether it stays so.
+//! Restores one workload by a guarded JSON Patch, and checks that it stays restored.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::{
     workload::{DISABLED, ENABLED, LABEL, ParsedObject, Stamp, Subject, fresh, pods::is_ready},
 };
 
-/// An API server hears of a label that is gone after a moment.
+/// Time after which an API server knows of a removed label.
 const LAG: Duration = Duration::from_millis(250);
 const TRIES: u32 = 20;
 
-/// For those who named a workload that is not empty.
+/// The hint for a named workload that is not empty.
 pub(super) const NOT_EMPTY: &str =
     "If it was restored before, nothing is left to do; `diyadm status` shows what is empty.";
 
@@ -39,7 +39,7 @@ pub(super) async fn restore(
     }
 }
 
-/// Whether it is empty by its template, and can be given back as that is asked for.
+/// Whether its template is emptied and it can be restored as requested.
 pub(super) fn can_be_restored(options: &RestoreOptions<'_>, found: &LiveObject) -> bool {
     let Some(subject) = found.object.subject() else { return false };
     let mutable = subject.workload().is_some_and(|kind| kind.mutable);
@@ -61,7 +61,7 @@ async fn try_restore(
 ) -> Result<Restored> {
     let subject = found.object.try_subject()?;
     let manifest = match (subject.stamp(), options.manifests) {
-        // Restored by a command that was cut off before it could create it.
+        // Restored by a command that was interrupted before it could create it.
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
             return recreate(operation, webhooks, options, found, None).await;
         }
@@ -107,7 +107,7 @@ async fn try_restore(
     };
     let shown = operation.shown(found);
     if subject.workload().is_some_and(|kind| !kind.mutable) {
-        // Where it is not there, nothing is lost by that.
+        // If it does not exist, nothing is lost.
         if options.recreate || !found.object["metadata"]["uid"].is_string() {
             return recreate(operation, webhooks, options, found, manifest).await;
         }
@@ -120,14 +120,14 @@ async fn try_restore(
     let decline = match &interceptor {
         _ if subject.declines() => false,
         Interceptor::Nobody | Interceptor::Policy(_) => false,
-        // What the API server is asked says nothing of one that is away for a moment.
+        // A dry run shows nothing about a webhook that is temporarily unavailable.
         Interceptor::Webhook(name) if !(operation.is_real() && webhooks.is_sure(name)) => {
             !webhooks.leaves(operation.cluster, name, found).await
         }
-        // Its rules may say no, and they are not all that may be looked at.
+        // Its rules may exclude the workload, and not all of them may be readable.
         _ => operation.is_real() && would_be_emptied(operation, found, manifest).await?,
     };
-    // At level pod something else may empty what the template then gives.
+    // At level pod a webhook may empty the Pods of the restored template.
     let mut back = Back { manifest, decline, refuse: false };
     let of_pods = of_pods(operation, webhooks, found, &back).await?;
     back.refuse = of_pods.is_there();
@@ -142,10 +142,10 @@ async fn try_restore(
             operation.change(&again, |object| plan(object, &back, &mut sent)).await?;
         tries -= 1;
     }
-    // In a dry run the label is still there, and the API server goes by it.
+    // In a dry run the label still exists, and the API server uses it.
     let label = options.unlabelled && !operation.is_real();
     if object.is_emptied() && !back.decline && !label {
-        // What may not be seen empties it all the same.
+        // An unreadable webhook may still empty it.
         back.decline = true;
         let again = LiveObject { object, ..found.clone() };
         (object, changed) =
@@ -170,7 +170,7 @@ async fn try_restore(
     Ok(Restored { object, patch: sent, outcome })
 }
 
-/// What restoring makes of an emptied workload, in words.
+/// The participle for a restored workload.
 fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
     if options.manifests.is_some() {
         return "is restored from the manifest".to_owned();
@@ -188,7 +188,7 @@ fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
     }
 }
 
-/// Who empties its Pods once it is as it was.
+/// What empties its Pods after it is restored.
 async fn of_pods(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
@@ -201,7 +201,8 @@ async fn of_pods(
     Ok(webhooks.of_level_pod(operation.cluster, &given).await)
 }
 
-/// Tells of the refusal that was written; `flag` is what `diyadm empty` needs beside the name.
+/// Reports the opt-out that was written; `flag` is needed by `diyadm empty` in addition to the
+/// name.
 fn declined(operation: &Operation<'_>, found: &LiveObject, interceptor: &Interceptor, flag: &str) {
     let who = interceptor.shown().unwrap_or_else(|| "a webhook".to_owned());
     operation.terminal.say(&format!(
@@ -211,7 +212,7 @@ fn declined(operation: &Operation<'_>, found: &LiveObject, interceptor: &Interce
     ));
 }
 
-/// Gives up what a restore that was cut off just after its work still owns; the object then.
+/// Gives up fields that an interrupted restore still owns; returns the object.
 async fn disown(operation: &Operation<'_>, found: &LiveObject) -> ParsedObject {
     let LiveObject { kind, namespace, name, object } = found;
     if !operation.is_real() {
@@ -221,7 +222,7 @@ async fn disown(operation: &Operation<'_>, found: &LiveObject) -> ParsedObject {
     operation.cluster.disown(at, Value::clone(object)).await.into()
 }
 
-/// Deletes it and creates it again, as it was.
+/// Deletes it and creates it again, restored.
 async fn recreate(
     operation: &Operation<'_>,
     webhooks: &Webhooks,
@@ -261,16 +262,16 @@ async fn recreate(
     Ok(Restored { object, patch: Vec::new(), outcome: Outcome::Changed })
 }
 
-/// How one workload is given back.
+/// How to restore one workload.
 struct Back<'a> {
     /// `--force-from`
     manifest: Option<&'a ParsedObject>,
-    /// Whether it says no from then on, and whether its pod template does.
+    /// Whether it, or its pod template, is opted out afterwards.
     decline: bool,
     refuse: bool,
 }
 
-/// The operations that restore the object; `None` where it is not empty.
+/// The operations that restore the object; `None` if it is not empty.
 fn plan(
     object: &ParsedObject,
     back: &Back<'_>,
@@ -284,7 +285,7 @@ fn plan(
     Ok(Some(operations))
 }
 
-/// [`plan`] but for what its pod template says.
+/// [`plan`] without the opt-out of its pod template.
 fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
     let &Back { manifest, decline, .. } = back;
     let subject = object.try_subject()?;
@@ -294,7 +295,7 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
     let Some(manifest) = manifest else {
         let change = subject.restore(decline, None);
         if change.is_empty() {
-            // Someone has put another original there since it was judged.
+            // Another client has written another original since it was judged.
             let why = change
                 .warnings
                 .first()
@@ -303,7 +304,7 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
         }
         return Ok(Some(serde_json::from_str(&change.patch)?));
     };
-    // What the manifest is silent of comes back from the original, where that is to be trusted.
+    // Parts that the manifest lacks are restored from the original, if that is trusted.
     let mut sent: Vec<Value> = serde_json::from_str(&subject.restore(false, None).patch)?;
     let restored = ParsedObject::from(played(object, &sent)?);
     let subject = restored.try_subject()?;
@@ -315,7 +316,7 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
     Ok(Some(sent))
 }
 
-/// Whether the API server, asked in a dry run, hands it back empty.
+/// Whether the API server returns it emptied in a dry run.
 async fn would_be_emptied(
     operation: &Operation<'_>,
     found: &LiveObject,
@@ -342,9 +343,9 @@ fn untrusted(operation: &Operation<'_>, found: &LiveObject, why: &str) -> anyhow
     Failure::no(what, hint).into()
 }
 
-/// A StatefulSet goes on with its next Pod only when the one before is ready, and one of the
-/// empty form that cannot start never will be: such a Pod, of one of these revisions of the empty
-/// form, is deleted. What is slow to start and never was empty is the user's own.
+/// A StatefulSet replaces its next Pod only when the previous one is ready, and an emptied Pod that
+/// cannot start never will be: such a Pod of one of these emptied revisions is deleted. Slow Pods
+/// that were never emptied are left to the user.
 pub(super) async fn unstick(
     operation: &Operation<'_>,
     found: &LiveObject,
@@ -357,7 +358,7 @@ pub(super) async fn unstick(
         let revision = &pod["metadata"]["labels"]["controller-revision-hash"];
         emptied.iter().any(|(_, one)| one["metadata"]["name"] == *revision)
     };
-    // Where they may not be looked at, the wait tells what is missing.
+    // Without the right to read them, the wait reports what is missing.
     for pod in operation.pods(&found.object).await.unwrap_or_default() {
         let going = pod["metadata"]["deletionTimestamp"].is_string();
         if going || is_ready(&pod) || !is_emptied(&pod) {
@@ -376,7 +377,7 @@ pub(super) async fn unstick(
                 operation.shown(found),
                 found.namespace
             )),
-            // It has changed meanwhile: it may start after all.
+            // It has changed meanwhile, and may start after all.
             Err(_) => {}
         }
     }

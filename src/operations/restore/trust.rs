@@ -1,4 +1,4 @@
-//! Whether what an original makes a Pod or Job run is to be trusted, where that is created again.
+//! Whether the command in the original of a recreated Pod or Job can be trusted.
 
 use anyhow::Result;
 
@@ -7,8 +7,8 @@ use crate::{
     exit::Failure, kubernetes::targets::LiveObject, operations::Operation, workload::ParsedObject,
 };
 
-/// Refuses to create `new` in the place of `found` where its original sets what it runs and nobody
-/// has said that it is to be trusted.
+/// Refuses to replace `found` by `new` if its original decides what it runs and the user did not
+/// declare it trusted.
 pub(super) fn check(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
@@ -33,7 +33,7 @@ pub(super) fn check(
     Err(Failure::no(what, hint).into())
 }
 
-/// Why `found` is not restored in place, and what would make it `new`.
+/// Why `found` cannot be restored in place, and the command that recreates it as `new`.
 pub(super) fn in_place(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
@@ -59,15 +59,15 @@ pub(super) fn in_place(
     Ok(Failure::no(what, hint).into())
 }
 
-/// What the original of `found` makes it run in `new`, in words, where that is not to be trusted;
-/// empty where nothing is, or where the user trusts it.
+/// The untrusted parts that the original of `found` sets in `new`; empty if there are none, or if
+/// the user trusts it.
 pub(super) fn doubtful(
     options: &RestoreOptions<'_>,
     found: &LiveObject,
     new: &ParsedObject,
     manifest: Option<&ParsedObject>,
 ) -> Result<String> {
-    // What waits in a placeholder was written there by whoever created that.
+    // The content of a placeholder was written by its creator.
     if options.trust_original || !found.object["metadata"]["uid"].is_string() {
         return Ok(String::new());
     }

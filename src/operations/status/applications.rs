@@ -1,4 +1,4 @@
-//! What runs in the containers that are empty, as their agents tell it.
+//! Applications in empty containers, as reported by their agents.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
 };
 use diyadm_agent::protocol::{App, State};
 
-/// How many agents are asked at once.
+/// Number of agents to query at once.
 const AT_ONCE: usize = 8;
-/// How long each may take.
+/// Timeout for each.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Asks the agents of every Pod that is on the board. Who may not exec, or where nobody answers,
-/// sees none.
+/// Queries the agents of all Pods in the status table. Without the right to exec, or without an
+/// answer, nothing is shown.
 pub(crate) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], pods: &[Value]) {
     let mut allowed: BTreeMap<String, bool> = BTreeMap::new();
     let mut picks = Vec::new();
@@ -44,7 +44,7 @@ pub(crate) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
             let meant = row.containers.first().map(|container| container.name.as_str());
             let wanted = Wanted { meant, owners: object, ..Wanted::default() };
             let own = all(&own, wanted).unwrap_or_default();
-            // Nothing is started in a live container, be it the old Pod of a rollout.
+            // Nothing is started in a live container, also not in an old Pod of a rollout.
             let own = own.into_iter().filter(|pick| pick.live.is_none());
             picks.extend(own.map(|pick| (at, pick)));
         }

@@ -1,4 +1,4 @@
-//! `status --watch`: the workloads that are meant, and the Pods beside them, as they change.
+//! `status --watch`: follows the selected workloads and their Pods.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,29 +15,29 @@ use crate::{
     workload::{fresh, pods::is_controlled},
 };
 
-/// Changes that come closer together than this are shown together.
+/// Changes within this time are shown together.
 const QUIET: Duration = Duration::from_millis(200);
 
 pub(crate) struct Follow<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) scope: Scope<'a>,
     pub(crate) targeted: &'a Targeted,
-    /// Whether Pods may be listed, whatever kinds are meant.
+    /// Whether Pods may be listed, for any selected kinds.
     pub(crate) sees_pods: bool,
 }
 
-/// Whose change it is.
+/// The origin of a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Of {
-    /// Of a workload that is meant.
+    /// A selected workload.
     Meant(&'static str),
-    /// Of any Pod: one at level pod is told with its workload, which no selector finds.
+    /// Any Pod: at level pod it shows its workload's state, which no selector finds.
     AnyPod,
 }
 
 impl Follow<'_> {
-    /// Hands `show` the workloads that are meant and all Pods, at first and after each change, and
-    /// at least as often as `often`, until Ctrl-C.
+    /// Calls `show` with the selected workloads and all Pods, first and after each change, and at
+    /// least every `often`, until Ctrl-C.
     pub(crate) async fn run(
         &self,
         targets: &Targets,
@@ -46,7 +46,7 @@ impl Follow<'_> {
     ) -> Result<()> {
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
-        // Without a selector the Pods that are meant are among all of them.
+        // Without a selector, the selected Pods are among all Pods.
         let twice = labels.is_some() || fields.is_some() || !self.sees_pods;
         let source = |kind: &'static Kind| {
             if kind == &POD && !twice { Of::AnyPod } else { Of::Meant(kind.kind) }
@@ -84,7 +84,7 @@ impl Follow<'_> {
                 if seen.len() < wanted {
                     continue;
                 }
-                // In the order in which `status` without --watch tells them.
+                // In the order of `status` without --watch.
                 let kinds = self.targeted.kinds.iter();
                 let objects = kinds.flat_map(|kind| {
                     let of_kind = seen.get(&source(kind)).into_iter().flatten();

@@ -1,4 +1,4 @@
-//! What the workloads themselves do not tell: who would empty them, and what scales them.
+//! Data beyond the workloads themselves: what would empty them, and their autoscalers.
 
 use std::time::{Duration, Instant};
 
@@ -15,24 +15,24 @@ pub(crate) struct Surroundings<'a> {
     cluster: &'a Cluster,
     scope: Scope<'a>,
     interceptors: Snapshot,
-    /// Whether Pods of what is no workload here are asked for.
+    /// Whether Pods of unknown owners are included.
     others: bool,
     /// `None` where they are not asked for.
     autoscalers: Option<Vec<Value>>,
-    /// Autoscalers that are held in vain, as of the last look.
+    /// Autoscalers that are suspended for no reason, at the last check.
     held: Option<Vec<Row>>,
-    /// Warnings about Pods and workloads, as of the last look; none where they may not be seen.
+    /// Warnings about Pods and workloads, at the last check; empty if they may not be read.
     events: Option<Vec<Value>>,
     looked: Instant,
 }
 
 impl<'a> Surroundings<'a> {
-    /// How old what is known may get. It changes seldom, and not all of it has a watch of its own:
-    /// the rules of a webhook are in its server's flags and ConfigMap.
+    /// Maximum age of the data. It changes seldom, and some of it cannot be watched: a webhook's
+    /// rules are in its server's flags and ConfigMap.
     pub(crate) const OFTEN: Duration = Duration::from_secs(10);
 
-    /// Looks at it, at `scalers` or not, to tell of Pods of `others` or not; with what kept it from
-    /// reading who would empty workloads.
+    /// Reads the data, optionally autoscalers (`scalers`) and Pods of other owners (`others`); also
+    /// returns errors about reading webhooks.
     pub(crate) async fn look(
         cluster: &'a Cluster,
         scope: Scope<'a>,
@@ -42,7 +42,7 @@ impl<'a> Surroundings<'a> {
         let (interceptors, errors) = Snapshot::look(cluster, scope).await;
         let mut autoscalers = None;
         if scalers {
-            // As far as they may be seen: few clusters have all these kinds.
+            // As far as they are readable: few clusters have all these kinds.
             let lists = cluster.lists(AUTOSCALERS.map(|kind| (kind, scope))).await;
             let lists = lists.into_iter().filter_map(|(_, _, list)| list.ok());
             autoscalers = Some(lists.flatten().collect());
@@ -63,7 +63,7 @@ impl<'a> Surroundings<'a> {
         )
     }
 
-    /// Looks again where what is known is old. What cannot be read for a moment stays as it was.
+    /// Reads the data again if it is old. Temporarily unreadable data stays.
     pub(crate) async fn look_again(&mut self) {
         if self.looked.elapsed() < Self::OFTEN {
             return;
@@ -75,7 +75,7 @@ impl<'a> Surroundings<'a> {
         }
     }
 
-    /// The board's lines.
+    /// The rows of the status table.
     pub(crate) async fn rows(&mut self, objects: &[Value], pods: &[Value]) -> Vec<Row> {
         let all = status::rows(objects, pods, |object| self.interceptors.would_empty(object));
         let judged = |events: Option<&[Value]>| {
@@ -92,7 +92,7 @@ impl<'a> Surroundings<'a> {
         if self.others {
             rows.extend(status::of_others(objects, pods, self.cluster.flags()));
         }
-        // An autoscaler is let go a moment after its workload: one look at both is judged.
+        // An autoscaler is resumed shortly after its workload: both must be read together.
         let autoscalers = self.autoscalers.as_deref().unwrap_or_default();
         let flags = self.cluster.flags();
         let held = self.held.get_or_insert_with(|| status::held_in_vain(autoscalers, &rows, flags));

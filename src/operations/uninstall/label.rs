@@ -1,4 +1,4 @@
-//! The label of the namespace: taken away, whoever has set it, and nothing else.
+//! Removes the namespace's label, regardless of who set it.
 
 use anyhow::Result;
 use jsonptr::PointerBuf;
@@ -13,12 +13,12 @@ use crate::{
     workload::ParsedObject,
 };
 
-/// A namespace, and the label that is to go.
+/// A namespace, and the label to remove.
 pub(super) struct Label<'a> {
     namespace: &'a str,
     key: String,
     value: String,
-    /// The Namespace, where there is one.
+    /// The Namespace, if it exists.
     found: Option<Value>,
 }
 
@@ -40,13 +40,13 @@ impl<'a> Label<'a> {
         Ok(label)
     }
 
-    /// What taking it away needs.
+    /// The rights for removing it.
     pub(super) fn rights(&self) -> [Right<'a>; 2] {
         let own = Target { kind: &NAMESPACE, namespace: "", name: self.namespace };
         ["get", "patch"].map(|verb| own.right(verb))
     }
 
-    /// Whether it was there.
+    /// Whether it was set.
     pub(super) fn is_set(&self) -> bool {
         self.found.as_ref().is_some_and(|found| self.is_on(found))
     }
@@ -55,8 +55,8 @@ impl<'a> Label<'a> {
         namespace["metadata"]["labels"][&self.key] == self.value.as_str()
     }
 
-    /// Takes it away; the labels of the namespace then, or, in a dry run, as they would be. `None`
-    /// where there is no namespace.
+    /// Removes it. Returns the namespace's labels afterwards, or the expected ones in a dry run;
+    /// `None` without a namespace.
     pub(super) async fn remove(
         mut self,
         outcomes: &mut Outcomes<'_>,

@@ -1,5 +1,5 @@
-//! After `uninstall --restore`: what restoring wrote into workloads so that the webhook would leave
-//! them alone is taken away, since nothing would empty them any more.
+//! After `uninstall --restore`: removes opt-outs that restoring wrote to workloads because of the
+//! webhook, since nothing would empty them any more.
 
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use crate::{
     workload::{self, DISABLED, LABEL, ParsedObject, pod_from_template},
 };
 
-/// An API server knows of a webhook or policy that is gone after a moment.
+/// Time after which an API server knows of a deleted webhook or policy.
 const LAG: Duration = Duration::from_millis(250);
 const TRIES: u32 = 40;
 
-/// Removes diyadm's own refusals from the workloads of the namespace, whichever command wrote them.
+/// Removes diyadm's own opt-outs from the workloads of the namespace, regardless of the command
+/// that wrote them.
 pub(super) async fn remove(
     terminal: &Terminal,
     cluster: &Cluster,
@@ -70,17 +71,16 @@ async fn change(cluster: &Cluster, found: &LiveObject, mode: WriteMode) -> Resul
     Ok(cluster.change(at, Some(found.object.clone()), mode, operations).await?.object)
 }
 
-/// Whether the API server, asked in dry runs, leaves the workload and its Pods as they are written
-/// once the refusal is gone.
+/// Whether dry runs show that the workload and its Pods are not emptied without the opt-out.
 async fn is_left_alone(cluster: &Cluster, found: &LiveObject) -> Result<bool> {
     for _ in 0..TRIES {
         let object = match change(cluster, found, WriteMode::DryRun).await {
-            // What may not be changed is told when it is to be.
+            // Missing rights are reported when the change is made.
             Err(error) if error::is_forbidden(&error) => return Ok(true),
             object => object?,
         };
         let pod = match pod_from_template::pod(&object) {
-            // Who may not create Pods does not know better.
+            // Without the right to create Pods this is unknown.
             Some(pod) => cluster.create(&pod, WriteMode::DryRun).await.unwrap_or_default(),
             None => Value::Null,
         };
@@ -93,7 +93,7 @@ async fn is_left_alone(cluster: &Cluster, found: &LiveObject) -> Result<bool> {
     Ok(false)
 }
 
-/// The operations that remove our refusals; `None` where there is none.
+/// The operations that remove diyadm's opt-outs; `None` if there are none.
 fn operations(object: &ParsedObject) -> Result<Option<Vec<Value>>> {
     let subject = object.try_subject()?;
     if subject.is_emptied() {

@@ -1,5 +1,5 @@
-//! `uninstall --restore`: every workload of the namespace back before the server is taken away. The
-//! label is gone by then, so that nothing empties them again.
+//! `uninstall --restore`: restores all workloads of the namespace before the server is deleted. The
+//! label is already removed, so that nothing empties them again.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -20,8 +20,8 @@ use crate::{
     workload::{ParsedObject, Subject},
 };
 
-/// Restores what is empty in a namespace that has these labels now. Pods and Jobs are left, since they would have to be made anew, and so
-/// is what has no original.
+/// Restores empty workloads in a namespace with these current labels. Skips Pods and Jobs, which
+/// would have to be recreated, and workloads without an original.
 ///
 /// # Errors
 /// One that could not be restored: nothing else is to be taken away then.
@@ -64,7 +64,8 @@ pub(super) async fn restore(
     })
 }
 
-/// Whether it can be restored without being made anew; what is not empty is passed over later.
+/// Whether it can be restored without recreating it; workloads that are not empty are skipped
+/// later.
 fn is_ready_to_go(object: &ParsedObject) -> bool {
     let workload = object.subject().and_then(Subject::workload);
     workload.is_some_and(|kind| kind.mutable)

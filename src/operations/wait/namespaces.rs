@@ -1,5 +1,4 @@
-//! The Pods and events of whole namespaces, listed once a look however many workloads are waited
-//! for there.
+//! The Pods and events of whole namespaces, listed once per check for any number of workloads.
 
 use std::{
     cell::RefCell,
@@ -22,8 +21,8 @@ pub(super) struct NamespaceIndex {
 }
 
 impl NamespaceIndex {
-    /// Looks at the namespaces of these workloads; what may not be looked at is not there. That an
-    /// image is on its way is asked for where it is too `late` to see it come.
+    /// Reads the namespaces of these workloads; unreadable parts are empty. Events about image
+    /// pulls are only read before the timeout (`late`).
     pub(super) async fn list(operation: &Operation<'_>, workloads: &[&Value], late: bool) -> Self {
         let namespace =
             |object: &&Value| object["metadata"]["namespace"].as_str().map(str::to_owned);
@@ -71,7 +70,7 @@ impl NamespaceIndex {
     }
 }
 
-/// Things by what they are about.
+/// Objects grouped by their subject.
 struct Index {
     all: Vec<Value>,
     by: HashMap<String, Vec<usize>>,
@@ -83,7 +82,7 @@ impl Index {
         let mut by: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, one) in all.iter().enumerate() {
             let Some(about) = about(one) else { continue };
-            // A Deployment's ReplicaSets, which may not be readable, are called NAME-HASH.
+            // A Deployment's ReplicaSets, which may be unreadable, are named NAME-HASH.
             let name = about["name"].as_str().filter(|_| about["kind"] == REPLICA_SET.kind);
             let name = name.and_then(|name| name.rsplit_once('-'));
             let name = name.map(|(name, _)| in_namespace(one, name));
@@ -99,7 +98,7 @@ impl Index {
     }
 }
 
-/// What its Pods and events are found by.
+/// The keys of its Pods and events.
 fn names(workload: &Value) -> Vec<String> {
     let controller = kinds::of_object(workload).map(|kind| kind.controller);
     let has_sets = matches!(controller, Some(Controller::ReplicaSets(_)));
