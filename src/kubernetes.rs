@@ -160,7 +160,7 @@ impl Cluster {
     /// `gitVersion`: `v1.36.3`.
     pub async fn version(&self) -> Result<String> {
         let info = self.version_info().await?;
-        Ok(info["gitVersion"].as_str().context("the API server told no version")?.to_owned())
+        Ok(info["gitVersion"].as_str().context("the API server sent no version")?.to_owned())
     }
 
     /// What `/version` answers.

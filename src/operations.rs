@@ -192,17 +192,17 @@ impl Operation<'_> {
         let what = match (not_done, not_ready) {
             (count, 0) => format!("{count} of {all} workloads were not {word}."),
             (0, count) => {
-                format!("{count} of {all} workloads were {word}, and their Pods are not ready.")
+                format!("{count} of {all} workloads were {word}, but their Pods are not ready.")
             }
             (count, waiting) => format!(
-                "{count} of {all} workloads were not {word}; {waiting} were {word}, and their Pods \
-                 are not ready."
+                "{count} of {all} workloads were not {word}; {waiting} were {word}, but their \
+                 Pods are not ready."
             ),
         };
         let hint = if not_done == 0 {
-            "What is above says why; `diyadm status` and `kubectl get pods` show them."
+            "The messages above say why; `diyadm status` and `kubectl get pods` show the workloads."
         } else {
-            "What is above says why; the same command goes on with the rest."
+            "The messages above say why; run the same command again for the rest."
         };
         let code = exit::code(&failed[0].1);
         let same = failed.iter().all(|(_, error)| exit::code(error) == code);

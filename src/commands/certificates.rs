@@ -39,7 +39,7 @@ impl<'a> Asked<'a> {
         if days > ca_days {
             let what =
                 format!("A certificate of {days} days would outlive its CA of {ca_days} days.");
-            return Err(Failure::usage(what, format!("Type `--ca-days {days}`, or more.")).into());
+            return Err(Failure::usage(what, format!("Use `--ca-days {days}` or more.")).into());
         }
         let request = match flags.csr_conf {
             Some(_) => Some(request(terminal, names, flags)?),
@@ -128,7 +128,7 @@ const BUILT_IN: &str = "the built-in csr.conf";
 fn request(terminal: &Terminal, names: &WebhookNames, flags: &Certificates) -> Result<Request> {
     let (file, text) = csr_conf(names, flags)?;
     let request = Request::parse(&file, &text).map_err(|error| {
-        let hint = format!("Fix {file}, or name another: `--csr-conf FILE`.");
+        let hint = format!("Fix {file}, or use another: `--csr-conf FILE`.");
         Failure::usage(format!("{error:#}"), hint)
     })?;
     request.warnings.iter().for_each(|warning| terminal.warn(warning));
@@ -149,7 +149,7 @@ fn csr_conf(names: &WebhookNames, flags: &Certificates) -> Result<(String, Strin
     let text = files::text_up_to(file, pki::LONGEST_FILE).map_err(|error| {
         Failure::usage(
             format!("{} could not be read: {error}.", file.display()),
-            "Name a readable file, or - for the standard input: `--csr-conf FILE`.",
+            "Use a readable file, or - for the standard input: `--csr-conf FILE`.",
         )
     })?;
     Ok((file.display().to_string(), text))
@@ -158,7 +158,7 @@ fn csr_conf(names: &WebhookNames, flags: &Certificates) -> Result<(String, Strin
 /// Reports the use of a csr.conf that no flag named.
 pub(super) fn tell_source(terminal: &Terminal, flags: &Certificates) {
     if flags.csr_conf.is_none() && Path::new(HERE).exists() {
-        terminal.say("The certificates are made from csr.conf in this folder.");
+        terminal.say("The certificates are created from csr.conf in this folder.");
     }
 }
 

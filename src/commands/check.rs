@@ -25,7 +25,7 @@ pub(super) mod version;
 
 pub(super) use connection::connect_as;
 
-const LEFT: &str = "A configuration diyadm-probe-… may be left; it matches nothing any more: \
+const LEFT: &str = "A configuration diyadm-probe-… may remain, which matches nothing: \
                     `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
 
 pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {

@@ -85,8 +85,8 @@ fn goes_on(at: &ContainerTarget, project: &Project, runs: bool) -> String {
         );
     }
     format!(
-        "{name} goes on in {shown}: `diyadm dev` takes it up, `diyadm stop {shown} {name}` stops \
-         it, `diyadm restore {shown}` gives the workload back."
+        "{name} keeps running in {shown}: `diyadm dev` continues with it, `diyadm stop {shown} \
+         {name}` stops it, `diyadm restore {shown}` restores the workload."
     )
 }
 
@@ -94,7 +94,7 @@ fn goes_on(at: &ContainerTarget, project: &Project, runs: bool) -> String {
 fn at(args: &Dev, project: &Project) -> Result<ContainerTarget> {
     let workload = args.workload.clone().or_else(|| project.workload.clone()).ok_or_else(|| {
         let what = format!("Neither the command line nor {FILE} names a workload.");
-        Failure::usage(what, "Type `diyadm dev deploy/NAME`, or `workload: deploy/NAME` there.")
+        Failure::usage(what, "Run `diyadm dev deploy/NAME`, or set `workload: deploy/NAME` there.")
     })?;
     let ContainerFlags { namespace, container, .. } = args.inside.clone();
     let namespace = namespace.or_else(|| project.namespace.clone());
@@ -151,13 +151,13 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
     let shown = file.display();
     staged::create(file, &text, 0o666).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            let what = format!("{shown} is there already; it is left as it is.");
-            let hint = "Name another with -f FILE, or see what would be written: \
-                        `diyadm dev --init -f -`.";
+            let what = format!("{shown} already exists and was not changed.");
+            let hint = "Use another file with -f FILE, or print what would be written: `diyadm \
+                        dev --init -f -`.";
             return Failure::usage(what, hint);
         }
         staged::unwritable(file, &error, "-f FILE")
     })?;
-    terminal.done(&format!("{shown} is written; look through it, then type `diyadm dev`"), None);
+    terminal.done(&format!("{shown} was written; check it, then run `diyadm dev`"), None);
     Ok(Code::Done)
 }

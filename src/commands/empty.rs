@@ -13,12 +13,13 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    let left = "Each workload is emptied as a whole or not at all: `diyadm status` tells which \
-                are, the same command goes on, `diyadm restore` takes it back.";
+    let left = "Each workload is emptied completely or not at all: `diyadm status` shows which \
+                are empty. Run the same command again to continue, or `diyadm restore` to undo it.";
     empty::decision::check(&args.ways, args.scale)?;
     if args.rollback && !args.work.pods.wait {
-        let what = "--rollback restores what does not start, and --wait=false does not look.";
-        return Err(Failure::usage(what, "Leave one of them.").into());
+        let what = "--rollback restores workloads that do not start, and --wait=false does not \
+                    wait for that.";
+        return Err(Failure::usage(what, "Omit one of them.").into());
     }
     let rules = emptying_flags::rules(&args.ways, None)?;
     runtime::run(left, async {

@@ -24,7 +24,7 @@ pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
         (None, None) => {
             // Flags are validated before the cluster is contacted.
             webhook_names::check_labelled(&args.names)?;
-            let left = "What was applied stays; the same command goes on from there.";
+            let left = "What was applied stays; run the same command again to continue.";
             runtime::run(left, async {
                 let cluster = Cluster::connect(&global.connection).await?;
                 if args.rotate {

@@ -30,6 +30,6 @@ pub(super) fn named(name: &str) -> Result<&str> {
     }
     let what = format!("{name:?} is not a valid application name.");
     let hint =
-        "One has up to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit.";
+        "A name has up to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit.";
     Err(Failure::usage(what, hint).into())
 }

@@ -36,8 +36,8 @@ mod server;
 pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = format!(
-        "What was applied stays: the same command goes on, \
-         `diyadm uninstall -n {} --service {}` takes it away.",
+        "What was applied stays: run the same command again to continue, or `diyadm uninstall -n \
+         {} --service {}` to remove it.",
         args.names.namespace(),
         args.names.service
     );

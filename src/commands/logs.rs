@@ -53,8 +53,8 @@ pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
 /// `5m` before now, in milliseconds since 1970.
 fn since_ms(text: &str, now_ms: i64) -> Result<u64> {
     let wrong = || {
-        let what = format!("{text:?} is no length of time.");
-        Failure::usage(what, "Type --since 90s, 5m or 1h30m.")
+        let what = format!("{text:?} is not a duration.");
+        Failure::usage(what, "Use --since 90s, 5m or 1h30m.")
     };
     let since: SignedDuration = text.parse().map_err(|_| wrong())?;
     if since.is_negative() {

@@ -61,8 +61,8 @@ fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
         plans.push(plan(rules, &object, &context, decided, &[]));
     }
     if plans.is_empty() {
-        let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
-        return Err(Failure::usage("There is no workload in these files.", hint).into());
+        let hint = "Use manifests with Deployments, StatefulSets or another kind of workload.";
+        return Err(Failure::usage("These files contain no workload.", hint).into());
     }
     Ok(plans)
 }
@@ -83,13 +83,13 @@ fn offline(subject: &Subject<'_>, rules: &Rules, context: &Context<'_>) -> Resul
     let way = subject.decide(rules, context);
     (decided.does, decided.why) = match way {
         Err(why) => (Does::Nothing, why),
-        Ok(_) if subject.declines() => (Does::Nothing, format!("{LABEL} there says no")),
+        Ok(_) if subject.declines() => (Does::Nothing, format!("{LABEL} there opts it out")),
         Ok(Decision { way, rule, .. }) if !way.empty => {
             let rule = rule.map(|rule| format!("rule {rule}")).unwrap_or_default();
-            (Does::Nothing, format!("{rule} says no"))
+            (Does::Nothing, format!("{rule} opts it out"))
         }
         Ok(Decision { way, .. }) if way.level == Level::Pod && subject.kind() != "Pod" => {
-            (Does::Pods, "a webhook or policy empties them as they are created".to_owned())
+            (Does::Pods, "a webhook or policy empties them when they are created".to_owned())
         }
         Ok(_) if subject.is_emptied() => (Does::Already, String::new()),
         Ok(_) => {

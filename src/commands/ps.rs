@@ -95,8 +95,8 @@ fn is_nothing(apps: &Apps) -> bool {
 fn not_looked_into(Pick { pod, container, live, .. }: &Pick) -> String {
     let runs = live.as_deref().unwrap_or_default();
     format!(
-        "container {container} of Pod {pod} was not emptied by diyadm and is not looked into: its \
-         PID 1 is {runs}; what `run --live` started there is shown with --live"
+        "container {container} of Pod {pod} was not emptied by diyadm and is skipped: its PID 1 \
+         is {runs}; use --live to see what `run --live` started there"
     )
 }
 
@@ -105,8 +105,8 @@ fn not_shown(Seen { pod, container, apps }: &Seen) -> Option<String> {
     let others: Vec<_> = apps.others.iter().map(u32::to_string).collect();
     (!others.is_empty()).then(|| {
         format!(
-            "what an agent of protocol {} runs in {pod}/{container} is not shown, since this is \
-             protocol {PROTOCOL}: type `diyadm ps` of that version",
+            "applications in {pod}/{container} are not shown: the agent has protocol {}, and this \
+             diyadm has {PROTOCOL}. Run `diyadm ps` of the agent's version",
             others.join(", ")
         )
     })

@@ -85,8 +85,8 @@ pub(super) fn policy(names: &WebhookNames, webhook: &Webhook) -> Result<(Setting
 pub(super) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Vec<Value>> {
     rules.own = (settings.namespace.clone(), settings.service.clone());
     manifests::policy(settings, &rules).map_err(|why| {
-        let hint = "Take the webhook for that: leave --mode policy out.";
-        Failure::usage(format!("--mode policy cannot do it: {why}."), hint).into()
+        let hint = "Use the webhook for that: omit --mode policy.";
+        Failure::usage(format!("--mode policy does not support this: {why}."), hint).into()
     })
 }
 
@@ -99,7 +99,7 @@ pub(super) fn resolved(settings: Settings, names: &WebhookNames) -> Result<Setti
 /// A PEM file, or ca.crt in a folder.
 fn read_ca(path: &Path) -> Result<String> {
     let file = if path.is_dir() { path.join("ca.crt") } else { path.to_owned() };
-    let hint = "Make one with `diyadm init --out DIR`, then `diyadm render --ca DIR`.";
+    let hint = "Create one with `diyadm init --out DIR`, then run `diyadm render --ca DIR`.";
     let text = files::text(&file).map_err(|error| {
         Failure::usage(format!("{} could not be read: {error}.", file.display()), hint)
     })?;
@@ -114,18 +114,18 @@ fn read_ca(path: &Path) -> Result<String> {
 pub(super) fn settings(names: &WebhookNames, webhook: &Webhook) -> Result<Settings> {
     webhook_names::check(names)?;
     if webhook.container_port == HEALTH_PORT {
-        let what = format!("Port {HEALTH_PORT} of the container is for health and metrics.");
-        return Err(Failure::usage(what, "Type another: `--container-port 8443`.").into());
+        let what = format!("Port {HEALTH_PORT} of the container is used for health and metrics.");
+        return Err(Failure::usage(what, "Use another: `--container-port 8443`.").into());
     }
     if !webhook.cert_dir.starts_with('/') {
         let what = format!("--cert-dir {} does not begin with /.", webhook.cert_dir);
-        return Err(Failure::usage(what, "Type it like `--cert-dir /etc/webhook/certs`.").into());
+        return Err(Failure::usage(what, "Write it like `--cert-dir /etc/webhook/certs`.").into());
     }
     if let Some(url) = &webhook.url
         && checks::url_host(url).is_none_or(|host| host.is_empty())
     {
         let what = format!("--url {url} is not https://HOST:PORT.");
-        return Err(Failure::usage(what, "The API server calls webhooks by https only.").into());
+        return Err(Failure::usage(what, "The API server calls webhooks over https only.").into());
     }
     let word = |value: Option<clap::builder::PossibleValue>| {
         value.map(|v| v.get_name().to_owned()).unwrap_or_default()

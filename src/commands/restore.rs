@@ -17,8 +17,8 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    let left = "Each workload is restored as a whole or not at all: `diyadm status` tells which \
-                are still empty, the same command goes on.";
+    let left = "Each workload is restored completely or not at all: `diyadm status` shows which \
+                are still empty. Run the same command again to continue.";
     let manifests = args.force_from.as_deref().map(Manifests::read).transpose()?;
     runtime::run(left, async {
         let cluster = Cluster::connect(&global.connection).await?;

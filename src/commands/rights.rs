@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
     })?;
     if args.output != Format::Yaml {
         let terminal = Terminal::new(&global.terminal);
-        terminal.say("An administrator gives them with the roles of `-o yaml`, and then:");
+        terminal.say("An administrator grants them with the roles of `-o yaml`, and then:");
         bindings.iter().for_each(|command| terminal.say(&format!("  {command}")));
     }
     Ok(Code::Done)

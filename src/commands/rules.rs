@@ -36,18 +36,18 @@ pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
 fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
-        let hint = "Name a rules.yaml, or - for the standard input: `diyadm rules check FILE`.";
+        let hint = "Use a rules.yaml, or - for the standard input: `diyadm rules check FILE`.";
         Failure::usage(format!("{shown} could not be read: {error}."), hint)
     })?;
     let rules = workload::parse_rules(&text).map_err(|error| {
-        let hint = "Fix that rule: docs/rules.md has the format, \
-                    `diyadm rules annotations` what workloads may say themselves.";
+        let hint = "Fix that rule: docs/rules.md has the format, and `diyadm rules annotations` \
+                    lists annotations of workloads.";
         Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet())
     })?;
     for sentence in workload::lint_rules(&rules) {
         terminal.warn(&format!("{shown}: {sentence}"));
     }
-    terminal.done(&format!("{shown} is right: {} rules", rules.len()), None);
+    terminal.done(&format!("{shown} is valid: {} rules", rules.len()), None);
     Ok(Code::Done)
 }
 
@@ -79,8 +79,8 @@ fn manifests(args: &Explain) -> Result<Vec<Explained>> {
         }
     }
     if all.is_empty() {
-        let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
-        return Err(Failure::usage("There is no workload in these files.", hint).into());
+        let hint = "Use manifests with Deployments, StatefulSets or another kind of workload.";
+        return Err(Failure::usage("These files contain no workload.", hint).into());
     }
     Ok(all)
 }

@@ -46,7 +46,7 @@ fn variable(text: &str) -> Result<(Bytes, Bytes)> {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         // Its value may be a secret, so it is not printed.
         _ => {
-            Err(Failure::usage("An --env has no NAME before `=`.", "Type --env NAME=VALUE.").into())
+            Err(Failure::usage("An --env has no NAME before `=`.", "Use --env NAME=VALUE.").into())
         }
     }
 }

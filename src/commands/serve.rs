@@ -18,7 +18,10 @@ pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
     let level = if global.terminal.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
     log::start(level)?;
     if let Err(error) = server::protect_memory() {
-        tracing::warn!(error = error.to_string(), "core dumps of the key are not prevented");
+        tracing::warn!(
+            error = error.to_string(),
+            "core dumps could not be disabled, and may contain the key"
+        );
     }
     let ended = serve(args);
     log::flush();
@@ -35,7 +38,7 @@ fn serve(args: &Serve) -> Result<Code> {
     let Some((namespace, name)) = args.self_name.split_once('/') else {
         let what = format!("--self-name {} is not NAMESPACE/NAME.", args.self_name);
         return Err(
-            Failure::usage(what, "Type it like --self-name test/diyadmissionwebhook.").into()
+            Failure::usage(what, "Write it like --self-name test/diyadmissionwebhook.").into()
         );
     };
     let options = Options {
@@ -56,8 +59,8 @@ fn serve(args: &Serve) -> Result<Code> {
                 if error.downcast_ref::<Failure>().is_some() {
                     return error;
                 }
-                let hint = "Make a certificate with `diyadm init --out DIR`, then \
-                            `diyadm serve --cert DIR/server.crt --key DIR/server.key`.";
+                let hint = "Create a certificate with `diyadm init --out DIR`, then run `diyadm \
+                            serve --cert DIR/server.crt --key DIR/server.key`.";
                 Failure::usage(format!("{error:#}."), hint).into()
             })?;
             let (mut term, mut int) =

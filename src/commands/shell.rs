@@ -21,7 +21,7 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
     let command: Option<Vec<String>> =
         args.command.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
     let command = command.ok_or_else(|| {
-        Failure::usage("A word of the command is not UTF-8.", "Type it inside the shell.")
+        Failure::usage("A word of the command is not UTF-8.", "Run it inside the shell.")
     })?;
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;

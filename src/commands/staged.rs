@@ -140,7 +140,7 @@ pub(super) fn keep_attributes(from: &File, to: &File) -> io::Result<()> {
             .and_then(|value| fsetxattr(to, name, &value, XattrFlags::empty()));
         copied.map_err(|error| {
             let name = String::from_utf8_lossy(name);
-            io::Error::other(format!("its attribute {name} cannot be kept: {error}"))
+            io::Error::other(format!("its attribute {name} cannot be preserved: {error}"))
         })?;
     }
     Ok(())
@@ -161,13 +161,13 @@ pub(super) fn unwritable(path: &Path, error: &io::Error, flag: &str) -> Failure 
     let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
     let hint = match error.kind() {
         kind if full.contains(&kind) => format!(
-            "Free some space (`df -h`, `quota`, `ulimit -f`), or name another place: `{flag}`."
+            "Free some space (`df -h`, `quota`, `ulimit -f`), or use another path: `{flag}`."
         ),
         ErrorKind::ReadOnlyFilesystem => {
-            format!("Name a place on a file system that is not read-only: `{flag}`.")
+            format!("Use a path on a file system that is not read-only: `{flag}`.")
         }
-        ErrorKind::InvalidFilename => format!("Name a shorter place: `{flag}`."),
-        _ => format!("Name a place that you may write to: `{flag}`."),
+        ErrorKind::InvalidFilename => format!("Use a shorter path: `{flag}`."),
+        _ => format!("Use a path that you may write to: `{flag}`."),
     };
     Failure::usage(format!("{} cannot be written: {error}.", path.display()), hint)
 }

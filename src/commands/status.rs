@@ -30,8 +30,9 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let mut shown = Shown { args, before: Vec::new(), titled: false };
         let pods = cluster.list(&POD, scope, "").await.ok();
         if pods.is_none() {
-            terminal
-                .warn("Pods may not be listed, so those that are empty at level pod are not seen");
+            terminal.warn(
+                "Pods may not be listed, so workloads that are empty at level pod are missing here",
+            );
         }
         // Whether unreadable workloads are empty is unknown.
         let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
@@ -40,8 +41,8 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
             Surroundings::look(&cluster, scope, targeted.everything, scalers).await;
         if !errors.is_empty() {
             terminal.warn(
-                "namespaces, webhook configurations or policies may not be read, so workloads \
-                 that one of them has missed are not all seen",
+                "namespaces, webhook configurations or policies may not be read, so some \
+                 workloads with state missed may be missing here",
             );
         }
         if args.watch {

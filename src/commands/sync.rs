@@ -36,8 +36,8 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     }
     let (workload, to) = sync::destination(&args.destination)?;
     if workload.is_empty() != args.selector.is_some() {
-        let hint = "Type deploy/web:/PATH for a workload, or -l SELECTOR and :/PATH for Pods.";
-        return Err(Failure::usage("It must be said which Pods are meant.", hint).into());
+        let hint = "Use deploy/web:/PATH for a workload, or -l SELECTOR and :/PATH for Pods.";
+        return Err(Failure::usage("No workload or Pods are given.", hint).into());
     }
     let options = Options {
         delete: args.delete,
@@ -63,7 +63,8 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
         tokio::select! {
             outcome = work => outcome,
             () = interrupted() => {
-                let hint = if args.watch { "" } else { "What arrived is not sent again." };
+                let hint = if args.watch { "" } else { "Files that have arrived are not sent \
+                                                        again." };
                 Err(Failure::interrupted(hint).into())
             }
         }
@@ -149,12 +150,12 @@ fn left_out(terminal: &Terminal, here: &Here) {
 fn tell_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
     let Outcome { plan, report } = outcome;
     for path in &plan.blocked {
-        let what = format!("{} is of another kind there", path.show());
-        terminal.failed(&what, None, "With --delete it is replaced.");
+        let what = format!("{} is of another type there", path.show());
+        terminal.failed(&what, None, "Use --delete to replace it.");
     }
     report.refused.iter().for_each(|what| terminal.failed(what, None, ""));
     if report.undeleted {
-        terminal.warn("nothing is deleted, since not everything can be sent");
+        terminal.warn("nothing is deleted, since some files cannot be sent");
     }
     report.refused.is_empty() && plan.blocked.is_empty()
 }

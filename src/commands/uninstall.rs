@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &UninstallArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    let left = "What was not deleted yet stays; the same command goes on from there.";
+    let left = "What was not deleted yet stays; run the same command again to continue.";
     // Usage first: no cluster makes a wrong flag right.
     webhook_names::check(&args.names)?;
     runtime::run(left, async {

@@ -32,8 +32,8 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     }
     let terminal = Terminal::new(&global.terminal);
     if args.dry_run.mode == Some(DryRun::Client) {
-        let what = "verify asks the API server, so --dry-run=client proves nothing.";
-        return Err(Failure::usage(what, "Type --dry-run=server, or --offline.").into());
+        let what = "verify needs the API server, so --dry-run=client is not supported.";
+        return Err(Failure::usage(what, "Use --dry-run=server or --offline.").into());
     }
     webhook_names::check(&args.names)?;
     let left = if args.dry_run.mode.is_some() {
@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
             Some(namespace) => format!("kubectl -n {namespace} delete {kind} test"),
             None => format!("kubectl get {kind}s -A --field-selector metadata.name=test"),
         };
-        format!("A {kind} test may be left: `{command}`.")
+        format!("A {kind} test may remain: `{command}`.")
     };
     let began = Instant::now();
     let mut findings = runtime::run(&left, async {
@@ -98,10 +98,10 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
     let created = match cluster.create(&object, mode).await {
         Ok(created) => created,
         Err(error) if error::exists(&error) => {
-            let what = format!("There is a {} {name} in namespace {namespace} already.", kind.kind);
+            let what = format!("A {} {name} already exists in namespace {namespace}.", kind.kind);
             let hint = format!(
-                "Type `diyadm verify --dry-run=server{}`, or delete it: \
-                 `kubectl -n {namespace} delete {} {name}`.",
+                "Run `diyadm verify --dry-run=server{}`, or delete it: `kubectl -n {namespace} \
+                 delete {} {name}`.",
                 webhook_names::flags(cluster, &resolved.names),
                 kind.singular()
             );
@@ -131,11 +131,11 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
     }
     let how = match (mode, args.keep) {
         (WriteMode::DryRun, _) => "in a dry run",
-        (WriteMode::Persist, true) => "and is still there",
-        (WriteMode::Persist, false) => "and is gone again",
+        (WriteMode::Persist, true) => "and was kept",
+        (WriteMode::Persist, false) => "and was deleted",
     };
     let of = if kind.kind == "Pod" { "the Pod of " } else { "" };
-    let seen = format!("{of}templates/test.yaml came back with {found}, {how}");
+    let seen = format!("{of}templates/test.yaml was emptied with {found}, {how}");
     Ok(vec![Finding::ok("image", seen)])
 }
 
@@ -148,8 +148,8 @@ async fn explained(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Res
     };
     let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != Outcome::Ok).collect();
     if wrong.iter().all(|f| f.level != Outcome::Failed) {
-        let seen = "templates/test.yaml was not emptied, and everything else looks right now";
-        let hint = format!("Type `diyadm verify{}` once more.", subject.flags);
+        let seen = "templates/test.yaml was not emptied, but all checks pass now";
+        let hint = format!("Run `diyadm verify{}` again.", subject.flags);
         wrong.push(Finding::failed("image", seen, hint));
     }
     Ok(wrong)

@@ -65,8 +65,7 @@ fn finding(
     Some(Finding::warning(
         "service",
         seen,
-        "`diyadm empty … --ready app` keeps idle Pods out of Services; or start one with `diyadm \
-         run`.",
+        "`diyadm empty … --ready app` keeps idle Pods out of Services; or start one with `diyadm run`.",
     ))
 }
 

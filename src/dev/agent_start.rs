@@ -131,14 +131,9 @@ mod tests {
     #[test]
     fn runtimes_say_that_a_program_is_absent() {
         for what in [
-            "error executing command in container: failed to exec in container: failed to start \
-             exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: \
-             exec: \"sh\": executable file not found in $PATH: unknown",
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \
-             \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: \
-             unknown",
-            "command terminated with exit code: crun: executable file `sh` not found in $PATH: No \
-             such file or directory: OCI runtime attempted to invoke a command that was not found",
+            "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: unknown",
+            "command terminated with exit code: crun: executable file `sh` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
             "exec failed: exec: \"/diyadm-agent\": permission denied",
             "exec failed: exec: \"/diyadm-agent\": is a directory",
         ] {

@@ -308,7 +308,7 @@ mod tests {
             let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
             let port = other.local_addr().unwrap().port();
             let bound = Bound::new(&ports::parse(&port.to_string()).unwrap()).await;
-            assert!(bound.err().unwrap().to_string().contains("is taken"));
+            assert!(bound.err().unwrap().to_string().contains("is in use"));
         });
     }
 

@@ -125,7 +125,8 @@ mod tests {
             text,
             "NAME   PID   STATUS    SINCE   CPU    RSS     RESTARTS   LAST EXIT\n\
              a      42    Running   4m      1m1s   320Mi   1          -\n\
-             b      -     Ended     4m      1m1s   0       1          SIGKILL (out of memory), 1m ago\n\
+             b      -     Ended     4m      1m1s   0       1          SIGKILL (out of memory), 1m \
+             ago\n\
              c      -     Ended     4m      1m1s   0       1          exit 1, 1m ago\n"
         );
         let wide = table(&[seen], true, 241_000);

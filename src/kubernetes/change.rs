@@ -139,7 +139,10 @@ impl Cluster {
             let Some(object) = read.filter(same) else {
                 if self.verbose {
                     let shown = kind.singular();
-                    let what = format!("{shown}/{name}: its fields were not given back: {error:#}");
+                    let what = format!(
+                        "{shown}/{name}: its fields were not returned to their \
+                                        managers: {error:#}"
+                    );
                     ui::line(&what);
                 }
                 return now;
@@ -155,5 +158,5 @@ impl Cluster {
 }
 
 fn gone(kind: &Kind, name: &str) -> Failure {
-    Failure::no(format!("{}/{name} is gone: someone deleted it.", kind.singular()), "")
+    Failure::no(format!("{}/{name} was deleted meanwhile.", kind.singular()), "")
 }

@@ -51,7 +51,10 @@ impl<'a> Denied<'a> {
     pub(super) fn hint(&self) -> String {
         let Self { verb, typed, namespace, .. } = self;
         let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
-        format!("Ask for this right; then `kubectl auth can-i {verb} {typed}{place}` says yes.")
+        format!(
+            "Ask for this right; `kubectl auth can-i {verb} {typed}{place}` shows whether you \
+                 have it."
+        )
     }
 }
 

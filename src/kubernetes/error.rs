@@ -43,7 +43,7 @@ pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) => {
             let hint = format!(
-                "See whose it is: `kubectl {place}get {}/{name} -o yaml --show-managed-fields`; \
+                "See who owns it: `kubectl {place}get {}/{name} -o yaml --show-managed-fields`; \
                  --force takes it over.",
                 kind.resource()
             );
@@ -97,7 +97,7 @@ struct Lost;
 
 impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("no answer came")
+        f.write_str("no answer")
     }
 }
 
@@ -156,11 +156,11 @@ fn refused_hint(code: u16, message: &str) -> &'static str {
         _ if message.contains("calling webhook") => {
             "See which webhook fails, and why: `diyadm check`."
         }
-        404 => "See what there is: `kubectl get namespaces` and `kubectl api-resources`.",
+        404 => "See what exists: `kubectl get namespaces` and `kubectl api-resources`.",
         429 | 500.. => {
-            "See how it is with `kubectl get --raw '/readyz?verbose'`, then type the command again."
+            "Check it with `kubectl get --raw '/readyz?verbose'`, then run the command again."
         }
-        _ => "Mend what it names, then type the command again; with `-v` it shows what is asked.",
+        _ => "Fix what the message names, then run the command again; `-v` shows the requests.",
     }
 }
 
@@ -186,7 +186,7 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
         let cause = without_passwords(&cause.to_string());
         return Failure::unreachable(
             format!("The API server {server} could not be reached: {cause}."),
-            "See whether `kubectl version` reaches it, or name another with --context NAME.",
+            "Check whether `kubectl version` reaches it, or use another with --context NAME.",
         )
         .because(Lost)
         .into();
@@ -194,27 +194,27 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
     let message = status.message.trim_end_matches('.').to_owned();
     let failure = match status.code {
         401 => Failure::unreachable(
-            format!("The API server {server} does not know who you are (401): {message}."),
-            "Log in again, or name another context: `kubectl config get-contexts`, \
-             then --context NAME.",
+            format!("The API server {server} did not accept your credentials (401): {message}."),
+            "Log in again, or use another context: `kubectl config get-contexts`, then --context \
+             NAME.",
         ),
         403 if has_cause(status, "NamespaceTerminating") => Failure::no(
-            format!("The namespace is on its way out (403): {message}."),
+            format!("The namespace is being deleted (403): {message}."),
             "Wait until `kubectl get namespaces` does not show it any more.",
         ),
         403 => match Denied::read(status) {
             Some(denied) => Failure::unreachable(denied.what(), denied.hint()),
             None => Failure::unreachable(
                 format!("The API server does not allow it (403): {message}."),
-                "Ask for this right; `kubectl auth can-i --list` shows those you have.",
+                "Ask for this right; `kubectl auth can-i --list` shows the rights that you have.",
             ),
         },
         409 if is_conflict(status) => Failure::no(
-            format!("Someone else changed it (409): {message}."),
-            "Look at it with `kubectl get`, then type the command again.",
+            format!("Another client changed it (409): {message}."),
+            "Check it with `kubectl get`, then run the command again.",
         ),
         code => Failure::no(
-            format!("The API server refused it ({code}): {message}."),
+            format!("The API server rejected it ({code}): {message}."),
             refused_hint(code, &message),
         ),
     };

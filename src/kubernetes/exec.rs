@@ -300,7 +300,7 @@ pub(super) async fn next(
             Err(_) => {
                 silent += patience;
                 if silent >= STALL || !stalled.load(Ordering::Relaxed) {
-                    return Err(format!("nothing was heard for {} s", silent.as_secs()));
+                    return Err(format!("no data arrived for {} s", silent.as_secs()));
                 }
             }
         }
@@ -310,7 +310,9 @@ pub(super) async fn next(
 /// What the last message says of the command.
 fn ended(status: &[u8]) -> End {
     let Ok(status) = serde_json::from_slice::<Status>(status) else {
-        return End::Failed("the API server told its end in no known way".to_owned());
+        return End::Failed(
+            "the API server reported the end of the command in an unknown form".to_owned(),
+        );
     };
     if status.is_success() {
         return End::Exit(0);

@@ -112,7 +112,7 @@ impl Access {
 
 /// The error for a configuration that cannot be used.
 fn unusable(what: impl std::fmt::Display) -> Error {
-    let hint = "Fix it, or name another file with --kubeconfig FILE or another context with \
+    let hint = "Fix it, or use another file with --kubeconfig FILE or another context with \
                 --context NAME; `kubectl config view` shows what is read.";
     Failure::unreachable(format!("The kubeconfig cannot be used: {what}."), hint).into()
 }

@@ -173,8 +173,8 @@ fn refuse(missing: &[Right<'_>]) -> Result<()> {
     let place = namespace.map(|name| format!(" -n {name}")).unwrap_or_default();
     let audience = if missing.iter().any(Right::is_installers) { "installer" } else { "developer" };
     let hint = format!(
-        "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles to \
-         hand over; {can_i} says yes then."
+        "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles \
+         that you need; {can_i} checks them."
     );
     Err(Failure { details, ..Failure::unreachable(what, hint) }.into())
 }

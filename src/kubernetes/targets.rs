@@ -110,8 +110,8 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
     let everything = targets.all || targets.selector.is_some() || targets.field_selector.is_some();
     let kinds = match words::read(&targets.workloads)? {
         Words::Named(_) if everything || targets.all_namespaces => {
-            let what = "Names do not go together with -l, --field-selector, --all or -A.";
-            return Err(Failure::usage(what, "Type either names or a selector.").into());
+            let what = "Names cannot be combined with -l, --field-selector, --all or -A.";
+            return Err(Failure::usage(what, "Use either names or a selector.").into());
         }
         Words::Named(named) => {
             let namespace = cluster.namespace_of(targets.namespace.as_deref());
@@ -123,8 +123,8 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
                     || (unnamed == Unnamed::WithAll && !targets.all_namespaces)) =>
         {
             return Err(Failure::usage(
-                "Nothing says which workloads are meant.",
-                "Type KIND/NAME, like deploy/web, or -l SELECTOR, or --all.",
+                "No workloads are given.",
+                "Use KIND/NAME, like deploy/web, or -l SELECTOR, or --all.",
             )
             .into());
         }
@@ -218,7 +218,7 @@ async fn by_kind(
     }
     let unseen = refused.iter().map(|(kind, _)| {
         let but =
-            if is_seen(kind) { ", so only those that you may get by name are seen" } else { "" };
+            if is_seen(kind) { ", so only those that you may get by name are found" } else { "" };
         format!("{} may not be listed{but}", kind.resource())
     });
     targeted.unseen = unseen.collect();
@@ -252,7 +252,7 @@ async fn readable_by_name(
 async fn nowhere(cluster: &Cluster, namespace: &str, nothing: &str) -> Option<Failure> {
     let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await else { return None };
     let what = format!("There is no namespace {namespace}, so there is {nothing}.");
-    Some(Failure::no(what, "Name another with -n; `kubectl get namespaces` lists them."))
+    Some(Failure::no(what, "Use another with -n; `kubectl get namespaces` lists them."))
 }
 
 /// One that is not there, and what is.
@@ -265,7 +265,7 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
     for other in kinds::workloads().filter(|other| *other != kind) {
         if let Ok(Some(_)) = cluster.get(other, namespace, name).await {
             let there = format!("{}/{name}", other.singular());
-            return Failure::no(what, format!("There is {there}: type that."));
+            return Failure::no(what, format!("There is {there}: use that."));
         }
     }
     let there = cluster.list_where(kind, namespace, None, None).await.unwrap_or_default();
@@ -273,7 +273,7 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
     let more = names.len().saturating_sub(NAMES);
     names.truncate(NAMES);
     let hint = match (names.len(), more) {
-        (0, _) => format!("See what is there: `kubectl get {} -A`.", kind.plural),
+        (0, _) => format!("List them: `kubectl get {} -A`.", kind.plural),
         (_, 0) => format!("There is: {}.", names.join(", ")),
         (..) => format!("There is: {} and {more} more.", names.join(", ")),
     };

@@ -34,8 +34,8 @@ pub(super) fn refused(error: &kube::Error, server: &str) -> Error {
     };
     let failure = Failure::unreachable(
         format!("The API server {server}, or a proxy before it, refused a WebSocket: {why}."),
-        "Commands in a container, and port forwards, need WebSockets: let the proxy pass them, or \
-         go around it: `kubectl config view --minify` shows the server and its proxy-url.",
+        "Commands in a container, and port forwards, need WebSockets: allow them in the proxy, or \
+         bypass it: `kubectl config view --minify` shows the server and its proxy-url.",
     );
     match status {
         Some(status) => failure.because((**status).clone()).into(),

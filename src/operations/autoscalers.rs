@@ -126,7 +126,7 @@ impl Operation<'_> {
         let conflicting = ConflictingObjects::list(self.cluster, all, &AUTOSCALERS).await;
         for unseen in &conflicting.unseen {
             self.terminal.warn(&format!(
-                "whether a {} scales workloads of namespace {} is not known: they {}",
+                "diyadm cannot tell whether a {} scales workloads of namespace {}: they {}",
                 unseen.kind.kind,
                 unseen.namespace,
                 unseen.why()
@@ -150,8 +150,8 @@ impl Operation<'_> {
             (Suspension::Resume, None) => Ok(None),
             (Suspension::Resume, Some(Ok(operations))) => Ok(Some(operations)),
             (Suspension::Resume, Some(Err(why))) => Err(Failure::no(
-                format!("{shown} stays held: what it was before is not trusted: {why}."),
-                format!("Mend it by hand: `kubectl -n {namespace} edit {shown}`."),
+                format!("{shown} stays suspended: its saved settings are not trusted: {why}."),
+                format!("Fix it by hand: `kubectl -n {namespace} edit {shown}`."),
             )
             .into()),
         };
@@ -166,10 +166,10 @@ impl Operation<'_> {
             .await?;
         if changed.changed {
             let what = match suspension {
-                Suspension::Suspend => "held",
-                Suspension::Resume => "let go again",
+                Suspension::Suspend => "suspended",
+                Suspension::Resume => "resumed",
             };
-            self.terminal.done(&format!("{shown} is {what}{}", self.dry()), None);
+            self.terminal.done(&format!("{shown} {what}{}", self.dry()), None);
         }
         Ok(changed.changed)
     }

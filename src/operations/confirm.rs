@@ -51,7 +51,7 @@ pub(super) async fn confirm<'a>(
     if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }
-    let hint = "Answer y, or give --yes.";
+    let hint = "Answer y, or use --yes.";
     Err(Failure::no("Cancelled: nothing was changed.", hint).into())
 }
 

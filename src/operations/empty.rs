@@ -37,7 +37,7 @@ pub(crate) async fn empty(
     let targeted = targets::find(operation.cluster, targets, files, Unnamed::Refused).await?;
     targeted.unseen.iter().for_each(|what| operation.terminal.warn(what));
     if targeted.found.is_empty() {
-        operation.terminal.warn("there is no such workload, so nothing was emptied");
+        operation.terminal.warn("the workload does not exist, so nothing was emptied");
         return Ok(Code::Done);
     }
     let conflicting = operation.conflicting_objects(&targeted.found).await;
@@ -65,7 +65,7 @@ pub(crate) async fn empty(
     if !plan.wishes.is_empty() {
         let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
         operation.terminal.say(&format!(
-            "Each gets what the flags say as annotations too ({}); restoring takes them back.",
+            "Each workload also gets the flags as annotations ({}); restoring removes them.",
             keys.join(", ")
         ));
     }
@@ -105,10 +105,9 @@ async fn one(
         && let Some(why) = conflicting.unheld(&found.namespace)
     {
         let resource = AUTOSCALER.resource();
-        let what =
-            format!("{shown} stays as it is: {resource} {why}, so none can be held meanwhile.");
+        let what = format!("{shown} stays as it is: {resource} {why}, so none can be suspended.");
         let hint = format!(
-            "Ask for that right (`kubectl -n {} auth can-i list {resource}`), or leave \
+            "Ask for that right (`kubectl -n {} auth can-i list {resource}`), or omit \
              --hold-autoscalers.",
             found.namespace
         );
@@ -144,12 +143,14 @@ async fn one(
         if !args.hold_autoscalers {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             operation.terminal.warn(&format!(
-                "{shown} is scaled by {}/{name}, which an idle container misleads; \
-                 --hold-autoscalers holds it meanwhile",
+                "{shown} is scaled by {}/{name}, by metrics that an idle container makes useless; \
+                 --hold-autoscalers suspends it meanwhile",
                 kind.singular()
             ));
         } else if args.work.dry_run.mode == Some(DryRun::Client) {
-            operation.terminal.done(&format!("{} would be held (dry run)", kind.singular()), None);
+            operation
+                .terminal
+                .done(&format!("{} would be suspended (dry run)", kind.singular()), None);
         } else if let Err(error) = operation.scale(kind, object, Suspension::Suspend).await {
             return OperationResult { outcome: Outcome::Failed(error), ..done };
         }
@@ -231,8 +232,7 @@ async fn give_back(
     let mut failure =
         Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
     if !back {
-        let offer =
-            format!("Give it back with `diyadm restore {}`.", found.typed(operation.cluster));
+        let offer = format!("Restore it with `diyadm restore {}`.", found.typed(operation.cluster));
         failure.hint = format!("{hint} {offer}").trim_start().to_owned();
         return failure.into();
     }
@@ -241,7 +241,7 @@ async fn give_back(
         Ok(false) => failure.what.push_str(" It was not empty any more."),
         // The result follows as a separate sentence.
         Err(error) => {
-            return error.context(format!("{} Giving it back came to this", failure.what));
+            return error.context(format!("{} Restoring it failed", failure.what));
         }
     }
     failure.into()

@@ -17,7 +17,7 @@ pub(crate) fn read(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rule>)>> 
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
         let what = format!("--rules {shown} could not be read: {error}.");
-        let hint = "Name a readable file, or - for the standard input: `--rules FILE`.";
+        let hint = "Use a readable file, or - for the standard input: `--rules FILE`.";
         Failure::usage(what, hint)
     })?;
     match workload::parse_rules(&text) {

@@ -57,7 +57,7 @@ pub(crate) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<Source>>
             folder(name, recursive, &mut sources)?;
             if sources.len() == before {
                 let what = format!("{} holds no .yaml, .yml or .json file.", name.display());
-                let hint = "Name a folder with manifests; -R reads those inside it too.";
+                let hint = "Use a folder with manifests; -R reads folders inside it too.";
                 return Err(Failure::usage(what, hint).into());
             }
         } else {
@@ -144,12 +144,12 @@ fn of_bytes(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.split(|byte| *byte == b'\n').count();
-        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is no UTF-8 text"))
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"))
     })
 }
 
 /// The error for an unreadable file.
 pub(crate) fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
     let what = format!("{name} could not be read: {error}.");
-    Failure::usage(what, "Name a file, a folder, or - for the standard input.").into()
+    Failure::usage(what, "Use a file, a folder, or - for the standard input.").into()
 }

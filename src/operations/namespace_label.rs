@@ -30,10 +30,9 @@ pub(crate) async fn label(
     if let Some(wanted) = owner::label(installed).filter(|_| given.is_some())
         && wanted != label
     {
-        let what = format!("{who} serves the namespaces labelled {wanted}, not {label}.");
+        let what = format!("{who} serves namespaces with the label {wanted}, not {label}.");
         let hint = format!(
-            "Leave --label out, or install one of your own: `diyadm install -n {namespace}{} \
-             --service NAME`.",
+            "Omit --label, or install your own: `diyadm install -n {namespace}{} --service NAME`.",
             cluster.flags()
         );
         return Err(Failure::no(what, hint).into());
@@ -41,8 +40,8 @@ pub(crate) async fn label(
     refuse_two(cluster, resolved, applier.force).await?;
     applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
     applier.outcomes.terminal.say(&format!(
-        "{who} serves it. The server, its image and its rules are as they were: they are changed \
-         from its own namespace, or with --webhook-namespace {}.",
+        "{who} serves it. Its server, image and rules are unchanged: change them from its own \
+         namespace, or with --webhook-namespace {}.",
         names.webhook_namespace()
     ));
     Ok(())
@@ -73,7 +72,7 @@ pub(crate) fn ask_for(error: Error, namespace: &str, label: &str) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) => {
             let hint = format!(
-                "{} Where a webhook is installed the label is enough, from anyone who may patch \
+                "{} The webhook is installed, so the label is enough, from anyone who may patch \
                  the namespace: `kubectl label namespace {namespace} {label}`.",
                 failure.hint
             );
@@ -116,9 +115,9 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved, force: bo
         format!("{kind} {}", name(other))
     };
     if let Some(other) = others.iter().find(|other| owner::selects_namespace(other, labels)) {
-        let what = format!("Namespace {namespace} is emptied by {} already.", by(other));
+        let what = format!("Namespace {namespace} is already emptied by {}.", by(other));
         let hint = format!(
-            "Leave it to that, or take the namespace's label away first: `diyadm uninstall -n \
+            "Keep that one, or remove the namespace's label first: `diyadm uninstall -n \
              {namespace} --service {}{}`.",
             name(other),
             cluster.flags()
@@ -126,10 +125,10 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved, force: bo
         return Err(Failure::no(what, hint).into());
     }
     if let Some(other) = others.iter().find(|other| owner::selects_namespace(other, &labelled)) {
-        let what = format!("The label {key}={value} is that of {} already.", by(other));
+        let what = format!("The label {key}={value} already belongs to {}.", by(other));
         let hint = format!(
-            "Leave --label out, or name another one; `diyadm install -n {namespace} --service \
-             {}{}` has it serve the namespace.",
+            "Omit --label, or use another one; `diyadm install -n {namespace} --service {}{}` \
+             lets it serve the namespace.",
             name(other),
             cluster.flags()
         );
@@ -138,7 +137,7 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved, force: bo
     if let Some(other) = labels[&key].as_str().filter(|found| *found != value) {
         let what = format!("Namespace {namespace} is labelled {key}={other}, not {value}.");
         let hint = format!(
-            "See whose label it is: `kubectl get namespaces/{namespace} -o yaml \
+            "See who set the label: `kubectl get namespaces/{namespace} -o yaml \
              --show-managed-fields`; --force takes it over."
         );
         return Err(Failure::no(what, hint).into());

@@ -140,7 +140,7 @@ impl Operation<'_> {
                 }
                 Some(_) => {
                     let what = format!("{}/{name} was created by someone else.", kind.singular());
-                    return Err(Failure::no(what, "See whether it is what you want.").into());
+                    return Err(Failure::no(what, "Check whether it is what you want.").into());
                 }
                 None => {}
             }
@@ -164,10 +164,10 @@ impl Operation<'_> {
             }
             if Instant::now() > deadline {
                 let what = format!("{} did not end in time.", found.shown());
-                let hint = "The same command goes on; --timeout gives it longer.";
+                let hint = "Run the same command again to continue; --timeout waits longer.";
                 return Err(Failure::no(what, hint).into());
             }
-            wait.say(&format!("{}: the old one ends", self.shown(found)));
+            wait.say(&format!("{}: waiting until the old one is deleted", self.shown(found)));
             tokio::time::sleep(PAUSE).await;
         }
     }

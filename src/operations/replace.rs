@@ -78,7 +78,7 @@ impl Operation<'_> {
                     PodMatch::Made(form) => *form,
                     _ => Form::Original,
                 };
-                return Err(came_wrong(found, form, "The other Pods were left alone.").into());
+                return Err(came_wrong(found, form, "The other Pods were not changed.").into());
             }
             let unready = here.iter().filter(|pod| !rollout::is_up(pod)).count();
             // A Pod that is not ready serves nobody: it is replaced first, without waiting.
@@ -107,10 +107,10 @@ impl Operation<'_> {
             if late {
                 let what = format!("{}: {told} in time{guard}.", found.shown());
                 let hint = if guarded.is_some() {
-                    "The same command goes on; --timeout gives it longer, and --disable-eviction \
-                     deletes Pods whatever guards them."
+                    "Run the same command again to continue; --timeout waits longer, and \
+                     --disable-eviction deletes Pods despite PodDisruptionBudgets."
                 } else {
-                    "The same command goes on; --timeout gives it longer."
+                    "Run the same command again to continue; --timeout waits longer."
                 };
                 return Err(Failure::no(what, hint).into());
             }
@@ -134,7 +134,8 @@ impl Operation<'_> {
                     Form::Original => "are not empty",
                 };
                 self.terminal.warn(&format!(
-                    "whether the new Pods of {shown} {is} is not known: they may not be listed"
+                    "diyadm cannot tell whether the new Pods of {shown} {is}: they may not be \
+                     listed"
                 ));
                 return Ok(());
             }
@@ -178,7 +179,7 @@ impl Operation<'_> {
     /// The Pods of the workload that have not ended; an error differs from an empty list.
     async fn seen(&self, found: &LiveObject) -> Result<Vec<Value>> {
         let pods = self.pods(&found.object).await;
-        let what = || format!("{}: its Pods could not be looked at", self.shown(found));
+        let what = || format!("{}: its Pods could not be read", self.shown(found));
         let mut pods = pods.with_context(what)?;
         pods.retain(|pod| !pods::is_over(pod));
         Ok(pods)
@@ -202,7 +203,7 @@ impl Operation<'_> {
         }
         let what = format!("{error:#} Pod {name} stays as it was.");
         let hint = format!(
-            "Its controller does not replace it; whoever may deletes it: `{}`.",
+            "Its controller does not replace it; delete it with the needed right: `{}`.",
             delete_pods(found)
         );
         Err(Failure::no(what, hint).into())
@@ -211,12 +212,12 @@ impl Operation<'_> {
 
 /// The error for a new Pod that was not emptied, or was.
 fn came_wrong(found: &LiveObject, form: Form, rest: &str) -> Failure {
-    let what = format!("{}: a Pod came back as it was.", found.shown());
+    let state = if form == Form::Emptied { "is not emptied" } else { "is still emptied" };
+    let what = format!("{}: a new Pod {state}.", found.shown());
     let hint = if form == Form::Emptied {
-        "No webhook or policy changes the Pods of this namespace as it should; `diyadm check` looks \
-         at it."
+        "No webhook or policy changes the Pods of this namespace as expected; run `diyadm check`."
     } else {
-        "Something empties the Pods of this namespace all the same: see `kubectl get \
+        "Something still empties the Pods of this namespace: see `kubectl get \
          mutatingwebhookconfigurations,mutatingadmissionpolicies`."
     };
     Failure::no(what, format!("{hint} {rest}").trim_end())

@@ -213,7 +213,7 @@ async fn release(
         if operation.work.dry_run.mode == Some(DryRun::Client) {
             operation
                 .terminal
-                .done(&format!("{} would be let go (dry run)", kind.singular()), None);
+                .done(&format!("{} would be resumed (dry run)", kind.singular()), None);
         } else {
             released |= operation.scale(kind, object, Suspension::Resume).await?;
         }
@@ -235,8 +235,8 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
     if !operation.work.pods.wait {
         if open.iter().any(|at| done[*at].is_good()) {
             operation.terminal.say(
-                "Revisions of the empty form may stay behind, which `kubectl rollout undo` could \
-                 bring back: `diyadm restore` without --wait=false takes them away.",
+                "Revisions of the emptied form may remain, which `kubectl rollout undo` could \
+                 bring back: `diyadm restore` without --wait=false deletes them.",
             );
         }
         for one in done.iter().filter(|one| one.is_good() && rollout::is_by_hand(&one.found.object))
@@ -352,8 +352,8 @@ fn below(operation: &Operation<'_>, found: &LiveObject, partition: i64) -> Failu
         format!("{shown} is restored, and its Pods below partition {partition} are still empty.");
     let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#;
     let hint = format!(
-        "The partition keeps updates from them: let this one through with `kubectl -n {} patch {} \
-         -p '{patch}'`, then `diyadm restore {}` again, which takes the empty revision away.",
+        "The partition keeps updates from them: lower it with `kubectl -n {} patch {} -p \
+         '{patch}'`, then run `diyadm restore {}` again, which deletes the emptied revision.",
         found.namespace,
         found.shown(),
         found.typed(operation.cluster)

@@ -62,7 +62,7 @@ fn by_namespace(
             let place = format!("{}:{line}", file.name);
             let Some(name) = word(&object["metadata"]["name"]) else {
                 let what = format!("{place}: this {kind} has no name.");
-                let hint = "Name what was made of it: `kubectl get` shows its name.";
+                let hint = "Use the name of the created object, which `kubectl get` shows.";
                 return Err(Failure::usage(what, hint).into());
             };
             let namespace = word(&object["metadata"]["namespace"]).filter(|one| !one.is_empty());
@@ -70,7 +70,7 @@ fn by_namespace(
                 && namespace != flag
             {
                 let what = format!("{place}: the namespace is {namespace}, and -n says {flag}.");
-                let hint = format!("Use `-n {namespace}`, or leave -n out.");
+                let hint = format!("Use `-n {namespace}`, or omit -n.");
                 return Err(Failure::usage(what, hint).into());
             }
             let workload = format!("{}/{name}", kind.to_lowercase());
@@ -81,8 +81,8 @@ fn by_namespace(
         }
     }
     if all.is_empty() {
-        let what = "There is no workload in these files.";
-        let hint = "Name manifests with Deployments, StatefulSets or another kind of workload.";
+        let what = "These files contain no workload.";
+        let hint = "Use manifests with Deployments, StatefulSets or another kind of workload.";
         return Err(Failure::usage(what, hint).into());
     }
     Ok(all)

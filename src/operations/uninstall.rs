@@ -96,8 +96,7 @@ async fn policies(
             // Without the right to read one, it is assumed that none was installed.
             Err(error) if error::is_forbidden(&error) => {}
             Err(error) => terminal.warn(&format!(
-                "whether there is a {} {service} could not be looked at: {error}; see \
-                 `kubectl get {}`",
+                "diyadm cannot tell whether there is a {} {service}: {error}; see `kubectl get {}`",
                 kind.kind, kind.plural
             )),
         }
@@ -142,19 +141,23 @@ async fn kept(
     let (namespace, home, service) =
         (names.namespace(), names.webhook_namespace(), names.service.as_str());
     let flags = webhook_names::flags(cluster, names);
-    let force = format!("`diyadm uninstall --force{flags}` takes it away all the same.");
+    let force = format!("`diyadm uninstall --force{flags}` removes it anyway.");
     let kept = |why: String, hint: &str| Ok(Some(Kept { why, hint: hint.to_owned() }));
     if resolved.hidden.is_some() {
-        let why = "which namespaces it serves may not be looked at: you may not get \
+        let why = "the namespaces that it serves are unknown: you may not get \
                    mutatingwebhookconfigurations";
-        return kept(why.to_owned(), "Whoever installed it takes it away with `diyadm uninstall`.");
+        return kept(
+            why.to_owned(),
+            "The one who installed it can remove it with `diyadm \
+                                     uninstall`.",
+        );
     }
     let mut users = Vec::new();
     for installed in resolved.installed.iter().chain(policy) {
         let kind = installed["kind"].as_str().unwrap_or_default().to_lowercase();
-        let show = format!("See whose it is: `kubectl get {kind}/{service} -o yaml`.");
+        let show = format!("See who owns it: `kubectl get {kind}/{service} -o yaml`.");
         if !owner::is_diyadm(installed) {
-            return kept("diyadm has not made it".to_owned(), &show);
+            return kept("diyadm did not create it".to_owned(), &show);
         }
         if let Some(why) = owner::calls_another(installed, home, service) {
             return kept(why, &show);
@@ -165,7 +168,7 @@ async fn kept(
         match webhook_names::selected(cluster, installed).await {
             Ok(selected) => users.extend(selected),
             Err(error) if error::is_forbidden(&error) => {
-                let why = "which other namespaces it serves may not be looked at: you may not list \
+                let why = "the other namespaces that it serves are unknown: you may not list \
                            namespaces";
                 return kept(why.to_owned(), &force);
             }
@@ -183,7 +186,7 @@ async fn kept(
         let why = format!(
             "it was installed from namespace {home}, and namespace {namespace} did not use it"
         );
-        return kept(why, &format!("`diyadm uninstall{flags}` takes it away."));
+        return kept(why, &format!("`diyadm uninstall{flags}` removes it."));
     }
     Ok(None)
 }
@@ -219,7 +222,7 @@ async fn tell_empty(
     let targeted = match targeted {
         Err(error) if error::is_forbidden(&error) => {
             terminal.warn(&format!(
-                "which workloads of namespace {own} are still empty could not be looked at: {error}"
+                "workloads of namespace {own} that are still empty could not be listed: {error}"
             ));
             return Ok(());
         }
@@ -227,7 +230,7 @@ async fn tell_empty(
     };
     let pods = cluster.list(&POD, scope, "").await.unwrap_or_else(|error| {
         terminal.warn(&format!(
-            "Pods could not be looked at, so workloads that are empty at level pod are not named: \
+            "Pods could not be listed, so workloads that are empty at level pod are not named: \
              {error}"
         ));
         Vec::new()
@@ -243,7 +246,8 @@ async fn tell_empty(
         rows.into_iter().partition(|row| row.state == State::Returning);
     for row in returning {
         terminal.say(&format!(
-            "  {}/{} in namespace {} is restored; Pods of its emptied template still end",
+            "  {}/{} in namespace {} is restored; Pods of its emptied template are still \
+             terminating",
             row.kind.to_lowercase(),
             row.name,
             row.namespace
@@ -257,7 +261,7 @@ async fn tell_empty(
     for (place, all) in places {
         terminal.warn(&format!("still empty in namespace {place}: {}", all.join(", ")));
         terminal.say(&format!(
-            "  `diyadm restore --all -n {place}{}` gives them back, without the webhook too",
+            "  `diyadm restore --all -n {place}{}` restores them, also without the webhook",
             cluster.flags()
         ));
     }

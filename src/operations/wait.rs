@@ -54,7 +54,7 @@ impl Waited {
         let (told, trouble) = match self {
             Self::Ready(told) => return Ok(told),
             Self::Lost(why) => {
-                let what = format!("{what}; whether its Pods started is not known: {why}.");
+                let what = format!("{what}; diyadm cannot tell whether its Pods started: {why}.");
                 return Err(NotReady::Unknown(Failure::no(what, "")));
             }
             Self::Stuck { told, trouble } => (told, trouble),
@@ -118,7 +118,7 @@ impl Operation<'_> {
             tokio::time::sleep(pause.min(rest)).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
-        let lost = || Waited::Lost("it was not looked at".to_owned());
+        let lost = || Waited::Lost("it was not checked".to_owned());
         waited.into_iter().map(|one| one.unwrap_or_else(lost)).collect()
     }
 
@@ -202,7 +202,7 @@ impl Operation<'_> {
                 objects[at] = Some(object);
             }
         }
-        let unseen = || Err(anyhow::anyhow!("it was not looked at"));
+        let unseen = || Err(anyhow::anyhow!("it was not checked"));
         objects.into_iter().map(|object| object.unwrap_or_else(unseen)).collect()
     }
 

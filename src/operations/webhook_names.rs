@@ -172,7 +172,7 @@ pub(crate) fn check(names: &WebhookNames) -> Result<()> {
         ("--secret", names.secret.as_str(), true),
     ] {
         if !is_name(name, dots) {
-            let what = format!("{flag} {name:?} is no name of Kubernetes.");
+            let what = format!("{flag} {name:?} is not a valid Kubernetes name.");
             let hint = "Use lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
             return Err(Failure::usage(what, hint).into());
         }
@@ -190,8 +190,8 @@ const KEPT: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 pub(crate) fn check_labelled(names: &WebhookNames) -> Result<()> {
     check(names)?;
     if KEPT.contains(&names.namespace()) {
-        let what = format!("Namespace {} is Kubernetes' own.", names.namespace());
-        let hint = "Nothing is emptied there; name one of your own: `-n NAMESPACE`.";
+        let what = format!("Namespace {} belongs to Kubernetes itself.", names.namespace());
+        let hint = "Nothing is emptied there; use your own: `-n NAMESPACE`.";
         return Err(Failure::usage(what, hint).into());
     }
     Ok(())
@@ -216,7 +216,7 @@ pub(crate) fn label(names: &WebhookNames) -> Result<(String, String)> {
     let pair = label.split_once('=').filter(|(key, _)| !key.is_empty());
     let Some((key, value)) = pair else {
         let what = format!("--label {label} is not KEY=VALUE.");
-        let hint = "Type it like --label inject-empty-container=enabled.";
+        let hint = "Write it like --label inject-empty-container=enabled.";
         return Err(Failure::usage(what, hint).into());
     };
     Ok((key.to_owned(), value.to_owned()))
@@ -254,36 +254,41 @@ impl Resolved {
         let kind = found["kind"].as_str().unwrap_or_default();
         let show = format!("`kubectl get {}/{service} -o yaml", kind.to_lowercase());
         let other_name = format!(
-            "one of your own takes another name: `diyadm install -n {}{} --service NAME`",
+            "use another name for your own: `diyadm install -n {}{} --service NAME`",
             self.names.namespace(),
             cluster.flags()
         );
         let elsewhere = || home.filter(|home| *home != namespace);
         let (why, hint) = if !owner::is_diyadm(found) {
             (
-                "diyadm has not made it".to_owned(),
-                format!("See whose it is: {show}`; {other_name}."),
+                "diyadm did not create it".to_owned(),
+                format!("See who owns it: {show}`; {other_name}."),
             )
         } else if let Some(why) = owner::calls_another(found, namespace, service) {
             let serve = self.label_flags(cluster);
-            (why, format!("`diyadm install{serve}` has it serve this namespace too; {other_name}."))
+            (
+                why,
+                format!("`diyadm install{serve}` lets it serve this namespace too; {other_name}."),
+            )
         } else if let Some(home) = elsewhere() {
             let why = format!("it was installed from namespace {home}");
             let serve = self.label_flags(cluster);
-            (why, format!("`diyadm install{serve}` has it serve this namespace too; {other_name}."))
+            (
+                why,
+                format!("`diyadm install{serve}` lets it serve this namespace too; {other_name}."),
+            )
         } else if cas.is_some_and(|cas| !owner::trusts_ours(found, cas)) {
             let why =
                 format!("its caBundle is not that of Secret {secret} in namespace {namespace}");
             let hint = format!(
-                "See who wrote it: {show} --show-managed-fields`; --force puts the Secret's CA \
-                 into \
+                "See who wrote it: {show} --show-managed-fields`; --force puts the Secret's CA into \
                  it."
             );
             (why, hint)
         } else {
             return Ok(());
         };
-        Err(Failure::no(format!("{kind} {service} is not changed: {why}."), hint).into())
+        Err(Failure::no(format!("{kind} {service} was not changed: {why}."), hint).into())
     }
 
     /// The flags of a command that labels the namespace, and does not change another namespace's

@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(differ(Wanted { request: Some(&request), key, days, ca_days, ..base }), "");
         assert_eq!(
             differ(Wanted { days: Some(11), ca_days: Some(10), ..base }),
-            "the certificate was made for 10 days, not 11; the CA was made for 20 days, not 10"
+            "the certificate is valid for 10 days, not 11; the CA is valid for 20 days, not 10"
         );
         let rsa = differ(Wanted { request: Some(&request), ..base });
         assert_eq!(rsa, "its key is ECDSA on P-256, not RSA of 2048 bits");

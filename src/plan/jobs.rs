@@ -18,8 +18,7 @@ pub fn findings(object: &Value, suspended: bool) -> Vec<Finding> {
     let starts_jobs = kind.is_some_and(|kind| kind.controller == Controller::Jobs);
     if starts_jobs && suspended {
         let seen = format!(
-            "it is suspended: `kubectl create job {name}-dev --from=cronjob/{name}` starts an \
-             empty Job"
+            "it is suspended: `kubectl create job {name}-dev --from=cronjob/{name}` starts an empty Job"
         );
         found.push(Finding::ok("cronjob", seen));
     } else if starts_jobs {

@@ -65,8 +65,8 @@ pub const ANNOTATIONS: [Annotation; 14] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
-        "`enabled`, on a namespace also NAME of `install --service NAME`; anything else means no",
-        "turns emptying on in the namespace; off for the workload, which is given back if it is \
+        "`enabled`, on a namespace also NAME of `install --service NAME`; any other value opts out",
+        "turns emptying on in the namespace, or off for the workload, which is restored if it is \
          empty",
     ),
     annotation(
@@ -105,8 +105,7 @@ pub const ANNOTATIONS: [Annotation; 14] = [
         READY,
         "workload or pod template",
         "`container`, `app`",
-        "when its Pods are Ready while it is empty: as soon as the container runs, or only while \
-         an \
+        "when its Pods are Ready while it is empty: as soon as the container runs, or only while an \
          application runs and the workload's own readiness probe succeeds (default: `container`)",
     ),
     annotation(
@@ -129,31 +128,29 @@ pub const ANNOTATIONS: [Annotation; 14] = [
     ),
     annotation(
         ORIGINAL,
-        "whatever was emptied",
+        "emptied object",
         "written by diyadm",
-        "what was there before; restoring reads it",
+        "the fields before emptying, which restoring reads",
     ),
     annotation(
         EMPTIED_BY,
         "Pod",
         "`policy`; written by `render --mode policy`'s policy",
-        "emptied without an original: its owner still has it as it was; what has none is left \
-         alone, \
-         unless it says `inject-empty-container: enabled`",
+        "emptied without an original, which its owner still has; a Pod without an owner is left \
+         alone, unless it has `inject-empty-container: enabled`",
     ),
     annotation(
         WEBHOOK_NAMESPACE,
         "policy, or configuration with a URL",
         "a namespace; written by `render`",
-        "`install` and `uninstall` change it from that namespace; from others they set and take \
-         away \
-         the label alone",
+        "`install` and `uninstall` change it from that namespace; from other namespaces they only \
+         set and remove the label",
     ),
     annotation(
         HOLDS,
         "Pod or Job `NAME-diyadm`",
         "NAME; written by `--recreate`",
-        "what is to be created under NAME, once its predecessor has ended, is in its environment",
+        "its environment contains the object to create under NAME once the old one is deleted",
     ),
 ];
 

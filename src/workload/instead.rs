@@ -44,10 +44,10 @@ impl Subject<'_> {
             let name = |subject: &Subject<'_>| {
                 format!("{} {}", subject.kind(), subject.object.name().unwrap_or_default())
             };
-            return Err(format!("it holds {}, not {}", name(manifest), name(self)));
+            return Err(format!("it contains {}, not {}", name(manifest), name(self)));
         }
         let (Some(pod), Some(wanted)) = (object.pod(), other.pod()) else {
-            return Err("it holds no pod template".to_owned());
+            return Err("it has no pod template".to_owned());
         };
         let mut patch = Patch::default();
         let mut put = |at: &PointerBuf, now: Option<&str>, to: Option<&str>| {

@@ -101,7 +101,7 @@ pub(super) fn open<'t, 'a>(node: Option<Node<'t, 'a>>) -> Result<Option<Node<'t,
     match node.filter(|node| !node.is_null()) {
         Some(node) if node.is_open() => Ok(Some(node)),
         Some(node) if node.text().starts_with(['{', '[']) => Err(TOO_LONG),
-        Some(_) => Err("something has another type"),
+        Some(_) => Err("a value has an unexpected type"),
         node => Ok(node),
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn open<'t, 'a>(node: Option<Node<'t, 'a>>) -> Result<Option<Node<'t,
 pub(super) fn string<'a>(node: Option<Node<'_, 'a>>) -> Result<Option<Cow<'a, str>>, Odd> {
     match node.filter(|node| !node.is_null()) {
         None => Ok(None),
-        Some(node) => node.string().map(Some).ok_or("something is no string"),
+        Some(node) => node.string().map(Some).ok_or("a value is not a string"),
     }
 }
 
@@ -141,7 +141,7 @@ impl<'a> Map<'a> {
             let text = Text { json, decoded: OnceLock::new() };
             json.starts_with('"').then(|| (value.key().clone(), text))
         };
-        map.children().map(text).collect::<Option<_>>().map(Self).ok_or("something is no string")
+        map.children().map(text).collect::<Option<_>>().map(Self).ok_or("a value is not a string")
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&str> {

@@ -217,10 +217,10 @@ fn unpack(fields: Fields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
     let saved =
         fields.into_iter().map(|(name, Values { was, set, applied, number, rewritten })| {
             let known = own.iter().find(|known| **known == name);
-            let field = *known.ok_or("it holds a field that emptying never changes there")?;
+            let field = *known.ok_or("it contains a field that emptying never changes there")?;
             let set = text(set);
             if !makes(field, set.as_deref()) {
-                return Err(format!("it tells of {field} what emptying never makes of it"));
+                return Err(format!("it contains a value of {field} that emptying never sets"));
             }
             let rewritten = text(rewritten).filter(|_| field == IMAGE);
             Ok(Saved { field, was: text(was), set, applied, number, rewritten })
@@ -262,10 +262,10 @@ impl Original {
         let body: Body = open(text)?;
         let mut keys = BTreeSet::new();
         if body.notes.iter().any(|note| !WISHES.contains(&note.key.as_str())) {
-            return Err("it holds an annotation that emptying never changes".to_owned());
+            return Err("it contains an annotation that emptying never changes".to_owned());
         }
         if !body.notes.iter().all(|note| keys.insert(note.key.as_str())) {
-            return Err("it holds one annotation twice".to_owned());
+            return Err("it contains an annotation twice".to_owned());
         }
         let container = |ContainerBody { index, name, fields, mounts }| {
             Ok(Emptied { index, name, saved: unpack(fields, &CONTAINER_FIELDS)?, mounts })
@@ -297,10 +297,10 @@ pub(super) fn seal(body: &impl Serialize) -> String {
 /// Reads what [`seal`] wrote; the error says in a few words why it is not trusted.
 pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     if text.len() > LIMIT {
-        return Err("it is longer than all annotations may be".to_owned());
+        return Err("it is longer than the limit of all annotations".to_owned());
     }
-    let sealed: Sealed<'_> =
-        serde_json::from_str(text).map_err(|_| "it is cut or not diyadm's".to_owned())?;
+    let sealed: Sealed<'_> = serde_json::from_str(text)
+        .map_err(|_| "it is truncated, or was not written by diyadm".to_owned())?;
     if sealed.v != VERSION {
         return Err(format!("it has format {}, this diyadm reads {VERSION}", sealed.v));
     }
@@ -308,7 +308,7 @@ pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         return Err("its checksum does not match".to_owned());
     }
     serde_json::from_str(sealed.body.get())
-        .map_err(|_| "it holds what diyadm never writes".to_owned())
+        .map_err(|_| "it contains values that diyadm never writes".to_owned())
 }
 
 pub(super) fn checksum(text: &str) -> String {

@@ -247,11 +247,15 @@ impl Rules {
         };
         if way.image == Image::Keep && way.idle == Idle::Entrypoint {
             return Err(
-                "image keep runs the application itself; idle shell or agent empties it".to_owned()
+                "image keep with idle entrypoint runs the application itself; use idle shell or \
+                 agent"
+                    .to_owned(),
             );
         }
         if way.ready == Ready::App && way.idle == Idle::Shell {
-            return Err("ready app asks the agent; idle shell has none, idle agent does".to_owned());
+            return Err(
+                "ready app needs the agent, which idle shell lacks; use idle agent".to_owned()
+            );
         }
         let sources = [
             ("empty", empty.1),
@@ -299,14 +303,14 @@ fn suspended(about: &About<'_>) -> Result<bool, String> {
     match said {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(other) => Err(format!("annotation {SUSPEND} says {other:?}")),
+        Some(other) => Err(format!("annotation {SUSPEND} has the value {other:?}")),
     }
 }
 
 /// What the annotations ask for.
 fn annotated(about: &About<'_>) -> Result<Choice, String> {
     let get = |key: &str| about.annotations.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
-    let wrong = |key: &str, value: &str| format!("annotation {key} says {value:?}");
+    let wrong = |key: &str, value: &str| format!("annotation {key} has the value {value:?}");
     let idle = get(IDLE).map(|v| word(v).ok_or_else(|| wrong(IDLE, v))).transpose()?;
     let level = get(LEVEL).map(|v| word(v).ok_or_else(|| wrong(LEVEL, v))).transpose()?;
     let replicas = get(REPLICAS).map(|v| v.parse().map_err(|_| wrong(REPLICAS, v))).transpose()?;

@@ -192,7 +192,7 @@ fn opened(text: &str) -> Result<Opened, String> {
         None => true,
         Some(was) => serde_json::from_str::<Value>(was).is_ok(),
     });
-    if known { Ok(opened) } else { Err("it holds what diyadm never writes".to_owned()) }
+    if known { Ok(opened) } else { Err("it contains values that diyadm never writes".to_owned()) }
 }
 
 fn put(patch: &mut Patch, is: &Shape, to: &Shape) {

@@ -148,7 +148,7 @@ pub(super) fn empty(
     let lists = if wants_agent || had_agent.is_some() {
         let lists = Lists::read(pod).ok_or(Warning::NoLists)?;
         if had_agent.is_none() && lists.has_ours() {
-            let why = "the name diyadm-agent is taken in this pod";
+            let why = "the name diyadm-agent is already used in this pod";
             return Err(Warning::NotEmptied(why.to_owned()));
         }
         Some(lists)

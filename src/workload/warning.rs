@@ -36,22 +36,25 @@ pub enum Warning {
     #[error("a Windows pod stays as it is")]
     Windows,
     /// The agent cannot be added.
-    #[error("volumes or initContainers are no lists")]
+    #[error("volumes or initContainers are not lists")]
     NoLists,
     /// The original does not fit.
-    #[error("left as it is: what must be kept does not fit the 256 KiB of all annotations")]
+    #[error("left as it is: its original does not fit into the 256 KiB limit of annotations")]
     TooLarge,
     /// The original was changed or is damaged.
     #[error("{ORIGINAL} is not trusted: {0}")]
     Untrusted(String),
     /// An emptied revision was rolled back to.
-    #[error("an emptied revision came back without its original: what it runs stays as it was")]
+    #[error(
+        "an emptied revision was rolled back to without its original: what it runs stays as \
+             it was"
+    )]
     UndoneWithoutOriginal,
     /// Restored by the user's own update.
-    #[error("given back; `{LABEL}-` empties it again")]
+    #[error("restored; removing {LABEL} empties it again")]
     Restored,
     /// Opted out by an earlier restore.
-    #[error("it still says no; `{LABEL}-` empties it again")]
+    #[error("it is still opted out; removing {LABEL} empties it again")]
     StillOptedOut,
     /// A Job or Pod.
     #[error("its pod cannot change any more; delete it and create it again")]
@@ -60,10 +63,10 @@ pub enum Warning {
     #[error("a Service that is headless or an ExternalName stays as it is")]
     ServiceWithoutAddress,
     /// The annotation's value.
-    #[error("{DEBUG_PORT} is no port: {0}")]
+    #[error("{DEBUG_PORT} is not a port: {0}")]
     DebugPort(String),
     /// The Service has the port.
-    #[error("the Service has port {0} already")]
+    #[error("the Service already has port {0}")]
     PortTaken(u16),
     /// The Service has a port of the name.
     #[error("another port of the Service is called {NAME}")]
@@ -78,7 +81,7 @@ pub enum Warning {
     #[error("{0}")]
     Announcement(String),
     /// No API server would accept the object.
-    #[error("left as it is: no API server would take it: {0}")]
+    #[error("left as it is: the API server would reject it: {0}")]
     Invalid(String),
     /// Something in the object is longer than what is read.
     #[error("left as it is: {0}")]
@@ -90,10 +93,10 @@ pub enum Warning {
     #[error("a bug kept this object from being changed; please report it")]
     Bug,
     /// A review without an object.
-    #[error("the review has no object to look at")]
+    #[error("the review has no object")]
     NoObject,
     /// A review whose parts contradict each other.
-    #[error("the review's kind is not its object's; left as it is")]
+    #[error("the kind of the review differs from its object's; left as it is")]
     KindMismatch,
 }
 

@@ -13,7 +13,7 @@ fn verify_offline_empties_and_restores_the_sample() {
     assert_eq!(run.stdout, "");
     assert_eq!(run.stderr.lines().count(), 6, "{}", run.stderr);
     assert!(!run.stderr.contains('\u{1b}'), "no colour but on a terminal");
-    run.stderr_has("templates/test.yaml came back with empty-container:latest");
+    run.stderr_has("templates/test.yaml was emptied with empty-container:latest");
 }
 
 #[test]
@@ -24,10 +24,10 @@ fn verify_writes_json_and_junit_reports() {
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(report["failed"], 0);
     assert_eq!(report["findings"].as_array().unwrap().len(), 6);
-    assert!(run.stdout.contains("came back with tools:1"), "{}", run.stdout);
+    assert!(run.stdout.contains("was emptied with tools:1"), "{}", run.stdout);
     assert_eq!(run.stderr, "");
     let keep = ["verify", "--offline", "--key", "p256", "--image", "keep"];
-    diyadm(folder.path(), &keep).code(0).stderr_has("came back empty, in its own image");
+    diyadm(folder.path(), &keep).code(0).stderr_has("was emptied in its own image");
     let run = diyadm(folder.path(), &[&base[..], &["junit"]].concat()).code(0);
     assert!(run.stdout.contains("tests=\"6\" failures=\"0\""), "{}", run.stdout);
 }
@@ -89,7 +89,7 @@ fn key_type_flag_overrides_csr_conf() {
         }
         let out = format!("certs-{bits}");
         let run = diyadm(folder.path(), &[&["init", "--out", &out], key].concat()).code(0);
-        let said = run.stderr.contains("made from csr.conf in this folder");
+        let said = run.stderr.contains("created from csr.conf in this folder");
         assert_eq!(said, file.is_some(), "{}", run.stderr);
         for name in ["ca.crt", "server.crt"] {
             let pem = fs::read(folder.path().join(&out).join(name)).unwrap();
@@ -160,7 +160,7 @@ fn errors_have_a_hint_with_a_command() {
         run(&words).code(2).stderr_has("white space");
     }
     run(&["render", "--replicas", "0"]).code(2).stderr_has("--replicas");
-    run(&["render", "--webhook-image", ""]).code(2).stderr_has("an image has a name");
+    run(&["render", "--webhook-image", ""]).code(2).stderr_has("the name of the image is empty");
     for command in [&["init"][..], &["init", "--out", "c"], &["install"]] {
         for namespace in ["kube-system", "kube-public", "kube-node-lease"] {
             run(&[command, &["-n", namespace]].concat()).code(2).stderr_has("Kubernetes' own");
@@ -275,8 +275,10 @@ fn quiet_prints_errors_alone_and_color_is_optional() {
 fn verify_offline_checks_users_manifests() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  \
-                    metadata: {name: web}\n- apiVersion: apps/v1\n  kind: StatefulSet\n  metadata:\n    \
-                    name: db\n    annotations: {a: b}\n  spec:\n    template:\n      spec:\n        \
+                    metadata: {name: web}\n- apiVersion: apps/v1\n  kind: StatefulSet\n  \
+                    metadata:\n    \
+                    name: db\n    annotations: {a: b}\n  spec:\n    template:\n      spec:\n      \
+                      \
                     containers:\n        - {name: db, image: \"mysql:8\", command: [run, 0644]}\n";
     std::fs::write(folder.path().join("a.yaml"), manifest).unwrap();
     let run = |args: &[&str]| {
@@ -284,7 +286,7 @@ fn verify_offline_checks_users_manifests() {
     };
     run(&["-f", "."])
         .code(0)
-        .stderr_has("statefulset/db (./a.yaml:1) came back with")
+        .stderr_has("statefulset/db (./a.yaml:1) was emptied with")
         .stderr_has("Nothing to empty in service/web (./a.yaml:1).");
     run(&["-f", "a.yaml", "-f", "a.yaml"]).code(0);
     run(&["-f", "none.yaml"]).code(2).stderr_has("none.yaml could not be read");
@@ -307,7 +309,7 @@ fn verify_offline_checks_users_manifests() {
         let manifest = manifest.replace("annotations: {a: b}", annotations);
         assert!(manifest.contains(annotations));
         let args = ["verify", "--offline", "--key", "p256", "-f", "-"];
-        diyadm_reads(folder.path(), &args, &manifest).code(0).stderr_has("(-:1) came back with");
+        diyadm_reads(folder.path(), &args, &manifest).code(0).stderr_has("(-:1) was emptied with");
     }
 }
 
@@ -341,7 +343,7 @@ fn verify_offline_checks_every_kind() {
     let args = ["verify", "--offline", "--key", "p256", "-f", "-"];
     let run = diyadm_reads(folder.path(), &args, &list).code(0);
     let run = run.stderr_has("Nothing to empty in service/s (-:1).");
-    assert_eq!(run.stderr.matches("came back with empty-container:latest").count(), 7);
-    assert_eq!(run.stderr.matches("came back with mine:1").count(), 7);
-    assert_eq!(run.stderr.matches("exactly as it was").count(), 14);
+    assert_eq!(run.stderr.matches("was emptied with empty-container:latest").count(), 7);
+    assert_eq!(run.stderr.matches("was emptied with mine:1").count(), 7);
+    assert_eq!(run.stderr.matches("unchanged").count(), 14);
 }

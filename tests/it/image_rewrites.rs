@@ -282,7 +282,7 @@ fn is_left_to_its_work(cluster: &Cluster, folder: &Path, name: &str, own: &str) 
     // Whatever comes, and however often, the original stays.
     cluster.kubectl(&["-n", name, "label", "deploy/web", "a=b"], "");
     let diyadm = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
-    diyadm(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was empty already");
+    diyadm(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("already empty");
     let after = stored(cluster, name, "deployment/web");
     assert_eq!((image(&after), original(&after)), (image(&emptied), original(&emptied)));
 
@@ -375,7 +375,7 @@ fn renaming_mirror_webhook_keeps_its_rewrites() {
         assert!(image(&emptied).as_str().unwrap().ends_with("-e"), "{emptied}");
         cluster.kubectl(&["-n", namespace, "label", "deploy/web", "a=b"], "");
         let again = diyadm(&["empty", "deploy/web", "--wait=false"]).code(0);
-        again.stderr_has("was empty already");
+        again.stderr_has("already empty");
         let manifest = cluster.kubectl(&["-n", namespace, "get", "deploy/web", "-o", "json"], "");
         for more in [&[][..], &["--restore"]] {
             let args = [&["mutate", "-f", "-", "-o", "json"], more].concat();

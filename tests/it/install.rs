@@ -84,7 +84,7 @@ fn installs_verifies_and_uninstalls_the_webhook() {
         .code(0)
         .stderr_has(&format!("deployment/{name} unchanged"));
 
-    run(&["verify"]).code(0).stderr_has("came back with empty-container:latest");
+    run(&["verify"]).code(0).stderr_has("was emptied with empty-container:latest");
     run(&["verify", "--dry-run=server"]).code(0).stderr_has("in a dry run");
     let left = cluster.kubectl(&["-n", name, "get", "deployments", "-o", "name"], "");
     assert_eq!(left.trim(), format!("deployment.apps/{name}"), "verify leaves nothing");

@@ -97,7 +97,7 @@ fn webhook_empties_and_restores_every_kind() {
             // The webhook cannot give back what the API server does not let it change.
             pair.run(&["restore", &what]).code(1).stderr_has("--recreate");
             let restore = ["restore", &what, "--recreate", "--trust-original", "--wait=false"];
-            pair.run(&restore).code(0).stderr_has("was created again, as it was");
+            pair.run(&restore).code(0).stderr_has("recreated and restored");
         }
         pair.same(&what, &[LABEL]);
         if kind.mutable {
@@ -130,9 +130,9 @@ fn client_empties_and_restores_every_kind() {
             let ways: Vec<_> = ways.iter().filter(fits).copied().collect();
             let empty = [&["empty", &what, "--wait=false"], &ways[..]].concat();
             if kind.mutable {
-                pair.run(&empty).code(0).stderr_has("is empty: container");
+                pair.run(&empty).code(0).stderr_has("emptied: container");
                 twice_is_once(&pair, &what, &empty);
-                pair.run(&again).code(0).stderr_has("is as it was");
+                pair.run(&again).code(0).stderr_has("restored");
             } else {
                 created_again(&pair, &what, &empty);
             }
@@ -146,7 +146,7 @@ fn client_empties_and_restores_every_kind() {
     let mut swept = false;
     wait_until("no revision of the empty form is left", || {
         let run = pair.run(&["restore", "--all"]).code(0);
-        swept |= run.stderr.contains("a revision of the empty form, was deleted");
+        swept |= run.stderr.contains("a revision of the emptied form, was deleted");
         run.stderr.contains("Nothing to restore")
     });
     assert!(swept);
@@ -156,7 +156,7 @@ fn client_empties_and_restores_every_kind() {
 fn twice_is_once(pair: &Pair, what: &str, empty: &[&str]) {
     let emptied = plain(&pair.get(what));
     assert!(workload::is_emptied(&emptied.to_string()), "{what} {empty:?}");
-    pair.run(empty).code(0).stderr_has("was empty already");
+    pair.run(empty).code(0).stderr_has("already empty");
     assert_eq!(plain(&pair.get(what)), emptied, "{what} {empty:?}");
 }
 
@@ -170,7 +170,7 @@ fn created_again(pair: &Pair, what: &str, empty: &[&str]) {
     pair.run(&[&recreate[..], &["--dry-run=server"]].concat()).code(0);
     assert_eq!(id(), first);
     // A Pod without a node is gone at once, and never ready.
-    pair.run(&recreate).code(0).stderr_has("was created again, and is empty");
+    pair.run(&recreate).code(0).stderr_has("recreated and emptied");
     assert_ne!(id(), first);
     twice_is_once(pair, what, empty);
     let restore = ["restore", what, "--wait=false"];

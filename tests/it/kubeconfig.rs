@@ -260,7 +260,7 @@ fn failing_credential_plugin_runs_once_and_its_stderr_is_shown() {
     let cluster = json!({ "server": "https://127.0.0.1:1" });
     for (script, expected) in [
         ("echo s3cret; echo oh >&2; exit 3", "the credential plugin sh failed with exit code 3"),
-        ("kill -9 $$", "the credential plugin sh was ended by signal 9"),
+        ("kill -9 $$", "the credential plugin sh was killed by signal 9"),
         ("echo '{\"status\": {\"token\": \"s3cret\"'", "printed no ExecCredential"),
         ("echo s3cret", "printed no ExecCredential"),
     ] {

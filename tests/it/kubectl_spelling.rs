@@ -149,7 +149,7 @@ fn workloads_are_selected_by_manifests() {
     reads(&["empty", "-n", one, "-f", "-"], &absent).code(1).stderr_has("no deployment none");
     reads(&["empty", "-n", one, "-f", "-"], &list(&[service("web")]))
         .code(2)
-        .stderr_has("no workload in these files");
+        .stderr_has("These files contain no workload");
     reads(&["empty", "-f", "both.json", "deploy/web"], "").code(2);
 }
 

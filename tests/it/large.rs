@@ -41,8 +41,8 @@ fn costly_reviews_are_emptied_or_refused_with_a_reason() {
         ("too many containers", "more than 4096 containers"),
         ("annotations", "more than 32768 elements"),
         ("labels", "more than 32768 elements"),
-        ("an original that is too long", "longer than all annotations may be"),
-        ("notes", "one annotation twice"),
+        ("an original that is too long", "longer than the limit of all annotations"),
+        ("notes", "an annotation twice"),
         ("env", "starts empty"),
         ("members of a container", "starts empty"),
     ] {

@@ -289,7 +289,7 @@ fn fix_replaces_the_file_and_keeps_a_backup() {
     assert_eq!(stdin(&["--fix", "--dry-run=client"]).code(0).stdout, dry.stdout);
     stdin(&["--fix"]).code(2).stderr_has("written back");
 
-    run(&["--fix"]).code(0).stderr_has("go back with `cp ");
+    run(&["--fix"]).code(0).stderr_has("undo the change with `cp ");
     assert!(fs::read_to_string(&file).unwrap().contains(&format!("{NODE},{BOTH} #")));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(seen(&manifests), 1, "nothing else for the kubelet to run");

@@ -197,8 +197,8 @@ fn policy_is_installed_checked_verified_and_uninstalled() {
         .stderr_has("puts policy policy-commands to work");
     with("check", &["--image", "other:1"]).code(1).stderr_has("would not be emptied to other:1");
     with("verify", &["--image", "tools:1", "--dry-run=server"]).code(0).stderr_has("in a dry run");
-    with("verify", &["--image", "tools:1"]).code(0).stderr_has("is gone again");
-    with("verify", &["--image", "tools:1", "--keep"]).code(0).stderr_has("is still there");
+    with("verify", &["--image", "tools:1"]).code(0).stderr_has("was deleted");
+    with("verify", &["--image", "tools:1", "--keep"]).code(0).stderr_has("was kept");
     with("verify", &["--image", "tools:1"]).code(1).stderr_has("There is a Pod test");
     let pod = cluster.get(name, "pod/test");
     assert_eq!(pod["metadata"]["annotations"][EMPTIED_BY], "policy");
@@ -304,11 +304,11 @@ fn policy_leaves_pods_without_controller_alone() {
     assert_eq!((&board[0]["name"], &board[0]["state"]), (&json!("asks"), &json!("empty")));
     run(&["restore", "pod/alone"]).code(1).stderr_has("it is not empty");
     for args in [&["restore", "pod/asks"][..], &["restore", "--all"]] {
-        run(args).code(1).stderr_has("keeps no original").stderr_has("from its manifest");
+        run(args).code(1).stderr_has("saved no original").stderr_has("from its manifest");
     }
     run(&["empty", "pod/asks", "--recreate", "--image", "tools:1"])
         .code(1)
-        .stderr_has("a policy emptied it as it was created");
+        .stderr_has("a policy emptied it when it was created");
     // With its original it has a way back.
     run(&["empty", "pod/alone", "--recreate", "--wait=false"]).code(0);
     run(&["restore", "pod/alone", "--recreate", "--trust-original", "--wait=false"]).code(0);

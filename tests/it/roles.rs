@@ -153,7 +153,7 @@ fn workload_that_may_only_be_got_by_name_is_found_without_its_name() {
         diyadm(folder.path(), &[args, &["-n", name, "--kubeconfig", &kubeconfig]].concat())
     };
     let unseen =
-        "deployments.apps may not be listed, so only those that you may get by name are seen";
+        "deployments.apps may not be listed, so only those that you may get by name are found";
     // An authorizer knows of a new role after a moment.
     wait_until("the role is known", || run(&["plan"]).code == Some(0));
     for words in [&["plan"][..], &["plan", "deploy"], &["plan", "deploy/web"]] {

@@ -24,12 +24,12 @@ fn rules_check_judges_a_rules_file() {
         fs::write(&file, text).unwrap();
         diyadm(folder.path(), &["rules", "check", "rules.yaml"])
     };
-    run(RULES).code(0).stderr_has("rules.yaml is right: 4 rules");
+    run(RULES).code(0).stderr_has("rules.yaml is valid: 4 rules");
     run("rules:\n- idle: agent\n- image: keep\n").code(0).stderr_has("rule 2 is never reached");
     run("rules:\n- {}\n- imag: keep\n").code(2).stderr_has("rule 2: there is no `imag`");
     run("rules: [\n").code(2).stderr_has("line");
     let check = ["rules", "check", "-"];
-    diyadm_reads(folder.path(), &check, RULES).code(0).stderr_has("- is right: 4 rules");
+    diyadm_reads(folder.path(), &check, RULES).code(0).stderr_has("- is valid: 4 rules");
     diyadm_reads(folder.path(), &check, "rules:\n- imag: keep\n").code(2).stderr_has("`imag`");
     // Read once, also where it is needed twice.
     for mode in ["webhook", "policy"] {
@@ -100,7 +100,10 @@ fn rules_explain_names_the_deciding_rule() {
     wrong["metadata"]["labels"] = json!({ "inject-empty-container": "disabled" });
     fs::write(folder.path().join("web.json"), wrong.to_string()).unwrap();
     let text = run(&[]).code(0).stdout;
-    assert!(text.contains("it stays as it is: annotation diyadm.io/idle says \"sleep\""), "{text}");
+    assert!(
+        text.contains("it stays as it is: annotation diyadm.io/idle has the value \"sleep\""),
+        "{text}"
+    );
     assert!(text.contains("no rule matches") && text.contains("it is opted out"), "{text}");
     fs::write(folder.path().join("web.json"), "{\"kind\":\"X\"}").unwrap();
     run(&[]).code(2).stderr_has("no workload");

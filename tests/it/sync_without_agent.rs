@@ -125,7 +125,7 @@ fn sync_without_agent_copies_odd_names_modes_links_and_empty_folders() {
     // Of this moment, it would be sent once more.
     set(&from.join("empty"));
     set(&from);
-    let blocked = sync(&[]).code(1).stderr_has("is of another kind there");
+    let blocked = sync(&[]).code(1).stderr_has("is of another type there");
     assert!(blocked.stderr.contains("--delete") && to.join("app/old/er/x").exists());
     sync(&["--delete"]).code(0).stderr_has("deleted");
     let (there, here) = (look(&to.join("app")), look(&from));
@@ -144,7 +144,7 @@ fn sync_without_agent_copies_odd_names_modes_links_and_empty_folders() {
     std::os::unix::fs::symlink("/etc", to.join("app/into")).unwrap();
     fs::create_dir(from.join("into")).unwrap();
     fs::write(from.join("into/x"), "x").unwrap();
-    sync(&[]).code(1).stderr_has("is of another kind there");
+    sync(&[]).code(1).stderr_has("is of another type there");
     assert!(!to.join("app/into/x").exists());
 }
 

@@ -208,7 +208,7 @@ fn two_servers_empty_each_its_own_namespace() {
         &["install", "-n", names[0], "--webhook-namespace", names[1]],
     ] {
         let refused = teams[1].run(args).code(1);
-        let refused = refused.stderr_has(&format!("is emptied by webhook {} already", names[0]));
+        let refused = refused.stderr_has(&format!("is already emptied by webhook {}", names[0]));
         refused.stderr_has(&format!("diyadm uninstall -n {0} --service {0}", names[0]));
     }
     let label = format!("inject-empty-container={}", names[0]);
@@ -290,8 +290,8 @@ fn configuration_of_another_owner_is_not_changed() {
         }],
     });
     cluster.kubectl(&["create", "-f", "-"], &foreign.to_string());
-    refused("diyadm has not made it", &[install, &["init", "--rotate"]]);
-    run(&["uninstall"]).code(0).stderr_has("stays: diyadm has not made it");
+    refused("diyadm did not create it", &[install, &["init", "--rotate"]]);
+    run(&["uninstall"]).code(0).stderr_has("stays: diyadm did not create it");
     assert!(team.is_installed());
     let check = run(&["check"]).code(1).stderr_has("Service injector in namespace mesh");
     assert!(!check.stderr.contains("install --force"), "{}", check.stderr);
@@ -357,7 +357,7 @@ fn label_alone_needs_few_rights() {
     run(&["install"])
         .code(0)
         .stderr_has(&format!("namespace/{two} configured"))
-        .stderr_has("was not tried: you may not create deployments.apps");
+        .stderr_has("start empty: you may not create deployments.apps");
     assert_eq!(labels(&cluster, two)["inject-empty-container"], hook);
     // Whom else it serves may not be seen, so it stays.
     run(&["uninstall"])

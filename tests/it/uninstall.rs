@@ -81,7 +81,7 @@ fn uninstall_restores_workloads_before_it_deletes_the_webhook() {
 
     for dry_run in ["--dry-run=client", "--dry-run=server"] {
         let run = run(&[dry_run]).code(0).stderr_has("unlabelled (").stderr_has(&left);
-        let run = run.stderr_has("deployment/x is as it was (").stderr_has("cronjob/x is as");
+        let run = run.stderr_has("deployment/x restored (").stderr_has("cronjob/x restored (");
         assert!(!run.stderr.contains("would empty it again"), "{}", run.stderr);
         assert!(WORKLOADS.iter().all(|kind| is_empty(&pair, &what(kind))), "{dry_run}");
         assert_eq!(labels()[name], "enabled", "{dry_run}");
@@ -96,7 +96,7 @@ fn uninstall_restores_workloads_before_it_deletes_the_webhook() {
     run(&[])
         .code(1)
         .stderr_has("its original is not trusted")
-        .stderr_has("nothing of the webhook was taken away");
+        .stderr_has("nothing of the webhook was deleted");
     assert_ne!(configuration(), "");
     assert!(is_empty(&pair, "cronjob/x") && !is_empty(&pair, "deployment/x"));
 

@@ -106,10 +106,8 @@ proptest! {
 #[test]
 fn large_yaml_documents_are_read() {
     let read = |text: &str| yaml::objects(yaml::read("t", text).unwrap()).len();
-    let item = "- apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web, labels: {app: \
-                web}}\n  \
-                spec: {template: {spec: {containers: [{name: app, image: app:1, env: [{name: A, \
-                value: b}]}]}}}\n";
+    let item = "- apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web, labels: {app: web}}\n  \
+                spec: {template: {spec: {containers: [{name: app, image: app:1, env: [{name: A, value: b}]}]}}}\n";
     let list = format!("kind: List\nitems:\n{}", item.repeat(4_000));
     assert_eq!(read(&list), 4_000);
     let aliases = format!("a: &a\n{item}b:\n{}", "- *a\n".repeat(150));

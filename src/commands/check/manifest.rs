@@ -24,16 +24,18 @@ use crate::{
 pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<Finding>> {
     let shown = file.display();
     if args.fix && file == Path::new("-") && args.dry_run.mode.is_none() {
-        let what = "What came from the standard input cannot be written back.";
-        return Err(Failure::usage(what, "Type --dry-run=client, or name the file.").into());
+        let what = "A manifest from the standard input cannot be written back.";
+        return Err(
+            Failure::usage(what, "Use --dry-run=client, or give the name of the file.").into()
+        );
     }
     if args.dry_run.mode == Some(DryRun::Server) {
-        let what = "No API server is asked with --manifest, so --dry-run=server means nothing.";
-        return Err(Failure::usage(what, "Type --dry-run=client.").into());
+        let what = "--manifest contacts no API server, so --dry-run=server is not supported.";
+        return Err(Failure::usage(what, "Use --dry-run=client.").into());
     }
     let text = files::text(file).map_err(|error| {
-        let hint = "Name the API server's static Pod with --manifest FILE, as someone who may \
-                    read it.";
+        let hint = "Use the API server's static Pod with --manifest FILE, as a user who may read \
+                    it.";
         Failure::usage(format!("{shown} could not be read: {error}."), hint)
     })?;
     let refuse = |why: String| {
@@ -43,7 +45,7 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
     };
     if args.fix {
         match static_pod::fix(&text).map_err(refuse)? {
-            None => terminal.say("Nothing to do: both plugins are named."),
+            None => terminal.say("Nothing to do: both plugins are enabled by name."),
             Some(fixed) if args.dry_run.mode.is_some() => {
                 let changes = changes(&text, &fixed);
                 let mut findings = static_pod::findings(&fixed).map_err(refuse)?;
@@ -57,9 +59,12 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
             }
             Some(fixed) => {
                 let backup = replace(file, &text, &fixed, args.backup.as_deref())?;
-                terminal.done(&format!("{shown} is changed; the kubelet restarts it"), None);
+                terminal.done(
+                    &format!("{shown} was changed; the kubelet restarts the API server"),
+                    None,
+                );
                 terminal.say(&format!(
-                    "  The old one is {0}; go back with `cp {0} {shown}`.",
+                    "  The old file is {0}; undo the change with `cp {0} {shown}`.",
                     backup.display()
                 ));
                 return Ok(static_pod::findings(&fixed).map_err(refuse)?);
@@ -67,8 +72,8 @@ pub(super) fn run(terminal: &Terminal, args: &Check, file: &Path) -> Result<Vec<
         }
     }
     let unread = |why: String| {
-        let hint = "Name the API server's static Pod with --manifest FILE.";
-        Failure::usage(format!("{shown} could not be looked at: {why}."), hint)
+        let hint = "Use the API server's static Pod with --manifest FILE.";
+        Failure::usage(format!("{shown} could not be checked: {why}."), hint)
     };
     Ok(static_pod::findings(&text).map_err(unread)?)
 }
@@ -90,7 +95,7 @@ fn real(folder: &Path) -> Result<PathBuf> {
     let rest = folder.strip_prefix(there)?;
     anyhow::ensure!(
         rest.components().all(|part| matches!(part, Component::Normal(_))),
-        "{} goes back up from a folder that is not there",
+        "{} goes up from a folder that does not exist",
         folder.display()
     );
     Ok(there.canonicalize()?.join(rest))
@@ -119,15 +124,15 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     let folders = folders(file)?;
     let file = file.canonicalize()?;
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
-        let what = format!("{} is no file in a folder.", file.display());
-        return Err(Failure::usage(what, "Name the file itself.").into());
+        let what = format!("{} is not a file.", file.display());
+        return Err(Failure::usage(what, "Use the path of the file itself.").into());
     };
     let beside = folder.parent().unwrap_or(folder).join("diyadm-backup");
     let backups = backup.map_or(beside, Path::to_owned);
     let backed = real(&backups)?;
     if folders.iter().any(|folder| backed.starts_with(folder)) {
         let what = format!("The kubelet would run a backup in {}.", backups.display());
-        return Err(Failure::usage(what, "Name a folder elsewhere with --backup DIR.").into());
+        return Err(Failure::usage(what, "Use another folder with --backup DIR.").into());
     }
     let flag = "--backup DIR";
     let mut made =

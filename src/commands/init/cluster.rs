@@ -58,7 +58,7 @@ impl Secret {
         Self::read(cluster, names).await?.ok_or_else(|| {
             Failure::no(
                 format!("There is no Secret {secret} in namespace {namespace}."),
-                format!("Make it with `diyadm init{}`.", webhook_names::flags(cluster, names)),
+                format!("Create it with `diyadm init{}`.", webhook_names::flags(cluster, names)),
             )
             .into()
         })
@@ -97,7 +97,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let args = &Init { names: names.clone(), ..args.clone() };
     let Prepared { facts, .. } = prepare(&mut applier, args, &resolved).await?;
     if !applier.outcomes.changed() && args.dry_run.mode.is_none() {
-        terminal.say("Nothing to do: the namespace and the Secret are as they should be.");
+        terminal.say("Nothing to do: the namespace and the Secret are up to date.");
     }
     applier.outcomes.print(args.output, Some(&facts))
 }
@@ -136,16 +136,16 @@ pub(in crate::commands) async fn prepare(
                  {difference}."
             );
             let hint =
-                format!("Make a new one with `diyadm init --rotate{flags}{}`.", asked.typed());
+                format!("Create a new one with `diyadm init --rotate{flags}{}`.", asked.typed());
             return Err(Failure::no(what, hint).into());
         }
         Some(Err(fault)) if !args.force => {
-            let what = format!("Secret {secret} in namespace {namespace} cannot serve: {fault}.");
+            let what = format!("Secret {secret} in namespace {namespace} cannot be used: {fault}.");
             let hint = match fault {
-                Fault::Expired => format!("Make a new one with `diyadm init --rotate{flags}`."),
+                Fault::Expired => format!("Create a new one with `diyadm init --rotate{flags}`."),
                 Fault::KeyEncrypted => KeyFault::Encrypted.hint("server.key").unwrap_or_default(),
                 Fault::WrongName { sans, .. } if is_of_neighbour(&sans, namespace) => format!(
-                    "It is another webhook's of that namespace; name one of your own: --secret \
+                    "It belongs to another webhook of that namespace; use your own: --secret \
                      {}-secret.",
                     args.names.service
                 ),
@@ -177,13 +177,13 @@ pub(in crate::commands) async fn prepare(
     let days = (facts.not_after - certificates::now()?) / (24 * 60 * 60);
     if days < SOON_DAYS {
         terminal.warn(&format!(
-            "its certificate expires in {days} days; type `diyadm init --rotate{flags}`"
+            "its certificate expires in {days} days; run `diyadm init --rotate{flags}`"
         ));
     }
     let ca_pem = match (issued, present) {
         (Some(bundle), _) => bundle.ca_crt,
         (None, Some(secret)) => String::from_utf8(secret.ca_crt)?,
-        (None, None) => unreachable!("what is absent is issued"),
+        (None, None) => unreachable!("a missing certificate is issued"),
     };
     Ok(Prepared { facts, ca_pem })
 }

@@ -42,7 +42,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
     let outcome = match look(args, &asked, dir)? {
         Present::Good(facts) => {
             folder.new.keep();
-            terminal.say(&format!("Nothing to do: {} has them already.", dir.display()));
+            terminal.say(&format!("Nothing to do: {} already has them.", dir.display()));
             return tell(terminal, args, dir, "unchanged", &facts);
         }
         Present::Replaceable => "replaced",
@@ -75,7 +75,7 @@ enum Present {
 }
 
 fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
-    let hint = "Replace them with --force, or name another folder.";
+    let hint = "Replace them with --force, or use another folder.";
     let present = FILES.iter().filter(|(name, _)| dir.join(name).exists()).count();
     if present == 0 {
         return Ok(Present::Nothing);
@@ -84,7 +84,7 @@ fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
         if args.force {
             return Ok(Present::Replaceable);
         }
-        let what = format!("{} holds some of the files already.", dir.display());
+        let what = format!("{} already has some of the files.", dir.display());
         return Err(Failure::no(what, hint).into());
     }
     let read = |name: &str| {
@@ -102,7 +102,7 @@ fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
         Ok(facts) => Ok(Present::Good(facts)),
         Err(_) if args.force => Ok(Present::Replaceable),
         Err(fault) => {
-            let what = format!("{} holds other certificates: {fault}.", dir.display());
+            let what = format!("{} has other certificates: {fault}.", dir.display());
             let key = quoted(&dir.join("server.key").display().to_string());
             let decrypt = match fault {
                 Fault::KeyEncrypted => KeyFault::Encrypted.hint(&key),

@@ -31,7 +31,7 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
     };
     let facts = facts.map_err(|error| {
         let key = error.downcast_ref::<KeyFault>().and_then(|fault| fault.hint("server.key"));
-        let other = "Name a PEM file, the folder of `diyadm init --out DIR`, or `secret`.";
+        let other = "Use a PEM file, the folder of `diyadm init --out DIR`, or `secret`.";
         Failure::usage(format!("{whose}: {error}."), key.unwrap_or_else(|| other.to_owned()))
     })?;
     match args.output {
@@ -65,8 +65,8 @@ fn text(facts: &[Facts]) -> String {
         }
         let key = match facts.key_matches {
             Some(true) => "belongs to the certificate",
-            Some(false) => "is another certificate's",
-            None => "was not looked at",
+            Some(false) => "belongs to another certificate",
+            None => "was not checked",
         };
         let rows = [
             ("subject", facts.subject.as_str()),

@@ -59,7 +59,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     if args.finish {
         let Some(signer) = signer else {
             let what = "None of the CAs in the Secret has signed its certificate.";
-            let hint = format!("Type `diyadm init --force{flags}`, then `diyadm install{flags}`.");
+            let hint = format!("Run `diyadm init --force{flags}`, then `diyadm install{flags}`.");
             return Err(Failure::no(what, hint).into());
         };
         if cas.len() == 1 {
@@ -70,9 +70,9 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
         let facts = pki::inspect(&secret.server_crt, None)?;
         let age = certificates::now()? - facts[0].not_before - CLOCK_SKEW;
         if age < KUBELET && !args.force {
-            let what = format!("The new certificate is {age} s old; Pods may not have it yet.");
+            let what = format!("The new certificate is {age} s old, and Pods may not have it yet.");
             let hint = format!(
-                "Type `diyadm init --rotate --finish{flags}` in {} s, or add --force.",
+                "Run `diyadm init --rotate --finish{flags}` in {} s, or add --force.",
                 KUBELET - age
             );
             return Err(Failure::no(what, hint).into());
@@ -85,8 +85,9 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     }
 
     if cas.len() > 1 && signer == Some(0) && !args.force {
-        let what =
-            "A rotation is going on: the new certificate serves, the old CA is still trusted.";
+        let what = "A rotation is in progress: the new certificate is in use, and the old CA is \
+                    still \
+             trusted.";
         let hint = format!("End it with `diyadm init --rotate --finish{flags}`.");
         return Err(Failure::no(what, hint).into());
     }
@@ -108,8 +109,8 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     let facts = pki::inspect(new.server_crt.as_bytes(), None)?;
     applier.apply(&with(both, new.server_crt, new.server_key)).await?;
     terminal.say(&format!(
-        "Both CAs are trusted and the new certificate serves as soon as the Pods have it; \
-         end the trust in the old CA with `diyadm init --rotate --finish{flags}`."
+        "Both CAs are trusted, and the new certificate is used as soon as the Pods have it; stop \
+         trusting the old CA with `diyadm init --rotate --finish{flags}`."
     ));
     applier.outcomes.print(args.output, facts.first())
 }

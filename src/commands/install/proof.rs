@@ -42,7 +42,7 @@ impl Proof<'_> {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let mut wait = terminal.wait();
         loop {
-            wait.say("waiting until a dry-run create comes back emptied");
+            wait.say("waiting until a dry-run create is emptied");
             // A rejection may come from an API server with an old state.
             if let Ok(created) = cluster.create(&self.object, WriteMode::DryRun).await
                 && is_emptied(&created)
@@ -64,8 +64,8 @@ impl Proof<'_> {
             Mode::Policy => ("policy", "--mode policy"),
         };
         let image = if mode == Mode::Webhook { subject.image_flag() } else { String::new() };
-        let what = format!("The {what} is installed and does not empty what is created.");
-        let hint = format!("Look closer with `diyadm check {probe}{}{image}`.", subject.flags);
+        let what = format!("The {what} is installed, but new objects are not emptied.");
+        let hint = format!("Find out why with `diyadm check {probe}{}{image}`.", subject.flags);
         Err(Failure::no(what, hint).into())
     }
 

@@ -50,7 +50,7 @@ pub(super) async fn install(
             terminal.done(&format!("workloads created in namespace {namespace} start empty"), None);
         } else {
             terminal.say(&format!(
-                "Whether workloads created there start empty was not tried: you may not {create}."
+                "diyadm did not test whether new workloads there start empty: you may not {create}."
             ));
         }
     }

@@ -89,19 +89,22 @@ impl Trouble {
                     "The new server is not rolled out after {seconds} s: {why}. The old one keeps \
                      serving."
                 ),
-                format!("`kubectl -n {namespace} rollout undo deployment/{service}` goes back."),
+                format!(
+                    "`kubectl -n {namespace} rollout undo deployment/{service}` undoes the \
+                     update."
+                ),
             )
         } else {
             (
                 format!("No server is ready behind Service {service} after {seconds} s: {why}."),
                 format!(
                     "The webhook is not switched on; the same command goes on, `diyadm \
-                     uninstall{flags}` takes it away."
+                     uninstall{flags}` removes it."
                 ),
             )
         };
         let first = if of_image {
-            "Name an image that the nodes can pull with --webhook-image, or bring it to them."
+            "Use an image that the nodes can pull with --webhook-image, or load it onto the nodes."
                 .to_owned()
         } else {
             format!("See why: `kubectl -n {namespace} describe pods -l app={service}`.")

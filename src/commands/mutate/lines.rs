@@ -98,7 +98,7 @@ impl Documents {
     }
 
     fn foreign(&self) -> anyhow::Error {
-        let what = io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8");
+        let what = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
         unreadable(&self.name, &what)
     }
 }

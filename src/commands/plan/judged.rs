@@ -29,8 +29,7 @@ pub(super) async fn judge(
             Ok(object) => object,
             Err(error) => {
                 let denial = denial(&error)?;
-                (decided.does, decided.why) =
-                    (Does::Nothing, denial.denies("what it would become"));
+                (decided.does, decided.why) = (Does::Nothing, denial.denies("the emptied form"));
                 decided.hint = denial.hint();
                 decided.operations.clear();
                 return None;
@@ -40,9 +39,10 @@ pub(super) async fn judge(
     let is_new = matches!(decided.does, Does::Template | Does::Pods) && object["kind"] != "Pod";
     let pod = pod_from_template::pod(&object).filter(|_| is_new)?;
     if !may_create {
-        let seen = "whether policies let its emptied Pods in is not known: you may not create Pods";
+        let seen = "diyadm cannot tell whether policies allow its emptied Pods: you may not \
+                    create Pods";
         let hint = format!(
-            "Ask for this right: `kubectl -n {} auth can-i create pods` says whether you have it.",
+            "Ask for this right: `kubectl -n {} auth can-i create pods` shows whether you have it.",
             found.namespace
         );
         return Some(Finding::unknown("denied", seen, hint));

@@ -30,7 +30,7 @@ pub(super) async fn plans(
     let targeted = targets::find(cluster, &args.targets, Unnamed::All).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
     if targeted.found.is_empty() {
-        terminal.warn("there is no such workload");
+        terminal.warn("the workload does not exist");
     }
     let kinds = [&AUTOSCALERS[..], &[&BUDGET, &SERVICE]].concat();
     let conflicting = ConflictingObjects::list(cluster, &targeted.found, &kinds).await;
@@ -61,7 +61,7 @@ pub(super) async fn plans(
                 why: format!("you may not {missing}"),
                 hint: format!(
                     "Ask an administrator: `diyadm rights --for developer -n {}{flags} -o yaml` \
-                     prints the roles to hand over.",
+                     prints the roles that you need.",
                     found.namespace
                 ),
                 operations: Vec::new(),
@@ -82,7 +82,7 @@ pub(super) async fn plans(
             let kind = unseen.kind;
             let seen = format!("{} may not be listed here", kind.resource());
             let hint = format!(
-                "Ask for this right: `kubectl -n {} auth can-i list {}` says whether you have it.",
+                "Ask for this right: `kubectl -n {} auth can-i list {}` shows whether you have it.",
                 found.namespace,
                 kind.resource()
             );
@@ -116,22 +116,22 @@ async fn decide(
         Ok(EmptyMethod::Pods) => match webhooks.of_pods(cluster, found).await {
             Interceptor::Nobody => {
                 decided.does = Does::Nothing;
-                decided.why = "at level pod a webhook or policy empties Pods as they are created, \
-                               and there is none for those of this namespace"
+                decided.why = "at level pod a webhook or policy empties Pods when they are \
+                               created, and this namespace has none"
                     .to_owned();
                 decided.hint = Webhooks::advice_for_pods(cluster).await;
             }
             Interceptor::Unknown => {
                 decided.does = Does::Pods;
-                decided.why = "whether something empties them may not be looked at".to_owned();
+                decided.why = "diyadm may not check whether something empties them".to_owned();
             }
             interceptor @ (Interceptor::Webhook(_) | Interceptor::Policy(_)) => {
                 decided.does = Does::Pods;
                 decided.warnings.extend(empty::unheard(&found.object));
                 let who = interceptor.shown().unwrap_or_default();
-                decided.why = format!("{who} empties them as they are created");
-                decided.hint = "How is what that was installed with; `diyadm rules explain` shows \
-                                it for a webhook."
+                decided.why = format!("{who} empties them when they are created");
+                decided.hint = "The flags of its installation decide how; `diyadm rules explain` \
+                                shows it for a webhook."
                     .to_owned();
             }
         },

@@ -77,19 +77,19 @@ async fn serving(cluster: &Cluster, namespace: &str) -> String {
 async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<Rules> {
     let Some((namespace, name)) = webhook.split_once('/') else {
         let what = format!("--webhook {webhook} is not NAMESPACE/NAME.");
-        return Err(Failure::usage(what, "Type it like test/diyadmissionwebhook.").into());
+        return Err(Failure::usage(what, "Write it like test/diyadmissionwebhook.").into());
     };
     let Some(mut rules) = server_rules::flags(cluster, namespace, name).await? else {
         let policy = cluster.get(&POLICY, "", name).await.ok().flatten();
         terminal.warn(&if policy.is_some() {
             format!(
-                "policy {name} has its rules in CEL, which only the API server reads: these are \
-                 diyadm's defaults; --rules FILE and the flags that it was installed with say more"
+                "policy {name} has its rules in CEL, which only the API server evaluates: these \
+                 are diyadm's defaults; use --rules FILE and the flags of its installation"
             )
         } else {
             format!(
                 "there is no Deployment {name} in namespace {namespace}: these are diyadm's \
-                 defaults; --webhook NAMESPACE/NAME names another"
+                 defaults; use --webhook NAMESPACE/NAME for another"
             )
         });
         return Ok(Rules::default());
@@ -97,7 +97,7 @@ async fn read(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<R
     match server_rules::list(cluster, namespace, name).await? {
         Ok(list) => rules.list = list,
         // The server keeps its previous rules, which are unknown here.
-        Err(why) => terminal.warn(&format!("its rules.yaml is refused: {why}")),
+        Err(why) => terminal.warn(&format!("its rules.yaml is invalid: {why}")),
     }
     Ok(rules)
 }

@@ -108,7 +108,7 @@ async fn serve<'a>(
         served.retain(|one| {
             let stays = meant.contains(&one.pick);
             if !stays {
-                session.terminal.warn(&format!("{} runs no more", one.pick.shown()));
+                session.terminal.warn(&format!("{} does not run any more", one.pick.shown()));
             }
             stays
         });
@@ -181,7 +181,7 @@ async fn keep(
             Err(error) if may_pass(&error) && !receiver.gives_up() => {
                 if !lost {
                     let why = clause(format_args!("{error:#}"));
-                    terminal.warn(&format!("{shown} is tried again: {why}"));
+                    terminal.warn(&format!("retrying {shown}: {why}"));
                 }
                 lost = true;
                 match pauses_left.next() {

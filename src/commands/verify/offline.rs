@@ -48,15 +48,12 @@ pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
 async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Option<()> {
     let names = &args.names;
     let out = steps.terminal;
-    let bundle = steps.step(
-        "certificates",
-        "Mend csr.conf, or name another with --csr-conf FILE.",
-        || {
+    let bundle =
+        steps.step("certificates", "Fix csr.conf, or use another with --csr-conf FILE.", || {
             let bundle = certificates::issue(&out, names, &args.certificates)?;
             let source = certificates::source(&args.certificates);
-            Ok((format!("{source}, made the CA and the certificate in memory"), bundle))
-        },
-    )?;
+            Ok((format!("{source}, created the CA and the certificate in memory"), bundle))
+        })?;
     let yaml = steps.step("render", "See `diyadm render --help` for the flags.", || {
         let ways = EmptyingFlags { image: Some(args.image.clone()), ..EmptyingFlags::default() };
         let webhook = Webhook { ways, ..Webhook::default() };
@@ -131,12 +128,12 @@ fn ask(
             // The user's own may say otherwise, by an annotation.
             let ours = what == TEMPLATE;
             let expected = if image == KEEP { vec![] } else { vec![image] };
-            ensure!(!ours || images == expected, "{what} came back with {}", images.join(", "));
+            ensure!(!ours || images == expected, "{what} was emptied with {}", images.join(", "));
             let with = match images.as_slice() {
-                [] => "empty, in its own image".to_owned(),
+                [] => "in its own image".to_owned(),
                 images => format!("with {}", images.join(", ")),
             };
-            Ok((format!("{what} came back {with}"), emptied))
+            Ok((format!("{what} was emptied {with}"), emptied))
         })?;
         steps.step("restore", hint, || {
             if !kind.mutable {
@@ -144,8 +141,8 @@ fn ask(
                 let patch = workload::restore(&emptied.to_string()).patch;
                 let mut restored = emptied.clone();
                 json_patch::patch(&mut restored, &serde_json::from_str::<Patch>(&patch)?)?;
-                ensure!(restored == *object, "the workload in it is not the original");
-                return Ok((format!("{what} holds its original, exactly as it was"), ()));
+                ensure!(restored == *object, "the workload in the answer is not the original");
+                return Ok((format!("{what} contains its original unchanged"), ()));
             }
             let ask = |object: &Value| {
                 let mut asked = object.clone();
@@ -155,8 +152,8 @@ fn ask(
             let restored = client.review("UPDATE", &ask(&emptied))?;
             // Whatever annotations it had, null ones and this one too: what comes back is the
             // original with the wish in it.
-            ensure!(restored == ask(object), "the workload that came back is not the original");
-            Ok((format!("{what}, annotated as disabled, came back exactly as it was"), ()))
+            ensure!(restored == ask(object), "the restored workload is not the original");
+            Ok((format!("{what}, annotated as disabled, was restored unchanged"), ()))
         })?;
     }
     Some(())
@@ -201,8 +198,10 @@ fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
             let object = document.value;
             let (Some(version), Some(word)) = (text(&object["apiVersion"]), text(&object["kind"]))
             else {
-                let what = format!("{place}: this is no object: it lacks apiVersion or kind.");
-                return Err(Failure::usage(what, "Name manifests of Kubernetes.").into());
+                let what = format!(
+                    "{place}: this is not a Kubernetes object: it lacks apiVersion or kind."
+                );
+                return Err(Failure::usage(what, "Use Kubernetes manifests.").into());
             };
             let name = text(&object["metadata"]["name"]).unwrap_or_else(|| "unnamed".to_owned());
             let what = format!("{}/{name} ({place})", word.to_lowercase());
@@ -216,10 +215,12 @@ fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
     }
     if subjects.is_empty() {
         let what = match others.as_slice() {
-            [] => "There is no object in these files.".to_owned(),
-            others => format!("None of these is a workload to empty: {}.", others.join(", ")),
+            [] => "These files contain no object.".to_owned(),
+            others => {
+                format!("None of these is a workload that can be emptied: {}.", others.join(", "))
+            }
         };
-        return Err(Failure::usage(what, "Name manifests with Deployments or StatefulSets.").into());
+        return Err(Failure::usage(what, "Use manifests with Deployments or StatefulSets.").into());
     }
     if !others.is_empty() {
         terminal.say(&format!("Nothing to empty in {}.", others.join(", ")));

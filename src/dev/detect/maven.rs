@@ -276,8 +276,7 @@ fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     let pom = Pom::new(&documents);
     let unknown = |name: String| {
         let what = format!(
-            "Nothing in pom.xml or above it sets `${{{name}}}`, so the name of what is built is \
-             unknown."
+            "Nothing in pom.xml or above it sets `${{{name}}}`, so the name of what is built is unknown."
         );
         let hint =
             "Set `<finalName>app</finalName>` in `<build>`, then run `diyadm dev --init` again.";

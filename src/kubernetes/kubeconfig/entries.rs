@@ -78,7 +78,7 @@ impl Data {
         }
         if !self.bytes.is_empty() {
             return Err(unusable(format!(
-                "it has both `{name}` and `{name}-data`, and only one of them can be meant"
+                "it has both `{name}` and `{name}-data`, and only one is allowed"
             )));
         }
         self.bytes = fs::read(&self.path)
@@ -204,7 +204,7 @@ impl Context {
 /// The folder of a kubeconfig, absolute.
 pub(super) fn folder(file: &Path) -> Result<std::path::PathBuf> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let current = std::env::current_dir().context("The current folder is gone");
+    let current = std::env::current_dir().context("The current folder was deleted");
     if folder.is_absolute() { Ok(folder.to_owned()) } else { Ok(current?.join(folder)) }
 }
 

@@ -96,8 +96,8 @@ impl Plugin {
         Some(match () {
             () if command.is_empty() => "its credential plugin has no command".to_owned(),
             () if ![V1, V1BETA1].contains(&api_version.as_str()) => format!(
-                "its credential plugin {command} has the apiVersion {api_version:?}, and only {V1} \
-                 and {V1BETA1} are known: a newer version of the plugin has them"
+                "its credential plugin {command} has the apiVersion {api_version:?}, and only \
+                 {V1} and {V1BETA1} are supported: use a newer version of the plugin"
             ),
             () if self.env.iter().any(|(name, _)| name.is_empty()) => {
                 format!("its credential plugin {command} has an env without a name")
@@ -117,7 +117,7 @@ impl Plugin {
         let interactive = match self.interactive_mode.as_str() {
             "Never" => false,
             "Always" if !is_terminal => {
-                return Err(self.refused("needs a terminal, and stdin is none"));
+                return Err(self.refused("needs a terminal, and stdin is not a terminal"));
             }
             _ => is_terminal,
         };
@@ -161,9 +161,9 @@ impl Plugin {
         let (certificate, key) = (text("clientCertificateData")?, text("clientKeyData")?);
         let expires = match text("expirationTimestamp")?.as_str() {
             "" => None,
-            time => {
-                Some(time.parse().map_err(|_| "printed an expirationTimestamp that is no time")?)
-            }
+            time => Some(
+                time.parse().map_err(|_| "printed an expirationTimestamp that is not a time")?,
+            ),
         };
         if certificate.is_empty() != key.is_empty() {
             return Err("printed a certificate or a key, and not both");
@@ -176,7 +176,7 @@ impl Plugin {
         } else {
             let identity = Identity::parse(certificate.as_bytes(), key.as_bytes());
             Some(Arc::new(
-                identity.map_err(|_| "printed a certificate and a key that do not go together")?,
+                identity.map_err(|_| "printed a certificate and a key that do not match")?,
             ))
         };
         let authorization = if token.is_empty() {
@@ -194,8 +194,10 @@ impl Plugin {
     fn not_started(&self, error: &io::Error) -> Refused {
         let details = self.install_hint.trim_end().to_owned();
         let command = quoted(&self.command);
-        let hint =
-            format!("Install it, or put its folder on PATH: `command -v {command}` finds it then.");
+        let hint = format!(
+            "Install it, or add its folder to PATH, so that `command -v {command}` finds \
+                     it."
+        );
         let what = match error.kind() {
             io::ErrorKind::NotFound => "is not installed, or not on PATH".to_owned(),
             _ => format!("cannot be run: {error}"),
@@ -207,7 +209,7 @@ impl Plugin {
 fn ended(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("failed with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "failed".to_owned(),
     }
 }

@@ -33,7 +33,7 @@ impl Kubeconfig {
     pub fn read(files: &Files) -> Result<Self> {
         match files {
             Files::Explicit(file) => Self::read_file(file)?.ok_or_else(|| {
-                let hint = "Name the file of a kubeconfig with --kubeconfig FILE.";
+                let hint = "Use an existing kubeconfig with --kubeconfig FILE.";
                 let what = format!("There is no kubeconfig {}.", file.display());
                 Failure::unreachable(what, hint).into()
             }),
@@ -52,8 +52,8 @@ impl Kubeconfig {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 let what = format!("The kubeconfig {name} cannot be read: {error}.");
-                let hint = "Make it readable, or name another one with --kubeconfig FILE or \
-                            $KUBECONFIG: `ls -l` shows whose it is.";
+                let hint = "Make it readable, or use another one with --kubeconfig FILE or \
+                            $KUBECONFIG: `ls -l` shows its owner.";
                 return Err(Failure::unreachable(what, hint).into());
             }
         };
@@ -98,8 +98,8 @@ impl Kubeconfig {
             return Ok(None);
         }
         let Some(context) = self.contexts.get(name) else {
-            let hint = "List them with `kubectl config get-contexts`, then name one with \
-                        --context NAME.";
+            let hint = "List them with `kubectl config get-contexts`, then use one with --context \
+                        NAME.";
             let what = format!("The kubeconfig has no context {name}.");
             return Err(Failure::unreachable(what, hint).into());
         };
@@ -124,16 +124,16 @@ impl Kubeconfig {
                     format!("looked for in {}", files.join(", "))
                 }
             };
-            let hint = "Name a kubeconfig with --kubeconfig FILE or $KUBECONFIG; without a cluster \
-                        there is `diyadm verify --offline`.";
+            let hint = "Use a kubeconfig with --kubeconfig FILE or $KUBECONFIG; without a \
+                        cluster, try `diyadm verify --offline`.";
             return Failure::unreachable(
                 format!("There is no kubeconfig with a context: {read}."),
                 hint,
             )
             .into();
         }
-        let hint = "Set it with `kubectl config use-context NAME`, or name one with --context NAME; \
-                    `kubectl config get-contexts` lists them.";
+        let hint = "Set it with `kubectl config use-context NAME`, or use one with --context \
+                    NAME; `kubectl config get-contexts` lists them.";
         Failure::unreachable("The kubeconfig has no current context.", hint).into()
     }
 }

@@ -48,7 +48,7 @@ impl Pod {
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let server = Address::parse(&format!("https://{host}:{port}"));
         let (server, uri) = server.and_then(|s| Some((s.clone(), s.uri()?))).ok_or_else(|| {
-            unusable("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no address")
+            unusable("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not an address")
         })?;
         let mut config = Config::new(uri);
         config.default_namespace = String::new();

@@ -52,7 +52,10 @@ pub(super) fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
         return Err("its token is empty");
     }
     let value = HeaderValue::from_bytes(format!("Bearer {token}").as_bytes());
-    let mut value = value.map_err(|_| "its token holds a line break or the like")?;
+    let mut value = value.map_err(|_| {
+        "its token contains a line break or another control \
+                                       character"
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

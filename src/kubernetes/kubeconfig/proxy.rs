@@ -70,14 +70,14 @@ impl ProxyVariables {
             return Ok(None);
         }
         if name == "HTTP_PROXY" && self.cgi {
-            return refused("is not used where REQUEST_METHOD is set, as by a web server");
+            return refused("is ignored if REQUEST_METHOD is set, as by a web server");
         }
         if !self.uses_proxy(target) {
             return Ok(None);
         }
         match Address::parse_or_http(value) {
             Some(proxy) if SCHEMES.contains(&proxy.scheme.as_str()) => Ok(Some(proxy)),
-            Some(_) => refused("is none of http, https and socks5"),
+            Some(_) => refused("is not http, https or socks5"),
             None => refused("is not the address of a proxy"),
         }
     }

@@ -92,13 +92,13 @@ impl Selected {
                 "the user has a client-certificate without a client-key"
             }
             () if has_token && has_basic => {
-                "the user has a token and a password, and only one of them can be meant"
+                "the user has a token and a password, and only one is allowed"
             }
             () if impersonates && user.impersonate.is_empty() => {
                 "the user has as-uid, as-groups or as-user-extra without `as`"
             }
             () if user.plugin.is_some() && user.provider.is_some() => {
-                "the user has exec and auth-provider, and only one of them can be meant"
+                "the user has exec and auth-provider, and only one is allowed"
             }
             () => return user.plugin.as_ref().and_then(super::exec::Plugin::problem),
         };
@@ -139,7 +139,7 @@ impl Selected {
         if let Some(proxy) = proxy {
             let uri = proxy_uri(&proxy);
             config.proxy_url =
-                Some(uri.ok_or_else(|| unusable(format!("the proxy {proxy} is no address")))?);
+                Some(uri.ok_or_else(|| unusable(format!("the proxy {proxy} is not an address")))?);
         }
         config.headers = self.impersonation()?;
         // Over plain http kubectl shows neither certificate nor token.
@@ -163,13 +163,13 @@ impl Selected {
         if *insecure {
             return Err(unusable(format!(
                 "of context {name}, the cluster has certificate-authority and \
-                 insecure-skip-tls-verify, and only one of them can be meant"
+                 insecure-skip-tls-verify, and only one is allowed"
             )));
         }
         let roots = trust::certificates(&authority.bytes);
         if roots.is_empty() {
             return Err(unusable(format!(
-                "of context {name}, certificate-authority holds no certificate in PEM"
+                "of context {name}, certificate-authority has no certificate in PEM"
             )));
         }
         config.root_cert = Some(roots);
@@ -266,7 +266,8 @@ impl Selected {
             let value = HeaderValue::from_bytes(value.as_bytes());
             header.ok().zip(value.ok()).ok_or_else(|| {
                 unusable(format!(
-                    "of context {}, {name} cannot be sent: it holds a line break or the like",
+                    "of context {}, {name} cannot be sent: it contains a line break or another \
+                     control character",
                     self.name
                 ))
             })

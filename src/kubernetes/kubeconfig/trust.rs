@@ -37,7 +37,7 @@ impl Identity {
             .map_err(|_| "the client key is not one in PEM without a password".to_owned())?;
         let public = leaf.public_key();
         if !public.is_ok_and(|public| public.public_eq(&key)) {
-            return Err("the client key is not that of the client certificate".to_owned());
+            return Err("the client key does not belong to the client certificate".to_owned());
         }
         Ok(Self { chain, key })
     }
@@ -117,8 +117,7 @@ pub(super) fn https<C>(
     roots: &[X509],
     identity: Option<&Identity>,
 ) -> Result<HttpsConnector<C>> {
-    let builder =
-        builder(roots, identity).context("OpenSSL does not take the client certificate")?;
+    let builder = builder(roots, identity).context("OpenSSL rejects the client certificate")?;
     let mut https = HttpsConnector::with_connector(connector, builder)?;
     let is_insecure = config.accept_invalid_certs;
     let name = config.tls_server_name.clone();

@@ -24,8 +24,8 @@ pub(super) fn read(words: &[String]) -> Result<Words, Failure> {
                 Ok((self::kind(kind)?, name.to_owned()))
             }
             _ => Err(Failure::usage(
-                format!("{word} is not KIND/NAME, and others here are."),
-                "Type each as KIND/NAME, like `deploy/web sts/db`, or KIND NAME ….",
+                format!("{word} is not KIND/NAME, but other arguments are."),
+                "Write each as KIND/NAME, like `deploy/web sts/db`, or KIND NAME ….",
             )),
         });
         return Ok(Words::Named(named.collect::<Result<_, _>>()?));
@@ -51,8 +51,8 @@ fn kind(word: &str) -> Result<&'static Kind, Failure> {
         let known: Vec<_> = kinds::workloads().map(Kind::singular).collect();
         let example = if word.is_empty() || word.contains('/') { "NAME" } else { word };
         Failure::usage(
-            format!("{word:?} is no kind of workload; {} are.", known.join(", ")),
-            format!("Type the kind too, as kubectl does: deploy/{example}, sts/{example}, …."),
+            format!("{word:?} is not a workload kind; the kinds are {}.", known.join(", ")),
+            format!("Add the kind, as for kubectl: deploy/{example}, sts/{example}, …."),
         )
     })
 }

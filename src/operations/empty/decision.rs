@@ -63,9 +63,10 @@ pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
         || scale.suspend_cronjobs
         || ready.is_some();
     if *level == Some(flags::Level::Pod) && said {
-        let what = "At level pod the workload stays as it is, so nothing can be written on it.";
-        let hint = "Give --image, --idle, --containers and --ready to `diyadm install --level pod`, or \
-                    write rules.yaml for it.";
+        let what = "At level pod the workload itself does not change, so it cannot get \
+                    annotations.";
+        let hint = "Use --image, --idle, --containers and --ready with `diyadm install --level \
+                    pod`, or write rules.yaml for it.";
         return Err(Failure::usage(what, hint).into());
     }
     Ok(())
@@ -110,27 +111,27 @@ impl EmptyRequest<'_> {
         let subject = found
             .object
             .try_subject()
-            .map_err(|error| refused(format!("it makes no sense: {error}"), "", false))?;
+            .map_err(|error| refused(format!("it is invalid: {error}"), "", false))?;
         if found.namespace == "kube-system" {
             let what = "diyadm never touches kube-system".to_owned();
             return Err(refused(what, "", true));
         }
         if fresh::is_holder(&found.object) {
-            let what = "it holds the place of another for a command that was cut off";
-            return Err(refused(what.to_owned(), "The same command again takes it away.", true));
+            let what = "it is a placeholder of a command that was interrupted";
+            return Err(refused(what.to_owned(), "Run that command again to remove it.", true));
         }
         if subject.is_by_policy() && !subject.is_controlled() {
-            let what = "a policy emptied it as it was created, and keeps no original";
-            return Err(refused(what.to_owned(), "Its manifest has the way it is to be.", true));
+            let what = "a policy emptied it when it was created, and saved no original";
+            return Err(refused(what.to_owned(), "Its manifest has its original form.", true));
         }
         if let Some(Owned { by, typed }) = owned(subject) {
             let hint = match typed {
                 Some(owner) => {
                     let LiveObject { namespace, .. } = found;
-                    format!("Type that: `diyadm empty {owner} -n {namespace}{}`.", self.flags)
+                    format!("Empty its owner: `diyadm empty {owner} -n {namespace}{}`.", self.flags)
                 }
-                None => "What owns it would write it back: a webhook of `diyadm install --level pod` empties \
-                         its Pods instead."
+                None => "Its owner would undo the change: use a webhook of `diyadm install \
+                         --level pod`, which empties its Pods instead."
                     .to_owned(),
             };
             return Err(refused(format!("it belongs to {by}"), &hint, true));
@@ -156,7 +157,7 @@ impl EmptyRequest<'_> {
             .map_err(|why| refused(why, "Change the annotation, or the flags.", false))?;
         if !way.empty {
             let rule = rule.map(|rule| format!("rule {rule} of --rules")).unwrap_or_default();
-            return Err(refused(format!("{rule} says no"), "", true));
+            return Err(refused(format!("{rule} opts it out"), "", true));
         }
         if way.level == Level::Pod && subject.kind() != "Pod" {
             if self.wishes.is_empty() {
@@ -167,34 +168,29 @@ impl EmptyRequest<'_> {
                 Some(Source::Annotation) => "its annotation diyadm.io/level",
                 _ => "a rule of --rules",
             };
-            let what = format!("{by} wants level pod, where nothing is written on the workload");
-            return Err(refused(
-                what,
-                "Leave --image, --idle, --containers and --replicas.",
-                false,
-            ));
+            let what = format!("{by} sets level pod, where the workload itself does not change");
+            return Err(refused(what, "Omit --image, --idle, --containers and --replicas.", false));
         }
         let counted = subject.workload().is_some_and(|kind| kind.replicas);
         if !counted && self.wishes.iter().any(|wish| wish.key == REPLICAS) {
-            let what = format!("a {} has no number of replicas", subject.kind());
-            return Err(refused(what, "Leave --replicas out, or name others.", true));
+            let what = format!("a {} has no replicas field", subject.kind());
+            return Err(refused(what, "Omit --replicas, or use other workloads.", true));
         }
         if subject.workload().is_some_and(|kind| !kind.mutable) {
             return self.fixed(subject, found);
         }
         if let (Some(replicas), Some(by)) = (way.replicas, scaled) {
-            let what =
-                format!("{by} says how many replicas it has, and would undo --replicas {replicas}");
+            let what = format!("{by} sets its replicas, and would undo --replicas {replicas}");
             return Err(refused(
                 what,
-                "Leave --replicas; --hold-autoscalers keeps its number.",
+                "Omit --replicas; --hold-autoscalers keeps the number of replicas.",
                 false,
             ));
         }
         if way.replicas.is_some_and(|replicas| subject.loses_volumes(replicas)) {
-            let what = "its persistentVolumeClaimRetentionPolicy (whenScaled: Delete) deletes volumes \
-                        with another number of replicas";
-            let hint = "Leave --replicas, or set whenScaled to Retain in its manifest first.";
+            let what = "its persistentVolumeClaimRetentionPolicy (whenScaled: Delete) deletes \
+                        volumes when the replicas change";
+            let hint = "Omit --replicas, or set whenScaled to Retain in its manifest first.";
             return Err(refused(what.to_owned(), hint, false));
         }
         Ok(EmptyMethod::Patch)
@@ -220,11 +216,10 @@ impl EmptyRequest<'_> {
             return Ok(EmptyMethod::Pods);
         }
         Err(Refused {
-            what: format!("{who} empties its Pods, by its own rules and not by these flags"),
-            hint:
-                "Leave --image, --idle, --containers and --replicas, or, for the template all the \
-                   same, give --level workload."
-                    .to_owned(),
+            what: format!("{who} empties its Pods by its own rules, and ignores these flags"),
+            hint: "Omit --image, --idle, --containers and --replicas, or use --level workload to \
+                 change the template anyway."
+                .to_owned(),
             soft: !self.named,
         })
     }
@@ -269,16 +264,16 @@ impl EmptyRequest<'_> {
         );
         let (what, hint) = if is_there {
             let what = match subject.kind() {
-                "Pod" => "of a running Pod nothing but the image can be changed",
-                _ => "the Pods of a Job cannot be changed once it is there",
+                "Pod" => "only the image of a running Pod can be changed",
+                _ => "the Pods of an existing Job cannot be changed",
             };
             let hint = format!(
-                "{command} deletes it and creates it again, emptied: what it has done so far, and \
-                 the files in it, are lost."
+                "{command} deletes it and creates it again, emptied: its progress and the files \
+                 in it are lost."
             );
             (what, hint)
         } else {
-            let what = "it is not there: a command was cut off while it created it again";
+            let what = "it does not exist: a command was interrupted while it recreated it";
             (what, format!("{command} creates it, emptied."))
         };
         Err(Refused { what: what.to_owned(), hint, soft: !self.named })
@@ -299,21 +294,24 @@ impl EmptyRequest<'_> {
                         wishes.push(Wish { key: LABEL, value: None, forget: ours });
                         continue;
                     }
-                    (format!("its annotation {LABEL} says no"), "Name it to empty it.".to_owned())
+                    (
+                        format!("its annotation {LABEL} opts it out"),
+                        "Name it to empty it.".to_owned(),
+                    )
                 }
                 Refusal::PodAnnotation if ours_in_template(subject) => continue,
                 Refusal::Label => (
-                    format!("its label {LABEL} says no"),
+                    format!("its label {LABEL} opts it out"),
                     format!(
-                        "Take it away: `kubectl -n {} label {} {LABEL}-`.",
+                        "Remove it: `kubectl -n {} label {} {LABEL}-`.",
                         found.namespace,
                         found.shown()
                     ),
                 ),
                 Refusal::PodAnnotation | Refusal::PodLabel => (
-                    format!("{path} says no by {LABEL}"),
+                    format!("{path} opts it out by {LABEL}"),
                     format!(
-                        "Take it away, or make it {ENABLED}: `kubectl -n {} edit {}`.",
+                        "Remove it, or set it to {ENABLED}: `kubectl -n {} edit {}`.",
                         found.namespace,
                         found.shown()
                     ),
@@ -371,8 +369,8 @@ pub(crate) fn unheard(object: &ParsedObject) -> Option<String> {
     let keys = object.subject()?.unheard();
     (!keys.is_empty()).then(|| {
         format!(
-            "at level pod its Pods alone are looked at, and its own annotation {} is not heard: \
-             write it into the pod template",
+            "at level pod only its Pods count, and its own annotation {} is ignored: write it \
+             into the pod template",
             keys.join(", ")
         )
     })

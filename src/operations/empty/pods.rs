@@ -43,8 +43,8 @@ async fn try_empty(
     let shown = operation.shown(found);
     if webhooks.of_pods(operation.cluster, found).await == Interceptor::Nobody {
         let what = format!(
-            "{shown} stays as it is: at level pod a webhook or policy empties Pods as they are \
-             created, and there is none for those of namespace {}.",
+            "{shown} stays as it is: at level pod a webhook or policy empties Pods when they are \
+             created, and namespace {} has none.",
             found.namespace
         );
         let hint = Webhooks::advice_for_pods(operation.cluster).await;
@@ -53,7 +53,7 @@ async fn try_empty(
     if let Some(warning) = decision::unheard(&found.object) {
         operation.terminal.warn(&format!("{shown}: {warning}"));
     }
-    let later = format!("{shown}: Pods that it starts from now on are empty");
+    let later = format!("{shown}: its new Pods are empty from now on");
     if found.kind == &JOB {
         operation.terminal.done(&later, None);
         return Ok((found.object.clone(), Vec::new(), false));
@@ -66,7 +66,8 @@ async fn try_empty(
     };
     let (object, changed) = operation.change(found, operations).await?;
     if changed {
-        let what = format!("{shown}: its pod template does not say no any more{}", operation.dry());
+        let what =
+            format!("{shown}: its pod template is not opted out any more{}", operation.dry());
         operation.terminal.done(&what, None);
     }
     if found.kind == &CRON_JOB {
@@ -92,7 +93,7 @@ async fn try_empty(
         Err(error) => return Err(give_back(operation, args, found, back, error).await),
     };
     let what = match count {
-        0 => format!("{shown}: its Pods were empty already"),
+        0 => format!("{shown}: its Pods are already empty"),
         count => format!("{shown}: {count} Pods were replaced and are empty"),
     };
     operation.terminal.done(&what, None);

@@ -26,7 +26,7 @@ pub(super) async fn patch(
         let now = LiveObject { object: object.clone(), ..found.clone() };
         match plan.choose_method(&now, scaled) {
             Ok(EmptyMethod::Patch) => {}
-            Ok(_) => return Err(Failure::no("It has changed meanwhile.", "Try again.").into()),
+            Ok(_) => return Err(Failure::no("It has been changed meanwhile.", "Try again.").into()),
             Err(refused) => return Err(Failure::no(refused.what, refused.hint).into()),
         }
         let (operations, told) = plan.operations(&now, object)?;
@@ -63,7 +63,7 @@ pub(super) async fn patch(
     let told = object.subject().and_then(|subject| subject.told()?.ok());
     let outcome = match told {
         Some(told) if !told.drifted => {
-            let verb = if changed { "is empty" } else { "was empty already" };
+            let verb = if changed { "emptied" } else { "already empty" };
             let how = containers(&told);
             operation.terminal.done(&format!("{shown} {verb}: {how}{}", operation.dry()), None);
             for finding in jobs::findings(&object, object["spec"]["suspend"] == true) {
@@ -76,7 +76,7 @@ pub(super) async fn patch(
                 operation.terminal.say(&format!("  {choice}"));
             }
             if changed && freed {
-                let what = format!("{shown} does not say no any more ({LABEL}- was taken away)");
+                let what = format!("{shown} is not opted out any more ({LABEL} was removed)");
                 operation.terminal.say(&format!("  {what}"));
             }
             if changed { Outcome::Changed } else { Outcome::Unchanged }
@@ -85,16 +85,16 @@ pub(super) async fn patch(
         _ if !changed && !warnings.is_empty() => {
             let what = format!("{shown} stays as it is.");
             let hint = format!(
-                "Mend what is said above; an original that is not trusted is put right by `diyadm \
-                 restore {} --force-from FILE`.",
+                "Fix what the warnings above say; for an original that is not trusted, run \
+                 `diyadm restore {} --force-from FILE`.",
                 found.typed(operation.cluster)
             );
             Outcome::Failed(Failure::no(what, hint).into())
         }
         _ => {
-            let what = format!("{shown} was emptied, and something changed it back at once.");
-            let hint = "A webhook or controller of this cluster does: see `kubectl get \
-                        mutatingwebhookconfigurations` and who owns the workload.";
+            let what = format!("{shown} was emptied, and something undid that at once.");
+            let hint = "A webhook or controller of this cluster did it: see `kubectl get \
+                        mutatingwebhookconfigurations` and the workload's owner.";
             Outcome::Failed(Failure::no(what, hint).into())
         }
     };
@@ -130,9 +130,12 @@ pub(super) async fn recreate(
             // A container that is no longer chosen would run its original command.
             let subjects = found.object.subject().zip(new.subject());
             if subjects.is_some_and(|(old, new)| !old.from_original(new).is_empty()) {
-                let what = format!("{shown} stays as it is: its original would set what it runs.");
+                let what = format!(
+                    "{shown} stays as it is: its original would decide what it \
+                                    runs."
+                );
                 let hint = format!(
-                    "Restore it first: `diyadm restore {} --recreate` shows what that is.",
+                    "Restore it first: `diyadm restore {} --recreate` shows the original.",
                     found.typed(operation.cluster)
                 );
                 return OperationResult::failed(found, Failure::no(what, hint));
@@ -147,7 +150,7 @@ pub(super) async fn recreate(
     };
     match operation.recreate(&found, &new).await {
         Ok(object) => {
-            let what = format!("{shown} was created again, and is empty{}", operation.dry());
+            let what = format!("{shown} recreated and emptied{}", operation.dry());
             operation.terminal.done(&what, None);
             let found = LiveObject { object, ..found };
             OperationResult { found, patch: Vec::new(), outcome: Outcome::Changed }

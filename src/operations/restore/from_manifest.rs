@@ -30,8 +30,8 @@ impl Manifests {
                 && namespace.is_none_or(|namespace| namespace == found.namespace)
         };
         self.objects.iter().find(fits).ok_or_else(|| {
-            let what = format!("{} holds no {} {}.", self.name, found.kind.kind, found.name);
-            Failure::usage(what, "Name the file that it was applied from.").into()
+            let what = format!("{} has no {} {}.", self.name, found.kind.kind, found.name);
+            Failure::usage(what, "Use the file that it was applied from.").into()
         })
     }
 }

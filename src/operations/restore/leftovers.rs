@@ -72,7 +72,7 @@ impl Leftovers {
         for (what, kind, deleted) in operation.each("swept", all.collect(), sweep).await {
             match deleted {
                 Ok(()) => {
-                    let what = format!("{what}, a revision of the empty form, was deleted");
+                    let what = format!("{what}, a revision of the emptied form, was deleted");
                     operation.terminal.done(&what, None);
                 }
                 Err(error) => {
@@ -85,14 +85,14 @@ impl Leftovers {
         }
         for (what, why) in kept {
             operation.terminal.warn(&format!(
-                "{what}, a revision of the empty form, stays ({why}): `kubectl rollout undo` can \
-                 bring it back"
+                "{what}, a revision of the emptied form, was not deleted ({why}): `kubectl \
+                 rollout undo` can bring it back"
             ));
         }
         for (kind, namespace) in &self.unseen {
             operation.terminal.warn(&format!(
-                "revisions of the empty form may stay in namespace {namespace}, which `kubectl \
-                 rollout undo` can bring back: seeing them takes the right to list {}",
+                "revisions of the emptied form may remain in namespace {namespace}, which \
+                 `kubectl rollout undo` can bring back: finding them needs the right to list {}",
                 kind.resource()
             ));
         }

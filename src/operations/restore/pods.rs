@@ -97,9 +97,11 @@ impl Pods {
             return;
         }
         let forbids = before.object["spec"]["concurrencyPolicy"] == "Forbid";
-        let next = if forbids { ", and with concurrencyPolicy Forbid no other starts" } else { "" };
+        let next =
+            if forbids { ", and with concurrencyPolicy Forbid no other Job starts" } else { "" };
         operation.terminal.say(&format!(
-            "  what it has started idles until it is deleted{next}: `kubectl -n {} delete job {}`",
+            "  Jobs that it has started idle until they are deleted{next}: `kubectl -n {} delete \
+             job {}`",
             before.namespace,
             jobs.into_iter().collect::<Vec<_>>().join(" ")
         ));
@@ -123,8 +125,8 @@ impl Pods {
         }
         if let Some((_, why)) = self.unseen.iter().find(|(place, _)| *place == found.namespace) {
             let shown = operation.shown(found);
-            let what = format!("{shown}: whether its Pods are empty is not known: {why}");
-            return Err(Failure::no(what, "The same command looks again.").into());
+            let what = format!("{shown}: diyadm cannot tell whether its Pods are empty: {why}");
+            return Err(Failure::no(what, "Run the same command again.").into());
         }
         let mut own = self.of(found).peekable();
         if own.peek().is_some() || !named {
@@ -176,7 +178,7 @@ async fn try_restore(
     let shown = operation.shown(found);
     let interceptor = webhooks.emptying_pods(operation.cluster, found).await;
     if interceptor == Interceptor::Nobody && found.kind == &CRON_JOB {
-        let what = format!("{shown}: what it starts from now on is as written");
+        let what = format!("{shown}: its new Pods run the original from now on");
         operation.terminal.done(&what, None);
         pods.tell_jobs(operation, found);
         return Ok((found.object.clone(), Vec::new()));
@@ -196,7 +198,7 @@ async fn try_restore(
         let count = operation.replace(found, &right).await?;
         operation
             .terminal
-            .done(&format!("{shown}: {count} Pods were replaced and are as written"), None);
+            .done(&format!("{shown}: {count} Pods were replaced and run the original"), None);
         return Ok((found.object.clone(), Vec::new()));
     }
     let mut sent = Vec::new();
@@ -221,8 +223,8 @@ async fn recreate(
     if !options.recreate {
         let what = format!("{shown} stays empty: the Pods of a Job cannot be replaced.");
         let hint = format!(
-            "`diyadm restore {} --recreate` deletes it and creates it again, as it was: what it \
-             has done so far, and the files in it, are lost.",
+            "`diyadm restore {} --recreate` deletes it and creates it again, restored: its \
+             progress and the files in it are lost.",
             found.typed(operation.cluster)
         );
         return Err(Failure::no(what, hint).into());
@@ -232,7 +234,7 @@ async fn recreate(
         new = played(&new, &refusal(&new)?)?.into();
     }
     let object = operation.recreate(found, &new).await?;
-    let what = format!("{shown} was created again, as it was{}", operation.dry());
+    let what = format!("{shown} recreated and restored{}", operation.dry());
     operation.terminal.done(&what, None);
     if *interceptor != Interceptor::Nobody {
         print_opted_out(operation, found, interceptor);
@@ -263,10 +265,10 @@ pub(super) fn print_opted_out(
     };
     operation
         .terminal
-        .done(&format!("{shown}: its pod template says no now{}", operation.dry()), None);
+        .done(&format!("{shown}: its pod template is now opted out{}", operation.dry()), None);
     operation.terminal.say(&format!(
-        "  {who} Pods of this namespace, so its template has the annotation {LABEL}: disabled, a \
-         small drift from what is written; `diyadm empty {}` takes it away",
+        "  {who} Pods of this namespace, so its pod template gets the annotation {LABEL}: \
+         disabled, which differs from its manifest; `diyadm empty {}` removes it",
         found.typed(operation.cluster)
     ));
 }

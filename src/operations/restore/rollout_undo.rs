@@ -43,7 +43,7 @@ pub(super) async fn recall(
             if !is_over {
                 return ControlFlow::Continue(found);
             }
-            operation.terminal.done(&format!("{shown} is as it was{}", operation.dry()), None);
+            operation.terminal.done(&format!("{shown} restored{}", operation.dry()), None);
             ControlFlow::Break(OperationResult { found, patch, outcome: Outcome::Changed })
         }
         Err(error) => ControlFlow::Break(OperationResult::failed(found, error)),
@@ -68,11 +68,11 @@ async fn try_recall(
         Ok(revisions) => revisions,
         Err(error) if is_lost && named => return Err(lost(operation, found, Some(&error))),
         Err(error) => {
-            let right = "seeing that takes the right to list controllerrevisions".to_owned();
+            let right = "checking that needs the right to list controllerrevisions".to_owned();
             let why = if error::is_forbidden(&error) { right } else { format!("{error:#}") };
             operation.terminal.warn(&format!(
                 "the pod template of {shown} may be that of an older revision (`kubectl rollout \
-                 undo`), which has image, command and probes of its own: {why}"
+                 undo`), with an older image, command and probes: {why}"
             ));
             return Ok(None);
         }
@@ -90,16 +90,18 @@ async fn try_recall(
         let same = |of: fn(&Value) -> Value| of(object) == of(&found.object);
         // Judged by its previous state.
         if !same(template) || !same(|object| object["metadata"]["annotations"][ORIGINAL].clone()) {
-            return Err(
-                Failure::no("it has changed meanwhile.", "The same command goes on.").into()
-            );
+            return Err(Failure::no(
+                "it has been changed meanwhile.",
+                "Run the same command again.",
+            )
+            .into());
         }
         sent = vec![annotated(object, "", ORIGINAL, &original)];
         Ok(Some(sent.clone()))
     };
     let (object, _) = operation.change(found, plan).await?;
     operation.terminal.say(&format!(
-        "{shown}: its pod template is that of an older revision, and so is what it goes back to"
+        "{shown}: its pod template is that of an older revision, which is what it is restored to"
     ));
     Ok(Some((object, sent)))
 }
@@ -122,16 +124,14 @@ fn lost(
     error: Option<&anyhow::Error>,
 ) -> anyhow::Error {
     let why = match error {
-        None => "none of its revisions has one".to_owned(),
-        Some(error) => format!("its revisions may not be looked at: {error:#}"),
+        None => "none of its revisions has an original".to_owned(),
+        Some(error) => format!("its revisions could not be read: {error:#}"),
     };
     let what = format!(
         "{} runs the empty container and has no original, and {why}.",
         operation.shown(found)
     );
-    let hint = format!(
-        "Put its own manifest there again: `kubectl -n {} apply -f FILE`.",
-        found.namespace
-    );
+    let hint =
+        format!("Apply its own manifest again: `kubectl -n {} apply -f FILE`.", found.namespace);
     Failure::no(what, hint).into()
 }

@@ -23,7 +23,7 @@ const TRIES: u32 = 20;
 
 /// The hint for a named workload that is not empty.
 pub(super) const NOT_EMPTY: &str =
-    "If it was restored before, nothing is left to do; `diyadm status` shows what is empty.";
+    "If it was restored before, nothing remains to be done; `diyadm status` shows what is empty.";
 
 pub(super) async fn restore(
     operation: &Operation<'_>,
@@ -66,13 +66,13 @@ async fn try_restore(
             return recreate(operation, webhooks, options, found, None).await;
         }
         (None, _) if fresh::is_holder(&found.object) => {
-            let why = "it holds the place of another".to_owned();
+            let why = "it is a placeholder".to_owned();
             let (object, patch) = (found.object.clone(), Vec::new());
             return Ok(Restored { object, patch, outcome: Outcome::PassedOver(why) });
         }
         (None, _) if subject.is_by_policy() && !subject.is_controlled() => {
             let what = format!(
-                "{} stays empty: a policy emptied it as it was created, and keeps no original.",
+                "{} stays empty: a policy emptied it when it was created, and saved no original.",
                 operation.shown(found)
             );
             let hint = format!(
@@ -94,7 +94,7 @@ async fn try_restore(
             let silent = manifest.try_subject()?.lacks(subject);
             if stamp.is_err() && !silent.is_empty() {
                 operation.terminal.warn(&format!(
-                    "the manifest says nothing of container {} of {}, and the original is not \
+                    "the manifest does not have container {} of {}, and the original is not \
                      trusted: what it runs stays as it is",
                     silent.join(", "),
                     operation.shown(found)
@@ -153,7 +153,7 @@ async fn try_restore(
     }
     if object.is_emptied() && !label {
         let what = format!("{shown} was restored, and something emptied it again at once.");
-        let hint = "See which webhooks and policies are called: `kubectl get \
+        let hint = "List the webhooks and policies that are called: `kubectl get \
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
         return Err(Failure::no(what, hint).into());
     }
@@ -173,18 +173,18 @@ async fn try_restore(
 /// The participle for a restored workload.
 fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
     if options.manifests.is_some() {
-        return "is restored from the manifest".to_owned();
+        return "restored from the manifest".to_owned();
     }
-    let Some(Ok(told)) = subject.told() else { return "is as it was".to_owned() };
+    let Some(Ok(told)) = subject.told() else { return "restored".to_owned() };
     match told.newer {
         Some(Stamp { at, by }) => {
             let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
-            format!("is restored to the version deployed since it was emptied ({at}{by})")
+            format!("restored to the version deployed since it was emptied ({at}{by})")
         }
         None if told.drifted || told.overtaken => {
-            "is restored; what was deployed since it was emptied stays".to_owned()
+            "restored; what was deployed since it was emptied stays".to_owned()
         }
-        None => "is as it was".to_owned(),
+        None => "restored".to_owned(),
     }
 }
 
@@ -206,8 +206,8 @@ async fn of_pods(
 fn declined(operation: &Operation<'_>, found: &LiveObject, interceptor: &Interceptor, flag: &str) {
     let who = interceptor.shown().unwrap_or_else(|| "a webhook".to_owned());
     operation.terminal.say(&format!(
-        "  {who} would empty it again, so it says no from now on ({LABEL}: disabled); \
-         `diyadm empty {}{flag}` takes that away",
+        "  {who} would empty it again, so it is opted out from now on ({LABEL}: disabled); \
+         `diyadm empty {}{flag}` removes that",
         found.typed(operation.cluster)
     ));
 }
@@ -246,11 +246,10 @@ async fn recreate(
     trust::check(operation, options, found, &new, manifest)?;
     let object = operation.recreate(found, &new).await?;
     if operation.is_real() && object.is_emptied() {
-        let what = format!("{} was created again, and something emptied it.", found.shown());
-        return Err(Failure::no(what, "Take the namespace's label away, then try again.").into());
+        let what = format!("{} was recreated, and something emptied it.", found.shown());
+        return Err(Failure::no(what, "Remove the namespace's label, then try again.").into());
     }
-    let what =
-        format!("{} was created again, as it was{}", operation.shown(found), operation.dry());
+    let what = format!("{} recreated and restored{}", operation.shown(found), operation.dry());
     operation.terminal.done(&what, None);
     let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
     if decline && declines(&object) && !declines(&found.object) {
@@ -310,7 +309,7 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
     let subject = restored.try_subject()?;
     let change = subject.restore_from(manifest.try_subject()?, FIELD_MANAGER, decline);
     let change = change.map_err(|why| {
-        Failure::usage(format!("--force-from does not fit: {why}."), "Name another file.")
+        Failure::usage(format!("--force-from does not fit: {why}."), "Use another file.")
     })?;
     sent.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
     Ok(Some(sent))
@@ -336,8 +335,8 @@ fn untrusted(operation: &Operation<'_>, found: &LiveObject, why: &str) -> anyhow
     let what =
         format!("{} stays empty: its original is not trusted: {why}.", operation.shown(found));
     let hint = format!(
-        "Put it back from your own manifest: `diyadm restore {} --force-from FILE`, which takes \
-         only the fields that emptying touches.",
+        "Restore it from your own manifest: `diyadm restore {} --force-from FILE`, which takes \
+         only the fields that emptying changes.",
         found.typed(operation.cluster)
     );
     Failure::no(what, hint).into()
@@ -372,8 +371,8 @@ pub(super) async fn unstick(
                     .done(&format!("pod/{name}, which did not start, was deleted"), None);
             }
             Err(error) if error::is_forbidden(&error) => operation.terminal.warn(&format!(
-                "pod/{name} does not start, and {} waits for it: whoever may deletes it with \
-                 `kubectl -n {} delete pod {name}`",
+                "pod/{name} does not start, and {} waits for it: delete it with `kubectl -n {} \
+                 delete pod {name}`",
                 operation.shown(found),
                 found.namespace
             )),

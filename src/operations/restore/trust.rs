@@ -21,13 +21,13 @@ pub(super) fn check(
         return Ok(());
     }
     let what = format!(
-        "{} stays empty: its original sets what it runs, and anyone who may patch it can write \
-         that: {doubtful}.",
+        "{} stays empty: its original decides what it runs, and anyone who may patch it can write \
+         the original: {doubtful}.",
         operation.shown(found)
     );
     let hint = format!(
         "If that is the application, run `diyadm restore {} --recreate --trust-original`; else \
-         name its manifest with --force-from FILE.",
+         use its manifest with --force-from FILE.",
         found.typed(operation.cluster)
     );
     Err(Failure::no(what, hint).into())
@@ -47,13 +47,13 @@ pub(super) fn in_place(
         _ => (format!(" Its original sets what it runs: {doubtful}."), " --trust-original"),
     };
     let what = format!(
-        "{} stays empty: {} cannot be changed once it is there.{sets}",
+        "{} stays empty: {} cannot be changed in place.{sets}",
         operation.shown(found),
         if found.kind.kind == "Pod" { "a Pod" } else { "the Pods of a Job" }
     );
     let hint = format!(
-        "`diyadm restore {} --recreate{flag}` deletes it and creates it again, as it was: what it \
-         has done so far, and the files in it, are lost.",
+        "`diyadm restore {} --recreate{flag}` deletes it and creates it again, restored: its \
+         progress and the files in it are lost.",
         found.typed(operation.cluster)
     );
     Ok(Failure::no(what, hint).into())

@@ -58,8 +58,8 @@ pub(super) async fn restore(
     let end = operation.end(done, "restored");
     end.map(drop).inspect_err(|_| {
         terminal.warn(
-            "nothing of the webhook was taken away: the same command goes on, with --wait=false \
-             it does not look at Pods, and without --restore it leaves workloads as they are",
+            "nothing of the webhook was deleted: run the same command again, with --wait=false to \
+             ignore Pods, or without --restore to keep the workloads empty",
         );
     })
 }

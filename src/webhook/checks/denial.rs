@@ -91,8 +91,7 @@ mod tests {
                 Some("admission webhook validate.kyverno.svc-fail denies it: no tag"),
             ),
             (
-                "pods \"web-x\" is forbidden: violates PodSecurity \"restricted:latest\": \
-                 runAsNonRoot",
+                "pods \"web-x\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot",
                 Some("Pod Security (restricted:latest) denies it: runAsNonRoot"),
             ),
             ("pods \"x\" is forbidden: exceeded quota: q", None),

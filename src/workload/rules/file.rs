@@ -111,7 +111,7 @@ const fn member(name: &'static str, values: &'static str, meaning: &'static str)
 
 /// The members of a rule. The docs' table is made from it.
 pub const MEMBERS: [Member; 8] = [
-    member("match", "see below", "which workloads the rule is about (default: all)"),
+    member("match", "see below", "which workloads the rule matches (default: all)"),
     member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
     member("containers", "`a,b`, or `*` for all", "which containers"),
     member("image", "an image, or `keep` for their own", "what they are emptied to"),
@@ -183,7 +183,7 @@ fn declare(all: Vec<Spanned<Declaration>>, text: &str) -> Result<(), ConfigError
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     if text.len() > LONGEST {
-        let what = format!("it has {} bytes, and {LONGEST} are the most", text.len());
+        let what = format!("it has {} bytes, more than the limit of {LONGEST}", text.len());
         return Err(ConfigError::new(what));
     }
     if is_too_deep(text) {
@@ -231,7 +231,7 @@ fn misread(error: &Error, text: &str) -> ConfigError {
         Error::Budget { .. } => "it is nested too deeply, or has too many parts".to_owned(),
         // As an error of a value it has no variant of its own.
         _ if said.starts_with("alias replay limit") => {
-            format!("its aliases stand for more than {} MiB", REPEATED >> 20)
+            format!("its aliases expand to more than {} MiB", REPEATED >> 20)
         }
         _ => cut(&said, LONGEST_REASON).into_owned(),
     };

@@ -29,13 +29,13 @@ pub const NOT_IN_IMAGE: [(char, char); 8] = [
 /// In a few words, what it is instead.
 pub fn image_name(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("an image has a name".to_owned());
+        return Err("the name of the image is empty".to_owned());
     }
     if text.len() > LONGEST_IMAGE {
-        return Err(format!("an image's name is no longer than {LONGEST_IMAGE} characters"));
+        return Err(format!("the name of the image has more than {LONGEST_IMAGE} characters"));
     }
     if text.chars().any(is_odd) {
-        return Err(format!("{text:?} is no image: there is white space in it"));
+        return Err(format!("{text:?} is not an image name: it contains white space"));
     }
     Ok(text.to_owned())
 }

@@ -9,8 +9,10 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
     let mut found = Vec::new();
     for (number, Rule { r#match, choice }) in (1..).zip(rules) {
         if let Some(last) = last.filter(|last| *last + 1 < number) {
-            found
-                .push(format!("rule {number} is never reached: rule {} fits everything", last + 1));
+            found.push(format!(
+                "rule {number} is never reached: rule {} matches everything",
+                last + 1
+            ));
         }
         if choice.image == Some(Image::Keep) && choice.idle == Some(Idle::Entrypoint) {
             found.push(format!(
@@ -28,10 +30,10 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
             ready.is_some(),
         ];
         if *empty == Some(false) && how.contains(&true) {
-            found.push(format!("rule {number} says how to empty and not to: empty is false"));
+            found.push(format!("rule {number} sets how to empty, but empty is false"));
         }
         if empty.is_none() && !how.contains(&true) && *r#match == all && number < rules.len() {
-            found.push(format!("rule {number} says nothing, and no rule after it counts"));
+            found.push(format!("rule {number} sets nothing, and no later rule is used"));
         }
     }
     found

@@ -18,7 +18,7 @@ fn wrong_arguments_are_reported_without_a_cluster() {
         (&["run", "deploy/web", "--env", "=SECRET", "--", "true"], "has no NAME"),
         (&["run", "deploy/web", "--name", "a b", "--", "true"], "is not a valid application name"),
         (&["run", "deploy/web"], "required"),
-        (&["logs", "deploy/web", "--since", "soon"], "no length of time"),
+        (&["logs", "deploy/web", "--since", "soon"], "is not a duration"),
         (&["dev"], "diyadm dev --init"),
     ] {
         let run = run(args).code(2).stderr_has(text);

@@ -205,7 +205,7 @@ fn forward_reports_refused_ports_and_keeps_the_others() {
     // What another listens on is said before anything is listened on.
     let taken = format!("{}:8080", open.0[0].port());
     let run = node.diyadm(folder.path(), &["forward", "-n", name, "deploy/web", &taken]);
-    run.code(1).stderr_has("is taken");
+    run.code(1).stderr_has("is in use");
 }
 
 #[test]

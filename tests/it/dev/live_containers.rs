@@ -291,7 +291,7 @@ fn dev_does_not_claim_that_an_application_runs_that_was_never_started() {
     interrupt(&dev);
     let (code, said) = dev.ended();
     assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("shop goes on in deploy/shop"), "{said}");
+    assert!(said.contains("shop keeps running in deploy/shop"), "{said}");
 }
 
 /// Puts a command before the project's build.

@@ -56,7 +56,7 @@ fn dev_keys_work() {
     press(&mut dev, b"q");
     let (code, said) = dev.ended();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("goes on in deploy/shop"), "{said}");
+    assert!(said.contains("keeps running in deploy/shop"), "{said}");
     let list = ["ps", "-n", name, "deploy/shop", "-o", "json"];
     let ps = node.diyadm(project.folder.path(), &list).code(0).stdout;
     assert!(ps.contains("running"), "{ps}");

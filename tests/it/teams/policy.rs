@@ -32,7 +32,7 @@ fn second_namespace_of_a_policy_gets_the_label_and_nothing_else() {
     second
         .run(&["install", "--mode", "policy", "-n", two])
         .code(1)
-        .stderr_has(&format!("is emptied by policy {policy} already"));
+        .stderr_has(&format!("is already emptied by policy {policy}"));
 
     team.run(&["uninstall", "-n", two]).code(0).stderr_has(&format!("serves namespace {one}"));
     assert_eq!(get()["metadata"]["uid"], before["metadata"]["uid"]);

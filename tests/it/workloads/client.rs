@@ -106,7 +106,7 @@ fn all_namespaces_and_field_selectors_work_as_in_kubectl() {
 
     let field = ["--field-selector", "metadata.name=a"];
     let near = [&["empty", "deploy", "-n", names[1], "--wait=false"], &field[..]].concat();
-    run(&near).code(0).stderr_has("deployment/a is empty");
+    run(&near).code(0).stderr_has("deployment/a emptied");
     assert_eq!(board(), [format!("{}/a", names[1])]);
     run(&["empty", "-A", "-l", &tier, "--wait=false"])
         .code(0)
@@ -146,7 +146,7 @@ fn get_and_patch_on_the_workload_are_enough() {
     run(&["empty", "deploy/other"]).code(3).stderr_has("403");
     run(&["empty", "deploy/web", "--hold-autoscalers"])
         .code(1)
-        .stderr_has("may not be listed, so none can be held");
+        .stderr_has("may not be listed, so none can be suspended");
     let restored = run(&["restore", "deploy/web"]).code(0);
     restored.stderr_has("the right to list replicasets.apps");
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
@@ -191,7 +191,7 @@ fn changes_idle_mode_of_a_pod_by_recreating_it() {
         let before = stored(&cluster, name, &what);
         let shell = ["empty", &what, "--idle", "shell"];
         run(&["empty", &what, "--recreate"]).code(0);
-        run(&["empty", &what]).code(0).stderr_has("was empty already");
+        run(&["empty", &what]).code(0).stderr_has("already empty");
         if kind == "Pod" {
             // That alone can be changed while it runs.
             let told = run(&["empty", &what, "--image", "other:1"]).code(0);
@@ -251,7 +251,7 @@ fn restore_of_a_cron_job_lists_its_idle_jobs() {
         list.lines().count() == 3
     });
     run(&["restore", "--wait=false"])
-        .stderr_has("with concurrencyPolicy Forbid no other starts")
+        .stderr_has("with concurrencyPolicy Forbid no other Job starts")
         .stderr_has(&format!("`kubectl -n {name} delete job tick-29000001`"));
 
     // What an update has given something to run works.

@@ -29,7 +29,7 @@ fn commands_detect_level_pod_of_webhook_and_policy() {
         |args: &[&str]| run(&cluster, folder, name, &[args, &["deploy/web"]].concat(), &ready);
     let refused = run(&["empty", "--image", "tools:1"]).code(1);
     refused
-        .stderr_has(&format!("webhook {name} empties its Pods, by its own rules"))
+        .stderr_has(&format!("webhook {name} empties its Pods by its own rules"))
         .stderr_has("--level workload");
     let planned = cluster.diyadm(folder, &["plan", "deploy/web", "-n", name]).code(0);
     assert!(planned.stdout.contains("its Pods would be replaced"), "{}", planned.stdout);
@@ -38,13 +38,13 @@ fn commands_detect_level_pod_of_webhook_and_policy() {
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
     run(&["restore"]).code(0);
     assert_eq!(count(&cluster, name), (2, 0));
-    run(&["empty"]).code(0).stderr_has("does not say no any more");
+    run(&["empty"]).code(0).stderr_has("is not opted out any more");
     assert_eq!(count(&cluster, name), (2, 2));
 
     run(&["empty", "--level", "workload", "--image", "tools:1"]).code(0);
     assert!(is_emptied(&stored(&cluster, name, "deployment/web").to_string()));
-    let back = run(&["restore"]).code(0).stderr_has("is as it was");
-    back.stderr_has("its pod template says no now");
+    let back = run(&["restore"]).code(0).stderr_has("restored");
+    back.stderr_has("its pod template is now opted out");
     assert_eq!(count(&cluster, name), (2, 0));
     let after = stored(&cluster, name, "deployment/web");
     assert_eq!(pod_of(&after), pod_of(&before));
@@ -77,12 +77,12 @@ fn policy_that_leaves_a_workload_alone_is_not_blamed() {
     };
     let before = ["web", "db"].map(now);
     run(&["empty"], "db").stderr_has("container app idles");
-    run(&["restore"], "db").stderr_has("is as it was");
+    run(&["restore"], "db").stderr_has("restored");
     assert_eq!(now("db"), before[1]);
-    run(&["empty"], "web").stderr_has("its Pods were empty already");
+    run(&["empty"], "web").stderr_has("its Pods are already empty");
     assert_eq!(now("web"), before[0]);
     run(&["empty", "--level", "workload"], "web").stderr_has("container app idles");
-    run(&["restore"], "web").stderr_has("its pod template says no now");
+    run(&["restore"], "web").stderr_has("its pod template is now opted out");
     assert!(says_no(&now("web")));
     diyadm(&["uninstall", "--service", name, "--label", &label]).code(0);
 }
@@ -113,7 +113,7 @@ fn pods_of_a_job_are_not_replaced() {
     }
     uninstalled(&cluster, folder, name).stderr_has("job/report");
     assert_eq!(pods(&cluster, name)[0]["metadata"]["uid"], before[0]["metadata"]["uid"]);
-    run(&["restore", "job/report", "--recreate"]).code(0).stderr_has("created again, as it was");
+    run(&["restore", "job/report", "--recreate"]).code(0).stderr_has("recreated and restored");
     assert_eq!(count(&cluster, name), (1, 0));
 }
 

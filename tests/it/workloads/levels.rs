@@ -54,18 +54,18 @@ fn level_pod_replaces_pods_of_every_kind() {
         let row: &Value = &result(&board.code(0))[0];
         assert_eq!((&row["state"], &row["level"]), (&json!("pods"), &json!("pod")), "{row}");
         assert_eq!(row["containers"][0]["name"], "app");
-        run(&["empty", "--level", "pod"]).code(0).stderr_has("were empty already");
+        run(&["empty", "--level", "pod"]).code(0).stderr_has("are already empty");
 
         // The webhook would empty new ones too, so the template says no.
-        run(&["restore"]).code(0).stderr_has("its pod template says no now");
+        run(&["restore"]).code(0).stderr_has("its pod template is now opted out");
         settle(0);
-        run(&["empty", "--level", "pod"]).code(0).stderr_has("does not say no any more");
+        run(&["empty", "--level", "pod"]).code(0).stderr_has("is not opted out any more");
         settle(2);
         written();
 
         // Where nothing empties Pods any more, they are replaced and nothing is written.
         cluster.kubectl(&["label", "namespace", name, &format!("{name}-")], "");
-        run(&["restore"]).code(0).stderr_has("2 Pods were replaced and are as written");
+        run(&["restore"]).code(0).stderr_has("2 Pods were replaced and run the original");
         settle(0);
         written();
         cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
@@ -132,7 +132,7 @@ fn rollout_whose_pods_are_not_emptied_is_a_failure() {
         let create = ["-n", name, "create", "-f", "-", "--dry-run=server", "-o", "json"];
         !is_emptied(&cluster.kubectl(&create, &workload("Pod", "probe").to_string()))
     });
-    run(&["empty", "--level", "pod"]).code(1).stderr_has("a Pod came back as it was");
+    run(&["empty", "--level", "pod"]).code(1).stderr_has("a new Pod is not emptied");
     assert_eq!(count(&cluster, name), (2, 0));
 }
 
@@ -154,7 +154,7 @@ fn webhook_with_opt_out_rules_is_not_blamed_for_pods() {
     let restore = ["restore", "deploy/web", "-n", name, "--wait=false"];
     for (rules, code, told) in [
         (&["--rules", "rules.yaml"][..], 1, "it is not empty"),
-        (&[], 0, "its pod template says no now"),
+        (&[], 0, "its pod template is now opted out"),
     ] {
         // Nobody serves it, and nothing but what is written of it is looked at.
         let yaml =

@@ -135,7 +135,7 @@ fn pods_kept_empty_by_a_partition_are_listed_with_a_hint() {
     cluster.kubectl(&["-n", name, "patch", what, "-p", &patch], "");
     run(&cluster, folder.path(), name, &["restore", what], &ready)
         .code(0)
-        .stderr_has("a revision of the empty form, was deleted");
+        .stderr_has("a revision of the emptied form, was deleted");
     assert_eq!(run_now(&cluster, name), ran);
     assert_eq!(emptied(&cluster, name), 0);
 }

@@ -170,7 +170,7 @@ fn uninstall_replaces_pods_again_while_the_label_is_cached() {
         Pass
     };
     let (run, requests) = tended(&cluster, name, &ready, || proxy.run(folder, &args, lags));
-    run.code(0).stderr_has("2 Pods were replaced and are as written");
+    run.code(0).stderr_has("2 Pods were replaced and run the original");
     assert!(requests.iter().filter(|request| request.contains("/eviction")).count() > 2);
     assert_eq!(count(&cluster, name), (2, 0));
     assert!(!says_no(&stored(&cluster, name, "deployment/web")), "nothing is left on it");
@@ -208,9 +208,9 @@ fn level_pod_restores_workloads_without_pods() {
 
     // By its Pod, and then by the webhook alone.
     let empty = [&["empty", "cronjob/nightly"][..], &LEVEL].concat();
-    run(&["restore", "--all"]).code(0).stderr_has("its pod template says no now");
+    run(&["restore", "--all"]).code(0).stderr_has("its pod template is now opted out");
     assert!(says_no(&stored(&cluster, name, "cronjob/nightly")));
-    run(&empty).code(0).stderr_has("Pods that it starts from now on are empty");
+    run(&empty).code(0).stderr_has("its new Pods are empty from now on");
     assert_eq!(stored(&cluster, name, "cronjob/nightly")["spec"], before["spec"]);
     cluster.kubectl(&["-n", name, "delete", "job/nightly-29000000", "--wait=false"], "");
     wait_until("its Pod is gone", || {
@@ -219,7 +219,7 @@ fn level_pod_restores_workloads_without_pods() {
     });
     create(&workload("Deployment", "web"));
     for what in ["cronjob/nightly", "deployment/web"] {
-        run(&["restore", what]).code(0).stderr_has("its pod template says no now");
+        run(&["restore", what]).code(0).stderr_has("its pod template is now opted out");
         assert!(says_no(&stored(&cluster, name, what)));
         run(&["restore", what]).code(1).stderr_has("it is not empty");
     }

@@ -34,7 +34,7 @@ fn empty_refusals_have_a_reason_and_a_hint() {
     let mut says_no = workload("Deployment", "template-says-no");
     says_no["spec"]["template"]["metadata"]["labels"][LABEL] = "disabled".into();
     create(&says_no);
-    run(&["empty", "deploy/template-says-no"]).code(1).stderr_has("pod template says no");
+    run(&["empty", "deploy/template-says-no"]).code(1).stderr_has("opts it out");
 
     // What another one owns.
     let mut owner = workload("Deployment", "owner");
@@ -61,7 +61,9 @@ fn empty_refusals_have_a_reason_and_a_hint() {
         .code(1)
         .stderr_has("--containers names no container");
     run(&["empty", "deploy/web", "--level", "pod", "--image", "x"]).code(2);
-    run(&["empty", "deploy/web", "--rollback", "--wait=false"]).code(2).stderr_has("does not look");
+    run(&["empty", "deploy/web", "--rollback", "--wait=false"])
+        .code(2)
+        .stderr_has("does not wait for that");
     run(&["empty", "deploy/web", "--level", "pod"]).code(1).stderr_has("install --level pod");
 
     // What has no number of replicas.
@@ -71,9 +73,9 @@ fn empty_refusals_have_a_reason_and_a_hint() {
         let before = stored(&cluster, name, &what);
         let replicas = ["--replicas", "1", "--wait=false"];
         let told = run(&[&["empty", &what][..], &replicas].concat()).code(1);
-        told.stderr_has(&format!("a {kind} has no number of replicas"));
+        told.stderr_has(&format!("a {kind} has no replicas field"));
         let chosen = [&["empty", &what[..what.len() - 5], "--all"][..], &replicas].concat();
-        run(&chosen).code(0).stderr_has(&format!("a {kind} has no number of replicas"));
+        run(&chosen).code(0).stderr_has(&format!("a {kind} has no replicas field"));
         assert_eq!(stored(&cluster, name, &what), before);
     }
 
@@ -202,7 +204,9 @@ fn untrusted_original_is_replaced_from_the_users_manifest() {
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &manifest.to_string());
     let before = stored(&cluster, name, "deployment/web");
     let whole = "{\"v\":1,\"sum\":\"0000000000000000\",\"body\":{}}";
-    for (forged, why) in [("{}", "cut or not diyadm's"), (whole, "checksum"), ("{\"v\"", "cut")] {
+    for (forged, why) in
+        [("{}", "truncated, or was not written by diyadm"), (whole, "checksum"), ("{\"v\"", "cut")]
+    {
         run(&["empty", "deploy/web", "--idle", "agent", "--wait=false"]).code(0);
         let annotation = format!("{ORIGINAL}={forged}");
         cluster.kubectl(&["-n", name, "annotate", "--overwrite", "deploy/web", &annotation], "");
@@ -233,7 +237,7 @@ fn untrusted_original_is_replaced_from_the_users_manifest() {
     run(&["empty", "deploy/web", "--wait=false"]).code(0);
     let annotation = format!("{ORIGINAL}=x");
     cluster.kubectl(&["-n", name, "annotate", "--overwrite", "deploy/web", &annotation], "");
-    run(&silent).code(0).stderr_has("says nothing of container side of deployment/web");
+    run(&silent).code(0).stderr_has("does not have container side of deployment/web");
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
 
     // What emptying never touches is not taken from the manifest.

@@ -80,7 +80,7 @@ fn rollback_restores_workloads_without_controller() {
     // What was empty before is not this command's to give back.
     let args = ["empty", what, "--rollback"];
     let again = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
-    again.stderr_has("was empty already").stderr_has("Give it back with");
+    again.stderr_has("already empty").stderr_has("Restore it with");
     run(&cluster, folder.path(), name, &["restore", what], &unpulled).code(0);
     let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
     rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
@@ -134,6 +134,6 @@ fn rollback_leaves_workloads_that_were_empty_before() {
     run(&cluster, watched.folder.path(), name, &args, &unpulled)
         .code(1)
         .stderr_has("cannot be pulled")
-        .stderr_has("Give it back with");
+        .stderr_has("Restore it with");
     assert_eq!(stored(&cluster, name, what), before);
 }

@@ -135,7 +135,7 @@ fn unready_restored_pods_are_reported_apart_from_failed_restores() {
     let back = run(&cluster, folder.path(), name, &args, &kubelet).code(1);
     let printed = result(&back);
     assert_eq!(printed["items"].as_array().map(Vec::len), Some(3), "all are restored");
-    let back = back.stderr_has("2 of 3 workloads were restored, and their Pods are not ready.");
+    let back = back.stderr_has("2 of 3 workloads were restored, but their Pods are not ready.");
     for what in ["deployment/b", "deployment/c"] {
         let told = format!(
             "{what} is restored, and its Pods are not ready: container app: image app:1 cannot be \
@@ -195,13 +195,13 @@ fn restore_reports_that_a_newer_version_stays() {
     let web = super::workload("Deployment", "web").to_string();
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &web);
     run(&["empty"]).code(0);
-    run(&["restore"]).code(0).stderr_has("deployment/web is as it was");
+    run(&["restore"]).code(0).stderr_has("deployment/web restored");
     run(&["empty"]).code(0);
     cluster.kubectl(&["-n", name, "set", "image", "deploy/web", "app=app:2"], "");
     let back = run(&["restore"]).code(0);
     let back =
-        back.stderr_has("deployment/web is restored; what was deployed since it was emptied stays");
-    assert!(!back.stderr.contains("as it was"), "{}", back.stderr);
+        back.stderr_has("deployment/web restored; what was deployed since it was emptied stays");
+    assert!(!back.stderr.contains("deployment/web restored\n"), "{}", back.stderr);
     let image =
         &cluster.get(name, "deploy/web")["spec"]["template"]["spec"]["containers"][0]["image"];
     assert_eq!(image, "app:2");

@@ -143,7 +143,7 @@ fn waits_for_rollouts_and_deletes_empty_revisions() {
             assert_eq!(pod["spec"]["containers"][0]["image"], "empty-container:latest");
         }
         let restore = run(&cluster, folder.path(), name, &["restore", &what], &ready);
-        restore.code(0).stderr_has("a revision of the empty form, was deleted");
+        restore.code(0).stderr_has("a revision of the emptied form, was deleted");
         assert_eq!(stored(&cluster, name, &what), before);
         let kinds = "replicasets,controllerrevisions";
         let left = cluster.get(name, kinds)["items"].to_string();

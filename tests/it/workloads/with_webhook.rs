@@ -83,7 +83,7 @@ fn restore_opts_out_where_a_webhook_would_empty_again() {
         let emptied = stored(&cluster, name, "deployment/web");
         assert_ne!(emptied["spec"], spec);
         let restored = run(&["restore", "deploy/web", "--wait=false"]).code(0);
-        restored.stderr_has("would empty it again, so it says no");
+        restored.stderr_has("would empty it again, so it is opted out");
         let after = stored(&cluster, name, "deployment/web");
         assert_eq!(after["spec"], spec);
         assert!(says_no(&after), "{after}");
@@ -136,7 +136,7 @@ fn restore_leaves_no_opt_out_where_rules_would_not_empty() {
     // A Pod is created again, which its webhook sees: said, as of any other workload.
     run(&["restore", "pod/web", "--recreate", "--trust-original", "--wait=false"])
         .code(0)
-        .stderr_has("would empty it again, so it says no")
+        .stderr_has("would empty it again, so it is opted out")
         .stderr_has(&format!("`diyadm empty pod/web -n {name}"));
     assert_eq!(stored(&cluster, name, "pod/web")["metadata"]["annotations"][LABEL], "disabled");
 
