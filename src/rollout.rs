@@ -92,7 +92,7 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
         _ if is_custom && !has_controller(workload, seen) => {
             done("it has no status and no Pods: no controller for it seems to run in this cluster")
         }
-        Some((_, Rollout::Next)) => done("its next Job starts so"),
+        Some((_, Rollout::Next)) => done("its next Job starts in this form"),
         Some((kind, Rollout::Never)) if kind.controller == Controller::Itself => {
             ended::pod(workload).unwrap_or_else(|| one(is_up(workload)))
         }
@@ -107,7 +107,7 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
                 done("it has no Pods")
             }
         }
-        _ if !fresh => waiting("its controller has not seen the change yet"),
+        _ if !fresh => waiting("its controller has not processed the change yet"),
         Some((kind, Rollout::Surge)) => surge(kind, workload, seen),
         Some((kind, Rollout::InOrder)) => in_order(kind, workload, seen),
         Some((kind, Rollout::PerNode)) if !is_on_delete(workload) => {
@@ -199,7 +199,7 @@ fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
     } else if new < wanted {
         waiting(format!("{new} of {wanted} Pods are replaced"))
     } else if all > new {
-        waiting(format!("{} old Pods are still going", all - new))
+        waiting(format!("{} old Pods are still terminating", all - new))
     } else if ready < wanted {
         waiting(format!("{ready} of {wanted} Pods are ready"))
     } else {
@@ -232,7 +232,7 @@ fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
         pace(wanted, all, new, ready(workload, seen, kind))
     };
     if wanted == 0 && all > 0 {
-        progress = waiting(format!("{all} old Pods are still going"));
+        progress = waiting(format!("{all} old Pods are still terminating"));
     }
     let spec = &workload["spec"];
     let is_paused = spec["paused"] == true || spec["updateStrategy"]["paused"] == true;
@@ -240,7 +240,7 @@ fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     let at_step =
         workload["status"]["pauseConditions"].as_array().is_some_and(|all| !all.is_empty());
     let hint = if !kind.is_custom() {
-        format!("Let it go on: `kubectl rollout resume deployment/{name}`.")
+        format!("Resume it: `kubectl rollout resume deployment/{name}`.")
     } else if at_step {
         format!("Let it go on: `kubectl argo rollouts promote {name}`.")
     } else {
@@ -277,7 +277,7 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     if !progress.done && new > 0 && new < meant && pods::idles_unready(workload) && ready >= new {
         progress.trouble = Some(Trouble::new(
             "a StatefulSet replaces its next Pod only when the last one is Ready, and with \
-             `ready: app` that takes an application",
+             `ready: app` that needs a running application",
             "Run the application in the new Pod, or empty with `--replicas 1`.",
             true,
         ));

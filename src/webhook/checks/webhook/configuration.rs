@@ -1,4 +1,4 @@
-//! The MutatingWebhookConfiguration: what it trusts, what it is called for, and who else is.
+//! Checks the MutatingWebhookConfiguration: its trust, its rules, and other webhooks.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
     findings
 }
 
-/// What is found of each webhook: once where they are alike, and by name where it is wrong.
+/// Findings about each webhook: merged if they are alike, and with the name if there is a problem.
 fn each(configuration: &Value, look: impl Fn(&Value) -> Option<Finding>) -> Vec<Finding> {
     let mut found: Vec<(Vec<&str>, Finding)> = Vec::new();
     for webhook in webhooks(configuration) {
@@ -89,7 +89,7 @@ fn bundle(
                     "the caBundle does not hold the CA that signed the Secret's certificate",
                     again(),
                 ),
-                // What is wrong with the Secret is said of the Secret.
+                // Problems of the Secret are reported for the Secret.
                 Err(fault) if judge(&secret.ca_crt) != Err(fault.clone()) => Finding::failed(
                     id,
                     format!("the caBundle does not trust the Secret's certificate: {fault}"),
@@ -120,8 +120,8 @@ fn bundle(
     }
 }
 
-/// A webhook that calls another Service than the one that is looked at. Where all of them do, the
-/// configuration is somebody else's.
+/// A webhook that calls another Service than the checked one. If all of them do, the configuration
+/// belongs to somebody else.
 fn called(found: &Value, subject: &Subject) -> Vec<Finding> {
     let Subject { webhook_namespace, service, .. } = subject;
     let another = |webhook: &Value| {
@@ -164,7 +164,7 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
             };
             let (called, missed): (Vec<_>, Vec<_>) =
                 wanted.into_iter().partition(|kind| calls(found, labels, kind));
-            // Without its label nothing here matches: that is no fault of the webhook's.
+            // Without its label nothing here matches, which is not a problem of the webhook.
             let hint = if labels[key] == value.as_str() {
                 again_hint(subject)
             } else {
@@ -201,7 +201,7 @@ fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> 
                 ));
             }
         }
-        // Without the namespace there is nothing that could match; that has been told.
+        // Without the namespace nothing can match; that was already reported.
         (None, Ok(_)) => {}
         (None, Err(why)) => findings.push(unseen("rules", "the namespace's labels", why)),
     }
