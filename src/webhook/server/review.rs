@@ -1,4 +1,4 @@
-//! One review over HTTP: the body in, bounded, and the answer out.
+//! One review over HTTP: reads the limited body, and writes the answer.
 
 use std::{
     convert::Infallible,
@@ -30,28 +30,26 @@ use crate::{
     workload::Rules,
 };
 
-/// An UPDATE carries an object twice, and etcd takes objects of at most 1.5 MiB (3 MiB in the
-/// API server's own request limit).
+/// Maximum size of a body: an UPDATE contains an object twice, and etcd stores objects of at most
+/// 1.5 MiB (3 MiB in the API server's request limit).
 const BODY_CAP: usize = 7 * 1024 * 1024;
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A longer body is decided on a thread of its own, so that small reviews do not wait for it. A shorter
-/// one takes less than a handshake: where threads outnumber processors, Linux would let that thread run
-/// to the next tick, up to 4 ms.
+/// Longer bodies are decided on another thread, so that small reviews do not wait.
 const LARGE: usize = 512 * 1024;
 
 /// Of a longer body, reading, deciding and answering are three pieces of work, between which the worker
 /// looks at its other connections.
 const LONG: usize = 64 * 1024;
 
-/// Bytes of an answer that are handed over at a time; the rest stays counted.
+/// Bytes of an answer to write at a time; the rest stays counted.
 const PIECE: usize = 32 * 1024;
 
-/// From a review's body to its answer; [`admission::review`].
+/// The function from a review's body to its answer: [`admission::review`].
 pub(super) type Review = fn(&[u8], &Rules, &str) -> Answer;
 
-/// What the port of the reviews knows: `POST /mutating-pods` and `/mutating-service`, both
-/// answered by `review`.
+/// The routes of the review port: `POST /mutating-pods` and `/mutating-service`, both answered by
+/// `review`.
 pub(super) fn routes(
     shared: web::Data<Shared>,
     review: Review,
@@ -130,7 +128,7 @@ async fn handle(
 
 const BUG: Refusal = (500, "InternalError", "diyadm: a bug kept the review from being answered");
 
-/// The connection that a request came by.
+/// The connection of a request.
 fn connection(request: &HttpRequest) -> Option<&Arc<Connection>> {
     request.conn_data::<Arc<Connection>>()
 }
@@ -138,7 +136,7 @@ fn connection(request: &HttpRequest) -> Option<&Arc<Connection>> {
 /// Status and body of the answer.
 fn decide(body: &[u8], shared: &Shared, review: Review) -> Result<(u16, Vec<u8>), Refusal> {
     let began = Instant::now();
-    // `review` is total; a bug in it must still not take the process, or the user's write.
+    // `review` does not panic; even a bug in it must not stop the process or the user's write.
     let rules = shared.rules.current();
     let now = format!("{:.0}", jiff::Timestamp::now());
     let Ok(Answer { status, body, record }) =
@@ -149,8 +147,8 @@ fn decide(body: &[u8], shared: &Shared, review: Review) -> Result<(u16, Vec<u8>)
     let took = began.elapsed();
     shared.metrics.answered(&record, took);
     if status == 200 {
-        // Not `record.reason`: it may quote the object, which is nobody's business here. Whoever
-        // sent the review has it as a warning.
+        // Not `record.reason`, which may quote the object. The sender of the review gets it as a
+        // warning.
         tracing::info!(
             uid = short(&record.uid),
             kind = short(&record.kind),
@@ -175,7 +173,7 @@ fn send(
 ) -> HttpResponse {
     match decided {
         Ok((200, answer)) => {
-            // The answer is in memory instead of the body.
+            // The answer replaces the body in memory.
             let Body { bytes, mut held } = body;
             held.set(answer.len());
             drop(bytes);
@@ -189,8 +187,8 @@ fn send(
     }
 }
 
-/// An answer that is handed over piece by piece, as the peer reads it. It is in flight until the
-/// last piece is written.
+/// An answer that is written piece by piece as the peer reads it. It is in flight until the last
+/// piece is written.
 struct Unsent {
     left: Bytes,
     holds: Vec<Hold>,
@@ -218,14 +216,14 @@ impl MessageBody for Unsent {
     }
 }
 
-/// No longer than a name may be in Kubernetes, 253: a sender that is no API server cannot fill
-/// the log.
+/// At most 253 characters, the maximum of a Kubernetes name, so that other senders cannot fill the
+/// log.
 fn short(text: &str) -> &str {
     text.char_indices().nth(253).map_or(text, |(at, _)| &text[..at])
 }
 
-/// What holds for every answer: refusals are counted and logged, and a server that drains has the
-/// connection closed behind its answer.
+/// Applies to every answer: rejections are counted and logged, and a draining server closes the
+/// connection after its answer.
 fn finish(
     mut response: HttpResponse,
     request: &HttpRequest,
@@ -234,7 +232,7 @@ fn finish(
 ) -> HttpResponse {
     let status = response.status();
     let connection = connection(request);
-    // These are said before the body has come to its end.
+    // These are sent before the whole body has arrived.
     let unread_body = [408, 413, 415, 503].contains(&status.as_u16());
     if !status.is_success() {
         shared.metrics.refused(status.as_u16());
@@ -253,9 +251,8 @@ fn finish(
     response
 }
 
-/// Keeps what was not read of a request until its refusal is written: actix then closes the
-/// connection. It would read a chunked body that was dropped to its end, for ever where there is
-/// none.
+/// Keeps the unread rest of a request until its rejection is written: actix then closes the
+/// connection. It would read a dropped chunked body to its end, possibly for ever.
 fn unread(refusal: BoxBody, payload: web::Payload) -> BoxBody {
     let text = refusal.try_into_bytes().unwrap_or_default();
     let length = text.len() as u64;
@@ -266,16 +263,16 @@ fn unread(refusal: BoxBody, payload: web::Payload) -> BoxBody {
     BoxBody::new(SizedStream::new(length, keeps))
 }
 
-/// Status, reason and message of what is no review.
+/// Status, reason and message of an invalid review.
 type Refusal = (u16, &'static str, &'static str);
 
-/// A whole body, and the memory that it has.
+/// A complete body, and its counted memory.
 struct Body {
     bytes: Bytes,
     held: Hold,
 }
 
-/// The whole body in one piece, or why not. Only what has come of it is held.
+/// Reads the complete body, or returns why not. Only received bytes are counted.
 async fn body(
     request: &HttpRequest,
     payload: &mut web::Payload,
@@ -314,7 +311,7 @@ async fn body(
         Ok(Some(chunk))
     };
     let read = async {
-        // Most bodies come as one chunk: that is not copied.
+        // Most bodies arrive as one chunk, which is not copied.
         let first = chunk().await?.unwrap_or_default();
         let Some(mut next) = chunk().await? else { return Ok(first) };
         let mut body = Vec::with_capacity(length.max(first.len()));
@@ -329,7 +326,7 @@ async fn body(
         }
     };
     let bytes = tokio::select! {
-        // A body that has come is not refused.
+        // A received body is not rejected.
         biased;
         read = tokio::time::timeout(BODY_TIMEOUT, read) => read.unwrap_or(Err((
             408,
@@ -341,7 +338,7 @@ async fn body(
     Ok(Body { bytes, held })
 }
 
-/// A body that is awaited.
+/// A body that is being received.
 struct Arriving<'a>(&'a Gauge);
 
 impl<'a> Arriving<'a> {
