@@ -24,6 +24,7 @@ use crate::{
 
 mod label;
 mod opt_outs;
+mod ownership;
 mod workloads;
 
 pub(crate) async fn uninstall(
@@ -39,16 +40,16 @@ pub(crate) async fn uninstall(
         resolved.hidden = resolved.hidden.or(hidden);
     }
     let label = label::Label::read(cluster, &resolved.names).await?;
+    let rules = manifests::rules_name(&resolved.names.service);
+    let mut doomed = doomed(args, &resolved.names, &rules, &policies);
     let kept = if args.force {
         None
     } else {
-        kept(cluster, &resolved, policies.get(POLICY.kind), label.is_set()).await?
+        kept(cluster, &resolved, policies.get(POLICY.kind), label.is_set(), &doomed).await?
     };
-    let rules = manifests::rules_name(&resolved.names.service);
-    let doomed = match kept {
-        Some(_) => Vec::new(),
-        None => doomed(args, &resolved.names, &rules, &policies),
-    };
+    if kept.is_some() {
+        doomed.clear();
+    }
     let verb = if args.dry_run.mode == Some(DryRun::Client) { "get" } else { "delete" };
     let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();
     if label.is_set() {
@@ -136,6 +137,7 @@ async fn kept(
     resolved: &Resolved,
     policy: Option<&Value>,
     was_labelled: bool,
+    doomed: &[Target<'_>],
 ) -> Result<Option<Kept>> {
     let names = &resolved.names;
     let (namespace, home, service) =
@@ -152,6 +154,18 @@ async fn kept(
                                      uninstall`.",
         );
     }
+    if resolved.installed.is_none() && policy.is_none() {
+        let foreign = ownership::foreign_object(cluster, names, doomed).await;
+        return match foreign {
+            Ok(None) => Ok(None),
+            Ok(Some(object)) => kept(format!("diyadm has not made {object}"), &force),
+            Err(error) if error::is_forbidden(&error) => kept(
+                format!("whose objects of its names are may not be looked at: {error}"),
+                &force,
+            ),
+            Err(error) => Err(error),
+        };
+    }
     let mut users = Vec::new();
     for installed in resolved.installed.iter().chain(policy) {
         let kind = installed["kind"].as_str().unwrap_or_default().to_lowercase();
@@ -164,6 +178,13 @@ async fn kept(
         }
         if let Some(other) = owner::home(installed).filter(|other| *other != home) {
             return kept(format!("it was installed from namespace {other}"), &show);
+        }
+        if kind == CONFIGURATION.singular()
+            && ownership::trusts_another_ca(cluster, names, installed).await?
+        {
+            let secret = &names.secret;
+            let why = format!("its caBundle is not that of Secret {secret} in namespace {home}");
+            return kept(why, &force);
         }
         match webhook_names::selected(cluster, installed).await {
             Ok(selected) => users.extend(selected),

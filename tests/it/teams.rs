@@ -265,6 +265,8 @@ fn configuration_of_another_owner_is_not_changed() {
     let rendered = run(&[&other[..], &url].concat()).code(0).stdout;
     cluster.kubectl(&["apply", "-f", "-"], &rendered);
     refused("its caBundle is not that of Secret", &[install, &["init", "--rotate"]]);
+    run(&["uninstall"]).code(0).stderr_has("stays: its caBundle is not that of Secret");
+    assert!(team.is_installed());
     // It says from where it was installed.
     let two = cluster.name("teams-foreign-two");
     team.run(&["install", "-n", two, "--dry-run=server"])
@@ -297,6 +299,29 @@ fn configuration_of_another_owner_is_not_changed() {
     assert!(!check.stderr.contains("install --force"), "{}", check.stderr);
     run(&["uninstall", "--force"]).code(0);
     assert!(!team.is_installed());
+}
+
+#[test]
+fn uninstall_keeps_objects_of_its_names_that_another_program_made() {
+    let cluster = require!(cluster());
+    let name = cluster.name("teams-shop");
+    let _namespace = cluster.namespace(name);
+    let team = Team::new(&cluster, name);
+    let uninstall = |more: &[&str]| team.run(&[&["uninstall", "-n", name], more].concat());
+    let there = |what: &str| is_there(&cluster, name, what, name);
+    cluster.kubectl(&["-n", name, "create", "deployment", name, "--image=shop:1"], "");
+    cluster.kubectl(&["-n", name, "create", "service", "clusterip", name, "--tcp=80"], "");
+    cluster.kubectl(&["-n", name, "create", "secret", "generic", "webhook-secret"], "");
+    for more in [&[][..], &["--all"]] {
+        let stays = format!("stays: diyadm has not made deployment/{name} in namespace {name}");
+        uninstall(more).code(0).stderr_has(&stays).stderr_has("--force");
+        assert!(there("deployment") && there("service"));
+        assert!(is_there(&cluster, name, "secret", "webhook-secret"));
+    }
+    cluster.kubectl(&["-n", name, "delete", "deployment", name], "");
+    uninstall(&[]).code(0).stderr_has(&format!("diyadm has not made service/{name}"));
+    uninstall(&["--force"]).code(0);
+    assert!(!there("service"));
 }
 
 #[test]

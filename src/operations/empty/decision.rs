@@ -254,6 +254,7 @@ impl EmptyRequest<'_> {
             }
         }
         if self.recreate {
+            self.refuse_annotated_image(subject, found)?;
             return Ok(EmptyMethod::Recreate);
         }
         let command = format!(
@@ -277,6 +278,27 @@ impl EmptyRequest<'_> {
             (what, format!("{command} creates it, emptied."))
         };
         Err(Refused { what: what.to_owned(), hint, soft: !self.named })
+    }
+
+    /// Fails where an annotation names the image that a Job would run once it is created again by the
+    /// rights of this user: anybody who may only patch a Job can annotate it, and cannot set its image.
+    fn refuse_annotated_image(
+        &self,
+        subject: &Subject<'_>,
+        found: &LiveObject,
+    ) -> Result<(), Refused> {
+        let is_asked_for = self.wishes.iter().any(|wish| wish.key == IMAGE);
+        match found.object["metadata"]["annotations"][IMAGE].as_str() {
+            Some(image) if subject.kind() != "Pod" && !is_asked_for => Err(Refused {
+                what: format!("its annotation {IMAGE} would set the image that it runs: {image}"),
+                hint: format!(
+                    "Anybody who may patch it can set that. Run the command again with `--image \
+                     {image}` if you trust the image."
+                ),
+                soft: false,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The annotations of the flags, and the removal of an opt-out where allowed.

@@ -1,6 +1,7 @@
 //! One review over HTTP: reads the limited body, and writes the answer.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -26,6 +27,7 @@ use super::{
     peers::{Connection, Hold, Resource, Stage},
 };
 use crate::{
+    ui::text::escaped,
     webhook::admission::{self, Answer},
     workload::Rules,
 };
@@ -150,12 +152,12 @@ fn decide(body: &[u8], shared: &Shared, review: Review) -> Result<(u16, Vec<u8>)
         // Not `record.reason`, which may quote the object. The sender of the review gets it as a
         // warning.
         tracing::info!(
-            uid = short(&record.uid),
-            kind = short(&record.kind),
-            namespace = short(&record.namespace),
-            name = short(&record.name),
-            user = short(&record.user),
-            operation = short(&record.operation),
+            uid = &*loggable(&record.uid),
+            kind = &*loggable(&record.kind),
+            namespace = &*loggable(&record.namespace),
+            name = &*loggable(&record.name),
+            user = &*loggable(&record.user),
+            operation = &*loggable(&record.operation),
             dryRun = record.dry_run,
             outcome = record.outcome.as_str(),
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -216,10 +218,10 @@ impl MessageBody for Unsent {
     }
 }
 
-/// At most 253 characters, the maximum of a Kubernetes name, so that other senders cannot fill the
-/// log.
-fn short(text: &str) -> &str {
-    text.char_indices().nth(253).map_or(text, |(at, _)| &text[..at])
+/// Text of a review for the log. A sender that is not an API server can neither fill the log, as names
+/// in Kubernetes have at most 253 characters, nor send control characters to the terminal that shows it.
+fn loggable(text: &str) -> Cow<'_, str> {
+    escaped(text.char_indices().nth(253).map_or(text, |(at, _)| &text[..at]))
 }
 
 /// Applies to every answer: rejections are counted and logged, and a draining server closes the

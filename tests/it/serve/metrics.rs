@@ -79,7 +79,7 @@ fn log_line_has_its_fields_and_no_object_content() {
     assert!(answered > 10 && refused > 3, "{answered} {refused}");
     let mut long = review(|r| r["request"]["dryRun"] = true.into());
     long["request"]["name"] = "n".repeat(100_000).into();
-    long["request"]["userInfo"]["username"] = "a\nb".into();
+    long["request"]["userInfo"]["username"] = "a\nb\u{9b}2J\u{202e}".into();
     post(&server, certs.path(), long.to_string().as_bytes());
     send(&server, certs.path(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"");
     server.signal();
@@ -115,7 +115,7 @@ fn log_line_has_its_fields_and_no_object_content() {
     }
     assert!(first["micros"].is_u64());
     let last = *of("review").last().unwrap();
-    assert_eq!((&last["dryRun"], &last["user"]), (&json!(true), &json!("a\nb")));
+    assert_eq!((&last["dryRun"], &last["user"]), (&json!(true), &json!("a\\nb\\u{9b}2J\\u{202e}")));
     assert_eq!(last["name"].as_str().unwrap().len(), 253, "no longer than a name may be");
     for line in &log {
         assert!(!line.to_string().contains(CANARY), "{line}");

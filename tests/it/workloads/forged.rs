@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use diyadm::workload::ORIGINAL;
+use diyadm::workload::{IMAGE, ORIGINAL};
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, user, workload};
@@ -89,6 +89,30 @@ fn forged_original_is_shown_and_refused() {
         assert_eq!(pod_of(&after)["containers"], pod_of(&before)["containers"]);
         run(&["restore", &what, "--trust-original"]).code(2).stderr_has("--recreate");
     }
+}
+
+/// A Job's image cannot be patched, and its annotations can.
+#[test]
+fn annotated_image_of_a_job_is_refused_unless_a_flag_names_it() {
+    let cluster = require!(cluster());
+    let name = cluster.name("forged-image");
+    let _namespace = cluster.namespace(name);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let args = ["empty", "job/x", "--recreate", "--wait=false", "-n", name];
+        cluster.diyadm(folder.path(), &[&args, more].concat())
+    };
+    let mut manifest = workload("Job", "x");
+    manifest["metadata"]["annotations"] = json!({ IMAGE: "evil.example/x:1" });
+    cluster.kubectl(&["-n", name, "create", "-f", "-"], &manifest.to_string());
+    let before = cluster.get(name, "job/x");
+    for more in [&[][..], &["--dry-run=server"], &["--idle", "shell"]] {
+        run(more).code(1).stderr_has("evil.example/x:1").stderr_has("--image");
+    }
+    assert_eq!(cluster.get(name, "job/x")["metadata"]["uid"], before["metadata"]["uid"]);
+    run(&["--image", "mine.example/x:2"]).code(0);
+    let after = cluster.get(name, "job/x");
+    assert_eq!(pod_of(&after)["containers"][0]["image"], "mine.example/x:2");
 }
 
 fn restored_from(cluster: &Cluster, folder: &Path, name: &str, what: &str, manifest: &Value) {

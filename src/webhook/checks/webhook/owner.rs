@@ -42,7 +42,12 @@ pub fn selects_namespace(installed: &Value, labels: &Value) -> bool {
 pub fn is_diyadm(installed: &Value) -> bool {
     webhooks(installed).iter().any(is_server_called)
         || is_policy(installed)
-        || managers(installed).any(|entry| entry["manager"] == FIELD_MANAGER)
+        || is_written_by_diyadm(installed)
+}
+
+/// Whether diyadm's field manager has written any of it.
+pub fn is_written_by_diyadm(object: &Value) -> bool {
+    managers(object).any(|entry| entry["manager"] == FIELD_MANAGER)
 }
 
 fn managers(installed: &Value) -> impl Iterator<Item = &Value> {
