@@ -43,7 +43,7 @@ pub use change::Changed;
 pub use exec::{End, Ending, Exec, Input, Place, Size};
 pub use flags::{ConnectionFlags, DryRun, WriteMode};
 pub use kinds::*;
-pub use rights::{Right, Target};
+pub use rights::Right;
 pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;

@@ -13,10 +13,12 @@ mod annotations;
 mod announce;
 mod appliers;
 mod applies;
+mod assigned;
 pub mod autoscaler;
 mod before;
 mod change;
 mod choose;
+mod emptied_fields;
 mod empty_container;
 mod emptying;
 mod field;
@@ -56,16 +58,17 @@ pub use annotations::{
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
+pub use emptied_fields::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use original::Stamp;
 pub use parsed_object::ParsedObject;
 pub use ready::is_probe as is_agent_probe;
+pub use reference::EMPTY_IMAGE;
 pub use refusal::Refusal;
 pub use rules::{
-    AGENT_IMAGE, About, Choice, Decision, EMPTY_IMAGE, Idle, Image, KEEP, LONGEST_IMAGE, Level,
-    MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
+    AGENT_IMAGE, About, Choice, Decision, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
+    MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
     lint as lint_rules, parse as parse_rules, parse_kinds,
 };
-pub use template::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
 pub use trust::FromOriginal;
@@ -212,7 +215,7 @@ impl<'a> Subject<'a> {
     /// Whether the pod still runs what emptying made it run; `None` where it was not emptied.
     pub fn holds(&self) -> Option<bool> {
         let original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
-        Some(template::holds(&original, &self.object.pod()?))
+        Some(assigned::holds(&original, &self.object.pod()?))
     }
 
     /// Whether it says no itself: [`LABEL`] as a label or annotation, its own or its pod

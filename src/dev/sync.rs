@@ -1,6 +1,7 @@
 //! Copies local files into containers, sending only differences.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     io,
     os::unix::ffi::OsStrExt,
@@ -35,8 +36,6 @@ pub use plan::Plan;
 pub(crate) use plan::above;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
-pub use receiver::Outcome;
-use receiver::after;
 pub(crate) use receiver::{After, Receiver};
 pub use steps::Report;
 
@@ -44,6 +43,15 @@ use content::Library;
 use ignored::Ignored;
 use place::Way;
 use scan::Scan;
+
+/// The result of a sync.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The planned changes of the last attempt.
+    pub plan: Plan,
+    /// The changes of the last attempt; in a dry run, the expected refusals.
+    pub report: Report,
+}
 
 /// Options of a sync.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +113,14 @@ impl Here {
     /// Whether a remote file is excluded, and is therefore kept.
     pub(crate) fn keeps(&self, entry: &Entry) -> bool {
         self.ignored.leaves_out_bytes(&entry.path.0, entry.what == What::Folder)
+    }
+
+    /// The remote entries after a completed plan, sorted by path: folders come before their content.
+    fn after(&self, there: Vec<Entry>, delete: bool) -> Vec<Entry> {
+        let stays = there.into_iter().filter(|entry| !delete || self.keeps(entry));
+        let all = stays.chain(self.scan.entries.iter().cloned());
+        let all: BTreeMap<Bytes, Entry> = all.map(|entry| (entry.path.clone(), entry)).collect();
+        all.into_values().collect()
     }
 }
 

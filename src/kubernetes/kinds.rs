@@ -98,6 +98,17 @@ impl Kind {
     }
 }
 
+/// One object, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// What it is.
+    pub kind: &'static Kind,
+    /// Where; empty for what has no namespace.
+    pub namespace: &'a str,
+    /// `metadata.name`
+    pub name: &'a str,
+}
+
 /// Kind, namespace (empty where it has none) and name of an object.
 pub(super) fn identify(object: &Value) -> Result<(&'static Kind, &str, &str)> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kube::{api::PostParams, core::Request};
 use serde_json::{Value, json};
 
-use super::{Cluster, DEPLOYMENT, Kind, READS, error, send::Verb};
+use super::{Cluster, DEPLOYMENT, Kind, READS, Target, error, send::Verb};
 use crate::kinds;
 use crate::{exit::Failure, ui::text};
 
@@ -21,17 +21,6 @@ pub struct Right<'a> {
     /// Where; empty for what has no namespace.
     pub namespace: &'a str,
     /// The one object that is meant; empty for any.
-    pub name: &'a str,
-}
-
-/// One object, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
-    /// What it is.
-    pub kind: &'static Kind,
-    /// Where; empty for what has no namespace.
-    pub namespace: &'a str,
-    /// `metadata.name`
     pub name: &'a str,
 }
 

@@ -1,7 +1,6 @@
 //! Where objects are looked for: in one namespace, or, only where that is asked for, in all.
 
 use super::Cluster;
-use crate::kubernetes::targets::Targets;
 
 /// The namespace that is meant where nothing names one.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -42,15 +41,6 @@ impl Cluster {
     /// The namespace that `-n` names; the context's where the flag is absent or empty.
     pub fn namespace_of<'a>(&'a self, flag: Option<&'a str>) -> &'a str {
         flag.filter(|namespace| !namespace.is_empty()).unwrap_or(self.namespace())
-    }
-
-    /// What `-n` and `-A` say.
-    pub fn scope<'a>(&'a self, targets: &'a Targets) -> Scope<'a> {
-        if targets.all_namespaces {
-            Scope::ALL
-        } else {
-            Scope::of(self.namespace_of(targets.namespace.as_deref()))
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use self::words::Words;
-use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, error};
+use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, Scope, error};
 use crate::{
     exit::Failure,
     kinds,
@@ -41,6 +41,17 @@ pub struct Targets {
     /// Select in every namespace
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
+}
+
+impl Cluster {
+    /// What `-n` and `-A` say.
+    pub fn scope<'a>(&'a self, targets: &'a Targets) -> Scope<'a> {
+        if targets.all_namespaces {
+            Scope::ALL
+        } else {
+            Scope::of(self.namespace_of(targets.namespace.as_deref()))
+        }
+    }
 }
 
 /// A workload of the cluster, as it was read.

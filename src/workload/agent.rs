@@ -8,8 +8,8 @@ use jsonptr::PointerBuf;
 use serde_json::{Value, json};
 
 use super::{
-    members::Container,
-    original::{Added, Presence},
+    members::{Container, Presence},
+    original::Added,
     patch::Patch,
     reference,
     view::Pod,
@@ -18,8 +18,6 @@ use crate::json::{Node, Plan, read};
 
 /// Name of the init container and of the volume.
 pub const AGENT: &str = "diyadm-agent";
-/// What the emptied container runs: [`MOUNTED`](diyadm_agent::MOUNTED).
-pub(super) const COMMAND: &str = "[\"/.diyadm/diyadm-agent\"]";
 
 /// The fields that the init container shares with the first emptied container, so that it passes
 /// whatever policy and quota that passes.

@@ -27,8 +27,12 @@ pub const READY: &str = "diyadm.io/ready";
 pub const SUSPEND: &str = "diyadm.io/suspend";
 /// The port, named `debug`, that a Service gets.
 pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
-/// The type that a Service gets.
+/// The name of that port.
+pub(super) const DEBUG_PORT_NAME: &str = "debug";
+/// The type that a Service gets, one of [`SERVICE_TYPES`].
 pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
+/// The types of Services that have an address.
+pub(super) const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
 /// Our name in `managedFields`.
 pub const FIELD_MANAGER: &str = "diyadm";

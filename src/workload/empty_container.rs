@@ -3,10 +3,10 @@
 
 use super::{
     EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
+    emptied_fields::{PROGRAM, idle_commands, same},
     members::Container,
-    original::{Original, same},
-    reference,
-    template::{self, PROGRAM},
+    original::Original,
+    reference, template,
 };
 
 impl Subject<'_> {
@@ -20,7 +20,7 @@ impl Subject<'_> {
         };
         let container = &pod.containers()[at];
         if let Some(command) = container.field("command") {
-            return template::idle_commands().any(|idle| same(Some(command), Some(idle)));
+            return idle_commands().any(|idle| same(Some(command), Some(idle)));
         }
         if container.field("args").is_some() {
             return false;

@@ -2,9 +2,10 @@
 //! original that keeps what was there.
 
 use super::{
-    Change, Context, LABEL, ORIGINAL, Rules, Warning, Way, Wish,
+    Change, Context, LABEL, ORIGINAL, Rules, Warning, Way, Wish, assigned,
     before::Before,
-    newer::{At, Newer},
+    emptied_fields::At,
+    newer::Newer,
     notes::annotate,
     original::{Note, Original},
     patch::Patch,
@@ -29,7 +30,7 @@ pub(super) fn empty(
         None => before
             .emptied()
             .and_then(|old| Original::open(old.object.annotation(ORIGINAL)?).ok())
-            .filter(|original| template::holds(original, pod)),
+            .filter(|original| assigned::holds(original, pod)),
     };
     if let Some(original) = &mut old
         && rewritten::is_reinvoked(object, context, before)

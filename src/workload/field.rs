@@ -3,11 +3,11 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    newer::{At, Newer},
-    original::{Saved, same},
+    emptied_fields::{At, IMAGE, Target, same},
+    newer::Newer,
+    original::Saved,
     patch::Patch,
     ready, reference,
-    template::{IMAGE, Target},
 };
 
 /// A field as it is.

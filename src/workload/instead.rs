@@ -6,9 +6,10 @@ use super::{
     Change, DISABLED, INJECTED, LABEL, ORIGINAL, Subject, WISHES,
     agent::Lists,
     annotate,
-    original::{Added, Presence, same},
+    emptied_fields::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, same, spec_fields},
+    members::Presence,
+    original::Added,
     patch::Patch,
-    template::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, spec_fields},
 };
 
 impl Subject<'_> {

@@ -5,7 +5,8 @@
 
 use std::{borrow::Cow, sync::OnceLock};
 
-use super::{notes::LIMIT, original::Presence};
+use serde::{Deserialize, Serialize};
+
 use crate::json::{self, Node, Plan};
 
 /// What is odd about something that no API server would take for an object.
@@ -84,9 +85,13 @@ static CONTAINER_FIELDS: [&str; 12] = [
     "resources",
 ];
 
-/// All annotations together have at most [`LIMIT`] bytes, and no escape is more than six times as
+/// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
+/// k8s.io/apimachinery, keys and values counted).
+pub(super) const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+
+/// All annotations together have at most [`ANNOTATIONS_LIMIT`] bytes, and no escape is more than six times as
 /// long as what it stands for.
-const LONGEST_ANNOTATIONS: usize = 8 * LIMIT;
+const LONGEST_ANNOTATIONS: usize = 8 * ANNOTATIONS_LIMIT;
 
 /// Containers of a Pod that are looked into. What is saved of so many fits into no annotation, and a
 /// review of them is answered within 100 ms (`cargo xtask bench large`).
@@ -95,6 +100,19 @@ const MOST_CONTAINERS: usize = 4096;
 /// What is odd about a list that is too long to be looked into.
 pub(crate) const TOO_LONG: Odd =
     "it has more than 4096 containers, or another list of more than 32768 elements";
+
+/// How a map or list was before we put something into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Presence {
+    /// A map or list, maybe an empty one.
+    #[default]
+    Present,
+    /// Not there.
+    Absent,
+    /// `null`
+    Null,
+}
 
 /// An object or an array: `None` where it is absent or null, odd where it is something else.
 pub(super) fn open<'t, 'a>(node: Option<Node<'t, 'a>>) -> Result<Option<Node<'t, 'a>>, Odd> {

@@ -13,8 +13,9 @@ use memchr::memmem;
 use super::{
     ORIGINAL, Subject,
     appliers::Fields,
-    original::{Original, Saved, same},
-    template,
+    assigned::runs_anew,
+    emptied_fields::{At, same},
+    original::{Original, Saved},
     view::Object,
 };
 
@@ -87,17 +88,6 @@ fn is_ours(record: &str) -> bool {
     memmem::find(record.as_bytes(), ORIGINAL.as_bytes()).is_some()
 }
 
-/// Where a field is.
-#[derive(Clone, Copy)]
-pub(super) enum At<'a> {
-    /// In the container of this name.
-    Container(&'a str),
-    /// In the pod's spec.
-    Pod,
-    /// In the workload's own spec.
-    Spec,
-}
-
 impl<'o> Newer<'o> {
     /// Reads the records where they differ; `old` is the object before the update, where that was
     /// seen and was empty, `original` what is saved of it.
@@ -116,7 +106,7 @@ impl<'o> Newer<'o> {
         };
         newer.unseen = old.is_none()
             && original.zip(new.pod()).is_some_and(|(original, pod)| {
-                template::runs_anew(original, &pod, |name, field, now| {
+                runs_anew(original, &pod, |name, field, now| {
                     newer.says(At::Container(name), field, Some(now)) == Some(Said::So)
                 })
             });

@@ -2,12 +2,12 @@
 
 use jsonptr::PointerBuf;
 
-use super::{original::Presence, patch::Patch, view::Object};
+use super::{
+    members::{ANNOTATIONS_LIMIT, Presence},
+    patch::Patch,
+    view::Object,
+};
 use crate::json;
-
-/// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of
-/// k8s.io/apimachinery, keys and values counted).
-pub(super) const LIMIT: usize = 256 * 1024;
 
 /// Sets and takes away annotations of the object; where none is left and there was no map
 /// `before`, that goes too. Whether they fit the limit of all annotations.
@@ -19,7 +19,10 @@ pub(super) fn annotate(
 ) -> bool {
     let added = edits.iter().filter_map(|(key, value)| Some(key.len() + (*value)?.len()));
     let added: usize = added.sum();
-    if added > 0 && object.annotations_size() + added > LIMIT && size(object, edits) > LIMIT {
+    if added > 0
+        && object.annotations_size() + added > ANNOTATIONS_LIMIT
+        && size(object, edits) > ANNOTATIONS_LIMIT
+    {
         return false;
     }
     let stays = |key: &str| edits.iter().all(|(edited, _)| *edited != key);

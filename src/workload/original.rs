@@ -15,11 +15,10 @@ use serde_json::value::RawValue;
 
 use super::{
     annotations::WISHES,
-    notes::LIMIT,
+    emptied_fields::{CONTAINER_FIELDS, GRACE, IMAGE, SPEC_FIELDS, makes, same},
+    members::{ANNOTATIONS_LIMIT, Presence},
     reference,
-    template::{CONTAINER_FIELDS, GRACE, IMAGE, SPEC_FIELDS, makes},
 };
-use crate::json;
 
 /// The format's version. What emptying once made of a field stays known to [`makes`], or this goes up.
 const VERSION: u32 = 1;
@@ -59,28 +58,6 @@ impl Saved {
             && (reference::is_form(now, self.set.as_deref(), self.was.as_deref())
                 || reference::share_repository(now, self.rewritten.as_deref()))
     }
-}
-
-/// Whether two JSON texts are one value: what the API server hands on it has written itself, with
-/// its own escapes.
-pub(super) fn same(one: Option<&str>, other: Option<&str>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => json::equal(one, other),
-        (one, other) => one == other,
-    }
-}
-
-/// How a map or list was before we put something into it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Presence {
-    /// A map or list, maybe an empty one.
-    #[default]
-    Present,
-    /// Not there.
-    Absent,
-    /// `null`
-    Null,
 }
 
 /// When something was emptied first, and by whom. Empty where it is not known.
@@ -254,7 +231,7 @@ impl Original {
     pub(super) fn is_too_large(&self) -> bool {
         let fields = self.containers.iter().flat_map(|emptied| &emptied.saved);
         let was = fields.chain(&self.pod).chain(&self.spec).filter_map(|saved| saved.was.as_ref());
-        was.map(String::len).sum::<usize>() > LIMIT
+        was.map(String::len).sum::<usize>() > ANNOTATIONS_LIMIT
     }
 
     /// Reads an annotation's value; the error says in a few words why it is not trusted.
@@ -296,7 +273,7 @@ pub(super) fn seal(body: &impl Serialize) -> String {
 
 /// Reads what [`seal`] wrote; the error says in a few words why it is not trusted.
 pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    if text.len() > LIMIT {
+    if text.len() > ANNOTATIONS_LIMIT {
         return Err("it is longer than the limit of all annotations".to_owned());
     }
     let sealed: Sealed<'_> = serde_json::from_str(text)

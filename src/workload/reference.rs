@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::EMPTY_IMAGE;
 use crate::json;
+
+/// The blog's image.
+pub const EMPTY_IMAGE: &str = "empty-container:latest";
 
 /// `registry/path/name:tag@digest`
 struct Reference<'a> {

@@ -2,13 +2,13 @@
 //! by the write that emptied a workload, and noted in its original.
 
 use super::{
-    Change, Context, ORIGINAL, Subject,
+    Change, Context, ORIGINAL, Subject, assigned,
     before::Before,
+    emptied_fields::IMAGE,
     notes::annotate,
     original::{Emptied, Original},
     patch::Patch,
-    reference,
-    template::{self, IMAGE},
+    reference, template,
     view::{Object, Pod},
 };
 
@@ -59,7 +59,7 @@ pub(super) fn note(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
         Some((place, now?.to_owned())).filter(|_| is_idle && is_other)
     };
     let found: Vec<_> =
-        template::assign(original, pod).into_iter().enumerate().filter_map(rewritten).collect();
+        assigned::assign(original, pod).into_iter().enumerate().filter_map(rewritten).collect();
     for (place, image) in &found {
         let saved = &mut original.containers[*place].saved;
         for saved in saved.iter_mut().filter(|saved| saved.field == IMAGE) {

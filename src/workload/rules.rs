@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, SUSPEND};
-use super::reference;
+use super::reference::{self, EMPTY_IMAGE};
 
 mod file;
 mod image;
@@ -122,8 +122,6 @@ pub struct Rules {
     pub own: (String, String),
 }
 
-/// The blog's image.
-pub const EMPTY_IMAGE: &str = "empty-container:latest";
 /// The image that brings the agent, where nothing else is named. It runs as a user that is not root.
 pub const AGENT_IMAGE: &str = "diyadm-agent:latest";
 

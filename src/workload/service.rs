@@ -10,16 +10,16 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Change, DEBUG_PORT, ORIGINAL, SERVICE_TYPE, Warning, annotate,
-    original::{self, Presence},
+    annotations::{DEBUG_PORT_NAME, SERVICE_TYPES},
+    members::Presence,
+    original,
     patch::Patch,
     untrusted,
     view::{Object, Service},
 };
 
-pub(super) const NAME: &str = "debug";
 /// All ports of a Service need a name once there are two; the only one may have had none.
 const FIRST: &str = "app";
-pub(super) const TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
 /// What was changed, and how it was before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ fn meant(now: &Shape, opened: &Opened) -> Shape {
     let mut shape = now.clone();
     if let Some(port) = opened.port {
         let before = shape.ports.len();
-        shape.ports.retain(|entry| !(entry["name"] == NAME && entry["port"] == port));
+        shape.ports.retain(|entry| !(entry["name"] == DEBUG_PORT_NAME && entry["port"] == port));
         if shape.ports.is_empty() && shape.ports.len() < before {
             shape.presence = opened.ports;
         }
@@ -114,7 +114,7 @@ fn wanted(
             let tcp = |entry: &Value| entry["protocol"].as_str().unwrap_or("TCP") == "TCP";
             if shape.ports.iter().any(|entry| entry["port"] == port && tcp(entry)) {
                 warnings.push(Warning::PortTaken(port));
-            } else if shape.ports.iter().any(|entry| entry["name"] == NAME) {
+            } else if shape.ports.iter().any(|entry| entry["name"] == DEBUG_PORT_NAME) {
                 warnings.push(Warning::PortNameTaken);
             } else {
                 add(shape, opened, port);
@@ -123,7 +123,7 @@ fn wanted(
     }
     match kind {
         None => {}
-        Some(kind) if TYPES.contains(&kind) => {
+        Some(kind) if SERVICE_TYPES.contains(&kind) => {
             let text = Value::from(kind).to_string();
             if shape.r#type.as_deref() != Some(&text) {
                 opened.r#type = Some((kind.to_owned(), shape.r#type.replace(text)));
@@ -148,7 +148,9 @@ fn add(shape: &mut Shape, opened: &mut Opened, port: u16) {
         *only = first;
     }
     shape.presence = Presence::Present;
-    shape.ports.push(json!({ "name": NAME, "protocol": "TCP", "port": port, "targetPort": port }));
+    shape.ports.push(
+        json!({ "name": DEBUG_PORT_NAME, "protocol": "TCP", "port": port, "targetPort": port }),
+    );
 }
 
 /// Does what the annotations ask for; takes back what they do not ask for any more.

@@ -5,119 +5,29 @@
 //! first the third; so a first emptying, a second one that changes nothing, and one after a newer
 //! update are the same code.
 
-use std::collections::{HashMap, VecDeque};
-
 use jsonptr::PointerBuf;
 use serde_json::Value;
 
 use super::{
     Warning,
-    agent::{self, Lists},
+    agent::Lists,
+    assigned::assign,
     choose::choose,
+    emptied_fields::{
+        At, CONTAINER_FIELDS, GRACE, IMAGE, PROGRAM, PULL, SHORT_GRACE, Target, makes, same,
+        spec_fields, target,
+    },
     field::{Field, Now},
     members::Container,
-    newer::{At, Newer},
-    original::{Emptied, Original, Saved, same},
+    newer::Newer,
+    original::{Emptied, Original},
     patch::Patch,
-    ready, reference,
-    rules::{EMPTY_IMAGE, Idle, Image, Ready, Way},
+    reference::{self, EMPTY_IMAGE},
+    rules::{Idle, Image, Way},
     view::{Object, Pod},
     volumes,
 };
-use crate::{json, kinds::Kind};
-
-/// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
-/// without `sleep` ends it at once, so that it never spins.
-const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; while :; do sleep 2147483647 & wait $! || exit 1; done"]"#;
-
-/// Of an image that has another name than the application's.
-const PULL: &str = "\"IfNotPresent\"";
-
-/// `tail -f /dev/null` as PID 1 ignores SIGTERM, so a longer grace is only a longer wait. See
-/// [`needs_grace`].
-const SHORT_GRACE: &str = "1";
-
-/// The fields of a container that emptying changes.
-pub const CONTAINER_FIELDS: [&str; 8] = [
-    "image",
-    "imagePullPolicy",
-    "command",
-    "args",
-    "livenessProbe",
-    "readinessProbe",
-    "startupProbe",
-    "lifecycle",
-];
-pub(super) const IMAGE: &str = CONTAINER_FIELDS[0];
-/// Those that say what a container runs.
-pub const PROGRAM: [&str; 2] = ["image", "command"];
-/// The field of a pod that emptying changes.
-pub const GRACE: &str = "terminationGracePeriodSeconds";
-pub(super) const REPLICAS: &str = "replicas";
-const STRATEGY: &str = "strategy";
-const UPDATE_STRATEGY: &str = "updateStrategy";
-const SUSPEND: &str = "suspend";
-/// The fields of a workload's own spec that emptying changes, of any kind.
-pub(super) const SPEC_FIELDS: [&str; 4] = [REPLICAS, STRATEGY, UPDATE_STRATEGY, SUSPEND];
-
-/// Those of [`SPEC_FIELDS`] that emptying changes in this kind.
-pub(super) fn spec_fields(kind: Option<&Kind>) -> &'static [&'static str] {
-    kind.map_or(&[], |kind| kind.own_fields)
-}
-
-/// What emptying makes of a field; JSON texts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// It stays as the user means it.
-    Leave,
-    /// This; `None` is absent.
-    Set(Option<String>),
-    /// The agent's probe, made of the user's own; how the container idles says where the agent is.
-    AgentProbe(Idle),
-}
-
-/// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of [`GRACE`].
-pub fn target(field: &str, way: &Way) -> Target {
-    let set = |text: &str| Target::Set(Some(text.to_owned()));
-    match (field, &way.image, way.idle) {
-        ("image", Image::Name(name), _) => {
-            Target::Set(Some(serde_json::Value::from(name.as_str()).to_string()))
-        }
-        ("imagePullPolicy", Image::Name(_), _) => set(PULL),
-        ("image" | "imagePullPolicy", Image::Keep, _) => Target::Leave,
-        ("command", _, Idle::Shell) => set(SHELL),
-        ("command", _, Idle::Agent) => set(agent::COMMAND),
-        (GRACE, _, Idle::Entrypoint) => set(SHORT_GRACE),
-        (GRACE, ..) => Target::Leave,
-        ("readinessProbe", ..) if way.ready == Ready::App => Target::AgentProbe(way.idle),
-        (STRATEGY, ..) if way.ready == Ready::App => set(ready::STRATEGY),
-        (UPDATE_STRATEGY, ..) if way.ready == Ready::App => set(ready::UPDATE_STRATEGY),
-        (SUSPEND, ..) if way.suspend => set("true"),
-        (STRATEGY | UPDATE_STRATEGY | SUSPEND, ..) => Target::Leave,
-        (REPLICAS, ..) => way.replicas.map_or(Target::Leave, |n| Target::Set(Some(n.to_string()))),
-        _ => Target::Set(None),
-    }
-}
-
-/// Whether this is what [`target`] makes of the field, whichever way: no original says otherwise.
-pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
-    match (field, set) {
-        ("image", Some(set)) => set.starts_with('"'),
-        ("imagePullPolicy", Some(set)) => set == PULL,
-        ("command", Some(set)) => idle_commands().any(|idle| idle == set),
-        (GRACE, Some(set)) => set == SHORT_GRACE,
-        (REPLICAS, Some(set)) => set.parse::<u32>().is_ok(),
-        ("readinessProbe", Some(set)) => ready::is_probe(set),
-        (STRATEGY, Some(set)) => same(Some(set), Some(ready::STRATEGY)),
-        (UPDATE_STRATEGY, Some(set)) => same(Some(set), Some(ready::UPDATE_STRATEGY)),
-        (SUSPEND, Some(set)) => set == "true",
-        (
-            "image" | "imagePullPolicy" | GRACE | REPLICAS | STRATEGY | UPDATE_STRATEGY | SUSPEND,
-            None,
-        ) => false,
-        (_, set) => set.is_none(),
-    }
-}
+use crate::json;
 
 /// How a pod is emptied.
 pub(super) struct EmptyingSpec<'a> {
@@ -258,36 +168,6 @@ pub(super) fn restore(
     }
 }
 
-/// Whether the pod still runs what emptying made it run, in every container that was emptied.
-pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
-    let assigned = assign(original, pod);
-    assigned.iter().flatten().count() == original.containers.len()
-        && !original.containers.is_empty()
-        && assigned.iter().enumerate().all(|(index, emptied)| {
-            let mut saved = emptied.iter().flat_map(|e| &e.saved);
-            let runs = |s: &Saved| s.stands(pod.containers()[index].field(s.field));
-            saved.all(|saved| !PROGRAM.contains(&saved.field) || runs(saved))
-        })
-}
-
-/// Whether a container that was emptied runs something else by now of which `said` tells that the
-/// user has said so: by its name, the field, and the field's value.
-pub(super) fn runs_anew(
-    original: &Original,
-    pod: &Pod<'_, '_>,
-    said: impl Fn(&str, &str, &str) -> bool,
-) -> bool {
-    assign(original, pod).iter().enumerate().any(|(index, emptied)| {
-        let container = &pod.containers()[index];
-        let mut saved = emptied.iter().flat_map(|e| &e.saved);
-        saved.any(|saved| {
-            let now = container.field(saved.field).filter(|_| PROGRAM.contains(&saved.field));
-            let is_other = |now: &&str| !saved.stands(Some(now));
-            now.filter(is_other).is_some_and(|now| said(container.name(), saved.field, now))
-        })
-    })
-}
-
 /// Whether a container that stays as it is has a preStop hook. It needs the pod's grace period, and
 /// the API server refuses a pod whose hook sleeps longer than that.
 fn needs_grace(pod: &Pod<'_, '_>, chosen: &[usize]) -> bool {
@@ -303,11 +183,6 @@ fn needs_grace(pod: &Pod<'_, '_>, chosen: &[usize]) -> bool {
         let lifecycle = container.field("lifecycle");
         has_hook(lifecycle.and_then(|text| serde_json::from_str(text).ok()).as_ref())
     }) || init().is_some_and(|all| all.iter().any(|one| has_hook(one.get("lifecycle"))))
-}
-
-/// The commands of containers that idle.
-pub(super) fn idle_commands() -> impl Iterator<Item = &'static str> {
-    [SHELL, agent::COMMAND].into_iter()
 }
 
 /// Whether container `at` has every field, and its pod the grace period, as emptying by the image's
@@ -360,30 +235,4 @@ pub(super) fn has_empty_image(container: &Container<'_>, image: Option<&Image>) 
         reference::name(&name) == reference::name(EMPTY_IMAGE)
             || matches!(image, Some(Image::Name(image)) if *image == name || reference::is_surely(&name, image))
     })
-}
-
-/// What is saved of each container of `pod`, by its index now: the container that was saved is
-/// the one of the same index and name, else, where others came before it since, of the same name.
-pub(super) fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o Emptied>> {
-    let containers: &[Container<'_>] = pod.containers();
-    let mut assigned = vec![None; containers.len()];
-    let is = |index: usize, name: &str| containers.get(index).is_some_and(|c| c.name() == name);
-    let (still, moved): (Vec<_>, Vec<_>) =
-        original.containers.iter().partition(|emptied| is(emptied.index, &emptied.name));
-    for emptied in still {
-        assigned[emptied.index] = Some(emptied);
-    }
-    if moved.is_empty() {
-        return assigned;
-    }
-    let mut free: HashMap<&str, VecDeque<usize>> = HashMap::new();
-    for (at, container) in containers.iter().enumerate().filter(|(at, _)| assigned[*at].is_none()) {
-        free.entry(container.name()).or_default().push_back(at);
-    }
-    for emptied in moved {
-        if let Some(at) = free.get_mut(emptied.name.as_str()).and_then(VecDeque::pop_front) {
-            assigned[at] = Some(emptied);
-        }
-    }
-    assigned
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
-    Idle, LABEL, LEVEL, ORIGINAL, Stamp, Subject, WISHES, agent,
-    original::{Original, Saved, same},
-    template,
+    Idle, LABEL, LEVEL, ORIGINAL, Stamp, Subject, WISHES, assigned,
+    emptied_fields::{AGENT_COMMAND, same},
+    original::{Original, Saved},
 };
 
 /// How an emptied workload stands.
@@ -47,7 +47,7 @@ impl Subject<'_> {
                 let text = pod.containers()[at].field("image").unwrap_or("\"\"");
                 serde_json::from_str(text).unwrap_or_default()
             };
-            let assigned = template::assign(&original, &pod);
+            let assigned = assigned::assign(&original, &pod);
             let found = assigned.iter().enumerate().filter_map(|(at, e)| Some((at, (*e)?)));
             let containers = found.map(|(at, emptied)| EmptyContainer {
                 name: emptied.name.clone(),
@@ -55,7 +55,7 @@ impl Subject<'_> {
                 idle: idle(&original, &emptied.saved),
             });
             let containers = containers.collect();
-            let held = template::holds(&original, &pod);
+            let held = assigned::holds(&original, &pod);
             let touched =
                 |at: usize, saved: &Saved| !saved.stands(pod.containers()[at].field(saved.field));
             let overtaken = assigned.iter().enumerate().any(|(at, emptied)| {
@@ -99,7 +99,7 @@ impl Subject<'_> {
 fn idle(original: &Original, saved: &[Saved]) -> Idle {
     let command = saved.iter().find(|saved| saved.field == "command");
     match command.and_then(|saved| saved.set.as_deref()) {
-        Some(set) if same(Some(set), Some(agent::COMMAND)) => Idle::Agent,
+        Some(set) if same(Some(set), Some(AGENT_COMMAND)) => Idle::Agent,
         Some(_) => Idle::Shell,
         // A command that was the same before is not saved; the agent shows by what it brings.
         None if original.added.is_some() => Idle::Agent,

@@ -4,11 +4,7 @@
 //! may patch it can forge its original, and could not change what it runs himself: only an image of
 //! a Pod.
 
-use super::{
-    ORIGINAL, Subject,
-    original::{Original, same},
-    template,
-};
+use super::{ORIGINAL, Subject, assigned, emptied_fields::same, original::Original};
 use crate::ui::text::escaped;
 
 /// A field that restoring sets to what the original says.
@@ -38,7 +34,7 @@ impl Subject<'_> {
             return Vec::new();
         };
         let is_pod = self.kind() == "Pod";
-        let assigned = template::assign(&original, &pod);
+        let assigned = assigned::assign(&original, &pod);
         let mut found = Vec::new();
         let containers = pod.containers().iter().zip(new.containers());
         for ((before, after), emptied) in containers.zip(assigned) {

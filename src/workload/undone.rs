@@ -9,11 +9,14 @@ use serde_json::Value;
 use super::{
     Change, Context, Image, LABEL, ORIGINAL, Rules, Subject, Warning,
     agent::Lists,
+    assigned,
+    emptied_fields::{CONTAINER_FIELDS, GRACE, makes, same},
+    members::Presence,
     newer::Newer,
     notes::annotate,
-    original::{Added, Emptied, Original, Presence, Saved, same},
+    original::{Added, Emptied, Original, Saved},
     patch::Patch,
-    template::{self, CONTAINER_FIELDS, GRACE},
+    template,
     view::Pod,
 };
 
@@ -86,7 +89,7 @@ impl Subject<'_> {
     /// the workload's. `None` where that is not to be trusted, or says nothing else.
     pub fn recalled(&self, revision: &str) -> Option<String> {
         let pod = self.object.pod()?;
-        let theirs = Original::open(revision).ok().filter(|o| template::holds(o, &pod))?;
+        let theirs = Original::open(revision).ok().filter(|o| assigned::holds(o, &pod))?;
         let own = match self.object.annotation(ORIGINAL).map(Original::open) {
             Some(own) => own.ok()?,
             None => Original {
@@ -110,7 +113,7 @@ pub(super) fn lost(
     image: Option<&Image>,
 ) -> Option<Original> {
     let saved = |field: &'static str, was: Option<&str>, set: Option<&str>| {
-        let differs = template::makes(field, set) && !same(was, set);
+        let differs = makes(field, set) && !same(was, set);
         let [was, set] = [was, set].map(|text| text.map(ToOwned::to_owned));
         differs.then_some(Saved { field, was, set, applied: None, number: None, rewritten: None })
     };

@@ -7,11 +7,9 @@ use std::{
 
 use jsonptr::PointerBuf;
 
-use super::{
-    members::{
-        Container, METADATA, Metadata, Odd, Owner, SPEC, Spec, Template, object_plan, open, string,
-    },
-    original::Presence,
+use super::members::{
+    Container, METADATA, Metadata, Odd, Owner, Presence, SPEC, Spec, Template, object_plan, open,
+    string,
 };
 use crate::{
     json::{Node, Plan},

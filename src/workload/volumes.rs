@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Subject, template::REPLICAS, view::Object};
+use super::{Subject, emptied_fields::REPLICAS, view::Object};
 use crate::kinds::Kind;
 
 impl Subject<'_> {

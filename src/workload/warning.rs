@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{
     CONTAINERS, DEBUG_PORT, LABEL, ORIGINAL, SERVICE_TYPE,
-    service::{NAME, TYPES},
+    annotations::{DEBUG_PORT_NAME, SERVICE_TYPES},
 };
 
 /// Says who warns: the API server passes on the warnings of all webhooks.
@@ -69,10 +69,10 @@ pub enum Warning {
     #[error("the Service already has port {0}")]
     PortTaken(u16),
     /// The Service has a port of the name.
-    #[error("another port of the Service is called {NAME}")]
+    #[error("another port of the Service is called {DEBUG_PORT_NAME}")]
     PortNameTaken,
     /// The annotation's value.
-    #[error("{SERVICE_TYPE} is none of {}: {kind}", TYPES.join(", "))]
+    #[error("{SERVICE_TYPE} is none of {}: {kind}", SERVICE_TYPES.join(", "))]
     ServiceType {
         /// It.
         kind: String,

@@ -10,7 +10,9 @@ use anyhow::{Context, Result};
 
 use crate::paths;
 
+mod circles;
 mod docs;
+mod imports;
 mod layers;
 
 /// A file that is longer is seldom about one thing.
@@ -38,6 +40,8 @@ const PURE: [&str; 20] = [
     "workload",
     "yaml",
 ];
+/// Folders of the crates whose files never use each other in a circle.
+const CRATES: [&str; 3] = ["src/", "crates/agent/src/", "xtask/src/"];
 /// What a pure module never says.
 const SHELL: [&str; 12] = [
     "kube::",
@@ -77,6 +81,11 @@ pub(crate) fn look(root: &Path) -> Result<Vec<String>> {
     }
     broken.extend(templates(root)?);
     broken.extend(docs::broken(root, &sources)?);
+    let sources = sources.iter().filter(|(name, _)| !is_test(name));
+    let sources: Vec<_> = sources.map(|(name, text)| (name.clone(), code(text))).collect();
+    for root in CRATES {
+        broken.extend(circles::circles(root, &sources));
+    }
     Ok(broken)
 }
 
@@ -117,20 +126,29 @@ fn rules(name: &str, text: &str) -> Vec<String> {
     }
     let module = name.strip_prefix("src/").or_else(|| name.strip_prefix("crates/"));
     let module = module.unwrap_or_default();
-    let code: Vec<_> = untested(text).filter(|line| !line.trim_start().starts_with("//")).collect();
-    let is_test = name.ends_with("/tests.rs");
-    if !is_test {
-        broken.extend(layers::broken(name, &code.join("\n")));
+    let code = code(text);
+    if !is_test(name) {
+        broken.extend(layers::broken(name, &code));
     }
     let mut pure = PURE.iter().filter_map(|pure| module.strip_prefix(pure));
     if pure.any(|rest| rest.starts_with(['/', '.'])) {
-        for (line, word) in code.iter().flat_map(|line| SHELL.map(|word| (line, word))) {
+        for (line, word) in code.lines().flat_map(|line| SHELL.map(|word| (line, word))) {
             if line.contains(word) {
                 broken.push(format!("is pure, yet says {word}"));
             }
         }
     }
     broken
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with("/tests.rs") || name.contains("/tests/")
+}
+
+/// A file's code without comments and without its tests.
+fn code(text: &str) -> String {
+    let lines = untested(text).filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The lines before a module of tests that stands in the file itself.

@@ -10,12 +10,13 @@ use std::{
     },
     path::Path,
     process::{ChildStdin, Command, Stdio},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::{
+    clock::now_ms,
     jvm,
     leftover::{Leftover, Mark, VARIABLE},
     pipe::Pipe,
@@ -325,12 +326,6 @@ impl App {
             debug_port: self.is_debugged().then(|| jvm::debug_port(group, &of_it)).flatten(),
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt};
 
 use rustix::process::{Pid, Signal};
 
-use super::{app::now_ms, proc};
+use super::{clock::now_ms, proc};
 
 /// The variable: `NAME@CONTAINER.SESSION`. All processes of an application inherit it.
 pub(super) const VARIABLE: &str = "DIYADM_APP";

@@ -12,6 +12,7 @@ use diyadm_agent::{chunks, path, protocol};
 
 mod app;
 mod arguments;
+mod clock;
 mod connection;
 mod error;
 mod idle;
@@ -49,6 +50,6 @@ fn run(command: arguments::Command) -> anyhow::Result<error::Code> {
         Command::Install { folder } => install::run(&folder),
         Command::Shell => shell::run(),
         Command::Ready { socket, probe } => ready::run(socket.as_deref(), probe.as_deref()),
-        Command::Print(text) => output::print(&text),
+        Command::Print(text) => Ok(output::print(&text).map(|()| error::Code::Done)?),
     }
 }

@@ -5,24 +5,14 @@ use std::{
     io::{self, Write},
 };
 
-use anyhow::Result;
-
-use super::error::Code;
-
 /// A line on stderr, written at once. Control characters of `text` are escaped.
 pub(super) fn line(text: &str) {
     // The message is lost if nothing reads it.
     let _ = io::stderr().write_all(format!("{}\n", escaped(text)).as_bytes());
 }
 
-/// A result on stdout.
-pub(super) fn print(text: &str) -> Result<Code> {
-    prompt(text)?;
-    Ok(Code::Done)
-}
-
-/// A prompt on stdout.
-pub(super) fn prompt(text: &str) -> io::Result<()> {
+/// A result on stdout, or a prompt that input follows.
+pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()

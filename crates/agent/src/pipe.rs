@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::{app::now_ms, lines::Lines, protocol::Stream, ring::Ring, sink::Sink};
+use super::{clock::now_ms, lines::Lines, protocol::Stream, ring::Ring, sink::Sink};
 
 /// Number of the next pipe.
 static PIPES: AtomicU64 = AtomicU64::new(0);

@@ -53,7 +53,7 @@ pub(super) fn run() -> Result<Code> {
     loop {
         if interactive {
             let cwd = env::current_dir().unwrap_or_default();
-            output::prompt(&escaped(&format!("{} $ ", cwd.display())))?;
+            output::print(&escaped(&format!("{} $ ", cwd.display())))?;
         }
         let mut line = Vec::new();
         if io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut line)? == 0 {

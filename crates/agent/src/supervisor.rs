@@ -10,7 +10,8 @@ use std::{
 use rustix::process::{Signal, WaitOptions};
 
 use super::{
-    app::{App, Later, now_ms},
+    app::{App, Later},
+    clock::now_ms,
     leftover::{Leftover, Mark},
     proc,
     protocol::{self, Apps, Bytes, Failed, Start, Stream, excerpt, name_fits},

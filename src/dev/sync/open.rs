@@ -1,7 +1,7 @@
 //! A folder in a container that is open for a transfer through an agent.
 
 use super::{
-    Here, Options, Outcome, Source, after,
+    Here, Options, Outcome, Source,
     plan::{Rules, plan},
     progress::Progress,
     send::send,
@@ -74,7 +74,7 @@ impl Open {
         let patience = std::mem::replace(&mut self.patience, TRIES);
         let report = send(talk, &plan, &source.library, &mut self.next, patience, progress);
         let report = report.await?;
-        self.there = after(std::mem::take(&mut self.there), here, delete);
+        self.there = here.after(std::mem::take(&mut self.there), delete);
         Ok(Outcome { plan, report })
     }
 }

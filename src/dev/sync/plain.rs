@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    Here, Outcome, Source, after,
+    Here, Outcome, Source,
     content::Library,
     plan::{Plan, Rules, plan},
     progress::Progress,
@@ -156,7 +156,7 @@ impl Plain {
         } else {
             self.send(cluster, source, &plan, progress).await?
         };
-        self.there = after(std::mem::take(&mut self.there), here, delete);
+        self.there = here.after(std::mem::take(&mut self.there), delete);
         Ok(Outcome { plan, report })
     }
 

@@ -1,12 +1,12 @@
 //! A target container of a sync: its state, and the open connection.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Here, Open, Source, listed,
+    Here, Open, Outcome, Source, listed,
     plain::{self, Plain},
     plan::Plan,
     progress::Progress,
@@ -22,10 +22,7 @@ use crate::{
     },
     ui::text::clause,
 };
-use diyadm_agent::protocol::{
-    Bytes,
-    transfer::{Entry, Reason, What},
-};
+use diyadm_agent::protocol::transfer::{Entry, Reason, What};
 
 /// Number of consecutive connections that may be lost without progress before pauses are made.
 const IN_VAIN: usize = 3;
@@ -38,15 +35,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PATIENCE: u32 = 100;
 /// How often a transfer without an agent is restarted.
 const PLAIN_TRIES: u32 = 8;
-
-/// The result of a sync.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The planned changes of the last attempt.
-    pub plan: Plan,
-    /// The changes of the last attempt; in a dry run, the expected refusals.
-    pub report: Report,
-}
 
 /// What precedes an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -310,13 +298,4 @@ impl<'a> Receiver<'a> {
             sleep(PAUSE).await;
         }
     }
-}
-
-/// The remote entries after a completed plan.
-pub(super) fn after(there: Vec<Entry>, here: &Here, delete: bool) -> Vec<Entry> {
-    let stays = there.into_iter().filter(|entry| !delete || here.keeps(entry));
-    let mut all: BTreeMap<Bytes, Entry> = stays.map(|entry| (entry.path.clone(), entry)).collect();
-    all.extend(here.scan.entries.iter().map(|entry| (entry.path.clone(), entry.clone())));
-    // Sorted by path, folders come before their content.
-    all.into_values().collect()
 }

@@ -1,5 +1,7 @@
 //! The layers of `src`: a module imports only what stands below it, so that there is no circle.
 
+use super::imports::imports;
+
 /// The modules of the library, from the top down.
 const LAYERS: [&str; 22] = [
     "commands",
@@ -40,50 +42,19 @@ pub(super) fn broken(name: &str, code: &str) -> Vec<String> {
     let Some(own) = layer(module) else {
         return vec![format!("module {module} has no layer: see xtask/src/tidy/layers.rs")];
     };
-    let is_up = |import: &&str| *import != module && layer(import).is_none_or(|other| other < own);
-    let mut up: Vec<_> = imports(code).into_iter().filter(is_up).collect();
+    let is_up = |import: &String| import != module && layer(import).is_none_or(|other| other < own);
+    let mut up: Vec<_> = modules(code).into_iter().filter(is_up).collect();
     up.sort_unstable();
     up.dedup();
     up.into_iter().map(|import| format!("imports {import}, which is not below {module}")).collect()
 }
 
-/// The top-level modules that the code names: `crate::a::b` and `crate::{a::b, c}`.
-fn imports(code: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    for (at, root) in code.match_indices("crate::") {
-        let is_whole = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
-        let rest = &code[at + root.len()..];
-        match rest.strip_prefix('{') {
-            _ if !is_whole => {}
-            None => found.extend(module(rest)),
-            Some(list) => {
-                let mut depth = 0;
-                let mut start = 0;
-                for (at, c) in list.char_indices() {
-                    match c {
-                        '{' => depth += 1,
-                        '}' if depth > 0 => depth -= 1,
-                        ',' | '}' if depth == 0 => {
-                            found.extend(module(list[start..at].trim_start()));
-                            start = at + 1;
-                        }
-                        _ => {}
-                    }
-                    if c == '}' && start == at + 1 {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    found
-}
-
-/// The module that a path begins with; a function or type of the crate's root is none.
-fn module(path: &str) -> Option<&str> {
-    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
-    let first = &path[..end];
-    (first.starts_with(|c: char| c.is_lowercase())).then_some(first)
+/// The top-level modules that the code names; a function or type of the crate's root is none.
+fn modules(code: &str) -> Vec<String> {
+    let paths = imports(code).into_iter().map(|import| import.path);
+    let paths = paths.filter(|path| path[0] == "crate" && path.len() > 1);
+    let modules = paths.map(|mut path| path.swap_remove(1));
+    modules.filter(|module| module.starts_with(|c: char| c.is_lowercase())).collect()
 }
 
 #[cfg(test)]
