@@ -190,14 +190,22 @@ impl Kind {
         self.rollout == Rollout::InOrder
     }
 
+    /// The label of its Pods that has the hash in the name of their ReplicaSet; `None` where its
+    /// Pods have no ReplicaSet.
+    pub fn hash_label(&self) -> Option<&'static str> {
+        match self.controller {
+            Controller::ReplicaSets(label) => Some(label),
+            _ => None,
+        }
+    }
+
     /// The name of the workload whose ReplicaSet of this name has a Pod with these labels.
     pub fn of_replica_set<'n>(
         &self,
         set: &'n str,
         label: impl Fn(&str) -> Option<&'n str>,
     ) -> Option<&'n str> {
-        let Controller::ReplicaSets(hash) = self.controller else { return None };
-        set.strip_suffix(label(hash)?)?.strip_suffix('-')
+        set.strip_suffix(label(self.hash_label()?)?)?.strip_suffix('-')
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::{pods::Pick, session::Session, table::span};
 use crate::{
+    kinds::{self, Kind},
     kubernetes::{EVENT, POD},
     workload::pods::controller,
 };
@@ -156,8 +157,10 @@ fn precedes(event: &Value, pod: &Value) -> bool {
     }
     // The API server adds five random characters to Pod names, except for a StatefulSet's.
     let prefix = |name: &str| name.rsplit_once('-').map(|(prefix, _)| prefix.to_owned());
-    let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str();
-    let is_made = controller(pod).is_some_and(|owner| owner["kind"] != "StatefulSet");
+    let labels = &pod["metadata"]["labels"];
+    let hash = kinds::workloads().find_map(|kind| labels[kind.hash_label()?].as_str());
+    let is_ordered = |owner: &Value| kinds::of_object(owner).is_some_and(Kind::is_ordered);
+    let is_made = controller(pod).is_some_and(|owner| !is_ordered(owner));
     match (is_made, hash) {
         (false, _) => old == name,
         (true, None) => prefix(old) == prefix(name),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::fields::{At, CONTAINER_FIELDS, GRACE, SPEC_FIELDS};
+use super::emptied_fields::{At, CONTAINER_FIELDS, GRACE, SPEC_FIELDS};
 use crate::json::{self, Node, Plan};
 
 static ENTRIES: Plan = Plan::Items(&ENTRY);

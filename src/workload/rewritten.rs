@@ -8,7 +8,7 @@ use super::{
     notes::annotate,
     original::{Emptied, Original},
     patch::Patch,
-    reference, template,
+    reference,
     view::{Object, Pod},
 };
 

@@ -6,7 +6,7 @@ use diyadm_agent::protocol::Bytes;
 
 use crate::{
     dev::words,
-    kinds::{self, Controller},
+    kinds::{self, Controller, Kind, REPLICA_SET},
     workload::{
         Subject,
         pods::{controller, is_terminating},
@@ -58,11 +58,13 @@ pub(super) fn runs(pod: &Value, container: &str) -> String {
 /// has none.
 pub(crate) fn owner(pod: &Value) -> String {
     let Some(controller) = controller(pod) else { return format!("pod/{}", name(pod)) };
-    let (kind, owner) = (text(controller, "/kind").to_lowercase(), text(controller, "/name"));
-    let hash = format!("-{}", text(pod, "/metadata/labels/pod-template-hash"));
-    match owner.strip_suffix(&hash).filter(|_| kind == "replicaset" && hash.len() > 1) {
-        Some(deployment) => format!("deployment/{deployment}"),
-        None => format!("{kind}/{owner}"),
+    let (kind, owner) = (text(controller, "/kind"), text(controller, "/name"));
+    let label = |hash: &str| pod["metadata"]["labels"][hash].as_str();
+    let of_replica_set = |one: &'static Kind| Some((one, one.of_replica_set(owner, label)?));
+    let parent = kinds::workloads().filter(|_| kind == REPLICA_SET.kind).find_map(of_replica_set);
+    match parent.or_else(|| Some((kinds::of_object(controller)?, owner))) {
+        Some((kind, name)) => format!("{}/{name}", kind.singular()),
+        None => format!("{}/{owner}", kind.to_lowercase()),
     }
 }
 

@@ -8,9 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Here, Open, Outcome, Source, listed,
     plain::{self, Plain},
-    plan::Plan,
     progress::Progress,
-    steps::Report,
 };
 use crate::{
     dev::{

@@ -104,25 +104,30 @@ fn part(
 
 /// Kind and name of the Pod's workload: a Deployment's ReplicaSet is NAME-HASH, and its Pods have
 /// the hash; a CronJob's Job is NAME-MINUTES.
-fn names() -> [(&'static str, String); 4] {
+fn names() -> [(&'static str, String); 3] {
     let first = |field: &str| {
         format!("size(variables.owners) == 0 ? \"\" : string(variables.owners[0].{field})")
     };
-    let names = "variables.ownerKind == \"\" ? [[\"Pod\", \
-        string(object.metadata[?\"name\"].or(object.metadata[?\"generateName\"]).orValue(\"\"))]] : \
-        variables.ownerKind == \"ReplicaSet\" && variables.hash != \"\" && \
-        variables.ownerName.endsWith(\"-\" + variables.hash) ? \
-        [[\"Deployment\", variables.ownerName.substring(0, \
-        size(variables.ownerName) - size(variables.hash) - 1)]] : \
-        (variables.ownerKind == \"Job\" && variables.ownerName.matches(\"-(2[7-9]|[3-9][0-9])[0-9]{6}$\") ? \
-        [[\"CronJob\", variables.ownerName.substring(0, variables.ownerName.lastIndexOf(\"-\"))]] : \
-        []) + [[variables.ownerKind, variables.ownerName]]";
-    [
-        ("ownerKind", first("kind")),
-        ("ownerName", first("name")),
-        ("hash", "string(variables.labels[?\"pod-template-hash\"].orValue(\"\"))".to_owned()),
-        ("names", names.to_owned()),
-    ]
+    let of_replica_set = |kind: &Kind| {
+        let (kind, label) = (cel::text(kind.kind), cel::text(kind.hash_label()?));
+        let hash = format!("string(variables.labels[?{label}].orValue(\"\"))");
+        Some(format!(
+            "variables.ownerKind == \"ReplicaSet\" && {hash} != \"\" && \
+             variables.ownerName.endsWith(\"-\" + {hash}) ? \
+             [[{kind}, variables.ownerName.substring(0, \
+             size(variables.ownerName) - size({hash}) - 1)]] : "
+        ))
+    };
+    let of_replica_sets: String = kinds::workloads().filter_map(of_replica_set).collect();
+    let names = format!(
+        "variables.ownerKind == \"\" ? [[\"Pod\", \
+         string(object.metadata[?\"name\"].or(object.metadata[?\"generateName\"]).orValue(\"\"))]] : \
+         {of_replica_sets}\
+         (variables.ownerKind == \"Job\" && variables.ownerName.matches(\"-(2[7-9]|[3-9][0-9])[0-9]{{6}}$\") ? \
+         [[\"CronJob\", variables.ownerName.substring(0, variables.ownerName.lastIndexOf(\"-\"))]] : \
+         []) + [[variables.ownerKind, variables.ownerName]]"
+    );
+    [("ownerKind", first("kind")), ("ownerName", first("name")), ("names", names)]
 }
 
 /// The number of the first matching rule; 0 if there is none.
