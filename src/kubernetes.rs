@@ -77,8 +77,24 @@ pub struct Cluster {
 pub struct Apply {
     /// Whether the API server stores it.
     pub mode: WriteMode,
-    /// Takes over fields that another manager owns.
-    pub force: bool,
+    /// What becomes of fields that another manager owns.
+    pub conflicts: FieldConflicts,
+}
+
+/// What an apply does with fields that another manager owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldConflicts {
+    /// It fails and changes nothing.
+    Fail,
+    /// It takes them over.
+    TakeOver,
+}
+
+impl FieldConflicts {
+    /// What `--force` says.
+    pub fn forced(force: bool) -> Self {
+        if force { Self::TakeOver } else { Self::Fail }
+    }
 }
 
 /// What an apply came to.
@@ -265,7 +281,7 @@ impl Cluster {
         let before = self.get(kind, namespace, name).await?;
         let params = PatchParams {
             dry_run: how.mode == WriteMode::DryRun,
-            force: how.force,
+            force: how.conflicts == FieldConflicts::TakeOver,
             field_manager: Some(FIELD_MANAGER.to_owned()),
             field_validation: None,
         };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     kinds,
-    workload::{Context, NamedBy, Rules, Subject, Warning},
+    workload::{Context, NamedBy, OptOut, Rules, Subject, Warning},
 };
 
 mod apply;
@@ -81,7 +81,7 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
     };
     let context = Context { namespace: how.namespace, keeps_order: true, ..Context::default() };
     let change = if how.restore {
-        subject.restore(false, None)
+        subject.restore(OptOut::Leave, None)
     } else {
         subject.settle(how.rules, &context).1
     };

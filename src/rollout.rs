@@ -42,8 +42,14 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    fn new(what: impl Into<String>, hint: impl Into<String>, lasting: bool) -> Self {
-        Self { what: what.into(), hint: hint.into(), emptied: None, lasting }
+    /// One that may pass.
+    fn passing(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into(), emptied: None, lasting: false }
+    }
+
+    /// One that waiting alone does not fix.
+    fn lasting(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { lasting: true, ..Self::passing(what, hint) }
     }
 
     /// Adds another hint for emptied Pods.
@@ -248,7 +254,7 @@ fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     };
     if (is_paused || at_step) && !progress.done {
         let what = "its rollout is paused, so no Pod is replaced";
-        progress.trouble = Some(Trouble::new(what, hint, true));
+        progress.trouble = Some(Trouble::lasting(what, hint));
     }
     progress
 }
@@ -275,11 +281,10 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     let meant = (wanted - partition).max(0);
     let mut progress = pace(meant, new.max(meant), new.max(0), ready.min(meant));
     if !progress.done && new > 0 && new < meant && pods::idles_unready(workload) && ready >= new {
-        progress.trouble = Some(Trouble::new(
+        progress.trouble = Some(Trouble::lasting(
             "a StatefulSet replaces its next Pod only when the last one is Ready, and with \
              `ready: app` that needs a running application",
             "Run the application in the new Pod, or empty with `--replicas 1`.",
-            true,
         ));
     }
     if partition > 0 && progress.done {

@@ -63,7 +63,7 @@ pub use original::Stamp;
 pub use parsed_object::ParsedObject;
 pub use ready::is_probe as is_agent_probe;
 pub use reference::EMPTY_IMAGE;
-pub use refusal::Refusal;
+pub use refusal::{OptOut, Refusal};
 pub use rules::{
     AGENT_IMAGE, About, Choice, Decision, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
     MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
@@ -72,7 +72,7 @@ pub use rules::{
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use told::{EmptyContainer, Told};
 pub use trust::FromOriginal;
-pub use warning::{ContainerFault, NamedBy, Warning};
+pub use warning::{ContainerFault, NamedBy, WARNING_PREFIX, Warning};
 pub use windows::{OS_LABELS, is_windows_spec};
 
 use about::about;
@@ -259,7 +259,7 @@ impl<'a> Subject<'a> {
         }
         let before = Before::new(context.old);
         if self.is_emptied() && before.get().is_some_and(|old| self.comes_back_to(old)) {
-            let mut change = self.restore(true, before.get());
+            let mut change = self.restore(OptOut::Set, before.get());
             change.warnings.push(Warning::Restored);
             return (Settled::Restored, change);
         }
@@ -281,7 +281,7 @@ impl<'a> Subject<'a> {
             return (Settled::Unchanged, change);
         }
         if goes_back {
-            (Settled::Restored, self.restore(false, before.get()))
+            (Settled::Restored, self.restore(OptOut::Leave, before.get()))
         } else {
             (Settled::Emptied, self.emptied(rules, context, &before))
         }
@@ -348,9 +348,8 @@ impl<'a> Subject<'a> {
         change
     }
 
-    /// See [`restore`]; with `decline` the object says no from then on. `old` is the object
-    /// before an update.
-    pub fn restore(&self, decline: bool, old: Option<&Subject<'_>>) -> Change {
+    /// See [`restore`]. `old` is the object before an update.
+    pub fn restore(&self, opt_out: OptOut, old: Option<&Subject<'_>>) -> Change {
         let object = &self.object;
         let Some(text) = object.annotation(ORIGINAL) else { return Change::none() };
         if let Some(service) = object.service() {
@@ -370,7 +369,7 @@ impl<'a> Subject<'a> {
             let meant = if now == note.set.as_deref() { note.was.as_deref() } else { now };
             edits.push((&note.key, meant));
         }
-        if decline {
+        if opt_out == OptOut::Set {
             edits.retain(|(key, _)| *key != LABEL);
             edits.push((LABEL, Some(DISABLED)));
         }

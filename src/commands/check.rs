@@ -12,7 +12,7 @@ use crate::{
     operations::webhook_names,
     report,
     ui::terminal::{self, Mark, Terminal},
-    webhook::checks::{self, Finding, Level, Subject},
+    webhook::checks::{self, Finding, Level, Observed, Subject},
 };
 
 mod connection;
@@ -24,6 +24,7 @@ mod probe;
 pub(super) mod version;
 
 pub(super) use connection::connect_as;
+use laps::Laps;
 
 const LEFT: &str = "A configuration diyadm-probe-… may remain, which matches nothing: \
                     `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
@@ -47,7 +48,8 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
             let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await;
             let subject = resolved.map_err(observe::blind)?.subject(&cluster, &args.image)?;
             match args.mode {
-                Mode::Webhook => look(&cluster, &subject, args.probe).await,
+                Mode::Webhook if args.probe => findings_with_probe(&cluster, &subject).await,
+                Mode::Webhook => self::findings(&cluster, &subject).await,
                 Mode::Policy => policy::findings(&cluster, &subject).await,
             }
         })?,
@@ -81,17 +83,21 @@ fn code(findings: &[Finding]) -> Code {
     }
 }
 
-/// Runs the checks, and with `probe` finds the reason of a failure that a policy hides.
-pub(super) async fn look(
-    cluster: &Cluster,
-    subject: &Subject,
-    probe: bool,
-) -> Result<Vec<Finding>> {
+/// Runs the checks.
+pub(super) async fn findings(cluster: &Cluster, subject: &Subject) -> Result<Vec<Finding>> {
+    let (observed, laps) = observe::observe(cluster, subject).await?;
+    judge(subject, &observed, laps)
+}
+
+/// Runs the checks, and finds the reason of a failure that a policy hides.
+async fn findings_with_probe(cluster: &Cluster, subject: &Subject) -> Result<Vec<Finding>> {
     let (mut observed, mut laps) = observe::observe(cluster, subject).await?;
-    if probe {
-        laps.of("dry-run", probe::ask(cluster, subject, &mut observed)).await?;
-    }
-    let mut findings = checks::findings(&observed, subject, certificates::now()?);
+    laps.of("dry-run", probe::ask(cluster, subject, &mut observed)).await?;
+    judge(subject, &observed, laps)
+}
+
+fn judge(subject: &Subject, observed: &Observed, laps: Laps) -> Result<Vec<Finding>> {
+    let mut findings = checks::findings(observed, subject, certificates::now()?);
     laps.hand_out(&mut findings);
     Ok(findings)
 }

@@ -13,8 +13,8 @@ use crate::{
     cli::{Global, init::Init, install::Install, render::Mode},
     exit::Code,
     kubernetes::{
-        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, POD, POLICY, Right, SERVICE,
-        Target,
+        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, FieldConflicts, POD, POLICY,
+        Right, SERVICE, Target,
     },
     operations::{
         applier::Applier,
@@ -119,7 +119,14 @@ async fn install(
         output: None,
     };
     let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run.mode, args.force).await?;
+    let mut applier = Applier::new(
+        terminal,
+        cluster,
+        home,
+        args.dry_run.mode,
+        FieldConflicts::forced(args.force),
+    )
+    .await?;
     let Prepared { facts, ca_pem } = prepare(&mut applier, &init, resolved).await?;
     applier.namespace_exists |= args.dry_run.mode.is_none();
     let settings = render::resolved(settings, names)?;

@@ -8,7 +8,7 @@ use crate::{
     exit::{Code, Failure},
     explain::is_workload,
     kinds::CRON_JOB,
-    kubernetes::Cluster,
+    kubernetes::{Cluster, targets::Selection},
     operations::{empty::decision as empty, emptying_flags, files},
     plan::{Decided, Does, Plan, plan},
     ui::terminal::{self, Terminal},
@@ -22,7 +22,7 @@ mod workload;
 
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    let (plans, named) = if args.manifests.filename.is_empty() {
+    let (plans, selection) = if args.manifests.filename.is_empty() {
         empty::check(&args.ways, args.scale)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
         runtime::run("", async {
@@ -30,14 +30,18 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
             workload::plans(&terminal, &cluster, args, &rules).await
         })?
     } else {
-        (manifests(args, &emptying_flags::rules(&args.ways, args.scale.replicas)?)?, false)
+        (
+            manifests(args, &emptying_flags::rules(&args.ways, args.scale.replicas)?)?,
+            Selection::Together,
+        )
     };
     terminal::print(&match args.output {
         Format::Text => plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"),
         Format::Json => serde_json::to_string_pretty(&plans)? + "\n",
         Format::Yaml => yaml::write(&serde_json::to_value(&plans)?)?,
     })?;
-    let stays = named && plans.iter().any(|plan| plan.does == Does::Nothing);
+    let stays =
+        selection == Selection::Named && plans.iter().any(|plan| plan.does == Does::Nothing);
     Ok(if stays { Code::No } else { Code::Done })
 }
 

@@ -143,7 +143,7 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
 async fn explained(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<Vec<Finding>> {
     let subject = resolved.subject(cluster, &args.image)?;
     let findings = match args.mode {
-        Mode::Webhook => check::look(cluster, &subject, false).await?,
+        Mode::Webhook => check::findings(cluster, &subject).await?,
         Mode::Policy => check::policy::findings(cluster, &subject).await?,
     };
     let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != Outcome::Ok).collect();

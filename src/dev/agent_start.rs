@@ -67,6 +67,9 @@ async fn words(from: impl AsyncRead + Unpin) -> String {
     said
 }
 
+/// How find.sh ends where there is no agent; its last word is the processor.
+const WITHOUT_AGENT: i32 = 72;
+
 /// Why no agent answers.
 pub(super) enum No {
     /// The program does not exist.
@@ -93,8 +96,8 @@ impl No {
 pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> No {
     let said = words.await.unwrap_or_default();
     match end {
-        End::Exit(127) if said.contains("diyadm: no agent") => {
-            let machine = said.rsplit(' ').next().unwrap_or_default();
+        End::Exit(WITHOUT_AGENT) => {
+            let machine = said.split_whitespace().last().unwrap_or_default();
             No::Without(machine.to_owned())
         }
         // Exit codes of shells and runtimes for a program that cannot be run.

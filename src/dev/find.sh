@@ -1,5 +1,5 @@
 # Becomes the first agent there is. $@: folders that one may have been brought into; none to look
-# for no agent at all.
+# for no agent at all. Where there is none it prints the processor and ends with 72.
 start() {
   ls -ldn "$at/." "$at/diyadm-agent" 2>/dev/null | guarded program || return 1
   exec "$at/diyadm-agent" relay
@@ -27,5 +27,5 @@ for d do
     if [ -d "$f" ] && [ -r "$f" ]; then start 9<"$f"; fi
   done
 done
-echo "diyadm: no agent; $(uname -m)" >&2
-exit 127
+uname -m >&2
+exit 72

@@ -89,7 +89,8 @@ pub(crate) async fn agent(
     terminal: &Terminal,
     check: impl AsyncFn() -> Result<()>,
 ) -> Result<Agent> {
-    let machine = match find(cluster, pick, how.upload).await? {
+    let search = if how.upload { Search::Processor } else { Search::Agent };
+    let machine = match find(cluster, pick, search).await? {
         Found::Agent(agent) => return Ok(agent),
         Found::Shell(machine) => machine,
         Found::Nothing => return Err(no_way(pick)),
@@ -110,24 +111,31 @@ pub(crate) async fn agent(
 /// # Errors
 /// An agent of another version, a broken connection.
 pub(crate) async fn existing(cluster: &Cluster, pick: &Pick) -> Result<Option<Agent>> {
-    match find(cluster, pick, false).await? {
+    match find(cluster, pick, Search::Agent).await? {
         Found::Agent(agent) => Ok(Some(agent)),
         Found::Shell(_) | Found::Nothing => Ok(None),
     }
 }
 
-/// Looks for an agent at the path that emptying uses and at upload paths; with `none` it only asks
-/// for the processor.
-async fn find(cluster: &Cluster, pick: &Pick, none: bool) -> Result<Found> {
+/// What is searched for in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    /// An agent at the path that emptying uses and at upload paths; without one, the processor.
+    Agent,
+    /// Only the processor.
+    Processor,
+}
+
+async fn find(cluster: &Cluster, pick: &Pick, search: Search) -> Result<Found> {
     let place = pick.place();
-    if pick.agent && !none {
+    if pick.agent && search == Search::Agent {
         match begin(cluster.exec(&place, &[MOUNTED, "relay"], Input::Piped).await?.into()).await {
             Ok(agent) => return Ok(Found::Agent(agent)),
             Err(No::Other(error)) => return Err(error),
             Err(No::Absent | No::Without(_)) => {}
         }
     }
-    let folders = if none { &[][..] } else { &FOLDERS };
+    let folders = if search == Search::Agent { &FOLDERS[..] } else { &[] };
     match begin(look(cluster, &place, folders).await?).await {
         Ok(agent) => Ok(Found::Agent(agent)),
         Err(No::Other(error)) => Err(error),

@@ -48,10 +48,20 @@ pub(crate) struct Flags {
     pub(crate) tty: bool,
 }
 
+/// Whether the ends of this process are terminals.
+#[derive(Clone, Copy, Debug)]
+struct OwnTerminal {
+    stdin: bool,
+    stdout: bool,
+    /// Keys go to this program, and not to another one in the terminal's foreground.
+    in_front: bool,
+}
+
 /// The input of a command, as with the same flags of `kubectl exec`. Without flags it is a terminal
 /// if local input and output are terminals, and otherwise the standard input, unless a shell runs
 /// this command in the background.
-fn input(flags: Flags, stdin: bool, stdout: bool, in_front: bool) -> Input {
+fn input(flags: Flags, own: OwnTerminal) -> Input {
+    let OwnTerminal { stdin, stdout, in_front } = own;
     match flags {
         Flags { tty: true, .. } if stdin => Input::Terminal,
         Flags { stdin: true, .. } => Input::Piped,
@@ -61,7 +71,6 @@ fn input(flags: Flags, stdin: bool, stdout: bool, in_front: bool) -> Input {
     }
 }
 
-/// Whether keys go to this program, and not to another one in the terminal's foreground.
 fn is_in_front() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
@@ -79,7 +88,8 @@ fn kind(term: &str) -> &str {
 /// There is no such command, nor any shell; the connection is lost.
 pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flags) -> Result<Code> {
     let stdin = io::stdin().is_terminal();
-    let input = input(flags, stdin, stdout().is_terminal(), is_in_front());
+    let own = OwnTerminal { stdin, stdout: stdout().is_terminal(), in_front: is_in_front() };
+    let input = input(flags, own);
     if flags.tty && !stdin {
         // kubectl's own sentence.
         let what = "Unable to use a TTY - input is not a terminal or the right kind of file";
@@ -282,9 +292,11 @@ mod tests {
             (it, true, false, Input::Terminal),
             (it, false, true, Input::Piped),
         ] {
-            assert_eq!(input(flags, stdin, stdout, true), reads, "{flags:?} {stdin} {stdout}");
+            let own = OwnTerminal { stdin, stdout, in_front: true };
+            assert_eq!(input(flags, own), reads, "{flags:?} {stdin} {stdout}");
         }
-        assert_eq!(input(none, true, false, false), Input::None, "it would be stopped");
+        let behind = OwnTerminal { stdin: true, stdout: false, in_front: false };
+        assert_eq!(input(none, behind), Input::None, "it would be stopped");
     }
 
     #[test]

@@ -96,6 +96,16 @@ pub enum Unnamed {
     Refused,
 }
 
+/// How workloads were meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// Each by its name: what cannot be done with one is a failure.
+    Named,
+    /// Together, by a selector or as all of a kind: one that cannot be changed is passed over.
+    #[default]
+    Together,
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Targeted {
@@ -103,8 +113,8 @@ pub struct Targeted {
     pub found: Vec<LiveObject>,
     /// Whether nothing narrows what is meant: every workload of the namespace, or of all.
     pub everything: bool,
-    /// Whether each was named: then what cannot be done with one is a failure.
-    pub named: bool,
+    /// How they were meant.
+    pub selection: Selection,
     /// The kinds that are meant and may be looked at.
     pub kinds: Vec<&'static Kind>,
     /// Sentences: kinds that nobody named and that may not be looked at.
@@ -171,7 +181,7 @@ async fn by_name(
     let found: Vec<_> = found.collect();
     let is_meant = |kind: &&Kind| found.iter().any(|found| found.kind == *kind);
     let kinds = kinds::workloads().filter(is_meant).collect();
-    Ok(Targeted { found, named: true, kinds, ..Targeted::default() })
+    Ok(Targeted { found, selection: Selection::Named, kinds, ..Targeted::default() })
 }
 
 async fn by_kind(

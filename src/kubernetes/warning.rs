@@ -7,12 +7,10 @@ use std::{
 
 use http::{HeaderMap, header::WARNING};
 
-use crate::ui;
+use crate::{ui, workload::WARNING_PREFIX};
 
 /// So many different texts are printed: a loop that runs for days has read enough then.
 const MOST: usize = 64;
-/// How announcements of diyadm's own webhook begin; what they say, a command prints itself.
-const OWN: &str = "diyadm: ";
 
 /// The texts that were printed by this process.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +22,9 @@ impl Warnings {
         let values = headers.get_all(WARNING).into_iter();
         for text in values.filter_map(|value| value.to_str().ok()).flat_map(texts) {
             let mut printed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !text.starts_with(OWN) && printed.len() < MOST && printed.insert(text.clone()) {
+            // What diyadm's own webhook announces, a command prints itself.
+            let is_own = text.starts_with(WARNING_PREFIX);
+            if !is_own && printed.len() < MOST && printed.insert(text.clone()) {
                 ui::line(&format!("warning: {text}"));
             }
         }

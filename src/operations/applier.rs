@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::outcomes::Outcomes;
 use crate::{
-    kubernetes::{Applied, Apply, CONFIGURATION, Cluster, DryRun, NAMESPACE, error},
+    kubernetes::{
+        Applied, Apply, CONFIGURATION, Cluster, DryRun, FieldConflicts, NAMESPACE, error,
+    },
     ui::terminal::Terminal,
 };
 
@@ -14,7 +16,7 @@ pub(crate) struct Applier<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) outcomes: Outcomes<'a>,
     pub(crate) dry_run: Option<DryRun>,
-    pub(crate) force: bool,
+    pub(crate) conflicts: FieldConflicts,
     /// Whether the namespace exists, so that dry runs work in it.
     pub(crate) namespace_exists: bool,
 }
@@ -26,19 +28,14 @@ impl<'a> Applier<'a> {
         cluster: &'a Cluster,
         namespace: &str,
         dry_run: Option<DryRun>,
-        force: bool,
+        conflicts: FieldConflicts,
     ) -> Result<Self> {
         let namespace_exists = cluster.get(&NAMESPACE, "", namespace).await?.is_some();
         let outcomes = Outcomes::new(terminal, dry_run);
-        Ok(Self { cluster, outcomes, dry_run, force, namespace_exists })
+        Ok(Self { cluster, outcomes, dry_run, conflicts, namespace_exists })
     }
 
     pub(crate) async fn apply(&mut self, object: &Value) -> Result<()> {
-        self.apply_with(object, self.force).await
-    }
-
-    /// [`Applier::apply`] that takes over fields of other managers if `force` is set.
-    pub(crate) async fn apply_with(&mut self, object: &Value, force: bool) -> Result<()> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let (kind, name) = (text("/kind"), text("/metadata/name"));
         let namespace = text("/metadata/namespace").unwrap_or_default();
@@ -49,7 +46,9 @@ impl<'a> Applier<'a> {
             // The result of an apply needs the API server; its existence does not.
             if homeless || !self.cluster.is_there(object).await? { "created" } else { "applied" }
         } else {
-            self.send(object, Apply { mode: self.dry_run.into(), force }).await?.as_str()
+            self.send(object, Apply { mode: self.dry_run.into(), conflicts: self.conflicts })
+                .await?
+                .as_str()
         };
         self.outcomes.add(kind.unwrap_or_default(), namespace, name.unwrap_or_default(), applied);
         Ok(())
@@ -77,7 +76,11 @@ impl<'a> Applier<'a> {
             !fields.is_empty() && fields.iter().all(|f| f.ends_with(".clientConfig.caBundle"))
         });
         if object["kind"] == CONFIGURATION.kind && only_bundles {
-            return Ok(self.cluster.apply(object, Apply { force: true, ..how }).await?.0);
+            return Ok(self
+                .cluster
+                .apply(object, Apply { conflicts: FieldConflicts::TakeOver, ..how })
+                .await?
+                .0);
         }
         Ok(outcome?.0)
     }

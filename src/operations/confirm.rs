@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::{
     exit::Failure,
     kinds::{self, Kind},
-    kubernetes::targets::Targeted,
+    kubernetes::targets::{Selection, Targeted},
     operations::Operation,
     ui::terminal::Terminal,
 };
@@ -22,7 +22,10 @@ use crate::{
 /// set, and there is a terminal.
 pub(super) fn is_wanted(operation: &Operation<'_>, targeted: &Targeted) -> bool {
     let is_interactive = operation.terminal.is_interactive() && stdin().is_terminal();
-    !operation.work.yes && !targeted.named && operation.is_real() && is_interactive
+    !operation.work.yes
+        && targeted.selection == Selection::Together
+        && operation.is_real()
+        && is_interactive
 }
 
 /// Asks whether to `verb` (`empty`) workloads of these kinds and namespaces, if there are any.

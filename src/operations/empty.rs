@@ -48,7 +48,7 @@ pub(crate) async fn empty(
     let plan = EmptyRequest {
         rules,
         wishes: decision::wishes(&args.ways, args.scale),
-        named: targeted.named,
+        selection: targeted.selection,
         recreate: args.recreate,
         level: args.ways.level,
         stamp,
@@ -211,31 +211,38 @@ async fn wait(
         }
     }
     for (at, error) in stuck {
+        let found = &done[at].found;
         // Workloads that were empty before are not rolled back.
-        let back = args.rollback && matches!(done[at].outcome, Outcome::Changed);
-        let error = give_back(operation, args, &done[at].found, back, error).await;
-        done[at].outcome = if back { Outcome::Failed(error) } else { Outcome::NotReady(error) };
+        done[at].outcome = if args.rollback && matches!(done[at].outcome, Outcome::Changed) {
+            Outcome::Failed(roll_back(operation, args, found, &error).await)
+        } else {
+            Outcome::NotReady(offer_restore(operation, found, &error))
+        };
     }
     Ok(())
 }
 
-/// Restores (`back`) a workload whose Pods do not start, or adds a hint how to: returns `error`
-/// with the result.
-async fn give_back(
+fn failure(error: &Error) -> Failure {
+    let hint = exit::hint(error).unwrap_or_default();
+    Failure { code: exit::code(error), ..Failure::no(format!("{error:#}"), hint) }
+}
+
+/// Adds to `error` how to restore a workload whose Pods do not start.
+fn offer_restore(operation: &Operation<'_>, found: &LiveObject, error: &Error) -> Error {
+    let mut failure = failure(error);
+    let offer = format!("Restore it with `diyadm restore {}`.", found.typed(operation.cluster));
+    failure.hint = format!("{} {offer}", failure.hint).trim_start().to_owned();
+    failure.into()
+}
+
+/// Restores a workload whose Pods do not start: returns `error` with the result.
+async fn roll_back(
     operation: &Operation<'_>,
     args: &EmptyArgs,
     found: &LiveObject,
-    back: bool,
-    error: Error,
+    error: &Error,
 ) -> Error {
-    let hint = exit::hint(&error).unwrap_or_default();
-    let mut failure =
-        Failure { code: exit::code(&error), ..Failure::no(format!("{error:#}"), hint) };
-    if !back {
-        let offer = format!("Restore it with `diyadm restore {}`.", found.typed(operation.cluster));
-        failure.hint = format!("{hint} {offer}").trim_start().to_owned();
-        return failure.into();
-    }
+    let mut failure = failure(error);
     match restore::roll_back(operation, found.clone(), args.recreate).await {
         Ok(true) => failure.what.push_str(" It was restored."),
         Ok(false) => failure.what.push_str(" It was not empty any more."),

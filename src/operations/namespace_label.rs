@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, POLICY, Target, error},
+    kubernetes::{CONFIGURATION, Cluster, FieldConflicts, NAMESPACE, POLICY, Target, error},
     webhook::{checks::owner, manifests},
 };
 
@@ -37,7 +37,9 @@ pub(crate) async fn label(
         );
         return Err(Failure::no(what, hint).into());
     }
-    refuse_two(cluster, resolved, applier.force).await?;
+    if applier.conflicts == FieldConflicts::Fail {
+        refuse_two(cluster, resolved).await?;
+    }
     applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
     applier.outcomes.terminal.say(&format!(
         "{who} serves it. Its server, image and rules are unchanged: change them from its own \
@@ -87,10 +89,7 @@ pub(crate) fn ask_for(error: Error, namespace: &str, label: &str) -> Error {
 ///
 /// # Errors
 /// That, and what the API server says.
-pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved, force: bool) -> Result<()> {
-    if force {
-        return Ok(());
-    }
+pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved) -> Result<()> {
     let names = &resolved.names;
     let (namespace, (key, value)) = (names.namespace(), webhook_names::label(names)?);
     let found = cluster.get(&NAMESPACE, "", namespace).await?.unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::{
     kinds::CRON_JOB,
     kubernetes::{
         DryRun, POD,
-        targets::{LiveObject, Unnamed},
+        targets::{LiveObject, Selection, Unnamed},
     },
     operations::flags::RestoreArgs,
     rollout::{self, Form},
@@ -60,7 +60,8 @@ pub(crate) async fn restore(
         unlabelled: false,
     };
     let webhooks = Webhooks::new(operation.is_real());
-    let done = restore_all(operation, &options, &webhooks, targeted.found, targeted.named).await;
+    let done =
+        restore_all(operation, &options, &webhooks, targeted.found, targeted.selection).await;
     if targeted.everything {
         pods::tell_others(operation, &done).await;
     }
@@ -91,12 +92,12 @@ pub(crate) async fn restore_all(
     options: &RestoreOptions<'_>,
     webhooks: &Webhooks,
     all: Vec<LiveObject>,
-    named: bool,
+    selection: Selection,
 ) -> Vec<OperationResult> {
     let conflicting = operation.conflicting_objects(&all).await;
     let pods = Pods::list(operation, &all).await;
     let work = async |found: LiveObject| {
-        let done = restore_one(operation, webhooks, options, &pods, found, named).await;
+        let done = restore_one(operation, webhooks, options, &pods, found, selection).await;
         if matches!(done.outcome, Outcome::Failed(_)) {
             // It may still be empty, and then its autoscaler stays suspended.
             return (done, false);
@@ -116,7 +117,7 @@ pub(crate) async fn restore_all(
         if let Outcome::PassedOver(why) = &one.outcome {
             if released {
                 one.outcome = Outcome::Unchanged;
-            } else if named {
+            } else if selection == Selection::Named {
                 let what = format!("{}: {why}.", operation.shown(&one.found));
                 one.outcome = Outcome::Failed(Failure::no(what, NOT_EMPTY).into());
             }
@@ -145,16 +146,16 @@ async fn restore_one(
     options: &RestoreOptions<'_>,
     pods: &Pods,
     found: LiveObject,
-    named: bool,
+    selection: Selection,
 ) -> OperationResult {
     if let Some(failure) = refused(operation, &found) {
         return OperationResult::failed(found, failure);
     }
-    let found = match rollout_undo::recall(operation, options, found, named).await {
+    let found = match rollout_undo::recall(operation, options, found, selection).await {
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(done) => return done,
     };
-    let at_pods = pods.are_empty(operation, webhooks, &found, named).await;
+    let at_pods = pods.are_empty(operation, webhooks, &found, selection).await;
     let goes_back = || matches!(at_pods, Ok(true)) || template::can_be_restored(options, &found);
     if operation.is_real() && goes_back() {
         operation.stop_applications(&found.object, &pods.running(&found)).await;
@@ -190,7 +191,8 @@ pub(crate) async fn roll_back(
     let options = RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false };
     let conflicting = operation.conflicting_objects(std::slice::from_ref(&found)).await;
     let pods = Pods::list(operation, std::slice::from_ref(&found)).await;
-    let mut done = vec![restore_one(operation, &webhooks, &options, &pods, found, false).await];
+    let mut done =
+        vec![restore_one(operation, &webhooks, &options, &pods, found, Selection::Together).await];
     let was_empty = done[0].is_good();
     if !matches!(done[0].outcome, Outcome::Failed(_)) {
         release(operation, &conflicting, &done[0].found).await?;

@@ -11,7 +11,7 @@ use crate::{
     kinds,
     kubernetes::{
         Cluster,
-        targets::{self, Targeted, Targets, Unnamed},
+        targets::{self, Selection, Targeted, Targets, Unnamed},
     },
     yaml::Document,
 };
@@ -31,7 +31,7 @@ pub(crate) async fn find(
         return targets::find(cluster, targets, unnamed).await;
     }
     let flag = targets.namespace.as_deref().filter(|namespace| !namespace.is_empty());
-    let mut whole = Targeted { named: true, ..Targeted::default() };
+    let mut whole = Targeted { selection: Selection::Named, ..Targeted::default() };
     for (namespace, workloads) in by_namespace(filename, flag)? {
         let namespace = namespace.or_else(|| flag.map(ToOwned::to_owned));
         let targets = Targets { workloads, namespace, ..Targets::default() };

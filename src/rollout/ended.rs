@@ -40,7 +40,7 @@ fn success(object: &Value) -> Progress {
         return done("it has ended");
     }
     let hint = "An image whose process exits idles with --idle shell or --idle agent.";
-    let trouble = Trouble::new("its container has ended", hint, true);
+    let trouble = Trouble::lasting("its container has ended", hint);
     Progress { trouble: Some(trouble), ..waiting("it has ended") }
 }
 
@@ -55,7 +55,7 @@ fn failure(object: &Value, said: &str) -> Progress {
         text("name")
     );
     Progress {
-        trouble: Some(Trouble::new(format!("it has failed{said}"), hint, true)),
+        trouble: Some(Trouble::lasting(format!("it has failed{said}"), hint)),
         ..waiting("it has failed")
     }
 }

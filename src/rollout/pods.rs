@@ -98,11 +98,10 @@ fn of_pod(pod: &Value, events: &[Value]) -> Option<Trouble> {
     let scheduled = condition(pod, "PodScheduled");
     if scheduled["status"] == "False" {
         let message = scheduled["message"].as_str().unwrap_or("no node fits");
-        return Some(Trouble::new(
+        return Some(Trouble::passing(
             format!("no node fits Pod {name}: {}", cause(message, &[name])),
             "Free resources on a node, or lower the Pod's requests: `kubectl describe nodes | \
              grep -A8 Allocated`.",
-            false,
         ));
     }
     let statuses = |field: &str| pod["status"][field].as_array().cloned().unwrap_or_default();
@@ -129,28 +128,28 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
     let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
     let logs = format!("See its last output: `kubectl logs {pod} -c {container} --previous`.");
     Some(match waiting["reason"].as_str() {
-        Some("InvalidImageName") => Trouble::new(
+        Some("InvalidImageName") => Trouble::lasting(
             format!("container {container}: {image:?} is not a valid image name"),
             "Fix the image in the manifest of the workload.",
-            true,
         )
         .or_emptied(format!("Use another with {flag}.")),
-        Some("ErrImageNeverPull") => Trouble::new(
+        Some("ErrImageNeverPull") => Trouble::lasting(
             format!("container {container}: image {image} is not on the node, and is never pulled"),
             "Load it onto the node, or set imagePullPolicy: IfNotPresent in the manifest.",
-            true,
         )
         .or_emptied(format!("Load it onto the node, or use another with {flag}.")),
         Some(reason @ ("ImagePullBackOff" | "ErrImagePull" | "RegistryUnavailable")) => {
             // Older kubelets report the cause only in an event.
             let said = if said.is_empty() { failed_pull(whole, image, events) } else { said };
             let said = if said.is_empty() { reason.to_owned() } else { said };
-            Trouble::new(
-                format!("container {container}: image {image} cannot be pulled: {said}"),
-                "Push it to a registry that the nodes can pull from, or fix the image or the \
+            Trouble {
+                lasting: reason == "ImagePullBackOff",
+                ..Trouble::passing(
+                    format!("container {container}: image {image} cannot be pulled: {said}"),
+                    "Push it to a registry that the nodes can pull from, or fix the image or the \
                  imagePullSecrets in the manifest of the workload.",
-                reason == "ImagePullBackOff",
-            )
+                )
+            }
             .or_emptied(if container == workload::AGENT {
                 "Push it to a registry that the nodes can pull from, or use another with \
                  --agent-image; --idle shell needs none."
@@ -159,18 +158,20 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
                  use the workload's own with --image keep."
             })
         }
-        Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble::new(
-            format!("container {container} cannot be created{}", because(&said)),
-            if message.contains("runAsNonRoot") {
-                format!(
-                    "The Pod requires a non-root user, and the image runs as root: use an image \
+        Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble {
+            lasting: reason == "CreateContainerConfigError",
+            ..Trouble::passing(
+                format!("container {container} cannot be created{}", because(&said)),
+                if message.contains("runAsNonRoot") {
+                    format!(
+                        "The Pod requires a non-root user, and the image runs as root: use an image \
                      with a numeric USER with {flag}."
-                )
-            } else {
-                format!("Fix that; `kubectl describe pod {pod}` shows more.")
-            },
-            reason == "CreateContainerConfigError",
-        ),
+                    )
+                } else {
+                    format!("Fix that; `kubectl describe pod {pod}` shows more.")
+                },
+            )
+        },
         Some("RunContainerError") => ended(container, 128, &because(&said), &logs),
         Some("CrashLoopBackOff") => {
             let last = &status["lastState"]["terminated"];
@@ -183,12 +184,11 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
                 Some("Always") => ("sidecar", "; later containers wait for that"),
                 _ => ("container", ""),
             };
-            Trouble::new(
+            Trouble::passing(
                 format!(
                     "{role} {container} runs, and its startupProbe does not succeed yet{waits}"
                 ),
                 format!("See the probe's results: `kubectl describe pod {pod}`."),
-                false,
             )
             .or_emptied("A probe of the emptied application never succeeds: remove it meanwhile.")
         }
@@ -216,7 +216,7 @@ fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
     } else {
         format!("{logs} An image whose process exits idles with --idle shell or --idle agent.")
     };
-    Trouble::new(format!("container {container} exits at once with {code}{words}"), logs, true)
+    Trouble::lasting(format!("container {container} exits at once with {code}{words}"), logs)
         .or_emptied(hint)
 }
 
@@ -229,18 +229,16 @@ fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
     let last = events.iter().filter(about).max_by_key(|event| time(event))?;
     let message = cause(last["message"].as_str().unwrap_or_default(), &[name]);
     Some(match last["reason"].as_str()? {
-        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Trouble::new(
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Trouble::passing(
             format!("a volume of Pod {name} cannot be mounted: {message}"),
             format!(
                 "Create or fix what the message names; `kubectl describe pod {name}` shows \
                  more."
             ),
-            false,
         ),
-        "FailedCreatePodSandBox" | "NetworkNotReady" => Trouble::new(
+        "FailedCreatePodSandBox" | "NetworkNotReady" => Trouble::passing(
             format!("the node cannot create Pod {name}: {message}"),
             "This is a problem of the node: `kubectl describe nodes`.",
-            false,
         ),
         _ => return None,
     })

@@ -40,18 +40,16 @@ fn explain(message: &str) -> Trouble {
     let said = cause(inner, &[]);
     let has = |words: &str| inner.contains(words);
     if has("exceeded quota") || has("failed quota") {
-        return Trouble::new(
+        return Trouble::passing(
             format!("a quota does not allow the Pod: {said}"),
             "Free some of it, or raise it: `kubectl describe resourcequotas`. A rollout needs \
              room for one more Pod than there is.",
-            false,
         );
     }
     if has("violates PodSecurity") {
-        return Trouble::new(
+        return Trouble::lasting(
             format!("the namespace's Pod Security level rejects the Pod: {said}"),
             "See `kubectl get namespace -L pod-security.kubernetes.io/enforce`.",
-            true,
         )
         .or_emptied(
             "The empty container keeps the workload's own securityContext: see \
@@ -59,26 +57,23 @@ fn explain(message: &str) -> Trouble {
         );
     }
     if has("per Container") || has("per Pod") {
-        return Trouble::new(
+        return Trouble::lasting(
             format!("a LimitRange rejects the Pod: {said}"),
             "See `kubectl describe limitranges`.",
-            true,
         );
     }
     if has("failed calling webhook") {
-        return Trouble::new(
+        return Trouble::passing(
             format!("a webhook that is called for the Pod fails: {said}"),
             "If it is diyadm's, `diyadm check` shows why.",
-            false,
         );
     }
     if has("denied the request") {
-        return Trouble::new(
+        return Trouble::lasting(
             format!("a policy of the cluster rejects the Pod: {said}"),
             "Ask the owner of that policy.",
-            true,
         )
         .or_emptied("Ask the owner of that policy, or use an image that it allows with --image.");
     }
-    Trouble::new(format!("the Pod cannot be created: {said}"), "", false)
+    Trouble::passing(format!("the Pod cannot be created: {said}"), "")
 }

@@ -245,6 +245,11 @@ fn refuse(why: &str) -> Answer {
     Answer { status: 400, body: status(400, "BadRequest", &format!("diyadm: {why}")), record }
 }
 
+/// The answer to a path that takes no reviews.
+pub(crate) const WRONG_PATH: &str = "diyadm: reviews go to /mutating-pods or /mutating-service";
+/// The answer where the server has a fault.
+pub(crate) const FAULT: &str = "diyadm: a bug kept the review from being answered";
+
 /// A `metav1.Status` as JSON: the API server shows its message, and hides plain text.
 pub fn status(code: u16, reason: &str, message: &str) -> Vec<u8> {
     let status = serde_json::json!({

@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    Change, DISABLED, INJECTED, LABEL, ORIGINAL, Subject, WISHES,
+    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, Subject, WISHES,
     agent::Lists,
     annotate,
     emptied_fields::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, same, spec_fields},
@@ -30,7 +30,7 @@ impl Subject<'_> {
     /// Makes the fields that emptying touches, and no others, what `manifest` says of them, for
     /// every container that it names; takes away whatever an original with no sense to it has
     /// left. `writer` is diyadm's name among the managers of fields: wishes that it wrote become
-    /// the manifest's too. With `decline` the object says no from then on.
+    /// the manifest's too.
     ///
     /// # Errors
     /// A sentence, where the manifest is not this workload's.
@@ -38,7 +38,7 @@ impl Subject<'_> {
         &self,
         manifest: &Subject<'_>,
         writer: &str,
-        decline: bool,
+        opt_out: OptOut,
     ) -> Result<Change, String> {
         let (object, other) = (&self.object, &manifest.object);
         if self.kind() != manifest.kind() || object.name() != other.name() {
@@ -90,7 +90,7 @@ impl Subject<'_> {
         let wishes = wishes.filter(|key| self.annotated_by(writer, key, false));
         let mut edits: Vec<_> = wishes.map(|key| (key, other.annotation(key))).collect();
         edits.push((ORIGINAL, None));
-        if decline {
+        if opt_out == OptOut::Set {
             edits.push((LABEL, Some(DISABLED)));
         }
         annotate(&mut patch, object, &edits, other.annotations_presence());
@@ -136,11 +136,12 @@ mod tests {
         manifest["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{ "name": "B" }]);
         let (text, manifest) = (forged.to_string(), manifest.to_string());
         let subject = Subject::parse(&text).unwrap();
-        let change = subject.restore_from(&Subject::parse(&manifest).unwrap(), "diyadm", false);
+        let change =
+            subject.restore_from(&Subject::parse(&manifest).unwrap(), "diyadm", OptOut::Leave);
         assert_eq!(played(&forged, &change.unwrap()), real);
 
         let other = workload("app:1", &json!({})).to_string().replace("\"x\"", "\"y\"");
-        let wrong = subject.restore_from(&Subject::parse(&other).unwrap(), "diyadm", false);
+        let wrong = subject.restore_from(&Subject::parse(&other).unwrap(), "diyadm", OptOut::Leave);
         assert_eq!(wrong.unwrap_err(), "it holds Deployment y, not Deployment x");
     }
 }

@@ -8,6 +8,15 @@ use super::{
 };
 use crate::json;
 
+/// What restoring does with the object's own opt-out, the annotation [`LABEL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptOut {
+    /// It becomes what it was before the object was emptied.
+    Leave,
+    /// It is set, so that nothing empties the object again.
+    Set,
+}
+
 /// Where [`LABEL`] can say no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -1,6 +1,6 @@
 //! The heart's verbs for an object whose JSON text is all that is known of it.
 
-use super::{Change, Context, Rules, Subject};
+use super::{Change, Context, OptOut, Rules, Subject};
 
 /// Whether `object` (JSON text) carries an original, that is, was emptied.
 pub fn is_emptied(object: &str) -> bool {
@@ -33,5 +33,5 @@ pub fn empty(rules: &Rules, object: &str) -> Change {
 /// A field that no longer has the emptied form was set by a newer update and stays as it is. An
 /// original that is forged, cut or foreign is not trusted: a warning, no patch.
 pub fn restore(object: &str) -> Change {
-    Subject::parse(object).map_or_else(Change::none, |subject| subject.restore(false, None))
+    Subject::parse(object).map_or_else(Change::none, |subject| subject.restore(OptOut::Leave, None))
 }

@@ -69,7 +69,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::workload::{Context, Rules};
+    use crate::workload::{Context, OptOut, Rules};
 
     fn played(object: &Value, patch: &str) -> Value {
         let mut object = object.clone();
@@ -87,8 +87,10 @@ mod tests {
         let change = Subject::parse(&text).unwrap().empty(&Rules::default(), &Context::default());
         let emptied = played(&object, &change.patch).to_string();
         let subject = Subject::parse(&emptied).unwrap();
-        let restored =
-            played(&serde_json::from_str(&emptied).unwrap(), &subject.restore(false, None).patch);
+        let restored = played(
+            &serde_json::from_str(&emptied).unwrap(),
+            &subject.restore(OptOut::Leave, None).patch,
+        );
         assert_eq!(subject.from_original(&subject), []);
         let new = restored.to_string();
         subject

@@ -154,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::{Choice, DISABLED, Idle, Settled};
+    use crate::workload::{Choice, DISABLED, Idle, OptOut, Settled};
 
     fn played(object: &Value, change: &Change) -> Value {
         let mut object = object.clone();
@@ -213,7 +213,7 @@ mod tests {
             let (became, live, _) = settled(&rules, &newer, &undone(&rules, &older, &newer));
             assert_eq!(became, Settled::Emptied);
             let text = live.to_string();
-            let restored = Subject::parse(&text).unwrap().restore(false, None);
+            let restored = Subject::parse(&text).unwrap().restore(OptOut::Leave, None);
             assert_eq!(played(&live, &restored), wanted);
 
             newer["metadata"]["annotations"] = json!({ LABEL: DISABLED });
@@ -260,7 +260,7 @@ mod tests {
         };
         let restored = |mut object: Value, original: String| {
             object["metadata"]["annotations"] = json!({ ORIGINAL: original });
-            let change = Subject::parse(&object.to_string()).unwrap().restore(false, None);
+            let change = Subject::parse(&object.to_string()).unwrap().restore(OptOut::Leave, None);
             played(&object, &change)["spec"].take()
         };
         assert_eq!(recalled(&newer, &newer), None, "its own says the same");

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Says who warns: the API server passes on the warnings of all webhooks.
-const PREFIX: &str = "diyadm: ";
+pub const WARNING_PREFIX: &str = "diyadm: ";
 
 /// Characters of a warning that the API server passes on.
 const LONGEST: usize = 120;
@@ -129,7 +129,7 @@ impl Warning {
     /// The text that the API server passes on to the user: it says who warns, and is cut to the 120
     /// characters that the API server asks for.
     pub fn message(&self) -> String {
-        let mut message = format!("{PREFIX}{self}");
+        let mut message = format!("{WARNING_PREFIX}{self}");
         if let Some((end, _)) = message.char_indices().nth(LONGEST) {
             message.truncate(end);
         }
@@ -138,7 +138,7 @@ impl Warning {
 
     /// Whether the API server passes all of it on.
     pub(super) fn fits(&self) -> bool {
-        format!("{PREFIX}{self}").chars().count() <= LONGEST
+        format!("{WARNING_PREFIX}{self}").chars().count() <= LONGEST
     }
 
     /// Why the object was not emptied.

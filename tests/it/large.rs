@@ -3,7 +3,7 @@
 
 use diyadm::{
     webhook::admission,
-    workload::{self, Rules, Subject},
+    workload::{self, OptOut, Rules, Subject},
 };
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn costly_reviews_are_emptied_or_refused_with_a_reason() {
     let list = moved.pointer_mut("/spec/template/spec/containers").unwrap().as_array_mut().unwrap();
     list.insert(0, json!({ "name": "first", "image": "f" }));
     let text = moved.to_string();
-    let restored = applied(&moved, &Subject::parse(&text).unwrap().restore(false, None));
+    let restored = applied(&moved, &Subject::parse(&text).unwrap().restore(OptOut::Leave, None));
     let images: Vec<_> =
         restored.pointer("/spec/template/spec/containers").unwrap().as_array().unwrap()[1..]
             .iter()

@@ -3,7 +3,7 @@
 
 use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
-    self, Choice, Context, DISABLED, LABEL, Rule, Rules, Settled, Subject, Wish,
+    self, Choice, Context, DISABLED, LABEL, OptOut, Rule, Rules, Settled, Subject, Wish,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ proptest! {
             let subject = Subject::parse(&text).unwrap();
             match step {
                 Step::Restore => {
-                    live = applied(&live, &subject.restore(true, None));
+                    live = applied(&live, &subject.restore(OptOut::Set, None));
                     given_back |= !workload::is_emptied(&live.to_string()) && workload::declines(&live.to_string());
                 }
                 Step::Empty(idle) => {
@@ -307,7 +307,7 @@ fn rollout_undo_to_an_emptied_revision_stays_restored() {
     let rules = Rules::default();
     let emptied = reviewed(&rules, None, &start()).1;
     let text = emptied.to_string();
-    let given_back = applied(&emptied, &Subject::parse(&text).unwrap().restore(true, None));
+    let given_back = applied(&emptied, &Subject::parse(&text).unwrap().restore(OptOut::Set, None));
     let (settled, live) = reviewed(&rules, Some(&given_back), &emptied);
     assert_eq!((settled, live), (Settled::Restored, given_back));
 }

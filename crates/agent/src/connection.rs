@@ -258,7 +258,8 @@ impl Connection {
             Request::Logs(logs) => return Reader::new(logs, supervisor).map(Pending::Logs),
             Request::StopAll { grace_ms, exit } => {
                 let exit = exit && supervisor.adopted;
-                supervisor.stop_all(grace_ms, exit);
+                let stop = if exit { Supervisor::stop_for_good } else { Supervisor::stop_all };
+                stop(supervisor, grace_ms);
                 return Ok(Pending::StopAll { exit });
             }
             Request::Cancel => {}

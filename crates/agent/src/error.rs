@@ -72,6 +72,16 @@ impl std::error::Error for Failure {}
 /// with.
 pub(super) fn report(error: &anyhow::Error) -> Code {
     output::line(&format!("error: {error:#}"));
+    hint(error)
+}
+
+/// Prints `error` for the program that started this one, which shows its first line as it is.
+pub(super) fn report_to_parent(error: &anyhow::Error) -> Code {
+    output::line(&format!("{error:#}"));
+    hint(error)
+}
+
+fn hint(error: &anyhow::Error) -> Code {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
     let Some(Failure { code, hint, .. }) = failure else { return Code::No };
     output::line(&format!("hint: {hint}"));

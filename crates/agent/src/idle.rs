@@ -179,7 +179,7 @@ fn serve(
                     SIGTERM | SIGINT if shutdown.is_none() => {
                         shutdown = Some(Instant::now() + grace);
                         let ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-                        supervisor.stop_all(ms, true);
+                        supervisor.stop_for_good(ms);
                     }
                     // Processes that ended are reaped below.
                     SIGCHLD | SIGTERM | SIGINT => {}

@@ -45,6 +45,9 @@ fn main() -> ExitCode {
 fn run(command: arguments::Command) -> anyhow::Result<error::Code> {
     use arguments::Command;
     match command {
+        Command::Idle(options) if options.adopt => {
+            Ok(idle::run(&options).unwrap_or_else(|error| error::report_to_parent(&error)))
+        }
         Command::Idle(options) => idle::run(&options),
         Command::Relay { socket } => relay::run(socket.as_deref()),
         Command::Install { folder } => install::run(&folder),

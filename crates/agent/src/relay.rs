@@ -136,7 +136,7 @@ fn adopt(socket: Option<&Path>, places: &[PathBuf]) -> Result<UnixStream> {
     stderr.read_to_string(&mut why).context("its output could not be read")?;
     // It has ended, or wrote nothing: in both cases only this process waits for it.
     let _ = child.wait();
-    bail!("{}", why.lines().next().unwrap_or("it ended at once").trim_start_matches("error: "))
+    bail!("{}", why.lines().next().unwrap_or("it ended at once"))
 }
 
 /// Forwards messages in both directions, until one side has no more. `most` is how long the

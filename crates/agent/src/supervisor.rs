@@ -159,9 +159,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Tells every application to end; with `for_good` none can be started afterwards.
-    pub(super) fn stop_all(&mut self, grace_ms: u64, for_good: bool) {
-        self.ending |= for_good;
+    /// Tells every application to end; none can be started afterwards.
+    pub(super) fn stop_for_good(&mut self, grace_ms: u64) {
+        self.ending = true;
+        self.stop_all(grace_ms);
+    }
+
+    /// Tells every application to end.
+    pub(super) fn stop_all(&mut self, grace_ms: u64) {
         let names: Vec<_> = self.apps.keys().cloned().collect();
         names.iter().for_each(|name| {
             // The names have just been read.

@@ -8,7 +8,7 @@ use crate::{
     cli::init::Init,
     commands::certificates::{self, Asked},
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, SECRET, Target},
+    kubernetes::{CONFIGURATION, Cluster, FieldConflicts, NAMESPACE, SECRET, Target},
     operations::{
         applier::Applier,
         namespace_label,
@@ -86,14 +86,27 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     if resolved.serving().is_some() {
         namespace_label::demand(cluster, &resolved).await?;
         let namespace = names.namespace();
-        let mut applier =
-            Applier::new(terminal, cluster, namespace, args.dry_run.mode, args.force).await?;
+        let mut applier = Applier::new(
+            terminal,
+            cluster,
+            namespace,
+            args.dry_run.mode,
+            FieldConflicts::forced(args.force),
+        )
+        .await?;
         namespace_label::label(&mut applier, &resolved, args.names.label.as_deref()).await?;
         return applier.outcomes.print(args.output, None);
     }
     cluster.demand_apply(&targets(names), &[]).await?;
     let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run.mode, args.force).await?;
+    let mut applier = Applier::new(
+        terminal,
+        cluster,
+        home,
+        args.dry_run.mode,
+        FieldConflicts::forced(args.force),
+    )
+    .await?;
     let args = &Init { names: names.clone(), ..args.clone() };
     let Prepared { facts, .. } = prepare(&mut applier, args, &resolved).await?;
     if !applier.outcomes.changed() && args.dry_run.mode.is_none() {
@@ -164,7 +177,9 @@ pub(in crate::commands) async fn prepare(
         }
     };
 
-    namespace_label::refuse_two(cluster, resolved, args.force).await?;
+    if !args.force {
+        namespace_label::refuse_two(cluster, resolved).await?;
+    }
     let emptied = args.names.namespace();
     if namespace != emptied && !applier.namespace_exists {
         applier.create_namespace(namespace).await?;

@@ -15,7 +15,7 @@ use crate::{
     cli::init::Init,
     commands::certificates,
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, DryRun, Target},
+    kubernetes::{CONFIGURATION, Cluster, DryRun, FieldConflicts, Target},
     operations::{applier::Applier, webhook_names},
     pki::{self, Bundle},
     ui::terminal::Terminal,
@@ -47,7 +47,9 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     }
     // A rotation replaces these three files regardless of their field manager: the blog's Secret
     // was created with kubectl.
-    let mut applier = Applier::new(terminal, cluster, namespace, args.dry_run.mode, true).await?;
+    let mut applier =
+        Applier::new(terminal, cluster, namespace, args.dry_run.mode, FieldConflicts::TakeOver)
+            .await?;
     let cas = pki::split(&secret.ca_crt);
     let signer = pki::signer(&cas, &secret.server_crt);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -8,7 +8,7 @@ use super::proof::Proof;
 use crate::{
     cli::{install::Install, render::Mode},
     commands::render,
-    kubernetes::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
+    kubernetes::{Cluster, FieldConflicts, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
     operations::{
         applier::Applier,
         emptying_flags, namespace_label,
@@ -44,10 +44,19 @@ pub(super) async fn install(
     if !args.force {
         resolved.refuse_foreign(cluster, None)?;
     }
-    namespace_label::refuse_two(cluster, resolved, args.force).await?;
+    if !args.force {
+        namespace_label::refuse_two(cluster, resolved).await?;
+    }
     let objects = render::policy_objects(&settings, rules)?;
     let home = names.webhook_namespace();
-    let mut applier = Applier::new(terminal, cluster, home, args.dry_run.mode, args.force).await?;
+    let mut applier = Applier::new(
+        terminal,
+        cluster,
+        home,
+        args.dry_run.mode,
+        FieldConflicts::forced(args.force),
+    )
+    .await?;
     applier.apply(&manifests::namespace(namespace, &webhook_names::label(names)?)).await?;
     for object in &objects {
         applier.apply(object).await?;

@@ -72,7 +72,7 @@ impl Proof<'_> {
     /// The problems found by `check`.
     async fn wrong(&self, cluster: &Cluster) -> Result<Vec<Finding>> {
         let findings = match self.mode {
-            Mode::Webhook => check::look(cluster, self.subject, false).await?,
+            Mode::Webhook => check::findings(cluster, self.subject).await?,
             Mode::Policy => check::policy::findings(cluster, self.subject).await?,
         };
         Ok(findings.into_iter().filter(|finding| finding.level == Level::Failed).collect())

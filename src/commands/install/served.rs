@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::proof::Proof;
 use crate::{
     cli::install::Install,
-    kubernetes::{Cluster, DEPLOYMENT, POD, POLICY, Right},
+    kubernetes::{Cluster, DEPLOYMENT, FieldConflicts, POD, POLICY, Right},
     operations::{
         applier::Applier,
         emptying_flags,
@@ -28,8 +28,14 @@ pub(super) async fn install(
     demand(cluster, resolved).await?;
     // The namespace of the server may not be readable.
     let namespace = resolved.names.namespace();
-    let mut applier =
-        Applier::new(terminal, cluster, namespace, args.dry_run.mode, args.force).await?;
+    let mut applier = Applier::new(
+        terminal,
+        cluster,
+        namespace,
+        args.dry_run.mode,
+        FieldConflicts::forced(args.force),
+    )
+    .await?;
     label(&mut applier, resolved, args.names.label.as_deref()).await?;
     if args.dry_run.mode.is_none()
         && let Some(installed) = resolved.serving()

@@ -7,7 +7,7 @@ use crate::{
     cli::plan::Plan as Args,
     kubernetes::{
         BUDGET, Cluster, SERVICE,
-        targets::{self, LiveObject, Unnamed},
+        targets::{self, LiveObject, Selection, Unnamed},
     },
     operations::{
         autoscalers::{AUTOSCALERS, ConflictingObjects},
@@ -20,13 +20,13 @@ use crate::{
     workload::{Context, Rules, Stamp, Warning},
 };
 
-/// A plan for each selected workload, and whether each was named.
+/// A plan for each selected workload, and how they were selected.
 pub(super) async fn plans(
     terminal: &Terminal,
     cluster: &Cluster,
     args: &Args,
     rules: &Rules,
-) -> Result<(Vec<Plan>, bool)> {
+) -> Result<(Vec<Plan>, Selection)> {
     let targeted = targets::find(cluster, &args.targets, Unnamed::All).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
     if targeted.found.is_empty() {
@@ -38,7 +38,7 @@ pub(super) async fn plans(
     let emptying = empty::EmptyRequest {
         rules,
         wishes: empty::wishes(&args.ways, args.scale),
-        named: targeted.named,
+        selection: targeted.selection,
         recreate: false,
         level: args.ways.level,
         stamp: Stamp::default(),
@@ -92,7 +92,7 @@ pub(super) async fn plans(
         one.findings.extend(denied);
         plans.push(one);
     }
-    Ok((plans, targeted.named))
+    Ok((plans, targeted.selection))
 }
 
 async fn decide(

@@ -136,10 +136,15 @@ impl<'a> Pom<'a> {
         plugins.filter(is_it).collect()
     }
 
-    /// Whether it uses a plugin; with `own` only by its own declarations.
-    fn uses(&self, artifact: &str, own: bool) -> bool {
+    /// Whether it or a parent of it declares a plugin.
+    fn uses(&self, artifact: &str) -> bool {
+        !self.mentions(artifact, &[&["build", "plugins"]]).is_empty()
+    }
+
+    /// Whether it declares a plugin itself.
+    fn uses_itself(&self, artifact: &str) -> bool {
         let mentions = self.mentions(artifact, &[&["build", "plugins"]]);
-        mentions.into_iter().any(|plugin| !own || plugin.ancestors().any(|node| node == self.own()))
+        mentions.into_iter().any(|plugin| plugin.ancestors().any(|node| node == self.own()))
     }
 
     /// A setting of a plugin, for all its executions or for one.
@@ -168,7 +173,8 @@ impl<'a> Pom<'a> {
     /// Whether it declares itself an application.
     fn is_application(&self) -> bool {
         let packaging = text(self.own(), &["packaging"]);
-        packaging.as_deref() == Some("war") || APPLICATIONS.iter().any(|name| self.uses(name, true))
+        packaging.as_deref() == Some("war")
+            || APPLICATIONS.iter().any(|name| self.uses_itself(name))
     }
 
     fn modules(&self) -> Vec<String> {
@@ -293,13 +299,13 @@ fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     let package = |goals: &str| format!("{build} {goals}");
     let watch = vec!["src", "pom.xml"];
     let file = |end: &str| format!("{target}/{name}{end}");
-    if pom.uses(QUARKUS, false) {
+    if pom.uses(QUARKUS) {
         let properties = ["quarkus.package.jar.type", "quarkus.package.type"];
         let kind = quarkus::kind(files, folder)
             .or_else(|| properties.iter().find_map(|name| pom.inherited(&["properties", name])));
         return Ok(quarkus::built(&target, &name, kind.as_deref(), package("package"), watch));
     }
-    if pom.uses(SPRING, false) {
+    if pom.uses(SPRING) {
         let goals = if pom.is_repackaged() { "package" } else { "package spring-boot:repackage" };
         let classifier = pom.setting(SPRING, &["classifier"]);
         let classifier = classifier.map(|word| format!("-{word}")).unwrap_or_default();
@@ -309,12 +315,12 @@ fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     if packaging == "war" {
         return Ok(super::war(&file(".war"), package("package"), watch));
     }
-    let (end, note) = if pom.uses(SHADE, false) {
+    let (end, note) = if pom.uses(SHADE) {
         let attached = pom.setting(SHADE, &["shadedArtifactAttached"]).as_deref() == Some("true");
         let name = pom.setting(SHADE, &["shadedClassifierName"]);
         let name = name.unwrap_or_else(|| "shaded".to_owned());
         (if attached { format!("-{name}.jar") } else { ".jar".to_owned() }, RUNS)
-    } else if pom.uses(ASSEMBLY, false) {
+    } else if pom.uses(ASSEMBLY) {
         let appended = pom.setting(ASSEMBLY, &["appendAssemblyId"]).as_deref() != Some("false");
         let id = pom.setting(ASSEMBLY, &["descriptorRefs", "descriptorRef"]);
         let id = id.unwrap_or_else(|| "jar-with-dependencies".to_owned());

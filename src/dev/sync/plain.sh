@@ -15,7 +15,7 @@ leave() {
 }
 
 die() {
-  [ -z "$*" ] || echo "diyadm: $*" >&2
+  [ -z "$*" ] || echo "$*" >&2
   leave 74
 }
 

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use crate::{
     exit::Failure,
     kinds::{ARGO_ROLLOUT, CRON_JOB, Kind},
-    kubernetes::{Cluster, FIELD_MANAGER, targets::LiveObject},
+    kubernetes::{
+        Cluster, FIELD_MANAGER,
+        targets::{LiveObject, Selection},
+    },
     operations::{
         change::played,
         flags::{self, EmptyingFlags, ScaleFlags},
@@ -24,8 +27,8 @@ pub(crate) struct EmptyRequest<'a> {
     pub(crate) rules: &'a Rules,
     /// The flags, as annotations.
     pub(crate) wishes: Vec<Wish>,
-    /// Whether each workload was named by the user.
-    pub(crate) named: bool,
+    /// How the workloads were selected.
+    pub(crate) selection: Selection,
     pub(crate) recreate: bool,
     /// `--level`
     pub(crate) level: Option<flags::Level>,
@@ -103,26 +106,24 @@ impl EmptyRequest<'_> {
         found: &LiveObject,
         scaled: Option<&str>,
     ) -> Result<EmptyMethod, Refused> {
-        let refused = |what: String, hint: &str, soft: bool| Refused {
-            what,
-            hint: hint.to_owned(),
-            soft: soft && !self.named,
-        };
+        let wrong = |what: String, hint: &str| Refused { what, hint: hint.to_owned(), soft: false };
+        let soft = self.selection == Selection::Together;
+        let refused = |what: String, hint: &str| Refused { soft, ..wrong(what, hint) };
         let subject = found
             .object
             .try_subject()
-            .map_err(|error| refused(format!("it is invalid: {error}"), "", false))?;
+            .map_err(|error| wrong(format!("it is invalid: {error}"), ""))?;
         if found.namespace == "kube-system" {
             let what = "diyadm never touches kube-system".to_owned();
-            return Err(refused(what, "", true));
+            return Err(refused(what, ""));
         }
         if fresh::is_holder(&found.object) {
             let what = "it is a placeholder of a command that was interrupted";
-            return Err(refused(what.to_owned(), "Run that command again to remove it.", true));
+            return Err(refused(what.to_owned(), "Run that command again to remove it."));
         }
         if subject.is_by_policy() && !subject.is_controlled() {
             let what = "a policy emptied it when it was created, and saved no original";
-            return Err(refused(what.to_owned(), "Its manifest has its original form.", true));
+            return Err(refused(what.to_owned(), "Its manifest has its original form."));
         }
         if let Some(Owned { by, typed }) = owned(subject) {
             let hint = match typed {
@@ -134,7 +135,7 @@ impl EmptyRequest<'_> {
                          --level pod`, which empties its Pods instead."
                     .to_owned(),
             };
-            return Err(refused(format!("it belongs to {by}"), &hint, true));
+            return Err(refused(format!("it belongs to {by}"), &hint));
         }
         let reference = &found.object["spec"]["workloadRef"];
         if found.kind == &ARGO_ROLLOUT && reference.is_object() {
@@ -142,22 +143,22 @@ impl EmptyRequest<'_> {
             let whose = format!("{}/{}", word("kind").to_lowercase(), word("name"));
             let hint = format!("Run `diyadm empty {whose} -n {}{}`.", found.namespace, self.flags);
             let what = format!("its pod template is that of {whose} (spec.workloadRef)");
-            return Err(refused(what, &hint, true));
+            return Err(refused(what, &hint));
         }
         if found.kind.is_custom() && !found.kind.mutable {
             let what = format!("the pod template of a {} cannot change", found.kind.singular());
             let hint = "Delete it and create it again: the webhook empties it as it is created.";
-            return Err(refused(what, hint, true));
+            return Err(refused(what, hint));
         }
         let wishes = self.wishes_for(subject, found)?;
         let context =
             Context { namespace: &found.namespace, wishes: &wishes, ..Context::default() };
         let Decision { way, rule, sources } = subject
             .decide(self.rules, &context)
-            .map_err(|why| refused(why, "Change the annotation, or the flags.", false))?;
+            .map_err(|why| wrong(why, "Change the annotation, or the flags."))?;
         if !way.empty {
             let rule = rule.map(|rule| format!("rule {rule} of --rules")).unwrap_or_default();
-            return Err(refused(format!("{rule} opts it out"), "", true));
+            return Err(refused(format!("{rule} opts it out"), ""));
         }
         if way.level == Level::Pod && subject.kind() != "Pod" {
             if self.wishes.is_empty() {
@@ -169,29 +170,28 @@ impl EmptyRequest<'_> {
                 _ => "a rule of --rules",
             };
             let what = format!("{by} sets level pod, where the workload itself does not change");
-            return Err(refused(what, "Omit --image, --idle, --containers and --replicas.", false));
+            return Err(wrong(what, "Omit --image, --idle, --containers and --replicas."));
         }
         let counted = subject.workload().is_some_and(|kind| kind.replicas);
         if !counted && self.wishes.iter().any(|wish| wish.key == REPLICAS) {
             let what = format!("a {} has no replicas field", subject.kind());
-            return Err(refused(what, "Omit --replicas, or use other workloads.", true));
+            return Err(refused(what, "Omit --replicas, or use other workloads."));
         }
         if subject.workload().is_some_and(|kind| !kind.mutable) {
             return self.fixed(subject, found);
         }
         if let (Some(replicas), Some(by)) = (way.replicas, scaled) {
             let what = format!("{by} sets its replicas, and would undo --replicas {replicas}");
-            return Err(refused(
+            return Err(wrong(
                 what,
                 "Omit --replicas; --hold-autoscalers keeps the number of replicas.",
-                false,
             ));
         }
         if way.replicas.is_some_and(|replicas| subject.loses_volumes(replicas)) {
             let what = "its persistentVolumeClaimRetentionPolicy (whenScaled: Delete) deletes \
                         volumes when the replicas change";
             let hint = "Omit --replicas, or set whenScaled to Retain in its manifest first.";
-            return Err(refused(what.to_owned(), hint, false));
+            return Err(wrong(what.to_owned(), hint));
         }
         Ok(EmptyMethod::Patch)
     }
@@ -220,7 +220,7 @@ impl EmptyRequest<'_> {
             hint: "Omit --image, --idle, --containers and --replicas, or use --level workload to \
                  change the template anyway."
                 .to_owned(),
-            soft: !self.named,
+            soft: self.selection == Selection::Together,
         })
     }
 
@@ -277,7 +277,7 @@ impl EmptyRequest<'_> {
             let what = "it does not exist: a command was interrupted while it recreated it";
             (what, format!("{command} creates it, emptied."))
         };
-        Err(Refused { what: what.to_owned(), hint, soft: !self.named })
+        Err(Refused { what: what.to_owned(), hint, soft: self.selection == Selection::Together })
     }
 
     /// Fails where an annotation names the image that a Job would run once it is created again by the
@@ -312,7 +312,7 @@ impl EmptyRequest<'_> {
                     let ours = subject.annotated_by(FIELD_MANAGER, LABEL, false);
                     // Naming a workload overrides an opt-out; a selector does not override one that
                     // was set by hand.
-                    if ours || self.named {
+                    if ours || self.selection == Selection::Named {
                         wishes.push(Wish { key: LABEL, value: None, forget: ours });
                         continue;
                     }
@@ -339,7 +339,7 @@ impl EmptyRequest<'_> {
                     ),
                 ),
             };
-            return Err(Refused { what, hint, soft: !self.named });
+            return Err(Refused { what, hint, soft: self.selection == Selection::Together });
         }
         Ok(wishes)
     }

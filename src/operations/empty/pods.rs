@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{decision, give_back};
+use super::{decision, offer_restore, roll_back};
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, JOB},
@@ -90,7 +90,8 @@ async fn try_empty(
         args.rollback && (changed || operation.check_pods(&now, Form::Emptied).await.is_err());
     let count = match operation.replace(&now, &PodMatch::Made(Form::Emptied)).await {
         Ok(count) => count,
-        Err(error) => return Err(give_back(operation, args, found, back, error).await),
+        Err(error) if back => return Err(roll_back(operation, args, found, &error).await),
+        Err(error) => return Err(offer_restore(operation, found, &error)),
     };
     let what = match count {
         0 => format!("{shown}: its Pods are already empty"),

@@ -10,7 +10,10 @@ use super::options::RestoreOptions;
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, JOB},
-    kubernetes::{POD, Scope, error, targets::LiveObject},
+    kubernetes::{
+        POD, Scope, error,
+        targets::{LiveObject, Selection},
+    },
     operations::{
         Operation, OperationResult, Outcome,
         change::{annotated, played},
@@ -107,7 +110,7 @@ impl Pods {
         ));
     }
 
-    /// Whether only the workload's Pods are empty, or, for a `named` workload without Pods, would
+    /// Whether only the workload's Pods are empty, or, for a named workload without Pods, would
     /// be.
     ///
     /// # Errors
@@ -117,7 +120,7 @@ impl Pods {
         operation: &Operation<'_>,
         webhooks: &Webhooks,
         found: &LiveObject,
-        named: bool,
+        selection: Selection,
     ) -> Result<bool> {
         let is_there = found.object["metadata"]["uid"].is_string();
         if found.kind == &POD || !is_there || found.object.is_emptied() {
@@ -129,7 +132,7 @@ impl Pods {
             return Err(Failure::no(what, "Run the same command again.").into());
         }
         let mut own = self.of(found).peekable();
-        if own.peek().is_some() || !named {
+        if own.peek().is_some() || selection == Selection::Together {
             return Ok(own.any(|(_, emptied)| *emptied));
         }
         would_be(operation, webhooks, found, found.object.try_subject()?).await

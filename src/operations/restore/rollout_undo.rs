@@ -11,7 +11,10 @@ use super::{leftovers, options::RestoreOptions};
 use crate::{
     exit::Failure,
     kinds::Revisions,
-    kubernetes::{REVISION, error, targets::LiveObject},
+    kubernetes::{
+        REVISION, error,
+        targets::{LiveObject, Selection},
+    },
     operations::{Operation, OperationResult, Outcome, change::annotated},
     workload::{ORIGINAL, ParsedObject},
 };
@@ -25,13 +28,13 @@ pub(super) async fn recall(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     found: LiveObject,
-    named: bool,
+    selection: Selection,
 ) -> ControlFlow<OperationResult, LiveObject> {
     let of_revisions = found.kind.revisions == Some(Revisions::ControllerRevisions);
     if !of_revisions || options.manifests.is_some() {
         return ControlFlow::Continue(found);
     }
-    match try_recall(operation, &found, named).await {
+    match try_recall(operation, &found, selection).await {
         Ok(None) => ControlFlow::Continue(found),
         Ok(Some((object, patch))) => {
             let is_back = !object.is_emptied();
@@ -54,7 +57,7 @@ pub(super) async fn recall(
 async fn try_recall(
     operation: &Operation<'_>,
     found: &LiveObject,
-    named: bool,
+    selection: Selection,
 ) -> Result<Option<(ParsedObject, Vec<Value>)>> {
     let subject = found.object.try_subject()?;
     let is_lost = subject.is_lost();
@@ -66,7 +69,9 @@ async fn try_recall(
     let shown = operation.shown(found);
     let revisions = match operation.cluster.list(&REVISION, &found.namespace, "").await {
         Ok(revisions) => revisions,
-        Err(error) if is_lost && named => return Err(lost(operation, found, Some(&error))),
+        Err(error) if is_lost && selection == Selection::Named => {
+            return Err(lost(operation, found, Some(&error)));
+        }
         Err(error) => {
             let right = "checking that needs the right to list controllerrevisions".to_owned();
             let why = if error::is_forbidden(&error) { right } else { format!("{error:#}") };
@@ -83,7 +88,11 @@ async fn try_recall(
     let theirs = revisions.iter().filter(its_own);
     let mut theirs = theirs.filter_map(|one| one["metadata"]["annotations"][ORIGINAL].as_str());
     let Some(original) = theirs.find_map(|theirs| subject.recalled(theirs)) else {
-        return if is_lost && named { Err(lost(operation, found, None)) } else { Ok(None) };
+        return if is_lost && selection == Selection::Named {
+            Err(lost(operation, found, None))
+        } else {
+            Ok(None)
+        };
     };
     let mut sent = Vec::new();
     let plan = |object: &ParsedObject| {

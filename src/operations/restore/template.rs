@@ -14,7 +14,9 @@ use crate::{
         change::played,
         intercept::{Interceptor, Webhooks},
     },
-    workload::{DISABLED, ENABLED, LABEL, ParsedObject, Stamp, Subject, fresh, pods::is_ready},
+    workload::{
+        DISABLED, ENABLED, LABEL, OptOut, ParsedObject, Stamp, Subject, fresh, pods::is_ready,
+    },
 };
 
 /// Time after which an API server knows of a removed label.
@@ -111,13 +113,13 @@ async fn try_restore(
         if options.recreate || !found.object["metadata"]["uid"].is_string() {
             return recreate(operation, webhooks, options, found, manifest).await;
         }
-        let back = Back { manifest, decline: false, refuse: false };
+        let back = Back { manifest, opt_out: OptOut::Leave, template: OptOut::Leave };
         let operations = original(&found.object, &back)?.unwrap_or_default();
         let new = played(&found.object, &operations)?.into();
         return Err(trust::in_place(operation, options, found, &new, manifest)?);
     }
     let interceptor = webhooks.of_update(operation.cluster, found).await;
-    let decline = match &interceptor {
+    let opt_out = opt_out_if(match &interceptor {
         _ if subject.declines() => false,
         Interceptor::Nobody | Interceptor::Policy(_) => false,
         // A dry run shows nothing about a webhook that is temporarily unavailable.
@@ -126,16 +128,16 @@ async fn try_restore(
         }
         // Its rules may exclude the workload, and not all of them may be readable.
         _ => operation.is_real() && would_be_emptied(operation, found, manifest).await?,
-    };
+    });
     // At level pod a webhook may empty the Pods of the restored template.
-    let mut back = Back { manifest, decline, refuse: false };
+    let mut back = Back { manifest, opt_out, template: OptOut::Leave };
     let of_pods = of_pods(operation, webhooks, found, &back).await?;
-    back.refuse = of_pods.is_there();
+    back.template = opt_out_if(of_pods.is_there());
     let mut sent = Vec::new();
     let (mut object, mut changed) =
         operation.change(found, |object| plan(object, &back, &mut sent)).await?;
     let mut tries = if options.unlabelled && operation.is_real() { TRIES } else { 0 };
-    while object.is_emptied() && !back.decline && tries > 0 {
+    while object.is_emptied() && back.opt_out == OptOut::Leave && tries > 0 {
         tokio::time::sleep(LAG).await;
         let again = LiveObject { object, ..found.clone() };
         (object, changed) =
@@ -144,9 +146,9 @@ async fn try_restore(
     }
     // In a dry run the label still exists, and the API server uses it.
     let label = options.unlabelled && !operation.is_real();
-    if object.is_emptied() && !back.decline && !label {
+    if object.is_emptied() && back.opt_out == OptOut::Leave && !label {
         // An unreadable webhook may still empty it.
-        back.decline = true;
+        back.opt_out = OptOut::Set;
         let again = LiveObject { object, ..found.clone() };
         (object, changed) =
             operation.change(&again, |object| plan(object, &back, &mut sent)).await?;
@@ -160,10 +162,10 @@ async fn try_restore(
     operation
         .terminal
         .done(&format!("{shown} {}{}", form(subject, options), operation.dry()), None);
-    if back.decline {
+    if back.opt_out == OptOut::Set {
         declined(operation, found, &interceptor, "");
     }
-    if back.refuse {
+    if back.template == OptOut::Set {
         pods::print_opted_out(operation, found, &of_pods);
     }
     let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
@@ -232,15 +234,15 @@ async fn recreate(
 ) -> Result<Restored> {
     let fresh = ParsedObject::from(fresh::fresh(&found.object));
     let interceptor = webhooks.of_create(operation.cluster, found).await;
-    let decline = interceptor != Interceptor::Nobody;
-    let mut back = Back { manifest, decline, refuse: false };
+    let opt_out = opt_out_if(interceptor != Interceptor::Nobody);
+    let mut back = Back { manifest, opt_out, template: OptOut::Leave };
     let of_pods = if found.kind == &POD {
         Interceptor::Nobody
     } else {
         let fresh = LiveObject { object: fresh.clone(), ..found.clone() };
         of_pods(operation, webhooks, &fresh, &back).await?
     };
-    back.refuse = of_pods.is_there();
+    back.template = opt_out_if(of_pods.is_there());
     let operations = plan(&fresh, &back, &mut Vec::new())?;
     let new = ParsedObject::from(played(&fresh, &operations.unwrap_or_default())?);
     trust::check(operation, options, found, &new, manifest)?;
@@ -252,22 +254,27 @@ async fn recreate(
     let what = format!("{} recreated and restored{}", operation.shown(found), operation.dry());
     operation.terminal.done(&what, None);
     let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
-    if decline && declines(&object) && !declines(&found.object) {
+    if opt_out == OptOut::Set && declines(&object) && !declines(&found.object) {
         declined(operation, found, &interceptor, " --recreate");
     }
-    if back.refuse {
+    if back.template == OptOut::Set {
         pods::print_opted_out(operation, found, &of_pods);
     }
     Ok(Restored { object, patch: Vec::new(), outcome: Outcome::Changed })
+}
+
+fn opt_out_if(would_be_emptied: bool) -> OptOut {
+    if would_be_emptied { OptOut::Set } else { OptOut::Leave }
 }
 
 /// How to restore one workload.
 struct Back<'a> {
     /// `--force-from`
     manifest: Option<&'a ParsedObject>,
-    /// Whether it, or its pod template, is opted out afterwards.
-    decline: bool,
-    refuse: bool,
+    /// The opt-out of the workload itself.
+    opt_out: OptOut,
+    /// The opt-out of its pod template.
+    template: OptOut,
 }
 
 /// The operations that restore the object; `None` if it is not empty.
@@ -277,7 +284,7 @@ fn plan(
     sent: &mut Vec<Value>,
 ) -> Result<Option<Vec<Value>>> {
     let Some(mut operations) = original(object, back)? else { return Ok(None) };
-    if back.refuse {
+    if back.template == OptOut::Set {
         operations.extend(pods::refusal(&played(object, &operations)?.into())?);
     }
     sent.clone_from(&operations);
@@ -286,13 +293,13 @@ fn plan(
 
 /// [`plan`] without the opt-out of its pod template.
 fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>> {
-    let &Back { manifest, decline, .. } = back;
+    let &Back { manifest, opt_out, .. } = back;
     let subject = object.try_subject()?;
     if !subject.is_emptied() {
         return Ok(None);
     }
     let Some(manifest) = manifest else {
-        let change = subject.restore(decline, None);
+        let change = subject.restore(opt_out, None);
         if change.is_empty() {
             // Another client has written another original since it was judged.
             let why = change
@@ -304,10 +311,10 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
         return Ok(Some(serde_json::from_str(&change.patch)?));
     };
     // Parts that the manifest lacks are restored from the original, if that is trusted.
-    let mut sent: Vec<Value> = serde_json::from_str(&subject.restore(false, None).patch)?;
+    let mut sent: Vec<Value> = serde_json::from_str(&subject.restore(OptOut::Leave, None).patch)?;
     let restored = ParsedObject::from(played(object, &sent)?);
     let subject = restored.try_subject()?;
-    let change = subject.restore_from(manifest.try_subject()?, FIELD_MANAGER, decline);
+    let change = subject.restore_from(manifest.try_subject()?, FIELD_MANAGER, opt_out);
     let change = change.map_err(|why| {
         Failure::usage(format!("--force-from does not fit: {why}."), "Use another file.")
     })?;
@@ -323,7 +330,7 @@ async fn would_be_emptied(
 ) -> Result<bool> {
     let LiveObject { kind, namespace, name, object } = found;
     let target = (*kind, namespace.as_str(), name.as_str());
-    let back = Back { manifest, decline: false, refuse: false };
+    let back = Back { manifest, opt_out: OptOut::Leave, template: OptOut::Leave };
     let asked = operation
         .cluster
         .change(target, Some(object.clone()), WriteMode::DryRun, |object| original(object, &back))

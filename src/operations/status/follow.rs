@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     kubernetes::{
         Cluster, Kind, POD, Scope, Sight,
-        targets::{Targeted, Targets},
+        targets::{Selection, Targeted, Targets},
     },
     workload::{fresh, pods::is_controlled},
 };
@@ -107,7 +107,7 @@ impl Follow<'_> {
     }
 
     fn is_meant(&self, kind: &Kind, object: &Value) -> bool {
-        if !self.targeted.named {
+        if self.targeted.selection == Selection::Together {
             return !is_controlled(object);
         }
         let named = |name: &str| {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     kubernetes::{
         Cluster,
-        targets::{self, Targets, Unnamed},
+        targets::{self, Selection, Targets, Unnamed},
     },
     operations::{
         Operation, Outcome,
@@ -48,9 +48,14 @@ pub(super) async fn restore(
     let targeted = targets::find(cluster, &targets, Unnamed::WithAll).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
     let found = targeted.found.into_iter().filter(|found| is_ready_to_go(&found.object)).collect();
-    let done =
-        restore::restore_all(&operation, &RestoreOptions::UNLABELLED, &webhooks, found, false)
-            .await;
+    let done = restore::restore_all(
+        &operation,
+        &RestoreOptions::UNLABELLED,
+        &webhooks,
+        found,
+        Selection::Together,
+    )
+    .await;
     for one in done.iter().filter(|one| matches!(one.outcome, Outcome::Changed)) {
         let found = &one.found;
         outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");

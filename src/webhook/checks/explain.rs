@@ -4,6 +4,7 @@
 //! tests provoke each on a real API server.
 
 use super::Subject;
+use crate::webhook::admission;
 
 /// Why the call of a webhook failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +21,12 @@ pub struct Cause {
 /// specific texts come before general ones.
 const TEXTS: [(&str, &str, &str, Remedy); 43] = [
     (
-        "to call webhook: diyadm: reviews go to",
+        admission::WRONG_PATH,
         "wrong-path",
         "the server does not know the path in the webhook's configuration",
         Remedy::Install,
     ),
-    ("to call webhook: diyadm: a bug", "server-bug", "the server has a bug", Remedy::Logs),
+    (admission::FAULT, "server-bug", "the server has a bug", Remedy::Logs),
     (
         "cannot verify signature: insecure algorithm",
         "insecure-signature",

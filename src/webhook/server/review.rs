@@ -74,8 +74,7 @@ pub(super) fn routes(
             let resource = web::resource(path).route(web::post().to(handle));
             config.service(resource.default_service(web::to(other)));
         }
-        let what = "diyadm: reviews go to /mutating-pods or /mutating-service";
-        config.default_service(web::to(always(404, "NotFound", what)));
+        config.default_service(web::to(always(404, "NotFound", admission::WRONG_PATH)));
     }
 }
 
@@ -128,7 +127,7 @@ async fn handle(
     }
 }
 
-const BUG: Refusal = (500, "InternalError", "diyadm: a bug kept the review from being answered");
+const BUG: Refusal = (500, "InternalError", admission::FAULT);
 
 /// The connection of a request.
 fn connection(request: &HttpRequest) -> Option<&Arc<Connection>> {

@@ -53,7 +53,8 @@ impl Direct {
     fn apply(&self, object: &Value) {
         let mut object = object.clone();
         object["metadata"]["namespace"] = self.namespace.clone().into();
-        let how = kinds::Apply { mode: kinds::WriteMode::Persist, force: false };
+        let conflicts = kinds::FieldConflicts::Fail;
+        let how = kinds::Apply { mode: kinds::WriteMode::Persist, conflicts };
         self.runtime.block_on(self.client.apply(&object, how)).unwrap();
     }
 

@@ -105,7 +105,7 @@ fn failed(code: i32, said: &[u8], about: &Bytes) -> Trouble {
     let first = said.lines().next().unwrap_or_default();
     let detail = match reason {
         Reason::Other if first.is_empty() => format!("exit {code}"),
-        Reason::Other => first.trim_start_matches("diyadm: ").to_owned(),
+        Reason::Other => first.to_owned(),
         _ => String::new(),
     };
     Failed::Refused(Refusal { reason, path: about.clone(), detail }).into()
