@@ -1,4 +1,4 @@
-//! The container's side: what is said, what runs, what is received, with real processes.
+//! The agent: protocol, supervised applications and received files, with real processes.
 
 mod client;
 mod disk;

@@ -1,4 +1,4 @@
-//! The program from outside: exit codes, what goes where, files.
+//! The program from outside: exit codes, standard output and error, files.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 

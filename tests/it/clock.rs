@@ -1,4 +1,4 @@
-//! A machine whose clock is wrong: before 1970, in the year 9999, and a day behind.
+//! A machine whose clock is wrong: before 1970, in the year 9999, one day late.
 
 use std::{fs, path::Path, process::Command};
 

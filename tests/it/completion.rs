@@ -1,10 +1,10 @@
-//! What a shell gets at TAB: by the script itself, in a real bash, on the real API server.
+//! Shell completion: the script itself, in a real bash, on the real API server.
 
 use std::process::Command;
 
 use serde_json::json;
 
-use super::rig::{Run, cluster, diyadm};
+use super::rig::{Run, Workspace, diyadm};
 
 /// The whole script with a line that was typed so far; what bash would offer.
 const PROBE: &str = r#"
@@ -27,9 +27,8 @@ fn offered(script: &str, line: &str) -> Vec<String> {
 
 #[test]
 fn completion_offers_workloads_of_the_cluster() {
-    let cluster = require!(cluster());
-    let name = cluster.name("completion");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("completion"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let pod = json!({ "containers": [{ "name": "a", "image": "b" }] });
     for (kind, of) in [("Deployment", "web"), ("Deployment", "worker"), ("StatefulSet", "web")] {
         let labels = json!({ "app": format!("{kind}-{of}") });
@@ -43,8 +42,7 @@ fn completion_offers_workloads_of_the_cluster() {
         let create = ["-n", name, "create", "--validate=ignore", "-f", "-"];
         cluster.kubectl(&create, &object.to_string());
     }
-    let folder = tempfile::tempdir().unwrap();
-    let script = diyadm(folder.path(), &["completions", "bash"]).code(0).stdout;
+    let script = diyadm(folder, &["completions", "bash"]).code(0).stdout;
     let place = format!("{} -n {name}", cluster.flags());
     let offered = |words: &str| offered(&script, words);
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use super::{
-    rig::{Cluster, cluster, on_terminal},
+    rig::{Cluster, Workspace, on_terminal},
     workloads::workload,
 };
 
@@ -33,11 +33,10 @@ fn typed(cluster: &Cluster, args: &[&str], answer: Answer<'_>) -> (Option<i32>, 
 
 #[test]
 fn asks_before_many_workloads_change() {
-    let cluster = require!(cluster());
-    let name = cluster.name("confirm");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("confirm"));
+    let name = cluster.name;
     for (kind, of_it) in [("Deployment", "web"), ("Deployment", "api"), ("StatefulSet", "db")] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, of_it).to_string());
+        cluster.create(name, &workload(kind, of_it));
     }
     cluster.kubectl(&["-n", name, "label", "deploy/web", "app=web"], "");
     let is_emptied =

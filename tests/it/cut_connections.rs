@@ -1,5 +1,5 @@
 //! A file that is synced 200 times over a connection that is cut at random places, on the node: it
-//! arrives each time, and whoever opens it meanwhile finds the old content or the new.
+//! arrives each time, and a reader finds either the old content or the new.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use std::{
 use openssl::sha::sha256;
 use serde_json::json;
 
-use super::rig::{Node, node, program};
+use super::rig::{Node, Workspace, program};
 
 pub(crate) mod cutter;
 mod plain;
@@ -26,7 +26,7 @@ mod plain;
 use cutter::{Cut, Cutter, End};
 
 const SYNCS: usize = 200;
-/// Long enough for a thread that writes beside.
+/// Long enough for a writer thread.
 const LENGTH: usize = 6 << 20;
 /// About what goes over the wire, both ways, before the first answer, and after it until the last.
 const EARLY: u64 = 20_000;
@@ -217,9 +217,8 @@ fn names(folder: &Path) -> Vec<OsString> {
 
 #[test]
 fn synced_file_is_whole_after_each_of_200_cut_connections() {
-    let node = require!(node());
-    let name = node.name("cut");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("cut"));
+    let name = node.name;
     let there = tempfile::tempdir().unwrap();
     pod(&node, name, there.path());
     let reads = sync_and_cut((&node, name), there.path(), SYNCS, Random::cuts);

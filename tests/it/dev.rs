@@ -1,4 +1,5 @@
-//! The laptop's side of the developer's loop: over a real agent's process first, then on a node.
+//! The developer's side of `dev`, `sync`, `run` and `forward`: with a real agent process, and on a
+//! node.
 
 mod agent_start_race;
 mod commands;

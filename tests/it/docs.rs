@@ -1,4 +1,4 @@
-//! The docs say what the code does: their tables are made from it, their examples are tried.
+//! The docs match the code: their tables are made from it, and their examples are tried.
 //!
 //! `DIYADM_UPDATE_DOCS=1 cargo test docs::` writes the tables anew.
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     generated::workload,
     rig::cluster,
-    workloads::{with_webhook::Watched, workload as of_kind},
+    workloads::{with_webhook::WebhookNamespace, workload as of_kind},
 };
 
 /// The warnings of a review.
@@ -122,7 +122,7 @@ fn warning_has_at_most_120_characters_and_escapes_names() {
 fn kubectl_prints_the_warning_of_emptying() {
     let cluster = require!(cluster());
     let name = "announced";
-    let _watched = Watched::new(&cluster, name, &[]);
+    let _watched = WebhookNamespace::new(&cluster, name, &[]);
     let apply = |object: &Value| {
         let run = cluster.try_kubectl(&["-n", name, "apply", "-f", "-"], &object.to_string());
         run.code(0).stderr

@@ -1,5 +1,5 @@
-//! Every failure text of webhook.md, provoked on the real API server under both failure policies,
-//! and named by `check` and `verify`.
+//! Every way in which the call of a webhook fails, provoked on the real API server under both
+//! failure policies, and explained by `check` and `verify`.
 
 mod broken_servers;
 mod chains;
@@ -61,7 +61,7 @@ fn names(run: &Run, wanted: &str) {
     assert!(failed(run, wanted).is_some(), "{wanted} is not told: {}", run.stdout);
 }
 
-/// A dry-run create, until the API server says what it should: it hears of a new configuration
+/// A dry-run create, until the API server says what it should: it knows a new configuration
 /// after a moment.
 #[track_caller]
 fn create_until(cluster: &Cluster, namespace: &str, what: &str, holds: impl Fn(&Run) -> bool) {
@@ -75,7 +75,7 @@ fn create_until(cluster: &Cluster, namespace: &str, what: &str, holds: impl Fn(&
 struct Row {
     /// The finding's id.
     wanted: &'static str,
-    /// What the API server says, as webhook.md has it.
+    /// What the API server says.
     text: &'static str,
     stand: Stand,
     trust: Trust,

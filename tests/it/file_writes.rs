@@ -1,5 +1,4 @@
-//! Files that commands write: whole or not at all, whoever else writes there, and however full the
-//! disk is.
+//! Files that commands write: whole or not at all, with other writers and with a full disk.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, thread};
 

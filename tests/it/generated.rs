@@ -310,3 +310,11 @@ pub(crate) fn wished(object: &Value, rules: &Rules, wishes: &[Wish]) -> Value {
 pub(crate) fn restored(object: &Value) -> Value {
     applied(object, &workload::restore(&object.to_string()))
 }
+
+/// The annotation's value for a body, with a right checksum.
+pub(crate) fn sealed(body: &Value) -> String {
+    let body = body.to_string();
+    let sum = &openssl::sha::sha256(body.as_bytes())[..8];
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{\"v\":1,\"sum\":\"{sum}\",\"body\":{body}}}")
+}

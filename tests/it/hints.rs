@@ -1,5 +1,5 @@
-//! The commands in hints, typed as they stand: each mends what it speaks of. And how a command
-//! that waits tells of it, and ends at Ctrl-C.
+//! The commands in hints, run as they are printed: each fixes its error. And how a command shows
+//! that it waits, and ends at Ctrl-C.
 
 use std::{
     fs,

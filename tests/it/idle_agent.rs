@@ -1,10 +1,10 @@
-//! What an empty container costs while nobody works in it: memory, and no moment of a processor.
+//! The cost of an idle empty container: memory, and no CPU time.
 
 use std::{thread, time::Duration};
 
 use serde_json::json;
 
-use super::rig::{node, wait_until};
+use super::rig::{Workspace, wait_until};
 
 /// KB of its own memory.
 const OWN: u64 = 256;
@@ -13,9 +13,8 @@ const MOST: u64 = 2048;
 
 #[test]
 fn idle_agent_is_small_and_uses_no_cpu() {
-    let node = require!(node());
-    let name = node.name("rest");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("rest"));
+    let name = node.name;
     node.load(&["empty-container"]);
     node.pod(name, "rest", &json!({ "image": "empty-container:latest" }));
     let status = || node.kubectl(&["-n", name, "exec", "rest", "--", "cat", "/proc/1/status"], "");

@@ -1,4 +1,4 @@
-//! Another admission plugin that rewrites images after diyadm: a registry mirror, digests, tags.
+//! Another admission plugin that rewrites images: a registry mirror, digests, tags.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     generated::{applied, cases, emptied, object, pod, restored, rules},
     rig::{Cluster, cluster, wait_until},
-    workloads::{pod_of, stored, with_webhook::Watched, workload as of_kind},
+    workloads::{pod_of, stored, with_webhook::WebhookNamespace, workload as of_kind},
 };
 
 mod mirror;
@@ -231,7 +231,7 @@ fn image_renamed_by_a_mirror_keeps_the_original() {
     assert_eq!(Subject::parse(&object.to_string()).unwrap().note_rewritten(), None);
 }
 
-/// A policy of the cluster that rewrites each image, whoever set it.
+/// A policy of the cluster that rewrites every image.
 fn mirror(name: &str, image: &str) -> Value {
     let expression = format!(
         "[JSONPatch{{op: 'replace', path: '/spec/template/spec/containers/0/image', value: {image}}}]"
@@ -263,7 +263,7 @@ fn mirror(name: &str, image: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "List", "items": [policy, binding] })
 }
 
-/// What becomes of a workload whose images a mirror rewrites, whoever sets them. `own` is the
+/// What becomes of a workload whose images a mirror rewrites. `own` is the
 /// application's image as diyadm gets it.
 fn is_left_to_its_work(cluster: &Cluster, folder: &Path, name: &str, own: &str) {
     let create = ["-n", name, "create", "-f", "-"];
@@ -316,7 +316,7 @@ fn leaves_images_to_a_webhook_that_rewrites_them() {
         ("hooked-first", "0-mirror", "mirror.example/app:1"),
         ("hooked-last", "zz-mirror", "app:1"),
     ] {
-        let watched = Watched::new(&cluster, name, &[]);
+        let watched = WebhookNamespace::new(&cluster, name, &[]);
         let folder = watched.folder.path();
         let mirror = Mirror::start(folder);
         let configuration = mirror.configuration(folder, configuration, name).to_string();
@@ -330,7 +330,7 @@ fn leaves_images_to_a_webhook_that_rewrites_them() {
 fn registry_mirror_webhook_keeps_its_rewrites() {
     let cluster = require!(cluster());
     let name = "rewritten";
-    let watched = Watched::new(&cluster, name, &[]);
+    let watched = WebhookNamespace::new(&cluster, name, &[]);
     let image = "'mirror.example/' + object.spec.template.spec.containers[0].image";
     let mirror = mirror(name, image).to_string();
     let made = cluster.try_kubectl(&["create", "-f", "-"], &mirror);
@@ -353,7 +353,7 @@ fn renaming_mirror_webhook_keeps_its_rewrites() {
     };
     let image = |object: &Value| pod_of(object)["containers"][0]["image"].clone();
     let name = "renamed";
-    let watched = Watched::new(&cluster, name, &[]);
+    let watched = WebhookNamespace::new(&cluster, name, &[]);
     let alone = cluster.name("renamed-alone");
     let _alone = cluster.namespace(alone);
     let folder = watched.folder.path();

@@ -1,5 +1,5 @@
-//! The blog's whole way with the program's own commands, the server behind a Service as its Pods
-//! would be: in a network namespace, found through an EndpointSlice.
+//! `install`, `verify`, `check` and `uninstall`, with the server behind a Service as its Pods would
+//! be: in a network namespace, found through an EndpointSlice.
 
 use std::{
     fs,

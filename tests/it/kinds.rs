@@ -1,6 +1,6 @@
-//! Every kind of workload there and back on the real API server, beside a twin in a namespace where
-//! nothing empties: by the webhook, and by `empty` and `restore`. Nothing here can run, so whatever
-//! differs was written.
+//! Every kind of workload, emptied and restored on the real API server by the webhook and by
+//! `empty` and `restore`, and compared with a twin in a namespace where nothing empties. No Pod
+//! runs here, so every difference was written by diyadm.
 
 use diyadm::kinds::{Kind, WORKLOADS};
 use diyadm::workload::{self, DISABLED, LABEL};
@@ -160,7 +160,7 @@ fn twice_is_once(pair: &Pair, what: &str, empty: &[&str]) {
     assert_eq!(plain(&pair.get(what)), emptied, "{what} {empty:?}");
 }
 
-/// A Pod or Job goes there and back by being created again, where that was asked for.
+/// A Pod or Job is emptied and restored by `--recreate`.
 fn created_again(pair: &Pair, what: &str, empty: &[&str]) {
     let id = || pair.get(what)["metadata"]["uid"].clone();
     let first = id();

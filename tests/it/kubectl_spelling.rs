@@ -5,7 +5,7 @@ use std::{env, fs, os::unix::fs::symlink, process::Command};
 use diyadm::workload;
 use serde_json::{Value, json};
 
-use super::rig::{Cluster, Run, cluster, diyadm, diyadm_reads, program};
+use super::rig::{Cluster, Run, Workspace, cluster, diyadm, diyadm_reads, program};
 
 const POD: &str =
     "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a}]}\n";
@@ -155,15 +155,13 @@ fn workloads_are_selected_by_manifests() {
 
 #[test]
 fn workloads_and_namespaces_are_spelled_as_in_kubectl() {
-    let cluster = require!(cluster());
-    let name = cluster.name("spelled");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("spelled"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut alone = service("alone");
     alone["spec"].as_object_mut().unwrap().remove("selector");
     let objects = list(&[service("web"), alone, deployment("web", None)]);
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &objects);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), args);
+    let run = |args: &[&str]| cluster.diyadm(folder, args);
     run(&["-n", name, "empty", "deploy/web"]).code(0);
     let status = run(&["-n", name, "status", "-o", "name"]).code(0).stdout;
     assert_eq!(status, "deployment.apps/web\n");
@@ -188,7 +186,7 @@ fn workloads_and_namespaces_are_spelled_as_in_kubectl() {
     forward(&["svc/alone", "80"]).code(2).stderr_has("has no selector");
 
     // kubectl's own way to its plugins.
-    let plugins = folder.path().join("plugins");
+    let plugins = folder.join("plugins");
     fs::create_dir(&plugins).unwrap();
     symlink(env!("CARGO_BIN_EXE_diyadm"), plugins.join("kubectl-diyadm")).unwrap();
     let mut kubectl = Command::new(cluster.kubectl_command(&[]).get_program());
@@ -201,12 +199,10 @@ fn workloads_and_namespaces_are_spelled_as_in_kubectl() {
 
 #[test]
 fn check_reports_the_duration_of_each_step() {
-    let cluster = require!(cluster());
-    let name = cluster.name("timed");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("timed"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let check = ["check", "-n", name, "--service", name, "-o"];
-    let json = cluster.diyadm(folder.path(), &[&check[..], &["json"]].concat()).code(1).stdout;
+    let json = cluster.diyadm(folder, &[&check[..], &["json"]].concat()).code(1).stdout;
     let report: Value = serde_json::from_str(&json).unwrap();
     let micros = |id: &str| {
         let all = report["findings"].as_array().unwrap();
@@ -215,7 +211,7 @@ fn check_reports_the_duration_of_each_step() {
     for id in ["version", "namespace", "secret", "configuration"] {
         assert_ne!(micros(id), 0, "{id}: {json}");
     }
-    let junit = cluster.diyadm(folder.path(), &[&check[..], &["junit"]].concat()).code(1).stdout;
+    let junit = cluster.diyadm(folder, &[&check[..], &["junit"]].concat()).code(1).stdout;
     assert!(!junit.contains("name=\"version\" time=\"0.000000\""), "{junit}");
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{
     corpus,
     generated::{
-        all_kinds, anything, cases, emptied, object, pod, restored, rules, torn, wished, wishes,
+        all_kinds, anything, cases, emptied, object, pod, restored, rules, sealed, torn, wished,
+        wishes,
     },
 };
 
@@ -30,14 +31,6 @@ fn review(object: &Value) -> Value {
             "object": object,
         },
     })
-}
-
-/// The annotation's value for a body, with a right checksum.
-fn sealed(body: &Value) -> String {
-    let body = body.to_string();
-    let sum = &openssl::sha::sha256(body.as_bytes())[..8];
-    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{{\"v\":1,\"sum\":\"{sum}\",\"body\":{body}}}")
 }
 
 /// A place, and a field that emptying never touches there, or what it never makes of one.

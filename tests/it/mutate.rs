@@ -1,4 +1,4 @@
-//! `diyadm mutate`: manifests there and back as a filter, as kubectl reads them.
+//! `diyadm mutate`: manifests emptied and restored by a filter, as kubectl reads them.
 
 use std::{fs, path::Path};
 
@@ -78,7 +78,7 @@ fn mutate_keeps_unchanged_documents_byte_for_byte() {
     let there = filter(&["--idle", "shell"], &filter(&[], DEPLOYMENT));
     let written = yaml::write(&read(DEPLOYMENT)[0]).unwrap();
     assert_eq!(filter(&["--restore"], &there), written);
-    // An object that began beside its marker.
+    // An object on the same line as its marker.
     let text = format!("---\n{OTHER}--- {}\n", read(DEPLOYMENT)[0]);
     assert_eq!(read(&filter(&["--restore"], &filter(&[], &text))), read(&text));
 }

@@ -1,5 +1,5 @@
-//! Law 5: whatever updates, emptyings, restores and changes of rules come, restoring gives back
-//! the newest form. The reference is a twin, the same workload without diyadm.
+//! After any sequence of updates, emptyings, restores and changes of rules, restoring returns the
+//! newest form. The reference is a twin: the same workload without diyadm.
 
 use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
@@ -29,7 +29,7 @@ enum Step {
     Rules(Choice, Option<Choice>),
     /// Another choice of containers.
     Choose(&'static str),
-    /// `diyadm restore`: given back, and left alone.
+    /// `diyadm restore`: restored and opted out.
     Restore,
     /// `diyadm empty`: back again, with a wish or without.
     Empty(Option<&'static str>),
@@ -246,7 +246,7 @@ proptest! {
     }
 }
 
-/// A forged or cut original is told of, and nothing is done.
+/// A forged or cut original is reported and not applied.
 #[test]
 fn untrusted_original_is_reported_and_not_applied() {
     let mut object = start();

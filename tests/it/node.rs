@@ -1,5 +1,5 @@
-//! The rig's own promises: on its node Pods run, are reached, are restarted and are ended as on any
-//! other, and nothing of it outlives it.
+//! The node of the tests itself: Pods run, are reached, restarted and ended as on any other node,
+//! and nothing is left when it stops.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::rig::{FOREVER, Held, Node, get, java, node, wait_until};
+use super::rig::{FOREVER, Held, Node, Workspace, get, java, node, wait_until};
 
 /// Idles, and ends with status 7 on SIGTERM.
 const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
@@ -38,9 +38,8 @@ fn address(node: &Node, namespace: &str, pod: &str) -> String {
 
 #[test]
 fn rig_node_serves_exec_logs_and_port_forward() {
-    let node = require!(node());
-    let name = node.name("rig-entered");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("rig-entered"));
+    let name = node.name;
     node.load(&["busybox", "bare"]);
     let talk = "echo started; while read -r line; do echo got $line; done";
     node.pod(name, "pod", &json!({ "image": "busybox:rig", "command": ["sh", "-c", IDLE] }));
@@ -80,9 +79,8 @@ fn rig_node_serves_exec_logs_and_port_forward() {
 
 #[test]
 fn rig_pod_reaches_the_api_server_and_no_other_machine() {
-    let node = require!(node());
-    let name = node.name("rig-reaches");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("rig-reaches"));
+    let name = node.name;
     node.load(&["busybox"]);
     node.pod(name, "pod", &json!({ "image": "busybox:rig", "command": ["sh", "-c", IDLE] }));
     let sh =
@@ -95,9 +93,8 @@ fn rig_pod_reaches_the_api_server_and_no_other_machine() {
 
 #[test]
 fn rig_node_obeys_probes_limits_and_signals() {
-    let node = require!(node());
-    let name = node.name("rig-kept");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("rig-kept"));
+    let name = node.name;
     node.load(&["busybox"]);
     let probe = json!({
         "exec": { "command": ["test", "!", "-e", "/tmp/sick"] },
@@ -137,9 +134,8 @@ fn rig_node_obeys_probes_limits_and_signals() {
 
 #[test]
 fn rig_enforces_pod_security_by_namespace_label() {
-    let node = require!(node());
-    let name = node.name("rig-restricted");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("rig-restricted"));
+    let name = node.name;
     node.load(&["busybox"]);
     let level = "pod-security.kubernetes.io/enforce=restricted";
     node.kubectl(&["label", "namespace", name, level], "");
@@ -166,10 +162,9 @@ fn rig_enforces_pod_security_by_namespace_label() {
 
 #[test]
 fn rig_node_runs_java() {
-    let node = require!(node());
+    let node = require!(Workspace::on_node("rig-java"));
     require!(java());
-    let name = node.name("rig-java");
-    let _namespace = node.namespace(name);
+    let name = node.name;
     node.load(&["jre", "jre-bare"]);
     node.pod(name, "pod", &json!({ "image": "jre:rig", "command": ["sh", "-c", IDLE] }));
     let version = ["-n", name, "exec", "pod", "--", "java", "-version"];
@@ -186,14 +181,12 @@ fn rig_node_runs_java() {
 
 #[test]
 fn webhook_runs_from_the_image_of_the_dockerfile() {
-    let node = require!(node());
-    let name = node.name("rig-webhook");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("rig-webhook"));
+    let (name, folder) = (node.name, node.folder());
     node.load(&["webhook", "empty-container"]);
-    let folder = tempfile::tempdir().unwrap();
     let label = format!("{name}=enabled");
     let names = ["-n", name, "--service", name, "--label", &label];
-    let run = |args: &[&str]| node.diyadm(folder.path(), &[args, &names].concat());
+    let run = |args: &[&str]| node.diyadm(folder, &[args, &names].concat());
 
     run(&["install", "--failure-policy", "Fail"]).code(0).stderr_has("start empty");
     run(&["verify"]).code(0);

@@ -1,5 +1,4 @@
-//! What becomes of output: nobody reads it, its disk is full, other people's text is in it, and
-//! secrets are near it.
+//! Output: to a closed pipe, to a full disk, with other people's text in it, and without secrets.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,7 +15,7 @@ use openssl::{
 };
 use serde_json::{Value, json};
 
-use super::rig::{Run, cluster, diyadm, diyadm_reads, program};
+use super::rig::{Run, Workspace, diyadm, diyadm_reads, program};
 
 /// A pipe that nobody reads.
 fn broken() -> Stdio {
@@ -106,9 +105,8 @@ fn lost_result_is_an_error() {
 
 #[test]
 fn restore_finishes_when_its_output_is_closed() {
-    let cluster = require!(cluster());
-    let name = cluster.name("unread");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("unread"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let one = |number: usize| {
         let labels = json!({ "app": format!("d{number}") });
         let pod = json!({ "containers": [{ "name": "app", "image": "app:1" }] });
@@ -124,14 +122,13 @@ fn restore_finishes_when_its_output_is_closed() {
     let items: Vec<_> = (0..8).map(one).collect();
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &list);
-    let folder = tempfile::tempdir().unwrap();
     let emptied = || {
         let list = cluster.get(name, "deployments");
         let items = list["items"].as_array().unwrap();
         items.iter().filter(|one| diyadm::workload::is_emptied(&one.to_string())).count()
     };
     for (command, after) in [("empty", 8), ("restore", 0)] {
-        let mut command_line = cluster.program(folder.path());
+        let mut command_line = cluster.program(folder);
         command_line.args([command, "--all", "-n", name, "-o", "name", "--concurrency", "1"]);
         let code = command_line.stdout(broken()).stderr(broken()).status().unwrap().code();
         assert_eq!((code, emptied()), (Some(0), after), "{command}");
@@ -232,9 +229,8 @@ fn control_characters_in_certificates_are_escaped() {
 
 #[test]
 fn control_characters_in_objects_are_escaped() {
-    let cluster = require!(cluster());
-    let name = cluster.name("escapes");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("escapes"));
+    let name = cluster.name;
     let labels = json!({ "app": "web" });
     let object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
@@ -247,9 +243,8 @@ fn control_characters_in_objects_are_escaped() {
             },
         },
     });
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    cluster.create(name, &object);
+    let run = |args: &[&str]| cluster.run(args);
     is_harmless(&run(&["plan", "deploy/web"]).code(0));
     is_harmless(&run(&["empty", "deploy/web", "--image", "keep"]).code(0));
     let annotate = ["annotate", "--overwrite", "deploy/web"];

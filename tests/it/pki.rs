@@ -1,5 +1,5 @@
-//! Our reading of csr.conf and our certificates, held against the real `openssl` command, field by
-//! field: whatever csr.conf we take, openssl takes and makes the same of it.
+//! Our reading of csr.conf and our certificates, compared with the real `openssl` command field by
+//! field: every csr.conf that diyadm accepts, openssl accepts with the same result.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 

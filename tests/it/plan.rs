@@ -1,5 +1,5 @@
-//! `diyadm plan` and `rules explain` on the real API server, with autoscalers, budgets and keepers
-//! beside the workloads.
+//! `diyadm plan` and `rules explain` on the real API server, with autoscalers, disruption budgets
+//! and GitOps owners of the workloads.
 
 use std::fs;
 
@@ -14,12 +14,12 @@ mod autoscalers;
 mod denied;
 mod jobs;
 
-/// A namespace where each workload has something else beside it.
+/// A namespace where each workload has another conflict.
 pub(crate) struct Scene<'a> {
     cluster: &'a Cluster,
     name: &'a str,
     folder: tempfile::TempDir,
-    _namespace: Namespace<'a>,
+    _namespace: Namespace,
 }
 
 impl<'a> Scene<'a> {
@@ -81,7 +81,7 @@ pub(crate) fn definition(group: &str, version: &str, kind: &str, plural: &str) -
     .to_string()
 }
 
-/// One of each kind, and what is beside them.
+/// One workload of each kind, and its conflicts.
 pub(crate) const WORKLOADS: &str = include_str!("../data/plan/workloads.yaml");
 const BESIDE: &str = include_str!("../data/plan/beside.yaml");
 
@@ -177,7 +177,7 @@ fn plan_lists_the_fields_that_empty_changes() {
     }
 }
 
-/// Whoever may only read gets a plan, and hears what could not be seen.
+/// A user who may only read gets a plan, and a list of what could not be read.
 #[test]
 fn plan_needs_read_rights_only() {
     let cluster = require!(cluster());
@@ -285,7 +285,7 @@ deployment/shop in namespace {name}
     explain(&["deploy/web"]).code(0).stderr_has("its rules.yaml is refused");
 }
 
-/// Level pod with a policy: planned, done, on the board, and taken back.
+/// Level pod with a policy: planned, emptied, in the status table, and restored.
 #[test]
 fn commands_know_pods_emptied_by_a_policy() {
     let cluster = require!(cluster_with_policies());

@@ -4,15 +4,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    rig::{cluster, diyadm, node, processes, wait_until},
+    rig::{Workspace, diyadm, processes, wait_until},
     serve::certificates,
 };
 
 #[test]
 fn rendered_server_pod_is_admitted_as_restricted() {
-    let cluster = require!(cluster());
-    let name = cluster.name("restricted");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("restricted"));
+    let name = cluster.name;
     let enforce = "pod-security.kubernetes.io/enforce=restricted";
     let version = "pod-security.kubernetes.io/enforce-version=latest";
     cluster.kubectl(&["label", "namespace", name, enforce, version], "");
@@ -56,9 +55,8 @@ fn rendered_server_pod_is_admitted_as_restricted() {
 /// The application's image names a user by number, and so does the agent's, so that the Pod needs not.
 #[test]
 fn pod_emptied_with_the_agent_is_restricted_without_run_as_user() {
-    let node = require!(node());
-    let name = node.name("restricted-agent");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("restricted-agent"));
+    let (name, folder) = (node.name, node.folder());
     node.load(&["agent"]);
     let level = "pod-security.kubernetes.io/enforce=restricted";
     node.kubectl(&["label", "namespace", name, level], "");
@@ -85,14 +83,13 @@ fn pod_emptied_with_the_agent_is_restricted_without_run_as_user() {
             },
         },
     });
-    node.kubectl(&["-n", name, "create", "-f", "-"], &deployment.to_string());
+    node.create(name, &deployment);
     node.wait(name, "deployment/web", "condition=Available");
-    let folder = tempfile::tempdir().unwrap();
     let ways = ["deploy/web", "--image", "keep", "--idle", "agent"];
     let plan = [&["plan"], &ways[..], &["-n", name]].concat();
-    let plan = node.diyadm(folder.path(), &plan).code(0);
+    let plan = node.diyadm(folder, &plan).code(0);
     assert!(!plan.stdout.contains("must not run as root"), "{}", plan.stdout);
-    node.diyadm(folder.path(), &[&["empty"], &ways[..], &["-n", name]].concat()).code(0);
+    node.diyadm(folder, &[&["empty"], &ways[..], &["-n", name]].concat()).code(0);
     let pods = ["-n", name, "get", "pods", "-l", "app=web", "-o", "name"];
     let mut pod = String::new();
     wait_until("the emptied Pod is the only one", || {
@@ -104,6 +101,6 @@ fn pod_emptied_with_the_agent_is_restricted_without_run_as_user() {
     assert_eq!(pod["spec"]["initContainers"][0]["image"], "diyadm-agent:latest");
     assert_eq!(processes(&pod)[0].line, "/.diyadm/diyadm-agent");
     let run = ["run", "deploy/web", "-n", name, "--", "/.diyadm/diyadm-agent", "--version"];
-    let run = node.diyadm(folder.path(), &run).code(0);
+    let run = node.diyadm(folder, &run).code(0);
     assert!(run.stdout.starts_with("diyadm-agent "), "{}", run.stdout);
 }

@@ -1,4 +1,4 @@
-//! Pods of every shape: which container is emptied, what stays, and who is left alone.
+//! Pods of every shape: which container is emptied, what stays, and which Pods are left alone.
 
 use diyadm::kinds::{self, WORKLOADS};
 use diyadm::workload::{

@@ -1,4 +1,4 @@
-//! The policy beside the webhook, both on the real API server: what they make of a Pod is the same.
+//! The policy and the webhook, both on the real API server: they make the same of a Pod.
 
 use std::fs;
 
@@ -232,8 +232,8 @@ fn policy_is_installed_checked_verified_and_uninstalled() {
     run(&["uninstall"]).code(0);
 }
 
-/// A cluster that serves no policies: whoever asks for one hears why, and nothing is made; whoever
-/// does not hears nothing of them.
+/// A cluster that serves no policies: a command for a policy says why and creates nothing; other
+/// commands do not mention policies.
 #[test]
 fn reports_that_the_cluster_serves_no_policies() {
     let cluster = require!(cluster_with_policies());
@@ -295,7 +295,7 @@ fn policy_leaves_pods_without_controller_alone() {
     // One that no node takes would be stuck.
     asks["spec"]["schedulerName"] = "nobody".into();
     for object in [&workload("Pod", "alone"), &asks] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     assert_eq!(cluster.get(name, "pod/alone")["spec"]["containers"][0]["image"], "app:1");
     let board: Value =

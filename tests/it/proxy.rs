@@ -33,9 +33,9 @@ use super::rig::{Run, program};
 pub(crate) enum Fate {
     /// The API server answers.
     Pass,
-    /// The API server does the work, and nobody hears of it: the connection ends.
+    /// The API server does the work, and the connection ends without an answer.
     Lose,
-    /// The API server does the work, and the client is killed before it hears of it.
+    /// The API server does the work, and the client is killed before the answer.
     Kill,
     /// The API server never sees it: this status instead, with a Retry-After of so many seconds.
     Refuse(u16, Option<u32>),

@@ -1,5 +1,5 @@
-//! The blog, in its order, with diyadm's commands in place of each of its steps, on a cluster whose
-//! API server is a static Pod.
+//! The README's "Ten minutes", after the steps of the blog with diyadm's commands, on a cluster
+//! whose API server is a static Pod.
 
 use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
@@ -48,7 +48,7 @@ fn readme_ten_minutes_work_word_for_word() {
     let objects = [shop(), store()];
     for object in &objects {
         for namespace in ["test", "twins"] {
-            cluster.kubectl(&["-n", namespace, "create", "-f", "-"], &object.to_string());
+            cluster.create(namespace, &object);
         }
     }
     cluster.kubectl(&["-n", "twins", "scale", "--replicas=0", "deploy/shop", "sts/store"], "");

@@ -1,4 +1,4 @@
-//! What the tests stand on: the program, the API server of `cargo xtask test`, a namespace each.
+//! What every test uses: the program, the API server of `cargo xtask test`, a namespace of its own.
 
 use std::{
     env,
@@ -21,6 +21,7 @@ mod second_apiserver;
 mod server;
 mod terminal;
 mod version;
+mod workspace;
 
 pub(crate) use self::{
     container_processes::processes,
@@ -32,6 +33,7 @@ pub(crate) use self::{
     server::Server,
     terminal::on_terminal,
     version::{cluster_with, cluster_with_policies, minor_version},
+    workspace::Workspace,
 };
 
 /// What a test needs: `Some`, `Ok` or `true`.
@@ -153,7 +155,7 @@ pub(crate) fn diyadm_reads(folder: &Path, args: &[&str], stdin: &str) -> Run {
 /// The program, to be run in `folder`.
 pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diyadm"));
-    // Whatever cluster the one who tests is logged in to is not touched.
+    // The cluster that the tester is logged in to is not used.
     command.env_remove("KUBECONFIG").env("HOME", folder).current_dir(folder);
     command
 }
@@ -170,6 +172,7 @@ pub(crate) fn cluster() -> Option<Cluster> {
     Some(Cluster { kubeconfig, kubectl, suffix: suffix.unwrap_or_default() })
 }
 
+#[derive(Clone)]
 pub(crate) struct Cluster {
     kubeconfig: String,
     kubectl: String,
@@ -207,7 +210,7 @@ impl Cluster {
         command
     }
 
-    /// A shell in `folder` with this cluster's `diyadm` on PATH, as whoever reads the README has it.
+    /// A shell in `folder` with `diyadm` on PATH, as a reader of the README has it.
     pub(crate) fn shell(&self, folder: &Path) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_diyadm")).parent().unwrap();
         let path = env::var_os("PATH").unwrap_or_default();
@@ -233,7 +236,7 @@ impl Cluster {
         format!("{base}{}", self.suffix).leak()
     }
 
-    /// Where the way to it is written down.
+    /// The file of its kubeconfig.
     pub(crate) fn kubeconfig(&self) -> &Path {
         Path::new(&self.kubeconfig)
     }
@@ -243,9 +246,15 @@ impl Cluster {
         format!(" --kubeconfig {}", self.kubeconfig)
     }
 
-    /// A name for a namespace that the test itself, or the program, makes.
-    pub(crate) fn unmade<'a>(&'a self, name: &'a str) -> Namespace<'a> {
-        Namespace { cluster: self, name }
+    /// A namespace that the test itself, or the program, creates.
+    pub(crate) fn unmade(&self, name: &str) -> Namespace {
+        Namespace { cluster: self.clone(), name: name.to_owned() }
+    }
+
+    /// Creates an object in a namespace.
+    #[track_caller]
+    pub(crate) fn create(&self, namespace: &str, object: &serde_json::Value) {
+        self.kubectl(&["-n", namespace, "create", "-f", "-"], &object.to_string());
     }
 
     /// An object as JSON.
@@ -256,10 +265,10 @@ impl Cluster {
     }
 
     /// A namespace of the test's own, labelled `KEY=enabled` with its name as the key.
-    pub(crate) fn namespace<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+    pub(crate) fn namespace(&self, name: &str) -> Namespace {
         self.kubectl(&["create", "namespace", name], "");
         self.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
-        Namespace { cluster: self, name }
+        self.unmade(name)
     }
 }
 
@@ -276,12 +285,12 @@ pub(crate) fn helm() -> Option<String> {
 
 /// Deleted when dropped, with the webhook configuration and the policy of the same name; shows what is in it
 /// when the test fails.
-pub(crate) struct Namespace<'a> {
-    cluster: &'a Cluster,
-    name: &'a str,
+pub(crate) struct Namespace {
+    cluster: Cluster,
+    name: String,
 }
 
-impl Drop for Namespace<'_> {
+impl Drop for Namespace {
     fn drop(&mut self) {
         let show = |args: &[&str]| {
             let run = self.cluster.try_kubectl(args, "");
@@ -290,7 +299,7 @@ impl Drop for Namespace<'_> {
         if panicking() {
             // No Secrets: what fails in CI is read by many.
             let kinds = "deployments,statefulsets,pods,services,endpointslices,events";
-            eprintln!("{}", show(&["-n", self.name, "get", kinds, "-o", "yaml"]));
+            eprintln!("{}", show(&["-n", &self.name, "get", kinds, "-o", "yaml"]));
             let webhook = format!("mutatingwebhookconfiguration/{}", self.name);
             let webhook = ["get", &webhook, "--ignore-not-found", "-o", "yaml"];
             eprintln!("{}", show(&[&webhook[..], &["--show-managed-fields"]].concat()));
@@ -301,13 +310,13 @@ impl Drop for Namespace<'_> {
             "mutatingadmissionpolicybindings",
             "mutatingadmissionpolicies",
         ] {
-            show(&["delete", kind, self.name, "--ignore-not-found"]);
+            show(&["delete", kind, &self.name, "--ignore-not-found"]);
         }
-        show(&["delete", "namespace", self.name, "--wait=false"]);
+        show(&["delete", "namespace", &self.name, "--wait=false"]);
     }
 }
 
-/// So long a test waits for what must happen, however slow the machine is.
+/// How long a test waits for what must happen, however slow the machine is.
 pub(crate) const FOREVER: Duration = Duration::from_secs(300);
 /// [`FOREVER`], as the value of a flag `--timeout`.
 pub(crate) const TIMEOUT: &str = "300";

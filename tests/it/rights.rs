@@ -1,4 +1,4 @@
-//! What the commands say, and do, where rights are missing or narrow.
+//! The commands with missing and with narrow rights.
 
 use std::fs;
 
@@ -6,28 +6,26 @@ use serde_json::{Value, json};
 
 use super::{
     install::findings,
-    rig::{cluster, diyadm},
+    rig::{Workspace, diyadm},
 };
 
 #[test]
 fn missing_rights_are_named() {
-    let cluster = require!(cluster());
-    let name = cluster.name("rights");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("rights"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let token = cluster.kubectl(&["-n", name, "create", "token", "default"], "");
     let kubeconfig = |change: &dyn Fn(&mut Value)| {
         let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
         let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
         config["users"][0]["user"] = json!({ "token": token.trim() });
         change(&mut config);
-        let file = folder.path().join("kubeconfig");
+        let file = folder.join("kubeconfig");
         fs::write(&file, config.to_string()).unwrap();
         file.display().to_string()
     };
     let names = ["-n", name, "--service", name];
     let run = |args: &[&str], file: &str| {
-        diyadm(folder.path(), &[args, &names, &["--kubeconfig", file]].concat())
+        diyadm(folder, &[args, &names, &["--kubeconfig", file]].concat())
     };
 
     let poor = kubeconfig(&|_| ());
@@ -51,13 +49,13 @@ fn missing_rights_are_named() {
         ("restore deploy/x", "get deployments.apps/x in namespace NAME (403)"),
     ] {
         let words: Vec<_> = command.split(' ').chain(["-n", name, "--kubeconfig", &poor]).collect();
-        diyadm(folder.path(), &words)
+        diyadm(folder, &words)
             .code(3)
             .stderr_has(&right.replace("NAME", name))
             .stderr_has("kubectl auth can-i");
     }
     // Each asks before it does anything, and names all that is missing.
-    fs::write(folder.path().join("diyadm.yaml"), "run: { command: [x] }\n").unwrap();
+    fs::write(folder.join("diyadm.yaml"), "run: { command: [x] }\n").unwrap();
     for (command, right) in [
         ("shell deploy/x", "  pods/exec "),
         ("run deploy/x -- true", "  pods/exec "),
@@ -73,7 +71,7 @@ fn missing_rights_are_named() {
         let (first, rest) = command.split_once(' ').unwrap();
         let at = [first, "-n", name, "--kubeconfig", &poor];
         let words: Vec<_> = at.into_iter().chain(rest.split(' ')).collect();
-        diyadm(folder.path(), &words)
+        diyadm(folder, &words)
             .code(3)
             .stderr_has("  pods ")
             .stderr_has(right)
@@ -102,10 +100,8 @@ fn missing_rights_are_named() {
 /// Rights as narrow as they can be: each object by its name, nothing that is there may be created.
 #[test]
 fn rights_by_object_name_are_enough() {
-    let cluster = require!(cluster());
-    let name = cluster.name("narrow-rights");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("narrow-rights"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let by_name = |group: &str, resource: &str, verbs: &[&str], name: &str| {
         json!({
             "apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": [name],
@@ -154,11 +150,11 @@ fn rights_by_object_name_are_enough() {
     let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
     let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
     config["users"][0]["user"] = json!({ "token": token.trim() });
-    fs::write(folder.path().join("narrow"), config.to_string()).unwrap();
+    fs::write(folder.join("narrow"), config.to_string()).unwrap();
 
     let label = format!("{name}=enabled");
     let names = ["-n", name, "--service", name, "--label", &label, "--kubeconfig", "narrow"];
-    let run = |args: &[&str]| diyadm(folder.path(), &[args, &names].concat());
+    let run = |args: &[&str]| diyadm(folder, &[args, &names].concat());
     // The label is kubectl's and says the same: both own it from now on.
     run(&["init"]).code(0).stderr_has("secret/webhook-secret created");
     run(&["init"]).code(0).stderr_has("Nothing to do");

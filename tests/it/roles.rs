@@ -1,12 +1,12 @@
-//! The roles that `rights` prints, given to a service account of the real API server: with exactly
-//! these rights every command works. And what the commands say with fewer.
+//! The roles that `rights` prints, bound to a service account of the real API server: every command
+//! works with exactly these rights. And what the commands say with fewer.
 
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Cluster, Run, cluster, diyadm, wait_until},
+    rig::{Cluster, Run, Workspace, diyadm, wait_until},
     workloads::{result, user, workload},
 };
 
@@ -47,22 +47,20 @@ fn is_allowed(run: &Run) {
 
 #[test]
 fn printed_developer_role_is_enough_for_a_developer() {
-    let cluster = require!(cluster());
-    let name = cluster.name("rights-developer");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("rights-developer"));
+    let (name, folder) = (cluster.name, cluster.folder());
     for kind in ["Deployment", "StatefulSet", "CronJob", "Job"] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "web").to_string());
+        cluster.create(name, &workload(kind, "web"));
     }
-    let kubeconfig = given(&cluster, folder.path(), name, &["--for", "developer"]);
+    let kubeconfig = given(&cluster, folder, name, &["--for", "developer"]);
     let run = |args: &[&str]| {
         let at = ["-n", name, "--kubeconfig", &kubeconfig];
         let (first, rest) = args.split_first().unwrap();
-        let run = diyadm(folder.path(), &[&[*first], &at[..], rest].concat());
+        let run = diyadm(folder, &[&[*first], &at[..], rest].concat());
         is_allowed(&run);
         run
     };
-    fs::write(folder.path().join("diyadm.yaml"), "run: { command: [x] }\n").unwrap();
+    fs::write(folder.join("diyadm.yaml"), "run: { command: [x] }\n").unwrap();
     run(&["plan"]).code(0);
     run(&["empty", "deploy/web", "sts/web", "cj/web", "--hold-autoscalers"]).code(0);
     run(&["empty", "job/web", "--recreate", "--wait=false"]).code(0);
@@ -85,16 +83,13 @@ fn printed_developer_role_is_enough_for_a_developer() {
 
 #[test]
 fn printed_installer_role_is_enough_for_an_installer() {
-    let cluster = require!(cluster());
-    let name = cluster.name("rights-installer");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig =
-        given(&cluster, folder.path(), name, &["--for", "installer", "--service", name]);
+    let cluster = require!(Workspace::new("rights-installer"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let kubeconfig = given(&cluster, folder, name, &["--for", "installer", "--service", name]);
     let label = format!("{name}=enabled");
     let names = ["-n", name, "--service", name, "--label", &label, "--kubeconfig", &kubeconfig];
     let run = |args: &[&str]| {
-        let run = diyadm(folder.path(), &[args, &names].concat());
+        let run = diyadm(folder, &[args, &names].concat());
         is_allowed(&run);
         assert_ne!(run.code, Some(3), "{args:?}: {}", run.stderr);
         run
@@ -112,16 +107,14 @@ fn printed_installer_role_is_enough_for_an_installer() {
 
 #[test]
 fn plan_says_what_a_viewer_may_not_do() {
-    let cluster = require!(cluster());
-    let name = cluster.name("rights-viewer");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let cluster = require!(Workspace::new("rights-viewer"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    cluster.create(name, &workload("Deployment", "web"));
     let view =
         json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"] }]);
-    let kubeconfig = user(&cluster, folder.path(), name, &view);
+    let kubeconfig = user(&cluster, folder, name, &view);
     let run = |args: &[&str]| {
-        diyadm(folder.path(), &[args, &["-n", name, "--kubeconfig", &kubeconfig]].concat())
+        diyadm(folder, &[args, &["-n", name, "--kubeconfig", &kubeconfig]].concat())
     };
     let plan = run(&["plan", "deploy/web"]).code(1);
     let missing = format!("you may not patch deployments.apps/web in namespace {name}");
@@ -136,10 +129,8 @@ fn plan_says_what_a_viewer_may_not_do() {
 /// Exactly the two rights that emptying takes, on one object by its name.
 #[test]
 fn workload_that_may_only_be_got_by_name_is_found_without_its_name() {
-    let cluster = require!(cluster());
-    let name = cluster.name("rights-one");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("rights-one"));
+    let (name, folder) = (cluster.name, cluster.folder());
     for of_it in ["web", "other"] {
         let object = workload("Deployment", of_it).to_string();
         cluster.kubectl(&["-n", name, "create", "-f", "-"], &object);
@@ -148,9 +139,9 @@ fn workload_that_may_only_be_got_by_name_is_found_without_its_name() {
         "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["web"],
         "verbs": ["get", "patch"],
     }]);
-    let kubeconfig = user(&cluster, folder.path(), name, &rules);
+    let kubeconfig = user(&cluster, folder, name, &rules);
     let run = |args: &[&str]| {
-        diyadm(folder.path(), &[args, &["-n", name, "--kubeconfig", &kubeconfig]].concat())
+        diyadm(folder, &[args, &["-n", name, "--kubeconfig", &kubeconfig]].concat())
     };
     let unseen =
         "deployments.apps may not be listed, so only those that you may get by name are found";
@@ -177,15 +168,11 @@ fn workload_that_may_only_be_got_by_name_is_found_without_its_name() {
 
 #[test]
 fn missing_rights_are_printed_as_a_table() {
-    let cluster = require!(cluster());
-    let name = cluster.name("rights-none");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = user(&cluster, folder.path(), name, &json!([]));
-    let run = diyadm(
-        folder.path(),
-        &["install", "-n", name, "--service", name, "--kubeconfig", &kubeconfig],
-    );
+    let cluster = require!(Workspace::new("rights-none"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let kubeconfig = user(&cluster, folder, name, &json!([]));
+    let run =
+        diyadm(folder, &["install", "-n", name, "--service", name, "--kubeconfig", &kubeconfig]);
     let run = run.code(3).stderr_has("rights; nothing was changed.");
     let run = run.stderr_has(&format!("`diyadm rights --for installer -n {name} -o yaml`"));
     let line = run.stderr.lines().find(|line| line.contains("secrets/webhook-secret"));

@@ -1,5 +1,5 @@
-//! A rolling update of the server while writes go on without a pause: none fails, and none is
-//! stored as it was sent.
+//! A rolling update of the server during continuous writes: no write fails, and none is stored
+//! unchanged.
 
 use std::{
     io::{Read, Write},
@@ -119,7 +119,7 @@ fn ready(server: &Server) -> bool {
     asked.is_ok() && tcp.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
 }
 
-/// Creates Deployments and changes them, one after the other, until it is told to stop.
+/// Creates Deployments and changes them, one after the other, until it is stopped.
 fn write(cluster: &Cluster, name: &str, writer: usize, load: &Load) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

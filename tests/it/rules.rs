@@ -1,4 +1,4 @@
-//! `diyadm rules`: from outside.
+//! `diyadm rules`.
 
 use std::fs;
 

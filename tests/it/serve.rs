@@ -1,4 +1,4 @@
-//! webhook.md's "Bad input and its answer", row by row over a real TLS socket.
+//! Bad input and its answer, over a real TLS socket.
 
 mod abuse;
 mod attack;

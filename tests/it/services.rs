@@ -1,11 +1,11 @@
-//! `/mutating-service`: a Service opened for a debugger and closed again.
+//! `/mutating-service`: a Service opened for a debugger and restored.
 
 use diyadm::workload::{self, DEBUG_PORT, Rules, SERVICE_TYPE};
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Value, json};
 
 use super::{
-    generated::{anything, applied, cases},
+    generated::{anything, applied, cases, restored},
     rig::{Server, TIMEOUT, reaching_cluster},
     serve::certificates,
 };
@@ -62,10 +62,6 @@ fn opened(object: &Value) -> Value {
     applied(object, &workload::empty(&Rules::default(), &object.to_string()))
 }
 
-fn closed(object: &Value) -> Value {
-    applied(object, &workload::restore(&object.to_string()))
-}
-
 proptest! {
     #![proptest_config(cases())]
 
@@ -73,7 +69,7 @@ proptest! {
     fn service_is_opened_and_restored(object in service()) {
         let open = opened(&object);
         prop_assert_eq!(&opened(&open), &open, "twice is once");
-        prop_assert_eq!(&closed(&open), &object);
+        prop_assert_eq!(&restored(&open), &object);
         // The annotations gone, the next write takes it back too.
         let mut asks_no_more = open.clone();
         let mut plain = object;
@@ -96,7 +92,7 @@ proptest! {
             }
             object["metadata"]["annotations"][DEBUG_PORT] = port.to_string().into();
         }
-        prop_assert_eq!(closed(&opened(&live)), twin);
+        prop_assert_eq!(restored(&opened(&live)), twin);
     }
 }
 

@@ -1,5 +1,5 @@
-//! What `status` says of workloads that a webhook or policy of the real API server has missed: by
-//! its rules.yaml, its flags, and its level.
+//! `status` of workloads that a webhook or policy of the real API server has missed, by its
+//! rules.yaml, its flags and its level.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Cluster, FOREVER, cluster, cluster_with_policies, diyadm, program, wait_until},
+    rig::{Cluster, FOREVER, Workspace, cluster_with_policies, diyadm, program, wait_until},
     serve::certificates,
     workloads::user,
 };
@@ -49,7 +49,7 @@ fn before(cluster: &Cluster, name: &str) {
         } } },
     });
     for object in [deployment("web", 1), deployment("shop", 1), deployment("none", 0), quiet, job] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     wait_until("Pods of web, shop and quiet", || {
         let pods = cluster.get(name, "pods");
@@ -73,9 +73,8 @@ const PODS: &str = "its Pods are older than the webhook or policy: `diyadm empty
 
 #[test]
 fn status_shows_workloads_that_the_webhook_missed() {
-    let cluster = require!(cluster());
-    let name = cluster.name("status-webhook");
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("status-webhook"));
+    let name = cluster.name;
     before(&cluster, name);
     assert!(missed(&cluster, name).is_empty(), "there is none");
     let certs = certificates(name, name);
@@ -174,18 +173,17 @@ impl Drop for Watch {
     }
 }
 
-/// What is emptied and restored is told once each: not the ReplicaSet that carries the same, nor
-/// what is of another kind or without the label. Whoever may not see one kind is told of the rest.
+/// Each emptied and restored workload is printed once: not its ReplicaSet, which has the same
+/// annotations, and no workload of another kind or without the label. A user who may not read one
+/// kind gets the others.
 #[test]
 fn status_watch_prints_each_selected_workload_once() {
-    let cluster = require!(cluster());
-    let name = cluster.name("status-watch");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("status-watch"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut web = deployment("web", 1);
     web["spec"]["strategy"] = json!({ "type": "Recreate" });
     for object in [web, deployment("shop", 1)] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     cluster.kubectl(&["-n", name, "label", "deploy/web", "tier=front"], "");
     let pod = json!({
@@ -193,13 +191,13 @@ fn status_watch_prints_each_selected_workload_once() {
         "spec": { "schedulerName": "nobody",
             "containers": [{ "name": "app", "image": "app:1" }] },
     });
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &pod.to_string());
+    cluster.create(name, &pod);
     let rules = json!([
         { "apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list", "watch"] },
     ]);
-    let narrow = user(&cluster, folder.path(), name, &rules);
+    let narrow = user(&cluster, folder, name, &rules);
     let watch = |kubeconfig: &Path, args: &[&str]| {
-        Watch::start(folder.path(), kubeconfig, &[&["-n", name], args].concat())
+        Watch::start(folder, kubeconfig, &[&["-n", name], args].concat())
     };
     let admin = cluster.kubeconfig();
     let all = watch(admin, &[]);
@@ -209,7 +207,7 @@ fn status_watch_prints_each_selected_workload_once() {
 
     let run = |args: &[&str]| {
         let rest = ["-n", name, "--wait=false"];
-        cluster.diyadm(folder.path(), &[args, &rest].concat()).code(0);
+        cluster.diyadm(folder, &[args, &rest].concat()).code(0);
     };
     run(&["empty", "deploy/shop"]);
     run(&["empty", "deploy/web"]);

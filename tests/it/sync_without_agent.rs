@@ -1,5 +1,5 @@
-//! `sync` into a container that no agent can be uploaded into, on the node: everything arrives, or
-//! what was there stays.
+//! `sync` into a container without an agent, on the node: everything arrives, or the old files
+//! stay.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     agent::names as file_names,
     dev::tree::{Thing, Tree, look, make, noise},
-    rig::{Node, Run, node, processes},
+    rig::{Node, Run, Workspace, processes},
 };
 
 /// A Pod that idles as the blog's do and that diyadm did not empty, whose only writable folders
@@ -91,11 +91,9 @@ fn names(tree: &Tree) -> BTreeMap<&Path, String> {
 
 #[test]
 fn sync_without_agent_copies_odd_names_modes_links_and_empty_folders() {
-    let node = require!(node());
-    let name = node.name("plain-odd");
-    let _namespace = node.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    let node = require!(Workspace::on_node("plain-odd"));
+    let (name, folder) = (node.name, node.folder());
+    let [from, to] = ["from", "to"].map(|name| folder.join(name));
     for path in [&from, &to] {
         fs::create_dir(path).unwrap();
     }
@@ -103,7 +101,7 @@ fn sync_without_agent_copies_odd_names_modes_links_and_empty_folders() {
     pod(&node, name, "web", &of_host(&to));
     let sync = |more: &[&str]| {
         let args = ["sync", "from", "web:/data/app", "--live", "-n", name];
-        node.diyadm(folder.path(), &[&args, more].concat())
+        node.diyadm(folder, &[&args, more].concat())
     };
 
     sync(&["--dry-run"]).code(0);
@@ -150,20 +148,18 @@ fn sync_without_agent_copies_odd_names_modes_links_and_empty_folders() {
 
 #[test]
 fn sync_without_agent_copies_a_file_that_changes_quickly() {
-    let node = require!(node());
-    let name = node.name("plain-one");
-    let _namespace = node.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let to = folder.path().join("to");
+    let node = require!(Workspace::on_node("plain-one"));
+    let (name, folder) = (node.name, node.folder());
+    let to = folder.join("to");
     fs::create_dir(&to).unwrap();
     pod(&node, name, "web", &of_host(&to));
-    let jar = folder.path().join("app.jar");
+    let jar = folder.join("app.jar");
     // Times are in whole seconds there, and lengths the same.
     for (seed, mode) in [(1, 0o644), (2, 0o750), (3, 0o600)] {
         fs::write(&jar, noise(seed, 5_000_000)).unwrap();
         fs::set_permissions(&jar, Permissions::from_mode(mode)).unwrap();
         let args = ["sync", "--live", "-n", name, "app.jar", "web:/data/lib/"];
-        node.diyadm(folder.path(), &args).code(0).stderr_has("no agent");
+        node.diyadm(folder, &args).code(0).stderr_has("no agent");
         let there = to.join("lib/app.jar");
         assert!(fs::read(&there).unwrap() == noise(seed, 5_000_000), "{seed}");
         assert_eq!(there.metadata().unwrap().permissions().mode() & 0o777, mode);
@@ -174,11 +170,9 @@ fn sync_without_agent_copies_a_file_that_changes_quickly() {
 
 #[test]
 fn sync_without_agent_copies_a_file_into_a_folder_as_cp_does() {
-    let node = require!(node());
-    let name = node.name("plain-into");
-    let _namespace = node.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let to = folder.path().join("to");
+    let node = require!(Workspace::on_node("plain-into"));
+    let (name, folder) = (node.name, node.folder());
+    let to = folder.join("to");
     fs::create_dir_all(to.join("v2")).unwrap();
     fs::write(to.join("file"), "old").unwrap();
     std::os::unix::fs::symlink("v2", to.join("latest")).unwrap();
@@ -190,7 +184,7 @@ fn sync_without_agent_copies_a_file_into_a_folder_as_cp_does() {
     let sh =
         |script: &str| node.kubectl(&["-n", name, "exec", "agent", "--", "sh", "-c", script], "");
     sh("mkdir -p /tmp/to/v2; cd /tmp/to; echo old >file; ln -s v2 latest; ln -s file link");
-    let file = folder.path().join("app.yaml");
+    let file = folder.join("app.yaml");
     fs::write(&file, "a: b").unwrap();
     // A file of this second is sent once more: times there are in whole seconds.
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_009);
@@ -198,7 +192,7 @@ fn sync_without_agent_copies_a_file_into_a_folder_as_cp_does() {
     for root in ["plain:/data", "agent:/tmp/to"] {
         let sync = |path: &str, more: &[&str]| {
             let to = format!("{root}{path}");
-            let mut sync = node.program(folder.path());
+            let mut sync = node.program(folder);
             sync.args(["sync", "--live", "app.yaml", &to, "-n", name]).args(more);
             Run::of(&mut sync, "")
         };
@@ -226,25 +220,22 @@ fn sync_without_agent_copies_a_file_into_a_folder_as_cp_does() {
 
 #[test]
 fn sync_without_agent_to_a_full_or_read_only_folder_keeps_old_files() {
-    let node = require!(node());
-    let name = node.name("plain-full");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("plain-full"));
+    let (name, folder) = (node.name, node.folder());
     let memory = json!({ "medium": "Memory", "sizeLimit": "2Mi" });
     pod(&node, name, "web", &json!({ "name": "data", "emptyDir": memory }));
-    let folder = tempfile::tempdir().unwrap();
-    let sync =
-        |to: &str| node.diyadm(folder.path(), &["sync", "app.jar", to, "--live", "-n", name]);
+    let sync = |to: &str| node.diyadm(folder, &["sync", "app.jar", to, "--live", "-n", name]);
     let sh =
         |script: &str| node.kubectl(&["-n", name, "exec", "web", "--", "sh", "-c", script], "");
-    fs::write(folder.path().join("app.jar"), noise(1, 500_000)).unwrap();
+    fs::write(folder.join("app.jar"), noise(1, 500_000)).unwrap();
     sync("web:/data/app.jar").code(0);
     let sum = sh("sha256sum /data/app.jar; ls -A /data");
-    fs::write(folder.path().join("app.jar"), noise(2, 8_000_000)).unwrap();
+    fs::write(folder.join("app.jar"), noise(2, 8_000_000)).unwrap();
     let full = sync("web:/data/app.jar").code(1).stderr_has("No space is left for /data/app.jar");
     assert_eq!(full.stderr.matches("o space").count(), 1, "{}", full.stderr);
     assert_eq!(sh("sha256sum /data/app.jar; ls -A /data"), sum);
-    // What was written in vain is given back.
-    fs::write(folder.path().join("app.jar"), noise(3, 600_000)).unwrap();
+    // The space of the incomplete file is freed.
+    fs::write(folder.join("app.jar"), noise(3, 600_000)).unwrap();
     sync("web:/data/app.jar").code(0);
     sync("web:/etc/app.jar").code(1).stderr_has("is on a read-only file system");
 }
@@ -252,10 +243,8 @@ fn sync_without_agent_to_a_full_or_read_only_folder_keeps_old_files() {
 /// Where an agent would be looked for, and none can be run from.
 #[test]
 fn sync_to_a_noexec_folder_works_until_it_is_full() {
-    let node = require!(node());
-    let name = node.name("plain-noexec");
-    let _namespace = node.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let node = require!(Workspace::on_node("plain-noexec"));
+    let (name, folder) = (node.name, node.folder());
     let memory = json!({ "name": "data", "emptyDir": { "medium": "Memory" } });
     pod_at(&node, name, "web", &memory, &["/tmp", "/dev/shm"]);
     let pid = processes(&node.get(name, "pod/web"))[0].pid.to_string();
@@ -267,10 +256,10 @@ fn sync_to_a_noexec_folder_works_until_it_is_full() {
     }
     let there = PathBuf::from(format!("/proc/{pid}/root/tmp"));
     let write = |seed, length| {
-        fs::write(folder.path().join("app.jar"), noise(seed, length)).unwrap();
+        fs::write(folder.join("app.jar"), noise(seed, length)).unwrap();
     };
     let sync = || {
-        let mut sync = node.program(folder.path());
+        let mut sync = node.program(folder);
         sync.args(["sync", "app.jar", "web:/tmp/app.jar", "--live", "-n", name]);
         Run::of(&mut sync, "")
     };

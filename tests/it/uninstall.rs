@@ -1,5 +1,5 @@
-//! `uninstall --restore` on the real API server: everything back while the webhook is still there,
-//! and only then the webhook away.
+//! `uninstall --restore` on the real API server: every workload is restored before the webhook is
+//! deleted.
 
 use diyadm::kinds::{STATEFUL_SET, WORKLOADS};
 use diyadm::workload::{self, ORIGINAL};
@@ -29,7 +29,7 @@ fn is_empty(pair: &Pair, what: &str) -> bool {
     workload::is_emptied(&pair.get(what).to_string())
 }
 
-/// Once all of it is gone, whoever may read and patch the workload gives it back.
+/// After that, a user who may read and patch the workload can restore it.
 #[test]
 fn uninstall_lists_workloads_that_stay_empty_and_restore_works_without_webhook() {
     let pair = require!(Pair::hooked("uninstall-plain"));
@@ -42,7 +42,7 @@ fn uninstall_lists_workloads_that_stay_empty_and_restore_works_without_webhook()
     let far = pair.cluster.name("uninstall-far");
     let _far = pair.cluster.namespace(far);
     let elsewhere = tempfile::tempdir().unwrap();
-    pair.cluster.kubectl(&["-n", far, "create", "-f", "-"], &object.to_string());
+    pair.cluster.create(far, &object);
     let empty = ["empty", "sts/x", "-n", far, "--wait=false"];
     pair.cluster.diyadm(elsewhere.path(), &empty).code(0);
     pair.run(&uninstall)

@@ -1,4 +1,4 @@
-//! What is said where the API server's version lacks something, or drops it without a word.
+//! API servers that lack a feature, or drop a field.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     kinds::Pair,
     proxy::{Fate, Proxy},
-    rig::{Second, cluster, minor_version},
+    rig::{Second, Workspace, cluster, minor_version},
     workloads::workload,
 };
 
@@ -45,7 +45,7 @@ fn records_an_unknown_user_where_no_self_subject_review_is_served() {
     let folder = folder.path();
     let name = cluster.name("no-review");
     let _namespace = cluster.namespace(name);
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    cluster.create(name, &workload("Deployment", "web"));
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let empty = ["empty", "deploy/web", "-n", name, "--wait=false"];
     let (run, seen) = proxy.run(folder, &empty, |_, request| {
@@ -85,7 +85,7 @@ fn names_why_an_api_server_has_no_policies() {
     for command in ["check", "install"] {
         run(&[command, "--mode", "policy"]).code(1).stderr_has(why);
     }
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    cluster.create(name, &workload("Deployment", "web"));
     let refused = run(&["empty", "deploy/web", "--level", "pod"]).code(1);
     let refused = refused.stderr_has("`diyadm install --level pod");
     assert!(!refused.stderr.contains("--mode policy"), "{}", refused.stderr);
@@ -111,15 +111,12 @@ fn verify_proves_the_mode_that_was_asked_for() {
 /// A field that the API server does not know is dropped with a warning, which kubectl prints.
 #[test]
 fn prints_warnings_and_names_dropped_fields() {
-    let cluster = require!(cluster());
-    let name = cluster.name("dropped");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let cluster = require!(Workspace::new("dropped"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut web = workload("Deployment", "web");
     web["metadata"]["namespace"] = name.into();
     cluster.kubectl(&["create", "-f", "-"], &web.to_string());
-    let run = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
+    let run = |args: &[&str]| cluster.run(args);
     run(&["empty", "deploy/web", "--wait=false"]).code(0);
     let container = &mut web["spec"]["template"]["spec"]["containers"][0];
     container["readinessProbe"] = json!({ "tcpSocket": { "port": 80 }, "ofTomorrow": { "a": 1 } });

@@ -1,11 +1,12 @@
-//! The webhook on a real API server: Go verifies our certificate, and workloads go there and back.
+//! The webhook on a real API server: Go verifies our certificate, and workloads are emptied and
+//! restored.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Server, cluster, diyadm, reaching_cluster, wait_until},
+    rig::{Server, Workspace, diyadm, reaching_cluster, wait_until},
     serve::certificates,
 };
 
@@ -65,12 +66,10 @@ fn webhook_empties_and_restores_the_sample_workload() {
 
 #[test]
 fn api_server_accepts_rendered_manifests() {
-    let cluster = require!(cluster());
-    let name = cluster.name("render-is-taken");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("render-is-taken"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let certs = certificates(name, name);
-    fs::copy(certs.path().join("ca.crt"), folder.path().join("ca.crt")).unwrap();
+    fs::copy(certs.path().join("ca.crt"), folder.join("ca.crt")).unwrap();
     let names = ["-n", name, "--service", name];
     for more in [
         &[][..],
@@ -78,7 +77,7 @@ fn api_server_accepts_rendered_manifests() {
         &["--replicas", "1", "--service-type", "NodePort", "--failure-policy", "Fail"],
     ] {
         let render = [&["render", "--ca", "ca.crt"], &names[..], more].concat();
-        let text = diyadm(folder.path(), &render).code(0).stdout;
+        let text = diyadm(folder, &render).code(0).stdout;
         let taken = cluster.kubectl(&["apply", "--dry-run=server", "-o", "name", "-f", "-"], &text);
         let objects = if more.contains(&"1") { 3 } else { 4 };
         assert_eq!(taken.lines().count(), objects, "{taken}");

@@ -1,5 +1,5 @@
-//! A real Spring Boot application in the developer's hands: in containers that were emptied in
-//! each way, idle in each way, in images with and without a shell, and with no rights to spare.
+//! A real Spring Boot application in emptied containers: each way of emptying, each idle mode,
+//! images with and without a shell, and minimal rights.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     dev::forward::Forward,
-    rig::{FOREVER, Node, Run, java, node, processes, wait_until},
+    rig::{FOREVER, Node, Run, Workspace, java, processes, wait_until},
 };
 
 /// How often it is started.
@@ -155,23 +155,18 @@ fn health(at: SocketAddr) -> io::Result<String> {
     Ok(answer)
 }
 
-fn create(node: &Node, namespace: &str, object: &Value) {
-    node.kubectl(&["-n", namespace, "create", "-f", "-"], &object.to_string());
-}
-
 /// The blog's own image has `tail -f /dev/null` for its ENTRYPOINT, which knows of no agent.
 #[test]
 fn zipkin_runs_in_a_container_emptied_by_the_webhook() {
-    let node = require!(node());
+    let node = require!(Workspace::on_node("zipkin-webhook"));
     require!(java());
-    let name = node.name("zipkin-webhook");
-    let _namespace = node.namespace(name);
+    let name = node.name;
     node.load(&["webhook", "jre-tail"]);
     let web_is = Emptied::new(&node, name);
     let label = format!("{name}=enabled");
     let names = ["--service", name, "--label", &label];
     web_is.diyadm(&[&["install", "--image", "jre-tail:rig"], &names[..]].concat()).code(0);
-    create(&node, name, &web("shop:1", &json!({})));
+    node.create(name, &web("shop:1", &json!({})));
     node.wait(name, "deployment/web", "condition=Available");
     assert_eq!(web_is.first(), "tail -f /dev/null");
     let (_forward, at) = web_is.works(&node.zipkin());
@@ -196,10 +191,9 @@ fn zipkin_runs_in_a_container_emptied_by_the_webhook() {
 
 #[test]
 fn zipkin_runs_with_minimal_rights_in_a_pod_emptied_by_a_policy() {
-    let node = require!(node());
+    let node = require!(Workspace::on_node("zipkin-policy"));
     require!(java());
-    let name = node.name("zipkin-policy");
-    let _namespace = node.namespace(name);
+    let name = node.name;
     node.load(&["jre"]);
     let level = "pod-security.kubernetes.io/enforce=restricted";
     node.kubectl(&["label", "namespace", name, level], "");
@@ -221,7 +215,7 @@ fn zipkin_runs_with_minimal_rights_in_a_pod_emptied_by_a_policy() {
     wait_until("the policy", || {
         node.kubectl(&probe, &pod.to_string()).contains("diyadm.io/emptied-by")
     });
-    create(&node, name, &web);
+    node.create(name, &web);
     node.wait(name, "deployment/web", "condition=Available");
     let first = web_is.first();
     assert!(first.contains("sh -c") && first.contains("trap"), "{first}");
@@ -230,13 +224,12 @@ fn zipkin_runs_with_minimal_rights_in_a_pod_emptied_by_a_policy() {
 
 #[test]
 fn zipkin_runs_without_a_shell_in_a_workload_emptied_by_the_client() {
-    let node = require!(node());
+    let node = require!(Workspace::on_node("zipkin-empty"));
     require!(java());
-    let name = node.name("zipkin-empty");
-    let _namespace = node.namespace(name);
+    let name = node.name;
     node.load(&["jre-bare", "agent"]);
     let web_is = Emptied::new(&node, name);
-    create(&node, name, &web("jre-bare:rig", &restricted()));
+    node.create(name, &web("jre-bare:rig", &restricted()));
     let ways = ["--image", "keep", "--idle", "agent"];
     web_is.diyadm(&[&["empty", "deploy/web"], &ways[..]].concat()).code(0);
     assert_eq!(web_is.first(), "/.diyadm/diyadm-agent");

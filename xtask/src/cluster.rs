@@ -72,7 +72,7 @@ pub(crate) enum Life {
 pub(crate) enum Kind {
     /// An API server and controllers: Pods stay pending.
     Plain,
-    /// A node beside them, on which Pods run.
+    /// A node as well, on which Pods run.
     Node(Taint),
     /// All of it on the node, the API server as a static Pod.
     StaticApiserver,

@@ -36,7 +36,7 @@ pub(crate) fn program_words(target: &str) -> Result<Vec<String>> {
     recipe::program_words(target)
 }
 
-/// The images there are beside those of the Dockerfile.
+/// The images apart from those of the Dockerfile.
 const OTHERS: [&str; 7] =
     ["bare", "busybox", "jre", "jre-bare", "jre-tail", "kube-apiserver", "pause"];
 

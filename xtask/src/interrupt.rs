@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as a flag, so that whoever holds servers stops them on the way out.
+//! Ctrl-C and SIGTERM as a flag, so that servers are stopped on the way out.
 //!
 //! Never ends the process: the loops that wait look at [`check`] and return an error.
 

@@ -48,7 +48,7 @@ fn receive_reports_a_full_or_read_only_disk_once() {
         (fs::read(&target).unwrap(), names(folder.path())),
         (b"old".to_vec(), vec!["a".to_owned()])
     );
-    // What was written in vain is given back.
+    // The space of the incomplete file is freed.
     assert_eq!(sender.send(b"a", &noise(1, 100_000)).0, Ok(true));
     sender.hang_up();
     let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(folder.path()).status();
@@ -61,7 +61,7 @@ fn receive_reports_a_full_or_read_only_disk_once() {
     drop(disk);
 }
 
-/// A file that is long enough to be written beside: by a thread of its own.
+/// A file that is long enough to be written by a thread of its own.
 #[test]
 fn receive_frees_the_disk_where_a_long_file_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Clients that mean harm, at the supervisor's own socket: whatever they send, it stays and answers
-//! the others.
+//! Hostile clients at the supervisor's socket: it survives whatever they send, and answers the
+//! others.
 
 use std::{
     io::{Read, Write},

@@ -81,7 +81,7 @@ fn application_gets_one_sigterm_when_the_container_ends() {
     assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["told", "over"]);
 }
 
-/// What starts then would hear of the end with SIGKILL alone.
+/// An application that started then would get SIGKILL without SIGTERM.
 #[test]
 fn no_application_starts_while_the_container_ends() {
     let mut idle = require!(pid_1(&["--grace", "100000"]));

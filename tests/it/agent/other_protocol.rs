@@ -1,4 +1,5 @@
-//! A supervisor of another protocol in the same container, as after an agent was brought beside it.
+//! A supervisor of another protocol in the same container, as after a second agent was copied
+//! there.
 
 use std::{
     fs,

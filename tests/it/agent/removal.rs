@@ -1,4 +1,4 @@
-//! What ended is forgotten when that is asked for.
+//! `remove` of ended applications.
 
 use diyadm_agent::protocol::{Answer, Failed, Request};
 

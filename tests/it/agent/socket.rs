@@ -1,4 +1,4 @@
-//! The socket's folder is often everybody's: whatever stands there, the supervisor is there too.
+//! The socket's folder is often writable by every user: the supervisor starts whatever is there.
 
 use std::{
     fs::File,

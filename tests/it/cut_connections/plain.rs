@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        rig::wait_until,
+        rig::{Workspace, wait_until},
         sync_without_agent::{of_host, pod},
     },
     *,
@@ -12,9 +12,8 @@ const SYNCS: usize = 16;
 
 #[test]
 fn synced_file_is_whole_after_cut_connections_without_agent() {
-    let node = require!(node());
-    let name = node.name("cut-plain");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("cut-plain"));
+    let name = node.name;
     let there = tempfile::tempdir().unwrap();
     pod(&node, name, "cut", &of_host(there.path()));
     // All of it goes, and a cut may be anywhere in that.

@@ -4,20 +4,18 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 
-use crate::rig::{Run, node};
+use crate::rig::{Run, Workspace};
 
 #[test]
 fn agent_started_by_several_clients_at_once_works() {
-    let node = require!(node());
-    let name = node.name("dev-together");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-together"));
+    let (name, folder) = (node.name, node.folder());
     node.load(&["busybox"]);
     let command = ["/bin/busybox", "tail", "-f", "/dev/null"];
     node.pod(name, "web", &json!({ "image": "busybox:rig", "command": command }));
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("file"), "content").unwrap();
+    fs::write(folder.join("file"), "content").unwrap();
     let run = |args: &[&str]| {
-        let mut program = node.program(folder.path());
+        let mut program = node.program(folder);
         program.args(args).args(["--live", "-n", name]);
         program
     };

@@ -1,4 +1,4 @@
-//! What the commands say before they ask a cluster.
+//! Errors of the commands before they ask a cluster.
 
 use std::fs;
 

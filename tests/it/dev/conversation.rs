@@ -1,4 +1,4 @@
-//! The beginning of a conversation, with what is an agent and what is none.
+//! The handshake, with an agent and with other programs.
 
 use std::process::Stdio;
 

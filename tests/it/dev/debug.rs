@@ -1,4 +1,4 @@
-//! `diyadm dev --debug`: a debugger on this side reaches Java's in the container.
+//! `diyadm dev --debug`: a local debugger attaches to Java in the container.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::project::{Dev, Project};
-use crate::rig::{java, node, wait_until};
+use crate::rig::{Workspace, java, wait_until};
 
 /// It says which version it is, and stays.
 const MAIN: &str = "public class Main {
@@ -31,12 +31,10 @@ fn greet(port: u16) -> io::Result<[u8; 14]> {
 
 #[test]
 fn debugger_attaches_to_java_and_again_after_a_change() {
-    let node = require!(node());
+    let node = require!(Workspace::on_node("dev-debug"));
     require!(java());
-    let name = node.name("dev-debug");
-    let _namespace = node.namespace(name);
+    let (name, folder) = (node.name, node.folder());
     Project::deploy_image(&node, name, "jre");
-    let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "workload: deploy/shop\n\
          namespace: {name}\n\
@@ -50,13 +48,13 @@ fn debugger_attaches_to_java_and_again_after_a_change() {
          \x20 command: java -cp /tmp/app Main\n\
          \x20 grace: 2\n"
     );
-    fs::write(folder.path().join("diyadm.yaml"), text).unwrap();
-    let source = folder.path().join("Main.java");
+    fs::write(folder.join("diyadm.yaml"), text).unwrap();
+    let source = folder.join("Main.java");
     fs::write(&source, MAIN).unwrap();
     // The same port on both sides, as a debugger's configuration has it.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let debug = format!("--debug={port}");
-    let mut dev = Dev::plain_with(&node, folder.path(), &[&debug]);
+    let mut dev = Dev::plain_with(&node, folder, &[&debug]);
     dev.until("version one");
     assert_eq!(greet(port).unwrap(), *HELLO);
     fs::write(&source, MAIN.replace("one", "two")).unwrap();
@@ -90,14 +88,12 @@ fn has_class(port: u16, signature: &str) -> io::Result<bool> {
 /// A script's helper is a JVM too, and the container has options of its own.
 #[test]
 fn debugger_attaches_to_the_applications_jvm_among_several() {
-    let node = require!(node());
+    let node = require!(Workspace::on_node("dev-debug-two"));
     require!(java());
-    let name = node.name("dev-debug-two");
-    let _namespace = node.namespace(name);
+    let (name, folder) = (node.name, node.folder());
     Project::deploy_image(&node, name, "jre");
     let own = "JAVA_TOOL_OPTIONS=-Dfrom=container";
     node.kubectl(&["-n", name, "set", "env", "deploy/shop", own], "");
-    let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "workload: deploy/shop\n\
          namespace: {name}\n\
@@ -111,7 +107,7 @@ fn debugger_attaches_to_the_applications_jvm_among_several() {
          \x20 command: [sh, -c, \"java -cp /tmp/app Helper & exec java -cp /tmp/app Main\"]\n\
          \x20 grace: 2\n"
     );
-    fs::write(folder.path().join("diyadm.yaml"), text).unwrap();
+    fs::write(folder.join("diyadm.yaml"), text).unwrap();
     let class = |name: &str| {
         format!(
             "class {name} {{ public static void main(String[] args) throws Exception {{
@@ -120,9 +116,9 @@ fn debugger_attaches_to_the_applications_jvm_among_several() {
             }} }}\n"
         )
     };
-    fs::write(folder.path().join("Main.java"), class("Main") + &class("Helper")).unwrap();
+    fs::write(folder.join("Main.java"), class("Main") + &class("Helper")).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut dev = Dev::plain_with(&node, folder.path(), &[&format!("--debug={port}")]);
+    let mut dev = Dev::plain_with(&node, folder, &[&format!("--debug={port}")]);
     dev.until_all(&["Main of the container", "Helper of the container"]);
     wait_until("the debugger", || has_class(port, "LMain;").unwrap_or_default());
     // It waits for the next debugger when the last one has gone.

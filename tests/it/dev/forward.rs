@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::rig::{Node, node, wait_until};
+use crate::rig::{Node, Workspace, wait_until};
 
 /// The program with `deploy/web`, until it is dropped.
 pub(crate) struct Forward {
@@ -96,9 +96,8 @@ fn deploy(node: &Node, namespace: &str) {
 
 #[test]
 fn forward_follows_replaced_pods() {
-    let node = require!(node());
-    let name = node.name("dev-forward");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-forward"));
+    let name = node.name;
     deploy(&node, name);
     let mut forward = Forward::start(&node, name, &[":http", ":8080"]);
     let [(by_name, to_name), (by_number, to_number)] = [forward.line(), forward.line()];
@@ -138,9 +137,8 @@ fn forward_follows_replaced_pods() {
 /// hundred clients that go.
 #[test]
 fn forward_closes_a_connection_only_after_its_client() {
-    let node = require!(node());
-    let name = node.name("dev-forward-short");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-forward-short"));
+    let name = node.name;
     node.load(&["busybox"]);
     let late = "read x; until [ -e /tmp/go ]; do sleep 0.1; done; echo late";
     let script = format!(
@@ -183,12 +181,10 @@ fn forward_closes_a_connection_only_after_its_client() {
 
 #[test]
 fn forward_reports_refused_ports_and_keeps_the_others() {
-    let node = require!(node());
-    let name = node.name("dev-forward-told");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-forward-told"));
+    let (name, folder) = (node.name, node.folder());
     deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = node.program(folder.path());
+    let mut command = node.program(folder);
     command.args(["forward", "-n", name, "deploy/web", ":81", ":admin", ":8080"]);
     let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().unwrap();
@@ -204,15 +200,14 @@ fn forward_reports_refused_ports_and_keeps_the_others() {
 
     // What another listens on is said before anything is listened on.
     let taken = format!("{}:8080", open.0[0].port());
-    let run = node.diyadm(folder.path(), &["forward", "-n", name, "deploy/web", &taken]);
+    let run = node.diyadm(folder, &["forward", "-n", name, "deploy/web", &taken]);
     run.code(1).stderr_has("is in use");
 }
 
 #[test]
 fn forward_to_a_service_uses_its_target_ports() {
-    let node = require!(node());
-    let name = node.name("dev-forward-service");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-forward-service"));
+    let name = node.name;
     deploy(&node, name);
     let front = json!({
         "apiVersion": "v1", "kind": "Service",

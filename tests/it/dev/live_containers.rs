@@ -1,5 +1,5 @@
-//! Nothing is done in a container that was not emptied, unless `--live` says so: each command, and
-//! `dev` when its workload is restored or replaced while it runs.
+//! Commands do nothing in a live container without `--live`, and `dev` ends when its workload is
+//! restored or replaced.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     proxy::Proxy,
-    rig::{Node, Run, node, on_terminal, processes, wait_until},
+    rig::{Node, Run, Workspace, on_terminal, processes, wait_until},
 };
 
 /// The one Pod that stays.
@@ -44,12 +44,9 @@ fn is_untouched(node: &Node, namespace: &str, pod: &Value) {
 
 #[test]
 fn refuses_a_live_container_and_only_looks_from_outside() {
-    let node = require!(node());
-    let name = node.name("live-refused");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-refused"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
     fs::write(folder.join("file"), "x").unwrap();
     fs::write(
         folder.join("diyadm.yaml"),
@@ -114,12 +111,10 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
 /// The old Pod of a rollout that does not get on is the application that serves.
 #[test]
 fn names_the_old_pod_of_an_unfinished_rollout() {
-    let node = require!(node());
-    let name = node.name("live-unfinished");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-unfinished"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     let old = pod(&typed);
     let old_name = old["metadata"]["name"].as_str().unwrap();
     let image = ["--image", "nowhere.invalid/empty-container:1", "--wait=false"];
@@ -147,13 +142,11 @@ fn names_the_old_pod_of_an_unfinished_rollout() {
 /// Both kinds run: the emptied one is taken, though the live one is ready and newer.
 #[test]
 fn prefers_emptied_pods_over_live_ones() {
-    let node = require!(node());
-    let name = node.name("live-both");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-both"));
+    let (name, folder) = (node.name, node.folder());
     node.load(&["busybox", "empty-container"]);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
-    fs::write(folder.path().join("file"), "x").unwrap();
+    let typed = Typed { node: &node, name, folder };
+    fs::write(folder.join("file"), "x").unwrap();
     let image = json!({ "image": "empty-container:latest" });
     node.pod(name, "empty", &image);
     node.pod(name, "live", &json!({ "image": "busybox:rig", "command": ["sleep", "1000000"] }));
@@ -174,13 +167,11 @@ fn prefers_emptied_pods_over_live_ones() {
 /// at level pod the Pod's.
 #[test]
 fn knows_pods_emptied_to_a_chosen_image() {
-    let node = require!(node());
-    let name = node.name("live-chosen");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-chosen"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
     node.load(&["bare"]);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     // It serves, and takes the place of an image that idles.
     typed.run(&["empty", "deploy/shop", "--image", "bare:rig"]).code(0);
     let pods = typed.pods();
@@ -195,9 +186,8 @@ fn knows_pods_emptied_to_a_chosen_image() {
 
 #[test]
 fn dev_ends_when_its_workload_is_restored() {
-    let node = require!(node());
-    let name = node.name("live-restored");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-restored"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let folder = project.folder.path();
@@ -217,9 +207,8 @@ fn dev_ends_when_its_workload_is_restored() {
 /// application.
 #[test]
 fn dev_ends_when_its_workload_is_replaced_and_leaves_nothing_running() {
-    let node = require!(node());
-    let name = node.name("live-replaced");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-replaced"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let folder = project.folder.path();
@@ -248,9 +237,8 @@ fn dev_ends_when_its_workload_is_replaced_and_leaves_nothing_running() {
 /// What builds when that happens is ended with all that it started.
 #[test]
 fn dev_ends_when_its_workload_is_restored_during_the_first_build() {
-    let node = require!(node());
-    let name = node.name("live-building");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-building"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let folder = project.folder.path();
@@ -270,9 +258,8 @@ fn dev_ends_when_its_workload_is_restored_during_the_first_build() {
 
 #[test]
 fn dev_does_not_claim_that_an_application_runs_that_was_never_started() {
-    let node = require!(node());
-    let name = node.name("live-failed");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-failed"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let folder = project.folder.path();
@@ -310,14 +297,12 @@ fn interrupt(dev: &Dev) {
 /// A watch stays with emptied Pods, and ends when none is left.
 #[test]
 fn sync_watch_ends_when_its_workload_is_restored() {
-    let node = require!(node());
-    let name = node.name("live-watched");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-watched"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
-    fs::write(folder.path().join("file"), "one").unwrap();
+    fs::write(folder.join("file"), "one").unwrap();
     let mut watch = typed.command(&["sync", "--watch", "file", "deploy/shop:/tmp/app/file"]);
     let mut watch = watch.stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the Pod has it", || typed.all_have(1, "one"));
@@ -332,12 +317,10 @@ fn sync_watch_ends_when_its_workload_is_restored() {
 /// Whether the terminal is closed or only the reader of its output is gone.
 #[test]
 fn run_leaves_nothing_when_its_terminal_closes() {
-    let node = require!(node());
-    let name = node.name("live-hangup");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("live-hangup"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     let script = "echo up; while :; do echo more; sleep 0.01; done";
     let run = ["run", "deploy/shop", "--stop-on-exit", "--", "sh", "-c", script];

@@ -1,4 +1,4 @@
-//! A project whose application is a script, `diyadm dev` in it, and what that says.
+//! A project whose application is a script, and `diyadm dev` in it.
 
 use std::{
     fs,
@@ -78,7 +78,7 @@ impl Project {
                 },
             },
         });
-        node.kubectl(&["-n", namespace, "create", "-f", "-"], &shop.to_string());
+        node.create(namespace, &shop);
         node.wait(namespace, "deployment/shop", "condition=Available");
     }
 }

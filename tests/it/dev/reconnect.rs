@@ -1,4 +1,4 @@
-//! `diyadm dev` where its Pod is replaced and its container restarted under it.
+//! `diyadm dev` when its Pod is replaced or its container restarted.
 
 use std::fs;
 
@@ -8,13 +8,12 @@ use super::{
     project::{Dev, Project},
     run_commands::Typed,
 };
-use crate::rig::{get, node, processes, wait_until};
+use crate::rig::{Workspace, get, processes, wait_until};
 
 #[test]
 fn dev_continues_after_pod_replacement_and_container_restart() {
-    let node = require!(node());
-    let name = node.name("dev-goes-on");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-goes-on"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let mut dev = Dev::plain(&node, project.folder.path());
@@ -53,12 +52,11 @@ fn dev_continues_after_pod_replacement_and_container_restart() {
     answers("two\n");
 }
 
-/// What is told late of a Pod that is left already touches nothing in the new one.
+/// A late message about the old Pod changes nothing in the new one.
 #[test]
 fn dev_leaves_a_pod_deleted_during_a_build_once() {
-    let node = require!(node());
-    let name = node.name("dev-goes-meanwhile");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-goes-meanwhile"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let folder = project.folder.path();
@@ -86,9 +84,8 @@ fn dev_leaves_a_pod_deleted_during_a_build_once() {
 /// While it waits for a Pod too.
 #[test]
 fn dev_quits_by_key_while_no_pod_runs() {
-    let node = require!(node());
-    let name = node.name("dev-no-pod");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-no-pod"));
+    let name = node.name;
     Project::deploy(&node, name);
     let project = Project::new(name);
     let mut dev = Dev::on_terminal(&node, project.folder.path());

@@ -1,4 +1,4 @@
-//! What the commands say where a Pod was replaced, and which application they mean.
+//! Messages about replaced Pods, and the default application of commands.
 
 use std::{
     io::{Read, Write},
@@ -6,16 +6,14 @@ use std::{
 };
 
 use super::{project::Project, run_commands::Typed};
-use crate::rig::{node, on_terminal, processes, wait_until};
+use crate::rig::{Workspace, on_terminal, processes, wait_until};
 
 #[test]
 fn reports_a_new_pod_and_what_it_lost() {
-    let node = require!(node());
-    let name = node.name("dev-replaced");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-replaced"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     let old = typed.pods().remove(0);
 
@@ -62,13 +60,11 @@ fn reports_a_new_pod_and_what_it_lost() {
 /// As the kernel does it where it kills all of a container for its memory.
 #[test]
 fn reports_a_restarted_container_at_the_next_command() {
-    let node = require!(node());
-    let name = node.name("dev-restarted");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-restarted"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("file"), "content").unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    std::fs::write(folder.join("file"), "content").unwrap();
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     let sync = || typed.run(&["sync", "file", "deploy/shop:/tmp/app/"]).code(0).stderr;
     assert!(!sync().contains("restarted"));
@@ -91,12 +87,10 @@ fn reports_a_restarted_container_at_the_next_command() {
 
 #[test]
 fn default_application_is_the_running_one() {
-    let node = require!(node());
-    let name = node.name("dev-means");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-means"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     let run = |app: &str, flags: &[&str], script: &str| {
         let args = [&["run", "deploy/shop", "--name", app], flags, &["--", "sh", "-c", script]];

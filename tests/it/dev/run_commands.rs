@@ -1,4 +1,4 @@
-//! The commands as they are typed, one after the other, in the Pods of one Deployment on the node.
+//! `run`, `ps`, `logs`, `restart`, `stop` and others in the Pods of one Deployment on the node.
 
 use std::{
     io::Read,
@@ -10,7 +10,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use super::project::Project;
-use crate::rig::{Node, Run, node, on_terminal, wait_until};
+use crate::rig::{Node, Run, Workspace, on_terminal, wait_until};
 
 pub(super) struct Typed<'a> {
     pub(super) node: &'a Node,
@@ -70,12 +70,10 @@ pub(super) fn end(mut child: Child, signal: &str) -> Option<i32> {
 
 #[test]
 fn run_ps_logs_restart_and_stop_work() {
-    let node = require!(node());
-    let name = node.name("dev-typed");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-typed"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
 
     // Its output and its exit status are this command's.
@@ -145,12 +143,10 @@ fn run_ps_logs_restart_and_stop_work() {
 /// An agent that was brought along ends with its container, and what it runs would be killed.
 #[test]
 fn restore_stops_running_applications_with_sigterm() {
-    let node = require!(node());
-    let name = node.name("dev-back");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-back"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "shell"]).code(0);
     let script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done";
     let mut run = typed.command(&["run", "deploy/shop", "--", "sh", "-c", script]);
@@ -172,12 +168,10 @@ fn restore_stops_running_applications_with_sigterm() {
 /// agent supervises and reaps what it runs all the same.
 #[test]
 fn run_works_with_shared_or_host_pid_namespace() {
-    let node = require!(node());
-    let name = node.name("dev-shared");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-shared"));
+    let (name, folder) = (node.name, node.folder());
     node.load(&["empty-container"]);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     for (pod, field) in [("shared", "shareProcessNamespace"), ("host", "hostPID")] {
         let mut object = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": pod, "namespace": name },
@@ -211,12 +205,10 @@ fn run_works_with_shared_or_host_pid_namespace() {
 /// Whoever asks for that finds nothing left of it, even where it was still to start.
 #[test]
 fn interrupted_run_leaves_its_application_unless_stop_on_exit() {
-    let node = require!(node());
-    let name = node.name("dev-stops");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-stops"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     let up = |app: &str, flags: &[&str], at_term: &str| {
         let script = format!("trap '{at_term}' TERM; echo up; while :; do sleep 0.1; done");

@@ -1,5 +1,4 @@
-//! What `diyadm shell` does with this side's streams, held against `kubectl exec`, and the kind of
-//! terminal that it tells.
+//! The streams and `TERM` of `diyadm shell`, compared with `kubectl exec`.
 
 use std::{
     fs::File,
@@ -10,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::rig::{Node, Run, node, on_terminal};
+use crate::rig::{Node, Run, Workspace, on_terminal};
 
 /// A script in which `TOOL` stands for `kubectl exec` or `diyadm shell`, and `out` is what it may
 /// write.
@@ -38,9 +37,8 @@ fn pod(node: &Node, namespace: &str) {
 
 #[test]
 fn shell_connects_streams_as_kubectl_exec_does() {
-    let node = require!(node());
-    let name = node.name("dev-streams");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-streams"));
+    let name = node.name;
     pod(&node, name);
     let tools = tools(&node, name);
     for what in [
@@ -75,13 +73,11 @@ fn shown(mut terminal: File) -> String {
 
 #[test]
 fn shell_writes_raw_bytes_to_files_and_sets_a_known_term() {
-    let node = require!(node());
-    let name = node.name("dev-kinds");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-kinds"));
+    let (name, folder) = (node.name, node.folder());
     pod(&node, name);
     let [_, own] = tools(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
+    let out = folder.join("out");
     let what = format!("TOOL web -- printf 'a\\nb\\n' > {}", out.display());
     let (mut child, terminal) = on_terminal(&script(&own, &what));
     let said = shown(terminal);

@@ -1,4 +1,4 @@
-//! Files from here to there, through an agent's own process.
+//! `sync` through a real agent process.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Files that are not as they seem: gone before they are sent, or mostly holes.
+//! Files that vanish before they are sent, and sparse files.
 
 use std::{
     fs, io,

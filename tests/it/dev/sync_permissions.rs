@@ -1,4 +1,4 @@
-//! `sync` as a user who may write to folders that are another user's, on the node.
+//! `sync` as a user who may write to folders of another user, on the node.
 
 use std::{
     fs::{self, Permissions},
@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::rig::{Node, Run, node};
+use crate::rig::{Node, Run, Workspace};
 
 /// A Pod as OpenShift runs it: any user id, group 0. One of its containers can take an agent.
 fn pod(node: &Node, namespace: &str, folder: &Path) {
@@ -41,11 +41,9 @@ fn pod(node: &Node, namespace: &str, folder: &Path) {
 
 #[test]
 fn sync_reports_unset_modes_and_skipped_links_once() {
-    let node = require!(node());
-    let name = node.name("dev-unset");
-    let _namespace = node.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let (from, data) = (folder.path().join("from"), folder.path().join("data"));
+    let node = require!(Workspace::on_node("dev-unset"));
+    let (name, folder) = (node.name, node.folder());
+    let (from, data) = (folder.join("from"), folder.join("data"));
     fs::create_dir_all(from.join("lib")).unwrap();
     fs::create_dir_all(from.join(".venv/bin")).unwrap();
     fs::create_dir(&data).unwrap();
@@ -62,7 +60,7 @@ fn sync_reports_unset_modes_and_skipped_links_once() {
         }
         let sync = || {
             let to = format!("web:/data/{container}");
-            let mut sync = node.program(folder.path());
+            let mut sync = node.program(folder);
             sync.args(["sync", "--live", "from", &to, "-n", name, "-c", container, "--delete"]);
             Run::of(&mut sync, "")
         };

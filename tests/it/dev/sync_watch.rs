@@ -1,5 +1,5 @@
-//! `sync --watch` in the Pods of one Deployment on the node, over an API server that is away, that
-//! starts, or that does not answer for one of them.
+//! `sync --watch` to the Pods of one Deployment on the node, with an API server that is down, that
+//! starts, or that does not answer for one Pod.
 
 use std::{fs, fs::File, path::Path, process::Stdio};
 
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cut_connections::cutter::Cutter,
     proxy::{Fate, Proxy},
-    rig::{node, program, wait_until},
+    rig::{Workspace, program, wait_until},
 };
 
 /// A file in a folder, to be sent to `/tmp/app`.
@@ -21,19 +21,17 @@ fn write(folder: &Path, text: &str) {
 
 #[test]
 fn sync_watch_updates_every_pod_and_new_pods() {
-    let node = require!(node());
-    let name = node.name("dev-comes");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-comes"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
-    fs::create_dir(folder.path().join("from")).unwrap();
-    let write = |text: &str| fs::write(folder.path().join("from/file"), text).unwrap();
+    fs::create_dir(folder.join("from")).unwrap();
+    let write = |text: &str| fs::write(folder.join("from/file"), text).unwrap();
     write("one");
-    let cutter = Cutter::start(node.kubeconfig(), folder.path());
-    let mut watch = program(folder.path());
+    let cutter = Cutter::start(node.kubeconfig(), folder);
+    let mut watch = program(folder);
     watch.arg("--kubeconfig").arg(&cutter.kubeconfig);
     watch.args(["sync", "-n", name, "--watch", "--all", "from", "deploy/shop:/tmp/app"]);
     let watch =
@@ -59,14 +57,12 @@ fn sync_watch_updates_every_pod_and_new_pods() {
 /// One Pod is meant: it is not left for one that comes.
 #[test]
 fn sync_watch_of_one_pod_stays_with_it() {
-    let node = require!(node());
-    let name = node.name("dev-stays");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-stays"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let typed = Typed { node: &node, name, folder: folder.path() };
+    let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
-    let write = |text: &str| fs::write(folder.path().join("file"), text).unwrap();
+    let write = |text: &str| fs::write(folder.join("file"), text).unwrap();
     write("one");
     let mut watch = typed.command(&["sync", "--watch", "file", "deploy/shop:/tmp/app/file"]);
     let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -75,7 +71,7 @@ fn sync_watch_of_one_pod_stays_with_it() {
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
     node.wait(name, "deployment/shop", "jsonpath={.status.readyReplicas}=2");
     // A build deletes it before it makes it anew.
-    fs::remove_file(folder.path().join("file")).unwrap();
+    fs::remove_file(folder.join("file")).unwrap();
     write("two");
     wait_until("it has the change", || typed.has(&first[0]) == "two");
     let second = typed.pods().into_iter().find(|pod| *pod != first[0]).unwrap();
@@ -91,12 +87,9 @@ fn sync_watch_of_one_pod_stays_with_it() {
 /// As of a Pod whose node is gone: nobody says so, for minutes.
 #[test]
 fn sync_watch_is_not_blocked_by_an_unreachable_pod() {
-    let node = require!(node());
-    let name = node.name("dev-held");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-held"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
     let typed = Typed { node: &node, name, folder };
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
@@ -128,12 +121,9 @@ fn sync_watch_is_not_blocked_by_an_unreachable_pod() {
 
 #[test]
 fn sync_watch_updates_new_pods_after_refusals_and_api_server_restart() {
-    let node = require!(node());
-    let name = node.name("dev-starts");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-starts"));
+    let (name, folder) = (node.name, node.folder());
     Project::deploy(&node, name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
     let typed = Typed { node: &node, name, folder };
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     write(folder, "one");

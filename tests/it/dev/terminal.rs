@@ -5,7 +5,7 @@ use std::{fs, io::Write};
 use serde_json::Value;
 
 use super::project::{Dev, Project};
-use crate::rig::{Node, node, wait_until};
+use crate::rig::{Node, Workspace, wait_until};
 
 fn template(node: &Node, namespace: &str) -> Value {
     node.get(namespace, "deploy/shop")["spec"]["template"].clone()
@@ -18,9 +18,8 @@ fn press(dev: &mut Dev, keys: &[u8]) {
 
 #[test]
 fn dev_keys_work() {
-    let node = require!(node());
-    let name = node.name("dev-keys");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-keys"));
+    let name = node.name;
     Project::deploy(&node, name);
     let before = template(&node, name);
     let project = Project::new(name);
@@ -72,9 +71,8 @@ fn dev_keys_work() {
 
 #[test]
 fn dev_stops_the_build_when_the_workload_is_restored() {
-    let node = require!(node());
-    let name = node.name("dev-leaves");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("dev-leaves"));
+    let name = node.name;
     Project::deploy(&node, name);
     let before = template(&node, name);
     let project = Project::new(name);

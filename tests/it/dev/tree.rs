@@ -1,4 +1,4 @@
-//! Trees of files, made and looked at.
+//! Trees of files: created and compared.
 
 use std::{
     collections::BTreeMap,

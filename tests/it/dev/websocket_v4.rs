@@ -15,7 +15,7 @@ use serde_json::json;
 use super::tree::noise;
 use crate::{
     proxy::{Fate, Proxy},
-    rig::{Node, Run, node, wait_until},
+    rig::{Node, Run, Workspace, wait_until},
 };
 
 /// A Pod of two containers that share the folder `data` of this machine: `any` takes an agent,
@@ -48,11 +48,8 @@ fn pod(node: &Node, namespace: &str, data: &Path) {
 
 #[test]
 fn exec_works_over_websocket_protocol_v4() {
-    let node = require!(node());
-    let name = node.name("version4");
-    let _namespace = node.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let node = require!(Workspace::on_node("version4"));
+    let (name, folder) = (node.name, node.folder());
     let data = folder.join("data");
     fs::create_dir(&data).unwrap();
     pod(&node, name, &data);
@@ -131,14 +128,11 @@ fn exec_works_over_websocket_protocol_v4() {
 
 #[test]
 fn refused_websocket_names_the_cause() {
-    let node = require!(node());
-    let name = node.name("version4-refused");
-    let _namespace = node.namespace(name);
+    let node = require!(Workspace::on_node("version4-refused"));
+    let (name, folder) = (node.name, node.folder());
     node.load(&["busybox"]);
     let command = ["/bin/busybox", "tail", "-f", "/dev/null"];
     node.pod(name, "web", &json!({ "image": "busybox:rig", "command": command }));
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
     fs::write(folder.join("file"), "x").unwrap();
     let proxy = Proxy::start(node.kubeconfig(), folder);
     for (fate, cause) in [

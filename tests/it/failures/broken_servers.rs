@@ -1,4 +1,4 @@
-//! Servers that are wrong, each in a way of its own: in their certificate, or in what they answer.
+//! Broken servers: each has a wrong certificate or a wrong answer.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -1,20 +1,19 @@
-//! A webhook that fails where no user sees it: a controller's event tells, and `check` reads it.
+//! A webhook that fails for a controller, where no user sees it: `check` reads the controller's
+//! event.
 
 use serde_json::{Value, json};
 
 use super::configuration;
-use crate::rig::{cluster, wait_until};
+use crate::rig::{Workspace, wait_until};
 
 #[test]
 fn check_reads_the_event_of_a_failing_webhook() {
-    let cluster = require!(cluster());
-    let name = cluster.name("failing-events");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("failing-events"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let label = format!("{name}=enabled");
     let names = ["-o", "json", "-n", name, "--service", name, "--label", &label];
     let event = |what: &str| {
-        let run = cluster.diyadm(folder.path(), &[&["check"], &names[..]].concat());
+        let run = cluster.diyadm(folder, &[&["check"], &names[..]].concat());
         let report: Value = serde_json::from_str(&run.stdout).unwrap();
         let mut all = report["findings"].as_array().unwrap().iter();
         all.find(|f| f["id"] == "events" && f.to_string().contains(what)).cloned()

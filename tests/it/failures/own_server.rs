@@ -1,16 +1,15 @@
-//! What diyadm's own server says when it does not answer a review, and what `check` makes of it.
+//! Errors of diyadm's own server, and how `check` explains them.
 
 use super::{ask, create_until, names};
 use crate::{
-    rig::{Server, cluster, diyadm},
+    rig::{Server, Workspace, diyadm},
     serve::certificates,
 };
 
 #[test]
 fn check_explains_an_unknown_path() {
-    let cluster = require!(cluster());
-    let name = "wrong-path";
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("wrong-path"));
+    let name = cluster.name;
     let certs = certificates(name, name);
     let server = Server::start(certs.path(), &[]);
     let url = format!("https://{}", server.address);

@@ -1,4 +1,4 @@
-//! What `dev --init` guesses of projects, and what is said of project files that make no sense.
+//! What `dev --init` guesses of projects, and errors of invalid project files.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! `plan` of workloads with everything beside them, and of manifests.
+//! `plan` of workloads with every conflict, and of manifests.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Two namespaces that get the same: one where diyadm is at work, and its twin, where nothing is.
+//! Two namespaces with the same objects: one where diyadm empties, and its twin, where nothing
+//! does.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

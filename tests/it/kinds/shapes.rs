@@ -1,5 +1,5 @@
-//! Pods of every shape through the webhook, in every idle way, and back: what the real API server
-//! takes of them, and that nothing but the application's container is another.
+//! Pods of every shape, emptied by the webhook in every idle mode and restored: the real API server
+//! accepts them, and only the application's container changes.
 
 use diyadm::workload::{self, DISABLED, IDLE, LABEL};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ fn every_pod_shape_is_emptied_and_restored_in_every_idle_mode() {
     }
 }
 
-/// A Windows Pod is let in as it is, and whoever writes it hears why.
+/// A Windows Pod is admitted unchanged, with a warning.
 #[test]
 fn windows_pod_is_left_alone_with_a_warning() {
     let pair = require!(Pair::hooked("kinds-windows"));

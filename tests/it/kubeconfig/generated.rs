@@ -1,5 +1,5 @@
-//! Generated kubeconfigs: what they say, held against `kubectl config view`, and the requests that
-//! come of them, against those of kubectl.
+//! Generated kubeconfigs: their meaning compared with `kubectl config view`, and their requests
+//! with those of kubectl.
 
 use std::{
     env, fs,

@@ -1,4 +1,4 @@
-//! The rules for proxies, held against Go's own.
+//! The rules for proxies, compared with Go's own.
 
 use diyadm::kubernetes::kubeconfig::ProxyVariables;
 use serde_json::{Value, json};

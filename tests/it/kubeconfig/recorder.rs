@@ -1,4 +1,4 @@
-//! An API server and a proxy on loopback that write down who comes, and let nobody do anything.
+//! An API server and a proxy on loopback that record requests and refuse all of them.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! What `--fix` keeps of a file, and where it puts the old one.
+//! What `--fix` keeps of a file, and where it puts the backup.
 
 use std::fs;
 

@@ -52,7 +52,7 @@ fn plugin_lists_that_the_api_server_refuses_are_findings() {
     }
 }
 
-/// Flags and variables beside the plugins, and what is said of them.
+/// Other flags and variables than the plugins.
 #[test]
 fn other_flags_are_read_as_by_the_api_server() {
     let with = |flags: &str| KUBEADM.replace(NODE, &format!("{NODE},{BOTH}\n    - {flags}"));

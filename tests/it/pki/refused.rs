@@ -1,4 +1,4 @@
-//! What of a csr.conf is not supported, by file, line and word.
+//! What is refused in a csr.conf, by file, line and word.
 
 use diyadm::pki::Request;
 

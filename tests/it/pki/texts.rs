@@ -1,4 +1,4 @@
-//! csr.conf as people write it, as traps have it, and as chance throws it together.
+//! csr.conf as people write it, with traps, and at random.
 
 use proptest::prelude::*;
 

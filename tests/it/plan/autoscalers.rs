@@ -1,4 +1,4 @@
-//! Autoscalers beside a workload: held while it is empty, and told of where they may not be seen.
+//! Autoscalers of a workload: suspended while it is empty, and reported where they may not be read.
 
 use serde_json::json;
 
@@ -48,7 +48,7 @@ fn every_kind_of_autoscaler_is_suspended_and_resumed() {
     assert_eq!(annotations[paused], "true", "whose wish it was");
 }
 
-/// Whoever may not look at them hears of it, where the cluster has them.
+/// A user who may not read them gets a warning, where the cluster has them.
 #[test]
 fn plan_reports_autoscalers_it_may_not_read() {
     let cluster = require!(cluster());

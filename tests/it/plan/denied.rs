@@ -1,8 +1,8 @@
-//! Policies of the cluster that deny what emptying makes of a good manifest.
+//! Policies of the cluster that deny the emptied form of a valid manifest.
 
 use serde_json::{Value, json};
 
-use crate::rig::{Run, cluster, wait_until};
+use crate::rig::{Run, Workspace, wait_until};
 
 /// A policy on what is created and updated in one namespace.
 fn policy(name: &str, namespace: &str, (group, resource): (&str, &str), expression: &str) -> Value {
@@ -50,10 +50,8 @@ fn workload(version: &str, kind: &str, spec: &Value) -> Value {
 
 #[test]
 fn plan_names_the_policy_that_denies_the_emptied_form() {
-    let cluster = require!(cluster());
-    let name = cluster.name("plan-denied");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("plan-denied"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let claim = json!({
         "metadata": { "name": "data" },
         "spec": {
@@ -65,11 +63,10 @@ fn plan_names_the_policy_that_denies_the_emptied_form() {
     stateful["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] =
         json!([{ "name": "data", "mountPath": "/data" }]);
     for object in [workload("apps/v1", "Deployment", &json!({})), stateful] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
-    let plan = |args: &[&str]| -> Run {
-        cluster.diyadm(folder.path(), &[&["plan", "-n", name], args].concat())
-    };
+    let plan =
+        |args: &[&str]| -> Run { cluster.diyadm(folder, &[&["plan", "-n", name], args].concat()) };
     let both = plan(&["deploy/web", "sts/web"]).code(0);
     assert!(!both.stdout.contains("denies"), "{}", both.stdout);
     let of_pods = "object.spec.containers.all(c, ";
@@ -112,7 +109,7 @@ fn plan_names_the_policy_that_denies_the_emptied_form() {
         if rule == "probes" {
             // The sample of `check` has no probe either.
             let args = ["check", "-n", name, "--service", name];
-            let run = cluster.diyadm(folder.path(), &args);
+            let run = cluster.diyadm(folder, &args);
             let sample = format!("{denies} this command's sample object, emptied or not");
             let said = run.stdout + &run.stderr;
             assert!(said.contains(&sample), "{said}");

@@ -3,22 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::{
-    rig::cluster,
+    rig::Workspace,
     workloads::{stored, workload},
 };
 
 #[test]
 fn suspended_cron_job_is_restored_to_its_own_value() {
-    let cluster = require!(cluster());
-    let name = cluster.name("plan-jobs");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("plan-jobs"));
+    let name = cluster.name;
+    let run = |args: &[&str]| cluster.run(args);
     let mut object = workload("CronJob", "tick");
     object["spec"]["schedule"] = "* * * * *".into();
     object["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] = 600.into();
     object["spec"].as_object_mut().unwrap().remove("suspend");
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    cluster.create(name, &object);
     let spec = || stored(&cluster, name, "cronjob/tick")["spec"].clone();
     let before = spec();
     let plan = run(&["plan", "cj/tick"]).code(0).stdout;
@@ -36,23 +34,21 @@ fn suspended_cron_job_is_restored_to_its_own_value() {
     run(&["restore", "cj/tick", "--wait=false"]).code(0);
     assert_eq!(spec(), before);
     // Others have no such field.
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    cluster.create(name, &workload("Deployment", "web"));
     run(&["empty", "deploy/web", "--suspend-cronjobs", "--wait=false"]).code(0);
     assert_eq!(stored(&cluster, name, "deployment/web")["spec"].get("suspend"), None);
 }
 
 #[test]
 fn empty_refuses_replicas_that_would_delete_volumes() {
-    let cluster = require!(cluster());
-    let name = cluster.name("plan-volumes");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("plan-volumes"));
+    let name = cluster.name;
+    let run = |args: &[&str]| cluster.run(args);
     let mut object = workload("StatefulSet", "db");
     object["spec"]["replicas"] = 3.into();
     object["spec"]["persistentVolumeClaimRetentionPolicy"] =
         json!({ "whenScaled": "Delete", "whenDeleted": "Retain" });
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    cluster.create(name, &object);
     let refused = run(&["empty", "sts/db", "--replicas", "1", "--wait=false"]).code(1);
     refused.stderr_has("deletes volumes").stderr_has("Retain");
     let plan: Vec<Value> = serde_json::from_str(

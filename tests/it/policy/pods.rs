@@ -1,4 +1,4 @@
-//! Pods to hold policy and webhook against: those of the corpus, and generated ones.
+//! Pods for which policy and webhook are compared: those of the corpus, and generated ones.
 
 use diyadm::workload::{IMAGE, LONGEST_IMAGE};
 use proptest::{
@@ -155,7 +155,7 @@ fn annotations() -> impl Strategy<Value = Value> {
         .prop_map(|all| all.into_iter().map(|(k, v)| (k, Value::from(v))).collect::<Value>())
 }
 
-/// What a Pod may have beside its containers.
+/// What a Pod may have apart from its containers.
 const ODD: [&str; 12] =
     ["", "", "", "", "windows", "nodes", "term", "either", "init", "taken", "volume", "generated"];
 

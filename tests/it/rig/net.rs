@@ -1,4 +1,4 @@
-//! Where a server stands as its Pod would: at an address of its own, in a network namespace.
+//! A network namespace for a server, with an address of its own, as a Pod has.
 
 use std::{
     fs::File,

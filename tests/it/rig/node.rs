@@ -99,7 +99,7 @@ impl Node {
 
     /// As [`Cluster::namespace`], and its Pods run.
     #[track_caller]
-    pub(crate) fn namespace<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+    pub(crate) fn namespace(&self, name: &str) -> Namespace {
         let tolerations = r#"[{"key":"diyadm.io/rig","operator":"Exists"}]"#;
         let namespace = json!({
             "apiVersion": "v1",

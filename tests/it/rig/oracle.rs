@@ -1,4 +1,4 @@
-//! Small Go programs that decide what is right, where Go's own libraries do in Kubernetes.
+//! Small Go programs that give the right answer where Kubernetes uses Go's own libraries.
 
 use std::{
     path::{Path, PathBuf},

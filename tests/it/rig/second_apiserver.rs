@@ -1,5 +1,5 @@
-//! A second API server of this run's cluster, with the same certificates and flags of its own: what
-//! it stores is its own too, and nobody controls it.
+//! A second API server of this run's cluster, with the same certificates, flags of its own and
+//! storage of its own. No controller works on it.
 
 use std::{
     fs::{self, File},

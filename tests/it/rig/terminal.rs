@@ -1,5 +1,4 @@
-//! A program on a terminal of its own. The far end is in the hands of the test, which types and
-//! reads there.
+//! A program on a terminal of its own. The test has the other end: it types and reads there.
 
 use std::{
     fs::File,

@@ -1,5 +1,5 @@
-//! What a hostile or broken client does, bounded and on loopback: others are served meanwhile, and
-//! afterwards the server is as it was.
+//! Hostile and broken clients, bounded and on loopback: others are served meanwhile, and nothing is
+//! left afterwards.
 
 use std::{
     fs,
@@ -11,7 +11,8 @@ use std::{
 use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
 
 use super::client::{
-    HOST, bytes, certificates, connect, connector, get, head, in_flight, metric, post, read, tcp,
+    HOST, arriving, bytes, certificates, connect, connector, get, head, in_flight, metric, post,
+    read, tcp,
 };
 use crate::rig::{Server, wait_until};
 
@@ -180,10 +181,6 @@ fn crowd(server: &Server, folder: &Path) {
         assert!([200, 408].contains(&status), "{status}");
     }
     drop(mute);
-}
-
-fn arriving(server: &Server) -> u64 {
-    metric(server, "diyadm_reviews_arriving")
 }
 
 fn files(server: &Server) -> u64 {

@@ -1,5 +1,5 @@
-//! Attacks on a running server: a good client is served all along, readiness is true, and memory
-//! stays within the limit that the Deployment sets.
+//! Attacks on a running server: a good client is served, readiness is true, and memory stays within
+//! the limit of the Deployment.
 
 use std::{
     fs,

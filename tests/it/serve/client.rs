@@ -1,4 +1,4 @@
-//! A client that also says what no decent client says: requests byte by byte, over TLS.
+//! A TLS client that can also send invalid requests, byte by byte.
 
 use std::{
     fs,
@@ -188,4 +188,9 @@ pub(super) fn unread(server: &Server, folder: &Path) -> SslStream<TcpStream> {
 
 pub(super) fn in_flight(server: &Server) -> u64 {
     metric(server, "diyadm_reviews_in_flight")
+}
+
+/// How many reviews the server awaits the body of.
+pub(super) fn arriving(server: &Server) -> u64 {
+    metric(server, "diyadm_reviews_arriving")
 }

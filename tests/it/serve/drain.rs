@@ -1,13 +1,9 @@
-//! How the server ends: what happens in which order, whatever time it takes.
+//! How the server ends, step by step, whatever time it takes.
 
 use std::{io::Write, net::TcpStream};
 
-use super::client::{bytes, certificates, connect, get, head, metric, post, read};
+use super::client::{arriving, bytes, certificates, connect, get, head, post, read};
 use crate::rig::{Server, wait_until};
-
-fn arriving(server: &Server) -> u64 {
-    metric(server, "diyadm_reviews_arriving")
-}
 
 fn ready(server: &Server) -> bool {
     get(server, "/readyz").starts_with("HTTP/1.1 200")

@@ -1,4 +1,4 @@
-//! A log that cannot be written: serving goes on, and what is lost is counted.
+//! A log that cannot be written: the server keeps serving, and lost lines are counted.
 
 use std::{
     fs::OpenOptions,

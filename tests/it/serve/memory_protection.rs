@@ -1,4 +1,4 @@
-//! What of the server's memory others can see: no core dump has the key.
+//! The server's memory is protected: no core dump has the key.
 
 use std::{
     fs,

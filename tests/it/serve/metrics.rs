@@ -1,4 +1,4 @@
-//! Metrics and logs: every field that is promised, and never a word of an object.
+//! Metrics and log: every documented field, and never the content of an object.
 
 use std::collections::BTreeMap;
 

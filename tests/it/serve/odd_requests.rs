@@ -1,5 +1,5 @@
-//! Requests that are odd as HTTP: each is answered or its connection closed, nothing is kept of it,
-//! and others are served.
+//! Odd HTTP requests: each is answered or its connection closed, nothing is kept of it, and others
+//! are served.
 
 use std::{
     io::{Read, Write},

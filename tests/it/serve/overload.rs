@@ -1,4 +1,4 @@
-//! More reviews than there are places: refused with a word that the API server understands.
+//! More reviews than `--max-in-flight`: refused so that the API server tries again.
 
 use std::thread;
 

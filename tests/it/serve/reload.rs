@@ -1,4 +1,4 @@
-//! Certificates: loaded before anything listens, and new ones taken while it does.
+//! Certificates: loaded before the server listens, and reloaded while it does.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ const REFUSED: &str = "diyadm_certificate_refused_total";
 #[test]
 fn server_loads_certificates_before_it_listens() {
     let certs = certificates("diyadmissionwebhook", "test");
-    // Both the certificate and the port are bad: what is told of is what comes first.
+    // Both the certificate and the port are bad: the first one is reported.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
     let serve = |cert: &str, key: &str| {

@@ -1,4 +1,4 @@
-//! rules.yaml of a running server: taken as it comes and changes, kept where the new one is wrong.
+//! rules.yaml of a running server: reloaded when it changes, and kept where the new one is invalid.
 
 use std::fs;
 

@@ -1,10 +1,10 @@
-//! The client alone: several workloads at once with a board of them, and what rights it needs. Each
-//! kind there and back is in `kinds`.
+//! The client alone: several workloads at once, their status table, and the rights it needs. Every
+//! kind is tested in `kinds`.
 
 use serde_json::{Value, json};
 
 use super::{pod_of, result, stored, user, workload};
-use crate::rig::{cluster, minor_version, wait_until};
+use crate::rig::{Workspace, cluster, minor_version, wait_until};
 
 /// Whether the API server says who asks (SelfSubjectReview).
 fn says_who() -> bool {
@@ -13,15 +13,13 @@ fn says_who() -> bool {
 
 #[test]
 fn empties_restores_and_lists_several_by_name_and_selector() {
-    let cluster = require!(cluster());
-    let name = "several";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("several"));
+    let name = cluster.name;
+    let run = |args: &[&str]| cluster.run(args);
     for (kind, of) in [("Deployment", "a"), ("Deployment", "b"), ("StatefulSet", "c")] {
         let mut object = workload(kind, of);
         object["metadata"]["labels"] = json!({ "tier": if of == "b" { "back" } else { "front" } });
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     assert_eq!(run(&["status"]).code(0).stderr_has("Nothing is empty").stdout, "");
 
@@ -89,7 +87,7 @@ fn all_namespaces_and_field_selectors_work_as_in_kubectl() {
         for of in ["a", "b"] {
             let mut object = workload("Deployment", of);
             object["metadata"]["labels"] = json!({ "tier": names[0] });
-            cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+            cluster.create(name, &object);
         }
     }
     let board = || {
@@ -121,25 +119,23 @@ fn all_namespaces_and_field_selectors_work_as_in_kubectl() {
     run(&["restore", "deploy/a", "-A"]).code(2).stderr_has("do not go together");
 }
 
-/// Nothing but `get` and `patch` on the one workload is needed, there and back.
+/// `get` and `patch` on the one workload are enough to empty and to restore it.
 #[test]
 fn get_and_patch_on_the_workload_are_enough() {
-    let cluster = require!(cluster());
-    let name = "two-rights";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let cluster = require!(Workspace::new("two-rights"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    cluster.create(name, &workload("Deployment", "web"));
     let rules = json!([{
         "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["web"],
         "verbs": ["get", "patch"],
     }]);
-    let narrow = user(&cluster, folder.path(), name, &rules);
+    let narrow = user(&cluster, folder, name, &rules);
     let at = ["-n", name, "--kubeconfig", &narrow];
-    let run = |args: &[&str]| crate::rig::diyadm(folder.path(), &[args, &at].concat());
+    let run = |args: &[&str]| crate::rig::diyadm(folder, &[args, &at].concat());
     let before = stored(&cluster, name, "deployment/web");
     run(&["empty", "deploy/web"]).code(0).stderr_has("it has no Pods");
     assert!(diyadm::workload::is_emptied(&stored(&cluster, name, "deployment/web").to_string()));
-    let by = result(&cluster.diyadm(folder.path(), &["status", "-n", name, "-o", "json"]).code(0));
+    let by = result(&cluster.diyadm(folder, &["status", "-n", name, "-o", "json"]).code(0));
     let account = format!("system:serviceaccount:{name}:default");
     assert_eq!(by[0]["by"], if says_who() { &account } else { "unknown" });
     run(&["status", "deploy/web"]).code(0);
@@ -154,19 +150,17 @@ fn get_and_patch_on_the_workload_are_enough() {
 
 #[test]
 fn namespace_defaults_to_the_context() {
-    let cluster = require!(cluster());
-    let name = "of-context";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("of-context"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
     let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
     config["contexts"][0]["context"]["namespace"] = name.into();
     let context = config["current-context"].take();
-    let file = folder.path().join("context.kubeconfig").display().to_string();
+    let file = folder.join("context.kubeconfig").display().to_string();
     std::fs::write(&file, config.to_string()).unwrap();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    cluster.create(name, &workload("Deployment", "web"));
     let at = ["--kubeconfig", &file, "--context", context.as_str().unwrap()];
-    let run = |args: &[&str]| crate::rig::diyadm(folder.path(), &[args, &at].concat()).code(0);
+    let run = |args: &[&str]| crate::rig::diyadm(folder, &[args, &at].concat()).code(0);
     run(&["empty", "deploy/web", "--wait=false"]);
     let empty = |what| diyadm::workload::is_emptied(&stored(&cluster, name, what).to_string());
     assert!(empty("deployment/web"));
@@ -178,15 +172,12 @@ fn namespace_defaults_to_the_context() {
 /// What it runs cannot be changed in place, in no other way either.
 #[test]
 fn changes_idle_mode_of_a_pod_by_recreating_it() {
-    let cluster = require!(cluster());
-    let name = "another-way";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| {
-        cluster.diyadm(folder.path(), &[args, &["-n", name, "--wait=false"]].concat())
-    };
+    let cluster = require!(Workspace::new("another-way"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let run =
+        |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name, "--wait=false"]].concat());
     for kind in ["Pod", "Job"] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "x").to_string());
+        cluster.create(name, &workload(kind, "x"));
         let what = format!("{}/x", kind.to_lowercase());
         let before = stored(&cluster, name, &what);
         let shell = ["empty", &what, "--idle", "shell"];
@@ -211,15 +202,13 @@ fn changes_idle_mode_of_a_pod_by_recreating_it() {
 /// An idle Job never ends, so one that a CronJob has started keeps the next from starting.
 #[test]
 fn restore_of_a_cron_job_lists_its_idle_jobs() {
-    let cluster = require!(cluster());
-    let name = "idle-jobs";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("idle-jobs"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let run = |args: &[&str]| {
-        cluster.diyadm(folder.path(), &[args, &["cronjob/tick", "-n", name]].concat()).code(0)
+        cluster.diyadm(folder, &[args, &["cronjob/tick", "-n", name]].concat()).code(0)
     };
     let create = |object: &Value| {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     };
     let mut tick = workload("CronJob", "tick");
     tick["spec"]["concurrencyPolicy"] = "Forbid".into();

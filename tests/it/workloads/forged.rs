@@ -1,4 +1,4 @@
-//! An original that somebody has forged who may only patch a Pod or Job, and a restore by somebody
+//! An original that was forged by a user who may only patch a Pod or Job, and a restore by a user
 //! who may do more.
 
 use std::path::Path;
@@ -7,15 +7,8 @@ use diyadm::workload::{IMAGE, ORIGINAL};
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, user, workload};
-use crate::rig::{Cluster, Run, cluster, diyadm};
-
-/// The annotation's value for a body, with a right checksum.
-fn sealed(body: &Value) -> String {
-    let body = body.to_string();
-    let sum = &openssl::sha::sha256(body.as_bytes())[..8];
-    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{{\"v\":1,\"sum\":\"{sum}\",\"body\":{body}}}")
-}
+use crate::generated::sealed;
+use crate::rig::{Cluster, Run, Workspace, diyadm};
 
 /// Writes another command into the original, by the rights to patch alone.
 fn forge(cluster: &Cluster, namespace: &str, kubeconfig: &str, what: &str) {
@@ -44,21 +37,18 @@ fn forge(cluster: &Cluster, namespace: &str, kubeconfig: &str, what: &str) {
 
 #[test]
 fn forged_original_is_shown_and_refused() {
-    let cluster = require!(cluster());
-    let name = "forged";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| {
-        cluster.diyadm(folder.path(), &[args, &["-n", name, "--wait=false"]].concat())
-    };
+    let cluster = require!(Workspace::new("forged"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let run =
+        |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name, "--wait=false"]].concat());
     let rules = json!([
         { "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "patch"] },
         { "apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "patch"] },
     ]);
-    let narrow = user(&cluster, folder.path(), name, &rules);
+    let narrow = user(&cluster, folder, name, &rules);
     for kind in ["Pod", "Job"] {
         let manifest = workload(kind, "x");
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &manifest.to_string());
+        cluster.create(name, &manifest);
         let what = format!("{}/x", kind.to_lowercase());
         let before = stored(&cluster, name, &what);
         run(&["empty", &what, "--recreate"]).code(0);
@@ -78,7 +68,7 @@ fn forged_original_is_shown_and_refused() {
         assert_eq!(uid(), emptied, "nothing was done");
 
         // The user's own manifest is what counts instead.
-        restored_from(&cluster, folder.path(), name, &what, &manifest);
+        restored_from(&cluster, folder, name, &what, &manifest);
         let after = stored(&cluster, name, &what);
         assert_eq!(pod_of(&after)["containers"], pod_of(&before)["containers"]);
 
@@ -125,21 +115,19 @@ fn restored_from(cluster: &Cluster, folder: &Path, name: &str, what: &str, manif
 /// A Pod's image is what a patch may set: it needs no word, nor does what runs nothing else.
 #[test]
 fn original_with_image_alone_is_restored_without_confirmation() {
-    let cluster = require!(cluster());
-    let name = "forged-not";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("forged-not"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "x" },
         "spec": { "containers": [{ "name": "a", "image": "app:latest" }] },
     });
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &pod.to_string());
+    cluster.create(name, &pod);
     let before = stored(&cluster, name, "pod/x");
     for command in ["empty", "restore"] {
         let args = [command, "pod/x", "--recreate", "--wait=false", "-n", name];
-        cluster.diyadm(folder.path(), &args).code(0);
+        cluster.diyadm(folder, &args).code(0);
     }
     assert_eq!(stored(&cluster, name, "pod/x")["spec"], before["spec"]);
-    let help = diyadm(folder.path(), &["restore", "--help"]).code(0).stdout;
+    let help = diyadm(folder, &["restore", "--help"]).code(0).stdout;
     assert!(help.contains("--trust-original"), "{help}");
 }

@@ -1,12 +1,12 @@
-//! Law 5 by `helm upgrade`, with the real Helm: as Helm 3 merges, and by server-side apply, which
-//! is Helm 4's way.
+//! Restoring returns the newest form after `helm upgrade`, with the real Helm: by Helm 3's merge,
+//! and by server-side apply as in Helm 4.
 
 use std::{fs, path::Path, process::Command};
 
 use diyadm::workload::is_emptied;
 use serde_json::{Value, json};
 
-use super::{pod_of, updates::Pair, with_webhook::Watched, workload};
+use super::{pod_of, updates::Pair, with_webhook::WebhookNamespace, workload};
 use crate::rig::{Run, helm, reaching_cluster};
 
 /// Whether the API server merges, or Helm: what its old chart says, its new one, and the cluster.
@@ -135,7 +135,7 @@ fn helm_release_equals_its_twin_after_restore() {
     let cluster = require!(reaching_cluster());
     let helm = require!(helm());
     let names = ["helm", "helm-client", "helm-twin"].map(|name| cluster.name(name));
-    let watched = Watched::new(&cluster, names[0], &[]);
+    let watched = WebhookNamespace::new(&cluster, names[0], &[]);
     let _others = [cluster.namespace(names[1]), cluster.namespace(names[2])];
     let [first, second, fewer] = containers();
     let mut third = second.clone();

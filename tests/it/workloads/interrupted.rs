@@ -1,5 +1,6 @@
-//! Cut off, refused and unheard at each request of a command: every object is as it was or wholly
-//! changed, the board tells the truth, and the same command finishes the work.
+//! Each request of a command is cut off, refused or left without an answer: every object is
+//! unchanged or changed as a whole, the status table is right, and the same command finishes the
+//! work.
 
 use std::{collections::HashSet, path::Path, sync::Mutex};
 
@@ -9,7 +10,7 @@ use diyadm::{
 };
 use serde_json::{Value, json};
 
-use super::{pod_of, result, with_webhook::Watched, workload};
+use super::{pod_of, result, with_webhook::WebhookNamespace, workload};
 use crate::{
     proxy::{
         Fate::{self, Kill, Lose, Pass, Refuse},
@@ -178,7 +179,7 @@ fn is_held(scaler: &Value) -> bool {
 fn empty_and_restore_are_whole_wherever_they_are_cut() {
     let cluster = require!(cluster());
     let name = "cut";
-    let watched = Watched::new(&cluster, name, &[]);
+    let watched = WebhookNamespace::new(&cluster, name, &[]);
     let folder = watched.folder.path();
     let direct = Direct::new(&cluster, name);
     let mut original = workload("Deployment", "web");

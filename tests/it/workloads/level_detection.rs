@@ -1,5 +1,5 @@
-//! Where a webhook of level pod, or a policy, looks after the namespace: what the commands do that
-//! do not name a level, and to what was emptied by its template all the same.
+//! A namespace with a webhook of level pod or a policy: commands without `--level`, and workloads
+//! whose template was emptied nevertheless.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::{
     pods::{before_the_webhook, says_no},
     stored,
     waiting::{count, pods, ready, run, tend},
-    with_webhook::look_after,
+    with_webhook::set_namespace_label,
     workload,
 };
 use crate::rig::{Cluster, Run, cluster, cluster_with_policies, wait_until};
@@ -69,7 +69,7 @@ fn policy_that_leaves_a_workload_alone_is_not_blamed() {
     diyadm(&[&["install", "--mode", "policy"], &names[..]].concat()).code(0);
     let both = ["web", "db"].map(|name| workload("Deployment", name));
     for object in &both {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     let now = |what: &str| stored(&cluster, name, &format!("deployment/{what}"));
     let run = |args: &[&str], what: &str| {
@@ -103,9 +103,9 @@ fn pods_of_a_job_are_not_replaced() {
     job["spec"]["suspend"] = false.into();
     job["spec"]["backoffLimit"] = 0.into();
     job["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &job.to_string());
+    cluster.create(name, &job);
     wait_until("its Pod is there", || count(&cluster, name) == (1, 1));
-    look_after(&cluster, name, false);
+    set_namespace_label(&cluster, name, false);
     let before = pods(&cluster, name);
     let run = |args: &[&str]| run(&cluster, folder, name, args, &running);
     for args in [&["restore", "job/report"][..], &["restore", "--all"]] {

@@ -1,4 +1,4 @@
-//! Level pod of what has Pods with names of their own, and of what replaces no Pod by itself.
+//! Level pod of kinds whose Pods keep their names, and of kinds that replace no Pod by themselves.
 
 use std::fs;
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::{
     result, stored,
     waiting::{count, pods, ready, run, settle, tend, two},
-    with_webhook::{Watched, twin},
+    with_webhook::{WebhookNamespace, twin},
     workload,
 };
 use crate::{
-    rig::{Cluster, cluster, skip, wait_until},
+    rig::{Cluster, Workspace, cluster, skip, wait_until},
     serve::certificates,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 fn level_pod_replaces_pods_of_every_kind() {
     let cluster = require!(cluster());
     let name = "pods-webhook";
-    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let watched = WebhookNamespace::new(&cluster, name, &["--level", "pod"]);
     let folder = watched.folder.path();
     let _elsewhere = cluster.namespace("pods-not");
     let nodes = Nodes::two(&cluster, name);
@@ -46,7 +46,7 @@ fn level_pod_replaces_pods_of_every_kind() {
                 count(&cluster, name) == (2, empty)
             });
         };
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
         settle(2);
         let written = || assert_eq!(stored(&cluster, name, &what)["spec"], spec, "{what}");
         written();
@@ -119,9 +119,9 @@ fn rollout_whose_pods_are_not_emptied_is_a_failure() {
     let cluster = require!(cluster());
     let name = "pods-judged";
     let rules = ["--rules", "rules.yaml"];
-    let watched = Watched::with(&cluster, name, &["--level", "pod"], &rules);
+    let watched = WebhookNamespace::with(&cluster, name, &["--level", "pod"], &rules);
     let folder = watched.folder.path();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    cluster.create(name, &two("Deployment", "web"));
     settle(&cluster, name, "deployment/web", "readyReplicas", 2);
     let run =
         |args: &[&str]| run(&cluster, folder, name, &[args, &["deploy/web"]].concat(), &ready);
@@ -140,13 +140,12 @@ fn rollout_whose_pods_are_not_emptied_is_a_failure() {
 /// alone is no reason to say no in its template.
 #[test]
 fn webhook_with_opt_out_rules_is_not_blamed_for_pods() {
-    let cluster = require!(cluster());
-    let name = "pods-left";
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("pods-left"));
+    let name = cluster.name;
     let folder = certificates(name, name);
     let folder = folder.path();
     cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    cluster.create(name, &workload("Deployment", "web"));
     fs::write(folder.join("rules.yaml"), "rules: [{ match: { names: [w*] }, empty: false }]\n")
         .unwrap();
     let label = format!("{name}=enabled");
@@ -168,16 +167,16 @@ fn webhook_with_opt_out_rules_is_not_blamed_for_pods() {
     cluster.kubectl(&["delete", "mutatingwebhookconfigurations", name], "");
 }
 
-/// Pods that the rollout does not reach are told, and are no reason to blame a webhook.
+/// Pods that the rollout does not reach are reported, and no webhook is blamed for them.
 #[test]
 fn pods_below_a_partition_stay_empty_at_level_pod() {
     let cluster = require!(cluster());
     let name = "pods-below";
-    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let watched = WebhookNamespace::new(&cluster, name, &["--level", "pod"]);
     let mut object = two("StatefulSet", "web");
     object["spec"]["updateStrategy"] =
         json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+    cluster.create(name, &object);
     settle(&cluster, name, "statefulset/web", "readyReplicas", 2);
     let run = |args: &[&str]| {
         run(&cluster, watched.folder.path(), name, &[args, &["sts/web"]].concat(), &ready)
@@ -193,7 +192,7 @@ fn pods_below_a_partition_stay_empty_at_level_pod() {
 fn empty_pods_of_an_operator_are_listed_with_a_hint() {
     let cluster = require!(cluster());
     let name = "pods-operator";
-    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let watched = WebhookNamespace::new(&cluster, name, &["--level", "pod"]);
     let folder = watched.folder.path();
     cluster.kubectl(&["-n", name, "create", "configmap", "operator"], "");
     let owner = json!([{
@@ -204,7 +203,7 @@ fn empty_pods_of_an_operator_are_listed_with_a_hint() {
     pod["spec"]["schedulerName"] = "nobody".into();
     for mut object in [two("Deployment", "api"), pod] {
         object["metadata"]["ownerReferences"] = owner.clone();
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     wait_until("all Pods are empty", || {
         tend(&cluster, name, &ready);

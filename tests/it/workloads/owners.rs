@@ -1,12 +1,12 @@
-//! Whose fields they are: what the client takes by emptying and restoring it gives back, so that a
-//! server-side apply goes on as it does at the twin's, and nobody has to force it.
+//! Ownership of fields: what the client takes by emptying and restoring it returns, so that a
+//! server-side apply works as at the twin, without force.
 
 use diyadm::kinds::WORKLOADS;
 use diyadm::workload::{LABEL, is_emptied};
 use serde_json::{Value, json};
 
-use super::{pod_of, stored, updates::Pair, user, with_webhook::Watched, workload};
-use crate::rig::{Cluster, cluster, diyadm};
+use super::{pod_of, stored, updates::Pair, user, with_webhook::WebhookNamespace, workload};
+use crate::rig::{Cluster, Workspace, cluster, diyadm};
 
 const APPLY: [&str; 5] = ["apply", "--server-side", "--field-manager=pipeline", "-f", "-"];
 
@@ -35,19 +35,17 @@ fn container(object: &mut Value) -> &mut Value {
 /// Two appliers and two who wrote otherwise, each kind and way, with nothing but `get` and `patch`.
 #[test]
 fn every_field_manager_keeps_its_fields() {
-    let cluster = require!(cluster());
-    let name = "owners";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("owners"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let rules = json!([{
         "apiGroups": ["apps", "batch"],
         "resources": ["deployments", "statefulsets", "daemonsets", "replicasets", "cronjobs"],
         "resourceNames": ["web"], "verbs": ["get", "patch"],
     }]);
-    let narrow = user(&cluster, folder.path(), name, &rules);
+    let narrow = user(&cluster, folder, name, &rules);
     let run = |args: &[&str]| {
         let more = ["--wait=false", "-n", name, "--kubeconfig", &narrow];
-        diyadm(folder.path(), &[args, &more].concat()).code(0)
+        diyadm(folder, &[args, &more].concat()).code(0)
     };
     let ways: [&[&str]; 3] = [
         &[],
@@ -147,7 +145,7 @@ fn server_side_apply_pipeline_meets_no_conflict() {
 fn webhook_does_not_take_client_writes_for_the_owners() {
     let cluster = require!(cluster());
     let places = ["owners-hook", "owners-hook-twin"];
-    let watched = Watched::new(&cluster, places[0], &[]);
+    let watched = WebhookNamespace::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
     let what = "deployment/web".to_owned();
     let pair = Pair { cluster: &cluster, watched: &watched, places, what };
@@ -172,13 +170,11 @@ fn webhook_does_not_take_client_writes_for_the_owners() {
     pair.equal();
 }
 
-/// A Pod that was created again belongs to whoever had it.
+/// A Pod that was created again has its previous field managers.
 #[test]
 fn recreated_pod_keeps_its_field_managers() {
-    let cluster = require!(cluster());
-    let name = "owners-again";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("owners-again"));
+    let (name, folder) = (cluster.name, cluster.folder());
     for kind in ["Pod", "Job"] {
         let mut object = workload(kind, "x");
         object["metadata"]["labels"] = json!({ "a": "b" });
@@ -189,7 +185,7 @@ fn recreated_pod_keeps_its_field_managers() {
         for command in ["empty", "restore"] {
             let args = [command, &what, "--recreate", "--wait=false", "-n", name];
             let trust: &[_] = if command == "restore" { &["--trust-original"] } else { &[] };
-            cluster.diyadm(folder.path(), &[&args[..], trust].concat()).code(0);
+            cluster.diyadm(folder, &[&args[..], trust].concat()).code(0);
             let mut now = owners(&cluster, name, &what);
             if command == "empty" {
                 now.as_array_mut().unwrap().retain(|entry| entry["manager"] != "diyadm");

@@ -1,4 +1,4 @@
-//! A StatefulSet whose updates stop at a partition, and whose revisions are gone back to.
+//! A StatefulSet with a partition, and `kubectl rollout undo` of it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{
     pod_of, stored,
     waiting::{pods, ready, run, settle, two},
 };
-use crate::rig::{Cluster, cluster};
+use crate::rig::{Cluster, Workspace};
 
 /// Three replicas; from `partition` on they are updated.
 fn set(partition: u32) -> Value {
@@ -39,13 +39,11 @@ fn emptied(cluster: &Cluster, namespace: &str) -> usize {
 /// Those below the partition have never seen the update that the others have, nor the emptying.
 #[test]
 fn pods_below_a_partition_stay_and_undo_skips_the_empty_revision() {
-    let cluster = require!(cluster());
-    let name = "partition";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("partition"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let what = "statefulset/web";
     let k = |args: &[&str]| cluster.kubectl(&[&["-n", name], args].concat(), "");
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &set(2).to_string());
+    cluster.create(name, &set(2));
     settle(&cluster, name, what, "readyReplicas", 3);
     let first = stored(&cluster, name, what);
     k(&["set", "env", what, "-c", "app", "A=2"]);
@@ -54,7 +52,7 @@ fn pods_below_a_partition_stay_and_undo_skips_the_empty_revision() {
     let (before, ran) = (stored(&cluster, name, what), run_now(&cluster, name));
     assert!(ran[0] == ran[1] && ran[1] != ran[2], "{ran:?}");
 
-    let empty = run(&cluster, folder.path(), name, &["empty", what], &ready);
+    let empty = run(&cluster, folder, name, &["empty", what], &ready);
     empty.code(0).stderr_has("those below stay as they are");
     let now = run_now(&cluster, name);
     assert_eq!(now[..2], ran[..2]);
@@ -70,7 +68,7 @@ fn pods_below_a_partition_stay_and_undo_skips_the_empty_revision() {
     };
     let uid = || cluster.get(name, "pod/web-0")["metadata"]["uid"].clone();
     let before_it = uid();
-    run(&cluster, folder.path(), name, &["restore", what], &recovering).code(0);
+    run(&cluster, folder, name, &["restore", what], &recovering).code(0);
     assert_eq!(uid(), before_it);
     assert_eq!(stored(&cluster, name, what), before);
     assert_eq!(run_now(&cluster, name), ran);
@@ -88,18 +86,16 @@ fn pods_below_a_partition_stay_and_undo_skips_the_empty_revision() {
 /// the same.
 #[test]
 fn rollout_undone_while_empty_is_restored_to_its_target() {
-    let cluster = require!(cluster());
-    let name = "partition-undo";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("partition-undo"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let what = "statefulset/web";
     let k = |args: &[&str]| cluster.kubectl(&[&["-n", name], args].concat(), "");
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &set(0).to_string());
+    cluster.create(name, &set(0));
     settle(&cluster, name, what, "readyReplicas", 3);
     let before = stored(&cluster, name, what);
-    run(&cluster, folder.path(), name, &["empty", what], &ready).code(0);
+    run(&cluster, folder, name, &["empty", what], &ready).code(0);
     k(&["rollout", "undo", what]);
-    run(&cluster, folder.path(), name, &["restore", what], &ready).code(0);
+    run(&cluster, folder, name, &["restore", what], &ready).code(0);
     assert_eq!(stored(&cluster, name, what), before);
     assert_eq!(emptied(&cluster, name), 0);
     let undo = cluster.try_kubectl(&["-n", name, "rollout", "undo", what], "");
@@ -109,22 +105,20 @@ fn rollout_undone_while_empty_is_restored_to_its_target() {
 /// A partition that came while all were empty keeps those below it so.
 #[test]
 fn pods_kept_empty_by_a_partition_are_listed_with_a_hint() {
-    let cluster = require!(cluster());
-    let name = "partition-keeps";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("partition-keeps"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let what = "statefulset/web";
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &set(0).to_string());
+    cluster.create(name, &set(0));
     settle(&cluster, name, what, "readyReplicas", 3);
     let ran = run_now(&cluster, name);
-    run(&cluster, folder.path(), name, &["empty", what], &ready).code(0);
+    run(&cluster, folder, name, &["empty", what], &ready).code(0);
     let to = |partition: u32| json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": partition } } } });
     cluster.kubectl(&["-n", name, "patch", what, "-p", &to(2).to_string()], "");
 
     // Said each time, as long as it is so.
     let mut patch = String::new();
     for _ in 0..2 {
-        let restore = run(&cluster, folder.path(), name, &["restore", what], &ready).code(1);
+        let restore = run(&cluster, folder, name, &["restore", what], &ready).code(1);
         let told = restore.stderr_has("its Pods below partition 2 are still empty").stderr;
         let now = run_now(&cluster, name);
         assert_eq!(now[0].0, "empty-container:latest");
@@ -133,7 +127,7 @@ fn pods_kept_empty_by_a_partition_are_listed_with_a_hint() {
         typed.split('\'').next().unwrap().clone_into(&mut patch);
     }
     cluster.kubectl(&["-n", name, "patch", what, "-p", &patch], "");
-    run(&cluster, folder.path(), name, &["restore", what], &ready)
+    run(&cluster, folder, name, &["restore", what], &ready)
         .code(0)
         .stderr_has("a revision of the emptied form, was deleted");
     assert_eq!(run_now(&cluster, name), ran);

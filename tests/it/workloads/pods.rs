@@ -1,4 +1,4 @@
-//! Level pod by the client: the workload stays as it is written, and its Pods are replaced.
+//! Level pod by the client: the workload stays unchanged, and its Pods are replaced.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     result, stored,
     waiting::{count, pods, ready, run, settle, tend, tended, two},
-    with_webhook::{Watched, look_after},
+    with_webhook::{WebhookNamespace, set_namespace_label},
     workload,
 };
 use crate::{
@@ -22,12 +22,12 @@ use crate::{
 const LEVEL: [&str; 2] = ["--level", "pod"];
 
 /// A webhook of level pod, and two Pods of a Deployment that were there before it.
-pub(super) fn before_the_webhook<'a>(cluster: &'a Cluster, name: &'a str) -> Watched<'a> {
-    let watched = Watched::new(cluster, name, &LEVEL);
-    look_after(cluster, name, false);
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+pub(super) fn before_the_webhook(cluster: &Cluster, name: &str) -> WebhookNamespace {
+    let watched = WebhookNamespace::new(cluster, name, &LEVEL);
+    set_namespace_label(cluster, name, false);
+    cluster.create(name, &two("Deployment", "web"));
     settle(cluster, name, "deployment/web", "readyReplicas", 2);
-    look_after(cluster, name, true);
+    set_namespace_label(cluster, name, true);
     watched
 }
 
@@ -87,7 +87,8 @@ fn level_pod_empties_and_restores_and_fails_where_pods_cannot_be_listed() {
     assert_eq!(stored(&cluster, name, "deployment/web")["spec"], before["spec"]);
 }
 
-/// What its budget guards stays, for as long as one waits, unless it is told not to ask.
+/// Pods that a disruption budget protects stay while the command waits, unless eviction is
+/// disabled.
 #[test]
 fn disruption_budget_is_obeyed_unless_eviction_is_disabled() {
     let cluster = require!(cluster());
@@ -99,7 +100,7 @@ fn disruption_budget_is_obeyed_unless_eviction_is_disabled() {
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": { "name": "web" },
         "spec": { "maxUnavailable": 0, "selector": { "matchLabels": labels } },
     });
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &budget.to_string());
+    cluster.create(name, &budget);
     let planned = ["plan", "deploy/web", "-n", name, "--level", "pod"];
     let planned = cluster.diyadm(folder, &planned).code(0);
     assert!(planned.stdout.contains("--disable-eviction"), "{}", planned.stdout);
@@ -108,7 +109,7 @@ fn disruption_budget_is_obeyed_unless_eviction_is_disabled() {
         [(&empty[..], 0, 2), (&["restore", "deploy/web"], 2, 0)]
     {
         // Once nothing would empty them, it is diyadm that replaces them there and back.
-        look_after(&cluster, name, empty_before == 0);
+        set_namespace_label(&cluster, name, empty_before == 0);
         let guarded = [command, &["-n", name, "--timeout", "15"]].concat();
         tended(&cluster, name, &ready, || cluster.diyadm(folder, &guarded))
             .code(1)
@@ -121,8 +122,8 @@ fn disruption_budget_is_obeyed_unless_eviction_is_disabled() {
     }
 }
 
-/// The API server hears of a label that is gone after a moment: a Pod that is replaced before that
-/// comes back empty, and is replaced once more.
+/// The API server knows of a removed label after a moment: a Pod that is replaced before that comes
+/// back empty, and is replaced once more.
 #[test]
 fn uninstall_replaces_pods_again_while_the_label_is_cached() {
     let cluster = require!(cluster());
@@ -181,13 +182,13 @@ fn uninstall_replaces_pods_again_while_the_label_is_cached() {
 fn level_pod_restores_workloads_without_pods() {
     let cluster = require!(cluster());
     let name = "no-own-pods";
-    let watched = Watched::new(&cluster, name, &LEVEL);
+    let watched = WebhookNamespace::new(&cluster, name, &LEVEL);
     let run = |args: &[&str]| {
         let more = ["-n", name, "--timeout", TIMEOUT];
         cluster.diyadm(watched.folder.path(), &[args, &more].concat())
     };
     let create = |object: &Value| {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     };
     create(&workload("CronJob", "nightly"));
     let before = stored(&cluster, name, "cronjob/nightly");
@@ -229,7 +230,7 @@ fn level_pod_restores_workloads_without_pods() {
     run(&empty).code(0);
     create(&job);
     wait_until("its Pod is there", || pods(&cluster, name).len() == 1);
-    look_after(&cluster, name, false);
+    set_namespace_label(&cluster, name, false);
     let told = run(&["restore", "cronjob/nightly"]).code(0);
     told.stderr_has(&format!("`kubectl -n {name} delete job nightly-29000000`"));
     assert!(!says_no(&stored(&cluster, name, "cronjob/nightly")));

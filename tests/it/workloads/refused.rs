@@ -1,4 +1,4 @@
-//! What is not done, and that it says why.
+//! Refusals, and their reasons.
 
 use std::fs;
 
@@ -6,17 +6,15 @@ use diyadm::workload::{LABEL, ORIGINAL, autoscaler};
 use serde_json::{Value, json};
 
 use super::{pod_of, result, stored, workload};
-use crate::{rig::cluster, status::Watch};
+use crate::{rig::Workspace, status::Watch};
 
 #[test]
 fn empty_refusals_have_a_reason_and_a_hint() {
-    let cluster = require!(cluster());
-    let name = "refused";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("refused"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let run = |args: &[&str]| cluster.run(args);
     let create = |object: &Value| {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     };
     create(&workload("Deployment", "web"));
     let no = format!("{LABEL}=disabled");
@@ -51,7 +49,7 @@ fn empty_refusals_have_a_reason_and_a_hint() {
     run(&["restore", &set]).code(1).stderr_has("belongs to deployment/owner");
 
     // Rules, and wishes that do not go together.
-    let rules = folder.path().join("rules.yaml");
+    let rules = folder.join("rules.yaml");
     fs::write(&rules, "rules: [{match: {names: [\"w*\"]}, empty: false}]\n").unwrap();
     run(&["empty", "deploy/web", "--rules", "rules.yaml"]).code(1).stderr_has("rule 1 of --rules");
     run(&["empty", "deploy/web", "--image", "keep", "--idle", "entrypoint"])
@@ -86,10 +84,10 @@ fn empty_refusals_have_a_reason_and_a_hint() {
     run(&["empty"]).code(2).stderr_has("--all");
     run(&["empty", "deploy/web", "--all"]).code(2);
     let elsewhere = ["empty", "deploy/web", "-n", "no-such-namespace"];
-    cluster.diyadm(folder.path(), &elsewhere).code(1).stderr_has("no namespace no-such-namespace");
+    cluster.diyadm(folder, &elsewhere).code(1).stderr_has("no namespace no-such-namespace");
     for command in ["status", "empty --all", "restore --all", "plan --all"] {
         let words: Vec<_> = command.split(' ').chain(["-n", "no-such-namespace"]).collect();
-        let run = cluster.diyadm(folder.path(), &words).code(1);
+        let run = cluster.diyadm(folder, &words).code(1);
         run.stderr_has("no namespace no-such-namespace").stderr_has("kubectl get namespaces");
     }
     run(&["empty", "-l", "app=nobody"]).code(0).stderr_has("nothing was emptied");
@@ -97,12 +95,10 @@ fn empty_refusals_have_a_reason_and_a_hint() {
 
 #[test]
 fn autoscaler_is_reported_suspended_and_resumed() {
-    let cluster = require!(cluster());
-    let name = "scaled";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let cluster = require!(Workspace::new("scaled"));
+    let name = cluster.name;
+    let run = |args: &[&str]| cluster.run(args);
+    cluster.create(name, &workload("Deployment", "web"));
     for behavior in [json!(null), json!({ "scaleDown": { "selectPolicy": "Min" } })] {
         let mut scaler = json!({
             "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
@@ -115,7 +111,7 @@ fn autoscaler_is_reported_suspended_and_resumed() {
         if !behavior.is_null() {
             scaler["spec"]["behavior"] = behavior;
         }
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &scaler.to_string());
+        cluster.create(name, &scaler);
         let spec = |object: &Value| object["spec"].clone();
         let before = cluster.get(name, "hpa/web");
         run(&["empty", "deploy/web", "--replicas", "1"])
@@ -141,11 +137,9 @@ fn autoscaler_is_reported_suspended_and_resumed() {
 /// One that stays empty is still held: its autoscaler goes with it.
 #[test]
 fn autoscaler_stays_suspended_while_its_workload_stays_empty() {
-    let cluster = require!(cluster());
-    let name = "scaled-still";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("scaled-still"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let run = |args: &[&str]| cluster.run(args);
     let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" });
     let scaler = json!({
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
@@ -153,7 +147,7 @@ fn autoscaler_stays_suspended_while_its_workload_stays_empty() {
         "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": target },
     });
     for object in [workload("Deployment", "web"), scaler] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
     }
     run(&["empty", "deploy/web", "--wait=false", "--hold-autoscalers"]).code(0);
     let held = || autoscaler::is_held(&cluster.get(name, "hpa/web"));
@@ -170,8 +164,9 @@ fn autoscaler_stays_suspended_while_its_workload_stays_empty() {
     annotate(&original);
     assert!(!run(&["status"]).code(0).stdout.contains("horizontal"));
 
-    // Given back by another means, it is held in vain, and the board says so.
-    let watch = Watch::start(folder.path(), cluster.kubeconfig(), &["-n", name]);
+    // The workload was restored by other means, so its autoscaler is suspended for nothing, and
+    // `status` says so.
+    let watch = Watch::start(folder, cluster.kubeconfig(), &["-n", name]);
     assert_eq!(watch.next(), "Deployment/web: empty");
     cluster
         .kubectl(&["-n", name, "replace", "-f", "-"], &workload("Deployment", "web").to_string());
@@ -191,17 +186,15 @@ fn autoscaler_stays_suspended_while_its_workload_stays_empty() {
 /// far as emptying goes.
 #[test]
 fn untrusted_original_is_replaced_from_the_users_manifest() {
-    let cluster = require!(cluster());
-    let name = "untrusted";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("untrusted"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let run = |args: &[&str]| cluster.run(args);
     let manifest = workload("Deployment", "web");
-    fs::write(folder.path().join("web.json"), manifest.to_string()).unwrap();
+    fs::write(folder.join("web.json"), manifest.to_string()).unwrap();
     let mut other = manifest.clone();
     other["metadata"]["name"] = "other".into();
-    fs::write(folder.path().join("other.json"), other.to_string()).unwrap();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &manifest.to_string());
+    fs::write(folder.join("other.json"), other.to_string()).unwrap();
+    cluster.create(name, &manifest);
     let before = stored(&cluster, name, "deployment/web");
     let whole = "{\"v\":1,\"sum\":\"0000000000000000\",\"body\":{}}";
     for (forged, why) in
@@ -227,7 +220,7 @@ fn untrusted_original_is_replaced_from_the_users_manifest() {
     let mut silent = manifest.clone();
     silent["spec"].as_object_mut().unwrap().remove("replicas");
     silent["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap().pop();
-    fs::write(folder.path().join("silent.json"), silent.to_string()).unwrap();
+    fs::write(folder.join("silent.json"), silent.to_string()).unwrap();
     let everything = ["empty", "deploy/web", "--containers", "*", "--replicas", "1"];
     run(&[&everything[..], &["--wait=false"]].concat()).code(0);
     let silent = ["restore", "deploy/web", "--force-from", "silent.json", "--wait=false"];
@@ -247,7 +240,7 @@ fn untrusted_original_is_replaced_from_the_users_manifest() {
     let mut edited = manifest;
     edited["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{ "name": "EVIL" }]);
     edited["spec"]["template"]["spec"]["hostNetwork"] = true.into();
-    fs::write(folder.path().join("web.json"), edited.to_string()).unwrap();
+    fs::write(folder.join("web.json"), edited.to_string()).unwrap();
     run(&["restore", "deploy/web", "--force-from", "web.json", "--wait=false"]).code(0);
     let after = stored(&cluster, name, "deployment/web");
     assert_eq!(pod_of(&after), pod_of(&before));

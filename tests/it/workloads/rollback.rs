@@ -1,4 +1,5 @@
-//! `empty --rollback`: whatever cannot start is given back, and nothing else is called that.
+//! `empty --rollback`: workloads that cannot start are restored, and only these are reported as
+//! restored.
 
 use std::sync::Once;
 
@@ -8,39 +9,35 @@ use serde_json::json;
 use super::{
     pod_of, stored,
     waiting::{count, pods, run, settle, tend, two, unpulled},
-    with_webhook::{Watched, look_after},
+    with_webhook::{WebhookNamespace, set_namespace_label},
     workload,
 };
 use crate::{
     proxy::{Fate::Pass, Proxy},
-    rig::{cluster, wait_until},
+    rig::{Workspace, cluster, wait_until},
 };
 
 #[test]
 fn rollback_restores_recreated_pods() {
-    let cluster = require!(cluster());
-    let name = "rollback-again";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("rollback-again"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut pod = workload("Pod", "x");
     pod["spec"]["schedulerName"] = "nobody".into();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &pod.to_string());
+    cluster.create(name, &pod);
     let before = stored(&cluster, name, "pod/x");
     let args = ["empty", "pod/x", "--recreate", "--rollback"];
-    let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    let rolled = run(&cluster, folder, name, &args, &unpulled).code(1);
     rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
     assert_eq!(stored(&cluster, name, "pod/x"), before);
 }
 
-/// What someone else has given back meanwhile is not what this command did.
+/// A workload that another client has restored meanwhile is not reported as restored by this
+/// command.
 #[test]
 fn rollback_does_not_claim_workloads_restored_by_others() {
-    let cluster = require!(cluster());
-    let name = "rollback-late";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    let cluster = require!(Workspace::new("rollback-late"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    cluster.create(name, &two("Deployment", "web"));
     settle(&cluster, name, "deployment/web", "readyReplicas", 2);
     let before = stored(&cluster, name, "deployment/web");
     let proxy = Proxy::start(cluster.kubeconfig(), folder);
@@ -66,23 +63,21 @@ fn rollback_does_not_claim_workloads_restored_by_others() {
 /// Where no controller replaces Pods.
 #[test]
 fn rollback_restores_workloads_without_controller() {
-    let cluster = require!(cluster());
-    let name = "rollback-hand";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("rollback-hand"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let what = "replicaset/web";
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("ReplicaSet", "web").to_string());
+    cluster.create(name, &two("ReplicaSet", "web"));
     settle(&cluster, name, what, "readyReplicas", 2);
     let before = stored(&cluster, name, what);
-    let empty = run(&cluster, folder.path(), name, &["empty", what], &unpulled).code(1);
+    let empty = run(&cluster, folder, name, &["empty", what], &unpulled).code(1);
     let empty = empty.stderr_has("1 of 2 Pods are replaced, and one does not start");
     empty.stderr_has("cannot be pulled").stderr_has(&format!("`diyadm restore {what} -n {name}"));
     // What was empty before is not this command's to give back.
     let args = ["empty", what, "--rollback"];
-    let again = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    let again = run(&cluster, folder, name, &args, &unpulled).code(1);
     again.stderr_has("already empty").stderr_has("Restore it with");
-    run(&cluster, folder.path(), name, &["restore", what], &unpulled).code(0);
-    let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    run(&cluster, folder, name, &["restore", what], &unpulled).code(0);
+    let rolled = run(&cluster, folder, name, &args, &unpulled).code(1);
     rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
     assert_eq!(stored(&cluster, name, what), before);
     for pod in pods(&cluster, name) {
@@ -95,13 +90,13 @@ fn rollback_restores_workloads_without_controller() {
 fn rollback_restores_level_pod() {
     let cluster = require!(cluster());
     let name = "rollback-pods";
-    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
-    look_after(&cluster, name, false);
+    let watched = WebhookNamespace::new(&cluster, name, &["--level", "pod"]);
+    set_namespace_label(&cluster, name, false);
     let what = "deployment/web";
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    cluster.create(name, &two("Deployment", "web"));
     settle(&cluster, name, what, "readyReplicas", 2);
     let before = stored(&cluster, name, what);
-    look_after(&cluster, name, true);
+    set_namespace_label(&cluster, name, true);
     let args = ["empty", what, "--level", "pod", "--rollback"];
     run(&cluster, watched.folder.path(), name, &args, &unpulled)
         .code(1)
@@ -122,9 +117,9 @@ fn rollback_restores_level_pod() {
 fn rollback_leaves_workloads_that_were_empty_before() {
     let cluster = require!(cluster());
     let name = "rollback-before";
-    let watched = Watched::new(&cluster, name, &["--level", "pod"]);
+    let watched = WebhookNamespace::new(&cluster, name, &["--level", "pod"]);
     let what = "deployment/web";
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    cluster.create(name, &two("Deployment", "web"));
     wait_until("both Pods are there, and cannot start", || {
         tend(&cluster, name, &unpulled);
         count(&cluster, name) == (2, 2)

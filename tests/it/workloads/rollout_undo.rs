@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::{
     pod_of, result, stored,
     updates::{APPLY, Pair, container},
-    with_webhook::Watched,
+    with_webhook::WebhookNamespace,
     workload,
 };
-use crate::rig::{Cluster, cluster, wait_until};
+use crate::rig::{Cluster, Workspace, cluster, wait_until};
 
 const KINDS: [&str; 2] = ["StatefulSet", "DaemonSet"];
 
@@ -35,7 +35,7 @@ fn second(kind: &str) -> Value {
 fn undone_template_is_restored_as_its_twin() {
     let cluster = require!(cluster());
     let places = ["back", "back-twin"];
-    let watched = Watched::new(&cluster, places[0], &[]);
+    let watched = WebhookNamespace::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
     for kind in KINDS {
         let what = format!("{}/web", kind.to_lowercase());
@@ -81,15 +81,13 @@ fn undone_template_is_restored_as_its_twin() {
     }
 }
 
-/// Without a webhook the empty form does come back: the board shows it, and its revision tells what
-/// it was.
+/// Without a webhook the emptied template does come back: `status` shows it, and its revision has
+/// the original.
 #[test]
 fn empty_template_without_original_is_found_in_revisions() {
-    let cluster = require!(cluster());
-    let name = "lost";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("lost"));
+    let name = cluster.name;
+    let run = |args: &[&str]| cluster.run(args);
     for kind in KINDS {
         let what = format!("{}/web", kind.to_lowercase());
         let kubectl = |args: &[&str], stdin: &str| {

@@ -1,5 +1,5 @@
-//! More workloads than are looked at one by one: each is waited for, and each hears why it does not
-//! start.
+//! More workloads than are read one by one: each is waited for, and for each the reason is printed
+//! why it does not start.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{
     stored,
     waiting::{ready, run, tend, two, unpulled},
 };
-use crate::rig::{Cluster, cluster, wait_until};
+use crate::rig::{Cluster, Workspace, wait_until};
 
 const SEVERAL: usize = 6;
 
@@ -20,7 +20,7 @@ fn create(cluster: &Cluster, namespace: &str, kind: &str) -> Vec<String> {
     };
     let items: Vec<_> = (0..SEVERAL).map(one).collect();
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
-    cluster.kubectl(&["-n", namespace, "create", "-f", "-"], &list.to_string());
+    cluster.create(namespace, &list);
     (0..SEVERAL).map(|number| format!("{}/web-{number}", kind.to_lowercase())).collect()
 }
 
@@ -34,15 +34,13 @@ fn all_ready(cluster: &Cluster, namespace: &str, kind: &str) {
 
 #[test]
 fn many_workloads_without_controller_become_ready() {
-    let cluster = require!(cluster());
-    let name = "several-sets";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("several-sets"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let names = create(&cluster, name, "ReplicaSet");
     all_ready(&cluster, name, "replicasets");
     let before: Vec<_> = names.iter().map(|what| stored(&cluster, name, what)).collect();
     for command in ["empty", "restore"] {
-        let run = run(&cluster, folder.path(), name, &[command, "rs", "--all"], &ready).code(0);
+        let run = run(&cluster, folder, name, &[command, "rs", "--all"], &ready).code(0);
         for what in &names {
             let told = format!("{what}: 1 of 1 Pods are ready");
             assert!(run.stderr.contains(&told), "{told:?}: {}", run.stderr);
@@ -52,7 +50,7 @@ fn many_workloads_without_controller_become_ready() {
     assert_eq!(after, before);
 }
 
-/// `WHAT: WHY` is told of each.
+/// `WHAT: WHY` is printed for each.
 fn each_is_told(names: &[String], stderr: &str, why: &str) {
     for what in names {
         let is_told = |line: &str| line.contains(what) && line.contains(why);
@@ -62,31 +60,27 @@ fn each_is_told(names: &[String], stderr: &str, why: &str) {
 
 #[test]
 fn many_workloads_that_cannot_start_each_get_a_reason() {
-    let cluster = require!(cluster());
-    let name = "several-stuck";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("several-stuck"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let names = create(&cluster, name, "Deployment");
     all_ready(&cluster, name, "deployments");
     let args = ["empty", "deploy", "--all", "--image", "typo:1"];
-    let stuck = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+    let stuck = run(&cluster, folder, name, &args, &unpulled).code(1);
     each_is_told(&names, &stuck.stderr, "image typo:1 cannot be pulled: not found");
 }
 
 /// Only events tell it of a StatefulSet. However many there are, a look lists them once.
 #[test]
 fn many_workloads_that_are_not_admitted_get_reasons_by_one_list() {
-    let cluster = require!(cluster());
-    let name = "several-not-admitted";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("several-not-admitted"));
+    let (name, folder) = (cluster.name, cluster.folder());
     cluster.kubectl(&["-n", name, "create", "quota", "none", "--hard=pods=0"], "");
     wait_until("the quota is known", || {
         cluster.get(name, "quota/none")["status"]["used"]["pods"] == "0"
     });
     let names = create(&cluster, name, "StatefulSet");
     let args = ["empty", "sts", "--all", "-n", name, "--timeout", "30", "-v"];
-    let stuck = cluster.diyadm(folder.path(), &args).code(1);
+    let stuck = cluster.diyadm(folder, &args).code(1);
     each_is_told(&names, &stuck.stderr, "a quota does not allow the Pod: exceeded quota: none");
     let count = |what: &str| {
         let path = format!("LIST {what} ");

@@ -1,4 +1,4 @@
-//! What `status` says of emptied Pods that do not start, and `restore` of restored ones.
+//! `status` of emptied Pods that do not start, and `restore` of restored ones.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use super::{
     result,
     waiting::{ready, run, settle, tend, two},
 };
-use crate::rig::{Cluster, cluster, wait_until};
+use crate::rig::{Cluster, Workspace, wait_until};
 
 /// A Deployment of one Pod, which runs and is ready.
 fn one(cluster: &Cluster, namespace: &str, kind: &str, name: &str) -> String {
     let mut object = two(kind, name);
     object["spec"]["replicas"] = 1.into();
-    cluster.kubectl(&["-n", namespace, "create", "-f", "-"], &object.to_string());
+    cluster.create(namespace, &object);
     let what = format!("{}/{name}", kind.to_lowercase());
     settle(cluster, namespace, &what, "readyReplicas", 1);
     what
@@ -36,10 +36,8 @@ const PULL: &str = "Back-off pulling image \"typo:1\": ErrImagePull: failed to p
 
 #[test]
 fn status_shows_emptied_pods_that_do_not_start() {
-    let cluster = require!(cluster());
-    let name = cluster.name("status-stuck");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("status-stuck"));
+    let name = cluster.name;
     let no_node = json!({ "phase": "Pending", "conditions": [{
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
         "message": "0/3 nodes are available: 3 Insufficient memory.",
@@ -54,7 +52,7 @@ fn status_shows_emptied_pods_that_do_not_start() {
         ("node", no_node, "0/3 nodes are available: 3 Insufficient memory"),
     ] {
         let what = one(&cluster, name, "Deployment", deployment);
-        let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+        let run = |args: &[&str]| cluster.run(args);
         let row = || {
             let rows = result(&run(&["status", &what, "-o", "json"]).code(0));
             rows[0].clone()
@@ -89,21 +87,19 @@ fn status_shows_emptied_pods_that_do_not_start() {
 /// events do.
 #[test]
 fn status_shows_a_quota_that_refuses_emptied_pods() {
-    let cluster = require!(cluster());
-    let name = cluster.name("status-quota");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("status-quota"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let all = ["Deployment", "StatefulSet"].map(|kind| one(&cluster, name, kind, "web"));
     cluster.kubectl(&["-n", name, "create", "quota", "tight", "--hard=pods=1"], "");
     wait_until("the quota is known", || {
         cluster.get(name, "quota/tight")["status"]["used"]["pods"] == "2"
     });
     for what in &all {
-        cluster.diyadm(folder.path(), &["empty", what, "-n", name, "--wait=false"]).code(0);
+        cluster.diyadm(folder, &["empty", what, "-n", name, "--wait=false"]).code(0);
     }
     wait_until("both are refused", || {
         tend(&cluster, name, &ready);
-        let status = cluster.diyadm(folder.path(), &["status", "-n", name, "-o", "json"]).code(0);
+        let status = cluster.diyadm(folder, &["status", "-n", name, "-o", "json"]).code(0);
         let rows = result(&status);
         let is_told = |row: &Value| {
             let note = row["note"].as_str().unwrap_or_default();
@@ -119,12 +115,10 @@ fn status_shows_a_quota_that_refuses_emptied_pods() {
 /// and `-o` agree on.
 #[test]
 fn unready_restored_pods_are_reported_apart_from_failed_restores() {
-    let cluster = require!(cluster());
-    let name = cluster.name("restored-stuck");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("restored-stuck"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let all = ["a", "b", "c"].map(|one_of| one(&cluster, name, "Deployment", one_of));
-    run(&cluster, folder.path(), name, &["empty", "--all"], &ready).code(0);
+    run(&cluster, folder, name, &["empty", "--all"], &ready).code(0);
     let kubelet = |pod: &Value| {
         let is_well = pod["metadata"]["labels"]["app"] == "a";
         let is_old = pod["spec"]["containers"][0]["image"] != "app:1";
@@ -132,7 +126,7 @@ fn unready_restored_pods_are_reported_apart_from_failed_restores() {
         if is_well || is_old { ready(pod) } else { waiting("ImagePullBackOff", gone) }
     };
     let args = ["restore", "--all", "-o", "json"];
-    let back = run(&cluster, folder.path(), name, &args, &kubelet).code(1);
+    let back = run(&cluster, folder, name, &args, &kubelet).code(1);
     let printed = result(&back);
     assert_eq!(printed["items"].as_array().map(Vec::len), Some(3), "all are restored");
     let back = back.stderr_has("2 of 3 workloads were restored, but their Pods are not ready.");
@@ -147,27 +141,22 @@ fn unready_restored_pods_are_reported_apart_from_failed_restores() {
     for advice in ["--image", "--idle", "not restored"] {
         assert!(!back.stderr.contains(advice), "{advice}: {}", back.stderr);
     }
-    let one = run(&cluster, folder.path(), name, &["restore", &all[1]], &kubelet);
+    let one = run(&cluster, folder, name, &["restore", &all[1]], &kubelet);
     assert!(!one.stderr.contains("--image"), "{}", one.stderr);
 }
 
 /// A Service that selects its Pods, which stay ready while they idle.
 #[test]
 fn plan_says_what_clients_of_a_service_get() {
-    let cluster = require!(cluster());
-    let name = cluster.name("plan-service");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("plan-service"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut web = super::workload("Deployment", "web");
     web["spec"]["replicas"] = 2.into();
     web["spec"]["template"]["spec"]["schedulerName"] = "nobody".into();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &web.to_string());
+    cluster.create(name, &web);
     cluster.kubectl(&["-n", name, "expose", "deploy/web", "--port=80"], "");
     let plan = |more: &[&str]| {
-        cluster
-            .diyadm(folder.path(), &[&["plan", "deploy/web", "-n", name], more].concat())
-            .code(0)
-            .stdout
+        cluster.diyadm(folder, &[&["plan", "deploy/web", "-n", name], more].concat()).code(0).stdout
     };
     let idle = plan(&[]);
     let seen = "! Service web sends requests to it: its 2 replicas stay ready, and connections to \
@@ -185,12 +174,10 @@ fn plan_says_what_clients_of_a_service_get() {
 /// What was deployed while it was empty is what it is restored to.
 #[test]
 fn restore_reports_that_a_newer_version_stays() {
-    let cluster = require!(cluster());
-    let name = cluster.name("restored-later");
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("restored-later"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let run = |args: &[&str]| {
-        cluster.diyadm(folder.path(), &[args, &["deploy/web", "-n", name, "--wait=false"]].concat())
+        cluster.diyadm(folder, &[args, &["deploy/web", "-n", name, "--wait=false"]].concat())
     };
     let web = super::workload("Deployment", "web").to_string();
     cluster.kubectl(&["-n", name, "create", "-f", "-"], &web);

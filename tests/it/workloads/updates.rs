@@ -1,18 +1,19 @@
-//! Law 5 by every way that an update comes. Each goes to a twin in a namespace that nobody looks
-//! after, and to the workload in one where a webhook has emptied it: restored, both are equal.
+//! Restoring returns the newest form after every kind of update. Each update goes to a twin in a
+//! namespace without a webhook, and to the workload that a webhook has emptied: once restored, both
+//! are equal.
 
 use std::fs;
 
 use diyadm::workload::{LABEL, is_emptied};
 use serde_json::{Value, json};
 
-use super::{pod_of, stored, with_webhook::Watched, workload};
+use super::{pod_of, stored, with_webhook::WebhookNamespace, workload};
 use crate::rig::{Cluster, cluster};
 
 /// A workload and its twin.
 pub(super) struct Pair<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) watched: &'a Watched<'a>,
+    pub(super) watched: &'a WebhookNamespace,
     /// The namespace with the webhook, and the other.
     pub(super) places: [&'a str; 2],
     /// `deployment/web`
@@ -93,7 +94,7 @@ const SERVER_SIDE: [&str; 5] = ["apply", "--server-side", "--field-manager=argo"
 fn every_update_equals_its_twin_after_restore() {
     let cluster = require!(cluster());
     let places = ["updates", "updates-twin"];
-    let watched = Watched::new(&cluster, places[0], &[]);
+    let watched = WebhookNamespace::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
     for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
         let what = format!("{}/web", kind.to_lowercase());
@@ -158,7 +159,7 @@ fn every_update_equals_its_twin_after_restore() {
 fn kubectl_edit_of_the_empty_form_is_kept() {
     let cluster = require!(cluster());
     let places = ["edits", "edits-twin"];
-    let watched = Watched::new(&cluster, places[0], &[]);
+    let watched = WebhookNamespace::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
     let script = watched.folder.path().join("edit.sed");
     fs::write(
@@ -188,7 +189,7 @@ fn kubectl_edit_of_the_empty_form_is_kept() {
 fn rollout_undo_of_a_deployment_equals_its_twin() {
     let cluster = require!(cluster());
     let places = ["undone", "undone-twin"];
-    let watched = Watched::new(&cluster, places[0], &[]);
+    let watched = WebhookNamespace::new(&cluster, places[0], &[]);
     let _twins = cluster.namespace(places[1]);
     let what = "deployment/web".to_owned();
     let pair = Pair { cluster: &cluster, watched: &watched, places, what };

@@ -1,4 +1,4 @@
-//! The wait for the Pods: the test is their kubelet, the controllers, quotas and policies are real.
+//! Waiting for Pods: the test plays their kubelet; controllers, quotas and policies are real.
 
 use std::{
     path::Path,
@@ -11,7 +11,7 @@ use diyadm::workload::is_emptied_pod;
 use serde_json::{Value, json};
 
 use super::{pod_of, stored, workload};
-use crate::rig::{Cluster, Run, TIMEOUT, cluster, wait_until};
+use crate::rig::{Cluster, Run, TIMEOUT, Workspace, wait_until};
 
 /// Two replicas, so that a rollout takes several steps.
 pub(super) fn two(kind: &str, name: &str) -> Value {
@@ -128,21 +128,19 @@ pub(super) fn settle(cluster: &Cluster, namespace: &str, what: &str, field: &str
 
 #[test]
 fn waits_for_rollouts_and_deletes_empty_revisions() {
-    let cluster = require!(cluster());
-    let name = "waits";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("waits"));
+    let (name, folder) = (cluster.name, cluster.folder());
     for kind in ["Deployment", "StatefulSet"] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &two(kind, "web").to_string());
+        cluster.create(name, &two(kind, "web"));
         let what = format!("{}/web", kind.to_lowercase());
         settle(&cluster, name, &what, "readyReplicas", 2);
         let before = stored(&cluster, name, &what);
-        let empty = run(&cluster, folder.path(), name, &["empty", &what], &ready);
+        let empty = run(&cluster, folder, name, &["empty", &what], &ready);
         empty.code(0).stderr_has("2 of 2 Pods are ready");
         for pod in pods(&cluster, name) {
             assert_eq!(pod["spec"]["containers"][0]["image"], "empty-container:latest");
         }
-        let restore = run(&cluster, folder.path(), name, &["restore", &what], &ready);
+        let restore = run(&cluster, folder, name, &["restore", &what], &ready);
         restore.code(0).stderr_has("a revision of the emptied form, was deleted");
         assert_eq!(stored(&cluster, name, &what), before);
         let kinds = "replicasets,controllerrevisions";
@@ -160,26 +158,24 @@ fn waits_for_rollouts_and_deletes_empty_revisions() {
 
 #[test]
 fn pod_that_cannot_start_is_explained_and_rolled_back() {
-    let cluster = require!(cluster());
-    let name = "stuck";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("stuck"));
+    let (name, folder) = (cluster.name, cluster.folder());
     for kind in ["Deployment", "StatefulSet"] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &two(kind, "web").to_string());
+        cluster.create(name, &two(kind, "web"));
         let what = format!("{}/web", kind.to_lowercase());
         settle(&cluster, name, &what, "readyReplicas", 2);
         let before = stored(&cluster, name, &what);
 
-        let stuck = run(&cluster, folder.path(), name, &["empty", &what], &unpulled).code(1);
+        let stuck = run(&cluster, folder, name, &["empty", &what], &unpulled).code(1);
         let stuck = stuck.stderr_has("cannot be pulled: ").stderr_has("--image keep");
         stuck.stderr_has(&format!("diyadm restore {what} -n {name}"));
         assert_ne!(stored(&cluster, name, &what), before);
         // Also where the Pod in the way never becomes ready.
-        run(&cluster, folder.path(), name, &["restore", &what], &unpulled).code(0);
+        run(&cluster, folder, name, &["restore", &what], &unpulled).code(0);
         assert_eq!(stored(&cluster, name, &what), before);
 
         let args = ["empty", &what, "--rollback"];
-        let rolled = run(&cluster, folder.path(), name, &args, &unpulled).code(1);
+        let rolled = run(&cluster, folder, name, &args, &unpulled).code(1);
         rolled.stderr_has("cannot be pulled").stderr_has("It was restored");
         assert_eq!(stored(&cluster, name, &what), before);
         cluster.kubectl(&["-n", name, "delete", &what], "");
@@ -193,48 +189,44 @@ fn pod_that_cannot_start_is_explained_and_rolled_back() {
 /// Quota and Pod Security are the API server's own; their words reach the user.
 #[test]
 fn quota_and_pod_security_refusals_are_explained() {
-    let cluster = require!(cluster());
-    let name = "not-admitted";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &two("Deployment", "web").to_string());
+    let cluster = require!(Workspace::new("not-admitted"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    cluster.create(name, &two("Deployment", "web"));
     settle(&cluster, name, "deployment/web", "readyReplicas", 2);
     cluster.kubectl(&["-n", name, "create", "quota", "tight", "--hard=pods=2"], "");
     wait_until("the quota is known", || {
         cluster.get(name, "quota/tight")["status"]["used"]["pods"] == "2"
     });
     let args = ["empty", "deploy/web", "-n", name, "--timeout", "20"];
-    let refused = cluster.diyadm(folder.path(), &args).code(1);
+    let refused = cluster.diyadm(folder, &args).code(1);
     refused.stderr_has("a quota does not allow the Pod: exceeded quota: tight");
     cluster.kubectl(&["-n", name, "delete", "quota/tight"], "");
-    run(&cluster, folder.path(), name, &["restore", "deploy/web"], &ready).code(0);
+    run(&cluster, folder, name, &["restore", "deploy/web"], &ready).code(0);
 
     let level = "pod-security.kubernetes.io/enforce=restricted";
     cluster.kubectl(&["label", "namespace", name, level], "");
     let args = ["empty", "deploy/web", "-n", name, "--timeout", TIMEOUT];
-    let refused = cluster.diyadm(folder.path(), &args).code(1);
+    let refused = cluster.diyadm(folder, &args).code(1);
     refused.stderr_has("Pod Security level rejects the Pod");
 }
 
 /// What no controller replaces is replaced one by one.
 #[test]
 fn pods_without_rollout_are_replaced_by_the_client() {
-    let cluster = require!(cluster());
-    let name = "by-hand";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
+    let cluster = require!(Workspace::new("by-hand"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut on_delete = two("StatefulSet", "web");
     on_delete["spec"]["updateStrategy"] = json!({ "type": "OnDelete" });
     for object in [two("ReplicaSet", "web"), on_delete] {
         let what = format!("{}/web", object["kind"].as_str().unwrap().to_lowercase());
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
         settle(&cluster, name, &what, "readyReplicas", 2);
         let before = stored(&cluster, name, &what);
         for (args, image) in [
             (["empty", what.as_str()], "empty-container:latest"),
             (["restore", what.as_str()], "app:1"),
         ] {
-            run(&cluster, folder.path(), name, &args, &ready).code(0);
+            run(&cluster, folder, name, &args, &ready).code(0);
             let pods = pods(&cluster, name);
             let going = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_string();
             assert_eq!(pods.iter().filter(|pod| !going(pod)).count(), 2);

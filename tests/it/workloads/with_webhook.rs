@@ -1,28 +1,28 @@
-//! Where a webhook looks after the namespace: what the client says to it, and at level pod.
+//! The client in a namespace with a webhook, also at level pod.
 
 use diyadm::workload::LABEL;
 use serde_json::{Value, json};
 
 use super::{pod_of, result, stored, workload};
 use crate::{
-    rig::{Cluster, Namespace, Server, cluster, diyadm, wait_until},
+    rig::{Cluster, Namespace, Server, Workspace, cluster, diyadm, wait_until},
     serve::certificates,
 };
 
 /// A webhook for a namespace of its own, that has emptied something already.
-pub(crate) struct Watched<'a> {
+pub(crate) struct WebhookNamespace {
     pub(crate) folder: tempfile::TempDir,
     _server: Server,
-    _namespace: Namespace<'a>,
+    _namespace: Namespace,
 }
 
-impl<'a> Watched<'a> {
-    pub(crate) fn new(cluster: &'a Cluster, name: &'a str, level: &[&str]) -> Self {
+impl WebhookNamespace {
+    pub(crate) fn new(cluster: &Cluster, name: &str, level: &[&str]) -> Self {
         Self::with(cluster, name, level, &[])
     }
 
     /// `more`: flags of the server alone.
-    pub(super) fn with(cluster: &'a Cluster, name: &'a str, level: &[&str], more: &[&str]) -> Self {
+    pub(super) fn with(cluster: &Cluster, name: &str, level: &[&str], more: &[&str]) -> Self {
         let namespace = cluster.namespace(name);
         let folder = certificates(name, name);
         let label = format!("{name}=enabled");
@@ -47,7 +47,7 @@ impl<'a> Watched<'a> {
 
 /// Labels the namespace of a webhook, or takes the label away, and waits until the API server goes
 /// by that.
-pub(super) fn look_after(cluster: &Cluster, name: &str, yes: bool) {
+pub(super) fn set_namespace_label(cluster: &Cluster, name: &str, yes: bool) {
     let label = if yes { format!("{name}=enabled") } else { format!("{name}-") };
     cluster.kubectl(&["label", "namespace", name, &label], "");
     let probe = workload("Pod", "probe").to_string();
@@ -71,12 +71,12 @@ pub(crate) fn twin(cluster: &Cluster, namespace: &str, object: &Value) -> Value 
 fn restore_opts_out_where_a_webhook_would_empty_again() {
     let cluster = require!(cluster());
     let name = "watched";
-    let watched = Watched::new(&cluster, name, &[]);
+    let watched = WebhookNamespace::new(&cluster, name, &[]);
     let folder = watched.folder.path();
     let run = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
     let _elsewhere = cluster.namespace("watched-not");
     let spec = twin(&cluster, "watched-not", &workload("Deployment", "web"));
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    cluster.create(name, &workload("Deployment", "web"));
     let says_no = |object: &Value| object["metadata"]["annotations"][LABEL] == "disabled";
 
     for _ in 0..2 {
@@ -127,11 +127,11 @@ fn restore_opts_out_where_a_webhook_would_empty_again() {
 fn restore_leaves_no_opt_out_where_rules_would_not_empty() {
     let cluster = require!(cluster());
     let name = "watched-rules";
-    let watched = Watched::with(&cluster, name, &[], &["--rules", "rules.yaml"]);
+    let watched = WebhookNamespace::with(&cluster, name, &[], &["--rules", "rules.yaml"]);
     let folder = watched.folder.path();
     let run = |args: &[&str]| cluster.diyadm(folder, &[args, &["-n", name]].concat());
     for kind in ["Deployment", "Pod"] {
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload(kind, "web").to_string());
+        cluster.create(name, &workload(kind, "web"));
     }
     // A Pod is created again, which its webhook sees: said, as of any other workload.
     run(&["restore", "pod/web", "--recreate", "--trust-original", "--wait=false"])
@@ -159,8 +159,9 @@ fn restore_leaves_no_opt_out_where_rules_would_not_empty() {
 fn restore_opts_out_where_the_webhook_is_down() {
     let cluster = require!(cluster());
     let name = "watched-away";
-    let Watched { folder, _server: server, _namespace } = Watched::new(&cluster, name, &[]);
-    cluster.kubectl(&["-n", name, "create", "-f", "-"], &workload("Deployment", "web").to_string());
+    let WebhookNamespace { folder, _server: server, _namespace } =
+        WebhookNamespace::new(&cluster, name, &[]);
+    cluster.create(name, &workload("Deployment", "web"));
     let ignore = ["webhooks/0", "webhooks/1"].map(
         |at| json!({ "op": "add", "path": format!("/{at}/failurePolicy"), "value": "Ignore" }),
     );
@@ -230,7 +231,7 @@ fn fields_dropped_by_a_later_apply_stay_dropped() {
 fn workloads_older_than_the_webhook_are_reported() {
     let cluster = require!(cluster());
     let name = "missed";
-    let watched = Watched::new(&cluster, name, &[]);
+    let watched = WebhookNamespace::new(&cluster, name, &[]);
     let run =
         |args: &[&str]| cluster.diyadm(watched.folder.path(), &[args, &["-n", name]].concat());
     // Made while the label was away.
@@ -238,7 +239,7 @@ fn workloads_older_than_the_webhook_are_reported() {
     wait_until("the namespace is not looked after", || {
         let _ = cluster.try_kubectl(&["-n", name, "delete", "deploy/web"], "");
         let object = workload("Deployment", "web");
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
         !diyadm::workload::is_emptied(&stored(&cluster, name, "deployment/web").to_string())
     });
     assert_eq!(run(&["status", "-o", "name"]).code(0).stdout, "");
@@ -253,11 +254,9 @@ fn workloads_older_than_the_webhook_are_reported() {
 /// Emptied without a server, a later apply wins for the fields that it sets.
 #[test]
 fn later_apply_wins_over_client_emptying() {
-    let cluster = require!(cluster());
-    let name = "drift";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| cluster.diyadm(folder.path(), &[args, &["-n", name]].concat());
+    let cluster = require!(Workspace::new("drift"));
+    let name = cluster.name;
+    let run = |args: &[&str]| cluster.run(args);
     let apply = |object: &Value| {
         let apply = ["-n", name, "apply", "--server-side", "-f", "-"];
         cluster.kubectl(&apply, &object.to_string());

@@ -1,4 +1,4 @@
-//! `cargo xtask bench attack`: a good client's latency beside each attack on the webhook's server.
+//! `cargo xtask bench attack`: a good client's latency during each attack on the webhook's server.
 //!
 //! The good client and the attackers have a network namespace each, as Pods do. Rounds with and
 //! without the attack alternate, so that a machine that grows slower does so for both. The server

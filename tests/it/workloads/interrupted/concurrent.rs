@@ -11,16 +11,13 @@ use crate::{
         Fate::{Pass, Refuse},
         Proxy,
     },
-    rig::cluster,
+    rig::Workspace,
 };
 
 #[test]
 fn concurrent_clients_come_to_one_result() {
-    let cluster = require!(cluster());
-    let name = "two-clients";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let cluster = require!(Workspace::new("two-clients"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let direct = Direct::new(&cluster, name);
     let names: Vec<_> = (0..8).map(|n| format!("web-{n}")).collect();
     for web in &names {
@@ -87,18 +84,16 @@ fn concurrent_clients_come_to_one_result() {
 /// A server that refuses for good is not asked for ever, and one that asks for an hour not obeyed.
 #[test]
 fn retries_and_retry_after_are_bounded() {
-    let cluster = require!(cluster());
-    let name = "patience";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let proxy = Proxy::start(cluster.kubeconfig(), folder.path());
+    let cluster = require!(Workspace::new("patience"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let direct = Direct::new(&cluster, name);
     direct.create(&workload("Deployment", "web"));
     let args = ["empty", "deploy/web", "-n", name, "--wait=false"];
     for (fate, most) in [(Refuse(500, None), 8), (Refuse(429, Some(3600)), 8)] {
         let (run, requests) =
             proxy.run(
-                folder.path(),
+                folder,
                 &args,
                 move |_, request| {
                     if request.starts_with("PATCH") { fate } else { Pass }
@@ -112,15 +107,13 @@ fn retries_and_retry_after_are_bounded() {
     assert!(!workload::is_emptied(&web.to_string()));
 }
 
-/// Whatever the conflict is, it is looked at anew; one without an end is told, and nothing is done
-/// by half.
+/// After each conflict the object is read again; a conflict without an end is reported, and nothing
+/// is half done.
 #[test]
 fn conflicts_are_retried_a_bounded_number_of_times() {
-    let cluster = require!(cluster());
-    let name = "conflicts";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let proxy = Proxy::start(cluster.kubeconfig(), folder.path());
+    let cluster = require!(Workspace::new("conflicts"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
     let direct = Direct::new(&cluster, name);
     direct.create(&workload("Deployment", "web"));
     let web = || direct.get(&kinds::DEPLOYMENT, "web").unwrap();
@@ -138,7 +131,7 @@ fn conflicts_are_retried_a_bounded_number_of_times() {
                     Pass
                 }
             };
-            let (run, requests) = proxy.run(folder.path(), &args, conflicts);
+            let (run, requests) = proxy.run(folder, &args, conflicts);
             run.code(code);
             let patches = requests.iter().filter(|request| request.starts_with("PATCH")).count();
             assert!((3..=10).contains(&patches), "{patches}");

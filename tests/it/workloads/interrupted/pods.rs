@@ -5,7 +5,7 @@ use super::{
         pods::before_the_webhook,
         result, stored,
         waiting::{count, pods, ready, tended},
-        with_webhook::look_after,
+        with_webhook::set_namespace_label,
     },
     Stage,
 };
@@ -39,7 +39,7 @@ fn level_pod_replacement_is_whole_wherever_it_is_cut() {
         counted.1
     };
     let to = |command: &'static str| {
-        look_after(&cluster, name, command == "empty");
+        set_namespace_label(&cluster, name, command == "empty");
         if empty() != if command == "empty" { 2 } else { 0 } {
             plain(&args(command)).code(0);
         }
@@ -52,7 +52,7 @@ fn level_pod_replacement_is_whole_wherever_it_is_cut() {
             let wanted = if command == "empty" { 2 } else { 0 };
             let prepare = || {
                 to(other);
-                look_after(&cluster, name, command == "empty");
+                set_namespace_label(&cluster, name, command == "empty");
             };
             let after = |when: &str, fate: Fate, run: &Run| {
                 let now = empty();

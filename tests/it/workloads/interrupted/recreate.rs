@@ -16,7 +16,7 @@ use crate::{
         Fate::{self, Kill},
         Proxy,
     },
-    rig::{Cluster, Run, cluster},
+    rig::{Cluster, Run, Workspace, cluster},
 };
 
 /// Between its end and its new beginning a Pod or Job is never lost.
@@ -96,11 +96,8 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
 /// Names of which no more than the beginning fits into their holders'.
 #[test]
 fn recreate_placeholder_names_do_not_collide() {
-    let cluster = require!(cluster());
-    let name = "cut-alike";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let cluster = require!(Workspace::new("cut-alike"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let direct = Direct::new(&cluster, name);
     let [one, two] = ["1", "2"].map(|end| format!("{}{end}", "a".repeat(60)));
     for pod in [&one, &two] {

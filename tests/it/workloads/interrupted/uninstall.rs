@@ -1,4 +1,4 @@
-//! `uninstall --restore`: wherever it is cut, what is empty still has its webhook.
+//! `uninstall --restore`: wherever it is cut off, empty workloads still have their webhook.
 
 use diyadm::{
     kubernetes as kinds,
@@ -8,7 +8,7 @@ use diyadm::{
 use super::{
     super::{
         pod_of,
-        with_webhook::{Watched, twin},
+        with_webhook::{WebhookNamespace, twin},
         workload,
     },
     Direct, Stage,
@@ -25,7 +25,7 @@ use crate::{
 fn uninstall_with_restore_continues_wherever_it_was_cut() {
     let cluster = require!(cluster());
     let (name, elsewhere) = ("cut-uninstall", "cut-uninstall-not");
-    let watched = Watched::new(&cluster, name, &[]);
+    let watched = WebhookNamespace::new(&cluster, name, &[]);
     let _elsewhere = cluster.namespace(elsewhere);
     let folder = watched.folder.path();
     let direct = Direct::new(&cluster, name);

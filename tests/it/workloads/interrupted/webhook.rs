@@ -1,4 +1,4 @@
-//! The commands that put a webhook there, renew its certificate and take it away.
+//! `install`, `init --rotate` and `uninstall`, cut off at each request.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use diyadm::{kubernetes as kinds, pki, workload::fresh::fresh};
@@ -10,16 +10,15 @@ use crate::{
         Fate::{self, Kill},
         Proxy,
     },
-    rig::{Run, Server, TIMEOUT, cluster, cluster_with_policies},
+    rig::{Run, Server, TIMEOUT, Workspace, cluster_with_policies},
     serve::certificates,
 };
 
 /// The webhook's own commands: each can be typed again, wherever it was cut.
 #[test]
 fn webhook_commands_continue_wherever_they_were_cut() {
-    let cluster = require!(cluster());
-    let name = "cut-webhook";
-    let _namespace = cluster.namespace(name);
+    let cluster = require!(Workspace::new("cut-webhook"));
+    let name = cluster.name;
     let folder = certificates(name, name);
     let folder = folder.path();
     let server = Server::start(folder, &[]);

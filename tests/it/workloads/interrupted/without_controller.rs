@@ -1,4 +1,5 @@
-//! What no controller replaces the Pods of, cut off between its own restoring and theirs.
+//! Workloads whose Pods no controller replaces, cut off between their own restoring and that of
+//! their Pods.
 
 use serde_json::json;
 
@@ -11,23 +12,20 @@ use crate::{
         Fate::{Kill, Pass},
         Proxy,
     },
-    rig::{cluster, wait_until},
+    rig::{Workspace, wait_until},
 };
 
-/// The board goes on to tell of them, and the same command finishes, also for one who may not see
-/// revisions, which a ReplicaSet has none of.
+/// `status` still shows them, and the same command finishes, also for a user who may not read
+/// revisions, which a ReplicaSet does not have.
 #[test]
 fn restore_finishes_pods_left_empty_by_a_cut_off_restore() {
-    let cluster = require!(cluster());
-    let name = "cut-by-hand";
-    let _namespace = cluster.namespace(name);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let cluster = require!(Workspace::new("cut-by-hand"));
+    let (name, folder) = (cluster.name, cluster.folder());
     let mut on_delete = two("StatefulSet", "web");
     on_delete["spec"]["updateStrategy"] = json!({ "type": "OnDelete" });
     for object in [two("ReplicaSet", "web"), on_delete] {
         let what = format!("{}/web", object["kind"].as_str().unwrap().to_lowercase());
-        cluster.kubectl(&["-n", name, "create", "-f", "-"], &object.to_string());
+        cluster.create(name, &object);
         settle(&cluster, name, &what, "readyReplicas", 2);
         let before = stored(&cluster, name, &what);
         let board =
