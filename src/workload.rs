@@ -158,9 +158,8 @@ impl<'a> Subject<'a> {
         let word = |name| node.get(name).and_then(json::Node::string).unwrap_or_default();
         // Of a kind that has its pod template where no other has one.
         let own = view::plan(&word("apiVersion"), &word("kind"));
-        let own = match own.map(|plan| json::read(node.text(), plan)).transpose() {
-            Ok(own) => own,
-            Err(_) => return Err(("it has two members of one name", tree)),
+        let Ok(own) = own.map(|plan| json::read(node.text(), plan)).transpose() else {
+            return Err(("it has two members of one name", tree));
         };
         match (Object::read(own.as_ref().map_or(node, Tree::root)), own) {
             (Err(odd), _) => Err((odd, tree)),

@@ -15,7 +15,12 @@ pub(crate) fn cases() -> ProptestConfig {
     // In CI nobody may ask for fewer.
     let least = if std::env::var("CI").as_deref() == Ok("true") { 10_000 } else { 0 };
     let cases = cases.unwrap_or(10_000).max(least);
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig {
+        failure_persistence: None,
+        // A property may not apply to most of what is generated.
+        max_global_rejects: cases.saturating_mul(4),
+        ..ProptestConfig::with_cases(cases)
+    }
 }
 
 /// Any JSON, as it stands in fields that diyadm has never heard of.

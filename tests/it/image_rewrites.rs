@@ -265,7 +265,7 @@ fn mirror(name: &str, image: &str) -> Value {
 
 /// What becomes of a workload whose images a mirror rewrites. `own` is the
 /// application's image as diyadm gets it.
-fn is_left_to_its_work(cluster: &Cluster, folder: &Path, name: &str, own: &str) {
+fn mirror_keeps_its_rewrites(cluster: &Cluster, folder: &Path, name: &str, own: &str) {
     let create = ["-n", name, "create", "-f", "-"];
     let object = of_kind("Deployment", "web").to_string();
     let image = |object: &Value| pod_of(object)["containers"][0]["image"].clone();
@@ -321,7 +321,7 @@ fn leaves_images_to_a_webhook_that_rewrites_them() {
         let mirror = Mirror::start(folder);
         let configuration = mirror.configuration(folder, configuration, name).to_string();
         cluster.kubectl(&["create", "-f", "-"], &configuration);
-        is_left_to_its_work(&cluster, folder, name, own);
+        mirror_keeps_its_rewrites(&cluster, folder, name, own);
         cluster.kubectl(&["delete", "-f", "-"], &configuration);
     }
 }
@@ -335,7 +335,7 @@ fn registry_mirror_webhook_keeps_its_rewrites() {
     let mirror = mirror(name, image).to_string();
     let made = cluster.try_kubectl(&["create", "-f", "-"], &mirror);
     require!(made.code == Some(0), "this API server has no MutatingAdmissionPolicy v1");
-    is_left_to_its_work(&cluster, watched.folder.path(), name, "mirror.example/app:1");
+    mirror_keeps_its_rewrites(&cluster, watched.folder.path(), name, "mirror.example/app:1");
     cluster.kubectl(&["delete", "-f", "-"], &mirror);
 }
 

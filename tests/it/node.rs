@@ -6,31 +6,14 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::Stdio,
-    thread,
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use super::rig::{FOREVER, Held, Node, Workspace, get, java, node, wait_until};
+use super::rig::{Held, Node, Workspace, get, java, node, wait_for, wait_until};
 
 /// Idles, and ends with status 7 on SIGTERM.
 const IDLE: &str = "trap 'exit 7' TERM; while :; do sleep 1 & wait $!; done";
-
-/// What a value of the cluster comes to be; panics with what it was at last.
-#[track_caller]
-fn becomes(what: &str, mut look: impl FnMut() -> Value, want: impl Fn(&Value) -> bool) -> Value {
-    let mut seen = Value::Null;
-    let began = Instant::now();
-    while began.elapsed() < FOREVER {
-        seen = look();
-        if want(&seen) {
-            return seen;
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
-    panic!("{what} is {seen}")
-}
 
 fn address(node: &Node, namespace: &str, pod: &str) -> String {
     node.get(namespace, &format!("pod/{pod}"))["status"]["podIP"].as_str().unwrap().to_owned()
@@ -118,7 +101,7 @@ fn rig_node_obeys_probes_limits_and_signals() {
     node.pod(name, "eats", &eats);
 
     let last = |pod: &'static str| {
-        becomes(
+        wait_for(
             pod,
             || node.get(name, &format!("pod/{pod}"))["status"]["containerStatuses"][0].clone(),
             |status| status["restartCount"] != 0 && status["lastState"]["terminated"].is_object(),
@@ -232,10 +215,10 @@ fn edited_manifest_restarts_the_static_api_server() {
         let run = cluster.try_kubectl(&policy, "");
         json!(format!("{}{}", run.stdout, run.stderr))
     };
-    becomes("the image pull policy", look, |policy| policy == "Never");
+    wait_for("the image pull policy", look, |policy| policy == "Never");
     let edited = text.replace(plugins, &format!("{plugins},AlwaysPullImages"));
     fs::write(&manifest, edited).unwrap();
-    becomes("the image pull policy", look, |policy| policy == "Always");
+    wait_for("the image pull policy", look, |policy| policy == "Always");
 }
 
 #[test]
@@ -252,8 +235,8 @@ fn killed_rig_leaves_nothing() {
 
     cluster.kill();
     let running = || json!(processes_of(&folder));
-    becomes("what runs", running, |running| running == &json!([]));
-    becomes("the interface", || json!(interface.exists()), |exists| exists == &json!(false));
+    wait_for("what runs", running, |running| running == &json!([]));
+    wait_for("the interface", || json!(interface.exists()), |exists| exists == &json!(false));
     // What the kernel leaves is found again by its folder.
     let mut down = beside.xtask();
     down.args(["cluster", "--in", &folder, "down"]);

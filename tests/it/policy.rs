@@ -295,7 +295,7 @@ fn policy_leaves_pods_without_controller_alone() {
     // One that no node takes would be stuck.
     asks["spec"]["schedulerName"] = "nobody".into();
     for object in [&workload("Pod", "alone"), &asks] {
-        cluster.create(name, &object);
+        cluster.create(name, object);
     }
     assert_eq!(cluster.get(name, "pod/alone")["spec"]["containers"][0]["image"], "app:1");
     let board: Value =

@@ -48,7 +48,7 @@ fn readme_ten_minutes_work_word_for_word() {
     let objects = [shop(), store()];
     for object in &objects {
         for namespace in ["test", "twins"] {
-            cluster.create(namespace, &object);
+            cluster.create(namespace, object);
         }
     }
     cluster.kubectl(&["-n", "twins", "scale", "--replicas=0", "deploy/shop", "sts/store"], "");

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fmt::Debug,
     fs::OpenOptions,
     io::Write,
     net::{IpAddr, TcpListener},
@@ -324,9 +325,23 @@ pub(crate) const TIMEOUT: &str = "300";
 /// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, &mut holds, |holds| *holds);
+}
+
+/// Reads a value until it is the wanted one; panics with the last one.
+#[track_caller]
+pub(crate) fn wait_for<T: Debug>(
+    what: &str,
+    mut read: impl FnMut() -> T,
+    is_wanted: impl Fn(&T) -> bool,
+) -> T {
     let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < FOREVER, "waited in vain: {what}");
+    loop {
+        let value = read();
+        if is_wanted(&value) {
+            return value;
+        }
+        assert!(began.elapsed() < FOREVER, "waited in vain: {what}; last seen: {value:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn relay(socket: &Path) -> Command {
 
 /// What an agent says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
+pub(super) enum Message {
     Answer(Answer),
     Line { number: u64, err: bool, cut: bool, text: Vec<u8> },
     Other(Kind, Vec<u8>),
@@ -118,7 +118,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn of(command: Command) -> Self {
         let mut client = Self::silent(command);
-        client.say(&json(Kind::Hello, &Hello::own()).unwrap());
+        client.send_bytes(&json(Kind::Hello, &Hello::own()).unwrap());
         client.hello();
         client
     }
@@ -132,34 +132,34 @@ impl Client {
     }
 
     pub(super) fn hello(&mut self) -> Hello {
-        match self.hear().expect("a hello") {
-            Said::Other(Kind::Hello, payload) => serde_json::from_slice(&payload).unwrap(),
+        match self.next_message().expect("a hello") {
+            Message::Other(Kind::Hello, payload) => serde_json::from_slice(&payload).unwrap(),
             other => panic!("{other:?} in place of a hello"),
         }
     }
 
-    pub(super) fn say(&mut self, bytes: &[u8]) {
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
     pub(super) fn ask(&mut self, request: &Request) {
-        self.say(&json(Kind::Request, request).unwrap());
+        self.send_bytes(&json(Kind::Request, request).unwrap());
     }
 
     /// What comes next; `None` at the end.
-    pub(super) fn hear(&mut self) -> Option<Said> {
+    pub(super) fn next_message(&mut self) -> Option<Message> {
         loop {
             let mut rest = &self.buffer[..];
             if let Some(frame) = self.decoder.next(&mut rest).unwrap() {
                 let said = match frame.kind {
-                    Kind::Answer => Said::Answer(frame.parse(Kind::Answer).unwrap()),
+                    Kind::Answer => Message::Answer(frame.parse(Kind::Answer).unwrap()),
                     Kind::Line => {
                         let Line { number, stream, cut, text, .. } =
                             Line::parse(frame.payload).unwrap();
                         let err = stream == diyadm_agent::protocol::Stream::Err;
-                        Said::Line { number, err, cut, text: text.to_vec() }
+                        Message::Line { number, err, cut, text: text.to_vec() }
                     }
-                    other => Said::Other(other, frame.payload.to_vec()),
+                    other => Message::Other(other, frame.payload.to_vec()),
                 };
                 self.buffer = rest.to_vec();
                 return Some(said);
@@ -176,8 +176,8 @@ impl Client {
 
     #[track_caller]
     pub(super) fn answer(&mut self) -> Answer {
-        match self.hear() {
-            Some(Said::Answer(answer)) => answer,
+        match self.next_message() {
+            Some(Message::Answer(answer)) => answer,
             other => panic!("{other:?} in place of an answer"),
         }
     }
@@ -221,9 +221,9 @@ impl Client {
     }
 
     /// Everything up to [`Answer::End`], that excluded.
-    pub(super) fn until_end(&mut self) -> Vec<Said> {
-        let said = std::iter::from_fn(|| Some(self.hear().expect("an end")));
-        said.take_while(|said| *said != Said::Answer(Answer::End)).collect()
+    pub(super) fn until_end(&mut self) -> Vec<Message> {
+        let said = std::iter::from_fn(|| Some(self.next_message().expect("an end")));
+        said.take_while(|said| *said != Message::Answer(Answer::End)).collect()
     }
 }
 
@@ -245,9 +245,9 @@ pub(super) fn script(name: &str, script: &str) -> Start {
 }
 
 /// The text of lines, joined by newlines.
-pub(super) fn text(said: &[Said]) -> String {
+pub(super) fn text(said: &[Message]) -> String {
     let lines = said.iter().filter_map(|said| match said {
-        Said::Line { text, .. } => Some(String::from_utf8_lossy(text).into_owned()),
+        Message::Line { text, .. } => Some(String::from_utf8_lossy(text).into_owned()),
         _ => None,
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -4,7 +4,7 @@ use std::fs;
 
 use diyadm_agent::protocol::{Follow, How, Logs, Request, Start, State};
 
-use super::client::{Idle, Said, script};
+use super::client::{Idle, Message, script};
 
 #[test]
 fn application_gets_added_variables_and_open_stdin() {
@@ -24,7 +24,7 @@ fn application_gets_added_variables_and_open_stdin() {
         let start = Start { stdin, replace: true, ..start.clone() };
         let app = client.started(&Request::Start(start));
         client.ask(&Request::Logs(logs.clone()));
-        let Some(Said::Line { text, .. }) = client.hear() else { panic!("no line") };
+        let Some(Message::Line { text, .. }) = client.next_message() else { panic!("no line") };
         let text = String::from_utf8(text).unwrap();
         assert!(text.starts_with("a b c|x|") && text.ends_with("more"), "{text}");
         if stdin {

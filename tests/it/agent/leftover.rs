@@ -46,7 +46,7 @@ fn restarted_agent_stops_what_a_killed_agent_left() {
     };
     let kill = format!("kill -9 {}", agent.pid);
     assert!(inside(&["sh", "-c", &kill]).status().unwrap().success());
-    assert_eq!(client.hear(), None);
+    assert_eq!(client.next_message(), None);
 
     let mut client = enter();
     client.started(&Request::Start(script("web", &format!("{takes}; exit 5"))));

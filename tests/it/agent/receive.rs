@@ -18,7 +18,7 @@ use diyadm_agent::protocol::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
-    client::{Said, relay},
+    client::{Message, relay},
     sender::{Sender, file, into},
 };
 
@@ -75,7 +75,7 @@ proptest! {
                 } else if let Ok(need) = sender.offer(&file, &chunks) {
                     let frames = sender.frames(&chunks, &need).concat();
                     // Never all of it, or it would be the target.
-                    sender.client.say(&frames[..cut.index(frames.len())]);
+                    sender.client.send_bytes(&frames[..cut.index(frames.len())]);
                     sender.hang_up();
                 } else {
                     // All of it was there already.
@@ -90,7 +90,7 @@ proptest! {
                     prop_assert_eq!(twice.count(), 0, "what arrived is not asked for again");
                     let frames = sender.frames(&chunks, &need);
                     let mut left = cut.index(frames.concat().len() + 1);
-                    sender.client.say(&frames.concat()[..left]);
+                    sender.client.send_bytes(&frames.concat()[..left]);
                     for (at, frame) in need.iter().zip(&frames) {
                         let Some(after) = left.checked_sub(frame.len()) else { break };
                         left = after;
@@ -266,7 +266,7 @@ fn receive_refuses_two_transfers_of_one_target() {
     assert_eq!(second.offer(&file, &chunks), Err(Err(Reason::Busy)));
     assert_eq!(second.small(b"b", b"b"), Ok(true));
     let frames = first.frames(&chunks, &need).concat();
-    first.client.say(&frames);
+    first.client.send_bytes(&frames);
     assert_eq!(first.done(), Ok(true));
     // A dead one holds nothing.
     drop(first);
@@ -287,7 +287,7 @@ fn receive_refuses_content_with_a_wrong_checksum() {
         // The id is in the frames that the sender makes.
         let id = sender.frames(&chunks, &need[..1]).concat()[5..9].try_into().unwrap();
         Data { id: u32::from_le_bytes(id), index: 0, zstd, bytes }.append(&mut out);
-        sender.client.say(&out);
+        sender.client.send_bytes(&out);
         assert_eq!(sender.done(), Err(Reason::Changed));
     }
     // Good chunks of a file whose hash is another.
@@ -329,8 +329,10 @@ fn receive_accepts_pipelined_steps() {
         sender.say_small(format!("{number}").as_bytes(), &noise(number, 2000));
     }
     for expected in 1..=500_u32 {
-        match sender.client.hear() {
-            Some(Said::Answer(Answer::Done { id, changed: true, .. })) => assert_eq!(id, expected),
+        match sender.client.next_message() {
+            Some(Message::Answer(Answer::Done { id, changed: true, .. })) => {
+                assert_eq!(id, expected)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -340,7 +342,7 @@ fn receive_accepts_pipelined_steps() {
     let id = sender.ask(Op::File(File { chunks: 0, ..refused }));
     let mut late = Vec::new();
     Data { id, index: 0, zstd: false, bytes: b"mine" }.append(&mut late);
-    sender.client.say(&late);
+    sender.client.send_bytes(&late);
     assert_eq!(sender.done(), Err(Reason::Outside));
     assert_eq!(sender.small(b"x", b"x"), Ok(true));
 }

@@ -11,7 +11,7 @@ use diyadm_agent::{
 };
 use std::os::unix::ffi::OsStrExt;
 
-use super::client::{Client, Said, relay};
+use super::client::{Client, Message, relay};
 
 /// Chunks so small that a short content has many.
 pub(super) const SMALL: Cut = Cut { min: 64, avg: 256, max: 1024 };
@@ -93,15 +93,15 @@ impl Sender {
         let (some, others) = all.split_at(all.len() / 2);
         Hashes::append(&mut out, id, some);
         Hashes::append(&mut out, id, others);
-        self.client.say(&out);
-        match self.client.hear() {
-            Some(Said::Other(Kind::Need, payload)) => {
+        self.client.send_bytes(&out);
+        match self.client.next_message() {
+            Some(Message::Other(Kind::Need, payload)) => {
                 let need = Need::parse(&payload).unwrap();
                 assert_eq!(need.id, id);
                 Ok(need.indices().collect())
             }
-            Some(Said::Answer(Answer::Done { changed, .. })) => Err(Ok(changed)),
-            Some(Said::Answer(Answer::Refused { refusal, .. })) => Err(Err(refusal.reason)),
+            Some(Message::Answer(Answer::Done { changed, .. })) => Err(Ok(changed)),
+            Some(Message::Answer(Answer::Refused { refusal, .. })) => Err(Err(refusal.reason)),
             other => panic!("{other:?}"),
         }
     }
@@ -129,7 +129,7 @@ impl Sender {
             Err(done) => (done, 0),
             Ok(need) => {
                 let frames = self.frames(&chunks, &need).concat();
-                self.client.say(&frames);
+                self.client.send_bytes(&frames);
                 (self.done(), need.len())
             }
         }
@@ -149,17 +149,17 @@ impl Sender {
         if !content.is_empty() {
             let mut out = Vec::new();
             Data { id, index: 0, zstd: false, bytes: content }.append(&mut out);
-            self.client.say(&out);
+            self.client.send_bytes(&out);
         }
     }
 
     /// Sends bytes that make no sense; what is said of them before the end.
     #[track_caller]
     pub(super) fn nonsense(mut self, bytes: &[u8]) -> String {
-        self.client.say(bytes);
+        self.client.send_bytes(bytes);
         match self.client.answer() {
             Answer::Failed(Failed::Malformed { what }) => {
-                assert_eq!(self.client.hear(), None);
+                assert_eq!(self.client.next_message(), None);
                 what
             }
             other => panic!("{other:?}"),

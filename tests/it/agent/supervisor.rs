@@ -12,7 +12,7 @@ use diyadm_agent::protocol::{
 
 use super::{
     super::rig::{Run, wait_until},
-    client::{Client, Idle, PROGRAM, Said, relay, script, text},
+    client::{Client, Idle, Message, PROGRAM, relay, script, text},
 };
 
 fn stop(name: &str, grace_ms: u64) -> Request {
@@ -53,14 +53,14 @@ fn application_runs_is_read_and_ends() {
     let mut out: Vec<_> = lines
         .iter()
         .map(|line| match line {
-            Said::Line { err, cut, text, .. } => (*err, *cut, str::from_utf8(text).unwrap()),
+            Message::Line { err, cut, text, .. } => (*err, *cut, str::from_utf8(text).unwrap()),
             other => panic!("{other:?}"),
         })
         .collect();
     let err = out.iter().position(|(err, ..)| *err).map(|at| out.remove(at));
     assert_eq!(err, Some((true, false, "oops")));
     assert_eq!(out, [(false, false, "a b"), (false, false, folder), (false, true, "unended")]);
-    let Said::Answer(Answer::Ended(app)) = last else { panic!("{last:?}") };
+    let Message::Answer(Answer::Ended(app)) = last else { panic!("{last:?}") };
     let end = end(&app.state);
     assert_eq!((end.how, end.asked, end.oom), (How::Exit { code: 3 }, false, false));
     assert!(end.at_ms >= app.since_ms);
@@ -184,16 +184,16 @@ fn slow_reader_never_blocks_the_application() {
     let app = idle.client().ended(&wait("app"));
     assert_eq!(app.lines, 200_000);
     let said = slow.until_end();
-    let Some(Said::Line { number: first, .. }) = said.first() else { panic!("a line") };
+    let Some(Message::Line { number: first, .. }) = said.first() else { panic!("a line") };
     let (mut lost, mut next) = (0, *first);
     for said in said {
         match said {
-            Said::Line { number, text, .. } => {
+            Message::Line { number, text, .. } => {
                 assert_eq!((number, text), (next, next.to_string().into_bytes()));
                 next += 1;
             }
-            Said::Answer(Answer::Lost { lines }) => (lost, next) = (lost + lines, next + lines),
-            Said::Answer(Answer::Ended(_)) => {}
+            Message::Answer(Answer::Lost { lines }) => (lost, next) = (lost + lines, next + lines),
+            Message::Answer(Answer::Ended(_)) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -211,16 +211,16 @@ fn log_lines_continue_over_restarts_and_connections() {
     let mut reader = idle.client();
     reader.ask(&Request::Logs(logs("app", Follow::Always)));
     let line = |number, text: &[u8]| {
-        Some(Said::Line { number, err: false, cut: false, text: text.to_vec() })
+        Some(Message::Line { number, err: false, cut: false, text: text.to_vec() })
     };
-    assert_eq!(reader.hear(), line(1, b"a"));
-    assert_eq!(reader.hear(), line(2, b"b"));
+    assert_eq!(reader.next_message(), line(1, b"a"));
+    assert_eq!(reader.next_message(), line(2, b"b"));
     client.ended(&stop("app", 60_000));
     assert!(matches!(reader.answer(), Answer::Ended(_)));
     client.started(&Request::Start(script("app", "echo c; exec sleep 1000")));
     let Answer::Started(app) = reader.answer() else { panic!("it started") };
     assert_eq!(app.restarts, 1);
-    assert_eq!(reader.hear(), line(3, b"c"));
+    assert_eq!(reader.next_message(), line(3, b"c"));
     reader.ask(&Request::Cancel);
     assert_eq!(reader.answer(), Answer::End);
     for (asked, expected) in [
@@ -240,7 +240,7 @@ fn application_outlives_the_client_that_started_it() {
     let mut client = idle.client();
     let app = client.started(&Request::Start(script("app", "echo up; exec sleep 1000")));
     client.ask(&Request::Logs(logs("app", Follow::Always)));
-    assert!(matches!(client.hear(), Some(Said::Line { .. })));
+    assert!(matches!(client.next_message(), Some(Message::Line { .. })));
     // The connection breaks: the relay is killed in the middle.
     drop(client);
     let mut client = idle.client();
@@ -327,11 +327,11 @@ fn client_of_another_version_is_refused() {
     let idle = Idle::start(&[]);
     let mut client = Client::silent(relay(&idle.socket()));
     let newer = Hello { protocol: 99, build: "9.9.9".into(), ..Hello::own() };
-    client.say(&json(Kind::Hello, &newer).unwrap());
+    client.send_bytes(&json(Kind::Hello, &newer).unwrap());
     let own = client.hello();
     assert_eq!(own, Hello::own());
     assert_eq!(client.answer(), Answer::Failed(Failed::Mismatch(own)));
-    assert_eq!(client.hear(), None);
+    assert_eq!(client.next_message(), None);
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn receive_works_in_a_sticky_folder_with_files_of_another_user() {
     let mut broken_off = sender();
     let need = broken_off.offer(&half, &chunks).unwrap();
     let frames = broken_off.frames(&chunks, &need).concat();
-    broken_off.client.say(&frames[..frames.len() / 2]);
+    broken_off.client.send_bytes(&frames[..frames.len() / 2]);
     broken_off.hang_up();
     let mut sender = sender();
     assert_eq!(sender.small(b"a.jar", b"mine"), Ok(true));

@@ -98,7 +98,7 @@ impl Dev {
         dev.arg("dev").current_dir(folder).env_remove("KUBECONFIG").env("HOME", folder);
         let (child, terminal) = on_terminal(&dev);
         let keys = Box::new(terminal.try_clone().unwrap());
-        Self::hear(child, keys, terminal)
+        Self::read_output(child, keys, terminal)
     }
 
     /// Where nobody has a terminal.
@@ -115,10 +115,14 @@ impl Dev {
         sh.current_dir(folder).env_remove("KUBECONFIG").env("HOME", folder);
         let mut child = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self::hear(child, Box::new(stdin), stdout)
+        Self::read_output(child, Box::new(stdin), stdout)
     }
 
-    fn hear(child: Child, keys: Box<dyn Write>, mut output: impl Read + Send + 'static) -> Self {
+    fn read_output(
+        child: Child,
+        keys: Box<dyn Write>,
+        mut output: impl Read + Send + 'static,
+    ) -> Self {
         let (send, heard) = channel();
         thread::spawn(move || {
             let mut buffer = [0; 4096];

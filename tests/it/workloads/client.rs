@@ -208,7 +208,7 @@ fn restore_of_a_cron_job_lists_its_idle_jobs() {
         cluster.diyadm(folder, &[args, &["cronjob/tick", "-n", name]].concat()).code(0)
     };
     let create = |object: &Value| {
-        cluster.create(name, &object);
+        cluster.create(name, object);
     };
     let mut tick = workload("CronJob", "tick");
     tick["spec"]["concurrencyPolicy"] = "Forbid".into();

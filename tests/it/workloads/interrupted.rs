@@ -16,7 +16,7 @@ use crate::{
         Fate::{self, Kill, Lose, Pass, Refuse},
         Proxy,
     },
-    rig::{Cluster, Run, TIMEOUT, cluster},
+    rig::{Cluster, Run, TIMEOUT, cluster, wait_until},
 };
 
 mod concurrent;
@@ -64,9 +64,7 @@ impl Direct {
         self.runtime
             .block_on(self.client.delete(kind, &self.namespace, name, kinds::WriteMode::Persist))
             .unwrap();
-        while self.get(kind, name).is_some() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until("the object is gone", || self.get(kind, name).is_none());
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     pod_of,
     pods::{before_the_webhook, says_no},
     stored,
-    waiting::{count, pods, ready, run, tend},
+    waiting::{count, play_kubelet, pods, ready, run},
     with_webhook::set_namespace_label,
     workload,
 };
@@ -69,7 +69,7 @@ fn policy_that_leaves_a_workload_alone_is_not_blamed() {
     diyadm(&[&["install", "--mode", "policy"], &names[..]].concat()).code(0);
     let both = ["web", "db"].map(|name| workload("Deployment", name));
     for object in &both {
-        cluster.create(name, &object);
+        cluster.create(name, object);
     }
     let now = |what: &str| stored(&cluster, name, &format!("deployment/{what}"));
     let run = |args: &[&str], what: &str| {
@@ -96,7 +96,7 @@ fn pods_of_a_job_are_not_replaced() {
     let folder = watched.folder.path();
     cluster.kubectl(&["-n", name, "delete", "deploy/web", "--wait=false"], "");
     wait_until("its Pods are gone", || {
-        tend(&cluster, name, &ready);
+        play_kubelet(&cluster, name, &ready);
         pods(&cluster, name).is_empty()
     });
     let mut job = workload("Job", "report");

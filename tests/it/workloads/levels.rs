@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     result, stored,
-    waiting::{count, pods, ready, run, settle, tend, two},
+    waiting::{count, play_kubelet, pods, ready, run, settle, two},
     with_webhook::{WebhookNamespace, twin},
     workload,
 };
@@ -42,7 +42,7 @@ fn level_pod_replaces_pods_of_every_kind() {
         let run = |args: &[&str]| run(&cluster, folder, name, &[args, &[&what]].concat(), &ready);
         let settle = |empty: usize| {
             wait_until(&format!("{empty} Pods of {what} are empty"), || {
-                tend(&cluster, name, &ready);
+                play_kubelet(&cluster, name, &ready);
                 count(&cluster, name) == (2, empty)
             });
         };
@@ -71,7 +71,7 @@ fn level_pod_replaces_pods_of_every_kind() {
         cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
         cluster.kubectl(&["-n", name, "delete", &what], "");
         wait_until("its Pods are gone", || {
-            tend(&cluster, name, &ready);
+            play_kubelet(&cluster, name, &ready);
             pods(&cluster, name).is_empty()
         });
     }
@@ -206,7 +206,7 @@ fn empty_pods_of_an_operator_are_listed_with_a_hint() {
         cluster.create(name, &object);
     }
     wait_until("all Pods are empty", || {
-        tend(&cluster, name, &ready);
+        play_kubelet(&cluster, name, &ready);
         count(&cluster, name) == (3, 3)
     });
     let board = || {

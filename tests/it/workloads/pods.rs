@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     result, stored,
-    waiting::{count, pods, ready, run, settle, tend, tended, two},
+    waiting::{count, play_kubelet, pods, ready, run, settle, two, with_kubelet},
     with_webhook::{WebhookNamespace, set_namespace_label},
     workload,
 };
@@ -111,7 +111,7 @@ fn disruption_budget_is_obeyed_unless_eviction_is_disabled() {
         // Once nothing would empty them, it is diyadm that replaces them there and back.
         set_namespace_label(&cluster, name, empty_before == 0);
         let guarded = [command, &["-n", name, "--timeout", "15"]].concat();
-        tended(&cluster, name, &ready, || cluster.diyadm(folder, &guarded))
+        with_kubelet(&cluster, name, &ready, || cluster.diyadm(folder, &guarded))
             .code(1)
             .stderr_has("0 of 2 Pods are replaced in time: The disruption budget web needs 2")
             .stderr_has("--disable-eviction");
@@ -170,7 +170,7 @@ fn uninstall_replaces_pods_again_while_the_label_is_cached() {
         }
         Pass
     };
-    let (run, requests) = tended(&cluster, name, &ready, || proxy.run(folder, &args, lags));
+    let (run, requests) = with_kubelet(&cluster, name, &ready, || proxy.run(folder, &args, lags));
     run.code(0).stderr_has("2 Pods were replaced and run the original");
     assert!(requests.iter().filter(|request| request.contains("/eviction")).count() > 2);
     assert_eq!(count(&cluster, name), (2, 0));
@@ -188,7 +188,7 @@ fn level_pod_restores_workloads_without_pods() {
         cluster.diyadm(watched.folder.path(), &[args, &more].concat())
     };
     let create = |object: &Value| {
-        cluster.create(name, &object);
+        cluster.create(name, object);
     };
     create(&workload("CronJob", "nightly"));
     let before = stored(&cluster, name, "cronjob/nightly");
@@ -215,7 +215,7 @@ fn level_pod_restores_workloads_without_pods() {
     assert_eq!(stored(&cluster, name, "cronjob/nightly")["spec"], before["spec"]);
     cluster.kubectl(&["-n", name, "delete", "job/nightly-29000000", "--wait=false"], "");
     wait_until("its Pod is gone", || {
-        tend(&cluster, name, &ready);
+        play_kubelet(&cluster, name, &ready);
         pods(&cluster, name).is_empty()
     });
     create(&workload("Deployment", "web"));

@@ -88,7 +88,7 @@ fn goes_in_and_out(kind: &str, object: &Value, namespace: &str) {
         "metadata": { "name": "shop" },
         "spec": { "selector": { "app": "shop" }, "ports": [{ "port": 80, "targetPort": "web" }] },
     });
-    node.create(name, &object);
+    node.create(name, object);
     node.create(name, &service);
     let shop = Shop { node: &node, namespace: name, kind, folder: tempfile::tempdir().unwrap() };
     wait_until("the application serves", || shop.is_served());

@@ -14,7 +14,7 @@ fn empty_refusals_have_a_reason_and_a_hint() {
     let (name, folder) = (cluster.name, cluster.folder());
     let run = |args: &[&str]| cluster.run(args);
     let create = |object: &Value| {
-        cluster.create(name, &object);
+        cluster.create(name, object);
     };
     create(&workload("Deployment", "web"));
     let no = format!("{LABEL}=disabled");

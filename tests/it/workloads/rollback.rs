@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     pod_of, stored,
-    waiting::{count, pods, run, settle, tend, two, unpulled},
+    waiting::{count, play_kubelet, pods, run, settle, two, unpulled},
     with_webhook::{WebhookNamespace, set_namespace_label},
     workload,
 };
@@ -121,7 +121,7 @@ fn rollback_leaves_workloads_that_were_empty_before() {
     let what = "deployment/web";
     cluster.create(name, &two("Deployment", "web"));
     wait_until("both Pods are there, and cannot start", || {
-        tend(&cluster, name, &unpulled);
+        play_kubelet(&cluster, name, &unpulled);
         count(&cluster, name) == (2, 2)
     });
     let before = stored(&cluster, name, what);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     stored,
-    waiting::{ready, run, tend, two, unpulled},
+    waiting::{play_kubelet, ready, run, two, unpulled},
 };
 use crate::rig::{Cluster, Workspace, wait_until};
 
@@ -26,7 +26,7 @@ fn create(cluster: &Cluster, namespace: &str, kind: &str) -> Vec<String> {
 
 fn all_ready(cluster: &Cluster, namespace: &str, kind: &str) {
     wait_until(&format!("every {kind} is ready"), || {
-        tend(cluster, namespace, &ready);
+        play_kubelet(cluster, namespace, &ready);
         let list = cluster.get(namespace, kind);
         list["items"].as_array().unwrap().iter().all(|one| one["status"]["readyReplicas"] == 1)
     });

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     result,
-    waiting::{ready, run, settle, tend, two},
+    waiting::{play_kubelet, ready, run, settle, two},
 };
 use crate::rig::{Cluster, Workspace, wait_until};
 
@@ -66,7 +66,7 @@ fn status_shows_emptied_pods_that_do_not_start() {
             }
         };
         wait_until("its emptied Pod is seen", || {
-            tend(&cluster, name, &kubelet);
+            play_kubelet(&cluster, name, &kubelet);
             row()["state"] == "stuck"
         });
         let row = row();
@@ -98,7 +98,7 @@ fn status_shows_a_quota_that_refuses_emptied_pods() {
         cluster.diyadm(folder, &["empty", what, "-n", name, "--wait=false"]).code(0);
     }
     wait_until("both are refused", || {
-        tend(&cluster, name, &ready);
+        play_kubelet(&cluster, name, &ready);
         let status = cluster.diyadm(folder, &["status", "-n", name, "-o", "json"]).code(0);
         let rows = result(&status);
         let is_told = |row: &Value| {

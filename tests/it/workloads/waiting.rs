@@ -37,7 +37,7 @@ pub(super) fn count(cluster: &Cluster, namespace: &str) -> (usize, usize) {
 
 /// Does the kubelet's part of every Pod of the namespace: says what `status` says of it, and ends
 /// those that are to go.
-pub(super) fn tend(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
+pub(super) fn play_kubelet(cluster: &Cluster, namespace: &str, status: &dyn Fn(&Value) -> Value) {
     for pod in pods(cluster, namespace) {
         let name = pod["metadata"]["name"].as_str().unwrap();
         // Never of another Pod that has got its name meanwhile.
@@ -85,7 +85,7 @@ pub(super) fn unpulled(pod: &Value) -> Value {
     json!({ "phase": "Pending", "containerStatuses": [status] })
 }
 
-/// Runs the program while the Pods are tended.
+/// Runs the program while the test plays the kubelet of the Pods.
 pub(super) fn run(
     cluster: &Cluster,
     folder: &Path,
@@ -94,11 +94,11 @@ pub(super) fn run(
     status: &(dyn Fn(&Value) -> Value + Sync),
 ) -> Run {
     let args = [args, &["-n", namespace, "--timeout", TIMEOUT]].concat();
-    tended(cluster, namespace, status, || cluster.diyadm(folder, &args))
+    with_kubelet(cluster, namespace, status, || cluster.diyadm(folder, &args))
 }
 
-/// Does something while the Pods are tended.
-pub(super) fn tended<T>(
+/// Does something while the test plays the kubelet of the Pods.
+pub(super) fn with_kubelet<T>(
     cluster: &Cluster,
     namespace: &str,
     status: &(dyn Fn(&Value) -> Value + Sync),
@@ -108,7 +108,7 @@ pub(super) fn tended<T>(
     thread::scope(|scope| {
         scope.spawn(|| {
             while !through.load(SeqCst) {
-                tend(cluster, namespace, status);
+                play_kubelet(cluster, namespace, status);
                 thread::sleep(Duration::from_millis(100));
             }
         });
@@ -121,7 +121,7 @@ pub(super) fn tended<T>(
 
 pub(super) fn settle(cluster: &Cluster, namespace: &str, what: &str, field: &str, count: u32) {
     wait_until(what, || {
-        tend(cluster, namespace, &ready);
+        play_kubelet(cluster, namespace, &ready);
         cluster.get(namespace, what)["status"][field] == count
     });
 }
@@ -150,7 +150,7 @@ fn waits_for_rollouts_and_deletes_empty_revisions() {
         assert!(undo.code != Some(0), "nothing is left to go back to: {}", undo.stdout);
         cluster.kubectl(&["-n", name, "delete", &what], "");
         wait_until("its Pods are gone", || {
-            tend(&cluster, name, &ready);
+            play_kubelet(&cluster, name, &ready);
             pods(&cluster, name).is_empty()
         });
     }
@@ -180,7 +180,7 @@ fn pod_that_cannot_start_is_explained_and_rolled_back() {
         assert_eq!(stored(&cluster, name, &what), before);
         cluster.kubectl(&["-n", name, "delete", &what], "");
         wait_until("its Pods are gone", || {
-            tend(&cluster, name, &ready);
+            play_kubelet(&cluster, name, &ready);
             pods(&cluster, name).is_empty()
         });
     }
@@ -237,7 +237,7 @@ fn pods_without_rollout_are_replaced_by_the_client() {
         assert_eq!(stored(&cluster, name, &what), before);
         cluster.kubectl(&["-n", name, "delete", &what], "");
         wait_until("its Pods are gone", || {
-            tend(&cluster, name, &ready);
+            play_kubelet(&cluster, name, &ready);
             pods(&cluster, name).is_empty()
         });
     }

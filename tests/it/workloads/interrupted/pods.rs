@@ -4,7 +4,7 @@ use super::{
     super::{
         pods::before_the_webhook,
         result, stored,
-        waiting::{count, pods, ready, tended},
+        waiting::{count, pods, ready, with_kubelet},
         with_webhook::set_namespace_label,
     },
     Stage,
@@ -44,7 +44,7 @@ fn level_pod_replacement_is_whole_wherever_it_is_cut() {
             plain(&args(command)).code(0);
         }
     };
-    tended(&cluster, name, &ready, || {
+    with_kubelet(&cluster, name, &ready, || {
         let proxy = Proxy::start(cluster.kubeconfig(), folder);
         let mut stage = Stage { proxy, folder, args: Vec::new() };
         for (command, other) in [("empty", "restore"), ("restore", "empty")] {

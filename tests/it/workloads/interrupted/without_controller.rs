@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::{
     result, stored,
-    waiting::{pods, ready, run, settle, tend, tended, two},
+    waiting::{play_kubelet, pods, ready, run, settle, two, with_kubelet},
 };
 use crate::{
     proxy::{
@@ -34,7 +34,7 @@ fn restore_finishes_pods_left_empty_by_a_cut_off_restore() {
             run(&cluster, folder, name, &["empty", &what], &ready).code(0);
             let proxy = Proxy::start(cluster.kubeconfig(), folder);
             let args = ["restore", what.as_str(), "-n", name];
-            let (cut, requests) = tended(&cluster, name, &ready, || {
+            let (cut, requests) = with_kubelet(&cluster, name, &ready, || {
                 proxy.run(
                     folder,
                     &args,
@@ -67,7 +67,7 @@ fn restore_finishes_pods_left_empty_by_a_cut_off_restore() {
         }
         cluster.kubectl(&["-n", name, "delete", &what], "");
         wait_until("its Pods are gone", || {
-            tend(&cluster, name, &ready);
+            play_kubelet(&cluster, name, &ready);
             pods(&cluster, name).is_empty()
         });
     }
