@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::rig::{Held, Node, Workspace, get, java, node, wait_for, wait_until};
 
