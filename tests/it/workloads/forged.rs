@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{pod_of, stored, user, workload};
 use crate::generated::sealed;
-use crate::rig::{Cluster, Run, Workspace, diyadm};
+use crate::rig::{Cluster, Run, Workspace, cluster, diyadm};
 
 /// Writes another command into the original, by the rights to patch alone.
 fn forge(cluster: &Cluster, namespace: &str, kubeconfig: &str, what: &str) {
