@@ -7,11 +7,11 @@
 //! A file travels in one of two ways:
 //!
 //! - Small ([`File::chunks`] 0): [`Op::File`], directly followed by one [`Data`] of index 0 with
-//! the whole content (none if it is empty).
+//!   the whole content (none if it is empty).
 //! - In chunks: [`Op::File`], then [`Hashes`] frames with [`File::chunks`] records. The agent looks
-//! for these chunks in the old file and in leftovers of interrupted transfers, and answers
-//! [`Need`]. The client sends a [`Data`] frame for each needed chunk, in order. `Done` follows; it
-//! comes at once, instead of `Need`, if the agent has all chunks.
+//!   for these chunks in the old file and in leftovers of interrupted transfers, and answers
+//!   [`Need`]. The client sends a [`Data`] frame for each needed chunk, in order. `Done` follows; it
+//!   comes at once, instead of `Need`, if the agent has all chunks.
 //!
 //! In both cases the file appears complete, with its mode and time, or not at all. Chunks that have
 //! arrived are kept when the connection ends, and are not requested again.
