@@ -63,7 +63,7 @@ fn init_never_overwrites_files() {
     assert_eq!(read("server.key"), key);
     init(&["--force"]).code(0).stderr_has("Nothing to do");
     init(&["--days", "365"]).code(0).stderr_has("Nothing to do");
-    init(&["--days", "10"]).code(1).stderr_has("made for 365 days, not 10").stderr_has("--force");
+    init(&["--days", "10"]).code(1).stderr_has("valid for 365 days, not 10").stderr_has("--force");
     assert_eq!(read("server.key"), key, "what is well stays");
     init(&["--days", "10", "--force"]).code(0).stderr_has("replaced");
     let shorter = read("server.key");
@@ -163,7 +163,9 @@ fn errors_have_a_hint_with_a_command() {
     run(&["render", "--webhook-image", ""]).code(2).stderr_has("the name of the image is empty");
     for command in [&["init"][..], &["init", "--out", "c"], &["install"]] {
         for namespace in ["kube-system", "kube-public", "kube-node-lease"] {
-            run(&[command, &["-n", namespace]].concat()).code(2).stderr_has("Kubernetes' own");
+            run(&[command, &["-n", namespace]].concat())
+                .code(2)
+                .stderr_has("belongs to Kubernetes");
         }
     }
     for flag in ["-n", "--service", "--secret"] {
@@ -275,10 +277,8 @@ fn quiet_prints_errors_alone_and_color_is_optional() {
 fn verify_offline_checks_users_manifests() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  \
-                    metadata: {name: web}\n- apiVersion: apps/v1\n  kind: StatefulSet\n  \
-                    metadata:\n    \
-                    name: db\n    annotations: {a: b}\n  spec:\n    template:\n      spec:\n      \
-                      \
+                    metadata: {name: web}\n- apiVersion: apps/v1\n  kind: StatefulSet\n  metadata:\n    \
+                    name: db\n    annotations: {a: b}\n  spec:\n    template:\n      spec:\n        \
                     containers:\n        - {name: db, image: \"mysql:8\", command: [run, 0644]}\n";
     std::fs::write(folder.path().join("a.yaml"), manifest).unwrap();
     let run = |args: &[&str]| {
@@ -296,7 +296,7 @@ fn verify_offline_checks_users_manifests() {
     std::fs::write(folder.path().join("b.yaml"), service).unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("service/x");
     std::fs::write(folder.path().join("b.yaml"), "a: 1\n---\nb: 2\n").unwrap();
-    run(&["-f", "b.yaml"]).code(2).stderr_has("b.yaml:1: this is no object");
+    run(&["-f", "b.yaml"]).code(2).stderr_has("b.yaml:1: this is not a Kubernetes object");
     std::fs::write(folder.path().join("b.yaml"), "---\n").unwrap();
     run(&["-f", "b.yaml"]).code(2).stderr_has("no object");
     // Whatever annotations there are, what comes back is the original.

@@ -59,7 +59,7 @@ fn installs_verifies_and_uninstalls_the_webhook() {
     assert_eq!(cluster.get(name, "secret/webhook-secret"), secret, "init twice changes nothing");
     run(&["init", "--days", "10"])
         .code(1)
-        .stderr_has("made for 365 days, not 10")
+        .stderr_has("valid for 365 days, not 10")
         .stderr_has("diyadm init --rotate");
     run(&["init", "--force"]).code(0).stderr_has("Nothing to do");
     assert_eq!(cluster.get(name, "secret/webhook-secret"), secret, "what is well stays");

@@ -178,7 +178,7 @@ fn workloads_and_namespaces_are_spelled_as_in_kubectl() {
     ] {
         let run = run(&[&["-n", name], args].concat()).code(1);
         let stderr = &run.stderr;
-        assert!(stderr.contains("There is no Pod of "), "{args:?}: {stderr}");
+        assert!(stderr.contains(" has no Pods."), "{args:?}: {stderr}");
     }
     let forward = |args: &[&str]| run(&[&["forward", "-n", name], args].concat());
     forward(&["svc/web", "8080"]).code(2).stderr_has("has no port 8080").stderr_has("It has 80.");

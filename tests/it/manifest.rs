@@ -196,7 +196,7 @@ fn fix_leaves_unknown_manifests_alone() {
             "not kube-apiserver itself",
             KUBEADM.replace("    - kube-apiserver\n", "    - sh\n    - -c\n"),
         ),
-        ("no string", KUBEADM.replace("--secure-port=6443", "6443")),
+        ("not a string", KUBEADM.replace("--secure-port=6443", "6443")),
         (
             "an item a line",
             KUBEADM.replace("    - --secure-port=6443\n", "    - >-\n      --secure-port=6443\n"),

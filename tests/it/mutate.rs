@@ -118,7 +118,7 @@ fn mutate_joins_files_and_folders_to_one_stream() {
     let bad = run(&["-f", "bad.yaml"]).code(2).stderr_has("bad.yaml:3:4: the alias `*nope`");
     assert_eq!(bad.stdout, "a: 1\n", "a filter does not wait for the end");
     fs::write(folder.path().join("bad.yaml"), b"a: \xff\n").unwrap();
-    run(&["-f", "bad.yaml"]).code(2).stderr_has("no UTF-8");
+    run(&["-f", "bad.yaml"]).code(2).stderr_has("not UTF-8");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn plan_lists_autoscalers_budgets_and_gitops_owners() {
 
     // A number of its own is what each of them would undo, and a VerticalPodAutoscaler not.
     let one = scene.plan(&["deploy/web", "--replicas", "1"]).code(1).stdout;
-    assert!(one.contains("HorizontalPodAutoscaler web says how many replicas it has"), "{one}");
+    assert!(one.contains("HorizontalPodAutoscaler web sets the replicas"), "{one}");
     let one = scene.plans(&["sts/db", "--replicas", "1"]);
     assert_eq!(one[0]["does"], "template");
     scene.diyadm(&["empty", "sts/db", "--replicas", "1", "--dry-run=server"]).code(0);
@@ -245,7 +245,7 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
   rule 1 is for other kinds
   rule 2 matches
   empty       true                       default
-  containers  the main container   default
+  containers  the main container         default
   image       keep                       rule 2
   idle        agent                      flag
   level       workload                   default
@@ -255,7 +255,7 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
 statefulset/db in namespace {name}
   rule 1 matches
   empty       false                      rule 1
-  containers  the main container   default
+  containers  the main container         default
   image       tools:1                    flag
   idle        agent                      flag
   level       workload                   default
@@ -267,7 +267,7 @@ deployment/shop in namespace {name}
   rule 2 is for other names
   no rule matches
   empty       true                       default
-  containers  the main container   default
+  containers  the main container         default
   image       tools:1                    flag
   idle        agent                      flag
   level       workload                   default
@@ -282,7 +282,7 @@ deployment/shop in namespace {name}
     let broken = r#"{"data":{"rules.yaml":"rules: ["}}"#;
     let map = ["-n", name, "patch", "configmap/emptier-rules", "--type=merge", "-p", broken];
     cluster.kubectl(&map, "");
-    explain(&["deploy/web"]).code(0).stderr_has("its rules.yaml is refused");
+    explain(&["deploy/web"]).code(0).stderr_has("its rules.yaml is invalid");
 }
 
 /// Level pod with a policy: planned, emptied, in the status table, and restored.
@@ -302,7 +302,7 @@ fn commands_know_pods_emptied_by_a_policy() {
     scene.diyadm(&install).code(0);
     let plan = scene.plan(&[&["deploy/web", "deploy/shop"], &pods[..]].concat()).code(0).stdout;
     let said = format!("its Pods would be replaced; policy {name} empties them");
-    assert!(!plan.contains("is not heard"), "{plan}");
+    assert!(!plan.contains("is ignored"), "{plan}");
     assert_eq!(plan.matches(&said).count(), 2, "{plan}");
     assert!(plan.contains("Flux (kustomize-controller, shop) sees no drift"), "{plan}");
     scene
@@ -344,7 +344,7 @@ fn commands_know_pods_emptied_by_a_policy() {
     // What is written on the workload reaches none of its Pods.
     let image = "diyadm.io/image=tools:1";
     cluster.kubectl(&["-n", name, "annotate", "deploy/web", image], "");
-    let unheard = "its own annotation diyadm.io/image is not heard";
+    let unheard = "its own annotation diyadm.io/image is ignored";
     let plan = scene.plan(&[&["deploy/web"], &pods[..]].concat()).code(0).stdout;
     assert!(plan.contains(unheard), "{plan}");
     empty(&[]).code(0).stderr_has(unheard).stderr_has("are already empty");

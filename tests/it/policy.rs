@@ -192,14 +192,12 @@ fn policy_is_installed_checked_verified_and_uninstalled() {
 
     with("install", &["--image", "tools:1"]).code(0).stderr_has("start empty, by policy");
     with("install", &["--image", "tools:1"]).code(0).stderr_has("unchanged");
-    with("check", &["--image", "tools:1"])
-        .code(0)
-        .stderr_has("puts policy policy-commands to work");
+    with("check", &["--image", "tools:1"]).code(0).stderr_has("activates policy policy-commands");
     with("check", &["--image", "other:1"]).code(1).stderr_has("would not be emptied to other:1");
     with("verify", &["--image", "tools:1", "--dry-run=server"]).code(0).stderr_has("in a dry run");
     with("verify", &["--image", "tools:1"]).code(0).stderr_has("was deleted");
     with("verify", &["--image", "tools:1", "--keep"]).code(0).stderr_has("was kept");
-    with("verify", &["--image", "tools:1"]).code(1).stderr_has("There is a Pod test");
+    with("verify", &["--image", "tools:1"]).code(1).stderr_has("A Pod test already exists");
     let pod = cluster.get(name, "pod/test");
     assert_eq!(pod["metadata"]["annotations"][EMPTIED_BY], "policy");
 
@@ -323,7 +321,7 @@ fn refuses_flags_and_rules_that_a_policy_cannot_express() {
     let run =
         |args: &[&str]| diyadm(folder.path(), &[&["render", "--mode", "policy"], args].concat());
     run(&["--level", "workload"]).code(2).stderr_has("cannot save the original");
-    run(&["--rules", "rules.yaml"]).code(2).stderr_has("rule 2 says replicas");
+    run(&["--rules", "rules.yaml"]).code(2).stderr_has("rule 2 sets replicas");
     let yaml = run(&["--level", "pod", "--failure-policy", "Fail", "-n", "x"]).code(0).stdout;
     let objects = diyadm::yaml::read("-", &yaml).unwrap();
     let kinds: Vec<_> = objects.iter().map(|document| document.value["kind"].clone()).collect();

@@ -73,7 +73,7 @@ fn rules_explain_names_the_deciding_rule() {
   rule 3 is for other names
   rule 4 matches
   empty       true                       default
-  containers  the main container   default
+  containers  the main container         default
   image       keep                       rule 4
   idle        shell                      annotation
   level       workload                   default

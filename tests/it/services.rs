@@ -111,8 +111,8 @@ fn service_that_cannot_be_opened_gets_a_warning() {
         (row(port(), json!({ "type": "ExternalName" })), "ExternalName"),
         (row(port(), json!({ "ports": [{ "port": 5005 }] })), "has port 5005 already"),
         (row(port(), json!({ "ports": [{ "port": 1, "name": "debug" }] })), "called debug"),
-        (row(json!({ DEBUG_PORT: "http" }), json!({})), "no port: http"),
-        (row(json!({ DEBUG_PORT: "70000" }), json!({})), "no port: 70000"),
+        (row(json!({ DEBUG_PORT: "http" }), json!({})), "not a port: http"),
+        (row(json!({ DEBUG_PORT: "70000" }), json!({})), "not a port: 70000"),
         (row(json!({ SERVICE_TYPE: "Odd" }), json!({})), "none of ClusterIP"),
     ] {
         assert!(change.is_empty(), "{warning}");

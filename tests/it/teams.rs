@@ -254,7 +254,7 @@ fn configuration_of_another_owner_is_not_changed() {
     let refused = |why: &str, commands: &[&[&str]]| {
         let before = team.configuration();
         for command in commands {
-            run(command).code(1).stderr_has("is not changed").stderr_has(why);
+            run(command).code(1).stderr_has("was not changed").stderr_has(why);
         }
         assert_eq!(team.configuration(), before, "{why}");
     };

@@ -267,12 +267,12 @@ mod tests {
             ("rules:\n- {}\n- imag: keep\n", "rule 2: there is no `imag`"),
             (&format!("rules: {}", "{".repeat(60_000)), "nested too deeply"),
             ("rules:\n- idle: sleep\n", "rule 1"),
-            ("rules:\n- image: a b\n", "rule 1: \"a b\" is no image"),
+            ("rules:\n- image: a b\n", "rule 1: \"a b\" is not an image name"),
             ("rules:\n- image: \"\"\n", "rule 1"),
             ("rules:\n- match: {kinds: [Service]}\n", "rule 1: \"Service\" is an unknown"),
             ("rules: {\n", "line"),
             ("# a\nrules:\n- {}\n- {image: 1}\n", "line 4, column 3: rule 2: "),
-            (&format!("rules: []\n#{}", "x".repeat(LONGEST)), "1048576 are the most"),
+            (&format!("rules: []\n#{}", "x".repeat(LONGEST)), "more than the limit of 1048576"),
             ("rule: []\n", "rule"),
             ("kinds: []\n", "it has no `rules`"),
             ("kinds:\n- {group: a.b, version: v1, kind: X, size: 1}\nrules: []\n", "unknown field"),
@@ -311,7 +311,7 @@ mod tests {
         };
         assert_eq!(parse(&rules(10, 100)).unwrap().len(), 101);
         let error = parse(&rules(40_000, 8_000)).unwrap_err().to_string();
-        assert!(error.contains("its aliases stand for more than 16 MiB"), "{error}");
+        assert!(error.contains("its aliases expand to more than 16 MiB"), "{error}");
         assert!(error.starts_with("line "), "{error}");
         let mut laughs = "rules:\n- match: {names: &a0 [x]}\n".to_owned();
         for level in 1..20 {

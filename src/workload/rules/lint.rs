@@ -51,7 +51,7 @@ mod tests {
             ("rules:\n- {image: keep}\n- {idle: agent}\n", vec!["rule 2 is never reached"]),
             ("rules:\n- {image: keep, idle: entrypoint}\n", vec!["rule 1 empties nothing"]),
             ("rules:\n- {empty: false, level: pod}\n", vec!["rule 1 says how to empty"]),
-            ("rules:\n- {}\n- {}\n", vec!["rule 1 says nothing", "rule 2 is never reached"]),
+            ("rules:\n- {}\n- {}\n", vec!["rule 1 sets nothing", "rule 2 is never reached"]),
         ] {
             let found = lint(&parse_rules(text).unwrap());
             assert_eq!(found.len(), said.len(), "{found:?}");

@@ -312,12 +312,12 @@ fn receive_refuses_content_with_a_wrong_checksum() {
     let fewer = File { chunks: honest.chunks - 1, ..honest.clone() };
     assert!(malformed(fewer, &hashes).contains("more chunks"));
     let huge = File { size: u64::MAX, chunks: u32::MAX, ..honest.clone() };
-    assert!(malformed(huge, b"").contains("under way"));
+    assert!(malformed(huge, b"").contains("in transfer"));
     let small = File { size: 1 << 40, chunks: 0, ..honest.clone() };
     assert!(malformed(small, b"").contains("impossible"));
     let mut early = Vec::new();
     Data { id: 1, index: 0, zstd: false, bytes: b"x" }.append(&mut early);
-    assert!(malformed(honest, &early).contains("before it was asked for"));
+    assert!(malformed(honest, &early).contains("before it was requested"));
 }
 
 #[test]

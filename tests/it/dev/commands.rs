@@ -10,9 +10,9 @@ fn wrong_arguments_are_reported_without_a_cluster() {
     let run = |args: &[&str]| diyadm(folder.path(), args);
     for (args, text) in [
         (&["sync", ".", "deploy/web"][..], "has no path in the container"),
-        (&["sync", ".", ":/app"], "which Pods are meant"),
+        (&["sync", ".", ":/app"], "No workload or Pods are given"),
         (&["cp", "deploy/web:/app/log", "."], "`diyadm shell deploy/web -- cat /app/log > log`"),
-        (&["sync", ".", "deploy/web:/app", "-l", "a=b"], "which Pods are meant"),
+        (&["sync", ".", "deploy/web:/app", "-l", "a=b"], "No workload or Pods are given"),
         (&["forward", "deploy/web", "1:2:3"], "is not a pair of ports"),
         (&["forward", "deploy/web"], "required"),
         (&["run", "deploy/web", "--env", "=SECRET", "--", "true"], "has no NAME"),
@@ -49,7 +49,7 @@ fn dev_init_guesses_a_project_file_and_never_overwrites_one() {
     let root = folder.path();
     let pom = "<project><artifactId>shop</artifactId><version>1</version></project>";
     fs::write(root.join("pom.xml"), pom).unwrap();
-    diyadm(root, &["dev", "--init", "deploy/shop"]).code(0).stderr_has("diyadm.yaml is written");
+    diyadm(root, &["dev", "--init", "deploy/shop"]).code(0).stderr_has("diyadm.yaml was written");
     let text = fs::read_to_string(root.join("diyadm.yaml")).unwrap();
     assert!(text.contains("workload: deploy/shop") && text.contains("target/shop-1.jar"), "{text}");
     diyadm(root, &["dev", "--init"]).code(2).stderr_has("left as it is");

@@ -252,7 +252,7 @@ fn dev_ends_when_its_workload_is_restored_during_the_first_build() {
     let (code, said) = dev.ended();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("deploy/shop was restored by "), "{said}");
-    assert!(!said.contains("api-resources") && !said.contains("goes on"), "{said}");
+    assert!(!said.contains("api-resources") && !said.contains("keeps running"), "{said}");
     is_untouched(&node, name, &pod(&typed));
 }
 

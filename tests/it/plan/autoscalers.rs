@@ -37,7 +37,7 @@ fn every_kind_of_autoscaler_is_suspended_and_resumed() {
         scene.diyadm(&["empty", workload, "--hold-autoscalers", "--wait=false"]).code(0);
         assert_eq!(look().pointer(held.0), Some(&json!(held.1)), "{scaler}");
         let restore = scene.diyadm(&["restore", workload, "--wait=false"]).code(0);
-        restore.stderr_has("is let go again");
+        restore.stderr_has("resumed");
         assert_eq!(look(), before, "{scaler}");
     }
     let pause = format!("{paused}=true");
@@ -64,7 +64,7 @@ fn plan_reports_autoscalers_it_may_not_read() {
         let run = run.code(0);
         for kind in ["HorizontalPodAutoscaler", "ScaledObject", "VerticalPodAutoscaler"] {
             let told =
-                format!("whether a {kind} scales workloads of namespace {name} is not known");
+                format!("diyadm cannot tell whether a {kind} scales workloads of namespace {name}");
             assert!(run.stderr.contains(&told), "{}", run.stderr);
         }
     }

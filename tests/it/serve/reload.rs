@@ -43,7 +43,7 @@ fn server_loads_certificates_before_it_listens() {
         let run = serve(cert, key).stderr_has(why);
         assert!(!run.stderr.contains("--listen"), "{}", run.stderr);
     }
-    serve("server.crt", "server.key").stderr_has("--listen").stderr_has("name another");
+    serve("server.crt", "server.key").stderr_has("--listen").stderr_has("use another");
 }
 
 /// Puts files where a Pod finds them, as the kubelet does with a Secret or a ConfigMap: into a new

@@ -116,7 +116,7 @@ fn all_namespaces_and_field_selectors_work_as_in_kubectl() {
     assert_eq!(board(), here(&["b"]));
     run(&["restore", "-A", "-l", &tier, "--wait=false"]).code(0);
     assert!(board().is_empty());
-    run(&["restore", "deploy/a", "-A"]).code(2).stderr_has("do not go together");
+    run(&["restore", "deploy/a", "-A"]).code(2).stderr_has("cannot be combined");
 }
 
 /// `get` and `patch` on the one workload are enough to empty and to restore it.
@@ -189,7 +189,7 @@ fn changes_idle_mode_of_a_pod_by_recreating_it() {
             told.stderr_has("idles in other:1");
         }
         run(&shell).code(1).stderr_has(&format!("`diyadm empty {what} -n {name}"));
-        run(&[&shell[..], &["--recreate"]].concat()).code(0).stderr_has("was created again");
+        run(&[&shell[..], &["--recreate"]].concat()).code(0).stderr_has("recreated and emptied");
         let emptied = stored(&cluster, name, &what);
         assert_eq!(pod_of(&emptied)["containers"][0]["command"][0], "sh");
         run(&["restore", &what, "--recreate", "--trust-original"]).code(0);

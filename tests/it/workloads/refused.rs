@@ -26,7 +26,7 @@ fn empty_refusals_have_a_reason_and_a_hint() {
     cluster.kubectl(&["-n", name, "annotate", "deploy/web", &no], "");
     run(&["empty", "--all"]).code(0).stderr_has("Name it to empty it");
     let before = stored(&cluster, name, "deployment/web");
-    run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was taken away");
+    run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was removed");
     run(&["restore", "deploy/web", "--wait=false"]).code(0);
     assert_eq!(stored(&cluster, name, "deployment/web"), before, "whose wish it was comes back");
     let mut says_no = workload("Deployment", "template-says-no");
@@ -122,11 +122,11 @@ fn autoscaler_is_reported_suspended_and_resumed() {
         run(&["empty", "deploy/web", "--hold-autoscalers", "--dry-run=server"]).code(0);
         assert_eq!(spec(&cluster.get(name, "hpa/web")), spec(&before));
         let hold = ["empty", "deploy/web", "--hold-autoscalers", "--wait=false"];
-        run(&hold).code(0).stderr_has("horizontalpodautoscaler/web is held");
+        run(&hold).code(0).stderr_has("horizontalpodautoscaler/web suspended");
         let held = spec(&cluster.get(name, "hpa/web"));
         assert_eq!(held["behavior"]["scaleUp"]["selectPolicy"], "Disabled");
         assert_eq!(held["behavior"]["scaleDown"]["selectPolicy"], "Disabled");
-        run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("is let go again");
+        run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("resumed");
         let after = cluster.get(name, "hpa/web");
         assert_eq!(spec(&after), spec(&before));
         assert_eq!(after["metadata"].get("annotations"), before["metadata"].get("annotations"));
@@ -177,7 +177,7 @@ fn autoscaler_stays_suspended_while_its_workload_stays_empty() {
     assert_eq!(row, (&json!("HorizontalPodAutoscaler"), &json!("held")), "{board}");
     let note = format!("deployment/web is not empty: `diyadm restore deployment/web -n {name}");
     assert!(board[0]["note"].as_str().unwrap().starts_with(&note), "{board}");
-    run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("is let go again");
+    run(&["restore", "deploy/web", "--wait=false"]).code(0).stderr_has("resumed");
     assert!(!held());
     assert_eq!(watch.next(), "HorizontalPodAutoscaler/web: restored");
 }

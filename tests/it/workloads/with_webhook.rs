@@ -94,7 +94,7 @@ fn restore_opts_out_where_a_webhook_would_empty_again() {
         );
 
         // The next one takes it away again, and nobody remembers it as a wish.
-        run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("taken away");
+        run(&["empty", "deploy/web", "--wait=false"]).code(0).stderr_has("was removed");
         let after = stored(&cluster, name, "deployment/web");
         assert!(!says_no(&after), "{after}");
     }

@@ -157,11 +157,11 @@ impl Incoming {
             return Ok(Step::Done(self.small(data, buffers, root)));
         }
         let Some(mut growing) = self.growing.take() else {
-            return wrong("content before it was asked for");
+            return wrong("content arrived before it was requested");
         };
         let Some((_, chunk)) = growing.next().filter(|(next, _)| *next == data.index as usize)
         else {
-            return wrong("content that was not asked for, or out of order");
+            return wrong("content that was not requested, or is out of order");
         };
         let Some(bytes) = buffers.content(data, chunk.length, chunk.hash) else {
             return Ok(Step::Done(Err(refuse(Reason::Changed, &self.file.path))));
