@@ -98,7 +98,7 @@ fn second_namespace_gets_the_label_and_nothing_else() {
     let taken = taken.stderr_has(&format!("it calls Service {hook} in namespace {one}"));
     assert!(!taken.stderr.contains("--force"), "{}", taken.stderr);
     let other = run(&["install", "-n", two, "--label", "a=b"]).code(1);
-    other.stderr_has(&format!("labelled inject-empty-container={hook}, not a=b"));
+    other.stderr_has(&format!("with the label inject-empty-container={hook}, not a=b"));
     assert!(!is_there(&cluster, "default", "namespace", two));
 
     run(&["install", "-n", two]).code(0).stderr_has(&who).stderr_has("start empty");
@@ -215,7 +215,7 @@ fn two_servers_empty_each_its_own_namespace() {
     Team::new(&cluster, "side-c")
         .run(&["install", "-n", "side-c", "--label", &label, "--dry-run=server"])
         .code(1)
-        .stderr_has(&format!("The label {label} is that of webhook {} already", names[0]));
+        .stderr_has(&format!("The label {label} already belongs to webhook {}", names[0]));
     teams[1].run(&["uninstall", "-n", names[0]]).code(0).stderr_has("stays");
     assert_eq!(labels(&cluster, names[0])["inject-empty-container"], names[0]);
     assert!(teams.iter().all(Team::is_installed));
