@@ -1,9 +1,9 @@
-//! Fuzzing of everything that reads other people's bytes: valid inputs are changed, and what behaves
-//! in a new way is changed further.
+//! Fuzzing of everything that parses foreign bytes: valid inputs are mutated, and inputs with new
+//! behavior are mutated further.
 //!
-//! As a test each target runs a fixed number of inputs from a fixed seed. `cargo xtask fuzz` runs
-//! them for longer, from a new seed. An input that fails is written to `target/fuzz`; as a file in
-//! `tests/data/fuzz/TARGET` it is tried first from then on.
+//! As a test, each target runs a fixed number of inputs from a fixed seed. `cargo xtask fuzz` runs
+//! longer with a new seed. A failing input is written to `target/fuzz`; a file in
+//! `tests/data/fuzz/TARGET` is tried first from then on.
 
 use std::{
     collections::HashSet,
@@ -25,35 +25,35 @@ mod project;
 mod protocol;
 mod rules;
 
-/// Inputs of a run that is a test.
+/// Number of inputs in a test run.
 const CASES: usize = 2_000;
 /// Its seed.
 const SEED: u64 = 20_261_129;
-/// Longest input in bytes that is changed further.
+/// Maximum length in bytes of inputs that are mutated further.
 const MOST_INPUT: usize = 64 << 10;
-/// Most inputs that are changed further.
+/// Maximum number of inputs that are mutated further.
 const MOST_SEEDS: usize = 5_000;
 /// In a long run, an input that takes longer than this fails: work must be linear in the input.
 const MOST_TIME: Duration = Duration::from_secs(10);
 
-/// What is fuzzed.
+/// A fuzz target.
 struct Target {
     name: &'static str,
     /// Valid inputs.
     seeds: Vec<Vec<u8>>,
-    /// Words that inputs are likely to be sensitive to.
+    /// Words that are significant in inputs.
     words: &'static [&'static str],
 }
 
-/// How long a run goes on.
+/// The duration of a run.
 enum Until {
     Cases(usize),
     Time(Instant),
 }
 
 impl Target {
-    /// Calls `check` with one input after the other. It panics where the input shows a fault, and
-    /// else returns what tells two behaviours apart; see [`behaviour`].
+    /// Calls `check` with one input after another. It panics for an input that shows a bug, and
+    /// otherwise returns a value that distinguishes behaviors; see [`behaviour`].
     #[expect(clippy::print_stdout, reason = "a long run reports what it tried")]
     fn fuzz(mut self, check: impl Fn(&[u8]) -> u64) {
         let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
@@ -131,27 +131,27 @@ fn kept(target: &str) -> Vec<Vec<u8>> {
     paths.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// One number for what an input led to.
+/// A number for the behavior of an input.
 fn behaviour(parts: &[&dyn AsRef<[u8]>]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for part in parts {
-        // Numbers, such as places in the input, make no other behaviour.
+        // Different numbers, such as positions, are not different behavior.
         let text = part.as_ref().iter().filter(|byte| !byte.is_ascii_digit()).take(80);
         text.copied().collect::<Vec<_>>().hash(&mut hasher);
     }
     hasher.finish()
 }
 
-/// A message quotes the input at most once. What a terminal would obey in it is escaped, and what is
-/// long is cut, where it is printed.
+/// A message quotes the input at most once. Control characters are escaped, and long text is cut,
+/// when it is printed.
 #[track_caller]
 fn is_bounded(message: &str, input: &[u8]) {
-    // Each byte that is no UTF-8 takes three.
+    // Each invalid UTF-8 byte takes three.
     let most = 2_000 + 4 * input.len();
     assert!(message.len() < most, "{} bytes of message: {message}", message.len());
 }
 
-/// The files of a folder of the repository, and of those in it.
+/// The files of a folder of the repository and of its subfolders.
 fn files(folder: &str) -> Vec<Vec<u8>> {
     let (mut found, mut folders) =
         (Vec::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)]);

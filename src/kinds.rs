@@ -1,5 +1,5 @@
-//! The one table of workload kinds: where the API server has each, where it keeps its pod template,
-//! how its Pods are counted, found and replaced.
+//! The table of workload kinds: API paths, the position of the pod template, and how Pods are
+//! counted, found and replaced.
 //!
 //! It stands below `workload` and `kubernetes`, which both use it, and is pure. A kind is a row of
 //! `kinds/table.rs`: the webhook's rules, roles, policies, the command line, metrics and the
@@ -14,8 +14,7 @@ mod table;
 pub use declared::{Declaration, declare, declared};
 pub use table::*;
 
-/// A kind of object of the API server. Everything from `pod` on is about workloads, and empty for
-/// any other kind.
+/// A kind of API objects. The fields from `pod` on are for workloads, and empty for other kinds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
     /// Empty for the core group.
@@ -30,15 +29,15 @@ pub struct Kind {
     pub short: &'static [&'static str],
     /// Whether its objects are in a namespace.
     pub namespaced: bool,
-    /// The path from the object to the pod's spec; the pod's metadata is beside it.
+    /// The path from the object to the pod's spec; the pod's metadata is next to it.
     pub pod: &'static [&'static str],
-    /// Whether the pod template can change once the object exists.
+    /// Whether the pod template of an existing object can change.
     pub mutable: bool,
-    /// Whether `/spec/replicas` says how many Pods there are.
+    /// Whether `/spec/replicas` is the number of Pods.
     pub replicas: bool,
     /// The fields of the workload's own spec that emptying may change.
     pub own_fields: &'static [&'static str],
-    /// What its Pods are counted by.
+    /// How its Pods are counted.
     pub count: Count,
     /// What controls its Pods.
     pub controller: Controller,
@@ -48,51 +47,50 @@ pub struct Kind {
     pub revisions: Option<Revisions>,
 }
 
-/// What the Pods of a workload are counted by: JSON Pointers, and names of fields of its status.
+/// Fields that count the Pods of a workload: JSON Pointers, and names of status fields.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Count {
-    /// How many it is to have, and how many where that is absent; `None` where that has no answer.
+    /// The wanted number, and its default; `None` without a default.
     pub wanted: Option<(&'static str, i64)>,
-    /// How many there are, old ones too.
+    /// The number of Pods, including old ones.
     pub total: &'static str,
-    /// How many of them have the newest template.
+    /// The number of Pods with the newest template.
     pub updated: &'static str,
-    /// How many are ready.
+    /// The number of ready Pods.
     pub ready: &'static str,
-    /// How many are ready for as long as the workload asks.
+    /// The number of available Pods: ready for the time that the workload requires.
     pub available: &'static str,
 }
 
 /// What controls the Pods of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controller {
-    /// It is the Pod.
+    /// It is a Pod itself.
     Itself,
     /// The workload.
     Workload,
-    /// ReplicaSets that the workload controls, called NAME-HASH; the Pods have the hash as this
-    /// label.
+    /// ReplicaSets of the workload, named NAME-HASH; the Pods have the hash as this label.
     ReplicaSets(&'static str),
-    /// Jobs that the workload starts, called NAME-MINUTES.
+    /// Jobs of the workload, named NAME-MINUTES.
     Jobs,
 }
 
 /// How the Pods of a workload get a new template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rollout {
-    /// New ones are made beside the old ones (Deployment).
+    /// New ones are created next to the old ones (Deployment).
     Surge,
     /// One after another, from the last one down to the partition (StatefulSet).
     InOrder,
     /// Node by node (DaemonSet).
     PerNode,
-    /// Not by the controller: whoever wants that deletes them (ReplicaSet).
+    /// Not by the controller: Pods must be deleted (ReplicaSet).
     ByHand,
-    /// Never: the object is deleted and created again (Pod, Job).
+    /// Never: the object must be recreated (Pod, Job).
     Never,
-    /// Those that are started from then on have it (CronJob).
+    /// Pods started later have it (CronJob).
     Next,
-    /// In a way that is not known, so that only its Pods show how far it is (a declared kind).
+    /// In an unknown way, so that only its Pods show the progress (a declared kind).
     Unknown,
 }
 
@@ -106,7 +104,7 @@ pub enum Revisions {
 }
 
 impl Kind {
-    /// A kind in a namespace that is no workload.
+    /// A namespaced kind that is not a workload.
     pub const fn other(
         group: &'static str,
         version: &'static str,
@@ -116,7 +114,7 @@ impl Kind {
         Self { group, version, kind, plural, ..ANY }
     }
 
-    /// The same at the cluster's scope.
+    /// A cluster-scoped kind.
     pub const fn of_cluster(group: &'static str, kind: &'static str, plural: &'static str) -> Self {
         Self { group, kind, plural, namespaced: false, ..ANY }
     }
@@ -142,13 +140,13 @@ impl Kind {
         if self.is_custom() { format!("{name}.{}", self.group) } else { name }
     }
 
-    /// Whether it is there only where its CustomResourceDefinition is: only their groups have dots,
-    /// but for Kubernetes' own, which have no workloads.
+    /// Whether it needs a CustomResourceDefinition: only custom groups have dots, except for
+    /// Kubernetes' own, which have no workloads.
     pub fn is_custom(&self) -> bool {
         !self.pod.is_empty() && self.group.contains('.')
     }
 
-    /// `deployments.apps`, as kubectl takes it and RBAC's messages say it.
+    /// `deployments.apps`, as in kubectl and in RBAC messages.
     pub fn resource(&self) -> String {
         if self.group.is_empty() {
             self.plural.to_owned()
@@ -157,13 +155,14 @@ impl Kind {
         }
     }
 
-    /// A JSON Pointer to what has the pod's metadata and spec: `/spec/template`; empty for a Pod.
+    /// A JSON Pointer to the parent of the pod's metadata and spec: `/spec/template`; empty for a
+    /// Pod.
     pub fn template(&self) -> String {
         let steps = self.pod.split_last().map_or(&[][..], |(_, steps)| steps);
         steps.iter().map(|step| format!("/{step}")).collect()
     }
 
-    /// Its declaration, as rules.yaml and `--kinds FILE` have it.
+    /// Its declaration in the format of rules.yaml and `--kinds FILE`.
     pub fn declaration(&self) -> Value {
         declared::declaration(self)
     }
@@ -174,13 +173,13 @@ impl Kind {
         is(self.kind) || is(self.plural) || self.short.iter().any(|short| is(short))
     }
 
-    /// How many Pods an object of it is to have; `None` where that has no answer.
+    /// The wanted number of Pods of an object; `None` if unknown.
     pub fn wanted(&self, object: &Value) -> Option<i64> {
         let (pointer, otherwise) = self.count.wanted?;
         Some(object.pointer(pointer).and_then(Value::as_i64).unwrap_or(otherwise))
     }
 
-    /// Whether its Pods are to be there for good: they are replaced when they end.
+    /// Whether its Pods are permanent, and replaced when they end.
     pub fn is_lasting(&self) -> bool {
         !matches!(self.rollout, Rollout::Never | Rollout::Next)
     }
@@ -199,7 +198,7 @@ impl Kind {
         }
     }
 
-    /// The name of the workload whose ReplicaSet of this name has a Pod with these labels.
+    /// The name of the workload of a ReplicaSet with this name, whose Pod has these labels.
     pub fn of_replica_set<'n>(
         &self,
         set: &'n str,
@@ -217,12 +216,12 @@ pub fn workloads() -> impl Iterator<Item = &'static Kind> {
 /// The kind of workload that an object's `apiVersion` and `kind` name.
 pub fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
     let is = |known: &&Kind| known.is(api_version, kind);
-    // Most are: no lock is taken for those.
+    // Most kinds are built in, and need no lock.
     let built_in = WORKLOADS.into_iter().chain(CUSTOM).find(is);
     built_in.or_else(|| declared().into_iter().find(is))
 }
 
-/// The kind of workload that an object is. One that has no `apiVersion` is known by its `kind`.
+/// The workload kind of an object. Without an `apiVersion`, the `kind` decides.
 pub fn of_object(object: &Value) -> Option<&'static Kind> {
     let kind = object["kind"].as_str()?;
     match object["apiVersion"].as_str() {

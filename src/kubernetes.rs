@@ -1,6 +1,6 @@
 //! The cluster: the only user of `kube::Client`.
 //!
-//! Objects travel as `serde_json::Value`, so that fields this diyadm does not know survive.
+//! Objects are `serde_json::Value`, so that unknown fields survive.
 
 use std::{
     fmt::Write as _,
@@ -53,10 +53,10 @@ use send::Verb;
 
 pub use crate::workload::FIELD_MANAGER;
 
-/// A write may take 34 s with all its webhooks; an API server that is silent for longer is gone.
+/// Read timeout: a write may take 34 s with all its webhooks.
 const SILENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
-/// How many reads of one look go on at once.
+/// Maximum number of concurrent reads.
 const READS: usize = 8;
 
 /// A connection to one API server, as one user.
@@ -67,7 +67,7 @@ pub struct Cluster {
     namespace: String,
     flags: String,
     verbose: bool,
-    /// Whether it has answered anything yet.
+    /// Whether the API server has ever answered.
     reached: Arc<AtomicBool>,
     warnings: warning::Warnings,
 }
@@ -97,14 +97,14 @@ impl FieldConflicts {
     }
 }
 
-/// What an apply came to.
+/// The result of an apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It was not there.
+    /// It was created.
     Created,
-    /// It is another one now.
+    /// It was changed.
     Configured,
-    /// It is as it was.
+    /// It was already equal.
     Unchanged,
 }
 
@@ -158,7 +158,7 @@ impl Cluster {
         })
     }
 
-    /// The flags that lead to this cluster again, each after a blank: for commands in hints.
+    /// The flags that select this cluster, each after a blank, for commands in hints.
     pub fn flags(&self) -> &str {
         &self.flags
     }
@@ -179,20 +179,20 @@ impl Cluster {
         Ok(info["gitVersion"].as_str().context("the API server sent no version")?.to_owned())
     }
 
-    /// What `/version` answers.
+    /// The answer of `/version`.
     pub async fn version_info(&self) -> Result<Value> {
         Ok(self.raw("/version").await?.unwrap_or_default())
     }
 
-    /// Any GET; `None` where there is nothing.
+    /// A GET of any path; `None` for 404.
     pub async fn raw(&self, path: &str) -> Result<Option<Value>> {
-        // `Request::get` wants a collection and a name; a path is both.
+        // `Request::get` takes a collection and a name; a path is both.
         let (collection, name) = path.rsplit_once('/').unwrap_or(("", path));
         let request = Request::new(collection).get(name, &GetParams::default());
         error::absent(self.send(Verb::Get, path, request).await)
     }
 
-    /// Whether it has the group and version of a kind: everybody may know that.
+    /// Whether it serves the group and version of a kind, which every user may read.
     pub async fn serves(&self, kind: &Kind) -> Result<bool> {
         let root = if kind.group.is_empty() { "/api" } else { "/apis" };
         match self.raw(&format!("{root}/{}", kind.api_version())).await {
@@ -201,18 +201,18 @@ impl Cluster {
         }
     }
 
-    /// One object; `None` where there is none.
+    /// One object; `None` if it does not exist.
     pub async fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Value>> {
         self.raw(&format!("{}/{name}", kind.path(namespace))).await
     }
 
-    /// Whether there is an object of this one's kind and name.
+    /// Whether an object of this kind and name exists.
     pub async fn is_there(&self, object: &Value) -> Result<bool> {
         let (kind, namespace, name) = kinds::identify(object)?;
         Ok(self.get(kind, namespace, name).await?.is_some())
     }
 
-    /// Every object of a kind in `scope`, with `selector` (labels) where it is not empty.
+    /// All objects of a kind in `scope`, with the label `selector` if it is not empty.
     pub async fn list<'a>(
         &self,
         kind: &Kind,
@@ -222,7 +222,7 @@ impl Cluster {
         self.list_where(kind, scope, Some(selector).filter(|s| !s.is_empty()), None).await
     }
 
-    /// Every object of a kind, wherever it is; none where the version has no such kind.
+    /// All objects of a kind in all namespaces; empty if the API server does not have the kind.
     pub async fn list_served(&self, kind: &Kind) -> Result<Vec<Value>> {
         match self.list(kind, Scope::ALL, "").await {
             Err(error) if error::is_absent(&error) => Ok(Vec::new()),
@@ -230,7 +230,7 @@ impl Cluster {
         }
     }
 
-    /// [`Cluster::list`] of each kind in its scope, a bounded number at once, in their order.
+    /// [`Cluster::list`] for each kind in its scope, with limited concurrency, in order.
     pub async fn lists<'a>(
         &self,
         places: impl IntoIterator<Item = (&'static Kind, Scope<'a>)>,
@@ -270,12 +270,12 @@ impl Cluster {
                 _ => break,
             }
         }
-        // The items of a list come without what the list itself says.
+        // The items of a list lack kind and apiVersion.
         items.iter_mut().for_each(|item| kind.name(item));
         Ok(items)
     }
 
-    /// Server-side apply as [`FIELD_MANAGER`]; tells what it came to, and the object as stored.
+    /// Server-side apply as [`FIELD_MANAGER`]; returns the result and the stored object.
     pub async fn apply(&self, object: &Value, how: Apply) -> Result<(Applied, Value)> {
         let (kind, namespace, name) = kinds::identify(object)?;
         let before = self.get(kind, namespace, name).await?;
@@ -316,7 +316,7 @@ impl Cluster {
         self.send(Verb::Patch, &format!("{path}/{name}"), request).await
     }
 
-    /// Creates an object and returns it as it was stored, or, in a dry run, would be.
+    /// Creates an object and returns it as stored, or as it would be in a dry run.
     pub async fn create(&self, object: &Value, mode: WriteMode) -> Result<Value> {
         let (kind, namespace, _) = kinds::identify(object)?;
         let path = kind.path(namespace);
@@ -326,7 +326,7 @@ impl Cluster {
         self.send(Verb::Create, &path, request).await
     }
 
-    /// Deletes an object with what it owns; whether it was there.
+    /// Deletes an object and its dependents; returns whether it existed.
     pub async fn delete(
         &self,
         kind: &Kind,
@@ -345,8 +345,8 @@ impl Cluster {
             .is_some())
     }
 
-    /// Deletes this very version of an object, with what it owns; one that ends already is left
-    /// to it.
+    /// Deletes exactly this version of an object and its dependents; does nothing if it is already
+    /// being deleted.
     pub async fn delete_exactly(&self, kind: &Kind, object: &Value) -> Result<()> {
         let text = |field: &str| object["metadata"][field].as_str().map(ToOwned::to_owned);
         let params = DeleteParams {
@@ -363,7 +363,7 @@ impl Cluster {
         let request = Request::new(&path).delete(&name, &params);
         let sent = self.send(Verb::Delete, &format!("{path}/{name}"), request).await;
         match error::absent(sent) {
-            // Its end is a change too, where the answer to the first try was lost.
+            // If the answer to the first attempt was lost, the deletion has changed the version.
             Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => {
                 let place = text("namespace").unwrap_or_default();
                 let now = self.get(kind, &place, &name).await?;
@@ -378,7 +378,7 @@ impl Cluster {
     }
 }
 
-/// An object without what every write changes.
+/// An object without the fields that every write changes.
 fn content(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(meta) = object["metadata"].as_object_mut() {

@@ -1,4 +1,4 @@
-//! Prints findings as JSON or JUnit; the lines for people are the terminal's.
+//! Prints findings as JSON or JUnit; the terminal prints the lines for people.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ pub fn json(findings: &[Finding]) -> String {
     format!("{report:#}\n")
 }
 
-/// JUnit XML: one test suite, one case a finding.
+/// JUnit XML: one test suite, with one case for each finding.
 pub fn junit(suite: &str, findings: &[Finding]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let (tests, suite) = (findings.len(), escape(suite));

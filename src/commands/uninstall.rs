@@ -1,4 +1,4 @@
-//! `diyadm uninstall`: parses the flags, and takes away the namespace's label and the webhook.
+//! `diyadm uninstall`: parses the flags, and removes the namespace's label and the webhook.
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn run(global: &Global, args: &UninstallArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = "What was not deleted yet stays; run the same command again to continue.";
-    // Usage first: no cluster makes a wrong flag right.
+    // Flags are validated before the cluster is contacted.
     webhook_names::check(&args.names)?;
     runtime::run(left, async {
         let cluster = Cluster::connect(&global.connection).await?;

@@ -1,4 +1,4 @@
-//! `diyadm verify`: creates templates/test.yaml in the namespace and looks at what came of it.
+//! `diyadm verify`: creates templates/test.yaml in the namespace, and checks the result.
 
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
         let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await?;
         prove(&cluster, args, &resolved).await
     })?;
-    // What was created and read is one step; what `check` found has times of its own.
+    // Creating and reading is one step; findings of `check` have their own durations.
     if let [one] = findings.as_mut_slice() {
         *one = one.clone().took(began.elapsed());
     }
@@ -68,7 +68,7 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Code> {
     Ok(if failed { Code::No } else { Code::Done })
 }
 
-/// What is created: at level `pod` nothing becomes of a Deployment.
+/// The object to create: at level `pod` a Deployment itself would not change.
 fn kind(args: &Verify) -> &'static Kind {
     let pods = args.mode == Mode::Policy || args.level == Some(Level::Pod);
     if pods { &POD } else { &DEPLOYMENT }
@@ -83,12 +83,12 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
         _ => manifests::test_deployment(namespace)?,
     };
     if mode == WriteMode::DryRun {
-        // A name of its own, so that one that is there does not stand in the way.
+        // A unique name, so that existing objects do not interfere.
         object["metadata"]["name"] = "diyadm-check".into();
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let test = Target { kind, namespace, name };
-    // Nobody's name counts when something is created.
+    // RBAC cannot restrict create by name.
     let mut rights = vec![Right { name: "", ..test.right("create") }];
     if mode == WriteMode::Persist {
         rights.extend(["get", "delete"].map(|verb| test.right(verb)));
@@ -112,19 +112,19 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
         }
         Err(error) => return Err(error),
     };
-    // Read back what is stored, as the blog does; a dry run stores nothing.
+    // Read the stored object, as the blog does; a dry run stores nothing.
     let stored = if mode == WriteMode::DryRun {
         created
     } else {
         let stored = cluster.get(kind, namespace, name).await;
-        // Whatever came of the reading: what was made is taken away.
+        // The created object is deleted even if reading it failed.
         if !args.keep {
             cluster.delete(kind, namespace, name, WriteMode::Persist).await?;
         }
         stored?.unwrap_or(created)
     };
     let found = image_of(&stored);
-    // What is proven is the mode that was asked for.
+    // The requested mode must have emptied it.
     let by_mode = is_emptied_by_policy(&stored) == (args.mode == Mode::Policy);
     if !is_emptied_to(&stored, &args.image) || !by_mode {
         return explained(cluster, args, resolved).await;
@@ -139,7 +139,7 @@ async fn prove(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<
     Ok(vec![Finding::ok("image", seen)])
 }
 
-/// What `check` finds wrong.
+/// The problems found by `check`.
 async fn explained(cluster: &Cluster, args: &Verify, resolved: &Resolved) -> Result<Vec<Finding>> {
     let subject = resolved.subject(cluster, &args.image)?;
     let findings = match args.mode {

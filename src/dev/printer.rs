@@ -19,7 +19,7 @@ pub(crate) struct Screen {
     pub(crate) last: Cell<u64>,
 }
 
-/// The target of the lines.
+/// Where lines are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Printer<'a> {
     /// Print the time before each line.

@@ -1,5 +1,5 @@
-//! Certificates: whatever a server sends or a caBundle holds is judged, in a moment and with a short
-//! message.
+//! Certificates: anything that a server sends or a caBundle contains is judged quickly, with a
+//! short message.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::x509::X509;

@@ -1,4 +1,4 @@
-//! csr.conf: what is taken makes a certificate, what is not gets a short message.
+//! csr.conf: an accepted file gives a certificate, a rejected one gets a short message.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! The saved original, which anybody may have forged who may patch the workload: restoring applies,
-//! and changes nothing but what emptying touches.
+//! The saved original, which any user who may patch the workload can forge: restoring applies, and
+//! changes only fields that emptying changes.
 
 use openssl::sha::sha256;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! diyadm.yaml: read, or refused by a short message.
+//! diyadm.yaml: accepted, or rejected with a short message.
 
 use super::{Target, behaviour, is_bounded};
 use crate::dev::project::parse;

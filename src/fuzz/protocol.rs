@@ -1,5 +1,5 @@
-//! The agent's protocol: any bytes are frames or a fault, whatever pieces they come in, and no more
-//! is held than the cap.
+//! The agent's protocol: any bytes are frames or an error, in any pieces, and memory stays within
+//! the cap.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -105,7 +105,7 @@ fn decode(stream: &[u8], pieces: impl Iterator<Item = usize>) -> Decoded {
     (frames, decoder.end())
 }
 
-/// JSON that is read is written, and read as the same.
+/// Parsed JSON is written, and parsed to the same value.
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
     payload: &[u8],
 ) -> bool {
@@ -147,7 +147,7 @@ fn look_at(kind: Kind, payload: &[u8]) -> bool {
             Err(_) => return false,
         },
     }
-    // What was read is written as a frame of that kind, and read again.
+    // A parsed value is written as a frame of that kind, and parsed again.
     let (frames, end) = decode(&out, std::iter::once(usize::MAX));
     assert!(end.is_ok() && frames.len() == 1 && frames[0].0 == kind, "{frames:?} {end:?}");
     true

@@ -1,4 +1,4 @@
-//! rules.yaml: what is taken decides about every workload, what is not gets a short message.
+//! rules.yaml: an accepted file decides about every workload, a rejected one gets a short message.
 
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! Kinds that are not built in: `kinds:` in rules.yaml, and `--kinds FILE`.
 //!
-//! A declared kind stays known until the process ends, as the built-in ones do: what was emptied can
-//! be restored even where a newer rules.yaml does not name its kind any more. That is why they are
-//! the one thing here that is kept, and not passed along with each object.
+//! A declared kind stays known until the process ends, like the built-in ones: emptied objects can
+//! be restored even if a newer rules.yaml no longer names their kind. Therefore kinds are global
+//! state here, and not passed along with each object.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -14,15 +14,15 @@ use super::{
     table::{ANY, CUSTOM, REPLICATED, WORKLOADS},
 };
 
-/// No cluster has as many kinds of workload; a declared kind is never freed.
+/// Maximum number of declared kinds, which are never freed; no cluster has as many.
 const MOST: usize = 64;
 /// The longest name or path of a declaration.
 const LONGEST: usize = 253;
-/// Where a kind has its pod template unless it says otherwise.
+/// The default path of the pod template.
 const TEMPLATE: &str = ".spec.template";
-/// Where a kind has the number of its Pods, if it has one.
+/// The default path of the number of Pods.
 const REPLICAS: &str = ".spec.replicas";
-/// Members of every object that hold no pod template.
+/// Members of every object that cannot contain a pod template.
 const RESERVED: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 
 static DECLARED: RwLock<Vec<&'static Kind>> = RwLock::new(Vec::new());
@@ -34,13 +34,13 @@ pub struct Declaration {
     group: String,
     version: String,
     kind: String,
-    /// The kind in lower case with an `s` where it is absent.
+    /// By default the kind in lower case with an `s`.
     plural: Option<String>,
     #[serde(default)]
     short_names: Vec<String>,
-    /// [`TEMPLATE`] where it is absent.
+    /// By default [`TEMPLATE`].
     pod_template: Option<String>,
-    /// [`REPLICAS`], or absent where the kind has no such number.
+    /// By default [`REPLICAS`]; absent if the kind has no such number.
     replicas: Option<String>,
     #[serde(default = "yes")]
     mutable: bool,
@@ -59,7 +59,7 @@ impl Declaration {
         self.pod_template.as_deref().unwrap_or(TEMPLATE)
     }
 
-    /// Fails with the reason why this cannot be a kind of workload.
+    /// Fails if this cannot be a workload kind.
     fn check(&self) -> Result<(), String> {
         let name = |text: &str, more: &str| {
             let fits = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
@@ -96,7 +96,7 @@ impl Declaration {
         }
     }
 
-    /// Whether this declares `kind` as it is known already.
+    /// Whether this equals the known declaration of `kind`.
     fn agrees_with(&self, kind: &Kind) -> bool {
         self.plural() == kind.plural
             && self.pod_template() == kind.template().replace('/', ".")
@@ -148,7 +148,7 @@ pub(super) fn declaration(kind: &Kind) -> Value {
     declaration
 }
 
-/// Makes a kind known from now on. A kind that is known in the same form stays as it is.
+/// Registers a kind. An equal registered kind stays as it is.
 ///
 /// # Errors
 /// What cannot be a kind of workload, a kind that is known in another form, and more kinds than any

@@ -5,7 +5,7 @@ use super::{Controller, Count, Kind, Revisions, Rollout};
 
 const NO_COUNT: Count = Count { wanted: None, total: "", updated: "", ready: "", available: "" };
 
-/// The rows below begin with these.
+/// The basis of the rows below.
 pub(super) const ANY: Kind = Kind {
     group: "",
     version: "v1",
@@ -23,7 +23,7 @@ pub(super) const ANY: Kind = Kind {
     revisions: None,
 };
 
-/// One with `spec.replicas` and `spec.template`, whose controller makes its Pods.
+/// A kind with `spec.replicas` and `spec.template`, whose controller creates its Pods.
 pub(super) const REPLICATED: Kind = Kind {
     pod: &["spec", "template", "spec"],
     mutable: true,
@@ -74,7 +74,7 @@ pub static DAEMON_SET: Kind = Kind {
     own_fields: &["updateStrategy"],
     count: Count {
         wanted: Some(("/status/desiredNumberScheduled", 0)),
-        // A node has one of them, so that there are no old ones past the updated ones.
+        // A node has one of these Pods, so there are no old Pods besides the updated ones.
         total: "updatedNumberScheduled",
         updated: "updatedNumberScheduled",
         ready: "numberReady",
@@ -131,7 +131,7 @@ pub static POD: Kind = Kind {
     plural: "pods",
     short: &["po"],
     pod: &["spec"],
-    // It is one; there is no such number.
+    // It is a single Pod without such a number.
     count: Count { wanted: Some(("/", 1)), ..NO_COUNT },
     controller: Controller::Itself,
     ..ANY
@@ -176,13 +176,12 @@ pub static ADVANCED_STATEFUL_SET: Kind = Kind {
     ..REPLICATED
 };
 
-/// The kinds of custom resources that are built in; each is there where its
-/// CustomResourceDefinition is installed.
+/// The built-in custom resource kinds; each exists if its CustomResourceDefinition is installed.
 pub static CUSTOM: [&Kind; 3] = [&ARGO_ROLLOUT, &CLONE_SET, &ADVANCED_STATEFUL_SET];
 
-/// `v1`: no workload, but the webhook changes it.
+/// `v1`: not a workload, but changed by the webhook.
 pub static SERVICE: Kind = Kind::other("", "v1", "Service", "services");
 
-/// Kubernetes' own kinds of workload, in the order in which they are looked at and shown.
+/// Kubernetes' own workload kinds, in the order in which they are read and shown.
 pub static WORKLOADS: [&Kind; 7] =
     [&DEPLOYMENT, &STATEFUL_SET, &DAEMON_SET, &REPLICA_SET, &JOB, &CRON_JOB, &POD];

@@ -1,6 +1,6 @@
-//! A change to one object that never overwrites what someone else did meanwhile: a JSON Patch
-//! that holds only for the version it was made from, made again for a newer one. What it took from
-//! the owners of the spec's fields is given back by a second one, of `managedFields` alone.
+//! A guarded change of one object that never overwrites concurrent changes: a JSON Patch that is
+//! valid only for the version it was computed from, and is computed again for a newer one. A second
+//! patch, of `managedFields` only, returns ownership of spec fields to their managers.
 
 use anyhow::Result;
 use backon::BackoffBuilder;
@@ -13,25 +13,24 @@ use crate::{
     workload::{ParsedObject, ownership},
 };
 
-/// Which object: its kind, namespace and name.
+/// The object's kind, namespace and name.
 type At<'a> = (&'static Kind, &'a str, &'a str);
 
-/// What became of the object.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct Changed {
-    /// As it is now, or, in a dry run, would be.
+    /// The current object, or in a dry run the expected one.
     pub object: ParsedObject,
-    /// Whether it was changed here; by a lost answer's work too.
+    /// Whether this call changed it, including a request whose answer was lost.
     pub changed: bool,
 }
 
 impl Cluster {
-    /// Changes an object as `plan` says: operations of a JSON Patch for the object that it is
-    /// given, or `None` where it is as it should be. `known` is the object, where it was read
-    /// already. `plan` is asked again whenever the object has changed meanwhile, or when nobody
-    /// knows whether it has.
+    /// Changes an object by `plan`, which returns JSON Patch operations for the given object, or
+    /// `None` if nothing is to change. `known` is the object, if it was already read. `plan` is
+    /// called again if the object has changed meanwhile, or if the result of a request is unknown.
     ///
-    /// Needs no right but `get` and `patch` on that object.
+    /// Needs only the rights `get` and `patch` on that object.
     ///
     /// # Errors
     /// What `plan` says, that the object is gone, and what the API server says for good.
@@ -43,7 +42,7 @@ impl Cluster {
         mut plan: impl FnMut(&ParsedObject) -> Result<Option<Vec<Value>>>,
     ) -> Result<Changed> {
         let mut known = known;
-        // As it was before a write of which nobody heard.
+        // The object before a write whose answer was lost.
         let mut unheard: Option<ParsedObject> = None;
         let mut sent = false;
         let mut pauses = PAUSES.build();
@@ -89,8 +88,8 @@ impl Cluster {
             let again = unknown
                 || match error::status(&error).map(|status| status.code) {
                     Some(409) => true,
-                    // A test that failed and an object that is wrong have one code: only a newer
-                    // version tells them apart.
+                    // A failed test and an invalid object have the same code: only a newer version
+                    // distinguishes them.
                     Some(422) => {
                         known = self.get(kind, namespace, name).await?.map(ParsedObject::from);
                         known.as_ref().is_none_or(|o| o["metadata"]["resourceVersion"] != version)
@@ -102,9 +101,9 @@ impl Cluster {
         }
     }
 
-    /// Gives back what writing `after` over `before` took from the owners of fields
-    /// ([`ownership::give_back`]); the object then. Where that fails the object is whole all the
-    /// same, and the next command gives up what is still ours.
+    /// Returns the ownership of fields that writing `after` over `before` took from their managers
+    /// ([`ownership::give_back`]); returns the object. A failure leaves a valid object, and the
+    /// next command gives up what diyadm still owns.
     pub async fn give_back(
         &self,
         (kind, namespace, name): At<'_>,
@@ -125,7 +124,8 @@ impl Cluster {
                 Ok(object) => return object,
                 Err(error) => error,
             };
-            // Someone wrote meanwhile, as a controller does at once, or nobody knows.
+            // Another client, such as a controller, has written meanwhile, or the result is
+            // unknown.
             let code = error::status(&error).map(|status| status.code);
             let again = error::is_unknown(&error) || matches!(code, Some(409 | 422));
             let read = match pauses.next().filter(|_| again) {
@@ -151,7 +151,7 @@ impl Cluster {
         }
     }
 
-    /// Gives up what an earlier write, cut off before it gave back, still owns of the spec.
+    /// Gives up spec fields that an earlier, interrupted write still owns.
     pub async fn disown(&self, at: At<'_>, object: Value) -> Value {
         self.give_back(at, &object.clone(), object).await
     }

@@ -1,23 +1,22 @@
-//! From the API server's sentence about a right that is missing to the right: its verb, its
-//! resource, and how one asks for it.
+//! Parses the API server's message about a missing right: verb, resource and namespace.
 
 use kube::core::Status;
 
-/// A right that the authorizer did not find.
+/// A missing right.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Denied<'a> {
     verb: &'a str,
     /// `deployments.apps/web`, `pods/exec`
     what: String,
-    /// The same, as `kubectl auth can-i` takes it.
+    /// The same, in the form of `kubectl auth can-i`.
     typed: String,
-    /// Empty at the cluster's scope.
+    /// Empty for cluster-scoped resources.
     namespace: &'a str,
 }
 
 impl<'a> Denied<'a> {
-    /// Reads `forbiddenMessage` of k8s.io/apiserver, pkg/endpoints/handlers/responsewriters;
-    /// `None` for what admission has refused.
+    /// Parses `forbiddenMessage` of k8s.io/apiserver, pkg/endpoints/handlers/responsewriters;
+    /// `None` for a rejection by admission.
     pub(super) fn read(status: &'a Status) -> Option<Self> {
         let (_, right) = status.message.split_once(" cannot ")?;
         let (verb, right) = right.split_once(" resource \"")?;
@@ -28,7 +27,7 @@ impl<'a> Denied<'a> {
             namespace.and_then(|rest| rest.split_once('"')).map_or("", |(name, _)| name);
         let name = status.details.as_ref().map_or("", |details| details.name.as_str());
         let dot = if group.is_empty() { "" } else { "." };
-        // A role that lets create has no names in it.
+        // RBAC cannot restrict create by name.
         let named =
             if name.is_empty() || verb == "create" { String::new() } else { format!("/{name}") };
         let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
@@ -47,7 +46,7 @@ impl<'a> Denied<'a> {
         format!("You may not {verb} {what}{place} (403).")
     }
 
-    /// The command that says whether it is allowed by now.
+    /// The command that checks whether it is allowed.
     pub(super) fn hint(&self) -> String {
         let Self { verb, typed, namespace, .. } = self;
         let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };

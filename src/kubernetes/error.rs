@@ -1,4 +1,4 @@
-//! From what went wrong on the way to the API server to a sentence and what to do next.
+//! Converts errors of API requests to messages with hints.
 
 use anyhow::{Error, Result};
 use kube::core::Status;
@@ -6,18 +6,18 @@ use kube::core::Status;
 use super::{Target, denied::Denied, kubeconfig::Refused};
 use crate::{exit::Failure, ui::text::without_passwords};
 
-/// What the API server answered, where it did.
+/// The API server's answer, if there was one.
 pub fn status(error: &Error) -> Option<&Status> {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>())?;
     failure.cause.as_ref()?.downcast_ref()
 }
 
-/// Whether the API server says that there is one already.
+/// Whether the object already exists.
 pub fn exists(error: &Error) -> bool {
     status(error).is_some_and(Status::is_already_exists)
 }
 
-/// The fields that another manager owns, where that is why an apply was refused.
+/// The fields of another manager that made an apply fail.
 pub fn conflicts(error: &Error) -> Vec<&str> {
     status(error).filter(|s| is_conflict(s)).into_iter().flat_map(causes).collect()
 }
@@ -36,7 +36,7 @@ fn has_cause(status: &Status, reason: &str) -> bool {
     status.details.iter().flat_map(|details| &details.causes).any(|c| c.reason == reason)
 }
 
-/// The same, with the command that shows whose the fields are.
+/// The same, with the command that shows the fields' managers.
 pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
     let Target { kind, namespace, name } = target;
     let place = if namespace.is_empty() { String::new() } else { format!("-n {namespace} ") };
@@ -55,21 +55,21 @@ pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
     }
 }
 
-/// What a PodDisruptionBudget says, where that is why an eviction was refused.
+/// The message of a PodDisruptionBudget that made an eviction fail.
 pub fn guarded(error: &Error) -> Option<&str> {
     let details = status(error)?.details.as_ref()?;
     let cause = details.causes.iter().find(|cause| cause.reason == BUDGET)?;
     Some(&cause.message)
 }
 
-/// The reason of such a cause, as `k8s.io/api/policy/v1` names it.
+/// The reason of such a cause in `k8s.io/api/policy/v1`.
 const BUDGET: &str = "DisruptionBudget";
 
 pub(super) fn is_guarded(status: &Status) -> bool {
     has_cause(status, BUDGET)
 }
 
-/// Whether nobody knows what became of the request: the answer was lost, or the server failed.
+/// Whether the result of the request is unknown: the answer was lost, or the server failed.
 pub fn is_unknown(error: &Error) -> bool {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
     failure.is_some_and(|failure| match &failure.cause {
@@ -84,14 +84,14 @@ fn at_fault(status: &Status) -> bool {
     matches!(status.code, 429 | 500 | 502..=504)
 }
 
-/// Whether no answer came: the API server is not reached, or not any more.
+/// Whether there was no answer: the API server is not reachable, or not any more.
 pub fn is_lost(error: &Error) -> bool {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
     let cause = failure.and_then(|failure| failure.cause.as_ref());
     cause.is_some_and(|cause| cause.downcast_ref::<Lost>().is_some())
 }
 
-/// No answer came.
+/// There was no answer.
 #[derive(Debug)]
 struct Lost;
 
@@ -103,12 +103,12 @@ impl std::fmt::Display for Lost {
 
 impl std::error::Error for Lost {}
 
-/// Whether the API server says that the user may not.
+/// Whether the API server denied the request (403).
 pub fn is_forbidden(error: &Error) -> bool {
     status(error).is_some_and(Status::is_forbidden)
 }
 
-/// Whether there is none: of that name, or, in plain text and without a reason, of that kind.
+/// Whether it is 404: for an object or, in plain text without a reason, for its kind.
 pub fn is_absent(error: &Error) -> bool {
     status(error).is_some_and(|status| status.code == 404)
 }
@@ -122,7 +122,7 @@ pub(super) fn absent<T>(outcome: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Why there are no credentials, where that is what is wrong.
+/// Why there are no credentials, if that is the cause.
 pub(super) fn credentials<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
     let mut cause = Some(error);
     let mut chain = std::iter::from_fn(|| {
@@ -133,7 +133,7 @@ pub(super) fn credentials<'a>(error: &'a (dyn std::error::Error + 'static)) -> O
     chain.find_map(|cause| cause.downcast_ref())
 }
 
-/// Why a certificate is not trusted, in OpenSSL's words, where that is what is wrong.
+/// OpenSSL's reason why a certificate is not trusted, if that is the cause.
 fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut outer = error;
     while let Some(inner) = outer.source() {
@@ -150,7 +150,7 @@ fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     None
 }
 
-/// What to do about an answer that is none of 401, 403, 409.
+/// The hint for an answer other than 401, 403 and 409.
 fn refused_hint(code: u16, message: &str) -> &'static str {
     match code {
         _ if message.contains("calling webhook") => {
@@ -164,7 +164,7 @@ fn refused_hint(code: u16, message: &str) -> &'static str {
     }
 }
 
-/// A request that did not succeed.
+/// The error for a failed request.
 pub(super) fn request(error: &kube::Error, server: &str) -> Error {
     if let Some(Refused { what, details, hint }) = credentials(error) {
         let what = format!("No credentials for the API server {server}: {what}.");
@@ -177,12 +177,13 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
         return Failure::unreachable(what, hint).because(Lost).into();
     }
     let kube::Error::Api(status) = error else {
-        // The outer errors say "ServiceError: client error (Connect)"; the innermost says why.
+        // The outer errors are "ServiceError: client error (Connect)"; the innermost has the
+        // reason.
         let mut cause: &dyn std::error::Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        // That of a proxy quotes its address.
+        // The error of a proxy quotes its address.
         let cause = without_passwords(&cause.to_string());
         return Failure::unreachable(
             format!("The API server {server} could not be reached: {cause}."),

@@ -1,4 +1,4 @@
-//! Asks for one very Pod to go, and never for another that has its name by then.
+//! Evicts or deletes exactly one Pod, and never a replacement with the same name.
 
 use anyhow::Result;
 use kube::{
@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use super::{Cluster, POD, error, send::Verb};
 
 impl Cluster {
-    /// Asks for this very Pod to go, as far as its PodDisruptionBudgets allow it
-    /// ([`error::guarded`] while they do not). One that is gone, with another in its place, is left
-    /// to that.
+    /// Evicts exactly this Pod, if its PodDisruptionBudgets allow it ([`error::guarded`] while they
+    /// do not). A deleted or replaced Pod counts as success.
     pub async fn evict(&self, pod: &Value) -> Result<()> {
         let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
         let (namespace, name) = (text("namespace"), text("name"));
@@ -29,7 +28,7 @@ impl Cluster {
         gone(self.send(Verb::Evict, &format!("{path}/{name}"), request).await)
     }
 
-    /// [`Cluster::evict`], whatever guards it.
+    /// [`Cluster::evict`] without regard to PodDisruptionBudgets.
     pub async fn delete_pod(&self, pod: &Value) -> Result<()> {
         let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
         let (path, name) = (POD.path(text("namespace")), text("name"));
@@ -41,7 +40,7 @@ impl Cluster {
     }
 }
 
-/// Of an object that was to go and its uid: it is gone, or another one has its place (409).
+/// Treats 404, and 409 for a different uid, as deleted.
 fn gone(sent: Result<Value>) -> Result<()> {
     match error::absent(sent) {
         Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => Ok(()),

@@ -1,10 +1,10 @@
-//! A command in a container, with its streams: exec over a WebSocket, as kubectl speaks it.
+//! Runs a command in a container, with its streams: exec over a WebSocket, as in kubectl.
 //!
 //! `v5.channel.k8s.io` is the protocol of Kubernetes 1.30 and later. API servers up to 1.29, and
-//! proxies that know no other, speak `v4.channel.k8s.io`. It carries everything but the end of
-//! stdin: closing the connection would end the command's output and lose its exit status.
+//! some proxies, only support `v4.channel.k8s.io`, which cannot signal the end of stdin: closing
+//! the connection would end the command's output and lose its exit status.
 //!
-//! Not kube's own: that sends 4 KiB at a time, and never notices that nobody is there any more.
+//! This replaces kube's own exec, which sends 4 KiB at a time and never notices a dead peer.
 
 use std::{
     io,
@@ -35,14 +35,14 @@ use crate::ui;
 pub(super) const PIECE: usize = 64 << 10;
 const BUFFER: usize = 1 << 20;
 
-/// How often a sign of life is asked for.
+/// How often a ping is sent.
 pub(super) const PING: Duration = Duration::from_secs(10);
-/// Without one for so long nobody is there.
+/// Without an answer for this time the peer is dead.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The same while the far end does not take what we send, when it may not answer either: a
-/// container's disk can be slow.
+/// The same while the peer does not accept data, when it may not answer either: a container's disk
+/// can be slow.
 const STALL: Duration = Duration::from_secs(120);
-/// How long what is under way may take after the end was told.
+/// How long remaining data may take after the end was reported.
 const REST: Duration = Duration::from_secs(2);
 
 // The channels of the protocol, the first byte of each message.
@@ -73,30 +73,30 @@ pub struct Size {
     pub height: u16,
 }
 
-/// What a command reads.
+/// The input of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Nothing: its stdin is at its end from the beginning.
+    /// No input: its stdin is empty.
     None,
     /// [`Exec::stdin`].
     Piped,
-    /// A terminal, which is its output too.
+    /// A terminal, for input and output.
     Terminal,
 }
 
-/// A command that runs. Dropped, its connection ends; what becomes of the command then is the
-/// container runtime's business.
+/// A running command. Dropping it closes the connection; the container runtime decides what happens
+/// to the command.
 #[derive(Debug)]
 pub struct Exec {
-    /// Its stdin; takes nothing with [`Input::None`]. Dropped or shut down, it is the end of
-    /// input, where that can be sent.
+    /// Its stdin; unused with [`Input::None`]. Dropping or shutting it down ends the input, if that
+    /// can be signalled.
     pub stdin: DuplexStream,
-    /// Whether the end of input can be sent: not over `v4.channel.k8s.io`, where a command that
-    /// reads to the end of its stdin does not end.
+    /// Whether the end of input can be signalled: not over `v4.channel.k8s.io`, where a command
+    /// that reads stdin to its end does not end.
     pub sends_end_of_input: bool,
-    /// Its stdout; ends with the command or the connection, and [`Exec::end`] tells which.
+    /// Its stdout; ends with the command or the connection, and [`Exec::end`] says which.
     pub stdout: DuplexStream,
-    /// Its stderr, which must be read too. Empty where there is a terminal.
+    /// Its stderr, which must be read as well. Empty with a terminal.
     pub stderr: DuplexStream,
     /// The size of its terminal.
     pub size: watch::Sender<Option<Size>>,
@@ -104,7 +104,7 @@ pub struct Exec {
     pub end: Ending,
 }
 
-/// Tells how a command ended.
+/// Receives how a command ended.
 #[derive(Debug)]
 pub struct Ending(JoinHandle<End>);
 
@@ -113,9 +113,9 @@ pub struct Ending(JoinHandle<End>);
 pub enum End {
     /// It exited with this status.
     Exit(i32),
-    /// The container's runtime could not start it, or says something else of it.
+    /// The container runtime could not start it, or reported another error.
     Failed(String),
-    /// The connection ended before the command; why.
+    /// The connection ended before the command, with the reason.
     Lost(String),
 }
 
@@ -133,7 +133,7 @@ impl Drop for Ending {
 }
 
 impl Cluster {
-    /// Starts a command in a container. That it could not be started is told by its [`End`].
+    /// Starts a command in a container. A failed start is reported by its [`End`].
     ///
     /// # Errors
     /// The API server refuses, or cannot be reached.
@@ -199,19 +199,19 @@ async fn pump(
 ) -> End {
     let closes = connection.supports_stream_close();
     let (sink, stream) = connection.into_stream().split();
-    // Whether the far end keeps us waiting.
+    // Whether the peer does not accept data.
     let stalled = AtomicBool::new(false);
     let mut receiving = std::pin::pin!(receive(stream, outputs, &stalled));
     tokio::select! {
         end = &mut receiving => end,
         why = send(sink, stdin, sizes, closes, &stalled) => {
-            // A command that ended takes no more input; its status may be on its way.
+            // An ended command reads no more input; its status may still arrive.
             timeout(REST, receiving).await.unwrap_or(End::Lost(why))
         }
     }
 }
 
-/// Sends until the connection fails; why.
+/// Sends until the connection fails; returns the reason.
 async fn send(
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
     mut stdin: Option<DuplexStream>,
@@ -274,7 +274,7 @@ async fn receive(
             Err(why) => return End::Lost(why),
         };
         match &message[..] {
-            // Whoever does not read what comes has no use for it: the far end must not wait.
+            // Output that nobody reads is dropped, so that the peer does not block.
             [STDOUT, bytes @ ..] => drop(stdout.write_all(bytes).await),
             [STDERR, bytes @ ..] => drop(stderr.write_all(bytes).await),
             [STATUS, status @ ..] if !status.is_empty() => end = Some(ended(status)),
@@ -284,7 +284,7 @@ async fn receive(
     end.unwrap_or_else(|| End::Lost("the API server closed the connection".to_owned()))
 }
 
-/// The next message with content; `None` at the orderly end.
+/// The next message with content; `None` at a clean end.
 pub(super) async fn next(
     stream: &mut (impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin),
     patience: Duration,
@@ -307,7 +307,7 @@ pub(super) async fn next(
     }
 }
 
-/// What the last message says of the command.
+/// The command's end from the last message.
 fn ended(status: &[u8]) -> End {
     let Ok(status) = serde_json::from_slice::<Status>(status) else {
         return End::Failed(

@@ -1,10 +1,10 @@
-//! The flags that say which cluster is meant, and whether it is to change.
+//! Flags that select the cluster, and dry runs.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// Flags that lead to a cluster.
+/// Flags that select a cluster.
 #[derive(Args, Debug, Clone, Default)]
 pub struct ConnectionFlags {
     /// Context of the kubeconfig
@@ -21,7 +21,7 @@ pub struct ConnectionFlags {
     pub verbose: bool,
 }
 
-/// Where a change stops.
+/// Modes of a dry run.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
     /// Send nothing that changes anything
@@ -30,12 +30,12 @@ pub enum DryRun {
     Server,
 }
 
-/// What the API server does with a write.
+/// How the API server handles a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {
     /// It stores the object.
     Persist,
-    /// It goes through everything but storing.
+    /// It processes the request without storing it.
     DryRun,
 }
 

@@ -1,4 +1,4 @@
-//! The kinds of object that diyadm reads and writes beside workloads, and the paths of all.
+//! The other kinds of objects that diyadm reads and writes, and the API paths of all kinds.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -17,23 +17,23 @@ pub static SECRET: Kind = Kind::other("", "v1", "Secret", "secrets");
 pub static CONFIG_MAP: Kind = Kind::other("", "v1", "ConfigMap", "configmaps");
 /// `v1`
 pub static EVENT: Kind = Kind::other("", "v1", "Event", "events");
-/// Running commands in a Pod; only for asking whether one may.
+/// Running commands in a Pod; only for checking rights.
 pub static POD_EXEC: Kind = Kind::other("", "v1", "PodExecOptions", "pods/exec");
-/// Asking for a Pod to go; only for asking whether one may.
+/// Evicting a Pod; only for checking rights.
 pub static POD_EVICTION: Kind = Kind::other("", "v1", "Eviction", "pods/eviction");
-/// Reaching a Pod's ports; only for asking whether one may.
+/// Forwarding ports of a Pod; only for checking rights.
 pub static POD_FORWARD: Kind = Kind::other("", "v1", "PodPortForwardOptions", "pods/portforward");
-/// What a Pod's containers wrote; only for asking whether one may.
+/// Reading a Pod's logs; only for checking rights.
 pub static POD_LOG: Kind = Kind::other("", "v1", "PodLogOptions", "pods/log");
-/// `apps/v1`: what a StatefulSet or DaemonSet was before.
+/// `apps/v1`: earlier revisions of a StatefulSet or DaemonSet.
 pub static REVISION: Kind = Kind::other("apps", "v1", "ControllerRevision", "controllerrevisions");
 /// `autoscaling/v2`
 pub static AUTOSCALER: Kind =
     Kind::other("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
-/// `autoscaling.k8s.io/v1`; only where its CRD is.
+/// `autoscaling.k8s.io/v1`; only if its CRD is installed.
 pub static VERTICAL: Kind =
     Kind::other("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers");
-/// `keda.sh/v1alpha1`; only where its CRD is.
+/// `keda.sh/v1alpha1`; only if its CRD is installed.
 pub static SCALED_OBJECT: Kind =
     Kind::other("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects");
 /// `policy/v1`
@@ -62,7 +62,7 @@ pub static POLICY_BINDING: Kind = Kind::of_cluster(
     "mutatingadmissionpolicybindings",
 );
 
-/// Every kind that is no workload, but for parts of Pods.
+/// Every kind that is not a workload, except subresources of Pods.
 static OTHERS: [&Kind; 14] = [
     &NAMESPACE,
     &SECRET,
@@ -81,13 +81,13 @@ static OTHERS: [&Kind; 14] = [
 ];
 
 impl Kind {
-    /// Writes into an object what it is.
+    /// Sets apiVersion and kind of an object.
     pub(super) fn name(&self, object: &mut Value) {
         object["apiVersion"] = self.api_version().into();
         object["kind"] = self.kind.into();
     }
 
-    /// The path of the collection; `scope` counts for namespaced kinds only.
+    /// The path of the collection; `scope` is used for namespaced kinds only.
     pub fn path<'a>(&self, scope: impl Into<Scope<'a>>) -> String {
         let root = if self.group.is_empty() { "api" } else { "apis" };
         let place = match scope.into().namespace() {

@@ -1,7 +1,7 @@
-//! How the API server is reached, and as whom: the only code that reads kubeconfigs, and the
-//! variables of proxies and trust. All of it as client-go, which kubectl is made of, has it.
+//! The connection to the API server and its credentials: the only code that reads kubeconfigs,
+//! proxy variables and trusted CAs. All of it behaves like client-go, the base of kubectl.
 //!
-//! Never quotes a file, a plugin's output or a URL's password: secrets are in them.
+//! Never quotes a file, a plugin's output or a URL's password, which contain secrets.
 
 use std::{
     env,
@@ -35,17 +35,17 @@ pub(super) use issued::Refused;
 pub use proxy::ProxyVariables;
 pub use selected::Selected;
 
-/// Which files are read.
+/// The files to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// This one, which must be there: `--kubeconfig`.
+    /// This one, which must exist: `--kubeconfig`.
     Explicit(PathBuf),
-    /// Those of a list, each if it is there: `$KUBECONFIG`, else ~/.kube/config.
+    /// Those of a list that exist: `$KUBECONFIG`, else ~/.kube/config.
     Listed(Vec<PathBuf>),
 }
 
 impl Files {
-    /// What `--kubeconfig`, `$KUBECONFIG` and `$HOME` say. An empty value is none.
+    /// From `--kubeconfig`, `$KUBECONFIG` and `$HOME`. An empty value counts as unset.
     pub fn new(flag: Option<&Path>, variable: Option<OsString>, home: Option<OsString>) -> Self {
         if let Some(file) = flag.filter(|file| !file.as_os_str().is_empty()) {
             return Self::Explicit(file.to_owned());
@@ -66,17 +66,17 @@ impl Files {
     }
 }
 
-/// A way to one API server, as one user.
+/// The configuration for one API server and one user.
 pub(super) struct Access {
     config: Config,
     credentials: credentials::Credentials,
-    /// Of the user and password in the server's URL, which count before any other.
+    /// From the user and password in the server's URL, which override all others.
     authorization: Option<HeaderValue>,
 }
 
 impl Access {
-    /// What the flags, the kubeconfig and the environment lead to; in a Pod, where no kubeconfig
-    /// says otherwise, the Pod's own service account. No request is made and no plugin run.
+    /// The configuration from flags, kubeconfig and environment; in a Pod without a kubeconfig, the
+    /// Pod's own service account. Makes no request and runs no plugin.
     ///
     /// # Errors
     /// [`crate::exit::Code::Unreachable`] where that is no usable configuration.
@@ -98,7 +98,7 @@ impl Access {
         Ok(access)
     }
 
-    /// For kube, but for credentials: time-outs may still be set.
+    /// For kube, without credentials; timeouts may still be set.
     pub(super) fn config_mut(&mut self) -> &mut Config {
         &mut self.config
     }
@@ -110,7 +110,7 @@ impl Access {
     }
 }
 
-/// The error for a configuration that cannot be used.
+/// The error for an unusable configuration.
 fn unusable(what: impl std::fmt::Display) -> Error {
     let hint = "Fix it, or use another file with --kubeconfig FILE or another context with \
                 --context NAME; `kubectl config view` shows what is read.";

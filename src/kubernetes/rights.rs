@@ -1,4 +1,4 @@
-//! What a user may do, asked before anything is changed.
+//! The user's rights, checked before anything is changed.
 
 use std::fmt;
 
@@ -11,33 +11,33 @@ use super::{Cluster, DEPLOYMENT, Kind, READS, Target, error, send::Verb};
 use crate::kinds;
 use crate::{exit::Failure, ui::text};
 
-/// Something that one must be allowed to do.
+/// A needed right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Right<'a> {
     /// `get`, `create`, `patch`, …
     pub verb: &'static str,
     /// On what.
     pub kind: &'static Kind,
-    /// Where; empty for what has no namespace.
+    /// The namespace; empty for cluster-scoped resources.
     pub namespace: &'a str,
-    /// The one object that is meant; empty for any.
+    /// The name of one object; empty for any.
     pub name: &'a str,
 }
 
 impl<'a> Target<'a> {
-    /// The right to do `verb` with it.
+    /// The right to `verb` it.
     pub fn right(self, verb: &'static str) -> Right<'a> {
         let Self { kind, namespace, name } = self;
         Right { verb, kind, namespace, name }
     }
 }
 
-/// In place of a user's name that the API server does not say.
+/// Placeholder for an unknown user name.
 const UNKNOWN_USER: &str = "unknown";
 
 impl Cluster {
-    /// The user's name, as the API server knows it; [`UNKNOWN_USER`] where it does not say: it has
-    /// SelfSubjectReview from 1.28 on, and the beta of 1.27 and alpha of 1.26 where they are on.
+    /// The user's name for the API server; [`UNKNOWN_USER`] without SelfSubjectReview, which exists
+    /// from 1.28 on, and in 1.27 (beta) and 1.26 (alpha) if enabled.
     pub async fn whoami(&self) -> Result<String> {
         for version in ["v1", "v1beta1", "v1alpha1"] {
             let version = format!("authentication.k8s.io/{version}");
@@ -85,8 +85,8 @@ impl Cluster {
         Ok(rights.iter().zip(allowed).filter(|(_, yes)| !yes).map(|(right, _)| *right).collect())
     }
 
-    /// Those workloads of a namespace that one may get by their names alone, as far as the
-    /// authorizer tells (SelfSubjectRulesReview).
+    /// Workloads of a namespace that the user may get only by name, as far as the authorizer lists
+    /// them (SelfSubjectRulesReview).
     pub async fn readable_by_name(&self, namespace: &str) -> Result<Vec<(&'static Kind, String)>> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
@@ -115,13 +115,13 @@ impl Cluster {
         Ok(named)
     }
 
-    /// Fails with every missing right by name, before anything is changed.
+    /// Fails with a list of all missing rights, before anything is changed.
     pub async fn demand(&self, rights: &[Right<'_>]) -> Result<()> {
         refuse(&self.missing(rights).await?)
     }
 
-    /// [`Cluster::demand`] for server-side apply of `targets`, and `more`: it takes `get` and
-    /// `patch`, and `create` only for what is not there.
+    /// [`Cluster::demand`] for server-side apply of `targets`, and `more`: needs `get` and `patch`,
+    /// and `create` only for new objects.
     pub async fn demand_apply(&self, targets: &[Target<'_>], more: &[Right<'_>]) -> Result<()> {
         let seen = targets.iter().map(|target| target.right("get"));
         let rights: Vec<_> =
@@ -129,7 +129,7 @@ impl Cluster {
         let mut missing = self.missing(&rights).await?;
         let mut absent = Vec::new();
         for target in targets {
-            // What may not be looked at may be absent: whoever asks for rights asks once.
+            // An unreadable object may be absent: all needed rights are requested together.
             let Target { kind, namespace, name } = *target;
             if missing.contains(&target.right("get"))
                 || self.get(kind, namespace, name).await?.is_none()
@@ -142,7 +142,7 @@ impl Cluster {
     }
 }
 
-/// So many missing rights are one sentence; more are a table.
+/// Up to this number, missing rights are one sentence; more are a table.
 const FEW: usize = 2;
 
 fn refuse(missing: &[Right<'_>]) -> Result<()> {
@@ -190,13 +190,13 @@ fn table(missing: &[Right<'_>]) -> String {
 }
 
 impl Right<'_> {
-    /// Whether those who work with workloads do without it.
+    /// Whether it is not needed by developers.
     fn is_installers(&self) -> bool {
         let is_workload = !self.kind.pod.is_empty() || self.kind.plural.starts_with("pods/");
         !is_workload || (self.verb == "create" && self.kind == &DEPLOYMENT)
     }
 
-    /// `secrets/webhook-secret`; a role that lets create has no names in it.
+    /// `secrets/webhook-secret`; RBAC cannot restrict create by name.
     fn what(&self) -> String {
         let resource = self.kind.resource();
         if self.name.is_empty() || self.verb == "create" {

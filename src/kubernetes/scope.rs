@@ -1,12 +1,12 @@
-//! Where objects are looked for: in one namespace, or, only where that is asked for, in all.
+//! Where to search for objects: in one namespace or, only on request, in all.
 
 use super::Cluster;
 
-/// The namespace that is meant where nothing names one.
+/// The default namespace.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// One namespace, or all of them. No name widens it to all: an empty one is
-/// [`DEFAULT_NAMESPACE`], as for kubectl.
+/// One namespace, or all of them. An empty name means [`DEFAULT_NAMESPACE`] and never all, as in
+/// kubectl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope<'a>(Option<&'a str>);
 
@@ -38,7 +38,7 @@ impl<'a> From<&'a String> for Scope<'a> {
 }
 
 impl Cluster {
-    /// The namespace that `-n` names; the context's where the flag is absent or empty.
+    /// The namespace of `-n`; the context's if the flag is absent or empty.
     pub fn namespace_of<'a>(&'a self, flag: Option<&'a str>) -> &'a str {
         flag.filter(|namespace| !namespace.is_empty()).unwrap_or(self.namespace())
     }

@@ -1,5 +1,5 @@
-//! Sends one request to the API server, and sends it again where that is sensible: after the pause that
-//! the server asks for, or after an answer that was lost. The number of attempts is limited.
+//! Sends one request to the API server, and retries where sensible: after the pause that the server
+//! requests, or after a lost answer. The number of attempts is limited.
 
 use std::{
     cell::Cell,
@@ -17,22 +17,22 @@ use serde_json::Value;
 use super::{Cluster, error};
 use crate::ui;
 
-/// Tries of one request in all. With the pauses between them about 15 s pass before the last.
+/// Maximum attempts for one request. With pauses, about 15 s pass before the last.
 const TRIES: usize = 8;
-/// A server that fails inside (500, 502, 504) or does not answer at all gets fewer: it is seldom
-/// better a moment later, and someone waits for the message.
+/// Fewer attempts for a server that fails (500, 502, 504) or does not answer: it seldom recovers
+/// quickly, and the user waits for the message.
 const TRIES_AT_FAULT: usize = 4;
-/// The pauses between tries: doubled each time, from 100 ms to 4 s, plus up to as much again at random,
-/// so that clients which were refused together do not come back together.
+/// The pauses between attempts: doubled each time, from 100 ms to 4 s, plus a random part of up to
+/// the same length, so that clients that were rejected together do not return together.
 pub(super) const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(4))
     .with_max_times(TRIES - 1)
     .with_jitter();
-/// A Retry-After that is longer is told of instead.
+/// A longer Retry-After is reported instead.
 const LONGEST_WISH: Duration = Duration::from_secs(30);
 
-/// What a request does, as `--verbose` shows it.
+/// The action of a request, for `--verbose`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Get,
@@ -60,22 +60,22 @@ impl Verb {
         }
     }
 
-    /// Whether such a request does a second time what it did the first time. A guarded patch does
-    /// not: its sender must read the object again to learn what became of it.
+    /// Whether such a request can be repeated. A guarded patch cannot: its sender must read the
+    /// object again to see the result.
     fn is_repeatable(self) -> bool {
         !matches!(self, Self::Create | Self::Patch)
     }
 }
 
-/// What a try came to, where it was no success.
+/// The result of a failed attempt.
 struct Refused {
     error: kube::Error,
-    /// What the server asked for.
+    /// The pause that the server requested.
     wish: Option<Duration>,
 }
 
 impl Cluster {
-    /// Sends a request, several times where that is sensible.
+    /// Sends a request, with retries where sensible.
     pub(super) async fn send(
         &self,
         verb: Verb,
@@ -110,19 +110,19 @@ impl Cluster {
         outcome.map_err(|refused| error::request(&refused.error, &self.server))
     }
 
-    /// How often a request that failed with `error` may be sent in all.
+    /// Maximum attempts for a request that failed with `error`.
     fn most_tries(&self, error: &kube::Error, verb: Verb) -> usize {
         match error {
-            // That may last: the caller that evicts reports it meanwhile.
+            // This may take long: the caller reports the blocked eviction.
             kube::Error::Api(status) if error::is_guarded(status) => 1,
-            // These say that nothing was done.
+            // These mean that nothing was done.
             kube::Error::Api(status) if matches!(status.code, 429 | 503) => TRIES,
             _ if !verb.is_repeatable() => 1,
             kube::Error::Api(status) if matches!(status.code, 500 | 502 | 504) => TRIES_AT_FAULT,
             kube::Error::Api(_) => 1,
-            // A plugin that failed has printed why, and may have asked its user.
+            // A failed plugin has printed why, and may have asked its user.
             other if error::credentials(other).is_some() => 1,
-            // A server that was never reached is not waited for.
+            // No waiting for a server that was never reached.
             other if self.reached.load(Relaxed) || broke_off(other) => TRIES_AT_FAULT,
             _ => 1,
         }
@@ -140,7 +140,7 @@ impl Cluster {
             return serde_json::from_slice(&bytes).map_err(|e| failed(kube::Error::SerdeError(e)));
         }
         let status = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
-            // The API server's own limits, and what stands before it, answer in plain text.
+            // The API server's own limits, and proxies before it, answer in plain text.
             let text = String::from_utf8_lossy(&bytes);
             Status::failure(text.trim(), "").with_code(code)
         });
@@ -149,7 +149,7 @@ impl Cluster {
     }
 }
 
-/// Whether a connection that was there has ended without an answer.
+/// Whether an existing connection ended without an answer.
 fn broke_off(error: &kube::Error) -> bool {
     let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(inner) = cause.source() {
@@ -161,11 +161,11 @@ fn broke_off(error: &kube::Error) -> bool {
         ErrorKind::BrokenPipe,
         ErrorKind::UnexpectedEof,
     ];
-    // OpenSSL's way to say that the other side went away in the handshake.
+    // OpenSSL's error if the peer closes the connection during the handshake.
     let hung_up = |error: &openssl::ssl::Error| {
         error.code() == openssl::ssl::ErrorCode::SYSCALL && error.io_error().is_none()
     };
-    // The last is hyper's own, which has no kind that could be asked.
+    // The last one is hyper's own, which has no error kind.
     cause.downcast_ref::<std::io::Error>().is_some_and(|error| ends.contains(&error.kind()))
         || cause.downcast_ref().is_some_and(hung_up)
         || cause.to_string() == "connection closed before message completed"

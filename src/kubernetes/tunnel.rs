@@ -1,7 +1,8 @@
-//! One TCP connection to a port of a Pod: port-forward over a WebSocket (`v4.channel.k8s.io`),
-//! a connection of its own for each.
+//! One TCP connection to a port of a Pod: port-forward over a WebSocket (`v4.channel.k8s.io`), with
+//! a separate WebSocket for each connection.
 //!
-//! Not kube's own: that drops what the Pod still answers once this side has said its last word.
+//! This replaces kube's own port-forward, which drops answers of the Pod after the client has sent
+//! everything.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -25,7 +26,7 @@ use super::{
 
 mod client;
 
-/// Without an answer to a sign of life for so long nobody is there.
+/// Without an answer to a ping for this time the peer is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a port of a Pod.
@@ -34,16 +35,16 @@ pub struct Tunnel(Connection);
 /// Why a tunnel ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// One of both ends closed it.
+    /// One end closed it.
     Closed,
-    /// The Pod's side could not: nothing listens, or the Pod is gone.
+    /// The Pod's side failed: nothing listens, or the Pod is gone.
     Refused(String),
-    /// The connection to the API server broke; why.
+    /// The connection to the API server broke, with the reason.
     Lost(String),
 }
 
 impl Cluster {
-    /// Opens a tunnel. Whether something listens there shows when it carries.
+    /// Opens a tunnel. Whether something listens there is seen from the first bytes.
     ///
     /// # Errors
     /// The API server refuses, or cannot be reached.
@@ -56,11 +57,11 @@ impl Cluster {
 }
 
 impl Tunnel {
-    /// Carries bytes both ways until one end closes.
+    /// Forwards bytes in both directions until one end closes.
     ///
-    /// A client's end of input cannot travel: neither this protocol nor containerd has a way for
-    /// it. So a connection whose client only sends no more is carried for as long as the Pod's side
-    /// is open, and one whose client has closed it is closed.
+    /// The end of a client's input cannot be forwarded by this protocol or containerd. So a
+    /// connection whose client only stopped sending stays open as long as the Pod's side, and one
+    /// whose client has closed it is closed.
     pub async fn carry(self, stream: TcpStream) -> Over {
         let closed = client::closed(stream.local_addr(), stream.peer_addr());
         let (from, to) = stream.into_split();
@@ -77,7 +78,7 @@ async fn carry(
     closed: impl Future<Output = ()>,
 ) -> Over {
     let (sink, stream) = socket.split();
-    // Whether the far end does not take what we send.
+    // Whether the peer does not accept data.
     let stalled = AtomicBool::new(false);
     tokio::select! {
         over = receive(stream, to, &stalled) => over,
@@ -85,7 +86,7 @@ async fn carry(
     }
 }
 
-/// Sends what the client says. `closed` is waited for once the client has said its last word.
+/// Sends the client's data. Waits for `closed` after the client has stopped sending.
 async fn send(
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
     mut from: impl AsyncRead + Unpin,
@@ -105,7 +106,7 @@ async fn send(
                     continue;
                 }
                 Ok(read) => Message::binary(buffer[..=read].to_vec()),
-                // The client is gone, and with it whoever wants an answer.
+                // The client is gone, and nobody needs an answer.
                 Err(_) => break,
             },
             () = &mut closed, if !open => break,
@@ -117,7 +118,7 @@ async fn send(
         }
         stalled.store(false, Ordering::Relaxed);
     }
-    // Whatever comes of it: the connection is not used again.
+    // The result is ignored: the connection is not used again.
     let _ = sink.close().await;
     Over::Closed
 }
@@ -127,7 +128,7 @@ async fn receive(
     mut to: impl AsyncWrite + Unpin,
     stalled: &AtomicBool,
 ) -> Over {
-    // Each channel begins with the port's number: of the data, and of what went wrong.
+    // Each channel begins with the port's number: the data channel and the error channel.
     let mut headed = [false; 2];
     loop {
         let message = match next(&mut stream, SILENCE, stalled).await {
@@ -146,7 +147,7 @@ async fn receive(
             return Over::Closed;
         }
     }
-    // The client reads its end of input; one that is gone already does not mind.
+    // The client reads the end of its input; a closed client is not affected.
     let _ = to.shutdown().await;
     Over::Closed
 }

@@ -1,4 +1,4 @@
-//! Why a WebSocket could not be opened. Many proxies let requests through, and no upgrade.
+//! Why a WebSocket could not be opened. Many proxies allow requests but no upgrades.
 
 use anyhow::Error;
 use kube::client::UpgradeConnectionError;
@@ -6,10 +6,10 @@ use kube::client::UpgradeConnectionError;
 use super::error;
 use crate::exit::Failure;
 
-/// The reason that kube gives an answer whose body is no Status.
+/// kube's reason for an answer whose body is not a Status.
 const NO_STATUS: &str = "Failed to parse error data";
 
-/// An upgrade that was refused, or a request that failed before.
+/// The error for a refused upgrade, or for a request that failed earlier.
 pub(super) fn refused(error: &kube::Error, server: &str) -> Error {
     let (why, status) = match error {
         kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(code)) => {
@@ -20,7 +20,7 @@ pub(super) fn refused(error: &kube::Error, server: &str) -> Error {
             (words.to_owned(), None)
         }
         kube::Error::UpgradeConnection(other) => (other.to_string(), None),
-        // What the API server says where the header did not arrive.
+        // The API server's message if the header did not arrive.
         kube::Error::Api(status) if status.message.contains("Upgrade request required") => {
             let words = "the request arrived without its `Upgrade` header, which a proxy removed";
             (format!("{words} ({})", status.code), Some(status))
@@ -43,7 +43,7 @@ pub(super) fn refused(error: &kube::Error, server: &str) -> Error {
     }
 }
 
-/// So many characters of an answer are shown.
+/// Maximum number of shown characters of an answer.
 const MOST_WORDS: usize = 200;
 
 /// The first line of an answer for people, without the tags of HTML.

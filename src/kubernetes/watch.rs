@@ -13,25 +13,24 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Cluster, Kind, Scope, error, send::Verb};
 
-/// The server ends a watch after so many seconds, before the silence of an idle one is taken for
-/// its death.
+/// The server ends a watch after this number of seconds, before an idle watch would count as dead.
 const SECONDS: u32 = 45;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What was seen.
+/// A change.
 #[derive(Clone, Debug)]
 pub enum Sight {
-    /// All that there are: whatever was seen before is not counted any more.
+    /// All objects: replaces everything seen before.
     All(Vec<Value>),
-    /// One is there, or is another one now.
+    /// An object was created or changed.
     Set(Value),
     /// One is gone.
     Gone(Value),
 }
 
 impl Cluster {
-    /// Tells every change of the objects of a kind, from how they are now, as `tag`; ends when
-    /// nobody listens any more, or with what the API server says for good.
+    /// Sends every change of a kind's objects, beginning with the current state, as `tag`; ends
+    /// when nobody listens any more, or with a permanent error of the API server.
     pub async fn follow<T: Copy>(
         &self,
         (kind, scope): (&Kind, Scope<'_>),
@@ -55,8 +54,7 @@ impl Cluster {
                 let request = Request::new(kind.path(scope)).watch(&params, &version)?;
                 let events = match self.client.request_events::<Value>(request).await {
                     Ok(events) => events,
-                    // An API server that is just being restarted is asked again; one that refuses
-                    // is not.
+                    // A restarting API server is retried; a rejection is not.
                     Err(error) => {
                         let error = error::request(&error, &self.server);
                         if !error::is_lost(&error) {
@@ -67,7 +65,7 @@ impl Cluster {
                     }
                 };
                 let mut events = pin!(events);
-                // One that breaks off goes on from the version that was seen last.
+                // A broken watch continues from the last seen version.
                 while let Ok(Some(event)) = events.try_next().await {
                     let seen = |object: &Value| {
                         object["metadata"]["resourceVersion"].as_str().map(ToOwned::to_owned)
@@ -78,7 +76,7 @@ impl Cluster {
                         }
                         WatchEvent::Deleted(object) => (seen(&object), Some(Sight::Gone(object))),
                         WatchEvent::Bookmark(mark) => (Some(mark.metadata.resource_version), None),
-                        // Too old a version (410): everything is read again.
+                        // The version is too old (410): read everything again.
                         WatchEvent::Error(_) => (Some(String::new()), None),
                     };
                     version = new.unwrap_or(version);
@@ -93,7 +91,7 @@ impl Cluster {
         }
     }
 
-    /// All objects, and the version from which changes are to be told.
+    /// All objects, and the version from which to watch.
     async fn page(
         &self,
         kind: &Kind,

@@ -1,8 +1,8 @@
 //! Applies a patch of diyadm to a document so that keys keep their order, and a restored key
 //! returns to its position.
 //!
-//! A removal elsewhere (the json-patch crate's too) swaps the last key into the gap: the same
-//! object, but no longer the same to read.
+//! Other implementations (also the json-patch crate) swap the last key into the gap: an equal
+//! object, but in a confusing order.
 
 use jsonptr::{Pointer, PointerBuf, Token};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ enum Operation {
     Remove { path: PointerBuf },
 }
 
-/// `None` where it does not apply; `document` is then half done.
+/// `None` if it does not apply; `document` is then partly changed.
 pub(super) fn apply(document: &mut Value, patch: &str) -> Option<()> {
     for operation in serde_json::from_str::<Vec<Operation>>(patch).ok()? {
         match operation {

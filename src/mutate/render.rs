@@ -1,4 +1,4 @@
-//! A document's text after the change, in the form that was asked for.
+//! The text of a changed document, in the requested format.
 
 use std::borrow::Cow;
 
@@ -11,20 +11,20 @@ use crate::{
     yaml::{self, Chunk},
 };
 
-/// What is written of each document.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The document; what does not change as it was.
+    /// The document; unchanged if nothing changes.
     Yaml,
     /// The document.
     Json,
-    /// A JSON document for each object that changes: what it is, and its JSON Patch.
+    /// A JSON document for each changed object: its identity and its JSON Patch.
     Patch,
-    /// A unified diff of what changes, both sides as diyadm writes YAML.
+    /// A unified diff of the changes, both sides formatted by diyadm.
     Diff,
 }
 
-/// A document as it stands in its file.
+/// A document of a file.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'a> {
     /// YAML.
@@ -36,20 +36,20 @@ pub enum Text<'a> {
 /// What to write of a document.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// Empty, or whole lines but for a file's last.
+    /// Empty, or complete lines, except for the last line of a file.
     pub text: String,
     /// Whether it needs a marker before it, unless it is the first.
     pub bare: bool,
     /// Whether an object changed.
     pub changed: bool,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<Warning>,
     /// See [`Outcome::misnamed`].
     pub misnamed: bool,
 }
 
-/// Reads a document, changes it, and writes what came of it. `place` is its file and line, for a
-/// diff's header; `number` its number in the file.
+/// Parses a document, changes it, and writes the result. `place` is its file and line, for the
+/// header of a diff; `number` its number in the file.
 ///
 /// # Errors
 /// What is no YAML.
@@ -107,7 +107,7 @@ fn as_yaml<'a>(
     match text {
         Text::Yaml(Chunk { head, body, .. }) if !changed => Ok(format!("{head}{body}").into()),
         Text::Yaml(Chunk { head, .. }) => {
-            // An object that began beside its marker goes to a line of its own.
+            // An object that began on the line of its marker moves to a separate line.
             let end = if *head == "---" { "\n" } else { "" };
             Ok(format!("{head}{end}{}", write()?).into())
         }

@@ -1,5 +1,5 @@
-//! A certificate as Go's crypto/x509 parses it: the API server is Go, and what it cannot parse it
-//! refuses before it looks at names and dates.
+//! Parses certificates like Go's crypto/x509, since the API server rejects a certificate that Go
+//! cannot parse before it checks names and dates.
 
 use std::borrow::Cow;
 
@@ -38,7 +38,7 @@ const CURVES: [(&[u8], Nid, usize); 4] = [
     (&[0x2b, 0x81, 4, 0, 35], Nid::SECP521R1, 66),
 ];
 
-/// A public key of a kind that Go knows.
+/// A public key of a type that Go supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Rsa {
@@ -50,9 +50,9 @@ pub(super) enum Key {
     /// ECDSA on P-224, which TLS does not have.
     P224,
     Ed25519,
-    /// It signs nothing that Go accepts.
+    /// Go accepts no signatures of it.
     X25519,
-    /// It signs nothing that Go accepts.
+    /// Go accepts no signatures of it.
     Dsa,
 }
 
@@ -62,7 +62,7 @@ pub(super) enum Algorithm {
     Rsa,
     Ecdsa,
     Ed25519,
-    /// Go knows it and refuses it: MD5, SHA-1.
+    /// Go knows and rejects it: MD5, SHA-1.
     Insecure(&'static str),
     Unknown,
 }
@@ -77,7 +77,7 @@ pub(super) struct Certificate {
     pub(super) subject: Vec<u8>,
     /// SubjectPublicKeyInfo: DER, with tag and length.
     public_key: Vec<u8>,
-    /// `None` for an algorithm that Go does not know.
+    /// `None` for an algorithm unknown to Go.
     pub(super) key: Option<Key>,
     pub(super) algorithm: Algorithm,
     /// Seconds since 1970.
@@ -150,8 +150,7 @@ impl Certificate {
         name::text(&self.subject)
     }
 
-    /// Whether two certificates are of one holder: the subject, the key and the alternative names
-    /// are the same.
+    /// Whether two certificates have the same holder: equal subject, key and alternative names.
     pub(super) fn is_same_holder(&self, other: &Self) -> bool {
         self.subject == other.subject
             && self.public_key == other.public_key
@@ -259,7 +258,7 @@ fn is_plain_pss(parameters: &[u8]) -> bool {
     read().unwrap_or(false)
 }
 
-/// `None` for an algorithm that Go does not know.
+/// `None` for an algorithm unknown to Go.
 fn key(content: &[u8]) -> Result<Option<Key>, String> {
     let mut content = Reader(content);
     let identifier = content.read(SEQUENCE).ok_or("malformed public key algorithm identifier")?;
@@ -298,7 +297,7 @@ fn key(content: &[u8]) -> Result<Option<Key>, String> {
     }))
 }
 
-/// The bits of a string with the padding in front. No key has any, but Go does not mind.
+/// The bits of a string with leading padding. No key has any, but Go accepts it.
 fn right_aligned(bytes: &[u8], padding: u8) -> Cow<'_, [u8]> {
     if padding == 0 {
         return Cow::Borrowed(bytes);

@@ -1,4 +1,4 @@
-//! What rules may ask about an object.
+//! The inputs of rules about an object.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use super::{
 };
 use crate::kinds::{self, Controller, JOB, Kind, REPLICA_SET};
 
-/// Its own annotations come before its pod template's, and a client's wishes before both.
+/// Its own annotations override its pod template's, and a client's requested annotations override
+/// both.
 pub(super) fn about<'o>(
     object: &'o Object<'_>,
     pod: Option<&'o Pod<'_, '_>>,
@@ -32,8 +33,8 @@ pub(super) fn about<'o>(
     }
 }
 
-/// Kind and name of what an object stands for: a Pod's or ReplicaSet's owner, as far as it can be
-/// told from the object alone.
+/// Kind and name of the workload of an object: a Pod's or ReplicaSet's owner, as far as the object
+/// itself shows.
 pub(super) fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
     let own = object.name().or(object.generate_name()).unwrap_or_default();
     let Some(owner) = object.controller() else { return vec![(object.kind(), own)] };
@@ -50,9 +51,8 @@ pub(super) fn names<'o>(object: &'o Object<'_>) -> Vec<(&'o str, &'o str)> {
     cron.into_iter().chain([(kind, name)]).collect()
 }
 
-/// The CronJob that has made a Job, by the Job's name: it is NAME-MINUTES, the minutes since 1970 for
-/// which it was due, since Kubernetes 1.21. What is no minute since then is somebody's own number,
-/// or his date, like 20261128.
+/// The CronJob of a Job, by the Job's name: NAME-MINUTES, the scheduled time in minutes since 1970,
+/// since Kubernetes 1.21. Smaller numbers were chosen by a user, such as a date like 20261128.
 pub fn cron_job(job: &str) -> Option<&str> {
     let (name, minutes) = job.rsplit_once('-')?;
     let is_number = minutes.len() == 8 && minutes.bytes().all(|byte| byte.is_ascii_digit());

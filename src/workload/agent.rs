@@ -1,8 +1,8 @@
-//! What the agent needs in a pod: an init container that brings the program, a volume to keep it
-//! in, and a mount of that in each emptied container.
+//! The parts of a pod for the agent: an init container that copies the program, a volume for it,
+//! and a mount in each emptied container.
 //!
-//! The elements are known by diyadm's own names, so that restoring finds them wherever an update
-//! has moved them.
+//! The elements have diyadm's own names, so that restoring finds them even if an update has moved
+//! them.
 
 use jsonptr::PointerBuf;
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ use crate::json::{Node, Plan, read};
 /// Name of the init container and of the volume.
 pub const AGENT: &str = "diyadm-agent";
 
-/// The fields that the init container shares with the first emptied container, so that it passes
-/// whatever policy and quota that passes.
+/// The fields that the init container copies from the first emptied container, so that it passes
+/// the same policies and quotas.
 pub const AGENT_LIKE: [&str; 2] = ["securityContext", "resources"];
 
 /// The init container, without [`AGENT_LIKE`].
@@ -34,13 +34,13 @@ pub fn agent_init_container(image: &str) -> Value {
     })
 }
 
-/// The volume that the program is kept in.
+/// The volume of the program.
 pub fn agent_volume() -> Value {
     json!({ "name": AGENT, "emptyDir": {} })
 }
 
-/// Where each emptied container has it: read-only, as everybody may write to an emptyDir, and what
-/// is there is run by every exec.
+/// The mount in each emptied container: read-only, since an emptyDir is writable for all, and every
+/// exec runs its content.
 pub fn agent_mount() -> Value {
     json!({ "name": AGENT, "mountPath": diyadm_agent::FOLDER, "readOnly": true })
 }
@@ -54,12 +54,12 @@ struct List {
     pointer: PointerBuf,
     presence: Presence,
     length: usize,
-    /// Where ours is, and its image.
+    /// The index of diyadm's element, and its image.
     ours: Option<(usize, String)>,
 }
 
 impl List {
-    /// `text`: the list as JSON text; `None` where it is absent.
+    /// `text`: the list as JSON text; `None` if it is absent.
     fn read(pointer: PointerBuf, text: Option<&str>) -> Option<Self> {
         let presence = match text {
             None => Presence::Absent,
@@ -73,7 +73,7 @@ impl List {
         let tree = read(text?, &LIST).ok().filter(|tree| tree.root().is_open())?;
         for (at, item) in tree.root().children().enumerate() {
             let name = item.get("name").map_or(Some("".into()), Node::string)?;
-            // A container's is a string, a volume's an object.
+            // A container has a string, a volume an object.
             let image = item.get("image").and_then(Node::string).unwrap_or_default();
             if !item.is_open() {
                 return None;
@@ -86,7 +86,7 @@ impl List {
         Some(list)
     }
 
-    /// How the list is without ours, where `before` is how it was when ours came.
+    /// The list without diyadm's element; `before` is its state before the element was added.
     fn before(&self, before: Option<Presence>) -> Presence {
         match (&self.ours, before) {
             (Some(_), Some(before)) if self.length == 1 => before,
@@ -94,11 +94,11 @@ impl List {
         }
     }
 
-    /// `element`: JSON text, with the image `wanted`, which is empty where it has none.
+    /// `element`: JSON text, with the image `wanted`, which is empty if it has none.
     fn add(&self, patch: &mut Patch, element: &str, wanted: &str) {
         match (&self.ours, self.presence) {
             (Some((at, image)), _) => {
-                // What another admission plugin has made of it is left to it.
+                // Changes by another admission plugin are kept.
                 if image != wanted && !reference::is_extended(image, wanted) {
                     let at = self.pointer.with_trailing_token(*at);
                     patch.put(&at, true, Some(element));
@@ -132,7 +132,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// `None` where one of them is no list of things with names: then nothing can be added.
+    /// `None` if one of them is not a list of named elements: then nothing can be added.
     pub(super) fn read(pod: &Pod<'_, '_>) -> Option<Self> {
         let list =
             |field: &str| List::read(pod.pointer().with_trailing_token(field), pod.field(field));
@@ -148,14 +148,14 @@ impl Lists {
         })
     }
 
-    /// Whether something of our name is there.
+    /// Whether an element with diyadm's name exists.
     pub(super) fn has_ours(&self) -> bool {
         let lists = [&self.init_containers, &self.volumes];
         lists.into_iter().chain(&self.mounts).any(|list| list.ours.is_some())
     }
 
-    /// Adds what is missing; `like` is the container whose [`AGENT_LIKE`] the init container
-    /// shares.
+    /// Adds missing elements; `like` is the container whose [`AGENT_LIKE`] fields the init
+    /// container copies.
     pub(super) fn add(
         &self,
         patch: &mut Patch,
@@ -179,7 +179,7 @@ impl Lists {
         }
     }
 
-    /// Adds the mount to the container of this index; how its mounts were before.
+    /// Adds the mount to the container of this index; returns the previous state of its mounts.
     pub(super) fn mount(
         &self,
         patch: &mut Patch,
@@ -190,13 +190,13 @@ impl Lists {
         self.mounts[index].before(before)
     }
 
-    /// Takes the pod's elements away.
+    /// Removes the pod's elements.
     pub(super) fn remove(&self, patch: &mut Patch, before: Added) {
         self.init_containers.remove(patch, before.init_containers);
         self.volumes.remove(patch, before.volumes);
     }
 
-    /// Takes the mount of the container of this index away.
+    /// Removes the mount of the container of this index.
     pub(super) fn unmount(&self, patch: &mut Patch, index: usize, before: Presence) {
         self.mounts[index].remove(patch, before);
     }

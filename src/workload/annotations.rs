@@ -1,15 +1,16 @@
-//! What diyadm reads from an object's labels and annotations: one list, for the code and the docs.
+//! The labels and annotations that diyadm uses: one list for the code and the docs.
 
-/// The label of a namespace that turns emptying on, and the label or annotation of a workload
-/// that turns it off.
+/// The label of a namespace that turns emptying on, and the label or annotation of a workload that
+/// opts it out.
 pub const LABEL: &str = "inject-empty-container";
-/// The value of [`LABEL`] that means yes. Any other, the empty one too, means no.
+/// The value of [`LABEL`] that turns emptying on. Any other value, including an empty one, opts
+/// out.
 pub const ENABLED: &str = "enabled";
-/// The value of [`LABEL`] that diyadm itself writes for no.
+/// The value of [`LABEL`] that diyadm writes to opt out.
 pub const DISABLED: &str = "disabled";
-/// What emptying changed, as it was before.
+/// The original of the fields that emptying changed.
 pub const ORIGINAL: &str = "diyadm.io/original";
-/// Who emptied a Pod, where no original is kept: `policy`.
+/// Who emptied a Pod without an original: `policy`.
 pub const EMPTIED_BY: &str = "diyadm.io/emptied-by";
 /// The containers to empty: `a,b`, or `*` for all.
 pub const CONTAINERS: &str = "diyadm.io/containers";
@@ -17,9 +18,9 @@ pub const CONTAINERS: &str = "diyadm.io/containers";
 pub const IMAGE: &str = "diyadm.io/image";
 /// How the container idles: `entrypoint`, `shell` or `agent`.
 pub const IDLE: &str = "diyadm.io/idle";
-/// Where emptying happens: `workload` or `pod`.
+/// The level of emptying: `workload` or `pod`.
 pub const LEVEL: &str = "diyadm.io/level";
-/// How many replicas the empty workload has.
+/// The replicas of the empty workload.
 pub const REPLICAS: &str = "diyadm.io/replicas";
 /// When an emptied Pod is Ready: `container` or `app`.
 pub const READY: &str = "diyadm.io/ready";
@@ -34,24 +35,24 @@ pub const SERVICE_TYPE: &str = "diyadm.io/service-type";
 /// The types of Services that have an address.
 pub(super) const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 
-/// Our name in `managedFields`.
+/// diyadm's name in `managedFields`.
 pub const FIELD_MANAGER: &str = "diyadm";
-/// The namespace that a policy, or a webhook with a URL, was installed from. Others name a
-/// Service's.
+/// The namespace from which a policy, or a webhook with a URL, was installed. Other webhooks name a
+/// Service's namespace.
 pub const WEBHOOK_NAMESPACE: &str = "diyadm.io/webhook-namespace";
 
-/// The name whose place an object of this annotation holds.
+/// The name for which an object with this annotation is a placeholder.
 pub const HOLDS: &str = "diyadm.io/holds";
 
-/// An annotation as the docs show it.
+/// An annotation in the docs.
 pub struct Annotation {
     /// Its key.
     pub name: &'static str,
-    /// What carries it.
+    /// The objects that have it.
     pub on: &'static str,
-    /// What it may say.
+    /// Its values.
     pub values: &'static str,
-    /// What that does.
+    /// Its effect.
     pub meaning: &'static str,
 }
 
@@ -64,7 +65,7 @@ const fn annotation(
     Annotation { name, on, values, meaning }
 }
 
-/// Every label and annotation that means something to diyadm. The docs' table is made from it.
+/// Every label and annotation that diyadm uses. The table in the docs is generated from it.
 pub const ANNOTATIONS: [Annotation; 14] = [
     annotation(
         LABEL,
@@ -158,6 +159,6 @@ pub const ANNOTATIONS: [Annotation; 14] = [
     ),
 ];
 
-/// The keys that a client may set or take away along with emptying, so that the webhook sees its
-/// wishes; restoring undoes that.
+/// The keys that a client may set or remove together with emptying, so that the webhook does the
+/// same; restoring undoes that.
 pub const WISHES: [&str; 8] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, SUSPEND];

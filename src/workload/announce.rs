@@ -1,4 +1,4 @@
-//! What a user is told by the write that empties a workload, so that `kubectl apply` says it.
+//! Warnings that tell the user whose write empties a workload, which `kubectl apply` prints.
 
 use super::{
     CONTAINERS, Change, Context, DISABLED, LABEL, Level, Rules, Subject, Warning, before::Before,
@@ -7,8 +7,8 @@ use super::{
 
 impl Subject<'_> {
     /// Warnings for the user whose write empties the workload by `change`: that it starts empty,
-    /// how to see that, and how to opt out. None for a write that leaves it empty, and none for
-    /// what a controller made, whose owner the user wrote.
+    /// how to check that, and how to opt out. None if it was already empty, and none for objects
+    /// created by a controller.
     pub fn announcement(
         &self,
         rules: &Rules,
@@ -57,7 +57,7 @@ impl Subject<'_> {
         said.into_iter().chain(choice).collect()
     }
 
-    /// Which container is emptied of several that may be meant, and how to choose another.
+    /// Which container is emptied among several candidates, and how to choose another.
     pub fn choice(&self, rules: &Rules, context: &Context<'_>) -> Option<Warning> {
         let candidates = self.candidates(rules, context);
         let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
@@ -75,7 +75,7 @@ impl Subject<'_> {
         Some(if long.fits() { long } else { short() })
     }
 
-    /// Whether the Pods that it starts are emptied, and it itself is left as it is.
+    /// Whether its Pods are emptied, and it is itself unchanged.
     fn empties_pods(&self, rules: &Rules, context: &Context<'_>) -> bool {
         self.kind() != "Pod"
             && self.workload().is_some()
@@ -87,7 +87,7 @@ impl Subject<'_> {
     }
 }
 
-/// Whether it is a name as the API server takes it, so that it can be printed and typed.
+/// Whether it is a valid name, which can be printed and typed.
 fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
 }

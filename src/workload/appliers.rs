@@ -1,4 +1,4 @@
-//! The fields that server-side appliers own, as `metadata.managedFields` says it.
+//! The fields that server-side appliers own, from `metadata.managedFields`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,8 +35,8 @@ enum Place {
 }
 
 impl Fields {
-    /// Those that an applier of `before` owned and does not own in `after`; both are
-    /// managedFields. `pod`: from the object to the pod's spec.
+    /// Fields that an applier owned in `before` and no longer owns in `after`; both are
+    /// managedFields. `pod`: the path from the object to the pod's spec.
     pub(super) fn released(before: &str, after: &str, pod: &[&str]) -> Self {
         let mut still: HashMap<String, Vec<Self>> = HashMap::new();
         for (manager, fields) in appliers(after, pod) {
@@ -44,7 +44,7 @@ impl Fields {
         }
         let mut released = Self::default();
         for (manager, fields) in appliers(before, pod) {
-            // An applier that owns nothing any more has no entry.
+            // An applier without fields has no entry.
             let still = still.get_mut(&manager).and_then(Vec::pop).unwrap_or_default();
             released.own.extend(fields.own.into_iter().filter(|field| !still.own.contains(field)));
         }

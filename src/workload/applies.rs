@@ -1,9 +1,9 @@
 //! Whether a patch applies to an object, without building the object.
 //!
-//! The operations are applied to the object as far as they look into it: each value is parsed once
-//! a path goes through it. This is by hand because a review waits for it: with `json-patch`, which
-//! needs the whole object as a `Value`, a review took up to twice as long (docs/bench-serve.md,
-//! "What was tried"). A property holds it to the judgement of `json-patch`.
+//! The operations are applied lazily: a value is parsed only if a path goes through it. A review
+//! waits for this: with `json-patch`, which needs the whole object as a `Value`, a review took up
+//! to twice as long (docs/bench-serve.md, "What was tried"). A property test compares it with
+//! `json-patch`.
 
 use std::borrow::Cow;
 
@@ -18,23 +18,23 @@ static OPERATION: Plan = Plan::Members(&[], &["op", "path", "value"]);
 static MEMBERS: Plan = Plan::Members(&[], &[]);
 static ITEMS: Plan = Plan::Items(&Plan::Text);
 
-/// A value as far as it was looked into.
+/// A value that is parsed as needed.
 enum Bone<'t, 'a> {
-    /// What was read of the object, not looked into yet.
+    /// A parsed part of the object, not expanded yet.
     Kept(Node<'t, 'a>),
-    /// JSON text, not looked into yet.
+    /// JSON text, not parsed yet.
     Text(&'a str),
     /// Anything without children.
     Scalar,
     /// A member that was removed.
     Gone,
-    /// Its members, and its text where there are others.
+    /// Its members, and its text if there are others.
     Object(Vec<(Cow<'a, str>, Bone<'t, 'a>)>, Option<&'a str>),
     Array(Vec<Bone<'t, 'a>>),
 }
 
 impl<'a> Bone<'_, 'a> {
-    /// Looks into it, one level deep.
+    /// Parses it, one level deep.
     fn open(&mut self) -> &mut Self {
         loop {
             *self = match self {
@@ -64,7 +64,7 @@ impl<'a> Bone<'_, 'a> {
         }
     }
 
-    /// The member of this name: one of those that were kept, else of all.
+    /// The member of this name: from the kept ones, else from all.
     fn member<'s>(
         members: &'s mut Vec<(Cow<'a, str>, Self)>,
         others: &mut Option<&'a str>,
@@ -85,7 +85,7 @@ impl<'a> Bone<'_, 'a> {
         Some(&mut members[at].1).filter(|bone| !matches!(bone, Self::Gone))
     }
 
-    /// The child that a token of a path names.
+    /// The child for a token of a path.
     fn child(&mut self, token: &Token<'_>) -> Option<&mut Self> {
         match self.open() {
             Self::Object(members, others) => Self::member(members, others, &token.decoded()),
@@ -117,7 +117,7 @@ pub(super) fn applies(object: Node<'_, '_>, patch: &str) -> bool {
         })
 }
 
-/// `None` where it cannot be played. Nothing here writes move, copy or test.
+/// `None` if it does not apply. diyadm writes no move, copy or test operations.
 fn play<'t, 'a>(
     root: &mut Bone<'t, 'a>,
     op: &str,

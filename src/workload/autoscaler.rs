@@ -1,10 +1,10 @@
-//! An autoscaler that is held while what it scales is empty: an idle container asks for nothing,
-//! so whatever scales by its use would be misled.
+//! Suspends an autoscaler while its workload is empty: an idle container uses nothing, so scaling
+//! by its use would be wrong.
 //!
-//! Each is held by its own means, and in the way that touches least: a HorizontalPodAutoscaler by
-//! `behavior` that allows no step up or down, a ScaledObject of KEDA by its `paused` annotation, a
-//! VerticalPodAutoscaler by `updateMode: Off`. What was there before is in [`ORIGINAL`], as with a
-//! workload.
+//! Each kind is suspended with a minimal change: a HorizontalPodAutoscaler by `behavior` that
+//! allows no step up or down, a ScaledObject of KEDA by its `paused` annotation, a
+//! VerticalPodAutoscaler by `updateMode: Off`. The previous value is saved in [`ORIGINAL`], as for
+//! a workload.
 
 use jsonptr::PointerBuf;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::{ORIGINAL, original};
 
 const PAUSED: &str = "autoscaling.keda.sh/paused";
 
-/// What was there before; absent where nothing was.
+/// The previous value; absent if there was none.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Held {
@@ -22,15 +22,15 @@ struct Held {
     was: Option<Value>,
 }
 
-/// Whether the object is an autoscaler of the workload of this kind (`Deployment`) and name. One
-/// that KEDA has made is not: its ScaledObject is.
+/// Whether the object is an autoscaler of the workload of this kind (`Deployment`) and name. An
+/// autoscaler created by KEDA is not: its ScaledObject is.
 pub fn scales(object: &Value, kind: &str, name: &str) -> bool {
     let owners = object["metadata"]["ownerReferences"].as_array();
     let made = owners.is_some_and(|owners| owners.iter().any(|o| o["kind"] == "ScaledObject"));
     !made && meant(object) == Some((kind, name))
 }
 
-/// What an autoscaler is for: `deployment/web`.
+/// The target of an autoscaler: `deployment/web`.
 pub fn target(object: &Value) -> String {
     let (kind, name) = meant(object).unwrap_or_default();
     format!("{}/{name}", kind.to_lowercase())
@@ -42,16 +42,17 @@ fn meant(object: &Value) -> Option<(&str, &str)> {
         "VerticalPodAutoscaler" => &object["spec"]["targetRef"],
         _ => return None,
     };
-    // KEDA takes a Deployment for meant where no kind is said.
+    // KEDA's default kind is Deployment.
     Some((target["kind"].as_str().unwrap_or("Deployment"), target["name"].as_str()?))
 }
 
-/// Whether it is held by us.
+/// Whether diyadm has suspended it.
 pub fn is_held(object: &Value) -> bool {
     object["metadata"]["annotations"].get(ORIGINAL).is_some()
 }
 
-/// Operations of a JSON Patch that hold it; `None` where it is held already, by us or by itself.
+/// JSON Patch operations that suspend it; `None` if it is already suspended, by diyadm or by
+/// itself.
 pub fn hold(object: &Value) -> Option<Vec<Value>> {
     if is_held(object) || still(object) {
         return None;
@@ -82,8 +83,8 @@ pub fn hold(object: &Value) -> Option<Vec<Value>> {
     Some(operations)
 }
 
-/// Operations that let it go again; `None` where we do not hold it. What someone has set since
-/// stays.
+/// Operations that resume it; `None` if diyadm has not suspended it. Later changes by others are
+/// kept.
 ///
 /// # Errors
 /// In a few words, why what was there before is not trusted.
@@ -115,7 +116,7 @@ pub fn release(object: &Value) -> Option<Result<Vec<Value>, String>> {
     Some(Ok(operations))
 }
 
-/// Whether it does nothing, as it stands.
+/// Whether it is inactive.
 fn still(object: &Value) -> bool {
     let spec = &object["spec"];
     match object["kind"].as_str() {

@@ -1,4 +1,4 @@
-//! The object before an update, read only where that matters: it is as long as the object itself.
+//! The object before an update, parsed only on demand: it is as long as the object itself.
 
 use std::cell::OnceCell;
 
@@ -12,23 +12,23 @@ pub(super) struct Before<'a> {
 }
 
 impl<'a> Before<'a> {
-    /// `text`: JSON, where there was an object before.
+    /// `text`: JSON, if there was an object before.
     pub(super) fn new(text: Option<&'a str>) -> Self {
         Self { text, read: OnceCell::new() }
     }
 
-    /// `None` where there was none, or none that can be read.
+    /// `None` if there was none, or it cannot be parsed.
     pub(super) fn get(&self) -> Option<&Subject<'a>> {
         self.read.get_or_init(|| Subject::parse(self.text?)).as_ref()
     }
 
-    /// The same, where it may carry an original: no API server writes the annotation's key with
+    /// The same, if it may have an original: no API server writes the annotation's key with
     /// escapes.
     pub(super) fn emptied(&self) -> Option<&Subject<'a>> {
         self.with(ORIGINAL)
     }
 
-    /// The same, where it may say no.
+    /// The same, if it may have opted out.
     pub(super) fn declining(&self) -> Option<&Subject<'a>> {
         self.with(LABEL)
     }

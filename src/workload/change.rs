@@ -1,13 +1,13 @@
-//! What emptying and restoring answer with.
+//! The result of emptying and restoring.
 
 use super::Warning;
 
-/// A change to an object: JSON Patch operations in order, and what the user should be told.
+/// A change to an object: JSON Patch operations in order, and warnings for the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The RFC 6902 patch as JSON text: an array of operations, `[]` where nothing changes.
+    /// The RFC 6902 patch as JSON text: an array of operations, `[]` if nothing changes.
     pub patch: String,
-    /// What the user should know of it.
+    /// Warnings for the user.
     pub warnings: Vec<Warning>,
 }
 

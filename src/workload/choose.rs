@@ -1,4 +1,4 @@
-//! Which containers of a pod are emptied.
+//! Chooses the containers of a pod to empty.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::json;
 
-/// kubectl's own annotation of a pod template, which names the container that people mean.
+/// kubectl's annotation of a pod template that names the main container.
 pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
-/// Containers that injectors of service meshes and secrets add; without them a Pod has no network.
+/// Containers that injectors of service meshes and secrets add; a Pod has no network without them.
 pub const INJECTED: [&str; 6] =
     ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "vault-agent", "daprd"];
 
-/// Containers that help an application, by their own name or their image's: none is chosen where
-/// there is another. One that is named is emptied.
+/// Known sidecars, by their name or their image's: never chosen if there is another container. A
+/// named one is emptied.
 pub const HELPERS: [&str; 44] = [
     "alloy",
     "ambassador",
@@ -64,17 +64,17 @@ pub const HELPERS: [&str; 44] = [
     "xray-daemon",
 ];
 
-/// The containers that are emptied, and, where nobody has said which, all that may be meant.
+/// The containers to empty and, without an explicit choice, all candidates.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     /// By index and in order.
     pub(super) chosen: Vec<usize>,
-    /// By index; empty where an annotation, a rule or a flag names them.
+    /// By index; empty if an annotation, a rule or a flag names them.
     pub(super) candidates: Vec<usize>,
 }
 
 impl Subject<'_> {
-    /// The container that people mean: the first that was emptied, or that emptying would choose.
+    /// The main container: the first emptied one, or the one that emptying would choose.
     pub fn container(&self) -> Option<String> {
         let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
         if let Some(emptied) = original.and_then(|original| original.containers.into_iter().next())
@@ -87,7 +87,7 @@ impl Subject<'_> {
         Some(pod.containers().get(*chosen.first()?)?.name().to_owned())
     }
 
-    /// The names of the containers that would be emptied; none where the rules make no sense.
+    /// The names of the containers that would be emptied; none if the rules are invalid.
     pub fn chosen(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
         let pod = self.object.pod();
         let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
@@ -98,8 +98,8 @@ impl Subject<'_> {
         chosen.into_iter().map(|at| pod.containers()[at].name().to_owned()).collect()
     }
 
-    /// The names of the containers among which one is chosen where nobody has said which; fewer than
-    /// two where there is no choice.
+    /// The names of the candidates, without an explicit choice; fewer than two if there is no
+    /// choice.
     pub fn candidates(&self, rules: &Rules, context: &Context<'_>) -> Vec<String> {
         let pod = self.object.pod();
         let (Some(pod), Ok(Decision { way, .. })) = (&pod, self.decide(rules, context)) else {
@@ -111,8 +111,7 @@ impl Subject<'_> {
     }
 }
 
-/// The containers to empty, or the warning why none is. `wanted`: `a,b`, `*`, or `None` for the one
-/// that people mean.
+/// The containers to empty, or a warning. `wanted`: `a,b`, `*`, or `None` for the main container.
 pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Choice, Warning> {
     let injected = |name: &str| INJECTED.contains(&name);
     let all = || pod.containers().iter().enumerate();
@@ -121,7 +120,7 @@ pub(super) fn choose(wanted: Option<&str>, pod: &Pod<'_, '_>) -> Result<Choice, 
     match wanted {
         Some("*") => by_name(own().map(|(at, _)| at).collect()),
         Some(names) => {
-            // The first of each name.
+            // The first container of each name.
             let places: HashMap<_, _> = all().rev().map(|(at, c)| (c.name(), at)).collect();
             let mut chosen = BTreeSet::new();
             for name in names.split(',').map(str::trim) {

@@ -1,5 +1,5 @@
-//! Whether a container of one Pod is empty, told by that Pod: its owner may have been emptied since
-//! or may have been restored already.
+//! Whether a container of a Pod is empty, judged by the Pod itself: its owner may have been emptied
+//! or restored since.
 
 use super::{
     EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
@@ -10,9 +10,9 @@ use super::{
 };
 
 impl Subject<'_> {
-    /// Whether the container of this name, in a Pod or a pod template, runs what emptying makes it
-    /// run. `owners`: what the Pod was made from, where that is known. Their originals name the
-    /// image that an entrypoint idles in, which the Pod alone does not tell from any other image.
+    /// Whether the container of this name, in a Pod or a pod template, runs its emptied command.
+    /// `owners`: the Pod's owners, if known. Their originals name the image of an idle entrypoint,
+    /// which the Pod alone cannot distinguish from other images.
     pub fn is_empty_container(&self, name: &str, owners: &[&Subject<'_>]) -> bool {
         let Some(pod) = self.object.pod() else { return false };
         let Some(at) = pod.containers().iter().position(|one| one.name() == name) else {
@@ -40,8 +40,8 @@ impl Subject<'_> {
     }
 }
 
-/// Whether the container runs what emptying made of it according to the original. Fields that
-/// emptying did not change say nothing.
+/// Whether the container runs its emptied command by the original. Fields that emptying did not
+/// change are ignored.
 fn has_emptied_form(original: &Original, container: &Container<'_>) -> bool {
     let emptied = original.containers.iter().filter(|emptied| emptied.name == container.name());
     emptied.into_iter().any(|emptied| {
@@ -50,7 +50,7 @@ fn has_emptied_form(original: &Original, container: &Container<'_>) -> bool {
     })
 }
 
-/// Whether the image is diyadm's own, from whichever registry: its entrypoint idles.
+/// Whether the image is diyadm's own, from any registry: its entrypoint idles.
 fn has_own_image(container: &Container<'_>) -> bool {
     let image = container.field("image").and_then(|text| serde_json::from_str::<String>(text).ok());
     image.is_some_and(|image| reference::name(&image) == reference::name(EMPTY_IMAGE))
@@ -120,7 +120,7 @@ mod tests {
                 let empty = emptied(&rules, &workload);
                 assert!(is_empty(&pod(&empty), "app", &[]), "{empty}");
                 assert!(!is_empty(&pod(&empty), "side", &[&empty]), "{empty}");
-                // The old Pod of a rollout: its owner says nothing about it.
+                // An old Pod of a rollout: its owner has no information about it.
                 assert!(!is_empty(&pod(&workload), "app", &[&empty]), "{container}");
             }
         }
@@ -131,7 +131,7 @@ mod tests {
         ));
     }
 
-    /// An image of the user's choice is told from an application's by an original.
+    /// Only an original distinguishes a user's empty image from an application's image.
     #[test]
     fn a_chosen_image_is_known_by_an_original() {
         let rules = rules(Image::Name("jre-tail:1".to_owned()), None);
@@ -146,7 +146,7 @@ mod tests {
         assert!(is_empty(&own, "app", &[]));
         own["spec"]["containers"][0]["image"] = "shop:2".into();
         assert!(!is_empty(&own, "app", &[&empty]));
-        // A policy leaves no original.
+        // A policy saves no original.
         let mut by_policy = in_pod;
         by_policy["metadata"]["annotations"] = json!({ EMPTIED_BY: "policy" });
         assert!(is_empty(&by_policy, "app", &[]));

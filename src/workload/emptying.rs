@@ -1,5 +1,4 @@
-//! Emptying one workload: its pod, the annotations that a client wants along with that, and the
-//! original that keeps what was there.
+//! Empties one workload: its pod, the requested annotations of a client, and the original.
 
 use super::{
     Change, Context, LABEL, ORIGINAL, Rules, Warning, Way, Wish, assigned,
@@ -15,7 +14,7 @@ use super::{
     view::{Object, Pod},
 };
 
-/// Empties the pod of an object in a way.
+/// Empties the pod of an object.
 pub(super) fn empty(
     (object, pod): (&Object<'_>, &Pod<'_, '_>),
     way: &Way,
@@ -26,7 +25,7 @@ pub(super) fn empty(
     let mut old = match object.annotation(ORIGINAL).map(Original::open) {
         Some(Ok(original)) => Some(original),
         Some(Err(why)) => return untrusted(&why),
-        // One that an update has dropped still counts while the pod is the emptied one.
+        // An original that an update dropped is still used while the pod is emptied.
         None => before
             .emptied()
             .and_then(|old| Original::open(old.object.annotation(ORIGINAL)?).ok())
@@ -38,7 +37,7 @@ pub(super) fn empty(
         rewritten::note(original, pod);
     }
     if old.is_none() && template::looks_emptied(pod, way) {
-        // It may be a revision of the emptied form, in place of what was not empty.
+        // It may be a revision of the emptied form that replaces a restored one.
         let before = before.get().and_then(|before| before.object.pod());
         let lost = before.and_then(|before| undone::lost(&before, pod, Some(&way.image)));
         let Some(lost) = lost else {
@@ -47,7 +46,7 @@ pub(super) fn empty(
         let stamp = context.stamp.cloned().unwrap_or_default();
         old = Some(Original { stamp, annotations: object.annotations_presence(), ..lost });
     }
-    // Only what was emptied before can have been spoken of since.
+    // Only previously emptied fields can have newer values.
     let is_emptied = object.annotation(ORIGINAL).is_some();
     let newer = is_emptied.then(|| before.get()).flatten();
     let newer = Newer::of(newer.map(|old| &old.object), object, old.as_ref());
@@ -83,7 +82,7 @@ pub(super) fn empty(
             Some(note) if now == note.set.as_deref() => note.was.as_deref(),
             _ => now,
         };
-        // A refusal that was taken away is noted even so: it tells this from an undone restore.
+        // A removed opt-out is saved as well: it distinguishes this from an undone restore.
         if was != value.as_deref() || (*key == LABEL && now != value.as_deref()) {
             let (was, set) = (was.map(ToOwned::to_owned), value.clone());
             new.notes.push(Note { key: (*key).to_owned(), was, set });
@@ -99,8 +98,8 @@ pub(super) fn empty(
     Change { patch: patch.finish(), warnings: Vec::new() }
 }
 
-/// Leaves the pod as it is, with a warning. Where it is empty since before, fields that this update
-/// speaks of are the user's by now: restoring must not bring back what he has taken away.
+/// Leaves the pod as it is, with a warning. If it was already empty, fields set by this update now
+/// belong to the user: restoring must not bring back fields that the user removed.
 pub(super) fn refused(object: &Object<'_>, before: &Before<'_>, warning: Warning) -> Change {
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());

@@ -1,4 +1,4 @@
-//! One field of three values: what it is now, what the user last meant it to be, and the emptied one.
+//! One field with three values: the current one, the user's last intended one, and the emptied one.
 
 use jsonptr::PointerBuf;
 
@@ -14,22 +14,22 @@ use super::{
 #[derive(Clone, Copy)]
 pub(super) struct Now<'a> {
     pub(super) field: &'static str,
-    /// Its JSON text; `None` where it is absent.
+    /// Its JSON text; `None` if it is absent.
     pub(super) text: Option<&'a str>,
-    /// How many members come before it, where that is to be kept.
+    /// Its index among the members, if that is kept.
     pub(super) number: Option<usize>,
 }
 
-/// Makes a field what it should be, and says what to save of it.
+/// Sets a field to its new value, and returns what to save of it.
 pub(super) struct Field<'p, 'o> {
     pub(super) patch: &'p mut Patch,
     pub(super) newer: &'p Newer<'o>,
-    /// The ports of the container that is looked at, as JSON text.
+    /// The container's ports, as JSON text.
     pub(super) ports: Option<&'p str>,
 }
 
 impl Field<'_, '_> {
-    /// `saved`: what is saved of this place; `None` where it was not empty before.
+    /// `saved`: the saved value of this field; `None` if it was not empty before.
     pub(super) fn settle(
         &mut self,
         (at, place): (&PointerBuf, At<'_>),
@@ -41,7 +41,7 @@ impl Field<'_, '_> {
         let was_empty = saved.is_some();
         let saved = saved.and_then(|all| all.iter().find(|saved| saved.field == field));
         let meant = match saved {
-            // No form of the empty image is what the user means, whoever says so.
+            // A form of the empty image is never the user's intended image.
             Some(saved) if !self.newer.speaks_of(place, saved) || saved.is_rewritten(text) => {
                 saved.meant(text)
             }
@@ -56,8 +56,8 @@ impl Field<'_, '_> {
             Target::Set(set) => set,
             Target::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
         };
-        // What another admission plugin has made of the empty image is left to it, unless another
-        // image is wanted by now.
+        // Another admission plugin's form of the empty image is kept, unless another image is
+        // wanted.
         let is_form = field == IMAGE
             && was_empty
             && reference::is_form(text, set.as_deref(), saved.and_then(|s| s.was.as_deref()));

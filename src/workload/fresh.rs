@@ -1,4 +1,4 @@
-//! A Pod or Job as it can be created again, and the one that holds its place meanwhile.
+//! A Pod or Job in a form that can be created again, and its placeholder.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 use super::{DISABLED, HOLDS, LABEL, original::checksum};
 use crate::kinds::{self, JOB, POD};
 
-/// So much of a name fits into its holder's as it is.
+/// Maximum length of a name that fits unchanged into its placeholder's name.
 const LONGEST: usize = 63 - "-diyadm".len();
 
-/// The variable of a holder's first container that has what it holds, as JSON.
+/// The variable of a placeholder's first container with its content, as JSON.
 const HELD: &str = "DIYADM_HOLDS";
-/// Of a Pod that holds a place: it is never scheduled. Kubernetes has gates since 1.27 (1.26: alpha)
-/// and drops them before.
+/// The scheduling gate of a placeholder Pod, which is never scheduled. Kubernetes has gates since
+/// 1.27 (1.26: alpha) and drops them in older versions.
 const GATE: &str = "diyadm.io/holds";
-/// A label that no node has. Before 1.27 it keeps such a Pod from running: no scheduler finds a node
-/// for it, and a kubelet refuses it.
+/// A label that no node has. Before 1.27 it keeps a placeholder Pod from running: no scheduler
+/// finds a node for it, and a kubelet rejects it.
 const NODE_LABEL: &str = "diyadm.io/holds";
-/// What the API server adds to a Job's template.
+/// Labels that the API server adds to a Job's template.
 const OF_JOB: [&str; 4] = [
     "controller-uid",
     "job-name",
@@ -26,7 +26,7 @@ const OF_JOB: [&str; 4] = [
     "batch.kubernetes.io/job-name",
 ];
 
-/// The object without what the cluster has made of it.
+/// The object without fields that the cluster added.
 pub fn fresh(object: &Value) -> Value {
     let mut fresh = object.clone();
     let bound = !owns_node(object);
@@ -68,28 +68,29 @@ pub fn fresh(object: &Value) -> Value {
     fresh
 }
 
-/// Whether someone has written the node himself: the scheduler's binding is nobody's field.
+/// Whether a user has set the node: a binding by the scheduler has no field manager.
 fn owns_node(object: &Value) -> bool {
     let entries = object["metadata"]["managedFields"].as_array();
     entries.into_iter().flatten().any(|e| e["fieldsV1"]["f:spec"].get("f:nodeName").is_some())
 }
 
-/// The name of what holds the place of `name`; within the 63 characters that a Job's may have, and
-/// its own also where two names begin alike.
+/// The name of the placeholder of `name`; within the 63 characters of a Job's name, and unique even
+/// if two names have the same beginning.
 pub fn holder_name(name: &str) -> String {
     if name.len() <= LONGEST {
         return format!("{name}-diyadm");
     }
     let sum = &checksum(name)[..8];
     let head: String = name.chars().take(LONGEST - 1 - sum.len()).collect();
-    // Nothing but a letter or digit may stand before a hyphen.
+    // Only a letter or digit may precede a hyphen.
     let head = head.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     format!("{head}-{sum}-diyadm")
 }
 
-/// What holds the place of `new` between its predecessor's end and its own beginning, so that it
-/// is not lost with the client: of the same kind and labels, judged alike by the cluster, and never
-/// run. What it holds is in its first container's environment, where nobody can change it.
+/// The placeholder of `new` between the deletion of the old object and the creation of `new`, so
+/// that it is not lost with the client: of the same kind and labels, accepted by the cluster in the
+/// same way, and never run. Its content is in its first container's environment, where nobody can
+/// change it.
 pub fn holder(new: &Value) -> Value {
     let name = new["metadata"]["name"].as_str().unwrap_or_default();
     let mut holder = json!({
@@ -125,20 +126,20 @@ pub fn holder(new: &Value) -> Value {
     holder
 }
 
-/// Where the containers of a Pod or Job are; nothing else is ever held.
+/// The path of the containers of a Pod or Job, the only kinds with placeholders.
 fn containers(object: &Value) -> Option<String> {
     let kind = kinds::of_object(object).filter(|kind| [&POD, &JOB].contains(kind))?;
     Some(format!("{}/spec/containers", kind.template()))
 }
 
-/// What a holder keeps for `name`.
+/// The content of a placeholder for `name`.
 pub fn held(holder: &Value, name: &str) -> Option<Value> {
     kept(holder).filter(|held| held["metadata"]["name"] == name)
 }
 
-/// What a holder keeps.
+/// The content of a placeholder.
 pub fn kept(holder: &Value) -> Option<Value> {
-    // Whoever may write annotations has no say in what is created.
+    // A user who may only write annotations must not decide what is created.
     let env = holder.pointer(&format!("{}/0/env", containers(holder)?))?.as_array()?;
     let text = env.iter().rfind(|variable| variable["name"] == HELD)?["value"].as_str()?;
     let held: Value = serde_json::from_str(text).ok()?;
@@ -149,8 +150,8 @@ pub fn kept(holder: &Value) -> Option<Value> {
     is_its_own.then_some(held)
 }
 
-/// All objects of one kind: what holds the place of one that is not there becomes that one, which
-/// has no `uid`.
+/// All objects of one kind: the placeholder of a missing object becomes that object, without a
+/// `uid`.
 pub fn as_held(list: Vec<Value>) -> Vec<Value> {
     let place = |object: &Value| {
         ["namespace", "name"].map(|key| object["metadata"][key].as_str().map(ToOwned::to_owned))
@@ -166,7 +167,7 @@ pub fn as_held(list: Vec<Value>) -> Vec<Value> {
     list.into_iter().map(instead).collect()
 }
 
-/// Whether it says that it holds the place of another.
+/// Whether it declares itself a placeholder.
 pub fn is_holder(object: &Value) -> bool {
     object["metadata"]["annotations"].get(HOLDS).is_some()
 }
@@ -223,7 +224,7 @@ mod tests {
                 moved["metadata"][place] = other.into();
                 assert_eq!(as_held(vec![moved.clone()]), vec![moved], "{place}");
             }
-            // Whoever may annotate it changes nothing of what it holds.
+            // A user who may annotate it cannot change its content.
             holder["metadata"]["annotations"][HOLDS] = r#"{"evil":1}"#.into();
             assert_eq!(as_held(vec![holder]), vec![object]);
         }
@@ -253,7 +254,7 @@ mod tests {
         pod["spec"]["nodeSelector"] = json!({ "disk": "ssd" });
         let holder = holder(&fresh(&pod))["spec"].clone();
         assert_eq!(holder.get("nodeName"), None);
-        // Versions that know no gates still find no node for it.
+        // Versions without gates find no node for it.
         assert_eq!(holder["nodeSelector"], json!({ NODE_LABEL: "never" }));
     }
 }

@@ -1,7 +1,7 @@
-//! The parts of an object that are looked at, each with the plan that keeps its text.
+//! The relevant parts of an object, each with the plan that keeps its text.
 //!
-//! The API server has decoded an object into its types before a webhook sees it, so one struct can
-//! stand for a workload's spec, a pod's and a Service's.
+//! The API server has decoded an object into its types before it calls a webhook, so one struct can
+//! represent the spec of a workload, a Pod and a Service.
 
 use std::{borrow::Cow, sync::OnceLock};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{self, Node, Plan};
 
-/// What is odd about something that no API server would take for an object.
+/// Why a value is not a valid object for an API server.
 pub(crate) type Odd = &'static str;
 
 /// Labels, annotations: every member is kept.
@@ -51,7 +51,7 @@ static JOB_SPEC: Plan = Plan::Members(&[("template", &TEMPLATE)], &SPEC_FIELDS);
 static CONTAINERS: Plan = Plan::Items(&CONTAINER);
 static CONTAINER: Plan = Plan::Members(&[("name", &Plan::Text)], &CONTAINER_FIELDS);
 
-/// What is looked at in a spec beside templates and containers.
+/// The relevant members of a spec besides templates and containers.
 static SPEC_FIELDS: [&str; 15] = [
     "replicas",
     "strategy",
@@ -69,7 +69,7 @@ static SPEC_FIELDS: [&str; 15] = [
     "type",
     "clusterIP",
 ];
-/// What is looked at in a container.
+/// The relevant members of a container.
 static CONTAINER_FIELDS: [&str; 12] = [
     "image",
     "imagePullPolicy",
@@ -93,11 +93,11 @@ pub(super) const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 /// long as what it stands for.
 const LONGEST_ANNOTATIONS: usize = 8 * ANNOTATIONS_LIMIT;
 
-/// Containers of a Pod that are looked into. What is saved of so many fits into no annotation, and a
-/// review of them is answered within 100 ms (`cargo xtask bench large`).
+/// Maximum number of examined containers of a Pod. The original of so many does not fit into an
+/// annotation, and a review of them takes less than 100 ms (`cargo xtask bench large`).
 const MOST_CONTAINERS: usize = 4096;
 
-/// What is odd about a list that is too long to be looked into.
+/// The error for a list that is too long.
 pub(crate) const TOO_LONG: Odd =
     "it has more than 4096 containers, or another list of more than 32768 elements";
 
@@ -114,7 +114,7 @@ pub(super) enum Presence {
     Null,
 }
 
-/// An object or an array: `None` where it is absent or null, odd where it is something else.
+/// An object or an array: `None` if it is absent or null, an error for other types.
 pub(super) fn open<'t, 'a>(node: Option<Node<'t, 'a>>) -> Result<Option<Node<'t, 'a>>, Odd> {
     match node.filter(|node| !node.is_null()) {
         Some(node) if node.is_open() => Ok(Some(node)),
@@ -132,10 +132,10 @@ pub(super) fn string<'a>(node: Option<Node<'_, 'a>>) -> Result<Option<Cow<'a, st
     }
 }
 
-/// A string that is decoded once, when it is first needed.
+/// A string that is decoded once, on demand.
 struct Text<'a> {
     json: &'a str,
-    /// Of one with escapes.
+    /// The decoded string, if it has escapes.
     decoded: OnceLock<String>,
 }
 
@@ -175,8 +175,7 @@ impl<'a> Map<'a> {
         self.0.iter().map(|(key, _)| key.as_ref())
     }
 
-    /// At most this many bytes are in keys and values: no escape is shorter than what it stands
-    /// for.
+    /// Upper bound of the bytes in keys and values: no escape is shorter than its character.
     pub(super) fn size(&self) -> usize {
         self.0.iter().map(|(key, value)| key.len() + value.json.len()).sum()
     }
@@ -189,15 +188,15 @@ pub(super) struct Owner<'a> {
     pub(super) controller: bool,
 }
 
-/// What is looked at in metadata.
+/// The relevant members of metadata.
 pub(super) struct Metadata<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) generate_name: Option<Cow<'a, str>>,
     pub(super) namespace: Option<Cow<'a, str>>,
     pub(super) labels: Map<'a>,
-    /// None where they are odd.
+    /// Empty if they are invalid.
     pub(super) annotations: Map<'a>,
-    /// What is odd about them, which matters where they are the object's own.
+    /// Why they are invalid, which matters for the object's own metadata.
     pub(super) annotations_odd: Option<Odd>,
     pub(super) annotations_presence: Presence,
     pub(super) owners: Vec<Owner<'a>>,
@@ -237,11 +236,11 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// The texts of the fields of a fixed list.
+/// The texts of a fixed list of fields.
 struct Fields<'a, const N: usize> {
     names: &'static [&'static str; N],
     texts: [Option<&'a str>; N],
-    /// How many members come before each.
+    /// The index of each among the members.
     numbers: [usize; N],
 }
 
@@ -301,7 +300,7 @@ impl<'a> Spec<'a> {
         })
     }
 
-    /// A field's JSON text; `None` where it is absent.
+    /// A field's JSON text; `None` if it is absent.
     pub(super) fn field(&self, name: &str) -> Option<&'a str> {
         self.fields.get(name)
     }
@@ -316,7 +315,7 @@ impl<'a> Template<'a> {
     }
 }
 
-/// What emptying looks at in a container.
+/// The members of a container that emptying reads.
 pub(super) struct Container<'a> {
     name: Option<Cow<'a, str>>,
     fields: Fields<'a, { CONTAINER_FIELDS.len() }>,
@@ -329,7 +328,7 @@ impl<'a> Container<'a> {
         Ok(Self { name, fields: Fields::read(&CONTAINER_FIELDS, container) })
     }
 
-    /// Empty where there is none.
+    /// Empty if there is none.
     pub(super) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
@@ -339,7 +338,7 @@ impl<'a> Container<'a> {
         self.fields.get(name)
     }
 
-    /// How many members of the container come before the field, where that is there.
+    /// The index of the field in the container, if it exists.
     pub(super) fn number(&self, name: &str) -> Option<usize> {
         let at = self.fields.at(name)?;
         self.fields.texts[at].map(|_| self.fields.numbers[at])

@@ -1,10 +1,10 @@
-//! What an update says of a field beside the field's own value.
+//! What an update declares about a field in addition to the field's value.
 //!
-//! A field that has the emptied form may be one that nobody touched, or one that the user has just
-//! set to that, or taken away while it was away. Two records tell them apart: kubectl's
-//! last-applied-configuration, and the fields that a server-side applier owns. Where no webhook saw
-//! the update, only kubectl's tells: the original notes what it said when the workload was emptied,
-//! and a container that runs what the record says by now shows that it was applied since.
+//! A field in the emptied form may be unchanged, or the user may have just set it to that value, or
+//! removed it while it was absent. Two records distinguish these cases: kubectl's
+//! last-applied-configuration, and the fields of server-side appliers. If no webhook intercepted
+//! the update, only kubectl's record helps: the original saves its state at the time of emptying,
+//! and a container that matches the current record was applied since.
 
 use std::{cell::OnceCell, collections::HashMap};
 
@@ -22,20 +22,20 @@ use super::{
 /// kubectl's record of a client-side apply.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// An update's records, before and after.
+/// The records of an update, before and after it.
 pub(super) struct Newer<'o> {
-    /// kubectl's record as it is now, and what it says.
+    /// kubectl's current record, and its content.
     record: Option<&'o str>,
     read: OnceCell<Option<Record<'o>>>,
-    /// Whether that record is of an update that nobody saw.
+    /// Whether that record belongs to an update that no webhook intercepted.
     unseen: bool,
-    /// The whole object as the user wrote it before and after, where that differs.
+    /// The whole object as the user wrote it before and after, if that differs.
     applied: Option<(Record<'o>, Record<'o>)>,
-    /// What server-side appliers own no longer.
+    /// Fields that server-side appliers no longer own.
     released: Fields,
 }
 
-/// An object as kubectl has written it down.
+/// An object in kubectl's record.
 struct Record<'o> {
     subject: Subject<'o>,
     /// The first container of each name.
@@ -63,7 +63,7 @@ impl<'o> Record<'o> {
         }
     }
 
-    /// Whether it has the place of such a field.
+    /// Whether it has the parent of such a field.
     fn has(&self, at: At<'_>) -> bool {
         match at {
             At::Spec => true,
@@ -73,24 +73,24 @@ impl<'o> Record<'o> {
     }
 }
 
-/// What a record says of a field, beside a value that it may have.
+/// What a record says about a field, besides a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
     /// That value.
     So,
     Otherwise,
-    /// It does not name the field, and the value is another than none.
+    /// It does not name the field, which had a value.
     Nothing,
 }
 
-/// Whether it is the empty form that was applied: what it says is not the user's word.
+/// Whether the emptied form was applied, which does not express the user's intention.
 fn is_ours(record: &str) -> bool {
     memmem::find(record.as_bytes(), ORIGINAL.as_bytes()).is_some()
 }
 
 impl<'o> Newer<'o> {
-    /// Reads the records where they differ; `old` is the object before the update, where that was
-    /// seen and was empty, `original` what is saved of it.
+    /// Parses the records if they differ; `old` is the object before the update, if it was
+    /// available and empty, `original` its saved original.
     pub(super) fn of(
         old: Option<&'o Object<'_>>,
         new: &'o Object<'_>,
@@ -122,8 +122,8 @@ impl<'o> Newer<'o> {
     }
 
     fn released(old: &Object<'_>, new: &Object<'_>) -> Fields {
-        // A client that empties it in another way writes the original too, and takes fields from
-        // their owners until it has given them back: that is not their word.
+        // A client that empties it in another mode also writes the original, and takes fields from
+        // their owners until it returns them: these are not changes by the owners.
         let is_ours = old.annotation(ORIGINAL) != new.annotation(ORIGINAL);
         let (before, after) = (old.managed_fields(), new.managed_fields());
         if is_ours || before == after {
@@ -133,7 +133,7 @@ impl<'o> Newer<'o> {
         Fields::released(before.unwrap_or_default(), after.unwrap_or_default(), pod)
     }
 
-    /// What the record says where it does not say `set`: [`Saved::applied`].
+    /// What the record says if it does not say `set`: [`Saved::applied`].
     pub(super) fn otherwise(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<bool> {
         match self.says(at, field, set)? {
             Said::So => None,
@@ -142,8 +142,8 @@ impl<'o> Newer<'o> {
         }
     }
 
-    /// Whether the user's own word about the field has changed, so that its value counts even
-    /// where it is the emptied one.
+    /// Whether the user has changed the declaration of the field, so that its value is used even if
+    /// it is the emptied one.
     pub(super) fn speaks_of(&self, at: At<'_>, saved: &Saved) -> bool {
         let field = saved.field;
         if self.unseen
@@ -159,8 +159,8 @@ impl<'o> Newer<'o> {
         applied || self.released.contain(at, field)
     }
 
-    /// What kubectl's record says of the field, beside `set`; `None` where it is silent of its
-    /// place.
+    /// What kubectl's record says about the field, besides `set`; `None` if it does not contain its
+    /// parent.
     fn says(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<Said> {
         let read = || Record::read(self.record?);
         let record = self.read.get_or_init(read).as_ref().filter(|record| record.has(at))?;

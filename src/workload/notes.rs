@@ -1,4 +1,4 @@
-//! Changes to an object's annotations.
+//! Edits of an object's annotations.
 
 use jsonptr::PointerBuf;
 
@@ -9,8 +9,8 @@ use super::{
 };
 use crate::json;
 
-/// Sets and takes away annotations of the object; where none is left and there was no map
-/// `before`, that goes too. Whether they fit the limit of all annotations.
+/// Sets and removes annotations of the object; an empty map that did not exist `before` is removed
+/// as well. Returns whether they fit the limit of all annotations.
 pub(super) fn annotate(
     patch: &mut Patch,
     object: &Object<'_>,
@@ -68,7 +68,7 @@ fn text(value: &str) -> String {
     text
 }
 
-/// Bytes of all annotations once they are edited.
+/// Bytes of all annotations after the edits.
 fn size(object: &Object<'_>, edits: &[(&str, Option<&str>)]) -> usize {
     let stays = |key: &str| edits.iter().all(|(edited, _)| *edited != key);
     let kept = object.annotations().filter(|(key, _)| stays(key));

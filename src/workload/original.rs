@@ -1,9 +1,9 @@
-//! The original: what emptying changed, as the text it was, in one annotation.
+//! The original: the previous texts of the fields that emptying changed, in one annotation.
 //!
-//! `{"v":1,"sum":"<16 hex digits of SHA-256 of body's text>","body":{…}}`. The checksum finds an
-//! annotation that was cut or edited; it is no signature. What limits a forged one is that at each
-//! place only the fields that emptying touches there, where they have what emptying makes of them,
-//! and list elements with diyadm's own names, are ever changed by it.
+//! `{"v":1,"sum":"<16 hex digits of SHA-256 of body's text>","body":{…}}`. The checksum detects a
+//! truncated or edited annotation; it is not a signature. A forged original is limited: it can only
+//! change fields that emptying changes at that place and that still have their emptied values, and
+//! list elements with diyadm's own names.
 
 use std::{
     borrow::Cow,
@@ -20,39 +20,38 @@ use super::{
     reference,
 };
 
-/// The format's version. What emptying once made of a field stays known to [`makes`], or this goes up.
+/// The format's version. Values that emptying has ever set stay known to [`makes`], or this is
+/// increased.
 const VERSION: u32 = 1;
 
-/// A field: what it was, and what emptying made of it. JSON texts; `None` is absent.
+/// A field: its previous and its emptied value. JSON texts; `None` is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Saved {
     pub(super) field: &'static str,
     pub(super) was: Option<String>,
     pub(super) set: Option<String>,
-    /// Where kubectl's record of what was applied did not say `set` then: whether it named the
-    /// field at all.
+    /// If kubectl's record did not say `set` then: whether it named the field at all.
     pub(super) applied: Option<bool>,
-    /// Of a field that emptying takes out of a file: how many members came before it.
+    /// For a field that emptying removes from a file: its index among the members.
     pub(super) number: Option<usize>,
-    /// Of an image: what another admission plugin was seen to make of `set`, where that does not
-    /// show in its name.
+    /// For an image: the form that another admission plugin made of `set`, if its name does not
+    /// show that.
     pub(super) rewritten: Option<String>,
 }
 
 impl Saved {
-    /// What the user last meant the field to be: what was saved while the field has the value
-    /// that emptying gave it, else what a newer update has set.
+    /// The user's last intended value: the saved one while the field has its emptied value, else
+    /// the value of a newer update.
     pub(super) fn meant<'a>(&'a self, now: Option<&'a str>) -> Option<&'a str> {
         if self.stands(now) { self.was.as_deref() } else { now }
     }
 
-    /// Whether the field has the value that emptying gave it, or what another admission plugin
-    /// made of that.
+    /// Whether the field has its emptied value, or another admission plugin's form of it.
     pub(super) fn stands(&self, now: Option<&str>) -> bool {
         same(now, self.set.as_deref()) || self.is_rewritten(now)
     }
 
-    /// Whether it is the empty image in a form that another admission plugin gave it.
+    /// Whether it is the empty image in another admission plugin's form.
     pub(super) fn is_rewritten(&self, now: Option<&str>) -> bool {
         self.field == IMAGE
             && (reference::is_form(now, self.set.as_deref(), self.was.as_deref())
@@ -60,12 +59,12 @@ impl Saved {
     }
 }
 
-/// When something was emptied first, and by whom. Empty where it is not known.
+/// When something was first emptied, and by whom. Empty if unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// `2026-11-24T22:05:35Z`
     pub at: String,
-    /// The user's name, as the API server tells it.
+    /// The user's name from the API server.
     pub by: String,
 }
 
@@ -75,11 +74,11 @@ pub(super) struct Emptied {
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) saved: Vec<Saved>,
-    /// How its volumeMounts were, where the agent's was added.
+    /// The state of its volumeMounts, if the agent's mount was added.
     pub(super) mounts: Option<Presence>,
 }
 
-/// Where the agent's init container and volume were added.
+/// The state of the lists where the agent's init container and volume were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Added {
@@ -87,7 +86,7 @@ pub(super) struct Added {
     pub(super) volumes: Presence,
 }
 
-/// An annotation that a client changed along with emptying.
+/// An annotation that a client changed together with emptying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Note {
@@ -102,7 +101,7 @@ pub(super) struct Note {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Original {
     pub(super) stamp: Stamp,
-    /// Of the update that brought what is kept here, where one has since.
+    /// The update that brought a newer original, if any.
     pub(super) newer: Option<Stamp>,
     pub(super) annotations: Presence,
     pub(super) notes: Vec<Note>,
@@ -188,7 +187,7 @@ fn pack(saved: &[Saved]) -> Fields {
     saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
 }
 
-/// `own`: the fields that emptying touches at this place.
+/// `own`: the fields that emptying changes at this place.
 fn unpack(fields: Fields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
     let saved =
@@ -227,14 +226,14 @@ impl Original {
         })
     }
 
-    /// Whether what it keeps cannot be in an annotation, however short all else is.
+    /// Whether its content alone is too long for an annotation.
     pub(super) fn is_too_large(&self) -> bool {
         let fields = self.containers.iter().flat_map(|emptied| &emptied.saved);
         let was = fields.chain(&self.pod).chain(&self.spec).filter_map(|saved| saved.was.as_ref());
         was.map(String::len).sum::<usize>() > ANNOTATIONS_LIMIT
     }
 
-    /// Reads an annotation's value; the error says in a few words why it is not trusted.
+    /// Parses an annotation's value; the error is a short reason why it is not trusted.
     pub(super) fn open(text: &str) -> Result<Self, String> {
         let body: Body = open(text)?;
         let mut keys = BTreeSet::new();
@@ -266,12 +265,12 @@ impl Original {
 
 /// The annotation's value for `body`.
 pub(super) fn seal(body: &impl Serialize) -> String {
-    // Structs with string keys and raw JSON: serialising them has no way to fail.
+    // Structs with string keys and raw JSON cannot fail to serialise.
     let body = serde_json::to_string(body).unwrap_or_default();
     format!("{{\"v\":{VERSION},\"sum\":\"{}\",\"body\":{body}}}", checksum(&body))
 }
 
-/// Reads what [`seal`] wrote; the error says in a few words why it is not trusted.
+/// Parses the output of [`seal`]; the error is a short reason why it is not trusted.
 pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     if text.len() > ANNOTATIONS_LIMIT {
         return Err("it is longer than the limit of all annotations".to_owned());
@@ -289,7 +288,7 @@ pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 pub(super) fn checksum(text: &str) -> String {
-    // Not the one-shot function: OpenSSL looks its algorithm up by name each time.
+    // Not the one-shot function, for which OpenSSL looks up the algorithm by name each time.
     let mut sha = openssl::sha::Sha256::new();
     sha.update(text.as_bytes());
     let sum = sha.finish();

@@ -1,8 +1,8 @@
-//! Who owns which field of a workload, as `metadata.managedFields` tells it: what a write of ours
-//! has taken from others is given back, since to empty and to restore is not to own.
+//! Ownership of a workload's fields in `metadata.managedFields`: fields that diyadm took from other
+//! managers are returned, since emptying and restoring must not change owners.
 //!
-//! The API server makes whoever changes a field its owner, so that a server-side apply of another
-//! value by the one who had it would be a conflict. What admission changes it does not count, so a
+//! The API server makes the writer of a field its owner, so that a later server-side apply of
+//! another value by the previous owner would conflict. Changes by admission do not count, so a
 //! webhook takes nothing.
 
 use std::collections::BTreeMap;
@@ -15,14 +15,13 @@ use crate::kinds;
 const PLACE: &str = "/metadata/managedFields";
 const FIELDS: &str = "fieldsV1";
 
-/// The operations of a JSON Patch that give back what `manager` has taken by the write that made
-/// `after` of `before`; `now` is the object as it is. What an update by `manager` owned of the spec
-/// is nobody's then, but for annotations of the pod template. Empty where nothing of the spec has
-/// changed hands.
+/// JSON Patch operations that return the fields that `manager` took by the write from `before` to
+/// `after`; `now` is the current object. Spec fields that `manager` owned by updates then have no
+/// owner, except annotations of the pod template. Empty if no spec field changed owners.
 ///
-/// Whoever has written since speaks for himself: he keeps what he has gained, and one who has
-/// applied again gets nothing. One that was deleted and created again belongs to those who had the
-/// old one. Before the operations are tests of what they were made from.
+/// Later writers keep what they have gained, and a manager that has applied again gets nothing. A
+/// recreated object belongs to the managers of the old one. The operations begin with tests of
+/// their input.
 pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> Vec<Value> {
     let uid = |object: &Value| object["metadata"]["uid"].clone();
     let is_anew = uid(before) != uid(after);
@@ -41,7 +40,7 @@ pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> V
     let (mut changes, mut additions, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_of_spec = false;
     let mut theirs = Fields::default();
-    // The status of another object is nobody's.
+    // The status of another object has no owner.
     let counts = |entry: &&Entry| !(is_anew && entry.whole["subresource"].is_string());
     for old in before.iter().filter(others).filter(counts) {
         theirs = theirs.with(&old.fields);
@@ -63,7 +62,7 @@ pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> V
     }
     for (at, entry) in seen.iter().enumerate().filter(|(_, entry)| ours(entry)) {
         let kept = if is_anew {
-            // Who creates it has all of it.
+            // The creator owns everything.
             entry.fields.annotations().without(&theirs)
         } else {
             entry.fields.but_spec()
@@ -91,13 +90,13 @@ pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> V
     patch.extend(changes.iter().map(|(at, _)| test(*at)));
     patch.extend(gone.iter().map(|at| test(*at)));
     if gone.len() == seen.len() && additions.is_empty() {
-        // An empty list would leave it as it is; this is the API server's word for nobody.
+        // An empty list would change nothing; this is the API server's value for no owner.
         patch.push(json!({ "op": "replace", "path": PLACE, "value": [{}] }));
         return patch;
     }
     let replace = |(at, entry)| json!({ "op": "replace", "path": path(at), "value": entry });
     patch.extend(changes.into_iter().map(replace));
-    // From the end, so that the numbers hold.
+    // From the end, so that indexes stay valid.
     patch.extend(gone.iter().rev().map(|at| json!({ "op": "remove", "path": path(*at) })));
     let add = |entry| json!({ "op": "add", "path": format!("{PLACE}/-"), "value": entry });
     patch.extend(additions.into_iter().map(add));
@@ -114,7 +113,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Those of an object, each in its place.
+    /// The entries of an object, in order.
     fn all(object: &'a Value) -> Vec<Self> {
         let entries = object["metadata"]["managedFields"].as_array();
         let read = |whole: &'a Value| Self {
@@ -126,10 +125,10 @@ impl<'a> Entry<'a> {
         entries.into_iter().flatten().map(read).collect()
     }
 
-    /// Whether the API server takes both for the same manager.
+    /// Whether the API server treats both as the same manager.
     fn is_like(&self, other: &Self) -> bool {
         let same = |member: &str| self.whole[member] == other.whole[member];
-        // One who applies in another version is the same.
+        // An applier in another version is the same manager.
         let version = self.operation == "Apply" || same("apiVersion");
         version && ["manager", "operation", "subresource"].into_iter().all(same)
     }
@@ -141,10 +140,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A set of fields, as `fieldsV1` writes it: what is in it by itself, and what is below.
+/// A set of fields in the format of `fieldsV1`: the field itself, and the fields below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Fields {
-    /// `.`, or a field with nothing below.
+    /// `.`, or a field without fields below.
     itself: bool,
     /// `f:name`, `k:{"name":"app"}`, `v:"x"`
     below: BTreeMap<String, Self>,
@@ -175,7 +174,7 @@ impl Fields {
         !self.itself && self.below.is_empty()
     }
 
-    /// What is in either.
+    /// The union.
     fn with(&self, other: &Self) -> Self {
         let mut all = self.clone();
         all.itself |= other.itself;
@@ -186,7 +185,7 @@ impl Fields {
         all
     }
 
-    /// What is in this one alone.
+    /// The difference.
     fn without(&self, other: &Self) -> Self {
         let below = self.below.iter().map(|(key, own)| match other.below.get(key) {
             Some(others) => (key.clone(), own.without(others)),
@@ -206,7 +205,7 @@ impl Fields {
         Self { itself: false, below: part.into_iter().collect() }
     }
 
-    /// The annotations of the object by their keys.
+    /// The annotations of the object, by key.
     fn annotations(&self) -> Self {
         let path = ["f:metadata", "f:annotations"].map(ToOwned::to_owned);
         let mut all = self.only(&path);
@@ -217,8 +216,8 @@ impl Fields {
         all.without(&Self::default())
     }
 
-    /// Without the spec, but for annotations of the pod template: by them a later command knows
-    /// whose they are.
+    /// Without the spec, except annotations of the pod template, from which a later command sees
+    /// their owner.
     fn but_spec(&self) -> Self {
         let mut rest = self.clone();
         rest.below.remove("f:spec");

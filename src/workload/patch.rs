@@ -1,23 +1,23 @@
-//! Writes JSON Patch (RFC 6902) text: the operations that emptying and restoring need, no more.
+//! Writes JSON Patch (RFC 6902) text: only the operations that emptying and restoring need.
 
 use jsonptr::Pointer;
 
 use crate::json;
 
-/// Operations in order, written as they come.
+/// Operations in order.
 #[derive(Debug, Default)]
 pub(super) struct Patch(String);
 
 impl Patch {
-    /// Makes the member at `at` be `to` (JSON text; `None`: absent). `exists` says whether it is
-    /// there now, so that nothing absent is removed or replaced.
+    /// Sets the member at `at` to `to` (JSON text; `None`: absent). `exists`: whether it exists
+    /// now, so that nothing absent is removed or replaced.
     pub(super) fn put(&mut self, at: &Pointer, exists: bool, to: Option<&str>) {
         self.put_at(at, exists, to, None);
     }
 
-    /// The same of a member that, where it is added, comes after `number` others. RFC 6902 has no
-    /// order of members, and ignores what it does not define (section 4): a file's order is kept
-    /// by who knows of this.
+    /// The same for a member that is added after `number` others. RFC 6902 has no order of members,
+    /// and ignores additional fields (section 4): callers that know this extension keep a file's
+    /// order.
     pub(super) fn put_at(
         &mut self,
         at: &Pointer,
@@ -32,7 +32,7 @@ impl Patch {
             (false, None) => return,
         };
         if self.0.is_empty() {
-            // Most patches fit: they hold the original twice.
+            // Most patches fit: they contain the original twice.
             self.0.reserve(2048);
         }
         self.0.push(if self.0.is_empty() { '[' } else { ',' });

@@ -1,5 +1,4 @@
-//! workload → the Pod that its controller makes of its template, as far as that can be told
-//! beforehand: what is asked when nobody has seen one yet.
+//! workload → the expected Pod of its template, for checks before any Pod exists.
 
 use serde_json::{Map, Value, json};
 
@@ -8,13 +7,13 @@ use crate::{
     workload::LABEL,
 };
 
-/// Stands for the hash of a template, which only the controller knows.
+/// Placeholder for the hash of a template, which only the controller knows.
 const HASH: &str = "0000000000";
-/// Stands for the minute for which a CronJob's Job is due; see [`crate::workload::cron_job`].
+/// Placeholder for the scheduled minute of a CronJob's Job; see [`crate::workload::cron_job`].
 const MINUTE: &str = "29000000";
 
-/// The Pod of a workload's template, with its controller; as if the template did not say no. A Pod
-/// is itself; what is no workload has none.
+/// The Pod of a workload's template, with its controller, without an opt-out of the template. A Pod
+/// is its own; other objects have none.
 pub fn pod(workload: &Value) -> Option<Value> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let known = kinds::of_object(workload)?;
@@ -46,7 +45,7 @@ pub fn pod(workload: &Value) -> Option<Value> {
             "ownerReferences": [{
                 "apiVersion": controller.api_version(), "kind": controller.kind, "name": owner,
                 "controller": true,
-                // It has one as soon as it is there.
+                // It has one as soon as it exists.
                 "uid": meta["uid"].as_str().unwrap_or("none"),
             }],
         },
@@ -54,7 +53,7 @@ pub fn pod(workload: &Value) -> Option<Value> {
     }))
 }
 
-/// A Pod that can be asked about alone: volumes that its StatefulSet would claim are there.
+/// A Pod that can be checked alone: with the volumes that its StatefulSet would claim.
 pub fn with_claims(workload: &Value, mut pod: Value) -> Value {
     let claims = workload["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
     for name in claims.map(|claim| &claim["metadata"]["name"]) {
@@ -81,7 +80,7 @@ mod tests {
         json!({ "metadata": metadata, "spec": spec })
     }
 
-    /// A rule hears the same of the Pod as of the workload; labels are the Pod's.
+    /// A rule gets the same input for the Pod as for the workload, but the Pod's labels.
     #[test]
     fn rules_know_whose_pod_it_is() {
         let list = "rules: [{ match: { kinds: [KIND], names: [web], labels: { of: pod } }, \

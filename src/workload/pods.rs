@@ -1,10 +1,10 @@
-//! The Pods of a workload: what selects and controls them, and which are ready. One copy of each.
+//! The Pods of a workload: selectors, owners and readiness.
 
 use serde_json::Value;
 
 use crate::kinds::{self, Controller, JOB, REPLICA_SET};
 
-/// A label selector as `kubectl -l` and the API server take it: `app=web,tier in (a,b),!old`.
+/// A label selector in the format of `kubectl -l`: `app=web,tier in (a,b),!old`.
 pub fn label_selector(selector: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
@@ -24,13 +24,13 @@ pub fn label_selector(selector: &Value) -> String {
     labels.chain(expressions).collect::<Vec<_>>().join(",")
 }
 
-/// The owner reference of what controls an object.
+/// The owner reference of an object's controller.
 pub fn controller(object: &Value) -> Option<&Value> {
     let owners = object["metadata"]["ownerReferences"].as_array();
     owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true))
 }
 
-/// Whether another object controls it.
+/// Whether it has a controller.
 pub fn is_controlled(object: &Value) -> bool {
     controller(object).is_some()
 }
@@ -45,10 +45,10 @@ pub fn is_controlled_by(object: &Value, kind: Controller, name: &str, uid: &Valu
     owner["kind"] == REPLICA_SET.kind && owner["name"] == format!("{name}-{hash}")
 }
 
-/// Whether a Pod is one of the workload's: by its namespace and by what controls it.
+/// Whether a Pod belongs to the workload: by its namespace and controller.
 pub fn belongs_to(pod: &Value, workload: &Value) -> bool {
     let (own, meta) = (&pod["metadata"], &workload["metadata"]);
-    // The same manifest gives ReplicaSets and Pods of one name wherever it is applied.
+    // The same manifest gives equal names of ReplicaSets in every namespace.
     if meta["namespace"] != own["namespace"] {
         return false;
     }
@@ -69,7 +69,7 @@ pub fn is_terminating(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_string()
 }
 
-/// Whether all that a Pod was to do is over: it was evicted, or its Job's work is done.
+/// Whether a Pod has ended: it was evicted, or its Job has completed.
 pub fn is_over(pod: &Value) -> bool {
     ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase)
 }
@@ -79,7 +79,7 @@ pub fn is_ready(pod: &Value) -> bool {
     !is_terminating(pod) && condition(pod, "Ready")["status"] == "True"
 }
 
-/// A condition of a Pod; null where it has none of that type.
+/// A condition of a Pod; null if it has none of that type.
 pub fn condition<'v>(pod: &'v Value, kind: &str) -> &'v Value {
     let all = pod["status"]["conditions"].as_array();
     let found = all.and_then(|all| all.iter().find(|one| one["type"] == kind));

@@ -1,16 +1,16 @@
 //! `--ready app`: when an emptied Pod is Ready.
 //!
-//! The readiness probe of the emptied container asks the agent, which runs the workload's own probe
-//! while an application runs. A rolling update would wait for such Pods to become Ready before it
-//! replaces the next one, so the strategies that allow it no longer wait.
+//! The readiness probe of the emptied container calls the agent, which runs the workload's own
+//! probe while an application runs. A rolling update would wait until such Pods are Ready before
+//! replacing the next one, so strategies that allow it do not wait.
 
 use serde_json::{Map, Value, json};
 
 use super::rules::Idle;
 
-/// What the agent needs of the own probe; the rest is the kubelet's business.
+/// The parts of the workload's probe that the agent needs; the kubelet uses the rest.
 const HANDLERS: [&str; 5] = ["exec", "grpc", "httpGet", "tcpSocket", "timeoutSeconds"];
-/// The API server's own defaults, spelled out: the probe must read back as it was written.
+/// The API server's own defaults, set explicitly, so that the stored probe equals the written one.
 const TIMES: [(&str, u64); 4] = [
     ("timeoutSeconds", 1),
     ("periodSeconds", 10),
@@ -56,14 +56,14 @@ pub(super) fn probe(idle: Idle, own: Option<&str>, ports: Option<&str>) -> Strin
     }
     for (name, default) in TIMES {
         let seconds = own.get(name).and_then(Value::as_u64).filter(|n| *n > 0).unwrap_or(default);
-        // The agent says why it timed out, which takes it a moment longer.
+        // The agent reports why it timed out, which takes slightly longer.
         let more = u64::from(name == "timeoutSeconds");
         probe[name] = (seconds + more).into();
     }
     probe.to_string()
 }
 
-/// Whether a probe, as JSON text, is one that [`probe`] makes.
+/// Whether a probe, as JSON text, is a result of [`probe`].
 pub fn is_probe(text: &str) -> bool {
     let Ok(probe) = serde_json::from_str::<Value>(text) else { return false };
     let known = |key: &String| {
@@ -82,7 +82,7 @@ pub fn is_probe(text: &str) -> bool {
     ours && members.keys().all(known)
 }
 
-/// Where the container has the agent.
+/// The path of the agent in the container.
 fn program(idle: Idle) -> &'static str {
     match idle {
         Idle::Agent => diyadm_agent::MOUNTED,
@@ -90,7 +90,7 @@ fn program(idle: Idle) -> &'static str {
     }
 }
 
-/// The number of a port that is given by its name.
+/// The number of a named port.
 fn number(port: &Value, ports: &[Value]) -> Option<Value> {
     let name = port.as_str()?;
     let named =

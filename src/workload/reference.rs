@@ -1,5 +1,5 @@
-//! Image references, as far as it takes to know an image again after another admission plugin has
-//! rewritten it: a registry mirror in front, a digest behind, a tag that was not there.
+//! Image references, to recognise an image that another admission plugin has rewritten: with a
+//! registry mirror, a digest or an added tag.
 
 use std::borrow::Cow;
 
@@ -33,20 +33,20 @@ impl<'a> Reference<'a> {
         Self { repository, name, tag, digest }
     }
 
-    /// Whether it has the tag of another, or a digest in place of one.
+    /// Whether it has the same tag as another, or a digest instead.
     fn has_tag_of(&self, other: &Self) -> bool {
         let is_pinned = self.digest.is_some() && self.tag.is_none();
         is_pinned || self.tag.unwrap_or("latest") == other.tag.unwrap_or("latest")
     }
 
-    /// Whether it has the name of another, or a mirror has put the path into that name:
+    /// Whether it has the same name as another, or a mirror has put the path into the name:
     /// `docker-tools`, `quay.io_a_tools`.
     fn is_named_as(&self, other: &Self) -> bool {
         let before = self.name.strip_suffix(other.name).filter(|_| !other.name.is_empty());
         before.is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
     }
 
-    /// Whether it is another, maybe with a registry in front.
+    /// Whether it equals another, possibly with a registry prefix.
     fn is_behind_mirror(&self, other: &Self) -> bool {
         let before = self.repository.strip_suffix(other.repository);
         before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
@@ -59,8 +59,8 @@ pub(super) fn name(image: &str) -> &str {
     Reference::read(image).name
 }
 
-/// Whether `image` is the image `empty`, maybe rewritten. `own` is the application's image: where
-/// that has the name of the empty one, an image is only known by its whole path, and one from the
+/// Whether `image` is the image `empty`, possibly rewritten. `own` is the application's image: if
+/// both have the same name, an image is recognised only by its whole path, and an image of the
 /// application's repository is an update.
 pub(super) fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
     let [image, empty] = [image, empty].map(Reference::read);
@@ -71,15 +71,15 @@ pub(super) fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
     }
 }
 
-/// Whether `image` is without doubt `empty`, maybe behind a mirror, whatever the application's image
-/// is: its path says so, or it has the name of diyadm's own.
+/// Whether `image` is certainly `empty`, possibly behind a mirror, for any application image: by
+/// its path, or by the name of diyadm's own image.
 pub(super) fn is_surely(image: &str, empty: &str) -> bool {
     let [image, empty] = [image, empty].map(Reference::read);
     let is_own = [&image, &empty].iter().all(|one| one.name == name(EMPTY_IMAGE));
     is_own || (empty.repository.contains('/') && image.is_behind_mirror(&empty))
 }
 
-/// [`is_form_of`] of JSON texts; an absent image is a form of nothing.
+/// [`is_form_of`] for JSON texts; an absent image matches nothing.
 pub(super) fn is_form(image: Option<&str>, empty: Option<&str>, own: Option<&str>) -> bool {
     let (Some(image), Some(empty)) = (image.and_then(json::string), empty.and_then(json::string))
     else {
@@ -89,7 +89,7 @@ pub(super) fn is_form(image: Option<&str>, empty: Option<&str>, own: Option<&str
     is_form_of(&image, &empty, own.as_deref())
 }
 
-/// Whether two images, as JSON texts, are of one repository, whatever their tags and digests.
+/// Whether two images, as JSON texts, have the same repository, with any tags and digests.
 pub(super) fn share_repository(one: Option<&str>, other: Option<&str>) -> bool {
     let images = one.and_then(json::string).zip(other.and_then(json::string));
     images.is_some_and(|(one, other)| {
@@ -98,13 +98,13 @@ pub(super) fn share_repository(one: Option<&str>, other: Option<&str>) -> bool {
     })
 }
 
-/// Whether an image may be a newer one of the application, whose own is `own`; JSON texts.
+/// Whether an image may be a newer version of the application's image `own`; JSON texts.
 pub(super) fn is_of_application(image: Option<&str>, own: Option<&str>) -> bool {
     let images = image.and_then(json::string).zip(own.and_then(json::string));
     images.is_some_and(|(image, own)| Reference::read(&image).is_named_as(&Reference::read(&own)))
 }
 
-/// Whether `image` is `wanted` with something added to it: then it was rewritten, and not chosen.
+/// Whether `image` is `wanted` with additions: then it was rewritten, and not chosen by a user.
 pub(super) fn is_extended(image: &str, wanted: &str) -> bool {
     let begins = |rest: &str| rest.is_empty() || rest.starts_with(['@', ':']);
     let found = image.match_indices(wanted);

@@ -1,5 +1,5 @@
-//! Images that another admission plugin has put in the place of the empty one under another name: known
-//! by the write that emptied a workload, and noted in its original.
+//! Images with other names that another admission plugin has substituted for the empty image:
+//! detected in the write that empties a workload, and saved in its original.
 
 use super::{
     Change, Context, ORIGINAL, Subject, assigned,
@@ -13,8 +13,8 @@ use super::{
 };
 
 impl Subject<'_> {
-    /// Notes in the original what another admission plugin made of the empty image; for the answer to
-    /// the very write that emptied it. `None` where it is what was written.
+    /// Saves another admission plugin's form of the empty image in the original; for the answer to
+    /// the emptying write. `None` if the image is unchanged.
     pub fn note_rewritten(&self) -> Option<Change> {
         let mut original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
         if !note(&mut original, &self.object.pod()?) {
@@ -27,8 +27,7 @@ impl Subject<'_> {
     }
 }
 
-/// Whether the object was emptied by this very request: what differs from that was set by another
-/// admission plugin since.
+/// Whether this request emptied the object: differences were set by another admission plugin.
 pub(super) fn is_reinvoked(
     object: &Object<'_>,
     context: &Context<'_>,
@@ -39,9 +38,9 @@ pub(super) fn is_reinvoked(
     original.is_some() && (context.created || of_old())
 }
 
-/// Notes each image that another admission plugin has put in the place of the empty one, as its write
-/// shows: all else that the container runs is as emptying made it, and the image is none of the
-/// application's. Whether there is one.
+/// Saves each image that another admission plugin has substituted for the empty one: everything
+/// else in the container is as emptying set it, and the image is not the application's. Returns
+/// whether there is one.
 pub(super) fn note(original: &mut Original, pod: &Pod<'_, '_>) -> bool {
     let rewritten = |(at, emptied): (usize, Option<&Emptied>)| {
         let emptied = emptied?;

@@ -19,7 +19,7 @@ pub use lint::lint;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum Image {
-    /// Its own: only what it runs is replaced.
+    /// Its own: only its command is replaced.
     Keep,
     /// Another one.
     Name(String),
@@ -31,25 +31,25 @@ impl From<String> for Image {
     }
 }
 
-/// What an empty container runs.
+/// The command of an empty container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Idle {
     /// The image's own ENTRYPOINT, as in the blog.
     Entrypoint,
-    /// A loop that any image with `sh` and `sleep` can run; hears SIGTERM and reaps.
+    /// A loop for any image with `sh` and `sleep`; stops on SIGTERM and reaps processes.
     Shell,
-    /// The agent, which an init container brings along.
+    /// The agent, copied by an init container.
     Agent,
 }
 
-/// Where emptying happens.
+/// The level of emptying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The workload's own pod template changes, as in the blog.
     Workload,
-    /// Only the Pods change; their owner stays as it is written.
+    /// Only the Pods change; their owner stays unchanged.
     Pod,
 }
 
@@ -63,7 +63,8 @@ pub enum Ready {
     App,
 }
 
-/// Wishes of one source: a flag, a rule of the file, an annotation. `None` leaves it to the next.
+/// The settings of one source: a flag, a rule of the file, an annotation. `None` leaves it to the
+/// next source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Choice {
@@ -77,7 +78,7 @@ pub struct Choice {
     pub idle: Option<Idle>,
     /// See [`Level`].
     pub level: Option<Level>,
-    /// How many replicas it has while it is empty.
+    /// Its replicas while it is empty.
     pub replicas: Option<u32>,
     /// See [`Ready`].
     pub ready: Option<Ready>,
@@ -87,15 +88,15 @@ pub struct Choice {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Rule {
-    /// Which workloads it is about; an empty one is about all.
+    /// Which workloads it matches; an empty one matches all.
     pub r#match: Match,
-    /// What becomes of them.
+    /// How they are emptied.
     #[serde(flatten)]
     pub choice: Choice,
 }
 
-/// What a rule is about: every list that is not empty must hold what fits. `*` and `?` stand for
-/// any text and any character.
+/// What a rule matches: every non-empty list must have a matching pattern. `*` and `?` match any
+/// text and any character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
@@ -105,16 +106,16 @@ pub struct Match {
     pub kinds: Vec<String>,
     /// Names.
     pub names: Vec<String>,
-    /// Labels of the workload (of the Pod where that is what is looked at).
+    /// Labels of the workload, or of the Pod at level pod.
     pub labels: BTreeMap<String, String>,
 }
 
-/// What emptying does. The defaults are the blog's.
+/// The emptying rules. The defaults are the blog's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// What the flags say.
+    /// The settings of the flags.
     pub flags: Choice,
-    /// Of rules.yaml; the first that fits counts.
+    /// The rules of rules.yaml; the first matching one is used.
     pub list: Vec<Rule>,
     /// The image that has the agent, for [`Idle::Agent`].
     pub agent_image: String,
@@ -122,7 +123,7 @@ pub struct Rules {
     pub own: (String, String),
 }
 
-/// The image that brings the agent, where nothing else is named. It runs as a user that is not root.
+/// The default image with the agent. It runs as a non-root user.
 pub const AGENT_IMAGE: &str = "diyadm-agent:latest";
 
 impl Default for Rules {
@@ -144,20 +145,20 @@ impl Rules {
     }
 }
 
-/// What is emptied, as rules see it.
+/// The input of rules: the object to empty.
 #[derive(Clone, Debug, Default)]
 pub struct About<'a> {
-    /// Its namespace; empty where it is not known.
+    /// Its namespace; empty if unknown.
     pub namespace: &'a str,
-    /// Kind and name; of a Pod its owner's, with every name that may stand behind it.
+    /// Kind and name; for a Pod those of its owner, with all possible owners.
     pub names: Vec<(&'a str, &'a str)>,
     /// Its labels.
     pub labels: BTreeMap<&'a str, &'a str>,
-    /// What annotations say of it: a client's wishes, then its own, then its pod template's.
+    /// An annotation's value: a client's requested one, then its own, then its pod template's.
     pub annotations: Vec<(&'a str, &'a str)>,
 }
 
-/// How a workload is emptied: every wish settled.
+/// How a workload is emptied: the resolved settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
     /// See [`Choice::empty`].
@@ -174,14 +175,14 @@ pub struct Way {
     pub replicas: Option<u32>,
     /// See [`Ready`].
     pub ready: Ready,
-    /// Whether a CronJob starts no Jobs meanwhile.
+    /// Whether a CronJob is suspended meanwhile.
     pub suspend: bool,
 }
 
 /// Who decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody: diyadm's default.
+    /// diyadm's default.
     Default,
     /// A flag.
     Flag,
@@ -191,19 +192,19 @@ pub enum Source {
     Annotation,
 }
 
-/// A way, and who decided each part of it.
+/// The settings, and the source of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// What to do.
     pub way: Way,
-    /// The first rule that fits, from 1.
+    /// The number of the first matching rule, from 1.
     pub rule: Option<usize>,
     /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, in this order.
     pub sources: [(&'static str, Source); 7],
 }
 
 impl Rules {
-    /// Settles every wish for one workload.
+    /// Resolves all settings for one workload.
     ///
     /// # Errors
     /// A sentence: what an annotation says that makes no sense, or wishes that do not go together.
@@ -228,12 +229,12 @@ impl Rules {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
             idle: idle.0.unwrap_or(match &image.0 {
-                // The probe asks an agent, which no other image is known to have.
+                // The probe calls an agent, which other images may lack.
                 Some(Image::Keep) if ready.0 == Some(Ready::App) => Idle::Agent,
                 Some(Image::Name(name)) if ready.0 == Some(Ready::App) && !has_agent(name) => {
                     Idle::Agent
                 }
-                // Its own ENTRYPOINT is the application.
+                // Its own ENTRYPOINT runs the application.
                 Some(Image::Keep) => Idle::Shell,
                 _ => Idle::Entrypoint,
             }),
@@ -269,19 +270,19 @@ impl Rules {
 }
 
 impl Rules {
-    /// The rules before the one that fits, with which of their lists is about others.
+    /// The rules before the matching one, with the list that does not match.
     pub fn passed(&self, about: &About<'_>) -> Vec<(usize, &'static str)> {
         let misfits = self.list.iter().map_while(|rule| rule.r#match.misfit(about));
         (1..).zip(misfits).collect()
     }
 }
 
-/// Whether an image is diyadm's own, from whichever registry.
+/// Whether an image is diyadm's own, from any registry.
 fn has_agent(image: &str) -> bool {
     reference::name(image) == reference::name(EMPTY_IMAGE)
 }
 
-/// The first source that says something.
+/// The first source with a value.
 fn first<'c, T>(
     sources: &[(Source, &'c Choice); 3],
     pick: impl Fn(&'c Choice) -> Option<T>,
@@ -290,7 +291,7 @@ fn first<'c, T>(
     found.map_or((None, Source::Default), |(value, from)| (Some(value), from))
 }
 
-/// A word of an enum here.
+/// Parses a value of an enum.
 fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(text.into()).ok()
 }
@@ -305,7 +306,7 @@ fn suspended(about: &About<'_>) -> Result<bool, String> {
     }
 }
 
-/// What the annotations ask for.
+/// The settings of the annotations.
 fn annotated(about: &About<'_>) -> Result<Choice, String> {
     let get = |key: &str| about.annotations.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
     let wrong = |key: &str, value: &str| format!("annotation {key} has the value {value:?}");

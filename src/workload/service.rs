@@ -1,8 +1,8 @@
-//! A Service that asks for a debugger's port or another type, and its way back.
+//! Adds a debugger port or another type to a Service, and restores it.
 //!
-//! `diyadm.io/debug-port: "5005"` adds that port under the name `debug`;
-//! `diyadm.io/service-type: NodePort` sets the type. As with a pod template, what the user last
-//! meant is computed first, then what is asked for is put on top.
+//! `diyadm.io/debug-port: "5005"` adds that port with the name `debug`; `diyadm.io/service-type:
+//! NodePort` sets the type. As for a pod template, the user's last intended state is computed
+//! first, and the requested changes are applied to it.
 
 use jsonptr::PointerBuf;
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,10 @@ use super::{
     view::{Object, Service},
 };
 
-/// All ports of a Service need a name once there are two; the only one may have had none.
+/// With two ports, all ports of a Service need a name; a single one may have had none.
 const FIRST: &str = "app";
 
-/// What was changed, and how it was before.
+/// The changes, and the previous state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Opened {
@@ -32,25 +32,25 @@ struct Opened {
     /// Whether there were ports before.
     #[serde(default)]
     ports: Presence,
-    /// Whether the first port got its name from us.
+    /// Whether diyadm named the first port.
     #[serde(default)]
     named: bool,
-    /// The type that was set, and the JSON text that was there before.
+    /// The type that was set, and the previous JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     r#type: Option<(String, Option<String>)>,
 }
 
-/// Ports and type, as they are or as they should be.
+/// Current or wanted ports and type.
 #[derive(Clone, Debug, PartialEq)]
 struct Shape {
     presence: Presence,
     ports: Vec<Value>,
-    /// JSON text; `None` where it is absent.
+    /// JSON text; `None` if it is absent.
     r#type: Option<String>,
 }
 
 impl Shape {
-    /// JSON text of the ports; `None` where they are absent.
+    /// JSON text of the ports; `None` if they are absent.
     fn ports_text(&self) -> Option<String> {
         match self.presence {
             Presence::Absent => None,
@@ -65,7 +65,7 @@ fn now(service: &Service<'_, '_>) -> Shape {
     Shape { presence, ports, r#type: service.r#type().map(ToOwned::to_owned) }
 }
 
-/// What the user last meant, under what we put on top.
+/// The user's last intended state, without diyadm's changes.
 fn meant(now: &Shape, opened: &Opened) -> Shape {
     let mut shape = now.clone();
     if let Some(port) = opened.port {
@@ -89,7 +89,7 @@ fn meant(now: &Shape, opened: &Opened) -> Shape {
     shape
 }
 
-/// Puts what the annotations ask for on top of `shape`; warnings for what cannot be.
+/// Applies the annotations to `shape`; returns warnings for invalid ones.
 fn wanted(
     object: &Object<'_>,
     service: &Service<'_, '_>,
@@ -142,7 +142,7 @@ fn add(shape: &mut Shape, opened: &mut Opened, port: u16) {
         && !only.contains_key("name")
     {
         opened.named = true;
-        // Where Go's own encoder has it, so that reading the object is no surprise.
+        // In the order of Go's encoder, for readers of the object.
         let mut first: Map<_, _> = [("name".to_owned(), FIRST.into())].into_iter().collect();
         first.append(only);
         *only = first;
@@ -153,7 +153,7 @@ fn add(shape: &mut Shape, opened: &mut Opened, port: u16) {
     );
 }
 
-/// Does what the annotations ask for; takes back what they do not ask for any more.
+/// Applies the annotations, and undoes what they no longer request.
 pub(super) fn open(object: &Object<'_>, service: &Service<'_, '_>) -> Change {
     let old = match object.annotation(ORIGINAL).map(self::opened) {
         Some(Ok(opened)) => Some(opened),
@@ -175,7 +175,7 @@ pub(super) fn open(object: &Object<'_>, service: &Service<'_, '_>) -> Change {
     Change { patch: patch.finish(), warnings }
 }
 
-/// Takes everything back.
+/// Undoes everything.
 pub(super) fn close(object: &Object<'_>, service: &Service<'_, '_>, text: &str) -> Change {
     let opened = match opened(text) {
         Ok(opened) => opened,

@@ -1,9 +1,8 @@
 //! Emptying and restoring a pod template.
 //!
-//! Every field has three values: what it is now, what the user last meant it to be, and the
-//! emptied one. Emptying computes the second from the first and the saved original, and makes the
-//! first the third; so a first emptying, a second one that changes nothing, and one after a newer
-//! update are the same code.
+//! Every field has three values: the current one, the user's last intended one, and the emptied
+//! one. Emptying computes the second from the first and the saved original, and sets the first to
+//! the third; so emptying first, again without changes, and after a newer update are the same code.
 
 use jsonptr::PointerBuf;
 use serde_json::Value;
@@ -38,8 +37,8 @@ pub(super) struct EmptyingSpec<'a> {
     pub(super) keeps_order: bool,
 }
 
-/// What emptying does to the pod and the workload's spec: operations go to `patch`, what must be
-/// kept is returned; `Ok(None)` where there is nothing to empty, `Err` a warning.
+/// Empties the pod and the workload's spec: operations go to `patch`, and the original is returned;
+/// `Ok(None)` if there is nothing to empty, `Err` is a warning.
 pub(super) fn empty(
     object: &Object<'_>,
     pod: &Pod<'_, '_>,
@@ -72,7 +71,7 @@ pub(super) fn empty(
     let mut next = chosen.iter().peekable();
     for (index, container) in pod.containers().iter().enumerate() {
         let old = saved.get(index).copied().flatten();
-        // They are in order.
+        // They are sorted.
         let is_chosen = next.next_if_eq(&&index).is_some();
         let at = pod.pointer().with_trailing_token("containers").with_trailing_token(index);
         let place = (&at, At::Container(container.name()));
@@ -80,7 +79,7 @@ pub(super) fn empty(
             Emptied { index, name: container.name().to_owned(), ..Emptied::default() };
         field.ports = container.field("ports");
         for name in CONTAINER_FIELDS {
-            // One that is not chosen any more is given back.
+            // A container that is no longer chosen is restored.
             let target = if is_chosen { target(name, way) } else { Target::Leave };
             let number = container.number(name).filter(|_| keeps_order);
             let now = Now { field: name, text: container.field(name), number };
@@ -125,7 +124,7 @@ pub(super) fn empty(
     Ok(Some(new))
 }
 
-/// Gives back what `original` saved.
+/// Restores the values in `original`.
 pub(super) fn restore(
     object: &Object<'_>,
     pod: &Pod<'_, '_>,
@@ -140,7 +139,7 @@ pub(super) fn restore(
         let container = &pod.containers()[index];
         let at = pod.pointer().with_trailing_token("containers").with_trailing_token(index);
         let place = (&at, At::Container(container.name()));
-        // Each takes the place that it had before those behind it.
+        // Each returns to its index before the later ones.
         let mut all: Vec<_> = emptied.saved.iter().collect();
         all.sort_by_key(|saved| saved.number);
         for saved in all {
@@ -168,8 +167,8 @@ pub(super) fn restore(
     }
 }
 
-/// Whether a container that stays as it is has a preStop hook. It needs the pod's grace period, and
-/// the API server refuses a pod whose hook sleeps longer than that.
+/// Whether an unchanged container has a preStop hook. It needs the pod's grace period, and the API
+/// server rejects a pod whose hook sleeps longer than that.
 fn needs_grace(pod: &Pod<'_, '_>, chosen: &[usize]) -> bool {
     let has_hook = |lifecycle: Option<&Value>| {
         lifecycle.and_then(|hooks| hooks.get("preStop")).is_some_and(|hook| !hook.is_null())
@@ -185,8 +184,8 @@ fn needs_grace(pod: &Pod<'_, '_>, chosen: &[usize]) -> bool {
     }) || init().is_some_and(|all| all.iter().any(|one| has_hook(one.get("lifecycle"))))
 }
 
-/// Whether container `at` has every field, and its pod the grace period, as emptying by the image's
-/// own entrypoint makes it. The image itself may be any.
+/// Whether container `at` has all fields, and its pod the grace period, as set by emptying with the
+/// image's own entrypoint. The image may be any.
 pub(super) fn idles_by_entrypoint(pod: &Pod<'_, '_>, at: usize) -> bool {
     let container = &pod.containers()[at];
     let mut fields = CONTAINER_FIELDS.into_iter().filter(|field| *field != "image");
@@ -197,18 +196,18 @@ pub(super) fn idles_by_entrypoint(pod: &Pod<'_, '_>, at: usize) -> bool {
         })
 }
 
-/// Whether a chosen container already runs what `way` would make it run, its image maybe in a form
-/// that another admission plugin gave it.
+/// Whether a chosen container already runs its emptied command in `way`, possibly with an image in
+/// another admission plugin's form.
 pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
     let has = |container: &Container<'_>, field| {
         let now = container.field(field);
         match target(field, way) {
-            // No container is told apart by its probe.
+            // Probes do not distinguish containers.
             Target::Leave | Target::AgentProbe(_) => true,
             Target::Set(set) if field == IMAGE => {
                 let texts = now.and_then(json::string).zip(set.as_deref().and_then(json::string));
                 let is_surely = texts.is_some_and(|(now, set)| reference::is_surely(&now, &set));
-                // A user's own image with other fields than emptying gives it is no empty one.
+                // A user's own image with fields other than the emptied ones is not empty.
                 same(now, set.as_deref()) || (is_surely && idles(container, Some(&way.image)))
             }
             Target::Set(set) => same(now, set.as_deref()),
@@ -219,7 +218,7 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
     containers.any(|container| PROGRAM.iter().all(|field| has(container, field)))
 }
 
-/// Whether a container has the emptied form, whichever way, with this image or the blog's.
+/// Whether a container has the emptied form in any mode, with this image or the blog's.
 pub(super) fn idles(container: &Container<'_>, image: Option<&Image>) -> bool {
     let has = |field: &str| makes(field, container.field(field));
     let program = container.field("command").is_some() || has_empty_image(container, image);
@@ -227,8 +226,8 @@ pub(super) fn idles(container: &Container<'_>, image: Option<&Image>) -> bool {
     program && rest.into_iter().all(has)
 }
 
-/// Whether a container has that image, or the blog's, from wherever, and is pulled as emptying has
-/// it: nobody who writes `latest` by hand gets that.
+/// Whether a container has that image, or the blog's, from any registry, with the pull policy of
+/// emptying: users who write `latest` by hand do not get that policy.
 pub(super) fn has_empty_image(container: &Container<'_>, image: Option<&Image>) -> bool {
     let name = container.field(IMAGE).and_then(json::string);
     container.field("imagePullPolicy") == Some(PULL) && name.is_some_and(|name| {

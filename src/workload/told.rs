@@ -1,4 +1,4 @@
-//! What an original tells of its workload, for whoever asks how it stands.
+//! A summary of an emptied workload, from its original.
 
 use std::collections::HashMap;
 
@@ -8,34 +8,35 @@ use super::{
     original::{Original, Saved},
 };
 
-/// How an emptied workload stands.
+/// The summary of an emptied workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Since when it is empty, and by whom.
+    /// When it was emptied, and by whom.
     pub stamp: Stamp,
-    /// Who brought the newest original, where that came after it was emptied.
+    /// Who deployed the newest original, if that was after it was emptied.
     pub newer: Option<Stamp>,
-    /// The containers that were emptied and are still there.
+    /// The emptied containers that still exist.
     pub containers: Vec<EmptyContainer>,
-    /// Whether one of them no longer runs what emptying made it run.
+    /// Whether one of them no longer runs its emptied command.
     pub drifted: bool,
-    /// Whether an update set fields and nobody has emptied it again since: restoring keeps those.
+    /// Whether an update set fields and it was not emptied again since: restoring keeps those
+    /// fields.
     pub overtaken: bool,
 }
 
-/// A container that was emptied.
+/// An emptied container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmptyContainer {
     /// Its name.
     pub name: String,
-    /// Its image now.
+    /// Its current image.
     pub image: String,
-    /// What it runs.
+    /// Its idle mode.
     pub idle: Idle,
 }
 
 impl Subject<'_> {
-    /// How it stands; `None` where it was not emptied, or is a Service.
+    /// Its summary; `None` if it was not emptied, or is a Service.
     ///
     /// # Errors
     /// In a few words, why the original is not trusted.
@@ -75,9 +76,8 @@ impl Subject<'_> {
         }))
     }
 
-    /// Annotations of the workload that say how it is emptied and that its Pods do not have, so
-    /// that nobody hears of them at level pod. That level itself, and a refusal, are heard of the
-    /// workload.
+    /// Annotations of the workload for emptying that its Pods lack, and that are therefore ignored
+    /// at level pod. The level itself and an opt-out are read from the workload.
     pub fn unheard(&self) -> Vec<&'static str> {
         let pod = self.object.pod();
         let in_template = |key: &str| pod.as_ref().is_some_and(|pod| pod.annotation(key).is_some());
@@ -89,8 +89,8 @@ impl Subject<'_> {
         WISHES.into_iter().filter(is_lost).collect()
     }
 
-    /// Kind and name of what it stands for: a Pod's owner and the like, else itself. A Job of a
-    /// CronJob is told as both, the CronJob first.
+    /// Kind and name of its workload: a Pod's owner, else itself. A Job of a CronJob gives both,
+    /// the CronJob first.
     pub fn stands_for(&self) -> Vec<(&str, &str)> {
         super::about::names(&self.object)
     }
@@ -101,22 +101,22 @@ fn idle(original: &Original, saved: &[Saved]) -> Idle {
     match command.and_then(|saved| saved.set.as_deref()) {
         Some(set) if same(Some(set), Some(AGENT_COMMAND)) => Idle::Agent,
         Some(_) => Idle::Shell,
-        // A command that was the same before is not saved; the agent shows by what it brings.
+        // An unchanged command is not saved; the agent is recognised by its elements.
         None if original.added.is_some() => Idle::Agent,
         None => Idle::Entrypoint,
     }
 }
 
-/// Whether `new` keeps something that the user has set since `old` was kept, rather than what
-/// other rules made of the same wish.
+/// Whether `new` saves values that the user has set since `old`, rather than results of other
+/// rules.
 pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
     let differs = |old: &[Saved], new: &[Saved]| {
         let of = |all: &[Saved], field: &str| all.iter().find(|s| s.field == field).cloned();
         let fields = old.iter().chain(new).map(|saved| saved.field);
         fields.into_iter().any(|field| match (of(old, field), of(new, field)) {
             (Some(old), Some(new)) => !same(old.was.as_deref(), new.was.as_deref()),
-            // Rules that leave such a field alone one day and empty it the next do so to one that
-            // they set; one that they take away is always taken away.
+            // Rules that change between keeping and emptying such a field set it; a removed field
+            // is always removed.
             (Some(only), None) | (None, Some(only)) => only.set.is_none(),
             (None, None) => false,
         })
@@ -131,7 +131,7 @@ pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
     let here: HashMap<_, _> = all().map(|e| ((e.name.as_str(), e.index), e)).collect();
     let first: HashMap<_, _> = all().map(|e| (e.name.as_str(), e)).collect();
     new.containers.iter().any(|container| {
-        // Of several with one name, the one that was at this place.
+        // Among several with one name, the one at this index.
         let name = container.name.as_str();
         let before = here.get(&(name, container.index)).or_else(|| first.get(name));
         before.is_some_and(|before| differs(&before.saved, &container.saved))

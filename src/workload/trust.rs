@@ -1,13 +1,13 @@
-//! What an original would make an object run that its owner may never have meant.
+//! Finds commands in an original that the object's owner may not have intended.
 //!
-//! A Pod or Job that is created again is created by the rights of the user who restores it. Whoever
-//! may patch it can forge its original, and could not change what it runs himself: only an image of
-//! a Pod.
+//! A recreated Pod or Job is created with the rights of the user who restores it. A user who may
+//! only patch it can forge its original, but could not change its command directly: only the image
+//! of a Pod.
 
 use super::{ORIGINAL, Subject, assigned, emptied_fields::same, original::Original};
 use crate::ui::text::escaped;
 
-/// A field that restoring sets to what the original says.
+/// A field that restoring sets to the original's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FromOriginal {
     /// The container's name.
@@ -20,12 +20,12 @@ pub struct FromOriginal {
     pub after: Option<String>,
 }
 
-/// What a Pod may run as who may only patch it likes: the image, however that is pulled.
+/// What a user who may only patch a Pod can change: the image.
 const PATCHED: [&str; 2] = ["image", "imagePullPolicy"];
 
 impl Subject<'_> {
-    /// The fields of containers that say in `new`, which this object is to become, what its original
-    /// says, and that nobody who may only patch it could have set.
+    /// The container fields in `new`, the future state of this object, that come from its original,
+    /// and that a user who may only patch it could not have set.
     pub fn from_original(&self, new: &Subject<'_>) -> Vec<FromOriginal> {
         let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
         let (Some(original), Some(pod), Some(new)) =

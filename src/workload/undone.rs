@@ -1,6 +1,6 @@
-//! `kubectl rollout undo` to a revision of the emptied form. Of a Deployment it brings the
-//! revision's annotations along; of a StatefulSet or DaemonSet the template alone, so that the
-//! original beside it is another revision's, or none.
+//! `kubectl rollout undo` to a revision of the emptied form. For a Deployment it also writes the
+//! revision's annotations; for a StatefulSet or DaemonSet only the template, so that the workload
+//! has another revision's original, or none.
 
 use std::collections::HashMap;
 
@@ -21,8 +21,8 @@ use super::{
 };
 
 impl Subject<'_> {
-    /// Whether an emptied revision comes back (`kubectl rollout undo`) to a workload that was
-    /// given back. A client that empties it anew notes that it took the refusal away.
+    /// Whether `kubectl rollout undo` writes an emptied revision to a restored workload. A client
+    /// that empties it again saves that it removed the opt-out.
     pub(super) fn comes_back_to(&self, old: &Subject<'_>) -> bool {
         let given_back = old.declines() && !old.is_emptied();
         let original = self.object.annotation(ORIGINAL).filter(|_| given_back && !self.declines());
@@ -30,9 +30,9 @@ impl Subject<'_> {
         original.is_some_and(|original| original.notes.iter().all(|note| note.key != LABEL))
     }
 
-    /// The same of a template without its original: the fields that emptying touches stay as they
-    /// were in `old`, which was given back, so that nothing empty comes back by itself. `forgets`:
-    /// whether the refusal has to be written again.
+    /// The same for a template without its original: the fields that emptying changes keep their
+    /// values in `old`, which was restored, so that nothing becomes empty by itself. `forgets`:
+    /// whether the opt-out has to be written again.
     pub(super) fn keep(
         &self,
         old: &Subject<'_>,
@@ -57,15 +57,15 @@ impl Subject<'_> {
         Some(Change { patch: patch.finish(), warnings })
     }
 
-    /// Whether a container has the emptied form and there is no original.
+    /// Whether a container has the emptied form without an original.
     pub fn is_lost(&self) -> bool {
         let pod = self.object.pod();
         !self.is_emptied()
             && pod.is_some_and(|pod| pod.containers().iter().any(|c| template::idles(c, None)))
     }
 
-    /// Who last wrote something of the pod template, as far as the API server has noted it: more
-    /// than one where that was in the same second.
+    /// The last writers of the pod template, from managedFields: several if they wrote in the same
+    /// second.
     pub fn template_writers(&self) -> Vec<String> {
         let entries = self.object.managed_fields();
         let entries = entries.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
@@ -77,16 +77,16 @@ impl Subject<'_> {
         };
         let mut entries = entries.unwrap_or_default();
         entries.retain(owns);
-        // RFC 3339 in UTC, to the second: the later text is the later time.
+        // RFC 3339 in UTC, to the second, sorts as text.
         let time = |entry: &Value| entry["time"].as_str().unwrap_or_default().to_owned();
         let newest = entries.iter().map(time).max();
         let newest = entries.iter().filter(|entry| Some(time(entry)) == newest);
         newest.filter_map(|entry| entry["manager"].as_str().map(ToOwned::to_owned)).collect()
     }
 
-    /// The original to restore from where the pod template is that of a revision which carries
-    /// `revision` as its own: what was taken from the template is the revision's to say, all else
-    /// the workload's. `None` where that is not to be trusted, or says nothing else.
+    /// The original for restoring a pod template of a revision whose own original is `revision`:
+    /// template fields come from the revision, everything else from the workload. `None` if it is
+    /// not trusted, or makes no difference.
     pub fn recalled(&self, revision: &str) -> Option<String> {
         let pod = self.object.pod()?;
         let theirs = Original::open(revision).ok().filter(|o| assigned::holds(o, &pod))?;
@@ -105,8 +105,8 @@ impl Subject<'_> {
     }
 }
 
-/// What emptying took from `new`, told by the object before the update; `None` where no container
-/// has the emptied form that had another before. `image`: what containers get by the rules.
+/// The original of `new`, derived from the object before the update; `None` if no container has the
+/// emptied form that had another before. `image`: the image of emptied containers by the rules.
 pub(super) fn lost(
     old: &Pod<'_, '_>,
     new: &Pod<'_, '_>,
@@ -127,7 +127,7 @@ pub(super) fn lost(
         if !template::idles(container, image) || template::idles(before, image) {
             continue;
         }
-        // With `keep` its image is the revision's own.
+        // With `keep`, its image is the revision's own.
         let fields = CONTAINER_FIELDS.into_iter().filter(|field| {
             template::has_empty_image(container, image)
                 || !["image", "imagePullPolicy"].contains(field)
@@ -187,7 +187,7 @@ mod tests {
         [Rules::default(), Rules::with_image("hub/tools:1"), keep(Idle::Shell), keep(Idle::Agent)]
     }
 
-    /// The template of `older` as it is emptied, brought to `newer` without an original.
+    /// The emptied template of `older`, written to `newer` without an original.
     fn undone(rules: &Rules, older: &Value, newer: &Value) -> Value {
         let change = Subject::parse(&older.to_string()).unwrap().empty(rules, &Context::default());
         let mut undone = newer.clone();
@@ -202,8 +202,8 @@ mod tests {
         (settled, played(new, &change), change.warnings)
     }
 
-    /// However it was emptied: what emptying touches stays, all else is the revision's, and what
-    /// is looked after is emptied as it should be, with an original.
+    /// In any mode: the fields that emptying changes stay, all others are the revision's, and a
+    /// workload under a webhook is emptied properly, with an original.
     #[test]
     fn an_emptied_template_without_its_original_takes_nothing_away() {
         for rules in ways() {
@@ -221,14 +221,14 @@ mod tests {
             assert_eq!((became, told), (Settled::Restored, vec![Warning::UndoneWithoutOriginal]));
             assert_eq!(live["spec"], wanted["spec"]);
             assert_eq!(live["metadata"], newer["metadata"]);
-            // With the refusal gone too, as `kubectl replace` has it.
+            // Without the opt-out, as after `kubectl replace`.
             let (_, live, _) = settled(&rules, &newer, &undone(&rules, &older, &older));
             assert_eq!(live["spec"], wanted["spec"]);
             assert_eq!(live["metadata"], newer["metadata"]);
         }
     }
 
-    /// Who writes the image into his own manifest means it.
+    /// An image in the user's own manifest is intended.
     #[test]
     fn what_somebody_wrote_is_no_revision() {
         let mut old = workload("app:1", "1");

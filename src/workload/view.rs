@@ -1,4 +1,4 @@
-//! A view of a workload: what emptying looks at, out of one pass over its JSON text.
+//! A view of a workload: the parts that emptying reads, from one pass over its JSON text.
 
 use std::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use crate::{
     kinds::{self, Kind},
 };
 
-/// What is kept of an object's text for [`Object::read`].
+/// The plan for parsing an object's text for [`Object::read`].
 pub(crate) static OBJECT: Plan =
     Plan::Members(&[("metadata", &METADATA), ("spec", &SPEC)], &["apiVersion", "kind"]);
 
@@ -30,14 +30,14 @@ pub(super) struct Object<'a> {
     template: Option<Template<'a>>,
 }
 
-/// The pod that a workload starts, and where its spec is.
+/// The pod of a workload, and the path of its spec.
 pub(super) struct Pod<'o, 'a> {
     steps: &'static [&'static str],
     metadata: Option<&'o Metadata<'a>>,
     spec: &'o Spec<'a>,
 }
 
-/// No Service with more bytes of ports fits into etcd.
+/// Maximum bytes of ports: a larger Service does not fit into etcd.
 const LONGEST_PORTS: usize = 1 << 20;
 
 /// A Service's spec.
@@ -71,7 +71,7 @@ fn template_at<'a>(mut node: Node<'_, 'a>, steps: &[&str]) -> Result<Option<Temp
 }
 
 impl<'a> Object<'a> {
-    /// The view of what [`OBJECT`] has kept; fails for what no API server would take for an object.
+    /// The view of a text parsed with [`OBJECT`]; fails for an invalid object.
     pub(super) fn read(object: Node<'_, 'a>) -> Result<Self, Odd> {
         let text = |name| string(object.get(name))?.ok_or("apiVersion or kind is missing");
         let metadata = open(object.get("metadata"))?.ok_or("metadata is missing")?;
@@ -93,7 +93,7 @@ impl<'a> Object<'a> {
         self.metadata.name.as_deref()
     }
 
-    /// What its name will begin with, where the API server makes it up.
+    /// The prefix of a name that the API server generates.
     pub(super) fn generate_name(&self) -> Option<&str> {
         self.metadata.generate_name.as_deref()
     }
@@ -128,12 +128,12 @@ impl<'a> Object<'a> {
         self.metadata.annotations.keys()
     }
 
-    /// At most this many bytes are in all annotations together.
+    /// Upper bound of the bytes of all annotations.
     pub(super) fn annotations_size(&self) -> usize {
         self.metadata.annotations.size()
     }
 
-    /// Whether `metadata.annotations` is there.
+    /// Whether `metadata.annotations` exists.
     pub(super) fn annotations_presence(&self) -> Presence {
         self.metadata.annotations_presence
     }
@@ -143,7 +143,7 @@ impl<'a> Object<'a> {
         &self.kind
     }
 
-    /// The spec of a Service whose ports are a list, or not there.
+    /// The spec of a Service whose ports are a list or absent.
     pub(super) fn service(&self) -> Option<Service<'_, 'a>> {
         if self.kind != "Service" || self.api_version != "v1" {
             return None;
@@ -156,12 +156,12 @@ impl<'a> Object<'a> {
         (!odd).then_some(Service(spec))
     }
 
-    /// The kind of workload that it is.
+    /// Its workload kind.
     pub(super) fn workload(&self) -> Option<&'static Kind> {
         kinds::of(&self.api_version, &self.kind)
     }
 
-    /// The pod of a workload whose kind diyadm knows.
+    /// The pod of a workload of a known kind.
     pub(super) fn pod(&self) -> Option<Pod<'_, 'a>> {
         let kind = self.workload()?;
         if is_elsewhere(&kind) {
@@ -186,7 +186,7 @@ impl<'a> Object<'a> {
         self.spec.as_ref()?.field(name)
     }
 
-    /// What controls it: a ReplicaSet's Deployment, a Pod's ReplicaSet.
+    /// Its controller: a ReplicaSet's Deployment, a Pod's ReplicaSet.
     pub(super) fn controller(&self) -> Option<&Owner<'a>> {
         self.metadata.owners.iter().find(|owner| owner.controller)
     }
@@ -198,12 +198,12 @@ impl<'a> Object<'a> {
 }
 
 impl<'o, 'a> Pod<'o, 'a> {
-    /// Where the pod's spec is in the object.
+    /// The path of the pod's spec in the object.
     pub(super) fn pointer(&self) -> PointerBuf {
         PointerBuf::from_tokens(self.steps.iter().copied())
     }
 
-    /// Its containers; none where the list is absent or null.
+    /// Its containers; empty if the list is absent or null.
     pub(super) fn containers(&self) -> &'o [Container<'a>] {
         &self.spec.containers
     }
@@ -225,7 +225,7 @@ impl<'o, 'a> Pod<'o, 'a> {
 }
 
 impl Service<'_, '_> {
-    /// How they are there, and what they are.
+    /// The state of the list, and its content.
     pub(super) fn ports(&self) -> (Presence, Vec<serde_json::Value>) {
         match self.0.field("ports").map(serde_json::from_str) {
             None => (Presence::Absent, Vec::new()),
@@ -234,12 +234,12 @@ impl Service<'_, '_> {
         }
     }
 
-    /// JSON text; `None` where it is absent.
+    /// JSON text; `None` if it is absent.
     pub(super) fn r#type(&self) -> Option<&str> {
         self.0.field("type")
     }
 
-    /// Without an address of its own.
+    /// Whether it is headless.
     pub(super) fn is_headless(&self) -> bool {
         self.0.field("clusterIP") == Some("\"None\"")
     }

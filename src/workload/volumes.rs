@@ -1,4 +1,4 @@
-//! Volumes that a StatefulSet deletes along with its Pods.
+//! Volumes that a StatefulSet deletes together with its Pods.
 
 use serde_json::Value;
 
@@ -6,18 +6,17 @@ use super::{Subject, emptied_fields::REPLICAS, view::Object};
 use crate::kinds::Kind;
 
 impl Subject<'_> {
-    /// Whether another number of replicas would delete the volumes of a StatefulSet, now or once it
-    /// is restored.
+    /// Whether changing the replicas would delete volumes of a StatefulSet, now or after restoring.
     pub fn loses_volumes(&self, replicas: u32) -> bool {
         are_lost(&self.object, replicas)
     }
 }
 
-/// Why the number of replicas stays.
+/// Why the replicas do not change.
 pub(super) const LOST: &str = "whenScaled: Delete deletes volumes with another number of replicas";
 
-/// Whether a StatefulSet deletes the volumes of Pods that another number of replicas takes away, now
-/// or once it is restored.
+/// Whether a StatefulSet deletes the volumes of Pods that are removed by changing the replicas, now
+/// or after restoring.
 pub(super) fn are_lost(object: &Object<'_>, replicas: u32) -> bool {
     let policy = object.field("persistentVolumeClaimRetentionPolicy");
     let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());

@@ -1,23 +1,23 @@
-//! Whether a pod is for Windows nodes: no image of Linux runs there.
+//! Whether a pod is for Windows nodes, where no Linux image runs.
 
 use serde_json::Value;
 
 use super::view::Pod;
 
-/// The node labels that name the operating system, the older one too.
+/// The node labels of the operating system, including the older one.
 pub const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
-/// Whether a pod can run on Windows nodes alone.
+/// Whether a pod can only run on Windows nodes.
 pub(super) fn is_for_windows(pod: &Pod<'_, '_>) -> bool {
     is_meant(|field| serde_json::from_str(pod.field(field)?).ok())
 }
 
-/// The same of a pod's spec.
+/// The same for a pod's spec.
 pub fn is_windows_spec(spec: &Value) -> bool {
     is_meant(|field| spec.get(field).cloned())
 }
 
-/// Whether a pod's spec, of which `field` gives a field, can run on Windows nodes alone.
+/// Whether a pod's spec, read through `field`, can only run on Windows nodes.
 fn is_meant(field: impl Fn(&str) -> Option<Value>) -> bool {
     let field = |name: &str| field(name).unwrap_or(Value::Null);
     let selector = || field("nodeSelector");
@@ -27,7 +27,7 @@ fn is_meant(field: impl Fn(&str) -> Option<Value>) -> bool {
         let terms = affinity.pointer(
             "/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms",
         );
-        // A node has to fit one of them.
+        // A node has to match one of them.
         let terms = terms.and_then(Value::as_array).filter(|terms| !terms.is_empty());
         terms.is_some_and(|terms| terms.iter().all(is_term))
     };

@@ -10,9 +10,9 @@
 //!    ([`Answer`], and [`Line`]s for logs). Two exceptions: [`Request::Cancel`] ends
 //!    [`Request::Logs`] and [`Request::Wait`], and after [`Request::Receive`] steps may be sent
 //!    ahead (see [`transfer`]).
-//! 3. The client's end of input ends the conversation. What was asked for is done all the same
-//!    (an application that was started lives on), but answers still under way are dropped: keep
-//!    the sending side open until the answer is here.
+//! 3. The end of the client's input ends the conversation. Requests are executed anyway (a started
+//! application keeps running), but pending answers are dropped: keep the sending side open until
+//! the answer arrives.
 //!
 //! Every message is a [`Frame`]. Small ones are JSON, bulk ones raw bytes.
 
@@ -71,7 +71,7 @@ impl Hello {
     }
 }
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
@@ -174,7 +174,7 @@ pub struct Logs {
     /// Only lines from this time on, in milliseconds since 1970.
     #[serde(default)]
     pub since_ms: u64,
-    /// Number of last lines to print of what is there already.
+    /// Only this number of last lines.
     #[serde(default)]
     pub tail: Option<u64>,
     /// What to do after the existing lines.
@@ -195,7 +195,7 @@ pub enum Follow {
     Always,
 }
 
-/// What an agent answers.
+/// An answer of an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -265,7 +265,7 @@ pub enum Failed {
     Mismatch(Hello),
     /// The received data is not a message, or not a message that is allowed here.
     Malformed {
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
     /// An application of this name already runs.
@@ -286,7 +286,7 @@ pub enum Failed {
     },
     /// Another request uses this application (for example a running stop), or there are too many.
     Busy {
-        /// What is running, or what there is too much of.
+        /// The running request, or the exceeded limit.
         why: String,
     },
     /// No supervisor runs, and none could be started.

@@ -140,14 +140,14 @@ fn is_nothing(error: &Error) -> bool {
     no && !kubernetes::error::is_unknown(error)
 }
 
-/// Whether it may be otherwise in a while: the connection broke, the Pod's node or an API server
-/// that starts does not answer, or the Pod is gone and not served much longer.
+/// Whether a retry may succeed: the connection broke, the Pod's node or a starting API server does
+/// not answer, or the Pod is gone and will be replaced.
 fn may_pass(error: &Error) -> bool {
     let answer = || kubernetes::error::is_unknown(error) || kubernetes::error::is_absent(error);
     is_lost(error) || is_gone(error) || answer()
 }
 
-/// Works for all of them; why the first one was given up.
+/// Runs all loops; returns why the first one failed.
 async fn ended(served: &mut [Served<'_>]) -> Error {
     if served.is_empty() {
         return pending().await;
@@ -155,10 +155,9 @@ async fn ended(served: &mut [Served<'_>]) -> Error {
     select_all(served.iter_mut().map(|one| &mut one.work)).await.0
 }
 
-/// Brings to one Pod what is here, and where it was behind the newest alone. One that does not
-/// answer is told of once, and tried again as long as it is served. Ends, where it `ends`, with what
-/// keeps the first transfer from being done; later, what is refused is told, and the next change
-/// tries again.
+/// Syncs to one Pod, skipping to the newest state if it is behind. An unresponsive Pod is reported
+/// once, and retried as long as it is served. With `ends`, an error before the first finished
+/// transfer ends it; later refusals are reported, and the next change retries.
 async fn keep(
     session: &Session<'_>,
     mut receiver: Receiver<'_>,
@@ -198,14 +197,13 @@ async fn keep(
         }
         (pauses_left, lost) = (pauses(), false);
         if latest.changed().await.is_err() {
-            // Nobody looks any more, and that ends all of it.
+            // The receiver is gone, which ends everything.
             return pending().await;
         }
     }
 }
 
-/// Those that are meant of what runs, the best first: all, or one, and that the known one as long as
-/// its Pod runs.
+/// The selected running Pods, the best first: all, or one, which stays the same as long as it runs.
 pub(super) fn chosen(
     mut running: Vec<Pick>,
     many: bool,

@@ -1,5 +1,5 @@
-//! `diyadm verify --offline`: the whole way from csr.conf to an emptied workload on this machine
-//! alone, with the real TLS server, and a client that trusts what an API server would trust.
+//! `diyadm verify --offline`: all steps from csr.conf to an emptied workload on this machine, with
+//! the real TLS server and a client that trusts the same CAs as an API server.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use crate::{
 
 pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    // Before anything is begun: a file that cannot be read is no step that failed.
+    // Before the first step, since an unreadable file is not a failed step.
     webhook_names::check(&args.names)?;
     let subjects = subjects(&terminal, args)?;
     let quiet = args.output != Report::Text;
@@ -40,7 +40,7 @@ pub(in crate::commands) fn run(global: &Global, args: &Verify) -> Result<Code> {
         Report::Json => terminal::print(&report::json(&steps.findings))?,
         Report::Junit => terminal::print(&report::junit("diyadm verify", &steps.findings))?,
     }
-    // A step that failed has been told already, with what to do.
+    // A failed step has already been reported, with a hint.
     Ok(if outcome.is_some() { Code::Done } else { Code::No })
 }
 
@@ -88,7 +88,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
     let address = bound.addr();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(bound.run(async {
-        // Sent, or dropped with the sender: both mean stop.
+        // Stop if it is sent, or dropped with the sender.
         let _ = stopped.await;
     }));
     let image = args.image.clone();
@@ -106,7 +106,7 @@ async fn prove(args: &Verify, subjects: Vec<Subject>, steps: &mut Steps) -> Opti
     proved
 }
 
-/// Acts as the API server would.
+/// Plays the API server's role.
 fn ask(
     steps: &mut Steps,
     yaml: &str,
@@ -125,7 +125,7 @@ fn ask(
             let emptied = client.review("CREATE", object)?;
             ensure!(workload::is_emptied(&emptied.to_string()), "{what} was not emptied");
             let images = new_images(kind, object, &emptied);
-            // The user's own may say otherwise, by an annotation.
+            // A user's workload may choose another image by an annotation.
             let ours = what == TEMPLATE;
             let expected = if image == KEEP { vec![] } else { vec![image] };
             ensure!(!ours || images == expected, "{what} was emptied with {}", images.join(", "));
@@ -137,7 +137,7 @@ fn ask(
         })?;
         steps.step("restore", hint, || {
             if !kind.mutable {
-                // The API server lets nobody change it: who wants it back makes it anew.
+                // The API server does not allow to change it: it must be recreated.
                 let patch = workload::restore(&emptied.to_string()).patch;
                 let mut restored = emptied.clone();
                 json_patch::patch(&mut restored, &serde_json::from_str::<Patch>(&patch)?)?;
@@ -150,8 +150,8 @@ fn ask(
                 asked
             };
             let restored = client.review("UPDATE", &ask(&emptied))?;
-            // Whatever annotations it had, null ones and this one too: what comes back is the
-            // original with the wish in it.
+            // With any annotations, including null ones and this one: the result is the original
+            // with the requested annotation.
             ensure!(restored == ask(object), "the restored workload is not the original");
             Ok((format!("{what}, annotated as disabled, was restored unchanged"), ()))
         })?;
@@ -161,15 +161,15 @@ fn ask(
 
 const TEMPLATE: &str = "templates/test.yaml";
 
-/// A workload that is proved with.
+/// A workload for the test.
 struct Subject {
-    /// How it is called in the steps.
+    /// Its name in the steps.
     what: String,
     kind: &'static Kind,
     object: Value,
 }
 
-/// The images that containers have by emptying.
+/// The images that emptying sets.
 fn new_images<'o>(kind: &Kind, before: &Value, after: &'o Value) -> Vec<&'o str> {
     let pointer = format!("{}/spec/containers", kind.template());
     let containers = |object: &'o Value| object.pointer(&pointer).and_then(Value::as_array);
@@ -205,7 +205,7 @@ fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
             };
             let name = text(&object["metadata"]["name"]).unwrap_or_else(|| "unnamed".to_owned());
             let what = format!("{}/{name} ({place})", word.to_lowercase());
-            // What says no, is empty already, or is no workload, has nothing to prove.
+            // Objects that are opted out, already empty or not workloads are skipped.
             let empty = || workload::empty(&rules, &object.to_string()).is_empty();
             match kinds::of(&version, &word) {
                 Some(kind) if !empty() => subjects.push(Subject { what, kind, object }),
@@ -228,12 +228,12 @@ fn subjects(terminal: &Terminal, args: &Verify) -> Result<Vec<Subject>> {
     Ok(subjects)
 }
 
-/// Times each step, tells of it and keeps the finding.
+/// Measures and prints each step, and stores its finding.
 #[derive(Clone)]
 struct Steps {
     terminal: Terminal,
     quiet: bool,
-    /// What the next steps are about.
+    /// The subject of the next steps.
     object: String,
     findings: Vec<Finding>,
 }
@@ -258,7 +258,7 @@ impl Steps {
             }
             Err(error) => {
                 let title = format!("{id}: {error:#}");
-                // What went wrong knows better than the step what to do about it.
+                // The error's own hint is better than the step's.
                 let hint = exit::hint(&error).unwrap_or(hint);
                 self.terminal.failed(&title, Some(took), hint);
                 self.findings.push(Finding::failed(id, title, hint).about(&self.object).took(took));

@@ -1,4 +1,4 @@
-//! What is in the files of this side: read, hashed and cut once, for however many Pods and tries.
+//! The content of local files: read, hashed and cut once, for any number of Pods and attempts.
 
 use std::{
     collections::HashMap,
@@ -27,13 +27,13 @@ use diyadm_agent::{
     },
 };
 
-/// How often a file that changes while it is read is read again.
+/// How often to read a file again that changes while it is read.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
-/// zstd's own default is 3; at 1 it is not slower than the network.
+/// The compression level: zstd's default is 3; level 1 is not slower than the network.
 const LEVEL: i32 = 1;
 
-/// A file as it was read.
+/// A file that was read.
 #[derive(Debug)]
 pub(crate) struct Content {
     size: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Content {
     mtime: Mtime,
     cut: Cut,
     body: Body,
-    /// Whether it was still being written; then what comes later is another sync's.
+    /// Whether it was still being written; later changes are left to another sync.
     pub(crate) changing: bool,
 }
 
@@ -52,36 +52,36 @@ enum Body {
     Chunks(Vec<Chunk>),
 }
 
-/// By which a file is known to be the same as before.
+/// Identifies an unchanged file.
 pub(super) type Stamp = (u64, u64, i64, i64, i64, i64);
 
 /// The files below a folder.
 #[derive(Debug)]
 pub(crate) struct Library {
     root: PathBuf,
-    /// The one file there is, by its name there, and its name here.
+    /// The single file, by its remote and its local name.
     only: Option<(Bytes, PathBuf)>,
-    /// Whether small files are kept in memory too, for another Pod.
+    /// Whether small files are also kept in memory, for another Pod.
     many: bool,
     known: Mutex<HashMap<Bytes, (Stamp, Arc<Content>)>>,
-    /// Held while a file is read: whoever else wants it finds it known then.
+    /// A lock while a file is read: other readers then find the result.
     reading: Mutex<()>,
 }
 
 impl Library {
-    /// Of the folder `root`, or of one file in it, by its name there and its name here. `many`
-    /// where it goes to more than one Pod.
+    /// The files of the folder `root`, or one file in it, by its remote and its local name. `many`:
+    /// whether it goes to several Pods.
     pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, many: bool) -> Self {
         Self { root, only, many, known: Mutex::default(), reading: Mutex::default() }
     }
 
-    /// Of the same one file, by another name there.
+    /// The same single file, with another remote name.
     pub(super) fn renamed(&self, there: Bytes) -> Self {
         let only = self.only.as_ref().map(|(_, here)| (there, here.clone()));
         Self::new(self.root.clone(), only, self.many)
     }
 
-    /// Where a file is on this side.
+    /// The local path of a file.
     pub(crate) fn at(&self, path: &Bytes) -> PathBuf {
         match &self.only {
             Some((there, here)) if there == path => self.root.join(here),
@@ -89,9 +89,9 @@ impl Library {
         }
     }
 
-    /// Opens a file on this side.
+    /// Opens a local file.
     pub(super) fn open(&self, path: &Bytes) -> io::Result<File> {
-        // Not through a link that has come since, and not waiting for a pipe's writer.
+        // Without following a new link, and without waiting for a pipe's writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::open(self.at(path), flags, Mode::empty())?))
     }
@@ -114,13 +114,13 @@ impl Library {
         Ok(content)
     }
 
-    /// Forgets what was read, so that it is read again.
+    /// Drops the cached content, so that it is read again.
     pub(crate) fn forget(&self, path: &Bytes) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 
-    /// Appends the `indices` of a file's chunks as frames; blocks. What has changed since is sent
-    /// as it is now, and refused.
+    /// Appends the `indices` of a file's chunks as frames; blocks. Changed chunks are sent in their
+    /// new state, and refused.
     pub(crate) fn data(
         &self,
         out: &mut Vec<u8>,
@@ -131,7 +131,7 @@ impl Library {
         packer: &mut Packer,
     ) -> io::Result<()> {
         let Body::Chunks(chunks) = &content.body else { return Ok(()) };
-        // Of a file that is gone or cannot be read any more, zeros go, which are refused as well.
+        // Zeros are sent for a deleted or unreadable file, which are refused as well.
         let file = self.open(path).ok();
         let (mut plain, mut offset, mut at) = (Vec::new(), 0, 0);
         for index in indices {
@@ -149,14 +149,14 @@ impl Library {
 }
 
 impl Content {
-    /// What a step says of it.
+    /// The properties of a file in its step.
     pub(crate) fn file(&self, path: Bytes) -> transfer::File {
         let Self { size, hash, mode, mtime, cut, .. } = *self;
         let chunks = u32::try_from(self.chunks()).unwrap_or(u32::MAX);
         transfer::File { path, mode, mtime, size, hash, chunks, cut }
     }
 
-    /// How many chunks it has; 0 where it travels whole.
+    /// Number of chunks; 0 if it is sent whole.
     pub(crate) fn chunks(&self) -> usize {
         match &self.body {
             Body::Small(_) => 0,
@@ -182,7 +182,7 @@ impl Content {
         self.size
     }
 
-    /// Appends what follows the step: all of it, or the names of its chunks.
+    /// Appends the data after the step: the whole content, or the records of its chunks.
     pub(crate) fn append(&self, out: &mut Vec<u8>, id: u32) -> io::Result<()> {
         match &self.body {
             Body::Small(bytes) if bytes.is_empty() => Ok(()),
@@ -195,14 +195,14 @@ impl Content {
     }
 }
 
-/// Makes content into frames, compressed where that pays. What a jar holds is compressed already,
-/// and trying costs more than a fast network saves: after a chunk that did not get shorter the next
-/// ones go as they are, more of them each time.
+/// Encodes content as frames, compressed where useful. A jar's content is already compressed, and
+/// trying again costs more than a fast network saves: after a chunk that did not shrink, the next
+/// ones are sent uncompressed, more of them each time.
 pub(crate) struct Packer {
     zstd: Compressor<'static>,
-    /// Chunks that go untried.
+    /// Number of chunks to send uncompressed.
     skip: u32,
-    /// How many go untried after the next one that does not get shorter.
+    /// Number of uncompressed chunks after the next one that does not shrink.
     pause: u32,
 }
 
@@ -231,9 +231,9 @@ impl Packer {
     }
 }
 
-/// What a file is known by.
+/// The identity of a file.
 pub(super) fn stamp(meta: &Metadata) -> Stamp {
-    // The change time tells of writes that set the modification time back.
+    // The change time reveals writes that reset the modification time.
     let (s, ns) = (meta.ctime(), meta.ctime_nsec());
     (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec(), s, ns)
 }
@@ -280,7 +280,7 @@ fn large(file: &File, size: Cut) -> io::Result<(u64, Hash, Body)> {
     Ok((size, hash, Body::Chunks(chunks)))
 }
 
-/// Reads a file from a place of its own, so that it can be read again.
+/// Reads a file with a separate position, so that it can be read again.
 struct At<'a>(&'a File, u64);
 
 impl Read for At<'_> {
@@ -291,13 +291,13 @@ impl Read for At<'_> {
     }
 }
 
-/// Bytes of files, about, that are read at a time.
+/// Approximate bytes of files to read at a time.
 const BATCH: u64 = 1 << 20;
 
-/// Files that were read, or why not.
+/// Files that were read, or errors.
 type Contents = Vec<(Bytes, io::Result<Arc<Content>>)>;
 
-/// Reads files until it is enough for now; the rest comes back.
+/// Reads files up to the limit; returns the rest.
 pub(super) fn read_some(library: &Library, paths: Vec<Bytes>) -> (Contents, Vec<Bytes>) {
     let (mut some, mut size) = (Vec::new(), 0);
     let mut paths = paths.into_iter();

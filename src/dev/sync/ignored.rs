@@ -1,6 +1,6 @@
-//! What of a folder is left out: `.gitignore`, `.diyadmignore` and `--exclude`, all in git's own
-//! words. It is asked of what is here and of what is in the container alike, so that what is left
-//! out here is not deleted there.
+//! Excluded files of a folder: `.gitignore`, `.diyadmignore` and `--exclude`, all in git's syntax.
+//! Applied to local and remote files alike, so that locally excluded files are not deleted in the
+//! container.
 
 use std::{
     collections::BTreeMap,
@@ -17,25 +17,25 @@ use ignore::{
 
 use crate::exit::Failure;
 
-/// The files that are read in each folder. The last word counts.
+/// The ignore files of each folder. The last matching pattern is used.
 pub(crate) const FILES: [&str; 2] = [".gitignore", ".diyadmignore"];
 /// No running program needs it, and it is often the biggest part of a project.
 const ALWAYS: &str = ".git";
 
-/// The rules of a folder and of those below it.
+/// The patterns of a folder and its subfolders.
 #[derive(Debug)]
 pub(crate) struct Ignored {
     root: PathBuf,
-    /// Of --exclude.
+    /// The patterns of --exclude.
     first: Gitignore,
-    /// By folder, relative to the root, read when the folder is.
+    /// By folder, relative to the root; read together with the folder.
     folders: BTreeMap<PathBuf, Gitignore>,
     /// Whether files are read.
     files: bool,
 }
 
 impl Ignored {
-    /// For the folder `root`. `files`: whether ignore files count.
+    /// For the folder `root`. `files`: whether ignore files are used.
     ///
     /// # Errors
     /// An --exclude that makes no sense.
@@ -54,7 +54,8 @@ impl Ignored {
         Ok(Self { root: root.to_owned(), first, folders: BTreeMap::new(), files })
     }
 
-    /// Reads the ignore files of a folder, relative to the root; what is wrong with one, in words.
+    /// Reads the ignore files of a folder, relative to the root; returns an error message for an
+    /// invalid one.
     pub(crate) fn enter(&mut self, folder: &Path) -> Option<String> {
         if !self.files {
             return None;
@@ -76,15 +77,15 @@ impl Ignored {
         wrong
     }
 
-    /// Whether a path below the root is left out by itself. What is in a folder that is left out is
-    /// so too, whatever is said of it.
+    /// Whether a path below the root is excluded itself. Everything in an excluded folder is
+    /// excluded, regardless of other patterns.
     pub(crate) fn leaves_out(&self, path: &Path, is_folder: bool) -> bool {
         let full = self.root.join(path);
         match self.first.matched(&full, is_folder) {
             Match::None => {}
             word => return word.is_ignore(),
         }
-        // The nearest folder's word counts.
+        // The nearest folder's pattern is used.
         let folders = path.ancestors().skip(1).filter_map(|folder| self.folders.get(folder));
         for rules in folders {
             match rules.matched(&full, is_folder) {
@@ -95,8 +96,8 @@ impl Ignored {
         self.files && path.file_name() == Some(OsStr::new(ALWAYS))
     }
 
-    /// Whether a path below the root, of which nothing more is known, is left out, by itself or
-    /// with a folder above it.
+    /// Whether a path below the root, without further information, is excluded, itself or with a
+    /// parent folder.
     pub(crate) fn leaves_out_bytes(&self, path: &[u8], is_folder: bool) -> bool {
         let path = Path::new(OsStr::from_bytes(path));
         let above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());

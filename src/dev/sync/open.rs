@@ -18,16 +18,16 @@ use diyadm_agent::protocol::{
 pub struct Open {
     /// Id of the next step.
     next: u32,
-    /// How often a file is sent again that another transfer has.
+    /// How often to retry a file that another transfer has locked.
     pub(super) patience: u32,
-    /// Whether the target is there.
+    /// Whether the target exists.
     pub(super) is_folder: bool,
-    /// What is there.
+    /// The existing entries.
     pub(super) there: Vec<Entry>,
 }
 
 impl Open {
-    /// Opens the target, and lists what is in it.
+    /// Opens the target, and lists its content.
     ///
     /// # Errors
     /// The agent refuses, or the connection is lost.
@@ -50,8 +50,8 @@ impl Open {
         Ok(Self { next: 2, patience: TRIES, is_folder: true, there })
     }
 
-    /// Makes what is there what is here, or says what that takes in a dry run. After an error, or
-    /// where something was refused, it must be opened anew.
+    /// Makes the remote files equal to the local ones, or returns the needed changes in a dry run.
+    /// It must be opened again after an error or a refusal.
     ///
     /// # Errors
     /// The connection is lost.
@@ -62,7 +62,7 @@ impl Open {
         here: &Here,
         progress: &Progress,
     ) -> Result<Outcome, Trouble> {
-        // What could not be read is not gone.
+        // Unreadable files are not deleted files.
         let delete = source.options.delete && here.scan.unread.is_empty();
         let rules = Rules { delete };
         let plan = plan(&here.scan.entries, &self.there, rules, |entry| here.keeps(entry));
@@ -70,7 +70,7 @@ impl Open {
             return Ok(source.rehearse(plan));
         }
         progress.begin(plan.files.len() as u64, plan.bytes);
-        // Who held a file because of a connection that was lost has noticed by then.
+        // The holder of a file after a lost connection has noticed the loss by then.
         let patience = std::mem::replace(&mut self.patience, TRIES);
         let report = send(talk, &plan, &source.library, &mut self.next, patience, progress);
         let report = report.await?;
@@ -79,11 +79,11 @@ impl Open {
     }
 }
 
-/// Bytes of entries that are believed to be below one folder, a million of them and more. An agent
-/// that tells of more is no honest one, or its folder is not for this.
+/// Maximum bytes of entries below one folder, more than a million entries. An agent that reports
+/// more is not honest, or the folder is unsuitable.
 const MOST_HELD: usize = 256 << 20;
 
-/// What is there.
+/// The existing entries.
 async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
     talk.writer.send(Kind::Request, &Request::Step { id: 1, op }).await?;
     let (mut there, mut size) = (Vec::new(), 0);
@@ -104,7 +104,7 @@ async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
     }
 }
 
-/// Adds the bytes that entries take here to `size`; whether that is still believed.
+/// Adds the memory of entries to `size`; returns whether the limit is kept.
 fn fits(size: &mut usize, entries: &[Entry]) -> bool {
     for Entry { path, what, .. } in entries {
         let to = if let What::Link { to } = what { to.0.len() } else { 0 };

@@ -1,4 +1,4 @@
-//! Where a sync comes from and goes to, out of the words of the command line. Pure.
+//! The source and target of a sync, parsed from the command line. Pure.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,7 @@ use std::{
 use crate::exit::{Failure, quoted};
 use diyadm_agent::protocol::Bytes;
 
-/// `deploy/web:/app` as a workload and a path there. With a selector the workload is empty.
+/// `deploy/web:/app` as a workload and a path. With a selector the workload is empty.
 pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
     let bytes = text.as_bytes();
     let wrong = || {
@@ -26,8 +26,8 @@ pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
     Ok((workload, Bytes(path.to_vec())))
 }
 
-/// The refusal of words that name a container's file first, as `kubectl cp` takes them to copy out
-/// of it.
+/// The error for arguments with a container's file first, with which `kubectl cp` copies out of a
+/// container.
 pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
     let (workload, path) = destination(source).ok().filter(|(workload, _)| !workload.is_empty())?;
     let (path, to) = (str::from_utf8(&path.0).ok()?, to.to_str()?);
@@ -42,21 +42,21 @@ pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
     Some(Failure::usage("`sync` copies files into a container, not out of it.", hint))
 }
 
-/// What is sent, and to where.
+/// The source and the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
-    /// The folder here that paths are relative to.
+    /// The local folder of relative paths.
     pub(crate) from: PathBuf,
-    /// The folder there.
+    /// The remote folder.
     pub(crate) root: Bytes,
-    /// The one file, by its name here and its name there; `None` for all of the folder.
+    /// The single file, by its local and its remote name; `None` for the whole folder.
     pub(crate) file: Option<(PathBuf, Bytes)>,
-    /// The path there, where the file goes into it if it is a folder.
+    /// The remote path, into which the file goes if it is a folder.
     folder: Option<Bytes>,
 }
 
 impl Way {
-    /// Of the folder, or file, `source` to the path `to`. A file goes into a path that ends with a
+    /// From the folder or file `source` to the path `to`. A file goes into a path with a trailing
     /// slash, under its own name.
     ///
     /// # Errors
@@ -93,28 +93,28 @@ impl Way {
         Ok(Self { from, root: Bytes(root.to_vec()), file, folder })
     }
 
-    /// The same file into the path, where that turns out to be a folder; as `cp` does it.
+    /// The same file into the path, if that is a folder; as in `cp`.
     pub(super) fn inside(&self) -> Option<Self> {
         let (here, _) = self.file.as_ref()?;
         let file = Some((here.clone(), Bytes(here.as_os_str().as_bytes().to_vec())));
         Some(Self { from: self.from.clone(), root: self.folder.clone()?, file, folder: None })
     }
 
-    /// Whether both go to the same place: a folder in the container is open for one at a time.
+    /// Whether both have the same target: a folder in the container is open for one transfer at a
+    /// time.
     pub(crate) fn collides(&self, other: &Self) -> bool {
         let name = |way: &Self| way.file.as_ref().map(|(_, there)| there.clone());
         without_dots(&self.root.0) == without_dots(&other.root.0) && name(self) == name(other)
     }
 }
 
-/// A path by which it is told from others: `./x/` is `x`. A `..` stays, since what is before it may
-/// be a link.
+/// A normalized path for comparison: `./x/` is `x`. A `..` stays, since its parent may be a link.
 pub(crate) fn without_dots(path: &[u8]) -> PathBuf {
     let all = Path::new(OsStr::from_bytes(path)).components();
     all.filter(|part| *part != Component::CurDir).collect()
 }
 
-/// Without slashes at the end, but for the root's own.
+/// Without trailing slashes, except for the root.
 fn trimmed(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
     if end == 0 && !path.is_empty() { &path[..1] } else { &path[..end] }
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(of("a.jar", "/"), [".", "a.jar", "/", "a.jar"]);
         assert_eq!(of("a.jar", "b.jar"), [".", "a.jar", ".", "b.jar"]);
         assert_eq!(of("a.jar", "/tmp//b"), [".", "a.jar", "/tmp", "b"]);
-        // Into the path itself, where that is a folder.
+        // Into the path itself, if that is a folder.
         let inside = |to: &str| {
             let way = Way::new(Path::new("t/a.jar"), false, &to.into()).unwrap().inside()?;
             Some([way.root.show(), way.file.unwrap().1.show()])

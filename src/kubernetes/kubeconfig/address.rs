@@ -1,4 +1,4 @@
-//! The addresses of API servers and proxies, cut apart as Go's net/url does it.
+//! Parses the addresses of API servers and proxies, like Go's net/url.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ pub struct Address {
     pub user_info: Option<String>,
     /// An IPv6 address without its brackets.
     pub host: String,
-    /// Where one is given.
+    /// The port, if given.
     pub port: Option<u16>,
-    /// Empty, or from its `/` on, without query.
+    /// The path from its `/` on, without query; may be empty.
     pub path: String,
 }
 
 impl Address {
-    /// `None` where it is no absolute URL with a host.
+    /// `None` if it is not an absolute URL with a host.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let mut letters = scheme.chars();
@@ -48,12 +48,12 @@ impl Address {
         Some(Self { scheme, user_info, host: host.to_owned(), port, path: path.to_owned() })
     }
 
-    /// The same, `http://` where there is no scheme.
+    /// The same, with `http://` as default scheme.
     pub(super) fn parse_or_http(text: &str) -> Option<Self> {
         Self::parse(text).or_else(|| Self::parse(&format!("http://{text}")))
     }
 
-    /// The port, or that of the scheme.
+    /// The port, or the scheme's default.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.scheme.as_str() {
             "https" => 443,
@@ -62,8 +62,8 @@ impl Address {
         })
     }
 
-    /// For kube and hyper; `None` where its characters are not allowed in a URL. User and password
-    /// are left out.
+    /// For kube and hyper; `None` if it has characters that are not allowed in a URL. User and
+    /// password are omitted.
     pub(super) fn uri(&self) -> Option<http::Uri> {
         self.to_string().parse().ok()
     }
@@ -91,8 +91,8 @@ impl fmt::Debug for Address {
     }
 }
 
-/// The address of a server as client-go hands it to plugins: through Go's `url.ParseRequestURI`, which
-/// takes the scheme in lower case and knows no fragment, and without the query. What is no URL stays.
+/// The address of a server as client-go passes it to plugins: through Go's `url.ParseRequestURI`,
+/// with the scheme in lower case, without fragment and query. Other texts stay unchanged.
 pub(super) fn without_query(text: &str) -> String {
     let Some(address) = Address::parse(text) else { return text.to_owned() };
     let scheme = address.scheme;

@@ -1,5 +1,5 @@
-//! As whom a request is made: a fixed header, a token file that is read again, a plugin's answer
-//! for as long as it is valid, and the client certificate.
+//! The credentials of requests: a fixed header, a token file that is reread, a plugin's result
+//! while it is valid, and the client certificate.
 
 use std::{
     fs,
@@ -20,34 +20,35 @@ use super::{
     unusable,
 };
 
-/// So old the content of a token file may be: client-go's minute, and its ten seconds less.
+/// Maximum age of a token file's content: client-go's minute, minus its ten seconds.
 const TOKEN_AGE: Duration = Duration::from_secs(50);
 
-/// Where credentials come from.
+/// The source of credentials.
 pub(super) enum Credentials {
     /// Always the same.
     Fixed(Arc<Current>),
     /// A bearer token in a file that somebody else replaces.
     File { path: PathBuf, identity: Option<Arc<Identity>>, token: Mutex<FileToken> },
-    /// A program, run when what it gave last is no longer valid.
+    /// A program, which runs when its last result is no longer valid.
     Plugin { plugin: Arc<Plugin>, answer: sync::Mutex<Answer> },
 }
 
-/// What was read last.
+/// The content that was read last.
 pub(super) struct FileToken {
     current: Arc<Current>,
     read_at: Instant,
 }
 
-/// What became of a plugin's runs.
+/// The state of a plugin.
 #[derive(Default)]
 pub(super) enum Answer {
     #[default]
     None,
     Issued(Issued),
-    /// It gave something once, and may do so again.
+    /// It has returned credentials, and may do so again.
     Expired,
-    /// It never gave anything. A command has many requests, and its user is asked once.
+    /// It has never returned credentials: a command has many requests, and its user is asked only
+    /// once.
     Refused(Refused),
 }
 
@@ -60,7 +61,7 @@ impl Credentials {
         Self::Fixed(Arc::new(Current { authorization, identity }))
     }
 
-    /// A file with a bearer token; `inline` counts while it cannot be read.
+    /// A file with a bearer token; `inline` is used while it cannot be read.
     pub(super) fn token_file(
         path: PathBuf,
         inline: &str,
@@ -86,15 +87,15 @@ impl Credentials {
         Self::Plugin { plugin: Arc::new(plugin), answer: sync::Mutex::default() }
     }
 
-    /// Those for a request that is made now.
+    /// The credentials for a request now.
     pub(super) async fn current(&self) -> Result<Arc<Current>, Refused> {
         match self {
             Self::Fixed(current) => Ok(Arc::clone(current)),
             Self::File { path, identity, token } => {
                 let mut token = token.lock().unwrap_or_else(PoisonError::into_inner);
                 if token.read_at.elapsed() > TOKEN_AGE {
-                    // What was read last counts on where the file is gone: some are removed once
-                    // they were read.
+                    // The last content stays valid if the file is deleted, since some are removed
+                    // after being read.
                     if let Ok(text) = fs::read_to_string(path)
                         && let Ok(value) = bearer(&text)
                     {
@@ -106,7 +107,7 @@ impl Credentials {
                 Ok(Arc::clone(&token.current))
             }
             Self::Plugin { plugin, answer } => {
-                // Requests that come meanwhile wait: it may ask its user something.
+                // Other requests wait, since it may prompt its user.
                 let mut answer = answer.lock().await;
                 match &*answer {
                     Answer::Issued(Issued { current, expires })
@@ -136,7 +137,7 @@ impl Credentials {
         }
     }
 
-    /// The API server has refused these: a plugin is asked for others.
+    /// The API server rejected these credentials: a plugin is run for new ones.
     pub(super) async fn expire(&self, refused: &Arc<Current>) {
         if let Self::Plugin { answer, .. } = self {
             let mut answer = answer.lock().await;

@@ -1,5 +1,5 @@
-//! The entries of a kubeconfig: clusters, users, contexts. Read from a file and, for the test that
-//! holds them against `kubectl config view`, written again.
+//! The entries of a kubeconfig: clusters, users, contexts. Parsed from a file and, for a test that
+//! compares them with `kubectl config view`, written again.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,14 +9,14 @@ use serde_json::{Map, Value, json};
 
 use super::{exec::Plugin, fields::Fields, path::resolve, unusable};
 
-/// Bytes that stand in the kubeconfig, or in a file that it names.
+/// Bytes in the kubeconfig, or in a file that it names.
 #[derive(Clone, Default)]
 pub(super) struct Data {
     pub(super) path: String,
     pub(super) bytes: Vec<u8>,
 }
 
-/// How an API server is reached.
+/// The connection to an API server.
 #[derive(Clone, Default)]
 pub(super) struct Cluster {
     pub(super) server: String,
@@ -46,14 +46,14 @@ pub(super) struct User {
     pub(super) extensions: BTreeMap<String, Value>,
 }
 
-/// An `auth-provider`: what plugins were before they were programs of their own.
+/// An `auth-provider`: the predecessor of credential plugins.
 #[derive(Clone)]
 pub(super) struct Provider {
     pub(super) name: String,
     pub(super) config: BTreeMap<String, String>,
 }
 
-/// Which cluster, which user.
+/// A cluster and a user.
 #[derive(Clone, Default)]
 pub(super) struct Context {
     pub(super) cluster: String,
@@ -71,7 +71,7 @@ impl Data {
         !self.path.is_empty() || !self.bytes.is_empty()
     }
 
-    /// Takes the file's bytes in; `name` is that of the field.
+    /// Reads the file's bytes; `name` is the name of the field.
     pub(super) fn load(&mut self, name: &str) -> Result<()> {
         if self.path.is_empty() {
             return Ok(());

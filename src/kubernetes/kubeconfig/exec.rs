@@ -1,7 +1,7 @@
-//! Credential plugins: programs that print an `ExecCredential`, run as client-go runs them.
+//! Credential plugins: programs that print an `ExecCredential`, run as by client-go.
 //!
-//! Their arguments, environment and output hold secrets, and are never shown. Their stderr is the
-//! user's, as it comes.
+//! Their arguments, environment and output contain secrets, and are never shown. Their stderr goes
+//! to the user unchanged.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -37,14 +37,14 @@ pub(super) struct Plugin {
     install_hint: String,
     interactive_mode: String,
     pub(super) wants_cluster: bool,
-    /// What it is given of the cluster.
+    /// The cluster information for the plugin.
     pub(super) cluster: Option<Value>,
 }
 
 impl Plugin {
     pub(super) fn read(fields: &Fields<'_>, folder: &Path) -> Result<Self> {
         let mut command = fields.text("command")?;
-        // A name alone is looked for on PATH.
+        // A name without a path is searched on PATH.
         if command.contains('/') {
             resolve(&mut command, folder);
         }
@@ -89,7 +89,7 @@ impl Plugin {
         view
     }
 
-    /// What kubectl refuses it for; `None` for a plugin that can be run.
+    /// Why kubectl rejects it; `None` for a valid plugin.
     pub(super) fn problem(&self) -> Option<String> {
         let Self { command, api_version, interactive_mode, .. } = self;
         let modes = ["Never", "IfAvailable", "Always"];
@@ -130,7 +130,7 @@ impl Plugin {
             .args(args)
             .envs(env.iter().map(|(name, value)| (name, value)))
             .env(EXEC_INFO, info.to_string())
-            // diyadm may read its own input.
+            // diyadm may need its own input.
             .stdin(if interactive { Stdio::inherit() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -1,5 +1,5 @@
-//! Fields of a kubeconfig, read as Go's JSON decoder reads them: `null` is absent, unknown fields
-//! are ignored. Errors say where, never what was there.
+//! Fields of a kubeconfig, parsed like Go's JSON decoder: `null` is absent, unknown fields are
+//! ignored. Errors name the position, never the content.
 
 use anyhow::Result;
 use base64::{
@@ -16,7 +16,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// A mapping, and where it stands: `users[0].user`.
+/// A mapping, and its position: `users[0].user`.
 pub(super) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
     place: String,
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
         unusable(format!("{} is not {wanted}", self.place(name)))
     }
 
-    /// Text; empty where absent.
+    /// Text; empty if absent.
     pub(super) fn text(&self, name: &str) -> Result<String> {
         match self.get(name) {
             Value::Null => Ok(String::new()),
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Bytes that are written as base64; empty where absent.
+    /// Base64 bytes; empty if absent.
     pub(super) fn data(&self, name: &str) -> Result<Vec<u8>> {
         let text = self.text(name)?.replace(['\r', '\n'], "");
         BASE64.decode(text).map_err(|_| self.wrong(name, "base64"))
@@ -87,12 +87,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A mapping; empty where absent.
+    /// A mapping; empty if absent.
     pub(super) fn fields(&self, name: &str) -> Result<Self> {
         Self::of(self.get(name), self.place(name))
     }
 
-    /// The same, `None` where absent.
+    /// The same, `None` if absent.
     pub(super) fn optional(&self, name: &str) -> Result<Option<Self>> {
         self.get(name)
             .as_object()

@@ -1,5 +1,5 @@
-//! Files of kubeconfig, read and merged: the first file that has an entry or a current context
-//! wins, and the entry is taken whole.
+//! Kubeconfig files, read and merged: the first file with an entry or a current context wins, and
+//! entries are never mixed.
 
 use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{exit::Failure, yaml};
 
-/// What the files of kubeconfig say, together.
+/// The merged kubeconfig files.
 #[derive(Default)]
 pub struct Kubeconfig {
     current_context: String,
@@ -25,8 +25,8 @@ pub struct Kubeconfig {
 }
 
 impl Kubeconfig {
-    /// Reads the files. Those of a list may be missing, all of them too; a file that is there and
-    /// cannot be read is an error.
+    /// Reads the files. All files of a list may be missing; an existing unreadable file is an
+    /// error.
     ///
     /// # Errors
     /// Named by file and field.
@@ -43,7 +43,7 @@ impl Kubeconfig {
         }
     }
 
-    /// `None` where there is no such file.
+    /// `None` if the file does not exist.
     fn read_file(file: &Path) -> Result<Option<Self>> {
         let name = file.display();
         let text = match fs::read(file) {
@@ -87,8 +87,8 @@ impl Kubeconfig {
         self
     }
 
-    /// What the context leads to, with its files taken in and found usable; `None` where no context
-    /// is named here or in the files.
+    /// The selected context, with its files read and validated; `None` if no context is named here
+    /// or in the files.
     ///
     /// # Errors
     /// No such context, or what it leads to is refused by kubectl too.
@@ -109,12 +109,12 @@ impl Kubeconfig {
                 "context {name} needs a cluster {wanted:?}, which is missing"
             )));
         };
-        // To be nobody is allowed.
+        // A context without a user is allowed.
         let user = self.users.get(&context.user).cloned().unwrap_or_default();
         Selected::new(name, context.clone(), cluster.clone(), user).map(Some)
     }
 
-    /// The error where [`Kubeconfig::select`] found none.
+    /// The error if [`Kubeconfig::select`] found none.
     pub(super) fn nothing_selected(&self, files: &Files) -> anyhow::Error {
         if self.contexts.is_empty() {
             let read = match files {
@@ -148,14 +148,14 @@ fn document(file: &str, text: &str) -> Result<Value> {
     let Some(chunk) = yaml::chunks(text).find(|chunk| !chunk.body.is_empty()) else {
         return Ok(Value::Null);
     };
-    // What the parser says may quote the file.
+    // The parser's message may quote the file.
     yaml::parse(file, &chunk, 1).map_err(|error| {
         let yaml::Error { line, column, .. } = error;
         unusable(format!("{file}:{line}:{column} is not YAML"))
     })
 }
 
-/// A list of entries with names, each once.
+/// A list of entries with unique names.
 fn named<T>(
     fields: &Fields<'_>,
     list: &str,

@@ -12,7 +12,7 @@ use super::{
     Access, address::Address, credentials::Credentials, proxy::ProxyVariables, trust, unusable,
 };
 
-/// Where the kubelet puts it.
+/// The path where the kubelet mounts it.
 pub(super) const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A Pod with a service account.
@@ -23,7 +23,7 @@ pub(super) struct Pod {
 }
 
 impl Pod {
-    /// `None` outside of a Pod, and in one whose token is not mounted.
+    /// `None` outside of a Pod, and in a Pod without a mounted token.
     pub(super) fn find(folder: &Path) -> Option<Self> {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let host = variable("KUBERNETES_SERVICE_HOST")?;
@@ -52,7 +52,7 @@ impl Pod {
         })?;
         let mut config = Config::new(uri);
         config.default_namespace = String::new();
-        // Without it the system's are trusted, as in client-go.
+        // Without it the system's CAs are trusted, as in client-go.
         config.root_cert = match fs::read(folder.join("ca.crt")) {
             Ok(pem) => Some(trust::certificates(&pem)).filter(|roots| !roots.is_empty()),
             Err(_) => None,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::trust::Identity;
 
-/// Why there are no credentials. Holds no secret.
+/// Why there are no credentials. Contains no secret.
 #[derive(Clone, Debug)]
 pub(in crate::kubernetes) struct Refused {
     /// Without a full stop.
@@ -39,13 +39,13 @@ impl Refused {
     }
 }
 
-/// What a plugin gave.
+/// The result of a plugin.
 pub(super) struct Issued {
     pub(super) current: Arc<Current>,
     pub(super) expires: Option<Timestamp>,
 }
 
-/// The value of an `Authorization` header; `Err` says what is wrong with the token.
+/// The value of an `Authorization` header; `Err` describes an invalid token.
 pub(super) fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
     let token = token.trim();
     if token.is_empty() {

@@ -2,14 +2,14 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// A relative path is one from the folder of its kubeconfig.
+/// A relative path is relative to the folder of its kubeconfig.
 pub(super) fn resolve(path: &mut String, folder: &Path) {
     if !path.is_empty() && !Path::new(path).is_absolute() {
         *path = cleaned(&folder.join(&path)).display().to_string();
     }
 }
 
-/// Without `.` and `..`, as Go's `filepath.Join` has it.
+/// Without `.` and `..`, as by Go's `filepath.Join`.
 fn cleaned(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut path, part| {
         match part {

@@ -1,5 +1,5 @@
-//! Which proxy leads to a host by the environment, as Go decides it (golang.org/x/net/http/httpproxy,
-//! and client-go on top): tests/it/kubeconfig/proxies.rs asks Go.
+//! The proxy for a host from the environment, as in Go (golang.org/x/net/http/httpproxy, and
+//! client-go on top); tests/it/kubeconfig/proxies.rs compares with Go.
 
 use std::{env, net::IpAddr};
 
@@ -17,8 +17,8 @@ pub struct ProxyVariables {
     pub https: String,
     /// `NO_PROXY`, else `no_proxy`.
     pub no: String,
-    /// `REQUEST_METHOD` is set: a web server has started this, and `HTTP_PROXY` may be a header of
-    /// a request.
+    /// Whether `REQUEST_METHOD` is set: a web server has started this process, and `HTTP_PROXY` may
+    /// be a header of a request.
     pub cgi: bool,
 }
 
@@ -28,12 +28,12 @@ enum Excluded<'a> {
     All,
     Network(IpAddr, u32),
     Address(IpAddr, &'a str),
-    /// Begins with a dot; whether the domain itself is meant too.
+    /// A domain suffix that begins with a dot; whether it also matches the domain itself.
     Domain(String, &'a str, bool),
 }
 
 impl ProxyVariables {
-    /// Those of this process. An empty one is not set.
+    /// The variables of this process. An empty one counts as unset.
     pub fn from_environment() -> Self {
         let any = |names: [&str; 2]| {
             let values = names.into_iter().filter_map(env::var_os);
@@ -48,7 +48,7 @@ impl ProxyVariables {
         }
     }
 
-    /// The proxy to an `http` or `https` URL; `None` where it is reached directly.
+    /// The proxy for an `http` or `https` URL; `None` for a direct connection.
     ///
     /// # Errors
     /// The variable that holds for it cannot be used.
@@ -106,11 +106,11 @@ impl ProxyVariables {
     }
 }
 
-/// What Go's transport speaks to proxies.
+/// Proxy protocols that Go's transport supports.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
 impl<'a> Excluded<'a> {
-    /// `None` where it is not understood.
+    /// `None` if it is invalid.
     fn parse(value: &'a str) -> Option<Self> {
         let value = value.trim();
         if value == "*" {
@@ -143,7 +143,7 @@ impl<'a> Excluded<'a> {
     }
 }
 
-/// An address as URLs have it.
+/// An address in the format of URLs.
 fn parse_ip(host: &str) -> Option<IpAddr> {
     let host = host.split_once('%').map_or(host, |(host, _zone)| host);
     host.parse::<IpAddr>().ok().map(|address| address.to_canonical())

@@ -1,4 +1,4 @@
-//! What a context leads to: looked at for what kubectl refuses, then turned into a configuration.
+//! The selected context: validated like kubectl, then converted to a configuration.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::exit::Failure;
 /// The cluster extension that a credential plugin is given.
 const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
-/// A context with its cluster and user; the files that they name are read.
+/// A context with its cluster and user, whose files have been read.
 pub struct Selected {
     name: String,
     context: Context,
@@ -45,7 +45,7 @@ impl Selected {
     ) -> Result<Self> {
         let of = || format!("The context {name}");
         cluster.authority.load("certificate-authority").with_context(of)?;
-        // A key without a certificate is not looked at.
+        // A key without a certificate is ignored.
         if user.certificate.is_given() {
             user.certificate.load("client-certificate").with_context(of)?;
             user.key.load("client-key").with_context(of)?;
@@ -57,7 +57,7 @@ impl Selected {
         }
     }
 
-    /// As `kubectl config view --raw --minify --flatten -o json` has it.
+    /// In the format of `kubectl config view --raw --minify --flatten -o json`.
     pub fn view(&self) -> Value {
         let Self { name, context, cluster, user } = self;
         let users = match context.user.as_str() {
@@ -74,7 +74,7 @@ impl Selected {
         })
     }
 
-    /// What kubectl refuses it for.
+    /// Why kubectl rejects it.
     fn problem(&self) -> Option<String> {
         let Self { cluster, user, .. } = self;
         let has_token = !user.token.is_empty() || !user.token_file.is_empty();
@@ -105,13 +105,14 @@ impl Selected {
         Some(text.to_owned())
     }
 
-    /// `proxy-url`, where kubectl takes it.
+    /// `proxy-url`, if kubectl accepts it.
     fn proxy(&self) -> Option<Address> {
         let proxy = Address::parse(&self.cluster.proxy_url)?;
         ["http", "https", "socks5"].contains(&proxy.scheme.as_str()).then_some(proxy)
     }
 
-    /// The server's address. Without a scheme it is http, whatever else is set: kubectl has it so.
+    /// The server's address. Without a scheme it is http regardless of other settings, as in
+    /// kubectl.
     fn server(&self) -> Result<(Address, http::Uri)> {
         let text = self.cluster.server.as_str();
         let server = Address::parse(text).or_else(|| {
@@ -142,7 +143,7 @@ impl Selected {
                 Some(uri.ok_or_else(|| unusable(format!("the proxy {proxy} is not an address")))?);
         }
         config.headers = self.impersonation()?;
-        // Over plain http kubectl shows neither certificate nor token.
+        // Over plain http kubectl sends neither certificate nor token.
         let is_tls = server.scheme == "https";
         if is_tls {
             self.trust(&mut config)?;
@@ -207,7 +208,7 @@ impl Selected {
         } else {
             None
         };
-        // A plugin is for users who have nothing else.
+        // A plugin is only used without other credentials.
         if header.is_none()
             && identity.is_none()
             && let Some(mut plugin) = self.user.plugin.take()
@@ -218,7 +219,7 @@ impl Selected {
         Ok(Credentials::fixed(header, identity))
     }
 
-    /// What a plugin is given of the cluster.
+    /// The cluster information for a plugin.
     fn exec_cluster(&self) -> Value {
         let Cluster { server, tls_server_name, insecure, authority, .. } = &self.cluster;
         let mut cluster = json!({ "server": without_query(server) });
@@ -276,7 +277,7 @@ impl Selected {
     }
 }
 
-/// As client-go writes the keys of `as-user-extra`.
+/// The encoding of the keys of `as-user-extra` in client-go.
 fn header_escaped(key: &str) -> String {
     key.bytes()
         .map(|byte| match byte {
@@ -289,8 +290,8 @@ fn header_escaped(key: &str) -> String {
         .collect()
 }
 
-/// The token of an OpenID Connect provider. It is kubectl that gets a new one with the refresh token,
-/// and keeps it in the kubeconfig.
+/// The token of an OpenID Connect provider. Only kubectl renews it with the refresh token, and
+/// stores it in the kubeconfig.
 fn id_token(provider: &Provider) -> Result<HeaderValue> {
     let token = provider.config.get("id-token").map(String::as_str).unwrap_or_default();
     let claims = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
@@ -307,7 +308,7 @@ fn id_token(provider: &Provider) -> Result<HeaderValue> {
     Err(Failure::unreachable(what, hint).into())
 }
 
-/// A provider that kubectl has no more.
+/// The error for a provider that kubectl has removed.
 fn removed(provider: &Provider) -> anyhow::Error {
     let name = &provider.name;
     let hint = match name.as_str() {

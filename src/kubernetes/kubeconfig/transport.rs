@@ -1,4 +1,5 @@
-//! The client's way to the API server: proxy, TLS, credentials. Requests and WebSockets go the same.
+//! The client's transport to the API server: proxy, TLS, credentials; the same for requests and
+//! WebSockets.
 
 use std::{
     io,
@@ -57,7 +58,7 @@ pub(super) fn client(
 ) -> Result<Client> {
     let roots = trust::roots(&config)?;
     let shared = Shared { config, roots, credentials, authorization, connected: Mutex::default() };
-    // What is wrong with the configuration shows here, not with the first request.
+    // Configuration errors are found here, not with the first request.
     shared.connect(None)?;
     let headers = shared.config.extra_headers_layer()?;
     let base = shared.config.base_uri_layer();
@@ -66,7 +67,7 @@ pub(super) fn client(
     Ok(ClientBuilder::new(transport, namespace).with_layer(&headers).with_layer(&base).build())
 }
 
-/// A proxy for [`Config::proxy_url`]: user and password are kept, the port is always there.
+/// A proxy for [`Config::proxy_url`]: with user, password and an explicit port.
 pub(super) fn proxy_uri(proxy: &Address) -> Option<Uri> {
     let uri = Address { port: Some(proxy.port()), path: String::new(), ..proxy.clone() }.uri()?;
     let Some(info) = &proxy.user_info else { return Some(uri) };
@@ -81,17 +82,17 @@ struct Shared {
     roots: Vec<X509>,
     credentials: Credentials,
     authorization: Option<HeaderValue>,
-    /// Connections are those of one client certificate; with another one there are new ones.
+    /// The connections of one client certificate; another certificate needs new ones.
     connected: Mutex<Option<(Option<Arc<Identity>>, Pools)>>,
 }
 
-/// Connections that may be used again.
+/// Reusable connections.
 #[derive(Clone)]
 struct Pools {
     requests: Hyper,
-    /// Where a proxy passes requests on by itself, WebSockets need a tunnel through it.
+    /// For a proxy that forwards requests, WebSockets need a tunnel.
     upgrades: Hyper,
-    /// For a proxy that passes requests on.
+    /// For a proxy that forwards requests.
     proxy_authorization: Option<HeaderValue>,
 }
 
@@ -111,7 +112,7 @@ impl Shared {
     }
 
     fn connect(&self, identity: Option<&Identity>) -> Result<Pools> {
-        // A SOCKS proxy has tunnels alone: nothing of it belongs into a request.
+        // A SOCKS proxy only has tunnels: its address does not belong in a request.
         let proxy = self.config.proxy_url.as_ref().filter(|proxy| !is_socks(proxy));
         let is_plain = self.config.cluster_url.scheme_str() == Some("http");
         let proxy = proxy.filter(|_| is_plain);
@@ -171,11 +172,11 @@ impl Service<Request<Body>> for Transport {
     }
 }
 
-/// How a TCP connection comes about.
+/// How to open a TCP connection.
 #[derive(Clone)]
 enum Route {
     Direct(HttpConnector),
-    /// To the proxy, which is asked for the whole URL.
+    /// To the proxy, which gets the whole URL.
     Forward(HttpsConnector<HttpConnector>, Uri),
     Tunnel(Tunnel<HttpsConnector<HttpConnector>>),
     Socks(SocksV5<HttpConnector>),
@@ -201,7 +202,7 @@ impl Route {
                 None => socks,
             }));
         }
-        // Go trusts for the proxy what it trusts for the server.
+        // As in Go, the same CAs are trusted for the proxy and the server.
         let https = trust::https(tcp, config, roots, identity)?;
         if forwards {
             return Ok(Self::Forward(https, proxy.clone()));
@@ -239,7 +240,7 @@ impl Service<Uri> for Route {
     type Future = BoxFuture<Stream>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        // None of these has to wait.
+        // None of these waits.
         Poll::Ready(Ok(()))
     }
 
@@ -260,14 +261,14 @@ impl Service<Uri> for Route {
     }
 }
 
-/// Tunnels take 443 for every URL without a port.
+/// Tunnels use port 443 for every URL without a port.
 fn with_port(target: &Uri) -> Result<Uri> {
     let address = Address::parse(&target.to_string());
     let address = address.map(|address| Address { port: Some(address.port()), ..address });
     address.and_then(|address| address.uri()).ok_or_else(|| unusable("the server has no host"))
 }
 
-/// A connection, with TLS to the proxy where there is some.
+/// A connection, with TLS to the proxy if configured.
 struct Stream {
     stream: MaybeHttpsStream<TokioIo<TcpStream>>,
     is_forwarded: bool,

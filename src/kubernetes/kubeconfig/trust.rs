@@ -1,4 +1,4 @@
-//! Whom the client trusts, and the certificate that it shows.
+//! The trusted CAs, and the client certificate.
 
 use std::{env, fs, net::IpAddr, path::PathBuf};
 
@@ -19,14 +19,14 @@ use openssl::{
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// A certificate with those that signed it, and its key.
+/// A certificate with its intermediates and its key.
 pub(super) struct Identity {
     chain: Vec<X509>,
     key: PKey<Private>,
 }
 
 impl Identity {
-    /// `Err` says what is wrong, without a secret.
+    /// `Err` describes the problem, without a secret.
     pub(super) fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain = X509::stack_from_pem(certificate).unwrap_or_default();
         let Some(leaf) = chain.first() else {
@@ -43,7 +43,7 @@ impl Identity {
     }
 }
 
-/// The certificates of a PEM file, in DER. What cannot be read is skipped, as Go does.
+/// The certificates of a PEM file, in DER. Unreadable ones are skipped, as in Go.
 pub(super) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
     parse_all(pem).iter().filter_map(|certificate| certificate.to_der().ok()).collect()
 }
@@ -55,9 +55,8 @@ fn parse_all(pem: &[u8]) -> Vec<X509> {
     blocks.filter_map(|block| X509::from_pem(block.as_bytes()).ok()).collect()
 }
 
-/// The certificates that this system trusts: as Go finds them, by `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR` or in the places of the distributions. The OpenSSL that is built in looks where
-/// no system has them.
+/// The system's trusted certificates, found like in Go: by `SSL_CERT_FILE` and `SSL_CERT_DIR`, or
+/// at the paths of the distributions. The built-in OpenSSL searches paths that no system has.
 fn system_roots() -> Vec<X509> {
     let file = match env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()) {
         Some(file) => Some(PathBuf::from(file)),
@@ -93,7 +92,7 @@ fn builder(roots: &[X509], identity: Option<&Identity>) -> Result<SslConnectorBu
     for root in roots {
         store.add_cert(root.clone())?;
     }
-    // Any of them ends a chain, an intermediate or the server's own too, as in Go.
+    // Any of them ends a chain, including an intermediate or the server's own, as in Go.
     store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
     let mut builder = SslConnector::builder(SslMethod::tls_client())?;
     builder.set_cert_store(store.build());
@@ -110,7 +109,7 @@ fn builder(roots: &[X509], identity: Option<&Identity>) -> Result<SslConnectorBu
     Ok(builder)
 }
 
-/// TLS on the connections of `connector`, where the URL says https.
+/// TLS on the connections of `connector`, for https URLs.
 pub(super) fn https<C>(
     connector: C,
     config: &Config,
@@ -127,7 +126,8 @@ pub(super) fn https<C>(
         }
         let host = name.as_deref().unwrap_or_else(|| uri.host().unwrap_or_default());
         let host = host.trim_matches(['[', ']']).trim_end_matches('.');
-        // The connector's own would take brackets for a part of the name, and look at the subject.
+        // The connector's own verification would include brackets in the name, and check the
+        // subject.
         tls.set_use_server_name_indication(false);
         tls.set_verify_hostname(false);
         let flags = X509CheckFlags::NO_PARTIAL_WILDCARDS | X509CheckFlags::NEVER_CHECK_SUBJECT;

@@ -1,18 +1,18 @@
-//! From words of the command line to kinds and names, as kubectl reads them. Asks nobody.
+//! Parses arguments to kinds and names, as kubectl does. Pure.
 
 use crate::{
     exit::Failure,
     kinds::{self, Kind},
 };
 
-/// What words come to.
+/// The parsed arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Words {
-    /// These, by name.
+    /// Named objects.
     Named(Vec<(&'static Kind, String)>),
-    /// Whatever there is of these kinds.
+    /// All objects of these kinds.
     Kinds(Vec<&'static Kind>),
-    /// Nothing was said.
+    /// No arguments.
     Nothing,
 }
 

@@ -1,8 +1,8 @@
 //! Whether the client of a connection over loopback is still there.
 //!
-//! A client that sends no more and one that has closed its connection look alike to the other end:
-//! both send a FIN. The system's list of sockets tells them apart, as a closed one belongs to no
-//! process.
+//! A client that has stopped sending and one that has closed its connection look the same to the
+//! other end: both send a FIN. The system's list of sockets distinguishes them, as a closed socket
+//! belongs to no process.
 
 use std::{
     fs, io,
@@ -15,11 +15,11 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::PING;
 
-/// A client that closes its connection lets go of its socket a moment after the FIN.
+/// A closing client releases its socket shortly after the FIN.
 const FIRST: Duration = Duration::from_millis(5);
 
-/// Waits until the client has closed its connection. `here` and `peer` are the two ends' addresses.
-/// Where the system does not say, that is never.
+/// Waits until the client has closed its connection. `here` and `peer` are the addresses of both
+/// ends. Waits for ever if the system does not tell.
 pub(super) async fn closed(here: io::Result<SocketAddr>, peer: io::Result<SocketAddr>) {
     let (Ok(here), Ok(peer)) = (here, peer) else { return };
     let pauses = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(PING);
@@ -31,15 +31,14 @@ pub(super) async fn closed(here: io::Result<SocketAddr>, peer: io::Result<Socket
     }
 }
 
-/// Whether a process has the socket at `peer` that is connected with `here`; `None` where that
-/// cannot be seen.
+/// Whether a process owns the socket at `peer` that is connected to `here`; `None` if unknown.
 fn is_open(here: SocketAddr, peer: SocketAddr) -> Option<bool> {
     if !peer.ip().is_loopback() {
         return None;
     }
     let list = fs::read_to_string(if peer.is_ipv4() { IPV4 } else { IPV6 }).ok()?;
     let found = has_process(&list, &[shown(peer), shown(here)]);
-    // A program may use IPv4 through a socket of IPv6, as Java does.
+    // A program may use IPv4 through an IPv6 socket, as Java does.
     let mapped = || {
         let list = fs::read_to_string(IPV6).unwrap_or_default();
         has_process(&list, &[peer, here].map(|end| shown(mapped(end))))
@@ -50,7 +49,7 @@ fn is_open(here: SocketAddr, peer: SocketAddr) -> Option<bool> {
 const IPV4: &str = "/proc/net/tcp";
 const IPV6: &str = "/proc/net/tcp6";
 
-/// Whether the socket between these ends has a process; `None` where there is no such socket.
+/// Whether the socket between these ends has a process; `None` if there is no such socket.
 fn has_process(list: &str, ends: &[String; 2]) -> Option<bool> {
     list.lines().find_map(|line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
@@ -58,7 +57,7 @@ fn has_process(list: &str, ends: &[String; 2]) -> Option<bool> {
     })
 }
 
-/// Which word of a line is the inode of the socket's process; 0 where it has none.
+/// Index of the socket's inode on a line; the inode is 0 without a process.
 const INODE: usize = 9;
 
 /// `::ffff:127.0.0.1` for `127.0.0.1`.
@@ -70,7 +69,7 @@ fn mapped(address: SocketAddr) -> SocketAddr {
     (ip, address.port()).into()
 }
 
-/// An address as proc_net(5) has it: words in the machine's byte order.
+/// An address in the format of proc_net(5): words in the machine's byte order.
 fn shown(address: SocketAddr) -> String {
     let bytes = match address.ip() {
         IpAddr::V4(ip) => ip.octets().to_vec(),

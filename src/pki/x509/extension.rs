@@ -1,4 +1,4 @@
-//! The extensions of a certificate, as `processExtensions` of Go's crypto/x509 reads them.
+//! The extensions of a certificate, parsed like `processExtensions` of Go's crypto/x509.
 
 use super::general::{Constraints, Names};
 use crate::pki::der::{self, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
@@ -14,14 +14,14 @@ pub(in crate::pki) enum Usage {
     Other,
 }
 
-/// Whether a certificate may sign others, and how many CAs may stand below it.
+/// Whether a certificate may sign others, and the maximum number of CAs below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pki) struct BasicConstraints {
     pub(in crate::pki) is_ca: bool,
     pub(in crate::pki) max_path: Option<u64>,
 }
 
-/// What certificate policies say.
+/// The certificate policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::pki) struct Policies {
     pub(in crate::pki) own: Vec<Vec<u8>>,
@@ -35,23 +35,23 @@ pub(in crate::pki) struct Policies {
 /// Select all.
 #[derive(Clone, Debug, Default)]
 pub(in crate::pki) struct Extensions {
-    /// Bits; 0 where nothing is said.
+    /// Bits; 0 if absent.
     pub(in crate::pki) key_usage: u16,
     pub(in crate::pki) basic_constraints: Option<BasicConstraints>,
     pub(in crate::pki) usages: Vec<Usage>,
-    /// The bytes of the extension, where there is one.
+    /// The bytes of the extension, if present.
     pub(in crate::pki) alternative_names: Option<Vec<u8>>,
     pub(in crate::pki) names: Names,
     pub(in crate::pki) constraints: Option<Constraints>,
     pub(in crate::pki) subject_key: Vec<u8>,
     pub(in crate::pki) authority_key: Vec<u8>,
     pub(in crate::pki) policies: Policies,
-    /// Critical ones that nobody here understands, in numbers and dots.
+    /// OIDs of unsupported critical extensions.
     pub(in crate::pki) unhandled: Vec<String>,
 }
 
 impl Extensions {
-    /// `all` is what is in their SEQUENCE.
+    /// `all` is the content of their SEQUENCE.
     pub(super) fn parse(mut all: Reader<'_>) -> Result<Self, String> {
         let mut list: Vec<(&[u8], bool, &[u8])> = Vec::new();
         while !all.is_empty() {
@@ -78,7 +78,7 @@ impl Extensions {
         Ok(extensions)
     }
 
-    /// Whether the extension is understood.
+    /// Whether the extension is supported.
     fn process(&mut self, oid: &[u8], is_critical: bool, bytes: &[u8]) -> Result<bool, String> {
         let mut value = Reader(bytes);
         let number = match oid {
@@ -149,7 +149,7 @@ impl Extensions {
     }
 }
 
-/// `None` for a negative number, which counts for nothing.
+/// `None` for a negative number, which is ignored.
 fn unsigned(bytes: &[u8]) -> Option<u64> {
     let value = bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
     (bytes[0] & 0x80 == 0).then_some(value)
@@ -188,7 +188,7 @@ fn usages(mut value: Reader<'_>) -> Option<Vec<Usage>> {
     Some(usages)
 }
 
-/// Reads them through; nothing asks for them.
+/// Parses and ignores them.
 fn distribution_points(mut value: Reader<'_>) -> Option<()> {
     let mut all = value.read(SEQUENCE)?;
     while !all.is_empty() {
@@ -208,7 +208,7 @@ fn policies(mut value: Reader<'_>) -> Option<Vec<Vec<u8>>> {
     let mut policies: Vec<Vec<u8>> = Vec::new();
     while !all.is_empty() {
         let policy = all.read(SEQUENCE)?.read(OBJECT_IDENTIFIER)?.0.to_vec();
-        // Each number of it ends, and none begins with a zero.
+        // Each number is complete, and none has a leading zero.
         let mut starts = true;
         let valid = policy.iter().all(|byte| {
             let is_padded = starts && *byte == 0x80;

@@ -1,21 +1,21 @@
-//! Subject alternative names, and the constraints that CAs put on them.
+//! Subject alternative names, and name constraints of CAs.
 
 use std::net::IpAddr;
 
 use crate::pki::der::{self, Reader, SEQUENCE};
 
-/// The names that a certificate is for.
+/// The alternative names of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::pki) struct Names {
     pub(in crate::pki) dns: Vec<String>,
     pub(in crate::pki) emails: Vec<String>,
     /// 4 or 16 bytes.
     pub(in crate::pki) ips: Vec<Vec<u8>>,
-    /// The host of each, with its port; empty where it has none.
+    /// The host of each URI, with its port; empty without a host.
     pub(in crate::pki) uri_hosts: Vec<String>,
 }
 
-/// What a CA may sign certificates for.
+/// The name constraints of a CA.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::pki) struct Constraints {
     pub(in crate::pki) permitted: Subtrees,
@@ -64,14 +64,14 @@ impl Names {
         Ok(names)
     }
 
-    /// Whether there is none of a kind that Go knows.
+    /// Whether there is no constraint of a type known to Go.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl Constraints {
-    /// The constraints, and whether some are of a kind that Go does not apply.
+    /// The constraints, and whether some have a type that Go does not support.
     pub(super) fn parse(mut value: Reader<'_>) -> Result<(Self, bool), String> {
         let invalid = "invalid NameConstraints extension";
         let mut all = value.read(SEQUENCE).filter(|_| value.is_empty()).ok_or(invalid)?;
@@ -148,7 +148,7 @@ fn is_mask(mask: &[u8]) -> bool {
     !bits.contains("01")
 }
 
-/// Whether Go takes it for a domain (`domainNameValid`); a constraint may begin with a dot.
+/// Whether Go accepts it as a domain (`domainNameValid`); a constraint may begin with a dot.
 pub(in crate::pki) fn is_domain(name: &str, is_constraint: bool) -> bool {
     if name.is_empty() {
         return true;
@@ -205,8 +205,7 @@ pub(in crate::pki) fn mailbox(text: &str) -> Option<(String, &str)> {
         .then(|| (String::from_utf8_lossy(&local).into_owned(), domain))
 }
 
-/// The host of a URI, with its port (`url.Parse`); empty where it has none, `None` where it is no
-/// URI.
+/// The host of a URI, with its port (`url.Parse`); empty without a host, `None` if it is not a URI.
 fn uri_host(uri: &str) -> Option<String> {
     let (rest, fragment) = uri.split_once('#').unwrap_or((uri, ""));
     if uri.bytes().any(|byte| byte < 0x20 || byte == 0x7f) || !is_escaped(fragment) {
@@ -243,7 +242,7 @@ fn uri_host(uri: &str) -> Option<String> {
     valid.then(|| host.to_owned())
 }
 
-/// The scheme, empty where there is none, and what follows.
+/// The scheme (may be empty), and the rest.
 fn scheme(uri: &str) -> Option<(&str, &str)> {
     for (at, byte) in uri.bytes().enumerate() {
         match byte {

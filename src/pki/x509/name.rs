@@ -1,8 +1,8 @@
-//! Distinguished names: that their strings are well-formed, and their text for people.
+//! Distinguished names: validation of their strings, and their text for people.
 
 use crate::pki::der::{Element, Reader, SEQUENCE, SET};
 
-/// Reads every attribute of a name (`content` is what is in its SEQUENCE).
+/// Parses every attribute of a name (`content` is the content of its SEQUENCE).
 ///
 /// # Errors
 /// What is malformed.
@@ -10,7 +10,7 @@ pub(super) fn check(content: &[u8]) -> Result<(), String> {
     attributes(content).map(drop)
 }
 
-/// A subject as `CN=…,O=…`; empty where there is none. `name` is a whole SEQUENCE.
+/// A subject as `CN=…,O=…`; may be empty. `name` is a whole SEQUENCE.
 pub(super) fn text(name: &[u8]) -> String {
     let content = Reader(name).read(SEQUENCE).map_or(&[][..], |content| content.0);
     let known = |oid: &[u8]| match oid {
@@ -47,7 +47,7 @@ fn string(Element { tag, content, .. }: &Element<'_>) -> Result<String, String> 
         0x0c => ("UTF8String", std::str::from_utf8(content).is_ok()),
         0x12 => ("NumericString", content.iter().all(is_numeric)),
         0x13 => ("PrintableString", content.iter().all(is_printable)),
-        // T61String, which is taken for Latin-1.
+        // T61String, which is read as Latin-1.
         0x14 => return Ok(content.iter().copied().map(char::from).collect()),
         0x16 => ("IA5String", content.is_ascii()),
         0x1e => return bmp(content).ok_or_else(|| "invalid BMPString".to_owned()),

@@ -179,7 +179,7 @@ const NO_ROUTE: &str = "the API server's machine has no route to the webhook's a
 const CLOSED: &str = "the server closed the connection without an answer";
 const WRONG_NAME: &str = "the server's certificate is for other names";
 
-/// The type of hint, whose command contains the names.
+/// The types of hints; their commands contain the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     Install,

@@ -1,4 +1,4 @@
-//! rules.yaml, and what its matches fit.
+//! rules.yaml: parsing and matching.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::{
     yaml::{self, ConfigError},
 };
 
-/// No name, namespace or label value is longer.
+/// Maximum length of names, namespaces and label values.
 const LONGEST_NAME: usize = 253;
 
 impl Match {
@@ -19,7 +19,7 @@ impl Match {
         self.misfit(about).is_none()
     }
 
-    /// Which of its lists is about others; `None` where it fits.
+    /// The list that does not match; `None` if all match.
     pub(super) fn misfit(&self, about: &About<'_>) -> Option<&'static str> {
         let any = |patterns: &[String], text: &str| {
             patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
@@ -45,8 +45,8 @@ impl Match {
     }
 }
 
-/// Whether `text` fits `pattern`: `*` any text, `?` any character. Only the last `*` is ever gone
-/// back to, and nothing longer than a name can be fits, so that no pattern is slow.
+/// Whether `text` matches `pattern`: `*` any text, `?` any character. It backtracks only to the
+/// last `*`, and no pattern is longer than a name, so none is slow.
 fn glob(pattern: &str, text: &str) -> bool {
     if text.len() > LONGEST_NAME {
         return false;
@@ -88,20 +88,20 @@ struct Kinds {
     kinds: Vec<Spanned<Declaration>>,
 }
 
-/// A ConfigMap holds no more.
+/// The limit of a ConfigMap.
 const LONGEST: usize = 1 << 20;
-/// Characters of a parser's error, which may quote the file.
+/// Maximum length of a parser's error, which may quote the file.
 const LONGEST_REASON: usize = 300;
-/// Bytes that all aliases together stand for, at most.
+/// Maximum bytes of all expanded aliases.
 const REPEATED: usize = 16 << 20;
 
-/// A member of a rule, as the docs show it.
+/// A member of a rule in the docs.
 pub struct Member {
     /// Its name.
     pub name: &'static str,
-    /// What it may say.
+    /// Its values.
     pub values: &'static str,
-    /// What that does.
+    /// Its effect.
     pub meaning: &'static str,
 }
 
@@ -109,7 +109,7 @@ const fn member(name: &'static str, values: &'static str, meaning: &'static str)
     Member { name, values, meaning }
 }
 
-/// The members of a rule. The docs' table is made from it.
+/// The members of a rule. The table in the docs is generated from it.
 pub const MEMBERS: [Member; 8] = [
     member("match", "see below", "which workloads the rule matches (default: all)"),
     member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
@@ -121,7 +121,7 @@ pub const MEMBERS: [Member; 8] = [
     member("ready", "`container`, `app`", "when the Pods of an empty workload are Ready"),
 ];
 
-/// The members of `match`. The docs' table is made from it.
+/// The members of `match`. The table in the docs is generated from it.
 pub const MATCHES: [Member; 4] = [
     member("namespaces", "patterns", "their namespace"),
     member(
@@ -133,7 +133,7 @@ pub const MATCHES: [Member; 4] = [
     member("labels", "a pattern for each key", "their labels; at level `pod` the Pod's"),
 ];
 
-/// The parser's time is quadratic in the depth of `{` and `[`, long before it refuses them.
+/// The parser's time is quadratic in the depth of `{` and `[`, long before it rejects them.
 fn is_too_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     text.bytes().any(|byte| {
@@ -146,8 +146,7 @@ fn is_too_deep(text: &str) -> bool {
     })
 }
 
-/// Reads rules.yaml: `rules:`, a list of `match` and what becomes of what fits; and `kinds:`, which
-/// are known from then on.
+/// Parses rules.yaml: `rules:`, a list of `match` and the settings for matching workloads.
 ///
 /// # Errors
 /// What is wrong, with its place, and the rule's number where it is in one.
@@ -197,7 +196,7 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
             max_events: 8 * LONGEST,
             enforce_alias_anchor_ratio: false,
         },
-        // Nothing that is repeated is longer than the file.
+        // A repeated part is never longer than the file.
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: REPEATED / text.len().max(1),
         },
@@ -206,7 +205,7 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
 }
 
 fn rule(value: Value) -> Result<Rule, String> {
-    // serde's flatten knows no unknown members.
+    // serde's flatten cannot reject unknown members.
     let mut names = value.as_object().into_iter().flat_map(|members| members.keys());
     if let Some(name) = names.find(|name| MEMBERS.iter().all(|known| known.name != *name)) {
         let known = MEMBERS.map(|known| known.name).join(", ");
@@ -224,12 +223,12 @@ fn rule(value: Value) -> Result<Rule, String> {
     }
 }
 
-/// What is wrong with the YAML, with its place where that is known.
+/// The YAML error, with its position if known.
 fn misread(error: &Error, text: &str) -> ConfigError {
     let said = yaml::sentence(&error.without_snippet().to_string());
     let what = match error.without_snippet() {
         Error::Budget { .. } => "it is nested too deeply, or has too many parts".to_owned(),
-        // As an error of a value it has no variant of its own.
+        // As an error of a value it has no separate variant.
         _ if said.starts_with("alias replay limit") => {
             format!("its aliases expand to more than {} MiB", REPEATED >> 20)
         }

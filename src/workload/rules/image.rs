@@ -1,14 +1,12 @@
-//! Which images can be: asked of flags, of rules.yaml and of annotations alike, by the webhook and
-//! by the policy's CEL.
+//! Validates images in flags, rules.yaml and annotations, for the webhook and for the policy's CEL.
 
-/// The word for a container's own image.
+/// The value that keeps a container's own image.
 pub const KEEP: &str = "keep";
 
-/// Bytes of a reference with its name (255), tag (128) and digest (sha512, in hex) at their longest,
-/// and what stands between them.
+/// Maximum bytes of a reference: name (255), tag (128), digest (sha512 in hex), and separators.
 pub const LONGEST_IMAGE: usize = 255 + 1 + 128 + 1 + 7 + 128;
 
-/// White space and control characters, from one to another: no image's name has one of them.
+/// Ranges of white space and control characters, which image names never contain.
 pub const NOT_IN_IMAGE: [(char, char); 8] = [
     ('\0', ' '),
     ('\u{7f}', '\u{a0}'),
@@ -20,10 +18,10 @@ pub const NOT_IN_IMAGE: [(char, char); 8] = [
     ('\u{3000}', '\u{3000}'),
 ];
 
-/// `text` where it can be an image, or [`KEEP`].
+/// `text`, if it can be an image or is [`KEEP`].
 ///
-/// The registry's grammar has more to it; what passes here and is none is told by the kubelet. An
-/// object with what does not pass would be refused, or never start.
+/// The registry's grammar is stricter; the kubelet reports invalid names that pass here. Names that
+/// fail here would make the object invalid.
 ///
 /// # Errors
 /// In a few words, what it is instead.

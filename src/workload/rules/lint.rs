@@ -1,8 +1,8 @@
-//! What is allowed in rules.yaml and still not what anyone means.
+//! Finds valid but useless rules in rules.yaml.
 
 use super::{Choice, Idle, Image, Match, Rule};
 
-/// A sentence for each rule that can do nothing, with its number.
+/// A warning for each rule without effect, with its number.
 pub fn lint(rules: &[Rule]) -> Vec<String> {
     let all = Match::default();
     let last = rules.iter().position(|rule| rule.r#match == all);

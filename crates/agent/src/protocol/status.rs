@@ -108,7 +108,7 @@ pub enum How {
 }
 
 impl How {
-    /// What a shell would make of it: the exit status, or 128 and the signal.
+    /// The exit code of a shell: the exit status, or 128 plus the signal.
     pub fn code(self) -> i32 {
         match self {
             Self::Exit { code } => code,

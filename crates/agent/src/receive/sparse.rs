@@ -9,8 +9,8 @@ use rustix::fs::{FallocateFlags, fallocate};
 const BLOCK: usize = 4096;
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// Writes all of `bytes` at `at`. From `fresh` on nothing was written to the file yet, so that what
-/// is left out there is a hole.
+/// Writes all of `bytes` at `at`. Nothing was written from `fresh` on, so that skipped ranges
+/// become holes.
 pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64, fresh: u64) -> io::Result<()> {
     let (mut rest, mut at) = (bytes, at);
     while !rest.is_empty() {
