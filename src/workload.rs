@@ -1,8 +1,8 @@
-//! The heart: what emptying does to a workload, and what restoring gives back.
+//! The core: emptying and restoring a workload.
 //!
 //! Everything that changes a workload goes through [`empty`], [`restore`], or [`Subject::settle`],
-//! which chooses between the two. They look at a borrowed view of the manifest's JSON text and
-//! answer with a JSON Patch; none reads a file, asks a cluster or knows what time it is.
+//! which chooses between the two. They read a borrowed view of the manifest's JSON text and return
+//! a JSON Patch; none reads a file, contacts a cluster or reads the clock.
 
 use serde::de::Error as _;
 use serde_json::Error;
@@ -89,36 +89,36 @@ use crate::{
 };
 pub(crate) use {members::TOO_LONG, view::OBJECT};
 
-/// What is known beside the object itself.
+/// Information besides the object itself.
 #[derive(Clone, Copy, Default)]
 pub struct Context<'a> {
-    /// The namespace, where the object does not name its own.
+    /// The namespace, if the object has none.
     pub namespace: &'a str,
-    /// The object before an update, as JSON text; read where that matters.
+    /// The object before an update, as JSON text; parsed on demand.
     pub old: Option<&'a str>,
     /// Who empties it, and when.
     pub stamp: Option<&'a Stamp>,
-    /// Annotations that a client changes along with emptying.
+    /// Annotations that a client changes together with emptying.
     pub wishes: &'a [Wish],
     /// Whether it is being created.
     pub created: bool,
-    /// Whether restoring puts members back in their order: people read it in a file.
+    /// Whether restoring keeps the order of members, for files that people read.
     pub keeps_order: bool,
 }
 
-/// An annotation that a client sets or takes away along with emptying, so that the webhook sees
-/// what it wants; restoring undoes that.
+/// An annotation that a client sets or removes together with emptying, so that the webhook does the
+/// same; restoring undoes that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// One of [`WISHES`].
     pub key: &'static str,
-    /// `None` takes it away.
+    /// `None` removes it.
     pub value: Option<String>,
-    /// Whether restoring need not bring back what it said: a refusal that a restore has left.
+    /// Whether restoring need not restore its value: an opt-out that a restore has left.
     pub forget: bool,
 }
 
-/// What became of an object.
+/// The result for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Left as it is.
@@ -129,7 +129,7 @@ pub enum Settled {
     Restored,
 }
 
-/// An object of a kind that emptying knows, or any other: read once, asked many things.
+/// An object of any kind: parsed once, with many queries.
 pub struct Subject<'a> {
     tree: Tree<'a>,
     root: usize,
@@ -137,7 +137,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Reads the parts of an object (JSON text) that matter here.
+    /// Parses the relevant parts of an object (JSON text).
     ///
     /// # Errors
     /// What no API server would take for an object.
@@ -149,7 +149,7 @@ impl<'a> Subject<'a> {
         Self::of(tree, 0).map_err(|(odd, _)| Error::custom(odd))
     }
 
-    /// The object at `root` of a tree, which [`OBJECT`] has kept.
+    /// The object at `root` of a tree that was parsed with [`OBJECT`].
     ///
     /// # Errors
     /// What is odd about it.
@@ -168,7 +168,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// [`Subject::read`], where it does not matter why it fails.
+    /// [`Subject::read`] without the reason of a failure.
     pub fn parse(text: &'a str) -> Option<Self> {
         Self::read(text).ok()
     }
@@ -178,22 +178,22 @@ impl<'a> Subject<'a> {
         self.object.kind()
     }
 
-    /// The kind of workload that it is.
+    /// Its workload kind.
     pub fn workload(&self) -> Option<&'static Kind> {
         self.object.workload()
     }
 
-    /// Whether something controls it: a ReplicaSet of a Deployment, a Pod of a ReplicaSet.
+    /// Whether it has a controller: a ReplicaSet of a Deployment, a Pod of a ReplicaSet.
     pub fn is_controlled(&self) -> bool {
         self.object.controller().is_some()
     }
 
-    /// Whether it carries an original, that is, was emptied.
+    /// Whether it has an original, that is, was emptied.
     pub fn is_emptied(&self) -> bool {
         self.object.annotation(ORIGINAL).is_some()
     }
 
-    /// Whether a policy has emptied it, a Pod, and left no original.
+    /// Whether it is a Pod that a policy emptied without an original.
     pub fn is_by_policy(&self) -> bool {
         self.object.annotation(EMPTIED_BY).is_some()
     }
@@ -211,14 +211,14 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Whether the pod still runs what emptying made it run; `None` where it was not emptied.
+    /// Whether the pod still runs the emptied command; `None` if it was not emptied.
     pub fn holds(&self) -> Option<bool> {
         let original = Original::open(self.object.annotation(ORIGINAL)?).ok()?;
         Some(assigned::holds(&original, &self.object.pod()?))
     }
 
-    /// Whether it says no itself: [`LABEL`] as a label or annotation, its own or its pod
-    /// template's, with any value but [`ENABLED`].
+    /// Whether it has opted out: [`LABEL`] as a label or annotation, its own or its pod template's,
+    /// with any value except [`ENABLED`].
     pub fn declines(&self) -> bool {
         let object = &self.object;
         let own = [object.annotation(LABEL), object.label(LABEL)];
@@ -228,7 +228,7 @@ impl<'a> Subject<'a> {
         all.any(|value| value != ENABLED)
     }
 
-    /// What the rules make of it, and who decided.
+    /// The decision of the rules, and its sources.
     ///
     /// # Errors
     /// A sentence: see [`Rules::decide`].
@@ -237,20 +237,21 @@ impl<'a> Subject<'a> {
         rules.decide(&about(&self.object, pod.as_ref(), context))
     }
 
-    /// The rules before the one that fits, with which of their lists is about others:
-    /// `namespaces`, `kinds`, `names`, `labels`.
+    /// The rules before the matching one, with the list that does not match: `namespaces`, `kinds`,
+    /// `names`, `labels`.
     pub fn passed(&self, rules: &Rules, context: &Context<'_>) -> Vec<(usize, &'static str)> {
         let pod = self.object.pod();
         rules.passed(&about(&self.object, pod.as_ref(), context))
     }
 
-    /// Makes the object what the rules say: emptied, or, where it says no by now, as it was.
+    /// Changes the object by the rules: empties it or, if it has opted out, restores it.
     pub fn settle(&self, rules: &Rules, context: &Context<'_>) -> (Settled, Change) {
         let object = &self.object;
         if is_own(rules, object, context.namespace) {
             return (Settled::Unchanged, Change::none());
         }
-        // A ReplicaSet carries its owner's annotations too; changed, it would not be known again.
+        // A ReplicaSet also has its owner's annotations; if changed, the Deployment would not
+        // recognise it.
         if self.workload().is_some_and(|kind| kind.controller != Controller::Itself)
             && self.is_controlled()
         {
@@ -286,7 +287,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Whether the rules give the workload back.
+    /// Whether the rules restore the workload.
     fn pod_says_no(&self, rules: &Rules, context: &Context<'_>) -> bool {
         let decision = self.decide(rules, context);
         self.workload().is_some_and(|kind| {
@@ -319,7 +320,7 @@ impl<'a> Subject<'a> {
             }
         };
         let is_pod = object.kind() == "Pod";
-        // What a controller made is emptied with its owner, or, at level pod, as a Pod.
+        // An object with a controller is emptied with its owner or, at level pod, as a Pod.
         let wanted = match (way.level, self.is_controlled()) {
             (Level::Workload, controlled) => !controlled,
             (Level::Pod, _) => is_pod,
@@ -376,7 +377,7 @@ impl<'a> Subject<'a> {
         Change { patch: patch.finish(), warnings: Vec::new() }
     }
 
-    /// Whether a change applies to the object: the patch is played against what was read of it.
+    /// Whether a change applies to the object: the patch is tested on its parsed parts.
     pub fn takes(&self, change: &Change) -> bool {
         change.is_empty() || applies::applies(self.tree.node(self.root), &change.patch)
     }

@@ -1,4 +1,4 @@
-//! From what the user named to the workloads of the cluster. Reads only.
+//! Finds the workloads of the cluster that the user selected. Only reads.
 
 use anyhow::Result;
 use clap::Args;
@@ -15,7 +15,7 @@ use crate::{
 
 mod words;
 
-/// More names than this are not listed to someone who mistyped one.
+/// Maximum number of suggested names after a typing error.
 const NAMES: usize = 12;
 
 /// Workloads, as kubectl takes them.
@@ -73,8 +73,8 @@ impl LiveObject {
         format!("{}/{}", self.kind.singular(), self.name)
     }
 
-    /// The words that name it on a command line: `deployment/web -n shop`, with whatever leads to
-    /// this cluster again.
+    /// Its name on a command line: `deployment/web -n shop`, with the flags that select this
+    /// cluster.
     pub fn typed(&self, cluster: &Cluster) -> String {
         format!("{} -n {}{}", self.shown(), self.namespace, cluster.flags())
     }
@@ -85,14 +85,14 @@ impl LiveObject {
     }
 }
 
-/// What is meant where nothing is named.
+/// The default selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unnamed {
-    /// Everything: for commands that only look.
+    /// Everything: for read-only commands.
     All,
     /// Everything of all namespaces with -A, else nothing.
     WithAll,
-    /// Nothing: a command that changes wants to hear --all.
+    /// Nothing: a changing command requires --all.
     Refused,
 }
 
@@ -109,20 +109,20 @@ pub enum Selection {
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Targeted {
-    /// In the order in which they were named; each once.
+    /// In the order of the arguments, without duplicates.
     pub found: Vec<LiveObject>,
-    /// Whether nothing narrows what is meant: every workload of the namespace, or of all.
+    /// Whether everything is selected: all workloads of the namespace, or of all namespaces.
     pub everything: bool,
     /// How they were meant.
     pub selection: Selection,
-    /// The kinds that are meant and may be looked at.
+    /// The selected and readable kinds.
     pub kinds: Vec<&'static Kind>,
-    /// Sentences: kinds that nobody named and that may not be looked at.
+    /// Warnings about unnamed kinds that may not be read.
     pub unseen: Vec<String>,
 }
 
-/// Finds what is meant. Objects that another one controls are found by name only: they change
-/// with their owner.
+/// Finds the selected workloads. Objects with a controller are found by name only, since they
+/// change with their owner.
 ///
 /// # Errors
 /// Words that make no sense, names that are not there (with what is), and whatever the API server
@@ -165,7 +165,7 @@ async fn by_name(
     let looks = named.iter().map(async |(kind, name)| {
         let mut object = cluster.get(kind, namespace, name).await?;
         if object.is_none() && (*kind == &POD || *kind == &JOB) {
-            // One that a command was creating anew when it was cut off.
+            // An object that an interrupted command was recreating.
             let holder = cluster.get(kind, namespace, &fresh::holder_name(name)).await?;
             object = holder.and_then(|holder| fresh::held(&holder, name));
         }
@@ -202,7 +202,7 @@ async fn by_kind(
     for (kind, list) in looked {
         match list {
             Ok(list) => {
-                // Its labels are those of what it holds; its fields are not.
+                // It has the labels of the object that it contains, but not its fields.
                 let list = if fields.is_none() { fresh::as_held(list) } else { list };
                 let own = list.into_iter().filter(|object| !is_controlled(object));
                 targeted.found.extend(own.map(|object| LiveObject::new(kind, object)));
@@ -219,7 +219,7 @@ async fn by_kind(
         }
     }
     let kinds: Vec<_> = refused.iter().map(|(kind, _)| *kind).collect();
-    // What may not be listed cannot be selected either.
+    // Kinds that may not be listed cannot be selected.
     let by_name = match scope.namespace() {
         Some(namespace) if labels.is_none() && fields.is_none() && !kinds.is_empty() => {
             readable_by_name(cluster, namespace, &kinds).await
@@ -227,7 +227,7 @@ async fn by_kind(
         _ => Vec::new(),
     };
     let is_seen = |kind: &Kind| by_name.iter().any(|found| found.kind == kind);
-    // A kind that was asked for has to be seen; of all kinds, one at least.
+    // A requested kind must be readable; of all kinds, at least one.
     let blind = if chosen {
         refused.iter().position(|(kind, _)| !is_seen(kind))
     } else {
@@ -253,7 +253,7 @@ async fn by_kind(
     Ok(targeted)
 }
 
-/// Those of these kinds that one may get by name, and not list.
+/// Objects of these kinds that may be read by name but not listed.
 async fn readable_by_name(
     cluster: &Cluster,
     namespace: &str,
@@ -268,15 +268,15 @@ async fn readable_by_name(
     stream::iter(looks).buffered(READS).filter_map(async |found| found).collect().await
 }
 
-/// Whether it is the namespace that is not there, so that there is `nothing`; whoever may not look
-/// gets the short answer.
+/// Whether the namespace itself does not exist, so that there is `nothing`; without the right to
+/// check, the answer is short.
 async fn nowhere(cluster: &Cluster, namespace: &str, nothing: &str) -> Option<Failure> {
     let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await else { return None };
     let what = format!("There is no namespace {namespace}, so there is {nothing}.");
     Some(Failure::no(what, "Use another with -n; `kubectl get namespaces` lists them."))
 }
 
-/// One that is not there, and what is.
+/// The error for a missing object, with existing ones.
 async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: &str) -> Failure {
     let shown = kind.singular();
     if let Some(failure) = nowhere(cluster, namespace, &format!("no {shown} {name}")).await {

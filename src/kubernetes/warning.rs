@@ -1,4 +1,4 @@
-//! `Warning` headers of the API server, printed as kubectl prints them: each text once.
+//! Prints `Warning` headers of the API server like kubectl: each text once.
 
 use std::{
     collections::BTreeSet,
@@ -9,15 +9,15 @@ use http::{HeaderMap, header::WARNING};
 
 use crate::{ui, workload::WARNING_PREFIX};
 
-/// So many different texts are printed: a loop that runs for days has read enough then.
+/// Maximum number of different texts to print, for loops that run for days.
 const MOST: usize = 64;
 
-/// The texts that were printed by this process.
+/// The texts that this process has printed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Warnings(Arc<Mutex<BTreeSet<String>>>);
 
 impl Warnings {
-    /// Prints the warnings of an answer that were not printed before.
+    /// Prints the new warnings of an answer.
     pub(super) fn print(&self, headers: &HeaderMap) {
         let values = headers.get_all(WARNING).into_iter();
         for text in values.filter_map(|value| value.to_str().ok()).flat_map(texts) {
@@ -47,7 +47,7 @@ fn texts(value: &str) -> Vec<String> {
     texts
 }
 
-/// Code and text of the first, and what follows.
+/// Code and text of the first warning, and the rest.
 fn one(value: &str) -> Option<(&str, String, &str)> {
     let (code, rest) = value.split_once(' ')?;
     let (_agent, rest) = rest.trim_start().split_once(' ')?;
@@ -55,7 +55,7 @@ fn one(value: &str) -> Option<(&str, String, &str)> {
     Some((code, text, rest))
 }
 
-/// A quoted string without its quotes and backslashes, and what follows.
+/// A quoted string without its quotes and backslashes, and the rest.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut all = text.strip_prefix('"')?.char_indices();
     let mut out = String::new();

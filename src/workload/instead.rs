@@ -1,4 +1,4 @@
-//! The way back where the original is not to be trusted: the user's own manifest instead.
+//! Restores from the user's own manifest, if the original is not trusted.
 
 use jsonptr::PointerBuf;
 
@@ -13,8 +13,8 @@ use super::{
 };
 
 impl Subject<'_> {
-    /// The containers of `other` that this manifest says nothing of, without those that others
-    /// put into Pods and that are never emptied.
+    /// The containers of `other` that this manifest lacks, except injected ones that are never
+    /// emptied.
     pub fn lacks(&self, other: &Subject<'_>) -> Vec<String> {
         let named = |subject: &Subject<'_>| {
             let pod = subject.object.pod();
@@ -27,10 +27,10 @@ impl Subject<'_> {
         named(other).into_iter().filter(is_silent).collect()
     }
 
-    /// Makes the fields that emptying touches, and no others, what `manifest` says of them, for
-    /// every container that it names; takes away whatever an original with no sense to it has
-    /// left. `writer` is diyadm's name among the managers of fields: wishes that it wrote become
-    /// the manifest's too.
+    /// Sets only the fields that emptying changes to their values in `manifest`, for every
+    /// container in it, and removes leftovers of an unusable original. `writer` is diyadm's field
+    /// manager: annotations that it wrote are also taken from the manifest. With `decline` the
+    /// object is opted out afterwards.
     ///
     /// # Errors
     /// A sentence, where the manifest is not this workload's.
@@ -72,7 +72,7 @@ impl Subject<'_> {
         put(&pod.pointer().with_trailing_token(GRACE), pod.field(GRACE), wanted.field(GRACE));
         for field in spec_fields(object.workload()) {
             let (now, to) = (object.field(field), other.field(field));
-            // A manifest without a strategy means the API server's default, not ours.
+            // A manifest without a strategy means the API server's default, not diyadm's.
             let is_ours = *field != REPLICAS && now.is_some() && makes(field, now);
             if to.is_some() || is_ours {
                 put(&PointerBuf::from_tokens(["spec", *field]), now, to);

@@ -1,4 +1,4 @@
-//! Where a workload says no, and who wrote that.
+//! Opt-outs of a workload, and who wrote them.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub enum OptOut {
     Set,
 }
 
-/// Where [`LABEL`] can say no.
+/// The places where [`LABEL`] can opt out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// An annotation of the workload.
@@ -31,7 +31,7 @@ pub enum Refusal {
 }
 
 impl Subject<'_> {
-    /// Every place where it says no. A Pod is its own template: each of its places comes once.
+    /// Every place with an opt-out. A Pod is its own template, so its places are listed once.
     pub fn refusals(&self) -> Vec<Refusal> {
         let pod = self.object.pod().filter(|_| self.kind() != "Pod");
         let pod = pod.as_ref();
@@ -45,12 +45,12 @@ impl Subject<'_> {
         no.map(|(place, _)| place).collect()
     }
 
-    /// Whether `manager` wrote this annotation: of the workload, or, with `pod`, of its template.
+    /// Whether `manager` wrote this annotation of the workload, or with `pod` of its template.
     pub fn annotated_by(&self, manager: &str, key: &str, pod: bool) -> bool {
         let entries = self.object.managed_fields();
         let entries = entries.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
         let path = self.workload().map_or(&[][..], |kind| kind.pod);
-        // The template's metadata is beside its spec.
+        // The template's metadata is next to its spec.
         let path = if pod { path.split_last().map_or(&[][..], |(_, path)| path) } else { &[] };
         let own = ["metadata", "annotations", key];
         let owns = |fields: &Value| {
@@ -60,9 +60,9 @@ impl Subject<'_> {
         entries.into_iter().flatten().any(|e| e["manager"] == manager && owns(&e["fieldsV1"]))
     }
 
-    /// Whether an update from `old` drops a refusal that it says nothing of: `kubectl rollout undo`
-    /// and `kubectl replace` bring template and annotations of a time before it was given back.
-    /// Who takes the annotation alone away, or had declared it, means that.
+    /// Whether an update from `old` drops an opt-out without declaring so: `kubectl rollout undo`
+    /// and `kubectl replace` write template and annotations from before the restore. Removing only
+    /// the annotation, or a declared one, is intended.
     pub(super) fn forgets_refusal(&self, old: &Subject<'_>) -> bool {
         old.object.annotation(LABEL) == Some(DISABLED)
             && !(old.is_emptied() || self.is_emptied())
@@ -72,7 +72,7 @@ impl Subject<'_> {
             && !old.declares_refusal()
     }
 
-    /// Lets it go on saying no.
+    /// Keeps it opted out.
     pub(super) fn decline(&self) -> Change {
         let mut patch = Patch::default();
         let edit = [(LABEL, Some(DISABLED))];
@@ -80,7 +80,7 @@ impl Subject<'_> {
         Change { patch: patch.finish(), warnings: vec![Warning::StillOptedOut] }
     }
 
-    /// Whether its user's own manifest says no.
+    /// Whether the user's own manifest opts out.
     fn declares_refusal(&self) -> bool {
         let record = self.object.annotation(LAST_APPLIED);
         let record = record.and_then(|text| json::read(text, &OBJECT).ok());
@@ -93,7 +93,7 @@ impl Subject<'_> {
                 .is_some_and(|text| appliers::own_annotation(text, LABEL))
     }
 
-    /// The pod template of a workload that can change it, as JSON text.
+    /// The pod template of a workload with a mutable one, as JSON text.
     fn template(&self) -> Option<&str> {
         let kind = self.workload().filter(|kind| kind.mutable)?;
         let mut node = self.tree.node(self.root);

@@ -1,4 +1,4 @@
-//! What emptying and restoring warn of. Code branches on the value; the text is made here alone.
+//! Warnings of emptying and restoring. Code branches on the value; only this module has the texts.
 
 use thiserror::Error;
 
@@ -7,32 +7,32 @@ use super::{
     annotations::{DEBUG_PORT_NAME, SERVICE_TYPES},
 };
 
-/// Says who warns: the API server passes on the warnings of all webhooks.
+/// Identifies the sender: the API server passes on the warnings of all webhooks.
 pub const WARNING_PREFIX: &str = "diyadm: ";
 
-/// Characters of a warning that the API server passes on.
+/// Maximum length of a warning that the API server passes on.
 const LONGEST: usize = 120;
 
 /// A warning for the user about one object. Displays as a sentence without its full stop.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Warning {
-    /// What is decided for the object cannot be done.
+    /// The decision for the object cannot be executed.
     #[error("not emptied: {0}")]
     NotEmptied(String),
-    /// Emptied before, and not by us any more.
+    /// It has the emptied form, but no original.
     #[error("it runs the empty container already, without an original")]
     AlreadyEmpty,
-    /// The containers to empty are named, and one of them cannot be emptied.
+    /// One of the named containers cannot be emptied.
     #[error("{named_by} names {fault}: {name}")]
     Containers {
         /// Where the containers are named.
         named_by: NamedBy,
-        /// What is wrong.
+        /// The problem.
         fault: ContainerFault,
         /// The container's name.
         name: String,
     },
-    /// Windows has no shell that waits.
+    /// Windows has no suitable shell.
     #[error("a Windows pod stays as it is")]
     Windows,
     /// The agent cannot be added.
@@ -77,13 +77,13 @@ pub enum Warning {
         /// It.
         kind: String,
     },
-    /// What a write has done, and how to see or choose otherwise.
+    /// The effect of a write, and how to check or change it.
     #[error("{0}")]
     Announcement(String),
-    /// No API server would accept the object.
+    /// The API server would not accept the object.
     #[error("left as it is: the API server would reject it: {0}")]
     Invalid(String),
-    /// Something in the object is longer than what is read.
+    /// A part of the object is longer than the limit.
     #[error("left as it is: {0}")]
     TooLong(&'static str),
     /// A bug: nothing is changed.
@@ -114,20 +114,20 @@ pub enum NamedBy {
     Flag,
 }
 
-/// Why a container that is named cannot be emptied.
+/// Why a named container cannot be emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ContainerFault {
     /// A service mesh or another controller has added it.
     #[error("an injected container")]
     Injected,
-    /// There is none of this name.
+    /// There is no container of this name.
     #[error("no container")]
     Missing,
 }
 
 impl Warning {
-    /// The text that the API server passes on to the user: it says who warns, and is cut to the 120
-    /// characters that the API server asks for.
+    /// The text that the API server passes on to the user: it names the sender, and is cut to 120
+    /// characters, as the API server requires.
     pub fn message(&self) -> String {
         let mut message = format!("{WARNING_PREFIX}{self}");
         if let Some((end, _)) = message.char_indices().nth(LONGEST) {
@@ -136,7 +136,7 @@ impl Warning {
         message
     }
 
-    /// Whether the API server passes all of it on.
+    /// Whether the API server passes on the whole text.
     pub(super) fn fits(&self) -> bool {
         format!("{WARNING_PREFIX}{self}").chars().count() <= LONGEST
     }
