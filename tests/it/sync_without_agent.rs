@@ -231,7 +231,7 @@ fn sync_without_agent_to_a_full_or_read_only_folder_keeps_old_files() {
     sync("web:/data/app.jar").code(0);
     let sum = sh("sha256sum /data/app.jar; ls -A /data");
     fs::write(folder.join("app.jar"), noise(2, 8_000_000)).unwrap();
-    let full = sync("web:/data/app.jar").code(1).stderr_has("No space is left for /data/app.jar");
+    let full = sync("web:/data/app.jar").code(1).stderr_has("No space left for /data/app.jar");
     assert_eq!(full.stderr.matches("o space").count(), 1, "{}", full.stderr);
     assert_eq!(sh("sha256sum /data/app.jar; ls -A /data"), sum);
     // The space of the incomplete file is freed.
@@ -273,7 +273,7 @@ fn sync_to_a_noexec_folder_works_until_it_is_full() {
         .stderr_has("No folder of the container is both writable and allows programs to run");
     is(1, 500_000);
     write(2, 8_000_000);
-    let full = sync().code(1).stderr_has("No space is left for /tmp/app.jar");
+    let full = sync().code(1).stderr_has("No space left for /tmp/app.jar");
     assert_eq!(full.stderr.matches("o space").count(), 1, "{}", full.stderr);
     is(1, 500_000);
     write(3, 600_000);
