@@ -75,7 +75,8 @@ fn reports_a_restarted_container_at_the_next_command() {
         status["restartCount"] == 1 && status["state"]["running"].is_object()
     });
     let says = |said: &str| {
-        let told = said.contains(" was restarted ") && said.contains("exit 137): files outside of");
+        let told = said.contains(" was restarted ")
+            && said.contains("exit 137): its processes and its files");
         assert!(told && said.contains("are gone"), "{said}");
     };
     says(&sync());

@@ -66,7 +66,7 @@ fn level_pod_empties_and_restores_and_fails_where_pods_cannot_be_listed() {
         run
     };
     let empty = [&["empty", "deploy/web"][..], &LEVEL].concat();
-    blind(0, &empty).code(1).stderr_has("its Pods could not be looked at");
+    blind(0, &empty).code(1).stderr_has("its Pods could not be read");
     run(&cluster, folder, name, &empty, &ready).code(0).stderr_has("2 Pods were replaced");
     assert_eq!(count(&cluster, name), (2, 2));
     assert_eq!(stored(&cluster, name, "deployment/web"), before);
