@@ -163,7 +163,7 @@ fn rights_by_object_name_are_enough() {
     run(&["init", "--rotate"]).code(0).stderr_has("No webhook is installed");
     run(&["verify", "--dry-run=server"]).code(1);
     // Everything is done by then, but for a look that is not allowed.
-    let gone = run(&["uninstall", "--all"]).code(0).stderr_has("could not be looked at");
+    let gone = run(&["uninstall", "--all"]).code(0).stderr_has("could not be listed");
     gone.stderr_has(&format!("namespace/{name} unlabelled"));
     for kind in ["clusterrole", "clusterrolebinding"] {
         cluster.kubectl(&["delete", kind, name], "");
