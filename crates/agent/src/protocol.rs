@@ -11,8 +11,8 @@
 //!    [`Request::Logs`] and [`Request::Wait`], and after [`Request::Receive`] steps may be sent
 //!    ahead (see [`transfer`]).
 //! 3. The end of the client's input ends the conversation. Requests are executed anyway (a started
-//! application keeps running), but pending answers are dropped: keep the sending side open until
-//! the answer arrives.
+//!    application keeps running), but pending answers are dropped: keep the sending side open until
+//!    the answer arrives.
 //!
 //! Every message is a [`Frame`]. Small ones are JSON, bulk ones raw bytes.
 

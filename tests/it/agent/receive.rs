@@ -331,7 +331,7 @@ fn receive_accepts_pipelined_steps() {
     for expected in 1..=500_u32 {
         match sender.client.next_message() {
             Some(Message::Answer(Answer::Done { id, changed: true, .. })) => {
-                assert_eq!(id, expected)
+                assert_eq!(id, expected);
             }
             other => panic!("{other:?}"),
         }
