@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_not_understood_is_told() {
+    fn agent_of_another_protocol_is_reported() {
         let seen = |others| Seen {
             pod: "web-1".to_owned(),
             container: "app".to_owned(),
@@ -125,6 +125,6 @@ mod tests {
         };
         assert_eq!(not_shown(&seen(Vec::new())), None);
         let said = not_shown(&seen(vec![0])).unwrap();
-        assert!(said.contains("protocol 0 runs in web-1/app") && said.contains('`'), "{said}");
+        assert!(said.contains("web-1/app") && said.contains("protocol 0"), "{said}");
     }
 }
