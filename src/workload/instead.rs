@@ -142,6 +142,6 @@ mod tests {
 
         let other = workload("app:1", &json!({})).to_string().replace("\"x\"", "\"y\"");
         let wrong = subject.restore_from(&Subject::parse(&other).unwrap(), "diyadm", OptOut::Leave);
-        assert_eq!(wrong.unwrap_err(), "it holds Deployment y, not Deployment x");
+        assert_eq!(wrong.unwrap_err(), "it contains Deployment y, not Deployment x");
     }
 }

@@ -355,7 +355,7 @@ mod tests {
         let mut spaced = about("Deployment", "x", "api", "");
         spaced.annotations = vec![(IMAGE, "a b")];
         let why = rules.decide(&spaced).unwrap_err();
-        assert_eq!(why, "annotation diyadm.io/image says \"a b\"");
+        assert_eq!(why, "annotation diyadm.io/image has the value \"a b\"");
         let decision = rules.decide(&about("Deployment", "x", "api", "shell")).unwrap();
         assert_eq!(decision.rule, Some(2));
         assert_eq!(decision.sources[3], ("idle", Source::Annotation));

@@ -50,7 +50,7 @@ mod tests {
             ("rules:\n- {match: {kinds: [ds]}, empty: false}\n- {image: keep}\n", vec![]),
             ("rules:\n- {image: keep}\n- {idle: agent}\n", vec!["rule 2 is never reached"]),
             ("rules:\n- {image: keep, idle: entrypoint}\n", vec!["rule 1 empties nothing"]),
-            ("rules:\n- {empty: false, level: pod}\n", vec!["rule 1 says how to empty"]),
+            ("rules:\n- {empty: false, level: pod}\n", vec!["rule 1 sets how to empty"]),
             ("rules:\n- {}\n- {}\n", vec!["rule 1 sets nothing", "rule 2 is never reached"]),
         ] {
             let found = lint(&parse_rules(text).unwrap());
