@@ -256,7 +256,7 @@ fn relay_finds_the_socket() {
     // A second one in the same container says that there is one.
     let second = Command::new(&program).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&second.stderr).contains("listens at"));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("already listens on"));
     idle.kill().unwrap();
     idle.wait().unwrap();
     // And a socket whose supervisor is gone is nobody's.

@@ -52,7 +52,7 @@ fn dev_init_guesses_a_project_file_and_never_overwrites_one() {
     diyadm(root, &["dev", "--init", "deploy/shop"]).code(0).stderr_has("diyadm.yaml was written");
     let text = fs::read_to_string(root.join("diyadm.yaml")).unwrap();
     assert!(text.contains("workload: deploy/shop") && text.contains("target/shop-1.jar"), "{text}");
-    diyadm(root, &["dev", "--init"]).code(2).stderr_has("left as it is");
+    diyadm(root, &["dev", "--init"]).code(2).stderr_has("was not changed");
     assert_eq!(fs::read_to_string(root.join("diyadm.yaml")).unwrap(), text);
     assert_eq!(diyadm(root, &["dev", "--init", "-f", "-", "deploy/shop"]).code(0).stdout, text);
 }

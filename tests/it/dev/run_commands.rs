@@ -90,7 +90,7 @@ fn run_ps_logs_restart_and_stop_work() {
     again(&[]).code(0).stderr_has("app runs");
     let first = typed.app("app");
     assert_eq!(first["state"], "running");
-    again(&[]).code(1).stderr_has("There is a app already").stderr_has("--replace");
+    again(&[]).code(1).stderr_has("app already runs (pid ").stderr_has("--replace");
     again(&["--replace"]).code(0);
     let second = typed.app("app");
     assert_ne!(first["pid"], second["pid"]);
