@@ -6,15 +6,14 @@
 
 pub(crate) mod agent_start;
 pub(crate) mod backoff;
-pub(crate) mod cycle;
 pub(crate) mod detect;
 pub(crate) mod dev_loop;
 pub mod flags;
 pub(crate) mod follow;
 pub(crate) mod forward;
+pub(crate) mod iteration;
 pub(crate) mod leave;
 mod misread;
-pub(crate) mod once;
 pub(crate) mod pods;
 pub(crate) mod ports;
 pub(crate) mod printer;
@@ -24,6 +23,7 @@ pub(crate) mod reach;
 mod replaced;
 mod restored;
 pub(crate) mod run;
+pub(crate) mod run_loop;
 pub(crate) mod session;
 pub(crate) mod shell;
 pub(crate) mod sources;

@@ -7,8 +7,8 @@ use crate::{
     kinds,
     ui::text,
     workload::{
-        Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, Rules, Source, Subject,
-        Wish, pod_from_template,
+        Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, RequestedAnnotation, Rules,
+        Source, Subject, pod_from_template,
     },
 };
 
@@ -69,8 +69,9 @@ pub fn explain(
     let mut parts = decided.as_ref().map(parts).unwrap_or_default();
     for part in parts.iter_mut().filter(|part| part.decided_by == "annotation") {
         // A client's flags become annotations only when they are written.
-        let key = |wish: &Wish| wish.key.strip_prefix("diyadm.io/") == Some(part.part);
-        if context.wishes.iter().any(|wish| wish.value.is_some() && key(wish)) {
+        let key =
+            |wish: &RequestedAnnotation| wish.key.strip_prefix("diyadm.io/") == Some(part.part);
+        if context.requested_annotations.iter().any(|wish| wish.value.is_some() && key(wish)) {
             part.decided_by = "flag".to_owned();
         }
     }

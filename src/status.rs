@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     kinds::{self, Controller, JOB, POD, Revisions},
     rollout,
-    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, fresh, pods},
+    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, pods, recreation},
 };
 
 mod others;
@@ -183,7 +183,7 @@ const LOST: &str = "it runs the empty container and has no original (`kubectl ro
 
 /// The state that an interrupted command leaves while it recreates an object.
 fn held(object: &Value) -> Option<&'static str> {
-    if fresh::is_holder(object) {
+    if recreation::is_placeholder(object) {
         return Some(
             "it is a placeholder of a command that was interrupted: run that command again to \
              remove it",
@@ -246,7 +246,7 @@ fn bare(object: &Value, state: State) -> Row {
 
 fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
     let mut row = bare(object, State::Empty);
-    let told = match subject.told() {
+    let told = match subject.summary() {
         Some(Ok(told)) => told,
         Some(Err(why)) => {
             row.note = format!("its original is not trusted: {why}");
@@ -285,7 +285,7 @@ fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
         let at = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
         return Some((Stamp { at, by: "policy".to_owned() }, Vec::new()));
     }
-    let told = subject.told()?.ok()?;
+    let told = subject.summary()?.ok()?;
     Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
 }
 

@@ -12,7 +12,10 @@ use crate::{
     operations::{empty::decision as empty, emptying_flags, files},
     plan::{Decided, Does, Plan, plan},
     ui::terminal::{self, Terminal},
-    workload::{Context, Decision, LABEL, Level, Rules, SUSPEND, Settled, Subject, Warning, Wish},
+    workload::{
+        Context, Decision, LABEL, Level, RequestedAnnotation, Rules, SUSPEND, Settled, Subject,
+        Warning,
+    },
     yaml,
 };
 
@@ -58,9 +61,14 @@ fn manifests(args: &plan::Plan, rules: &Rules) -> Result<Vec<Plan>> {
         let namespace = object["metadata"]["namespace"].as_str();
         let namespace = namespace.or(args.targets.namespace.as_deref()).unwrap_or_default();
         let suspends = args.scale.suspend_cronjobs && subject.workload() == Some(&CRON_JOB);
-        let suspend = Wish { key: SUSPEND, value: Some("true".to_owned()), forget: false };
-        let wishes: Vec<_> = suspends.then_some(suspend).into_iter().collect();
-        let context = Context { namespace, wishes: &wishes, ..Context::default() };
+        let suspend =
+            RequestedAnnotation { key: SUSPEND, value: Some("true".to_owned()), forget: false };
+        let requested_annotations: Vec<_> = suspends.then_some(suspend).into_iter().collect();
+        let context = Context {
+            namespace,
+            requested_annotations: &requested_annotations,
+            ..Context::default()
+        };
         let decided = offline(&subject, rules, &context)?;
         plans.push(plan(rules, &object, &context, decided, &[]));
     }

@@ -8,8 +8,8 @@ use super::{Target, behaviour, files};
 use crate::{
     kinds::{self, Kind},
     workload::{
-        CONTAINER_FIELDS, Context, GRACE, ORIGINAL, Rules, Settled, Subject, WISHES, parse_rules,
-        restore,
+        CONTAINER_FIELDS, Context, GRACE, ORIGINAL, REQUESTABLE_ANNOTATIONS, Rules, Settled,
+        Subject, parse_rules, restore,
     },
     yaml,
 };
@@ -142,7 +142,8 @@ fn without_own_annotations(object: &mut Value) {
         reduce(meta, "annotations", |annotations| {
             if let Some(all) = annotations.as_object_mut() {
                 all.retain(|key, _| {
-                    !key.starts_with("diyadm.io/") && !WISHES.contains(&key.as_str())
+                    !key.starts_with("diyadm.io/")
+                        && !REQUESTABLE_ANNOTATIONS.contains(&key.as_str())
                 });
             }
         });

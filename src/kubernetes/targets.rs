@@ -10,7 +10,7 @@ use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, Scope, error};
 use crate::{
     exit::Failure,
     kinds,
-    workload::{ParsedObject, fresh, pods::is_controlled},
+    workload::{ParsedObject, pods::is_controlled, recreation},
 };
 
 mod words;
@@ -166,8 +166,8 @@ async fn by_name(
         let mut object = cluster.get(kind, namespace, name).await?;
         if object.is_none() && (*kind == &POD || *kind == &JOB) {
             // An object that an interrupted command was recreating.
-            let holder = cluster.get(kind, namespace, &fresh::holder_name(name)).await?;
-            object = holder.and_then(|holder| fresh::held(&holder, name));
+            let holder = cluster.get(kind, namespace, &recreation::placeholder_name(name)).await?;
+            object = holder.and_then(|holder| recreation::held(&holder, name));
         }
         anyhow::Ok((*kind, name, object))
     });
@@ -203,7 +203,7 @@ async fn by_kind(
         match list {
             Ok(list) => {
                 // It has the labels of the object that it contains, but not its fields.
-                let list = if fields.is_none() { fresh::as_held(list) } else { list };
+                let list = if fields.is_none() { recreation::as_held(list) } else { list };
                 let own = list.into_iter().filter(|object| !is_controlled(object));
                 targeted.found.extend(own.map(|object| LiveObject::new(kind, object)));
                 targeted.kinds.push(kind);

@@ -47,7 +47,7 @@ pub(crate) async fn empty(
     };
     let plan = EmptyRequest {
         rules,
-        wishes: decision::wishes(&args.ways, args.scale),
+        requested_annotations: decision::requested_annotations(&args.ways, args.scale),
         selection: targeted.selection,
         recreate: args.recreate,
         level: args.ways.level,
@@ -62,8 +62,8 @@ pub(crate) async fn empty(
         let meant = meant.map(|found| (found.kind, found.namespace.as_str()));
         confirm::confirm(operation.terminal, "empty", meant).await?;
     }
-    if !plan.wishes.is_empty() {
-        let keys: Vec<_> = plan.wishes.iter().map(|wish| wish.key).collect();
+    if !plan.requested_annotations.is_empty() {
+        let keys: Vec<_> = plan.requested_annotations.iter().map(|wish| wish.key).collect();
         operation.terminal.say(&format!(
             "Each workload also gets the flags as annotations ({}); restoring removes them.",
             keys.join(", ")

@@ -14,7 +14,7 @@ use crate::{
     exit::Failure,
     kinds::{JOB, POD},
     kubernetes::{DryRun, FIELD_MANAGER, WriteMode, error, targets::LiveObject},
-    workload::{ParsedObject, fresh},
+    workload::{ParsedObject, recreation},
 };
 
 const PAUSE: Duration = Duration::from_millis(300);
@@ -29,8 +29,8 @@ impl Operation<'_> {
         if !is_there || !self.is_real() || ![&POD, &JOB].contains(kind) {
             return Ok(false);
         }
-        let holder = self.cluster.get(kind, namespace, &fresh::holder_name(name)).await?;
-        match holder.filter(|holder| fresh::held(holder, name).is_some()) {
+        let holder = self.cluster.get(kind, namespace, &recreation::placeholder_name(name)).await?;
+        match holder.filter(|holder| recreation::held(holder, name).is_some()) {
             Some(holder) => self.cluster.delete_exactly(kind, &holder).await.map(|()| true),
             None => Ok(false),
         }
@@ -52,15 +52,15 @@ impl Operation<'_> {
         if self.work.dry_run.mode == Some(DryRun::Client) {
             return Ok(new.clone());
         }
-        let holder = fresh::holder_name(name);
+        let holder = recreation::placeholder_name(name);
         let exists = object["metadata"]["uid"].is_string();
         if exists {
             // Objections of the cluster are found while the old object still exists.
-            self.rehearse(&fresh::holder(new)).await?;
+            self.rehearse(&recreation::holder(new)).await?;
             if !self.is_real() {
                 return Ok(new.clone());
             }
-            self.make(kind, namespace, &holder, &fresh::holder(new)).await?;
+            self.make(kind, namespace, &holder, &recreation::holder(new)).await?;
             self.delete_same(found).await?;
             self.gone(found).await?;
         }
@@ -88,7 +88,11 @@ impl Operation<'_> {
             }
             tries += 1;
             match self.cluster.get(found.kind, &found.namespace, &found.name).await? {
-                Some(now) if tries < TRIES && fresh::fresh(&now) == fresh::fresh(&object) => {
+                Some(now)
+                    if tries < TRIES
+                        && recreation::without_server_fields(&now)
+                            == recreation::without_server_fields(&object) =>
+                {
                     object = now;
                 }
                 _ => return Err(error),
@@ -175,7 +179,7 @@ impl Operation<'_> {
 
 /// Whether both are placeholders of the same name.
 fn holds_the_same(found: &Value, object: &Value) -> bool {
-    let name = |holder| Some(fresh::kept(holder)?["metadata"]["name"].take());
+    let name = |holder| Some(recreation::kept(holder)?["metadata"]["name"].take());
     name(object).is_some_and(|held| name(found) == Some(held))
 }
 
@@ -185,7 +189,7 @@ fn holds_the_same(found: &Value, object: &Value) -> bool {
 fn is_same(found: &Value, object: &Value) -> bool {
     let annotations = |object: &Value| object["metadata"]["annotations"].clone();
     let held = |object: &Value| {
-        let mut held = fresh::kept(object)?;
+        let mut held = recreation::kept(object)?;
         Some((held["metadata"]["name"].take(), held["spec"].take()))
     };
     match held(object) {

@@ -161,4 +161,5 @@ pub const ANNOTATIONS: [Annotation; 14] = [
 
 /// The keys that a client may set or remove together with emptying, so that the webhook does the
 /// same; restoring undoes that.
-pub const WISHES: [&str; 8] = [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, SUSPEND];
+pub const REQUESTABLE_ANNOTATIONS: [&str; 8] =
+    [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, SUSPEND];

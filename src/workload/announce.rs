@@ -1,8 +1,8 @@
 //! Warnings that tell the user whose write empties a workload, which `kubectl apply` prints.
 
 use super::{
-    CONTAINERS, Change, Context, DISABLED, LABEL, Level, Rules, Subject, Warning, before::Before,
-    is_own,
+    CONTAINERS, Change, Context, DISABLED, LABEL, Level, Rules, Subject, Warning, is_own,
+    old_object::OldObject,
 };
 
 impl Subject<'_> {
@@ -23,7 +23,7 @@ impl Subject<'_> {
         if of_pods && !self.empties_pods(rules, context) {
             return Vec::new();
         }
-        let old = Before::new(context.old);
+        let old = OldObject::new(context.old);
         let was_empty = old
             .get()
             .is_some_and(|old| old.is_emptied() || (of_pods && old.empties_pods(rules, context)));

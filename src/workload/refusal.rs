@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Change, DISABLED, ENABLED, LABEL, OBJECT, Subject, Warning, appliers, newer::LAST_APPLIED,
-    notes::annotate, patch::Patch,
+    Change, DISABLED, ENABLED, LABEL, OBJECT, Subject, Warning, annotation_edits::annotate,
+    appliers, newer::LAST_APPLIED, patch::Patch,
 };
 use crate::json;
 

@@ -2,7 +2,8 @@
 
 use diyadm::kinds::{self, Kind};
 use diyadm::workload::{
-    self, Change, Choice, Context, Idle, Image, Level, Match, Ready, Rule, Rules, Subject, Wish,
+    self, Change, Choice, Context, Idle, Image, Level, Match, Ready, RequestedAnnotation, Rule,
+    Rules, Subject,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -276,18 +277,18 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
 }
 
 /// What a client may set or take away along with emptying.
-pub(crate) fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+pub(crate) fn requested_annotations() -> impl Strategy<Value = Vec<RequestedAnnotation>> {
     let wish = prop_oneof![
         Just((workload::LABEL, None)),
         Just((workload::IDLE, Some("shell".to_owned()))),
         Just((workload::IMAGE, Some("keep".to_owned()))),
         Just((workload::REPLICAS, Some("1".to_owned()))),
     ];
-    vec(wish, 0..3).prop_map(|mut wishes| {
-        wishes.sort();
-        wishes.dedup_by_key(|(key, _)| *key);
-        let wish = |(key, value)| Wish { key, value, forget: false };
-        wishes.into_iter().map(wish).collect()
+    vec(wish, 0..3).prop_map(|mut requested_annotations| {
+        requested_annotations.sort();
+        requested_annotations.dedup_by_key(|(key, _)| *key);
+        let wish = |(key, value)| RequestedAnnotation { key, value, forget: false };
+        requested_annotations.into_iter().map(wish).collect()
     })
 }
 
@@ -305,9 +306,13 @@ pub(crate) fn emptied(object: &Value, rules: &Rules) -> Value {
 }
 
 /// What emptying makes of it for a client with wishes.
-pub(crate) fn wished(object: &Value, rules: &Rules, wishes: &[Wish]) -> Value {
+pub(crate) fn wished(
+    object: &Value,
+    rules: &Rules,
+    requested_annotations: &[RequestedAnnotation],
+) -> Value {
     let text = object.to_string();
-    let context = Context { wishes, ..Context::default() };
+    let context = Context { requested_annotations, ..Context::default() };
     applied(object, &Subject::parse(&text).unwrap().empty(rules, &context))
 }
 

@@ -11,7 +11,7 @@ use super::{
     corpus,
     generated::{
         all_kinds, anything, cases, emptied, object, pod, restored, rules, sealed, torn, wished,
-        wishes,
+        requested_annotations,
     },
 };
 
@@ -89,8 +89,8 @@ proptest! {
     fn restore_removes_requested_annotations(
         object in object(),
         rules in rules(),
-        first in wishes(),
-        second in wishes(),
+        first in requested_annotations(),
+        second in requested_annotations(),
     ) {
         let emptied = wished(&wished(&object, &rules, &first), &rules, &second);
         prop_assert_eq!(restored(&emptied), object);

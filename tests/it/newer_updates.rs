@@ -3,7 +3,7 @@
 
 use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
-    self, Choice, Context, DISABLED, LABEL, OptOut, Rule, Rules, Settled, Subject, Wish,
+    self, Choice, Context, DISABLED, LABEL, OptOut, Rule, Rules, Settled, Subject, RequestedAnnotation,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -220,10 +220,10 @@ proptest! {
                     given_back |= !workload::is_emptied(&live.to_string()) && workload::declines(&live.to_string());
                 }
                 Step::Empty(idle) => {
-                    let wish = |key, value| Wish { key, value, forget: key == LABEL };
-                    let mut wishes = vec![wish(LABEL, None)];
-                    wishes.extend(idle.map(|idle| wish(workload::IDLE, Some(idle.to_owned()))));
-                    let context = Context { wishes: &wishes, ..Context::default() };
+                    let wish = |key, value| RequestedAnnotation { key, value, forget: key == LABEL };
+                    let mut requested_annotations = vec![wish(LABEL, None)];
+                    requested_annotations.extend(idle.map(|idle| wish(workload::IDLE, Some(idle.to_owned()))));
+                    let context = Context { requested_annotations: &requested_annotations, ..Context::default() };
                     live = applied(&live, &subject.empty(&rules, &context));
                     given_back &= workload::declines(&live.to_string());
                 }

@@ -37,7 +37,7 @@ pub(super) async fn plans(
     let webhooks = Webhooks::default();
     let emptying = empty::EmptyRequest {
         rules,
-        wishes: empty::wishes(&args.ways, args.scale),
+        requested_annotations: empty::requested_annotations(&args.ways, args.scale),
         selection: targeted.selection,
         recreate: false,
         level: args.ways.level,
@@ -74,8 +74,9 @@ pub(super) async fn plans(
         } else {
             None
         };
-        let wishes = &emptying.wishes;
-        let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
+        let requested_annotations = &emptying.requested_annotations;
+        let context =
+            Context { namespace: &found.namespace, requested_annotations, ..Context::default() };
         let around = conflicting.of_namespace(&found.namespace);
         let mut one = plan(rules, &found.object, &context, decided, &around);
         let unseen = conflicting.unseen(&found.namespace).map(|unseen| {

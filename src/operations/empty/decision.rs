@@ -18,7 +18,8 @@ use crate::{
     },
     workload::{
         CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, ParsedObject, READY,
-        REPLICAS, Refusal, Rules, SUSPEND, Source, Stamp, Subject, Warning, Wish, fresh,
+        REPLICAS, Refusal, RequestedAnnotation, Rules, SUSPEND, Source, Stamp, Subject, Warning,
+        recreation,
     },
 };
 
@@ -26,7 +27,7 @@ use crate::{
 pub(crate) struct EmptyRequest<'a> {
     pub(crate) rules: &'a Rules,
     /// The flags, as annotations.
-    pub(crate) wishes: Vec<Wish>,
+    pub(crate) requested_annotations: Vec<RequestedAnnotation>,
     /// How the workloads were selected.
     pub(crate) selection: Selection,
     pub(crate) recreate: bool,
@@ -76,7 +77,10 @@ pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
 }
 
 /// The flags as annotations, so that a webhook that intercepts the workload does the same.
-pub(crate) fn wishes(ways: &EmptyingFlags, scale: ScaleFlags) -> Vec<Wish> {
+pub(crate) fn requested_annotations(
+    ways: &EmptyingFlags,
+    scale: ScaleFlags,
+) -> Vec<RequestedAnnotation> {
     let EmptyingFlags { image, idle, containers, ready, .. } = ways;
     let ready = ready.map(|ready| match ready {
         flags::Ready::Container => "container".to_owned(),
@@ -96,7 +100,7 @@ pub(crate) fn wishes(ways: &EmptyingFlags, scale: ScaleFlags) -> Vec<Wish> {
         (SUSPEND, scale.suspend_cronjobs.then(|| "true".to_owned())),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
-    said.map(|(key, value)| Wish { key, value, forget: false }).collect()
+    said.map(|(key, value)| RequestedAnnotation { key, value, forget: false }).collect()
 }
 
 impl EmptyRequest<'_> {
@@ -117,7 +121,7 @@ impl EmptyRequest<'_> {
             let what = "diyadm never touches kube-system".to_owned();
             return Err(refused(what, ""));
         }
-        if fresh::is_holder(&found.object) {
+        if recreation::is_placeholder(&found.object) {
             let what = "it is a placeholder of a command that was interrupted";
             return Err(refused(what.to_owned(), "Run that command again to remove it."));
         }
@@ -150,9 +154,12 @@ impl EmptyRequest<'_> {
             let hint = "Delete it and create it again: the webhook empties it as it is created.";
             return Err(refused(what, hint));
         }
-        let wishes = self.wishes_for(subject, found)?;
-        let context =
-            Context { namespace: &found.namespace, wishes: &wishes, ..Context::default() };
+        let requested_annotations = self.requested_annotations_for(subject, found)?;
+        let context = Context {
+            namespace: &found.namespace,
+            requested_annotations: &requested_annotations,
+            ..Context::default()
+        };
         let Decision { way, rule, sources } = subject
             .decide(self.rules, &context)
             .map_err(|why| wrong(why, "Change the annotation, or the flags."))?;
@@ -161,7 +168,7 @@ impl EmptyRequest<'_> {
             return Err(refused(format!("{rule} opts it out"), ""));
         }
         if way.level == Level::Pod && subject.kind() != "Pod" {
-            if self.wishes.is_empty() {
+            if self.requested_annotations.is_empty() {
                 return Ok(EmptyMethod::Pods);
             }
             let by = sources.iter().find(|(name, _)| *name == "level").map(|(_, source)| source);
@@ -173,7 +180,7 @@ impl EmptyRequest<'_> {
             return Err(wrong(what, "Omit --image, --idle, --containers and --replicas."));
         }
         let counted = subject.workload().is_some_and(|kind| kind.replicas);
-        if !counted && self.wishes.iter().any(|wish| wish.key == REPLICAS) {
+        if !counted && self.requested_annotations.iter().any(|wish| wish.key == REPLICAS) {
             let what = format!("a {} has no replicas field", subject.kind());
             return Err(refused(what, "Omit --replicas, or use other workloads."));
         }
@@ -212,7 +219,7 @@ impl EmptyRequest<'_> {
         }
         let interceptor = webhooks.of_level_pod(cluster, found).await;
         let Some(who) = interceptor.shown() else { return Ok(settled) };
-        if self.wishes.is_empty() {
+        if self.requested_annotations.is_empty() {
             return Ok(EmptyMethod::Pods);
         }
         Err(Refused {
@@ -227,8 +234,9 @@ impl EmptyRequest<'_> {
     /// The container that was chosen among several candidates, and how to choose another.
     pub(super) fn choice(&self, found: &LiveObject) -> Option<String> {
         let subject = found.object.subject()?;
-        let wishes = &self.wishes;
-        let context = Context { namespace: &found.namespace, wishes, ..Context::default() };
+        let requested_annotations = &self.requested_annotations;
+        let context =
+            Context { namespace: &found.namespace, requested_annotations, ..Context::default() };
         let candidates = subject.candidates(self.rules, &context);
         let (chosen, others) = candidates.split_first().filter(|(_, others)| !others.is_empty())?;
         let named = others.join(", ");
@@ -302,9 +310,14 @@ impl EmptyRequest<'_> {
     }
 
     /// The annotations of the flags, and the removal of an opt-out where allowed.
-    fn wishes_for(&self, subject: &Subject<'_>, found: &LiveObject) -> Result<Vec<Wish>, Refused> {
-        let mut wishes = self.wishes.clone();
-        wishes.retain(|wish| wish.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
+    fn requested_annotations_for(
+        &self,
+        subject: &Subject<'_>,
+        found: &LiveObject,
+    ) -> Result<Vec<RequestedAnnotation>, Refused> {
+        let mut requested_annotations = self.requested_annotations.clone();
+        requested_annotations
+            .retain(|wish| wish.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
         for place in subject.refusals() {
             let path = subject.workload().map(|_| "its pod template").unwrap_or_default();
             let (what, hint) = match place {
@@ -313,7 +326,7 @@ impl EmptyRequest<'_> {
                     // Naming a workload overrides an opt-out; a selector does not override one that
                     // was set by hand.
                     if ours || self.selection == Selection::Named {
-                        wishes.push(Wish { key: LABEL, value: None, forget: ours });
+                        requested_annotations.push(RequestedAnnotation { key: LABEL, value: None, forget: ours });
                         continue;
                     }
                     (
@@ -341,7 +354,7 @@ impl EmptyRequest<'_> {
             };
             return Err(Refused { what, hint, soft: self.selection == Selection::Together });
         }
-        Ok(wishes)
+        Ok(requested_annotations)
     }
 
     /// The operations that empty it, and warnings; no operations if it is empty.
@@ -353,11 +366,12 @@ impl EmptyRequest<'_> {
         let (mut operations, freed) = free(object)?;
         let subject = freed.try_subject()?;
         let refused = |refused: Refused| Failure::no(refused.what, refused.hint);
-        let wishes = self.wishes_for(subject, found).map_err(refused)?;
+        let requested_annotations =
+            self.requested_annotations_for(subject, found).map_err(refused)?;
         let context = Context {
             namespace: &found.namespace,
             stamp: Some(&self.stamp),
-            wishes: &wishes,
+            requested_annotations: &requested_annotations,
             ..Context::default()
         };
         let change = subject.empty(self.rules, &context);

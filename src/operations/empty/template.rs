@@ -9,7 +9,9 @@ use crate::{
     kubernetes::targets::LiveObject,
     operations::{Operation, OperationResult, Outcome, change::played},
     plan::jobs,
-    workload::{EmptyContainer, Idle, LABEL, ORIGINAL, ParsedObject, Told, Warning, fresh},
+    workload::{
+        EmptiedSummary, EmptyContainer, Idle, LABEL, ORIGINAL, ParsedObject, Warning, recreation,
+    },
 };
 
 pub(super) async fn patch(
@@ -60,7 +62,7 @@ pub(super) async fn patch(
     warnings
         .iter()
         .for_each(|what| operation.terminal.warn(&format!("{shown}: {}", what.message())));
-    let told = object.subject().and_then(|subject| subject.told()?.ok());
+    let told = object.subject().and_then(|subject| subject.summary()?.ok());
     let outcome = match told {
         Some(told) if !told.drifted => {
             let verb = if changed { "emptied" } else { "already empty" };
@@ -118,7 +120,7 @@ pub(super) async fn recreate(
     found: LiveObject,
 ) -> OperationResult {
     let shown = operation.shown(&found);
-    let new = ParsedObject::from(fresh::fresh(&found.object));
+    let new = ParsedObject::from(recreation::without_server_fields(&found.object));
     let new = plan.operations(&found, &new).and_then(|(operations, warnings)| {
         warnings
             .iter()
@@ -160,7 +162,7 @@ pub(super) async fn recreate(
 }
 
 /// `container app idles in empty-container:latest by its entrypoint`
-fn containers(told: &Told) -> String {
+fn containers(told: &EmptiedSummary) -> String {
     let each = told.containers.iter().map(|EmptyContainer { name, image, idle }| {
         let how = match idle {
             Idle::Entrypoint => "its entrypoint",

@@ -142,7 +142,7 @@ fn is_emptied(object: &Value) -> bool {
         .to_string(),
         None => object.to_string(),
     };
-    let told = Subject::parse(&text).and_then(|subject| subject.told());
+    let told = Subject::parse(&text).and_then(|subject| subject.summary());
     told.is_some_and(|told| told.is_ok_and(|told| !told.drifted))
 }
 

@@ -23,8 +23,9 @@ use crate::{
     rollout::{self, Form},
     status,
     workload::{
-        self, DISABLED, LABEL, ParsedObject, Subject, fresh,
+        self, DISABLED, LABEL, ParsedObject, Subject,
         pods::{belongs_to, is_over},
+        recreation,
     },
 };
 
@@ -232,7 +233,7 @@ async fn recreate(
         );
         return Err(Failure::no(what, hint).into());
     }
-    let mut new = ParsedObject::from(fresh::fresh(&found.object));
+    let mut new = ParsedObject::from(recreation::without_server_fields(&found.object));
     if *interceptor != Interceptor::Nobody {
         new = played(&new, &refusal(&new)?)?.into();
     }

@@ -15,7 +15,7 @@ use crate::{
         intercept::{Interceptor, Webhooks},
     },
     workload::{
-        DISABLED, ENABLED, LABEL, OptOut, ParsedObject, Stamp, Subject, fresh, pods::is_ready,
+        DISABLED, ENABLED, LABEL, OptOut, ParsedObject, Stamp, Subject, recreation, pods::is_ready,
     },
 };
 
@@ -67,7 +67,7 @@ async fn try_restore(
         (None, _) if !found.object["metadata"]["uid"].is_string() => {
             return recreate(operation, webhooks, options, found, None).await;
         }
-        (None, _) if fresh::is_holder(&found.object) => {
+        (None, _) if recreation::is_placeholder(&found.object) => {
             let why = "it is a placeholder".to_owned();
             let (object, patch) = (found.object.clone(), Vec::new());
             return Ok(Restored { object, patch, outcome: Outcome::PassedOver(why) });
@@ -177,7 +177,7 @@ fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
     if options.manifests.is_some() {
         return "restored from the manifest".to_owned();
     }
-    let Some(Ok(told)) = subject.told() else { return "restored".to_owned() };
+    let Some(Ok(told)) = subject.summary() else { return "restored".to_owned() };
     match told.newer {
         Some(Stamp { at, by }) => {
             let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
@@ -232,7 +232,7 @@ async fn recreate(
     found: &LiveObject,
     manifest: Option<&ParsedObject>,
 ) -> Result<Restored> {
-    let fresh = ParsedObject::from(fresh::fresh(&found.object));
+    let fresh = ParsedObject::from(recreation::without_server_fields(&found.object));
     let interceptor = webhooks.of_create(operation.cluster, found).await;
     let opt_out = opt_out_if(interceptor != Interceptor::Nobody);
     let mut back = Back { manifest, opt_out, template: OptOut::Leave };

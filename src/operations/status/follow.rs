@@ -12,7 +12,7 @@ use crate::{
         Cluster, Kind, POD, Scope, Sight,
         targets::{Selection, Targeted, Targets},
     },
-    workload::{fresh, pods::is_controlled},
+    workload::{pods::is_controlled, recreation},
 };
 
 /// Changes within this time are shown together.
@@ -90,7 +90,7 @@ impl Follow<'_> {
                     let of_kind = seen.get(&source(kind)).into_iter().flatten();
                     let mut of_kind: Vec<_> = of_kind.map(|(_, object)| object.clone()).collect();
                     if fields.is_none() {
-                        of_kind = fresh::as_held(of_kind);
+                        of_kind = recreation::as_held(of_kind);
                     }
                     of_kind.retain(|object| self.is_meant(kind, object));
                     of_kind

@@ -4,7 +4,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::{About, Image, Match, Rule, image_name};
+use super::{Image, Match, Rule, RuleInput, image_name};
 use crate::{
     kinds::{self, Declaration, Kind},
     ui::text::{cut, shortened},
@@ -15,12 +15,12 @@ use crate::{
 const LONGEST_NAME: usize = 253;
 
 impl Match {
-    pub(super) fn fits(&self, about: &About<'_>) -> bool {
+    pub(super) fn fits(&self, about: &RuleInput<'_>) -> bool {
         self.misfit(about).is_none()
     }
 
     /// The list that does not match; `None` if all match.
-    pub(super) fn misfit(&self, about: &About<'_>) -> Option<&'static str> {
+    pub(super) fn misfit(&self, about: &RuleInput<'_>) -> Option<&'static str> {
         let any = |patterns: &[String], text: &str| {
             patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
         };

@@ -54,7 +54,7 @@ fn again(cluster: &Cluster, kind: &str, of: &'static Kind, name: &str) {
     };
     let finished = |command: &'static str, when: &str, fate: Fate, run: &Run| {
         let found: Vec<_> = all.iter().filter_map(|name| direct.get(of, name)).collect();
-        let held = found.iter().any(|one| workload::fresh::held(one, "x").is_some());
+        let held = found.iter().any(|one| workload::recreation::held(one, "x").is_some());
         assert!(held || found.iter().any(|one| one["metadata"]["name"] == "x"), "{when}");
         if fate == Kill {
             let board = cluster.diyadm(folder, &["status", "-n", name, "-o", "json"]).code(0);

@@ -2,7 +2,7 @@
 
 use diyadm::{
     kubernetes as kinds,
-    workload::{fresh::fresh, is_emptied},
+    workload::{is_emptied, recreation::without_server_fields},
 };
 
 use super::{
@@ -31,7 +31,7 @@ fn uninstall_with_restore_continues_wherever_it_was_cut() {
     let direct = Direct::new(&cluster, name);
     let spec = twin(&cluster, elsewhere, &workload("Deployment", "web"));
     let configuration = || direct.get(&kinds::CONFIGURATION, name);
-    let installed = fresh(&configuration().unwrap());
+    let installed = without_server_fields(&configuration().unwrap());
     let label = format!("{name}=enabled");
     let web = || direct.get(&kinds::DEPLOYMENT, "web").unwrap();
     let labelled = || {

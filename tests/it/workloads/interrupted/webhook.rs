@@ -1,7 +1,7 @@
 //! `install`, `init --rotate` and `uninstall`, cut off at each request.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use diyadm::{kubernetes as kinds, pki, workload::fresh::fresh};
+use diyadm::{kubernetes as kinds, pki, workload::recreation::without_server_fields};
 use serde_json::json;
 
 use super::{Direct, Stage};
@@ -112,7 +112,9 @@ fn webhook_commands_continue_wherever_they_were_cut() {
             direct.delete(kind, object["metadata"]["name"].as_str().unwrap());
             direct
                 .runtime
-                .block_on(direct.client.create(&fresh(object), kinds::WriteMode::Persist))
+                .block_on(
+                    direct.client.create(&without_server_fields(object), kinds::WriteMode::Persist),
+                )
                 .unwrap();
         }
     };

@@ -13,8 +13,8 @@ use super::{
     dev_loop::Loop,
     follow::follow,
     forward::Forward,
+    iteration::{Next, Place, Shown, run_iteration},
     leave::Leave,
-    once::{Next, Place, Shown, cycle},
     pods::{NotEmptied, Pick, is_not_emptied},
     printer::{Printer, Screen},
     restored::{next_is_live, until_not_empty},
@@ -226,7 +226,7 @@ async fn attend<'a>(
     let mut next = Next::Build;
     loop {
         let shown = around.shown.clone();
-        match around.during(cycle(all, shown, place, next, built)).await {
+        match around.during(run_iteration(all, shown, place, next, built)).await {
             Ok(done) => done?,
             Err(Leave::Restore) => return Ok(restore(all, place).await),
             Err(left) => return Ok(left),

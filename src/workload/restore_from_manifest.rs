@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, Subject, WISHES,
+    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, Subject, REQUESTABLE_ANNOTATIONS,
     agent::Lists,
     annotate,
     emptied_fields::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, same, spec_fields},
@@ -86,9 +86,11 @@ impl Subject<'_> {
             let absent = Presence::Absent;
             lists.remove(&mut patch, Added { init_containers: absent, volumes: absent });
         }
-        let wishes = WISHES.into_iter().filter(|key| *key != LABEL);
-        let wishes = wishes.filter(|key| self.annotated_by(writer, key, false));
-        let mut edits: Vec<_> = wishes.map(|key| (key, other.annotation(key))).collect();
+        let requested_annotations = REQUESTABLE_ANNOTATIONS.into_iter().filter(|key| *key != LABEL);
+        let requested_annotations =
+            requested_annotations.filter(|key| self.annotated_by(writer, key, false));
+        let mut edits: Vec<_> =
+            requested_annotations.map(|key| (key, other.annotation(key))).collect();
         edits.push((ORIGINAL, None));
         if opt_out == OptOut::Set {
             edits.push((LABEL, Some(DISABLED)));

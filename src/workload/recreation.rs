@@ -27,7 +27,7 @@ const OF_JOB: [&str; 4] = [
 ];
 
 /// The object without fields that the cluster added.
-pub fn fresh(object: &Value) -> Value {
+pub fn without_server_fields(object: &Value) -> Value {
     let mut fresh = object.clone();
     let bound = !owns_node(object);
     if let Some(whole) = fresh.as_object_mut() {
@@ -76,7 +76,7 @@ fn owns_node(object: &Value) -> bool {
 
 /// The name of the placeholder of `name`; within the 63 characters of a Job's name, and unique even
 /// if two names have the same beginning.
-pub fn holder_name(name: &str) -> String {
+pub fn placeholder_name(name: &str) -> String {
     if name.len() <= LONGEST {
         return format!("{name}-diyadm");
     }
@@ -97,7 +97,7 @@ pub fn holder(new: &Value) -> Value {
         "apiVersion": new["apiVersion"],
         "kind": new["kind"],
         "metadata": {
-            "name": holder_name(name),
+            "name": placeholder_name(name),
             "namespace": new["metadata"]["namespace"],
             "labels": new["metadata"]["labels"],
             "annotations": { HOLDS: name },
@@ -144,9 +144,9 @@ pub fn kept(holder: &Value) -> Option<Value> {
     let text = env.iter().rfind(|variable| variable["name"] == HELD)?["value"].as_str()?;
     let held: Value = serde_json::from_str(text).ok()?;
     let alike = |pointer: &str| held.pointer(pointer) == holder.pointer(pointer);
-    let is_its_own = is_holder(holder)
+    let is_its_own = is_placeholder(holder)
         && ["/apiVersion", "/kind", "/metadata/namespace"].into_iter().all(alike)
-        && holder["metadata"]["name"] == holder_name(held["metadata"]["name"].as_str()?);
+        && holder["metadata"]["name"] == placeholder_name(held["metadata"]["name"].as_str()?);
     is_its_own.then_some(held)
 }
 
@@ -156,7 +156,7 @@ pub fn as_held(list: Vec<Value>) -> Vec<Value> {
     let place = |object: &Value| {
         ["namespace", "name"].map(|key| object["metadata"][key].as_str().map(ToOwned::to_owned))
     };
-    if !list.iter().any(is_holder) {
+    if !list.iter().any(is_placeholder) {
         return list;
     }
     let there: BTreeSet<_> = list.iter().map(place).collect();
@@ -168,7 +168,7 @@ pub fn as_held(list: Vec<Value>) -> Vec<Value> {
 }
 
 /// Whether it declares itself a placeholder.
-pub fn is_holder(object: &Value) -> bool {
+pub fn is_placeholder(object: &Value) -> bool {
     object["metadata"]["annotations"].get(HOLDS).is_some()
 }
 
@@ -190,7 +190,7 @@ mod tests {
             },
             "status": { "active": 1 },
         });
-        let fresh = fresh(&job);
+        let fresh = without_server_fields(&job);
         let pod = json!({ "containers": [{ "name": "c" }] });
         let template = json!({ "metadata": { "labels": { "a": "b" } }, "spec": pod });
         assert_eq!(fresh["spec"], json!({ "template": template }));
@@ -232,11 +232,12 @@ mod tests {
 
     #[test]
     fn each_name_has_a_holder_of_its_own() {
-        assert_eq!(holder_name("x"), "x-diyadm");
+        assert_eq!(placeholder_name("x"), "x-diyadm");
         let whole = "a".repeat(56);
-        assert_eq!(holder_name(&whole), format!("{whole}-diyadm"));
+        assert_eq!(placeholder_name(&whole), format!("{whole}-diyadm"));
         for alike in [whole, format!("{}.-{}", "a".repeat(46), "b".repeat(200))] {
-            let names = [format!("{alike}1"), format!("{alike}2")].map(|name| holder_name(&name));
+            let names =
+                [format!("{alike}1"), format!("{alike}2")].map(|name| placeholder_name(&name));
             assert_ne!(names[0], names[1]);
             for name in names {
                 assert!(name.len() <= 63 && !name.contains(".-"), "{name}");
@@ -247,12 +248,12 @@ mod tests {
     #[test]
     fn a_pod_keeps_the_node_that_its_user_wrote() {
         let mut pod = json!({ "kind": "Pod", "metadata": {}, "spec": { "nodeName": "a" } });
-        assert_eq!(fresh(&pod)["spec"], json!({}));
+        assert_eq!(without_server_fields(&pod)["spec"], json!({}));
         pod["metadata"]["managedFields"] =
             json!([{ "fieldsV1": { "f:spec": { "f:nodeName": {} } } }]);
-        assert_eq!(fresh(&pod)["spec"]["nodeName"], "a");
+        assert_eq!(without_server_fields(&pod)["spec"]["nodeName"], "a");
         pod["spec"]["nodeSelector"] = json!({ "disk": "ssd" });
-        let holder = holder(&fresh(&pod))["spec"].clone();
+        let holder = holder(&without_server_fields(&pod))["spec"].clone();
         assert_eq!(holder.get("nodeName"), None);
         // Versions without gates find no node for it.
         assert_eq!(holder["nodeSelector"], json!({ NODE_LABEL: "never" }));

@@ -6,12 +6,12 @@ use memchr::memmem;
 
 use super::{LABEL, ORIGINAL, Subject};
 
-pub(super) struct Before<'a> {
+pub(super) struct OldObject<'a> {
     text: Option<&'a str>,
     read: OnceCell<Option<Subject<'a>>>,
 }
 
-impl<'a> Before<'a> {
+impl<'a> OldObject<'a> {
     /// `text`: JSON, if there was an object before.
     pub(super) fn new(text: Option<&'a str>) -> Self {
         Self { text, read: OnceCell::new() }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     Context,
-    annotations::WISHES,
-    rules::About,
+    annotations::REQUESTABLE_ANNOTATIONS,
+    rules::RuleInput,
     view::{Object, Pod},
 };
 use crate::kinds::{self, Controller, JOB, Kind, REPLICA_SET};
@@ -16,8 +16,8 @@ pub(super) fn about<'o>(
     object: &'o Object<'_>,
     pod: Option<&'o Pod<'_, '_>>,
     context: &'o Context<'_>,
-) -> About<'o> {
-    let wished = |key: &str| context.wishes.iter().find(|wish| wish.key == key);
+) -> RuleInput<'o> {
+    let wished = |key: &str| context.requested_annotations.iter().find(|wish| wish.key == key);
     let note = |key: &&'static str| {
         let value = match wished(key) {
             Some(wish) => wish.value.as_deref(),
@@ -25,11 +25,11 @@ pub(super) fn about<'o>(
         };
         Some((*key, value.or_else(|| pod?.annotation(key))?))
     };
-    About {
+    RuleInput {
         namespace: object.namespace().unwrap_or(context.namespace),
         names: names(object),
         labels: object.labels().collect::<BTreeMap<_, _>>(),
-        annotations: WISHES.iter().filter_map(note).collect(),
+        annotations: REQUESTABLE_ANNOTATIONS.iter().filter_map(note).collect(),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) enum Next {
 
 /// Runs one iteration. Errors of the work itself are printed, and the loop waits for the next
 /// change.
-pub(super) async fn cycle<'a>(
+pub(super) async fn run_iteration<'a>(
     all: &mut Loop<'a>,
     shown: watch::Sender<Option<Shown>>,
     place: &mut Place<'a>,
