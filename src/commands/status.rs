@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
         let scalers = sees_all && args.output != Some(Output::Name);
         let (mut around, errors) =
-            Surroundings::look(&cluster, scope, targeted.everything, scalers).await;
+            Surroundings::read(&cluster, scope, targeted.everything, scalers).await;
         if !errors.is_empty() {
             terminal.warn(
                 "namespaces, webhook configurations or policies may not be read, so some \

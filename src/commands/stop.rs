@@ -9,7 +9,7 @@ use crate::{
         dev::{App, Stop},
     },
     dev::{
-        follow::{nothing, only, said, started},
+        follow::{describe, nothing, only, started},
         session::{Session, millis},
         target::EXEC,
     },
@@ -53,7 +53,7 @@ fn run(global: &Global, args: &App, action: Action) -> Result<Code> {
             Request::Stop { name: name.clone(), grace_ms }
         };
         match session.ask(&mut agent, &request).await? {
-            Answer::Ended(app) => terminal.done(&said(&app), None),
+            Answer::Ended(app) => terminal.done(&describe(&app), None),
             Answer::Started(app) => {
                 terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
             }

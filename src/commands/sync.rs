@@ -57,7 +57,7 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
                 return watch::watch(&session, &source, is_many(args), picks).await;
             }
             let receivers = picks.into_iter().map(|pick| Receiver::new(&session, pick)).collect();
-            let here = source.look().await?;
+            let here = source.scan().await?;
             all(&terminal, &source, &here, receivers).await
         };
         tokio::select! {

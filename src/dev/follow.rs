@@ -92,7 +92,7 @@ async fn stream(
     }
     let mut ended = None;
     loop {
-        let next = match agent.talk.reader.said().await {
+        let next = match agent.talk.reader.next_message().await {
             Ok(next) => next,
             Err(trouble) => {
                 let trouble = agent.blame(trouble).await;
@@ -114,7 +114,7 @@ async fn stream(
             Said::Answer(Answer::Ended(app)) => {
                 let asked = matches!(&app.state, State::Ended(End { asked: true, .. }));
                 if logs.follow == Follow::Always && !(asked && printer.screen.is_some()) {
-                    session.terminal.warn(&said(&app));
+                    session.terminal.warn(&describe(&app));
                 }
                 ended = Some(app);
             }
@@ -127,7 +127,7 @@ async fn stream(
 }
 
 /// `app ended: exit 1`
-pub(crate) fn said(app: &App) -> String {
+pub(crate) fn describe(app: &App) -> String {
     match &app.state {
         State::Ended(end) => format!("{} ended: {end}", app.name),
         _ => format!("{} runs", app.name),

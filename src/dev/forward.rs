@@ -144,7 +144,7 @@ impl<'a> Forward<'a> {
             let error = match self.dial(&pick, &remote).await {
                 Ok(tunnel) => {
                     let over = tunnel.carry(stream).await;
-                    return self.told(&pick, &remote, over);
+                    return self.warn_about(&pick, &remote, over);
                 }
                 Err(error) => error,
             };
@@ -202,7 +202,7 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
-    fn told(&self, pick: &Pick, remote: &Port, over: Over) {
+    fn warn_about(&self, pick: &Pick, remote: &Port, over: Over) {
         match over {
             Over::Closed => {}
             Over::Refused(why) if why.contains("onnection refused") => {

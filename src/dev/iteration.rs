@@ -62,8 +62,8 @@ pub(super) async fn run_iteration<'a>(
         Err(error) if is_gone(&error) || is_lost(&error) || is_not_emptied(&error) => Err(error),
         Err(error) => {
             // Changes are noticed anyway; unreadable files may be readable then.
-            let looked = all.sources.look().await;
-            if looked.is_err() && !all.sources.hears() {
+            let looked = all.sources.scan_watched().await;
+            if looked.is_err() && !all.sources.notices_changes() {
                 return Err(error);
             }
             let hint = error.downcast_ref::<Failure>().map(|failure| failure.hint.clone());
@@ -93,7 +93,7 @@ async fn once<'a>(
             }
             *built = true;
         }
-        all.sources.look().await?;
+        all.sources.scan_watched().await?;
         changed = send(all, place).await?;
     }
     if next == Next::Start || !place.runs || (changed && all.restart) {

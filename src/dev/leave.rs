@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     dev_loop::Loop,
-    follow::said,
+    follow::describe,
     run::{interrupted, stop},
     trouble::is_gone,
 };
@@ -59,7 +59,9 @@ impl Loop<'_> {
         let (session, Start { name, grace_ms, .. }) = (self.session, &self.start);
         let Some(pick) = self.started.borrow().clone() else { return };
         match stop(session, &pick, name, *grace_ms).await {
-            Ok(app) => session.terminal.done(&format!("{} in {}", said(&app), pick.shown()), None),
+            Ok(app) => {
+                session.terminal.done(&format!("{} in {}", describe(&app), pick.shown()), None)
+            }
             // It ended with its Pod.
             Err(error) if is_gone(&error) => {}
             Err(error) => {

@@ -136,7 +136,7 @@ async fn find(cluster: &Cluster, pick: &Pick, search: Search) -> Result<Found> {
         }
     }
     let folders = if search == Search::Agent { &FOLDERS[..] } else { &[] };
-    match begin(look(cluster, &place, folders).await?).await {
+    match begin(start_search(cluster, &place, folders).await?).await {
         Ok(agent) => Ok(Found::Agent(agent)),
         Err(No::Other(error)) => Err(error),
         Err(No::Without(machine)) => Ok(Found::Shell(machine)),
@@ -153,7 +153,7 @@ async fn find(cluster: &Cluster, pick: &Pick, search: Search) -> Result<Found> {
     }
 }
 
-async fn look(cluster: &Cluster, place: &Place, folders: &[&str]) -> Result<Started> {
+async fn start_search(cluster: &Cluster, place: &Place, folders: &[&str]) -> Result<Started> {
     let words = [&["sh", "-c", FIND, "diyadm"], folders].concat();
     Ok(cluster.exec(place, &words, Input::Piped).await?.into())
 }

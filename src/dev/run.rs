@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    follow::{follow, said, started},
+    follow::{describe, follow, started},
     pods::Pick,
     printer::Printer,
     reach::Agent,
@@ -153,7 +153,7 @@ async fn attend(
                     return Err(Failure::interrupted(hint).into());
                 }
             };
-            return Err(Failure::interrupted(format!("{}.", said(&app))).into());
+            return Err(Failure::interrupted(format!("{}.", describe(&app))).into());
         }
     };
     if let (Err(_), Then::StopOnExit { grace_ms }) = (&outcome, then) {
@@ -185,8 +185,8 @@ pub(crate) async fn stop(
 pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
     let State::Ended(end) = &app.state else { return Code::Done };
     match end.how.code() {
-        0 => session.terminal.done(&said(app), None),
-        _ => session.terminal.failed(&said(app), None, ""),
+        0 => session.terminal.done(&describe(app), None),
+        _ => session.terminal.failed(&describe(app), None, ""),
     }
     match u8::try_from(end.how.code()) {
         Ok(0) => Code::Done,

@@ -169,7 +169,7 @@ impl<'a> Sources<'a> {
     /// Scans watched files if there is a build, and watches new folders.
     async fn look_at_watched(&mut self) -> Result<()> {
         loop {
-            let all = self.all.look().await?;
+            let all = self.all.scan().await?;
             let folders: Vec<PathBuf> = self.all.folders(&all).collect();
             let entries = all.scan.entries.into_iter();
             let files = entries.filter(|entry| entry.what != What::Folder);
@@ -191,14 +191,14 @@ impl<'a> Sources<'a> {
     }
 
     /// Scans the files to send. Without a build, changes are noticed from then on.
-    pub(crate) async fn look(&mut self) -> Result<()> {
+    pub(crate) async fn scan_watched(&mut self) -> Result<()> {
         if self.sent.is_empty() {
             self.sent = self.made()?;
         }
         loop {
             let mut seen = Vec::new();
             for source in &self.sent {
-                seen.push(source.look().await?);
+                seen.push(source.scan().await?);
             }
             self.seen = seen;
             if self.project.build.is_some() {
@@ -213,7 +213,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Whether a change would be noticed.
-    pub(crate) fn hears(&self) -> bool {
+    pub(crate) fn notices_changes(&self) -> bool {
         self.watch.covers()
     }
 

@@ -201,9 +201,9 @@ impl Source {
 
     /// Scans the files, and ensures that every later change is noticed.
     pub(crate) async fn watched(&self, watch: &mut Watch) -> Result<Here> {
-        let mut here = self.look().await?;
+        let mut here = self.scan().await?;
         while watch.cover(self.folders(&here))? {
-            here = self.look().await?;
+            here = self.scan().await?;
         }
         Ok(here)
     }
@@ -227,7 +227,7 @@ impl Source {
     }
 
     /// Scans the files.
-    pub async fn look(&self) -> Result<Here> {
+    pub async fn scan(&self) -> Result<Here> {
         let Options { exclude, ignore_files, checksum, .. } = self.options.clone();
         let (root, library) = (self.root.clone(), Arc::clone(&self.library));
         let only = self.way.file.as_ref().map(|(_, there)| there.clone());

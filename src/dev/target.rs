@@ -146,7 +146,7 @@ impl Target {
 
     /// The container to work in; a live one only with `live`.
     pub(crate) async fn pick(&self, cluster: &Cluster, live: bool) -> Result<Pick> {
-        let look = self.look(cluster).await?;
+        let look = self.read_state(cluster).await?;
         self.choose(cluster, &look, live)
     }
 
@@ -155,7 +155,7 @@ impl Target {
     /// # Errors
     /// None runs; or, without `live`, none that runs was emptied.
     pub(crate) async fn all(&self, cluster: &Cluster, live: bool) -> Result<Vec<Pick>> {
-        let look = self.look(cluster).await?;
+        let look = self.read_state(cluster).await?;
         // Its error says why they wait, or that they are live.
         self.choose(cluster, &look, live)?;
         Ok(pods::all(&look.pods, self.wanted(&look, live))?)
@@ -179,7 +179,7 @@ impl Target {
 
     /// Whether the workload's pod template is empty, or a Pod was emptied on its own.
     pub(crate) async fn is_emptied(&self, cluster: &Cluster) -> Result<bool> {
-        let look = self.look(cluster).await?;
+        let look = self.read_state(cluster).await?;
         let own = |pod: &Value| {
             let picks = pods::all(std::slice::from_ref(pod), self.wanted(&look, true));
             let stays = pod["metadata"]["deletionTimestamp"].is_null();
@@ -224,7 +224,7 @@ impl Target {
         }
     }
 
-    async fn look(&self, cluster: &Cluster) -> Result<Look> {
+    async fn read_state(&self, cluster: &Cluster) -> Result<Look> {
         let found = match &self.which {
             Which::Workload(found) if found.kind != &POD => found,
             _ => {

@@ -65,7 +65,7 @@ impl Reader {
     }
 
     /// The next answer or line of output; a refusal is an error.
-    pub async fn said(&mut self) -> Result<Said<'_>, Trouble> {
+    pub async fn next_message(&mut self) -> Result<Said<'_>, Trouble> {
         let frame = self.frame().await?;
         if frame.kind == Kind::Line {
             return Ok(Said::Line(Line::parse(frame.payload)?));

@@ -51,7 +51,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         let mut scan = Self { text, bytes, quotes: Quotes::new(text), nodes };
         let mut place = Place { at: 0, cursor: Cursor::START };
         let mut read = scan.keep(&mut place, plan, (Cow::Borrowed(""), 0), 0);
-        if read.is_ok() && scan.look(&mut place).is_some() {
+        if read.is_ok() && scan.peek(&mut place).is_some() {
             read = Err(place.fault(Fault::Grammar));
         }
         match (scan.quotes.broken, read) {
@@ -62,7 +62,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
 
     /// The next byte that is not white space, without consuming it.
     #[inline(always)]
-    fn look(&self, place: &mut Place) -> Option<u8> {
+    fn peek(&self, place: &mut Place) -> Option<u8> {
         loop {
             let byte = *self.bytes.get(place.at)?;
             if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -85,13 +85,13 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
     /// Skips a member's name and its colon. Returns the position of the name.
     #[inline(always)]
     fn key(&mut self, place: &mut Place) -> Result<Range<usize>, Broken> {
-        if self.look(place) != Some(b'"') {
+        if self.peek(place) != Some(b'"') {
             return Err(place.fault(Fault::Grammar));
         }
         let start = place.at;
         self.string(place)?;
         let key = start..place.at;
-        if self.look(place) != Some(b':') {
+        if self.peek(place) != Some(b':') {
             return Err(place.fault(Fault::Grammar));
         }
         place.at += 1;
@@ -159,7 +159,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         let (mut is_object, mut around) = (false, 0_u128);
         let mut level = depth;
         loop {
-            match self.look(&mut place) {
+            match self.peek(&mut place) {
                 Some(b'"') => self.string(&mut place)?,
                 // Most of managedFields.
                 Some(b'{') if self.bytes.get(place.at + 1) == Some(&b'}') && level < MAX_DEPTH => {
@@ -173,7 +173,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                     around = around << 1 | u128::from(is_object);
                     is_object = open == b'{';
                     place.at += 1;
-                    match (is_object, self.look(&mut place)) {
+                    match (is_object, self.peek(&mut place)) {
                         (true, Some(b'}')) | (false, Some(b']')) => {}
                         (true, _) => {
                             self.key(&mut place)?;
@@ -190,7 +190,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                     *kept = place;
                     return Ok(());
                 }
-                let next = self.look(&mut place);
+                let next = self.peek(&mut place);
                 place.at += 1;
                 match (is_object, next) {
                     (true, Some(b',')) => {
@@ -217,7 +217,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         (key, number): (Cow<'a, str>, usize),
         depth: u32,
     ) -> Result<(), Broken> {
-        let first = self.look(place);
+        let first = self.peek(place);
         let (node, start) = (self.nodes.len(), place.at);
         let open =
             matches!((plan, first), (Plan::Members(..), Some(b'{')) | (Plan::Items(_), Some(b'[')));
@@ -249,7 +249,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         let wants_all = plans.is_empty() && texts.is_empty();
         let (first, mut count) = (self.nodes.len(), 0);
         place.at += 1;
-        if self.look(place) == Some(b'}') {
+        if self.peek(place) == Some(b'}') {
             place.at += 1;
             return Ok(if wants_all { Kept::All } else { Kept::Named });
         }
@@ -280,7 +280,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                 self.skip(place, depth)?;
             }
             count += 1;
-            match self.look(place) {
+            match self.peek(place) {
                 Some(b',') => place.at += 1,
                 Some(b'}') => break place.at += 1,
                 _ => return Err(place.fault(Fault::Grammar)),
@@ -309,7 +309,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
     ) -> Result<Kept, Broken> {
         let (first, mut count) = (self.nodes.len(), 0);
         place.at += 1;
-        if self.look(place) == Some(b']') {
+        if self.peek(place) == Some(b']') {
             place.at += 1;
             return Ok(Kept::All);
         }
@@ -321,7 +321,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                 self.skip(place, depth)?;
             }
             count += 1;
-            match self.look(place) {
+            match self.peek(place) {
                 Some(b',') => place.at += 1,
                 Some(b']') => break place.at += 1,
                 _ => return Err(place.fault(Fault::Grammar)),

@@ -58,7 +58,7 @@ impl Operation<'_> {
         let deadline = Instant::now() + Duration::from_secs(self.work.pods.timeout);
         let object = &found.object;
         let mut wait = self.terminal.wait();
-        let mut pods = self.seen(found).await?;
+        let mut pods = self.running_pods(found).await?;
         let mut old: Vec<_> = pods.iter().filter(|pod| !right.has(object, pod)).map(uid).collect();
         let all = old.len();
         let mut spare = if matches!(right, PodMatch::Unlabelled) { LATE } else { 0 };
@@ -116,7 +116,7 @@ impl Operation<'_> {
             }
             wait.say(&format!("{}: {told}{guard}", self.shown(found)));
             tokio::time::sleep(if guarded.is_some() { GUARDED } else { PAUSE }).await;
-            pods = self.seen(found).await?;
+            pods = self.running_pods(found).await?;
         }
     }
 
@@ -126,7 +126,7 @@ impl Operation<'_> {
     /// # Errors
     /// One is not as it should be.
     pub(crate) async fn check_pods(&self, found: &LiveObject, form: Form) -> Result<()> {
-        let mut here = match self.seen(found).await {
+        let mut here = match self.running_pods(found).await {
             Err(error) if error::is_forbidden(&error) => {
                 let shown = self.shown(found);
                 let is = match form {
@@ -177,7 +177,7 @@ impl Operation<'_> {
     }
 
     /// The Pods of the workload that have not ended; an error differs from an empty list.
-    async fn seen(&self, found: &LiveObject) -> Result<Vec<Value>> {
+    async fn running_pods(&self, found: &LiveObject) -> Result<Vec<Value>> {
         let pods = self.pods(&found.object).await;
         let what = || format!("{}: its Pods could not be read", self.shown(found));
         let mut pods = pods.with_context(what)?;

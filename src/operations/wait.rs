@@ -90,7 +90,7 @@ impl Operation<'_> {
         let mut wait = self.terminal.wait();
         loop {
             let late = Instant::now() >= deadline;
-            let looked = self.look(&pending, late).await;
+            let looked = self.read_progress(&pending, late).await;
             let mut left = Vec::new();
             for (mut one, progress) in pending.into_iter().zip(looked) {
                 let at = one.at;
@@ -130,7 +130,7 @@ impl Operation<'_> {
         wait.say(&format!("{count}{}: {why}", self.shown(found)));
     }
 
-    async fn look(&self, pending: &[Pending<'_>], late: bool) -> Vec<Result<Progress>> {
+    async fn read_progress(&self, pending: &[Pending<'_>], late: bool) -> Vec<Result<Progress>> {
         let objects = self.objects(pending).await;
         let alone = |object: &Value| rollout::progress(object, &Seen::default());
         let open: Vec<_> = objects.iter().flatten().filter(|object| !alone(object).done).collect();

@@ -24,7 +24,7 @@ use super::{
     protocol::{self, Bytes, End, Failed, How, MOST_GRACE_S, Start, State, Stream},
     ring::Ring,
     sink::Sink,
-    words::{append, told},
+    words::{append, reported},
 };
 
 /// How long to wait for a killed process. A process that hangs in the kernel (a dead NFS server)
@@ -229,7 +229,7 @@ impl App {
     }
 
     /// Checks whether its group has ended, and kills processes whose grace period is over.
-    pub(super) fn look(&mut self, now: Instant) {
+    pub(super) fn check(&mut self, now: Instant) {
         if !self.alive {
             return;
         }
@@ -256,7 +256,7 @@ impl App {
         }
     }
 
-    /// How long until [`App::look`] is due; `None` while only events matter.
+    /// How long until [`App::check`] is due; `None` while only events matter.
     pub(super) fn due(&self, now: Instant) -> Option<Duration> {
         let at = match self.stopping? {
             Stopping::Asked(at) => at,
@@ -309,8 +309,8 @@ impl App {
         let of_it: Vec<_> = processes.iter().filter(of_it).collect();
         protocol::App {
             name: self.start.name.clone(),
-            command: told(&self.start.command),
-            cwd: told(std::slice::from_ref(&self.cwd)).swap_remove(0),
+            command: reported(&self.start.command),
+            cwd: reported(std::slice::from_ref(&self.cwd)).swap_remove(0),
             state: match self.end {
                 _ if self.is_stopping() => State::Stopping,
                 Some(end) => State::Ended(end),

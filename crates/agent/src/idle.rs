@@ -192,7 +192,7 @@ fn serve(
             }
         }
         let children = supervisor.reap(&mut buffer);
-        supervisor.look(&mut buffer);
+        supervisor.check_applications(&mut buffer);
         if let Some(listener) = listener.filter(|_| accept) {
             match accepted(listener) {
                 Ok(Some(stream)) if clients.len() < MOST_CLIENTS || make_room(&mut clients) => {

@@ -40,7 +40,7 @@ pub fn link_stays(depth: usize, to: &[u8]) -> bool {
 }
 
 /// `.NAME.diyadm-part`, or a hash instead of a name that is too long for that.
-pub fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
+pub fn temporary_name(name: &[u8], end: &[u8]) -> Vec<u8> {
     if name.len() + end.len() < MOST_NAME {
         return [b".", name, end].concat();
     }
@@ -48,8 +48,8 @@ pub fn beside(name: &[u8], end: &[u8]) -> Vec<u8> {
     [b".", hash[..32].as_bytes(), end].concat()
 }
 
-/// Whether [`beside`] created this name.
-pub fn is_beside(name: &[u8]) -> bool {
+/// Whether [`temporary_name`] created this name.
+pub fn is_temporary_name(name: &[u8]) -> bool {
     name.starts_with(b".") && [PART, HAVE, LINK].iter().any(|end| name.ends_with(end))
 }
 
@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn names_beside_fit_a_folder() {
-        assert_eq!(beside(b"a.jar", PART), b".a.jar.diyadm-part");
+        assert_eq!(temporary_name(b"a.jar", PART), b".a.jar.diyadm-part");
         for length in [1, 241, 242, 243, 255] {
             let name = vec![b'x'; length];
-            let beside = beside(&name, PART);
-            assert!(beside.len() <= MOST_NAME && is_beside(&beside));
+            let beside = temporary_name(&name, PART);
+            assert!(beside.len() <= MOST_NAME && is_temporary_name(&beside));
         }
-        assert_ne!(beside(&[b'x'; 255], PART), beside(&[b'y'; 255], PART));
-        assert!(!is_beside(b"a.diyadm-part"));
+        assert_ne!(temporary_name(&[b'x'; 255], PART), temporary_name(&[b'y'; 255], PART));
+        assert!(!is_temporary_name(b"a.diyadm-part"));
     }
 }

@@ -83,7 +83,7 @@ impl Supervisor {
             return malformed("a variable has no name");
         }
         if let Some(app) = self.apps.get_mut(&start.name) {
-            app.look(Instant::now());
+            app.check(Instant::now());
             if app.is_alive() && !start.replace {
                 return Err(Failed::Runs(Box::new(app.view(&proc::processes()))));
             }
@@ -151,7 +151,7 @@ impl Supervisor {
     /// Removes an application that ended, with its output.
     pub(super) fn remove(&mut self, name: &str) -> Result<(), Failed> {
         let app = self.app(name)?;
-        app.look(Instant::now());
+        app.check(Instant::now());
         if app.is_alive() || app.then.is_some() {
             return Err(Failed::Runs(Box::new(app.view(&proc::processes()))));
         }
@@ -202,7 +202,7 @@ impl Supervisor {
     /// The status of all applications.
     pub(super) fn list(&mut self) -> Apps {
         let (now, processes) = (Instant::now(), proc::processes());
-        self.apps.values_mut().for_each(|app| app.look(now));
+        self.apps.values_mut().for_each(|app| app.check(now));
         Apps {
             supervisor: Some(protocol::Supervisor {
                 pid: std::process::id(),
@@ -277,10 +277,10 @@ impl Supervisor {
     }
 
     /// Removes ended runs, kills those whose grace period is over, and performs pending starts.
-    pub(super) fn look(&mut self, buffer: &mut [u8]) {
+    pub(super) fn check_applications(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
         for app in self.apps.values_mut() {
-            app.look(now);
+            app.check(now);
             if !app.is_alive()
                 && let Some(Later { ticket, start }) = app.then.take()
             {
@@ -290,7 +290,7 @@ impl Supervisor {
         }
     }
 
-    /// How long until [`Supervisor::look`] is due; `None` while only events matter.
+    /// How long until [`Supervisor::check_applications`] is due; `None` while only events matter.
     pub(super) fn due(&self) -> Option<Duration> {
         let now = Instant::now();
         self.apps.values().filter_map(|app| app.due(now)).min()

@@ -12,7 +12,7 @@ use super::protocol::Bytes;
 const MOST_TOLD: usize = 1024;
 
 /// Words as reported: those of all applications must fit into one frame.
-pub(super) fn told(words: &[Bytes]) -> Vec<Bytes> {
+pub(super) fn reported(words: &[Bytes]) -> Vec<Bytes> {
     let mut left = MOST_TOLD;
     let mut told = Vec::new();
     for word in words {

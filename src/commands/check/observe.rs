@@ -28,20 +28,20 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
     // An API server that is unreachable or rejects the credentials will not answer other requests
     // either.
     let mut laps = Laps::default();
-    let version = look(laps.of("version", cluster.version()).await)?;
+    let version = observed(laps.of("version", cluster.version()).await)?;
     let registration = cluster.raw("/apis/admissionregistration.k8s.io/v1");
-    let registration = look(laps.of("registration", registration).await)?;
+    let registration = observed(laps.of("registration", registration).await)?;
     let slices_of = format!("kubernetes.io/service-name={service}");
     let configurations = cluster.list(&CONFIGURATION, "", "");
-    let configurations = look(laps.of("configuration", configurations).await)?;
+    let configurations = observed(laps.of("configuration", configurations).await)?;
     let slices = cluster.list(&ENDPOINT_SLICE, webhook_namespace, &slices_of);
-    let slices = look(laps.of("endpoints", slices).await)?;
+    let slices = observed(laps.of("endpoints", slices).await)?;
     let own = configurations
         .as_ref()
         .ok()
         .and_then(|all| all.iter().find(|c| c["metadata"]["name"] == service.as_str()).cloned());
     let service_found = cluster.get(&SERVICE, webhook_namespace, service);
-    let service_found = look(laps.of("service", service_found).await)?;
+    let service_found = observed(laps.of("service", service_found).await)?;
     let connections = match &own {
         None => Ok(Vec::new()),
         Some(own) => {
@@ -57,7 +57,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
     let mut workloads = Ok(Vec::new());
     for kind in kinds {
         let list = laps.of("missed", cluster.list(kind, namespace, "")).await;
-        match (look(list)?, &mut workloads) {
+        match (observed(list)?, &mut workloads) {
             (Ok(more), Ok(all)) => all.extend(more),
             (Err(why), Ok(_)) => workloads = Err(why),
             (_, Err(_)) => {}
@@ -69,8 +69,8 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
             let resources = found.map(|found| found["resources"].to_string());
             resources.is_some_and(|r| r.contains(CONFIGURATION.plural))
         }),
-        namespace: look(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
-        secret: look(laps.of("secret", cluster.get(&SECRET, webhook_namespace, secret)).await)?
+        namespace: observed(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
+        secret: observed(laps.of("secret", cluster.get(&SECRET, webhook_namespace, secret)).await)?
             .map(|found| {
                 let found = cluster::Secret::of(found.as_ref()?);
                 let cluster::Secret { ca_crt, server_crt, server_key } = found;
@@ -82,13 +82,13 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
         connections,
         dry_create: laps.of("dry-run", dry_create(cluster, namespace, level)).await,
         workloads,
-        events: look(laps.of("events", cluster.list(&EVENT, namespace, "")).await)?,
+        events: observed(laps.of("events", cluster.list(&EVENT, namespace, "")).await)?,
     };
     Ok((observed, laps))
 }
 
 /// A rejection is an observation; no answer, or 401, ends the check.
-pub(super) fn look<T>(outcome: Result<T>) -> Result<Look<T>> {
+pub(super) fn observed<T>(outcome: Result<T>) -> Result<Look<T>> {
     match outcome {
         Ok(seen) => Ok(Ok(seen)),
         Err(error) => match error::status(&error) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     laps::Laps,
-    observe::{look, may_not_create, unseen},
+    observe::{may_not_create, observed, unseen},
 };
 use crate::{
     exit::Failure,
@@ -27,8 +27,8 @@ pub(in crate::commands) async fn findings(
 ) -> Result<Vec<Finding>> {
     let Subject { namespace, service, .. } = subject;
     let mut laps = Laps::default();
-    let info = look(laps.of("version", cluster.version_info()).await)?;
-    let registration = look(laps.of("registration", cluster.raw(REGISTRATION)).await)?;
+    let info = observed(laps.of("version", cluster.version_info()).await)?;
+    let registration = observed(laps.of("registration", cluster.raw(REGISTRATION)).await)?;
     let beta = match &registration {
         Ok(registration) if !policy::is_served(registration.as_ref()) => beta(cluster).await,
         _ => None,
@@ -40,9 +40,9 @@ pub(in crate::commands) async fn findings(
         beta: without.beta,
         version: info.map(|info| info["gitVersion"].as_str().unwrap_or_default().to_owned()),
         registration,
-        namespace: look(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
-        policy: look(laps.of("policy", cluster.get(&POLICY, "", service)).await)?,
-        binding: look(laps.of("binding", cluster.get(&POLICY_BINDING, "", service)).await)?,
+        namespace: observed(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
+        policy: observed(laps.of("policy", cluster.get(&POLICY, "", service)).await)?,
+        binding: observed(laps.of("binding", cluster.get(&POLICY_BINDING, "", service)).await)?,
         dry_create: match laps.of("dry-run", dry_create(cluster, namespace)).await {
             Ok(pod) => Ok(Ok(pod)),
             Err(error) => match error::status(&error) {

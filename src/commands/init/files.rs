@@ -39,7 +39,7 @@ pub(super) fn write(terminal: &Terminal, args: &Init, dir: &Path) -> Result<Code
     // An invalid csr.conf leaves no folder.
     let early = if dir.exists() { None } else { Some(issue()?) };
     let mut folder = Folder::lock(dir).map_err(|error| unwritable(dir, &error, FLAG))?;
-    let outcome = match look(args, &asked, dir)? {
+    let outcome = match compare(args, &asked, dir)? {
         Present::Good(facts) => {
             folder.new.keep();
             terminal.say(&format!("Nothing to do: {} already has them.", dir.display()));
@@ -74,7 +74,7 @@ enum Present {
     Replaceable,
 }
 
-fn look(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
+fn compare(args: &Init, asked: &Asked<'_>, dir: &Path) -> Result<Present> {
     let hint = "Replace them with --force, or use another folder.";
     let present = FILES.iter().filter(|(name, _)| dir.join(name).exists()).count();
     if present == 0 {

@@ -34,7 +34,7 @@ pub(super) async fn wait_until_ready(
             terminal.done(&format!("a server is ready behind Service {service}"), None);
             return Ok(());
         }
-        let trouble = Trouble::look(cluster, subject, &deployment).await;
+        let trouble = Trouble::find(cluster, subject, &deployment).await;
         if Instant::now() > deadline {
             return Err(trouble.failure(subject, serves, seconds).into());
         }
@@ -62,7 +62,7 @@ struct Trouble {
 
 impl Trouble {
     /// The Pods' own status, else the latest warning event about them.
-    async fn look(cluster: &Cluster, subject: &Subject, deployment: &Value) -> Self {
+    async fn find(cluster: &Cluster, subject: &Subject, deployment: &Value) -> Self {
         let Subject { webhook_namespace: namespace, service, .. } = subject;
         let selector = format!("app={service}");
         // Without the right to list them, less is reported.

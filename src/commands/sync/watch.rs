@@ -90,7 +90,7 @@ async fn serve<'a>(
     let mut served: Vec<_> = picks.into_iter().map(|pick| begin(pick, only)).collect();
     let warned = RefCell::default();
     let warned = many.then_some(&warned);
-    let mut looking = Box::pin(look(session, false, warned));
+    let mut looking = Box::pin(find_running(session, false, warned));
     loop {
         let running = tokio::select! {
             failed = ended(&mut served) => return Err(failed),
@@ -117,12 +117,12 @@ async fn serve<'a>(
                 served.push(begin(pick, false));
             }
         }
-        looking.set(look(session, served.is_empty(), warned));
+        looking.set(find_running(session, served.is_empty(), warned));
     }
 }
 
 /// The running Pods after a pause; without any loop, as soon as a Pod runs.
-async fn look(
+async fn find_running(
     session: &Session<'_>,
     nothing: bool,
     warned: Option<&RefCell<Vec<String>>>,

@@ -50,12 +50,12 @@ fn a_project_is_built_of_what_is_watched_and_sends_what_was_built() {
     let project = parse(&text).unwrap();
     block(async {
         let mut sources = Sources::new(root, &project).unwrap();
-        assert!(!sources.hears());
+        assert!(!sources.notices_changes());
         assert!(!worked(&mut sources).await, "cat cannot read a folder");
-        assert!(sources.hears());
+        assert!(sources.notices_changes());
         fs::remove_dir(root.join("src/deep")).unwrap();
         assert!(worked(&mut sources).await);
-        sources.look().await.unwrap();
+        sources.scan_watched().await.unwrap();
         let sent: Vec<_> = sources.sent().collect();
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].1.scan.entries.len(), 1);
@@ -87,7 +87,7 @@ fn without_a_list_everything_but_what_tools_write_is_watched() {
     block(async {
         let mut sources = Sources::new(root, &project).unwrap();
         assert!(worked(&mut sources).await);
-        sources.look().await.unwrap();
+        sources.scan_watched().await.unwrap();
         for path in ["target/x", "node_modules/x", "a.log", "src/A.class"] {
             assert!(sleeps(&mut sources, path).await, "{path}");
         }
@@ -105,10 +105,10 @@ fn a_build_that_failed_at_first_is_mended_by_a_change() {
         let mut sources = Sources::new(root, &project).unwrap();
         assert!(!worked(&mut sources).await, "there is nothing in src");
         // There is nothing to send yet, and changes are heard all the same.
-        assert!(sources.look().await.is_err() && sources.hears());
+        assert!(sources.scan_watched().await.is_err() && sources.notices_changes());
         assert!(wakes(&mut sources, "src/a").await);
         assert!(worked(&mut sources).await);
-        sources.look().await.unwrap();
+        sources.scan_watched().await.unwrap();
         assert_eq!(sources.sent().count(), 1);
     });
 }
@@ -218,7 +218,7 @@ fn two_that_go_to_one_place_are_told_by_their_lines() {
     let text = "run: {command: x}\nsync:\n- {from: one, to: /x/}\n- {from: two, to: /x/./}\n";
     let project = parse(text).unwrap();
     let mut sources = Sources::new(folder.path(), &project).unwrap();
-    let error = block(sources.look()).unwrap_err().to_string();
+    let error = block(sources.scan_watched()).unwrap_err().to_string();
     assert!(error.starts_with("Line 4 ") && error.contains("line 3 "), "{error}");
 }
 
@@ -232,7 +232,7 @@ fn without_a_build_what_is_sent_is_watched() {
     block(async {
         let mut sources = Sources::new(root, &project).unwrap();
         assert!(worked(&mut sources).await, "there is none");
-        sources.look().await.unwrap();
+        sources.scan_watched().await.unwrap();
         for path in ["docs/a", "app/a.log", "app/lib/a.tmp"] {
             assert!(sleeps(&mut sources, path).await, "{path}");
         }

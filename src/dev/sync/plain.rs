@@ -171,7 +171,7 @@ impl Plain {
         let mut plan = plan.clone();
         let mut paths: Vec<Bytes> = plan.files.iter().map(|entry| entry.path.clone()).collect();
         for tried in 1.. {
-            let (going, refused) = look(&source.library, paths).await?;
+            let (going, refused) = stat_files(&source.library, paths).await?;
             report.refused.extend(refused);
             let went = self.bring_beside(cluster, source, &going, progress).await?;
             paths = went.came.iter().filter(|came| !came.whole).map(|c| c.path.clone()).collect();
@@ -307,12 +307,15 @@ fn is_empty(plan: &Plan) -> bool {
 }
 
 /// Reads files; deleted ones are left to another sync.
-async fn look(library: &Arc<Library>, paths: Vec<Bytes>) -> Result<(Vec<Going>, Vec<String>)> {
+async fn stat_files(
+    library: &Arc<Library>,
+    paths: Vec<Bytes>,
+) -> Result<(Vec<Going>, Vec<String>)> {
     let library = Arc::clone(library);
     let look = move || {
         let (mut going, mut refused) = (Vec::new(), Vec::new());
         for path in paths {
-            match Going::look(&library, &path) {
+            match Going::stat(&library, &path) {
                 Ok(file) => going.push(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => refused.push(format!("{} cannot be read: {error}", path.show())),

@@ -184,7 +184,7 @@ impl<'a> Receiver<'a> {
         };
         let inside = self.inside.clone();
         let found = match &inside {
-            Some(inside) => Some((&**inside, inside.look().await?)),
+            Some(inside) => Some((&**inside, inside.scan().await?)),
             None => None,
         };
         let (source, here) =

@@ -57,7 +57,7 @@ pub(super) fn sync(from: &Path, to: &Bytes, options: Options) -> Result<(Outcome
     block(async {
         let (mut talk, mut child) = agent(Path::new("/none.sock")).await;
         let source = Source::new(from, to, options, false).unwrap();
-        let here = source.look().await.unwrap();
+        let here = source.scan().await.unwrap();
         let progress = Progress::new(quiet());
         let mut open = Open::begin(&mut talk, &source).await?;
         let outcome = open.bring(&mut talk, &source, &here, &progress).await?;
@@ -259,7 +259,7 @@ fn repeated_sync_sends_only_changes() {
         let source = Source::new(&from, &bytes(&to), all(), false).unwrap();
         let mut open = Open::begin(&mut talk, &source).await.unwrap();
         let mut bring = async || {
-            let here = source.look().await.unwrap();
+            let here = source.scan().await.unwrap();
             let progress = Progress::new(quiet());
             let outcome = open.bring(&mut talk, &source, &here, &progress).await.unwrap();
             (outcome.report.files, outcome.report.deleted)
@@ -335,7 +335,7 @@ fn sync_after_a_cut_connection_resends_nothing_that_arrived() {
         let writer = Cut { to: child.stdin.take().unwrap(), left, sent: Arc::clone(&sent) };
         let reader = Reader::new(child.stdout.take().unwrap());
         let mut talk = Conversation::begin(reader, Writer::new(writer)).await?;
-        let here = source.look().await.unwrap();
+        let here = source.scan().await.unwrap();
         let mut open = Open::begin(&mut talk, &source).await?;
         open.bring(&mut talk, &source, &here, &Progress::new(quiet())).await?;
         drop(talk);

@@ -65,7 +65,7 @@ fn sync_skips_a_file_that_vanishes() {
         let writer = Writer::new(child.stdin.take().unwrap());
         let mut talk = Conversation::begin(Reader::new(reader), writer).await.unwrap();
         let source = Source::new(&from, &bytes(&to), all(), false).unwrap();
-        let here = source.look().await.unwrap();
+        let here = source.scan().await.unwrap();
         let mut open = Open::begin(&mut talk, &source).await.unwrap();
         let progress = Progress::new(quiet());
         let outcome = open.bring(&mut talk, &source, &here, &progress).await.unwrap();

@@ -15,7 +15,7 @@ use rustix::{fs::AtFlags, io::Errno};
 
 use super::{
     super::name::unguessable,
-    super::path::{HAVE, PART, beside},
+    super::path::{HAVE, PART, temporary_name},
     super::{
         chunks::cut,
         protocol::{
@@ -106,7 +106,7 @@ impl Drop for Growing {
         };
         let is_held = self.is_held();
         if !self.keep && is_held {
-            remove(&beside(&self.name, HAVE));
+            remove(&temporary_name(&self.name, HAVE));
         }
         if !self.keep || self.written == 0 {
             // If it was moved aside, another transfer may use its name.
@@ -125,12 +125,12 @@ impl Growing {
     /// its name, it gets an unguessable name.
     pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
         let Place { folder, name, .. } = place;
-        let usual = beside(name, PART);
+        let usual = temporary_name(name, PART);
         let (part, part_name, resumable) = if let Some(part) = part::open(&folder, &usual)? {
             (part, usual, true)
         } else {
             let end = [b".", unguessable()?.as_bytes(), PART].concat();
-            let other = beside(name, &end);
+            let other = temporary_name(name, &end);
             let part = part::open(&folder, &other)?.ok_or(Errno::EXIST)?;
             (part, other, false)
         };
@@ -160,7 +160,7 @@ impl Growing {
 
     /// Continues an interrupted transfer: writes the `chunks` that exist in `old` (the current
     /// target) and in the temporary file. `Ok(true)` if the target already has this content.
-    pub(super) fn look(
+    pub(super) fn find_chunks(
         &mut self,
         chunks: Vec<Chunk>,
         cut: Cut,
@@ -177,7 +177,7 @@ impl Growing {
         if let Some(old) = old {
             self.copy(old, cut)?;
         }
-        let have = Place::again(&self.folder, &self.name)?.plain(&beside(&self.name, HAVE));
+        let have = Place::again(&self.folder, &self.name)?.plain(&temporary_name(&self.name, HAVE));
         if let Some(have) = have {
             self.copy(&have, cut)?;
         }
@@ -216,7 +216,7 @@ impl Growing {
             }
         }
         let mut aside = None;
-        let have = beside(&self.name, HAVE);
+        let have = temporary_name(&self.name, HAVE);
         // Another user's file with that name is kept.
         if same < length / 2
             && rustix::fs::renameat(&self.folder, &self.part_name, &self.folder, &have).is_ok()
@@ -352,7 +352,8 @@ impl Growing {
         // another file.
         (self.keep, self.written) = (true, self.written.max(1));
         // It may not exist.
-        let _ = rustix::fs::unlinkat(&self.folder, beside(&self.name, HAVE), AtFlags::empty());
+        let _ =
+            rustix::fs::unlinkat(&self.folder, temporary_name(&self.name, HAVE), AtFlags::empty());
         Ok(effect)
     }
 }

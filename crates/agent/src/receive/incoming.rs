@@ -117,18 +117,18 @@ impl Incoming {
         if whole.hash() != self.file.hash {
             return Ok(Step::Done(Err(refuse(Reason::Changed, &self.file.path))));
         }
-        Ok(match self.look(root) {
+        Ok(match self.find_chunks(root) {
             Ok(step) => step,
             Err(refusal) => Step::Done(Err(refusal)),
         })
     }
 
-    fn look(&mut self, root: &Root) -> Result<Step, Refusal> {
+    fn find_chunks(&mut self, root: &Root) -> Result<Step, Refusal> {
         let place = root.place(&self.file.path)?;
         let old = place.file();
         let mut growing = Growing::open(place).map_err(|error| of(&self.file.path, error))?;
         let chunks = mem::take(&mut self.chunks);
-        match growing.look(chunks, self.file.cut, old.as_ref()) {
+        match growing.find_chunks(chunks, self.file.cut, old.as_ref()) {
             Ok(false) => {}
             Ok(true) => {
                 // The temporary file of this file is useless now.

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, os::fd::OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 
 use super::{
-    super::path::is_beside,
+    super::path::is_temporary_name,
     super::{
         chunks::{SMALL, cut},
         protocol::{
@@ -91,7 +91,7 @@ fn entry(folder: &OwnedFd, path: &Bytes, name: &[u8], hash: bool) -> Option<Entr
     let slash: &[u8] = if path.0.is_empty() { b"" } else { b"/" };
     let what = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => What::Folder,
-        FileType::RegularFile | FileType::Symlink if is_beside(name) => What::Part,
+        FileType::RegularFile | FileType::Symlink if is_temporary_name(name) => What::Part,
         FileType::RegularFile => file(folder, name, &stat, hash),
         FileType::Symlink => What::Link {
             to: Bytes(rustix::fs::readlinkat(folder, name, Vec::new()).ok()?.into_bytes()),

@@ -18,7 +18,7 @@ use rustix::{
 
 use super::{
     super::name::unguessable,
-    super::path::{LINK, beside, link_stays, parts},
+    super::path::{LINK, link_stays, parts, temporary_name},
     super::protocol::{
         Bytes,
         transfer::{Mtime, Reason, Receive, Refusal},
@@ -143,7 +143,8 @@ impl Root {
         if old.is_ok_and(|old| old.to_bytes() == to.0) {
             return Ok(false);
         }
-        let name_of = |random: String| beside(name, &[b".", random.as_bytes(), LINK].concat());
+        let name_of =
+            |random: String| temporary_name(name, &[b".", random.as_bytes(), LINK].concat());
         let part = unguessable().map(name_of).map_err(|error| of(path, error))?;
         let made = rustix::fs::symlinkat(&to.0[..], &folder, &part[..]);
         let made = made.and_then(|()| rustix::fs::renameat(&folder, &part[..], &folder, name));

@@ -37,7 +37,7 @@ pub(super) struct Going {
 
 impl Going {
     /// Reads the metadata of a file.
-    pub(super) fn look(library: &Library, path: &Bytes) -> io::Result<Self> {
+    pub(super) fn stat(library: &Library, path: &Bytes) -> io::Result<Self> {
         let meta = library.open(path)?.metadata()?;
         let (path, mode) = (path.clone(), meta.mode() & 0o777);
         Ok(Self { path, mode, stamp: stamp(&meta), size: meta.len() })
@@ -163,7 +163,7 @@ mod tests {
         fs::write(folder.path().join("b"), vec![7; 700_000]).unwrap();
         fs::write(folder.path().join("c"), "").unwrap();
         let library = Library::new(folder.path().to_owned(), None, false);
-        let going = ["a", "b", "c"].map(|path| Going::look(&library, &path.into()).unwrap());
+        let going = ["a", "b", "c"].map(|path| Going::stat(&library, &path.into()).unwrap());
         (folder, library, going.into())
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::super::plan::{Plan, above};
 use diyadm_agent::{
-    path::is_beside,
+    path::is_temporary_name,
     protocol::{
         Bytes,
         transfer::{Entry, Mtime, What},
@@ -63,7 +63,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let s = word()?.parse().ok()?;
     let path = words.next()?.strip_prefix(b"./")?;
     let what = match mode & KIND {
-        _ if path.split(|byte| *byte == b'/').any(is_beside) => What::Part,
+        _ if path.split(|byte| *byte == b'/').any(is_temporary_name) => What::Part,
         0o100_000 => What::File { size, hash: None },
         0o040_000 => What::Folder,
         0o120_000 => What::Link { to: Bytes::default() },
