@@ -65,7 +65,7 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
         return Ok(Code::Done);
     }
     let logs = Logs { name, after: app.lines, follow: Follow::Run, ..Logs::default() };
-    let outcome = attend(session, &pick, agent, logs, then).await;
+    let outcome = follow_until_stopped(session, &pick, agent, logs, then).await;
     match outcome {
         Ok(Some(app)) => {
             let code = report(session, &app);
@@ -115,7 +115,7 @@ async fn started_or_stopped(
 }
 
 /// Follows it until it ends or this command is interrupted.
-async fn attend(
+async fn follow_until_stopped(
     session: &Session<'_>,
     pick: &Pick,
     agent: Agent,

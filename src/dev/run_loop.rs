@@ -184,7 +184,7 @@ async fn work(
     loop {
         let began = Instant::now();
         let mut place = Place { pick: pick.clone(), receivers: Vec::new(), runs: false };
-        let outcome = attend(all, around, trouble, &mut place, &mut built).await;
+        let outcome = run_in_pod(all, around, trouble, &mut place, &mut built).await;
         let error = match outcome {
             Ok(leave) => return Ok(leave),
             Err(error) => error,
@@ -215,7 +215,7 @@ async fn work(
 }
 
 /// Runs iterations in one container until it is gone or the loop ends.
-async fn attend<'a>(
+async fn run_in_pod<'a>(
     all: &mut Loop<'a>,
     around: &mut Around<'_>,
     trouble: &mut mpsc::Receiver<Heard>,

@@ -151,7 +151,7 @@ async fn restore_one(
     if let Some(failure) = refused(operation, &found) {
         return OperationResult::failed(found, failure);
     }
-    let found = match rollout_undo::recall(operation, options, found, selection).await {
+    let found = match rollout_undo::recover_from_rollout_undo(operation, options, found, selection).await {
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(done) => return done,
     };

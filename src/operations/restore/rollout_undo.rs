@@ -24,7 +24,7 @@ const UNDO: &str = "kubectl";
 
 /// Writes the original that belongs to its template to the workload, which is then restored as
 /// usual; breaks if nothing remains to do.
-pub(super) async fn recall(
+pub(super) async fn recover_from_rollout_undo(
     operation: &Operation<'_>,
     options: &RestoreOptions<'_>,
     found: LiveObject,
