@@ -8,9 +8,9 @@ use super::{
     notes::annotate,
     original::{Note, Original},
     patch::Patch,
-    rewritten,
+    rewritten, rollout_undo, summary,
     template::{self, EmptyingSpec},
-    told, undone, untrusted,
+    untrusted,
     view::{Object, Pod},
 };
 

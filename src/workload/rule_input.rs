@@ -12,7 +12,7 @@ use crate::kinds::{self, Controller, JOB, Kind, REPLICA_SET};
 
 /// Its own annotations override its pod template's, and a client's requested annotations override
 /// both.
-pub(super) fn about<'o>(
+pub(super) fn rule_input<'o>(
     object: &'o Object<'_>,
     pod: Option<&'o Pod<'_, '_>>,
     context: &'o Context<'_>,

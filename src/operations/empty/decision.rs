@@ -295,7 +295,7 @@ impl EmptyRequest<'_> {
         subject: &Subject<'_>,
         found: &LiveObject,
     ) -> Result<(), Refused> {
-        let is_asked_for = self.wishes.iter().any(|wish| wish.key == IMAGE);
+        let is_asked_for = self.requested_annotations.iter().any(|wish| wish.key == IMAGE);
         match found.object["metadata"]["annotations"][IMAGE].as_str() {
             Some(image) if subject.kind() != "Pod" && !is_asked_for => Err(Refused {
                 what: format!("its annotation {IMAGE} would set the image that it runs: {image}"),
