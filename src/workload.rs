@@ -7,26 +7,23 @@
 use serde::de::Error as _;
 use serde_json::Error;
 
-mod about;
 mod agent;
+mod annotation_edits;
 mod annotations;
 mod announce;
 mod appliers;
 mod applies;
 mod assigned;
 pub mod autoscaler;
-mod before;
 mod change;
 mod choose;
 mod emptied_fields;
 mod empty_container;
 mod emptying;
 mod field;
-pub mod fresh;
-mod instead;
 mod members;
 mod newer;
-mod notes;
+mod old_object;
 mod original;
 pub mod ownership;
 mod parsed_object;
@@ -34,27 +31,29 @@ mod patch;
 pub mod pod_from_template;
 pub mod pods;
 mod ready;
+pub mod recreation;
 mod reference;
 mod refusal;
+mod restore_from_manifest;
 mod rewritten;
+mod rollout_undo;
+mod rule_input;
 mod rules;
 mod service;
+mod summary;
 mod template;
 mod text;
-mod told;
 mod trust;
-mod undone;
 mod view;
 mod volumes;
 mod warning;
 mod windows;
 
-pub use about::cron_job;
 pub use agent::{AGENT, AGENT_LIKE, agent_init_container, agent_mount, agent_volume};
 pub use annotations::{
     ANNOTATIONS, Annotation, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED, FIELD_MANAGER,
-    HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS, SERVICE_TYPE, SUSPEND,
-    WEBHOOK_NAMESPACE, WISHES,
+    HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS, REQUESTABLE_ANNOTATIONS,
+    SERVICE_TYPE, SUSPEND, WEBHOOK_NAMESPACE,
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
@@ -64,23 +63,24 @@ pub use parsed_object::ParsedObject;
 pub use ready::is_probe as is_agent_probe;
 pub use reference::EMPTY_IMAGE;
 pub use refusal::{OptOut, Refusal};
+pub use rule_input::cron_job;
 pub use rules::{
-    AGENT_IMAGE, About, Choice, Decision, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES,
-    MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, Rules, Source, Way, image_name,
+    AGENT_IMAGE, Choice, Decision, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES, MEMBERS,
+    Match, Member, NOT_IN_IMAGE, Ready, Rule, RuleInput, Rules, Source, Way, image_name,
     lint as lint_rules, parse as parse_rules, parse_kinds,
 };
+pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
-pub use told::{EmptyContainer, Told};
 pub use trust::FromOriginal;
 pub use warning::{ContainerFault, NamedBy, WARNING_PREFIX, Warning};
 pub use windows::{OS_LABELS, is_windows_spec};
 
-use about::about;
-use before::Before;
+use annotation_edits::annotate;
 use newer::Newer;
-use notes::annotate;
+use old_object::OldObject;
 use original::Original;
 use patch::Patch;
+use rule_input::rule_input;
 use view::Object;
 
 use crate::{
@@ -99,7 +99,7 @@ pub struct Context<'a> {
     /// Who empties it, and when.
     pub stamp: Option<&'a Stamp>,
     /// Annotations that a client changes together with emptying.
-    pub wishes: &'a [Wish],
+    pub requested_annotations: &'a [RequestedAnnotation],
     /// Whether it is being created.
     pub created: bool,
     /// Whether restoring keeps the order of members, for files that people read.
@@ -109,8 +109,8 @@ pub struct Context<'a> {
 /// An annotation that a client sets or removes together with emptying, so that the webhook does the
 /// same; restoring undoes that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// One of [`WISHES`].
+pub struct RequestedAnnotation {
+    /// One of [`REQUESTABLE_ANNOTATIONS`].
     pub key: &'static str,
     /// `None` removes it.
     pub value: Option<String>,
@@ -234,14 +234,14 @@ impl<'a> Subject<'a> {
     /// A sentence: see [`Rules::decide`].
     pub fn decide(&self, rules: &Rules, context: &Context<'_>) -> Result<Decision, String> {
         let pod = self.object.pod();
-        rules.decide(&about(&self.object, pod.as_ref(), context))
+        rules.decide(&rule_input(&self.object, pod.as_ref(), context))
     }
 
     /// The rules before the matching one, with the list that does not match: `namespaces`, `kinds`,
     /// `names`, `labels`.
     pub fn passed(&self, rules: &Rules, context: &Context<'_>) -> Vec<(usize, &'static str)> {
         let pod = self.object.pod();
-        rules.passed(&about(&self.object, pod.as_ref(), context))
+        rules.passed(&rule_input(&self.object, pod.as_ref(), context))
     }
 
     /// Changes the object by the rules: empties it or, if it has opted out, restores it.
@@ -257,7 +257,7 @@ impl<'a> Subject<'a> {
         {
             return (Settled::Unchanged, Change::none());
         }
-        let before = Before::new(context.old);
+        let before = OldObject::new(context.old);
         if self.is_emptied() && before.get().is_some_and(|old| self.comes_back_to(old)) {
             let mut change = self.restore(OptOut::Set, before.get());
             change.warnings.push(Warning::Restored);
@@ -299,12 +299,13 @@ impl<'a> Subject<'a> {
 
     /// See [`empty`].
     pub fn empty(&self, rules: &Rules, context: &Context<'_>) -> Change {
-        self.emptied(rules, context, &Before::new(context.old))
+        self.emptied(rules, context, &OldObject::new(context.old))
     }
 
-    fn emptied(&self, rules: &Rules, context: &Context<'_>, before: &Before<'_>) -> Change {
+    fn emptied(&self, rules: &Rules, context: &Context<'_>, before: &OldObject<'_>) -> Change {
         let object = &self.object;
-        let declines = self.declines() && !context.wishes.iter().any(|wish| wish.key == LABEL);
+        let declines =
+            self.declines() && !context.requested_annotations.iter().any(|wish| wish.key == LABEL);
         if is_own(rules, object, context.namespace) || declines {
             return Change::none();
         }
@@ -312,13 +313,13 @@ impl<'a> Subject<'a> {
             return service::open(object, &service);
         }
         let Some(pod) = object.pod() else { return Change::none() };
-        let Decision { way, sources, .. } = match rules.decide(&about(object, Some(&pod), context))
-        {
-            Ok(decision) => decision,
-            Err(why) => {
-                return emptying::refused(object, before, Warning::NotEmptied(why));
-            }
-        };
+        let Decision { way, sources, .. } =
+            match rules.decide(&rule_input(object, Some(&pod), context)) {
+                Ok(decision) => decision,
+                Err(why) => {
+                    return emptying::refused(object, before, Warning::NotEmptied(why));
+                }
+            };
         let is_pod = object.kind() == "Pod";
         // An object with a controller is emptied with its owner or, at level pod, as a Pod.
         let wanted = match (way.level, self.is_controlled()) {
@@ -332,7 +333,8 @@ impl<'a> Subject<'a> {
             return Change::warned(Warning::Windows);
         }
         let mut change = emptying::empty((object, &pod), &way, rules, context, before);
-        let wish = context.wishes.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
+        let wish =
+            context.requested_annotations.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
         let by = sources.iter().find(|(name, _)| *name == "containers").map(|(_, by)| *by);
         let by = match by {
             Some(Source::Rule(number)) => NamedBy::Rule(number),

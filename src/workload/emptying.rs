@@ -1,11 +1,12 @@
 //! Empties one workload: its pod, the requested annotations of a client, and the original.
 
 use super::{
-    Change, Context, LABEL, ORIGINAL, Rules, Warning, Way, Wish, assigned,
-    before::Before,
+    Change, Context, LABEL, ORIGINAL, RequestedAnnotation, Rules, Warning, Way,
+    annotation_edits::annotate,
+    assigned,
     emptied_fields::At,
     newer::Newer,
-    notes::annotate,
+    old_object::OldObject,
     original::{Note, Original},
     patch::Patch,
     rewritten, rollout_undo, summary,
@@ -20,7 +21,7 @@ pub(super) fn empty(
     way: &Way,
     rules: &Rules,
     context: &Context<'_>,
-    before: &Before<'_>,
+    before: &OldObject<'_>,
 ) -> Change {
     let mut old = match object.annotation(ORIGINAL).map(Original::open) {
         Some(Ok(original)) => Some(original),
@@ -39,7 +40,7 @@ pub(super) fn empty(
     if old.is_none() && template::looks_emptied(pod, way) {
         // It may be a revision of the emptied form that replaces a restored one.
         let before = before.get().and_then(|before| before.object.pod());
-        let lost = before.and_then(|before| undone::lost(&before, pod, Some(&way.image)));
+        let lost = before.and_then(|before| rollout_undo::lost(&before, pod, Some(&way.image)));
         let Some(lost) = lost else {
             return Change::warned(Warning::AlreadyEmpty);
         };
@@ -63,7 +64,7 @@ pub(super) fn empty(
     };
     let stamp = context.stamp.cloned().unwrap_or_default();
     new.newer = match &old {
-        Some(old) if told::is_newer(old, &new) => Some(stamp.clone()),
+        Some(old) if summary::is_newer(old, &new) => Some(stamp.clone()),
         Some(old) => old.newer.clone(),
         None => None,
     };
@@ -73,7 +74,7 @@ pub(super) fn empty(
         ..Original::default()
     });
     (new.stamp, new.annotations, new.notes) = (old.stamp, old.annotations, old.notes);
-    for Wish { key, value, forget } in context.wishes {
+    for RequestedAnnotation { key, value, forget } in context.requested_annotations {
         let now = object.annotation(key);
         let at = new.notes.iter().position(|note| note.key == *key);
         let old = at.map(|at| new.notes.remove(at));
@@ -89,8 +90,9 @@ pub(super) fn empty(
         }
     }
     let text = new.seal();
-    let wishes = context.wishes.iter();
-    let mut edits: Vec<_> = wishes.map(|wish| (wish.key, wish.value.as_deref())).collect();
+    let requested_annotations = context.requested_annotations.iter();
+    let mut edits: Vec<_> =
+        requested_annotations.map(|wish| (wish.key, wish.value.as_deref())).collect();
     edits.push((ORIGINAL, Some(&text)));
     if !annotate(&mut patch, object, &edits, new.annotations) {
         return refused(object, before, Warning::TooLarge);
@@ -100,7 +102,7 @@ pub(super) fn empty(
 
 /// Leaves the pod as it is, with a warning. If it was already empty, fields set by this update now
 /// belong to the user: restoring must not bring back fields that the user removed.
-pub(super) fn refused(object: &Object<'_>, before: &Before<'_>, warning: Warning) -> Change {
+pub(super) fn refused(object: &Object<'_>, before: &OldObject<'_>, warning: Warning) -> Change {
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
     let (Some(mut original), Some(old)) = (original, before.get()) else { return change };

@@ -107,7 +107,7 @@ impl<'o> Newer<'o> {
         newer.unseen = old.is_none()
             && original.zip(new.pod()).is_some_and(|(original, pod)| {
                 runs_anew(original, &pod, |name, field, now| {
-                    newer.says(At::Container(name), field, Some(now)) == Some(Said::So)
+                    newer.declared(At::Container(name), field, Some(now)) == Some(Said::So)
                 })
             });
         newer
@@ -135,7 +135,7 @@ impl<'o> Newer<'o> {
 
     /// What the record says if it does not say `set`: [`Saved::applied`].
     pub(super) fn otherwise(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<bool> {
-        match self.says(at, field, set)? {
+        match self.declared(at, field, set)? {
             Said::So => None,
             Said::Otherwise => Some(true),
             Said::Nothing => Some(false),
@@ -149,7 +149,7 @@ impl<'o> Newer<'o> {
         if self.unseen
             && let Some(named) = saved.applied
         {
-            let said = self.says(at, field, saved.set.as_deref());
+            let said = self.declared(at, field, saved.set.as_deref());
             return said == Some(Said::So) || (named && said == Some(Said::Nothing));
         }
         let applied = self.applied.as_ref().is_some_and(|(before, after)| {
@@ -161,7 +161,7 @@ impl<'o> Newer<'o> {
 
     /// What kubectl's record says about the field, besides `set`; `None` if it does not contain its
     /// parent.
-    fn says(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<Said> {
+    fn declared(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<Said> {
         let read = || Record::read(self.record?);
         let record = self.read.get_or_init(read).as_ref().filter(|record| record.has(at))?;
         let said = record.field(at, field);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
-    annotations::WISHES,
+    annotations::REQUESTABLE_ANNOTATIONS,
     emptied_fields::{CONTAINER_FIELDS, GRACE, IMAGE, SPEC_FIELDS, makes, same},
     members::{ANNOTATIONS_LIMIT, Presence},
     reference,
@@ -237,7 +237,7 @@ impl Original {
     pub(super) fn open(text: &str) -> Result<Self, String> {
         let body: Body = open(text)?;
         let mut keys = BTreeSet::new();
-        if body.notes.iter().any(|note| !WISHES.contains(&note.key.as_str())) {
+        if body.notes.iter().any(|note| !REQUESTABLE_ANNOTATIONS.contains(&note.key.as_str())) {
             return Err("it contains an annotation that emptying never changes".to_owned());
         }
         if !body.notes.iter().all(|note| keys.insert(note.key.as_str())) {

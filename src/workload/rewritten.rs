@@ -2,10 +2,11 @@
 //! detected in the write that empties a workload, and saved in its original.
 
 use super::{
-    Change, Context, ORIGINAL, Subject, assigned,
-    before::Before,
+    Change, Context, ORIGINAL, Subject,
+    annotation_edits::annotate,
+    assigned,
     emptied_fields::IMAGE,
-    notes::annotate,
+    old_object::OldObject,
     original::{Emptied, Original},
     patch::Patch,
     reference,
@@ -31,7 +32,7 @@ impl Subject<'_> {
 pub(super) fn is_reinvoked(
     object: &Object<'_>,
     context: &Context<'_>,
-    before: &Before<'_>,
+    before: &OldObject<'_>,
 ) -> bool {
     let original = object.annotation(ORIGINAL);
     let of_old = || before.get().is_some_and(|old| old.object.annotation(ORIGINAL) != original);

@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::{
     Change, Context, Image, LABEL, ORIGINAL, Rules, Subject, Warning,
     agent::Lists,
+    annotation_edits::annotate,
     assigned,
     emptied_fields::{CONTAINER_FIELDS, GRACE, makes, same},
     members::Presence,
     newer::Newer,
-    notes::annotate,
     original::{Added, Emptied, Original, Saved},
     patch::Patch,
     template,

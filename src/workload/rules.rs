@@ -147,7 +147,7 @@ impl Rules {
 
 /// The input of rules: the object to empty.
 #[derive(Clone, Debug, Default)]
-pub struct About<'a> {
+pub struct RuleInput<'a> {
     /// Its namespace; empty if unknown.
     pub namespace: &'a str,
     /// Kind and name; for a Pod those of its owner, with all possible owners.
@@ -208,7 +208,7 @@ impl Rules {
     ///
     /// # Errors
     /// A sentence: what an annotation says that makes no sense, or wishes that do not go together.
-    pub fn decide(&self, about: &About<'_>) -> Result<Decision, String> {
+    pub fn decide(&self, about: &RuleInput<'_>) -> Result<Decision, String> {
         let fits = self.list.iter().position(|rule| rule.r#match.fits(about));
         let none = Choice::default();
         let file = fits.map_or(&none, |at| &self.list[at].choice);
@@ -271,7 +271,7 @@ impl Rules {
 
 impl Rules {
     /// The rules before the matching one, with the list that does not match.
-    pub fn passed(&self, about: &About<'_>) -> Vec<(usize, &'static str)> {
+    pub fn passed(&self, about: &RuleInput<'_>) -> Vec<(usize, &'static str)> {
         let misfits = self.list.iter().map_while(|rule| rule.r#match.misfit(about));
         (1..).zip(misfits).collect()
     }
@@ -297,7 +297,7 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// Whether an annotation wants a CronJob suspended.
-fn suspended(about: &About<'_>) -> Result<bool, String> {
+fn suspended(about: &RuleInput<'_>) -> Result<bool, String> {
     let said = about.annotations.iter().find(|(key, _)| *key == SUSPEND).map(|(_, value)| *value);
     match said {
         None | Some("false") => Ok(false),
@@ -307,7 +307,7 @@ fn suspended(about: &About<'_>) -> Result<bool, String> {
 }
 
 /// The settings of the annotations.
-fn annotated(about: &About<'_>) -> Result<Choice, String> {
+fn annotated(about: &RuleInput<'_>) -> Result<Choice, String> {
     let get = |key: &str| about.annotations.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
     let wrong = |key: &str, value: &str| format!("annotation {key} has the value {value:?}");
     let idle = get(IDLE).map(|v| word(v).ok_or_else(|| wrong(IDLE, v))).transpose()?;
@@ -339,7 +339,7 @@ mod tests {
         )
         .unwrap();
         let rules = Rules { list, ..Rules::default() };
-        let about = |kind, name, app, idle: &'static str| About {
+        let about = |kind, name, app, idle: &'static str| RuleInput {
             namespace: "n",
             names: vec![(kind, name)],
             labels: [("app", app)].into(),

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::{
-    Idle, LABEL, LEVEL, ORIGINAL, Stamp, Subject, WISHES, assigned,
+    Idle, LABEL, LEVEL, ORIGINAL, REQUESTABLE_ANNOTATIONS, Stamp, Subject, assigned,
     emptied_fields::{AGENT_COMMAND, same},
     original::{Original, Saved},
 };
 
 /// The summary of an emptied workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct EmptiedSummary {
     /// When it was emptied, and by whom.
     pub stamp: Stamp,
     /// Who deployed the newest original, if that was after it was emptied.
@@ -40,7 +40,7 @@ impl Subject<'_> {
     ///
     /// # Errors
     /// In a few words, why the original is not trusted.
-    pub fn told(&self) -> Option<Result<Told, String>> {
+    pub fn summary(&self) -> Option<Result<EmptiedSummary, String>> {
         let text = self.object.annotation(ORIGINAL).filter(|_| self.object.service().is_none())?;
         let pod = self.object.pod()?;
         Some(Original::open(text).map(|original| {
@@ -66,7 +66,7 @@ impl Subject<'_> {
                 .iter()
                 .any(|saved| !saved.stands(pod.field(saved.field)))
                 || original.spec.iter().any(|saved| !saved.stands(self.object.field(saved.field)));
-            Told {
+            EmptiedSummary {
                 stamp: original.stamp,
                 newer: original.newer,
                 containers,
@@ -86,13 +86,13 @@ impl Subject<'_> {
                 && ![LABEL, LEVEL].contains(key)
                 && !in_template(key)
         };
-        WISHES.into_iter().filter(is_lost).collect()
+        REQUESTABLE_ANNOTATIONS.into_iter().filter(is_lost).collect()
     }
 
     /// Kind and name of its workload: a Pod's owner, else itself. A Job of a CronJob gives both,
     /// the CronJob first.
     pub fn stands_for(&self) -> Vec<(&str, &str)> {
-        super::about::names(&self.object)
+        super::rule_input::names(&self.object)
     }
 }
 
