@@ -25,6 +25,7 @@ use crate::{
 };
 
 pub(crate) mod decision;
+pub(crate) mod opt_out;
 mod pods;
 mod template;
 

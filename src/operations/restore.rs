@@ -151,10 +151,11 @@ async fn restore_one(
     if let Some(failure) = refused(operation, &found) {
         return OperationResult::failed(found, failure);
     }
-    let found = match rollout_undo::recover_from_rollout_undo(operation, options, found, selection).await {
-        ControlFlow::Continue(found) => found,
-        ControlFlow::Break(done) => return done,
-    };
+    let found =
+        match rollout_undo::recover_from_rollout_undo(operation, options, found, selection).await {
+            ControlFlow::Continue(found) => found,
+            ControlFlow::Break(done) => return done,
+        };
     let at_pods = pods.are_empty(operation, webhooks, &found, selection).await;
     let goes_back = || matches!(at_pods, Ok(true)) || template::can_be_restored(options, &found);
     if operation.is_real() && goes_back() {

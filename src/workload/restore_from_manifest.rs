@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, Subject, REQUESTABLE_ANNOTATIONS,
+    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, REQUESTABLE_ANNOTATIONS, Subject,
     agent::Lists,
     annotate,
     emptied_fields::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, same, spec_fields},

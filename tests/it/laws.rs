@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{
     corpus,
     generated::{
-        all_kinds, anything, cases, emptied, object, pod, restored, rules, sealed, torn, wished,
-        requested_annotations,
+        all_kinds, anything, cases, emptied, object, pod, requested_annotations, restored, rules,
+        sealed, torn, wished,
     },
 };
 

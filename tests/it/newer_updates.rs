@@ -3,7 +3,8 @@
 
 use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
-    self, Choice, Context, DISABLED, LABEL, OptOut, Rule, Rules, Settled, Subject, RequestedAnnotation,
+    self, Choice, Context, DISABLED, LABEL, OptOut, RequestedAnnotation, Rule, Rules, Settled,
+    Subject,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};

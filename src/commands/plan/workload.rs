@@ -11,7 +11,10 @@ use crate::{
     },
     operations::{
         autoscalers::{AUTOSCALERS, ConflictingObjects},
-        empty::decision::{self as empty, EmptyMethod, Refused},
+        empty::{
+            decision::{self as empty, EmptyMethod, Refused},
+            opt_out,
+        },
         intercept::{Interceptor, Webhooks},
     },
     plan::{Decided, Does, Plan, plan},
@@ -128,7 +131,7 @@ async fn decide(
             }
             interceptor @ (Interceptor::Webhook(_) | Interceptor::Policy(_)) => {
                 decided.does = Does::Pods;
-                decided.warnings.extend(empty::unheard(&found.object));
+                decided.warnings.extend(opt_out::ignored_annotations(&found.object));
                 let who = interceptor.shown().unwrap_or_default();
                 decided.why = format!("{who} empties them when they are created");
                 decided.hint = "The flags of its installation decide how; `diyadm rules explain` \

@@ -1,17 +1,17 @@
 //! Whether and how a workload is emptied from here, before anything is sent.
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::opt_out::{self, is_opted_out_by_diyadm};
 use crate::{
     exit::Failure,
-    kinds::{ARGO_ROLLOUT, CRON_JOB, Kind},
+    kinds::{ARGO_ROLLOUT, CRON_JOB},
     kubernetes::{
         Cluster, FIELD_MANAGER,
         targets::{LiveObject, Selection},
     },
     operations::{
-        change::played,
         flags::{self, EmptyingFlags, ScaleFlags},
         intercept::Webhooks,
         owner::{Owned, owned},
@@ -326,7 +326,11 @@ impl EmptyRequest<'_> {
                     // Naming a workload overrides an opt-out; a selector does not override one that
                     // was set by hand.
                     if ours || self.selection == Selection::Named {
-                        requested_annotations.push(RequestedAnnotation { key: LABEL, value: None, forget: ours });
+                        requested_annotations.push(RequestedAnnotation {
+                            key: LABEL,
+                            value: None,
+                            forget: ours,
+                        });
                         continue;
                     }
                     (
@@ -334,7 +338,7 @@ impl EmptyRequest<'_> {
                         "Name it to empty it.".to_owned(),
                     )
                 }
-                Refusal::PodAnnotation if ours_in_template(subject) => continue,
+                Refusal::PodAnnotation if is_opted_out_by_diyadm(subject) => continue,
                 Refusal::Label => (
                     format!("its label {LABEL} opts it out"),
                     format!(
@@ -363,7 +367,7 @@ impl EmptyRequest<'_> {
         found: &LiveObject,
         object: &ParsedObject,
     ) -> Result<(Vec<Value>, Vec<Warning>)> {
-        let (mut operations, freed) = free(object)?;
+        let (mut operations, freed) = opt_out::remove(object)?;
         let subject = freed.try_subject()?;
         let refused = |refused: Refused| Failure::no(refused.what, refused.hint);
         let requested_annotations =
@@ -378,36 +382,4 @@ impl EmptyRequest<'_> {
         operations.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
         Ok((operations, change.warnings))
     }
-}
-
-/// Whether the pod template was opted out by an earlier restore at level pod.
-fn ours_in_template(subject: &Subject<'_>) -> bool {
-    subject.annotated_by(FIELD_MANAGER, LABEL, true)
-}
-
-/// Removes the opt-out of an earlier restore at level pod from the template: the operations, and
-/// the object without it.
-pub(crate) fn free(object: &ParsedObject) -> Result<(Vec<Value>, ParsedObject)> {
-    let subject = object.try_subject()?;
-    let ours = subject.refusals().contains(&Refusal::PodAnnotation) && ours_in_template(subject);
-    if !ours {
-        return Ok((Vec::new(), object.clone()));
-    }
-    let template = subject.workload().map(Kind::template).unwrap_or_default();
-    let path = format!("{template}/metadata/annotations/{LABEL}");
-    let operations = vec![json!({ "op": "remove", "path": path })];
-    let freed = played(object, &operations)?;
-    Ok((operations, freed.into()))
-}
-
-/// A warning about annotations that have no effect at level pod.
-pub(crate) fn unheard(object: &ParsedObject) -> Option<String> {
-    let keys = object.subject()?.unheard();
-    (!keys.is_empty()).then(|| {
-        format!(
-            "at level pod only its Pods count, and its own annotation {} is ignored: write it \
-             into the pod template",
-            keys.join(", ")
-        )
-    })
 }

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{decision, offer_restore, roll_back};
+use super::{offer_restore, opt_out, roll_back};
 use crate::{
     exit::Failure,
     kinds::{CRON_JOB, JOB},
@@ -50,7 +50,7 @@ async fn try_empty(
         let hint = Webhooks::advice_for_pods(operation.cluster).await;
         return Err(Failure::no(what, hint).into());
     }
-    if let Some(warning) = decision::unheard(&found.object) {
+    if let Some(warning) = opt_out::ignored_annotations(&found.object) {
         operation.terminal.warn(&format!("{shown}: {warning}"));
     }
     let later = format!("{shown}: its new Pods are empty from now on");
@@ -60,7 +60,7 @@ async fn try_empty(
     }
     let mut sent = Vec::new();
     let operations = |object: &ParsedObject| {
-        let (operations, _) = decision::free(object)?;
+        let (operations, _) = opt_out::remove(object)?;
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
     };

@@ -15,7 +15,7 @@ use crate::{
         intercept::{Interceptor, Webhooks},
     },
     workload::{
-        DISABLED, ENABLED, LABEL, OptOut, ParsedObject, Stamp, Subject, recreation, pods::is_ready,
+        DISABLED, ENABLED, LABEL, OptOut, ParsedObject, Stamp, Subject, pods::is_ready, recreation,
     },
 };
 

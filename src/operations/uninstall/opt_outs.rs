@@ -11,7 +11,7 @@ use crate::{
         Cluster, DryRun, FIELD_MANAGER, WriteMode, error,
         targets::{self, LiveObject, Targets, Unnamed},
     },
-    operations::{change::played, empty::decision::free},
+    operations::{change::played, empty::opt_out},
     ui::terminal::Terminal,
     workload::{self, DISABLED, LABEL, ParsedObject, pod_from_template},
 };
@@ -108,7 +108,7 @@ fn operations(object: &ParsedObject) -> Result<Option<Vec<Value>>> {
     }
     // The template of a Job or Pod cannot change.
     if subject.workload().is_some_and(|kind| kind.mutable) {
-        operations.extend(free(&played(object, &operations)?.into())?.0);
+        operations.extend(opt_out::remove(&played(object, &operations)?.into())?.0);
     }
     Ok((!operations.is_empty()).then_some(operations))
 }
