@@ -60,7 +60,7 @@ impl Loop<'_> {
         let Some(pick) = self.started.borrow().clone() else { return };
         match stop(session, &pick, name, *grace_ms).await {
             Ok(app) => {
-                session.terminal.done(&format!("{} in {}", describe(&app), pick.shown()), None)
+                session.terminal.done(&format!("{} in {}", describe(&app), pick.shown()), None);
             }
             // It ended with its Pod.
             Err(error) if is_gone(&error) => {}
