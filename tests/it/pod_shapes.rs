@@ -260,7 +260,7 @@ fn pods_that_cannot_be_emptied_are_left_alone() {
     for (object, rules, word) in [
         (windows, Rules::default(), "Windows"),
         (selected, Rules::default(), "Windows"),
-        (taken, idle(Idle::Agent), "taken"),
+        (taken, idle(Idle::Agent), "already used"),
         (foreign, Rules::default(), "without an original"),
     ] {
         let (_, found, warnings) = settled(&rules, None, &object);
