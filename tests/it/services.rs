@@ -109,7 +109,7 @@ fn service_that_cannot_be_opened_gets_a_warning() {
     for (change, warning) in [
         (row(port(), json!({ "clusterIP": "None" })), "headless"),
         (row(port(), json!({ "type": "ExternalName" })), "ExternalName"),
-        (row(port(), json!({ "ports": [{ "port": 5005 }] })), "has port 5005 already"),
+        (row(port(), json!({ "ports": [{ "port": 5005 }] })), "already has port 5005"),
         (row(port(), json!({ "ports": [{ "port": 1, "name": "debug" }] })), "called debug"),
         (row(json!({ DEBUG_PORT: "http" }), json!({})), "not a port: http"),
         (row(json!({ DEBUG_PORT: "70000" }), json!({})), "not a port: 70000"),
