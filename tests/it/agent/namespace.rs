@@ -186,7 +186,8 @@ fn relay_starts_a_supervisor_where_none_runs() {
     let mut client = enter();
     assert_eq!(client.asked(&Request::StopAll { grace_ms: 60_000, exit: true }), Answer::Sent);
     assert_eq!(client.next_message(), None);
-    assert_eq!(enter().asked(&Request::List), Answer::Apps(Apps::default()));
+    // Its socket is there for a moment longer than its last answer.
+    while enter().asked(&Request::List) != Answer::Apps(Apps::default()) {}
     assert!(Command::new("kill").args(["-KILL", &first]).status().unwrap().success());
     container.wait().unwrap();
 }
