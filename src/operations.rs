@@ -41,6 +41,7 @@ pub(crate) mod targets;
 pub(crate) mod uninstall;
 pub(crate) mod wait;
 pub mod webhook_names;
+pub(crate) mod webhook_secret;
 
 /// A running command.
 pub(crate) struct Operation<'a> {

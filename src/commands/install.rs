@@ -6,7 +6,7 @@ use serde_json::Value;
 use self::proof::Proof;
 use super::{
     check,
-    init::cluster::{Prepared, Secret, prepare, targets},
+    init::cluster::{Prepared, prepare, targets},
     render, runtime,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         applier::Applier,
         emptying_flags, flags as cli_ways, namespace_label,
         webhook_names::{self, Resolved, WebhookNames},
+        webhook_secret,
     },
     ui::terminal::Terminal,
     webhook::{
@@ -103,7 +104,7 @@ async fn install(
         None => error,
     })?;
     if !args.force {
-        let secret = Secret::read(cluster, names).await?;
+        let secret = webhook_secret::read(cluster, names).await?;
         let cas = secret.as_ref().map_or(&[][..], |secret| &secret.ca_crt);
         resolved.refuse_foreign(cluster, Some(cas))?;
     }

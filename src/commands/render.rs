@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{init::cluster::Secret, runtime};
+use super::runtime;
 use crate::{
     cli::{
         Global,
@@ -18,6 +18,7 @@ use crate::{
         emptying_flags, files,
         flags::{Level, MachineFormat},
         webhook_names::{self, WebhookNames},
+        webhook_secret,
     },
     pki,
     ui::terminal,
@@ -42,7 +43,7 @@ pub(super) fn run(global: &Global, args: &Render) -> Result<Code> {
                     let cluster = Cluster::connect(&global.connection).await?;
                     let names =
                         webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
-                    let secret = Secret::demand(&cluster, &names).await?;
+                    let secret = webhook_secret::demand(&cluster, &names).await?;
                     let ca_pem = String::from_utf8(secret.ca_crt)?;
                     Ok(Settings { ca_pem, ..resolved(settings, &names)? })
                 })?,

@@ -170,21 +170,13 @@ async fn kept(
     for installed in resolved.installed.iter().chain(policy) {
         let kind = installed["kind"].as_str().unwrap_or_default().to_lowercase();
         let show = format!("See who owns it: `kubectl get {kind}/{service} -o yaml`.");
-        if !owner::is_diyadm(installed) {
-            return kept("diyadm did not create it".to_owned(), &show);
-        }
-        if let Some(why) = owner::calls_another(installed, home, service) {
-            return kept(why, &show);
-        }
-        if let Some(other) = owner::home(installed).filter(|other| *other != home) {
-            return kept(format!("it was installed from namespace {other}"), &show);
+        if let Some(foreign) = owner::foreign(installed, home, service) {
+            return kept(foreign.to_string(), &show);
         }
         if kind == CONFIGURATION.singular()
             && ownership::trusts_another_ca(cluster, names, installed).await?
         {
-            let secret = &names.secret;
-            let why = format!("its caBundle is not that of Secret {secret} in namespace {home}");
-            return kept(why, &force);
+            return kept(names.trusts_another_ca(), &force);
         }
         match webhook_names::selected(cluster, installed).await {
             Ok(selected) => users.extend(selected),

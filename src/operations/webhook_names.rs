@@ -8,7 +8,10 @@ use serde_json::Value;
 use crate::{
     exit::{Failure, quoted},
     kubernetes::{Cluster, Kind, NAMESPACE, error},
-    webhook::checks::{Subject, owner},
+    webhook::checks::{
+        Subject,
+        owner::{self, Foreign},
+    },
     workload::{ENABLED, LABEL},
 };
 
@@ -63,6 +66,12 @@ impl WebhookNames {
     /// The namespace whose workloads are emptied.
     pub fn namespace(&self) -> &str {
         given(self.namespace.as_deref()).unwrap_or(Self::NAMESPACE)
+    }
+
+    /// Why a configuration with another CA than the Secret's is not changed.
+    pub(crate) fn trusts_another_ca(&self) -> String {
+        let namespace = self.webhook_namespace();
+        format!("its caBundle is not that of Secret {} in namespace {namespace}", self.secret)
     }
 
     /// The namespace of the webhook's server.
@@ -249,8 +258,8 @@ impl Resolved {
     /// it trusts other CAs than `cas`, those of the Secret.
     pub(crate) fn refuse_foreign(&self, cluster: &Cluster, cas: Option<&[u8]>) -> Result<()> {
         let Some(found) = &self.installed else { return Ok(()) };
-        let WebhookNames { service, secret, .. } = &self.names;
-        let (namespace, home) = (self.names.webhook_namespace(), owner::home(found));
+        let service = &self.names.service;
+        let namespace = self.names.webhook_namespace();
         let kind = found["kind"].as_str().unwrap_or_default();
         let show = format!("`kubectl get {}/{service} -o yaml", kind.to_lowercase());
         let other_name = format!(
@@ -258,33 +267,21 @@ impl Resolved {
             self.names.namespace(),
             cluster.flags()
         );
-        let elsewhere = || home.filter(|home| *home != namespace);
-        let (why, hint) = if !owner::is_diyadm(found) {
-            (
-                "diyadm did not create it".to_owned(),
-                format!("See who owns it: {show}`; {other_name}."),
-            )
-        } else if let Some(why) = owner::calls_another(found, namespace, service) {
-            let serve = self.label_flags(cluster);
-            (
-                why,
-                format!("`diyadm install{serve}` lets it serve this namespace too; {other_name}."),
-            )
-        } else if let Some(home) = elsewhere() {
-            let why = format!("it was installed from namespace {home}");
-            let serve = self.label_flags(cluster);
-            (
-                why,
-                format!("`diyadm install{serve}` lets it serve this namespace too; {other_name}."),
-            )
+        let (why, hint) = if let Some(foreign) = owner::foreign(found, namespace, service) {
+            let hint = match foreign {
+                Foreign::Program => format!("See who owns it: {show}`; {other_name}."),
+                Foreign::Service(_) | Foreign::Namespace(_) => format!(
+                    "`diyadm install{}` lets it serve this namespace too; {other_name}.",
+                    self.label_flags(cluster)
+                ),
+            };
+            (foreign.to_string(), hint)
         } else if cas.is_some_and(|cas| !owner::trusts_ours(found, cas)) {
-            let why =
-                format!("its caBundle is not that of Secret {secret} in namespace {namespace}");
             let hint = format!(
                 "See who wrote it: {show} --show-managed-fields`; --force puts the Secret's CA into \
                  it."
             );
-            (why, hint)
+            (self.names.trusts_another_ca(), hint)
         } else {
             return Ok(());
         };

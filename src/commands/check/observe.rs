@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{connection, laps::Laps};
 use crate::{
-    commands::init::cluster,
     exit::{Code, Failure},
     kubernetes::{
         CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, NAMESPACE, POD, SECRET,
@@ -71,11 +70,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
         }),
         namespace: observed(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
         secret: observed(laps.of("secret", cluster.get(&SECRET, webhook_namespace, secret)).await)?
-            .map(|found| {
-                let found = cluster::Secret::of(found.as_ref()?);
-                let cluster::Secret { ca_crt, server_crt, server_key } = found;
-                Some(Secret { ca_crt, server_crt, server_key })
-            }),
+            .map(|found| found.as_ref().map(Secret::of)),
         configurations,
         service: service_found,
         slices,

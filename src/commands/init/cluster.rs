@@ -1,8 +1,6 @@
 //! `diyadm init` on a cluster: namespace, label, certificates, Secret.
 
 use anyhow::Result;
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
 
 use crate::{
     cli::init::Init,
@@ -13,64 +11,15 @@ use crate::{
         applier::Applier,
         namespace_label,
         webhook_names::{self, Resolved, WebhookNames},
+        webhook_secret,
     },
     pki::{self, Facts, Fault, KeyFault},
     ui::terminal::Terminal,
-    webhook::manifests,
+    webhook::{checks::Secret, manifests},
 };
 
 /// Certificates with fewer remaining days get a warning.
 const SOON_DAYS: i64 = 30;
-
-/// The content of the Secret; missing parts are empty. Has no Debug, since one of them is a key.
-#[derive(Clone)]
-pub(in crate::commands) struct Secret {
-    pub(in crate::commands) ca_crt: Vec<u8>,
-    pub(in crate::commands) server_crt: Vec<u8>,
-    pub(in crate::commands) server_key: Vec<u8>,
-}
-
-impl Secret {
-    pub(in crate::commands) fn of(object: &Value) -> Self {
-        let data = |key: &str| {
-            let text = object["data"][key].as_str().unwrap_or_default();
-            STANDARD.decode(text).unwrap_or_default()
-        };
-        let [ca_crt, server_crt, server_key] = ["ca.crt", "server.crt", "server.key"].map(data);
-        Self { ca_crt, server_crt, server_key }
-    }
-
-    /// The Secret, if it exists.
-    pub(in crate::commands) async fn read(
-        cluster: &Cluster,
-        names: &WebhookNames,
-    ) -> Result<Option<Self>> {
-        let object = cluster.get(&SECRET, names.webhook_namespace(), &names.secret).await?;
-        Ok(object.as_ref().map(Self::of))
-    }
-
-    /// The Secret, which must exist.
-    pub(in crate::commands) async fn demand(
-        cluster: &Cluster,
-        names: &WebhookNames,
-    ) -> Result<Self> {
-        let (namespace, secret) = (names.webhook_namespace(), &names.secret);
-        Self::read(cluster, names).await?.ok_or_else(|| {
-            Failure::no(
-                format!("There is no Secret {secret} in namespace {namespace}."),
-                format!("Create it with `diyadm init{}`.", webhook_names::flags(cluster, names)),
-            )
-            .into()
-        })
-    }
-
-    /// Whether it can be used now for the Service's name.
-    pub(in crate::commands) fn judge(&self, names: &WebhookNames) -> Result<Result<Facts, Fault>> {
-        let Self { ca_crt, server_crt, server_key } = self;
-        let now = certificates::now()?;
-        Ok(pki::verify(ca_crt, server_crt, Some(server_key), &names.host(), now))
-    }
-}
 
 /// The objects that [`prepare`] applies.
 pub(in crate::commands) fn targets(names: &WebhookNames) -> [Target<'_>; 2] {
@@ -123,6 +72,13 @@ pub(in crate::commands) struct Prepared {
     pub(in crate::commands) ca_pem: String,
 }
 
+/// Whether the Secret can be used now for the Service's name.
+fn judge(secret: &Secret, names: &WebhookNames) -> Result<Result<Facts, Fault>> {
+    let Secret { ca_crt, server_crt, server_key } = secret;
+    let now = certificates::now()?;
+    Ok(pki::verify(ca_crt, server_crt, Some(server_key), &names.host(), now))
+}
+
 /// Namespace, label and Secret.
 pub(in crate::commands) async fn prepare(
     applier: &mut Applier<'_>,
@@ -135,11 +91,14 @@ pub(in crate::commands) async fn prepare(
     // Everything that may fail is checked before anything is changed.
     let label = webhook_names::label(&args.names)?;
     let asked = Asked::read(terminal, &args.names, &args.certificates)?;
-    let present =
-        if applier.namespace_exists { Secret::read(cluster, &args.names).await? } else { None };
+    let present = if applier.namespace_exists {
+        webhook_secret::read(cluster, &args.names).await?
+    } else {
+        None
+    };
     let differs = |secret: &Secret| asked.difference(&secret.ca_crt, &secret.server_crt);
     let difference = present.as_ref().and_then(differs);
-    let judged = present.as_ref().map(|secret| secret.judge(&args.names)).transpose()?;
+    let judged = present.as_ref().map(|secret| judge(secret, &args.names)).transpose()?;
     let (issued, facts) = match judged {
         Some(Ok(facts)) if difference.is_none() => (None, facts),
         Some(Ok(_)) if !args.force => {

@@ -4,13 +4,12 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::cluster::Secret;
 use crate::{
     cli::{Global, init::Init},
     commands::runtime,
     exit::{Code, Failure},
     kubernetes::{CONFIGURATION, Cluster},
-    operations::{files, outcomes, webhook_names},
+    operations::{files, outcomes, webhook_names, webhook_secret},
     pki::{self, Facts, KeyFault},
     ui::{terminal, text},
 };
@@ -20,7 +19,7 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
         let secret = runtime::run("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             let names = webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;
-            Secret::demand(&cluster, &names).await
+            webhook_secret::demand(&cluster, &names).await
         })?;
         let facts = pki::inspect(&secret.server_crt, Some(&secret.server_key));
         (facts, format!("Secret {}", args.names.secret))

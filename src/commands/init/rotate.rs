@@ -10,13 +10,13 @@ use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::cluster::{Secret, targets};
+use super::cluster::targets;
 use crate::{
     cli::init::Init,
     commands::certificates,
     exit::Failure,
     kubernetes::{CONFIGURATION, Cluster, DryRun, FieldConflicts, Target},
-    operations::{applier::Applier, webhook_names},
+    operations::{applier::Applier, webhook_names, webhook_secret},
     pki::{self, Bundle},
     ui::terminal::Terminal,
     webhook::manifests,
@@ -41,7 +41,7 @@ pub(super) async fn run(terminal: &Terminal, cluster: &Cluster, args: &Init) -> 
     if cluster.get(webhook.kind, "", webhook.name).await?.is_some() {
         cluster.demand(&[webhook.right("patch")]).await?;
     }
-    let secret = Secret::demand(cluster, names).await?;
+    let secret = webhook_secret::demand(cluster, names).await?;
     if !args.force {
         resolved.refuse_foreign(cluster, Some(&secret.ca_crt))?;
     }

@@ -1,12 +1,11 @@
 //! Whether what has the names of the webhook's objects is the webhook's.
 
 use anyhow::Result;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::{
-    kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, SECRET, Target, error},
-    operations::webhook_names::WebhookNames,
+    kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, Target, error},
+    operations::{webhook_names::WebhookNames, webhook_secret},
     webhook::checks::owner,
 };
 
@@ -46,12 +45,10 @@ pub(super) async fn trusts_another_ca(
     names: &WebhookNames,
     configuration: &Value,
 ) -> Result<bool> {
-    let secret = match cluster.get(&SECRET, names.webhook_namespace(), &names.secret).await {
-        Ok(Some(secret)) => secret,
-        Ok(None) => return Ok(false),
-        Err(error) if error::is_forbidden(&error) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let ca = STANDARD.decode(secret["data"]["ca.crt"].as_str().unwrap_or_default());
-    Ok(!owner::trusts_ours(configuration, &ca.unwrap_or_default()))
+    match webhook_secret::read(cluster, names).await {
+        Ok(Some(secret)) => Ok(!owner::trusts_ours(configuration, &secret.ca_crt)),
+        Ok(None) => Ok(false),
+        Err(error) if error::is_forbidden(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -1,5 +1,6 @@
 //! Findings about the webhook, from observations of a cluster.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::{Denial, Finding, version::unsupported};
@@ -132,6 +133,7 @@ impl Subject {
 }
 
 /// PEM from the Secret; missing parts are empty. Has no Debug, since one of them is a key.
+#[derive(Clone)]
 pub struct Secret {
     /// One CA, or several during a rotation.
     pub ca_crt: Vec<u8>,
@@ -139,6 +141,18 @@ pub struct Secret {
     pub server_crt: Vec<u8>,
     /// The leaf's.
     pub server_key: Vec<u8>,
+}
+
+impl Secret {
+    /// The content of an object of kind Secret.
+    pub fn of(object: &Value) -> Self {
+        let data = |key: &str| {
+            let text = object["data"][key].as_str().unwrap_or_default();
+            STANDARD.decode(text).unwrap_or_default()
+        };
+        let [ca_crt, server_crt, server_key] = ["ca.crt", "server.crt", "server.key"].map(data);
+        Self { ca_crt, server_crt, server_key }
+    }
 }
 
 /// The result of a fresh TLS connection to the server.

@@ -66,6 +66,32 @@ pub(in crate::webhook::checks) fn is_policy(policy: &Value) -> bool {
     policy["spec"]["mutations"].to_string().contains(EMPTIED_BY)
 }
 
+/// Whose an installed configuration or policy is, if it is another one's.
+#[derive(Debug, thiserror::Error)]
+pub enum Foreign {
+    /// Another program's.
+    #[error("diyadm did not create it")]
+    Program,
+    /// That of another Service, which the text names.
+    #[error("{0}")]
+    Service(String),
+    /// Another namespace's.
+    #[error("it was installed from namespace {0}")]
+    Namespace(String),
+}
+
+/// Whether it belongs to another webhook or policy than that of the Service `name` in `namespace`.
+pub fn foreign(installed: &Value, namespace: &str, name: &str) -> Option<Foreign> {
+    if !is_diyadm(installed) {
+        return Some(Foreign::Program);
+    }
+    if let Some(why) = calls_another(installed, namespace, name) {
+        return Some(Foreign::Service(why));
+    }
+    let home = home(installed).filter(|home| *home != namespace);
+    home.map(|home| Foreign::Namespace(home.to_owned()))
+}
+
 /// Why a configuration does not belong to the Service `name` in `namespace`: it calls another one.
 pub fn calls_another(configuration: &Value, namespace: &str, name: &str) -> Option<String> {
     let mut clients = webhooks(configuration).iter().map(|webhook| &webhook["clientConfig"]);
