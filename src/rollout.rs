@@ -23,7 +23,7 @@ pub struct Progress {
     /// There is nothing to wait for.
     pub done: bool,
     /// `1 of 3 Pods are ready`
-    pub told: String,
+    pub message: String,
     /// What blocks it.
     pub trouble: Option<Trouble>,
 }
@@ -124,7 +124,7 @@ pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
     };
     if !progress.done {
         if let Some(doing) = pods::doing(workload, seen) {
-            progress.told = format!("{}, {doing}", progress.told);
+            progress.message = format!("{}, {doing}", progress.message);
         }
         let found = pods::trouble(workload, seen).or_else(|| refused::trouble(workload, seen));
         // Permanent problems are reported before temporary ones.
@@ -186,12 +186,12 @@ fn is_on_delete(workload: &Value) -> bool {
     workload["spec"]["updateStrategy"]["type"] == "OnDelete"
 }
 
-fn done(told: impl Into<String>) -> Progress {
-    Progress { done: true, told: told.into(), trouble: None }
+fn done(message: impl Into<String>) -> Progress {
+    Progress { done: true, message: message.into(), trouble: None }
 }
 
-fn waiting(told: impl Into<String>) -> Progress {
-    Progress { done: false, told: told.into(), trouble: None }
+fn waiting(message: impl Into<String>) -> Progress {
+    Progress { done: false, message: message.into(), trouble: None }
 }
 
 fn one(ready: bool) -> Progress {
@@ -288,7 +288,8 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
         ));
     }
     if partition > 0 && progress.done {
-        progress.told = format!("Pods from {partition} on are ready; those below stay as they are");
+        progress.message =
+            format!("Pods from {partition} on are ready; those below stay as they are");
     }
     progress
 }

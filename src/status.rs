@@ -246,8 +246,8 @@ fn bare(object: &Value, state: State) -> Row {
 
 fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
     let mut row = bare(object, State::Empty);
-    let told = match subject.summary() {
-        Some(Ok(told)) => told,
+    let summary = match subject.summary() {
+        Some(Ok(summary)) => summary,
         Some(Err(why)) => {
             row.note = format!("its original is not trusted: {why}");
             return Row { state: State::Untrusted, ..row };
@@ -255,18 +255,18 @@ fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
         None => return row,
     };
     row.level = "workload".to_owned();
-    (row.since, row.by) = (told.stamp.at, told.stamp.by);
-    row.containers = told.containers.into_iter().map(Container::from).collect();
-    row.newer = told.newer.is_some() || told.overtaken;
-    if let Some(Stamp { at, by }) = told.newer {
+    (row.since, row.by) = (summary.stamp.at, summary.stamp.by);
+    row.containers = summary.containers.into_iter().map(Container::from).collect();
+    row.newer = summary.newer.is_some() || summary.overtaken;
+    if let Some(Stamp { at, by }) = summary.newer {
         (row.newer_since, row.newer_by) = (Some(at), Some(by));
     }
-    if told.drifted {
+    if summary.drifted {
         row.state = State::Drifted;
         row.note = "a later update changed what emptying had set: restoring keeps that update and \
                     restores the rest; emptying again overwrites it"
             .to_owned();
-    } else if told.overtaken {
+    } else if summary.overtaken {
         row.note =
             "a later update set fields that emptying had removed: restoring keeps them".to_owned();
     }
@@ -285,8 +285,8 @@ fn emptied_pod(pod: &Value) -> Option<(Stamp, Vec<Container>)> {
         let at = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
         return Some((Stamp { at, by: "policy".to_owned() }, Vec::new()));
     }
-    let told = subject.summary()?.ok()?;
-    Some((told.stamp, told.containers.into_iter().map(Container::from).collect()))
+    let summary = subject.summary()?.ok()?;
+    Some((summary.stamp, summary.containers.into_iter().map(Container::from).collect()))
 }
 
 /// The row of a workload with this number of empty Pods, and a further remark.
@@ -294,7 +294,7 @@ fn of_pods(
     object: &Value,
     (stamp, containers): &(Stamp, Vec<Container>),
     count: usize,
-    beside: &str,
+    remark: &str,
 ) -> Row {
     let are = match count {
         1 => "1 of its Pods is empty".to_owned(),
@@ -305,7 +305,7 @@ fn of_pods(
         since: stamp.at.clone(),
         by: stamp.by.clone(),
         containers: containers.clone(),
-        note: format!("{are}; {beside}"),
+        note: format!("{are}; {remark}"),
         ..bare(object, State::Pods)
     }
 }

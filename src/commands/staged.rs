@@ -18,7 +18,7 @@ use crate::exit::Failure;
 /// A temporary file with its text. Removed unless it is moved to its final name.
 pub(super) struct Staged {
     path: PathBuf,
-    beside: PathBuf,
+    temporary: PathBuf,
     /// The file to replace, for its owner, mode and attributes.
     pub(super) file: File,
     placed: bool,
@@ -38,11 +38,11 @@ impl Staged {
         // A name of maximum length has no room for a suffix.
         let name: String = name.chars().take(32).collect();
         // The kubelet ignores names that begin with a dot.
-        let beside = path.with_file_name(format!(".{name}.diyadm-{}", std::process::id()));
+        let temporary = path.with_file_name(format!(".{name}.diyadm-{}", std::process::id()));
         // Left by a killed process with the same id.
-        let _ = fs::remove_file(&beside);
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-        let mut staged = Self { path: path.to_owned(), beside, file, placed: false };
+        let _ = fs::remove_file(&temporary);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut staged = Self { path: path.to_owned(), temporary, file, placed: false };
         staged.file.write_all(text.as_bytes())?;
         staged.file.sync_all()?;
         Ok(staged)
@@ -50,14 +50,14 @@ impl Staged {
 
     /// Renames it to its final name, replacing an existing file.
     pub(super) fn place(mut self) -> io::Result<()> {
-        fs::rename(&self.beside, &self.path)?;
+        fs::rename(&self.temporary, &self.path)?;
         self.placed = true;
         Ok(())
     }
 
     /// Renames it to its final name, unless that exists.
     fn place_new(mut self) -> io::Result<()> {
-        let (from, to) = (&self.beside, &self.path);
+        let (from, to) = (&self.temporary, &self.path);
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // A file system without an atomic operation for this.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if to.symlink_metadata().is_err() => {
@@ -73,7 +73,7 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.placed {
-            let _ = fs::remove_file(&self.beside);
+            let _ = fs::remove_file(&self.temporary);
         }
     }
 }

@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn the_pod_before_is_named_by_the_event_of_its_end() {
         let now = at(130).parse().unwrap();
-        let told = |pod: &Value, events: &[Value]| lost(pod, "app", events, now);
+        let explained = |pod: &Value, events: &[Value]| lost(pod, "app", events, now);
         let mut shop = pod("shop-aaaa-11111", "ReplicaSet");
         shop["metadata"]["labels"] = json!({ "pod-template-hash": "aaaa" });
         let events = [
@@ -259,15 +259,19 @@ mod tests {
             event("Evicted", "shop-bbbb-33333", "old", 97),
         ];
         assert_eq!(
-            told(&shop, &events).unwrap(),
+            explained(&shop, &events).unwrap(),
             "Pod shop-aaaa-11111 is new: it was created 30s ago; Pod shop-bbbb-33333, whose place \
              it took, ended 32s ago (Evicted: The node was low on memory), and its files and \
              processes are gone"
         );
-        assert_eq!(told(&shop, &events[..1]), None, "the first Pod of its workload lost nothing");
+        assert_eq!(
+            explained(&shop, &events[..1]),
+            None,
+            "the first Pod of its workload lost nothing"
+        );
         let db = pod("db-0", "StatefulSet");
-        assert_eq!(told(&db, &[event("Killing", "db-1", "x", 99)]), None);
-        let same = told(&db, &[event("Killing", "db-0", "x", 99)]).unwrap();
+        assert_eq!(explained(&db, &[event("Killing", "db-1", "x", 99)]), None);
+        let same = explained(&db, &[event("Killing", "db-0", "x", 99)]).unwrap();
         assert!(same.contains("the Pod of that name before it ended 31s ago, and"), "{same}");
     }
 

@@ -84,7 +84,7 @@ impl Watch {
     /// A watcher without folders.
     pub(crate) fn new() -> Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
-        let told = move |event: notify::Result<Event>| {
+        let on_event = move |event: notify::Result<Event>| {
             // Reading is not a change, and a sync reads everything.
             let is_read = matches!(
                 &event,
@@ -95,7 +95,7 @@ impl Watch {
                 let _ = sender.send(event);
             }
         };
-        let watcher = notify::recommended_watcher(told).map_err(|error| failed(&error))?;
+        let watcher = notify::recommended_watcher(on_event).map_err(|error| failed(&error))?;
         let writing = Writing::default();
         Ok(Self { watcher, events, folders: BTreeSet::new(), writing })
     }

@@ -83,10 +83,10 @@ fn of(object: &Value, old: Option<&Value>) -> Value {
 
 /// The object with the answer's patch, where it has one. Panics where that does not apply.
 fn patched(body: &Value, answer: &Answer) -> Option<Value> {
-    let told: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
-    let response = &told["response"];
+    let answered: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
+    let response = &answered["response"];
     let Some(patch) = response["patch"].as_str() else {
-        assert!(response["patchType"].is_null(), "{told}");
+        assert!(response["patchType"].is_null(), "{answered}");
         return None;
     };
     assert_eq!(response["patchType"], "JSONPatch");
@@ -99,15 +99,15 @@ fn patched(body: &Value, answer: &Answer) -> Option<Value> {
 
 fn check(input: &[u8], rules: &Rules) -> u64 {
     let answer = review(input, rules, NOW);
-    let told: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
+    let answered: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
     if answer.status != 200 {
-        assert_eq!((answer.status, &told["kind"]), (400, &json!("Status")));
+        assert_eq!((answer.status, &answered["kind"]), (400, &json!("Status")));
         assert_eq!(answer.record.outcome, Outcome::Refused);
         assert!(answer.body.len() < 4_096, "{} bytes", answer.body.len());
-        return behaviour(&[&told["message"].as_str().unwrap_or_default()]);
+        return behaviour(&[&answered["message"].as_str().unwrap_or_default()]);
     }
     let body: Value = serde_json::from_slice(input).expect("what is taken is JSON");
-    let response = &told["response"];
+    let response = &answered["response"];
     assert_eq!(response["uid"], body["request"]["uid"]);
     assert_eq!(response["allowed"], true);
     // Each original is kept once, quoted within a patch within base64.

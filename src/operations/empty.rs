@@ -190,8 +190,8 @@ async fn wait(
         // A workload whose Pods do not start is rolled back; one in an unknown state is left empty.
         let rolls_back = args.rollback && matches!(waited, Waited::Stuck { .. });
         let is = if rolls_back { "was emptied" } else { "is empty" };
-        let told = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
-            Ok(told) => told,
+        let message = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
+            Ok(message) => message,
             Err(NotReady::Unknown(failure)) => {
                 done[at].outcome = Outcome::NotReady(failure.into());
                 continue;
@@ -207,7 +207,7 @@ async fn wait(
         let judged =
             if of_pods { operation.check_pods(found, Form::Emptied).await } else { Ok(()) };
         match judged {
-            Ok(()) => operation.terminal.done(&format!("{shown}: {told}"), None),
+            Ok(()) => operation.terminal.done(&format!("{shown}: {message}"), None),
             Err(error) => stuck.push((at, error)),
         }
     }

@@ -116,7 +116,7 @@ pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 /// [`bytes`] of a text file.
 ///
 /// # Errors
-/// Bytes that are no UTF-8 are told of with their line.
+/// Bytes that are no UTF-8 are reported with their line.
 pub(crate) fn text(path: &Path) -> io::Result<String> {
     of_bytes(bytes(path)?)
 }

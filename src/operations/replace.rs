@@ -93,11 +93,11 @@ impl Operation<'_> {
                 }
                 _ => {}
             }
-            let told = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
+            let message = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
             let late = Instant::now() > deadline;
             if let Some(trouble) = self.trouble(found, &come, late).await {
                 let what = &trouble.what;
-                let what = format!("{}: {told}, and one does not start: {what}.", found.shown());
+                let what = format!("{}: {message}, and one does not start: {what}.", found.shown());
                 let is_emptied = matches!(right, PodMatch::Made(Form::Emptied))
                     || workload::is_emptied(&object.to_string());
                 let form = if is_emptied { Form::Emptied } else { Form::Original };
@@ -105,7 +105,7 @@ impl Operation<'_> {
             }
             let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             if late {
-                let what = format!("{}: {told} in time{guard}.", found.shown());
+                let what = format!("{}: {message} in time{guard}.", found.shown());
                 let hint = if guarded.is_some() {
                     "Run the same command again to continue; --timeout waits longer, and \
                      --disable-eviction deletes Pods despite PodDisruptionBudgets."
@@ -114,7 +114,7 @@ impl Operation<'_> {
                 };
                 return Err(Failure::no(what, hint).into());
             }
-            wait.say(&format!("{}: {told}{guard}", self.shown(found)));
+            wait.say(&format!("{}: {message}{guard}", self.shown(found)));
             tokio::time::sleep(if guarded.is_some() { GUARDED } else { PAUSE }).await;
             pods = self.running_pods(found).await?;
         }

@@ -271,8 +271,8 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
         if !one.is_good() && !is_passed(one) {
             continue;
         }
-        let told = match waited.into_result(&format!("{shown} is restored"), Form::Original) {
-            Ok(told) => told,
+        let message = match waited.into_result(&format!("{shown} is restored"), Form::Original) {
+            Ok(message) => message,
             Err(NotReady::Stuck(failure) | NotReady::Unknown(failure)) => {
                 one.outcome = Outcome::NotReady(failure.into());
                 continue;
@@ -287,7 +287,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
             one.outcome = Outcome::Failed(error);
             continue;
         }
-        operation.terminal.done(&format!("{shown}: {told}"), None);
+        operation.terminal.done(&format!("{shown}: {message}"), None);
         if is_passed(one) {
             one.outcome = Outcome::Unchanged;
         }

@@ -33,7 +33,7 @@ pub(crate) enum Waited {
     /// Its Pods are ready; a short description.
     Ready(String),
     /// Waiting longer does not help, or was not requested: the last observation.
-    Stuck { told: String, trouble: Option<Trouble> },
+    Stuck { message: String, trouble: Option<Trouble> },
     /// It cannot be read any more.
     Lost(String),
 }
@@ -51,16 +51,16 @@ impl Waited {
     /// A short description of ready Pods. `what` is the state of the workload before the wait:
     /// `deployment/web is empty`; `form` is the form of its Pods.
     pub(crate) fn into_result(self, what: &str, form: Form) -> Result<String, NotReady> {
-        let (told, trouble) = match self {
-            Self::Ready(told) => return Ok(told),
+        let (message, trouble) = match self {
+            Self::Ready(message) => return Ok(message),
             Self::Lost(why) => {
                 let what = format!("{what}; diyadm cannot tell whether its Pods started: {why}.");
                 return Err(NotReady::Unknown(Failure::no(what, "")));
             }
-            Self::Stuck { told, trouble } => (told, trouble),
+            Self::Stuck { message, trouble } => (message, trouble),
         };
         let (why, hint) = match trouble {
-            None => (told, String::new()),
+            None => (message, String::new()),
             Some(trouble) => (trouble.what.clone(), trouble.advice(form)),
         };
         let are = match form {
@@ -96,11 +96,11 @@ impl Operation<'_> {
                 let at = one.at;
                 waited[at] = match progress {
                     Err(error) => Some(Waited::Lost(format!("{error:#}"))),
-                    Ok(Progress { done: true, told, .. }) => Some(Waited::Ready(told)),
-                    Ok(Progress { told, trouble, .. })
+                    Ok(Progress { done: true, message, .. }) => Some(Waited::Ready(message)),
+                    Ok(Progress { message, trouble, .. })
                         if late || trouble.as_ref().is_some_and(|trouble| trouble.lasting) =>
                     {
-                        Some(Waited::Stuck { told, trouble })
+                        Some(Waited::Stuck { message, trouble })
                     }
                     Ok(progress) => {
                         one.last = progress;
@@ -124,7 +124,7 @@ impl Operation<'_> {
 
     fn tell(&self, wait: &mut Wait<'_>, all: usize, pending: &[Pending<'_>]) {
         let Some(Pending { found, last, .. }) = pending.first() else { return };
-        let why = last.trouble.as_ref().map_or(last.told.as_str(), |trouble| &trouble.what);
+        let why = last.trouble.as_ref().map_or(last.message.as_str(), |trouble| &trouble.what);
         let ready = all - pending.len();
         let count = if all > 1 { format!("{ready} of {all} ready; ") } else { String::new() };
         wait.say(&format!("{count}{}: {why}", self.shown(found)));

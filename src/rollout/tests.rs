@@ -37,7 +37,7 @@ fn waiting_for(reason: &str, message: &str) -> Value {
 
 #[test]
 fn a_deployment_is_judged_as_kubectl_judges_it() {
-    for (status, done, told) in [
+    for (status, done, expected) in [
         (json!({ "observedGeneration": 1 }), false, "not processed the change"),
         (json!({ "observedGeneration": 2, "replicas": 2 }), false, "0 of 2 Pods are replaced"),
         (
@@ -64,7 +64,7 @@ fn a_deployment_is_judged_as_kubectl_judges_it() {
     ] {
         let progress = progress(&deployment(&status), &Seen::default());
         assert_eq!(progress.done, done, "{status}");
-        assert!(progress.told.contains(told), "{progress:?}");
+        assert!(progress.message.contains(expected), "{progress:?}");
     }
     let mut paused = deployment(&json!({ "observedGeneration": 2 }));
     paused["spec"]["paused"] = true.into();
@@ -215,7 +215,7 @@ fn what_nobody_replaces_is_counted_by_its_pods() {
 fn what_has_ended_is_not_waited_for() {
     let condition = |kind: &str| json!({ "type": kind, "status": "True", "message": "why." });
     let conditions = |kind: &str| json!({ "conditions": [condition(kind)] });
-    for (kind, status, done, told, lasting) in [
+    for (kind, status, done, expected, lasting) in [
         ("Job", json!({ "active": 1 }), false, "its Pod is not ready yet", None),
         ("Job", json!({ "active": 1, "ready": 1 }), true, "its Pod is ready", None),
         ("Job", json!({ "active": 1, "succeeded": 1 }), true, "it has ended", None),
@@ -238,7 +238,7 @@ fn what_has_ended_is_not_waited_for() {
             "status": status,
         });
         let progress = progress(&object, &Seen::default());
-        assert_eq!((progress.done, progress.told.as_str()), (done, told), "{object}");
+        assert_eq!((progress.done, progress.message.as_str()), (done, expected), "{object}");
         let trouble = progress.trouble.filter(|trouble| trouble.lasting);
         assert_eq!(trouble.as_ref().map(|trouble| trouble.what.as_str()), lasting, "{object}");
         let hint = format!("`kubectl -n shop logs {}/x", kind.to_lowercase());
@@ -246,9 +246,9 @@ fn what_has_ended_is_not_waited_for() {
 
         object["metadata"]["annotations"] = json!({ "diyadm.io/original": "{}" });
         let progress = super::progress(&object, &Seen::default());
-        assert_eq!(progress.done, told == "its Pod is ready", "{object}");
+        assert_eq!(progress.done, expected == "its Pod is ready", "{object}");
         let trouble = progress.trouble.filter(|trouble| trouble.lasting);
-        assert_eq!(trouble.is_some(), told.starts_with("it has"), "{object}");
+        assert_eq!(trouble.is_some(), expected.starts_with("it has"), "{object}");
     }
 }
 
@@ -261,20 +261,20 @@ fn an_image_on_its_way_is_told() {
             "message": format!("{reason} image \"registry/empty:1\" and more"), "lastTimestamp": at,
         })
     };
-    let told = |image: &str, events: &[Value]| {
+    let message_of = |image: &str, events: &[Value]| {
         let pods = [pod(image, &json!({}))];
-        progress(&workload, &Seen { pods: &pods, events, ..Seen::default() }).told
+        progress(&workload, &Seen { pods: &pods, events, ..Seen::default() }).message
     };
     let pulling = [event("p", "Scheduled", "1"), event("p", "Pulling", "2")];
     assert_eq!(
-        told("empty:1", &pulling),
+        message_of("empty:1", &pulling),
         "0 of 2 Pods are replaced, pulling image registry/empty:1"
     );
     let pulled = [event("p", "Pulling", "2"), event("p", "Pulled", "3")];
     for (image, events) in
         [("empty:1", &pulled[..]), ("app:1", &pulling), ("empty:1", &[event("q", "Pulling", "2")])]
     {
-        assert_eq!(told(image, events), "0 of 2 Pods are replaced", "{image} {events:?}");
+        assert_eq!(message_of(image, events), "0 of 2 Pods are replaced", "{image} {events:?}");
     }
 }
 
@@ -312,7 +312,7 @@ fn custom_resource_without_a_controller_is_not_waited_for() {
         (("argoproj.io/v1alpha1", "Rollout"), ("apps.kruise.io/v1alpha1", "CloneSet"));
     for (version, kind) in [rollout, clone] {
         let found = progress(&object(version, kind, Value::Null), &Seen::default());
-        assert!(found.done && found.told.contains("no controller"), "{kind}: {found:?}");
+        assert!(found.done && found.message.contains("no controller"), "{kind}: {found:?}");
     }
     // Argo Rollouts writes the generation as text.
     let status = |generation: &str| {

@@ -74,9 +74,9 @@ fn every_state_is_told_from_the_objects_alone() {
         _ => Some(Level::Workload),
     };
     let rows = rows(&all, &[controlled], watched);
-    let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state, row.newer)).collect();
+    let found: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state, row.newer)).collect();
     assert_eq!(
-        told,
+        found,
         [
             ("empty", State::Empty, false),
             ("drifted", State::Drifted, true),
@@ -127,8 +127,9 @@ fn a_workload_is_not_empty_because_one_of_its_name_is_elsewhere() {
     });
     let pods = [pod_of("ReplicaSet", "web-abc"), pod_of("Job", "nightly-29000000")];
     let rows = rows(&[here, elsewhere].concat(), &pods, |_| None);
-    let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.namespace.as_str())).collect();
-    assert_eq!(told, [("web", "shop"), ("nightly", "shop")]);
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.name.as_str(), row.namespace.as_str())).collect();
+    assert_eq!(found, [("web", "shop"), ("nightly", "shop")]);
 }
 
 /// What an operator owns is none of the workloads that are looked at.
@@ -158,10 +159,10 @@ fn empty_pods_of_others_are_told_by_their_owner() {
         over,
     ];
     let rows = of_others(&[deployment("web")], &pods, " --context c");
-    let told: Vec<_> =
+    let found: Vec<_> =
         rows.iter().map(|r| (&*r.kind, &*r.name, r.state, &*r.level, &*r.ready)).collect();
     assert_eq!(
-        told,
+        found,
         [
             ("Deployment", "api", State::Pods, "pod", "0/1"),
             ("StrimziPodSet", "kafka", State::Pods, "pod", "1/2"),
@@ -209,11 +210,11 @@ fn what_was_given_back_is_told_while_its_pods_idle() {
     let pods = pods.each_ref().map(pod_of);
     let now = ["blog", "image", "shell", "agent", "older", "plain"].map(|name| set(name, "app:1"));
     let mut rows = rows(&now, &pods, |_| None);
-    let told =
+    let found =
         rows.iter().map(|r| (&*r.name, r.state, &*r.containers[0].image, r.containers[0].idle));
     let returning = State::Returning;
     assert_eq!(
-        told.collect::<Vec<_>>(),
+        found.collect::<Vec<_>>(),
         [
             ("blog", returning, "empty-container:latest", "entrypoint"),
             ("image", returning, "tools:1", "entrypoint"),
@@ -227,7 +228,7 @@ fn what_was_given_back_is_told_while_its_pods_idle() {
     assert_eq!(rows[0].state, State::Empty);
 }
 
-/// An update that the webhook sees is told as a newer original, a change of rules is not.
+/// An update that the webhook sees counts as a newer original, a change of rules is not.
 #[test]
 fn a_newer_original_is_told() {
     let before = emptied(&deployment("x"));

@@ -151,8 +151,8 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     // A patch that does not apply would reject the user's request.
     if subject.takes(&change) {
         if settled == Settled::Emptied {
-            let told = subject.announcement(rules, &context, &change);
-            change.warnings.extend(told);
+            let announcement = subject.announcement(rules, &context, &change);
+            change.warnings.extend(announcement);
         }
         return change;
     }

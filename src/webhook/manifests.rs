@@ -196,7 +196,7 @@ pub fn rules_name(service: &str) -> String {
     format!("{service}-rules")
 }
 
-/// rules.yaml, and the kinds that this process was told of.
+/// rules.yaml, and the kinds that this process knows.
 fn rules_map(settings: &Settings, declared: &[&Kind]) -> Result<Value> {
     let mut data = json!({});
     if let Some(rules) = &settings.rules {

@@ -217,8 +217,11 @@ mod tests {
             assert_eq!(played(&live, &restored), wanted);
 
             newer["metadata"]["annotations"] = json!({ LABEL: DISABLED });
-            let (became, live, told) = settled(&rules, &newer, &undone(&rules, &older, &newer));
-            assert_eq!((became, told), (Settled::Restored, vec![Warning::UndoneWithoutOriginal]));
+            let (became, live, warnings) = settled(&rules, &newer, &undone(&rules, &older, &newer));
+            assert_eq!(
+                (became, warnings),
+                (Settled::Restored, vec![Warning::UndoneWithoutOriginal])
+            );
             assert_eq!(live["spec"], wanted["spec"]);
             assert_eq!(live["metadata"], newer["metadata"]);
             // Without the opt-out, as after `kubectl replace`.

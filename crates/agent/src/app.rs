@@ -176,7 +176,7 @@ impl App {
         self.alive
     }
 
-    /// Whether it was told to end.
+    /// Whether it was asked to end.
     pub(super) fn is_stopping(&self) -> bool {
         self.alive && self.stopping.is_some()
     }

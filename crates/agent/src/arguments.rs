@@ -51,7 +51,7 @@ Options:
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// Run as PID 1, or as a supervisor beside another PID 1.
+    /// Run as PID 1, or as a supervisor next to another PID 1.
     Idle(idle::Options),
     /// Serve one client over stdin and stdout.
     Relay { socket: Option<PathBuf> },

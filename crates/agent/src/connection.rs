@@ -64,7 +64,7 @@ struct Reader {
     /// The newest run that was reported to it.
     run: u32,
     /// The end of this run was reported to it.
-    told: bool,
+    end_reported: bool,
 }
 
 impl Connection {
@@ -362,7 +362,7 @@ impl Connection {
             }
             if reader.run < app.run && (reader.next >= app.first || reader.follow != Follow::Always)
             {
-                (reader.run, reader.told) = (app.run, false);
+                (reader.run, reader.end_reported) = (app.run, false);
                 if reader.follow == Follow::Always {
                     self.answer(&Answer::Started(supervisor.view(&reader.name)?));
                 }
@@ -373,14 +373,14 @@ impl Connection {
                 line.append(&mut self.out);
                 continue;
             }
-            if reader.follow != Follow::No && app.has_ended() && !reader.told {
-                reader.told = true;
+            if reader.follow != Follow::No && app.has_ended() && !reader.end_reported {
+                reader.end_reported = true;
                 self.answer(&Answer::Ended(supervisor.view(&reader.name)?));
                 continue;
             }
             let over = match reader.follow {
                 Follow::No => true,
-                Follow::Run => reader.told,
+                Follow::Run => reader.end_reported,
                 Follow::Always => false,
             };
             if over {
@@ -395,6 +395,6 @@ impl Reader {
     fn new(logs: Logs, supervisor: &mut Supervisor) -> Result<Self, Failed> {
         let app = supervisor.app(&logs.name)?;
         let (next, run) = (app.ring.begin(&logs), app.run);
-        Ok(Self { name: logs.name, next, follow: logs.follow, run, told: false })
+        Ok(Self { name: logs.name, next, follow: logs.follow, run, end_reported: false })
     }
 }

@@ -134,8 +134,8 @@ fn serve(
     // On the heap, and not bigger than a pipe: every page that is touched stays in memory.
     let mut buffer = vec![0; 16 << 10];
     let mut shutdown: Option<Instant> = None;
-    // Children that were told to end.
-    let mut told = Vec::new();
+    // Children that were signaled.
+    let mut signaled = Vec::new();
     // Until when no clients are accepted.
     let mut full: Option<Instant> = None;
     loop {
@@ -218,7 +218,7 @@ fn serve(
                 return Ok(Code::Terminated);
             }
             // Every time, since ending processes leave their children to this process.
-            signal_children(Signal::TERM, &mut told, &supervisor.groups());
+            signal_children(Signal::TERM, &mut signaled, &supervisor.groups());
         }
     }
 }
@@ -267,12 +267,12 @@ fn accepted(listener: &UnixListener) -> io::Result<Option<UnixStream>> {
     Ok(good.then_some(stream))
 }
 
-/// Sends a signal to every child that is not in `told` and not in one of these process `groups`:
+/// Sends a signal to every child that is not in `signaled` and not in one of these process `groups`:
 /// processes left behind by a shell that ended. Programs that `kubectl exec` started are not
 /// children of this process, and end with PID 1.
-fn signal_children(signal: Signal, told: &mut Vec<i32>, groups: &[i32]) {
+fn signal_children(signal: Signal, signaled: &mut Vec<i32>, groups: &[i32]) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
-    for pid in untold(&proc::processes(), own, told, groups) {
+    for pid in unsignaled(&proc::processes(), own, signaled, groups) {
         // It has ended meanwhile, or belongs to another user.
         let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
     }
@@ -280,13 +280,18 @@ fn signal_children(signal: Signal, told: &mut Vec<i32>, groups: &[i32]) {
 
 /// The children to signal now. Children that have ended are removed, since their numbers may be
 /// reused.
-fn untold(processes: &[Process], own: i32, told: &mut Vec<i32>, groups: &[i32]) -> Vec<i32> {
+fn unsignaled(
+    processes: &[Process],
+    own: i32,
+    signaled: &mut Vec<i32>,
+    groups: &[i32],
+) -> Vec<i32> {
     let children = processes.iter().filter(|process| process.parent == own && !process.zombie);
     let children: Vec<_> = children.filter(|process| !groups.contains(&process.group)).collect();
-    told.retain(|pid| children.iter().any(|process| process.pid == *pid));
-    let new = children.iter().map(|process| process.pid).filter(|pid| !told.contains(pid));
+    signaled.retain(|pid| children.iter().any(|process| process.pid == *pid));
+    let new = children.iter().map(|process| process.pid).filter(|pid| !signaled.contains(pid));
     let new: Vec<_> = new.collect();
-    told.extend(&new);
+    signaled.extend(&new);
     new
 }
 
@@ -326,16 +331,16 @@ mod tests {
             rss: 0,
             started: 0,
         };
-        let mut told = Vec::new();
+        let mut signaled = Vec::new();
         // Another's child, one of an application, and one that has ended.
         let others =
             [process(10, 2, 10, false), process(11, 1, 30, false), process(12, 1, 12, true)];
         let now = |own: &[Process]| [&others[..], own].concat();
         let children = now(&[process(20, 1, 20, false)]);
-        assert_eq!(untold(&children, 1, &mut told, &[30]), [20]);
-        assert!(untold(&children, 1, &mut told, &[30]).is_empty(), "once is enough");
-        assert!(untold(&now(&[]), 1, &mut told, &[30]).is_empty());
-        assert!(told.is_empty());
-        assert_eq!(untold(&children, 1, &mut told, &[30]), [20], "it is another one");
+        assert_eq!(unsignaled(&children, 1, &mut signaled, &[30]), [20]);
+        assert!(unsignaled(&children, 1, &mut signaled, &[30]).is_empty(), "once is enough");
+        assert!(unsignaled(&now(&[]), 1, &mut signaled, &[30]).is_empty());
+        assert!(signaled.is_empty());
+        assert_eq!(unsignaled(&children, 1, &mut signaled, &[30]), [20], "it is another one");
     }
 }

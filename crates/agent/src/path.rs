@@ -85,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn names_beside_fit_a_folder() {
+    fn temporary_names_fit_a_folder() {
         assert_eq!(temporary_name(b"a.jar", PART), b".a.jar.diyadm-part");
         for length in [1, 241, 242, 243, 255] {
             let name = vec![b'x'; length];
-            let beside = temporary_name(&name, PART);
-            assert!(beside.len() <= MOST_NAME && is_temporary_name(&beside));
+            let temporary = temporary_name(&name, PART);
+            assert!(temporary.len() <= MOST_NAME && is_temporary_name(&temporary));
         }
         assert_ne!(temporary_name(&[b'x'; 255], PART), temporary_name(&[b'y'; 255], PART));
         assert!(!is_temporary_name(b"a.diyadm-part"));

@@ -115,7 +115,7 @@ mod tests {
         let begin =
             |after, since_ms, tail| ring.begin(&Logs { after, since_ms, tail, ..Logs::default() });
         assert_eq!(begin(0, 0, None), 3);
-        assert_eq!(begin(1, 0, None), 2, "line 2 is lost, which the reader is told");
+        assert_eq!(begin(1, 0, None), 2, "line 2 is lost, and the reader is informed");
         assert_eq!(begin(4, 0, None), 5);
         assert_eq!(begin(6, 0, None), 7);
         assert_eq!(begin(99, 0, None), 3);

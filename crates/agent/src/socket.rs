@@ -42,11 +42,11 @@ pub(super) fn places(only: Option<&Path>) -> Vec<PathBuf> {
     if let Some(only) = only {
         return vec![only.to_owned()];
     }
-    let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
+    let program_folder = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
     let temporary = env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let fixed = ["/tmp", "/dev/shm", "/run", "/var/tmp"].map(PathBuf::from);
     let mounted = PathBuf::from(diyadm_agent::FOLDER);
-    let folders = beside.into_iter().chain([mounted]).chain(temporary).chain(fixed);
+    let folders = program_folder.into_iter().chain([mounted]).chain(temporary).chain(fixed);
     let name = format!("agent-{PROTOCOL}-{}.sock", inode());
     let mut places: Vec<_> = folders.map(|at| at.join(&name)).collect();
     places.retain(|path| path.as_os_str().len() <= MOST_PATH);

@@ -215,7 +215,7 @@ impl Supervisor {
         }
     }
 
-    /// The process groups of running applications, each of which was told to end as a whole.
+    /// The process groups of running applications, each of which was sent SIGTERM as a whole.
     pub(super) fn groups(&self) -> Vec<i32> {
         let running = self.apps.values().filter(|app| app.is_alive());
         running.map(|app| app.pid().as_raw_nonzero().get()).collect()

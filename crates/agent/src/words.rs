@@ -9,22 +9,22 @@ use std::{
 use super::protocol::Bytes;
 
 /// Bytes of a command or folder that are reported.
-const MOST_TOLD: usize = 1024;
+const MOST_SHOWN: usize = 1024;
 
 /// Words as reported: those of all applications must fit into one frame.
 pub(super) fn reported(words: &[Bytes]) -> Vec<Bytes> {
-    let mut left = MOST_TOLD;
-    let mut told = Vec::new();
+    let mut left = MOST_SHOWN;
+    let mut shown = Vec::new();
     for word in words {
         // Including its separator.
         let Some(rest) = left.checked_sub(word.0.len() + 4) else {
-            told.push("…".into());
+            shown.push("…".into());
             break;
         };
         left = rest;
-        told.push(word.clone());
+        shown.push(word.clone());
     }
-    told
+    shown
 }
 
 /// Appends text, after a blank, to the value of a variable: the command's own value, else this

@@ -127,8 +127,8 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
         let what = format!("{} is not a file.", file.display());
         return Err(Failure::usage(what, "Use the path of the file itself.").into());
     };
-    let beside = folder.parent().unwrap_or(folder).join("diyadm-backup");
-    let backups = backup.map_or(beside, Path::to_owned);
+    let default_folder = folder.parent().unwrap_or(folder).join("diyadm-backup");
+    let backups = backup.map_or(default_folder, Path::to_owned);
     let backed = real(&backups)?;
     if folders.iter().any(|folder| backed.starts_with(folder)) {
         let what = format!("The kubelet would run a backup in {}.", backups.display());

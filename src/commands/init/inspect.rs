@@ -45,11 +45,11 @@ pub(super) fn run(global: &Global, args: &Init, what: &Path) -> Result<Code> {
 fn of_file(file: &Path) -> Result<Vec<Facts>> {
     let pem = files::bytes(file)?;
     let holds_key = String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----");
-    let beside = file.with_extension("key");
+    let key_file = file.with_extension("key");
     let key = if holds_key {
         Some(pem.clone())
-    } else if beside != file && beside.is_file() && file != Path::new("-") {
-        Some(fs::read(&beside).with_context(|| beside.display().to_string())?)
+    } else if key_file != file && key_file.is_file() && file != Path::new("-") {
+        Some(fs::read(&key_file).with_context(|| key_file.display().to_string())?)
     } else {
         None
     };

@@ -73,7 +73,7 @@ impl Trouble {
             Some(trouble) => trouble.what,
             None => match warning(cluster, subject).await {
                 Some(warning) => warning,
-                None => with_phases(&progress.told, &pods),
+                None => with_phases(&progress.message, &pods),
             },
         };
         Self { what, of_image: pods.iter().any(lacks_image) }
@@ -124,16 +124,16 @@ fn lacks_image(pod: &Value) -> bool {
 }
 
 /// `0 of 2 Pods are ready; 2 are Pending`
-fn with_phases(told: &str, pods: &[Value]) -> String {
+fn with_phases(message: &str, pods: &[Value]) -> String {
     let mut phases: Vec<_> =
         pods.iter().filter_map(|pod| pod["status"]["phase"].as_str()).collect();
     phases.sort_unstable();
     let counted = phases.chunk_by(|one, other| one == other);
     let counted = counted.map(|same| format!("{} {}", same.len(), same[0])).collect::<Vec<_>>();
     if counted.is_empty() {
-        format!("{told}; there is none")
+        format!("{message}; there is none")
     } else {
-        format!("{told}; {}", counted.join(", "))
+        format!("{message}; {}", counted.join(", "))
     }
 }
 
@@ -185,9 +185,9 @@ mod tests {
     #[test]
     fn pods_are_told_by_their_phases() {
         let pod = |phase: &str| json!({ "status": { "phase": phase } });
-        let told = "0 of 3 Pods are ready";
+        let message = "0 of 3 Pods are ready";
         let pods = [pod("Pending"), pod("Running"), pod("Pending")];
-        assert_eq!(with_phases(told, &pods), "0 of 3 Pods are ready; 2 Pending, 1 Running");
-        assert_eq!(with_phases(told, &[]), "0 of 3 Pods are ready; there is none");
+        assert_eq!(with_phases(message, &pods), "0 of 3 Pods are ready; 2 Pending, 1 Running");
+        assert_eq!(with_phases(message, &[]), "0 of 3 Pods are ready; there is none");
     }
 }

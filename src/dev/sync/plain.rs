@@ -173,7 +173,7 @@ impl Plain {
         for tried in 1.. {
             let (going, refused) = stat_files(&source.library, paths).await?;
             report.refused.extend(refused);
-            let went = self.bring_beside(cluster, source, &going, progress).await?;
+            let went = self.send_to_temporary_folder(cluster, source, &going, progress).await?;
             paths = went.came.iter().filter(|came| !came.whole).map(|c| c.path.clone()).collect();
             let last = paths.is_empty() || tried == TRIES;
             if last {
@@ -214,7 +214,7 @@ impl Plain {
     }
 
     /// Sends content into the temporary folder, each file under its number.
-    async fn bring_beside(
+    async fn send_to_temporary_folder(
         &self,
         cluster: &Cluster,
         source: &Source,

@@ -85,7 +85,7 @@ fn looks_for_a_folder_before_anything_is_sent_and_leaves_nothing_there() {
     assert_eq!(programs(folder.path()).len(), 1);
 }
 
-/// Until all was read its end may not be told.
+/// Until all was read its end is unknown.
 #[test]
 fn reads_all_input_where_there_is_no_folder() {
     // More than a pipe holds.

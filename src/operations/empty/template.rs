@@ -31,16 +31,16 @@ pub(super) async fn patch(
             Ok(_) => return Err(Failure::no("It has been changed meanwhile.", "Try again.").into()),
             Err(refused) => return Err(Failure::no(refused.what, refused.hint).into()),
         }
-        let (operations, told) = plan.operations(&now, object)?;
+        let (operations, found_warnings) = plan.operations(&now, object)?;
         let is_empty = object["metadata"]["annotations"].get(ORIGINAL).is_some();
         if operations.is_empty() && !is_empty {
-            let why = told
+            let why = found_warnings
                 .first()
                 .map_or_else(|| "there is nothing to empty in it".to_owned(), Warning::reason);
             return Err(Failure::no(format!("{} stays as it is: {why}.", found.shown()), "").into());
         }
         freed = object["metadata"]["annotations"].get(LABEL).is_some();
-        warnings = told;
+        warnings = found_warnings;
         sent.clone_from(&operations);
         Ok((!operations.is_empty()).then_some(operations))
     };
@@ -62,11 +62,11 @@ pub(super) async fn patch(
     warnings
         .iter()
         .for_each(|what| operation.terminal.warn(&format!("{shown}: {}", what.message())));
-    let told = object.subject().and_then(|subject| subject.summary()?.ok());
-    let outcome = match told {
-        Some(told) if !told.drifted => {
+    let summary = object.subject().and_then(|subject| subject.summary()?.ok());
+    let outcome = match summary {
+        Some(summary) if !summary.drifted => {
             let verb = if changed { "emptied" } else { "already empty" };
-            let how = containers(&told);
+            let how = containers(&summary);
             operation.terminal.done(&format!("{shown} {verb}: {how}{}", operation.dry()), None);
             for finding in jobs::findings(&object, object["spec"]["suspend"] == true) {
                 operation.terminal.say(&format!("  {}", finding.seen));
@@ -162,8 +162,8 @@ pub(super) async fn recreate(
 }
 
 /// `container app idles in empty-container:latest by its entrypoint`
-fn containers(told: &EmptiedSummary) -> String {
-    let each = told.containers.iter().map(|EmptyContainer { name, image, idle }| {
+fn containers(summary: &EmptiedSummary) -> String {
+    let each = summary.containers.iter().map(|EmptyContainer { name, image, idle }| {
         let how = match idle {
             Idle::Entrypoint => "its entrypoint",
             Idle::Shell => "a shell",

@@ -142,8 +142,8 @@ fn is_emptied(object: &Value) -> bool {
         .to_string(),
         None => object.to_string(),
     };
-    let told = Subject::parse(&text).and_then(|subject| subject.summary());
-    told.is_some_and(|told| told.is_ok_and(|told| !told.drifted))
+    let summary = Subject::parse(&text).and_then(|subject| subject.summary());
+    summary.is_some_and(|summary| summary.is_ok_and(|summary| !summary.drifted))
 }
 
 /// Whether no Pod has or will get this revision in the workload's current state.

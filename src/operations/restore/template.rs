@@ -177,13 +177,13 @@ fn form(subject: &Subject<'_>, options: &RestoreOptions<'_>) -> String {
     if options.manifests.is_some() {
         return "restored from the manifest".to_owned();
     }
-    let Some(Ok(told)) = subject.summary() else { return "restored".to_owned() };
-    match told.newer {
+    let Some(Ok(summary)) = subject.summary() else { return "restored".to_owned() };
+    match summary.newer {
         Some(Stamp { at, by }) => {
             let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
             format!("restored to the version deployed since it was emptied ({at}{by})")
         }
-        None if told.drifted || told.overtaken => {
+        None if summary.drifted || summary.overtaken => {
             "restored; what was deployed since it was emptied stays".to_owned()
         }
         None => "restored".to_owned(),

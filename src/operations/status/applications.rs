@@ -55,7 +55,7 @@ pub(crate) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
     });
     let mut answers = stream::iter(asked).buffered(AT_ONCE);
     while let Some((at, pick, apps)) = answers.next().await {
-        let told = apps.into_iter().map(|app| Application {
+        let applications = apps.into_iter().map(|app| Application {
             pod: pick.pod.clone(),
             state: match &app.state {
                 State::Running => "running".to_owned(),
@@ -64,7 +64,7 @@ pub(crate) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
             },
             name: app.name,
         });
-        rows[at].applications.extend(told);
+        rows[at].applications.extend(applications);
     }
 }
 

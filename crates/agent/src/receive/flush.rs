@@ -10,7 +10,7 @@ use std::{
 /// Data is synced to the disk every time this many bytes are written.
 const FLUSH: u64 = 8 << 20;
 
-/// A thread beside the writer; it ends with this value, after its current sync.
+/// A thread next to the writer; it ends with this value, after its current sync.
 #[derive(Debug)]
 pub(super) struct Flusher {
     nudge: Option<SyncSender<()>>,

@@ -21,7 +21,7 @@ const MOST: usize = 4;
 /// How many there are now.
 static WRITERS: AtomicUsize = AtomicUsize::new(0);
 
-/// A writing thread beside the reading thread; it ends with this value, after writing all data.
+/// A writing thread next to the reading thread; it ends with this value, after writing all data.
 #[derive(Debug)]
 pub(super) struct Writer {
     pieces: Option<SyncSender<(u64, Vec<u8>)>>,
