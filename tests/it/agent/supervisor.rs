@@ -177,17 +177,23 @@ fn start_failure_names_the_reason() {
 fn slow_reader_never_blocks_the_application() {
     let idle = Idle::start(&["--ring", "64"]);
     let mut slow = idle.client();
-    let lines = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); echo $i; done";
-    slow.started(&Request::Start(script("app", lines)));
+    // It writes its many lines when the reader follows: before, all of them would be history.
+    let go = idle.folder.path().join("go");
+    let lines = format!(
+        "echo 1; until [ -e {} ]; do sleep 0.01; done
+         i=1; while [ $i -lt 200000 ]; do i=$((i+1)); echo $i; done",
+        go.display()
+    );
+    slow.started(&Request::Start(script("app", &lines)));
     slow.ask(&Request::Logs(logs("app", Follow::Run)));
-    // It ends while nobody reads what it said.
+    assert!(matches!(slow.next_message(), Some(Message::Line { number: 1, .. })));
+    std::fs::write(go, "").unwrap();
+    // It ends while nobody reads what it wrote.
     let app = idle.client().ended(&wait("app"));
     assert_eq!(app.lines, 200_000);
-    let said = slow.until_end();
-    let Some(Message::Line { number: first, .. }) = said.first() else { panic!("a line") };
-    let (mut lost, mut next) = (0, *first);
-    for said in said {
-        match said {
+    let (mut lost, mut next) = (0, 2);
+    for message in slow.until_end() {
+        match message {
             Message::Line { number, text, .. } => {
                 assert_eq!((number, text), (next, next.to_string().into_bytes()));
                 next += 1;
