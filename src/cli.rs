@@ -1,26 +1,24 @@
 //! The command line: clap derive types, and nothing but types.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::{
     kubernetes::ConnectionFlags,
-    operations::flags::{EmptyArgs, RestoreArgs, UninstallArgs},
+    operations::flags::{
+        EmptyArgs, RestoreArgs, UninstallArgs, check::CheckArgs, init::InitArgs,
+        install::InstallArgs, render::RenderArgs, verify::VerifyArgs,
+    },
     ui::terminal::TerminalFlags,
 };
 
-pub mod check;
 pub mod dev;
-pub mod init;
-pub mod install;
 pub mod mutate;
 pub mod plan;
-pub mod render;
 pub mod rights;
 pub mod rules;
 pub mod serve;
 mod spelling;
 pub mod status;
-pub mod verify;
 pub mod version;
 
 pub use spelling::{harmless, normalized, tip, warnings};
@@ -41,19 +39,19 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Label the namespace, and create the webhook's certificates
-    Init(init::Init),
+    Init(InitArgs),
     /// Print the webhook's manifests, including its CA
-    Render(render::Render),
+    Render(RenderArgs),
     /// Run the webhook's server
     Serve(serve::Serve),
     /// Install the webhook, or label a namespace for the installed one
-    Install(install::Install),
+    Install(InstallArgs),
     /// Remove the namespace's label, and the webhook if it is unused
     Uninstall(UninstallArgs),
     /// Check everything that the webhook needs, and report problems
-    Check(check::Check),
+    Check(CheckArgs),
     /// Test that workloads are emptied, on a cluster or with --offline
-    Verify(verify::Verify),
+    Verify(VerifyArgs),
     /// Open a terminal in an emptied container
     #[command(visible_alias = "exec")]
     Shell(dev::Shell),
@@ -112,16 +110,4 @@ pub struct Global {
     /// What is printed.
     #[command(flatten)]
     pub terminal: TerminalFlags,
-}
-
-/// Formats of a report.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Report {
-    /// One line a step, for people, on stderr
-    #[default]
-    Text,
-    /// JSON
-    Json,
-    /// JUnit XML, for pipelines
-    Junit,
 }

@@ -9,9 +9,7 @@ use crate::{
     ui,
 };
 
-mod certificates;
 mod check;
-mod client;
 pub mod completions;
 mod dev;
 mod empty;
@@ -31,7 +29,6 @@ mod run;
 mod runtime;
 mod serve;
 mod shell;
-mod staged;
 mod status;
 mod stop;
 mod sync;

@@ -28,6 +28,7 @@ pub(crate) mod session;
 pub(crate) mod shell;
 pub(crate) mod sources;
 pub mod sync;
+pub(crate) mod sync_pods;
 pub(crate) mod table;
 pub(crate) mod target;
 pub(crate) mod trouble;

@@ -20,28 +20,36 @@ use crate::{
 mod applications;
 pub(crate) mod applier;
 pub(crate) mod autoscalers;
+pub(crate) mod certificates;
 pub(crate) mod change;
+pub(crate) mod check;
 mod confirm;
 pub(crate) mod declared_kinds;
 mod dropped_fields;
 pub(crate) mod empty;
 pub(crate) mod emptying_flags;
+pub(crate) mod explain;
 pub(crate) mod files;
 pub mod flags;
+pub(crate) mod install;
 pub(crate) mod intercept;
 pub(crate) mod namespace_label;
 pub(crate) mod outcomes;
 pub(crate) mod owner;
+pub(crate) mod plan;
 mod recreate;
 pub(crate) mod replace;
 pub(crate) mod restore;
 pub(crate) mod server_rules;
+pub(crate) mod staged_files;
 pub(crate) mod status;
 pub(crate) mod targets;
 pub(crate) mod uninstall;
+pub(crate) mod verify;
 pub(crate) mod wait;
 pub mod webhook_names;
 pub(crate) mod webhook_secret;
+pub(crate) mod webhook_settings;
 
 /// A running command.
 pub(crate) struct Operation<'a> {

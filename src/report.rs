@@ -2,9 +2,22 @@
 
 use std::fmt::Write;
 
+use clap::ValueEnum;
 use serde_json::json;
 
 use crate::webhook::checks::{Finding, Level};
+
+/// Formats of a report.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// One line a step, for people, on stderr
+    #[default]
+    Text,
+    /// JSON
+    Json,
+    /// JUnit XML, for pipelines
+    Junit,
+}
 
 /// `{"findings": […], "ok": n, "warnings": n, "failed": n, "unknown": n}`, indented, with a
 /// newline at its end.

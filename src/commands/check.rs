@@ -4,37 +4,29 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::{certificates, runtime};
+use super::runtime;
 use crate::{
-    cli::{Global, Report, check::Check, render::Mode},
+    cli::Global,
     exit::Code,
     kubernetes::{CONFIGURATION, Cluster, POLICY},
-    operations::webhook_names,
-    report,
-    ui::terminal::{self, Mark, Terminal},
-    webhook::checks::{self, Finding, Level, Observed, Subject},
+    operations::{
+        check::{self, manifest, observe, policy},
+        flags::{check::CheckArgs, render::Mode},
+        webhook_names,
+    },
+    ui::terminal::Terminal,
+    webhook::checks::{Finding, Level},
 };
-
-mod connection;
-mod laps;
-mod manifest;
-mod observe;
-pub(super) mod policy;
-mod probe;
-pub(super) mod version;
-
-pub(super) use connection::connect_as;
-use laps::Laps;
 
 const LEFT: &str = "A configuration diyadm-probe-… may remain, which matches nothing: \
                     `kubectl delete mutatingwebhookconfigurations -l diyadm.io/probe`.";
 
-pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
+pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let findings = match &args.manifest {
         Some(file) => {
             let began = Instant::now();
-            let mut findings = manifest::run(&terminal, args, file)?;
+            let mut findings = manifest::check(&terminal, args, file)?;
             if let Some(first) = findings.first_mut() {
                 *first = first.clone().took(began.elapsed());
             }
@@ -48,29 +40,14 @@ pub(super) fn run(global: &Global, args: &Check) -> Result<Code> {
             let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await;
             let subject = resolved.map_err(observe::blind)?.subject(&cluster, &args.image)?;
             match args.mode {
-                Mode::Webhook if args.probe => findings_with_probe(&cluster, &subject).await,
-                Mode::Webhook => self::findings(&cluster, &subject).await,
+                Mode::Webhook if args.probe => check::findings_with_probe(&cluster, &subject).await,
+                Mode::Webhook => check::findings(&cluster, &subject).await,
                 Mode::Policy => policy::findings(&cluster, &subject).await,
             }
         })?,
     };
-    match args.output {
-        Report::Text => findings.iter().for_each(|finding| print_finding(&terminal, finding)),
-        Report::Json => terminal::print(&report::json(&findings))?,
-        Report::Junit => terminal::print(&report::junit("diyadm check", &findings))?,
-    }
+    check::print_findings(&terminal, args.output, "diyadm check", &findings)?;
     Ok(code(&findings))
-}
-
-/// Prints a finding, with its hint on a separate line.
-pub(super) fn print_finding(terminal: &Terminal, finding: &Finding) {
-    let mark = match finding.level {
-        Level::Ok => Mark::Success,
-        Level::Warning => Mark::Warning,
-        Level::Failed => Mark::Failure,
-        Level::Unknown => Mark::Unknown,
-    };
-    terminal.result(mark, &finding.seen, &finding.hint);
 }
 
 /// 1 if something failed, else 2 if something could not be checked, else 0.
@@ -81,23 +58,4 @@ fn code(findings: &[Finding]) -> Code {
         (false, true) => Code::Usage,
         (false, false) => Code::Done,
     }
-}
-
-/// Runs the checks.
-pub(super) async fn findings(cluster: &Cluster, subject: &Subject) -> Result<Vec<Finding>> {
-    let (observed, laps) = observe::observe(cluster, subject).await?;
-    judge(subject, &observed, laps)
-}
-
-/// Runs the checks, and finds the reason of a failure that a policy hides.
-async fn findings_with_probe(cluster: &Cluster, subject: &Subject) -> Result<Vec<Finding>> {
-    let (mut observed, mut laps) = observe::observe(cluster, subject).await?;
-    laps.of("dry-run", probe::ask(cluster, subject, &mut observed)).await?;
-    judge(subject, &observed, laps)
-}
-
-fn judge(subject: &Subject, observed: &Observed, laps: Laps) -> Result<Vec<Finding>> {
-    let mut findings = checks::findings(observed, subject, certificates::now()?);
-    laps.hand_out(&mut findings);
-    Ok(findings)
 }

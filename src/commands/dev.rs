@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use super::{empty, inside::block, restore, staged};
+use super::{empty, inside::block, restore};
 use crate::{
     cli::{Global, dev::Dev},
     dev::{
@@ -27,7 +27,10 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::{Cluster, targets::Targets},
-    operations::flags::{EmptyArgs, EmptyingFlags, Idle, RestoreArgs, ScaleFlags},
+    operations::{
+        flags::{EmptyArgs, EmptyingFlags, Idle, RestoreArgs, ScaleFlags},
+        staged_files,
+    },
     ui::terminal::{Terminal, print},
     workload::image_name,
 };
@@ -149,14 +152,14 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
         return Ok(Code::Done);
     }
     let shown = file.display();
-    staged::create(file, &text, 0o666).map_err(|error| {
+    staged_files::create(file, &text, 0o666).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             let what = format!("{shown} already exists and was not changed.");
             let hint = "Use another file with -f FILE, or print what would be written: `diyadm \
                         dev --init -f -`.";
             return Failure::usage(what, hint);
         }
-        staged::unwritable(file, &error, "-f FILE")
+        staged_files::unwritable(file, &error, "-f FILE")
     })?;
     terminal.done(&format!("{shown} was written; check it, then run `diyadm dev`"), None);
     Ok(Code::Done)

@@ -1,26 +1,27 @@
 //! `diyadm init`: creates certificates on a cluster or, with `--out`, in files; and inspects them.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::runtime;
 use crate::{
-    cli::{Global, init::Init},
+    cli::Global,
     exit::Code,
     kubernetes::Cluster,
-    operations::webhook_names,
-    ui::terminal::Terminal,
+    operations::{
+        certificates::{folder, inspect, rotate, secret},
+        flags::init::InitArgs,
+        outcomes, webhook_names,
+    },
+    ui::terminal::{self, Terminal},
 };
 
-pub(super) mod cluster;
-mod files;
-mod inspect;
-mod rotate;
-
-pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
+pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     match (&args.inspect, &args.out) {
-        (Some(what), _) => inspect::run(global, args, what),
-        (None, Some(dir)) => files::write(&terminal, args, dir),
+        (Some(path), _) => print_certificates(global, args, path)?,
+        (None, Some(dir)) => folder::write(&terminal, args, dir)?,
         (None, None) => {
             // Flags are validated before the cluster is contacted.
             webhook_names::check_labelled(&args.names)?;
@@ -28,12 +29,27 @@ pub(super) fn run(global: &Global, args: &Init) -> Result<Code> {
             runtime::run(left, async {
                 let cluster = Cluster::connect(&global.connection).await?;
                 if args.rotate {
-                    rotate::run(&terminal, &cluster, args).await
+                    rotate::rotate(&terminal, &cluster, args).await
                 } else {
-                    cluster::run(&terminal, &cluster, args).await
+                    secret::create(&terminal, &cluster, args).await
                 }
             })?;
-            Ok(Code::Done)
         }
+    }
+    Ok(Code::Done)
+}
+
+fn print_certificates(global: &Global, args: &InitArgs, path: &Path) -> Result<()> {
+    let facts = if path == Path::new("secret") {
+        runtime::run("", async {
+            let cluster = Cluster::connect(&global.connection).await?;
+            inspect::inspect_secret(&cluster, &args.names).await
+        })?
+    } else {
+        inspect::inspect_path(path)?
+    };
+    match args.output {
+        Some(output) => outcomes::print(output, &facts),
+        None => terminal::print_text(&inspect::text(&facts)),
     }
 }

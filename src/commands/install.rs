@@ -1,40 +1,20 @@
 //! `diyadm install`: installs everything that the webhook needs, and waits until it answers.
 
 use anyhow::Result;
-use serde_json::Value;
 
-use self::proof::Proof;
-use super::{
-    check,
-    init::cluster::{Prepared, prepare, targets},
-    render, runtime,
-};
+use super::runtime;
 use crate::{
-    cli::{Global, init::Init, install::Install, render::Mode},
+    cli::Global,
     exit::Code,
-    kubernetes::{
-        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, FieldConflicts, POD, POLICY,
-        Right, SERVICE, Target,
-    },
+    kubernetes::Cluster,
     operations::{
-        applier::Applier,
-        emptying_flags, flags as cli_ways, namespace_label,
-        webhook_names::{self, Resolved, WebhookNames},
-        webhook_secret,
+        flags::install::InstallArgs,
+        install::{Installation, install},
     },
     ui::terminal::Terminal,
-    webhook::{
-        checks::{is_emptied_by_policy, is_emptied_to},
-        manifests::{self, Settings},
-    },
 };
 
-mod policy;
-mod proof;
-mod served;
-mod server;
-
-pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
+pub(super) fn run(global: &Global, args: &InstallArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = format!(
         "What was applied stays: run the same command again to continue, or `diyadm uninstall -n \
@@ -42,155 +22,10 @@ pub(super) fn run(global: &Global, args: &Install) -> Result<Code> {
         args.names.namespace(),
         args.names.service
     );
-    // Flags are validated before the cluster is contacted.
-    webhook_names::check_labelled(&args.names)?;
-    match args.webhook.mode {
-        Mode::Webhook => {
-            let settings = render::settings(&args.names, &args.webhook)?;
-            runtime::run(&left, async {
-                let cluster = Cluster::connect(&global.connection).await?;
-                check::version::demand(&cluster).await?;
-                let resolved = resolve(&cluster, args, &CONFIGURATION).await?;
-                if resolved.serving().is_some() {
-                    return served::install(&terminal, &cluster, args, &resolved).await;
-                }
-                install(&terminal, &cluster, args, &resolved, settings).await
-            })?;
-        }
-        Mode::Policy => {
-            let (settings, rules) = render::policy(&args.names, &args.webhook)?;
-            runtime::run(&left, async {
-                let cluster = Cluster::connect(&global.connection).await?;
-                let flags = webhook_names::flags(&cluster, &args.names);
-                check::version::demand(&cluster).await?;
-                check::policy::demand(&cluster, &flags).await?;
-                let resolved = resolve(&cluster, args, &POLICY).await?;
-                if resolved.serving().is_some() {
-                    return served::install(&terminal, &cluster, args, &resolved).await;
-                }
-                let settings = render::resolved(settings, &resolved.names)?;
-                policy::install(&terminal, &cluster, args, &resolved, settings, rules).await
-            })?;
-        }
-    }
-    Ok(Code::Done)
-}
-
-/// The existing installation. If only its namespace was given, it is changed for a namespace that
-/// it serves.
-async fn resolve(
-    cluster: &Cluster,
-    args: &Install,
-    kind: &'static crate::kubernetes::Kind,
-) -> Result<Resolved> {
-    if args.names.webhook_namespace.is_some() {
-        webhook_names::resolve_to_look(cluster, &args.names, kind).await
-    } else {
-        webhook_names::resolve(cluster, &args.names, kind).await
-    }
-}
-
-async fn install(
-    terminal: &Terminal,
-    cluster: &Cluster,
-    args: &Install,
-    resolved: &Resolved,
-    settings: Settings,
-) -> Result<()> {
-    let names = &resolved.names;
-    let demanded = cluster.demand_apply(&wanted(args, names), &more(args, names)).await;
-    demanded.map_err(|error| match resolved.hidden {
-        Some(_) => namespace_label::ask_for(error, names.namespace(), &names.label()),
-        None => error,
+    let installation = Installation::from_flags(args)?;
+    runtime::run(&left, async {
+        let cluster = Cluster::connect(&global.connection).await?;
+        install(&terminal, &cluster, args, installation).await
     })?;
-    if !args.force {
-        let secret = webhook_secret::read(cluster, names).await?;
-        let cas = secret.as_ref().map_or(&[][..], |secret| &secret.ca_crt);
-        resolved.refuse_foreign(cluster, Some(cas))?;
-    }
-    let init = Init {
-        names: names.clone(),
-        certificates: args.certificates.clone(),
-        out: None,
-        force: args.force,
-        rotate: false,
-        finish: false,
-        dry_run: args.dry_run,
-        inspect: None,
-        output: None,
-    };
-    let home = names.webhook_namespace();
-    let mut applier = Applier::new(
-        terminal,
-        cluster,
-        home,
-        args.dry_run.mode,
-        FieldConflicts::forced(args.force),
-    )
-    .await?;
-    let Prepared { facts, ca_pem } = prepare(&mut applier, &init, resolved).await?;
-    applier.namespace_exists |= args.dry_run.mode.is_none();
-    let settings = render::resolved(settings, names)?;
-    let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
-    let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
-    for object in &objects {
-        // The configuration comes last: until a server is ready there is nothing to call.
-        if object["kind"] == CONFIGURATION.kind
-            && args.dry_run.mode.is_none()
-            && args.webhook.url.is_none()
-        {
-            server::wait_until_ready(terminal, cluster, &subject, args.timeout).await?;
-        }
-        applier.apply(object).await?;
-    }
-    if args.dry_run.mode.is_some() {
-        return applier.outcomes.print(args.output, Some(&facts));
-    }
-    let object = match args.webhook.ways.level {
-        Some(cli_ways::Level::Pod) => manifests::test_pod(&subject.namespace)?,
-        Some(cli_ways::Level::Workload) | None => manifests::test_deployment(&subject.namespace)?,
-    };
-    let proof = Proof { subject: &subject, object, mode: Mode::Webhook };
-    let is_emptied =
-        |created: &Value| is_emptied_to(created, &subject.image) && !is_emptied_by_policy(created);
-    proof.wait(terminal, cluster, args.timeout, is_emptied).await?;
-    terminal.done(
-        &format!(
-            "workloads created in namespace {} start empty, by {}",
-            subject.namespace, subject.service
-        ),
-        None,
-    );
-    applier.outcomes.print(args.output, Some(&facts))
-}
-
-/// The objects to apply.
-fn wanted<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Target<'a>> {
-    let (namespace, name) = (names.webhook_namespace(), names.service.as_str());
-    let mut all = targets(names).to_vec();
-    all.push(Target { kind: &CONFIGURATION, namespace: "", name });
-    if args.webhook.url.is_none() {
-        all.extend([&DEPLOYMENT, &SERVICE].map(|kind| Target { kind, namespace, name }));
-        if args.webhook.replicas > 1 {
-            all.push(Target { kind: &BUDGET, namespace, name });
-        }
-    }
-    all
-}
-
-/// The rights for waiting: endpoints, and a Deployment created in a dry run.
-fn more<'a>(args: &Install, names: &'a WebhookNames) -> Vec<Right<'a>> {
-    if args.dry_run.mode.is_some() {
-        return Vec::new();
-    }
-    let kind = match args.webhook.ways.level {
-        Some(cli_ways::Level::Pod) => &POD,
-        Some(cli_ways::Level::Workload) | None => &DEPLOYMENT,
-    };
-    let mut all = vec![Right { verb: "create", kind, namespace: names.namespace(), name: "" }];
-    if args.webhook.url.is_none() {
-        let namespace = names.webhook_namespace();
-        all.push(Right { verb: "list", kind: &ENDPOINT_SLICE, namespace, name: "" });
-    }
-    all
+    Ok(Code::Done)
 }

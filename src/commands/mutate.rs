@@ -13,15 +13,11 @@ use crate::{
     mutate::{Format, How, Rendered, Text, render},
     operations::{
         emptying_flags,
-        files::{self, Source},
+        files::{self, Source, documents::Documents},
     },
     ui::{self, terminal::Terminal},
     yaml::{self, Chunk},
 };
-
-mod lines;
-
-use lines::Documents;
 
 pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
     let rules = emptying_flags::rules(&args.ways, args.replicas)?;

@@ -14,13 +14,11 @@ use crate::{
     exit::{Code, Failure},
     explain::{Explained, explain_object, is_workload},
     kubernetes::Cluster,
-    operations::{emptying_flags, files},
+    operations::{emptying_flags, explain::explain_workloads, files},
     ui::terminal::{self, Terminal},
     workload::{self, Context},
     yaml,
 };
-
-mod webhook;
 
 pub(super) fn run(global: &Global, args: &Rules) -> Result<Code> {
     match args {
@@ -55,7 +53,9 @@ fn explained(global: &Global, args: &Explain) -> Result<Code> {
     let all = if args.manifests.filename.is_empty() {
         runtime::run("", async {
             let cluster = Cluster::connect(&global.connection).await?;
-            webhook::explained(&Terminal::new(&global.terminal), &cluster, args).await
+            let terminal = Terminal::new(&global.terminal);
+            let webhook = args.webhook.as_deref();
+            explain_workloads(&terminal, &cluster, &args.targets, &args.ways, webhook).await
         })?
     } else {
         manifests(args)?

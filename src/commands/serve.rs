@@ -6,11 +6,10 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::certificates;
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure},
-    operations::emptying_flags,
+    operations::{certificates, emptying_flags},
     webhook::server::{self, Bound, Options, Tls, log},
 };
 

@@ -16,7 +16,7 @@ use tokio::{process::Command, task::spawn_blocking};
 
 use super::{
     project::Project,
-    sync::{Here, Options, Source, above},
+    sync::{Here, Options, PodCount, Source, above},
     watch::Watch,
 };
 use crate::exit::Failure;
@@ -79,7 +79,7 @@ impl<'a> Sources<'a> {
         exclude
             .extend(project.sync().map(|sync| format!("/{}", sync.from.trim_start_matches("./"))));
         let options = Options { exclude, ignore_files: true, ..Options::default() };
-        let all = Source::new(folder, &Bytes::from("/"), options, false)?;
+        let all = Source::new(folder, &Bytes::from("/"), options, PodCount::One)?;
         Ok(Self {
             folder,
             project,
@@ -243,7 +243,8 @@ impl<'a> Sources<'a> {
                 ..Options::default()
             };
             let from = self.folder.join(&sync.from);
-            let source = Source::new(&from, &Bytes::from(sync.to.as_str()), options, false)?;
+            let source =
+                Source::new(&from, &Bytes::from(sync.to.as_str()), options, PodCount::One)?;
             // Only now it is known whether the source is a folder.
             if let Some(other) = made.iter().position(|other| other.way.collides(&source.way)) {
                 let what = format!(

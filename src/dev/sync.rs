@@ -69,6 +69,15 @@ pub struct Options {
     pub ignore_files: bool,
 }
 
+/// The number of Pods that a sync goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodCount {
+    /// One Pod of the workload.
+    One,
+    /// All selected Pods.
+    All,
+}
+
 /// The local files: their path, and how they are read.
 #[derive(Debug)]
 pub struct Source {
@@ -125,11 +134,11 @@ impl Here {
 }
 
 impl Source {
-    /// A sync of a file or folder to a path in one container, or in `many`.
+    /// A sync of a file or folder to a path in containers of so many Pods.
     ///
     /// # Errors
     /// It is not there, or neither.
-    pub fn new(source: &Path, to: &Bytes, options: Options, many: bool) -> Result<Self> {
+    pub fn new(source: &Path, to: &Bytes, options: Options, count: PodCount) -> Result<Self> {
         let shown = source.display();
         // The given path is followed if it is a link; links below it are not.
         let real = source.canonicalize().map_err(|error| {
@@ -154,7 +163,7 @@ impl Source {
                 (folder, Some((there.clone(), name)))
             }
         };
-        let library = Arc::new(Library::new(root.clone(), only, many));
+        let library = Arc::new(Library::new(root.clone(), only, count));
         Ok(Self { way, library, root, options })
     }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::outcomes::Outcomes;
+use super::{flags::DryRunFlag, outcomes::Outcomes};
 use crate::{
     kubernetes::{
         Applied, Apply, CONFIGURATION, Cluster, DryRun, FieldConflicts, NAMESPACE, error,
@@ -27,12 +27,17 @@ impl<'a> Applier<'a> {
         terminal: &'a Terminal,
         cluster: &'a Cluster,
         namespace: &str,
-        dry_run: Option<DryRun>,
-        conflicts: FieldConflicts,
+        DryRunFlag { mode: dry_run }: DryRunFlag,
     ) -> Result<Self> {
         let namespace_exists = cluster.get(&NAMESPACE, "", namespace).await?.is_some();
         let outcomes = Outcomes::new(terminal, dry_run);
+        let conflicts = FieldConflicts::Fail;
         Ok(Self { cluster, outcomes, dry_run, conflicts, namespace_exists })
+    }
+
+    /// With `--force`, fields of other managers are taken over.
+    pub(crate) fn forced(self, force: bool) -> Self {
+        Self { conflicts: FieldConflicts::forced(force), ..self }
     }
 
     pub(crate) async fn apply(&mut self, object: &Value) -> Result<()> {

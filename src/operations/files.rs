@@ -14,6 +14,8 @@ use crate::{
     yaml::{self, Document},
 };
 
+pub(crate) mod documents;
+
 /// The extensions of files that are read in a folder.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 

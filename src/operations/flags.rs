@@ -10,6 +10,12 @@ use crate::{
     workload::image_name,
 };
 
+pub mod check;
+pub mod init;
+pub mod install;
+pub mod render;
+pub mod verify;
+
 /// Flags of `empty`.
 #[derive(Args, Debug, Default)]
 pub struct EmptyArgs {

@@ -18,7 +18,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use zstd::bulk::Compressor;
 
-use super::scan::mtime;
+use super::{PodCount, scan::mtime};
 use diyadm_agent::{
     chunks::{SMALL, cut},
     protocol::{
@@ -61,24 +61,23 @@ pub(crate) struct Library {
     root: PathBuf,
     /// The single file, by its remote and its local name.
     only: Option<(Bytes, PathBuf)>,
-    /// Whether small files are also kept in memory, for another Pod.
-    many: bool,
+    /// With several Pods, small files are also kept in memory.
+    count: PodCount,
     known: Mutex<HashMap<Bytes, (Stamp, Arc<Content>)>>,
     /// A lock while a file is read: other readers then find the result.
     reading: Mutex<()>,
 }
 
 impl Library {
-    /// The files of the folder `root`, or one file in it, by its remote and its local name. `many`:
-    /// whether it goes to several Pods.
-    pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, many: bool) -> Self {
-        Self { root, only, many, known: Mutex::default(), reading: Mutex::default() }
+    /// The files of the folder `root`, or one file in it, by its remote and its local name.
+    pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, count: PodCount) -> Self {
+        Self { root, only, count, known: Mutex::default(), reading: Mutex::default() }
     }
 
     /// The same single file, with another remote name.
     pub(super) fn renamed(&self, there: Bytes) -> Self {
         let only = self.only.as_ref().map(|(_, here)| (there, here.clone()));
-        Self::new(self.root.clone(), only, self.many)
+        Self::new(self.root.clone(), only, self.count)
     }
 
     /// The local path of a file.
@@ -108,7 +107,9 @@ impl Library {
             return Ok(Arc::clone(content));
         }
         let content = Arc::new(read(&file)?);
-        if !content.changing && (self.many || matches!(content.body, Body::Chunks(_))) {
+        if !content.changing
+            && (self.count == PodCount::All || matches!(content.body, Body::Chunks(_)))
+        {
             known().insert(path.clone(), (stamp, Arc::clone(&content)));
         }
         Ok(content)

@@ -155,6 +155,7 @@ fn header(number: usize, file: &Going, mtime: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dev::sync::PodCount;
     use std::{fs, path::Path};
 
     fn folder() -> (tempfile::TempDir, Library, Vec<Going>) {
@@ -162,7 +163,7 @@ mod tests {
         fs::write(folder.path().join("a"), "aaa").unwrap();
         fs::write(folder.path().join("b"), vec![7; 700_000]).unwrap();
         fs::write(folder.path().join("c"), "").unwrap();
-        let library = Library::new(folder.path().to_owned(), None, false);
+        let library = Library::new(folder.path().to_owned(), None, PodCount::One);
         let going = ["a", "b", "c"].map(|path| Going::stat(&library, &path.into()).unwrap());
         (folder, library, going.into())
     }

@@ -1,0 +1,133 @@
+//! Syncs to the chosen Pods: once, or after every change ([`watch`]).
+
+use std::cell::RefCell;
+
+use anyhow::Result;
+use futures_util::future::join_all;
+
+use super::{
+    pods::Pick,
+    session::Session,
+    sync::{Here, Outcome, Plan, PodCount, Progress, Receiver, Source, megabytes},
+};
+use crate::{
+    exit::Code,
+    ui::{
+        terminal::{Terminal, print},
+        text::escaped,
+    },
+};
+
+pub(crate) mod watch;
+
+/// Chooses the running Pods to sync to.
+pub(crate) async fn choose(session: &Session<'_>, count: PodCount) -> Result<Vec<Pick>> {
+    let warned = RefCell::default();
+    let running = session.all((count == PodCount::All).then_some(&warned)).await?;
+    let picks = watch::chosen(running, count, |_| false);
+    for pick in &picks {
+        session.warn_of_restart(pick).await;
+    }
+    Ok(picks)
+}
+
+/// Syncs to every Pod; a failure of one does not stop the others.
+pub(crate) async fn sync_once(
+    terminal: &Terminal,
+    source: &Source,
+    here: &Here,
+    mut receivers: Vec<Receiver<'_>>,
+) -> Result<Code> {
+    print_left_out(terminal, here);
+    let mut code = if here.scan.unread.is_empty() { Code::Done } else { Code::No };
+    let progress = Progress::new(*terminal);
+    let outcomes = join_all(receivers.iter_mut().map(async |receiver| {
+        let outcome = receiver.sync(source, here, &progress).await;
+        (receiver.pick.shown(), outcome)
+    }))
+    .await;
+    let single = outcomes.len() == 1;
+    for (shown, outcome) in outcomes {
+        match outcome {
+            Ok(outcome) if source.dry_run() => {
+                print(&lines(&outcome.plan))?;
+                if !print_refused(terminal, &outcome) {
+                    code = Code::No;
+                }
+            }
+            Ok(outcome) => {
+                if !print_outcome(terminal, &shown, &outcome, &progress) {
+                    code = Code::No;
+                }
+            }
+            Err(error) if single => return Err(error),
+            Err(error) => {
+                terminal.failed(&format!("{shown}: {error:#}"), None, "");
+                code = Code::No;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Prints what is not sent.
+fn print_left_out(terminal: &Terminal, here: &Here) {
+    here.warnings().iter().for_each(|what| terminal.warn(what));
+}
+
+/// Prints what was not done; returns whether everything was.
+fn print_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
+    let Outcome { plan, report } = outcome;
+    for path in &plan.blocked {
+        let what = format!("{} is of another type there", path.show());
+        terminal.failed(&what, None, "Use --delete to replace it.");
+    }
+    report.refused.iter().for_each(|what| terminal.failed(what, None, ""));
+    if report.undeleted {
+        terminal.warn("nothing is deleted, since some files cannot be sent");
+    }
+    report.refused.is_empty() && plan.blocked.is_empty()
+}
+
+/// Prints what was done; returns whether that was everything.
+fn print_outcome(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress) -> bool {
+    let whole = print_refused(terminal, outcome);
+    let report = &outcome.report;
+    let mut words = Vec::new();
+    for (count, one, many) in [
+        (report.files, "file", "files"),
+        (report.others, "other change", "other changes"),
+        (report.deleted, "deleted", "deleted"),
+    ] {
+        if count > 0 {
+            words.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    }
+    match (words.is_empty(), whole) {
+        (true, true) => terminal.done(&format!("{shown} is up to date"), Some(progress.took())),
+        (true, false) => {}
+        (false, _) => {
+            let sent = megabytes(progress.sent());
+            let what = format!("{} to {shown}, {sent} sent", words.join(", "));
+            terminal.done(&what, Some(progress.took()));
+        }
+    }
+    whole
+}
+
+/// The lines of a dry run.
+fn lines(plan: &Plan) -> String {
+    let mut text = String::new();
+    let deleted = plan.clear.iter().chain(&plan.delete).map(|path| ("delete", path));
+    let blocked = plan.blocked.iter().map(|path| ("blocked", path));
+    let entries = [("folder", &plan.folders), ("file", &plan.files), ("link", &plan.links)];
+    let written =
+        entries.into_iter().flat_map(|(word, all)| all.iter().map(move |e| (word, &e.path)));
+    for (word, path) in blocked.chain(written).chain(deleted) {
+        let path = path.show();
+        for part in [word, "\t", &escaped(&path), "\n"] {
+            text.push_str(part);
+        }
+    }
+    text
+}

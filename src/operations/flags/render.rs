@@ -1,0 +1,111 @@
+//! `diyadm render`, and the flags that shape the webhook's manifests.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{EmptyingFlags, MachineFormat};
+use crate::{operations::webhook_names::WebhookNames, workload::image_name};
+
+/// Flags of `render`.
+#[derive(Args, Debug)]
+pub struct RenderArgs {
+    /// The names
+    #[command(flatten)]
+    pub names: WebhookNames,
+    /// Flags for the manifests
+    #[command(flatten)]
+    pub webhook: WebhookFlags,
+    /// The CA's certificate: a PEM file, -, or the folder of `init --out` (default: the Secret's)
+    #[arg(long, value_name = "FILE|DIR|-")]
+    pub ca: Option<PathBuf>,
+    /// Format
+    #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
+    pub output: MachineFormat,
+}
+
+/// Flags for the webhook's manifests.
+#[derive(Args, Debug, Clone)]
+pub struct WebhookFlags {
+    /// Who empties
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub mode: Mode,
+    /// Image of the webhook's server
+    #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE", value_parser = image_name)]
+    pub webhook_image: String,
+    /// How workloads are emptied; --rules goes into a ConfigMap, which the server reloads when it
+    /// changes
+    #[command(flatten)]
+    pub ways: EmptyingFlags,
+    /// Replicas of the server; more than one adds a PodDisruptionBudget
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub replicas: u32,
+    /// What the API server does when the webhook does not answer
+    #[arg(long, value_enum, default_value = "Ignore", value_name = "POLICY")]
+    pub failure_policy: FailurePolicy,
+    /// Type of the webhook's Service
+    #[arg(long, value_enum, default_value = "ClusterIP", value_name = "TYPE")]
+    pub service_type: ServiceType,
+    /// Port of the webhook's Service
+    #[arg(long, default_value_t = 80, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Port that the server listens on in its container
+    #[arg(long, default_value_t = 8443, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub container_port: u16,
+    /// Seconds that the API server waits for an answer
+    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(1..=30))]
+    pub timeout_seconds: i32,
+    /// Folder in the container where the Secret is mounted
+    #[arg(long, default_value = "/etc/webhook/certs", value_name = "DIR")]
+    pub cert_dir: String,
+    /// URL at which the API server calls the webhook, instead of the Service; only the
+    /// configuration is rendered. The certificate must contain the URL's host, as a subjectAltName
+    /// of --csr-conf
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// What empties workloads on a cluster.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A server that the API server calls (Kubernetes 1.16 or newer)
+    #[default]
+    Webhook,
+    /// The API server itself, by a MutatingAdmissionPolicy (Kubernetes 1.36): Pods only, as with
+    /// --level pod; no server, no certificates
+    Policy,
+}
+
+/// `failurePolicy` of a webhook.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// The workload is created unchanged
+    #[value(name = "Ignore")]
+    Ignore,
+    /// The workload is rejected
+    #[value(name = "Fail")]
+    Fail,
+}
+
+/// `type` of the webhook's Service.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceType {
+    /// Inside the cluster only
+    #[value(name = "ClusterIP")]
+    ClusterIp,
+    /// On a port of each node
+    #[value(name = "NodePort")]
+    NodePort,
+}
+
+impl Default for WebhookFlags {
+    /// The default flags.
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            webhook: WebhookFlags,
+        }
+        <Flags as clap::Parser>::parse_from(["webhook"]).webhook
+    }
+}
