@@ -38,7 +38,7 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
         Failure::usage(format!("{shown} could not be read: {error}."), hint)
     })?;
     let rules = workload::parse_rules(&text).map_err(|error| {
-        let hint = "Fix that rule: docs/rules.md has the format, and `diyadm rules annotations` \
+        let hint = "Fix that rule: docs/en/rules.md has the format, and `diyadm rules annotations` \
                     lists annotations of workloads.";
         Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet())
     })?;

@@ -42,7 +42,7 @@ fn seeds() -> Vec<Vec<u8>> {
         "a: &a [x, x]\nb: &b [*a, *a]\nwatch: *b\nrun: {command: x}\n".to_owned(),
     ];
     // The documentation's examples.
-    let docs = include_str!("../../docs/dev.md");
+    let docs = include_str!("../../docs/en/dev.md");
     let blocks = docs.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     texts.extend(blocks.map(str::to_owned));
     texts.into_iter().map(String::into_bytes).collect()

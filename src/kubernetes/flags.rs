@@ -13,7 +13,7 @@ pub struct ConnectionFlags {
     /// Kubeconfig file (default: $KUBECONFIG, else ~/.kube/config)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
-    /// File that declares custom kinds of workload (docs/kinds.md)
+    /// File that declares custom kinds of workload (docs/en/kinds.md)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kinds: Option<PathBuf>,
     /// Print each request to the API server, without its content

@@ -15,11 +15,11 @@ pub(crate) fn declare(file: &Path) -> Result<()> {
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
         let what = format!("--kinds {shown} could not be read: {error}.");
-        Failure::usage(what, "Give a file with `kinds:`; docs/kinds.md shows the format.")
+        Failure::usage(what, "Give a file with `kinds:`; docs/en/kinds.md shows the format.")
     })?;
     workload::parse_kinds(&text).map_err(|error| {
         let what = format!("--kinds {shown}: {error}.");
-        let hint = "Fix the file; docs/kinds.md shows the format.";
+        let hint = "Fix the file; docs/en/kinds.md shows the format.";
         Failure::usage(what, hint).with_details(error.snippet()).into()
     })
 }

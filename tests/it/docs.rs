@@ -2,14 +2,30 @@
 //!
 //! `DIYADM_UPDATE_DOCS=1 cargo test docs::` writes the tables anew.
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use diyadm::{doc_tables, exit::Code, workload::parse_rules};
 
 use super::rig::diyadm;
 
+mod links;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents of the repository.
+fn documents() -> Vec<PathBuf> {
+    let folders = ["", "docs", "docs/en", "docs/zh"];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files.sort();
+    files
 }
 
 /// Markdown with the table of each place anew; the names of the places.
@@ -32,8 +48,7 @@ fn filled(text: &str) -> (String, BTreeSet<String>) {
 #[test]
 fn docs_tables_match_the_code() {
     let mut places = BTreeSet::new();
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    for file in docs.chain([root().join("README.md")]) {
+    for file in documents() {
         let text = fs::read_to_string(&file).unwrap();
         let (fresh, names) = filled(&text);
         places.extend(names);
@@ -50,7 +65,7 @@ fn docs_tables_match_the_code() {
 
 #[test]
 fn docs_examples_of_rules_hold() {
-    let text = fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let text = fs::read_to_string(root().join("docs/en/rules.md")).unwrap();
     let blocks: Vec<_> =
         text.split("```yaml\n").skip(1).filter_map(|b| b.split_once("```")).collect();
     assert!(!blocks.is_empty());

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 /// The documents that lead through the code.
 const DOCUMENTS: [&str; 5] =
-    ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/versions.md", "docs/style.md"];
+    ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/en/versions.md", "docs/style.md"];
 
 /// Files that are named and missing, and functions that are named with their file and missing
 /// there. `files` are the names and texts of all sources.
