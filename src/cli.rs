@@ -1,6 +1,6 @@
 //! The command line: clap derive types, and nothing but types.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::{
     kubernetes::ConnectionFlags,
@@ -12,6 +12,7 @@ use crate::{
 };
 
 pub mod dev;
+mod help;
 pub mod mutate;
 pub mod plan;
 pub mod rights;
@@ -23,9 +24,9 @@ pub mod version;
 
 pub use spelling::{harmless, normalized, tip, warnings};
 
-/// Turns any Kubernetes workload into a small Linux for a developer, and back.
-#[derive(Parser, Debug)]
-#[command(name = "diyadm", version, max_term_width = 100, arg_required_else_help = true)]
+/// Turn Kubernetes workloads into empty containers, and back
+#[derive(Args, Debug)]
+#[command(version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -35,72 +36,84 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The subcommands.
+impl CommandFactory for Cli {
+    fn command() -> clap::Command {
+        help::completed(Self::augment_args(clap::Command::new("diyadm")))
+    }
+
+    fn command_for_update() -> clap::Command {
+        Self::command()
+    }
+}
+
+impl Parser for Cli {}
+
+/// The subcommands, in the order of `--help`.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Empty workloads of a cluster, without a webhook
+    Empty(EmptyArgs),
+    /// Restore emptied workloads of a cluster
+    Restore(RestoreArgs),
+    /// Show which workloads are empty, since when and by whom
+    Status(status::Status),
+    /// Show what `empty` would do, and what prevents it
+    Plan(plan::Plan),
+    /// Empty, build, sync, run and forward, and repeat on every change
+    Dev(dev::Dev),
+    /// Start an application in a container, and follow its output
+    Run(dev::Run),
+    /// Copy changed files into a container
+    #[command(visible_alias = "cp")]
+    Sync(dev::Sync),
+    /// Open a terminal in a container
+    #[command(visible_alias = "exec")]
+    Shell(dev::Shell),
+    /// Print the output of an application
+    Logs(dev::Logs),
+    /// List applications that run or have run
+    Ps(dev::Ps),
+    /// Stop an application
+    Stop(dev::Stop),
+    /// Stop an application and start it again
+    Restart(dev::App),
+    /// Forward local ports to a Pod
+    #[command(visible_alias = "port-forward")]
+    Forward(dev::Forward),
+    /// Empty or restore workloads in manifests, without a cluster
+    Mutate(mutate::Mutate),
+    /// Check rules, and show which rule decides
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Install the webhook, or label a namespace for the installed one
+    Install(InstallArgs),
+    /// Check everything that the webhook needs, and report problems
+    Check(CheckArgs),
+    /// Test that workloads are emptied, on a cluster or with --offline
+    Verify(VerifyArgs),
+    /// Remove the namespace's label, and the webhook if it is unused
+    Uninstall(UninstallArgs),
     /// Label the namespace, and create the webhook's certificates
     Init(InitArgs),
     /// Print the webhook's manifests, including its CA
     Render(RenderArgs),
     /// Run the webhook's server
     Serve(serve::Serve),
-    /// Install the webhook, or label a namespace for the installed one
-    Install(InstallArgs),
-    /// Remove the namespace's label, and the webhook if it is unused
-    Uninstall(UninstallArgs),
-    /// Check everything that the webhook needs, and report problems
-    Check(CheckArgs),
-    /// Test that workloads are emptied, on a cluster or with --offline
-    Verify(VerifyArgs),
-    /// Open a terminal in an emptied container
-    #[command(visible_alias = "exec")]
-    Shell(dev::Shell),
-    /// Start an application in an emptied container, and follow its output
-    Run(dev::Run),
-    /// Stop an application
-    Stop(dev::Stop),
-    /// Stop an application and start it again
-    Restart(dev::App),
-    /// List applications that run or have run
-    Ps(dev::Ps),
-    /// Print the output of an application
-    Logs(dev::Logs),
-    /// Copy changed files into an emptied container
-    #[command(visible_alias = "cp")]
-    Sync(dev::Sync),
-    /// Forward local ports to a Pod
-    #[command(visible_alias = "port-forward")]
-    Forward(dev::Forward),
-    /// Empty, build, sync, run and forward, and repeat on every change
-    Dev(dev::Dev),
-    /// Empty or restore workloads in manifests, without a cluster
-    Mutate(mutate::Mutate),
-    /// Show what `empty` would do, and what prevents it
-    Plan(plan::Plan),
-    /// Empty workloads of a cluster, without a webhook
-    Empty(EmptyArgs),
-    /// Restore emptied workloads of a cluster
-    Restore(RestoreArgs),
-    /// Check rules, and show which rule decides
-    #[command(subcommand)]
-    Rules(rules::Rules),
     /// Print the rights that developers or installers need
     Rights(rights::Rights),
-    /// Show which workloads are empty, since when and by whom
-    Status(status::Status),
-    /// Print the version
-    Version(version::Version),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for
         shell: clap_complete::Shell,
     },
+    /// Print the version
+    Version(version::Version),
 }
 
 /// Flags that hold for every command.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
-    /// Namespace (default: the context's, unless the command has its own default)
+    /// Namespace [default: the context's, unless the command has its own default]
     // Each command has its own words for it, under the same id: clap hands the value on.
     #[arg(short, long, global = true, value_name = "NAMESPACE", help_heading = "Global options")]
     pub namespace: Option<String>,

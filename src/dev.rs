@@ -8,6 +8,7 @@ pub(crate) mod agent_start;
 pub(crate) mod backoff;
 pub(crate) mod detect;
 pub(crate) mod dev_loop;
+pub(crate) mod events;
 pub mod flags;
 pub(crate) mod follow;
 pub(crate) mod forward;

@@ -15,10 +15,13 @@ use std::{
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
 
+mod redraw;
 pub mod terminal;
 pub mod text;
 
-use text::{escaped, escaped_lines};
+pub(crate) use redraw::Redraw;
+
+use text::{escaped, escaped_lines, fitted};
 
 /// Escape sequence that erases the current line.
 const ERASE: &str = "\r\x1b[2K";
@@ -38,9 +41,18 @@ pub fn ask(question: &str) {
     message(&escaped_lines(question));
 }
 
-/// Text on the last line of stderr that is rewritten in place; only for terminals.
+/// Text on the last line of stderr that is rewritten in place; only for terminals. It is cut to
+/// their width, since only one line can be erased.
 pub(crate) fn rewrite(text: &str) {
-    message(&format!("{ERASE}{}", escaped(text)));
+    let text = escaped(text);
+    let width = size(io::stderr()).map_or(usize::MAX, |(columns, _)| columns.saturating_sub(1));
+    message(&format!("{ERASE}{}", fitted(&text, width)));
+}
+
+/// The columns and lines of a terminal; `None` if it is none, or does not know them.
+pub(crate) fn size(stream: impl AsFd) -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
 /// Erases what [`rewrite`] printed.

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum, value_parser};
 
-use crate::dev::flags::{AgentFlags, ContainerFlags, ContainerTarget};
+use crate::dev::flags::{AgentFlags, ContainerFlags, ContainerTarget, EventFlags};
 use diyadm_agent::protocol::MOST_GRACE_S;
 
 /// Flags of `shell`.
@@ -13,10 +13,10 @@ pub struct Shell {
     /// Where
     #[command(flatten)]
     pub at: ContainerTarget,
-    /// Pass the standard input on, as `kubectl exec -i` (default: if it is a terminal)
+    /// Pass the standard input on, as `kubectl exec -i` [default: if it is a terminal]
     #[arg(short = 'i', long)]
     pub stdin: bool,
-    /// Use a terminal, as `kubectl exec -t` (default: if standard input and output are terminals)
+    /// Use a terminal, as `kubectl exec -t` [default: if standard input and output are terminals]
     #[arg(short = 't', long)]
     pub tty: bool,
     /// Command to run instead of a shell
@@ -46,12 +46,15 @@ pub struct Run {
     /// Set an environment variable, in addition to the container's
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// Working directory in the container (default: the container's own)
-    #[arg(short, long, value_name = "FOLDER")]
+    /// Working directory in the container [default: the container's own]
+    #[arg(long, value_name = "FOLDER")]
     pub workdir: Option<PathBuf>,
     /// Keep its standard input open, for a program that exits at the end of its input
-    #[arg(long)]
+    #[arg(short = 'i', long)]
     pub stdin: bool,
+    /// Events
+    #[command(flatten)]
+    pub events: EventFlags,
     /// Flags for stopping it
     #[command(flatten)]
     pub grace: Grace,
@@ -89,7 +92,7 @@ pub struct App {
     /// Where
     #[command(flatten)]
     pub at: ContainerTarget,
-    /// The application (default: the one that runs)
+    /// The application [default: the one that runs]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// Flags for stopping it
@@ -103,7 +106,10 @@ pub struct Ps {
     /// Where
     #[command(flatten)]
     pub at: ContainerTarget,
-    /// Format
+    /// Keep running, and follow changes
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Listing,
 }
@@ -116,7 +122,7 @@ pub enum Listing {
     Table,
     /// A table with the command and the working directory
     Wide,
-    /// JSON
+    /// JSON, and with --watch one object per line
     Json,
 }
 
@@ -126,7 +132,7 @@ pub struct Logs {
     /// Where
     #[command(flatten)]
     pub at: ContainerTarget,
-    /// The application (default: the one that runs)
+    /// The application [default: the one that runs]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// Follow the output
@@ -141,6 +147,9 @@ pub struct Logs {
     /// Print the time before each line
     #[arg(long)]
     pub timestamps: bool,
+    /// Events
+    #[command(flatten)]
+    pub events: EventFlags,
 }
 
 /// Flags of `sync`.
@@ -154,13 +163,13 @@ pub struct Sync {
     /// or ends with a slash
     #[arg(value_name = "KIND/NAME:PATH")]
     pub destination: OsString,
-    /// Send to all Pods with these labels
+    /// Select by labels: `app=web`, `tier in (a,b)`
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
     /// Send to all Pods of the workload
     #[arg(long)]
     pub all: bool,
-    /// Keep running, and send every change
+    /// Keep running, and follow changes
     #[arg(short, long, conflicts_with = "dry_run")]
     pub watch: bool,
     /// Delete remote files that do not exist locally
@@ -178,6 +187,9 @@ pub struct Sync {
     /// Change nothing, and print what would change
     #[arg(long)]
     pub dry_run: bool,
+    /// Events
+    #[command(flatten)]
+    pub events: EventFlags,
     /// Flags for any way to select Pods
     #[command(flatten)]
     pub inside: ContainerFlags,
@@ -192,10 +204,10 @@ pub struct Forward {
     /// The workload, as kubectl names it: deploy/web, sts/db, job/report; a bare name is a Pod's
     #[arg(value_name = "KIND/NAME")]
     pub workload: String,
-    /// The container that must run (default: the emptied one)
+    /// The container [default: the emptied one]
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
-    /// The workload's namespace (default: the context's)
+    /// Namespace of the workloads [default: the context's]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
     /// Ports, each LOCAL:REMOTE, or one number for both; `:8080` picks a free local port
@@ -205,12 +217,16 @@ pub struct Forward {
 
 /// Flags of `dev`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Exit codes with --once: 0 if the application was started; 1 if the build, the transfer or the start
+failed; 2 if diyadm.yaml is invalid; 3 if the cluster could not be reached, or did not allow it.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Dev {
-    /// The workload (default: `workload` in diyadm.yaml)
+    /// The workload [default: `workload` in diyadm.yaml]
     #[arg(value_name = "KIND/NAME")]
     pub workload: Option<String>,
-    /// Project file (default: diyadm.yaml in this folder)
-    #[arg(short, long, value_name = "FILE")]
+    /// Project file [default: diyadm.yaml in this folder]
+    #[arg(short = 'f', long = "filename", alias = "file", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Write a first diyadm.yaml, guessed from the files in this folder
     #[arg(long)]
@@ -221,6 +237,12 @@ pub struct Dev {
     /// Do not empty the workload
     #[arg(long)]
     pub no_empty: bool,
+    /// Build, send and start once, without forwarding ports, and exit
+    #[arg(long, conflicts_with = "init")]
+    pub once: bool,
+    /// Events
+    #[command(flatten)]
+    pub events: EventFlags,
     /// Flags for any way to select it
     #[command(flatten)]
     pub inside: ContainerFlags,

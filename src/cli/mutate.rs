@@ -13,11 +13,6 @@ A document that does not change is written exactly as it was read. One that chan
 again: its values and the order of its keys stay, comments inside it are lost (comments before its
 first line stay). To keep every comment, use `-o patch` and apply the patches.
 
-Examples:
-  kustomize build | diyadm mutate -f - | kubectl apply -f -
-  diyadm mutate -f manifests -R --diff
-  diyadm mutate -f app.yaml > empty.yaml; diyadm mutate -f empty.yaml --restore
-
 Exit codes: 0; 1 if something would change with --diff, or if --containers names a container that no
 workload has (the documents are passed on unchanged); 2 if a file is invalid.")]
 pub struct Mutate {
@@ -30,7 +25,7 @@ pub struct Mutate {
     /// Restore instead of empty
     #[arg(long, conflicts_with_all = ["EmptyingFlags", "replicas"])]
     pub restore: bool,
-    /// Format; patch: one line of JSON for each changed object, with its JSON Patch
+    /// Output format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
     pub output: Output,
     /// Print the changes as a unified diff, with both sides formatted by diyadm; exit 1 if there
@@ -40,7 +35,7 @@ pub struct Mutate {
     /// Namespace of objects without one
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Replicas of an empty Deployment, StatefulSet or ReplicaSet (default: unchanged)
+    /// Replicas of each empty workload [default: unchanged]
     #[arg(long, value_name = "N")]
     pub replicas: Option<u32>,
     /// How workloads are emptied
@@ -55,6 +50,6 @@ pub enum Output {
     Yaml,
     /// JSON
     Json,
-    /// JSON Patches
+    /// One line of JSON for each changed object, with its JSON Patch
     Patch,
 }

@@ -14,15 +14,12 @@ use crate::{
     after_help = "\
 Exit codes: 0; 1 if a named workload would stay as it is; 2 if a file is invalid; 3 if the \
 cluster cannot be reached.",
-    mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE)),
-    mut_arg("replicas", |replicas| {
-        replicas.help("Replicas of each empty workload (default: unchanged)")
-    }),
-    mut_arg("suspend_cronjobs", |suspend| {
-        suspend.help("Suspend CronJobs while they are empty, so that they start no Jobs")
-    })
+    mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE))
 )]
 pub struct Plan {
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
     /// Which workloads; by default, all of the namespace
     #[command(flatten)]
     pub targets: Targets,
@@ -35,7 +32,4 @@ pub struct Plan {
     /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,
-    /// Format
-    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Format,
 }

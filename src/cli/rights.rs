@@ -7,26 +7,23 @@ use super::rules::Format;
 /// Flags of `rights`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Examples:
-  diyadm rights --for developer -n shop
-  diyadm rights --for installer -o yaml | kubectl apply -f -
-
 No cluster is contacted. Give the output to somebody who may create roles.")]
 pub struct Rights {
     /// Who needs the rights
     #[arg(long = "for", value_enum, value_name = "WHO")]
     pub audience: Audience,
-    /// The namespace of the workloads, or of the webhook [default: the context's; for an
-    /// installer: test]
+    /// Namespace of the workloads, or of the webhook [default: the context's; for an installer:
+    /// test]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration
+    /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration; each server of a
+    /// cluster needs its own name
     #[arg(long, default_value = "diyadmissionwebhook", value_name = "NAME")]
     pub service: String,
-    /// Name of the webhook's Secret
+    /// Name of the Secret with ca.crt, server.crt and server.key
     #[arg(long, default_value = "webhook-secret", value_name = "NAME")]
     pub secret: String,
-    /// Format: a table, or a Role and a ClusterRole
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
 }

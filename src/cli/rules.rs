@@ -28,27 +28,27 @@ pub enum Rules {
 #[derive(Args, Debug)]
 #[command(mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE)))]
 pub struct Explain {
-    /// Which workloads; by default, all of the namespace
-    #[command(flatten)]
-    pub targets: Targets,
-    /// The same in manifests
-    #[command(flatten)]
-    pub manifests: ManifestFlags,
     /// Webhook whose rules apply to workloads of a cluster, from the flags of its server and its
-    /// rules.yaml (default: the one that serves the workload's namespace, else
-    /// test/diyadmissionwebhook). Flags given here override them
+    /// rules.yaml; flags given here override them [default: the one that serves the workload's
+    /// namespace, else test/diyadmissionwebhook]
     #[arg(
         long,
         value_name = "NAMESPACE/NAME",
         conflicts_with_all = ["EmptyingFlags", "filename"]
     )]
     pub webhook: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+    /// Which workloads; by default, all of the namespace
+    #[command(flatten)]
+    pub targets: Targets,
+    /// The same in manifests
+    #[command(flatten)]
+    pub manifests: ManifestFlags,
     /// How workloads are emptied
     #[command(flatten)]
     pub ways: EmptyingFlags,
-    /// Format
-    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Format,
 }
 
 /// Formats of a report.

@@ -21,10 +21,7 @@ pub struct Serve {
     /// Address that serves health, readiness and metrics (plain HTTP)
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub health_listen: SocketAddr,
-    /// How workloads are emptied; --rules is reloaded when it changes, and may be created later
-    #[command(flatten)]
-    pub ways: EmptyingFlags,
-    /// Threads that answer reviews (default: the number of processors, at most 4)
+    /// Threads that answer reviews [default: the number of processors, at most 4]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// Reviews in flight before the server answers 503
@@ -43,6 +40,9 @@ pub struct Serve {
     /// Name of the webhook itself (Deployment, Service), never emptied: NAMESPACE/NAME
     #[arg(long, default_value = "test/diyadmissionwebhook", value_name = "NAMESPACE/NAME")]
     pub self_name: String,
+    /// How workloads are emptied; --rules is reloaded when it changes, and may be created later
+    #[command(flatten)]
+    pub ways: EmptyingFlags,
 }
 
 /// The largest review has 7 MiB, and its answer has about the same size.

@@ -7,15 +7,15 @@ use crate::kubernetes::targets::Targets;
 /// Flags of `status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// Which workloads (default: all of the namespace)
-    #[command(flatten)]
-    pub targets: Targets,
-    /// Keep running, and print each line again when it changes
+    /// Keep running, and follow changes
     #[arg(short, long)]
     pub watch: bool,
-    /// Format
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Output>,
+    /// Which workloads [default: all of the namespace]
+    #[command(flatten)]
+    pub targets: Targets,
 }
 
 /// Formats of the status table.

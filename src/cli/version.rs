@@ -10,7 +10,7 @@ pub struct Version {
     /// Print the version of this program only, which is the default
     #[arg(long, hide = true)]
     pub client: bool,
-    /// Format
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
 }

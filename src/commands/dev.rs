@@ -55,17 +55,20 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let rights = [EXEC, FORWARD].concat();
         let session = Session::open(&cluster, &terminal, &at, &rights).await?;
-        let session = session.bringing(&args.bring);
+        let session = session.bringing(&args.bring).reporting(args.events);
         let mut ports = project.forward();
         ports.extend(debug.map(|port| Ports { local: port, remote: project.debugger(port) }));
         let mut bound = Vec::new();
-        for ports in &ports {
+        for ports in ports.iter().filter(|_| !args.once) {
             bound.push(Bound::new(ports).await?);
         }
         let sources = Sources::new(folder, &project)?;
         let (start, restart) = (start_of(&project, debug), project.run.restart);
         let started = RefCell::default();
         let all = Loop { session: &session, sources, start, restart, bound, started };
+        if args.once {
+            return Box::pin(all.run_once()).await.map(|()| (Leave::Running, true));
+        }
         Box::pin(all.run()).await
     })?;
     match left {

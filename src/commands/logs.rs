@@ -30,6 +30,7 @@ pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
+        let session = session.reporting(args.events);
         let pick = session.pick().await?;
         let Some(mut agent) = session.existing_agent(&pick).await? else {
             return Err(nothing(&session, &pick).await);

@@ -37,7 +37,8 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        run::run(&session.bringing(&args.bring), start, then).await
+        let session = session.bringing(&args.bring).reporting(args.events);
+        run::run(&session, start, then).await
     })
 }
 

@@ -16,7 +16,10 @@ use crate::{
     },
     operations::status::{applications, follow::Follow, surroundings::Surroundings},
     status::{self, Columns, Row, State},
-    ui::terminal::{self, Terminal},
+    ui::{
+        Redraw,
+        terminal::{self, Terminal},
+    },
     yaml,
 };
 
@@ -27,7 +30,9 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let targeted = targets::find(&cluster, &args.targets, Unnamed::All).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
         let scope = cluster.scope(&args.targets);
-        let mut shown = Shown { args, before: Vec::new(), titled: false };
+        let is_table = args.output.is_none_or(|output| output == Output::Wide);
+        let redraw = (args.watch && is_table).then(Redraw::new).flatten();
+        let mut shown = Shown { args, before: Vec::new(), titled: false, redraw };
         let pods = cluster.list(&POD, scope, "").await.ok();
         if pods.is_none() {
             terminal.warn(
@@ -63,7 +68,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;
         }
         if rows.is_empty() && args.output.is_none_or(|output| output == Output::Wide) {
-            terminal.say("Nothing is empty here.");
+            terminal.say(NOTHING);
         }
         if args.output.is_none() {
             for row in rows.iter().filter(|row| row.state == State::Stuck) {
@@ -75,11 +80,16 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
     })
 }
 
+/// Instead of a table without rows.
+const NOTHING: &str = "Nothing is empty here.";
+
 /// The rows that were printed.
 struct Shown<'a> {
     args: &'a Status,
     before: Vec<Row>,
     titled: bool,
+    /// For `--watch` on a terminal.
+    redraw: Option<Redraw>,
 }
 
 impl Shown<'_> {
@@ -95,7 +105,15 @@ impl Shown<'_> {
     }
 
     /// Prints new and changed rows; rows of workloads that are no longer empty are printed as such.
+    /// On a terminal the whole table is drawn again.
     fn news(&mut self, rows: Vec<Row>) -> Result<()> {
+        if let Some(mut redraw) = self.redraw.take() {
+            self.titled = false;
+            let text = if rows.is_empty() { NOTHING.to_owned() } else { self.lines(&rows) };
+            redraw.draw(&text)?;
+            self.redraw = Some(redraw);
+            return Ok(());
+        }
         let same = |one: &Row, other: &Row| {
             (&one.namespace, &one.kind, &one.name) == (&other.namespace, &other.kind, &other.name)
         };
@@ -135,6 +153,7 @@ impl Shown<'_> {
             namespace: self.args.targets.all_namespaces,
             wide: self.args.output == Some(Output::Wide),
             titles: !std::mem::replace(&mut self.titled, true),
+            most: terminal::table_width().filter(|_| self.args.output != Some(Output::Wide)),
         };
         let now = jiff::Timestamp::now().as_second();
         status::table(rows, columns, now)

@@ -7,6 +7,7 @@ use crate::{
     cli::{Global, dev::Sync},
     dev::{
         agent_start::How,
+        events::Events,
         flags::ContainerTarget,
         run::interrupted,
         session::Session,
@@ -52,7 +53,7 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
             }
             let receivers = picks.into_iter().map(|pick| Receiver::new(&session, pick)).collect();
             let here = source.scan().await?;
-            sync_once(&terminal, &source, &here, receivers).await
+            sync_once(&session, &source, &here, receivers).await
         };
         tokio::select! {
             outcome = work => outcome,
@@ -74,11 +75,11 @@ async fn session<'a>(
     let inside = args.inside.clone();
     if let Some(selector) = &args.selector {
         let target = target::select(cluster, &inside, selector).await?;
-        let how = How::of(&args.bring);
-        Ok(Session { cluster, terminal, target, how, live: inside.live })
+        let (how, events) = (How::of(&args.bring), Events::new(args.events.output));
+        Ok(Session { cluster, terminal, target, how, live: inside.live, events })
     } else {
         let session =
             Session::open(cluster, terminal, &ContainerTarget { workload, inside }, &EXEC).await?;
-        Ok(session.bringing(&args.bring))
+        Ok(session.bringing(&args.bring).reporting(args.events))
     }
 }

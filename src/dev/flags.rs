@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Flags that select a workload and a container.
 #[derive(Args, Debug, Clone)]
@@ -18,10 +18,10 @@ pub struct ContainerTarget {
 /// Flags that select a container.
 #[derive(Args, Debug, Clone, Default)]
 pub struct ContainerFlags {
-    /// The container (default: the emptied one)
+    /// The container [default: the emptied one]
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
-    /// The workload's namespace (default: the context's)
+    /// Namespace of the workloads [default: the context's]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
     /// Work in a live container: one that diyadm did not empty
@@ -35,8 +35,23 @@ pub struct AgentFlags {
     /// Upload this diyadm's agent into the container, even if there is one
     #[arg(long)]
     pub upload_agent: bool,
-    /// Static program to upload as the agent (default: the one inside diyadm, else
-    /// diyadm-agent-ARCH in its folder)
+    /// Static program to upload as the agent [default: the one inside diyadm, else
+    /// diyadm-agent-ARCH in its folder]
     #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
     pub agent_program: Option<PathBuf>,
+}
+
+/// How a command prints what happens while it runs.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct EventFlags {
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<EventFormat>,
+}
+
+/// Formats of events.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventFormat {
+    /// One JSON object for each event and line (`diyadm schema events`); messages go to stderr
+    Json,
 }

@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use super::{
+    events::Event,
     pods::Pick,
     printer::Printer,
     reach::Agent,
@@ -29,7 +30,7 @@ pub(crate) async fn follow(
     let mut since =
         session.list(&mut agent).await?.supervisor.map(|supervisor| supervisor.since_ms);
     loop {
-        let error = match stream(session, &mut agent, &mut logs, printer).await {
+        let error = match stream(session, pick, &mut agent, &mut logs, printer).await {
             Ok(ended) => return Ok(ended),
             Err(error) => error,
         };
@@ -83,6 +84,7 @@ async fn reconnect(
 
 async fn stream(
     session: &Session<'_>,
+    pick: &Pick,
     agent: &mut Agent,
     logs: &mut Logs,
     printer: &mut Printer<'_>,
@@ -101,7 +103,11 @@ async fn stream(
         };
         match next {
             Said::Line(line) => {
-                printer.line(&line)?;
+                if !session.events.are_on() {
+                    printer.line(&line)?;
+                } else if printer.shows(&line) {
+                    session.events.send(&Event::line(&logs.name, &line))?;
+                }
                 logs.after = line.number;
             }
             Said::Answer(Answer::Lost { lines }) => {
@@ -109,6 +115,7 @@ async fn stream(
                     "{lines} lines were dropped, since they came faster than they could be stored"
                 );
                 session.terminal.warn(&what);
+                session.events.send(&Event::Dropped { application: logs.name.clone(), lines })?;
                 logs.after = logs.after.saturating_add(lines);
             }
             Said::Answer(Answer::Ended(app)) => {
@@ -116,10 +123,16 @@ async fn stream(
                 if logs.follow == Follow::Always && !(asked && printer.screen.is_some()) {
                     session.terminal.warn(&describe(&app));
                 }
+                if let Some(event) = Event::ended(&app) {
+                    session.events.send(&event)?;
+                }
                 ended = Some(app);
             }
             Said::Answer(Answer::Started(_)) if printer.screen.is_some() => {}
-            Said::Answer(Answer::Started(app)) => session.terminal.done(&started(&app), None),
+            Said::Answer(Answer::Started(app)) => {
+                session.terminal.done(&started(&app), None);
+                session.events.send(&Event::started(pick, &app))?;
+            }
             Said::Answer(Answer::End) => return Ok(ended),
             Said::Answer(other) => return Err(session.unexpected(&other)),
         }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     dev_loop::Loop,
+    events::{self, Event},
     pods::{Pick, is_not_emptied},
     project::Project,
     session::{Session, millis},
@@ -17,7 +18,7 @@ use super::{
     sync::{Progress, Receiver, listed, megabytes},
     trouble::{is_gone, is_lost},
 };
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use diyadm_agent::protocol::{Answer, App, Bytes, Request, Start};
 
 /// How often a running build is reported.
@@ -66,15 +67,17 @@ pub(super) async fn run_iteration<'a>(
             if looked.is_err() && !all.sources.notices_changes() {
                 return Err(error);
             }
-            let hint = error.downcast_ref::<Failure>().map(|failure| failure.hint.clone());
-            session.terminal.failed(&format!("{error:#}"), None, &hint.unwrap_or_default());
-            Ok(())
+            let hint = exit::hint(&error).filter(|hint| !hint.is_empty());
+            let hint = hint.unwrap_or("The next change tries again.").to_owned();
+            let message = format!("{error:#}");
+            session.terminal.failed(&message, None, &hint);
+            session.events.send(&Event::Failed { message, hint })
         }
         Ok(()) => Ok(()),
     }
 }
 
-async fn once<'a>(
+pub(super) async fn once<'a>(
     all: &mut Loop<'a>,
     shown: &watch::Sender<Option<Shown>>,
     place: &mut Place<'a>,
@@ -88,8 +91,7 @@ async fn once<'a>(
         // A new Pod gets the result of the previous build.
         if !*built || place.runs || !place.receivers.is_empty() {
             if !build(all).await? {
-                let what = "The build failed.";
-                return Err(Failure::no(what, "The next change builds again.").into());
+                return Err(Failure::no("The build failed.", "").into());
             }
             *built = true;
         }
@@ -102,6 +104,7 @@ async fn once<'a>(
         let what = if place.runs { "restarted" } else { "started" };
         let what = format!("{what} {} (pid {}) in {}", app.name, app.pid, place.pick.shown());
         session.terminal.done(&what, Some(began.elapsed()));
+        session.events.send(&Event::started(&place.pick, &app))?;
         if !place.runs {
             shown.send_replace(Some(Shown { pick: place.pick.clone(), after: app.lines }));
         }
@@ -114,13 +117,17 @@ async fn once<'a>(
 async fn build(all: &mut Loop<'_>) -> Result<bool> {
     let terminal = all.session.terminal;
     let Some(command) = all.sources.build_command() else { return Ok(true) };
+    let events = all.session.events;
     terminal.say(&format!("building: {}", command.lines().next().unwrap_or_default()));
+    events.send(&Event::Building { command: command.to_owned() })?;
     let began = Instant::now();
     let mut building = std::pin::pin!(all.sources.build());
     loop {
         match timeout(OFTEN, &mut building).await {
             Ok(built) => {
                 let Built { worked, wrote } = built?;
+                let took = events::millis(began.elapsed());
+                events.send(&Event::Built { success: worked, millis: took })?;
                 if worked {
                     terminal.done("built", Some(began.elapsed()));
                 }
@@ -148,6 +155,7 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
         }
         let progress = Progress::new(*session.terminal);
         let outcome = place.receivers[at].sync(source, here, &progress).await?;
+        session.events.send(&Event::synced(&place.pick, &outcome, &progress))?;
         let report = outcome.report;
         if let Some(refused) = report.refused.first() {
             let more = report.refused.len() - 1;

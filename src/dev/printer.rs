@@ -41,13 +41,19 @@ impl<'a> Printer<'a> {
         Self { timestamps: false, screen: Some(screen), open: [false; 2] }
     }
 
-    /// Writes a line.
-    pub(crate) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        if let Some(Screen { muted, last }) = self.screen {
-            if muted.get() {
-                return Ok(());
-            }
+    /// Whether a line is shown now. It is the last one then.
+    pub(crate) fn shows(&self, line: &Line<'_>) -> bool {
+        let Some(Screen { muted, last }) = self.screen else { return true };
+        if !muted.get() {
             last.set(line.number);
+        }
+        !muted.get()
+    }
+
+    /// Writes a line, if it is shown.
+    pub(crate) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        if !self.shows(line) {
+            return Ok(());
         }
         match line.stream {
             Stream::Out => self.write(&mut ui::stdout(), line),

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{
+    events::Event,
     follow::{describe, follow, started},
     pods::Pick,
     printer::Printer,
@@ -59,6 +60,7 @@ pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Resu
         other => return Err(session.unexpected(&other)),
     };
     session.terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
+    session.events.send(&Event::started(&pick, &app))?;
     let shown = &session.target.shown;
     if then == Then::Detach {
         session.terminal.say(&format!("Follow its output with `diyadm logs -f {shown} {name}`."));

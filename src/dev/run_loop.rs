@@ -11,9 +11,10 @@ use tokio::{
 use super::{
     backoff::pauses,
     dev_loop::Loop,
+    events::Event,
     follow::follow,
     forward::Forward,
-    iteration::{Next, Place, Shown, run_iteration},
+    iteration::{Next, Place, Shown, once, run_iteration},
     leave::Leave,
     pods::{NotEmptied, Pick, is_not_emptied},
     printer::{Printer, Screen},
@@ -24,7 +25,10 @@ use super::{
     trouble::{Spent, is_gone, is_lost},
     tty::Tty,
 };
-use crate::ui::{terminal::print_text, text::clause};
+use crate::{
+    exit::Failure,
+    ui::{terminal::print_text, text::clause},
+};
 use diyadm_agent::protocol::{Follow, Logs, Start};
 
 /// Help for the keys, shown on the terminal.
@@ -63,6 +67,24 @@ impl Loop<'_> {
         Err(error)
     }
 
+    /// Builds, sends and starts once.
+    ///
+    /// # Errors
+    /// No Pod runs; the build, the transfer or the start fails; it is interrupted.
+    pub(crate) async fn run_once(mut self) -> Result<()> {
+        let session = self.session;
+        let work = async {
+            let pick = session.runs().await?;
+            let (shown, _watched) = watch::channel(None);
+            let mut place = Place { pick, receivers: Vec::new(), runs: false };
+            once(&mut self, &shown, &mut place, Next::Build, &mut false, Instant::now()).await
+        };
+        tokio::select! {
+            done = work => done,
+            () = interrupted() => Err(Failure::interrupted("").into()),
+        }
+    }
+
     async fn rounds(&mut self) -> Result<Leave> {
         let session = self.session;
         let screen = Screen::default();
@@ -71,9 +93,14 @@ impl Loop<'_> {
         let pick = session.runs().await?;
         let forward = Forward::new(session, pick.clone());
         for bound in &self.bound {
-            let line = format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote());
             // Ports are forwarded even if nobody reads this.
-            let _ = print_text(&line);
+            let _ = if session.events.are_on() {
+                let (local, pod) = (bound.shown(), pick.pod.clone());
+                let remote = bound.remote().to_string();
+                session.events.send(&Event::Forwarding { local, pod, remote })
+            } else {
+                print_text(&format!("{} -> {}:{}\n", bound.shown(), pick.pod, bound.remote()))
+            };
         }
         let bound = std::mem::take(&mut self.bound);
         let forwarding = async {
@@ -211,6 +238,7 @@ async fn work(
             Err(leave) => return Ok(leave),
         };
         session.terminal.done(&format!("continuing in {}", pick.shown()), None);
+        session.events.send(&Event::continuing(&pick))?;
     }
 }
 

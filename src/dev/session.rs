@@ -8,13 +8,14 @@ use tokio::time::{Instant, sleep};
 use super::{
     agent_start::How,
     backoff::pauses,
+    events::Events,
     pods::{self, Pick, is_not_emptied},
     reach::{self, Agent},
     target::{self, Target},
     trouble::{Spent, Trouble, explain, is_gone, is_lost},
 };
 use crate::{
-    dev::flags::{AgentFlags, ContainerTarget},
+    dev::flags::{AgentFlags, ContainerTarget, EventFlags},
     exit::Failure,
     kubernetes::{self, Cluster, Kind},
     ui::{terminal::Terminal, text::clause},
@@ -37,6 +38,8 @@ pub(crate) struct Session<'a> {
     pub(crate) how: How,
     /// Whether the user allows a live container.
     pub(crate) live: bool,
+    /// Where events go.
+    pub(crate) events: Events,
 }
 
 impl<'a> Session<'a> {
@@ -48,12 +51,18 @@ impl<'a> Session<'a> {
         rights: &[(&'static str, &'static Kind)],
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
-        Ok(Self { cluster, terminal, target, how: How::default(), live: at.inside.live })
+        let (how, live, events) = (How::default(), at.inside.live, Events::default());
+        Ok(Self { cluster, terminal, target, how, live, events })
     }
 
     /// The same, with the flags for the agent.
     pub(crate) fn bringing(self, bring: &AgentFlags) -> Self {
         Self { how: How::of(bring), ..self }
+    }
+
+    /// The same, with events as the flag says.
+    pub(crate) fn reporting(self, flags: EventFlags) -> Self {
+        Self { events: Events::new(flags.output), ..self }
     }
 
     /// The selected container.

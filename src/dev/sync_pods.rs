@@ -2,16 +2,17 @@
 
 use std::cell::RefCell;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use futures_util::future::join_all;
 
 use super::{
+    events::{Action, Event},
     pods::Pick,
     session::Session,
     sync::{Here, Outcome, Plan, PodCount, Progress, Receiver, Source, megabytes},
 };
 use crate::{
-    exit::Code,
+    exit::{self, Code},
     ui::{
         terminal::{Terminal, print},
         text::escaped,
@@ -33,36 +34,37 @@ pub(crate) async fn choose(session: &Session<'_>, count: PodCount) -> Result<Vec
 
 /// Syncs to every Pod; a failure of one does not stop the others.
 pub(crate) async fn sync_once(
-    terminal: &Terminal,
+    session: &Session<'_>,
     source: &Source,
     here: &Here,
     mut receivers: Vec<Receiver<'_>>,
 ) -> Result<Code> {
+    let terminal = session.terminal;
     print_left_out(terminal, here);
     let mut code = if here.scan.unread.is_empty() { Code::Done } else { Code::No };
     let progress = Progress::new(*terminal);
     let outcomes = join_all(receivers.iter_mut().map(async |receiver| {
         let outcome = receiver.sync(source, here, &progress).await;
-        (receiver.pick.shown(), outcome)
+        (receiver.pick.clone(), outcome)
     }))
     .await;
     let single = outcomes.len() == 1;
-    for (shown, outcome) in outcomes {
+    for (pick, outcome) in outcomes {
         match outcome {
             Ok(outcome) if source.dry_run() => {
-                print(&lines(&outcome.plan))?;
+                print_plan(session, &outcome.plan)?;
                 if !print_refused(terminal, &outcome) {
                     code = Code::No;
                 }
             }
             Ok(outcome) => {
-                if !print_outcome(terminal, &shown, &outcome, &progress) {
+                if !print_outcome(session, &pick, &outcome, &progress)? {
                     code = Code::No;
                 }
             }
             Err(error) if single => return Err(error),
             Err(error) => {
-                terminal.failed(&format!("{shown}: {error:#}"), None, "");
+                print_failed(session, &pick, &error)?;
                 code = Code::No;
             }
         }
@@ -89,8 +91,23 @@ fn print_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
     report.refused.is_empty() && plan.blocked.is_empty()
 }
 
+/// Prints an error of one container, which does not end the command.
+fn print_failed(session: &Session<'_>, pick: &Pick, error: &Error) -> Result<()> {
+    let (message, hint) = (format!("{}: {error:#}", pick.shown()), exit::hint(error));
+    let hint = hint.unwrap_or_default().to_owned();
+    session.terminal.failed(&message, None, &hint);
+    session.events.send(&Event::Failed { message, hint })
+}
+
 /// Prints what was done; returns whether that was everything.
-fn print_outcome(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: &Progress) -> bool {
+fn print_outcome(
+    session: &Session<'_>,
+    pick: &Pick,
+    outcome: &Outcome,
+    progress: &Progress,
+) -> Result<bool> {
+    let (terminal, shown) = (session.terminal, pick.shown());
+    session.events.send(&Event::synced(pick, outcome, progress))?;
     let whole = print_refused(terminal, outcome);
     let report = &outcome.report;
     let mut words = Vec::new();
@@ -112,22 +129,25 @@ fn print_outcome(terminal: &Terminal, shown: &str, outcome: &Outcome, progress: 
             terminal.done(&what, Some(progress.took()));
         }
     }
-    whole
+    Ok(whole)
 }
 
-/// The lines of a dry run.
-fn lines(plan: &Plan) -> String {
-    let mut text = String::new();
-    let deleted = plan.clear.iter().chain(&plan.delete).map(|path| ("delete", path));
-    let blocked = plan.blocked.iter().map(|path| ("blocked", path));
-    let entries = [("folder", &plan.folders), ("file", &plan.files), ("link", &plan.links)];
+/// The lines of a dry run, or its events.
+fn print_plan(session: &Session<'_>, plan: &Plan) -> Result<()> {
+    let deleted = plan.clear.iter().chain(&plan.delete).map(|path| (Action::Delete, path));
+    let blocked = plan.blocked.iter().map(|path| (Action::Blocked, path));
+    let entries =
+        [(Action::Folder, &plan.folders), (Action::File, &plan.files), (Action::Link, &plan.links)];
     let written =
-        entries.into_iter().flat_map(|(word, all)| all.iter().map(move |e| (word, &e.path)));
-    for (word, path) in blocked.chain(written).chain(deleted) {
-        let path = path.show();
-        for part in [word, "\t", &escaped(&path), "\n"] {
-            text.push_str(part);
-        }
+        entries.into_iter().flat_map(|(action, all)| all.iter().map(move |e| (action, &e.path)));
+    let all = blocked.chain(written).chain(deleted).map(|(action, path)| (action, path.show()));
+    if !session.events.are_on() {
+        let line =
+            |(action, path): (Action, String)| format!("{}\t{}\n", action.name(), escaped(&path));
+        return print(&all.map(line).collect::<String>());
     }
-    text
+    for (action, path) in all {
+        session.events.send(&Event::Planned { action, path })?;
+    }
+    Ok(())
 }

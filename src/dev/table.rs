@@ -1,6 +1,6 @@
 //! The output of `ps` as text. Pure: the time is passed in.
 
-use crate::ui::text::columns;
+use crate::ui::text::columns_within;
 use diyadm_agent::protocol::{App, Apps, State};
 
 /// A Pod's container and its agent's answer.
@@ -14,8 +14,9 @@ pub(crate) struct Seen {
     pub(crate) apps: Apps,
 }
 
-/// The table: a header, then one line for each application. `wide` adds the command and the folder.
-pub(crate) fn table(seen: &[Seen], wide: bool, now_ms: u64) -> String {
+/// The table: a header, then one line for each application. `wide` adds the command and the folder;
+/// without it, cells are cut to `most`, the width of a terminal.
+pub(crate) fn table(seen: &[Seen], wide: bool, most: Option<usize>, now_ms: u64) -> String {
     let pods = wide || seen.len() > 1;
     let mut titles = vec!["NAME", "PID", "STATUS", "SINCE", "CPU", "RSS", "RESTARTS", "LAST EXIT"];
     if pods {
@@ -38,7 +39,7 @@ pub(crate) fn table(seen: &[Seen], wide: bool, now_ms: u64) -> String {
             rows.push(row);
         }
     }
-    columns(&rows)
+    columns_within(&rows, most.filter(|_| !wide))
 }
 
 fn row(app: &App, now_ms: u64) -> Vec<String> {
@@ -120,7 +121,7 @@ mod tests {
         ];
         let apps = Apps { supervisor: None, apps, others: Vec::new() };
         let seen = Seen { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
-        let text = table(std::slice::from_ref(&seen), false, 241_000);
+        let text = table(std::slice::from_ref(&seen), false, None, 241_000);
         assert_eq!(
             text,
             "NAME   PID   STATUS    SINCE   CPU    RSS     RESTARTS   LAST EXIT\n\
@@ -129,7 +130,7 @@ mod tests {
              ago\n\
              c      -     Ended     4m      1m1s   0       1          exit 1, 1m ago\n"
         );
-        let wide = table(&[seen], true, 241_000);
+        let wide = table(&[seen], true, Some(9), 241_000);
         assert!(wide.contains("web-1"), "{wide}");
         assert!(wide.ends_with("/        java -jar 'a b\u{fffd}.jar'\n"), "{wide}");
     }

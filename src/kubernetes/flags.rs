@@ -10,7 +10,7 @@ pub struct ConnectionFlags {
     /// Context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub context: Option<String>,
-    /// Kubeconfig file (default: $KUBECONFIG, else ~/.kube/config)
+    /// Kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
     /// File that declares custom kinds of workload (docs/en/kinds.md)

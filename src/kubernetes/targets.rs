@@ -1,7 +1,7 @@
 //! Finds the workloads of the cluster that the user selected. Only reads.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, builder::Resettable};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ const NAMES: usize = 12;
 pub struct Targets {
     /// KIND/NAME … or KIND NAME …; with -l, --field-selector or --all, KIND[,KIND …] or nothing for
     /// every kind: deploy/web, statefulset/db, cronjobs.batch/report, ds agent probe
-    #[arg(value_name = "KIND/NAME")]
+    #[arg(value_name = "KIND/NAME", help_heading = Resettable::Reset)]
     pub workloads: Vec<String>,
     /// Select by labels: `app=web`, `tier in (a,b)`
     #[arg(short = 'l', long, value_name = "SELECTOR")]
@@ -35,7 +35,7 @@ pub struct Targets {
     /// Select all
     #[arg(long)]
     pub all: bool,
-    /// Namespace of the workloads (default: the context's)
+    /// Namespace of the workloads [default: the context's]
     #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     pub namespace: Option<String>,
     /// Select in every namespace

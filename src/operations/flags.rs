@@ -19,6 +19,16 @@ pub mod verify;
 /// Flags of `empty`.
 #[derive(Args, Debug, Default)]
 pub struct EmptyArgs {
+    /// Suspend the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
+    /// workload while it is empty; restoring resumes them
+    #[arg(long)]
+    pub hold_autoscalers: bool,
+    /// Delete a Pod or Job and create it again, as only its image can be changed in place
+    #[arg(long)]
+    pub recreate: bool,
+    /// Restore workloads whose emptied Pods cannot start
+    #[arg(long, conflicts_with = "dry_run")]
+    pub rollback: bool,
     /// Which workloads
     #[command(flatten)]
     pub targets: Targets,
@@ -32,16 +42,6 @@ pub struct EmptyArgs {
     /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,
-    /// Suspend the HorizontalPodAutoscalers, KEDA ScaledObjects and VerticalPodAutoscalers of a
-    /// workload while it is empty; restoring resumes them
-    #[arg(long)]
-    pub hold_autoscalers: bool,
-    /// Delete a Pod or Job and create it again, emptied, as only its image can be changed in place
-    #[arg(long)]
-    pub recreate: bool,
-    /// Restore workloads whose emptied Pods cannot start
-    #[arg(long, conflicts_with = "dry_run")]
-    pub rollback: bool,
     /// How it is done
     #[command(flatten)]
     pub work: OperationFlags,
@@ -50,23 +50,23 @@ pub struct EmptyArgs {
 /// Flags of `restore`.
 #[derive(Args, Debug, Default)]
 pub struct RestoreArgs {
-    /// Which workloads; with --all, -l or -A those that are not empty are skipped
-    #[command(flatten)]
-    pub targets: Targets,
-    /// The same in manifests
-    #[command(flatten)]
-    pub manifests: ManifestFlags,
     /// For an untrusted original: take the fields that emptying changes from this manifest of the
     /// workload instead
     #[arg(long, value_name = "FILE")]
     pub force_from: Option<PathBuf>,
-    /// Delete a Pod or Job and create it again, restored, as only its image can be changed in place
+    /// Delete a Pod or Job and create it again, as only its image can be changed in place
     #[arg(long)]
     pub recreate: bool,
     /// With --recreate: trust the annotation diyadm.io/original, which anyone who may patch the Pod
     /// or Job can write
     #[arg(long, requires = "recreate")]
     pub trust_original: bool,
+    /// Which workloads; with --all, -l or -A those that are not empty are skipped
+    #[command(flatten)]
+    pub targets: Targets,
+    /// The same in manifests
+    #[command(flatten)]
+    pub manifests: ManifestFlags,
     /// How it is done
     #[command(flatten)]
     pub work: OperationFlags,
@@ -90,7 +90,7 @@ pub struct OperationFlags {
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print each change: the name, the changed object, or the JSON Patch
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<ObjectFormat>,
 }
@@ -116,6 +116,7 @@ impl Default for OperationFlags {
 
 /// Workloads selected by manifests.
 #[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "Workloads")]
 pub struct ManifestFlags {
     /// Workloads in these manifests, as for `kubectl delete -f` (folders are not read recursively;
     /// - is the standard input)
@@ -138,8 +139,8 @@ impl ManifestFlags {
 #[derive(Args, Debug, Clone, Copy, Default)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct ScaleFlags {
-    /// Replicas of each empty workload (default: unchanged); also written to it as an annotation.
-    /// Workloads without replicas, like DaemonSets, stay as they are
+    /// Replicas of each empty workload, also written to it as an annotation; workloads without
+    /// replicas, like DaemonSets, stay as they are [default: unchanged]
     #[arg(long, value_name = "N")]
     pub replicas: Option<u32>,
     /// Suspend CronJobs while they are empty, so that they start no Jobs; restoring resets
@@ -165,8 +166,7 @@ pub struct PodFlags {
     /// Seconds to wait for the Pods
     #[arg(long, default_value_t = PodFlags::TIMEOUT, value_name = "SECONDS")]
     pub timeout: u64,
-    /// Delete the Pods that diyadm replaces itself (at level pod, of ReplicaSets, and with the
-    /// strategy OnDelete) instead of evicting them, which ignores PodDisruptionBudgets
+    /// Delete Pods instead of evicting them, which ignores PodDisruptionBudgets
     #[arg(long)]
     pub disable_eviction: bool,
 }
@@ -204,9 +204,9 @@ pub struct DryRunFlag {
 pub enum ObjectFormat {
     /// `deployment.apps/web`
     Name,
-    /// The object; a List if there are several
+    /// The changed object; a List if there are several
     Json,
-    /// The object; a List if there are several
+    /// The changed object; a List if there are several
     Yaml,
     /// JSON Patches, one per line
     Patch,
@@ -250,7 +250,7 @@ pub struct UninstallArgs {
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print the result for each object
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
 }
@@ -260,26 +260,26 @@ pub struct UninstallArgs {
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
 #[command(next_help_heading = "How workloads are emptied")]
 pub struct EmptyingFlags {
-    /// Image of empty containers, or `keep` for the workload's own (default:
-    /// empty-container:latest)
+    /// Image of empty containers, or `keep` for the workload's own [default:
+    /// empty-container:latest]
     #[arg(long, value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: Option<String>,
-    /// What the empty container runs (default: entrypoint; with --image keep: shell)
+    /// What the empty container runs [default: entrypoint; with --image keep: shell]
     #[arg(long, value_enum, value_name = "HOW")]
     pub idle: Option<Idle>,
-    /// Containers to empty: `a,b`, or `*` for all (default: the one that
-    /// kubectl.kubernetes.io/default-container names, else the first that is not a known sidecar)
+    /// Containers to empty: `a,b`, or `*` for all [default: the one that
+    /// kubectl.kubernetes.io/default-container names, else the first that is not a known sidecar]
     #[arg(long, value_name = "NAMES")]
     pub containers: Option<String>,
-    /// Whether the workload's own spec changes, or only its Pods (default: workload)
+    /// Whether the workload's own spec changes, or only its Pods [default: workload]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub level: Option<Level>,
     /// When the Pods of an empty workload are Ready: as soon as the container runs, or only while
-    /// an application runs in it and the workload's own readiness probe succeeds (default:
-    /// container)
+    /// an application runs in it and the workload's own readiness probe succeeds [default:
+    /// container]
     #[arg(long, value_enum, value_name = "WHEN")]
     pub ready: Option<Ready>,
-    /// Image that contains the agent for `--idle agent` (default: diyadm-agent:latest)
+    /// Image that contains the agent for `--idle agent` [default: diyadm-agent:latest]
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub agent_image: Option<String>,
     /// rules.yaml, which sets which workloads are emptied and how; - is the standard input, except

@@ -23,12 +23,12 @@ fn given(name: Option<&str>) -> Option<&str> {
 /// The webhook's names: the blog's by default.
 #[derive(Args, Debug, Clone)]
 pub struct WebhookNames {
-    /// Namespace whose workloads are emptied; it gets the label (default: test; if that has no
-    /// label, `check` and `verify` use a namespace that has it)
+    /// Namespace whose workloads are emptied; it gets the label [default: test; if that has no
+    /// label, `check` and `verify` use a namespace that has it]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Namespace of the webhook's server (default: the installed webhook's, else that of -n). For a
-    /// webhook that was installed from another namespace, give that namespace to change its server
+    /// Namespace of the webhook's server; for a webhook that was installed from another namespace,
+    /// give that namespace to change its server [default: the installed webhook's, else that of -n]
     #[arg(long, value_name = "NAMESPACE")]
     pub webhook_namespace: Option<String>,
     /// Name of the webhook's Service, Deployment and MutatingWebhookConfiguration; each server of a
@@ -38,8 +38,8 @@ pub struct WebhookNames {
     /// Name of the Secret with ca.crt, server.crt and server.key
     #[arg(long, default_value = "webhook-secret", value_name = "NAME")]
     pub secret: String,
-    /// Label of the namespaces that are emptied (default: the installed webhook's, else
-    /// inject-empty-container=enabled, and inject-empty-container=NAME with --service NAME)
+    /// Label of the namespaces that are emptied [default: the installed webhook's, else
+    /// inject-empty-container=enabled, and inject-empty-container=NAME with --service NAME]
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Option<String>,
 }

@@ -12,6 +12,8 @@ pub struct Columns {
     pub wide: bool,
     /// The header.
     pub titles: bool,
+    /// The width of the terminal, to which cells are cut.
+    pub most: Option<usize>,
 }
 
 /// The rows as text at `now`, seconds since 1970.
@@ -53,7 +55,7 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
         ];
         lines.push(cells(columns, &row.namespace, narrow, wide));
     }
-    text::columns(&lines)
+    text::columns_within(&lines, columns.most)
 }
 
 /// The time from `at` (RFC 3339) to `now` (seconds since 1970), formatted as ages in kubectl.

@@ -90,7 +90,7 @@ fn every_state_is_told_from_the_objects_alone() {
     assert_eq!((rows[0].ready.as_str(), rows[0].level.as_str()), ("1/2", "workload"));
     assert_eq!(rows[5].level, "pod");
 
-    let columns = Columns { wide: true, titles: true, namespace: false };
+    let columns = Columns { wide: true, titles: true, ..Columns::default() };
     let text = table(&rows[..1], columns, 1_795_559_735);
     let mut lines = text.lines();
     assert!(lines.next().unwrap().starts_with("WORKLOAD           STATE   SINCE"), "{text}");

@@ -4,7 +4,8 @@
 //! [`print_text`] and [`stream`].
 
 use std::{
-    io::{IsTerminal, stderr},
+    ffi::OsString,
+    io::{IsTerminal, stderr, stdout},
     time::Duration,
 };
 
@@ -34,7 +35,7 @@ pub struct TerminalFlags {
 /// When stderr has colour.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal, unless `NO_COLOR` is set; also elsewhere if `CLICOLOR_FORCE` is set
     #[default]
     Auto,
     /// Always
@@ -65,14 +66,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The settings from `--quiet`, `--color`, `NO_COLOR` and the type of stderr.
+    /// The settings from `--quiet`, `--color`, `NO_COLOR`, `CLICOLOR_FORCE` and the type of stderr.
     pub fn new(flags: &TerminalFlags) -> Self {
         let interactive = stderr().is_terminal();
         let colour = match flags.color {
             Color::Always => true,
             Color::Never => false,
-            // https://no-color.org: set and not empty
-            Color::Auto => interactive && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            Color::Auto => has_colour(interactive, |name| std::env::var_os(name)),
         };
         Self { quiet: flags.quiet, colour, interactive }
     }
@@ -163,6 +163,20 @@ impl Terminal {
     }
 }
 
+/// Whether stderr has colour by default: see <https://no-color.org> and
+/// <https://bixense.com/clicolors>.
+fn has_colour(interactive: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let forced = variable("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+    !is_set("NO_COLOR") && (interactive || forced)
+}
+
+/// The width of the terminal for tables on stdout; `None` where it is another file, which gets
+/// whole cells.
+pub(crate) fn table_width() -> Option<usize> {
+    ui::size(stdout()).map(|(columns, _)| columns)
+}
+
 /// A wait. On a terminal it is one line, rewritten in place and removed at the end; otherwise a
 /// line for each change, so that a log shows what took long.
 pub struct Wait<'a> {
@@ -213,5 +227,28 @@ pub fn millis(took: Duration) -> String {
         format!("{ms:.0} ms")
     } else {
         format!("{:.1} s", ms / 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_follows_the_terminal_and_two_variables() {
+        for (interactive, variables, expected) in [
+            (true, &[][..], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("NO_COLOR", "")], true),
+            (false, &[("CLICOLOR_FORCE", "1")], true),
+            (false, &[("CLICOLOR_FORCE", "0")], false),
+            (false, &[("CLICOLOR_FORCE", "")], false),
+            (true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        ] {
+            let value = |name: &str| variables.iter().find(|(known, _)| *known == name);
+            let variable = |name: &str| value(name).map(|(_, value)| OsString::from(value));
+            assert_eq!(has_colour(interactive, variable), expected, "{interactive} {variables:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt::Display};
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `text` with a capital first letter, as the beginning of a sentence.
 pub(crate) fn capital(text: &str) -> String {
@@ -58,17 +58,60 @@ pub fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
 /// Rows with the same number of cells as text: cells [`escaped`], columns aligned by display width
 /// with three blanks between them, as by kubectl.
 pub fn columns(rows: &[Vec<String>]) -> String {
+    columns_within(rows, None)
+}
+
+/// [`columns`] that are at most `most` wide as long as every column keeps [`NARROWEST`]: the widest
+/// ones are cut.
+pub fn columns_within(rows: &[Vec<String>], most: Option<usize>) -> String {
     let rows: Vec<Vec<_>> =
         rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
     let count = rows.first().map_or(0, Vec::len);
     let width = |at: usize| rows.iter().map(|row| row[at].width()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..count).map(width).collect();
+    let mut widths: Vec<_> = (0..count).map(width).collect();
+    if let Some(most) = most {
+        narrow(&mut widths, most.saturating_sub(BETWEEN.len() * count.saturating_sub(1)));
+    }
     lines(rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
-            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))
-        });
-        cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+        let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
+        cells.collect::<Vec<_>>().join(BETWEEN).trim_end().to_owned()
     }))
+}
+
+/// What separates columns.
+const BETWEEN: &str = "   ";
+/// The width below which a column of a table is not cut.
+const NARROWEST: usize = 8;
+
+fn narrow(widths: &mut [usize], most: usize) {
+    while widths.iter().sum::<usize>() > most {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > NARROWEST => *widest -= 1,
+            _ => return,
+        }
+    }
+}
+
+/// `text` with exactly this display width: blanks are added, or it is [`fitted`].
+pub(crate) fn padded(text: &str, width: usize) -> String {
+    let text = fitted(text, width);
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// The beginning of `text` that a terminal shows in at most `width` columns, with `…` for the rest.
+pub(crate) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| match left.checked_sub(c.width().unwrap_or_default()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    Cow::Owned(text.chars().take_while(fits).chain(['…']).collect())
 }
 
 /// Maximum number of characters that an error quotes.
@@ -148,6 +191,23 @@ mod tests {
         let rows = [["NAME", "STATE"], ["容器", "x"], ["🦀", "x"], ["e\u{301}", "x"]];
         let rows = rows.map(|row| row.map(ToOwned::to_owned).to_vec());
         assert_eq!(columns(&rows), "NAME   STATE\n容器   x\n🦀     x\ne\u{301}      x\n");
+    }
+
+    #[test]
+    fn columns_are_cut_to_the_width_of_a_terminal() {
+        let rows =
+            [["NAME", "NOTE"], ["网关服务", "镜像 registry.example.org/shop/web:1 拉取失败"]];
+        let rows = rows.map(|row| row.map(ToOwned::to_owned).to_vec());
+        for most in [24, 25, 26, 40] {
+            let text = columns_within(&rows, Some(most));
+            let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
+            assert!((most - 1..=most).contains(&widest), "{most}: {text}");
+            assert!(text.contains("网关服务   镜像 ") && text.ends_with("…\n"), "{text}");
+        }
+        assert_eq!(columns_within(&rows, Some(99)), columns(&rows));
+        assert_eq!(columns_within(&rows, Some(1)).lines().nth(1), Some("网关服务   镜像 re…"));
+        assert_eq!(fitted("容器", 3), "容…");
+        assert_eq!(padded("容器容器", 4), "容… ");
     }
 
     #[test]

@@ -259,6 +259,7 @@ impl Plain {
             while let Some(piece) = waiting.recv().await {
                 stdin.write_all(&piece).await?;
                 progress.wrote(piece.len());
+                progress.part(piece.len() as u64);
             }
             Ok(())
         };

@@ -1,4 +1,4 @@
-//! Progress of a transfer in bytes and files, on a terminal.
+//! Progress of a transfer on a terminal: percent, files, bytes, rate and remaining time.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,6 +22,8 @@ pub struct Progress {
     bytes: Cell<u64>,
     done_files: Cell<u64>,
     done_bytes: Cell<u64>,
+    /// Bytes of unfinished files that are sent, or that the container already has.
+    part: Cell<u64>,
     wrote: Cell<u64>,
     shown: RefCell<Option<Instant>>,
 }
@@ -38,6 +40,7 @@ impl Progress {
             bytes: zero(),
             done_files: zero(),
             done_bytes: zero(),
+            part: zero(),
             wrote: zero(),
             shown: RefCell::default(),
         }
@@ -58,6 +61,13 @@ impl Progress {
     pub(crate) fn file(&self, size: u64) {
         self.done_files.set(self.done_files.get() + 1);
         self.done_bytes.set(self.done_bytes.get() + size);
+        self.part.set(self.part.get().saturating_sub(size));
+        self.show();
+    }
+
+    /// Adds bytes of a file that is not finished.
+    pub(crate) fn part(&self, bytes: u64) {
+        self.part.set(self.part.get() + bytes);
         self.show();
     }
 
@@ -84,15 +94,35 @@ impl Progress {
             return;
         }
         *shown = Some(now);
-        let (files, done) = (self.files.get(), self.done_files.get());
-        self.terminal.progress(&format!(
-            "{}{done} of {files} files, {} of {}, {} sent",
-            self.whose,
-            megabytes(self.done_bytes.get()),
-            megabytes(self.bytes.get()),
-            megabytes(self.wrote.get()),
-        ));
+        let done = self.done_bytes.get() + self.part.get();
+        let files = [self.done_files.get(), self.files.get()];
+        let line = line(files, [done, self.bytes.get()], now - self.began);
+        self.terminal.progress(&format!("{}{line}", self.whose));
     }
+}
+
+/// `37 %, 155 MB of 419 MB, 12 MB/s, 22 s left`, of several files with their number. The rate is an
+/// average, and appears after the first second.
+fn line([done_files, files]: [u64; 2], [done, all]: [u64; 2], took: Duration) -> String {
+    let done = done.min(all);
+    let percent = if all == 0 { done_files * 100 / files.max(1) } else { done * 100 / all };
+    let mut parts = vec![format!("{percent} %")];
+    if files > 1 {
+        parts.push(format!("{done_files} of {files} files"));
+    }
+    parts.push(format!("{} of {}", megabytes(done), megabytes(all)));
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let rate = done.saturating_mul(1000) / ms.max(1);
+    if ms >= 1000 && rate > 0 {
+        parts.push(format!("{}/s", megabytes(rate)));
+        let left = (all - done).div_ceil(rate);
+        parts.push(if left < 60 {
+            format!("{left} s left")
+        } else {
+            format!("{}m{}s left", left / 60, left % 60)
+        });
+    }
+    parts.join(", ")
 }
 
 /// `812 B`, `41 kB`, `8.7 MB`, `1.2 GB`
@@ -110,6 +140,22 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_has_percent_rate_and_remaining_time() {
+        let s = Duration::from_secs;
+        assert_eq!(line([0, 1], [0, 419_000_000], s(0)), "0 %, 0 B of 419 MB");
+        assert_eq!(
+            line([0, 1], [155_000_000, 419_000_000], s(13)),
+            "36 %, 155 MB of 419 MB, 11 MB/s, 23 s left"
+        );
+        assert_eq!(
+            line([12, 300], [1_000_000, 100_000_000], s(2)),
+            "1 %, 12 of 300 files, 1.0 MB of 100 MB, 500 kB/s, 3m18s left"
+        );
+        assert_eq!(line([5, 10], [0, 0], s(2)), "50 %, 5 of 10 files, 0 B of 0 B");
+        assert_eq!(line([1, 1], [9, 5], s(1)), "100 %, 5 B of 5 B, 5 B/s, 0 s left");
+    }
 
     #[test]
     fn sizes_have_two_or_three_figures() {

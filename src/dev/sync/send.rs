@@ -49,7 +49,7 @@ pub(crate) async fn send(
     let (frames, mut outbox) = mpsc::channel::<Vec<u8>>(WAITING);
     let (asks, mut asked) = mpsc::unbounded_channel();
     let state = State::new(*next);
-    let sender = Sender { patience, frames, library, state: &state };
+    let sender = Sender { progress, patience, frames, library, state: &state };
     let Conversation { reader, writer, .. } = talk;
     tokio::select! {
         done = sender.all(plan) => done?,
@@ -140,6 +140,7 @@ fn answered(state: &State, answer: Answer, progress: &Progress) -> Result<(), Tr
 }
 
 struct Sender<'a> {
+    progress: &'a Progress,
     /// How often to retry a file that another transfer has locked.
     patience: u32,
     frames: mpsc::Sender<Vec<u8>>,
@@ -286,6 +287,8 @@ impl Sender<'_> {
         };
         let indices: Vec<_> = need.indices().take_while(|at| *at < content.chunks()).collect();
         let mut rest = &indices[..];
+        // The container has the other chunks already.
+        self.progress.part(content.size().saturating_sub(content.length(rest)));
         let mut packer = Packer::new().map_err(lost)?;
         while !rest.is_empty() {
             // Refused meanwhile: the rest is not needed.
@@ -312,6 +315,7 @@ impl Sender<'_> {
                 Ok((out, same)) => {
                     packer = same;
                     self.bytes(out).await?;
+                    self.progress.part(length);
                 }
                 Err(error) => return Err(Trouble::Lost(format!("a file cannot be read: {error}"))),
             }

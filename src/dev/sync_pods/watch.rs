@@ -7,7 +7,7 @@ use anyhow::{Error, Result};
 use futures_util::future::{LocalBoxFuture, select_all};
 use tokio::{sync::watch, time::sleep};
 
-use super::{print_left_out, print_outcome};
+use super::{print_failed, print_left_out, print_outcome};
 use crate::{
     dev::{
         backoff::{LONGEST_PAUSE, pauses},
@@ -17,7 +17,7 @@ use crate::{
         trouble::{Spent, is_gone, is_lost},
         watch::Watch,
     },
-    exit::{self, Code, Failure},
+    exit::{Code, Failure},
     kubernetes,
     ui::text::clause,
 };
@@ -174,7 +174,9 @@ async fn keep(
         let after = if lost { After::Pause } else { After::Nothing };
         match receiver.attempt(source, &here, &progress, after).await {
             Ok(outcome) => {
-                print_outcome(terminal, &shown, &outcome, &progress);
+                if let Err(error) = print_outcome(session, &receiver.pick, &outcome, &progress) {
+                    return error;
+                }
                 ends = false;
             }
             Err(error) if may_pass(&error) && !receiver.gives_up() => {
@@ -191,8 +193,9 @@ async fn keep(
             }
             Err(error) if ends => return error,
             Err(error) => {
-                let hint = exit::hint(&error).unwrap_or_default();
-                terminal.failed(&format!("{shown}: {error:#}"), None, hint);
+                if let Err(error) = print_failed(session, &receiver.pick, &error) {
+                    return error;
+                }
             }
         }
         (pauses_left, lost) = (pauses(), false);

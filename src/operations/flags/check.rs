@@ -34,13 +34,13 @@ pub struct CheckArgs {
     /// With --manifest: add the webhook plugins to its flags, and change nothing else
     #[arg(long, requires = "manifest")]
     pub fix: bool,
-    /// With --fix: folder for the old file (default: diyadm-backup next to the file's folder)
+    /// With --fix: folder for the old file [default: diyadm-backup next to the file's folder]
     #[arg(long, value_name = "DIR", requires = "fix")]
     pub backup: Option<PathBuf>,
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Format of the findings
+    /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: ReportFormat,
 }

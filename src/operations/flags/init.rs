@@ -43,7 +43,7 @@ pub struct InitArgs {
         conflicts_with = "out"
     )]
     pub inspect: Option<PathBuf>,
-    /// Print the result for each object, or what --inspect found
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
 }
@@ -51,17 +51,17 @@ pub struct InitArgs {
 /// Flags for certificates.
 #[derive(Args, Debug, Clone)]
 pub struct CertificateFlags {
-    /// Certificate request in OpenSSL's format (default: csr.conf in this folder, else a built-in
-    /// one for the webhook's Service)
+    /// Certificate request in OpenSSL's format [default: csr.conf in this folder, else a built-in
+    /// one for the webhook's Service]
     #[arg(long, value_name = "FILE|-")]
     pub csr_conf: Option<PathBuf>,
-    /// Days that the server's certificate is valid (default: 365)
+    /// Days that the server's certificate is valid [default: 365]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub days: Option<u32>,
-    /// Days that the CA is valid (default: 3650)
+    /// Days that the CA is valid [default: 3650]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub ca_days: Option<u32>,
-    /// Type of the keys (default: RSA with csr.conf's default_bits)
+    /// Type of the keys [default: RSA with csr.conf's default_bits]
     #[arg(long, value_enum, value_name = "KIND")]
     pub key: Option<KeyType>,
 }

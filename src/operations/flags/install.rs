@@ -14,9 +14,6 @@ pub struct InstallArgs {
     /// Flags for new certificates
     #[command(flatten)]
     pub certificates: CertificateFlags,
-    /// Flags for the manifests
-    #[command(flatten)]
-    pub webhook: WebhookFlags,
     /// Take over fields that another manager owns, and the configuration of another webhook; replace
     /// certificates as `init --force` does
     #[arg(long)]
@@ -27,7 +24,10 @@ pub struct InstallArgs {
     /// Whether anything is changed
     #[command(flatten)]
     pub dry_run: DryRunFlag,
-    /// Print the result for each object
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<MachineFormat>,
+    /// Flags for the manifests
+    #[command(flatten)]
+    pub webhook: WebhookFlags,
 }

@@ -13,15 +13,15 @@ pub struct RenderArgs {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
+    /// The CA's certificate: a PEM file, -, or the folder of `init --out` [default: the Secret's]
+    #[arg(long, value_name = "FILE|DIR|-")]
+    pub ca: Option<PathBuf>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
+    pub output: MachineFormat,
     /// Flags for the manifests
     #[command(flatten)]
     pub webhook: WebhookFlags,
-    /// The CA's certificate: a PEM file, -, or the folder of `init --out` (default: the Secret's)
-    #[arg(long, value_name = "FILE|DIR|-")]
-    pub ca: Option<PathBuf>,
-    /// Format
-    #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
-    pub output: MachineFormat,
 }
 
 /// Flags for the webhook's manifests.
@@ -33,10 +33,6 @@ pub struct WebhookFlags {
     /// Image of the webhook's server
     #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE", value_parser = image_name)]
     pub webhook_image: String,
-    /// How workloads are emptied; --rules goes into a ConfigMap, which the server reloads when it
-    /// changes
-    #[command(flatten)]
-    pub ways: EmptyingFlags,
     /// Replicas of the server; more than one adds a PodDisruptionBudget
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,
@@ -63,6 +59,10 @@ pub struct WebhookFlags {
     /// of --csr-conf
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// How workloads are emptied; --rules goes into a ConfigMap, which the server reloads when it
+    /// changes
+    #[command(flatten)]
+    pub ways: EmptyingFlags,
 }
 
 /// What empties workloads on a cluster.

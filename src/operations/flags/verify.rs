@@ -43,7 +43,7 @@ pub struct VerifyArgs {
     /// Image of empty containers, or `keep` for the workload's own
     #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
     pub image: String,
-    /// Format of the result
+    /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: ReportFormat,
 }
