@@ -13,6 +13,7 @@ use crate::{
 
 pub mod dev;
 mod help;
+pub mod images;
 pub mod mutate;
 pub mod plan;
 pub mod rights;
@@ -99,6 +100,9 @@ pub enum Command {
     Render(RenderArgs),
     /// Run the webhook's server
     Serve(serve::Serve),
+    /// List diyadm's own images, or write them to a file
+    #[command(subcommand)]
+    Images(images::Images),
     /// Print the rights that developers or installers need
     Rights(rights::Rights),
     /// Print a completion script for a shell

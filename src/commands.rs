@@ -14,6 +14,7 @@ pub mod completions;
 mod dev;
 mod empty;
 mod forward;
+mod images;
 mod init;
 mod inside;
 mod install;
@@ -64,6 +65,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Plan(args) => plan::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
+        Command::Images(args) => images::run(&global, &args),
         Command::Rights(args) => rights::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),

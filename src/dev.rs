@@ -18,7 +18,7 @@ mod misread;
 pub(crate) mod pods;
 pub(crate) mod ports;
 pub(crate) mod printer;
-mod program;
+pub(crate) mod program;
 pub(crate) mod project;
 pub(crate) mod reach;
 mod replaced;

@@ -31,6 +31,7 @@ pub(crate) mod emptying_flags;
 pub(crate) mod explain;
 pub(crate) mod files;
 pub mod flags;
+pub mod images;
 pub(crate) mod install;
 pub(crate) mod intercept;
 pub(crate) mod namespace_label;

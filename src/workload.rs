@@ -67,7 +67,7 @@ pub use rule_input::cron_job;
 pub use rules::{
     AGENT_IMAGE, Choice, Decision, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES, MEMBERS,
     Match, Member, NOT_IN_IMAGE, Ready, Rule, RuleInput, Rules, Source, Way, image_name,
-    lint as lint_rules, parse as parse_rules, parse_kinds,
+    lint as lint_rules, parse as parse_rules, parse_kinds, registry,
 };
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};

@@ -4,7 +4,10 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum, value_parser};
 
-use crate::dev::flags::{AgentFlags, ContainerFlags, ContainerTarget, EventFlags};
+use crate::{
+    dev::flags::{AgentFlags, ContainerFlags, ContainerTarget, EventFlags},
+    operations::flags::RegistryFlag,
+};
 use diyadm_agent::protocol::MOST_GRACE_S;
 
 /// Flags of `shell`.
@@ -237,6 +240,9 @@ pub struct Dev {
     /// Do not empty the workload
     #[arg(long)]
     pub no_empty: bool,
+    /// Where the images are pulled from
+    #[command(flatten)]
+    pub registry: RegistryFlag,
     /// Build, send and start once, without forwarding ports, and exit
     #[arg(long, conflicts_with = "init")]
     pub once: bool,

@@ -38,7 +38,8 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Code> {
             let cluster = Cluster::connect(&global.connection).await.map_err(observe::blind)?;
             let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
             let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await;
-            let subject = resolved.map_err(observe::blind)?.subject(&cluster, &args.image)?;
+            let subject =
+                resolved.map_err(observe::blind)?.subject(&cluster, &args.image.name())?;
             match args.mode {
                 Mode::Webhook if args.probe => check::findings_with_probe(&cluster, &subject).await,
                 Mode::Webhook => check::findings(&cluster, &subject).await,

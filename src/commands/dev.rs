@@ -28,7 +28,7 @@ use crate::{
     exit::{Code, Failure},
     kubernetes::{Cluster, targets::Targets},
     operations::{
-        flags::{EmptyArgs, EmptyingFlags, Idle, RestoreArgs, ScaleFlags},
+        flags::{EmptyArgs, EmptyingFlags, Idle, RegistryFlag, RestoreArgs, ScaleFlags},
         staged_files,
     },
     ui::terminal::{Terminal, print},
@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     let project = block(sources::read(&file))?;
     let at = at(args, &project)?;
     if !args.no_empty && !args.inside.live && !block(is_emptied(global, &terminal, &at))? {
-        let code = empty::run(global, &empty_args(&at, &project)?)?;
+        let code = empty::run(global, &empty_args(args, &at, &project)?)?;
         if code != Code::Done {
             return Ok(code);
         }
@@ -124,14 +124,16 @@ fn targets(at: &ContainerTarget) -> Targets {
     Targets { workloads: vec![at.workload.clone()], namespace, ..Targets::default() }
 }
 
-/// How to empty the workload, from the project file.
-fn empty_args(at: &ContainerTarget, project: &Project) -> Result<EmptyArgs> {
+/// How to empty the workload, from the command line and the project file.
+fn empty_args(args: &Dev, at: &ContainerTarget, project: &Project) -> Result<EmptyArgs> {
     let image = project.empty.image.as_deref().map(image_name).transpose().map_err(|why| {
         Failure::usage(format!("{FILE}: empty.image: {why}."), "Fix the file at that place.")
     })?;
     let idle = project.empty.idle().and_then(|idle| Idle::from_str(idle, true).ok());
     let containers = at.inside.container.clone();
-    let flags = EmptyingFlags { image, idle, containers, ..EmptyingFlags::default() };
+    let registry = args.registry.registry.clone().or_else(|| project.empty.registry());
+    let registry = RegistryFlag { registry };
+    let flags = EmptyingFlags { image, idle, containers, registry, ..EmptyingFlags::default() };
     let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
     Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
 }

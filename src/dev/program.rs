@@ -88,7 +88,8 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
     Err(Failure::no(what, hint).because(NoAgentThere).into())
 }
 
-fn head(path: &Path) -> Option<Vec<u8>> {
+/// The beginning of a file, with its ELF header; `None` if it cannot be read.
+pub(crate) fn head(path: &Path) -> Option<Vec<u8>> {
     let mut head = vec![0; HEAD];
     let read = File::open(path).ok()?.read(&mut head).ok()?;
     head.truncate(read);

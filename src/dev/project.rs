@@ -9,7 +9,7 @@ use super::{
     ports::{self, Port, Ports},
     sync::without_dots,
 };
-use crate::{ui::text::clause, yaml::ConfigError};
+use crate::{ui::text::clause, workload::registry, yaml::ConfigError};
 use diyadm_agent::protocol::name_fits;
 
 /// The file's name.
@@ -57,6 +57,9 @@ pub(crate) struct Empty {
     /// An image, or `keep`.
     #[serde(default)]
     pub(crate) image: Option<String>,
+    /// The registry of diyadm's own images.
+    #[serde(default)]
+    registry: Option<Spanned<String>>,
     /// `entrypoint`, `shell` or `agent`.
     #[serde(default)]
     idle: Option<Spanned<String>>,
@@ -182,6 +185,9 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
     for number in &project.forward {
         pair(&number.value).map_err(|what| at(number.referenced, &what))?;
     }
+    if let Some(named) = &project.empty.registry {
+        registry(&named.value).map_err(|what| at(named.referenced, &what))?;
+    }
     if let Some(idle) = &project.empty.idle
         && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
     {
@@ -192,6 +198,11 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
 }
 
 impl Empty {
+    /// The registry of diyadm's own images; [`parse`] has validated it.
+    pub(crate) fn registry(&self) -> Option<String> {
+        self.registry.as_ref().and_then(|named| registry(&named.value).ok())
+    }
+
     /// `entrypoint`, `shell` or `agent`.
     pub(crate) fn idle(&self) -> Option<&str> {
         self.idle.as_ref().map(|idle| idle.value.as_str())

@@ -52,7 +52,8 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
             ready,
         },
         list: Vec::new(),
-        agent_image: ways.agent_image.clone().unwrap_or_else(|| AGENT_IMAGE.to_owned()),
+        empty_image: ways.registry.image(EMPTY_IMAGE),
+        agent_image: (ways.agent_image.clone()).unwrap_or_else(|| ways.registry.image(AGENT_IMAGE)),
         own: (namespace.to_owned(), name.to_owned()),
     }
 }
@@ -81,6 +82,7 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
         ("containers", ways.containers.clone()),
         ("level", word(ways.level.and_then(|level| level.to_possible_value()))),
         ("ready", word(ways.ready.and_then(|ready| ready.to_possible_value()))),
+        ("registry", ways.registry.registry.clone()),
         ("agent-image", ways.agent_image.clone()),
     ];
     let said = flags.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
@@ -88,6 +90,6 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
 }
 
 /// The image of emptied workloads without a rule or annotation.
-pub(crate) fn image(ways: &EmptyingFlags) -> &str {
-    ways.image.as_deref().unwrap_or(EMPTY_IMAGE)
+pub(crate) fn image(ways: &EmptyingFlags) -> String {
+    ways.image.clone().unwrap_or_else(|| ways.registry.image(EMPTY_IMAGE))
 }

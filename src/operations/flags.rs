@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::webhook_names::WebhookNames;
 use crate::{
     kubernetes::{DryRun, targets::Targets},
-    workload::image_name,
+    workload::{EMPTY_IMAGE, image_name, registry},
 };
 
 pub mod check;
@@ -282,10 +282,51 @@ pub struct EmptyingFlags {
     /// Image that contains the agent for `--idle agent` [default: diyadm-agent:latest]
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub agent_image: Option<String>,
+    /// Where their images are pulled from
+    #[command(flatten)]
+    pub registry: RegistryFlag,
     /// rules.yaml, which sets which workloads are emptied and how; - is the standard input, except
     /// for `serve`
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+}
+
+/// Where diyadm's own images are pulled from.
+#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistryFlag {
+    /// Registry of diyadm's own images, as in REGISTRY/empty-container:latest; flags, rules and
+    /// annotations that name an image override it
+    #[arg(long, value_name = "REGISTRY", value_parser = registry)]
+    pub registry: Option<String>,
+}
+
+impl RegistryFlag {
+    /// One of diyadm's own images, `NAME:TAG`, with the registry.
+    pub fn image(&self, name: &str) -> String {
+        match &self.registry {
+            Some(registry) => format!("{registry}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// The image that empty containers are expected to have.
+#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
+pub struct EmptyImageFlags {
+    /// Image of empty containers, or `keep` for the workload's own [default:
+    /// empty-container:latest]
+    #[arg(long, value_name = "IMAGE|keep", value_parser = image_name)]
+    pub image: Option<String>,
+    /// Where it is pulled from
+    #[command(flatten)]
+    pub registry: RegistryFlag,
+}
+
+impl EmptyImageFlags {
+    /// The image's name, or `keep`.
+    pub fn name(&self) -> String {
+        self.image.clone().unwrap_or_else(|| self.registry.image(EMPTY_IMAGE))
+    }
 }
 
 /// What an empty container runs.

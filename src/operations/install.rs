@@ -130,7 +130,7 @@ async fn install_webhook(
     applier.namespace_exists |= args.dry_run.mode.is_none();
     let settings = webhook_settings::with_names(settings, names)?;
     let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
-    let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
+    let subject = resolved.subject(cluster, &emptying_flags::image(&args.webhook.ways))?;
     for object in &objects {
         // The configuration comes last: until a server is ready there is nothing to call.
         if object["kind"] == CONFIGURATION.kind

@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// The emptying flags of a server.
-const FLAGS: [&str; 5] = ["--image=", "--idle=", "--containers=", "--level=", "--agent-image="];
+const FLAGS: [&str; 6] =
+    ["--image=", "--idle=", "--containers=", "--level=", "--registry=", "--agent-image="];
 
 /// The flags of the server `name`; `None` if the Deployment does not exist.
 ///

@@ -31,6 +31,18 @@ impl Staged {
     /// # Errors
     /// The file cannot be written; nothing is left of it.
     pub(crate) fn new(path: &Path, text: &str, mode: u32) -> io::Result<Self> {
+        Self::with(path, mode, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// [`Staged::new`] with what `write` writes.
+    ///
+    /// # Errors
+    /// Those of `write`, and of [`Staged::new`].
+    pub(crate) fn with(
+        path: &Path,
+        mode: u32,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<Self> {
         if path.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
@@ -43,7 +55,7 @@ impl Staged {
         let _ = fs::remove_file(&temporary);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         let mut staged = Self { path: path.to_owned(), temporary, file, placed: false };
-        staged.file.write_all(text.as_bytes())?;
+        write(&mut staged.file)?;
         staged.file.sync_all()?;
         Ok(staged)
     }

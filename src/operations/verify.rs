@@ -82,7 +82,7 @@ pub(crate) async fn verify(
     let found = image_of(&stored);
     // The requested mode must have emptied it.
     let by_mode = is_emptied_by_policy(&stored) == (args.mode == Mode::Policy);
-    if !is_emptied_to(&stored, &args.image) || !by_mode {
+    if !is_emptied_to(&stored, &args.image.name()) || !by_mode {
         return explained(cluster, args, resolved).await;
     }
     let how = match (mode, args.keep) {
@@ -101,7 +101,7 @@ async fn explained(
     args: &VerifyArgs,
     resolved: &Resolved,
 ) -> Result<Vec<Finding>> {
-    let subject = resolved.subject(cluster, &args.image)?;
+    let subject = resolved.subject(cluster, &args.image.name())?;
     let findings = match args.mode {
         Mode::Webhook => check::findings(cluster, &subject).await?,
         Mode::Policy => check::policy::findings(cluster, &subject).await?,

@@ -46,7 +46,8 @@ pub(crate) fn settings(names: &WebhookNames, webhook: &WebhookFlags) -> Result<S
         namespace: names.webhook_namespace().to_owned(),
         service: names.service.clone(),
         secret: names.secret.clone(),
-        webhook_image: webhook.webhook_image.clone(),
+        webhook_image: (webhook.webhook_image.clone())
+            .unwrap_or_else(|| webhook.ways.registry.image(manifests::WEBHOOK_IMAGE)),
         serve: emptying_flags::arguments(&webhook.ways),
         level: match webhook.ways.level {
             Some(Level::Pod) => workload::Level::Pod,

@@ -30,6 +30,8 @@ mod policy;
 
 pub use policy::policy;
 
+/// The image of the webhook's server.
+pub const WEBHOOK_IMAGE: &str = "admissionwebhook:latest";
 /// The blog's certificate request, with the repository's names.
 const CSR_CONF: &str = include_str!("../../csr.conf");
 const WEBHOOK: &str = include_str!("../../templates/webhook.yaml");

@@ -12,7 +12,7 @@ mod image;
 mod lint;
 
 pub use file::{MATCHES, MEMBERS, Member, parse, parse_kinds};
-pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name};
+pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name, registry};
 pub use lint::lint;
 
 /// The image that a container gets.
@@ -117,6 +117,8 @@ pub struct Rules {
     pub flags: Choice,
     /// The rules of rules.yaml; the first matching one is used.
     pub list: Vec<Rule>,
+    /// The image of empty containers where no flag, rule or annotation names one.
+    pub empty_image: String,
     /// The image that has the agent, for [`Idle::Agent`].
     pub agent_image: String,
     /// Namespace and name of the webhook itself, which is never emptied.
@@ -131,6 +133,7 @@ impl Default for Rules {
         Self {
             flags: Choice::default(),
             list: Vec::new(),
+            empty_image: EMPTY_IMAGE.to_owned(),
             agent_image: AGENT_IMAGE.to_owned(),
             own: ("test".to_owned(), "diyadmissionwebhook".to_owned()),
         }
@@ -238,7 +241,7 @@ impl Rules {
                 Some(Image::Keep) => Idle::Shell,
                 _ => Idle::Entrypoint,
             }),
-            image: image.0.unwrap_or_else(|| Image::Name(EMPTY_IMAGE.to_owned())),
+            image: image.0.unwrap_or_else(|| Image::Name(self.empty_image.clone())),
             level: level.0.unwrap_or(Level::Workload),
             replicas: replicas.0,
             ready: ready.0.unwrap_or(Ready::Container),

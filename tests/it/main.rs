@@ -21,6 +21,7 @@ mod hints;
 mod hundred_workloads;
 mod idle_agent;
 mod image_rewrites;
+mod images;
 mod install;
 mod kinds;
 mod kubeconfig;

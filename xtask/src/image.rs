@@ -1,9 +1,8 @@
-//! `cargo xtask image`: images without Docker, each a docker-archive in the cache folder.
+//! `cargo xtask image`: images without Docker, each an archive in the cache folder.
 //!
 //! diyadm's own are built as the repository's Dockerfile says; the others are what the tests run.
 //! Never pushed anywhere: `cargo xtask cluster load` gives them to the rig's node.
 
-mod archive;
 mod bare;
 mod build;
 mod dockerfile;
@@ -14,14 +13,16 @@ mod rootfs;
 
 use std::{
     fs::{self, File},
+    io::BufWriter,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
+use diyadm_image::{Content, Image, hex};
+use openssl::sha::Sha256;
 
-use self::archive::Image;
 use crate::{cluster, interrupt, paths};
 
 pub(crate) use self::{build::Profile, libraries::libraries};
@@ -55,25 +56,41 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The docker-archive of an image, made where there is none with the same content.
+/// The archive of an image, made where there is none with the same content.
 pub(crate) fn archive(name: &str, profile: Profile) -> Result<PathBuf> {
     let image = image(name, profile)?;
     let folder = paths::cache()?.join("images");
     fs::create_dir_all(&folder)?;
     let lock = File::create(folder.join("lock"))?;
     lock.lock().context("cannot lock the folder of images")?;
-    let path = folder.join(format!("{name}-{}.tar", &image.stamp()?[..16]));
+    let path = folder.join(format!("{name}-{}.tar", &stamp(&image)?[..16]));
     if path.exists() {
         // Whoever tidies up sees that it is used.
         File::open(&path)?.set_modified(SystemTime::now())?;
         return Ok(path);
     }
     let fresh = folder.join(format!("{name}.new"));
-    image.write(&fresh)?;
+    let file = File::create(&fresh)?;
+    diyadm_image::write(&[image], BufWriter::new(&file))?;
+    file.sync_all()?;
     // Half an image must never be found.
     fs::rename(fresh, &path)?;
     forget_old(name, &folder)?;
     Ok(path)
+}
+
+/// Distinguishes an image from any other, without reading its files: their paths, lengths and
+/// times.
+fn stamp(image: &Image) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{image:?}").as_bytes());
+    for entry in image.layers.iter().flatten() {
+        if let Content::File(file) = &entry.content {
+            let facts = fs::metadata(file).with_context(|| file.display().to_string())?;
+            hash.update(format!("{} {:?}", facts.len(), facts.modified()?).as_bytes());
+        }
+    }
+    Ok(hex(&hash.finish()))
 }
 
 /// Removes archives of an image that nobody used for a day.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRunFlag, render::Mode};
-use crate::{operations::webhook_names::WebhookNames, report::ReportFormat, workload::image_name};
+use super::{DryRunFlag, EmptyImageFlags, render::Mode};
+use crate::{operations::webhook_names::WebhookNames, report::ReportFormat};
 
 /// Flags of `check`.
 #[derive(Args, Debug)]
@@ -16,9 +16,9 @@ pub struct CheckArgs {
     /// The names
     #[command(flatten)]
     pub names: WebhookNames,
-    /// Image of empty containers, or `keep` for the workload's own
-    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
-    pub image: String,
+    /// Image of empty containers
+    #[command(flatten)]
+    pub image: EmptyImageFlags,
     /// Who empties
     #[arg(long, value_enum, default_value_t, value_name = "MODE", conflicts_with_all = ["probe", "manifest"])]
     pub mode: Mode,

@@ -30,9 +30,9 @@ pub struct WebhookFlags {
     /// Who empties
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub mode: Mode,
-    /// Image of the webhook's server
-    #[arg(long, default_value = "admissionwebhook:latest", value_name = "IMAGE", value_parser = image_name)]
-    pub webhook_image: String,
+    /// Image of the webhook's server [default: admissionwebhook:latest]
+    #[arg(long, value_name = "IMAGE", value_parser = image_name)]
+    pub webhook_image: Option<String>,
     /// Replicas of the server; more than one adds a PodDisruptionBudget
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,

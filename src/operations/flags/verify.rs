@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRunFlag, Level, init::CertificateFlags, render::Mode};
-use crate::{operations::webhook_names::WebhookNames, report::ReportFormat, workload::image_name};
+use super::{DryRunFlag, EmptyImageFlags, Level, init::CertificateFlags, render::Mode};
+use crate::{operations::webhook_names::WebhookNames, report::ReportFormat};
 
 /// Flags of `verify`.
 #[derive(Args, Debug)]
@@ -40,9 +40,9 @@ pub struct VerifyArgs {
     /// Level at which the webhook empties; with `pod` a Pod is created instead of a Deployment
     #[arg(long, value_enum, value_name = "LEVEL", conflicts_with = "offline")]
     pub level: Option<Level>,
-    /// Image of empty containers, or `keep` for the workload's own
-    #[arg(long, default_value = "empty-container:latest", value_name = "IMAGE|keep", value_parser = image_name)]
-    pub image: String,
+    /// Image of empty containers
+    #[command(flatten)]
+    pub image: EmptyImageFlags,
     /// Output format
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: ReportFormat,

@@ -54,7 +54,7 @@ pub(super) async fn install(
         applier.apply(object).await?;
     }
     if args.dry_run.mode.is_none() {
-        let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
+        let subject = resolved.subject(cluster, &emptying_flags::image(&args.webhook.ways))?;
         let object = manifests::test_pod(namespace)?;
         let proof = Proof { subject: &subject, object, mode: Mode::Policy };
         let is_emptied = |created: &Value| {

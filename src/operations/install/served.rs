@@ -44,7 +44,7 @@ pub(super) async fn install(
         if cluster.missing(&[create]).await?.is_empty() {
             // The owner chooses the image.
             let is_emptied = |created: &Value| workload::is_emptied_pod(&created.to_string());
-            let subject = resolved.subject(cluster, emptying_flags::image(&args.webhook.ways))?;
+            let subject = resolved.subject(cluster, &emptying_flags::image(&args.webhook.ways))?;
             let proof = Proof { subject: &subject, object, mode: args.webhook.mode };
             proof.wait(terminal, cluster, args.timeout, is_emptied).await?;
             terminal.done(&format!("workloads created in namespace {namespace} start empty"), None);

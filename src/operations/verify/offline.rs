@@ -57,7 +57,7 @@ async fn prove(args: &VerifyArgs, subjects: Vec<Subject>, steps: &mut Steps) -> 
             Ok((format!("{source}, created the CA and the certificate in memory"), bundle))
         })?;
     let yaml = steps.step("render", "See `diyadm render --help` for the flags.", || {
-        let ways = EmptyingFlags { image: Some(args.image.clone()), ..EmptyingFlags::default() };
+        let ways = EmptyingFlags { image: Some(args.image.name()), ..EmptyingFlags::default() };
         let webhook = WebhookFlags { ways, ..WebhookFlags::default() };
         let settings = webhook_settings::settings(names, &webhook)?;
         let settings = Settings { ca_pem: bundle.ca_crt.clone(), ..settings };
@@ -75,7 +75,7 @@ async fn prove(args: &VerifyArgs, subjects: Vec<Subject>, steps: &mut Steps) -> 
             tls,
             rules: Rules {
                 own: (names.webhook_namespace().to_owned(), names.service.clone()),
-                ..Rules::with_image(&args.image)
+                ..Rules::with_image(&args.image.name())
             },
             rules_file: None,
             workers: Some(1),
@@ -93,7 +93,7 @@ async fn prove(args: &VerifyArgs, subjects: Vec<Subject>, steps: &mut Steps) -> 
         // Stop if it is sent, or dropped with the sender.
         let _ = stopped.await;
     }));
-    let image = args.image.clone();
+    let image = args.image.name();
     let (mut findings, proved) = {
         let mut inner = Steps { findings: Vec::new(), ..steps.clone() };
         let work = tokio::task::spawn_blocking(move || {
@@ -191,7 +191,7 @@ fn subjects(terminal: &Terminal, args: &VerifyArgs) -> Result<Vec<Subject>> {
         let kind = &DEPLOYMENT;
         return Ok(vec![Subject { what: TEMPLATE.to_owned(), kind, object }]);
     }
-    let rules = Rules::with_image(&args.image);
+    let rules = Rules::with_image(&args.image.name());
     let (mut subjects, mut others) = (Vec::new(), Vec::new());
     for file in files::read(&args.filename)? {
         for document in file.objects {

@@ -38,6 +38,25 @@ pub fn image_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// `text` without a slash at its end, if it can stand before the name of an image: `HOST[:PORT]`,
+/// perhaps with a path.
+///
+/// # Errors
+/// In a few words, what it is instead.
+pub fn registry(text: &str) -> Result<String, String> {
+    if text.contains("://") {
+        return Err("a registry is HOST or HOST:PORT, perhaps with a path, without https://".into());
+    }
+    let registry = text.trim_end_matches('/');
+    if registry.is_empty() {
+        return Err("the name of the registry is empty".to_owned());
+    }
+    if registry.contains('@') || registry == KEEP {
+        return Err(format!("{text:?} is not the name of a registry"));
+    }
+    image_name(registry)
+}
+
 fn is_odd(c: char) -> bool {
     NOT_IN_IMAGE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
@@ -54,6 +73,16 @@ mod tests {
         }
         for image in ["", " ", "a b", "a\n", "a\u{a0}b", &"a".repeat(LONGEST_IMAGE + 1)] {
             image_name(image).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn registry_is_a_host_with_an_optional_path() {
+        for (text, expected) in [("r.example", "r.example"), ("r:5000/team/", "r:5000/team")] {
+            assert_eq!(registry(text).unwrap(), expected);
+        }
+        for text in ["", "/", "https://r.example", "r.example/a@sha256:1", "a b", "keep"] {
+            registry(text).unwrap_err();
         }
     }
 

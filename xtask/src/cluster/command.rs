@@ -17,7 +17,7 @@ use super::{Cluster, Kind, Life, Taint, answers, kubectl, node, server, static_p
 use crate::{image::Profile, interrupt, paths};
 
 const WORDS: &str = "up [--node] [--static-apiserver] [--held], down, status, kubeconfig or \
-                     load IMAGE…, each with --in FOLDER before it or without";
+                     load IMAGE|./ARCHIVE…, each with --in FOLDER before it or without";
 
 /// Does what the words say.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {

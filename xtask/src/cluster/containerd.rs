@@ -1,6 +1,6 @@
 //! containerd, what it runs Pods with, and the images that it is given.
 //!
-//! Nothing is pulled: the node has no route to a registry. An image comes as a docker-archive.
+//! Nothing is pulled: the node has no route to a registry. An image comes as an archive.
 
 use std::{fs, path::Path, process::Command};
 
@@ -92,7 +92,7 @@ fn plugin(network: Network) -> String {
     )
 }
 
-/// Gives the node whose first process is `node` an image from a docker-archive.
+/// Gives the node whose first process is `node` the images of an archive.
 pub(super) fn import(ctr: &Path, node: u32, archive: &Path) -> Result<()> {
     // The archive may be where the node sees something else: it comes in as an open file.
     let file = fs::File::open(archive).with_context(|| archive.display().to_string())?;

@@ -132,7 +132,7 @@ impl Node {
     }
 }
 
-/// Brings images to the node that runs in `folder`.
+/// Brings images to the node that runs in `folder`: by their names, or the paths of archives.
 pub(crate) fn load_into(folder: &Path, names: &[&str], profile: Profile) -> Result<()> {
     let first = fs::read_to_string(folder.join("node/init"))
         .ok()
@@ -146,7 +146,11 @@ pub(crate) fn load_into(folder: &Path, names: &[&str], profile: Profile) -> Resu
 
 fn load(ctr: &Path, first: u32, names: &[&str], profile: Profile) -> Result<()> {
     for name in names {
-        let archive = image::archive(name, profile)?;
+        // A path is an archive of images.
+        let archive = match name.contains('/') {
+            true => PathBuf::from(name),
+            false => image::archive(name, profile)?,
+        };
         containerd::import(ctr, first, &archive)
             .with_context(|| format!("cannot give the node the image {name}"))?;
     }

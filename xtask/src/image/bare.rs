@@ -3,12 +3,10 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::Result;
+use diyadm_image::{Image, hex};
 use openssl::sha::sha256;
 
-use super::{
-    archive::{Image, hex},
-    rootfs,
-};
+use super::rootfs;
 use crate::{paths, process};
 
 const SOURCE: &str = include_str!("../../data/bare.rs");

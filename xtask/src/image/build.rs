@@ -12,12 +12,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use diyadm_image::hex;
 use openssl::sha::Sha256;
 
-use super::{
-    archive::hex,
-    dockerfile::{Stage, Step},
-};
+use super::dockerfile::{Stage, Step};
 use crate::{paths, process};
 
 /// How the Dockerfile's program is compiled.
@@ -197,7 +195,7 @@ fn only_program(built: &Path) -> Result<Option<PathBuf>> {
 fn inputs(program: &Path, target: &Path) -> Result<Vec<String>> {
     let written = program.with_extension("d");
     let written = fs::read_to_string(&written).with_context(|| written.display().to_string())?;
-    let cargo = ["Cargo.lock", "Cargo.toml", "crates/agent/Cargo.toml"];
+    let cargo = ["Cargo.lock", "Cargo.toml", "crates/agent/Cargo.toml", "crates/image/Cargo.toml"];
     let mut names: Vec<String> = cargo.map(str::to_owned).into();
     for path in rule(&written).iter().filter(|path| !Path::new(path).starts_with(target)) {
         let name = Path::new(path).strip_prefix(paths::root());

@@ -12,12 +12,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use diyadm_image::{Content, Entry, Image, hex};
 use openssl::sha::sha256;
 
 use super::{
-    archive::{Content, Entry, Image, hex},
-    libraries,
-    libraries::libraries_beside,
+    libraries::{self, libraries_beside},
     rootfs,
 };
 use crate::{cluster, paths, process};
@@ -132,7 +131,7 @@ fn add(
         } else {
             let mode = fs::metadata(&file)?.permissions().mode() & 0o777;
             if to == format!("{HOME}/bin") {
-                needed.extend(libraries(&file)?);
+                needed.extend(libraries::libraries(&file)?);
             } else if Path::new(&name).extension().is_some_and(|end| end == "so") {
                 // What could not be loaded on this machine is left out there. The virtual machine
                 // itself is loaded before any other, by its path.

@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use diyadm_image::{Entry, Image};
 
 use super::{
-    archive::{Entry, Image},
     build::{self, Profile},
     dockerfile::{self, Stage, Step},
     rootfs,

@@ -3,11 +3,9 @@
 use std::{path::Path, process::Command};
 
 use anyhow::{Result, bail};
+use diyadm_image::{Config, Entry, Image, architecture};
 
-use super::{
-    archive::{Config, Entry, Image},
-    libraries,
-};
+use super::libraries;
 use crate::process;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -17,7 +15,7 @@ const PAUSE: &str = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; 
 
 /// Nothing at all.
 pub(super) fn scratch() -> Image {
-    Image { tag: String::new(), config: Config::default(), layers: Vec::new() }
+    of_host("", Config::default(), Vec::new())
 }
 
 /// What the node starts each Pod with.
@@ -31,11 +29,9 @@ pub(super) fn pause(busybox: &Path) -> Result<Image> {
 
 /// A shell and all that goes with it, as small distributions have it.
 pub(super) fn busybox(busybox: &Path) -> Result<Image> {
-    Ok(Image {
-        tag: "busybox:rig".into(),
-        config: Config { cmd: vec!["/bin/sh".into()], env: vec![PATH.into()], ..Config::default() },
-        layers: vec![busybox_layer(busybox)?],
-    })
+    let config =
+        Config { cmd: vec!["/bin/sh".into()], env: vec![PATH.into()], ..Config::default() };
+    Ok(of_host("busybox:rig", config, vec![busybox_layer(busybox)?]))
 }
 
 /// A program and nothing else: no shell, no library, no `/tmp`.
@@ -45,20 +41,24 @@ pub(super) fn program(tag: &str, program: &Path) -> Result<Image> {
     }
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     let path = format!("usr/local/bin/{name}");
-    Ok(Image {
-        tag: tag.into(),
-        config: Config {
-            entrypoint: vec![format!("/{path}")],
-            env: vec![PATH.into()],
-            ..Config::default()
-        },
-        layers: vec![vec![
-            Entry::folder("usr", 0o755),
-            Entry::folder("usr/local", 0o755),
-            Entry::folder("usr/local/bin", 0o755),
-            Entry::program(&path, program),
-        ]],
-    })
+    let config = Config {
+        entrypoint: vec![format!("/{path}")],
+        env: vec![PATH.into()],
+        ..Config::default()
+    };
+    let layer = vec![
+        Entry::folder("usr", 0o755),
+        Entry::folder("usr/local", 0o755),
+        Entry::folder("usr/local/bin", 0o755),
+        Entry::program(&path, program),
+    ];
+    Ok(of_host(tag, config, vec![layer]))
+}
+
+/// An image for this machine's processor.
+fn of_host(tag: &str, config: Config, layers: Vec<Vec<Entry>>) -> Image {
+    let architecture = architecture(std::env::consts::ARCH).to_owned();
+    Image { tag: tag.to_owned(), architecture, config, layers }
 }
 
 fn busybox_layer(busybox: &Path) -> Result<Vec<Entry>> {

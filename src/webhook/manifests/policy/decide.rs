@@ -8,9 +8,9 @@ use super::{
 use crate::explain;
 use crate::kinds::{self, Kind};
 use crate::workload::{
-    AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, EMPTY_IMAGE, ENABLED, HELPERS, IDLE, IMAGE,
-    INJECTED, Image, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, OS_LABELS,
-    PROGRAM, REPLICAS, Rule, Rules, SUSPEND,
+    AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, ENABLED, HELPERS, IDLE, IMAGE, INJECTED, Image,
+    LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, OS_LABELS, PROGRAM,
+    REPLICAS, Rule, Rules, SUSPEND,
 };
 
 /// The policy's variables, in order. The last one is `chosen`: the indexes of the containers to
@@ -46,7 +46,10 @@ pub(super) fn variables(rules: &Rules) -> Vec<(&'static str, String)> {
                 part("[]", &|c| c.containers.as_ref().map(|names| cel::list([names.as_str()])));
             format!("{}.optMap(names, [string(names)]).orValue({said})", note(CONTAINERS))
         }),
-        ("image", noted(IMAGE, &part(&cel::text(EMPTY_IMAGE), &|c| c.image.as_ref().map(image)))),
+        (
+            "image",
+            noted(IMAGE, &part(&cel::text(&rules.empty_image), &|c| c.image.as_ref().map(image))),
+        ),
         ("idle", {
             let default = "(variables.image == \"keep\" ? \"shell\" : \"entrypoint\")";
             noted(IDLE, &part(default, &|c| c.idle.map(|idle| cel::text(explain::idle(idle)))))
