@@ -12,6 +12,8 @@ pub const DISABLED: &str = "disabled";
 pub const ORIGINAL: &str = "diyadm.io/original";
 /// Who emptied a Pod without an original: `policy`.
 pub const EMPTIED_BY: &str = "diyadm.io/emptied-by";
+/// What the value of [`EMPTIED_BY`] begins with; the image that the policy chose follows.
+pub const BY_POLICY: &str = "policy ";
 /// The containers to empty: `a,b`, or `*` for all.
 pub const CONTAINERS: &str = "diyadm.io/containers";
 /// The image to empty to, or `keep`.
@@ -140,7 +142,7 @@ pub const ANNOTATIONS: [Annotation; 14] = [
     annotation(
         EMPTIED_BY,
         "Pod",
-        "`policy`; written by `render --mode policy`'s policy",
+        "`policy IMAGE`; written by `render --mode policy`'s policy",
         "emptied without an original, which its owner still has; a Pod without an owner is left \
          alone, unless it has `inject-empty-container: enabled`",
     ),

@@ -2,7 +2,7 @@
 //! or restored since.
 
 use super::{
-    EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
+    BY_POLICY, EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
     emptied_fields::{PROGRAM, idle_commands, same},
     members::Container,
     original::Original,
@@ -26,7 +26,9 @@ impl Subject<'_> {
             return false;
         }
         let by_policy = || {
-            self.object.annotation(EMPTIED_BY).is_some() && template::idles_by_entrypoint(&pod, at)
+            let by = self.object.annotation(EMPTIED_BY);
+            by.and_then(|by| by.strip_prefix(BY_POLICY)).is_some_and(|image| has_image(container, image))
+                && template::idles_by_entrypoint(&pod, at)
         };
         let is_saved = |subject: &Subject<'_>| {
             let original = subject.object.annotation(ORIGINAL);
@@ -52,8 +54,13 @@ fn has_emptied_form(original: &Original, container: &Container<'_>) -> bool {
 
 /// Whether the image is diyadm's own, from any registry: its entrypoint idles.
 fn has_own_image(container: &Container<'_>) -> bool {
+    has_image(container, EMPTY_IMAGE)
+}
+
+/// Whether the container has this image, from any registry and with any tag.
+fn has_image(container: &Container<'_>, wanted: &str) -> bool {
     let image = container.field("image").and_then(|text| serde_json::from_str::<String>(text).ok());
-    image.is_some_and(|image| reference::name(&image) == reference::name(EMPTY_IMAGE))
+    image.is_some_and(|image| reference::name(&image) == reference::name(wanted))
 }
 
 #[cfg(test)]
@@ -148,8 +155,12 @@ mod tests {
         assert!(!is_empty(&own, "app", &[&empty]));
         // A policy saves no original.
         let mut by_policy = in_pod;
-        by_policy["metadata"]["annotations"] = json!({ EMPTIED_BY: "policy" });
+        by_policy["metadata"]["annotations"] = json!({ EMPTIED_BY: "policy jre-tail:1" });
         assert!(is_empty(&by_policy, "app", &[]));
+        // A Pod's image may be changed in place: then another program runs.
+        let mut changed = by_policy.clone();
+        changed["spec"]["containers"][0]["image"] = "shop:2".into();
+        assert!(!is_empty(&changed, "app", &[]));
         by_policy["spec"]["containers"][0]["readinessProbe"] = json!({ "exec": {} });
         assert!(!is_empty(&by_policy, "app", &[]));
     }

@@ -7,6 +7,7 @@ mod conversation;
 mod debug;
 pub(crate) mod forward;
 mod live_containers;
+mod live_kinds;
 mod project;
 mod reconnect;
 mod replaced_pods;

@@ -129,6 +129,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         (name(), any::<i32>()).prop_map(|(name, signal)| Request::Signal { name, signal }),
         (name(), 0..40).prop_map(|(name, signal)| Request::Signal { name, signal }),
         name().prop_map(|name| Request::Wait { name }),
+        name().prop_map(|name| Request::Remove { name }),
         logs.prop_map(|(name, after, since_ms, tail, follow)| {
             Request::Logs(Logs { name, after, since_ms, tail, follow })
         }),

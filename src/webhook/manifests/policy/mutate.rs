@@ -6,7 +6,7 @@ use super::cel;
 use crate::{
     explain,
     workload::{
-        AGENT_LIKE, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Ready, Target, Way,
+        AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Ready, Target, Way,
         agent_init_container, agent_mount, agent_volume, target,
     },
 };
@@ -140,11 +140,13 @@ pub(super) fn expression(agent_image: &str) -> String {
     }
     parts.push(only("variables.idle == \"agent\"", &agent(agent_image)));
     let by = cel::text(EMPTIED_BY);
+    // The image, because a Pod's image may be changed in place, and nothing else records it.
+    let value = format!("{} + variables.image", cel::text(BY_POLICY));
     parts.push(format!(
         "(\"annotations\" in object.metadata ? \
          [JSONPatch{{op: \"add\", path: \"/metadata/annotations/\" + jsonpatch.escapeKey({by}), \
-         value: \"policy\"}}] : \
-         [JSONPatch{{op: \"add\", path: \"/metadata/annotations\", value: {{{by}: \"policy\"}}}}])"
+         value: {value}}}] : \
+         [JSONPatch{{op: \"add\", path: \"/metadata/annotations\", value: {{{by}: {value}}}}}])"
     ));
     format!("size(variables.chosen) == 0 ? [] : {}", parts.join("\n+ "))
 }
