@@ -27,7 +27,8 @@ impl Subject<'_> {
         }
         let by_policy = || {
             let by = self.object.annotation(EMPTIED_BY);
-            by.and_then(|by| by.strip_prefix(BY_POLICY)).is_some_and(|image| has_image(container, image))
+            by.and_then(|by| by.strip_prefix(BY_POLICY))
+                .is_some_and(|image| has_image(container, image))
                 && template::idles_by_entrypoint(&pod, at)
         };
         let is_saved = |subject: &Subject<'_>| {

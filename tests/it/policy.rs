@@ -199,7 +199,7 @@ fn policy_is_installed_checked_verified_and_uninstalled() {
     with("verify", &["--image", "tools:1", "--keep"]).code(0).stderr_has("was kept");
     with("verify", &["--image", "tools:1"]).code(1).stderr_has("A Pod test already exists");
     let pod = cluster.get(name, "pod/test");
-    assert_eq!(pod["metadata"]["annotations"][EMPTIED_BY], "policy");
+    assert_eq!(pod["metadata"]["annotations"][EMPTIED_BY], "policy tools:1");
 
     cluster.kubectl(&["delete", "mutatingadmissionpolicybindings", name], "");
     with("check", &["--image", "tools:1"]).code(1).stderr_has("the policy does nothing");

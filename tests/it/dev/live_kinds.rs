@@ -15,6 +15,8 @@ fn workload(kind: &str) -> Value {
     let pod = json!({
         "restartPolicy": if never { "Never" } else { "Always" },
         "terminationGracePeriodSeconds": 1,
+        // A DaemonSet's controller asks the template whether it tolerates the node's taint.
+        "tolerations": [{ "operator": "Exists" }],
         "containers": [{
             "name": "app",
             "image": "busybox:rig",
@@ -82,7 +84,8 @@ fn refuses_live_containers_of_every_kind() {
         let pod = running(kind).unwrap();
         let lines: Vec<_> = processes(&pod).into_iter().map(|process| process.line).collect();
         assert_eq!(lines, ["sleep 1000000"], "{kind}");
-        let list = ["-n", name, "exec", pod["metadata"]["name"].as_str().unwrap(), "--", "ls", "/tmp"];
+        let list =
+            ["-n", name, "exec", pod["metadata"]["name"].as_str().unwrap(), "--", "ls", "/tmp"];
         let listed = node.try_kubectl(&list, "").stdout;
         assert!(!listed.contains("diyadm") && !listed.contains("app"), "{kind}: {listed}");
     }

@@ -6,8 +6,8 @@ use super::cel;
 use crate::{
     explain,
     workload::{
-        AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Ready, Target, Way,
-        agent_init_container, agent_mount, agent_volume, target,
+        AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Ready,
+        Target, Way, agent_init_container, agent_mount, agent_volume, target,
     },
 };
 
