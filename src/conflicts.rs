@@ -77,7 +77,7 @@ fn scaler(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
 const HOLD: &str = "`diyadm empty … --hold-autoscalers` suspends it while the workload is empty.";
 
 fn budget(workload: &Value, object: &Value, meant: Meant) -> Option<Finding> {
-    let kind = kinds::of(text(workload, "/apiVersion"), text(workload, "/kind"))?;
+    let kind = kinds::find(text(workload, "/apiVersion"), text(workload, "/kind"))?;
     let selector = &object["spec"]["selector"];
     let labels = workload.pointer(&format!("{}/metadata/labels", kind.template()));
     let of_it = object["kind"] == "PodDisruptionBudget"
@@ -198,7 +198,7 @@ mod tests {
     const ONE: Meant = Meant { level: Level::Workload, replicas: Some(1) };
 
     #[test]
-    fn what_scales_it() {
+    fn autoscalers_of_a_workload_are_found() {
         let of = |kind: &str, spec: Value| json!({ "kind": kind, "metadata": { "name": "x" }, "spec": spec });
         let target = json!({ "kind": "Deployment", "name": "web" });
         let hpa = of("HorizontalPodAutoscaler", json!({ "scaleTargetRef": target }));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_guards_its_pods() {
+    fn disruption_budgets_of_a_workload_are_found() {
         let budget = |spec: Value| json!({ "kind": "PodDisruptionBudget", "metadata": { "name": "b" }, "spec": spec });
         let app = json!({ "matchLabels": { "app": "web" } });
         for (spec, meant, waits) in [
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn who_keeps_it() {
+    fn gitops_owners_of_a_workload_are_found() {
         let with = |place: &str, key: &str, value: Value| {
             let mut object = workload();
             object["metadata"][place][key] = value;

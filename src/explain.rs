@@ -7,8 +7,8 @@ use crate::{
     kinds,
     ui::text,
     workload::{
-        Context, DISABLED, Decision, Idle, Image, LABEL, Level, Ready, RequestedAnnotation, Rules,
-        Source, Subject, pod_from_template,
+        Context, DISABLED, DecidedBy, Decision, Idle, Image, LABEL, Level, Ready,
+        RequestedAnnotation, Rules, Subject, pod_from_template,
     },
 };
 
@@ -127,14 +127,14 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
         "ready" => ready(way.ready).to_owned(),
         _ => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
     };
-    let part = |(part, source): &(&'static str, Source)| Part {
+    let part = |(part, source): &(&'static str, DecidedBy)| Part {
         part,
         value: value(part),
         decided_by: match source {
-            Source::Default => "default".to_owned(),
-            Source::Flag => "flag".to_owned(),
-            Source::Rule(number) => format!("rule {number}"),
-            Source::Annotation => "annotation".to_owned(),
+            DecidedBy::Default => "default".to_owned(),
+            DecidedBy::Flag => "flag".to_owned(),
+            DecidedBy::Rule(number) => format!("rule {number}"),
+            DecidedBy::Annotation => "annotation".to_owned(),
         },
     };
     sources.iter().map(part).collect()
@@ -209,5 +209,5 @@ impl Explained {
 /// Whether an object of this kind can be emptied at all.
 pub fn is_workload(object: &serde_json::Value) -> bool {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
-    kinds::of(word("apiVersion"), word("kind")).is_some()
+    kinds::find(word("apiVersion"), word("kind")).is_some()
 }

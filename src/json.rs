@@ -20,26 +20,26 @@ pub(crate) const MOST: usize = 1 << 15;
 
 /// What to keep of a value. Its text is always kept.
 #[derive(Debug)]
-pub(crate) enum Plan {
+pub(crate) enum ParsePlan {
     /// Nothing more.
     Text,
     /// The listed members of an object: those of the first list by their own plans, those of the
     /// second as texts; at most 64 names. If both lists are empty, every member, as text. Two
     /// members of one name are an error if they would be kept.
-    Members(&'static [(&'static str, &'static Plan)], &'static [&'static str]),
+    Members(&'static [(&'static str, &'static ParsePlan)], &'static [&'static str]),
     /// The elements of an array, each by this plan.
-    Items(&'static Plan),
+    Items(&'static ParsePlan),
 }
 
 /// The kept values of a text: the root first, then its descendants in order, each before its
 /// children.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
-    nodes: Vec<Entry<'a>>,
+    nodes: Vec<TreeEntry<'a>>,
 }
 
 #[derive(Debug)]
-struct Entry<'a> {
+struct TreeEntry<'a> {
     /// The name of a member; empty for other values.
     key: Cow<'a, str>,
     /// Its index among its siblings.
@@ -67,7 +67,7 @@ pub(crate) struct Node<'t, 'a> {
 }
 
 /// Parses `text` by `plan`.
-pub(crate) fn read<'a>(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
+pub(crate) fn parse<'a>(text: &'a str, plan: &'static ParsePlan) -> Result<Tree<'a>, Broken> {
     scan::document(text, plan)
 }
 
@@ -84,7 +84,7 @@ impl<'a> Tree<'a> {
 }
 
 impl<'t, 'a> Node<'t, 'a> {
-    fn entry(self) -> &'t Entry<'a> {
+    fn entry(self) -> &'t TreeEntry<'a> {
         &self.tree.nodes[self.at]
     }
 
@@ -178,12 +178,12 @@ pub(crate) struct Broken {
     /// Its byte offset.
     at: usize,
     /// What it is.
-    pub(crate) fault: Fault,
+    pub(crate) fault: JsonFault,
 }
 
 /// The type of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum JsonFault {
     /// Not JSON, incomplete, or more than one document.
     Grammar,
     /// Arrays and objects are nested too deeply.
@@ -196,7 +196,7 @@ pub(crate) enum Fault {
     Twice,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JsonFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Grammar => f.write_str("no JSON"),
@@ -225,9 +225,9 @@ mod tests {
 
     use super::*;
 
-    static DEEP: Plan = Plan::Members(&[("a", &DEEP), ("b", &LIST)], &["c"]);
-    static LIST: Plan = Plan::Items(&DEEP);
-    static MAP: Plan = Plan::Members(&[], &[]);
+    static DEEP: ParsePlan = ParsePlan::Members(&[("a", &DEEP), ("b", &LIST)], &["c"]);
+    static LIST: ParsePlan = ParsePlan::Items(&DEEP);
+    static MAP: ParsePlan = ParsePlan::Members(&[], &[]);
 
     /// Values with all kinds of strings, in pieces shorter and longer than a block.
     fn value() -> impl Strategy<Value = Value> {
@@ -334,7 +334,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
 
         #[test]
-        fn it_reads_what_serde_json_reads(
+        fn json_parser_agrees_with_serde_json(
             text in written(),
             edits in vec((any::<Index>(), 0..3_usize, piece()), 0..3),
         ) {
@@ -346,10 +346,10 @@ mod tests {
             }
             let text: String = text.into_iter().collect();
             let theirs = serde_json::from_str::<Value>(&text);
-            for plan in [&Plan::Text, &DEEP, &LIST, &MAP] {
-                match (read(&text, plan), &theirs) {
+            for plan in [&ParsePlan::Text, &DEEP, &LIST, &MAP] {
+                match (parse(&text, plan), &theirs) {
                     (Ok(tree), Ok(value)) => compare(tree.root(), value),
-                    (Err(broken), Ok(_)) => prop_assert_eq!(broken.fault, Fault::Twice),
+                    (Err(broken), Ok(_)) => prop_assert_eq!(broken.fault, JsonFault::Twice),
                     (Ok(_), Err(error)) => prop_assert!(false, "serde_json says {error}"),
                     (Err(_), Err(_)) => {}
                 }
@@ -357,7 +357,7 @@ mod tests {
         }
 
         #[test]
-        fn a_string_goes_there_and_back(text in "([ab\"\\\\/é😀\n\u{1}\u{7f}]|x{60,70}){0,6}") {
+        fn json_strings_round_trip(text in "([ab\"\\\\/é😀\n\u{1}\u{7f}]|x{60,70}){0,6}") {
             let mut quoted = String::new();
             quote(&text, &mut quoted);
             prop_assert_eq!(&quoted, &Value::from(text.as_str()).to_string());
@@ -366,23 +366,23 @@ mod tests {
     }
 
     #[test]
-    fn two_members_of_one_name_are_told_where_they_matter() {
-        let fault = |text, plan| read(text, plan).map(|_| ()).map_err(|broken| broken.fault);
-        assert_eq!(fault("{\"c\":1,\"\\u0063\":2}", &DEEP), Err(Fault::Twice));
-        assert_eq!(fault("{\"a\":{\"b\":1,\"b\":2}}", &DEEP), Err(Fault::Twice));
+    fn duplicate_members_are_refused_if_kept() {
+        let fault = |text, plan| parse(text, plan).map(|_| ()).map_err(|broken| broken.fault);
+        assert_eq!(fault("{\"c\":1,\"\\u0063\":2}", &DEEP), Err(JsonFault::Twice));
+        assert_eq!(fault("{\"a\":{\"b\":1,\"b\":2}}", &DEEP), Err(JsonFault::Twice));
         assert_eq!(fault("{\"d\":1,\"d\":2}", &DEEP), Ok(()));
-        assert_eq!(fault("{\"c\":1,\"c\":2}", &Plan::Text), Ok(()));
-        assert_eq!(fault("{\"d\":1,\"e\":2,\"\\u0064\":3}", &MAP), Err(Fault::Twice));
+        assert_eq!(fault("{\"c\":1,\"c\":2}", &ParsePlan::Text), Ok(()));
+        assert_eq!(fault("{\"d\":1,\"e\":2,\"\\u0064\":3}", &MAP), Err(JsonFault::Twice));
     }
 
     #[test]
-    fn a_list_that_is_too_long_stays_text() {
+    fn lists_over_the_limit_stay_text() {
         for (plan, open, element, close) in [(&LIST, '[', "{}", ']'), (&MAP, '{', "\"N\":0", '}')] {
             for (count, is_open) in [(MOST, true), (MOST + 1, false), (10 * MOST, false)] {
                 let elements: Vec<_> =
                     (0..count).map(|n| element.replace('N', &n.to_string())).collect();
                 let text = format!("{open}{}{close}", elements.join(","));
-                let tree = read(&text, plan).unwrap();
+                let tree = parse(&text, plan).unwrap();
                 assert_eq!(tree.root().is_open(), is_open, "{count} in {open}");
                 assert_eq!(tree.root().children().count(), if is_open { count } else { 0 });
                 assert_eq!(tree.root().text(), text);
@@ -391,8 +391,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_has_a_place() {
-        let place = |text: &str| read(text, &Plan::Text).unwrap_err().place(text);
+    fn json_errors_have_a_position() {
+        let place = |text: &str| parse(text, &ParsePlan::Text).unwrap_err().place(text);
         assert_eq!(place("{\n  \"a\": x}"), (2, 8));
         assert_eq!(place(""), (1, 1));
     }

@@ -214,7 +214,7 @@ pub fn workloads() -> impl Iterator<Item = &'static Kind> {
 }
 
 /// The kind of workload that an object's `apiVersion` and `kind` name.
-pub fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
+pub fn find(api_version: &str, kind: &str) -> Option<&'static Kind> {
     let is = |known: &&Kind| known.is(api_version, kind);
     // Most kinds are built in, and need no lock.
     let built_in = WORKLOADS.into_iter().chain(CUSTOM).find(is);
@@ -225,7 +225,7 @@ pub fn of(api_version: &str, kind: &str) -> Option<&'static Kind> {
 pub fn of_object(object: &Value) -> Option<&'static Kind> {
     let kind = object["kind"].as_str()?;
     match object["apiVersion"].as_str() {
-        Some(api_version) => of(api_version, kind),
+        Some(api_version) => find(api_version, kind),
         None => named(kind),
     }
 }

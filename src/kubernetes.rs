@@ -40,7 +40,7 @@ mod warning;
 mod watch;
 
 pub use change::Changed;
-pub use exec::{End, Ending, Exec, Input, Place, Size};
+pub use exec::{ContainerRef, End, Ending, Exec, Input, Size};
 pub use flags::{ConnectionFlags, DryRun, WriteMode};
 pub use kinds::*;
 pub use rights::Right;
@@ -288,7 +288,7 @@ impl Cluster {
         let path = kind.path(namespace);
         let request = Request::new(&path).patch(name, &params, &Patch::Apply(object));
         let sent = self.send(Verb::Apply, &format!("{path}/{name}"), request).await;
-        let target = Target { kind, namespace, name };
+        let target = ObjectRef { kind, namespace, name };
         let after = sent.map_err(|failure| error::whose(failure, target))?;
         let applied = match before {
             None => Applied::Created,

@@ -16,7 +16,7 @@ mod render;
 pub use render::{Format, Rendered, Text, render};
 
 /// What to do with the workloads.
-pub struct How<'a> {
+pub struct MutateOptions<'a> {
     /// Empty them by these rules.
     pub rules: &'a Rules,
     /// The namespace of objects without one.
@@ -36,7 +36,7 @@ pub struct Edit {
 
 /// The result for a document.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct MutatedDocument {
     /// Each object that changed.
     pub edits: Vec<Edit>,
     /// Warnings for the user.
@@ -46,15 +46,20 @@ pub struct Outcome {
 }
 
 /// Changes `document`, an object or a List of them, in place.
-pub fn mutate(how: &How<'_>, document: &mut Value) -> Outcome {
-    let mut outcome = Outcome::default();
+pub fn mutate(how: &MutateOptions<'_>, document: &mut Value) -> MutatedDocument {
+    let mut outcome = MutatedDocument::default();
     visit(how, document, None, &mut outcome);
     outcome
 }
 
 /// `list`: `apiVersion` and `kind` of the surrounding List; items of a typed List may have none of
 /// their own, and kubectl takes the List's.
-fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: &mut Outcome) {
+fn visit(
+    how: &MutateOptions<'_>,
+    value: &mut Value,
+    list: Option<(&str, &str)>,
+    outcome: &mut MutatedDocument,
+) {
     let Value::Object(members) = value else { return };
     let text = |key: &str| members.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut version, mut kind) = (text("apiVersion"), text("kind"));
@@ -68,11 +73,11 @@ fn visit(how: &How<'_>, value: &mut Value, list: Option<(&str, &str)>, outcome: 
         items.iter_mut().for_each(|item| visit(how, item, typed, outcome));
         return;
     }
-    if kinds::of(&version, &kind).is_none() && (version.as_str(), kind.as_str()) != SERVICE {
+    if kinds::find(&version, &kind).is_none() && (version.as_str(), kind.as_str()) != SERVICE {
         return;
     }
     let text = text_of(members, &version, &kind);
-    let subject = match Subject::read(&text) {
+    let subject = match Subject::try_parse(&text) {
         Ok(subject) => subject,
         Err(error) => {
             outcome.warnings.push(Warning::Invalid(error.to_string()));

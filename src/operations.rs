@@ -66,11 +66,11 @@ pub(crate) struct OperationResult {
     pub(crate) found: LiveObject,
     /// The sent patch, without its guard.
     pub(crate) patch: Vec<Value>,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: WorkloadOutcome,
 }
 
 /// See [`OperationResult`].
-pub(crate) enum Outcome {
+pub(crate) enum WorkloadOutcome {
     Changed,
     /// It was already in this state.
     Unchanged,
@@ -84,12 +84,12 @@ pub(crate) enum Outcome {
 impl OperationResult {
     /// A failed workload.
     pub(crate) fn failed(found: LiveObject, error: impl Into<Error>) -> Self {
-        Self { found, patch: Vec::new(), outcome: Outcome::Failed(error.into()) }
+        Self { found, patch: Vec::new(), outcome: WorkloadOutcome::Failed(error.into()) }
     }
 
     /// Whether it has the wanted state.
     pub(crate) fn is_good(&self) -> bool {
-        matches!(self.outcome, Outcome::Changed | Outcome::Unchanged)
+        matches!(self.outcome, WorkloadOutcome::Changed | WorkloadOutcome::Unchanged)
     }
 }
 
@@ -142,8 +142,9 @@ impl Operation<'_> {
     pub(crate) fn print(&self, done: &[OperationResult]) -> Result<()> {
         let Some(output) = self.work.output else { return Ok(()) };
         // Changed workloads are printed even if their Pods are not ready.
-        let is_changed =
-            |one: &&OperationResult| one.is_good() || matches!(one.outcome, Outcome::NotReady(_));
+        let is_changed = |one: &&OperationResult| {
+            one.is_good() || matches!(one.outcome, WorkloadOutcome::NotReady(_))
+        };
         let good: Vec<_> = done.iter().filter(is_changed).collect();
         let object = || match good.as_slice() {
             [one] => Value::clone(&one.found.object),
@@ -177,12 +178,14 @@ impl Operation<'_> {
         let (mut failed, mut not_ready) = (Vec::new(), 0);
         for one in done {
             match one.outcome {
-                Outcome::Failed(error) => failed.push((one.found, error)),
-                Outcome::NotReady(error) => {
+                WorkloadOutcome::Failed(error) => failed.push((one.found, error)),
+                WorkloadOutcome::NotReady(error) => {
                     not_ready += 1;
                     failed.push((one.found, error));
                 }
-                Outcome::Changed | Outcome::Unchanged | Outcome::PassedOver(_) => {}
+                WorkloadOutcome::Changed
+                | WorkloadOutcome::Unchanged
+                | WorkloadOutcome::PassedOver(_) => {}
             }
         }
         if failed.is_empty() {

@@ -17,7 +17,7 @@ mod verify;
 mod x509;
 
 pub use conf::LONGEST_FILE;
-pub use differs::{Wanted, differences};
+pub use differs::{RequestedTerms, differences};
 pub use inspect::{Facts, inspect, rfc3339};
 pub use issue::{Bundle, Terms, issue};
 pub use key::{KeyFault, KeyKind, generate_key, private_key};

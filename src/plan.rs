@@ -52,7 +52,7 @@ pub struct Decided {
 /// The plan for one workload.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Plan {
+pub struct WorkloadPlan {
     /// Its identity, and the source of each part of the decision.
     #[serde(flatten)]
     pub explained: Explained,
@@ -89,12 +89,12 @@ pub fn plan(
     context: &Context<'_>,
     decided: Decided,
     around: &[Value],
-) -> Plan {
+) -> WorkloadPlan {
     let text = object.to_string();
     let name = object["metadata"]["name"].as_str();
     let name = name.or(object["metadata"]["generateName"].as_str()).unwrap_or_default();
     let Decided { does, why, hint, operations, warnings } = decided;
-    let mut plan = Plan {
+    let mut plan = WorkloadPlan {
         explained: Explained::default(),
         does,
         why,

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn each_workload_has_cases_of_its_own() {
+    fn junit_has_separate_cases_for_each_workload() {
         let of = |object: &str| Finding::ok("empty", "x").about(object);
         let xml = junit("s", &[of("deployment/a"), of("deployment/<b>"), Finding::ok("x", "y")]);
         for name in ["empty deployment/a", "empty deployment/&lt;b&gt;", "x"] {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn json_counts() {
+    fn json_report_counts_findings() {
         let ok = Finding::ok("a", "b").took(Duration::from_millis(2));
         let value: serde_json::Value = serde_json::from_str(&json(&[ok])).unwrap();
         assert_eq!(value["ok"], 1);

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_never_given_together_with_create_or_list() {
+    fn roles_restrict_no_create_or_list_by_name() {
         let names = Names { namespace: "shop", service: "hook", secret: "tls" };
         for audience in [Audience::Developer, Audience::Installer] {
             let Rights { namespaced, cluster } = rights(audience, &names);

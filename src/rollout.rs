@@ -14,7 +14,7 @@ mod pods;
 mod refused;
 
 pub use left::{left_empty, looks_empty};
-pub use pods::{is_new, is_up, of as trouble};
+pub use pods::{is_new, is_up, pod_trouble};
 pub use refused::trouble as refused;
 
 /// The progress of a workload's Pods towards its current template.
@@ -25,12 +25,12 @@ pub struct Progress {
     /// `1 of 3 Pods are ready`
     pub message: String,
     /// What blocks it.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<RolloutProblem>,
 }
 
 /// Why a Pod does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct RolloutProblem {
     /// One sentence without its full stop.
     pub what: String,
     /// The hint, one or two sentences.
@@ -41,7 +41,7 @@ pub struct Trouble {
     pub lasting: bool,
 }
 
-impl Trouble {
+impl RolloutProblem {
     /// One that may pass.
     fn passing(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into(), emptied: None, lasting: false }
@@ -78,7 +78,7 @@ pub enum Form {
 
 /// Additional observations. Parts that may not be read are empty.
 #[derive(Clone, Copy, Default)]
-pub struct Seen<'a> {
+pub struct Observations<'a> {
     /// Pods of its namespace.
     pub pods: &'a [Value],
     /// Events of its namespace.
@@ -89,7 +89,7 @@ pub struct Seen<'a> {
 }
 
 /// Judges a workload of any kind, as returned by the API server.
-pub fn progress(workload: &Value, seen: &Seen<'_>) -> Progress {
+pub fn progress(workload: &Value, seen: &Observations<'_>) -> Progress {
     let kind = kinds::of_object(workload);
     let generation = workload["metadata"]["generation"].as_i64().unwrap_or(0);
     let fresh = observed(workload).unwrap_or(0) >= generation;
@@ -177,7 +177,7 @@ fn observed(workload: &Value) -> Option<i64> {
 }
 
 /// Whether a controller has left a trace of itself: a status, or Pods.
-fn has_controller(workload: &Value, seen: &Seen<'_>) -> bool {
+fn has_controller(workload: &Value, seen: &Observations<'_>) -> bool {
     let is_silent = workload["status"].as_object().is_none_or(serde_json::Map::is_empty);
     !is_silent || seen.pods.iter().any(|pod| belongs_to(pod, workload))
 }
@@ -215,7 +215,7 @@ fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
 
 /// Number of ready Pods by the status. If idle Pods are not Ready, Pods that only wait for their
 /// application count as well, which is seen from the Pods alone.
-fn ready(workload: &Value, seen: &Seen<'_>, kind: &Kind) -> i64 {
+fn ready(workload: &Value, seen: &Observations<'_>, kind: &Kind) -> i64 {
     let reported = status(workload, kind.count.available);
     if !pods::idles_unready(workload) {
         return reported;
@@ -226,7 +226,7 @@ fn ready(workload: &Value, seen: &Seen<'_>, kind: &Kind) -> i64 {
 }
 
 /// As in `kubectl rollout status`.
-fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
+fn surge(kind: &Kind, workload: &Value, seen: &Observations<'_>) -> Progress {
     let wanted = count(workload);
     let all = status(workload, kind.count.total);
     let new = status(workload, kind.count.updated);
@@ -254,7 +254,7 @@ fn surge(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     };
     if (is_paused || at_step) && !progress.done {
         let what = "its rollout is paused, so no Pod is replaced";
-        progress.trouble = Some(Trouble::lasting(what, hint));
+        progress.trouble = Some(RolloutProblem::lasting(what, hint));
     }
     progress
 }
@@ -266,7 +266,7 @@ fn kept(partition: &Value, wanted: i64) -> i64 {
     partition.as_i64().or(part).unwrap_or(0).max(0)
 }
 
-fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
+fn in_order(kind: &Kind, workload: &Value, seen: &Observations<'_>) -> Progress {
     let wanted = count(workload);
     let strategy = &workload["spec"]["updateStrategy"];
     let partition = strategy["rollingUpdate"]["partition"].as_i64().unwrap_or(0);
@@ -281,7 +281,7 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
     let meant = (wanted - partition).max(0);
     let mut progress = pace(meant, new.max(meant), new.max(0), ready.min(meant));
     if !progress.done && new > 0 && new < meant && pods::idles_unready(workload) && ready >= new {
-        progress.trouble = Some(Trouble::lasting(
+        progress.trouble = Some(RolloutProblem::lasting(
             "a StatefulSet replaces its next Pod only when the last one is Ready, and with \
              `ready: app` that needs a running application",
             "Run the application in the new Pod, or empty with `--replicas 1`.",
@@ -295,7 +295,7 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Seen<'_>) -> Progress {
 }
 
 /// Pods that no controller replaces are counted one by one.
-fn by_hand(workload: &Value, seen: &Seen<'_>) -> Progress {
+fn by_hand(workload: &Value, seen: &Observations<'_>) -> Progress {
     let own = seen.pods.iter().filter(|pod| belongs_to(pod, workload) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
     let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_that_breaks_elsewhere_is_an_error() {
+    fn broken_pipe_of_another_stream_is_an_error() {
         let kind = io::ErrorKind::BrokenPipe;
         let gone = Unwritten { name: "stdout", error: kind.into() };
         assert!(reader_has_gone(&anyhow::Error::from(io::Error::new(kind, gone)).context("x")));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_for_a_pipe_that_does_not_block() {
+    fn output_waits_for_a_nonblocking_pipe() {
         let (reader, writer) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         let text = vec![b'x'; 1 << 20];

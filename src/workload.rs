@@ -57,7 +57,7 @@ pub use annotations::{
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
-pub use emptied_fields::{CONTAINER_FIELDS, GRACE, PROGRAM, Target, target};
+pub use emptied_fields::{CONTAINER_FIELDS, EmptiedValue, GRACE, PROGRAM, target};
 pub use original::Stamp;
 pub use parsed_object::ParsedObject;
 pub use ready::is_probe as is_agent_probe;
@@ -65,9 +65,9 @@ pub use reference::EMPTY_IMAGE;
 pub use refusal::{OptOut, Refusal};
 pub use rule_input::cron_job;
 pub use rules::{
-    AGENT_IMAGE, Choice, Decision, Idle, Image, KEEP, LONGEST_IMAGE, Level, MATCHES, MEMBERS,
-    Match, Member, NOT_IN_IMAGE, Ready, Rule, RuleInput, Rules, Source, Way, image_name,
-    lint as lint_rules, parse as parse_rules, parse_kinds, registry,
+    AGENT_IMAGE, Choice, DecidedBy, Decision, EmptyingSettings, Idle, Image, KEEP, LONGEST_IMAGE,
+    Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, RuleInput, Rules,
+    image_name, lint as lint_rules, parse as parse_rules, parse_kinds, registry,
 };
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
@@ -141,27 +141,27 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     /// What no API server would take for an object.
-    pub fn read(text: &'a str) -> Result<Self, serde_json::Error> {
-        let tree = json::read(text, &OBJECT).map_err(|broken| {
+    pub fn try_parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        let tree = json::parse(text, &OBJECT).map_err(|broken| {
             let (line, column) = broken.place(text);
             Error::custom(format!("{} at line {line} column {column}", broken.fault))
         })?;
-        Self::of(tree, 0).map_err(|(odd, _)| Error::custom(odd))
+        Self::from_tree(tree, 0).map_err(|(odd, _)| Error::custom(odd))
     }
 
     /// The object at `root` of a tree that was parsed with [`OBJECT`].
     ///
     /// # Errors
     /// What is odd about it.
-    pub(crate) fn of(tree: Tree<'a>, root: usize) -> Result<Self, (&'static str, Tree<'a>)> {
+    pub(crate) fn from_tree(tree: Tree<'a>, root: usize) -> Result<Self, (&'static str, Tree<'a>)> {
         let node = tree.node(root);
         let word = |name| node.get(name).and_then(json::Node::string).unwrap_or_default();
         // Of a kind that has its pod template where no other has one.
         let own = view::plan(&word("apiVersion"), &word("kind"));
-        let Ok(own) = own.map(|plan| json::read(node.text(), plan)).transpose() else {
+        let Ok(own) = own.map(|plan| json::parse(node.text(), plan)).transpose() else {
             return Err(("it has two members of one name", tree));
         };
-        match (Object::read(own.as_ref().map_or(node, Tree::root)), own) {
+        match (Object::from_node(own.as_ref().map_or(node, Tree::root)), own) {
             (Err(odd), _) => Err((odd, tree)),
             (Ok(object), Some(own)) => Ok(Self { tree: own, root: 0, object }),
             (Ok(object), None) => Ok(Self { tree, root, object }),
@@ -170,7 +170,7 @@ impl<'a> Subject<'a> {
 
     /// [`Subject::read`] without the reason of a failure.
     pub fn parse(text: &'a str) -> Option<Self> {
-        Self::read(text).ok()
+        Self::try_parse(text).ok()
     }
 
     /// `kind`
@@ -337,9 +337,9 @@ impl<'a> Subject<'a> {
             context.requested_annotations.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
         let by = sources.iter().find(|(name, _)| *name == "containers").map(|(_, by)| *by);
         let by = match by {
-            Some(Source::Rule(number)) => NamedBy::Rule(number),
-            Some(Source::Flag) => NamedBy::Flag,
-            Some(Source::Annotation) if wish => NamedBy::Flag,
+            Some(DecidedBy::Rule(number)) => NamedBy::Rule(number),
+            Some(DecidedBy::Flag) => NamedBy::Flag,
+            Some(DecidedBy::Annotation) if wish => NamedBy::Flag,
             _ => NamedBy::Annotation,
         };
         for warning in &mut change.warnings {
@@ -362,7 +362,7 @@ impl<'a> Subject<'a> {
             Ok(original) => original,
             Err(why) => return untrusted(&why),
         };
-        let newer = Newer::of(old.map(|old| &old.object), object, Some(&original));
+        let newer = Newer::compare(old.map(|old| &old.object), object, Some(&original));
         let mut patch = Patch::default();
         template::restore(object, &pod, &original, &newer, &mut patch);
         let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];

@@ -54,7 +54,7 @@ impl std::error::Error for Error {}
 
 /// Parses a file of YAML documents or JSON objects; `file` is its name in errors. Empty documents
 /// are omitted.
-pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Error> {
+pub fn parse_documents(file: &str, text: &str) -> Result<Vec<Document>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(objects) = json(text) {
         let read = |(number, (line, object))| {
@@ -77,7 +77,7 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Error> {
 
 /// Parses one document, which has this `number` in `file`.
 pub fn parse(file: &str, chunk: &Chunk<'_>, number: usize) -> Result<Value, Error> {
-    load::load(chunk.body).map_err(|load::Fault { line, column, what }| {
+    load::load(chunk.body).map_err(|load::YamlFault { line, column, what }| {
         let shift = if line == 1 { chunk.column() - 1 } else { 0 };
         let (file, line) = (file.to_owned(), chunk.line + line - 1);
         Error { file, document: number, line, column: column + shift, what }
@@ -123,20 +123,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_know_their_lines() {
+    fn yaml_documents_have_line_numbers() {
         let text = "# c\n---\na: 1\n---   # x\n\n---\nb: 2\n--- {c: 3}\n";
         let found: Vec<_> =
-            read("f", text).unwrap().into_iter().map(|d| (d.line, d.value)).collect();
+            parse_documents("f", text).unwrap().into_iter().map(|d| (d.line, d.value)).collect();
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(found, [(3, json("{\"a\":1}")), (7, json("{\"b\":2}")), (8, json("{\"c\":3}"))]);
     }
 
     #[test]
-    fn an_error_says_where() {
-        let error = read("f.yaml", "a: 1\n---\nb:\n  - c: [\n").unwrap_err();
+    fn yaml_error_has_line_and_column() {
+        let error = parse_documents("f.yaml", "a: 1\n---\nb:\n  - c: [\n").unwrap_err();
         assert_eq!((error.document, error.file.as_str()), (2, "f.yaml"));
         assert!(error.line >= 4, "{error}");
-        let error = read("f.yaml", "a: 1\n---\nb: *nope\n").unwrap_err();
+        let error = parse_documents("f.yaml", "a: 1\n---\nb: *nope\n").unwrap_err();
         assert_eq!((error.document, error.line, error.column), (2, 3, 4), "{error}");
         assert_eq!(
             error.to_string(),
@@ -145,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn json_and_lists_are_read() {
+    fn json_and_lists_are_parsed() {
         let list = r#"{"kind":"List","apiVersion":"v1","items":[{"a":1.0},{"a":2}]}
             {"kind":"X","items":[1]}"#;
-        let found = objects(read("-", list).unwrap());
+        let found = objects(parse_documents("-", list).unwrap());
         let lines: Vec<_> = found.iter().map(|d| (d.line, d.value.to_string())).collect();
         assert_eq!(lines[0], (1, "{\"a\":1}".to_owned()));
         assert_eq!(lines[2], (2, "{\"kind\":\"X\",\"items\":[1]}".to_owned()));

@@ -32,7 +32,7 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Code> {
             }
             findings
         }
-        None => runtime::run(if args.probe { LEFT } else { "" }, async {
+        None => runtime::run_interruptible(if args.probe { LEFT } else { "" }, async {
             // Flags are validated before the cluster is contacted.
             webhook_names::check(&args.names)?;
             let cluster = Cluster::connect(&global.connection).await.map_err(observe::blind)?;

@@ -90,8 +90,9 @@ fn candidates(begun: &OsStr) -> Vec<CompletionCandidate> {
     // `diyadm -- diyadm restore -n shop deploy/`
     let words = env::args_os().skip_while(|word| word != "--").skip(2);
     let said = Said::of(words);
-    let names =
-        runtime::run("", async { tokio::time::timeout(PATIENCE, workloads(&said, begun)).await? });
+    let names = runtime::run_interruptible("", async {
+        tokio::time::timeout(PATIENCE, workloads(&said, begun)).await?
+    });
     names.unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
 }
 
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_so_far_say_which_cluster() {
+    fn completion_uses_the_cluster_flags_typed_so_far() {
         for (line, expected) in [
             ("restore deploy/", [None, None, None]),
             ("restore -n shop --context x deploy/", [Some("shop"), Some("x"), None]),
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_scripts_own_call_is_a_question() {
+    fn only_calls_of_the_script_are_completed() {
         for (shell, line, expected) in [
             ("bash", "diyadm -- diyadm st", true),
             ("zsh", "/usr/bin/diyadm -- diyadm", true),
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_on_workloads_asks() {
+    fn every_workload_argument_is_completed() {
         fn asks(command: &Command, all: &mut Vec<String>) {
             for one in command.get_subcommands() {
                 asks(one, all);

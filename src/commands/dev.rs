@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     if args.init {
         return init(&terminal, &file, args.workload.as_deref());
     }
-    let project = block(sources::read(&file))?;
+    let project = block(sources::read_project(&file))?;
     let at = at(args, &project)?;
     if !args.no_empty && !args.inside.live && !block(is_emptied(global, &terminal, &at))? {
         let code = empty::run(global, &empty_args(args, &at, &project)?)?;
@@ -69,7 +69,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         if args.once {
             return Box::pin(all.run_once()).await.map(|()| (Leave::Running, true));
         }
-        Box::pin(all.run()).await
+        Box::pin(all.repeat()).await
     })?;
     match left {
         Leave::Running => {

@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
         return Err(Failure::usage(what, "Omit one of them.").into());
     }
     let rules = emptying_flags::rules(&args.ways, None)?;
-    runtime::run(left, async {
+    runtime::run_interruptible(left, async {
         let cluster = Cluster::connect(&global.connection).await?;
         let operation = Operation {
             terminal: &terminal,

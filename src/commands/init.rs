@@ -26,7 +26,7 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Code> {
             // Flags are validated before the cluster is contacted.
             webhook_names::check_labelled(&args.names)?;
             let left = "What was applied stays; run the same command again to continue.";
-            runtime::run(left, async {
+            runtime::run_interruptible(left, async {
                 let cluster = Cluster::connect(&global.connection).await?;
                 if args.rotate {
                     rotate::rotate(&terminal, &cluster, args).await
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Code> {
 
 fn print_certificates(global: &Global, args: &InitArgs, path: &Path) -> Result<()> {
     let facts = if path == Path::new("secret") {
-        runtime::run("", async {
+        runtime::run_interruptible("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             inspect::inspect_secret(&cluster, &args.names).await
         })?

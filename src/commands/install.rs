@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, args: &InstallArgs) -> Result<Code> {
         args.names.service
     );
     let installation = Installation::from_flags(args)?;
-    runtime::run(&left, async {
+    runtime::run_interruptible(&left, async {
         let cluster = Cluster::connect(&global.connection).await?;
         install(&terminal, &cluster, args, installation).await
     })?;

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_length_of_time() {
+    fn since_is_parsed_as_a_duration() {
         assert_eq!(since_ms("90s", 100_000).unwrap(), 10_000);
         assert_eq!(since_ms("1h30m", 6_000_000).unwrap(), 600_000);
         assert_eq!(since_ms("5m", 0).unwrap(), 0);

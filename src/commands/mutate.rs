@@ -10,10 +10,10 @@ use crate::{
         mutate::{Mutate, Output},
     },
     exit::{Code, Failure},
-    mutate::{Format, How, Rendered, Text, render},
+    mutate::{Format, MutateOptions, Rendered, Text, render},
     operations::{
         emptying_flags,
-        files::{self, Source, documents::Documents},
+        files::{self, ManifestSource, documents::Documents},
     },
     ui::{self, terminal::Terminal},
     yaml::{self, Chunk},
@@ -22,7 +22,7 @@ use crate::{
 pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
     let rules = emptying_flags::rules(&args.ways, args.replicas)?;
     let namespace = args.namespace.as_deref().unwrap_or_default();
-    let how = How { rules: &rules, namespace, restore: args.restore };
+    let how = MutateOptions { rules: &rules, namespace, restore: args.restore };
     let format = match (args.diff, args.output) {
         (true, _) => Format::Diff,
         (false, Output::Yaml) => Format::Yaml,
@@ -45,7 +45,7 @@ pub(super) fn run(global: &Global, args: &Mutate) -> Result<Code> {
 
 /// The output of documents.
 struct Filter<'a, W> {
-    how: How<'a>,
+    how: MutateOptions<'a>,
     format: Format,
     terminal: Terminal,
     out: W,
@@ -56,7 +56,7 @@ struct Filter<'a, W> {
 }
 
 impl<W: Write> Filter<'_, W> {
-    fn file(&mut self, source: &Source) -> Result<()> {
+    fn file(&mut self, source: &ManifestSource) -> Result<()> {
         let name = source.name();
         let mut documents = Documents::open(source)?;
         if let Some(text) = documents.json()? {
@@ -75,7 +75,7 @@ impl<W: Write> Filter<'_, W> {
         }
         let mut number = 0;
         while let Some((line, text)) = documents.next()? {
-            self.chunk(&name, &mut number, Chunk::of(text, line))?;
+            self.chunk(&name, &mut number, Chunk::new(text, line))?;
         }
         Ok(())
     }

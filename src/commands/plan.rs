@@ -12,7 +12,7 @@ use crate::{
         emptying_flags,
         plan::{manifests, plans},
     },
-    plan::{Does, Plan},
+    plan::{Does, WorkloadPlan},
     ui::terminal::{self, Terminal},
     yaml,
 };
@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
         decision::check(&args.ways, args.scale)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
         let how = (&args.ways, args.scale);
-        runtime::run("", async {
+        runtime::run_interruptible("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             plans(&terminal, &cluster, &args.targets, how, &rules).await
         })?
@@ -34,7 +34,7 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
         (plans, Selection::Together)
     };
     terminal::print(&match args.output {
-        Format::Text => plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"),
+        Format::Text => plans.iter().map(WorkloadPlan::text).collect::<Vec<_>>().join("\n"),
         Format::Json => serde_json::to_string_pretty(&plans)? + "\n",
         Format::Yaml => yaml::write(&serde_json::to_value(&plans)?)?,
     })?;

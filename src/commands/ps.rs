@@ -20,7 +20,7 @@ use crate::{
         pods::Pick,
         run::interrupted,
         session::Session,
-        table::{Seen, table},
+        table::{ContainerApps, table},
         target::EXEC,
         trouble::is_lost,
     },
@@ -86,7 +86,7 @@ async fn watch(session: &Session<'_>, args: &Ps) -> Result<Infallible> {
 }
 
 /// What changes only when an application starts or ends.
-fn lasting(seen: &Seen) -> (String, Vec<App>) {
+fn lasting(seen: &ContainerApps) -> (String, Vec<App>) {
     let apps = seen.apps.apps.iter().cloned();
     (
         seen.pod.clone(),
@@ -95,7 +95,7 @@ fn lasting(seen: &Seen) -> (String, Vec<App>) {
 }
 
 /// What the agents of all Pods answer.
-async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<Seen>> {
+async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<ContainerApps>> {
     let Session { terminal, cluster, .. } = session;
     // Nothing is started in a live container, not even to read its state, unless the user allows
     // it.
@@ -107,7 +107,7 @@ async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<Seen>> {
             Some(mut agent) => session.list(&mut agent).await?,
             None => Apps::default(),
         };
-        anyhow::Ok(Seen { pod: pick.pod.clone(), container: pick.container.clone(), apps })
+        anyhow::Ok(ContainerApps { pod: pick.pod.clone(), container: pick.container.clone(), apps })
     }))
     .await?;
     if warn == Warn::No {
@@ -133,10 +133,10 @@ async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<Seen>> {
     Ok(seen)
 }
 
-fn print(terminal: &Terminal, args: &Ps, seen: &[Seen]) -> Result<()> {
+fn print(terminal: &Terminal, args: &Ps, seen: &[ContainerApps]) -> Result<()> {
     if args.output == Listing::Json {
         let pods = seen.iter().map(|seen| {
-            let Seen { pod, container, apps } = seen;
+            let ContainerApps { pod, container, apps } = seen;
             json!({ "pod": pod, "container": container, "supervisor": apps.supervisor, "apps": apps.apps, "others": apps.others })
         });
         let pods = json!({ "pods": pods.collect::<Vec<_>>() });
@@ -161,7 +161,7 @@ fn nothing(args: &Ps) -> String {
 }
 
 /// The table.
-fn shown(args: &Ps, seen: &[Seen]) -> String {
+fn shown(args: &Ps, seen: &[ContainerApps]) -> String {
     if seen.iter().all(|seen| is_nothing(&seen.apps)) {
         return nothing(args);
     }
@@ -183,7 +183,7 @@ fn not_looked_into(Pick { pod, container, live, .. }: &Pick) -> String {
 }
 
 /// Applications of supervisors with other versions, which cannot be queried.
-fn not_shown(Seen { pod, container, apps }: &Seen) -> Option<String> {
+fn not_shown(ContainerApps { pod, container, apps }: &ContainerApps) -> Option<String> {
     let others: Vec<_> = apps.others.iter().map(u32::to_string).collect();
     (!others.is_empty()).then(|| {
         format!(
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn agent_of_another_protocol_is_reported() {
-        let seen = |others| Seen {
+        let seen = |others| ContainerApps {
             pod: "web-1".to_owned(),
             container: "app".to_owned(),
             apps: Apps { others, ..Apps::default() },

@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Result<Code> {
             let settings = webhook_settings::settings(&args.names, &args.webhook)?;
             let settings = match &args.ca {
                 Some(path) => Settings { ca_pem: read_ca(path)?, ..settings },
-                None => runtime::run("", async {
+                None => runtime::run_interruptible("", async {
                     let cluster = Cluster::connect(&global.connection).await?;
                     let names =
                         webhook_names::resolve(&cluster, &args.names, &CONFIGURATION).await?.names;

@@ -19,8 +19,8 @@ pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is restored completely or not at all: `diyadm status` shows which \
                 are still empty. Run the same command again to continue.";
-    let manifests = args.force_from.as_deref().map(Manifests::read).transpose()?;
-    runtime::run(left, async {
+    let manifests = args.force_from.as_deref().map(Manifests::load).transpose()?;
+    runtime::run_interruptible(left, async {
         let cluster = Cluster::connect(&global.connection).await?;
         let operation = Operation {
             terminal: &terminal,

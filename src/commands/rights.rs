@@ -27,7 +27,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
         None if audience == Audience::Installer => {
             crate::operations::webhook_names::WebhookNames::NAMESPACE.to_owned()
         }
-        None => runtime::run("", async {
+        None => runtime::run_interruptible("", async {
             Ok(Cluster::connect(&global.connection).await?.namespace().to_owned())
         })?,
     };

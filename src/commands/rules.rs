@@ -51,7 +51,7 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
 
 fn explained(global: &Global, args: &Explain) -> Result<Code> {
     let all = if args.manifests.filename.is_empty() {
-        runtime::run("", async {
+        runtime::run_interruptible("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             let terminal = Terminal::new(&global.terminal);
             let webhook = args.webhook.as_deref();
@@ -67,7 +67,8 @@ fn explained(global: &Global, args: &Explain) -> Result<Code> {
 fn manifests(args: &Explain) -> Result<Vec<Explained>> {
     let rules = emptying_flags::rules(&args.ways, None)?;
     let mut all = Vec::new();
-    for document in files::read(&args.manifests.filename)?.into_iter().flat_map(|file| file.objects)
+    for document in
+        files::read_manifests(&args.manifests.filename)?.into_iter().flat_map(|file| file.objects)
     {
         let object = document.value;
         let word = |key: &str| object["metadata"][key].as_str();

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::exit::Failure;
 
 /// Runs `work` to its end. At Ctrl-C it is dropped, and `left` describes what remains.
-pub(super) fn run<T>(left: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) fn run_interruptible<T>(left: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         tokio::select! {

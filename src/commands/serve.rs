@@ -77,7 +77,7 @@ fn serve(args: &Serve) -> Result<Code> {
                 let _ = ask.send(());
                 tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             };
-            let serving = bound.run(async {
+            let serving = bound.serve(async {
                 // Stop if it is sent, or dropped with the sender.
                 let _ = asked.await;
             });

@@ -25,7 +25,7 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
-    runtime::run("", async {
+    runtime::run_interruptible("", async {
         let cluster = Cluster::connect(&global.connection).await?;
         let targeted = targets::find(&cluster, &args.targets, Unnamed::All).await?;
         targeted.unseen.iter().for_each(|what| terminal.warn(what));
@@ -43,7 +43,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
         let scalers = sees_all && args.output != Some(Output::Name);
         let (mut around, errors) =
-            Surroundings::read(&cluster, scope, targeted.everything, scalers).await;
+            Surroundings::fetch(&cluster, scope, targeted.everything, scalers).await;
         if !errors.is_empty() {
             terminal.warn(
                 "namespaces, webhook configurations or policies may not be read, so some \
@@ -57,7 +57,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
                 around.look_again().await;
                 shown.news(around.rows(objects, pods).await)
             };
-            follow.run(&args.targets, Surroundings::OFTEN, show).await?;
+            follow.follow(&args.targets, Surroundings::OFTEN, show).await?;
             return Ok(Code::Done);
         }
         let pods = pods.unwrap_or_default();

@@ -6,12 +6,12 @@ use super::inside::block;
 use crate::{
     cli::{Global, dev::Sync},
     dev::{
-        agent_start::How,
+        agent_start::AgentUpload,
         events::Events,
         flags::ContainerTarget,
         run::interrupted,
         session::Session,
-        sync::{self, Options, PodCount, Receiver, Source},
+        sync::{self, Options, PodCount, Receiver, SyncSource},
         sync_pods::{self, sync_once, watch},
         target::{self, EXEC},
     },
@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     let several = args.all || args.selector.is_some();
     let count = if several { PodCount::All } else { PodCount::One };
     block(async {
-        let source = Source::new(&args.source, &to, options, count)?;
+        let source = SyncSource::new(&args.source, &to, options, count)?;
         source.ahead();
         let cluster = Cluster::connect(&global.connection).await?;
         let work = async {
@@ -75,7 +75,7 @@ async fn session<'a>(
     let inside = args.inside.clone();
     if let Some(selector) = &args.selector {
         let target = target::select(cluster, &inside, selector).await?;
-        let (how, events) = (How::of(&args.bring), Events::new(args.events.output));
+        let (how, events) = (AgentUpload::from_flags(&args.bring), Events::new(args.events.output));
         Ok(Session { cluster, terminal, target, how, live: inside.live, events })
     } else {
         let session =

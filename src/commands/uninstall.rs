@@ -16,7 +16,7 @@ pub(super) fn run(global: &Global, args: &UninstallArgs) -> Result<Code> {
     let left = "What was not deleted yet stays; run the same command again to continue.";
     // Flags are validated before the cluster is contacted.
     webhook_names::check(&args.names)?;
-    runtime::run(left, async {
+    runtime::run_interruptible(left, async {
         let cluster = Cluster::connect(&global.connection).await?;
         uninstall::uninstall(&terminal, &cluster, args).await
     })?;

@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<Code> {
         format!("A {kind} test may remain: `{command}`.")
     };
     let began = Instant::now();
-    let mut findings = runtime::run(&left, async {
+    let mut findings = runtime::run_interruptible(&left, async {
         let cluster = Cluster::connect(&global.connection).await?;
         let kind = if args.mode == Mode::Policy { &POLICY } else { &CONFIGURATION };
         let resolved = webhook_names::resolve_to_look(&cluster, &args.names, kind).await?;

@@ -29,7 +29,7 @@ fn finding(
     replicas: Option<u64>,
     ready: Ready,
 ) -> Option<Finding> {
-    let kind = kinds::of(workload["apiVersion"].as_str()?, workload["kind"].as_str()?)?;
+    let kind = kinds::find(workload["apiVersion"].as_str()?, workload["kind"].as_str()?)?;
     let selector = service["spec"]["selector"].as_object().filter(|labels| !labels.is_empty())?;
     let labels = workload.pointer(&format!("{}/metadata/labels", kind.template()))?;
     if !selector.iter().all(|(key, value)| labels[key] == *value) {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn service_is_found_by_the_labels_and_ports_of_the_template() {
+    fn services_of_a_workload_are_found_by_labels_and_ports() {
         let app = json!({ "app": "web" });
         let http = json!([{ "port": 80, "targetPort": "http" }]);
         for (selector, ports, expected) in [

@@ -26,16 +26,16 @@ const MOST_WORDS: u64 = 4 << 10;
 
 /// How to get an agent.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct How {
+pub(crate) struct AgentUpload {
     /// Upload this program's agent, even if there is one.
     pub(crate) upload: bool,
     /// Upload this file if an agent must be uploaded.
     pub(crate) program: Option<PathBuf>,
 }
 
-impl How {
+impl AgentUpload {
     /// The options from the flags.
-    pub(crate) fn of(bring: &AgentFlags) -> Self {
+    pub(crate) fn from_flags(bring: &AgentFlags) -> Self {
         Self { upload: bring.upload_agent, program: bring.agent_program.clone() }
     }
 }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runtimes_say_that_a_program_is_absent() {
+    fn missing_program_is_recognized_in_runtime_errors() {
         for what in [
             "error executing command in container: failed to exec in container: failed to start exec \"9\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"sh\": executable file not found in $PATH: unknown",
             "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/.diyadm/diyadm-agent\": stat /.diyadm/diyadm-agent: no such file or directory: unknown",

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_and_end() {
+    fn backoff_doubles_up_to_its_limit() {
         let all: Vec<_> = pauses().collect();
         let first: Vec<_> = all.iter().take(6).map(Duration::as_millis).collect();
         assert_eq!(first, [250, 500, 1000, 2000, 4000, 5000]);

@@ -155,7 +155,7 @@ pub(crate) fn write(files: &Files<'_>, workload: Option<&str>) -> Result<String,
 }
 
 /// How a type of project is built, sent and started.
-struct Kind {
+struct ProjectType {
     build: Option<String>,
     watch: Vec<&'static str>,
     sync: Vec<Sent>,
@@ -164,13 +164,13 @@ struct Kind {
     note: &'static str,
 }
 
-impl From<Built> for Kind {
+impl From<Built> for ProjectType {
     fn from(Built { build, watch, sync, command, note }: Built) -> Self {
         Self { build: Some(build), watch, sync, command, port: 8080, note }
     }
 }
 
-fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
+fn kind(files: &Files<'_>) -> Result<ProjectType, Failure> {
     let Files { names, folder, .. } = files;
     let file = build_file(names);
     let content = file.and_then(|file| files.read(file)).unwrap_or_default();
@@ -183,7 +183,7 @@ fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
         }
         Some("package.json") => {
             let start = if content.contains("\"start\"") { "npm start" } else { "node index.js" };
-            Kind {
+            ProjectType {
                 build: None,
                 watch: Vec::new(),
                 sync: pair(".", "/app"),
@@ -192,7 +192,7 @@ fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
                 note: "node_modules is the image's own, or send it: `ignoreFiles: false`.",
             }
         }
-        Some("go.mod") => Kind {
+        Some("go.mod") => ProjectType {
             build: Some(format!("CGO_ENABLED=0 GOOS=linux go build -o build/{} .", plain(folder))),
             watch: vec!["\"*.go\"", "go.mod"],
             sync: pair(&format!("build/{}", plain(folder)), "/tmp/app"),
@@ -202,7 +202,7 @@ fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
         },
         Some("Cargo.toml") => {
             let name = cargo(&content).unwrap_or_else(|| (*folder).to_owned());
-            Kind {
+            ProjectType {
                 build: Some("cargo build --target x86_64-unknown-linux-musl".to_owned()),
                 watch: vec!["src", "Cargo.toml"],
                 sync: pair(&format!("target/x86_64-unknown-linux-musl/debug/{name}"), "/tmp/app"),
@@ -211,7 +211,7 @@ fn kind(files: &Files<'_>) -> Result<Kind, Failure> {
                 note: "Static, so that it runs in any image.",
             }
         }
-        _ => Kind {
+        _ => ProjectType {
             build: None,
             watch: Vec::new(),
             sync: pair(".", "/app"),

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::{
     flags::EventFormat,
     pods::Pick,
-    sync::{Outcome, Progress},
+    sync::{Progress, SyncOutcome},
 };
 use crate::ui::terminal;
-use diyadm_agent::protocol::{self, App, End, How, State};
+use diyadm_agent::protocol::{self, App, End, State, Termination};
 
 /// One event.
 #[derive(Clone, Debug, Serialize)]
@@ -170,8 +170,8 @@ pub(crate) enum Stream {
 }
 
 impl Event {
-    pub(crate) fn synced(pick: &Pick, outcome: &Outcome, progress: &Progress) -> Self {
-        let Outcome { plan, report } = outcome;
+    pub(crate) fn synced(pick: &Pick, outcome: &SyncOutcome, progress: &Progress) -> Self {
+        let SyncOutcome { plan, report } = outcome;
         let blocked = plan.blocked.iter();
         let blocked = blocked.map(|path| format!("{} is of another type there", path.show()));
         Self::Synced {
@@ -220,8 +220,8 @@ impl Event {
             application: app.name.clone(),
             code: how.code(),
             signal: match how {
-                How::Exit { .. } => None,
-                How::Signal { signal, .. } => Some(signal),
+                Termination::Exit { .. } => None,
+                Termination::Signal { signal, .. } => Some(signal),
             },
             out_of_memory: oom,
             requested: asked,

@@ -199,12 +199,13 @@ pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diyadm_agent::protocol::How;
+    use diyadm_agent::protocol::Termination;
 
     #[test]
-    fn what_runs_is_meant_and_ended_ones_only_alone() {
+    fn running_application_is_preferred_to_ended_ones() {
         let app = |name: &str, runs: bool| {
-            let end = End { at_ms: 0, how: How::Exit { code: 1 }, asked: false, oom: false };
+            let end =
+                End { at_ms: 0, how: Termination::Exit { code: 1 }, asked: false, oom: false };
             App {
                 name: name.to_owned(),
                 command: Vec::new(),

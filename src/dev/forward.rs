@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_port_is_the_same_one_for_both_families_and_is_taken_then() {
+    fn free_port_is_bound_for_ipv4_and_ipv6() {
         block(async {
             let bound = Bound::new(&ports::parse(":http").unwrap()).await.unwrap();
             let here: Vec<_> = bound.listeners.iter().map(|l| l.local_addr().unwrap()).collect();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_for_ipv6_alone_is_taken() {
+    fn port_taken_on_ipv6_alone_is_refused() {
         block(async {
             let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
             let port = other.local_addr().unwrap().port();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn every_connection_of_both_families_is_accepted() {
+    fn forward_accepts_ipv4_and_ipv6_connections() {
         block(async {
             let bound = Bound::new(&ports::parse(":80").unwrap()).await.unwrap();
             let (sender, mut accepted) = mpsc::channel(1);

@@ -32,7 +32,7 @@ pub(super) struct Shown {
 }
 
 /// A container, and the work done in it.
-pub(super) struct Place<'a> {
+pub(super) struct PodWork<'a> {
     pub(super) pick: Pick,
     pub(super) receivers: Vec<Receiver<'a>>,
     /// Whether the application was started here.
@@ -53,7 +53,7 @@ pub(super) enum Next {
 pub(super) async fn run_iteration<'a>(
     all: &mut Loop<'a>,
     shown: watch::Sender<Option<Shown>>,
-    place: &mut Place<'a>,
+    place: &mut PodWork<'a>,
     next: Next,
     built: &mut bool,
 ) -> Result<()> {
@@ -80,7 +80,7 @@ pub(super) async fn run_iteration<'a>(
 pub(super) async fn once<'a>(
     all: &mut Loop<'a>,
     shown: &watch::Sender<Option<Shown>>,
-    place: &mut Place<'a>,
+    place: &mut PodWork<'a>,
     next: Next,
     built: &mut bool,
     began: Instant,
@@ -145,7 +145,7 @@ async fn build(all: &mut Loop<'_>) -> Result<bool> {
 }
 
 /// Sends all changes; returns whether anything changed there.
-async fn send<'a>(all: &mut Loop<'a>, place: &mut Place<'a>) -> Result<bool> {
+async fn send<'a>(all: &mut Loop<'a>, place: &mut PodWork<'a>) -> Result<bool> {
     let session = all.session;
     all.sources.news().iter().for_each(|what| session.terminal.warn(what));
     let mut changed = false;

@@ -46,7 +46,7 @@ pub(crate) struct Pick {
 
 /// Which container to choose.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct PodRequest<'a> {
     /// Chosen by the user, with -c.
     pub(crate) named: Option<&'a str>,
     /// Chosen by the workload, which knows what was emptied; an old Pod may not have it.
@@ -95,7 +95,7 @@ pub(crate) fn is_not_emptied(error: &anyhow::Error) -> bool {
 /// No Pod, none that runs (with what each waits for), none that was emptied, no such container.
 pub(crate) fn choose(
     pods: &[Value],
-    wanted: Wanted<'_>,
+    wanted: PodRequest<'_>,
     named: &Named<'_>,
 ) -> Result<Pick, Failure> {
     let target = named.target;
@@ -124,19 +124,19 @@ pub(crate) fn choose(
 
 /// The containers of all running Pods, including live ones, in the order of preference of
 /// [`choose`].
-pub(crate) fn all(pods: &[Value], wanted: Wanted<'_>) -> Result<Vec<Pick>, Failure> {
+pub(crate) fn all(pods: &[Value], wanted: PodRequest<'_>) -> Result<Vec<Pick>, Failure> {
     Ok(running(&having(pods, wanted)?, wanted))
 }
 
 /// The current state of a chosen container in the same Pod.
 pub(crate) fn again(pod: &Value, before: &Pick) -> Pick {
-    let now = pick(pod, before.container.clone(), Wanted::default());
+    let now = pick(pod, before.container.clone(), PodRequest::default());
     let live = if now.image == before.image { before.live.clone() } else { now.live };
     Pick { live, ..now }
 }
 
 /// The running containers: emptied ones first, then ready ones, then the newest.
-fn running(having: &[(&Value, String)], wanted: Wanted<'_>) -> Vec<Pick> {
+fn running(having: &[(&Value, String)], wanted: PodRequest<'_>) -> Vec<Pick> {
     let running = having.iter().filter(|(pod, container)| is_running(pod, container));
     let running = running.map(|(pod, container)| (*pod, pick(pod, container.clone(), wanted)));
     let mut running: Vec<_> = running.collect();
@@ -151,7 +151,7 @@ fn running(having: &[(&Value, String)], wanted: Wanted<'_>) -> Vec<Pick> {
 fn refused(
     live: &Pick,
     having: &[(&Value, String)],
-    wanted: Wanted<'_>,
+    wanted: PodRequest<'_>,
     named: &Named<'_>,
 ) -> Failure {
     let Pick { namespace, pod: old, live: runs, .. } = live;
@@ -195,7 +195,7 @@ pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
     .because(NotEmptied)
 }
 
-fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {
+fn pick(pod: &Value, container: String, wanted: PodRequest<'_>) -> Pick {
     let status = status(pod, &container);
     let restarts = status.and_then(|status| status["restartCount"].as_u64()).unwrap_or_default();
     let spec = spec(pod, &container);
@@ -218,7 +218,10 @@ fn pick(pod: &Value, container: String, wanted: Wanted<'_>) -> Pick {
 
 /// The Pods that have the container, with its name. During a rollout other Pods may not have it; it
 /// is an error if none has it.
-fn having<'p>(pods: &'p [Value], wanted: Wanted<'_>) -> Result<Vec<(&'p Value, String)>, Failure> {
+fn having<'p>(
+    pods: &'p [Value],
+    wanted: PodRequest<'_>,
+) -> Result<Vec<(&'p Value, String)>, Failure> {
     let mut having = Vec::new();
     let mut lacking = None;
     for pod in pods {
@@ -234,7 +237,10 @@ fn having<'p>(pods: &'p [Value], wanted: Wanted<'_>) -> Result<Vec<(&'p Value, S
 }
 
 /// The requested container, else the one that emptying chooses.
-fn container(pod: &Value, Wanted { named, meant, .. }: Wanted<'_>) -> Result<String, Failure> {
+fn container(
+    pod: &Value,
+    PodRequest { named, meant, .. }: PodRequest<'_>,
+) -> Result<String, Failure> {
     if let Some(wanted) = named {
         if spec(pod, wanted).is_some() {
             return Ok(wanted.to_owned());

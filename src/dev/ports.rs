@@ -126,7 +126,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn pairs_of_ports_are_kubectls() {
+    fn port_pairs_are_parsed_as_by_kubectl() {
         let of = |text: &str| parse(text).map(|p| (p.local, p.remote.to_string())).ok();
         for (text, local, remote) in [
             ("8080", 8080, "8080"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_a_service_lead_to_those_of_its_pods() {
+    fn service_ports_map_to_pod_ports() {
         let service = json!({ "spec": { "ports": [
             { "name": "http", "port": 80, "targetPort": 8080 },
             { "name": "admin", "port": 81, "targetPort": "management" },
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_up_in_the_pod() {
+    fn port_names_are_resolved_in_the_pod() {
         let pod = json!({ "spec": { "containers": [
             { "name": "a" },
             { "name": "b", "ports": [{ "name": "http", "containerPort": 8080 }] },

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_line_goes_on() {
+    fn log_printer_joins_a_split_line() {
         let mut printer = Printer::new(true);
         let mut written = Vec::new();
         for (text, cut, stream) in [

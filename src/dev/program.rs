@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_a_loader_is_not_static() {
+    fn program_with_an_interpreter_is_not_static() {
         let own = head(&env::current_exe().unwrap()).unwrap();
         let own = elf(&own).unwrap();
         assert_eq!(own.arch, env::consts::ARCH);

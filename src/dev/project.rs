@@ -313,7 +313,7 @@ forward: [8080, \"9090:90\", \":http\"]
 ";
 
     #[test]
-    fn a_whole_file_is_read() {
+    fn project_file_with_every_key_is_parsed() {
         let project = parse(WHOLE).unwrap();
         assert_eq!(project.workload.as_deref(), Some("deploy/web"));
         assert_eq!(project.command(None), ["java", "-Xmx64m", "-jar", "/tmp/app.jar"]);
@@ -325,7 +325,7 @@ forward: [8080, \"9090:90\", \":http\"]
     }
 
     #[test]
-    fn java_is_debugged_by_its_command_or_by_a_variable() {
+    fn java_debug_options_go_into_the_command_or_a_variable() {
         let project = parse(WHOLE).unwrap();
         assert!(project.command(Some(5005))[1].ends_with("address=localhost:5005"));
         assert_eq!(project.env_append(Some(5005)), []);
@@ -340,7 +340,7 @@ forward: [8080, \"9090:90\", \":http\"]
     }
 
     #[test]
-    fn errors_have_their_line() {
+    fn project_errors_name_their_line() {
         for (text, line, word) in [
             ("run:\n  command: [java]\n  comand: x\n", 3, "comand"),
             ("workload: deploy/x\nrun:\n  command: []\n", 3, "empty"),

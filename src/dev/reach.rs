@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio::time::timeout;
 
 use super::{
-    agent_start::{FOLDERS, How, No, Started, failed},
+    agent_start::{AgentUpload, FOLDERS, No, Started, failed},
     pods::Pick,
     trouble::Trouble,
     upload,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     exit::Failure,
-    kubernetes::{Cluster, End, Ending, Input, Place},
+    kubernetes::{Cluster, ContainerRef, End, Ending, Input},
     ui::terminal::Terminal,
 };
 use diyadm_agent::IN_IMAGE;
@@ -57,9 +57,9 @@ impl Agent {
 
 impl Pick {
     /// Its container, for exec.
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> ContainerRef {
         let Self { namespace, pod, container, .. } = self.clone();
-        Place { namespace, pod, container }
+        ContainerRef { namespace, pod, container }
     }
 
     /// `web-5d4/app`
@@ -85,7 +85,7 @@ enum Found {
 pub(crate) async fn agent(
     cluster: &Cluster,
     pick: &Pick,
-    how: &How,
+    how: &AgentUpload,
     terminal: &Terminal,
     check: impl AsyncFn() -> Result<()>,
 ) -> Result<Agent> {
@@ -153,7 +153,11 @@ async fn find(cluster: &Cluster, pick: &Pick, search: Search) -> Result<Found> {
     }
 }
 
-async fn start_search(cluster: &Cluster, place: &Place, folders: &[&str]) -> Result<Started> {
+async fn start_search(
+    cluster: &Cluster,
+    place: &ContainerRef,
+    folders: &[&str],
+) -> Result<Started> {
     let words = [&["sh", "-c", FIND, "diyadm"], folders].concat();
     Ok(cluster.exec(place, &words, Input::Piped).await?.into())
 }

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pod_before_is_named_by_the_event_of_its_end() {
+    fn replaced_pod_is_explained_by_its_last_event() {
         let now = at(130).parse().unwrap();
         let explained = |pod: &Value, events: &[Value]| lost(pod, "app", events, now);
         let mut shop = pod("shop-aaaa-11111", "ReplicaSet");
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_container_says_how_it_ended() {
+    fn restarted_container_reports_its_last_termination() {
         let mut pod = pod("db-0", "StatefulSet");
         pod["status"]["containerStatuses"][0] = json!({
             "name": "app", "restartCount": 1, "state": { "running": { "startedAt": at(120) } },

@@ -166,7 +166,7 @@ mod tests {
     use crate::workload::{LABEL, ORIGINAL};
 
     #[test]
-    fn the_change_names_its_field_manager() {
+    fn restore_is_attributed_to_its_field_manager() {
         let entry = |manager: &str, time: &str| json!({ "manager": manager, "time": time, "fieldsV1": { "f:spec": { "f:template": {} } } });
         let mut now = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_event_that_was_seen_last_counts() {
+    fn latest_event_wins() {
         let event = |field: &str, time: &str| json!({ field: time, "reason": field });
         let events = [
             event("eventTime", "2026-01-01T00:00:02.000001Z"),

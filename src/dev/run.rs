@@ -19,7 +19,7 @@ use super::{
     trouble::{Trouble, is_lost},
 };
 use crate::exit::{Code, Failure};
-use diyadm_agent::protocol::{Answer, App, End, Follow, How, Logs, Request, Start, State};
+use diyadm_agent::protocol::{Answer, App, End, Follow, Logs, Request, Start, State, Termination};
 
 /// Timeout for a pending answer.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -41,7 +41,11 @@ pub(crate) enum Then {
 }
 
 /// Starts it, and returns its exit status if it was followed to its end.
-pub(crate) async fn run(session: &Session<'_>, start: Start, then: Then) -> Result<Code> {
+pub(crate) async fn start_and_follow(
+    session: &Session<'_>,
+    start: Start,
+    then: Then,
+) -> Result<Code> {
     // From here on a closed terminal ends this process cleanly at any time.
     let _handled = interrupted();
     let (pick, mut agent) = session.agent().await?;
@@ -199,7 +203,7 @@ pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
 
 /// Whether the application was killed by a signal.
 fn killed(app: &App) -> bool {
-    matches!(&app.state, State::Ended(End { how: How::Signal { .. }, .. }))
+    matches!(&app.state, State::Ended(End { how: Termination::Signal { .. }, .. }))
 }
 
 /// Completes at Ctrl-C, at the end of the terminal, or at SIGTERM. Handles these signals from the

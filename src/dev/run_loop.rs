@@ -14,7 +14,7 @@ use super::{
     events::Event,
     follow::follow,
     forward::Forward,
-    iteration::{Next, Place, Shown, once, run_iteration},
+    iteration::{Next, PodWork, Shown, once, run_iteration},
     leave::Leave,
     pods::{NotEmptied, Pick, is_not_emptied},
     printer::{Printer, Screen},
@@ -50,7 +50,7 @@ impl Loop<'_> {
     /// # Errors
     /// No Pod runs, or what keeps the work from being done stays for long; the workload is not
     /// empty any more, and the application is stopped where its Pod lives.
-    pub(crate) async fn run(mut self) -> Result<(Leave, bool)> {
+    pub(crate) async fn repeat(mut self) -> Result<(Leave, bool)> {
         let session = self.session;
         let outcome = tokio::select! {
             left = self.rounds() => left,
@@ -76,7 +76,7 @@ impl Loop<'_> {
         let work = async {
             let pick = session.runs().await?;
             let (shown, _watched) = watch::channel(None);
-            let mut place = Place { pick, receivers: Vec::new(), runs: false };
+            let mut place = PodWork { pick, receivers: Vec::new(), runs: false };
             once(&mut self, &shown, &mut place, Next::Build, &mut false, Instant::now()).await
         };
         tokio::select! {
@@ -210,7 +210,7 @@ async fn work(
     let mut built = false;
     loop {
         let began = Instant::now();
-        let mut place = Place { pick: pick.clone(), receivers: Vec::new(), runs: false };
+        let mut place = PodWork { pick: pick.clone(), receivers: Vec::new(), runs: false };
         let outcome = run_in_pod(all, around, trouble, &mut place, &mut built).await;
         let error = match outcome {
             Ok(leave) => return Ok(leave),
@@ -247,7 +247,7 @@ async fn run_in_pod<'a>(
     all: &mut Loop<'a>,
     around: &mut Around<'_>,
     trouble: &mut mpsc::Receiver<Heard>,
-    place: &mut Place<'a>,
+    place: &mut PodWork<'a>,
     built: &mut bool,
 ) -> Result<Leave> {
     let session = all.session;
@@ -299,7 +299,7 @@ async fn run_in_pod<'a>(
 }
 
 /// Stops the application before the workload is restored.
-async fn restore(all: &Loop<'_>, place: &Place<'_>) -> Leave {
+async fn restore(all: &Loop<'_>, place: &PodWork<'_>) -> Leave {
     let (session, Start { name, grace_ms, .. }) = (all.session, &all.start);
     // The workload is restored anyway, which ends the application.
     if let Err(error) = stop(session, &place.pick, name, *grace_ms).await
@@ -354,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_wait_for_the_end_of_the_work_in_their_order() {
+    fn keys_are_handled_in_order_after_the_current_iteration() {
         let screen = Screen::default();
         let (shown, _watched) = watch::channel(None);
         let mut around = Around { screen: &screen, shown, keys: None, kept: VecDeque::new() };

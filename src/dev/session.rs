@@ -6,12 +6,12 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    agent_start::How,
+    agent_start::AgentUpload,
     backoff::pauses,
     events::Events,
     pods::{self, Pick, is_not_emptied},
     reach::{self, Agent},
-    target::{self, Target},
+    target::{self, ResolvedTarget},
     trouble::{Spent, Trouble, explain, is_gone, is_lost},
 };
 use crate::{
@@ -33,9 +33,9 @@ pub(crate) struct Session<'a> {
     /// Where progress is printed.
     pub(crate) terminal: &'a Terminal,
     /// The workload.
-    pub(crate) target: Target,
+    pub(crate) target: ResolvedTarget,
     /// How to get an agent.
-    pub(crate) how: How,
+    pub(crate) how: AgentUpload,
     /// Whether the user allows a live container.
     pub(crate) live: bool,
     /// Where events go.
@@ -51,13 +51,13 @@ impl<'a> Session<'a> {
         rights: &[(&'static str, &'static Kind)],
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
-        let (how, live, events) = (How::default(), at.inside.live, Events::default());
+        let (how, live, events) = (AgentUpload::default(), at.inside.live, Events::default());
         Ok(Self { cluster, terminal, target, how, live, events })
     }
 
     /// The same, with the flags for the agent.
     pub(crate) fn bringing(self, bring: &AgentFlags) -> Self {
-        Self { how: How::of(bring), ..self }
+        Self { how: AgentUpload::from_flags(bring), ..self }
     }
 
     /// The same, with events as the flag says.
@@ -246,7 +246,7 @@ impl<'a> Session<'a> {
     }
 
     async fn same<T>(&self, pick: &Pick, reach: &impl AsyncFn() -> Result<T>) -> Result<T, Again> {
-        self.check(pick).await.map_err(Again::of)?;
+        self.check(pick).await.map_err(Again::from_error)?;
         reach().await.map_err(Again::Later)
     }
 }
@@ -258,7 +258,7 @@ enum Again {
 }
 
 impl Again {
-    fn of(error: anyhow::Error) -> Self {
+    fn from_error(error: anyhow::Error) -> Self {
         // A starting API server answers 429 and 503 for a while.
         let later = is_lost(&error) || kubernetes::error::is_unknown(&error);
         if later { Self::Later(error) } else { Self::Never(error) }

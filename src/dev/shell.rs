@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_reads_what_it_reads_of_kubectl() {
+    fn shell_stdin_and_tty_defaults_match_kubectl_exec() {
         let [none, i, t, it] = [(false, false), (true, false), (false, true), (true, true)]
             .map(|(stdin, tty)| Flags { stdin, tty });
         for (flags, stdin, stdout, reads) in [
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_of_no_kind_is_a_usual_one() {
+    fn invalid_term_falls_back_to_the_default() {
         for odd in ["", " ", "xterm kitty", "../../etc/passwd", "-x", ".x", "a/b", "é", "x\n"] {
             assert_eq!(kind(odd), USUAL, "{odd:?}");
         }

@@ -16,7 +16,7 @@ use tokio::{process::Command, task::spawn_blocking};
 
 use super::{
     project::Project,
-    sync::{Here, Options, PodCount, Source, above},
+    sync::{Here, Options, PodCount, SyncSource, above},
     watch::Watch,
 };
 use crate::exit::Failure;
@@ -47,9 +47,9 @@ pub(crate) struct Sources<'a> {
     /// The watch patterns, if any.
     counts: Option<Gitignore>,
     /// The project as a source that is not sent, for its ignore files.
-    all: Source,
+    all: SyncSource,
     /// The files to send; created after the first build.
-    sent: Vec<Source>,
+    sent: Vec<SyncSource>,
     /// Their last scan.
     seen: Vec<Here>,
     /// The last scan of watched files, if there is a build.
@@ -79,7 +79,7 @@ impl<'a> Sources<'a> {
         exclude
             .extend(project.sync().map(|sync| format!("/{}", sync.from.trim_start_matches("./"))));
         let options = Options { exclude, ignore_files: true, ..Options::default() };
-        let all = Source::new(folder, &Bytes::from("/"), options, PodCount::One)?;
+        let all = SyncSource::new(folder, &Bytes::from("/"), options, PodCount::One)?;
         Ok(Self {
             folder,
             project,
@@ -111,7 +111,7 @@ impl<'a> Sources<'a> {
             self.look_at_watched().await?;
         }
         let before = self.watched.clone();
-        let worked = self.run(build).await?;
+        let worked = self.run_build(build).await?;
         self.look_at_watched().await?;
         Ok(Built { worked, wrote: self.settle(&before) })
     }
@@ -148,7 +148,7 @@ impl<'a> Sources<'a> {
         wrote
     }
 
-    async fn run(&self, build: &str) -> Result<bool> {
+    async fn run_build(&self, build: &str) -> Result<bool> {
         // The local stdout is for the application's output.
         let output = stderr().as_fd().try_clone_to_owned().context("stderr is closed")?;
         let mut child = Command::new("sh")
@@ -218,7 +218,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The last scan of files to send.
-    pub(crate) fn sent(&self) -> impl Iterator<Item = (&Source, &Here)> {
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (&SyncSource, &Here)> {
         self.sent.iter().zip(&self.seen)
     }
 
@@ -232,8 +232,8 @@ impl<'a> Sources<'a> {
         warnings
     }
 
-    fn made(&self) -> Result<Vec<Source>> {
-        let mut made: Vec<Source> = Vec::new();
+    fn made(&self) -> Result<Vec<SyncSource>> {
+        let mut made: Vec<SyncSource> = Vec::new();
         let lines: Vec<_> = self.project.sync_lines().collect();
         for (at, sync) in self.project.sync().enumerate() {
             let options = Options {
@@ -244,7 +244,7 @@ impl<'a> Sources<'a> {
             };
             let from = self.folder.join(&sync.from);
             let source =
-                Source::new(&from, &Bytes::from(sync.to.as_str()), options, PodCount::One)?;
+                SyncSource::new(&from, &Bytes::from(sync.to.as_str()), options, PodCount::One)?;
             // Only now it is known whether the source is a folder.
             if let Some(other) = made.iter().position(|other| other.way.collides(&source.way)) {
                 let what = format!(
@@ -314,7 +314,7 @@ impl Drop for Group {
 }
 
 /// Reads a project file.
-pub(crate) async fn read(file: &Path) -> Result<Project> {
+pub(crate) async fn read_project(file: &Path) -> Result<Project> {
     let shown = file.display().to_string();
     let path = file.to_owned();
     let text = spawn_blocking(move || std::fs::read_to_string(path)).await?;

@@ -32,7 +32,7 @@ mod steps;
 
 pub use open::Open;
 pub(crate) use place::{copy_out, destination, without_dots};
-pub use plan::Plan;
+pub use plan::SyncPlan;
 pub(crate) use plan::above;
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
@@ -41,14 +41,14 @@ pub use steps::Report;
 
 use content::Library;
 use ignored::Ignored;
-use place::Way;
+use place::SyncPaths;
 use scan::Scan;
 
 /// The result of a sync.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct SyncOutcome {
     /// The planned changes of the last attempt.
-    pub plan: Plan,
+    pub plan: SyncPlan,
     /// The changes of the last attempt; in a dry run, the expected refusals.
     pub report: Report,
 }
@@ -80,9 +80,9 @@ pub enum PodCount {
 
 /// The local files: their path, and how they are read.
 #[derive(Debug)]
-pub struct Source {
+pub struct SyncSource {
     /// The source and the target.
-    pub(crate) way: Way,
+    pub(crate) way: SyncPaths,
     /// The files' content.
     pub(crate) library: Arc<Library>,
     /// The real folder.
@@ -133,7 +133,7 @@ impl Here {
     }
 }
 
-impl Source {
+impl SyncSource {
     /// A sync of a file or folder to a path in containers of so many Pods.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Source {
         }
         // `.` has no name, but its real path has one.
         let named = if source.file_name().is_some() { source } else { &real };
-        let way = Way::new(named, meta.is_dir(), to)?;
+        let way = SyncPaths::new(named, meta.is_dir(), to)?;
         let (root, only) = match &way.file {
             None => (real, None),
             Some((_, there)) => {
@@ -176,7 +176,7 @@ impl Source {
     }
 
     /// The result of a plan in a dry run: refused as a real sync would be.
-    fn rehearse(&self, mut plan: Plan) -> Outcome {
+    fn rehearse(&self, mut plan: SyncPlan) -> SyncOutcome {
         let mut report = Report::default();
         plan.files.retain(|entry| match self.library.open(&entry.path) {
             Ok(_) => true,
@@ -190,7 +190,7 @@ impl Source {
         if report.undeleted {
             plan.delete.clear();
         }
-        Outcome { plan, report }
+        SyncOutcome { plan, report }
     }
 
     /// Starts to read a single file while the connection is still being made. A folder is not read

@@ -9,7 +9,7 @@ use super::{
     events::{Action, Event},
     pods::Pick,
     session::Session,
-    sync::{Here, Outcome, Plan, PodCount, Progress, Receiver, Source, megabytes},
+    sync::{Here, PodCount, Progress, Receiver, SyncOutcome, SyncPlan, SyncSource, megabytes},
 };
 use crate::{
     exit::{self, Code},
@@ -35,7 +35,7 @@ pub(crate) async fn choose(session: &Session<'_>, count: PodCount) -> Result<Vec
 /// Syncs to every Pod; a failure of one does not stop the others.
 pub(crate) async fn sync_once(
     session: &Session<'_>,
-    source: &Source,
+    source: &SyncSource,
     here: &Here,
     mut receivers: Vec<Receiver<'_>>,
 ) -> Result<Code> {
@@ -78,8 +78,8 @@ fn print_left_out(terminal: &Terminal, here: &Here) {
 }
 
 /// Prints what was not done; returns whether everything was.
-fn print_refused(terminal: &Terminal, outcome: &Outcome) -> bool {
-    let Outcome { plan, report } = outcome;
+fn print_refused(terminal: &Terminal, outcome: &SyncOutcome) -> bool {
+    let SyncOutcome { plan, report } = outcome;
     for path in &plan.blocked {
         let what = format!("{} is of another type there", path.show());
         terminal.failed(&what, None, "Use --delete to replace it.");
@@ -103,7 +103,7 @@ fn print_failed(session: &Session<'_>, pick: &Pick, error: &Error) -> Result<()>
 fn print_outcome(
     session: &Session<'_>,
     pick: &Pick,
-    outcome: &Outcome,
+    outcome: &SyncOutcome,
     progress: &Progress,
 ) -> Result<bool> {
     let (terminal, shown) = (session.terminal, pick.shown());
@@ -133,7 +133,7 @@ fn print_outcome(
 }
 
 /// The lines of a dry run, or its events.
-fn print_plan(session: &Session<'_>, plan: &Plan) -> Result<()> {
+fn print_plan(session: &Session<'_>, plan: &SyncPlan) -> Result<()> {
     let deleted = plan.clear.iter().chain(&plan.delete).map(|path| (Action::Delete, path));
     let blocked = plan.blocked.iter().map(|path| (Action::Blocked, path));
     let entries =

@@ -5,7 +5,7 @@ use diyadm_agent::protocol::{App, Apps, State};
 
 /// A Pod's container and its agent's answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct ContainerApps {
     /// The Pod.
     pub(crate) pod: String,
     /// The container.
@@ -16,7 +16,12 @@ pub(crate) struct Seen {
 
 /// The table: a header, then one line for each application. `wide` adds the command and the folder;
 /// without it, cells are cut to `most`, the width of a terminal.
-pub(crate) fn table(seen: &[Seen], wide: bool, most: Option<usize>, now_ms: u64) -> String {
+pub(crate) fn table(
+    seen: &[ContainerApps],
+    wide: bool,
+    most: Option<usize>,
+    now_ms: u64,
+) -> String {
     let pods = wide || seen.len() > 1;
     let mut titles = vec!["NAME", "PID", "STATUS", "SINCE", "CPU", "RSS", "RESTARTS", "LAST EXIT"];
     if pods {
@@ -26,7 +31,7 @@ pub(crate) fn table(seen: &[Seen], wide: bool, most: Option<usize>, now_ms: u64)
         titles.extend(["FOLDER", "COMMAND"]);
     }
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(ToOwned::to_owned).collect()];
-    for Seen { pod, apps, .. } in seen {
+    for ContainerApps { pod, apps, .. } in seen {
         for app in &apps.apps {
             let mut row = row(app, now_ms);
             if pods {
@@ -94,10 +99,10 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diyadm_agent::protocol::{Bytes, End, How};
+    use diyadm_agent::protocol::{Bytes, End, Termination};
 
     #[test]
-    fn a_table_tells_signal_and_memory_apart() {
+    fn ps_table_distinguishes_signals_and_out_of_memory() {
         let app = |name: &str, state| App {
             name: name.to_owned(),
             command: vec!["java".into(), "-jar".into(), Bytes(b"a b\xff.jar".to_vec())],
@@ -113,14 +118,14 @@ mod tests {
             debug_port: None,
         };
         let ended = |how, oom| State::Ended(End { at_ms: 181_000, how, asked: false, oom });
-        let killed = How::Signal { signal: 9, core: false };
+        let killed = Termination::Signal { signal: 9, core: false };
         let apps = vec![
             app("a", State::Running),
             App { processes: 0, rss: 0, ..app("b", ended(killed, true)) },
-            App { processes: 0, rss: 0, ..app("c", ended(How::Exit { code: 1 }, false)) },
+            App { processes: 0, rss: 0, ..app("c", ended(Termination::Exit { code: 1 }, false)) },
         ];
         let apps = Apps { supervisor: None, apps, others: Vec::new() };
-        let seen = Seen { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
+        let seen = ContainerApps { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
         let text = table(std::slice::from_ref(&seen), false, None, 241_000);
         assert_eq!(
             text,
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_and_sizes_are_short() {
+    fn ps_durations_and_sizes_are_short() {
         let spans: Vec<_> = [0, 59_999, 60_000, 3_725_000, 97_200_000].map(span).into();
         assert_eq!(spans, ["0s", "59s", "1m", "1h2m", "1d3h"]);
         let sizes: Vec<_> = [0, 1, 1 << 20, 5 << 29].map(size).into();

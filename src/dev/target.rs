@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::pods::{self, Named, Pick, Wanted};
+use super::pods::{self, Named, Pick, PodRequest};
 use crate::{
     dev::flags::{ContainerFlags, ContainerTarget},
     exit::Failure,
@@ -20,7 +20,7 @@ use crate::{
 
 /// A workload as given by the user.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub(crate) struct ResolvedTarget {
     /// `deploy/web`, as typed.
     pub(crate) shown: String,
     /// What was found.
@@ -52,14 +52,14 @@ pub(crate) async fn find(
     cluster: &Cluster,
     at: &ContainerTarget,
     rights: &[(&'static str, &'static Kind)],
-) -> Result<Target> {
+) -> Result<ResolvedTarget> {
     let namespace = cluster.namespace_of(at.inside.namespace.as_deref()).to_owned();
     demand(cluster, &namespace, rights).await?;
     if let Some(name) = service_name(&at.workload) {
         let service = service(cluster, &namespace, name).await?;
         let which = Which::Labels { namespace, selector: pods_of_service(&service)? };
         let container = at.inside.container.clone();
-        return Ok(Target { shown: at.workload.clone(), which, container });
+        return Ok(ResolvedTarget { shown: at.workload.clone(), which, container });
     }
     // A bare name is that of a Pod, as for kubectl exec and logs.
     let bare = !at.workload.contains('/');
@@ -71,7 +71,7 @@ pub(crate) async fn find(
         Failure::usage("No workload is given.", "Use KIND/NAME, like deploy/web.")
     })?;
     let which = Which::Workload(Box::new(found));
-    Ok(Target { shown: at.workload.clone(), which, container: at.inside.container.clone() })
+    Ok(ResolvedTarget { shown: at.workload.clone(), which, container: at.inside.container.clone() })
 }
 
 /// The name in `svc/web`.
@@ -105,11 +105,15 @@ pub(crate) async fn select(
     cluster: &Cluster,
     inside: &ContainerFlags,
     selector: &str,
-) -> Result<Target> {
+) -> Result<ResolvedTarget> {
     let namespace = cluster.namespace_of(inside.namespace.as_deref()).to_owned();
     demand(cluster, &namespace, &EXEC).await?;
     let which = Which::Labels { namespace, selector: selector.to_owned() };
-    Ok(Target { shown: format!("-l {selector}"), which, container: inside.container.clone() })
+    Ok(ResolvedTarget {
+        shown: format!("-l {selector}"),
+        which,
+        container: inside.container.clone(),
+    })
 }
 
 /// Fails with a list of all missing rights.
@@ -135,7 +139,7 @@ struct Look {
     emptied: bool,
 }
 
-impl Target {
+impl ResolvedTarget {
     /// The namespace of its Pods.
     pub(crate) fn namespace(&self) -> &str {
         match &self.which {
@@ -211,9 +215,9 @@ impl Target {
         Ok(pods::choose(&look.pods, self.wanted(look, live), &named)?)
     }
 
-    fn wanted<'a>(&'a self, look: &'a Look, live: bool) -> Wanted<'a> {
+    fn wanted<'a>(&'a self, look: &'a Look, live: bool) -> PodRequest<'a> {
         let Look { meant, owners, .. } = look;
-        Wanted { named: self.container.as_deref(), meant: meant.as_deref(), owners, live }
+        PodRequest { named: self.container.as_deref(), meant: meant.as_deref(), owners, live }
     }
 
     /// Whether the target is Pods, and not their workload.
@@ -230,7 +234,8 @@ impl Target {
             _ => {
                 let pods = self.own_pods(cluster).await?;
                 let live = |pod: &Value| {
-                    let wanted = Wanted { named: self.container.as_deref(), ..Wanted::default() };
+                    let wanted =
+                        PodRequest { named: self.container.as_deref(), ..PodRequest::default() };
                     let picks = pods::all(std::slice::from_ref(pod), wanted);
                     picks.is_ok_and(|picks| picks.iter().any(|pick| pick.live.is_some()))
                 };

@@ -63,7 +63,7 @@ impl Tty {
         let input = terminal.try_clone()?;
         tcsetattr(&terminal, OptionalActions::Drain, &raw)?;
         let tty = Self { terminal, before, typed, _stop: stop };
-        thread::spawn(move || read(&input, &stopped, &sender));
+        thread::spawn(move || forward_input(&input, &stopped, &sender));
         Ok(Some(tty))
     }
 }
@@ -83,7 +83,7 @@ impl Drop for Tty {
 
 /// Reads input until the other end of `stopped` is dropped. Waits for both without reading, so that
 /// later keys go to other programs.
-fn read(input: &OwnedFd, stopped: &UnixStream, sender: &mpsc::Sender<Vec<u8>>) {
+fn forward_input(input: &OwnedFd, stopped: &UnixStream, sender: &mpsc::Sender<Vec<u8>>) {
     let mut buffer = vec![0; PIECE];
     loop {
         let mut both =

@@ -7,11 +7,11 @@ use anyhow::Result;
 use openssl::rand::rand_bytes;
 
 use super::{
-    agent_start::{FOLDERS, How, Started, failed},
+    agent_start::{AgentUpload, FOLDERS, Started, failed},
     program,
 };
 use crate::{
-    kubernetes::{Cluster, End, Input, Place},
+    kubernetes::{Cluster, ContainerRef, End, Input},
     ui::terminal::Terminal,
 };
 use diyadm_agent::protocol::hex;
@@ -38,9 +38,9 @@ pub(super) struct Brought {
 /// That it could not be taken there shows when the agent should speak.
 pub(super) async fn bring(
     cluster: &Cluster,
-    place: &Place,
+    place: &ContainerRef,
     machine: &str,
-    how: &How,
+    how: &AgentUpload,
     terminal: &Terminal,
 ) -> Result<Brought> {
     let began = Instant::now();

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_written_in_place_is_one_change_when_it_is_whole() {
+    fn file_written_in_place_is_one_change_after_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let mut watch = Watch::new().unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_whole_when_it_is_closed_and_holds_still_where_it_is_closed_again_and_again() {
+    fn file_closed_repeatedly_is_complete_once_it_is_stable() {
         let mut writing = Writing::default();
         let began = Instant::now();
         let mut at = |ms: u64, kind: EventKind| {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_changes_are_one() {
+    fn many_changes_are_reported_as_one() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let mut watch = Watch::new().unwrap();

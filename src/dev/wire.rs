@@ -10,7 +10,7 @@ use tokio::{
 
 use super::trouble::Trouble;
 use diyadm_agent::protocol::{
-    Answer, Broken, Decoder, Frame, Hello, Kind, Line, PROTOCOL, Request, json,
+    Answer, Broken, Decoder, Frame, FrameKind, Hello, Line, PROTOCOL, Request, json,
 };
 
 /// Bytes to read at a time.
@@ -58,7 +58,7 @@ impl Reader {
     /// The next answer; a refusal is an error.
     pub async fn answer(&mut self) -> Result<Answer, Trouble> {
         let frame = self.frame().await?;
-        match frame.parse(Kind::Answer)? {
+        match frame.parse(FrameKind::Answer)? {
             Answer::Failed(failed) => Err(failed.into()),
             answer => Ok(answer),
         }
@@ -67,17 +67,17 @@ impl Reader {
     /// The next answer or line of output; a refusal is an error.
     pub async fn next_message(&mut self) -> Result<Said<'_>, Trouble> {
         let frame = self.frame().await?;
-        if frame.kind == Kind::Line {
+        if frame.kind == FrameKind::Line {
             return Ok(Said::Line(Line::parse(frame.payload)?));
         }
-        match frame.parse(Kind::Answer)? {
+        match frame.parse(FrameKind::Answer)? {
             Answer::Failed(failed) => Err(failed.into()),
             answer => Ok(Said::Answer(answer)),
         }
     }
 
     async fn hello(&mut self) -> Result<Hello, Trouble> {
-        let hello: Hello = self.frame().await?.parse(Kind::Hello)?;
+        let hello: Hello = self.frame().await?.parse(FrameKind::Hello)?;
         if hello.protocol == PROTOCOL { Ok(hello) } else { Err(Trouble::Mismatch(hello)) }
     }
 
@@ -110,7 +110,11 @@ impl Writer {
     }
 
     /// Sends a message.
-    pub async fn send<T: Serialize>(&mut self, kind: Kind, message: &T) -> Result<(), Trouble> {
+    pub async fn send<T: Serialize>(
+        &mut self,
+        kind: FrameKind,
+        message: &T,
+    ) -> Result<(), Trouble> {
         let frame = json(kind, message).map_err(|broken| Trouble::too_long(&broken))?;
         self.bytes(&frame).await
     }
@@ -147,14 +151,14 @@ impl Conversation {
         });
         if !matches!(agent, Err(Trouble::Lost(_) | Trouble::NoAgent(_))) {
             // Also to an agent with another version, which reports its version and ends.
-            writer.send(Kind::Hello, &Hello::own()).await?;
+            writer.send(FrameKind::Hello, &Hello::own()).await?;
         }
         Ok(Self { reader, writer, agent: agent? })
     }
 
     /// Sends a request.
     pub async fn send(&mut self, request: &Request) -> Result<(), Trouble> {
-        self.writer.send(Kind::Request, request).await
+        self.writer.send(FrameKind::Request, request).await
     }
 
     /// Sends a request and waits for its one answer; a refusal is an error.

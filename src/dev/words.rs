@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_shell_would_cut_is_quoted() {
+    fn only_words_that_need_it_are_quoted() {
         let quoted: Vec<_> =
             ["-Xmx64m", "a b", "", "it's", "$HOME"].map(|w| quoted(&w.into())).into();
         assert_eq!(quoted, ["-Xmx64m", "'a b'", "''", "'it'\\''s'", "'$HOME'"]);

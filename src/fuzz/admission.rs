@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Target, behaviour, files};
 use crate::{
     kinds,
-    webhook::admission::{Answer, Outcome, review},
+    webhook::admission::{Answer, ReviewOutcome, review},
     workload::{Rules, parse_rules},
     yaml,
 };
@@ -44,11 +44,11 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     for file in files("tests/data/corpus/kinds").into_iter().chain(files("tests/data/corpus/apps"))
     {
         let text = String::from_utf8(file).unwrap();
-        for document in yaml::objects(yaml::read("t", &text).unwrap()) {
+        for document in yaml::objects(yaml::parse_documents("t", &text).unwrap()) {
             let object = document.value;
             let kind = object["kind"].as_str().is_some_and(|kind| kinds::named(kind).is_some());
             if kind || object["kind"] == "Service" {
-                let body = of(&object, None);
+                let body = review_of(&object, None);
                 seeds.push(body.to_string().into_bytes());
             }
         }
@@ -58,13 +58,15 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let Ok(body) = serde_json::from_slice::<Value>(&seeds[at]) else { continue };
         let answer = review(&seeds[at], &Rules::default(), NOW);
         if let Some(emptied) = patched(&body, &answer) {
-            seeds.push(of(&emptied, Some(&body["request"]["object"])).to_string().into_bytes());
+            seeds.push(
+                review_of(&emptied, Some(&body["request"]["object"])).to_string().into_bytes(),
+            );
         }
     }
     seeds
 }
 
-fn of(object: &Value, old: Option<&Value>) -> Value {
+fn review_of(object: &Value, old: Option<&Value>) -> Value {
     json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -102,7 +104,7 @@ fn check(input: &[u8], rules: &Rules) -> u64 {
     let answered: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
     if answer.status != 200 {
         assert_eq!((answer.status, &answered["kind"]), (400, &json!("Status")));
-        assert_eq!(answer.record.outcome, Outcome::Refused);
+        assert_eq!(answer.record.outcome, ReviewOutcome::Refused);
         assert!(answer.body.len() < 4_096, "{} bytes", answer.body.len());
         return behaviour(&[&answered["message"].as_str().unwrap_or_default()]);
     }
@@ -118,7 +120,7 @@ fn check(input: &[u8], rules: &Rules) -> u64 {
         let mut again = body.clone();
         again["request"]["object"] = object;
         let second = review(again.to_string().as_bytes(), rules, NOW);
-        assert_eq!(second.record.outcome, Outcome::Unchanged, "{again}");
+        assert_eq!(second.record.outcome, ReviewOutcome::Unchanged, "{again}");
     }
     let warnings = response["warnings"].as_array();
     let warnings: Vec<_> = warnings.into_iter().flatten().filter_map(Value::as_str).collect();

@@ -92,6 +92,6 @@ fn check(input: &[u8]) -> u64 {
 }
 
 #[test]
-fn any_csr_conf_is_read_or_refused() {
+fn any_csr_conf_is_parsed_or_refused() {
     Target { name: "csr_conf", seeds: seeds(), words: &WORDS }.fuzz(check);
 }

@@ -50,7 +50,7 @@ fn seeds() -> Vec<Vec<u8>> {
     for file in files("tests/data/corpus/kinds").into_iter().chain(files("tests/data/corpus/apps"))
     {
         let text = String::from_utf8(file).unwrap();
-        for document in yaml::objects(yaml::read("t", &text).unwrap()) {
+        for document in yaml::objects(yaml::parse_documents("t", &text).unwrap()) {
             let text = document.value.to_string();
             for rules in [&Rules::default(), &agent] {
                 let Some(subject) = Subject::parse(&text) else { continue };
@@ -87,7 +87,7 @@ fn sealed(body: &Value) -> String {
 fn rest(object: &Value) -> Value {
     let mut object = object.clone();
     let text = |key: &str| object[key].as_str().unwrap_or_default();
-    let template = kinds::of(text("apiVersion"), text("kind")).map(Kind::template);
+    let template = kinds::find(text("apiVersion"), text("kind")).map(Kind::template);
     without_own_annotations(&mut object);
     reduce(&mut object, "spec", |spec| {
         ["replicas", "strategy", "updateStrategy"].iter().for_each(|field| remove(spec, field));
@@ -195,6 +195,6 @@ fn patch_shape(patch: &str) -> String {
 }
 
 #[test]
-fn a_forged_original_changes_only_what_emptying_touches() {
+fn forged_original_changes_only_fields_that_emptying_changes() {
     Target { name: "original", seeds: seeds(), words: &WORDS }.fuzz(check);
 }

@@ -49,7 +49,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn any_project_is_read_or_refused() {
+fn any_project_file_is_parsed_or_refused() {
     Target { name: "project", seeds: seeds(), words: &WORDS }.fuzz(|input| {
         let text = String::from_utf8_lossy(input);
         match parse(&text) {

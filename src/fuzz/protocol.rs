@@ -5,8 +5,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Target, behaviour};
 use diyadm_agent::protocol::{
-    Answer, Apps, Broken, Decoder, Failed, Hash, Hello, Kind, Line, Logs, Request, Start, Stream,
-    append, json,
+    Answer, Apps, Broken, Decoder, Failed, FrameKind, Hash, Hello, Line, Logs, Request, Start,
+    Stream, append, json,
     transfer::{Chunk, Data, Hashes, MOST_CHUNK, Need, Reason, Refusal},
 };
 
@@ -61,8 +61,8 @@ fn seeds() -> Vec<Vec<u8>> {
         Answer::Refused { id: 2, refusal },
         Answer::Failed(Failed::Unknown { name: "a".to_owned(), known: vec!["b".to_owned()] }),
     ];
-    let mut seeds = vec![json(Kind::Hello, &Hello::own()).unwrap()];
-    seeds.extend(requests.iter().map(|request| json(Kind::Request, request).unwrap()));
+    let mut seeds = vec![json(FrameKind::Hello, &Hello::own()).unwrap()];
+    seeds.extend(requests.iter().map(|request| json(FrameKind::Request, request).unwrap()));
     seeds.extend(answers.iter().map(Answer::frame));
     let mut bulk = Vec::new();
     let line = Line { stream: Stream::Err, cut: false, number: 7, at_ms: 9, text: b"a line" };
@@ -81,7 +81,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// The kinds and payloads of the frames, and how the stream ended.
-type Decoded = (Vec<(Kind, Vec<u8>)>, Result<(), Broken>);
+type Decoded = (Vec<(FrameKind, Vec<u8>)>, Result<(), Broken>);
 
 /// Decodes a stream that is fed in pieces.
 fn decode(stream: &[u8], pieces: impl Iterator<Item = usize>) -> Decoded {
@@ -115,31 +115,31 @@ fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
     true
 }
 
-fn look_at(kind: Kind, payload: &[u8]) -> bool {
+fn look_at(kind: FrameKind, payload: &[u8]) -> bool {
     let mut out = Vec::new();
     match kind {
-        Kind::Hello => return comes_back::<Hello>(payload),
-        Kind::Request => return comes_back::<Request>(payload),
-        Kind::Answer => {
+        FrameKind::Hello => return comes_back::<Hello>(payload),
+        FrameKind::Request => return comes_back::<Request>(payload),
+        FrameKind::Answer => {
             if let Ok(Answer::Failed(failed)) = serde_json::from_slice(payload) {
                 assert!(failed.to_string().len() < 4 * payload.len() + 200);
             }
             return comes_back::<Answer>(payload);
         }
-        Kind::Line => match Line::parse(payload) {
+        FrameKind::Line => match Line::parse(payload) {
             Ok(line) => line.append(&mut out),
             Err(_) => return false,
         },
-        Kind::Data => match Data::parse(payload) {
+        FrameKind::Data => match Data::parse(payload) {
             Ok(data) => data.append(&mut out),
             Err(_) => return false,
         },
-        Kind::Hashes => match Hashes::parse(payload) {
+        FrameKind::Hashes => match Hashes::parse(payload) {
             Ok(Hashes { chunks, .. }) if chunks.is_empty() => return true,
             Ok(Hashes { id, chunks }) => Hashes::append(&mut out, id, &chunks),
             Err(_) => return false,
         },
-        Kind::Need => match Need::parse(payload) {
+        FrameKind::Need => match Need::parse(payload) {
             Ok(need) => {
                 assert!(need.indices().count() <= 8 * payload.len());
                 need.append(&mut out);
@@ -167,7 +167,14 @@ fn check(input: &[u8]) -> u64 {
         .map(|(kind, payload)| format!("{kind:?}{} ", look_at(*kind, payload)))
         .collect();
     // Payloads without their header.
-    for kind in [Kind::Line, Kind::Hashes, Kind::Need, Kind::Data, Kind::Request, Kind::Answer] {
+    for kind in [
+        FrameKind::Line,
+        FrameKind::Hashes,
+        FrameKind::Need,
+        FrameKind::Data,
+        FrameKind::Request,
+        FrameKind::Answer,
+    ] {
         if input.len() <= CAP {
             look_at(kind, input);
         }
@@ -176,6 +183,6 @@ fn check(input: &[u8]) -> u64 {
 }
 
 #[test]
-fn any_bytes_are_frames_or_a_fault() {
+fn any_bytes_decode_to_frames_or_an_error() {
     Target { name: "protocol", seeds: seeds(), words: &WORDS }.fuzz(check);
 }

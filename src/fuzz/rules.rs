@@ -54,12 +54,12 @@ fn seeds() -> Vec<Vec<u8>> {
 /// Workloads that rules decide about.
 fn objects() -> Vec<String> {
     let texts = files("tests/data/corpus/kinds").into_iter().map(|f| String::from_utf8(f).unwrap());
-    let objects = texts.flat_map(|text| yaml::objects(yaml::read("t", &text).unwrap()));
+    let objects = texts.flat_map(|text| yaml::objects(yaml::parse_documents("t", &text).unwrap()));
     objects.map(|document| document.value.to_string()).collect()
 }
 
 #[test]
-fn any_rules_are_read_or_refused() {
+fn any_rules_file_is_parsed_or_refused() {
     let objects = objects();
     let check = |input: &[u8]| {
         let text = String::from_utf8_lossy(input);

@@ -109,7 +109,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
         #[test]
-        fn texts_are_equal_where_their_values_are(one in value(), other in value(), way in 0..3_u8) {
+        fn json_texts_are_equal_if_their_values_are(one in value(), other in value(), way in 0..3_u8) {
             let text = match way {
                 0 => one.to_string(),
                 1 => format!("{one:#}").replace('é', "\\u00e9"),

@@ -7,7 +7,7 @@
 
 use wide::u8x16;
 
-use super::{Broken, Fault};
+use super::{Broken, JsonFault};
 
 const BLOCK: usize = 64;
 /// Every second bit, starting with the second.
@@ -127,13 +127,13 @@ impl<'a, const CONTROLS: bool> Quotes<'a, CONTROLS> {
                     if matches!(low, Some(0xDC00..0xE000)) {
                         return;
                     }
-                    Fault::Surrogate
+                    JsonFault::Surrogate
                 }
-                Some(0xDC00..0xE000) if self.low != at => Fault::Surrogate,
+                Some(0xDC00..0xE000) if self.low != at => JsonFault::Surrogate,
                 Some(_) => return,
-                None => Fault::Grammar,
+                None => JsonFault::Grammar,
             },
-            _ => Fault::Grammar,
+            _ => JsonFault::Grammar,
         };
         self.broken.get_or_insert(Broken { at, fault });
     }

@@ -5,7 +5,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    Broken, Entry, Fault, Kept, MOST, Plan, Tree,
+    Broken, JsonFault, Kept, MOST, ParsePlan, Tree, TreeEntry,
     quotes::{Cursor, Quotes},
 };
 
@@ -15,7 +15,7 @@ pub(super) const MAX_DEPTH: u32 = 127;
 /// Numbers with fewer characters and without an exponent always fit an f64.
 const SHORT: usize = 300;
 
-pub(super) fn document<'a>(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
+pub(super) fn document<'a>(text: &'a str, plan: &'static ParsePlan) -> Result<Tree<'a>, Broken> {
     // The API server writes one line feed, after the document.
     let least = text.trim_ascii_end().bytes().fold(u8::MAX, u8::min);
     if least < b' ' {
@@ -29,30 +29,30 @@ struct Scan<'a, const CONTROLS: bool> {
     text: &'a str,
     bytes: &'a [u8],
     quotes: Quotes<'a, CONTROLS>,
-    nodes: Vec<Entry<'a>>,
+    nodes: Vec<TreeEntry<'a>>,
 }
 
 /// The current position: separate from the other state, so that it stays in registers.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     at: usize,
     cursor: Cursor,
 }
 
-impl Place {
-    fn fault(self, fault: Fault) -> Broken {
+impl Position {
+    fn fault(self, fault: JsonFault) -> Broken {
         Broken { at: self.at, fault }
     }
 }
 
 impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
-    fn document(text: &'a str, plan: &'static Plan) -> Result<Tree<'a>, Broken> {
+    fn document(text: &'a str, plan: &'static ParsePlan) -> Result<Tree<'a>, Broken> {
         let (bytes, nodes) = (text.as_bytes(), Vec::with_capacity(128));
         let mut scan = Self { text, bytes, quotes: Quotes::new(text), nodes };
-        let mut place = Place { at: 0, cursor: Cursor::START };
+        let mut place = Position { at: 0, cursor: Cursor::START };
         let mut read = scan.keep(&mut place, plan, (Cow::Borrowed(""), 0), 0);
         if read.is_ok() && scan.peek(&mut place).is_some() {
-            read = Err(place.fault(Fault::Grammar));
+            read = Err(place.fault(JsonFault::Grammar));
         }
         match (scan.quotes.broken, read) {
             (Some(broken), _) | (None, Err(broken)) => Err(broken),
@@ -62,7 +62,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
 
     /// The next byte that is not white space, without consuming it.
     #[inline(always)]
-    fn peek(&self, place: &mut Place) -> Option<u8> {
+    fn peek(&self, place: &mut Position) -> Option<u8> {
         loop {
             let byte = *self.bytes.get(place.at)?;
             if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -74,25 +74,25 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
 
     /// Skips the string whose opening quote is next.
     #[inline(always)]
-    fn string(&mut self, place: &mut Place) -> Result<(), Broken> {
+    fn string(&mut self, place: &mut Position) -> Result<(), Broken> {
         match self.quotes.string(&mut place.cursor, place.at) {
             Some(end) => place.at = end,
-            None => return Err(place.fault(Fault::Grammar)),
+            None => return Err(place.fault(JsonFault::Grammar)),
         }
         Ok(())
     }
 
     /// Skips a member's name and its colon. Returns the position of the name.
     #[inline(always)]
-    fn key(&mut self, place: &mut Place) -> Result<Range<usize>, Broken> {
+    fn key(&mut self, place: &mut Position) -> Result<Range<usize>, Broken> {
         if self.peek(place) != Some(b'"') {
-            return Err(place.fault(Fault::Grammar));
+            return Err(place.fault(JsonFault::Grammar));
         }
         let start = place.at;
         self.string(place)?;
         let key = start..place.at;
         if self.peek(place) != Some(b':') {
-            return Err(place.fault(Fault::Grammar));
+            return Err(place.fault(JsonFault::Grammar));
         }
         place.at += 1;
         Ok(key)
@@ -100,22 +100,22 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
 
     /// Skips a number, `true`, `false` or `null` with the first byte `first`.
     #[inline]
-    fn scalar(&self, place: &mut Place, first: u8) -> Result<(), Broken> {
+    fn scalar(&self, place: &mut Position, first: u8) -> Result<(), Broken> {
         let word: &[u8] = match first {
             b'-' | b'0'..=b'9' => return self.number(place),
             b't' => b"true",
             b'f' => b"false",
             b'n' => b"null",
-            _ => return Err(place.fault(Fault::Grammar)),
+            _ => return Err(place.fault(JsonFault::Grammar)),
         };
         if !self.bytes[place.at..].starts_with(word) {
-            return Err(place.fault(Fault::Grammar));
+            return Err(place.fault(JsonFault::Grammar));
         }
         place.at += word.len();
         Ok(())
     }
 
-    fn number(&self, place: &mut Place) -> Result<(), Broken> {
+    fn number(&self, place: &mut Position) -> Result<(), Broken> {
         let start = place.at;
         let digits = |from: usize| {
             let digits = self.bytes.get(from..).unwrap_or_default().iter();
@@ -140,11 +140,11 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
             large = true;
         }
         if !good {
-            return Err(place.fault(Fault::Grammar));
+            return Err(place.fault(JsonFault::Grammar));
         }
         // serde_json itself decides whether it fits an f64.
         if large && serde_json::from_str::<serde_json::Number>(&self.text[start..at]).is_err() {
-            return Err(place.fault(Fault::Number));
+            return Err(place.fault(JsonFault::Number));
         }
         place.at = at;
         Ok(())
@@ -152,7 +152,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
 
     /// Skips a value that is not kept; `depth` levels are open around it.
     #[inline(never)]
-    fn skip(&mut self, kept: &mut Place, depth: u32) -> Result<(), Broken> {
+    fn skip(&mut self, kept: &mut Position, depth: u32) -> Result<(), Broken> {
         let mut place = *kept;
         // Whether the innermost level, and each level around it, is an object: one bit for each
         // level.
@@ -167,7 +167,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                 }
                 Some(open @ (b'{' | b'[')) => {
                     if level == MAX_DEPTH {
-                        return Err(place.fault(Fault::Depth));
+                        return Err(place.fault(JsonFault::Depth));
                     }
                     level += 1;
                     around = around << 1 | u128::from(is_object);
@@ -183,7 +183,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                     }
                 }
                 Some(first) => self.scalar(&mut place, first)?,
-                None => return Err(place.fault(Fault::Grammar)),
+                None => return Err(place.fault(JsonFault::Grammar)),
             }
             loop {
                 if level == depth {
@@ -203,7 +203,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
                         is_object = around & 1 == 1;
                         around >>= 1;
                     }
-                    _ => return Err(place.fault(Fault::Grammar)),
+                    _ => return Err(place.fault(JsonFault::Grammar)),
                 }
             }
         }
@@ -212,25 +212,27 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
     /// Parses a value that is kept by `plan`, with its name and its index among its siblings.
     fn keep(
         &mut self,
-        place: &mut Place,
-        plan: &'static Plan,
+        place: &mut Position,
+        plan: &'static ParsePlan,
         (key, number): (Cow<'a, str>, usize),
         depth: u32,
     ) -> Result<(), Broken> {
         let first = self.peek(place);
         let (node, start) = (self.nodes.len(), place.at);
-        let open =
-            matches!((plan, first), (Plan::Members(..), Some(b'{')) | (Plan::Items(_), Some(b'[')));
-        self.nodes.push(Entry { key, number, text: "", end: node + 1, kept: Kept::Text });
+        let open = matches!(
+            (plan, first),
+            (ParsePlan::Members(..), Some(b'{')) | (ParsePlan::Items(_), Some(b'['))
+        );
+        self.nodes.push(TreeEntry { key, number, text: "", end: node + 1, kept: Kept::Text });
         let kept = match plan {
             _ if !open => {
                 self.skip(place, depth)?;
                 Kept::Text
             }
-            _ if depth == MAX_DEPTH => return Err(place.fault(Fault::Depth)),
-            Plan::Members(plans, texts) => self.members(place, plans, texts, depth + 1)?,
-            Plan::Items(plan) => self.items(place, plan, depth + 1)?,
-            Plan::Text => Kept::Text,
+            _ if depth == MAX_DEPTH => return Err(place.fault(JsonFault::Depth)),
+            ParsePlan::Members(plans, texts) => self.members(place, plans, texts, depth + 1)?,
+            ParsePlan::Items(plan) => self.items(place, plan, depth + 1)?,
+            ParsePlan::Text => Kept::Text,
         };
         let end = self.nodes.len();
         let entry = &mut self.nodes[node];
@@ -241,8 +243,8 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
     /// Parses the object whose brace is next.
     fn members(
         &mut self,
-        place: &mut Place,
-        plans: &'static [(&'static str, &'static Plan)],
+        place: &mut Position,
+        plans: &'static [(&'static str, &'static ParsePlan)],
         texts: &'static [&'static str],
         depth: u32,
     ) -> Result<Kept, Broken> {
@@ -257,20 +259,21 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         loop {
             let key = self.key(place)?;
             let key = if key.start < self.quotes.slashed {
-                super::string(&self.text[key]).ok_or_else(|| place.fault(Fault::Grammar))?
+                super::string(&self.text[key]).ok_or_else(|| place.fault(JsonFault::Grammar))?
             } else {
                 Cow::Borrowed(&self.text[key.start + 1..key.end - 1])
             };
             let is = |name: &str| name.as_bytes().first() == key.as_bytes().first() && *name == key;
             let (plan, known) = match plans.iter().position(|(name, _)| is(name)) {
                 Some(at) => (plans[at].1, Some(at)),
-                None => {
-                    (&Plan::Text, texts.iter().position(|name| is(name)).map(|at| plans.len() + at))
-                }
+                None => (
+                    &ParsePlan::Text,
+                    texts.iter().position(|name| is(name)).map(|at| plans.len() + at),
+                ),
             };
             if let Some(at) = known {
                 if seen >> at & 1 == 1 {
-                    return Err(place.fault(Fault::Twice));
+                    return Err(place.fault(JsonFault::Twice));
                 }
                 seen |= 1 << at;
             }
@@ -283,7 +286,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
             match self.peek(place) {
                 Some(b',') => place.at += 1,
                 Some(b'}') => break place.at += 1,
-                _ => return Err(place.fault(Fault::Grammar)),
+                _ => return Err(place.fault(JsonFault::Grammar)),
             }
         }
         if !wants_all {
@@ -295,7 +298,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
         }
         // Each is one node.
         if has_twins(&self.nodes[first..]) {
-            return Err(place.fault(Fault::Twice));
+            return Err(place.fault(JsonFault::Twice));
         }
         Ok(Kept::All)
     }
@@ -303,8 +306,8 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
     /// Parses the array whose bracket is next.
     fn items(
         &mut self,
-        place: &mut Place,
-        plan: &'static Plan,
+        place: &mut Position,
+        plan: &'static ParsePlan,
         depth: u32,
     ) -> Result<Kept, Broken> {
         let (first, mut count) = (self.nodes.len(), 0);
@@ -324,7 +327,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
             match self.peek(place) {
                 Some(b',') => place.at += 1,
                 Some(b']') => break place.at += 1,
-                _ => return Err(place.fault(Fault::Grammar)),
+                _ => return Err(place.fault(JsonFault::Grammar)),
             }
         }
         Ok(if count > MOST { Kept::Text } else { Kept::All })
@@ -332,7 +335,7 @@ impl<'a, const CONTROLS: bool> Scan<'a, CONTROLS> {
 }
 
 /// Whether two of the members have the same name.
-fn has_twins(members: &[Entry<'_>]) -> bool {
+fn has_twins(members: &[TreeEntry<'_>]) -> bool {
     let mut names: Vec<&str> = members.iter().map(|member| member.key.as_ref()).collect();
     names.sort_unstable();
     names.windows(2).any(|pair| pair[0] == pair[1])

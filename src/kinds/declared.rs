@@ -182,27 +182,27 @@ pub fn declared() -> Vec<&'static Kind> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Declaration {
+    fn parsed(text: &str) -> Declaration {
         serde_json::from_str(text).unwrap()
     }
 
     #[test]
-    fn adds_each_kind_once_and_refuses_another_form_of_it() {
+    fn declared_kind_is_added_once_and_conflicting_declarations_are_refused() {
         let text = r#"{ "group": "declared.example", "version": "v1", "kind": "Gadget",
             "podTemplate": ".spec.work.template", "replicas": ".spec.replicas" }"#;
         let mut all = Vec::new();
-        add(&mut all, read(text)).unwrap();
+        add(&mut all, parsed(text)).unwrap();
         let kind = all[0];
         assert_eq!((kind.plural, kind.template()), ("gadgets", "/spec/work/template".to_owned()));
         assert!(kind.mutable && kind.replicas && kind.is_custom());
         add(&mut all, serde_json::from_value(declaration(kind)).unwrap()).unwrap();
         assert_eq!(all.len(), 1);
-        let error = add(&mut all, read(&text.replace("work.", ""))).unwrap_err();
+        let error = add(&mut all, parsed(&text.replace("work.", ""))).unwrap_err();
         assert!(error.contains("another form"), "{error}");
     }
 
     #[test]
-    fn accepts_the_declaration_of_each_built_in_custom_kind() {
+    fn built_in_custom_kinds_can_be_declared() {
         let mut all = Vec::new();
         for kind in CUSTOM {
             add(&mut all, serde_json::from_value(declaration(kind)).unwrap()).unwrap();
@@ -210,13 +210,13 @@ mod tests {
         assert!(all.is_empty());
         let error = add(
             &mut all,
-            read(r#"{ "group": "argoproj.io", "version": "v1alpha1", "kind": "Rollout" }"#),
+            parsed(r#"{ "group": "argoproj.io", "version": "v1alpha1", "kind": "Rollout" }"#),
         );
         assert!(error.unwrap_err().contains("another form"));
     }
 
     #[test]
-    fn refuses_what_cannot_be_a_kind() {
+    fn invalid_kind_declarations_are_refused() {
         let base = r#"{ "group": "a.b", "version": "v1", "kind": "X", MORE }"#;
         for (more, word) in [
             (r#""plural": "X s""#, "lower case"),
@@ -228,14 +228,14 @@ mod tests {
             (r#""podTemplate": ".a.b.c.d.e.f.g.h.i""#, "podTemplate"),
             (r#""replicas": ".spec.size""#, "replicas"),
         ] {
-            let error = add(&mut Vec::new(), read(&base.replace("MORE", more))).unwrap_err();
+            let error = add(&mut Vec::new(), parsed(&base.replace("MORE", more))).unwrap_err();
             assert!(error.contains(word), "{more}: {error}");
         }
-        let core = read(r#"{ "group": "apps", "version": "v1", "kind": "X" }"#);
+        let core = parsed(r#"{ "group": "apps", "version": "v1", "kind": "X" }"#);
         let error = add(&mut Vec::new(), core).unwrap_err();
         assert!(error.contains("`group`"), "{error}");
         let many = |number: usize| {
-            read(&format!(r#"{{ "group": "a.b", "version": "v1", "kind": "X{number}" }}"#))
+            parsed(&format!(r#"{{ "group": "a.b", "version": "v1", "kind": "X{number}" }}"#))
         };
         let mut all = Vec::new();
         let errors: Vec<_> =

@@ -17,7 +17,7 @@ pub(super) struct Denied<'a> {
 impl<'a> Denied<'a> {
     /// Parses `forbiddenMessage` of k8s.io/apiserver, pkg/endpoints/handlers/responsewriters;
     /// `None` for a rejection by admission.
-    pub(super) fn read(status: &'a Status) -> Option<Self> {
+    pub(super) fn parse(status: &'a Status) -> Option<Self> {
         let (_, right) = status.message.split_once(" cannot ")?;
         let (verb, right) = right.split_once(" resource \"")?;
         let (resource, right) = right.split_once("\" in API group \"")?;
@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_sentence_tells_the_right() {
+    fn missing_right_is_parsed_from_the_forbidden_message() {
         let user = "User \"system:serviceaccount:a:b\" cannot";
         let secret = format!(
             "secrets \"tls\" is forbidden: {user} get resource \"secrets\" in API group \"\" \
              in the namespace \"shop\""
         );
         let said = status(&secret, "tls");
-        let denied = Denied::read(&said).unwrap();
+        let denied = Denied::parse(&said).unwrap();
         assert_eq!(denied.what(), "You may not get secrets/tls in namespace shop (403).");
         assert!(denied.hint().contains("`kubectl auth can-i get secrets/tls -n shop`"));
         let list = format!(
@@ -87,17 +87,17 @@ mod tests {
              \"apps\" at the cluster scope"
         );
         let said = status(&list, "");
-        let denied = Denied::read(&said).unwrap();
+        let denied = Denied::parse(&said).unwrap();
         assert_eq!(denied.what(), "You may not list deployments.apps (403).");
         let exec = format!(
             "pods \"a\" is forbidden: {user} create resource \"pods/exec\" in API group \"\" in \
              the namespace \"shop\""
         );
         let said = status(&exec, "a");
-        let denied = Denied::read(&said).unwrap();
+        let denied = Denied::parse(&said).unwrap();
         assert_eq!(denied.what(), "You may not create pods/exec in namespace shop (403).");
         assert!(denied.hint().contains("can-i create pods --subresource=exec -n shop`"));
         let admission = "pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\"";
-        assert_eq!(Denied::read(&status(admission, "a")), None);
+        assert_eq!(Denied::parse(&status(admission, "a")), None);
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Error, Result};
 use kube::core::Status;
 
-use super::{Target, denied::Denied, kubeconfig::Refused};
+use super::{ObjectRef, denied::Denied, kubeconfig::Refused};
 use crate::{exit::Failure, ui::text::without_passwords};
 
 /// The API server's answer, if there was one.
@@ -37,8 +37,8 @@ fn has_cause(status: &Status, reason: &str) -> bool {
 }
 
 /// The same, with the command that shows the fields' managers.
-pub(super) fn whose(error: Error, target: Target<'_>) -> Error {
-    let Target { kind, namespace, name } = target;
+pub(super) fn whose(error: Error, target: ObjectRef<'_>) -> Error {
+    let ObjectRef { kind, namespace, name } = target;
     let place = if namespace.is_empty() { String::new() } else { format!("-n {namespace} ") };
     match error.downcast::<Failure>() {
         Ok(failure) => {
@@ -203,7 +203,7 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             format!("The namespace is being deleted (403): {message}."),
             "Wait until `kubectl get namespaces` does not show it any more.",
         ),
-        403 => match Denied::read(status) {
+        403 => match Denied::parse(status) {
             Some(denied) => Failure::unreachable(denied.what(), denied.hint()),
             None => Failure::unreachable(
                 format!("The API server does not allow it (403): {message}."),
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_says_what_to_type() {
+    fn each_refused_request_has_a_hint() {
         for code in [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 503, 504] {
             for (message, reason) in [("x", ""), ("failed calling webhook", ""), ("x", "Conflict")]
             {

@@ -55,7 +55,7 @@ const CLOSE: u8 = 255;
 
 /// A container of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ContainerRef {
     /// The Pod's namespace.
     pub namespace: String,
     /// The Pod's name.
@@ -137,8 +137,8 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server refuses, or cannot be reached.
-    pub async fn exec(&self, place: &Place, command: &[&str], input: Input) -> Result<Exec> {
-        let Place { namespace, pod, container } = place;
+    pub async fn exec(&self, place: &ContainerRef, command: &[&str], input: Input) -> Result<Exec> {
+        let ContainerRef { namespace, pod, container } = place;
         let params = AttachParams {
             container: Some(container.clone()),
             stdin: input != Input::None,
@@ -225,7 +225,7 @@ async fn send(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
-            read = read(&mut stdin, &mut buffer[1..]), if stdin.is_some() => match read {
+            read = read_input(&mut stdin, &mut buffer[1..]), if stdin.is_some() => match read {
                 Ok(0) | Err(_) => {
                     stdin = None;
                     if !closes {
@@ -251,7 +251,7 @@ async fn send(
     }
 }
 
-async fn read(from: &mut Option<DuplexStream>, buffer: &mut [u8]) -> io::Result<usize> {
+async fn read_input(from: &mut Option<DuplexStream>, buffer: &mut [u8]) -> io::Result<usize> {
     match from {
         Some(from) => from.read(buffer).await,
         None => Ok(0),
@@ -330,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_message_tells_the_exit_status() {
+    fn exec_exit_status_is_in_the_last_message() {
         let exit = r#"{"metadata":{},"status":"Failure","message":"command terminated with non-zero exit code: exit status 3","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}"#;
         assert_eq!(ended(exit.as_bytes()), End::Exit(3));
         assert_eq!(ended(br#"{"metadata":{},"status":"Success"}"#), End::Exit(0));

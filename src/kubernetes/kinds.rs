@@ -100,7 +100,7 @@ impl Kind {
 
 /// One object, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct ObjectRef<'a> {
     /// What it is.
     pub kind: &'static Kind,
     /// Where; empty for what has no namespace.
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_the_api_servers() {
+    fn resource_paths_match_the_api_server() {
         assert_eq!(SECRET.path("test"), "/api/v1/namespaces/test/secrets");
         assert_eq!(DEPLOYMENT.path(Scope::ALL), "/apis/apps/v1/deployments");
         assert_eq!(NAMESPACE.path("test"), "/api/v1/namespaces");

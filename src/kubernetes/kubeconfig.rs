@@ -82,7 +82,7 @@ impl Access {
     /// [`crate::exit::Code::Unreachable`] where that is no usable configuration.
     pub(super) fn find(flag: Option<&Path>, context: Option<&str>) -> Result<Self> {
         let files = Files::new(flag, env::var_os("KUBECONFIG"), env::var_os("HOME"));
-        let kubeconfig = Kubeconfig::read(&files)?;
+        let kubeconfig = Kubeconfig::load(&files)?;
         let pod = in_cluster::Pod::find(Path::new(in_cluster::FOLDER));
         let context = context.filter(|context| !context.is_empty());
         let access = match (kubeconfig.select(context)?, &pod) {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kube::{api::PostParams, core::Request};
 use serde_json::{Value, json};
 
-use super::{Cluster, DEPLOYMENT, Kind, READS, Target, error, send::Verb};
+use super::{Cluster, DEPLOYMENT, Kind, ObjectRef, READS, error, send::Verb};
 use crate::kinds;
 use crate::{exit::Failure, ui::text};
 
@@ -24,7 +24,7 @@ pub struct Right<'a> {
     pub name: &'a str,
 }
 
-impl<'a> Target<'a> {
+impl<'a> ObjectRef<'a> {
     /// The right to `verb` it.
     pub fn right(self, verb: &'static str) -> Right<'a> {
         let Self { kind, namespace, name } = self;
@@ -122,7 +122,7 @@ impl Cluster {
 
     /// [`Cluster::demand`] for server-side apply of `targets`, and `more`: needs `get` and `patch`,
     /// and `create` only for new objects.
-    pub async fn demand_apply(&self, targets: &[Target<'_>], more: &[Right<'_>]) -> Result<()> {
+    pub async fn demand_apply(&self, targets: &[ObjectRef<'_>], more: &[Right<'_>]) -> Result<()> {
         let seen = targets.iter().map(|target| target.right("get"));
         let rights: Vec<_> =
             seen.chain(targets.iter().map(|t| t.right("patch"))).chain(more.to_vec()).collect();
@@ -130,7 +130,7 @@ impl Cluster {
         let mut absent = Vec::new();
         for target in targets {
             // An unreadable object may be absent: all needed rights are requested together.
-            let Target { kind, namespace, name } = *target;
+            let ObjectRef { kind, namespace, name } = *target;
             if missing.contains(&target.right("get"))
                 || self.get(kind, namespace, name).await?.is_none()
             {

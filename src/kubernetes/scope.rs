@@ -15,7 +15,7 @@ impl<'a> Scope<'a> {
     pub const ALL: Self = Self(None);
 
     /// One namespace.
-    pub fn of(namespace: &'a str) -> Self {
+    pub fn new(namespace: &'a str) -> Self {
         Self(Some(if namespace.is_empty() { DEFAULT_NAMESPACE } else { namespace }))
     }
 
@@ -27,13 +27,13 @@ impl<'a> Scope<'a> {
 
 impl<'a> From<&'a str> for Scope<'a> {
     fn from(namespace: &'a str) -> Self {
-        Self::of(namespace)
+        Self::new(namespace)
     }
 }
 
 impl<'a> From<&'a String> for Scope<'a> {
     fn from(namespace: &'a String) -> Self {
-        Self::of(namespace)
+        Self::new(namespace)
     }
 }
 
@@ -50,13 +50,13 @@ mod tests {
     use crate::kubernetes::{DEPLOYMENT, NAMESPACE};
 
     #[test]
-    fn no_name_stands_for_all_namespaces() {
+    fn scope_of_all_namespaces_differs_from_any_name() {
         for (namespace, path) in [
             ("shop", "/apis/apps/v1/namespaces/shop/deployments"),
             ("", "/apis/apps/v1/namespaces/default/deployments"),
         ] {
             assert_eq!(DEPLOYMENT.path(namespace), path);
-            assert_eq!(DEPLOYMENT.path(Scope::of(namespace)), path);
+            assert_eq!(DEPLOYMENT.path(Scope::new(namespace)), path);
             assert_eq!(DEPLOYMENT.path(&namespace.to_owned()), path);
         }
         assert_eq!(DEPLOYMENT.path(Scope::ALL), "/apis/apps/v1/deployments");

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_counts_before_the_body() {
+    fn retry_after_header_takes_precedence_over_the_body() {
         let status: Status =
             serde_json::from_str(r#"{"details":{"retryAfterSeconds":7}}"#).unwrap();
         let mut headers = HeaderMap::new();

@@ -5,7 +5,7 @@ use clap::{Args, builder::Resettable};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use self::words::Words;
+use self::words::TargetWords;
 use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, Scope, error};
 use crate::{
     exit::Failure,
@@ -49,7 +49,7 @@ impl Cluster {
         if targets.all_namespaces {
             Scope::ALL
         } else {
-            Scope::of(self.namespace_of(targets.namespace.as_deref()))
+            Scope::new(self.namespace_of(targets.namespace.as_deref()))
         }
     }
 }
@@ -129,16 +129,16 @@ pub struct Targeted {
 /// says.
 pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Result<Targeted> {
     let everything = targets.all || targets.selector.is_some() || targets.field_selector.is_some();
-    let kinds = match words::read(&targets.workloads)? {
-        Words::Named(_) if everything || targets.all_namespaces => {
+    let kinds = match words::parse(&targets.workloads)? {
+        TargetWords::Named(_) if everything || targets.all_namespaces => {
             let what = "Names cannot be combined with -l, --field-selector, --all or -A.";
             return Err(Failure::usage(what, "Use either names or a selector.").into());
         }
-        Words::Named(named) => {
+        TargetWords::Named(named) => {
             let namespace = cluster.namespace_of(targets.namespace.as_deref());
             return by_name(cluster, namespace, named).await;
         }
-        Words::Kinds(_) | Words::Nothing
+        TargetWords::Kinds(_) | TargetWords::Nothing
             if !everything
                 && (unnamed == Unnamed::Refused
                     || (unnamed == Unnamed::WithAll && !targets.all_namespaces)) =>
@@ -149,8 +149,8 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
             )
             .into());
         }
-        Words::Kinds(kinds) => (kinds, true),
-        Words::Nothing => (kinds::workloads().collect(), false),
+        TargetWords::Kinds(kinds) => (kinds, true),
+        TargetWords::Nothing => (kinds::workloads().collect(), false),
     };
     by_kind(cluster, targets, kinds).await
 }

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_comes_after_the_last_word_of_this_side() {
+    fn tunnel_delivers_the_answer_after_the_local_side_has_closed() {
         let asked = vec![7; 3 * PIECE];
         let answer = vec![9; 5 * PIECE];
         let client = async |mut near: DuplexStream| {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_its_client_closed_is_closed_and_what_it_said_arrives() {
+    fn tunnel_delivers_pending_data_after_the_client_has_closed() {
         let client = async |mut near: DuplexStream| near.write_all(b"last").await.unwrap();
         let far = async |mut far: Far| {
             let heard = heard(&mut far, 4).await;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_its_words() {
+    fn tunnel_refusal_has_its_reason() {
         let why = "an error occurred forwarding 8080: connection refused\n";
         let far = async |mut far: Far| {
             far.send(Message::binary([&[1], why.as_bytes()].concat())).await.unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_is_lost_and_one_that_is_closed_is_not() {
+    fn tunnel_distinguishes_broken_and_closed_connections() {
         let (_near, over, ()) = tunnel(async |near| near, async |far| drop(far));
         assert!(matches!(over, Over::Lost(_)), "{over:?}");
         let close = async |mut far: Far| far.close(None).await.unwrap();

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_are_read_as_client_go_reads_them() {
+    fn warning_headers_are_parsed_as_by_client_go() {
         for (value, wanted) in [
             (r#"299 - "unknown field \"spec.x\"""#, &[r#"unknown field "spec.x""#][..]),
             (r#"299 kubernetes "a, b" "Mon, 30 Nov 2026 01:00:00 GMT", 299 - "c""#, &["a, b", "c"]),

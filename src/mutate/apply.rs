@@ -62,7 +62,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn keys_keep_their_places() {
+    fn patched_yaml_keeps_the_order_of_keys() {
         let mut value = json!({ "a": 1, "b": [1, 2], "c~/": 3, "d": 4 });
         let patch = json!([
             { "op": "remove", "path": "/a" },

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::{Edit, How, Outcome, mutate};
+use super::{Edit, MutateOptions, MutatedDocument, mutate};
 use crate::{
     workload::Warning,
     yaml::{self, Chunk},
@@ -44,7 +44,7 @@ pub struct Rendered {
     pub changed: bool,
     /// Warnings for the user.
     pub warnings: Vec<Warning>,
-    /// See [`Outcome::misnamed`].
+    /// See [`MutatedDocument::misnamed`].
     pub misnamed: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct Rendered {
 /// # Errors
 /// What is no YAML.
 pub fn render(
-    how: &How<'_>,
+    how: &MutateOptions<'_>,
     format: Format,
     (file, line, number): (&str, usize, usize),
     text: &Text<'_>,
@@ -74,7 +74,7 @@ pub fn render(
         }
     };
     let before = (format == Format::Diff).then(|| value.clone());
-    let Outcome { edits, warnings, misnamed } = mutate(how, &mut value);
+    let MutatedDocument { edits, warnings, misnamed } = mutate(how, &mut value);
     let changed = !edits.is_empty();
     let write = |value: &Value| yaml::write(value).map_err(|error| fails(error.to_string()));
     let text = match (format, before) {

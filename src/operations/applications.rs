@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::Operation;
 use crate::dev::{
-    pods::{Pick, Wanted, all},
+    pods::{Pick, PodRequest, all},
     reach::existing,
     session::millis,
 };
@@ -26,7 +26,7 @@ impl Operation<'_> {
     /// rights or answers are ignored, since the containers' end stops them too.
     pub(crate) async fn stop_applications(&self, workload: &Value, pods: &[Value]) {
         let owners = std::slice::from_ref(workload);
-        let running = all(pods, Wanted { owners, ..Wanted::default() }).unwrap_or_default();
+        let running = all(pods, PodRequest { owners, ..PodRequest::default() }).unwrap_or_default();
         for pick in running.into_iter().filter(|pick| pick.live.is_none()) {
             if let Some(stopped) = self.stop_in(&pick).await.filter(|names| !names.is_empty()) {
                 let what = format!("{} in {} was stopped", stopped.join(", "), pick.shown());

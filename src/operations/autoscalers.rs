@@ -56,7 +56,7 @@ impl ConflictingObjects {
         let mut namespaces: Vec<&str> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
-        let scopes = namespaces.into_iter().map(Scope::of);
+        let scopes = namespaces.into_iter().map(Scope::new);
         let places = scopes.flat_map(|scope| kinds.iter().map(move |kind| (*kind, scope)));
         let mut conflicting = Self::default();
         // Without the right to list a kind, it is unknown whether the cluster has it.
@@ -102,13 +102,13 @@ impl ConflictingObjects {
 
     /// What sets the replicas of this workload: `HorizontalPodAutoscaler web`.
     pub(crate) fn scaler(&self, found: &LiveObject) -> Option<String> {
-        let mut scalers = self.of(found).filter(|(kind, _)| *kind != &VERTICAL);
+        let mut scalers = self.scalers(found).filter(|(kind, _)| *kind != &VERTICAL);
         let (kind, object) = scalers.next()?;
         Some(format!("{} {}", kind.kind, object["metadata"]["name"].as_str().unwrap_or_default()))
     }
 
     /// The autoscalers of this workload.
-    pub(crate) fn of<'b>(
+    pub(crate) fn scalers<'b>(
         &'b self,
         found: &'b LiveObject,
     ) -> impl Iterator<Item = (&'static Kind, &'b Value)> {

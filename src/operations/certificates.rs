@@ -12,7 +12,7 @@ use crate::{
         flags::init::{CertificateFlags, KeyType},
         webhook_names::WebhookNames,
     },
-    pki::{self, Bundle, KeyKind, Request, Terms, Wanted},
+    pki::{self, Bundle, KeyKind, Request, RequestedTerms, Terms},
     ui::terminal::Terminal,
     webhook::manifests,
 };
@@ -76,7 +76,7 @@ impl<'a> RequestedCertificates<'a> {
 
     /// The differences of existing certificates (PEM) from the flags; `None` if there are none.
     pub(crate) fn difference(&self, ca: &[u8], crt: &[u8]) -> Option<String> {
-        let wanted = Wanted {
+        let wanted = RequestedTerms {
             request: self.request.as_ref(),
             key: self.key(),
             days: self.flags.days,
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_clock_is_said_to_be_wrong() {
+    fn implausible_clock_is_an_error() {
         assert_eq!(plausible(1_800_000_000).unwrap(), 1_800_000_000);
         for (now, shown) in [
             (-86_400, "1969-12-31T00:00:00Z"),

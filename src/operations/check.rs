@@ -7,7 +7,7 @@ use crate::{
     kubernetes::Cluster,
     report::{self, ReportFormat},
     ui::terminal::{self, Mark, Terminal},
-    webhook::checks::{self, Finding, Level, Observed, Subject},
+    webhook::checks::{self, CheckSubject, Finding, Level, Observed},
 };
 
 pub(crate) mod connection;
@@ -49,7 +49,7 @@ pub(crate) fn print_finding(terminal: &Terminal, finding: &Finding) {
 }
 
 /// Runs the checks.
-pub(crate) async fn findings(cluster: &Cluster, subject: &Subject) -> Result<Vec<Finding>> {
+pub(crate) async fn findings(cluster: &Cluster, subject: &CheckSubject) -> Result<Vec<Finding>> {
     let (observed, laps) = observe::observe(cluster, subject).await?;
     judge(subject, &observed, laps)
 }
@@ -57,14 +57,14 @@ pub(crate) async fn findings(cluster: &Cluster, subject: &Subject) -> Result<Vec
 /// Runs the checks, and finds the reason of a failure that a policy hides.
 pub(crate) async fn findings_with_probe(
     cluster: &Cluster,
-    subject: &Subject,
+    subject: &CheckSubject,
 ) -> Result<Vec<Finding>> {
     let (mut observed, mut laps) = observe::observe(cluster, subject).await?;
-    laps.of("dry-run", probe::ask(cluster, subject, &mut observed)).await?;
+    laps.measure("dry-run", probe::ask(cluster, subject, &mut observed)).await?;
     judge(subject, &observed, laps)
 }
 
-fn judge(subject: &Subject, observed: &Observed, laps: Laps) -> Result<Vec<Finding>> {
+fn judge(subject: &CheckSubject, observed: &Observed, laps: Laps) -> Result<Vec<Finding>> {
     let mut findings = checks::findings(observed, subject, certificates::now()?);
     laps.hand_out(&mut findings);
     Ok(findings)

@@ -85,7 +85,7 @@ mod tests {
     use crate::kubernetes::{CRON_JOB, DEPLOYMENT};
 
     #[test]
-    fn counts_each_kind_in_each_namespace() {
+    fn confirmation_counts_each_kind_in_each_namespace() {
         let all: [(&'static Kind, &str); 4] = [
             (&CRON_JOB, "shop"),
             (&DEPLOYMENT, "shop"),

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_the_fields_that_were_not_kept() {
+    fn dropped_fields_are_named() {
         let spec = |spec: Value| json!({ "spec": spec });
         let sent = spec(json!({
             "replicas": 0,

@@ -5,7 +5,7 @@ use anyhow::{Error, Result};
 
 use self::decision::{EmptyMethod, EmptyRequest};
 use super::{
-    Operation, OperationResult, Outcome,
+    Operation, OperationResult, WorkloadOutcome,
     autoscalers::{ConflictingObjects, Suspension},
     confirm,
     intercept::Webhooks,
@@ -127,7 +127,7 @@ async fn one(
         Ok(EmptyMethod::Recreate) => template::recreate(operation, plan, found).await,
         Err(decision::Refused { what, hint, soft }) if soft => {
             operation.terminal.warn(&format!("{shown} stays as it is: {what}. {hint}"));
-            OperationResult { found, patch: Vec::new(), outcome: Outcome::PassedOver(what) }
+            OperationResult { found, patch: Vec::new(), outcome: WorkloadOutcome::PassedOver(what) }
         }
         Err(decision::Refused { what, hint, .. }) => {
             return OperationResult::failed(
@@ -139,7 +139,7 @@ async fn one(
     if !done.is_good() {
         return done;
     }
-    let scalers: Vec<_> = conflicting.of(&done.found).collect();
+    let scalers: Vec<_> = conflicting.scalers(&done.found).collect();
     for (kind, object) in scalers {
         if !args.hold_autoscalers {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
@@ -153,7 +153,7 @@ async fn one(
                 .terminal
                 .done(&format!("{} would be suspended (dry run)", kind.singular()), None);
         } else if let Err(error) = operation.scale(kind, object, Suspension::Suspend).await {
-            return OperationResult { outcome: Outcome::Failed(error), ..done };
+            return OperationResult { outcome: WorkloadOutcome::Failed(error), ..done };
         }
     }
     done
@@ -193,7 +193,7 @@ async fn wait(
         let message = match waited.into_result(&format!("{shown} {is}"), Form::Emptied) {
             Ok(message) => message,
             Err(NotReady::Unknown(failure)) => {
-                done[at].outcome = Outcome::NotReady(failure.into());
+                done[at].outcome = WorkloadOutcome::NotReady(failure.into());
                 continue;
             }
             Err(NotReady::Stuck(failure)) => {
@@ -214,10 +214,11 @@ async fn wait(
     for (at, error) in stuck {
         let found = &done[at].found;
         // Workloads that were empty before are not rolled back.
-        done[at].outcome = if args.rollback && matches!(done[at].outcome, Outcome::Changed) {
-            Outcome::Failed(roll_back(operation, args, found, &error).await)
+        done[at].outcome = if args.rollback && matches!(done[at].outcome, WorkloadOutcome::Changed)
+        {
+            WorkloadOutcome::Failed(roll_back(operation, args, found, &error).await)
         } else {
-            Outcome::NotReady(offer_restore(operation, found, &error))
+            WorkloadOutcome::NotReady(offer_restore(operation, found, &error))
         };
     }
     Ok(())

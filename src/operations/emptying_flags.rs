@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The text of --rules, and the rules in it.
-pub(crate) fn read(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rule>)>> {
+pub(crate) fn read_rules(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rule>)>> {
     let Some(file) = &ways.rules else { return Ok(None) };
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
@@ -63,7 +63,7 @@ pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules
     let own = Rules::default().own;
     let mut rules = flags(ways, (&own.0, &own.1));
     rules.flags.replicas = replicas;
-    rules.list = read(ways)?.map(|(_, list)| list).unwrap_or_default();
+    rules.list = read_rules(ways)?.map(|(_, list)| list).unwrap_or_default();
     Ok(rules)
 }
 

@@ -28,14 +28,14 @@ pub(crate) struct File {
 }
 
 /// Where manifests are read from.
-pub(crate) enum Source {
+pub(crate) enum ManifestSource {
     /// `-`
     Stdin,
     /// A file.
     File(PathBuf),
 }
 
-impl Source {
+impl ManifestSource {
     /// Its name as given.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -49,11 +49,11 @@ impl Source {
 ///
 /// # Errors
 /// What cannot be read, or a folder without manifests.
-pub(crate) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<Source>> {
+pub(crate) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<ManifestSource>> {
     let mut sources = Vec::new();
     for name in names {
         if name == Path::new("-") {
-            sources.push(Source::Stdin);
+            sources.push(ManifestSource::Stdin);
         } else if name.is_dir() {
             let before = sources.len();
             folder(name, recursive, &mut sources)?;
@@ -63,13 +63,13 @@ pub(crate) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<Source>>
                 return Err(Failure::usage(what, hint).into());
             }
         } else {
-            sources.push(Source::File(name.clone()));
+            sources.push(ManifestSource::File(name.clone()));
         }
     }
     Ok(sources)
 }
 
-fn folder(name: &Path, recursive: bool, sources: &mut Vec<Source>) -> Result<()> {
+fn folder(name: &Path, recursive: bool, sources: &mut Vec<ManifestSource>) -> Result<()> {
     let entries = fs::read_dir(name).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.map_err(|error| unreadable(&name.display(), &error))?;
     let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
@@ -77,7 +77,7 @@ fn folder(name: &Path, recursive: bool, sources: &mut Vec<Source>) -> Result<()>
     for path in paths {
         let extension = path.extension().and_then(|e| e.to_str());
         if path.is_file() && extension.is_some_and(|e| EXTENSIONS.contains(&e)) {
-            sources.push(Source::File(path));
+            sources.push(ManifestSource::File(path));
         } else if recursive && path.is_dir() && !path.is_symlink() {
             // A link may lead to a parent folder.
             folder(&path, recursive, sources)?;
@@ -90,15 +90,15 @@ fn folder(name: &Path, recursive: bool, sources: &mut Vec<Source>) -> Result<()>
 ///
 /// # Errors
 /// What cannot be read, or is no YAML: file, line, column.
-pub(crate) fn read(names: &[PathBuf]) -> Result<Vec<File>> {
-    let read = |source: Source| {
+pub(crate) fn read_manifests(names: &[PathBuf]) -> Result<Vec<File>> {
+    let read = |source: ManifestSource| {
         let name = source.name();
         let text = match &source {
-            Source::Stdin => text(Path::new("-")),
-            Source::File(path) => text(path),
+            ManifestSource::Stdin => text(Path::new("-")),
+            ManifestSource::File(path) => text(path),
         };
         let text = text.map_err(|error| unreadable(&name, &error))?;
-        let documents = yaml::read(&name, &text)
+        let documents = yaml::parse_documents(&name, &text)
             .map_err(|error| Failure::usage(format!("{error}."), "Fix the file at that place."))?;
         Ok(File { name, objects: yaml::objects(documents) })
     };

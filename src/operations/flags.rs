@@ -374,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_those_of_the_command_line() {
+    fn flag_defaults_match_the_command_line() {
         #[derive(Parser)]
         struct Flags {
             #[command(flatten)]

@@ -6,8 +6,8 @@ use serde_json::Value;
 use self::proof::Proof;
 use crate::{
     kubernetes::{
-        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, Kind, POD, POLICY, Right,
-        SERVICE, Target,
+        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, Kind, ObjectRef, POD, POLICY,
+        Right, SERVICE,
     },
     operations::{
         applier::Applier,
@@ -109,7 +109,7 @@ async fn install_webhook(
         None => error,
     })?;
     if !args.force {
-        let secret = webhook_secret::read(cluster, names).await?;
+        let secret = webhook_secret::fetch(cluster, names).await?;
         let cas = secret.as_ref().map_or(&[][..], |secret| &secret.ca_crt);
         resolved.refuse_foreign(cluster, Some(cas))?;
     }
@@ -163,14 +163,14 @@ async fn install_webhook(
 }
 
 /// The objects to apply.
-fn wanted<'a>(args: &InstallArgs, names: &'a WebhookNames) -> Vec<Target<'a>> {
+fn wanted<'a>(args: &InstallArgs, names: &'a WebhookNames) -> Vec<ObjectRef<'a>> {
     let (namespace, name) = (names.webhook_namespace(), names.service.as_str());
     let mut all = targets(names).to_vec();
-    all.push(Target { kind: &CONFIGURATION, namespace: "", name });
+    all.push(ObjectRef { kind: &CONFIGURATION, namespace: "", name });
     if args.webhook.url.is_none() {
-        all.extend([&DEPLOYMENT, &SERVICE].map(|kind| Target { kind, namespace, name }));
+        all.extend([&DEPLOYMENT, &SERVICE].map(|kind| ObjectRef { kind, namespace, name }));
         if args.webhook.replicas > 1 {
-            all.push(Target { kind: &BUDGET, namespace, name });
+            all.push(ObjectRef { kind: &BUDGET, namespace, name });
         }
     }
     all

@@ -18,7 +18,7 @@ use crate::{
         reach::{self, Written},
     },
     workload::{
-        self, Context, ENABLED, LABEL, Level, Rules, Subject, Way, pod_from_template,
+        self, Context, ENABLED, EmptyingSettings, LABEL, Level, Rules, Subject, pod_from_template,
         pods::is_controlled,
     },
 };
@@ -67,7 +67,7 @@ fn is_exempt_from_policies(object: &Value) -> bool {
 }
 
 /// The decision of a webhook's rules about an object or its Pods; `None` if they cannot be applied.
-fn decide(rules: &Rules, namespace: &str, object: &Value) -> Option<Way> {
+fn decide(rules: &Rules, namespace: &str, object: &Value) -> Option<EmptyingSettings> {
     let text = object.to_string();
     let context = Context { namespace, ..Context::default() };
     Some(Subject::parse(&text)?.decide(rules, &context).ok()?.way)
@@ -112,7 +112,7 @@ impl Webhooks {
     /// What intercepts an update of this workload.
     pub(crate) async fn of_update(&self, cluster: &Cluster, found: &LiveObject) -> Interceptor {
         let own = &found.object["metadata"]["labels"];
-        self.of(cluster, found, (found.kind, "UPDATE"), own).await
+        self.find(cluster, found, (found.kind, "UPDATE"), own).await
     }
 
     /// What intercepts its recreation.
@@ -121,7 +121,7 @@ impl Webhooks {
         if found.kind == &POD {
             return self.of_pod(cluster, found, own).await;
         }
-        self.of(cluster, found, (found.kind, "CREATE"), own).await
+        self.find(cluster, found, (found.kind, "CREATE"), own).await
     }
 
     /// What intercepts the creation of this workload's Pods.
@@ -208,7 +208,7 @@ impl Webhooks {
         name: &str,
         found: &LiveObject,
         object: &Value,
-    ) -> Option<Way> {
+    ) -> Option<EmptyingSettings> {
         let configuration = self.named(name)?;
         let mut known = self.rules.lock().await;
         if !known.contains_key(name) {
@@ -221,7 +221,7 @@ impl Webhooks {
     }
 
     async fn of_pod(&self, cluster: &Cluster, found: &LiveObject, labels: &Value) -> Interceptor {
-        match self.of(cluster, found, (&POD, "CREATE"), labels).await {
+        match self.find(cluster, found, (&POD, "CREATE"), labels).await {
             Interceptor::Webhook(name) => Interceptor::Webhook(name),
             unseen if is_exempt_from_policies(&found.object) => unseen,
             unseen => match self.policy(cluster, found, labels).await {
@@ -254,7 +254,7 @@ impl Webhooks {
         }
     }
 
-    async fn of(
+    async fn find(
         &self,
         cluster: &Cluster,
         found: &LiveObject,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, FieldConflicts, NAMESPACE, POLICY, Target, error},
+    kubernetes::{CONFIGURATION, Cluster, FieldConflicts, NAMESPACE, ObjectRef, POLICY, error},
     webhook::{checks::owner, manifests},
 };
 
@@ -52,7 +52,7 @@ pub(crate) async fn label(
 /// Fails if the namespace may not be labelled, before anything is read.
 pub(crate) async fn demand(cluster: &Cluster, resolved: &Resolved) -> Result<()> {
     let names = &resolved.names;
-    let target = Target { kind: &NAMESPACE, namespace: "", name: names.namespace() };
+    let target = ObjectRef { kind: &NAMESPACE, namespace: "", name: names.namespace() };
     let demanded = cluster.demand_apply(&[target], &[]).await;
     demanded.map_err(|error| ask_for(error, names.namespace(), &names.label()))
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// The result for one object or file.
 #[derive(Clone, Debug, Serialize)]
-struct Outcome {
+struct ObjectOutcome {
     /// `Secret`; `File` for files of `--out`.
     kind: String,
     name: String,
@@ -29,7 +29,7 @@ struct Outcome {
 struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<&'static str>,
-    objects: &'a [Outcome],
+    objects: &'a [ObjectOutcome],
     /// The certificate that is used from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a Facts>,
@@ -40,7 +40,7 @@ pub(crate) struct Outcomes<'a> {
     /// Where it is printed.
     pub(crate) terminal: &'a Terminal,
     dry_run: Option<DryRun>,
-    all: Vec<Outcome>,
+    all: Vec<ObjectOutcome>,
 }
 
 impl<'a> Outcomes<'a> {
@@ -64,7 +64,7 @@ impl<'a> Outcomes<'a> {
     /// Stores a result that was already printed.
     pub(crate) fn note(&mut self, kind: &str, namespace: &str, name: &str, outcome: &'static str) {
         let (kind, name, namespace) = (kind.to_owned(), name.to_owned(), namespace.to_owned());
-        self.all.push(Outcome { kind, name, namespace, came_to: outcome });
+        self.all.push(ObjectOutcome { kind, name, namespace, came_to: outcome });
     }
 
     /// Whether this is the result for that object.

@@ -16,7 +16,7 @@ use crate::{
         flags::{EmptyingFlags, ScaleFlags},
         intercept::{Interceptor, Webhooks},
     },
-    plan::{Decided, Does, Plan, plan},
+    plan::{Decided, Does, WorkloadPlan, plan},
     ui::terminal::Terminal,
     webhook::checks::Finding,
     workload::{Context, Rules, Stamp, Warning},
@@ -35,7 +35,7 @@ pub(crate) async fn plans(
     targets: &Targets,
     (ways, scale): (&EmptyingFlags, ScaleFlags),
     rules: &Rules,
-) -> Result<(Vec<Plan>, Selection)> {
+) -> Result<(Vec<WorkloadPlan>, Selection)> {
     let targeted = targets::find(cluster, targets, Unnamed::All).await?;
     targeted.unseen.iter().for_each(|what| terminal.warn(what));
     if targeted.found.is_empty() {

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_someone_else_has_created_meanwhile_is_his() {
+    fn keeps_object_recreated_by_another_client() {
         let pod = json!({ "kind": "Pod", "metadata": { "name": "x" }, "spec": {} });
         let by = |manager: &str| {
             let mut found = pod.clone();

@@ -10,7 +10,7 @@ use super::Operation;
 use crate::{
     exit::{self, Failure},
     kubernetes::{error, targets::LiveObject},
-    rollout::{self, Form, Seen, Trouble},
+    rollout::{self, Form, Observations, RolloutProblem},
     workload::{self, pods},
 };
 
@@ -164,14 +164,19 @@ impl Operation<'_> {
 
     /// What keeps new Pods from starting: permanent problems, and after the timeout (`late`) any
     /// problem.
-    async fn trouble(&self, found: &LiveObject, come: &[&Value], late: bool) -> Option<Trouble> {
+    async fn trouble(
+        &self,
+        found: &LiveObject,
+        come: &[&Value],
+        late: bool,
+    ) -> Option<RolloutProblem> {
         let unready = come.iter().filter(|pod| !rollout::is_up(pod));
         let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
         let events = if late { self.events(found, &unready).await } else { Vec::new() };
-        let troubles = unready.iter().filter_map(|pod| rollout::trouble(pod, &events));
+        let troubles = unready.iter().filter_map(|pod| rollout::pod_trouble(pod, &events));
         let mut troubles = troubles.filter(|trouble| trouble.lasting || late);
         troubles.next().or_else(|| {
-            let seen = Seen { events: &events, ..Seen::default() };
+            let seen = Observations { events: &events, ..Observations::default() };
             rollout::refused(&found.object, &seen).filter(|_| late)
         })
     }
@@ -241,7 +246,7 @@ mod tests {
     use crate::kubernetes::REPLICA_SET;
 
     #[test]
-    fn command_that_deletes_pods_has_the_whole_selector() {
+    fn hint_to_delete_pods_has_the_whole_selector() {
         let command = |selector: Value| {
             delete_pods(&LiveObject {
                 kind: &REPLICA_SET,

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) use self::{from_manifest::Manifests, options::RestoreOptions};
 use self::{leftovers::Leftovers, pods::Pods, template::NOT_EMPTY};
 use super::{
-    Operation, OperationResult, Outcome,
+    Operation, OperationResult, WorkloadOutcome,
     autoscalers::{ConflictingObjects, Suspension},
     confirm,
     intercept::Webhooks,
@@ -98,13 +98,15 @@ pub(crate) async fn restore_all(
     let pods = Pods::list(operation, &all).await;
     let work = async |found: LiveObject| {
         let done = restore_one(operation, webhooks, options, &pods, found, selection).await;
-        if matches!(done.outcome, Outcome::Failed(_)) {
+        if matches!(done.outcome, WorkloadOutcome::Failed(_)) {
             // It may still be empty, and then its autoscaler stays suspended.
             return (done, false);
         }
         match release(operation, &conflicting, &done.found).await {
             Ok(released) => (done, released),
-            Err(error) => (OperationResult { outcome: Outcome::Failed(error), ..done }, false),
+            Err(error) => {
+                (OperationResult { outcome: WorkloadOutcome::Failed(error), ..done }, false)
+            }
         }
     };
     let done = operation.each("restored", all, work).await;
@@ -114,12 +116,12 @@ pub(crate) async fn restore_all(
         finish(operation, &pods, &mut done).await;
     }
     for (one, released) in done.iter_mut().zip(released) {
-        if let Outcome::PassedOver(why) = &one.outcome {
+        if let WorkloadOutcome::PassedOver(why) = &one.outcome {
             if released {
-                one.outcome = Outcome::Unchanged;
+                one.outcome = WorkloadOutcome::Unchanged;
             } else if selection == Selection::Named {
                 let what = format!("{}: {why}.", operation.shown(&one.found));
-                one.outcome = Outcome::Failed(Failure::no(what, NOT_EMPTY).into());
+                one.outcome = WorkloadOutcome::Failed(Failure::no(what, NOT_EMPTY).into());
             }
         }
     }
@@ -166,7 +168,7 @@ async fn restore_one(
         Ok(false) if found.kind == &CRON_JOB => {
             let before = found.clone();
             let done = template::restore(operation, webhooks, options, found).await;
-            if !matches!(done.outcome, Outcome::Failed(_)) {
+            if !matches!(done.outcome, WorkloadOutcome::Failed(_)) {
                 pods.tell_jobs(operation, &before);
             }
             done
@@ -195,12 +197,12 @@ pub(crate) async fn roll_back(
     let mut done =
         vec![restore_one(operation, &webhooks, &options, &pods, found, Selection::Together).await];
     let was_empty = done[0].is_good();
-    if !matches!(done[0].outcome, Outcome::Failed(_)) {
+    if !matches!(done[0].outcome, WorkloadOutcome::Failed(_)) {
         release(operation, &conflicting, &done[0].found).await?;
     }
     finish(operation, &pods, &mut done).await;
     match done.remove(0).outcome {
-        Outcome::Failed(error) | Outcome::NotReady(error) => Err(error),
+        WorkloadOutcome::Failed(error) | WorkloadOutcome::NotReady(error) => Err(error),
         _ => Ok(was_empty),
     }
 }
@@ -212,7 +214,9 @@ async fn release(
     found: &LiveObject,
 ) -> Result<bool> {
     let mut released = false;
-    for (kind, object) in conflicting.of(found).filter(|(_, object)| autoscaler::is_held(object)) {
+    for (kind, object) in
+        conflicting.scalers(found).filter(|(_, object)| autoscaler::is_held(object))
+    {
         if operation.work.dry_run.mode == Some(DryRun::Client) {
             operation
                 .terminal
@@ -229,7 +233,7 @@ async fn release(
 async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationResult]) {
     let leftovers = Leftovers::list(operation, done.iter().map(|one| &one.found)).await;
     let is_open = |one: &OperationResult| {
-        one.is_good() || (is_passed(one) && !leftovers.of(&one.found).is_empty())
+        one.is_good() || (is_passed(one) && !leftovers.owned_by(&one.found).is_empty())
     };
     let open: Vec<_> = (0..done.len()).filter(|at| is_open(&done[*at])).collect();
     for one in done.iter_mut().filter(|one| is_passed(one) && !is_open(one)) {
@@ -256,11 +260,11 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
         return;
     }
     for at in &open {
-        template::unstick(operation, &done[*at].found, &leftovers.of(&done[*at].found)).await;
+        template::unstick(operation, &done[*at].found, &leftovers.owned_by(&done[*at].found)).await;
         if rollout::is_by_hand(&done[*at].found.object)
             && let Err(error) = operation.replace(&done[*at].found, &PodMatch::New).await
         {
-            done[*at].outcome = Outcome::NotReady(error);
+            done[*at].outcome = WorkloadOutcome::NotReady(error);
         }
     }
     let all: Vec<_> = open.iter().map(|at| &done[*at].found).collect();
@@ -274,7 +278,7 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
         let message = match waited.into_result(&format!("{shown} is restored"), Form::Original) {
             Ok(message) => message,
             Err(NotReady::Stuck(failure) | NotReady::Unknown(failure)) => {
-                one.outcome = Outcome::NotReady(failure.into());
+                one.outcome = WorkloadOutcome::NotReady(failure.into());
                 continue;
             }
         };
@@ -284,12 +288,12 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
             && refusals.is_some_and(|all| all.contains(&Refusal::PodAnnotation));
         let judged = if of_pods { check_pods(operation, &one.found).await } else { Ok(()) };
         if let Err(error) = judged {
-            one.outcome = Outcome::Failed(error);
+            one.outcome = WorkloadOutcome::Failed(error);
             continue;
         }
         operation.terminal.done(&format!("{shown}: {message}"), None);
         if is_passed(one) {
-            one.outcome = Outcome::Unchanged;
+            one.outcome = WorkloadOutcome::Unchanged;
         }
     }
     let has = |one: &OperationResult| one.is_good() && leftovers::may_have(&one.found);
@@ -308,8 +312,9 @@ async fn finish(operation: &Operation<'_>, pods: &Pods, done: &mut [OperationRes
     let leftovers = Leftovers::list(operation, found.iter().copied()).await;
     leftovers.sweep(operation, &found).await;
     for (at, found) in &now {
-        if let Some(partition) = leftovers::kept(found, &leftovers.of(found)) {
-            done[*at].outcome = Outcome::NotReady(below(operation, found, partition).into());
+        if let Some(partition) = leftovers::kept(found, &leftovers.owned_by(found)) {
+            done[*at].outcome =
+                WorkloadOutcome::NotReady(below(operation, found, partition).into());
         }
     }
 }
@@ -320,7 +325,7 @@ async fn go_on(operation: &Operation<'_>, pods: &Pods, one: &mut OperationResult
     if left.is_empty() || !rollout::is_by_hand(&one.found.object) {
         return;
     }
-    one.outcome = Outcome::Unchanged;
+    one.outcome = WorkloadOutcome::Unchanged;
     if !operation.work.pods.wait {
         return;
     }
@@ -331,7 +336,7 @@ async fn go_on(operation: &Operation<'_>, pods: &Pods, one: &mut OperationResult
             let what = format!("{shown}: {count} Pods that were still empty were replaced");
             operation.terminal.done(&what, None);
         }
-        Err(error) => one.outcome = Outcome::NotReady(error),
+        Err(error) => one.outcome = WorkloadOutcome::NotReady(error),
     }
 }
 
@@ -365,5 +370,5 @@ fn below(operation: &Operation<'_>, found: &LiveObject, partition: i64) -> Failu
 }
 
 fn is_passed(one: &OperationResult) -> bool {
-    matches!(one.outcome, Outcome::PassedOver(_))
+    matches!(one.outcome, WorkloadOutcome::PassedOver(_))
 }

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_whole_or_left_as_it_is() {
+    fn staged_file_replaces_the_old_one_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, "old").unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_said_to_be_one() {
+    fn full_disk_is_reported() {
         let failure = unwritable(Path::new("x"), &ErrorKind::StorageFull.into(), "--out DIR");
         assert!(failure.what.starts_with("x cannot be written: "), "{}", failure.what);
         assert!(failure.hint.contains("space") && failure.hint.contains("--out DIR"));

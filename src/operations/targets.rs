@@ -50,13 +50,13 @@ fn by_namespace(
     flag: Option<&str>,
 ) -> Result<Vec<(Option<String>, Vec<String>)>> {
     let mut all: Vec<(Option<String>, Vec<String>)> = Vec::new();
-    for file in files::read(filename)? {
+    for file in files::read_manifests(filename)? {
         for Document { line, value: object, .. } in file.objects {
             let word = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
             let version = object["apiVersion"].as_str().unwrap_or_default();
             let kind = object["kind"].as_str().unwrap_or_default();
             // Services and other objects are in the same file as workloads.
-            if kinds::of(version, kind).is_none() {
+            if kinds::find(version, kind).is_none() {
                 continue;
             }
             let place = format!("{}:{line}", file.name);

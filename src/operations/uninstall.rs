@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     kubernetes::{
-        BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, DryRun, POD, POLICY,
-        POLICY_BINDING, SECRET, SERVICE, Scope, Target, error,
+        BUDGET, CONFIG_MAP, CONFIGURATION, Cluster, DEPLOYMENT, DryRun, ObjectRef, POD, POLICY,
+        POLICY_BINDING, SECRET, SERVICE, Scope, error,
         targets::{self, Targets, Unnamed},
     },
     operations::{flags::UninstallArgs, webhook_names::WebhookNames},
@@ -39,7 +39,7 @@ pub(crate) async fn uninstall(
         resolved = webhook_names::resolve(cluster, &args.names, &POLICY).await?;
         resolved.hidden = resolved.hidden.or(hidden);
     }
-    let label = label::Label::read(cluster, &resolved.names).await?;
+    let label = label::Label::fetch(cluster, &resolved.names).await?;
     let rules = manifests::rules_name(&resolved.names.service);
     let mut doomed = doomed(args, &resolved.names, &rules, &policies);
     let kept = if args.force {
@@ -62,7 +62,7 @@ pub(crate) async fn uninstall(
     if args.restore {
         workloads::restore(&mut outcomes, cluster, args, &resolved.names, labels).await?;
     }
-    for Target { kind, namespace, name } in doomed {
+    for ObjectRef { kind, namespace, name } in doomed {
         let there = match args.dry_run.mode {
             Some(DryRun::Client) => cluster.get(kind, namespace, name).await?.is_some(),
             other => cluster.delete(kind, namespace, name, other.into()).await?,
@@ -111,9 +111,9 @@ fn doomed<'a>(
     names: &'a WebhookNames,
     rules: &'a str,
     policies: &BTreeMap<&'static str, Value>,
-) -> Vec<Target<'a>> {
+) -> Vec<ObjectRef<'a>> {
     let (namespace, service) = (names.webhook_namespace(), names.service.as_str());
-    let target = |kind, namespace, name| Target { kind, namespace, name };
+    let target = |kind, namespace, name| ObjectRef { kind, namespace, name };
     let there = [&POLICY_BINDING, &POLICY].into_iter().filter(|k| policies.contains_key(k.kind));
     let mut doomed: Vec<_> = there.map(|kind| target(kind, "", service)).collect();
     doomed.push(target(&CONFIGURATION, "", service));
@@ -137,7 +137,7 @@ async fn kept(
     resolved: &Resolved,
     policy: Option<&Value>,
     was_labelled: bool,
-    doomed: &[Target<'_>],
+    doomed: &[ObjectRef<'_>],
 ) -> Result<Option<Kept>> {
     let names = &resolved.names;
     let (namespace, home, service) =
@@ -230,7 +230,7 @@ async fn tell_empty(
         if is_gone { targets::find(cluster, &everywhere, Unnamed::All).await.ok() } else { None };
     let (scope, targeted) = match all.filter(|targeted| targeted.unseen.is_empty()) {
         Some(targeted) => (Scope::ALL, Ok(targeted)),
-        None => (Scope::of(own), targets::find(cluster, &here, Unnamed::All).await),
+        None => (Scope::new(own), targets::find(cluster, &here, Unnamed::All).await),
     };
     let targeted = match targeted {
         Err(error) if error::is_forbidden(&error) => {

@@ -5,13 +5,13 @@ use anyhow::Result;
 use super::check;
 use crate::{
     exit::Failure,
-    kubernetes::{Cluster, DEPLOYMENT, Kind, POD, Right, Target, WriteMode, error},
+    kubernetes::{Cluster, DEPLOYMENT, Kind, ObjectRef, POD, Right, WriteMode, error},
     operations::{
         flags::{Level, render::Mode, verify::VerifyArgs},
         webhook_names::{self, Resolved},
     },
     webhook::{
-        checks::{Finding, Level as Outcome, image_of, is_emptied_by_policy, is_emptied_to},
+        checks::{Finding, Level as FindingLevel, image_of, is_emptied_by_policy, is_emptied_to},
         manifests,
     },
 };
@@ -43,7 +43,7 @@ pub(crate) async fn verify(
         object["metadata"]["name"] = "diyadm-check".into();
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let test = Target { kind, namespace, name };
+    let test = ObjectRef { kind, namespace, name };
     // RBAC cannot restrict create by name.
     let mut rights = vec![Right { name: "", ..test.right("create") }];
     if mode == WriteMode::Persist {
@@ -106,8 +106,8 @@ async fn explained(
         Mode::Webhook => check::findings(cluster, &subject).await?,
         Mode::Policy => check::policy::findings(cluster, &subject).await?,
     };
-    let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != Outcome::Ok).collect();
-    if wrong.iter().all(|f| f.level != Outcome::Failed) {
+    let mut wrong: Vec<_> = findings.into_iter().filter(|f| f.level != FindingLevel::Ok).collect();
+    if wrong.iter().all(|f| f.level != FindingLevel::Failed) {
         let seen = "templates/test.yaml was not emptied, but all checks pass now";
         let hint = format!("Run `diyadm verify{}` again.", subject.flags);
         wrong.push(Finding::failed("image", seen, hint));

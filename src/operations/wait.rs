@@ -12,7 +12,7 @@ use super::Operation;
 use crate::{
     exit::Failure,
     kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::LiveObject},
-    rollout::{self, Form, Progress, Seen, Trouble},
+    rollout::{self, Form, Observations, Progress, RolloutProblem},
     ui::terminal::Wait,
     workload::pods::{belongs_to, label_selector},
 };
@@ -33,7 +33,7 @@ pub(crate) enum Waited {
     /// Its Pods are ready; a short description.
     Ready(String),
     /// Waiting longer does not help, or was not requested: the last observation.
-    Stuck { message: String, trouble: Option<Trouble> },
+    Stuck { message: String, trouble: Option<RolloutProblem> },
     /// It cannot be read any more.
     Lost(String),
 }
@@ -132,7 +132,7 @@ impl Operation<'_> {
 
     async fn read_progress(&self, pending: &[Pending<'_>], late: bool) -> Vec<Result<Progress>> {
         let objects = self.objects(pending).await;
-        let alone = |object: &Value| rollout::progress(object, &Seen::default());
+        let alone = |object: &Value| rollout::progress(object, &Observations::default());
         let open: Vec<_> = objects.iter().flatten().filter(|object| !alone(object).done).collect();
         let around = if open.len() > FEW {
             Some(NamespaceIndex::list(self, &open, late).await)
@@ -157,7 +157,7 @@ impl Operation<'_> {
                 (pods, events)
             };
             let since = written(&object);
-            let seen = Seen { pods: &pods, events: &events, since: &since };
+            let seen = Observations { pods: &pods, events: &events, since: &since };
             Ok(rollout::progress(&object, &seen))
         });
         join_all(looks).await

@@ -9,7 +9,7 @@ use crate::{
     exit::{Failure, quoted},
     kubernetes::{Cluster, Kind, NAMESPACE, error},
     webhook::checks::{
-        Subject,
+        CheckSubject,
         owner::{self, Foreign},
     },
     workload::{ENABLED, LABEL},
@@ -300,10 +300,10 @@ impl Resolved {
     }
 
     /// The names as parameters of the checks.
-    pub(crate) fn subject(&self, cluster: &Cluster, image: &str) -> Result<Subject> {
+    pub(crate) fn subject(&self, cluster: &Cluster, image: &str) -> Result<CheckSubject> {
         let names = &self.names;
         let is_foreign = self.refuse_foreign(cluster, None).is_err();
-        Ok(Subject {
+        Ok(CheckSubject {
             namespace: names.namespace().to_owned(),
             webhook_namespace: names.webhook_namespace().to_owned(),
             is_own: self.is_own,

@@ -10,15 +10,15 @@ use crate::{
 };
 
 /// The Secret, if it exists.
-pub(crate) async fn read(cluster: &Cluster, names: &WebhookNames) -> Result<Option<Secret>> {
+pub(crate) async fn fetch(cluster: &Cluster, names: &WebhookNames) -> Result<Option<Secret>> {
     let object = cluster.get(&SECRET, names.webhook_namespace(), &names.secret).await?;
-    Ok(object.as_ref().map(Secret::of))
+    Ok(object.as_ref().map(Secret::from_object))
 }
 
 /// The Secret, which must exist.
 pub(crate) async fn demand(cluster: &Cluster, names: &WebhookNames) -> Result<Secret> {
     let (namespace, secret) = (names.webhook_namespace(), &names.secret);
-    read(cluster, names).await?.ok_or_else(|| {
+    fetch(cluster, names).await?.ok_or_else(|| {
         Failure::no(
             format!("There is no Secret {secret} in namespace {namespace}."),
             format!("Create it with `diyadm init{}`.", webhook_names::flags(cluster, names)),

@@ -53,7 +53,7 @@ pub(crate) fn settings(names: &WebhookNames, webhook: &WebhookFlags) -> Result<S
             Some(Level::Pod) => workload::Level::Pod,
             Some(Level::Workload) | None => workload::Level::Workload,
         },
-        rules: emptying_flags::read(&webhook.ways)?.map(|(text, _)| text),
+        rules: emptying_flags::read_rules(&webhook.ways)?.map(|(text, _)| text),
         replicas: webhook.replicas,
         failure_policy: word(webhook.failure_policy.to_possible_value()),
         service_type: word(webhook.service_type.to_possible_value()),

@@ -7,7 +7,7 @@
 
 use super::{
     host, policies,
-    refusal::Refusal,
+    refusal::ChainRefusal,
     x509::{Certificate, Usage},
 };
 
@@ -29,13 +29,13 @@ pub(super) fn judge(
     roots: &[Certificate],
     chain: &[Certificate],
     purpose: &Purpose<'_>,
-) -> Result<(), Refusal> {
-    let (leaf, others) = chain.split_first().ok_or(Refusal::Unknown(None))?;
+) -> Result<(), ChainRefusal> {
+    let (leaf, others) = chain.split_first().ok_or(ChainRefusal::Unknown(None))?;
     check(leaf, Role::Leaf, 0, purpose)?;
     if let Some(name) = purpose.host
         && !host::matches(&leaf.extensions.names, name)
     {
-        return Err(Refusal::WrongName);
+        return Err(ChainRefusal::WrongName);
     }
     let mut builder =
         Builder { roots, others, purpose, signatures: 0, chains: Vec::new(), hint: None };
@@ -45,7 +45,7 @@ pub(super) fn judge(
         builder.extend(&[leaf]);
     }
     if builder.chains.is_empty() {
-        return Err(Refusal::Unknown(builder.hint));
+        return Err(ChainRefusal::Unknown(builder.hint));
     }
     // One valid chain is enough; a name error is more helpful than the others.
     let mut refusals = Vec::new();
@@ -55,14 +55,14 @@ pub(super) fn judge(
             Err(refusal) => refusals.push(refusal),
         }
     }
-    let named = refusals.iter().position(|refusal| matches!(refusal, Refusal::Other(_)));
+    let named = refusals.iter().position(|refusal| matches!(refusal, ChainRefusal::Other(_)));
     Err(refusals.swap_remove(named.unwrap_or_default()))
 }
 
 /// Checks a whole chain.
-fn check_chain(chain: &[&Certificate], purpose: &Purpose<'_>) -> Result<(), Refusal> {
+fn check_chain(chain: &[&Certificate], purpose: &Purpose<'_>) -> Result<(), ChainRefusal> {
     if !policies::are_valid(chain) {
-        return Err(Refusal::Other(
+        return Err(ChainRefusal::Other(
             "a CA asks for a certificate policy that is missing".to_owned(),
         ));
     }
@@ -72,9 +72,9 @@ fn check_chain(chain: &[&Certificate], purpose: &Purpose<'_>) -> Result<(), Refu
         usages.is_empty() || usages.iter().any(wanted)
     };
     if purpose.usage.is_some() && !chain.iter().all(|certificate| allows(&certificate)) {
-        return Err(Refusal::NotForServers);
+        return Err(ChainRefusal::NotForServers);
     }
-    host::check_constraints(chain).map_err(Refusal::Other)
+    host::check_constraints(chain).map_err(ChainRefusal::Other)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,22 +90,24 @@ fn check(
     role: Role,
     below: u64,
     purpose: &Purpose<'_>,
-) -> Result<(), Refusal> {
+) -> Result<(), ChainRefusal> {
     let extensions = &certificate.extensions;
     if let Some(oid) = extensions.unhandled.first() {
-        return Err(Refusal::Other(format!("it has an unhandled critical extension, {oid}")));
+        return Err(ChainRefusal::Other(format!("it has an unhandled critical extension, {oid}")));
     }
     match purpose.now {
-        Some(now) if now < certificate.not_before => return Err(Refusal::NotYetValid),
-        Some(now) if now > certificate.not_after => return Err(Refusal::Expired),
+        Some(now) if now < certificate.not_before => return Err(ChainRefusal::NotYetValid),
+        Some(now) if now > certificate.not_after => return Err(ChainRefusal::Expired),
         _ => {}
     }
     let basic = extensions.basic_constraints;
     if role == Role::Between && !basic.is_some_and(|basic| basic.is_ca) {
-        return Err(Refusal::Other("it is not a CA (basicConstraints)".to_owned()));
+        return Err(ChainRefusal::Other("it is not a CA (basicConstraints)".to_owned()));
     }
     if basic.and_then(|basic| basic.max_path).is_some_and(|most| below > most) {
-        return Err(Refusal::Other("it may not have so many CAs below it (pathlen)".to_owned()));
+        return Err(ChainRefusal::Other(
+            "it may not have so many CAs below it (pathlen)".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -118,7 +120,7 @@ struct Builder<'a> {
     signatures: usize,
     chains: Vec<Vec<&'a Certificate>>,
     /// Of the leaf's candidate issuers.
-    hint: Option<(String, Box<Refusal>)>,
+    hint: Option<(String, Box<ChainRefusal>)>,
 }
 
 impl<'a> Builder<'a> {

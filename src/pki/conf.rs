@@ -14,7 +14,7 @@ use crate::ui::text::shortened;
 
 /// One `name = value`.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct ConfEntry {
     pub(super) section: String,
     pub(super) name: String,
     pub(super) value: String,
@@ -29,7 +29,7 @@ pub(super) struct Entry {
 pub(super) struct Conf {
     pub(super) file: String,
     /// `None` if a later one of the same name replaced it.
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Option<ConfEntry>>,
     /// Positions in `entries` by section and name; includes sections without entries.
     sections: HashMap<String, HashMap<String, usize>>,
     /// Bytes of all values together.
@@ -110,12 +110,12 @@ impl Conf {
         if let Some(earlier) = names.insert(name.clone(), self.entries.len()) {
             self.entries[earlier] = None;
         }
-        self.entries.push(Some(Entry { section, name, value, line, read: Cell::new(false) }));
+        self.entries.push(Some(ConfEntry { section, name, value, line, read: Cell::new(false) }));
         Ok(())
     }
 
     /// The entries of a section, in order; `None` if the file does not have the section.
-    pub(super) fn section(&self, name: &str) -> Option<Vec<&Entry>> {
+    pub(super) fn section(&self, name: &str) -> Option<Vec<&ConfEntry>> {
         let mut places: Vec<_> = self.sections.get(name)?.values().copied().collect();
         places.sort_unstable();
         let entries: Vec<_> = places.iter().filter_map(|at| self.entries[*at].as_ref()).collect();
@@ -124,23 +124,23 @@ impl Conf {
     }
 
     /// An entry of this section, else of the default one.
-    pub(super) fn get(&self, section: &str, name: &str) -> Option<&Entry> {
+    pub(super) fn get(&self, section: &str, name: &str) -> Option<&ConfEntry> {
         let found = self.find(section, name).or_else(|| self.find(DEFAULT, name))?;
         found.read.set(true);
         Some(found)
     }
 
-    fn find(&self, section: &str, name: &str) -> Option<&Entry> {
+    fn find(&self, section: &str, name: &str) -> Option<&ConfEntry> {
         self.entries[*self.sections.get(section)?.get(name)?].as_ref()
     }
 
     /// The first entry that was not read.
-    pub(super) fn unread(&self) -> Option<&Entry> {
+    pub(super) fn unread(&self) -> Option<&ConfEntry> {
         self.entries.iter().flatten().find(|entry| !entry.read.get())
     }
 
     /// An error about one entry, with the unknown word.
-    pub(super) fn error(&self, entry: &Entry, what: &str) -> anyhow::Error {
+    pub(super) fn error(&self, entry: &ConfEntry, what: &str) -> anyhow::Error {
         anyhow_at(&self.file, entry.line, &format!("{} = {}", entry.name, entry.value), what)
     }
 

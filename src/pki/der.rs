@@ -22,7 +22,7 @@ pub(super) const fn constructed(n: u8) -> u8 {
 
 /// The unread rest. Every method returns `None` where Go's method returns false.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(super) struct DerReader<'a>(pub(super) &'a [u8]);
 
 /// One tag, length and value.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Element<'a> {
     pub(super) whole: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DerReader<'a> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -75,14 +75,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of the next element, which must have this tag.
-    pub(super) fn read(&mut self, tag: u8) -> Option<Reader<'a>> {
-        Some(Reader(self.element(tag)?.content))
+    pub(super) fn content(&mut self, tag: u8) -> Option<DerReader<'a>> {
+        Some(DerReader(self.element(tag)?.content))
     }
 
-    /// [`Reader::read`] if the next element has this tag, else `Some(None)`.
+    /// [`DerReader::read`] if the next element has this tag, else `Some(None)`.
     #[expect(clippy::option_option, reason = "malformed, absent and present")]
-    pub(super) fn optional(&mut self, tag: u8) -> Option<Option<Reader<'a>>> {
-        if self.is_next(tag) { self.read(tag).map(Some) } else { Some(None) }
+    pub(super) fn optional(&mut self, tag: u8) -> Option<Option<DerReader<'a>>> {
+        if self.is_next(tag) { self.content(tag).map(Some) } else { Some(None) }
     }
 
     /// The bytes of an integer in minimal two's complement.
@@ -212,28 +212,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_shortest_form_is_read() {
-        let any = |bytes: &[u8]| Reader(bytes).any().map(|element| element.content.len());
+    fn der_lengths_must_be_minimal() {
+        let any = |bytes: &[u8]| DerReader(bytes).any().map(|element| element.content.len());
         assert_eq!(any(&[4, 1, 9]), Some(1));
         assert_eq!(any(&[4, 0x81, 1, 9]), None, "a length that needs no second byte");
         assert_eq!(any(&[4, 0x80, 0, 0]), None, "an indefinite length");
         assert_eq!(any(&[0x1f, 1, 9]), None, "a long tag");
         assert_eq!(any(&[4, 2, 9]), None, "cut off");
         assert_eq!(any(&[4, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
-        assert_eq!(Reader(&[2, 2, 0, 1]).integer(), None);
-        assert_eq!(Reader(&[2, 2, 0, 0x81]).unsigned(), Some(0x81));
-        assert_eq!(Reader(&[2, 1, 0x81]).unsigned(), None, "negative");
-        assert_eq!(Reader(&[3, 2, 7, 0x81]).bits(), None, "a bit that does not count is set");
-        assert_eq!(Reader(&[6, 2, 0x55, 0x80]).oid(), None);
+        assert_eq!(DerReader(&[2, 2, 0, 1]).integer(), None);
+        assert_eq!(DerReader(&[2, 2, 0, 0x81]).unsigned(), Some(0x81));
+        assert_eq!(DerReader(&[2, 1, 0x81]).unsigned(), None, "negative");
+        assert_eq!(DerReader(&[3, 2, 7, 0x81]).bits(), None, "a bit that does not count is set");
+        assert_eq!(DerReader(&[6, 2, 0x55, 0x80]).oid(), None);
         assert_eq!(dotted(&[0x55, 0x1d, 0x11]), "2.5.29.17");
     }
 
     #[test]
-    fn times_have_a_zone_and_a_real_date() {
+    fn der_times_need_a_zone_and_a_valid_date() {
         let time = |tag: u8, text: &str| {
             let mut der = vec![tag, u8::try_from(text.len()).unwrap()];
             der.extend(text.bytes());
-            Reader(&der).time()
+            DerReader(&der).time()
         };
         assert_eq!(time(UTC_TIME, "700101000000Z"), Some(0));
         assert_eq!(time(UTC_TIME, "7001010001Z"), Some(60));

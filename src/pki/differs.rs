@@ -12,7 +12,7 @@ use super::{
 
 /// The requested properties; `None` accepts any value.
 #[derive(Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct RequestedTerms<'a> {
     /// Subject, names and, without `key`, the key's type.
     pub request: Option<&'a Request>,
     /// The type of the certificate's key.
@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
 /// The differences of the first certificates of `ca` and `crt` (PEM) from the requested properties,
 /// each in a few words; empty if there are none, or if the certificates cannot be read, which is
 /// another error.
-pub fn differences(ca: &[u8], crt: &[u8], wanted: &Wanted<'_>) -> Vec<String> {
+pub fn differences(ca: &[u8], crt: &[u8], wanted: &RequestedTerms<'_>) -> Vec<String> {
     let (Some(ca), Some(leaf)) = (first(ca), first(crt)) else { return Vec::new() };
     let mut all = Vec::new();
     for (whose, certificate, days) in
@@ -86,14 +86,14 @@ fn shown(kind: KeyKind) -> String {
     }
 }
 
-fn subject(leaf: &X509, request: &Request, wanted: &Wanted<'_>) -> Option<String> {
+fn subject(leaf: &X509, request: &Request, wanted: &RequestedTerms<'_>) -> Option<String> {
     let wanted = name(&*request.subject(wanted.service, wanted.namespace).ok()?).ok()?;
     let found = name(leaf.subject_name()).ok()?;
     (wanted != found).then(|| format!("its subject is {found}, not {wanted}"))
 }
 
 /// The request's names must be present, and no others except the Service's.
-fn names(crt: &[u8], request: &Request, wanted: &Wanted<'_>) -> Option<String> {
+fn names(crt: &[u8], request: &Request, wanted: &RequestedTerms<'_>) -> Option<String> {
     let found = inspect(crt, None).ok()?.swap_remove(0).sans;
     let shown = |san: &San| match san {
         San::Dns(name) => format!("DNS:{name}"),
@@ -120,33 +120,37 @@ mod tests {
     };
 
     #[test]
-    fn only_what_was_asked_for_is_compared() {
+    fn only_requested_properties_are_compared() {
         let conf = manifests::csr_conf("web", "test");
         let request = Request::parse("csr.conf", &conf).unwrap();
         let (service, namespace) = ("web".to_owned(), "test".to_owned());
         let terms = Terms { now: 1_700_000_000, days: 10, ca_days: 20, service, namespace };
         let key = |kind| generate_key(kind).unwrap();
         let made = issue(&request, &terms, &key(KeyKind::P256), &key(KeyKind::P256)).unwrap();
-        let base = Wanted { service: "web", namespace: "test", ..Wanted::default() };
-        let differ = |wanted: Wanted<'_>| {
+        let base =
+            RequestedTerms { service: "web", namespace: "test", ..RequestedTerms::default() };
+        let differ = |wanted: RequestedTerms<'_>| {
             differences(made.ca_crt.as_bytes(), made.server_crt.as_bytes(), &wanted).join("; ")
         };
         let key = Some(KeyKind::P256);
         let (days, ca_days) = (Some(10), Some(20));
         assert_eq!(differ(base), "");
-        assert_eq!(differ(Wanted { request: Some(&request), key, days, ca_days, ..base }), "");
         assert_eq!(
-            differ(Wanted { days: Some(11), ca_days: Some(10), ..base }),
+            differ(RequestedTerms { request: Some(&request), key, days, ca_days, ..base }),
+            ""
+        );
+        assert_eq!(
+            differ(RequestedTerms { days: Some(11), ca_days: Some(10), ..base }),
             "the certificate is valid for 10 days, not 11; the CA is valid for 20 days, not 10"
         );
-        let rsa = differ(Wanted { request: Some(&request), ..base });
+        let rsa = differ(RequestedTerms { request: Some(&request), ..base });
         assert_eq!(rsa, "its key is ECDSA on P-256, not RSA of 2048 bits");
         let other = format!("{conf}\n[ alt_names ]\nIP.1 = 127.0.0.1\n").replace("Wise2c", "Else");
         let other = Request::parse("csr.conf", &other).unwrap();
-        let all = differ(Wanted { request: Some(&other), key, ..base });
+        let all = differ(RequestedTerms { request: Some(&other), key, ..base });
         assert!(all.contains("its subject is C = CN"), "{all}");
         assert!(all.contains("not DNS:web.test.svc, IP:127.0.0.1"), "{all}");
         let (ca, crt) = (made.ca_crt.as_bytes(), b"junk");
-        assert!(differences(ca, crt, &Wanted { days, ..base }).is_empty(), "another fault");
+        assert!(differences(ca, crt, &RequestedTerms { days, ..base }).is_empty(), "another fault");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::Result;
 use openssl::{asn1::Asn1Object, nid::Nid};
 
-use super::conf::{Conf, Entry};
+use super::conf::{Conf, ConfEntry};
 use crate::ui::text::shortened;
 
 /// The properties of a certificate except its subject.
@@ -69,7 +69,7 @@ const KEY_USAGES: [&str; 7] = [
 const NO_CA: [&str; 6] = ["CA:FALSE", "CA:false", "CA:N", "CA:n", "CA:NO", "CA:no"];
 
 impl Extensions {
-    pub(super) fn read(conf: &Conf, entries: &[&Entry], of: Of) -> Result<Self> {
+    pub(super) fn from_entries(conf: &Conf, entries: &[&ConfEntry], of: Of) -> Result<Self> {
         let mut read = Self::default();
         for entry in entries {
             let (critical, value) = match entry.value.strip_prefix("critical,") {
@@ -137,7 +137,7 @@ impl Extensions {
     }
 }
 
-fn sans(conf: &Conf, entry: &Entry, words: &[&str]) -> Result<Vec<San>> {
+fn sans(conf: &Conf, entry: &ConfEntry, words: &[&str]) -> Result<Vec<San>> {
     let mut read = Vec::new();
     if let Some(section) = words.first().and_then(|word| word.strip_prefix('@')) {
         if words.len() > 1 {

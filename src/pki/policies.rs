@@ -6,13 +6,13 @@ use super::x509::Certificate;
 const ANY: &[u8] = &[0x55, 0x1d, 32, 0];
 
 /// A policy that is valid up to here, and the policies that the next certificate may name for it.
-struct Node {
+struct PolicyNode {
     policy: Vec<u8>,
     expected: Vec<Vec<u8>>,
 }
 
-impl Node {
-    fn of(policy: &[u8]) -> Self {
+impl PolicyNode {
+    fn new(policy: &[u8]) -> Self {
         Self { policy: policy.to_vec(), expected: vec![policy.to_vec()] }
     }
 }
@@ -23,7 +23,7 @@ pub(super) fn are_valid(chain: &[&Certificate]) -> bool {
     let most = chain.len() as u64;
     let (mut explicit, mut mapping, mut any) = (most, most, most);
     // `None` after a certificate without policies.
-    let mut level = Some(vec![Node::of(ANY)]);
+    let mut level = Some(vec![PolicyNode::new(ANY)]);
     for (at, certificate) in chain[..below].iter().enumerate().rev() {
         let is_self_issued = certificate.issuer == certificate.subject;
         let policies = &certificate.extensions.policies;
@@ -59,15 +59,15 @@ pub(super) fn are_valid(chain: &[&Certificate]) -> bool {
     explicit > 0 || level.is_some_and(|nodes| !nodes.is_empty()) || below == 0
 }
 
-fn next(parents: &[Node], own: &[Vec<u8>], takes_any: bool) -> Vec<Node> {
+fn next(parents: &[PolicyNode], own: &[Vec<u8>], takes_any: bool) -> Vec<PolicyNode> {
     let has_any = parents.iter().any(|parent| parent.policy == ANY);
     let is_expected = |policy: &Vec<u8>| parents.iter().any(|p| p.expected.contains(policy));
     let named = own.iter().filter(|policy| *policy != ANY && (has_any || is_expected(policy)));
-    let mut nodes: Vec<_> = named.map(|policy| Node::of(policy)).collect();
+    let mut nodes: Vec<_> = named.map(|policy| PolicyNode::new(policy)).collect();
     if takes_any && own.iter().any(|policy| policy == ANY) {
         for expected in parents.iter().flat_map(|parent| &parent.expected) {
             if nodes.iter().all(|node| node.policy != *expected) {
-                nodes.push(Node::of(expected));
+                nodes.push(PolicyNode::new(expected));
             }
         }
     }
@@ -75,7 +75,7 @@ fn next(parents: &[Node], own: &[Vec<u8>], takes_any: bool) -> Vec<Node> {
 }
 
 /// Applies policy mappings; `false` for an invalid one.
-fn map(nodes: &mut Vec<Node>, mappings: &[(Vec<u8>, Vec<u8>)], is_allowed: bool) -> bool {
+fn map(nodes: &mut Vec<PolicyNode>, mappings: &[(Vec<u8>, Vec<u8>)], is_allowed: bool) -> bool {
     for (issuer, _) in mappings.iter().filter(|_| !is_allowed) {
         nodes.retain(|node| node.policy != *issuer);
     }
@@ -89,7 +89,7 @@ fn map(nodes: &mut Vec<Node>, mappings: &[(Vec<u8>, Vec<u8>)], is_allowed: bool)
             let expected: Vec<_> = to.map(|(_, subject)| subject.clone()).collect();
             match nodes.iter_mut().find(|node| node.policy == *issuer) {
                 Some(node) => node.expected = expected,
-                None if has_any => nodes.push(Node { policy: issuer.clone(), expected }),
+                None if has_any => nodes.push(PolicyNode { policy: issuer.clone(), expected }),
                 None => {}
             }
         }

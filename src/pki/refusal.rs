@@ -2,7 +2,7 @@
 
 /// Why a chain is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum ChainRefusal {
     NotYetValid,
     Expired,
     WrongName,
@@ -10,6 +10,6 @@ pub(super) enum Refusal {
     /// A CA with the same name but another key signed it.
     WrongSignature,
     /// No chain leads to a root. Contains the error and the name of the first candidate issuer.
-    Unknown(Option<(String, Box<Refusal>)>),
+    Unknown(Option<(String, Box<ChainRefusal>)>),
     Other(String),
 }

@@ -8,7 +8,7 @@ use openssl::{
 
 use super::{
     KeyKind,
-    conf::{Conf, Entry},
+    conf::{Conf, ConfEntry},
     extensions::{Extensions, Of},
 };
 use crate::ui::text::shortened;
@@ -113,12 +113,12 @@ impl Request {
             Some(named) => {
                 let entries = conf.section(&named.value);
                 let entries = entries.ok_or_else(|| conf.error(named, "no such section"))?;
-                Some(Extensions::read(&conf, &entries, Of::Request)?)
+                Some(Extensions::from_entries(&conf, &entries, Of::Request)?)
             }
             None => None,
         };
         let signed = match conf.section(SIGNED_WITH) {
-            Some(entries) => Some(Extensions::read(&conf, &entries, Of::Certificate)?),
+            Some(entries) => Some(Extensions::from_entries(&conf, &entries, Of::Certificate)?),
             None => None,
         };
         if let Some(entry) = conf.unread() {
@@ -155,7 +155,11 @@ impl Request {
 }
 
 /// The value of an entry, which must be one of `words`.
-fn is_one_of<'c>(conf: &Conf, entry: Option<&'c Entry>, words: &[&str]) -> Result<Option<&'c str>> {
+fn is_one_of<'c>(
+    conf: &Conf,
+    entry: Option<&'c ConfEntry>,
+    words: &[&str],
+) -> Result<Option<&'c str>> {
     match entry {
         Some(entry) if words.contains(&entry.value.as_str()) => Ok(Some(&entry.value)),
         Some(entry) => Err(conf.error(entry, &format!("only {} is supported", words.join(", ")))),
@@ -166,7 +170,7 @@ fn is_one_of<'c>(conf: &Conf, entry: Option<&'c Entry>, words: &[&str]) -> Resul
 /// OpenSSL itself validates fields and values (as `auto_info` of apps/req.c does).
 fn read_subject(
     conf: &Conf,
-    names: &Entry,
+    names: &ConfEntry,
     utf8: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(String, String)>> {

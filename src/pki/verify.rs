@@ -10,7 +10,7 @@ use super::{
     Facts, KeyFault,
     chain::{self, Purpose},
     inspect, private_key,
-    refusal::Refusal,
+    refusal::ChainRefusal,
     x509::{Certificate, Key, Usage},
 };
 
@@ -77,25 +77,25 @@ pub fn verify(
     host: &str,
     now: i64,
 ) -> Result<Facts, Fault> {
-    let chain = Chain::read(crt, key)?;
+    let chain = Chain::from_pem(crt, key)?;
     chain.judge(&roots(ca)?, Some(host), now)
 }
 
 /// [`verify`] without a CA and a name: for a server that knows neither.
 pub fn verify_own(crt: &[u8], key: &[u8], now: i64) -> Result<Facts, Fault> {
-    let chain = Chain::read(crt, Some(key))?;
+    let chain = Chain::from_pem(crt, Some(key))?;
     // Signed by any CA.
     chain.judge(&chain.certificates[..1], None, now)
 }
 
 /// [`verify`] for the certificates that a server sent, leaf first.
 pub fn verify_peer(ca: &[u8], sent: &[X509], host: &str, now: i64) -> Result<Facts, Fault> {
-    Chain::of(sent)?.judge(&roots(ca)?, Some(host), now)
+    Chain::from_sent(sent)?.judge(&roots(ca)?, Some(host), now)
 }
 
 /// Whether a chain leads from the first certificate of `crt` (PEM) to `ca` (PEM), at any time.
 pub(super) fn is_signed_by(ca: &str, crt: &[u8]) -> bool {
-    let (Ok(chain), Ok(roots)) = (Chain::read(crt, None), roots(ca.as_bytes())) else {
+    let (Ok(chain), Ok(roots)) = (Chain::from_pem(crt, None), roots(ca.as_bytes())) else {
         return false;
     };
     let purpose = Purpose { host: None, now: None, usage: None };
@@ -110,7 +110,7 @@ struct Chain {
 }
 
 impl Chain {
-    fn read(crt: &[u8], key: Option<&[u8]>) -> Result<Self, Fault> {
+    fn from_pem(crt: &[u8], key: Option<&[u8]>) -> Result<Self, Fault> {
         let unreadable = |why: String| Fault::Unreadable("server.crt", why);
         let sent = X509::stack_from_pem(crt)
             .map_err(|_| unreadable("this is not a PEM certificate".to_owned()))?;
@@ -125,10 +125,10 @@ impl Chain {
                 return Err(Fault::KeyMismatch);
             }
         }
-        Self::of(&sent)
+        Self::from_sent(&sent)
     }
 
-    fn of(sent: &[X509]) -> Result<Self, Fault> {
+    fn from_sent(sent: &[X509]) -> Result<Self, Fault> {
         let unreadable = |why: String| Fault::Unreadable("server.crt", why);
         let leaf = sent.first().ok_or_else(|| unreadable("there is no certificate".to_owned()))?;
         let parse = |certificate: &X509| {
@@ -150,22 +150,24 @@ impl Chain {
     fn judge(&self, roots: &[Certificate], host: Option<&str>, now: i64) -> Result<Facts, Fault> {
         let purpose = Purpose { host, now: Some(now), usage: Some(Usage::Server) };
         chain::judge(roots, &self.certificates, &purpose).map_err(|refusal| match refusal {
-            Refusal::WrongName => Fault::WrongName {
+            ChainRefusal::WrongName => Fault::WrongName {
                 host: host.unwrap_or_default().to_owned(),
                 sans: self.facts.sans.clone(),
             },
-            Refusal::Expired => Fault::Expired,
-            Refusal::NotYetValid => Fault::NotYetValid,
-            Refusal::NotForServers => Fault::NotForServers,
-            Refusal::Unknown(None) | Refusal::WrongSignature => Fault::UnknownCa,
-            Refusal::Unknown(Some((ca, why))) => match *why {
-                Refusal::Expired => Fault::UnusableCa(ca, "it has expired".to_owned()),
-                Refusal::NotYetValid => Fault::UnusableCa(ca, "it is not valid yet".to_owned()),
-                Refusal::Other(why) => Fault::UnusableCa(ca, why),
+            ChainRefusal::Expired => Fault::Expired,
+            ChainRefusal::NotYetValid => Fault::NotYetValid,
+            ChainRefusal::NotForServers => Fault::NotForServers,
+            ChainRefusal::Unknown(None) | ChainRefusal::WrongSignature => Fault::UnknownCa,
+            ChainRefusal::Unknown(Some((ca, why))) => match *why {
+                ChainRefusal::Expired => Fault::UnusableCa(ca, "it has expired".to_owned()),
+                ChainRefusal::NotYetValid => {
+                    Fault::UnusableCa(ca, "it is not valid yet".to_owned())
+                }
+                ChainRefusal::Other(why) => Fault::UnusableCa(ca, why),
                 // Another CA with the same name.
                 _ => Fault::UnknownCa,
             },
-            Refusal::Other(why) => Fault::Other(format!("the certificate is refused: {why}")),
+            ChainRefusal::Other(why) => Fault::Other(format!("the certificate is refused: {why}")),
         })?;
         match self.certificates[0].key {
             Some(Key::Rsa { bits, .. }) if bits < 1024 => {
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_is_told_apart() {
+    fn each_certificate_fault_is_distinguished() {
         let conf = crate::webhook::manifests::csr_conf("web", "test");
         let good = bundle("web", &conf);
         assert!(judge(&good, &good, NOW).is_ok());

@@ -12,8 +12,8 @@ use openssl::{
 };
 
 use super::{
-    der::{self, Reader, SEQUENCE},
-    refusal::Refusal,
+    der::{self, DerReader, SEQUENCE},
+    refusal::ChainRefusal,
 };
 
 mod extension;
@@ -95,9 +95,9 @@ impl Certificate {
     /// # Errors
     /// What is wrong with it, in the words of Go's errors.
     pub(super) fn parse(raw: &[u8]) -> Result<Self, String> {
-        let mut input = Reader(raw);
-        let mut whole = input.read(SEQUENCE).ok_or("malformed certificate")?;
-        let mut tbs = whole.read(SEQUENCE).ok_or("malformed tbs certificate")?;
+        let mut input = DerReader(raw);
+        let mut whole = input.content(SEQUENCE).ok_or("malformed certificate")?;
+        let mut tbs = whole.content(SEQUENCE).ok_or("malformed tbs certificate")?;
         let version = match tbs.optional(der::constructed(0)).ok_or("malformed version")? {
             None => 0,
             Some(mut inner) => {
@@ -112,15 +112,15 @@ impl Certificate {
         if serial[0] & 0x80 != 0 {
             return Err("negative serial number".to_owned());
         }
-        let inner = tbs.read(SEQUENCE).ok_or("malformed signature algorithm identifier")?;
-        let outer = whole.read(SEQUENCE).ok_or("malformed algorithm identifier")?;
+        let inner = tbs.content(SEQUENCE).ok_or("malformed signature algorithm identifier")?;
+        let outer = whole.content(SEQUENCE).ok_or("malformed algorithm identifier")?;
         if inner.0 != outer.0 {
             return Err("inner and outer signature algorithm identifiers don't match".to_owned());
         }
         let algorithm = algorithm(inner)?;
         let issuer = tbs.element(SEQUENCE).ok_or("malformed issuer")?;
         name::check(issuer.content)?;
-        let mut validity = tbs.read(SEQUENCE).ok_or("malformed validity")?;
+        let mut validity = tbs.content(SEQUENCE).ok_or("malformed validity")?;
         let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
         let subject = tbs.element(SEQUENCE).ok_or("malformed subject")?;
         name::check(subject.content)?;
@@ -161,8 +161,8 @@ impl Certificate {
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn check_signature(&self, issuer: &Self) -> Result<(), Refusal> {
-        let refuse = |why: &str| Err(Refusal::Other(why.to_owned()));
+    pub(super) fn check_signature(&self, issuer: &Self) -> Result<(), ChainRefusal> {
+        let refuse = |why: &str| Err(ChainRefusal::Other(why.to_owned()));
         let Extensions { basic_constraints: basic, key_usage, .. } = &issuer.extensions;
         if issuer.is_v3 && basic.is_none() || basic.is_some_and(|basic| !basic.is_ca) {
             return refuse("it is not a CA (basicConstraints)");
@@ -189,16 +189,20 @@ impl Certificate {
             let key = PKey::public_key_from_der(&issuer.public_key)?;
             X509::from_der(&self.raw)?.verify(&key)
         };
-        if matching && verified().unwrap_or(false) { Ok(()) } else { Err(Refusal::WrongSignature) }
+        if matching && verified().unwrap_or(false) {
+            Ok(())
+        } else {
+            Err(ChainRefusal::WrongSignature)
+        }
     }
 }
 
-fn time(validity: &mut Reader<'_>) -> Result<i64, String> {
+fn time(validity: &mut DerReader<'_>) -> Result<i64, String> {
     validity.time().ok_or_else(|| "malformed validity".to_owned())
 }
 
 /// Algorithm and parameters (DER, with tag and length; empty where there are none).
-fn algorithm_identifier(mut content: Reader<'_>) -> Result<(&[u8], &[u8]), String> {
+fn algorithm_identifier(mut content: DerReader<'_>) -> Result<(&[u8], &[u8]), String> {
     let oid = content.oid().ok_or("malformed OID")?;
     if content.is_empty() {
         return Ok((oid, &[]));
@@ -206,7 +210,7 @@ fn algorithm_identifier(mut content: Reader<'_>) -> Result<(&[u8], &[u8]), Strin
     Ok((oid, content.any().ok_or("malformed parameters")?.whole))
 }
 
-fn algorithm(identifier: Reader<'_>) -> Result<Algorithm, String> {
+fn algorithm(identifier: DerReader<'_>) -> Result<Algorithm, String> {
     const PKCS1: &[u8] = RSA.split_last().unwrap().1;
     const ECDSA_SHA2: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3];
     let (oid, parameters) = algorithm_identifier(identifier)?;
@@ -232,17 +236,17 @@ fn algorithm(identifier: Reader<'_>) -> Result<Algorithm, String> {
 fn is_plain_pss(parameters: &[u8]) -> bool {
     const SHA2: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2];
     const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
-    let hash = |mut reader: Reader<'_>| {
-        let (oid, rest) = algorithm_identifier(reader.read(SEQUENCE)?).ok()?;
+    let hash = |mut reader: DerReader<'_>| {
+        let (oid, rest) = algorithm_identifier(reader.content(SEQUENCE)?).ok()?;
         let (last, arc) = oid.split_last()?;
         (arc == SHA2 && (rest.is_empty() || rest == NULL)).then_some(*last)
     };
     let read = || {
-        let mut sequence = Reader(parameters).read(SEQUENCE)?;
-        let message = hash(sequence.read(der::constructed(0))?)?;
-        let mut mask = sequence.read(der::constructed(1))?.read(SEQUENCE)?;
+        let mut sequence = DerReader(parameters).content(SEQUENCE)?;
+        let message = hash(sequence.content(der::constructed(0))?)?;
+        let mut mask = sequence.content(der::constructed(1))?.content(SEQUENCE)?;
         let is_mgf1 = mask.oid()? == MGF1;
-        let salt = sequence.read(der::constructed(2))?.unsigned()?;
+        let salt = sequence.content(der::constructed(2))?.unsigned()?;
         let trailer = match sequence.optional(der::constructed(3))? {
             Some(mut trailer) => trailer.unsigned()?,
             None => 1,
@@ -260,15 +264,16 @@ fn is_plain_pss(parameters: &[u8]) -> bool {
 
 /// `None` for an algorithm unknown to Go.
 fn key(content: &[u8]) -> Result<Option<Key>, String> {
-    let mut content = Reader(content);
-    let identifier = content.read(SEQUENCE).ok_or("malformed public key algorithm identifier")?;
+    let mut content = DerReader(content);
+    let identifier =
+        content.content(SEQUENCE).ok_or("malformed public key algorithm identifier")?;
     let (oid, parameters) = algorithm_identifier(identifier)?;
     let (data, padding) = content.bits().ok_or("malformed subjectPublicKey")?;
     let data = &*right_aligned(data, padding);
     Ok(Some(match oid {
         RSA => rsa(data, parameters)?,
         ECDSA => {
-            let curve = Reader(parameters).oid().ok_or("invalid ECDSA parameters")?;
+            let curve = DerReader(parameters).oid().ok_or("invalid ECDSA parameters")?;
             let known = CURVES.iter().find(|(oid, ..)| *oid == curve);
             let (_, curve, length) = known.ok_or("unsupported elliptic curve")?;
             let is_point = data.len() == 1 + 2 * length && data[0] == 4;
@@ -284,11 +289,12 @@ fn key(content: &[u8]) -> Result<Option<Key>, String> {
         ED25519 => Key::Ed25519,
         X25519 => Key::X25519,
         DSA => {
-            let positive = |reader: &mut Reader<'_>| {
+            let positive = |reader: &mut DerReader<'_>| {
                 reader.integer().is_some_and(|n| n[0] & 0x80 == 0 && n != [0])
             };
-            let mut group = Reader(parameters).read(SEQUENCE).ok_or("invalid DSA parameters")?;
-            if !positive(&mut Reader(data)) || !(0..3).all(|_| positive(&mut group)) {
+            let mut group =
+                DerReader(parameters).content(SEQUENCE).ok_or("invalid DSA parameters")?;
+            if !positive(&mut DerReader(data)) || !(0..3).all(|_| positive(&mut group)) {
                 return Err("invalid DSA public key".to_owned());
             }
             Key::Dsa
@@ -323,7 +329,7 @@ fn rsa(data: &[u8], parameters: &[u8]) -> Result<Key, String> {
     if parameters != NULL {
         return Err("RSA key missing NULL parameters".to_owned());
     }
-    let mut pair = Reader(data).read(SEQUENCE).ok_or("invalid RSA public key")?;
+    let mut pair = DerReader(data).content(SEQUENCE).ok_or("invalid RSA public key")?;
     let modulus = pair.integer().ok_or("invalid RSA modulus")?;
     let exponent = pair.integer().filter(|e| e.len() <= 8).ok_or("invalid RSA public exponent")?;
     for (what, number) in [("modulus", modulus), ("public exponent", exponent)] {
@@ -339,7 +345,7 @@ fn rsa(data: &[u8], parameters: &[u8]) -> Result<Key, String> {
     Ok(Key::Rsa { bits, is_usable })
 }
 
-fn extensions(tbs: &mut Reader<'_>, version: u64) -> Result<Extensions, String> {
+fn extensions(tbs: &mut DerReader<'_>, version: u64) -> Result<Extensions, String> {
     if version == 0 {
         return Ok(Extensions::default());
     }
@@ -350,6 +356,6 @@ fn extensions(tbs: &mut Reader<'_>, version: u64) -> Result<Extensions, String> 
     }
     match tbs.optional(der::constructed(3)).ok_or("malformed extensions")? {
         None => Ok(Extensions::default()),
-        Some(mut all) => Extensions::parse(all.read(SEQUENCE).ok_or("malformed extensions")?),
+        Some(mut all) => Extensions::parse(all.content(SEQUENCE).ok_or("malformed extensions")?),
     }
 }

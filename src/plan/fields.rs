@@ -50,7 +50,7 @@ pub(super) fn edits(object: &Value, operations: &[Value]) -> Vec<Edit> {
 
 fn edit(object: &Value, path: &str, after: Option<&Value>) -> Edit {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
-    let kind = kinds::of(word("apiVersion"), word("kind"));
+    let kind = kinds::find(word("apiVersion"), word("kind"));
     let pod = format!("{}/spec/", kind.map(Kind::template).unwrap_or_default());
     let (container, field) = match path.strip_prefix(pod.as_str()) {
         Some(field) => match field.strip_prefix("containers/").and_then(|f| f.split_once('/')) {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_called_as_people_call_them() {
+    fn plan_shows_readable_field_names() {
         let object = json!({
             "apiVersion": "batch/v1",
             "kind": "CronJob",

@@ -6,19 +6,20 @@ use crate::{
     kinds,
     webhook::checks::Finding,
     workload::{
-        AGENT_IMAGE, EMPTY_IMAGE, INJECTED, Idle, Image, ORIGINAL, Rules, Way, is_windows_spec,
+        AGENT_IMAGE, EMPTY_IMAGE, EmptyingSettings, INJECTED, Idle, Image, ORIGINAL, Rules,
+        is_windows_spec,
     },
 };
 
 /// Findings for the containers with these names.
 pub(super) fn findings(
     object: &Value,
-    way: &Way,
+    way: &EmptyingSettings,
     rules: &Rules,
     containers: &[String],
 ) -> Vec<Finding> {
     let word = |key: &str| object[key].as_str().unwrap_or_default();
-    let Some(kind) = kinds::of(word("apiVersion"), word("kind")) else { return Vec::new() };
+    let Some(kind) = kinds::find(word("apiVersion"), word("kind")) else { return Vec::new() };
     let null = Value::Null;
     let pod = object.pointer(&format!("{}/spec", kind.template())).unwrap_or(&null);
     let all = || pod["containers"].as_array().into_iter().flatten();
@@ -64,7 +65,12 @@ pub(super) fn findings(
     found
 }
 
-fn idles(container: &str, (image, shell): (&str, bool), way: &Way, rules: &Rules) -> Finding {
+fn idles(
+    container: &str,
+    (image, shell): (&str, bool),
+    way: &EmptyingSettings,
+    rules: &Rules,
+) -> Finding {
     let id = "idle";
     let by = |what: &str| format!("container {container} idles in {image} by {what}");
     match way.idle {
@@ -163,7 +169,7 @@ mod tests {
         let image = Image::from(image.to_owned());
         let (containers, level) = (None, Level::Workload);
         let ready = Ready::Container;
-        let way = Way {
+        let way = EmptyingSettings {
             empty: true,
             containers,
             image,
@@ -179,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_known_is_said() {
+    fn plan_reports_known_facts_about_the_image() {
         let plain = json!({ "containers": [{ "name": "a", "image": "app:1" }, { "name": "b" }] });
         for (image, idle, said) in [
             (EMPTY_IMAGE, Idle::Entrypoint, "idle ok"),
@@ -209,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_kubelet_refuses() {
+    fn plan_warns_if_the_kubelet_refuses_the_image_user() {
         let pod = |pod: Value, own: Value| json!({ "securityContext": pod, "containers": [{ "name": "a", "securityContext": own }] });
         let strict = json!({ "runAsNonRoot": true });
         let loose = json!({ "runAsNonRoot": false });

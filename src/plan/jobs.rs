@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedules_and_deadlines_are_said() {
+    fn plan_reports_schedules_and_deadlines() {
         let cron = |spec: Value| json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x" }, "spec": spec });
         let job = |spec: Value| json!({ "apiVersion": "batch/v1", "kind": "Job", "spec": spec });
         let ended = json!({ "activeDeadlineSeconds": 60 });

@@ -1,9 +1,9 @@
 //! A plan for people.
 
-use super::{Does, Plan};
+use super::{Does, WorkloadPlan};
 use crate::{ui::text, webhook::checks::Level};
 
-impl Plan {
+impl WorkloadPlan {
     /// Lines: first what would be done, then the source of the decision, each field, and warnings.
     pub fn text(&self) -> String {
         let Self { explained, does, why, hint, containers, changes, warnings, findings } = self;

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_pulls_name_their_first_cause() {
+    fn failed_image_pull_names_its_first_cause() {
         let image = "shop/app:1";
         for (message, expected) in [
             (
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_starts_name_their_first_cause() {
+    fn failed_container_start_names_its_first_cause() {
         let runc = "failed to create containerd task: failed to create shim task: OCI runtime \
                     create failed: runc create failed: unable to start container process: exec: \
                     \"java\": executable file not found in $PATH: unknown";
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn long_causes_end_with_a_whole_word() {
+    fn long_causes_are_cut_at_a_word() {
         let text = "0/9 nodes are available: ".to_owned() + &"insufficient memory, ".repeat(40);
         let short = cause(&text, &[]);
         assert!(short.chars().count() <= LONGEST + 2, "{short}");

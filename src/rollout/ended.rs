@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Progress, Trouble, cause::cause, done, waiting};
+use super::{Progress, RolloutProblem, cause::cause, done, waiting};
 use crate::workload;
 
 /// A Job that has ended, or one of whose Pods has ended.
@@ -40,7 +40,7 @@ fn success(object: &Value) -> Progress {
         return done("it has ended");
     }
     let hint = "An image whose process exits idles with --idle shell or --idle agent.";
-    let trouble = Trouble::lasting("its container has ended", hint);
+    let trouble = RolloutProblem::lasting("its container has ended", hint);
     Progress { trouble: Some(trouble), ..waiting("it has ended") }
 }
 
@@ -55,7 +55,7 @@ fn failure(object: &Value, said: &str) -> Progress {
         text("name")
     );
     Progress {
-        trouble: Some(Trouble::lasting(format!("it has failed{said}"), hint)),
+        trouble: Some(RolloutProblem::lasting(format!("it has failed{said}"), hint)),
         ..waiting("it has failed")
     }
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::pods::template;
 use crate::workload::{
-    CONTAINER_FIELDS, EMPTY_IMAGE, EmptyContainer, GRACE, Idle, Image, Level, PROGRAM, Ready,
-    Target, Way, is_agent_probe, target,
+    CONTAINER_FIELDS, EMPTY_IMAGE, EmptiedValue, EmptyContainer, EmptyingSettings, GRACE, Idle,
+    Image, Level, PROGRAM, Ready, is_agent_probe, target,
 };
 
 /// Whether a container of the Pod may still be empty, regardless of its workload.
@@ -43,7 +43,7 @@ fn containers(spec: &Value) -> &[Value] {
 /// How the container idles, if all its fields are as emptying sets them.
 fn form(pod: &Value, container: &Value) -> Option<Idle> {
     [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().find(|idle| {
-        let way = Way {
+        let way = EmptyingSettings {
             empty: true,
             containers: None,
             image: Image::Keep,
@@ -54,12 +54,12 @@ fn form(pod: &Value, container: &Value) -> Option<Idle> {
             suspend: false,
         };
         let has = |now: &Value, field: &str| match target(field, &way) {
-            Target::Leave | Target::AgentProbe(_) => true,
-            Target::Set(None) if field == "readinessProbe" => {
+            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) => true,
+            EmptiedValue::Set(None) if field == "readinessProbe" => {
                 now[field].is_null() || is_agent_probe(&now[field].to_string())
             }
-            Target::Set(None) => now[field].is_null(),
-            Target::Set(Some(set)) => {
+            EmptiedValue::Set(None) => now[field].is_null(),
+            EmptiedValue::Set(Some(set)) => {
                 serde_json::from_str::<Value>(&set).is_ok_and(|set| set == now[field])
             }
         };

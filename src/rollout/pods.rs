@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Seen, Trouble, cause::cause};
+use super::{Observations, RolloutProblem, cause::cause};
 use crate::{
     kinds,
     workload::{
@@ -60,20 +60,20 @@ pub fn is_up(pod: &Value) -> bool {
 }
 
 /// What blocks one of the workload's new Pods; permanent problems first.
-pub(super) fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
+pub(super) fn trouble(workload: &Value, seen: &Observations<'_>) -> Option<RolloutProblem> {
     let own = seen.pods.iter().filter(|pod| {
         belongs_to(pod, workload)
             && is_new(workload, pod)
             && pod["metadata"]["deletionTimestamp"].is_null()
             && !is_up(pod)
     });
-    let mut troubles: Vec<_> = own.filter_map(|pod| of(pod, seen.events)).collect();
+    let mut troubles: Vec<_> = own.filter_map(|pod| pod_trouble(pod, seen.events)).collect();
     let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))
 }
 
 /// What one of the workload's new Pods is doing, if that takes time: `pulling image x`.
-pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
+pub(super) fn doing(workload: &Value, seen: &Observations<'_>) -> Option<String> {
     let is_coming = |event: &&Value| {
         seen.pods.iter().any(|pod| {
             event["involvedObject"]["uid"] == pod["metadata"]["uid"]
@@ -89,16 +89,16 @@ pub(super) fn doing(workload: &Value, seen: &Seen<'_>) -> Option<String> {
 }
 
 /// What blocks a Pod that is not ready, from its status and events.
-pub fn of(pod: &Value, events: &[Value]) -> Option<Trouble> {
+pub fn pod_trouble(pod: &Value, events: &[Value]) -> Option<RolloutProblem> {
     of_pod(pod, events).or_else(|| of_events(pod, events))
 }
 
-fn of_pod(pod: &Value, events: &[Value]) -> Option<Trouble> {
+fn of_pod(pod: &Value, events: &[Value]) -> Option<RolloutProblem> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let scheduled = condition(pod, "PodScheduled");
     if scheduled["status"] == "False" {
         let message = scheduled["message"].as_str().unwrap_or("no node fits");
-        return Some(Trouble::passing(
+        return Some(RolloutProblem::passing(
             format!("no node fits Pod {name}: {}", cause(message, &[name])),
             "Free resources on a node, or lower the Pod's requests: `kubectl describe nodes | \
              grep -A8 Allocated`.",
@@ -112,7 +112,7 @@ fn of_pod(pod: &Value, events: &[Value]) -> Option<Trouble> {
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))
 }
 
-fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Trouble> {
+fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<RolloutProblem> {
     let pod = whole["metadata"]["name"].as_str().unwrap_or_default();
     let container = status["name"].as_str().unwrap_or_default();
     let image = status["image"].as_str().filter(|image| !image.is_empty());
@@ -128,12 +128,12 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
     let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
     let logs = format!("See its last output: `kubectl logs {pod} -c {container} --previous`.");
     Some(match waiting["reason"].as_str() {
-        Some("InvalidImageName") => Trouble::lasting(
+        Some("InvalidImageName") => RolloutProblem::lasting(
             format!("container {container}: {image:?} is not a valid image name"),
             "Fix the image in the manifest of the workload.",
         )
         .or_emptied(format!("Use another with {flag}.")),
-        Some("ErrImageNeverPull") => Trouble::lasting(
+        Some("ErrImageNeverPull") => RolloutProblem::lasting(
             format!("container {container}: image {image} is not on the node, and is never pulled"),
             "Load it onto the node, or set imagePullPolicy: IfNotPresent in the manifest.",
         )
@@ -142,9 +142,9 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
             // Older kubelets report the cause only in an event.
             let said = if said.is_empty() { failed_pull(whole, image, events) } else { said };
             let said = if said.is_empty() { reason.to_owned() } else { said };
-            Trouble {
+            RolloutProblem {
                 lasting: reason == "ImagePullBackOff",
-                ..Trouble::passing(
+                ..RolloutProblem::passing(
                     format!("container {container}: image {image} cannot be pulled: {said}"),
                     "Push it to a registry that the nodes can pull from, or fix the image or the \
                  imagePullSecrets in the manifest of the workload.",
@@ -158,9 +158,9 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
                  use the workload's own with --image keep."
             })
         }
-        Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => Trouble {
+        Some(reason @ ("CreateContainerConfigError" | "CreateContainerError")) => RolloutProblem {
             lasting: reason == "CreateContainerConfigError",
-            ..Trouble::passing(
+            ..RolloutProblem::passing(
                 format!("container {container} cannot be created{}", because(&said)),
                 if message.contains("runAsNonRoot") {
                     format!(
@@ -184,7 +184,7 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Troub
                 Some("Always") => ("sidecar", "; later containers wait for that"),
                 _ => ("container", ""),
             };
-            Trouble::passing(
+            RolloutProblem::passing(
                 format!(
                     "{role} {container} runs, and its startupProbe does not succeed yet{waits}"
                 ),
@@ -210,18 +210,18 @@ fn failed_pull(pod: &Value, image: &str, events: &[Value]) -> String {
 
 /// A container that exits at once; `words` is its last output, after a colon. 126 to 128 are exit
 /// codes of shells and runtimes for a program that cannot be run.
-fn ended(container: &str, code: i64, words: &str, logs: &str) -> Trouble {
+fn ended(container: &str, code: i64, words: &str, logs: &str) -> RolloutProblem {
     let hint = if (126..=128).contains(&code) || words.contains("not found") {
         "The image lacks the program; --idle agent has its own, and needs no shell.".to_owned()
     } else {
         format!("{logs} An image whose process exits idles with --idle shell or --idle agent.")
     };
-    Trouble::lasting(format!("container {container} exits at once with {code}{words}"), logs)
+    RolloutProblem::lasting(format!("container {container} exits at once with {code}{words}"), logs)
         .or_emptied(hint)
 }
 
 /// Problems that the kubelet reports only as events: volumes, and the Pod's sandbox.
-fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
+fn of_events(pod: &Value, events: &[Value]) -> Option<RolloutProblem> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let about = |event: &&Value| {
         event["involvedObject"]["uid"] == pod["metadata"]["uid"] && event["type"] == "Warning"
@@ -229,14 +229,14 @@ fn of_events(pod: &Value, events: &[Value]) -> Option<Trouble> {
     let last = events.iter().filter(about).max_by_key(|event| time(event))?;
     let message = cause(last["message"].as_str().unwrap_or_default(), &[name]);
     Some(match last["reason"].as_str()? {
-        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Trouble::passing(
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => RolloutProblem::passing(
             format!("a volume of Pod {name} cannot be mounted: {message}"),
             format!(
                 "Create or fix what the message names; `kubectl describe pod {name}` shows \
                  more."
             ),
         ),
-        "FailedCreatePodSandBox" | "NetworkNotReady" => Trouble::passing(
+        "FailedCreatePodSandBox" | "NetworkNotReady" => RolloutProblem::passing(
             format!("the node cannot create Pod {name}: {message}"),
             "This is a problem of the node: `kubectl describe nodes`.",
         ),

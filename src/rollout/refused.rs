@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Seen, Trouble, cause::cause, pods::time};
+use super::{Observations, RolloutProblem, cause::cause, pods::time};
 use crate::kinds::{self, Controller, REPLICA_SET};
 
 /// Messages of controllers about failed Pod creation: a condition of a Deployment, events of other
 /// kinds.
-pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
+pub fn trouble(workload: &Value, seen: &Observations<'_>) -> Option<RolloutProblem> {
     let conditions = workload["status"]["conditions"].as_array();
     let condition = conditions.and_then(|all| {
         all.iter().find(|one| one["type"] == "ReplicaFailure" && one["status"] == "True")
@@ -35,19 +35,19 @@ pub fn trouble(workload: &Value, seen: &Seen<'_>) -> Option<Trouble> {
 }
 
 /// `message` is that of the API server, with a prefix of the controller.
-fn explain(message: &str) -> Trouble {
+fn explain(message: &str) -> RolloutProblem {
     let inner = message.split_once(" is forbidden: ").map_or(message, |(_, inner)| inner);
     let said = cause(inner, &[]);
     let has = |words: &str| inner.contains(words);
     if has("exceeded quota") || has("failed quota") {
-        return Trouble::passing(
+        return RolloutProblem::passing(
             format!("a quota does not allow the Pod: {said}"),
             "Free some of it, or raise it: `kubectl describe resourcequotas`. A rollout needs \
              room for one more Pod than there is.",
         );
     }
     if has("violates PodSecurity") {
-        return Trouble::lasting(
+        return RolloutProblem::lasting(
             format!("the namespace's Pod Security level rejects the Pod: {said}"),
             "See `kubectl get namespace -L pod-security.kubernetes.io/enforce`.",
         )
@@ -57,23 +57,23 @@ fn explain(message: &str) -> Trouble {
         );
     }
     if has("per Container") || has("per Pod") {
-        return Trouble::lasting(
+        return RolloutProblem::lasting(
             format!("a LimitRange rejects the Pod: {said}"),
             "See `kubectl describe limitranges`.",
         );
     }
     if has("failed calling webhook") {
-        return Trouble::passing(
+        return RolloutProblem::passing(
             format!("a webhook that is called for the Pod fails: {said}"),
             "If it is diyadm's, `diyadm check` shows why.",
         );
     }
     if has("denied the request") {
-        return Trouble::lasting(
+        return RolloutProblem::lasting(
             format!("a policy of the cluster rejects the Pod: {said}"),
             "Ask the owner of that policy.",
         )
         .or_emptied("Ask the owner of that policy, or use an image that it allows with --image.");
     }
-    Trouble::passing(format!("the Pod cannot be created: {said}"), "")
+    RolloutProblem::passing(format!("the Pod cannot be created: {said}"), "")
 }

@@ -36,7 +36,7 @@ fn waiting_for(reason: &str, message: &str) -> Value {
 }
 
 #[test]
-fn a_deployment_is_judged_as_kubectl_judges_it() {
+fn deployment_rollout_is_judged_as_by_kubectl() {
     for (status, done, expected) in [
         (json!({ "observedGeneration": 1 }), false, "not processed the change"),
         (json!({ "observedGeneration": 2, "replicas": 2 }), false, "0 of 2 Pods are replaced"),
@@ -62,18 +62,18 @@ fn a_deployment_is_judged_as_kubectl_judges_it() {
             "2 of 2 Pods are ready",
         ),
     ] {
-        let progress = progress(&deployment(&status), &Seen::default());
+        let progress = progress(&deployment(&status), &Observations::default());
         assert_eq!(progress.done, done, "{status}");
         assert!(progress.message.contains(expected), "{progress:?}");
     }
     let mut paused = deployment(&json!({ "observedGeneration": 2 }));
     paused["spec"]["paused"] = true.into();
-    let trouble = progress(&paused, &Seen::default()).trouble.unwrap();
+    let trouble = progress(&paused, &Observations::default()).trouble.unwrap();
     assert!(trouble.lasting && trouble.what.contains("paused"), "{trouble:?}");
 }
 
 #[test]
-fn a_stateful_set_stops_at_its_partition() {
+fn stateful_set_rollout_ends_at_its_partition() {
     let set = |partition: i64, status: Value| {
         json!({
             "kind": "StatefulSet", "metadata": { "name": "db", "uid": "s", "generation": 1 },
@@ -83,7 +83,7 @@ fn a_stateful_set_stops_at_its_partition() {
             "status": status,
         })
     };
-    let seen = Seen::default();
+    let seen = Observations::default();
     let status = json!({
         "observedGeneration": 1, "updateRevision": "b", "currentRevision": "a",
         "updatedReplicas": 1, "currentReplicas": 2, "readyReplicas": 3,
@@ -98,7 +98,7 @@ fn a_stateful_set_stops_at_its_partition() {
 }
 
 #[test]
-fn what_keeps_a_pod_is_told_with_what_to_do() {
+fn blocked_pod_is_reported_with_a_hint() {
     let workload = deployment(&json!({ "observedGeneration": 2, "replicas": 2 }));
     for (status, lasting, what, hint) in [
         (waiting_for("ErrImagePull", "no such host"), false, "cannot be pulled", "--image"),
@@ -135,7 +135,7 @@ fn what_keeps_a_pod_is_told_with_what_to_do() {
         ),
     ] {
         let pods = [pod("empty:1", &status)];
-        let seen = Seen { pods: &pods, ..Seen::default() };
+        let seen = Observations { pods: &pods, ..Observations::default() };
         let trouble = progress(&workload, &seen).trouble.unwrap();
         assert_eq!(trouble.lasting, lasting, "{trouble:?}");
         // What helps an emptied workload, else what helps any.
@@ -143,13 +143,13 @@ fn what_keeps_a_pod_is_told_with_what_to_do() {
         assert!(trouble.what.contains(what) && hinted.contains(hint), "{trouble:?}");
         // A Pod of the old form is none of this rollout's.
         let pods = [pod("app:1", &status)];
-        let seen = Seen { pods: &pods, ..Seen::default() };
+        let seen = Observations { pods: &pods, ..Observations::default() };
         assert_eq!(progress(&workload, &seen).trouble, None);
     }
 }
 
 #[test]
-fn a_volume_tells_by_an_event() {
+fn failed_volume_mount_is_reported_from_events() {
     let workload = deployment(&json!({ "observedGeneration": 2 }));
     let pods = [pod("empty:1", &json!({}))];
     let events = [json!({
@@ -157,13 +157,13 @@ fn a_volume_tells_by_an_event() {
         "involvedObject": { "kind": "Pod", "uid": "p" },
         "lastTimestamp": "2026-11-24T22:05:35Z",
     })];
-    let seen = Seen { pods: &pods, events: &events, since: "" };
+    let seen = Observations { pods: &pods, events: &events, since: "" };
     let trouble = progress(&workload, &seen).trouble.unwrap();
     assert!(trouble.what.contains("secret \"x\" not found"), "{trouble:?}");
 }
 
 #[test]
-fn a_pod_that_is_not_created_tells_by_its_controller() {
+fn failed_pod_creation_is_reported_from_its_controller() {
     let message = |said: &str| format!("pods \"web-abc-\" is forbidden: {said}");
     for (said, lasting, what) in [
         ("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2", false, "a quota"),
@@ -173,7 +173,7 @@ fn a_pod_that_is_not_created_tells_by_its_controller() {
         let condition = json!({ "observedGeneration": 2, "conditions": [{
             "type": "ReplicaFailure", "status": "True", "message": message(said),
         }] });
-        let trouble = progress(&deployment(&condition), &Seen::default()).trouble.unwrap();
+        let trouble = progress(&deployment(&condition), &Observations::default()).trouble.unwrap();
         assert_eq!(trouble.lasting, lasting);
         assert!(trouble.what.contains(what), "{trouble:?}");
 
@@ -187,7 +187,7 @@ fn a_pod_that_is_not_created_tells_by_its_controller() {
         let since = "2026-11-24T22:00:00Z";
         for (time, found) in [("2026-11-24T21:00:00Z", false), ("2026-11-24T22:00:01Z", true)] {
             let events = [event(time)];
-            let seen = Seen { events: &events, since, ..Seen::default() };
+            let seen = Observations { events: &events, since, ..Observations::default() };
             let workload = deployment(&json!({ "observedGeneration": 2 }));
             assert_eq!(progress(&workload, &seen).trouble.is_some(), found);
         }
@@ -195,7 +195,7 @@ fn a_pod_that_is_not_created_tells_by_its_controller() {
 }
 
 #[test]
-fn what_nobody_replaces_is_counted_by_its_pods() {
+fn workload_without_a_replacing_controller_is_counted_by_its_pods() {
     let workload = json!({
         "kind": "ReplicaSet", "metadata": { "name": "r", "uid": "r" },
         "spec": { "replicas": 1, "template": { "spec": { "containers": [
@@ -205,14 +205,14 @@ fn what_nobody_replaces_is_counted_by_its_pods() {
     let ready = json!({ "conditions": [{ "type": "Ready", "status": "True" }] });
     for (image, done) in [("app:1", false), ("empty:1", true)] {
         let pods = [pod(image, &ready)];
-        let seen = Seen { pods: &pods, ..Seen::default() };
+        let seen = Observations { pods: &pods, ..Observations::default() };
         assert_eq!(progress(&workload, &seen).done, done);
     }
 }
 
 /// What runs for a while may be over before it was seen to run; what is empty is to idle.
 #[test]
-fn what_has_ended_is_not_waited_for() {
+fn ended_jobs_and_pods_are_not_awaited() {
     let condition = |kind: &str| json!({ "type": kind, "status": "True", "message": "why." });
     let conditions = |kind: &str| json!({ "conditions": [condition(kind)] });
     for (kind, status, done, expected, lasting) in [
@@ -237,7 +237,7 @@ fn what_has_ended_is_not_waited_for() {
             "metadata": { "name": "x", "namespace": "shop", "uid": "x" },
             "status": status,
         });
-        let progress = progress(&object, &Seen::default());
+        let progress = progress(&object, &Observations::default());
         assert_eq!((progress.done, progress.message.as_str()), (done, expected), "{object}");
         let trouble = progress.trouble.filter(|trouble| trouble.lasting);
         assert_eq!(trouble.as_ref().map(|trouble| trouble.what.as_str()), lasting, "{object}");
@@ -245,7 +245,7 @@ fn what_has_ended_is_not_waited_for() {
         assert!(trouble.is_none_or(|trouble| trouble.hint.contains(&hint)), "{object}");
 
         object["metadata"]["annotations"] = json!({ "diyadm.io/original": "{}" });
-        let progress = super::progress(&object, &Seen::default());
+        let progress = super::progress(&object, &Observations::default());
         assert_eq!(progress.done, expected == "its Pod is ready", "{object}");
         let trouble = progress.trouble.filter(|trouble| trouble.lasting);
         assert_eq!(trouble.is_some(), expected.starts_with("it has"), "{object}");
@@ -253,7 +253,7 @@ fn what_has_ended_is_not_waited_for() {
 }
 
 #[test]
-fn an_image_on_its_way_is_told() {
+fn image_pull_is_reported_as_progress() {
     let workload = deployment(&json!({ "observedGeneration": 2, "replicas": 2 }));
     let event = |uid: &str, reason: &str, at: &str| {
         json!({
@@ -263,7 +263,8 @@ fn an_image_on_its_way_is_told() {
     };
     let message_of = |image: &str, events: &[Value]| {
         let pods = [pod(image, &json!({}))];
-        progress(&workload, &Seen { pods: &pods, events, ..Seen::default() }).message
+        progress(&workload, &Observations { pods: &pods, events, ..Observations::default() })
+            .message
     };
     let pulling = [event("p", "Scheduled", "1"), event("p", "Pulling", "2")];
     assert_eq!(
@@ -279,7 +280,7 @@ fn an_image_on_its_way_is_told() {
 }
 
 #[test]
-fn a_startup_probe_that_does_not_succeed_is_named() {
+fn failing_startup_probe_is_named() {
     let running = json!({ "running": {} });
     let probe = json!({ "httpGet": { "port": 8080 } });
     let sidecar = json!({ "name": "mesh", "restartPolicy": "Always", "startupProbe": probe });
@@ -290,12 +291,12 @@ fn a_startup_probe_that_does_not_succeed_is_named() {
     ] }),
     );
     waits["spec"]["initContainers"] = json!([sidecar]);
-    let found = pods::of(&waits, &[]).unwrap();
+    let found = pods::pod_trouble(&waits, &[]).unwrap();
     assert!(found.what.starts_with("sidecar mesh runs, and its startupProbe"), "{found:?}");
     assert!(found.what.ends_with("later containers wait for that"), "{found:?}");
     assert!(!found.lasting);
     waits["status"]["initContainerStatuses"][0]["started"] = true.into();
-    assert!(pods::of(&waits, &[]).is_none());
+    assert!(pods::pod_trouble(&waits, &[]).is_none());
 }
 
 #[test]
@@ -311,7 +312,7 @@ fn custom_resource_without_a_controller_is_not_waited_for() {
     let (rollout, clone) =
         (("argoproj.io/v1alpha1", "Rollout"), ("apps.kruise.io/v1alpha1", "CloneSet"));
     for (version, kind) in [rollout, clone] {
-        let found = progress(&object(version, kind, Value::Null), &Seen::default());
+        let found = progress(&object(version, kind, Value::Null), &Observations::default());
         assert!(found.done && found.message.contains("no controller"), "{kind}: {found:?}");
     }
     // Argo Rollouts writes the generation as text.
@@ -322,7 +323,8 @@ fn custom_resource_without_a_controller_is_not_waited_for() {
         })
     };
     for (generation, done) in [("2", false), ("3", true)] {
-        let found = progress(&object(rollout.0, rollout.1, status(generation)), &Seen::default());
+        let found =
+            progress(&object(rollout.0, rollout.1, status(generation)), &Observations::default());
         assert_eq!(found.done, done, "{generation}: {found:?}");
     }
     let mut kept = object(
@@ -332,9 +334,9 @@ fn custom_resource_without_a_controller_is_not_waited_for() {
             "observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 2,
         }),
     );
-    assert!(!progress(&kept, &Seen::default()).done);
+    assert!(!progress(&kept, &Observations::default()).done);
     for (partition, done) in [(json!(1), true), (json!("30%"), true), (json!("0%"), false)] {
         kept["spec"]["updateStrategy"] = json!({ "partition": partition });
-        assert_eq!(progress(&kept, &Seen::default()).done, done, "{kept}");
+        assert_eq!(progress(&kept, &Observations::default()).done, done, "{kept}");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Row, State, emptied_pod, lives};
 use crate::{
     kinds,
-    rollout::{self, Seen},
+    rollout::{self, Observations},
     workload::pods,
 };
 
@@ -54,12 +54,12 @@ fn judge_one(row: &mut Row, object: &Value, pods: &[Value], events: &[Value]) {
         return;
     }
     let waiting = meant.iter().filter(|pod| !pods::is_ready(pod));
-    let troubles: Vec<_> = waiting.filter_map(|pod| rollout::trouble(pod, events)).collect();
+    let troubles: Vec<_> = waiting.filter_map(|pod| rollout::pod_trouble(pod, events)).collect();
     let lasting = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     let since = rollout::changed_at(object);
     let refused = || {
         let is_missing = i64::try_from(meant.len()).is_ok_and(|meant| meant < wanted);
-        let seen = Seen { pods, events, since: &since };
+        let seen = Observations { pods, events, since: &since };
         rollout::refused(object, &seen).filter(|_| is_missing)
     };
     let Some(trouble) = troubles.into_iter().nth(lasting).or_else(refused) else { return };

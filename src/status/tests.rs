@@ -34,7 +34,7 @@ fn emptied_by(object: &Value, rules: &Rules) -> Value {
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 #[test]
-fn every_state_is_told_from_the_objects_alone() {
+fn status_derives_every_state_from_objects() {
     let empty = emptied(&deployment("empty"));
     let mut drifted = emptied(&deployment("drifted"));
     *drifted.pointer_mut(IMAGE).unwrap() = "app:2".into();
@@ -101,7 +101,7 @@ fn every_state_is_told_from_the_objects_alone() {
 
 /// The same manifest in two namespaces gives ReplicaSets of one name.
 #[test]
-fn a_workload_is_not_empty_because_one_of_its_name_is_elsewhere() {
+fn status_distinguishes_workloads_of_one_name_in_two_namespaces() {
     let cron = |mut object: Value| {
         object["kind"] = "CronJob".into();
         object["apiVersion"] = "batch/v1".into();
@@ -134,7 +134,7 @@ fn a_workload_is_not_empty_because_one_of_its_name_is_elsewhere() {
 
 /// What an operator owns is none of the workloads that are looked at.
 #[test]
-fn empty_pods_of_others_are_told_by_their_owner() {
+fn status_shows_empty_pods_by_their_owner() {
     let pod_of = |name: &str, kind: &str, owner: &str| {
         let mut pod = emptied(&json!({
             "apiVersion": "v1", "kind": "Pod",
@@ -176,7 +176,7 @@ fn empty_pods_of_others_are_told_by_their_owner() {
 /// Pods of an emptied template say nothing of that themselves; those of an older one, which nobody
 /// replaces either, are not taken for them.
 #[test]
-fn what_was_given_back_is_told_while_its_pods_idle() {
+fn status_shows_a_restored_workload_while_its_pods_are_empty() {
     let idles = |image, idle| {
         let flags = Choice { image, idle: Some(idle), ..Choice::default() };
         Rules { flags, ..Rules::default() }
@@ -230,7 +230,7 @@ fn what_was_given_back_is_told_while_its_pods_idle() {
 
 /// An update that the webhook sees counts as a newer original, a change of rules is not.
 #[test]
-fn a_newer_original_is_told() {
+fn status_shows_a_newer_original() {
     let before = emptied(&deployment("x"));
     let mut update = before.clone();
     *update.pointer_mut(IMAGE).unwrap() = "app:2".into();

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_shown_without_its_password() {
+    fn url_is_shown_without_its_password() {
         for (text, shown) in [
             ("https://user:pw@host:6443/x", "https://host:6443/x"),
             ("a \"http://u:p@w@proxy\" and socks5://h:1", "a \"http://proxy\" and socks5://h:1"),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_cannot_add_a_row() {
+    fn line_break_in_a_cell_adds_no_row() {
         let row = |cells: [&str; 2]| cells.map(ToOwned::to_owned).to_vec();
         let text = columns(&[row(["NAME", "NOTE"]), row(["a\nforged", "x"])]);
         assert_eq!(text, "NAME        NOTE\na\\nforged   x\n");

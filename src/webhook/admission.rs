@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
-    json::{self, Node, Plan, Tree},
+    json::{self, Node, ParsePlan, Tree},
     workload::{Change, Context, OBJECT, Rules, Settled, Stamp, Subject, TOO_LONG, Warning},
 };
 
@@ -46,14 +46,14 @@ pub struct Record {
     /// `request.dryRun`
     pub dry_run: bool,
     /// What was decided.
-    pub outcome: Outcome,
+    pub outcome: ReviewOutcome,
     /// A short reason, if it adds to the outcome.
     pub reason: String,
 }
 
 /// The outcome of a review, and the label of the metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReviewOutcome {
     /// Not a review: 4xx.
     #[default]
     Refused,
@@ -65,7 +65,7 @@ pub enum Outcome {
     Restored,
 }
 
-impl Outcome {
+impl ReviewOutcome {
     /// Its name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,25 +78,25 @@ impl Outcome {
 }
 
 /// The parts of a review that are read, including the object, in one pass.
-static REVIEW: Plan = Plan::Members(&[("request", &REQUEST)], &["apiVersion", "kind"]);
-static REQUEST: Plan = Plan::Members(
+static REVIEW: ParsePlan = ParsePlan::Members(&[("request", &REQUEST)], &["apiVersion", "kind"]);
+static REQUEST: ParsePlan = ParsePlan::Members(
     &[("kind", &KIND), ("userInfo", &USER), ("object", &OBJECT)],
     &["uid", "subResource", "name", "namespace", "operation", "dryRun", "oldObject"],
 );
-static KIND: Plan = Plan::Members(&[], &["kind"]);
-static USER: Plan = Plan::Members(&[], &["username"]);
+static KIND: ParsePlan = ParsePlan::Members(&[], &["kind"]);
+static USER: ParsePlan = ParsePlan::Members(&[], &["username"]);
 
 /// Answers one review: `body` was posted by the API server, `now` is the time as
 /// `2026-11-24T22:05:35Z`, saved in emptied objects. The kind in the review decides what is done,
 /// not the request's path.
 pub fn review(body: &[u8], rules: &Rules, now: &str) -> Answer {
-    let (tree, mut record) = match read(body) {
+    let (tree, mut record) = match parse_request(body) {
         Ok(read) => read,
         Err(why) => return refuse(&why),
     };
     let change = decide(tree, rules, now, &mut record);
     if change.is_empty() {
-        record.outcome = Outcome::Unchanged;
+        record.outcome = ReviewOutcome::Unchanged;
     }
     Answer { status: 200, body: allow(&record.uid, &change), record }
 }
@@ -120,7 +120,7 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     let old = (record.operation == "UPDATE")
         .then(|| member("oldObject").map_or("null", |old: Node<'_, '_>| old.text()));
     let place = object.place();
-    let subject = match Subject::of(review, place) {
+    let subject = match Subject::from_tree(review, place) {
         Ok(subject) => subject,
         Err((odd, review)) => {
             // Not an object of a known kind.
@@ -142,9 +142,9 @@ fn decide(review: Tree<'_>, rules: &Rules, now: &str, record: &mut Record) -> Ch
     let context = Context { namespace, old, stamp: Some(&stamp), created, ..Context::default() };
     let (settled, mut change) = subject.settle(rules, &context);
     record.outcome = match settled {
-        Settled::Unchanged => Outcome::Unchanged,
-        Settled::Emptied => Outcome::Emptied,
-        Settled::Restored => Outcome::Restored,
+        Settled::Unchanged => ReviewOutcome::Unchanged,
+        Settled::Emptied => ReviewOutcome::Emptied,
+        Settled::Restored => ReviewOutcome::Restored,
     };
     let reasons: Vec<_> = change.warnings.iter().map(Warning::message).collect();
     record.reason = reasons.join("; ");
@@ -168,10 +168,10 @@ fn own(rules: &Rules, record: &Record) -> bool {
 }
 
 /// Parses an AdmissionReview and its log record; or returns why it is invalid.
-fn read(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
+fn parse_request(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
     let text = simdutf8::compat::from_utf8(body);
     let text = text.map_err(|e| format!("the body is not UTF-8: {e}"))?;
-    let review = json::read(text, &REVIEW).map_err(|broken| {
+    let review = json::parse(text, &REVIEW).map_err(|broken| {
         let (line, column) = broken.place(text);
         format!("the body is {} at line {line} column {column}", broken.fault)
     })?;
@@ -209,7 +209,7 @@ fn read(body: &[u8]) -> Result<(Tree<'_>, Record), String> {
         user: text("userInfo", "username")?,
         operation: text("", "operation")?,
         dry_run,
-        outcome: Outcome::Unchanged,
+        outcome: ReviewOutcome::Unchanged,
         uid: uid.into_owned(),
         reason: String::new(),
     };

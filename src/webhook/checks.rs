@@ -16,7 +16,7 @@ mod webhook;
 pub use denial::Denial;
 pub use explain::{Cause, explain};
 pub use webhook::{
-    Connection, DryCreate, Look, Observed, Secret, Subject, Unseen, findings, image_of,
+    CheckSubject, Connection, DryCreate, Look, Observed, Secret, Unseen, findings, image_of,
     is_emptied_by_policy, is_emptied_to, level, owner, port_name, ready, selects, url_host,
 };
 
@@ -63,7 +63,7 @@ impl Finding {
         seen: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        let title = titles::of(id);
+        let title = titles::title(id);
         let (seen, hint) = (seen.into(), hint.into());
         Self { id, title, object: String::new(), level, seen, hint, micros: 0 }
     }

@@ -222,11 +222,11 @@ impl Bound {
 
     /// Serves until `shutdown` completes, then drains: reports not ready, serves requests for a
     /// while with `Connection: close`, closes the listener, and finishes requests in flight.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let handle = self.reviews.handle();
         let health = self.health.map(|health| (health.handle(), tokio::spawn(health)));
         let mut reviews = tokio::spawn(self.reviews);
-        let watch = tokio::spawn(self.watch.run());
+        let watch = tokio::spawn(self.watch.reload_changes());
         let shared = self.shared.clone();
         let rules = tokio::spawn(async move { shared.rules.watch().await });
         let peers = [self.shared.peers.clone(), self.health_peers];
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pod_outlives_the_drain() {
+    fn termination_grace_period_is_longer_than_the_drain() {
         let flags = crate::cli::Cli::try_parse_from(["diyadm", "serve"]).unwrap();
         let crate::cli::Command::Serve(serve) = flags.command else { panic!("{flags:?}") };
         let grace = include_str!("../../templates/webhook.yaml")
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_answered_with_500_and_the_server_lives() {
+    fn panic_is_answered_with_500_and_the_server_keeps_running() {
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
             health: Some(([127, 0, 0, 1], 0).into()),
@@ -335,7 +335,7 @@ mod tests {
             let bound = bound.unwrap();
             let (addr, health) = (bound.addr(), bound.health_addr().unwrap());
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-            let server = tokio::spawn(bound.run(async { drop(stopped.await) }));
+            let server = tokio::spawn(bound.serve(async { drop(stopped.await) }));
             let client = tokio::task::spawn_blocking(move || {
                 for _ in 0..3 {
                     let answer = post(addr, "odd");

@@ -14,7 +14,7 @@ use super::{
     reference,
     view::Pod,
 };
-use crate::json::{Node, Plan, read};
+use crate::json::{Node, ParsePlan, parse};
 
 /// Name of the init container and of the volume.
 pub const AGENT: &str = "diyadm-agent";
@@ -46,8 +46,8 @@ pub fn agent_mount() -> Value {
 }
 
 /// A list of things with names.
-static LIST: Plan = Plan::Items(&NAMED);
-static NAMED: Plan = Plan::Members(&[], &["name", "image"]);
+static LIST: ParsePlan = ParsePlan::Items(&NAMED);
+static NAMED: ParsePlan = ParsePlan::Members(&[], &["name", "image"]);
 
 /// A list of things with names.
 struct List {
@@ -60,7 +60,7 @@ struct List {
 
 impl List {
     /// `text`: the list as JSON text; `None` if it is absent.
-    fn read(pointer: PointerBuf, text: Option<&str>) -> Option<Self> {
+    fn from_field(pointer: PointerBuf, text: Option<&str>) -> Option<Self> {
         let presence = match text {
             None => Presence::Absent,
             Some("null") => Presence::Null,
@@ -70,7 +70,7 @@ impl List {
         if presence != Presence::Present {
             return Some(list);
         }
-        let tree = read(text?, &LIST).ok().filter(|tree| tree.root().is_open())?;
+        let tree = parse(text?, &LIST).ok().filter(|tree| tree.root().is_open())?;
         for (at, item) in tree.root().children().enumerate() {
             let name = item.get("name").map_or(Some("".into()), Node::string)?;
             // A container has a string, a volume an object.
@@ -133,13 +133,14 @@ pub(super) struct Lists {
 
 impl Lists {
     /// `None` if one of them is not a list of named elements: then nothing can be added.
-    pub(super) fn read(pod: &Pod<'_, '_>) -> Option<Self> {
-        let list =
-            |field: &str| List::read(pod.pointer().with_trailing_token(field), pod.field(field));
+    pub(super) fn from_pod(pod: &Pod<'_, '_>) -> Option<Self> {
+        let list = |field: &str| {
+            List::from_field(pod.pointer().with_trailing_token(field), pod.field(field))
+        };
         let containers = pod.pointer().with_trailing_token("containers");
         let mounts = pod.containers().iter().enumerate().map(|(at, container)| {
             let pointer = containers.with_trailing_token(at).with_trailing_token("volumeMounts");
-            List::read(pointer, container.field("volumeMounts"))
+            List::from_field(pointer, container.field("volumeMounts"))
         });
         Some(Self {
             init_containers: list("initContainers")?,

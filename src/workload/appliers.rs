@@ -3,38 +3,39 @@
 use std::collections::{HashMap, HashSet};
 
 use super::emptied_fields::{At, CONTAINER_FIELDS, GRACE, SPEC_FIELDS};
-use crate::json::{self, Node, Plan};
+use crate::json::{self, Node, ParsePlan};
 
-static ENTRIES: Plan = Plan::Items(&ENTRY);
-static ENTRY: Plan = Plan::Members(&[("fieldsV1", &OBJECT)], &["manager", "operation"]);
-static OBJECT: Plan = Plan::Members(&[("f:spec", &SPEC), ("f:metadata", &METADATA)], &[]);
-static METADATA: Plan = Plan::Members(&[("f:annotations", &ALL)], &[]);
-static SPEC: Plan = Plan::Members(
+static ENTRIES: ParsePlan = ParsePlan::Items(&ENTRY);
+static ENTRY: ParsePlan = ParsePlan::Members(&[("fieldsV1", &OBJECT)], &["manager", "operation"]);
+static OBJECT: ParsePlan = ParsePlan::Members(&[("f:spec", &SPEC), ("f:metadata", &METADATA)], &[]);
+static METADATA: ParsePlan = ParsePlan::Members(&[("f:annotations", &ALL)], &[]);
+static SPEC: ParsePlan = ParsePlan::Members(
     &[("f:template", &TEMPLATE), ("f:jobTemplate", &JOB_TEMPLATE), ("f:containers", &ALL)],
     &["f:terminationGracePeriodSeconds", "f:replicas", "f:strategy", "f:updateStrategy"],
 );
-static JOB_TEMPLATE: Plan = Plan::Members(&[("f:spec", &JOB_SPEC)], &[]);
-static JOB_SPEC: Plan = Plan::Members(&[("f:template", &TEMPLATE)], &[]);
-static TEMPLATE: Plan = Plan::Members(&[("f:spec", &POD)], &[]);
-static POD: Plan = Plan::Members(&[("f:containers", &ALL)], &["f:terminationGracePeriodSeconds"]);
-static ALL: Plan = Plan::Members(&[], &[]);
+static JOB_TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &JOB_SPEC)], &[]);
+static JOB_SPEC: ParsePlan = ParsePlan::Members(&[("f:template", &TEMPLATE)], &[]);
+static TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &POD)], &[]);
+static POD: ParsePlan =
+    ParsePlan::Members(&[("f:containers", &ALL)], &["f:terminationGracePeriodSeconds"]);
+static ALL: ParsePlan = ParsePlan::Members(&[], &[]);
 /// The key of a container: `k:{"name":"app"}`.
-static KEY: Plan = Plan::Members(&[], &["name"]);
+static KEY: ParsePlan = ParsePlan::Members(&[], &["name"]);
 
 /// Fields of containers, of the pod and of the workload's spec.
 #[derive(Default)]
-pub(super) struct Fields {
-    own: HashSet<(Place, &'static str)>,
+pub(super) struct OwnedFields {
+    own: HashSet<(Part, &'static str)>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
-enum Place {
+enum Part {
     Container(String),
     Pod,
     Spec,
 }
 
-impl Fields {
+impl OwnedFields {
     /// Fields that an applier owned in `before` and no longer owns in `after`; both are
     /// managedFields. `pod`: the path from the object to the pod's spec.
     pub(super) fn released(before: &str, after: &str, pod: &[&str]) -> Self {
@@ -53,34 +54,34 @@ impl Fields {
 
     pub(super) fn contain(&self, at: At<'_>, field: &'static str) -> bool {
         let place = || match at {
-            At::Container(name) => Place::Container(name.to_owned()),
-            At::Pod => Place::Pod,
-            At::Spec => Place::Spec,
+            At::Container(name) => Part::Container(name.to_owned()),
+            At::Pod => Part::Pod,
+            At::Spec => Part::Spec,
         };
         !self.own.is_empty() && self.own.contains(&(place(), field))
     }
 
-    fn read<'t, 'a>(fields: Node<'t, 'a>, pod: &[&str]) -> Self {
+    fn from_node<'t, 'a>(fields: Node<'t, 'a>, pod: &[&str]) -> Self {
         let step = |node: Node<'t, 'a>, name: &str| node.get(&format!("f:{name}"));
         let mut own = HashSet::new();
         if let Some(spec) = step(fields, "spec") {
             let fields = SPEC_FIELDS.into_iter().filter(|field| step(spec, field).is_some());
-            own.extend(fields.map(|field| (Place::Spec, field)));
+            own.extend(fields.map(|field| (Part::Spec, field)));
         }
         let Some(pod) = pod.iter().try_fold(fields, |node, name| step(node, name)) else {
             return Self { own };
         };
         if step(pod, GRACE).is_some() {
-            own.insert((Place::Pod, GRACE));
+            own.insert((Part::Pod, GRACE));
         }
         for container in pod.get("f:containers").into_iter().flat_map(Node::children) {
             let Some(name) = name(container.key()) else { continue };
-            let Ok(members) = json::read(container.text(), &ALL) else { continue };
+            let Ok(members) = json::parse(container.text(), &ALL) else { continue };
             for member in members.root().children() {
                 let field = CONTAINER_FIELDS
                     .into_iter()
                     .find(|field| member.key().strip_prefix("f:") == Some(field));
-                own.extend(field.map(|field| (Place::Container(name.clone()), field)));
+                own.extend(field.map(|field| (Part::Container(name.clone()), field)));
             }
         }
         Self { own }
@@ -89,16 +90,16 @@ impl Fields {
 
 /// The name in a container's key.
 fn name(key: &str) -> Option<String> {
-    let key = json::read(key.strip_prefix("k:")?, &KEY).ok()?;
+    let key = json::parse(key.strip_prefix("k:")?, &KEY).ok()?;
     Some(key.root().get("name")?.string()?.into_owned())
 }
 
 /// Each server-side applier by its name, with what it owns.
-fn appliers(managed: &str, pod: &[&str]) -> Vec<(String, Fields)> {
-    let Ok(tree) = json::read(managed, &ENTRIES) else { return Vec::new() };
+fn appliers(managed: &str, pod: &[&str]) -> Vec<(String, OwnedFields)> {
+    let Ok(tree) = json::parse(managed, &ENTRIES) else { return Vec::new() };
     let read = |entry: Node<'_, '_>| {
         let text = |name| entry.get(name).and_then(Node::string).unwrap_or_default().into_owned();
-        let fields = entry.get("fieldsV1").map(|fields| Fields::read(fields, pod));
+        let fields = entry.get("fieldsV1").map(|fields| OwnedFields::from_node(fields, pod));
         (text("operation") == "Apply").then(|| (text("manager"), fields.unwrap_or_default()))
     };
     tree.root().children().filter_map(read).collect()
@@ -106,7 +107,7 @@ fn appliers(managed: &str, pod: &[&str]) -> Vec<(String, Fields)> {
 
 /// Whether a server-side applier owns the annotation `key` of the object.
 pub(super) fn own_annotation(managed: &str, key: &str) -> bool {
-    let Ok(tree) = json::read(managed, &ENTRIES) else { return false };
+    let Ok(tree) = json::parse(managed, &ENTRIES) else { return false };
     tree.root().children().any(|entry| {
         let is_applier =
             entry.get("operation").and_then(Node::string).is_some_and(|o| o == "Apply");

@@ -9,14 +9,14 @@ use std::borrow::Cow;
 
 use jsonptr::{Pointer, Token};
 
-use crate::json::{self, Node, Plan};
+use crate::json::{self, Node, ParsePlan};
 
 /// A patch: a list of operations.
-static PATCH: Plan = Plan::Items(&OPERATION);
-static OPERATION: Plan = Plan::Members(&[], &["op", "path", "value"]);
+static PATCH: ParsePlan = ParsePlan::Items(&OPERATION);
+static OPERATION: ParsePlan = ParsePlan::Members(&[], &["op", "path", "value"]);
 /// One level of any value.
-static MEMBERS: Plan = Plan::Members(&[], &[]);
-static ITEMS: Plan = Plan::Items(&Plan::Text);
+static MEMBERS: ParsePlan = ParsePlan::Members(&[], &[]);
+static ITEMS: ParsePlan = ParsePlan::Items(&ParsePlan::Text);
 
 /// A value that is parsed as needed.
 enum Bone<'t, 'a> {
@@ -42,7 +42,7 @@ impl<'a> Bone<'_, 'a> {
                 Self::Kept(node) => Self::Text(node.text()),
                 Self::Text(text) => {
                     let plan = if text.starts_with('[') { &ITEMS } else { &MEMBERS };
-                    match json::read(text, plan) {
+                    match json::parse(text, plan) {
                         Ok(tree) if tree.root().is_open() => {
                             Self::level(tree.root(), |child| Self::Text(child.text()))
                         }
@@ -73,7 +73,7 @@ impl<'a> Bone<'_, 'a> {
         if position(members, name).is_none()
             && let Some(text) = others.take()
         {
-            let tree = json::read(text, &MEMBERS).ok()?;
+            let tree = json::parse(text, &MEMBERS).ok()?;
             let known = members.len();
             for child in tree.root().children() {
                 if position(&members[..known], child.key()).is_none() {
@@ -104,7 +104,7 @@ fn position(members: &[(Cow<'_, str>, Bone<'_, '_>)], name: &str) -> Option<usiz
 
 /// Whether `patch` (JSON text) applies to `object`.
 pub(super) fn applies(object: Node<'_, '_>, patch: &str) -> bool {
-    let Ok(patch) = json::read(patch, &PATCH) else { return false };
+    let Ok(patch) = json::parse(patch, &PATCH) else { return false };
     let mut root = Bone::Kept(object);
     patch.root().is_open()
         && patch.root().children().all(|operation| {
@@ -157,8 +157,8 @@ mod tests {
     use super::*;
 
     /// Much of the object is kept, as a review keeps it.
-    static DEEP: Plan = Plan::Members(&[("a", &DEEP), ("b", &LIST)], &[]);
-    static LIST: Plan = Plan::Items(&DEEP);
+    static DEEP: ParsePlan = ParsePlan::Members(&[("a", &DEEP), ("b", &LIST)], &[]);
+    static LIST: ParsePlan = ParsePlan::Items(&DEEP);
 
     fn value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), any::<i8>().prop_map(Value::from)];
@@ -178,7 +178,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
         #[test]
-        fn it_judges_as_json_patch_does(
+        fn patch_applies_exactly_if_json_patch_accepts_it(
             object in value(),
             operations in vec((0..3_usize, path(), value()), 1..4),
         ) {
@@ -192,8 +192,8 @@ mod tests {
             let patch: json_patch::Patch = serde_json::from_str(&text).unwrap();
             let theirs = json_patch::patch(&mut object.clone(), &patch).is_ok();
             let object = object.to_string();
-            for plan in [&Plan::Text, &DEEP] {
-                let tree = json::read(&object, plan).unwrap();
+            for plan in [&ParsePlan::Text, &DEEP] {
+                let tree = json::parse(&object, plan).unwrap();
                 prop_assert_eq!(applies(tree.root(), &text), theirs);
             }
         }

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn held_and_let_go_is_as_it_was() {
+    fn suspended_and_resumed_autoscaler_is_unchanged() {
         let hpa = |spec: Value| json!({ "kind": "HorizontalPodAutoscaler", "metadata": {}, "spec": spec });
         let vpa =
             |spec: Value| json!({ "kind": "VerticalPodAutoscaler", "metadata": {}, "spec": spec });
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_someone_has_set_since_stays() {
+    fn resuming_keeps_values_set_meanwhile() {
         let object = json!({ "kind": "HorizontalPodAutoscaler", "metadata": {}, "spec": {} });
         let mut held = played(&object, hold(&object).unwrap());
         held["spec"]["behavior"]["scaleUp"]["selectPolicy"] = "Max".into();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_it_is() {
+    fn autoscaler_is_matched_to_its_workload() {
         let object = json!({
             "kind": "HorizontalPodAutoscaler",
             "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "web" } },

@@ -2,7 +2,7 @@
 
 use super::{
     ready,
-    rules::{Idle, Image, Ready, Way},
+    rules::{EmptyingSettings, Idle, Image, Ready},
 };
 use crate::{json, kinds::Kind};
 
@@ -50,7 +50,7 @@ pub(super) fn spec_fields(kind: Option<&Kind>) -> &'static [&'static str] {
 
 /// What emptying makes of a field; JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum EmptiedValue {
     /// It stays as the user means it.
     Leave,
     /// This; `None` is absent.
@@ -60,25 +60,27 @@ pub enum Target {
 }
 
 /// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of [`GRACE`].
-pub fn target(field: &str, way: &Way) -> Target {
-    let set = |text: &str| Target::Set(Some(text.to_owned()));
+pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
+    let set = |text: &str| EmptiedValue::Set(Some(text.to_owned()));
     match (field, &way.image, way.idle) {
         ("image", Image::Name(name), _) => {
-            Target::Set(Some(serde_json::Value::from(name.as_str()).to_string()))
+            EmptiedValue::Set(Some(serde_json::Value::from(name.as_str()).to_string()))
         }
         ("imagePullPolicy", Image::Name(_), _) => set(PULL),
-        ("image" | "imagePullPolicy", Image::Keep, _) => Target::Leave,
+        ("image" | "imagePullPolicy", Image::Keep, _) => EmptiedValue::Leave,
         ("command", _, Idle::Shell) => set(SHELL),
         ("command", _, Idle::Agent) => set(AGENT_COMMAND),
         (GRACE, _, Idle::Entrypoint) => set(SHORT_GRACE),
-        (GRACE, ..) => Target::Leave,
-        ("readinessProbe", ..) if way.ready == Ready::App => Target::AgentProbe(way.idle),
+        (GRACE, ..) => EmptiedValue::Leave,
+        ("readinessProbe", ..) if way.ready == Ready::App => EmptiedValue::AgentProbe(way.idle),
         (STRATEGY, ..) if way.ready == Ready::App => set(ready::STRATEGY),
         (UPDATE_STRATEGY, ..) if way.ready == Ready::App => set(ready::UPDATE_STRATEGY),
         (SUSPEND, ..) if way.suspend => set("true"),
-        (STRATEGY | UPDATE_STRATEGY | SUSPEND, ..) => Target::Leave,
-        (REPLICAS, ..) => way.replicas.map_or(Target::Leave, |n| Target::Set(Some(n.to_string()))),
-        _ => Target::Set(None),
+        (STRATEGY | UPDATE_STRATEGY | SUSPEND, ..) => EmptiedValue::Leave,
+        (REPLICAS, ..) => {
+            way.replicas.map_or(EmptiedValue::Leave, |n| EmptiedValue::Set(Some(n.to_string())))
+        }
+        _ => EmptiedValue::Set(None),
     }
 }
 

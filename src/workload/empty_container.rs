@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn only_containers_in_the_emptied_form_are_empty() {
+    fn container_is_empty_only_in_the_emptied_form() {
         let live = [
             json!({ "name": "app", "image": "shop:1" }),
             json!({ "name": "app", "image": "shop:1", "args": ["serve"] }),
@@ -141,7 +141,7 @@ mod tests {
 
     /// Only an original distinguishes a user's empty image from an application's image.
     #[test]
-    fn a_chosen_image_is_known_by_an_original() {
+    fn custom_image_is_recognized_with_an_original() {
         let rules = rules(Image::Name("jre-tail:1".to_owned()), None);
         let live = deployment(&json!({ "name": "app", "image": "shop:1" }));
         let empty = emptied(&rules, &live);

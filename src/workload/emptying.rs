@@ -1,7 +1,7 @@
 //! Empties one workload: its pod, the requested annotations of a client, and the original.
 
 use super::{
-    Change, Context, LABEL, ORIGINAL, RequestedAnnotation, Rules, Warning, Way,
+    Change, Context, EmptyingSettings, LABEL, ORIGINAL, RequestedAnnotation, Rules, Warning,
     annotation_edits::annotate,
     assigned,
     emptied_fields::At,
@@ -18,7 +18,7 @@ use super::{
 /// Empties the pod of an object.
 pub(super) fn empty(
     (object, pod): (&Object<'_>, &Pod<'_, '_>),
-    way: &Way,
+    way: &EmptyingSettings,
     rules: &Rules,
     context: &Context<'_>,
     before: &OldObject<'_>,
@@ -50,7 +50,7 @@ pub(super) fn empty(
     // Only previously emptied fields can have newer values.
     let is_emptied = object.annotation(ORIGINAL).is_some();
     let newer = is_emptied.then(|| before.get()).flatten();
-    let newer = Newer::of(newer.map(|old| &old.object), object, old.as_ref());
+    let newer = Newer::compare(newer.map(|old| &old.object), object, old.as_ref());
     let mut patch = Patch::default();
     let agent_image = rules.agent_image.as_str();
     let spec = EmptyingSpec { way, agent_image, keeps_order: context.keeps_order };
@@ -106,7 +106,7 @@ pub(super) fn refused(object: &Object<'_>, before: &OldObject<'_>, warning: Warn
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
     let (Some(mut original), Some(old)) = (original, before.get()) else { return change };
-    let newer = Newer::of(Some(&old.object), object, None);
+    let newer = Newer::compare(Some(&old.object), object, None);
     for emptied in &mut original.containers {
         emptied.saved.retain(|saved| !newer.speaks_of(At::Container(&emptied.name), saved));
     }

@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    emptied_fields::{At, IMAGE, Target, same},
+    emptied_fields::{At, EmptiedValue, IMAGE, same},
     newer::Newer,
     original::Saved,
     patch::Patch,
@@ -35,7 +35,7 @@ impl Field<'_, '_> {
         (at, place): (&PointerBuf, At<'_>),
         now: Now<'_>,
         saved: Option<&[Saved]>,
-        target: Target,
+        target: EmptiedValue,
     ) -> Option<Saved> {
         let Now { field, text, number } = now;
         let was_empty = saved.is_some();
@@ -49,12 +49,12 @@ impl Field<'_, '_> {
         };
         let before = saved.map(|saved| saved.number);
         let set = match target {
-            Target::Leave => {
+            EmptiedValue::Leave => {
                 self.make(at, now, meant, before.flatten());
                 return None;
             }
-            Target::Set(set) => set,
-            Target::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
+            EmptiedValue::Set(set) => set,
+            EmptiedValue::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
         };
         // Another admission plugin's form of the empty image is kept, unless another image is
         // wanted.

@@ -7,29 +7,29 @@ use std::{borrow::Cow, sync::OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::{self, Node, Plan};
+use crate::json::{self, Node, ParsePlan};
 
 /// Why a value is not a valid object for an API server.
 pub(crate) type Odd = &'static str;
 
 /// Labels, annotations: every member is kept.
-static MAP: Plan = Plan::Members(&[], &[]);
-static OWNER: Plan = Plan::Members(&[], &["kind", "name", "controller"]);
-static OWNERS: Plan = Plan::Items(&OWNER);
-pub(super) static METADATA: Plan = Plan::Members(
+static MAP: ParsePlan = ParsePlan::Members(&[], &[]);
+static OWNER: ParsePlan = ParsePlan::Members(&[], &["kind", "name", "controller"]);
+static OWNERS: ParsePlan = ParsePlan::Items(&OWNER);
+pub(super) static METADATA: ParsePlan = ParsePlan::Members(
     &[("labels", &MAP), ("annotations", &MAP), ("ownerReferences", &OWNERS)],
     &["name", "generateName", "namespace", "managedFields"],
 );
 /// The spec of any kind: a workload's, a Pod's, a Service's.
-pub(super) static SPEC: Plan = Plan::Members(
+pub(super) static SPEC: ParsePlan = ParsePlan::Members(
     &[("template", &TEMPLATE), ("jobTemplate", &JOB_TEMPLATE), ("containers", &CONTAINERS)],
     &SPEC_FIELDS,
 );
 /// The plan of an object whose pod template is at `steps`, which [`SPEC`] does not lead to. It is
 /// kept for good: there is one for each path.
-pub(super) fn object_plan(steps: &'static [&'static str]) -> Plan {
-    let one = |name: &'static str, plan, others| -> &'static Plan {
-        Box::leak(Box::new(Plan::Members(Vec::leak(vec![(name, plan)]), others)))
+pub(super) fn object_plan(steps: &'static [&'static str]) -> ParsePlan {
+    let one = |name: &'static str, plan, others| -> &'static ParsePlan {
+        Box::leak(Box::new(ParsePlan::Members(Vec::leak(vec![(name, plan)]), others)))
     };
     let below = |steps: &'static [&'static str]| {
         steps.iter().rev().fold(&TEMPLATE, |plan, step| one(step, plan, &[]))
@@ -41,15 +41,17 @@ pub(super) fn object_plan(steps: &'static [&'static str]) -> Plan {
         [step, rest @ ..] => members.extend([("spec", &SPEC), (*step, below(rest))]),
         [] => {}
     }
-    Plan::Members(Vec::leak(members), &["apiVersion", "kind"])
+    ParsePlan::Members(Vec::leak(members), &["apiVersion", "kind"])
 }
 
-static TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &POD_SPEC)], &[]);
-static POD_SPEC: Plan = Plan::Members(&[("containers", &CONTAINERS)], &SPEC_FIELDS);
-static JOB_TEMPLATE: Plan = Plan::Members(&[("metadata", &METADATA), ("spec", &JOB_SPEC)], &[]);
-static JOB_SPEC: Plan = Plan::Members(&[("template", &TEMPLATE)], &SPEC_FIELDS);
-static CONTAINERS: Plan = Plan::Items(&CONTAINER);
-static CONTAINER: Plan = Plan::Members(&[("name", &Plan::Text)], &CONTAINER_FIELDS);
+static TEMPLATE: ParsePlan =
+    ParsePlan::Members(&[("metadata", &METADATA), ("spec", &POD_SPEC)], &[]);
+static POD_SPEC: ParsePlan = ParsePlan::Members(&[("containers", &CONTAINERS)], &SPEC_FIELDS);
+static JOB_TEMPLATE: ParsePlan =
+    ParsePlan::Members(&[("metadata", &METADATA), ("spec", &JOB_SPEC)], &[]);
+static JOB_SPEC: ParsePlan = ParsePlan::Members(&[("template", &TEMPLATE)], &SPEC_FIELDS);
+static CONTAINERS: ParsePlan = ParsePlan::Items(&CONTAINER);
+static CONTAINER: ParsePlan = ParsePlan::Members(&[("name", &ParsePlan::Text)], &CONTAINER_FIELDS);
 
 /// The relevant members of a spec besides templates and containers.
 static SPEC_FIELDS: [&str; 15] = [
@@ -152,7 +154,7 @@ impl Text<'_> {
 pub(super) struct Map<'a>(Vec<(Cow<'a, str>, Text<'a>)>);
 
 impl<'a> Map<'a> {
-    fn read(map: Option<Node<'_, 'a>>) -> Result<Self, Odd> {
+    fn from_node(map: Option<Node<'_, 'a>>) -> Result<Self, Odd> {
         let Some(map) = open(map)? else { return Ok(Self::default()) };
         let text = |value: Node<'_, 'a>| {
             let json = value.text();
@@ -204,11 +206,11 @@ pub(super) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    pub(super) fn read(metadata: Node<'_, 'a>) -> Result<Self, Odd> {
+    pub(super) fn from_node(metadata: Node<'_, 'a>) -> Result<Self, Odd> {
         let text = |name| string(metadata.get(name));
         let node = metadata.get("annotations");
         let fits = node.is_none_or(|node| node.text().len() <= LONGEST_ANNOTATIONS);
-        let annotations = if fits { Map::read(node) } else { Err(TOO_LONG) };
+        let annotations = if fits { Map::from_node(node) } else { Err(TOO_LONG) };
         let owner = |owner: Node<'_, 'a>| {
             let owner = open(Some(owner))?.ok_or("an owner is null")?;
             Ok(Owner {
@@ -222,7 +224,7 @@ impl<'a> Metadata<'a> {
             name: text("name")?,
             generate_name: text("generateName")?,
             namespace: text("namespace")?,
-            labels: Map::read(metadata.get("labels"))?,
+            labels: Map::from_node(metadata.get("labels"))?,
             annotations_odd: annotations.as_ref().err().copied(),
             annotations: annotations.unwrap_or_default(),
             annotations_presence: match node {
@@ -237,15 +239,15 @@ impl<'a> Metadata<'a> {
 }
 
 /// The texts of a fixed list of fields.
-struct Fields<'a, const N: usize> {
+struct Members<'a, const N: usize> {
     names: &'static [&'static str; N],
     texts: [Option<&'a str>; N],
     /// The index of each among the members.
     numbers: [usize; N],
 }
 
-impl<'a, const N: usize> Fields<'a, N> {
-    fn read(names: &'static [&'static str; N], object: Node<'_, 'a>) -> Self {
+impl<'a, const N: usize> Members<'a, N> {
+    fn from_node(names: &'static [&'static str; N], object: Node<'_, 'a>) -> Self {
         let (mut texts, mut numbers) = ([None; N], [0; N]);
         for member in object.children() {
             if let Some(at) = names.iter().position(|name| name == member.key()) {
@@ -269,7 +271,7 @@ pub(super) struct Spec<'a> {
     pub(super) template: Option<Box<Template<'a>>>,
     pub(super) job_template: Option<Box<Template<'a>>>,
     pub(super) containers: Vec<Container<'a>>,
-    fields: Fields<'a, { SPEC_FIELDS.len() }>,
+    fields: Members<'a, { SPEC_FIELDS.len() }>,
 }
 
 /// A template.
@@ -279,9 +281,9 @@ pub(super) struct Template<'a> {
 }
 
 impl<'a> Spec<'a> {
-    pub(super) fn read(spec: Node<'_, 'a>) -> Result<Self, Odd> {
+    pub(super) fn from_node(spec: Node<'_, 'a>) -> Result<Self, Odd> {
         let template = |name| {
-            let template = open(spec.get(name))?.map(Template::read);
+            let template = open(spec.get(name))?.map(Template::from_node);
             template.transpose().map(|template| template.map(Box::new))
         };
         let containers = open(spec.get("containers"))?;
@@ -294,9 +296,9 @@ impl<'a> Spec<'a> {
             containers: containers
                 .into_iter()
                 .flat_map(Node::children)
-                .map(Container::read)
+                .map(Container::from_node)
                 .collect::<Result<_, Odd>>()?,
-            fields: Fields::read(&SPEC_FIELDS, spec),
+            fields: Members::from_node(&SPEC_FIELDS, spec),
         })
     }
 
@@ -307,10 +309,10 @@ impl<'a> Spec<'a> {
 }
 
 impl<'a> Template<'a> {
-    pub(super) fn read(template: Node<'_, 'a>) -> Result<Self, Odd> {
+    pub(super) fn from_node(template: Node<'_, 'a>) -> Result<Self, Odd> {
         Ok(Self {
-            metadata: open(template.get("metadata"))?.map(Metadata::read).transpose()?,
-            spec: open(template.get("spec"))?.map(Spec::read).transpose()?,
+            metadata: open(template.get("metadata"))?.map(Metadata::from_node).transpose()?,
+            spec: open(template.get("spec"))?.map(Spec::from_node).transpose()?,
         })
     }
 }
@@ -318,14 +320,14 @@ impl<'a> Template<'a> {
 /// The members of a container that emptying reads.
 pub(super) struct Container<'a> {
     name: Option<Cow<'a, str>>,
-    fields: Fields<'a, { CONTAINER_FIELDS.len() }>,
+    fields: Members<'a, { CONTAINER_FIELDS.len() }>,
 }
 
 impl<'a> Container<'a> {
-    fn read(container: Node<'_, 'a>) -> Result<Self, Odd> {
+    fn from_node(container: Node<'_, 'a>) -> Result<Self, Odd> {
         let container = open(Some(container))?.ok_or("a container is null")?;
         let name = string(container.get("name"))?;
-        Ok(Self { name, fields: Fields::read(&CONTAINER_FIELDS, container) })
+        Ok(Self { name, fields: Members::from_node(&CONTAINER_FIELDS, container) })
     }
 
     /// Empty if there is none.

@@ -12,7 +12,7 @@ use memchr::memmem;
 
 use super::{
     ORIGINAL, Subject,
-    appliers::Fields,
+    appliers::OwnedFields,
     assigned::runs_anew,
     emptied_fields::{At, same},
     original::{Original, Saved},
@@ -32,7 +32,7 @@ pub(super) struct Newer<'o> {
     /// The whole object as the user wrote it before and after, if that differs.
     applied: Option<(Record<'o>, Record<'o>)>,
     /// Fields that server-side appliers no longer own.
-    released: Fields,
+    released: OwnedFields,
 }
 
 /// An object in kubectl's record.
@@ -43,7 +43,7 @@ struct Record<'o> {
 }
 
 impl<'o> Record<'o> {
-    fn read(text: &'o str) -> Option<Self> {
+    fn parse(text: &'o str) -> Option<Self> {
         let subject = Subject::parse(text)?;
         let pod = subject.object.pod();
         let containers = pod.as_ref().map_or(&[][..], |pod| pod.containers()).iter().enumerate();
@@ -91,7 +91,7 @@ fn is_ours(record: &str) -> bool {
 impl<'o> Newer<'o> {
     /// Parses the records if they differ; `old` is the object before the update, if it was
     /// available and empty, `original` its saved original.
-    pub(super) fn of(
+    pub(super) fn compare(
         old: Option<&'o Object<'_>>,
         new: &'o Object<'_>,
         original: Option<&Original>,
@@ -118,19 +118,19 @@ impl<'o> Newer<'o> {
         if before == after || [before, after].into_iter().any(is_ours) {
             return None;
         }
-        Record::read(before).zip(Record::read(after))
+        Record::parse(before).zip(Record::parse(after))
     }
 
-    fn released(old: &Object<'_>, new: &Object<'_>) -> Fields {
+    fn released(old: &Object<'_>, new: &Object<'_>) -> OwnedFields {
         // A client that empties it in another mode also writes the original, and takes fields from
         // their owners until it returns them: these are not changes by the owners.
         let is_ours = old.annotation(ORIGINAL) != new.annotation(ORIGINAL);
         let (before, after) = (old.managed_fields(), new.managed_fields());
         if is_ours || before == after {
-            return Fields::default();
+            return OwnedFields::default();
         }
         let pod = new.workload().map_or(&[][..], |kind| kind.pod);
-        Fields::released(before.unwrap_or_default(), after.unwrap_or_default(), pod)
+        OwnedFields::released(before.unwrap_or_default(), after.unwrap_or_default(), pod)
     }
 
     /// What the record says if it does not say `set`: [`Saved::applied`].
@@ -162,7 +162,7 @@ impl<'o> Newer<'o> {
     /// What kubectl's record says about the field, besides `set`; `None` if it does not contain its
     /// parent.
     fn declared(&self, at: At<'_>, field: &str, set: Option<&str>) -> Option<Said> {
-        let read = || Record::read(self.record?);
+        let read = || Record::parse(self.record?);
         let record = self.read.get_or_init(read).as_ref().filter(|record| record.has(at))?;
         let said = record.field(at, field);
         Some(match said {

@@ -136,9 +136,9 @@ struct Body {
     notes: Vec<Note>,
     containers: Vec<ContainerBody>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pod: Fields,
+    pod: OriginalFields,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    spec: Fields,
+    spec: OriginalFields,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     added: Option<Added>,
 }
@@ -148,12 +148,12 @@ struct Body {
 struct ContainerBody {
     index: usize,
     name: String,
-    fields: Fields,
+    fields: OriginalFields,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mounts: Option<Presence>,
 }
 
-type Fields = BTreeMap<String, Values>;
+type OriginalFields = BTreeMap<String, Values>;
 
 /// Absent members are absent fields; `null` is a value.
 #[derive(Serialize, Deserialize)]
@@ -175,7 +175,7 @@ fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::
     Box::<RawValue>::deserialize(d).map(Some)
 }
 
-fn pack(saved: &[Saved]) -> Fields {
+fn pack(saved: &[Saved]) -> OriginalFields {
     let raw = |text: &Option<String>| text.clone().and_then(|t| RawValue::from_string(t).ok());
     let values = |s: &Saved| Values {
         was: raw(&s.was),
@@ -188,7 +188,7 @@ fn pack(saved: &[Saved]) -> Fields {
 }
 
 /// `own`: the fields that emptying changes at this place.
-fn unpack(fields: Fields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
+fn unpack(fields: OriginalFields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
     let saved =
         fields.into_iter().map(|(name, Values { was, set, applied, number, rewritten })| {

@@ -25,23 +25,26 @@ const FIELDS: &str = "fieldsV1";
 pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> Vec<Value> {
     let uid = |object: &Value| object["metadata"]["uid"].clone();
     let is_anew = uid(before) != uid(after);
-    let [before, after, seen] = [before, after, now].map(Entry::all);
-    let ours = |entry: &&Entry| entry.manager == manager && entry.operation == "Update";
-    let others = |entry: &&Entry| !ours(entry);
-    let like = |all: &[Entry], entry: &Entry| all.iter().position(|other| other.is_like(entry));
-    let fields = |all: &[Entry], entry: &Entry| {
-        like(all, entry).map_or_else(Fields::default, |at| all[at].fields.clone())
+    let [before, after, seen] = [before, after, now].map(ManagedFieldsEntry::all);
+    let ours =
+        |entry: &&ManagedFieldsEntry| entry.manager == manager && entry.operation == "Update";
+    let others = |entry: &&ManagedFieldsEntry| !ours(entry);
+    let like = |all: &[ManagedFieldsEntry], entry: &ManagedFieldsEntry| {
+        all.iter().position(|other| other.is_like(entry))
+    };
+    let fields = |all: &[ManagedFieldsEntry], entry: &ManagedFieldsEntry| {
+        like(all, entry).map_or_else(FieldSet::default, |at| all[at].fields.clone())
     };
 
-    let mut gained = Fields::default();
+    let mut gained = FieldSet::default();
     for entry in seen.iter().filter(others) {
         gained = gained.with(&entry.fields.without(&fields(&before, entry)));
     }
     let (mut changes, mut additions, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_of_spec = false;
-    let mut theirs = Fields::default();
+    let mut theirs = FieldSet::default();
     // The status of another object has no owner.
-    let counts = |entry: &&Entry| !(is_anew && entry.whole["subresource"].is_string());
+    let counts = |entry: &&ManagedFieldsEntry| !(is_anew && entry.whole["subresource"].is_string());
     for old in before.iter().filter(others).filter(counts) {
         theirs = theirs.with(&old.fields);
         let left = fields(&after, old);
@@ -104,22 +107,22 @@ pub fn give_back(before: &Value, after: &Value, now: &Value, manager: &str) -> V
 }
 
 /// An entry of managedFields.
-struct Entry<'a> {
+struct ManagedFieldsEntry<'a> {
     manager: &'a str,
     /// `Apply` or `Update`
     operation: &'a str,
-    fields: Fields,
+    fields: FieldSet,
     whole: &'a Value,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ManagedFieldsEntry<'a> {
     /// The entries of an object, in order.
     fn all(object: &'a Value) -> Vec<Self> {
         let entries = object["metadata"]["managedFields"].as_array();
         let read = |whole: &'a Value| Self {
             manager: whole["manager"].as_str().unwrap_or_default(),
             operation: whole["operation"].as_str().unwrap_or_default(),
-            fields: Fields::read(&whole[FIELDS]),
+            fields: FieldSet::parse(&whole[FIELDS]),
             whole,
         };
         entries.into_iter().flatten().map(read).collect()
@@ -133,7 +136,7 @@ impl<'a> Entry<'a> {
         version && ["manager", "operation", "subresource"].into_iter().all(same)
     }
 
-    fn holding(&self, fields: &Fields) -> Value {
+    fn holding(&self, fields: &FieldSet) -> Value {
         let mut whole = self.whole.clone();
         whole[FIELDS] = fields.write();
         whole
@@ -142,18 +145,18 @@ impl<'a> Entry<'a> {
 
 /// A set of fields in the format of `fieldsV1`: the field itself, and the fields below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Fields {
+struct FieldSet {
     /// `.`, or a field without fields below.
     itself: bool,
     /// `f:name`, `k:{"name":"app"}`, `v:"x"`
     below: BTreeMap<String, Self>,
 }
 
-impl Fields {
+impl FieldSet {
     /// A whole `fieldsV1`.
-    fn read(value: &Value) -> Self {
+    fn parse(value: &Value) -> Self {
         let inner = |value: &Value| match value.as_object() {
-            Some(members) if !members.is_empty() => Self::read(value),
+            Some(members) if !members.is_empty() => Self::parse(value),
             _ => Self { itself: true, ..Self::default() },
         };
         let members = value.as_object().into_iter().flatten();

@@ -41,7 +41,7 @@ impl ParsedObject {
     /// It is no object as an API server has them.
     pub fn try_subject(&self) -> Result<&Subject<'_>> {
         let Inner { object, parse } = &*self.0;
-        let new = || Parse::new(object.to_string(), |text| Subject::read(text));
+        let new = || Parse::new(object.to_string(), |text| Subject::try_parse(text));
         let parsed = parse.get_or_init(new).borrow_dependent();
         parsed.as_ref().map_err(|error| anyhow!("{error}"))
     }
@@ -90,7 +90,7 @@ mod tests {
     use crate::workload::ORIGINAL;
 
     #[test]
-    fn parses_an_object_once_for_all_clones() {
+    fn object_is_parsed_once_for_all_clones() {
         let metadata = json!({ "name": "web", "annotations": { ORIGINAL: "{}" } });
         let object = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata });
         let live = ParsedObject::from(object.clone());

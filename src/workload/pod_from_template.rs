@@ -82,7 +82,7 @@ mod tests {
 
     /// A rule gets the same input for the Pod as for the workload, but the Pod's labels.
     #[test]
-    fn rules_know_whose_pod_it_is() {
+    fn pod_from_template_has_the_owner_for_rules() {
         let list = "rules: [{ match: { kinds: [KIND], names: [web], labels: { of: pod } }, \
                     empty: false }]";
         let all = kinds::workloads().filter(|kind| kind.controller != Controller::Itself);

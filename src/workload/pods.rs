@@ -94,7 +94,7 @@ mod tests {
     use crate::kinds::{DEPLOYMENT, STATEFUL_SET};
 
     #[test]
-    fn label_selector_has_expressions_too() {
+    fn label_selector_includes_match_expressions() {
         let both = json!({
             "matchLabels": { "a": "b" },
             "matchExpressions": [

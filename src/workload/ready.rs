@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_probe_is_passed_to_the_agent_with_its_times() {
+    fn readiness_probe_is_passed_to_the_agent_with_its_times() {
         let own = r#"{"httpGet":{"path":"/up","port":"web"},"periodSeconds":5,"initialDelaySeconds":3,"timeoutSeconds":4}"#;
         let ports = r#"[{"containerPort":9090},{"name":"web","containerPort":8080}]"#;
         let text = probe(Idle::Agent, Some(own), Some(ports));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn without_own_probe_the_application_counts_alone() {
+    fn without_a_probe_readiness_is_the_application() {
         let text = probe(Idle::Entrypoint, None, None);
         assert!(text.contains(r#"["/diyadm-agent","ready"]"#), "{text}");
         assert!(is_probe(&text));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn other_probes_are_not_taken_for_ours() {
+    fn other_probes_are_not_mistaken_for_the_agents() {
         for text in [
             "null",
             r#"{"exec":{"command":["sh","-c","x"]}}"#,

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_can_be_created_again() {
+    fn recreated_job_has_no_server_fields() {
         let job = json!({
             "apiVersion": "batch/v1", "kind": "Job",
             "metadata": { "name": "j", "namespace": "n", "uid": "u", "labels": { "a": "b" } },
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_what_holds_its_place() {
+    fn placeholder_is_recognized() {
         let job = json!({ "template": { "spec": { "containers": [{ "name": "c" }] } } });
         let pod =
             json!({ "nodeName": "a", "containers": [{ "name": "c", "env": [{ "name": "E" }] }] });
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_has_a_holder_of_its_own() {
+    fn each_object_has_its_own_placeholder() {
         assert_eq!(placeholder_name("x"), "x-diyadm");
         let whole = "a".repeat(56);
         assert_eq!(placeholder_name(&whole), format!("{whole}-diyadm"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_keeps_the_node_that_its_user_wrote() {
+    fn recreated_pod_keeps_a_node_name_set_by_the_user() {
         let mut pod = json!({ "kind": "Pod", "metadata": {}, "spec": { "nodeName": "a" } });
         assert_eq!(without_server_fields(&pod)["spec"], json!({}));
         pod["metadata"]["managedFields"] =

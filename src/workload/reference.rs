@@ -19,7 +19,7 @@ struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    fn read(text: &'a str) -> Self {
+    fn parse(text: &'a str) -> Self {
         let (path, digest) = match text.split_once('@') {
             Some((path, digest)) => (path, Some(digest)),
             None => (text, None),
@@ -56,15 +56,15 @@ impl<'a> Reference<'a> {
 
 /// The last component of an image's path: `empty-container`.
 pub(super) fn name(image: &str) -> &str {
-    Reference::read(image).name
+    Reference::parse(image).name
 }
 
 /// Whether `image` is the image `empty`, possibly rewritten. `own` is the application's image: if
 /// both have the same name, an image is recognised only by its whole path, and an image of the
 /// application's repository is an update.
 pub(super) fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
-    let [image, empty] = [image, empty].map(Reference::read);
-    let own = own.map(Reference::read);
+    let [image, empty] = [image, empty].map(Reference::parse);
+    let own = own.map(Reference::parse);
     match own.filter(|own| own.is_named_as(&empty)) {
         Some(own) => image.repository != own.repository && image.is_behind_mirror(&empty),
         None => image.is_named_as(&empty),
@@ -74,7 +74,7 @@ pub(super) fn is_form_of(image: &str, empty: &str, own: Option<&str>) -> bool {
 /// Whether `image` is certainly `empty`, possibly behind a mirror, for any application image: by
 /// its path, or by the name of diyadm's own image.
 pub(super) fn is_surely(image: &str, empty: &str) -> bool {
-    let [image, empty] = [image, empty].map(Reference::read);
+    let [image, empty] = [image, empty].map(Reference::parse);
     let is_own = [&image, &empty].iter().all(|one| one.name == name(EMPTY_IMAGE));
     is_own || (empty.repository.contains('/') && image.is_behind_mirror(&empty))
 }
@@ -93,7 +93,7 @@ pub(super) fn is_form(image: Option<&str>, empty: Option<&str>, own: Option<&str
 pub(super) fn share_repository(one: Option<&str>, other: Option<&str>) -> bool {
     let images = one.and_then(json::string).zip(other.and_then(json::string));
     images.is_some_and(|(one, other)| {
-        let [one, other] = [&one, &other].map(|image| Reference::read(image));
+        let [one, other] = [&one, &other].map(|image| Reference::parse(image));
         one.repository == other.repository
     })
 }
@@ -101,7 +101,7 @@ pub(super) fn share_repository(one: Option<&str>, other: Option<&str>) -> bool {
 /// Whether an image may be a newer version of the application's image `own`; JSON texts.
 pub(super) fn is_of_application(image: Option<&str>, own: Option<&str>) -> bool {
     let images = image.and_then(json::string).zip(own.and_then(json::string));
-    images.is_some_and(|(image, own)| Reference::read(&image).is_named_as(&Reference::read(&own)))
+    images.is_some_and(|(image, own)| Reference::parse(&image).is_named_as(&Reference::parse(&own)))
 }
 
 /// Whether `image` is `wanted` with additions: then it was rewritten, and not chosen by a user.
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rewritten_images_are_known_again() {
+    fn rewritten_image_references_are_recognized() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for empty in ["empty-container:latest", "empty-container", "hub.example:5000/t/tools:1"] {
             let own = Some("hub.example/app:2");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn images_of_the_application_are_never_the_empty_one() {
+    fn application_images_are_not_mistaken_for_the_empty_image() {
         for (image, empty, own) in [
             ("jdk:17", "tools.corp/jdk:17", "jdk:17"),
             ("jdk:18", "tools.corp/jdk:17", "jdk:17"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_original_only_whole_paths_are_believed() {
+    fn without_original_only_whole_image_paths_match() {
         assert!(is_surely("m/tools.corp/jdk:17", "tools.corp/jdk:17"));
         assert!(is_surely("m/x/empty-container@sha256:aa", "empty-container:latest"));
         assert!(!is_surely("hub/jdk:17", "tools/jdk:17"));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_to_an_image_is_seen() {
+    fn mirrored_image_is_recognized() {
         for (image, is) in [
             ("empty:1", true),
             ("mirror/x/empty:1", true),

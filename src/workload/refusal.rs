@@ -83,7 +83,7 @@ impl Subject<'_> {
     /// Whether the user's own manifest opts out.
     fn declares_refusal(&self) -> bool {
         let record = self.object.annotation(LAST_APPLIED);
-        let record = record.and_then(|text| json::read(text, &OBJECT).ok());
+        let record = record.and_then(|text| json::parse(text, &OBJECT).ok());
         let annotations =
             record.as_ref().and_then(|tree| tree.root().get("metadata")?.get("annotations"));
         annotations.is_some_and(|annotations| annotations.get(LABEL).is_some())
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_place_is_told_and_who_wrote_it() {
+    fn refusal_names_the_field_and_its_writer() {
         let own = json!({ "f:metadata": { "f:annotations": { "f:inject-empty-container": {} } } });
         let object = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",

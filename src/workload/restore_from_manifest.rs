@@ -78,8 +78,10 @@ impl Subject<'_> {
                 put(&PointerBuf::from_tokens(["spec", *field]), now, to);
             }
         }
-        let lists = Lists::read(&pod).filter(Lists::has_ours);
-        if let Some(lists) = lists.filter(|_| Lists::read(&wanted).is_none_or(|l| !l.has_ours())) {
+        let lists = Lists::from_pod(&pod).filter(Lists::has_ours);
+        if let Some(lists) =
+            lists.filter(|_| Lists::from_pod(&wanted).is_none_or(|l| !l.has_ours()))
+        {
             for at in 0..pod.containers().len() {
                 lists.unmount(&mut patch, at, Presence::Absent);
             }
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_emptying_touches_is_taken_from_the_manifest() {
+    fn restore_from_manifest_takes_only_fields_that_emptying_changes() {
         let real = workload("app:1", &json!({ "livenessProbe": { "x": 1 } }));
         let flags = Choice { idle: Some(Idle::Agent), ..Choice::default() };
         let rules = Rules { flags, ..Rules::default() };

@@ -47,7 +47,7 @@ impl Subject<'_> {
         let image = self.decide(rules, context).ok().map(|decision| decision.way.image);
         let original = lost(&old.object.pod()?, &pod, image.as_ref())?;
         let mut patch = Patch::default();
-        let newer = Newer::of(None, object, Some(&original));
+        let newer = Newer::compare(None, object, Some(&original));
         template::restore(object, &pod, &original, &newer, &mut patch);
         if forgets {
             let edit = [(LABEL, Some(super::DISABLED))];
@@ -117,8 +117,8 @@ pub(super) fn lost(
         let [was, set] = [was, set].map(|text| text.map(ToOwned::to_owned));
         differs.then_some(Saved { field, was, set, applied: None, number: None, rewritten: None })
     };
-    let lists = Lists::read(new).filter(Lists::has_ours);
-    let lists = lists.filter(|_| Lists::read(old).is_some_and(|old| !old.has_ours()));
+    let lists = Lists::from_pod(new).filter(Lists::has_ours);
+    let lists = lists.filter(|_| Lists::from_pod(old).is_some_and(|old| !old.has_ours()));
     let mut lost = Original::default();
     // The first of each name.
     let before: HashMap<_, _> = old.containers().iter().rev().map(|c| (c.name(), c)).collect();
@@ -205,7 +205,7 @@ mod tests {
     /// In any mode: the fields that emptying changes stay, all others are the revision's, and a
     /// workload under a webhook is emptied properly, with an original.
     #[test]
-    fn an_emptied_template_without_its_original_takes_nothing_away() {
+    fn emptied_template_without_original_loses_no_fields() {
         for rules in ways() {
             let (older, mut newer) = (workload("app:1", "1"), workload("app:2", "2"));
             let keeps = rules.flags.image == Some(Image::Keep);
@@ -233,7 +233,7 @@ mod tests {
 
     /// An image in the user's own manifest is intended.
     #[test]
-    fn what_somebody_wrote_is_no_revision() {
+    fn template_written_by_a_user_is_not_a_rollout_undo() {
         let mut old = workload("app:1", "1");
         old["metadata"]["annotations"] = json!({ LABEL: DISABLED });
         let mut new = old.clone();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revisions_original_is_recalled_where_the_template_is_its_own() {
+    fn original_of_a_revision_is_recovered_for_its_own_template() {
         let rules = Rules::default();
         let emptied = |object: &Value| {
             let text = object.to_string();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_writer_of_the_template_is_known() {
+    fn latest_writer_of_the_template_is_found() {
         let entry = |manager: &str, time: &str, fields: Value| json!({ "manager": manager, "time": time, "fieldsV1": { "f:spec": fields } });
         let template = || json!({ "f:template": { "f:spec": {} } });
         let mut object = workload("app:1", "1");

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_is_no_minute() {
+    fn cron_job_is_derived_from_a_scheduled_job_name() {
         for (job, made) in [
             ("x-29940123", Some("x")),
             ("x-y-27000000", Some("x-y")),

@@ -163,7 +163,7 @@ pub struct RuleInput<'a> {
 
 /// How a workload is emptied: the resolved settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct EmptyingSettings {
     /// See [`Choice::empty`].
     pub empty: bool,
     /// See [`Choice::containers`]; `None` is the main container.
@@ -184,7 +184,7 @@ pub struct Way {
 
 /// Who decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum DecidedBy {
     /// diyadm's default.
     Default,
     /// A flag.
@@ -199,11 +199,11 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// What to do.
-    pub way: Way,
+    pub way: EmptyingSettings,
     /// The number of the first matching rule, from 1.
     pub rule: Option<usize>,
     /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, in this order.
-    pub sources: [(&'static str, Source); 7],
+    pub sources: [(&'static str, DecidedBy); 7],
 }
 
 impl Rules {
@@ -217,9 +217,9 @@ impl Rules {
         let file = fits.map_or(&none, |at| &self.list[at].choice);
         let notes = annotated(about)?;
         let sources = [
-            (Source::Annotation, &notes),
-            (Source::Rule(fits.map_or(0, |at| at + 1)), file),
-            (Source::Flag, &self.flags),
+            (DecidedBy::Annotation, &notes),
+            (DecidedBy::Rule(fits.map_or(0, |at| at + 1)), file),
+            (DecidedBy::Flag, &self.flags),
         ];
         let empty = first(&sources, |c| c.empty);
         let containers = first(&sources, |c| c.containers.clone());
@@ -228,7 +228,7 @@ impl Rules {
         let level = first(&sources, |c| c.level);
         let replicas = first(&sources, |c| c.replicas);
         let ready = first(&sources, |c| c.ready);
-        let way = Way {
+        let way = EmptyingSettings {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
             idle: idle.0.unwrap_or(match &image.0 {
@@ -287,11 +287,11 @@ fn has_agent(image: &str) -> bool {
 
 /// The first source with a value.
 fn first<'c, T>(
-    sources: &[(Source, &'c Choice); 3],
+    sources: &[(DecidedBy, &'c Choice); 3],
     pick: impl Fn(&'c Choice) -> Option<T>,
-) -> (Option<T>, Source) {
+) -> (Option<T>, DecidedBy) {
     let found = sources.iter().find_map(|(from, choice)| Some((pick(choice)?, *from)));
-    found.map_or((None, Source::Default), |(value, from)| (Some(value), from))
+    found.map_or((None, DecidedBy::Default), |(value, from)| (Some(value), from))
 }
 
 /// Parses a value of an enum.
@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_rule_that_fits_counts_and_annotations_win() {
+    fn first_matching_rule_wins_and_annotations_override_it() {
         let list = parse(
             "rules:\n\
              - match: {kinds: [sts], names: [\"db-*\"]}\n  empty: false\n\
@@ -361,8 +361,8 @@ mod tests {
         assert_eq!(why, "annotation diyadm.io/image has the value \"a b\"");
         let decision = rules.decide(&about("Deployment", "x", "api", "shell")).unwrap();
         assert_eq!(decision.rule, Some(2));
-        assert_eq!(decision.sources[3], ("idle", Source::Annotation));
-        assert_eq!(decision.sources[2], ("image", Source::Rule(2)));
-        assert_eq!(decision.sources[4], ("level", Source::Default));
+        assert_eq!(decision.sources[3], ("idle", DecidedBy::Annotation));
+        assert_eq!(decision.sources[2], ("image", DecidedBy::Rule(2)));
+        assert_eq!(decision.sources[4], ("level", DecidedBy::Default));
     }
 }

@@ -13,7 +13,7 @@ use super::{
     assigned::assign,
     choose::choose,
     emptied_fields::{
-        At, CONTAINER_FIELDS, GRACE, IMAGE, PROGRAM, PULL, SHORT_GRACE, Target, makes, same,
+        At, CONTAINER_FIELDS, EmptiedValue, GRACE, IMAGE, PROGRAM, PULL, SHORT_GRACE, makes, same,
         spec_fields, target,
     },
     field::{Field, Now},
@@ -22,7 +22,7 @@ use super::{
     original::{Emptied, Original},
     patch::Patch,
     reference::{self, EMPTY_IMAGE},
-    rules::{Idle, Image, Way},
+    rules::{EmptyingSettings, Idle, Image},
     view::{Object, Pod},
     volumes,
 };
@@ -30,7 +30,7 @@ use crate::json;
 
 /// How a pod is emptied.
 pub(super) struct EmptyingSpec<'a> {
-    pub(super) way: &'a Way,
+    pub(super) way: &'a EmptyingSettings,
     /// The image that has the agent.
     pub(super) agent_image: &'a str,
     /// Whether the original keeps the order of members.
@@ -55,7 +55,7 @@ pub(super) fn empty(
     let wants_agent = way.idle == Idle::Agent;
     let had_agent = old.and_then(|old| old.added);
     let lists = if wants_agent || had_agent.is_some() {
-        let lists = Lists::read(pod).ok_or(Warning::NoLists)?;
+        let lists = Lists::from_pod(pod).ok_or(Warning::NoLists)?;
         if had_agent.is_none() && lists.has_ours() {
             let why = "the name diyadm-agent is already used in this pod";
             return Err(Warning::NotEmptied(why.to_owned()));
@@ -80,7 +80,7 @@ pub(super) fn empty(
         field.ports = container.field("ports");
         for name in CONTAINER_FIELDS {
             // A container that is no longer chosen is restored.
-            let target = if is_chosen { target(name, way) } else { Target::Leave };
+            let target = if is_chosen { target(name, way) } else { EmptiedValue::Leave };
             let number = container.number(name).filter(|_| keeps_order);
             let now = Now { field: name, text: container.field(name), number };
             let saved = old.map(|old| &old.saved[..]);
@@ -100,7 +100,7 @@ pub(super) fn empty(
     }
     let at = pod.pointer();
     let now = Now { field: GRACE, text: pod.field(GRACE), number: None };
-    let grace = if needs_grace(pod, &chosen) { Target::Leave } else { target(GRACE, way) };
+    let grace = if needs_grace(pod, &chosen) { EmptiedValue::Leave } else { target(GRACE, way) };
     let saved = old.map(|old| &old.pod[..]);
     new.pod.extend(field.settle((&at, At::Pod), now, saved, grace));
     let spec = PointerBuf::from_tokens(["spec"]);
@@ -132,7 +132,7 @@ pub(super) fn restore(
     newer: &Newer<'_>,
     patch: &mut Patch,
 ) {
-    let lists = original.added.and_then(|added| Some((Lists::read(pod)?, added)));
+    let lists = original.added.and_then(|added| Some((Lists::from_pod(pod)?, added)));
     let mut field = Field { patch, newer, ports: None };
     for (index, emptied) in assign(original, pod).into_iter().enumerate() {
         let Some(emptied) = emptied else { continue };
@@ -145,7 +145,7 @@ pub(super) fn restore(
         for saved in all {
             let text = container.field(saved.field);
             let now = Now { field: saved.field, text, number: None };
-            field.settle(place, now, Some(&emptied.saved), Target::Leave);
+            field.settle(place, now, Some(&emptied.saved), EmptiedValue::Leave);
         }
         if let (Some((lists, _)), Some(before)) = (&lists, emptied.mounts) {
             lists.unmount(field.patch, index, before);
@@ -154,13 +154,13 @@ pub(super) fn restore(
     for saved in &original.pod {
         let at = pod.pointer();
         let now = Now { field: saved.field, text: pod.field(saved.field), number: None };
-        field.settle((&at, At::Pod), now, Some(&original.pod), Target::Leave);
+        field.settle((&at, At::Pod), now, Some(&original.pod), EmptiedValue::Leave);
     }
     let spec = PointerBuf::from_tokens(["spec"]);
     let own = spec_fields(object.workload());
     for saved in original.spec.iter().filter(|saved| own.contains(&saved.field)) {
         let now = Now { field: saved.field, text: object.field(saved.field), number: None };
-        field.settle((&spec, At::Spec), now, Some(&original.spec), Target::Leave);
+        field.settle((&spec, At::Spec), now, Some(&original.spec), EmptiedValue::Leave);
     }
     if let Some((lists, added)) = lists {
         lists.remove(patch, added);
@@ -198,19 +198,19 @@ pub(super) fn idles_by_entrypoint(pod: &Pod<'_, '_>, at: usize) -> bool {
 
 /// Whether a chosen container already runs its emptied command in `way`, possibly with an image in
 /// another admission plugin's form.
-pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &Way) -> bool {
+pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &EmptyingSettings) -> bool {
     let has = |container: &Container<'_>, field| {
         let now = container.field(field);
         match target(field, way) {
             // Probes do not distinguish containers.
-            Target::Leave | Target::AgentProbe(_) => true,
-            Target::Set(set) if field == IMAGE => {
+            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) => true,
+            EmptiedValue::Set(set) if field == IMAGE => {
                 let texts = now.and_then(json::string).zip(set.as_deref().and_then(json::string));
                 let is_surely = texts.is_some_and(|(now, set)| reference::is_surely(&now, &set));
                 // A user's own image with fields other than the emptied ones is not empty.
                 same(now, set.as_deref()) || (is_surely && idles(container, Some(&way.image)))
             }
-            Target::Set(set) => same(now, set.as_deref()),
+            EmptiedValue::Set(set) => same(now, set.as_deref()),
         }
     };
     let chosen = choose(way.containers.as_deref(), pod).map(|it| it.chosen).unwrap_or_default();

@@ -78,7 +78,7 @@ mod tests {
         object
     }
 
-    fn of(version: &str, kind: &str) -> Vec<String> {
+    fn unpatchable_fields(version: &str, kind: &str) -> Vec<String> {
         let container = json!({ "name": "a", "image": "b:1", "command": ["run\u{9b}"] });
         let spec = json!({ "terminationGracePeriodSeconds": 30, "containers": [container] });
         let spec = if kind == "Pod" { spec } else { json!({ "template": { "spec": spec } }) };
@@ -101,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_patch_could_not_set_is_listed() {
+    fn fields_that_a_patch_cannot_set_are_listed() {
         let command = "container a: command: none -> [\"run\\u{9b}\"]";
-        assert_eq!(of("v1", "Pod"), [command]);
+        assert_eq!(unpatchable_fields("v1", "Pod"), [command]);
         let image = "container a: image: \"empty-container:latest\" -> \"b:1\"";
         assert_eq!(
-            of("batch/v1", "Job"),
+            unpatchable_fields("batch/v1", "Job"),
             [command, image, "container a: imagePullPolicy: \"IfNotPresent\" -> none"]
         );
     }

@@ -12,13 +12,13 @@ use super::members::{
     string,
 };
 use crate::{
-    json::{Node, Plan},
+    json::{Node, ParsePlan},
     kinds::{self, Kind},
 };
 
-/// The plan for parsing an object's text for [`Object::read`].
-pub(crate) static OBJECT: Plan =
-    Plan::Members(&[("metadata", &METADATA), ("spec", &SPEC)], &["apiVersion", "kind"]);
+/// The plan for parsing an object's text for [`Object::from_node`].
+pub(crate) static OBJECT: ParsePlan =
+    ParsePlan::Members(&[("metadata", &METADATA), ("spec", &SPEC)], &["apiVersion", "kind"]);
 
 /// An object that has a kind, a version and metadata.
 pub(super) struct Object<'a> {
@@ -48,16 +48,16 @@ fn is_elsewhere(kind: &&'static Kind) -> bool {
     !kinds::WORKLOADS.iter().any(|known| known.pod == kind.pod)
 }
 
-/// What is kept of an object for [`Object::read`] where [`OBJECT`] leaves its pod template out.
-pub(super) fn plan(api_version: &str, kind: &str) -> Option<&'static Plan> {
-    static PLANS: Mutex<Vec<(&'static Kind, &'static Plan)>> = Mutex::new(Vec::new());
-    let kind = kinds::of(api_version, kind).filter(is_elsewhere)?;
+/// What is kept of an object for [`Object::from_node`] where [`OBJECT`] leaves its pod template out.
+pub(super) fn plan(api_version: &str, kind: &str) -> Option<&'static ParsePlan> {
+    static PLANS: Mutex<Vec<(&'static Kind, &'static ParsePlan)>> = Mutex::new(Vec::new());
+    let kind = kinds::find(api_version, kind).filter(is_elsewhere)?;
     let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, plan)) = plans.iter().find(|(known, _)| *known == kind) {
         return Some(plan);
     }
     let (_, steps) = kind.pod.split_last()?;
-    let plan: &'static Plan = Box::leak(Box::new(object_plan(steps)));
+    let plan: &'static ParsePlan = Box::leak(Box::new(object_plan(steps)));
     plans.push((kind, plan));
     Some(plan)
 }
@@ -67,20 +67,20 @@ fn template_at<'a>(mut node: Node<'_, 'a>, steps: &[&str]) -> Result<Option<Temp
         let Some(next) = open(node.get(step))? else { return Ok(None) };
         node = next;
     }
-    Template::read(node).map(Some)
+    Template::from_node(node).map(Some)
 }
 
 impl<'a> Object<'a> {
     /// The view of a text parsed with [`OBJECT`]; fails for an invalid object.
-    pub(super) fn read(object: Node<'_, 'a>) -> Result<Self, Odd> {
+    pub(super) fn from_node(object: Node<'_, 'a>) -> Result<Self, Odd> {
         let text = |name| string(object.get(name))?.ok_or("apiVersion or kind is missing");
         let metadata = open(object.get("metadata"))?.ok_or("metadata is missing")?;
-        let metadata = Metadata::read(metadata)?;
+        let metadata = Metadata::from_node(metadata)?;
         if let Some(odd) = metadata.annotations_odd {
             return Err(odd);
         }
-        let spec = open(object.get("spec"))?.map(Spec::read).transpose()?;
-        let elsewhere = kinds::of(&text("apiVersion")?, &text("kind")?).filter(is_elsewhere);
+        let spec = open(object.get("spec"))?.map(Spec::from_node).transpose()?;
+        let elsewhere = kinds::find(&text("apiVersion")?, &text("kind")?).filter(is_elsewhere);
         let template = match elsewhere.and_then(|kind| kind.pod.split_last()) {
             Some((_, steps)) => template_at(object, steps)?,
             None => None,
@@ -158,7 +158,7 @@ impl<'a> Object<'a> {
 
     /// Its workload kind.
     pub(super) fn workload(&self) -> Option<&'static Kind> {
-        kinds::of(&self.api_version, &self.kind)
+        kinds::find(&self.api_version, &self.kind)
     }
 
     /// The pod of a workload of a known kind.

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_is_no_longer_than_the_api_server_passes_on() {
+    fn warning_fits_the_api_servers_limit() {
         let warning = Warning::NotEmptied("é".repeat(200));
         assert_eq!(warning.message().chars().count(), LONGEST);
         assert_eq!(warning.reason().chars().count(), 200);

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_to_ask_for_windows_is_known() {
+    fn windows_pods_are_recognized_by_every_field() {
         let required = |terms: Value| {
             json!({ "affinity": { "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms },

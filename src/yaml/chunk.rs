@@ -21,7 +21,7 @@ pub fn is_marker(line: &str) -> bool {
 
 impl<'a> Chunk<'a> {
     /// `text` has at most one marker, at its beginning; `line` is its position.
-    pub fn of(text: &'a str, mut line: usize) -> Self {
+    pub fn new(text: &'a str, mut line: usize) -> Self {
         let mut end = 0;
         for each in text.split_inclusive('\n') {
             let rest = if end == 0 && is_marker(each) { &each[3..] } else { each };
@@ -57,7 +57,7 @@ pub fn chunks(text: &str) -> impl Iterator<Item = Chunk<'_>> {
             to += next.len();
             count += 1;
         }
-        let chunk = Chunk::of(&text[from..to], line);
+        let chunk = Chunk::new(&text[from..to], line);
         (from, line) = (to, line + count);
         Some(chunk)
     })
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chunks_of_a_file_are_the_file() {
+    fn yaml_chunks_joined_are_the_file() {
         let text = "%YAML 1.2\n---\n# c\n\na: 1\n---x\n---\t# y\n--- {b: 1}\nc\n---\r\n---";
         let found: Vec<_> = chunks(text).collect();
         let whole: String = found.iter().flat_map(|chunk| [chunk.head, chunk.body]).collect();

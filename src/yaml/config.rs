@@ -13,11 +13,11 @@ const CROP_RADIUS: usize = 60;
 pub struct ConfigError {
     /// A sentence without its full stop.
     what: String,
-    place: Option<Place>,
+    place: Option<ErrorLocation>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct ErrorLocation {
     line: u64,
     column: u64,
     snippet: String,
@@ -32,7 +32,7 @@ impl ConfigError {
     /// An error at `location` of the file with this text.
     pub(crate) fn at(location: Location, text: &str, what: impl Into<String>) -> Self {
         let (line, column) = (location.line(), location.column());
-        let place = || Place { line, column, snippet: snippet(location, text) };
+        let place = || ErrorLocation { line, column, snippet: snippet(location, text) };
         Self { what: what.into(), place: (location != Location::UNKNOWN).then(place) }
     }
 
@@ -44,7 +44,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { line, column, .. }) = &self.place {
+        if let Some(ErrorLocation { line, column, .. }) = &self.place {
             write!(f, "line {line}, column {column}: ")?;
         }
         f.write_str(&self.what)
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_the_line_with_a_mark() {
+    fn config_error_shows_the_line_with_a_marker() {
         let text = "a: 1\nb: [secret]\n容器: x\n";
         let location = |wanted: &str| {
             let error = serde_saphyr::from_str::<std::collections::BTreeMap<String, u8>>(wanted);

@@ -26,19 +26,19 @@ const MOST_COPIED: usize = 16;
 
 /// The error, and its line and column from 1.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct YamlFault {
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) what: String,
 }
 
-impl Fault {
+impl YamlFault {
     fn new(at: Marker, what: impl Into<String>) -> Self {
         Self { line: at.line().max(1), column: at.col() + 1, what: what.into() }
     }
 }
 
-impl From<ScanError> for Fault {
+impl From<ScanError> for YamlFault {
     fn from(error: ScanError) -> Self {
         let what = match error.kind() {
             ErrorKind::RecursionLimitExceeded => format!("this is deeper than {DEEPEST} levels"),
@@ -49,12 +49,12 @@ impl From<ScanError> for Fault {
 }
 
 /// A node of the document, and its position.
-struct Node<'a> {
-    kind: Kind<'a>,
+struct YamlNode<'a> {
+    kind: NodeKind<'a>,
     at: Marker,
 }
 
-enum Kind<'a> {
+enum NodeKind<'a> {
     /// `plain`: neither quoted nor tagged, so that its text shows its type.
     Scalar { text: Cow<'a, str>, tag: Option<Box<str>>, plain: bool },
     /// Another node, by its index.
@@ -66,7 +66,7 @@ enum Kind<'a> {
 }
 
 /// Parses the first document of `text`, as kubectl parses text between two markers.
-pub(super) fn load(text: &str) -> Result<Value, Fault> {
+pub(super) fn load(text: &str) -> Result<Value, YamlFault> {
     let nodes = nodes(text)?;
     if nodes.is_empty() {
         return Ok(Value::Null);
@@ -89,8 +89,8 @@ fn options() -> Options {
 }
 
 /// All nodes; the first is the root.
-fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
-    let mut nodes: Vec<Node<'_>> = Vec::new();
+fn nodes(text: &str) -> Result<Vec<YamlNode<'_>>, YamlFault> {
+    let mut nodes: Vec<YamlNode<'_>> = Vec::new();
     let mut anchors = HashMap::new();
     // The open collections, and whether each is a flow collection.
     let mut open: Vec<(usize, bool)> = Vec::new();
@@ -102,24 +102,28 @@ fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
                 let is_in_brackets = open.last().is_some_and(|(_, is_flow)| *is_flow);
                 if style == ScalarStyle::Plain && is_in_brackets && ends_in_colon(text, span.end) {
                     let what = "kubectl reads this colon as part of the word; put a blank after it";
-                    return Err(Fault::new(span.end, what));
+                    return Err(YamlFault::new(span.end, what));
                 }
                 let (tag, plain) = explicit(tag.as_deref(), style);
-                (Kind::Scalar { text: word, tag, plain }, anchor, open.is_empty())
+                (NodeKind::Scalar { text: word, tag, plain }, anchor, open.is_empty())
             }
             Event::SequenceStart(style, anchor, _) => {
-                (Kind::Sequence(Vec::new()), anchor, style == StructureStyle::Block)
+                (NodeKind::Sequence(Vec::new()), anchor, style == StructureStyle::Block)
             }
             Event::MappingStart(style, anchor, _) => {
-                (Kind::Mapping(Vec::new()), anchor, style == StructureStyle::Block)
+                (NodeKind::Mapping(Vec::new()), anchor, style == StructureStyle::Block)
             }
             Event::Alias(anchor) => {
                 let target = anchors.get(&anchor);
-                let target = target.ok_or_else(|| Fault::new(at, "this alias has no anchor"))?;
-                (Kind::Alias(*target), 0, false)
+                let target =
+                    target.ok_or_else(|| YamlFault::new(at, "this alias has no anchor"))?;
+                (NodeKind::Alias(*target), 0, false)
             }
             Event::UnresolvedAlias(name) => {
-                return Err(Fault::new(at, format!("the alias `*{name}` has no anchor before it")));
+                return Err(YamlFault::new(
+                    at,
+                    format!("the alias `*{name}` has no anchor before it"),
+                ));
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 open.pop();
@@ -129,21 +133,21 @@ fn nodes(text: &str) -> Result<Vec<Node<'_>>, Fault> {
             _ => continue,
         };
         if is_block && is_indented_by_tab(text, at) {
-            return Err(Fault::new(at, "a tab cannot indent; use blanks"));
+            return Err(YamlFault::new(at, "a tab cannot indent; use blanks"));
         }
         let index = nodes.len();
         if anchor > 0 {
             anchors.insert(anchor, index);
         }
-        if let Some(Kind::Sequence(members) | Kind::Mapping(members)) =
+        if let Some(NodeKind::Sequence(members) | NodeKind::Mapping(members)) =
             open.last().map(|(parent, _)| &mut nodes[*parent].kind)
         {
             members.push(index);
         }
-        if matches!(kind, Kind::Sequence(_) | Kind::Mapping(_)) {
+        if matches!(kind, NodeKind::Sequence(_) | NodeKind::Mapping(_)) {
             open.push((index, !is_block));
         }
-        nodes.push(Node { kind, at });
+        nodes.push(YamlNode { kind, at });
     }
     Ok(nodes)
 }
@@ -174,7 +178,7 @@ fn is_indented_by_tab(text: &str, at: Marker) -> bool {
 
 /// Walks the nodes.
 struct Reader<'n> {
-    nodes: &'n [Node<'n>],
+    nodes: &'n [YamlNode<'n>],
     /// Bytes that aliases may still add.
     allowance: usize,
     /// The aliases that are being followed.
@@ -182,12 +186,12 @@ struct Reader<'n> {
 }
 
 impl Reader<'_> {
-    fn fault<T>(&self, node: usize, what: impl Into<String>) -> Result<T, Fault> {
-        Err(Fault::new(self.nodes[node].at, what))
+    fn fault<T>(&self, node: usize, what: impl Into<String>) -> Result<T, YamlFault> {
+        Err(YamlFault::new(self.nodes[node].at, what))
     }
 
     /// The value of a node inside `depth` collections.
-    fn value(&mut self, node: usize, depth: usize) -> Result<Value, Fault> {
+    fn value(&mut self, node: usize, depth: usize) -> Result<Value, YamlFault> {
         let nodes = self.nodes;
         if depth > DEEPEST {
             return self.fault(node, format!("this is deeper than {DEEPEST} levels"));
@@ -196,19 +200,19 @@ impl Reader<'_> {
             self.pay(node)?;
         }
         match &nodes[node].kind {
-            Kind::Scalar { .. } => {
+            NodeKind::Scalar { .. } => {
                 self.scalar(node)?.into_value().or_else(|what| self.fault(node, what))
             }
-            Kind::Sequence(items) => {
+            NodeKind::Sequence(items) => {
                 let items = items.iter().map(|item| self.value(*item, depth + 1));
                 items.collect::<Result<Vec<_>, _>>().map(Value::from)
             }
-            Kind::Mapping(_) => {
+            NodeKind::Mapping(_) => {
                 let mut members = Map::new();
                 self.members(node, &mut members, depth + 1)?;
                 Ok(members.into())
             }
-            Kind::Alias(target) => self.follow(node, |reader| reader.value(*target, depth + 1)),
+            NodeKind::Alias(target) => self.follow(node, |reader| reader.value(*target, depth + 1)),
         }
     }
 
@@ -216,8 +220,8 @@ impl Reader<'_> {
     fn follow<T>(
         &mut self,
         alias: usize,
-        read: impl FnOnce(&mut Self) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        read: impl FnOnce(&mut Self) -> Result<T, YamlFault>,
+    ) -> Result<T, YamlFault> {
         if self.aliases.contains(&alias) {
             return self.fault(alias, "this alias is within what it stands for");
         }
@@ -228,9 +232,9 @@ impl Reader<'_> {
     }
 
     /// Counts a node that an alias adds.
-    fn pay(&mut self, node: usize) -> Result<(), Fault> {
+    fn pay(&mut self, node: usize) -> Result<(), YamlFault> {
         let text = match &self.nodes[node].kind {
-            Kind::Scalar { text, .. } => text.len(),
+            NodeKind::Scalar { text, .. } => text.len(),
             _ => 0,
         };
         let Some(left) = self.allowance.checked_sub(NODE + text) else {
@@ -241,13 +245,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn scalar(&self, node: usize) -> Result<Scalar, Fault> {
+    fn scalar(&self, node: usize) -> Result<Scalar, YamlFault> {
         match &self.nodes[node].kind {
-            Kind::Scalar { text, tag, plain } => {
+            NodeKind::Scalar { text, tag, plain } => {
                 Scalar::resolve(text, tag.as_deref(), *plain).or_else(|what| self.fault(node, what))
             }
-            Kind::Alias(target) => self.scalar(*target),
-            Kind::Sequence(_) | Kind::Mapping(_) => {
+            NodeKind::Alias(target) => self.scalar(*target),
+            NodeKind::Sequence(_) | NodeKind::Mapping(_) => {
                 self.fault(node, "a key is a list or a mapping")
             }
         }
@@ -259,9 +263,9 @@ impl Reader<'_> {
         node: usize,
         into: &mut Map<String, Value>,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), YamlFault> {
         let nodes = self.nodes;
-        let Kind::Mapping(members) = &nodes[node].kind else {
+        let NodeKind::Mapping(members) = &nodes[node].kind else {
             return self.fault(node, "a merge key takes a mapping or a list of mappings");
         };
         for pair in members.chunks_exact(2) {
@@ -286,20 +290,20 @@ impl Reader<'_> {
         node: usize,
         into: &mut Map<String, Value>,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), YamlFault> {
         if depth > DEEPEST {
             return self.fault(node, format!("this is deeper than {DEEPEST} levels"));
         }
         let nodes = self.nodes;
         match &nodes[node].kind {
             // In a list, the first one has priority.
-            Kind::Sequence(items) => items.iter().rev().try_for_each(|item| {
-                if matches!(nodes[*item].kind, Kind::Sequence(_)) {
+            NodeKind::Sequence(items) => items.iter().rev().try_for_each(|item| {
+                if matches!(nodes[*item].kind, NodeKind::Sequence(_)) {
                     return self.members(*item, into, depth + 1);
                 }
                 self.merge(*item, into, depth + 1)
             }),
-            Kind::Alias(target) => {
+            NodeKind::Alias(target) => {
                 self.follow(node, |reader| reader.members(*target, into, depth + 1))
             }
             _ => self.members(node, into, depth + 1),
@@ -307,8 +311,8 @@ impl Reader<'_> {
     }
 }
 
-fn is_merge(key: &Node<'_>) -> bool {
+fn is_merge(key: &YamlNode<'_>) -> bool {
     const MERGE: &str = "tag:yaml.org,2002:merge";
-    matches!(&key.kind, Kind::Scalar { text, tag, plain }
+    matches!(&key.kind, NodeKind::Scalar { text, tag, plain }
         if text == "<<" && (*plain || tag.as_deref() == Some(MERGE)))
 }

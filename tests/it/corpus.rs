@@ -30,7 +30,8 @@ impl File {
 
     /// Its objects, those of Lists too.
     pub(crate) fn objects(&self) -> Vec<Value> {
-        let documents = yaml::read(&self.name(), &self.text).unwrap_or_else(|e| panic!("{e}"));
+        let documents =
+            yaml::parse_documents(&self.name(), &self.text).unwrap_or_else(|e| panic!("{e}"));
         yaml::objects(documents).into_iter().map(|document| document.value).collect()
     }
 }
@@ -64,7 +65,7 @@ fn is_manifest(path: &Path) -> bool {
 /// as it is.
 pub(crate) fn is_workload(object: &Value) -> bool {
     let text = |key: &str| object[key].as_str().unwrap_or_default();
-    let kind = kinds::of(text("apiVersion"), text("kind"));
+    let kind = kinds::find(text("apiVersion"), text("kind"));
     kind.is_some() && !is_windows_spec(&pod_template(object)["spec"])
 }
 

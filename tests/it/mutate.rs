@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use diyadm::{
-    mutate::{How, mutate},
+    mutate::{MutateOptions, mutate},
     workload::{ORIGINAL, Rules, Subject},
     yaml,
 };
@@ -44,7 +44,7 @@ fn filter(args: &[&str], text: &str) -> String {
 }
 
 fn read(text: &str) -> Vec<Value> {
-    yaml::read("t", text)
+    yaml::parse_documents("t", text)
         .unwrap_or_else(|e| panic!("{e}: {text}"))
         .into_iter()
         .map(|d| d.value)
@@ -252,7 +252,7 @@ proptest! {
     fn mutate_empties_and_restores_any_document_in_order(object in object(), rules in rules()) {
         let mut document = json!({ "kind": "List", "apiVersion": "v1", "items": [object] });
         let before = document.clone();
-        let how = |restore| How { rules: &rules, namespace: "n", restore };
+        let how = |restore| MutateOptions { rules: &rules, namespace: "n", restore };
         let outcome = mutate(&how(false), &mut document);
         prop_assert!(in_order(&before, &document), "{} {}", before, document);
         prop_assert_eq!(outcome.edits.is_empty(), before == document);
@@ -335,7 +335,7 @@ fn kubectl_reads_corpus_restored_by_mutate_as_the_original() {
 
 #[test]
 fn library_and_program_mutate_alike_with_empty_rules() {
-    let how = How { rules: &Rules::default(), namespace: "", restore: false };
+    let how = MutateOptions { rules: &Rules::default(), namespace: "", restore: false };
     let mut object = read(DEPLOYMENT).remove(0);
     mutate(&how, &mut object);
     assert_eq!(object, read(&filter(&[], DEPLOYMENT))[0]);

@@ -232,7 +232,8 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
     let names = ["render", "--service", "emptier", "-n", name, "-o", "json", "--ca"];
     let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden/ca.crt");
     let render = diyadm(scene.folder.path(), &[&names[..], &[certificate], &flags].concat());
-    let objects = diyadm::yaml::objects(diyadm::yaml::read("-", &render.code(0).stdout).unwrap());
+    let objects =
+        diyadm::yaml::objects(diyadm::yaml::parse_documents("-", &render.code(0).stdout).unwrap());
     for object in objects.into_iter().map(|document| document.value) {
         // The webhook itself would stand in the way of others.
         if object["kind"] == "ConfigMap" || object["kind"] == "Deployment" {

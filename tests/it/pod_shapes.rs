@@ -19,7 +19,7 @@ fn idle(idle: Idle) -> Rules {
 }
 
 fn deployment(pod: Value) -> Value {
-    workload(kinds::of("apps/v1", "Deployment").unwrap(), pod, None)
+    workload(kinds::find("apps/v1", "Deployment").unwrap(), pod, None)
 }
 
 fn image(object: &Value, container: usize) -> String {
@@ -61,7 +61,7 @@ fn empties_the_main_container() {
         { "name": "a", "image": "a:1" },
         { "name": "b", "image": "b:1" },
     ] });
-    let deployment = kinds::of("apps/v1", "Deployment").unwrap();
+    let deployment = kinds::find("apps/v1", "Deployment").unwrap();
     let cases: [(Value, [bool; 3]); 6] = [
         (json!({}), [false, true, false]),
         (json!({ "kubectl.kubernetes.io/default-container": "b" }), [false, false, true]),
@@ -105,7 +105,7 @@ fn known_helper_containers_are_not_chosen() {
             continue;
         }
         for key in ["kubectl.kubernetes.io/default-container", "diyadm.io/containers"] {
-            let kind = kinds::of("apps/v1", "Deployment").unwrap();
+            let kind = kinds::find("apps/v1", "Deployment").unwrap();
             let object = workload(kind, spec.clone(), Some(json!({ key: name })));
             assert_eq!(image(&emptied(&object, &Rules::default()), 0), EMPTY, "{name} {key}");
         }
@@ -139,7 +139,7 @@ fn warns_which_of_several_containers_was_chosen() {
 /// A number of replicas that would delete volumes is refused; the same number is not.
 #[test]
 fn refuses_replicas_that_would_delete_volumes() {
-    let kind = kinds::of("apps/v1", "StatefulSet").unwrap();
+    let kind = kinds::find("apps/v1", "StatefulSet").unwrap();
     let spec = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
     for (policy, replicas, is_refused) in [
         (json!({ "whenScaled": "Delete" }), 1, true),
@@ -161,7 +161,7 @@ fn refuses_replicas_that_would_delete_volumes() {
 /// `suspend` is set by the annotation alone, and restored exactly.
 #[test]
 fn cron_job_is_suspended_only_by_annotation_and_restored() {
-    let kind = kinds::of("batch/v1", "CronJob").unwrap();
+    let kind = kinds::find("batch/v1", "CronJob").unwrap();
     let spec = json!({ "containers": [{ "name": "a", "image": "a:1" }] });
     for suspend in [None, Some(json!(false)), Some(json!(true)), Some(Value::Null)] {
         for wish in [None, Some("true"), Some("false")] {
@@ -273,8 +273,9 @@ fn pods_that_cannot_be_emptied_are_left_alone() {
 #[test]
 fn level_empties_the_template_or_the_pods_never_both() {
     let spec = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
-    let make =
-        |version: &str, kind: &str| workload(kinds::of(version, kind).unwrap(), spec.clone(), None);
+    let make = |version: &str, kind: &str| {
+        workload(kinds::find(version, kind).unwrap(), spec.clone(), None)
+    };
     let mut pod = owned(&make("v1", "Pod"), "ReplicaSet", "shop-5d4f8");
     pod["metadata"]["labels"]["pod-template-hash"] = "5d4f8".into();
     let cases = [
@@ -311,7 +312,7 @@ fn level_empties_the_template_or_the_pods_never_both() {
 fn immutable_objects_are_not_changed() {
     let spec = json!({ "containers": [{ "name": "a", "image": "app:1" }] });
     for (version, kind) in [("batch/v1", "Job"), ("v1", "Pod")] {
-        let object = workload(kinds::of(version, kind).unwrap(), spec.clone(), None);
+        let object = workload(kinds::find(version, kind).unwrap(), spec.clone(), None);
         let (settled_as, emptied, _) = settled(&Rules::default(), None, &object);
         assert_eq!(settled_as, Settled::Emptied);
         assert_eq!(settled(&Rules::default(), Some(&object), &object).1, object, "{kind}");

@@ -33,7 +33,7 @@ impl Pair<'_> {
         [self.hook, self.policy].map(|namespace| {
             let args = ["-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"];
             let text = self.cluster.kubectl(&args, &list);
-            let made: Vec<_> = diyadm::yaml::read("-", &text).unwrap();
+            let made: Vec<_> = diyadm::yaml::parse_documents("-", &text).unwrap();
             assert_eq!(made.len(), pods.len());
             made.into_iter().map(|document| document.value).collect()
         })
@@ -323,7 +323,7 @@ fn refuses_flags_and_rules_that_a_policy_cannot_express() {
     run(&["--level", "workload"]).code(2).stderr_has("cannot save the original");
     run(&["--rules", "rules.yaml"]).code(2).stderr_has("rule 2 sets replicas");
     let yaml = run(&["--level", "pod", "--failure-policy", "Fail", "-n", "x"]).code(0).stdout;
-    let objects = diyadm::yaml::read("-", &yaml).unwrap();
+    let objects = diyadm::yaml::parse_documents("-", &yaml).unwrap();
     let kinds: Vec<_> = objects.iter().map(|document| document.value["kind"].clone()).collect();
     assert_eq!(kinds, ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"]);
     assert_eq!(objects[0].value["spec"]["failurePolicy"], "Fail");

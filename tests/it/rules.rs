@@ -93,7 +93,7 @@ fn rules_explain_names_the_deciding_rule() {
         json!({ "part": "empty", "value": "false", "decidedBy": "rule 1" })
     );
     let yaml = run(&["-o", "yaml"]).code(0).stdout;
-    assert_eq!(diyadm::yaml::read("t", &yaml).unwrap()[0].value[0]["rule"], 4);
+    assert_eq!(diyadm::yaml::parse_documents("t", &yaml).unwrap()[0].value[0]["rule"], 4);
 
     let mut wrong = object;
     wrong["metadata"]["annotations"] = json!({ "diyadm.io/idle": "sleep" });

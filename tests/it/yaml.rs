@@ -42,7 +42,7 @@ fn hard_yaml_cases_are_read_as_kubectl_reads_them() {
     for line in TRUTH.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let text = row["yaml"].as_str().unwrap();
-        let ours = yaml::read("t", text).map(|documents| {
+        let ours = yaml::parse_documents("t", text).map(|documents| {
             documents.into_iter().next().map_or(Value::Null, |document| document.value)
         });
         match (&ours, row.get("json")) {
@@ -96,7 +96,7 @@ proptest! {
     fn any_value_survives_writing_and_reading_yaml(value in any_value()) {
         let value = serde_json::json!({ "a": value });
         let text = yaml::write(&value).unwrap();
-        let read = yaml::read("t", &text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let read = yaml::parse_documents("t", &text).unwrap_or_else(|e| panic!("{e}: {text}"));
         prop_assert_eq!(read.len(), 1, "{}", text);
         // As text: the order of keys counts.
         prop_assert_eq!(read[0].value.to_string(), value.to_string(), "{}", text);
@@ -105,7 +105,7 @@ proptest! {
 
 #[test]
 fn large_yaml_documents_are_read() {
-    let read = |text: &str| yaml::objects(yaml::read("t", text).unwrap()).len();
+    let read = |text: &str| yaml::objects(yaml::parse_documents("t", text).unwrap()).len();
     let item = "- apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web, labels: {app: web}}\n  \
                 spec: {template: {spec: {containers: [{name: app, image: app:1, env: [{name: A, value: b}]}]}}}\n";
     let list = format!("kind: List\nitems:\n{}", item.repeat(4_000));
@@ -134,7 +134,7 @@ fn yaml_bombs_are_refused() {
         (format!("a0: &a0 [x]\n{chain}"), "this is deeper than 512 levels"),
         (deep, "this is deeper than 512 levels"),
     ] {
-        let error = yaml::read("t", &text).unwrap_err();
+        let error = yaml::parse_documents("t", &text).unwrap_err();
         assert_eq!(error.what, what);
     }
 }
@@ -152,7 +152,7 @@ fn yaml_errors_name_the_place() {
         ("a: {<<: 1}\n", (1, 9), "a merge key takes a mapping or a list of mappings"),
         ("? [a]\n: 1\n", (1, 3), "a key is a list or a mapping"),
     ] {
-        let error = yaml::read("t", text).unwrap_err();
+        let error = yaml::parse_documents("t", text).unwrap_err();
         assert_eq!((error.line, error.column, error.what.as_str()), (at.0, at.1, what), "{text:?}");
     }
 }
@@ -161,9 +161,9 @@ fn yaml_errors_name_the_place() {
 fn yaml_corpus_is_read_and_written() {
     for file in corpus::files() {
         let name = file.name();
-        for document in yaml::read(&name, &file.text).unwrap_or_else(|e| panic!("{e}")) {
+        for document in yaml::parse_documents(&name, &file.text).unwrap_or_else(|e| panic!("{e}")) {
             let again = yaml::write(&document.value).unwrap();
-            let again = yaml::read(&name, &again).unwrap_or_else(|e| panic!("{e}"));
+            let again = yaml::parse_documents(&name, &again).unwrap_or_else(|e| panic!("{e}"));
             // As text: the order of keys counts.
             assert_eq!(again[0].value.to_string(), document.value.to_string(), "{name}");
         }
@@ -200,7 +200,7 @@ fn yaml_keys_keep_their_order() {
     let text = "z: 1\nb: {k: 1, a: 2, \"10\": 3, \"9\": 4}\na: [{q: 1, c: 2}]\n";
     let order = |text: &str| {
         let mut found = Vec::new();
-        for document in yaml::read("t", text).unwrap() {
+        for document in yaml::parse_documents("t", text).unwrap() {
             keys(&document.value, &mut found);
         }
         found
@@ -208,7 +208,7 @@ fn yaml_keys_keep_their_order() {
     assert_eq!(order(text).concat(), "zbka109aqc");
     let json = r#"{"z":1,"b":{"y":1,"a":2},"a":[{"q":1,"c":2}]}"#;
     assert_eq!(order(json).concat(), "zbyaaqc");
-    let written = yaml::write(&yaml::read("t", text).unwrap()[0].value).unwrap();
+    let written = yaml::write(&yaml::parse_documents("t", text).unwrap()[0].value).unwrap();
     assert_eq!(order(&written), order(text));
     for file in corpus::files() {
         // The other parser does not know merge keys, nor one JSON object after the other.

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_dead_left_is_stale() {
+    fn only_leftovers_of_ended_processes_are_stale() {
         let list = "diyadm-test-7-0 (id: 3)\ndiyadm-test-8-1\ncni-1234\ndiyadm-test-x\n";
         assert_eq!(stale(list, |pid| pid == 8), ["diyadm-test-7-0"]);
     }

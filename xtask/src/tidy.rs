@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pure_module_says_no_shell() {
+    fn pure_module_uses_no_io() {
         assert_eq!(rules("src/pki/x.rs", "//! x\nuse std::fs;\n").len(), 1);
         assert_eq!(rules("src/webhook/server/x.rs", "//! x\nuse std::fs;\n").len(), 0);
         let inline = "//! x\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}\n";
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_rendered_by_a_test() {
+    fn template_needs_a_golden_file() {
         let root = std::env::temp_dir().join(format!("diyadm-tidy-{}", std::process::id()));
         let golden = root.join("tests/data/golden/templates");
         fs::create_dir_all(&golden).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_says_what_it_is_for_and_is_short() {
+    fn module_needs_a_doc_comment_and_is_short() {
         assert_eq!(rules("src/ui/x.rs", "fn x() {}\n").len(), 1);
         assert_eq!(rules("src/ui/x.rs", &"//! x\n".repeat(MOST_LINES + 1)).len(), 1);
     }

@@ -21,7 +21,7 @@ use super::{
     leftover::{Leftover, Mark, VARIABLE},
     pipe::Pipe,
     proc,
-    protocol::{self, Bytes, End, Failed, How, MOST_GRACE_S, Start, State, Stream},
+    protocol::{self, Bytes, End, Failed, MOST_GRACE_S, Start, State, Stream, Termination},
     ring::Ring,
     sink::Sink,
     words::{append, reported},
@@ -118,7 +118,7 @@ impl App {
 
     /// Tells leftover processes to end, and starts the application once they have ended.
     pub(super) fn after(left: (Leftover, Pid), later: Later, ring: usize, mark: Mark) -> Self {
-        let how = How::Signal { signal: Signal::TERM.as_raw(), core: false };
+        let how = Termination::Signal { signal: Signal::TERM.as_raw(), core: false };
         let grace_ms = later.start.grace_ms;
         let mut app = Self {
             start: later.start.clone(),
@@ -214,8 +214,8 @@ impl App {
     /// Its first process.
     pub(super) fn reaped(&mut self, status: WaitStatus) {
         let how = match status.exit_status() {
-            Some(code) => How::Exit { code },
-            None => How::Signal {
+            Some(code) => Termination::Exit { code },
+            None => Termination::Signal {
                 signal: status.terminating_signal().unwrap_or_default(),
                 // WCOREDUMP of wait(2).
                 core: status.as_raw() & 0x80 != 0,
@@ -274,10 +274,10 @@ impl App {
     }
 
     /// Reads a pipe that has something, once.
-    pub(super) fn read(&mut self, pipe: usize, buffer: &mut [u8], sink: &mut Sink) {
+    pub(super) fn read_pipe(&mut self, pipe: usize, buffer: &mut [u8], sink: &mut Sink) {
         let ring = &mut self.ring;
         if let Some(pipe) = self.pipes.get_mut(pipe) {
-            pipe.read(buffer, ring, sink);
+            pipe.read_lines(buffer, ring, sink);
         }
     }
 

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_command_it_is_pid_1() {
+    fn agent_without_a_command_is_pid_1() {
         assert_eq!(parsed("").unwrap(), idle(20, 1024, None, false));
         let all = "--grace 3 --socket /x --ring=9 --adopt";
         assert_eq!(parsed(all).unwrap(), idle(3, 9, Some("/x"), true));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_take_their_own_flags() {
+    fn agent_commands_accept_their_own_flags() {
         let socket = || Some(PathBuf::from("/x"));
         assert_eq!(parsed("relay").unwrap(), Command::Relay { socket: None });
         assert_eq!(parsed("relay --socket /x").unwrap(), Command::Relay { socket: socket() });
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn unknown_agent_arguments_are_refused() {
         for line in [
             "idle",
             "--no",

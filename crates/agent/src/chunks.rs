@@ -121,7 +121,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn chunks_are_the_content_and_the_same_however_it_is_read(
+        fn chunks_join_to_the_content_for_any_read_size(
             seed in any::<u64>(),
             length in 0_usize..(3 * WINDOW),
             zeros in vec((0_usize..(3 * WINDOW), 0_usize..300_000), 0..3),

@@ -14,7 +14,7 @@ use rustix::event::PollFlags;
 
 use super::{
     protocol::{
-        Answer, Broken, Decoder, Failed, Follow, Hello, Kind, Logs, PROTOCOL, Request, json,
+        Answer, Broken, Decoder, Failed, Follow, FrameKind, Hello, Logs, PROTOCOL, Request, json,
     },
     supervisor::{Begun, Supervisor},
 };
@@ -71,7 +71,7 @@ impl Connection {
     /// Greets the client.
     pub(super) fn new(stream: UnixStream) -> Self {
         // Our hello is short.
-        let out = json(Kind::Hello, &Hello::own()).unwrap_or_default();
+        let out = json(FrameKind::Hello, &Hello::own()).unwrap_or_default();
         Self {
             stream,
             decoder: Decoder::new(MOST_REQUEST),
@@ -127,7 +127,7 @@ impl Connection {
         // Input that was read before comes first.
         let is_idle = !self.ended && self.rest.is_empty();
         if found.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && is_idle {
-            self.read(supervisor, buffer);
+            self.read_requests(supervisor, buffer);
         }
         self.write();
     }
@@ -136,7 +136,7 @@ impl Connection {
         self.out.len() - self.written >= FULL
     }
 
-    fn read(&mut self, supervisor: &mut Supervisor, buffer: &mut [u8]) {
+    fn read_requests(&mut self, supervisor: &mut Supervisor, buffer: &mut [u8]) {
         match self.stream.read(buffer) {
             // The client closed the connection: nobody waits for the pending answer.
             Ok(0) => (self.ended, self.pending) = (true, Pending::Nothing),
@@ -152,11 +152,11 @@ impl Connection {
         let mut decoder = std::mem::take(&mut self.decoder);
         while !self.ended && !self.is_full() {
             match decoder.next(&mut input) {
-                Ok(Some(frame)) if !self.greeted => match frame.parse(Kind::Hello) {
+                Ok(Some(frame)) if !self.greeted => match frame.parse(FrameKind::Hello) {
                     Ok(hello) => self.greet(&hello),
                     Err(broken) => self.give_up(&broken),
                 },
-                Ok(Some(frame)) => match frame.parse(Kind::Request) {
+                Ok(Some(frame)) => match frame.parse(FrameKind::Request) {
                     Ok(request) => self.request(request, supervisor),
                     Err(broken) => self.give_up(&broken),
                 },

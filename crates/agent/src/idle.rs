@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_gone_is_forgotten() {
+    fn closed_connections_are_removed() {
         let process = |pid, parent, group, zombie| Process {
             pid,
             parent,

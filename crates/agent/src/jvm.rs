@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_that_listen_on_loopback_are_read() {
+    fn loopback_listeners_are_parsed() {
         let line = |address: &str, state: &str| {
             format!(
                 "   1: {address}:138D 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 \

@@ -56,7 +56,7 @@ pub(super) struct Leftover {
 impl Leftover {
     /// What a supervisor earlier than `mark` left of `name`, and one of its processes; `None` if
     /// nothing is left.
-    pub(super) fn of(mark: &Mark, name: &str) -> Option<(Self, Pid)> {
+    pub(super) fn find(mark: &Mark, name: &str) -> Option<(Self, Pid)> {
         let left = Self { mark: mark.clone(), name: name.to_owned() };
         let first = left.processes().next()?;
         Some((left, first))
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_of_one_name_one_container_and_one_supervisor() {
+    fn mark_identifies_name_container_and_supervisor() {
         let mark = |container, session: &str| Mark { container, session: session.to_owned() };
         let environ = format!("A=1\0{VARIABLE}={}\0B=2\0", mark(7, "1-20").value("web"));
         let is_before = |mark: Mark, name| mark.is_before(environ.as_bytes(), name);

@@ -64,7 +64,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_joined_are_what_came(
+        fn split_lines_join_to_the_input(
             parts in vec((0_usize..70_000, any::<bool>()), 0..6),
             pieces in vec(1_usize..90_000, 1..9),
         ) {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_longest_length_is_whole() {
+    fn line_of_the_maximum_length_is_not_cut() {
         let mut given = Vec::new();
         let mut lines = Lines::default();
         lines.push(&vec![b'x'; MOST_LINE], |line, cut| given.push((line.len(), cut)));

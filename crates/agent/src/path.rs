@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_stay_below_the_root() {
+    fn path_must_stay_below_the_root() {
         for good in [&b"a"[..], b"a/b", b"-rf", b"a\n\xff/...", b"..a", b" "] {
             assert!(parts(good).is_some(), "{}", good.escape_ascii());
         }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stay_below_the_root() {
+    fn link_must_stay_below_the_root() {
         for (depth, to) in
             [(0, "a"), (0, "./a/b"), (1, ".."), (1, "../a"), (2, "../../a"), (0, "a/./b/")]
         {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_names_fit_a_folder() {
+    fn temporary_names_have_a_valid_length() {
         assert_eq!(temporary_name(b"a.jar", PART), b".a.jar.diyadm-part");
         for length in [1, 241, 242, 243, 255] {
             let name = vec![b'x'; length];

@@ -34,7 +34,12 @@ impl Pipe {
     }
 
     /// Reads once; `false` if there is no more data now.
-    pub(super) fn read(&mut self, buffer: &mut [u8], ring: &mut Ring, sink: &mut Sink) -> bool {
+    pub(super) fn read_lines(
+        &mut self,
+        buffer: &mut [u8],
+        ring: &mut Ring,
+        sink: &mut Sink,
+    ) -> bool {
         let (stream, number, at_ms) = (self.stream, self.number, now_ms());
         let keep = |line: &[u8], cut| {
             ring.push(stream, cut, at_ms, line);
@@ -59,7 +64,7 @@ impl Pipe {
         let reads = now.div_ceil(buffer.len() as u64);
         // Once more, to see the end of a pipe without writers.
         for _ in 0..=reads {
-            if !self.read(buffer, ring, sink) {
+            if !self.read_lines(buffer, ring, sink) {
                 return;
             }
         }

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stat_is_read_whatever_the_name() {
+    fn proc_stat_is_parsed_for_any_process_name() {
         let stat = b"42 (a ) Z 9) S 7 40 40 0 -1 4194304 1 2 3 4 150 50 0 0 20 0 1 0 99 1000 3 1\n";
         let process = parse(stat).unwrap();
         assert_eq!((process.pid, process.parent, process.group), (42, 7, 40));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn kills_are_counted_in_both_versions_of_cgroups() {
+    fn oom_kills_are_counted_in_cgroup_v1_and_v2() {
         let v2 = "low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\noom_group_kill 0\n";
         assert_eq!(oom_count(v2), Some(2));
         assert_eq!(oom_count("oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"), Some(5));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_seen() {
+    fn own_process_is_found_in_proc() {
         let own = i32::try_from(std::process::id()).unwrap();
         let seen = processes().into_iter().find(|process| process.pid == own).unwrap();
         assert!(seen.rss > 0 && !seen.zombie);

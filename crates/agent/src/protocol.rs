@@ -28,9 +28,9 @@ pub mod transfer;
 
 pub use bytes::{Bytes, Hash};
 pub use bytes::{excerpt, hex};
-pub use frame::{Broken, Decoder, Frame, HEADER, Kind, MOST_PAYLOAD, append, json};
+pub use frame::{Broken, Decoder, Frame, FrameKind, HEADER, MOST_PAYLOAD, append, json};
 pub use line::{Line, Stream};
-pub use status::{App, Apps, End, How, State, Supervisor, signal_name};
+pub use status::{App, Apps, End, State, Supervisor, Termination, signal_name};
 
 /// The version of everything here but [`Hello`]. Raised when an older side would misunderstand.
 pub const PROTOCOL: u32 = 2;
@@ -250,10 +250,10 @@ impl Answer {
     pub fn frame(&self) -> Vec<u8> {
         let failed = |broken: Broken| {
             let what = format!("unexpected answer: {broken}");
-            json(Kind::Answer, &Self::Failed(Failed::Malformed { what }))
+            json(FrameKind::Answer, &Self::Failed(Failed::Malformed { what }))
         };
         // The failure's text is short.
-        json(Kind::Answer, self).or_else(failed).unwrap_or_default()
+        json(FrameKind::Answer, self).or_else(failed).unwrap_or_default()
     }
 }
 

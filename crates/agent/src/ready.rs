@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use super::{
     error::{Code, Failure},
-    protocol::{Answer, Kind, Request, State, json},
+    protocol::{Answer, FrameKind, Request, State, json},
     socket::{connect, places},
     tls,
     wire::{Input, greet},
@@ -107,9 +107,9 @@ fn is_application_running(socket: Option<&Path>) -> Result<bool> {
     if greet(&mut input, &mut supervisor)?.is_err() {
         bail!("the supervisor in the container has another version");
     }
-    supervisor.write_all(&json(Kind::Request, &Request::List)?)?;
+    supervisor.write_all(&json(FrameKind::Request, &Request::List)?)?;
     let frame = input.frame()?.context("the supervisor did not answer")?;
-    match frame.parse(Kind::Answer)? {
+    match frame.parse(FrameKind::Answer)? {
         Answer::Apps(apps) => Ok(apps.apps.iter().any(|app| app.state == State::Running)),
         _ => bail!("the supervisor did not answer with the list of applications"),
     }

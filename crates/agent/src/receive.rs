@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use super::{
     error::Code,
     protocol::{
-        Answer, Broken, Bytes, Failed, Frame, Kind, Request,
+        Answer, Broken, Bytes, Failed, Frame, FrameKind, Request,
         transfer::{self, Data, Hashes, MOST_CHUNKS, MOST_FILES, Op, Reason, Receive, Refusal},
     },
     wire::{Error, Input, send},
@@ -42,7 +42,7 @@ const PIECE: usize = 32 << 10;
 const MOST_UNKEPT: usize = 1024;
 
 /// Receives until the client closes the connection.
-pub(super) fn run<R: Read>(
+pub(super) fn receive<R: Read>(
     wanted: &Receive,
     mut input: Input<R>,
     mut output: File,
@@ -104,7 +104,7 @@ impl Session {
     /// Handles a frame of the client; an error for an invalid frame, which ends the transfer.
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Broken> {
         match frame.kind {
-            Kind::Request => match frame.parse(Kind::Request)? {
+            FrameKind::Request => match frame.parse(FrameKind::Request)? {
                 Request::Step { id, op } if id > self.newest => {
                     self.newest = id;
                     self.step(id, op)
@@ -112,11 +112,11 @@ impl Session {
                 Request::Cancel => Ok(()),
                 _ => Err(Broken::Content("an unknown or outdated step of a transfer".to_owned())),
             },
-            Kind::Hashes => {
+            FrameKind::Hashes => {
                 let Hashes { id, chunks } = Hashes::parse(frame.payload)?;
                 self.go_on(id, |incoming, _, root| incoming.hashes(&chunks, root))
             }
-            Kind::Data => {
+            FrameKind::Data => {
                 let data = Data::parse(frame.payload)?;
                 self.go_on(data.id, |incoming, buffers, root| incoming.data(&data, buffers, root))
             }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     error::{Code, Failure},
-    protocol::{Answer, Apps, Failed, Hello, Kind, Request, excerpt, json},
+    protocol::{Answer, Apps, Failed, FrameKind, Hello, Request, excerpt, json},
     receive,
     socket::{connect, others, places},
     wire::{Error, Input, greet, send, stdio},
@@ -51,12 +51,12 @@ pub(super) fn run(socket: Option<&Path>) -> Result<Code> {
             Err(Error::Io(error)) => return Err(error).context("the client is gone"),
             Err(Error::Broken(broken)) => return malformed(&mut output, broken.to_string()),
         };
-        let request: Request = match frame.parse(Kind::Request) {
+        let request: Request = match frame.parse(FrameKind::Request) {
             Ok(request) => request,
             Err(broken) => return malformed(&mut output, broken.to_string()),
         };
         let request = match request {
-            Request::Receive(wanted) => return receive::run(&wanted, input, output),
+            Request::Receive(wanted) => return receive::receive(&wanted, input, output),
             Request::Step { .. } => {
                 return malformed(&mut output, "a step of a transfer before `Receive`".into());
             }
@@ -165,7 +165,7 @@ fn splice(
         send(&mut output, &Answer::Failed(failed))?;
         return Ok(Code::No);
     }
-    match json(Kind::Request, request) {
+    match json(FrameKind::Request, request) {
         // The peer may have sent the reason before closing the connection.
         Ok(request) => drop((&to).write_all(&request)),
         Err(broken) => return malformed(&mut output, broken.to_string()),
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_supervisor_that_says_nothing_is_given_up() {
+    fn relay_gives_up_a_silent_supervisor() {
         let (silent, supervisor) = UnixStream::pair().unwrap();
         let (mut answer, output) = io::pipe().unwrap();
         let output = File::from(OwnedFd::from(output));

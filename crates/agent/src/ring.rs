@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_goes_and_its_number_stays_known() {
+    fn ring_drops_old_lines_and_keeps_numbers() {
         let ring = ring(6);
         assert_eq!((ring.oldest(), ring.newest()), (3, 6));
         assert!(ring.get(2).is_none() && ring.get(7).is_none());
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_kept_however_long() {
+    fn ring_keeps_one_line_of_any_length() {
         let mut ring = Ring::new(10);
         ring.push(Stream::Err, true, 1, &[b'x'; 100]);
         ring.push(Stream::Err, true, 2, &[b'y'; 100]);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_begin_where_they_are_asked_to() {
+    fn logs_start_at_the_requested_line() {
         let ring = ring(6);
         let begin =
             |after, since_ms, tail| ring.begin(&Logs { after, since_ms, tail, ..Logs::default() });

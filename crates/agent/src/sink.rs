@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_goes_on_in_anothers_line() {
+    fn output_of_two_streams_is_not_mixed_in_a_line() {
         let mut sink = Sink::new(Some(tempfile::tempfile().unwrap()));
         for (writer, line, cut) in [
             (1, "long", true),

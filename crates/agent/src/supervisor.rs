@@ -98,7 +98,7 @@ impl Supervisor {
         }
         let (name, mark) = (start.name.clone(), self.mark.clone());
         // If this is PID 1, nothing outlived an earlier supervisor.
-        let left = if self.adopted { Leftover::of(&mark, &name) } else { None };
+        let left = if self.adopted { Leftover::find(&mark, &name) } else { None };
         if let Some(left) = left {
             self.tickets += 1;
             let (ticket, ring) = (self.tickets, self.ring);
@@ -251,7 +251,7 @@ impl Supervisor {
                     let Some(app) = self.apps.values_mut().nth(index) else { continue };
                     let stream = app.pipes().nth(pipe).map(|(stream, _)| stream);
                     let out = stream == Some(Stream::Out);
-                    app.read(pipe, buffer, if out { &mut self.out } else { &mut self.err });
+                    app.read_pipe(pipe, buffer, if out { &mut self.out } else { &mut self.err });
                 }
             }
         }

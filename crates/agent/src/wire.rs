@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
 };
 
-use super::protocol::{Answer, Broken, Decoder, Frame, Hello, Kind, PROTOCOL, json};
+use super::protocol::{Answer, Broken, Decoder, Frame, FrameKind, Hello, PROTOCOL, json};
 use anyhow::{Context, Result};
 
 /// Bytes to read at a time: the size of a big pipe.
@@ -100,11 +100,11 @@ pub(super) fn greet<R: Read>(
     input: &mut Input<R>,
     output: &mut impl Write,
 ) -> Result<Result<Hello, Hello>> {
-    let own = json(Kind::Hello, &Hello::own())?;
+    let own = json(FrameKind::Hello, &Hello::own())?;
     // The peer may have sent the reason before closing the connection.
     let _ = output.write_all(&own).and_then(|()| output.flush());
     let frame = input.frame()?.context("the other side closed the connection")?;
-    let hello: Hello = frame.parse(Kind::Hello)?;
+    let hello: Hello = frame.parse(FrameKind::Hello)?;
     Ok(if hello.protocol == PROTOCOL { Ok(hello) } else { Err(hello) })
 }
 

@@ -21,7 +21,7 @@ struct Project {
 }
 
 impl Project {
-    fn read(files: &Files<'_>, folder: &str, root: &str) -> Option<Self> {
+    fn load(files: &Files<'_>, folder: &str, root: &str) -> Option<Self> {
         let text = FILES.iter().find_map(|name| files.read(&join(folder, name)))?;
         let text = without_comments(&text);
         let catalog = files.read(&join(root, "gradle/libs.versions.toml")).unwrap_or_default();
@@ -54,7 +54,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     let settings = without_comments(&settings.unwrap_or_default());
     let unread =
         || Failure::usage("The build file cannot be read.", "Check that it is UTF-8 text.");
-    let own = Project::read(files, "", &root);
+    let own = Project::load(files, "", &root);
     let included = if root.is_empty() { included(&settings) } else { Vec::new() };
     let gradle = match (files.has(&join(&root, "gradlew")), root.as_str()) {
         (true, "") => "./gradlew".to_owned(),
@@ -65,7 +65,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
         Some(own) if own.is_application() || included.is_empty() => own,
         own => {
             let projects = included.iter().take(super::MOST_MODULES);
-            let projects = projects.filter_map(|folder| Project::read(files, folder, &root));
+            let projects = projects.filter_map(|folder| Project::load(files, folder, &root));
             let projects: Vec<_> = projects.collect();
             if projects.is_empty() {
                 own.ok_or_else(unread)?
@@ -82,9 +82,9 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     let named = || value(&settings, "rootProject.name").filter(|_| is_root);
     let own_folder = project.folder.rsplit('/').next().filter(|name| !name.is_empty());
     let name = named().unwrap_or_else(|| own_folder.unwrap_or(files.folder).to_owned());
-    let top = Project::read(files, &root, &root).map(|top| top.text).unwrap_or_default();
+    let top = Project::load(files, &root, &root).map(|top| top.text).unwrap_or_default();
     let version = version(files, &project, &root, &top)?;
-    of(files, &project, &gradle, &name, version.as_deref())
+    built_project(files, &project, &gradle, &name, version.as_deref())
 }
 
 /// The folder of the build to which this project belongs: `../`; empty if it is the build itself.
@@ -101,7 +101,7 @@ fn join(folder: &str, path: &str) -> String {
     }
 }
 
-fn of(
+fn built_project(
     files: &Files<'_>,
     project: &Project,
     gradle: &str,

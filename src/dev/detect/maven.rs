@@ -222,7 +222,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     if text(pom.own(), &["packaging"]).as_deref() == Some("pom") {
         let module = application(files, &pom)?;
         let build = format!("{maven} -q -DskipTests -pl {module} -am");
-        return of(files, &module, &build);
+        return built_module(files, &module, &build);
     }
     // A module needs its siblings, which the parent project builds.
     let listed = pom.chain.get(1).and_then(|parent| {
@@ -239,7 +239,7 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
         }
         None => format!("{maven} -q -DskipTests"),
     };
-    of(files, "", &build)
+    built_module(files, "", &build)
 }
 
 fn documents(texts: &[String]) -> Result<Vec<Document<'_>>, Failure> {
@@ -276,7 +276,7 @@ fn application(files: &Files<'_>, root: &Pom<'_>) -> Result<String, Failure> {
 }
 
 /// The build result of the module in `folder`; `build` is the Maven command with its flags.
-fn of(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
+fn built_module(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, Failure> {
     let texts = texts(files, folder);
     let documents = documents(&texts)?;
     let pom = Pom::new(&documents);

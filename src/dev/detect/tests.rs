@@ -3,7 +3,7 @@
 use super::{super::project, *};
 
 /// The file's text for a folder `shop` with these files.
-fn of(files: &[(&str, &str)]) -> Result<String, Failure> {
+fn detected(files: &[(&str, &str)]) -> Result<String, Failure> {
     in_folder("shop", files, None)
 }
 
@@ -34,7 +34,7 @@ fn sent(text: &str) -> (String, String) {
 }
 
 #[test]
-fn every_guess_is_a_file_that_is_read() {
+fn detected_project_file_parses() {
     for (files, from, first) in [
         (&[("pom.xml", POM), ("mvnw", "")][..], "target/web-1.2.jar", "java"),
         (&[("build.gradle", "version = '0.1'\n")], "build/libs/shop-0.1.jar", "java"),
@@ -49,7 +49,7 @@ fn every_guess_is_a_file_that_is_read() {
         (&[("pyproject.toml", "")], ".", "python"),
         (&[], ".", "sh"),
     ] {
-        let text = of(files).unwrap();
+        let text = detected(files).unwrap();
         let (sent, command) = sent(&text);
         assert_eq!(sent, from, "{text}");
         assert_eq!(command.split(' ').next(), Some(first), "{text}");
@@ -60,7 +60,7 @@ fn every_guess_is_a_file_that_is_read() {
 }
 
 #[test]
-fn a_folder_may_be_called_anything() {
+fn detection_accepts_any_folder_name() {
     for folder in ["My Shop: 2 #x", "-", "\u{e9}", "a\"b", "a\nb", "$(x)"] {
         let files: [&[(&str, &str)]; 4] =
             [&[("build.gradle", "")], &[("go.mod", "")], &[("pom.xml", POM)], &[]];
@@ -101,7 +101,7 @@ const BOOT: &str = "<parent><artifactId>spring-boot-starter-parent</artifactId>\
     <version>3.4.0</version><relativePath/></parent>";
 
 #[test]
-fn mavens_archives_have_the_names_that_it_gives_them() {
+fn maven_archive_names_are_detected() {
     let parent = "<parent><artifactId>up</artifactId><version>${revision}</version></parent>";
     let up = "<project><artifactId>up</artifactId><version>${revision}</version>\
         <properties><revision>7${changelist}</revision><changelist>-SNAPSHOT</changelist>\
@@ -178,25 +178,25 @@ fn mavens_archives_have_the_names_that_it_gives_them() {
         ),
     ] {
         let files: Vec<_> = [("pom.xml", &*pom_text)].into_iter().chain(other).collect();
-        let text = of(&files).unwrap_or_else(|error| panic!("{pom_text}: {}", error.what));
+        let text = detected(&files).unwrap_or_else(|error| panic!("{pom_text}: {}", error.what));
         assert_eq!(sent(&text), (from.to_owned(), command.to_owned()), "{pom_text}");
     }
     // Without an execution of its own Spring Boot's plugin makes no jar that runs.
-    let plain = of(&[("pom.xml", &pom(&format!("{POM_VERSION}{spring}")))]).unwrap();
+    let plain = detected(&[("pom.xml", &pom(&format!("{POM_VERSION}{spring}")))]).unwrap();
     assert!(plain.contains("package spring-boot:repackage"), "{plain}");
-    let wrapper = of(&[("pom.xml", POM), ("mvnw", "")]).unwrap();
+    let wrapper = detected(&[("pom.xml", POM), ("mvnw", "")]).unwrap();
     assert!(wrapper.contains("build: ./mvnw "), "{wrapper}");
-    assert!(of(&[("pom.xml", POM)]).unwrap().contains("build: mvn "));
+    assert!(detected(&[("pom.xml", POM)]).unwrap().contains("build: mvn "));
     let unknown = pom("<version>${revision}</version>");
-    let error = of(&[("pom.xml", &unknown)]).unwrap_err();
+    let error = detected(&[("pom.xml", &unknown)]).unwrap_err();
     assert!(error.what.contains("`${revision}`") && error.hint.contains("finalName"));
-    assert!(of(&[("pom.xml", "<project>")]).unwrap_err().what.contains("pom.xml"));
+    assert!(detected(&[("pom.xml", "<project>")]).unwrap_err().what.contains("pom.xml"));
 }
 
 const POM_VERSION: &str = "<version>1.2</version>";
 
 #[test]
-fn the_one_module_that_runs_is_meant() {
+fn single_runnable_module_is_detected() {
     let root = "<project><artifactId>all</artifactId><version>2</version>\
         <packaging>pom</packaging><modules><module>lib</module><module>app</module></modules>\
         </project>";
@@ -209,12 +209,12 @@ fn the_one_module_that_runs_is_meant() {
     let spring = plugin("spring-boot-maven-plugin", "");
     let (lib, app) = (inner("lib", ""), inner("app", &spring));
     let files = [("pom.xml", root), ("lib/pom.xml", &*lib), ("app/pom.xml", &*app)];
-    let text = of(&files).unwrap();
+    let text = detected(&files).unwrap();
     assert_eq!(sent(&text).0, "app/target/app-2.jar");
     assert!(text.contains("build: mvn -q -DskipTests -pl app -am "), "{text}");
     let lib = inner("lib", &spring);
     let both = [("pom.xml", root), ("lib/pom.xml", &*lib), ("app/pom.xml", &*app)];
-    let error = of(&both).unwrap_err();
+    let error = detected(&both).unwrap_err();
     assert!(error.what.contains("Several modules of pom.xml could run: lib, app"));
     // In the folder of one of them its neighbours are built too.
     let files = [("pom.xml", &*app), ("../pom.xml", root), ("../mvnw", "")];
@@ -224,7 +224,7 @@ fn the_one_module_that_runs_is_meant() {
 }
 
 #[test]
-fn gradles_archives_have_the_names_that_it_gives_them() {
+fn gradle_archive_names_are_detected() {
     let boot = "plugins {\n  id 'java'\n  id 'org.springframework.boot' version '3.4.0'\n}\n";
     let version = format!("{boot}version = '0.1'\n");
     let settings = ("settings.gradle", "rootProject.name = 'store'\n");
@@ -310,10 +310,11 @@ fn gradles_archives_have_the_names_that_it_gives_them() {
         ),
     ] {
         let files: Vec<_> = std::iter::once(build).chain(others.iter().copied()).collect();
-        let text = of(&files).unwrap_or_else(|error| panic!("{build:?}: {}", error.what));
+        let text = detected(&files).unwrap_or_else(|error| panic!("{build:?}: {}", error.what));
         assert_eq!(sent(&text), (from.to_owned(), command.to_owned()), "{files:?}");
     }
-    let error = of(&[("build.gradle", &format!("{boot}version = computed()\n"))]).unwrap_err();
+    let error =
+        detected(&[("build.gradle", &format!("{boot}version = computed()\n"))]).unwrap_err();
     assert!(error.what.contains("computed()"), "{}", error.what);
     // Several projects: the one that runs, and none by chance.
     let all = ("settings.gradle", "rootProject.name = 'all'\ninclude 'lib', ':services:web'\n");
@@ -328,11 +329,11 @@ fn gradles_archives_have_the_names_that_it_gives_them() {
         ("services/web/build.gradle", boot),
         ("gradlew", ""),
     ];
-    let text = of(&files).unwrap();
+    let text = detected(&files).unwrap();
     assert_eq!(sent(&text).0, "services/web/build/libs/web-9.jar");
     assert!(text.contains("build: ./gradlew -q :services:web:bootJar"), "{text}");
     let files = [all, ("lib/build.gradle", boot), ("services/web/build.gradle", boot)];
-    assert!(of(&files).unwrap_err().what.contains("lib, services/web"));
+    assert!(detected(&files).unwrap_err().what.contains("lib, services/web"));
     let files = [("build.gradle", boot), ("../settings.gradle", all.1), ("../gradlew", "")];
     let text = in_folder("lib", &files, None).unwrap();
     assert_eq!(sent(&text).0, "build/libs/lib.jar");

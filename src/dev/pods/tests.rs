@@ -26,7 +26,7 @@ fn pod(name: &str, created: &str, ready: bool, state: &Value) -> Value {
     })
 }
 
-const ANY: Wanted<'_> = Wanted { named: None, meant: None, owners: &[], live: true };
+const ANY: PodRequest<'_> = PodRequest { named: None, meant: None, owners: &[], live: true };
 const NAMED: Named<'_> = Named { target: "deploy/x", empty: "deploy/x -n n", emptied: false };
 
 fn running() -> Value {
@@ -34,7 +34,7 @@ fn running() -> Value {
 }
 
 #[test]
-fn the_newest_ready_pod_is_chosen() {
+fn newest_ready_pod_is_chosen() {
     let old = pod("old", "2026-01-01T00:00:00Z", true, &running());
     let new = pod("new", "2026-01-02T00:00:00Z", true, &running());
     let unready = pod("unready", "2026-01-03T00:00:00Z", false, &running());
@@ -47,7 +47,7 @@ fn the_newest_ready_pod_is_chosen() {
     pods.remove(0);
     assert_eq!(choose(&pods, ANY, &NAMED).unwrap().pod, "unready");
     assert_eq!(all(&pods, ANY).unwrap().len(), 1);
-    let side = Wanted { named: Some("side"), ..ANY };
+    let side = PodRequest { named: Some("side"), ..ANY };
     let found = choose(&pods, side, &NAMED).unwrap();
     assert!(found.container == "side" && !found.agent);
     // One that goes may be of another template.
@@ -58,7 +58,7 @@ fn the_newest_ready_pod_is_chosen() {
     assert_eq!(none.what, "Pod going has no container side.");
 }
 
-const EMPTIED: Wanted<'_> = Wanted { live: false, ..ANY };
+const EMPTIED: PodRequest<'_> = PodRequest { live: false, ..ANY };
 
 fn emptied(name: &str, created: &str, ready: bool, state: &Value) -> Value {
     let mut pod = pod(name, created, ready, state);
@@ -67,7 +67,7 @@ fn emptied(name: &str, created: &str, ready: bool, state: &Value) -> Value {
 }
 
 #[test]
-fn an_emptied_pod_is_preferred_and_a_live_one_refused() {
+fn emptied_pod_is_preferred_and_live_pod_refused() {
     let mut live = pod("live", "2026-01-03T00:00:00Z", true, &running());
     live["spec"]["containers"][0]["command"] = json!(["sleep", "1 h\u{1b}"]);
     let old = emptied("old", "2026-01-01T00:00:00Z", false, &running());
@@ -103,12 +103,12 @@ fn an_emptied_pod_is_preferred_and_a_live_one_refused() {
     assert!(failure.what.contains("no emptied Pod was created yet"), "{failure}");
     assert!(!is_not_emptied(&failure.into()));
     // A sidecar is never emptied.
-    let side = Wanted { named: Some("side"), ..EMPTIED };
+    let side = PodRequest { named: Some("side"), ..EMPTIED };
     assert!(is_not_emptied(&choose(alone, side, &begun).unwrap_err().into()));
 }
 
 #[test]
-fn what_runs_and_what_controls_it_are_named() {
+fn live_pod_refusal_names_its_process_and_controller() {
     let mut pod = pod("a", "", true, &running());
     pod["spec"]["containers"][0]["image"] = "shop:1".into();
     assert_eq!(runs(&pod, "app"), "the entrypoint of image shop:1");
@@ -126,19 +126,19 @@ fn what_runs_and_what_controls_it_are_named() {
 }
 
 #[test]
-fn the_emptied_container_is_meant() {
+fn emptied_container_is_chosen() {
     let mut pod = pod("a", "2026-01-01T00:00:00Z", true, &running());
     pod["metadata"]["annotations"] = json!({ "diyadm.io/containers": "side" });
     assert_eq!(choose(&[pod.clone()], ANY, &NAMED).unwrap().container, "side");
     pod["metadata"]["annotations"] = json!({ "kubectl.kubernetes.io/default-container": "side" });
     assert_eq!(choose(&[pod.clone()], ANY, &NAMED).unwrap().container, "side");
-    let meant = |meant| Wanted { meant: Some(meant), ..ANY };
+    let meant = |meant| PodRequest { meant: Some(meant), ..ANY };
     assert_eq!(choose(&[pod.clone()], meant("app"), &NAMED).unwrap().container, "app");
     assert_eq!(choose(&[pod], meant("gone"), &NAMED).unwrap().container, "side");
 }
 
 #[test]
-fn what_a_pod_waits_for_is_told() {
+fn pending_pod_reports_its_reason() {
     let none = choose(&[], ANY, &NAMED).unwrap_err();
     assert_eq!(none.what, "deploy/x has no Pods.");
     let image = json!({ "waiting": { "reason": "ErrImageNeverPull", "message": "not here\nx" } });
@@ -157,6 +157,6 @@ fn what_a_pod_waits_for_is_told() {
     ]);
     let said = choose(&[init], ANY, &NAMED).unwrap_err();
     assert!(said.what.contains("(init container i: Error, exit 3)"), "{said}");
-    let said = choose(&[waiting], Wanted { named: Some("none"), ..ANY }, &NAMED).unwrap_err();
+    let said = choose(&[waiting], PodRequest { named: Some("none"), ..ANY }, &NAMED).unwrap_err();
     assert_eq!(said.hint, "It has app, side.");
 }

@@ -42,7 +42,7 @@ const BUILT: &str = "\
     sync:\n- from: target/app\n  to: /tmp/app\nrun: {command: /tmp/app}\n";
 
 #[test]
-fn a_project_is_built_of_what_is_watched_and_sends_what_was_built() {
+fn watched_sources_are_built_and_the_output_is_sent() {
     let folder = folder(&["src/deep", "docs"]);
     let root = folder.path();
     fs::write(root.join("src/a"), "a").unwrap();
@@ -78,7 +78,7 @@ fn a_project_is_built_of_what_is_watched_and_sends_what_was_built() {
 }
 
 #[test]
-fn without_a_list_everything_but_what_tools_write_is_watched() {
+fn default_watch_excludes_build_output() {
     let folder = folder(&["src", "target", "node_modules"]);
     let root = folder.path();
     fs::write(root.join(".gitignore"), "*.log\n").unwrap();
@@ -97,7 +97,7 @@ fn without_a_list_everything_but_what_tools_write_is_watched() {
 }
 
 #[test]
-fn a_build_that_failed_at_first_is_mended_by_a_change() {
+fn failed_build_is_retried_after_a_change() {
     let folder = folder(&["src"]);
     let root = folder.path();
     let project = parse(BUILT).unwrap();
@@ -133,7 +133,7 @@ fn wrote(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_build_that_writes_to_what_is_watched_builds_once_and_names_it() {
+fn build_that_writes_watched_files_is_not_repeated_and_is_named() {
     let run = "run: {command: x}\n";
     for (build, names) in [
         ("date +%N > src/stamp", &["src/stamp"][..]),
@@ -163,7 +163,7 @@ fn a_build_that_writes_to_what_is_watched_builds_once_and_names_it() {
 }
 
 #[test]
-fn a_build_that_makes_files_of_new_names_builds_once_more_at_the_most() {
+fn build_that_creates_new_files_is_repeated_at_most_once() {
     let folder = folder(&["src", "gen"]);
     let root = folder.path();
     fs::write(root.join("src/a"), "a").unwrap();
@@ -182,7 +182,7 @@ fn a_build_that_makes_files_of_new_names_builds_once_more_at_the_most() {
 }
 
 #[test]
-fn what_is_saved_during_a_build_builds_again() {
+fn file_saved_during_a_build_triggers_another_build() {
     let folder = folder(&["src"]);
     let root = folder.path();
     fs::write(root.join("src/a"), "one").unwrap();
@@ -213,7 +213,7 @@ fn what_is_saved_during_a_build_builds_again() {
 }
 
 #[test]
-fn two_that_go_to_one_place_are_told_by_their_lines() {
+fn two_sync_entries_with_one_target_are_refused_with_their_lines() {
     let folder = folder(&["one", "two"]);
     let text = "run: {command: x}\nsync:\n- {from: one, to: /x/}\n- {from: two, to: /x/./}\n";
     let project = parse(text).unwrap();
@@ -223,7 +223,7 @@ fn two_that_go_to_one_place_are_told_by_their_lines() {
 }
 
 #[test]
-fn without_a_build_what_is_sent_is_watched() {
+fn without_a_build_the_sent_files_are_watched() {
     let folder = folder(&["app/lib", "docs"]);
     let root = folder.path();
     fs::write(root.join("app/.gitignore"), "*.log\n").unwrap();

@@ -106,7 +106,7 @@ impl Library {
         {
             return Ok(Arc::clone(content));
         }
-        let content = Arc::new(read(&file)?);
+        let content = Arc::new(read_content(&file)?);
         if !content.changing
             && (self.count == PodCount::All || matches!(content.body, Body::Chunks(_)))
         {
@@ -239,11 +239,11 @@ pub(super) fn stamp(meta: &Metadata) -> Stamp {
     (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec(), s, ns)
 }
 
-fn read(file: &File) -> io::Result<Content> {
+fn read_content(file: &File) -> io::Result<Content> {
     let mut tries = 0;
     loop {
         let before = file.metadata()?;
-        let cut = Cut::of(before.len());
+        let cut = Cut::for_size(before.len());
         let (size, hash, body) =
             if before.len() <= SMALL { small(file)? } else { large(file, cut)? };
         let changing = stamp(&file.metadata()?) != stamp(&before);
@@ -260,7 +260,7 @@ fn small(file: &File) -> io::Result<(u64, Hash, Body)> {
     let mut bytes = Vec::new();
     At(file, 0).take(SMALL + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SMALL {
-        return large(file, Cut::of(bytes.len() as u64));
+        return large(file, Cut::for_size(bytes.len() as u64));
     }
     Ok((bytes.len() as u64, blake3::hash(&bytes).into(), Body::Small(bytes)))
 }

@@ -112,7 +112,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_nearest_and_the_latest_word_counts() {
+    fn nearest_and_last_ignore_pattern_wins() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         fs::create_dir_all(root.join("a/b")).unwrap();

@@ -1,15 +1,15 @@
 //! A folder in a container that is open for a transfer through an agent.
 
 use super::{
-    Here, Options, Outcome, Source,
-    plan::{Rules, plan},
+    Here, Options, SyncOutcome, SyncSource,
+    plan::{ComparisonRules, plan},
     progress::Progress,
     send::send,
     steps::TRIES,
 };
 use crate::dev::{trouble::Trouble, wire::Conversation};
 use diyadm_agent::protocol::{
-    Answer, Failed, Kind, Request,
+    Answer, Failed, FrameKind, Request,
     transfer::{self, Entry, Op, Reason, What},
 };
 
@@ -31,7 +31,7 @@ impl Open {
     ///
     /// # Errors
     /// The agent refuses, or the connection is lost.
-    pub async fn begin(talk: &mut Conversation, source: &Source) -> Result<Self, Trouble> {
+    pub async fn begin(talk: &mut Conversation, source: &SyncSource) -> Result<Self, Trouble> {
         let Options { delete, checksum, dry_run, .. } = source.options;
         let alone = source.way.file.is_none();
         let root = source.way.root.clone();
@@ -58,13 +58,13 @@ impl Open {
     pub async fn bring(
         &mut self,
         talk: &mut Conversation,
-        source: &Source,
+        source: &SyncSource,
         here: &Here,
         progress: &Progress,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<SyncOutcome, Trouble> {
         // Unreadable files are not deleted files.
         let delete = source.options.delete && here.scan.unread.is_empty();
-        let rules = Rules { delete };
+        let rules = ComparisonRules { delete };
         let plan = plan(&here.scan.entries, &self.there, rules, |entry| here.keeps(entry));
         if source.options.dry_run {
             return Ok(source.rehearse(plan));
@@ -75,7 +75,7 @@ impl Open {
         let report = send(talk, &plan, &source.library, &mut self.next, patience, progress);
         let report = report.await?;
         self.there = here.after(std::mem::take(&mut self.there), delete);
-        Ok(Outcome { plan, report })
+        Ok(SyncOutcome { plan, report })
     }
 }
 
@@ -85,7 +85,7 @@ const MOST_HELD: usize = 256 << 20;
 
 /// The existing entries.
 async fn list(talk: &mut Conversation, op: Op) -> Result<Vec<Entry>, Trouble> {
-    talk.writer.send(Kind::Request, &Request::Step { id: 1, op }).await?;
+    talk.writer.send(FrameKind::Request, &Request::Step { id: 1, op }).await?;
     let (mut there, mut size) = (Vec::new(), 0);
     loop {
         match talk.reader.answer().await? {
@@ -127,7 +127,7 @@ mod tests {
     use diyadm_agent::protocol::{Bytes, transfer::Mtime};
 
     #[test]
-    fn no_more_is_held_than_is_believed() {
+    fn remote_listing_is_bounded() {
         let entry = |path: usize, to: usize| Entry {
             path: Bytes(vec![0; path]),
             mode: 0,

@@ -44,7 +44,7 @@ pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
 
 /// The source and the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct SyncPaths {
     /// The local folder of relative paths.
     pub(crate) from: PathBuf,
     /// The remote folder.
@@ -55,7 +55,7 @@ pub(crate) struct Way {
     folder: Option<Bytes>,
 }
 
-impl Way {
+impl SyncPaths {
     /// From the folder or file `source` to the path `to`. A file goes into a path with a trailing
     /// slash, under its own name.
     ///
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_destination_is_a_workload_and_a_path() {
+    fn destination_is_parsed_as_workload_and_path() {
         let of = |text: &str| destination(OsStr::new(text)).map_err(|failure| failure.what);
         assert_eq!(of("deploy/web:/a:b").unwrap(), ("deploy/web".to_owned(), "/a:b".into()));
         assert_eq!(of(":/app").unwrap(), (String::new(), "/app".into()));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn copying_out_is_refused_with_what_to_type() {
+    fn copying_out_of_a_container_is_refused_with_a_command() {
         let of = |source: &str, to: &str| Some(copy_out(OsStr::new(source), OsStr::new(to))?.hint);
         for (to, into) in [(".", "log"), ("here", "here"), ("here/", "here/log")] {
             let hint = of("deploy/web:/app/log", to).unwrap();
@@ -147,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_keeps_its_name_in_a_folder() {
+    fn file_synced_into_a_folder_keeps_its_name() {
         let of = |source: &str, to: &str| {
-            let way = Way::new(Path::new(source), false, &to.into()).unwrap();
+            let way = SyncPaths::new(Path::new(source), false, &to.into()).unwrap();
             let (here, there) = way.file.unwrap();
             let text = |path: PathBuf| path.to_str().unwrap().to_owned();
             [text(way.from), text(here), way.root.show(), there.show()]
@@ -162,20 +162,20 @@ mod tests {
         assert_eq!(of("a.jar", "/tmp//b"), [".", "a.jar", "/tmp", "b"]);
         // Into the path itself, if that is a folder.
         let inside = |to: &str| {
-            let way = Way::new(Path::new("t/a.jar"), false, &to.into()).unwrap().inside()?;
+            let way = SyncPaths::new(Path::new("t/a.jar"), false, &to.into()).unwrap().inside()?;
             Some([way.root.show(), way.file.unwrap().1.show()])
         };
         assert_eq!(inside("/app"), Some(["/app".to_owned(), "a.jar".to_owned()]));
         assert_eq!(inside("/app/"), None);
         for to in ["..", "/tmp/.."] {
-            assert!(Way::new(Path::new("a"), false, &to.into()).is_err(), "{to}");
+            assert!(SyncPaths::new(Path::new("a"), false, &to.into()).is_err(), "{to}");
         }
     }
 
     #[test]
-    fn two_ways_to_one_place_collide() {
+    fn sync_targets_that_overlap_are_found() {
         let of = |source: &str, is_folder, to: &str| {
-            Way::new(Path::new(source), is_folder, &to.into()).unwrap()
+            SyncPaths::new(Path::new(source), is_folder, &to.into()).unwrap()
         };
         assert!(of("a", true, "/x").collides(&of("b", true, "/x/")));
         assert!(of("a", true, "/x/y").collides(&of("b", true, "/x//./y")));
@@ -189,10 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_goes_into_the_path() {
-        let way = Way::new(Path::new("src"), true, &"/app/".into()).unwrap();
+    fn folder_content_is_synced_into_the_path() {
+        let way = SyncPaths::new(Path::new("src"), true, &"/app/".into()).unwrap();
         assert!(way.inside().is_none());
         assert_eq!((way.root, way.file), ("/app".into(), None));
-        assert_eq!(Way::new(Path::new("src"), true, &"/".into()).unwrap().root, "/".into());
+        assert_eq!(SyncPaths::new(Path::new("src"), true, &"/".into()).unwrap().root, "/".into());
     }
 }

@@ -16,16 +16,16 @@ use tokio::{
 };
 
 use super::{
-    Here, Outcome, Source,
+    Here, SyncOutcome, SyncSource,
     content::Library,
-    plan::{Plan, Rules, plan},
+    plan::{ComparisonRules, SyncPlan, plan},
     progress::Progress,
     steps::Report,
 };
 use crate::{
     dev::trouble::Trouble,
     exit::Failure,
-    kubernetes::{Cluster, Place},
+    kubernetes::{Cluster, ContainerRef},
 };
 use diyadm_agent::protocol::{
     Bytes, hex,
@@ -40,7 +40,7 @@ mod sum;
 mod tests;
 
 use feed::{Going, Went, feed};
-use run::{Reads, run};
+use run::{Reads, run_script};
 use script::{Looked, Rest};
 use sum::Tool;
 
@@ -53,7 +53,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A folder in a container, and the tools of its shell.
 #[derive(Debug)]
 pub(super) struct Plain {
-    place: Place,
+    place: ContainerRef,
     root: String,
     /// The temporary folder, with a unique name.
     stage: String,
@@ -71,8 +71,8 @@ impl Plain {
     /// Lists the existing files. `before` is the temporary folder of a lost attempt.
     pub(super) async fn begin(
         cluster: &Cluster,
-        place: Place,
-        source: &Source,
+        place: ContainerRef,
+        source: &SyncSource,
         before: Option<&str>,
     ) -> Result<Self> {
         let root = root(&source.way.root)?;
@@ -83,7 +83,8 @@ impl Plain {
         // A file whose name does not fit into a request is sent anyway.
         let only = only.map_or(Some(""), |there| str::from_utf8(&there.0).ok());
         let words = ["look", &root, before.unwrap_or(&stage), create, only.unwrap_or(".")];
-        let said = run(cluster, &place, &words, &source.way.root, Reads::Nothing, async |_| Ok(()));
+        let said =
+            run_script(cluster, &place, &words, &source.way.root, Reads::Nothing, async |_| Ok(()));
         let said = said.await?;
         let lost = || Trouble::Lost("the list of files in the container is incomplete".to_owned());
         let Looked { tools, mut there } = script::looked(&said).ok_or_else(lost)?;
@@ -140,13 +141,13 @@ impl Plain {
     pub(super) async fn bring(
         &mut self,
         cluster: &Cluster,
-        source: &Source,
+        source: &SyncSource,
         here: &Here,
         progress: &Progress,
-    ) -> Result<Outcome> {
+    ) -> Result<SyncOutcome> {
         let delete = source.options.delete && here.scan.unread.is_empty();
         let all = &here.scan.entries;
-        let plan = plan(all, &self.there, Rules { delete }, |entry| here.keeps(entry));
+        let plan = plan(all, &self.there, ComparisonRules { delete }, |entry| here.keeps(entry));
         if source.options.dry_run {
             return Ok(source.rehearse(plan));
         }
@@ -157,14 +158,14 @@ impl Plain {
             self.send(cluster, source, &plan, progress).await?
         };
         self.there = here.after(std::mem::take(&mut self.there), delete);
-        Ok(Outcome { plan, report })
+        Ok(SyncOutcome { plan, report })
     }
 
     async fn send(
         &self,
         cluster: &Cluster,
-        source: &Source,
-        plan: &Plan,
+        source: &SyncSource,
+        plan: &SyncPlan,
         progress: &Progress,
     ) -> Result<Report> {
         let mut report = Report::default();
@@ -217,7 +218,7 @@ impl Plain {
     async fn send_to_temporary_folder(
         &self,
         cluster: &Cluster,
-        source: &Source,
+        source: &SyncSource,
         going: &[Going],
         progress: &Progress,
     ) -> Result<Went> {
@@ -242,7 +243,7 @@ impl Plain {
     async fn stream(
         &self,
         cluster: &Cluster,
-        source: &Source,
+        source: &SyncSource,
         words: &[&str],
         going: &[Going],
         progress: &Progress,
@@ -264,18 +265,23 @@ impl Plain {
             Ok(())
         };
         let shown = self.shown(source);
-        run(cluster, &self.place, words, &shown, self.reads(), sent).await?;
+        run_script(cluster, &self.place, words, &shown, self.reads(), sent).await?;
         drop(waiting);
         feeding.await?.context("a file could not be read")
     }
 
-    async fn finish(&self, cluster: &Cluster, source: &Source, script: &[u8]) -> Result<Vec<u8>> {
+    async fn finish(
+        &self,
+        cluster: &Cluster,
+        source: &SyncSource,
+        script: &[u8],
+    ) -> Result<Vec<u8>> {
         let length = if self.counts { script.len() } else { 0 }.to_string();
-        let sum = self.tool.of(script);
+        let sum = self.tool.checksum(script);
         let words = ["finish", &self.root, &self.stage, self.tool.name(), &sum, &length];
         let sent = async |stdin: &mut DuplexStream| stdin.write_all(script).await;
         let shown = self.shown(source);
-        run(cluster, &self.place, &words, &shown, self.reads(), sent).await
+        run_script(cluster, &self.place, &words, &shown, self.reads(), sent).await
     }
 
     fn reads(&self) -> Reads {
@@ -283,7 +289,7 @@ impl Plain {
     }
 
     /// The subject of an error.
-    fn shown(&self, source: &Source) -> Bytes {
+    fn shown(&self, source: &SyncSource) -> Bytes {
         match &source.way.file {
             Some((_, there)) => {
                 let root = self.root.trim_end_matches('/').as_bytes();
@@ -295,14 +301,14 @@ impl Plain {
 }
 
 /// Waits until a shell answers in the container.
-pub(super) async fn answers(cluster: &Cluster, place: Place) -> Result<()> {
+pub(super) async fn answers(cluster: &Cluster, place: ContainerRef) -> Result<()> {
     let words = ["look", ".", "", "0", "."];
     let about = Bytes::default();
-    run(cluster, &place, &words, &about, Reads::Nothing, async |_| Ok(())).await.map(drop)
+    run_script(cluster, &place, &words, &about, Reads::Nothing, async |_| Ok(())).await.map(drop)
 }
 
-fn is_empty(plan: &Plan) -> bool {
-    let Plan { clear, folders, files, links, delete, settle, .. } = plan;
+fn is_empty(plan: &SyncPlan) -> bool {
+    let SyncPlan { clear, folders, files, links, delete, settle, .. } = plan;
     let entries = [folders, files, links, settle];
     clear.is_empty() && delete.is_empty() && entries.iter().all(|all| all.is_empty())
 }

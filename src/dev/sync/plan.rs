@@ -15,7 +15,7 @@ const MODES: u32 = 0o777;
 
 /// The changes, in order of execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct SyncPlan {
     /// Remote entries in the way, of another type than the new ones. The content of a folder comes
     /// before it.
     pub clear: Vec<Bytes>,
@@ -37,7 +37,7 @@ pub struct Plan {
 
 /// How to compare.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rules {
+pub(crate) struct ComparisonRules {
     /// Whether remote-only entries are deleted.
     pub(crate) delete: bool,
 }
@@ -50,12 +50,12 @@ pub(crate) struct Rules {
 pub(crate) fn plan(
     here: &[Entry],
     there: &[Entry],
-    rules: Rules,
+    rules: ComparisonRules,
     kept: impl Fn(&Entry) -> bool,
-) -> Plan {
+) -> SyncPlan {
     let theirs: BTreeMap<&Bytes, &Entry> = there.iter().map(|entry| (&entry.path, entry)).collect();
     let ours: BTreeSet<&Bytes> = here.iter().map(|entry| &entry.path).collect();
-    let mut plan = Plan::default();
+    let mut plan = SyncPlan::default();
     // Paths of another type, and everything below them, are deleted first.
     let mut cleared: BTreeSet<&Bytes> = BTreeSet::new();
     for entry in here {
@@ -113,7 +113,7 @@ pub(crate) fn plan(
 }
 
 /// A folder's time changes with its content, so it is set again at the end.
-fn touch(plan: &mut Plan, here: &[Entry]) {
+fn touch(plan: &mut SyncPlan, here: &[Entry]) {
     let changed = plan.folders.iter().chain(&plan.files).chain(&plan.links).map(|e| &e.path);
     let changed = changed.chain(&plan.delete).chain(&plan.clear);
     let mut folders: BTreeSet<Bytes> = changed.filter_map(|path| above(path).last()).collect();
@@ -135,7 +135,7 @@ pub(super) fn leads_out(entry: &Entry) -> bool {
     matches!(&entry.what, What::Link { to } if !link_stays(above(&entry.path).count(), &to.0))
 }
 
-fn compare(plan: &mut Plan, entry: &Entry, old: Option<&Entry>) {
+fn compare(plan: &mut SyncPlan, entry: &Entry, old: Option<&Entry>) {
     // A folder may have set-group-id from its volume; that stays.
     let same_mode = |old: &Entry| old.mode & MODES == entry.mode & MODES;
     let settled = |old: &Entry| same_mode(old) && same_time(old.mtime, entry.mtime);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     /// Executes the plan like a file system, which refuses invalid operations.
-    fn play(there: &[Entry], plan: &Plan) -> BTreeMap<Bytes, Entry> {
+    fn play(there: &[Entry], plan: &SyncPlan) -> BTreeMap<Bytes, Entry> {
         let mut tree: BTreeMap<Bytes, Entry> =
             there.iter().map(|entry| (entry.path.clone(), entry.clone())).collect();
         let remove = |tree: &mut BTreeMap<Bytes, Entry>, path: &Bytes| {
@@ -254,7 +254,7 @@ mod tests {
     proptest! {
         #[test]
         fn sync_makes_the_remote_folder_equal(here in tree(), there in tree()) {
-            let plan = plan(&here, &there, Rules { delete: true }, |_| false);
+            let plan = plan(&here, &there, ComparisonRules { delete: true }, |_| false);
             let after = play(&there, &plan);
             let wanted: BTreeMap<_, _> = here.iter().map(|e| (e.path.clone(), content(e))).collect();
             let after_content: BTreeMap<_, _> =
@@ -262,25 +262,25 @@ mod tests {
             prop_assert_eq!(after_content, wanted);
             // Afterwards there is nothing to do.
             let after: Vec<_> = after.into_values().collect();
-            prop_assert_eq!(super::plan(&here, &after, Rules { delete: true }, |_| false), Plan::default());
+            prop_assert_eq!(super::plan(&here, &after, ComparisonRules { delete: true }, |_| false), SyncPlan::default());
         }
 
         #[test]
-        fn nothing_goes_unasked(here in tree(), there in tree()) {
-            let plan = plan(&here, &there, Rules { delete: false }, |_| false);
+        fn remote_files_are_deleted_only_on_request(here in tree(), there in tree()) {
+            let plan = plan(&here, &there, ComparisonRules { delete: false }, |_| false);
             prop_assert!(plan.delete.is_empty() && plan.clear.is_empty());
             let after = play(&there, &plan);
             prop_assert!(there.iter().all(|old| after.contains_key(&old.path)));
         }
 
         #[test]
-        fn what_is_left_out_here_stays_there(here in tree(), there in tree(), which in 0_usize..6) {
+        fn ignored_remote_files_are_kept(here in tree(), there in tree(), which in 0_usize..6) {
             let kept = there.get(which).map(|entry| entry.path.clone());
             let keep = |entry: &Entry| {
                 kept.as_ref().is_some_and(|kept| entry.path == *kept || is_below(&entry.path, kept))
             };
             let ours = here.iter().any(&keep);
-            let plan = plan(&here, &there, Rules { delete: true }, keep);
+            let plan = plan(&here, &there, ComparisonRules { delete: true }, keep);
             if let Some(kept) = kept.as_ref().filter(|_| !ours && plan.clear.is_empty()) {
                 prop_assert!(play(&there, &plan).contains_key(kept));
             }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_seconds_are_enough_where_the_far_end_has_no_more() {
+    fn times_are_compared_in_seconds_if_the_container_has_no_fractions() {
         let mut here = file("a", 1, 5);
         here.mtime.ns = 7;
         let there = file("a", 1, 5);
@@ -296,38 +296,41 @@ mod tests {
             plan(
                 std::slice::from_ref(&here),
                 std::slice::from_ref(&there),
-                Rules::default(),
+                ComparisonRules::default(),
                 |_| false
             ),
-            Plan::default()
+            SyncPlan::default()
         );
         let later = file("a", 1, 6);
-        let plan_of =
-            |there: Entry| plan(std::slice::from_ref(&here), &[there], Rules::default(), |_| false);
+        let plan_of = |there: Entry| {
+            plan(std::slice::from_ref(&here), &[there], ComparisonRules::default(), |_| false)
+        };
         assert_eq!(plan_of(later).files.len(), 1);
         let mode = Entry { mode: 0o600, ..there };
         assert_eq!(plan_of(mode).settle.len(), 1);
     }
 
     #[test]
-    fn a_link_that_leads_out_takes_nothings_place() {
+    fn link_that_leads_out_of_the_folder_replaces_nothing() {
         let here = [entry("a", What::Link { to: "/etc".into() }, 1)];
         let folder = entry("a", What::Folder, 1);
-        let plan_of = |there: &[Entry]| plan(&here, there, Rules { delete: true }, |_| false);
+        let plan_of =
+            |there: &[Entry]| plan(&here, there, ComparisonRules { delete: true }, |_| false);
         let skipped = plan_of(&[folder, file("a/b", 1, 1)]);
         assert!(skipped.clear.is_empty() && skipped.delete == ["a/b".into()], "{skipped:?}");
         assert!(skipped.links.is_empty());
-        assert_eq!(plan_of(&here), Plan::default());
+        assert_eq!(plan_of(&here), SyncPlan::default());
     }
 
     #[test]
-    fn with_hashes_time_does_not_count() {
+    fn with_hashes_times_are_ignored() {
         let hash = |byte| Some(diyadm_agent::protocol::Hash([byte; 32]));
         let here = entry("a", What::File { size: 1, hash: hash(1) }, 5);
         let same = entry("a", What::File { size: 1, hash: hash(1) }, 6);
         let other = entry("a", What::File { size: 1, hash: hash(2) }, 5);
-        let plan_of =
-            |there: Entry| plan(std::slice::from_ref(&here), &[there], Rules::default(), |_| false);
+        let plan_of = |there: Entry| {
+            plan(std::slice::from_ref(&here), &[there], ComparisonRules::default(), |_| false)
+        };
         let same = plan_of(same);
         assert!(same.files.is_empty() && same.settle.len() == 1);
         assert_eq!(plan_of(other).bytes, 1);

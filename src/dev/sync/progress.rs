@@ -47,7 +47,7 @@ impl Progress {
     }
 
     /// The same for one of several containers, with its name as prefix.
-    pub(crate) fn of(terminal: Terminal, shown: &str) -> Self {
+    pub(crate) fn for_pod(terminal: Terminal, shown: &str) -> Self {
         Self { whose: format!("{shown}: "), ..Self::new(terminal) }
     }
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_two_or_three_figures() {
+    fn sizes_are_shown_with_two_or_three_digits() {
         let shown: Vec<_> =
             [999, 41_200, 8_750_000, 87_121_076, 1_250_000_000].map(megabytes).into();
         assert_eq!(shown, ["999 B", "41 kB", "8.7 MB", "87 MB", "1.2 GB"]);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Here, Open, Outcome, Source, listed,
+    Here, Open, SyncOutcome, SyncSource, listed,
     plain::{self, Plain},
     progress::Progress,
 };
@@ -50,9 +50,9 @@ pub(crate) struct Receiver<'a> {
     session: &'a Session<'a>,
     /// Which container.
     pub(crate) pick: Pick,
-    open: Option<Way>,
+    open: Option<Transport>,
     /// The source, if the path of a single file is a folder in the container.
-    inside: Option<Arc<Source>>,
+    inside: Option<Arc<SyncSource>>,
     /// Whether no agent is available.
     alone: bool,
     /// How often a transfer without an agent was started since the last success.
@@ -64,14 +64,14 @@ pub(crate) struct Receiver<'a> {
 }
 
 /// The transport.
-enum Way {
+enum Transport {
     /// Through an agent.
     Agent(Box<Agent>, Open),
     /// Through a shell.
     Plain(Plain),
 }
 
-impl Way {
+impl Transport {
     /// The existing entries.
     fn there(&self) -> &[Entry] {
         match self {
@@ -103,10 +103,10 @@ impl<'a> Receiver<'a> {
     /// The Pod is gone, the agent refuses, the connection stays lost.
     pub(crate) async fn sync(
         &mut self,
-        source: &Source,
+        source: &SyncSource,
         here: &Here,
         progress: &Progress,
-    ) -> Result<Outcome> {
+    ) -> Result<SyncOutcome> {
         let (mut lost, mut vain, mut sent) = (None, 0, progress.sent());
         let mut pauses_left = pauses();
         loop {
@@ -143,11 +143,11 @@ impl<'a> Receiver<'a> {
     /// As [`Receiver::sync`], and the connection is lost.
     pub(crate) async fn attempt(
         &mut self,
-        source: &Source,
+        source: &SyncSource,
         here: &Here,
         progress: &Progress,
         after: After<'_>,
-    ) -> Result<Outcome> {
+    ) -> Result<SyncOutcome> {
         if self.gives_up() {
             self.tried = 0;
         }
@@ -173,11 +173,11 @@ impl<'a> Receiver<'a> {
 
     async fn once(
         &mut self,
-        source: &Source,
+        source: &SyncSource,
         here: &Here,
         progress: &Progress,
         after: After<'_>,
-    ) -> Result<Outcome> {
+    ) -> Result<SyncOutcome> {
         let mut way = match self.open.take() {
             Some(open) => open,
             None => self.way(source, after).await?,
@@ -190,13 +190,13 @@ impl<'a> Receiver<'a> {
         let (source, here) =
             found.as_ref().map_or((source, here), |(inside, here)| (*inside, here));
         let outcome = match &mut way {
-            Way::Agent(agent, open) => {
+            Transport::Agent(agent, open) => {
                 match open.bring(&mut agent.talk, source, here, progress).await {
                     Ok(outcome) => outcome,
                     Err(trouble) => return Err(self.session.explain(agent.blame(trouble).await)),
                 }
             }
-            Way::Plain(plain) => {
+            Transport::Plain(plain) => {
                 // Each transfer is a separate command in the container.
                 self.session.check(&self.pick).await?;
                 self.stage = Some(plain.stage().to_owned());
@@ -213,7 +213,7 @@ impl<'a> Receiver<'a> {
 
     /// Connects. If the path of a single file is a folder in the container, the file goes into it,
     /// as with `cp`; a link may lead to the folder.
-    async fn way(&mut self, source: &Source, after: After<'_>) -> Result<Way> {
+    async fn way(&mut self, source: &SyncSource, after: After<'_>) -> Result<Transport> {
         if let Some(inside) = self.inside.clone() {
             return self.way_to(&inside, after).await;
         }
@@ -233,11 +233,11 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    async fn way_to(&mut self, source: &Source, after: After<'_>) -> Result<Way> {
+    async fn way_to(&mut self, source: &SyncSource, after: After<'_>) -> Result<Transport> {
         let session = self.session;
         if !self.alone {
             match self.begin(source, after).await {
-                Ok((agent, open)) => return Ok(Way::Agent(Box::new(agent), open)),
+                Ok((agent, open)) => return Ok(Transport::Agent(Box::new(agent), open)),
                 // A user who requested an agent upload gets the reason.
                 Err(error) if !is_without_agent(&error) || session.how.upload => {
                     return Err(error);
@@ -259,7 +259,7 @@ impl<'a> Receiver<'a> {
         session.check(&self.pick).await?;
         let (cluster, place, before) = (session.cluster, self.pick.place(), self.stage.as_deref());
         let begun = Plain::begin(cluster, place, source, before).await;
-        begun.map(Way::Plain).map_err(|error| self.explained(error))
+        begun.map(Transport::Plain).map_err(|error| self.explained(error))
     }
 
     fn explained(&self, error: anyhow::Error) -> anyhow::Error {
@@ -269,7 +269,7 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    async fn begin(&self, source: &Source, after: After<'_>) -> Result<(Agent, Open)> {
+    async fn begin(&self, source: &SyncSource, after: After<'_>) -> Result<(Agent, Open)> {
         let session = self.session;
         let until = Instant::now() + HELD;
         let lost = !matches!(after, After::Nothing);

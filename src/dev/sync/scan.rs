@@ -41,7 +41,7 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let at = root.join(&folder);
-        let items = match read(&at) {
+        let items = match list_folder(&at) {
             Ok(items) => items,
             Err(error) if folder.as_os_str().is_empty() => {
                 return Err(error).with_context(|| format!("{} cannot be read", at.display()));
@@ -89,7 +89,7 @@ pub(crate) fn scan(root: &Path, ignored: &mut Ignored) -> Result<Scan> {
     Ok(scan)
 }
 
-fn read(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+fn list_folder(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     let mut items = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     items.sort_by_key(fs::DirEntry::file_name);
     Ok(items)

@@ -16,12 +16,12 @@ use super::{
         wire::{Conversation, Reader, Writer},
     },
     content::{Content, Library, Packer, read_some},
-    plan::Plan,
+    plan::SyncPlan,
     progress::Progress,
     steps::{Doing, Report, State, Step, Tries},
 };
 use diyadm_agent::protocol::{
-    Answer, Bytes, Kind, Request, json,
+    Answer, Bytes, FrameKind, Request, json,
     transfer::{Entry, Need, Op, Reason, Refusal, What},
 };
 
@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The connection broke.
 pub(crate) async fn send(
     talk: &mut Conversation,
-    plan: &Plan,
+    plan: &SyncPlan,
     library: &Arc<Library>,
     next: &mut u32,
     patience: u32,
@@ -54,7 +54,7 @@ pub(crate) async fn send(
     tokio::select! {
         done = sender.all(plan) => done?,
         broken = write(writer, &mut outbox, progress) => return Err(broken),
-        broken = read(reader, &state, &asks, progress) => return Err(broken),
+        broken = read_answers(reader, &state, &asks, progress) => return Err(broken),
         failed = sender.serve(&mut asked) => return Err(failed),
     }
     *next = state.next.into_inner();
@@ -75,7 +75,7 @@ async fn write(
     std::future::pending().await
 }
 
-async fn read(
+async fn read_answers(
     reader: &mut Reader,
     state: &State,
     asks: &mpsc::UnboundedSender<Need>,
@@ -87,7 +87,7 @@ async fn read(
             Err(trouble) => return trouble,
         };
         let heard = match frame.kind {
-            Kind::Need => Need::parse(frame.payload).map_err(Trouble::from).and_then(|need| {
+            FrameKind::Need => Need::parse(frame.payload).map_err(Trouble::from).and_then(|need| {
                 if state.ask(&need)? {
                     // The serving task lives as long as this one.
                     let _ = asks.send(need);
@@ -95,7 +95,7 @@ async fn read(
                 Ok(())
             }),
             _ => frame
-                .parse(Kind::Answer)
+                .parse(FrameKind::Answer)
                 .map_err(Trouble::from)
                 .and_then(|answer| answered(state, answer, progress)),
         };
@@ -149,7 +149,7 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn all(&self, plan: &Plan) -> Result<(), Trouble> {
+    async fn all(&self, plan: &SyncPlan) -> Result<(), Trouble> {
         for path in &plan.clear {
             self.op(path, Doing::Delete, Op::Delete { path: path.clone() }).await?;
         }
@@ -338,7 +338,7 @@ impl Sender<'_> {
 }
 
 fn frame(id: u32, op: Op) -> Result<Vec<u8>, Trouble> {
-    json(Kind::Request, &Request::Step { id, op }).map_err(|broken| Trouble::too_long(&broken))
+    json(FrameKind::Request, &Request::Step { id, op }).map_err(|broken| Trouble::too_long(&broken))
 }
 
 fn lost(error: impl std::fmt::Display) -> Trouble {

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_for_another_transfer_is_no_change() {
+    fn waiting_for_another_transfer_counts_as_unchanged() {
         let mut tries = Tries::new(7);
         let (one, other) = (Bytes::from("one"), Bytes::from("other"));
         let mut again =
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_asked_for_once() {
+    fn chunk_content_is_requested_once() {
         let state = State::new(7);
         let path = Bytes::default();
         let step = Step { path, what: Doing::Other, asked: false, _permits: Vec::new() };

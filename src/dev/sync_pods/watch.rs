@@ -13,7 +13,7 @@ use crate::{
         backoff::{LONGEST_PAUSE, pauses},
         pods::Pick,
         session::Session,
-        sync::{After, Here, PodCount, Progress, Receiver, Source},
+        sync::{After, Here, PodCount, Progress, Receiver, SyncSource},
         trouble::{Spent, is_gone, is_lost},
         watch::Watch,
     },
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(3);
 /// run. An error before the first transfer to the only Pod ends it.
 pub(crate) async fn watch(
     session: &Session<'_>,
-    source: &Source,
+    source: &SyncSource,
     count: PodCount,
     picks: Vec<Pick>,
 ) -> Result<Code> {
@@ -76,7 +76,7 @@ struct Served<'a> {
 /// Starts loops for the selected running Pods.
 async fn serve<'a>(
     session: &'a Session<'a>,
-    source: &'a Source,
+    source: &'a SyncSource,
     count: PodCount,
     picks: Vec<Pick>,
     latest: watch::Receiver<Rc<Here>>,
@@ -161,7 +161,7 @@ async fn ended(served: &mut [Served<'_>]) -> Error {
 async fn keep(
     session: &Session<'_>,
     mut receiver: Receiver<'_>,
-    source: &Source,
+    source: &SyncSource,
     mut latest: watch::Receiver<Rc<Here>>,
     mut ends: bool,
 ) -> Error {
@@ -170,7 +170,7 @@ async fn keep(
     let mut lost = false;
     loop {
         let here = Rc::clone(&latest.borrow_and_update());
-        let progress = Progress::of(*terminal, &shown);
+        let progress = Progress::for_pod(*terminal, &shown);
         let after = if lost { After::Pause } else { After::Nothing };
         match receiver.attempt(source, &here, &progress, after).await {
             Ok(outcome) => {
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_same_pod_as_long_as_it_runs() {
+    fn sync_keeps_the_same_pod_as_long_as_it_runs() {
         let pick = |uid: &str, restarts| Pick {
             namespace: "n".to_owned(),
             pod: uid.to_owned(),

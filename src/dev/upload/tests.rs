@@ -58,7 +58,7 @@ fn programs(folder: &Path) -> Vec<PathBuf> {
 
 /// What the agent starts inherits the container's mask.
 #[test]
-fn brought_program_has_the_mask_of_the_container() {
+fn uploaded_agent_has_the_umask_of_the_container() {
     let folder = tempfile::tempdir().unwrap();
     let output = uploaded(upload(PROGRAM.len(), &sha256(PROGRAM), folder.path()));
     assert_eq!(text(&output), "agent of 0027", "{output:?}");
@@ -73,7 +73,7 @@ fn brought_program_has_the_mask_of_the_container() {
 }
 
 #[test]
-fn looks_for_a_folder_before_anything_is_sent_and_leaves_nothing_there() {
+fn upload_finds_a_folder_first_and_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let look = |at: &Path| upload(0, "", at).wait_with_output().unwrap().status.code();
     assert_eq!(look(folder.path()), Some(0));
@@ -87,7 +87,7 @@ fn looks_for_a_folder_before_anything_is_sent_and_leaves_nothing_there() {
 
 /// Until all was read its end is unknown.
 #[test]
-fn reads_all_input_where_there_is_no_folder() {
+fn upload_without_a_writable_folder_drains_its_input() {
     // More than a pipe holds.
     let program = vec![0; 1 << 20];
     let mut child = upload(program.len(), "", Path::new("/none"));
@@ -98,7 +98,7 @@ fn reads_all_input_where_there_is_no_folder() {
 }
 
 #[test]
-fn half_a_program_is_not_run() {
+fn truncated_agent_upload_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let output = uploaded(upload(PROGRAM.len() + 1, "", folder.path()));
     assert_eq!((output.status.code(), text(&output)), (Some(74), String::new()));
@@ -106,7 +106,7 @@ fn half_a_program_is_not_run() {
 }
 
 #[test]
-fn two_clients_bring_a_program_into_one_folder_at_the_same_moment() {
+fn concurrent_agent_uploads_share_a_folder() {
     for again in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         if again {
@@ -153,7 +153,7 @@ fn trap() -> Trap {
 }
 
 #[test]
-fn never_runs_a_program_that_another_user_could_have_put_there() {
+fn agent_owned_by_another_user_is_not_run() {
     let mode = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
@@ -198,7 +198,7 @@ fn never_runs_a_program_that_another_user_could_have_put_there() {
 }
 
 #[test]
-fn runs_a_program_of_root_as_another_user() {
+fn agent_owned_by_root_is_run_by_another_user() {
     if !rustix::process::geteuid().is_root() {
         return;
     }

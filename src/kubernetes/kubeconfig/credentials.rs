@@ -119,7 +119,7 @@ impl Credentials {
                     _ => {}
                 }
                 let plugin = Arc::clone(plugin);
-                let run = spawn_blocking(move || plugin.run()).await;
+                let run = spawn_blocking(move || plugin.issue()).await;
                 match run.unwrap_or_else(|_| Err(Refused::new("the credential plugin was lost"))) {
                     Ok(issued) => {
                         let current = Arc::clone(&issued.current);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{exec::Plugin, fields::Fields, path::resolve, unusable};
+use super::{exec::Plugin, fields::ConfigFields, path::resolve, unusable};
 
 /// Bytes in the kubeconfig, or in a file that it names.
 #[derive(Clone, Default)]
@@ -63,7 +63,7 @@ pub(super) struct Context {
 }
 
 impl Data {
-    fn read(fields: &Fields<'_>, name: &str) -> Result<Self> {
+    fn from_fields(fields: &ConfigFields<'_>, name: &str) -> Result<Self> {
         Ok(Self { path: fields.text(name)?, bytes: fields.data(&format!("{name}-data"))? })
     }
 
@@ -89,8 +89,8 @@ impl Data {
 }
 
 impl Cluster {
-    pub(super) fn read(fields: &Fields<'_>, folder: &Path) -> Result<Self> {
-        let mut authority = Data::read(fields, "certificate-authority")?;
+    pub(super) fn from_fields(fields: &ConfigFields<'_>, folder: &Path) -> Result<Self> {
+        let mut authority = Data::from_fields(fields, "certificate-authority")?;
         resolve(&mut authority.path, folder);
         Ok(Self {
             server: fields.text("server")?,
@@ -117,9 +117,9 @@ impl Cluster {
 }
 
 impl User {
-    pub(super) fn read(fields: &Fields<'_>, folder: &Path) -> Result<Self> {
-        let mut certificate = Data::read(fields, "client-certificate")?;
-        let mut key = Data::read(fields, "client-key")?;
+    pub(super) fn from_fields(fields: &ConfigFields<'_>, folder: &Path) -> Result<Self> {
+        let mut certificate = Data::from_fields(fields, "client-certificate")?;
+        let mut key = Data::from_fields(fields, "client-key")?;
         let mut token_file = fields.text("tokenFile")?;
         for path in [&mut certificate.path, &mut key.path, &mut token_file] {
             resolve(path, folder);
@@ -138,8 +138,14 @@ impl User {
             impersonate_extra: impersonate_extra?,
             username: fields.text("username")?,
             password: fields.text("password")?,
-            provider: fields.optional("auth-provider")?.map(|f| Provider::read(&f)).transpose()?,
-            plugin: fields.optional("exec")?.map(|f| Plugin::read(&f, folder)).transpose()?,
+            provider: fields
+                .optional("auth-provider")?
+                .map(|f| Provider::from_fields(&f))
+                .transpose()?,
+            plugin: fields
+                .optional("exec")?
+                .map(|f| Plugin::from_fields(&f, folder))
+                .transpose()?,
             extensions: extensions(fields)?,
         })
     }
@@ -173,7 +179,7 @@ impl User {
 }
 
 impl Provider {
-    fn read(fields: &Fields<'_>) -> Result<Self> {
+    fn from_fields(fields: &ConfigFields<'_>) -> Result<Self> {
         let config = fields.fields("config")?;
         let texts: Result<_> =
             config.names().map(|name| Ok((name.clone(), config.text(name)?))).collect();
@@ -182,7 +188,7 @@ impl Provider {
 }
 
 impl Context {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self> {
+    pub(super) fn from_fields(fields: &ConfigFields<'_>) -> Result<Self> {
         Ok(Self {
             cluster: fields.text("cluster")?,
             user: fields.text("user")?,
@@ -208,7 +214,7 @@ pub(super) fn folder(file: &Path) -> Result<std::path::PathBuf> {
     if folder.is_absolute() { Ok(folder.to_owned()) } else { Ok(current?.join(folder)) }
 }
 
-fn extensions(fields: &Fields<'_>) -> Result<BTreeMap<String, Value>> {
+fn extensions(fields: &ConfigFields<'_>) -> Result<BTreeMap<String, Value>> {
     let each = fields.each("extensions")?;
     each.iter().map(|each| Ok((each.text("name")?, each.any("extension")))).collect()
 }

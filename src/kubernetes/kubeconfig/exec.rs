@@ -15,7 +15,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    fields::Fields,
+    fields::ConfigFields,
     issued::{Current, Issued, Refused, bearer},
     path::resolve,
     trust::Identity,
@@ -42,7 +42,7 @@ pub(super) struct Plugin {
 }
 
 impl Plugin {
-    pub(super) fn read(fields: &Fields<'_>, folder: &Path) -> Result<Self> {
+    pub(super) fn from_fields(fields: &ConfigFields<'_>, folder: &Path) -> Result<Self> {
         let mut command = fields.text("command")?;
         // A name without a path is searched on PATH.
         if command.contains('/') {
@@ -111,7 +111,7 @@ impl Plugin {
     }
 
     /// Runs it to its end.
-    pub(super) fn run(&self) -> Result<Issued, Refused> {
+    pub(super) fn issue(&self) -> Result<Issued, Refused> {
         let Self { command, args, env, api_version, .. } = self;
         let is_terminal = io::stdin().is_terminal();
         let interactive = match self.interactive_mode.as_str() {
@@ -145,9 +145,9 @@ impl Plugin {
     fn parse(&self, stdout: &[u8]) -> Result<Issued, &'static str> {
         const NOT_ONE: &str = "printed no ExecCredential";
         let text = std::str::from_utf8(stdout).map_err(|_| NOT_ONE)?;
-        let documents = yaml::read("", text).map_err(|_| NOT_ONE)?;
+        let documents = yaml::parse_documents("", text).map_err(|_| NOT_ONE)?;
         let value = documents.into_iter().next().map(|document| document.value).ok_or(NOT_ONE)?;
-        let fields = Fields::of(&value, String::new()).map_err(|_| NOT_ONE)?;
+        let fields = ConfigFields::new(&value, String::new()).map_err(|_| NOT_ONE)?;
         if fields.text("kind").ok().as_deref() != Some("ExecCredential") {
             return Err(NOT_ONE);
         }

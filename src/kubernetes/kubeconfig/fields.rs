@@ -17,14 +17,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A mapping, and its position: `users[0].user`.
-pub(super) struct Fields<'a> {
+pub(super) struct ConfigFields<'a> {
     object: Option<&'a Map<String, Value>>,
     place: String,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ConfigFields<'a> {
     /// `place` names the file.
-    pub(super) fn of(value: &'a Value, place: String) -> Result<Self> {
+    pub(super) fn new(value: &'a Value, place: String) -> Result<Self> {
         match value {
             Value::Null => Ok(Self { object: None, place }),
             Value::Object(object) => Ok(Self { object: Some(object), place }),
@@ -89,7 +89,7 @@ impl<'a> Fields<'a> {
 
     /// A mapping; empty if absent.
     pub(super) fn fields(&self, name: &str) -> Result<Self> {
-        Self::of(self.get(name), self.place(name))
+        Self::new(self.get(name), self.place(name))
     }
 
     /// The same, `None` if absent.
@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
     /// A list of mappings.
     pub(super) fn each(&self, name: &str) -> Result<Vec<Self>> {
         let items = self.list(name)?.iter().enumerate();
-        items.map(|(at, item)| Self::of(item, format!("{}[{at}]", self.place(name)))).collect()
+        items.map(|(at, item)| Self::new(item, format!("{}[{at}]", self.place(name)))).collect()
     }
 
     /// The keys of this mapping.

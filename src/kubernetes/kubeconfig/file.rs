@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Files,
     entries::{Cluster, Context, User, folder},
-    fields::Fields,
+    fields::ConfigFields,
     selected::Selected,
     unusable,
 };
@@ -30,7 +30,7 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// Named by file and field.
-    pub fn read(files: &Files) -> Result<Self> {
+    pub fn load(files: &Files) -> Result<Self> {
         match files {
             Files::Explicit(file) => Self::read_file(file)?.ok_or_else(|| {
                 let hint = "Use an existing kubeconfig with --kubeconfig FILE.";
@@ -62,7 +62,7 @@ impl Kubeconfig {
     }
 
     fn parse(value: &Value, file: &str, folder: &Path) -> Result<Self> {
-        let fields = Fields::of(value, format!("{file}:"))?;
+        let fields = ConfigFields::new(value, format!("{file}:"))?;
         for (name, wanted) in [("kind", "Config"), ("apiVersion", "v1")] {
             let is = fields.text(name)?;
             if !is.is_empty() && is != wanted {
@@ -71,9 +71,9 @@ impl Kubeconfig {
         }
         Ok(Self {
             current_context: fields.text("current-context")?,
-            clusters: named(&fields, "clusters", "cluster", |f| Cluster::read(f, folder))?,
-            users: named(&fields, "users", "user", |f| User::read(f, folder))?,
-            contexts: named(&fields, "contexts", "context", Context::read)?,
+            clusters: named(&fields, "clusters", "cluster", |f| Cluster::from_fields(f, folder))?,
+            users: named(&fields, "users", "user", |f| User::from_fields(f, folder))?,
+            contexts: named(&fields, "contexts", "context", Context::from_fields)?,
         })
     }
 
@@ -157,10 +157,10 @@ fn document(file: &str, text: &str) -> Result<Value> {
 
 /// A list of entries with unique names.
 fn named<T>(
-    fields: &Fields<'_>,
+    fields: &ConfigFields<'_>,
     list: &str,
     entry: &str,
-    read: impl Fn(&Fields<'_>) -> Result<T>,
+    read: impl Fn(&ConfigFields<'_>) -> Result<T>,
 ) -> Result<BTreeMap<String, T>> {
     let mut entries = BTreeMap::new();
     for each in fields.each(list)? {

@@ -7,7 +7,7 @@ use crate::{
 
 /// The parsed arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Words {
+pub(super) enum TargetWords {
     /// Named objects.
     Named(Vec<(&'static Kind, String)>),
     /// All objects of these kinds.
@@ -17,7 +17,7 @@ pub(super) enum Words {
 }
 
 /// `deploy/foo sts/bar`, `deploy foo bar`, `deploy,sts foo`, `deploy,sts`, or nothing.
-pub(super) fn read(words: &[String]) -> Result<Words, Failure> {
+pub(super) fn parse(words: &[String]) -> Result<TargetWords, Failure> {
     if words.iter().any(|word| word.contains('/')) {
         let named = words.iter().map(|word| match word.split_once('/') {
             Some((kind, name)) if !name.is_empty() && !name.contains('/') => {
@@ -28,15 +28,15 @@ pub(super) fn read(words: &[String]) -> Result<Words, Failure> {
                 "Write each as KIND/NAME, like `deploy/web sts/db`, or KIND NAME ….",
             )),
         });
-        return Ok(Words::Named(named.collect::<Result<_, _>>()?));
+        return Ok(TargetWords::Named(named.collect::<Result<_, _>>()?));
     }
-    let Some((kinds, names)) = words.split_first() else { return Ok(Words::Nothing) };
+    let Some((kinds, names)) = words.split_first() else { return Ok(TargetWords::Nothing) };
     let kinds = kinds.split(',').map(kind).collect::<Result<Vec<_>, _>>()?;
     if names.is_empty() {
-        return Ok(Words::Kinds(kinds));
+        return Ok(TargetWords::Kinds(kinds));
     }
     let named = kinds.iter().flat_map(|kind| names.iter().map(|name| (*kind, name.clone())));
-    Ok(Words::Named(named.collect()))
+    Ok(TargetWords::Named(named.collect()))
 }
 
 /// `deploy`, `deployments`, `Deployment`, `deployments.apps`, `deployments.v1.apps`.
@@ -64,14 +64,14 @@ mod tests {
         CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, POD, REPLICA_SET, STATEFUL_SET,
     };
 
-    fn words(text: &str) -> Result<Words, Failure> {
-        read(&text.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
+    fn words(text: &str) -> Result<TargetWords, Failure> {
+        parse(&text.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
-    fn kubectls_spellings_hold() {
+    fn kubectl_spellings_of_targets_are_accepted() {
         let named = |all: &[(&'static Kind, &str)]| {
-            Words::Named(all.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
+            TargetWords::Named(all.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
         };
         for (text, expected) in [
             ("deploy/foo", named(&[(&DEPLOYMENT, "foo")])),
@@ -82,15 +82,15 @@ mod tests {
             ("sts foo bar", named(&[(&STATEFUL_SET, "foo"), (&STATEFUL_SET, "bar")])),
             ("ds,rs foo", named(&[(&DAEMON_SET, "foo"), (&REPLICA_SET, "foo")])),
             ("cj/a jobs.batch/b", named(&[(&CRON_JOB, "a"), (&JOB, "b")])),
-            ("deploy,sts", Words::Kinds(vec![&DEPLOYMENT, &STATEFUL_SET])),
-            ("", Words::Nothing),
+            ("deploy,sts", TargetWords::Kinds(vec![&DEPLOYMENT, &STATEFUL_SET])),
+            ("", TargetWords::Nothing),
         ] {
             assert_eq!(words(text).unwrap(), expected, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_workload_says_what_is() {
+    fn unknown_kind_error_lists_the_workload_kinds() {
         for text in ["svc/foo", "deployments.batch/foo", "deploy/", "deploy/a b", "deploy/a/b", ""]
         {
             let said = words(text);

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_sends_no_more_is_there_until_it_closes() {
+    fn client_with_a_closed_write_side_stays_connected() {
         let (v4, v6) = (IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST));
         let through_v6 = IpAddr::from(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
         for (listens, connects) in [(v4, v4), (v6, v6), (v4, through_v6)] {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{issue, now, print_source, secret::targets};
 use crate::{
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, DryRun, Target},
+    kubernetes::{CONFIGURATION, Cluster, DryRun, ObjectRef},
     operations::{applier::Applier, flags::init::InitArgs, webhook_names, webhook_secret},
     pki::{self, Bundle},
     ui::terminal::Terminal,
@@ -34,7 +34,7 @@ pub(crate) async fn rotate(terminal: &Terminal, cluster: &Cluster, args: &InitAr
     let names = &resolved.names;
     let (namespace, flags) = (names.webhook_namespace(), webhook_names::flags(cluster, names));
     let [_, secret] = targets(names);
-    let webhook = Target { kind: &CONFIGURATION, namespace: "", name: &names.service };
+    let webhook = ObjectRef { kind: &CONFIGURATION, namespace: "", name: &names.service };
     cluster.demand(&[secret.right("get"), secret.right("patch"), webhook.right("get")]).await?;
     if cluster.get(webhook.kind, "", webhook.name).await?.is_some() {
         cluster.demand(&[webhook.right("patch")]).await?;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{RequestedCertificates, now, print_source};
 use crate::{
     exit::Failure,
-    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, SECRET, Target},
+    kubernetes::{CONFIGURATION, Cluster, NAMESPACE, ObjectRef, SECRET},
     operations::{
         applier::Applier,
         flags::init::InitArgs,
@@ -22,10 +22,10 @@ use crate::{
 const SOON_DAYS: i64 = 30;
 
 /// The objects that [`prepare`] applies.
-pub(crate) fn targets(names: &WebhookNames) -> [Target<'_>; 2] {
+pub(crate) fn targets(names: &WebhookNames) -> [ObjectRef<'_>; 2] {
     [
-        Target { kind: &NAMESPACE, namespace: "", name: names.namespace() },
-        Target { kind: &SECRET, namespace: names.webhook_namespace(), name: &names.secret },
+        ObjectRef { kind: &NAMESPACE, namespace: "", name: names.namespace() },
+        ObjectRef { kind: &SECRET, namespace: names.webhook_namespace(), name: &names.secret },
     ]
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn prepare(
     let label = webhook_names::label(&args.names)?;
     let asked = RequestedCertificates::from_flags(terminal, &args.names, &args.certificates)?;
     let present = if applier.namespace_exists {
-        webhook_secret::read(cluster, &args.names).await?
+        webhook_secret::fetch(cluster, &args.names).await?
     } else {
         None
     };

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{
     operations::certificates,
     pki,
-    webhook::checks::{Connection, Look, Subject, port_name, ready, url_host},
+    webhook::checks::{CheckSubject, Connection, Look, port_name, ready, url_host},
 };
 
 /// A reachable server answers much faster.
@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The address of a webhook, and the CAs that the API server trusts for it.
 #[derive(PartialEq, Eq)]
-struct Place {
+struct Endpoint {
     /// The name that the certificate must have.
     host: String,
     address: String,
@@ -35,11 +35,11 @@ struct Place {
 /// endpoint of the Service. Each address once.
 pub(super) async fn try_all(
     configuration: &Value,
-    subject: &Subject,
+    subject: &CheckSubject,
     service: &Look<Option<Value>>,
     slices: &Look<Vec<Value>>,
 ) -> Look<Vec<Connection>> {
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<Endpoint> = Vec::new();
     for webhook in configuration["webhooks"].as_array().into_iter().flatten() {
         let client = &webhook["clientConfig"];
         let Some((host, address, port)) = place(client, subject, service, slices)? else {
@@ -47,7 +47,7 @@ pub(super) async fn try_all(
         };
         let bundle = client["caBundle"].as_str().unwrap_or_default();
         let bundle = STANDARD.decode(bundle).unwrap_or_default();
-        let place = Place { host, address, port, bundle };
+        let place = Endpoint { host, address, port, bundle };
         if !places.contains(&place) {
             places.push(place);
         }
@@ -59,7 +59,7 @@ pub(super) async fn try_all(
 /// Host, address and port; `None` if nothing is ready.
 fn place(
     client: &Value,
-    subject: &Subject,
+    subject: &CheckSubject,
     service: &Look<Option<Value>>,
     slices: &Look<Vec<Value>>,
 ) -> Look<Option<(String, String, u16)>> {
@@ -75,7 +75,7 @@ fn place(
     Ok(ready.into_iter().next().map(|(address, port)| (host, address, port)))
 }
 
-fn connect(Place { host, address, port, bundle }: &Place) -> Look<Connection> {
+fn connect(Endpoint { host, address, port, bundle }: &Endpoint) -> Look<Connection> {
     let (address, port) = (address.as_str(), *port);
     let place = if address.contains(':') {
         format!("[{address}]:{port}")

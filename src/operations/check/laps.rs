@@ -10,7 +10,11 @@ pub(super) struct Laps(Vec<(&'static str, Duration)>);
 
 impl Laps {
     /// Runs and measures `work` for the finding `id`.
-    pub(super) async fn of<T>(&mut self, id: &'static str, work: impl Future<Output = T>) -> T {
+    pub(super) async fn measure<T>(
+        &mut self,
+        id: &'static str,
+        work: impl Future<Output = T>,
+    ) -> T {
         let began = Instant::now();
         let seen = work.await;
         self.0.push((id, began.elapsed()));
@@ -33,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_times_add_up() {
+    fn durations_of_one_finding_add_up() {
         let ms = Duration::from_millis;
         let laps = Laps(vec![("service", ms(3)), ("missed", ms(1)), ("missed", ms(1))]);
         let ok = |id| Finding::ok(id, "x");

@@ -12,7 +12,7 @@ use crate::{
         SERVICE, STATEFUL_SET, WriteMode, error,
     },
     webhook::{
-        checks::{Denial, DryCreate, Look, Observed, Secret, Subject, Unseen, level},
+        checks::{CheckSubject, Denial, DryCreate, Look, Observed, Secret, Unseen, level},
         manifests,
     },
     workload::{DISABLED, LABEL, Level, pod_from_template},
@@ -22,30 +22,30 @@ use crate::{
 ///
 /// # Errors
 /// Only where nothing can be asked at all: not reached, or not known to it.
-pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Observed, Laps)> {
-    let Subject { namespace, webhook_namespace, service, secret, .. } = subject;
+pub(super) async fn observe(cluster: &Cluster, subject: &CheckSubject) -> Result<(Observed, Laps)> {
+    let CheckSubject { namespace, webhook_namespace, service, secret, .. } = subject;
     // An API server that is unreachable or rejects the credentials will not answer other requests
     // either.
     let mut laps = Laps::default();
-    let version = observed(laps.of("version", cluster.version()).await)?;
+    let version = observed(laps.measure("version", cluster.version()).await)?;
     let registration = cluster.raw("/apis/admissionregistration.k8s.io/v1");
-    let registration = observed(laps.of("registration", registration).await)?;
+    let registration = observed(laps.measure("registration", registration).await)?;
     let slices_of = format!("kubernetes.io/service-name={service}");
     let configurations = cluster.list(&CONFIGURATION, "", "");
-    let configurations = observed(laps.of("configuration", configurations).await)?;
+    let configurations = observed(laps.measure("configuration", configurations).await)?;
     let slices = cluster.list(&ENDPOINT_SLICE, webhook_namespace, &slices_of);
-    let slices = observed(laps.of("endpoints", slices).await)?;
+    let slices = observed(laps.measure("endpoints", slices).await)?;
     let own = configurations
         .as_ref()
         .ok()
         .and_then(|all| all.iter().find(|c| c["metadata"]["name"] == service.as_str()).cloned());
     let service_found = cluster.get(&SERVICE, webhook_namespace, service);
-    let service_found = observed(laps.of("service", service_found).await)?;
+    let service_found = observed(laps.measure("service", service_found).await)?;
     let connections = match &own {
         None => Ok(Vec::new()),
         Some(own) => {
             let connections = connection::try_all(own, subject, &service_found, &slices);
-            laps.of("connection", connections).await
+            laps.measure("connection", connections).await
         }
     };
     let level = own.as_ref().map_or(Level::Workload, level);
@@ -55,7 +55,7 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
     };
     let mut workloads = Ok(Vec::new());
     for kind in kinds {
-        let list = laps.of("missed", cluster.list(kind, namespace, "")).await;
+        let list = laps.measure("missed", cluster.list(kind, namespace, "")).await;
         match (observed(list)?, &mut workloads) {
             (Ok(more), Ok(all)) => all.extend(more),
             (Err(why), Ok(_)) => workloads = Err(why),
@@ -68,16 +68,20 @@ pub(super) async fn observe(cluster: &Cluster, subject: &Subject) -> Result<(Obs
             let resources = found.map(|found| found["resources"].to_string());
             resources.is_some_and(|r| r.contains(CONFIGURATION.plural))
         }),
-        namespace: observed(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
-        secret: observed(laps.of("secret", cluster.get(&SECRET, webhook_namespace, secret)).await)?
-            .map(|found| found.as_ref().map(Secret::of)),
+        namespace: observed(
+            laps.measure("namespace", cluster.get(&NAMESPACE, "", namespace)).await,
+        )?,
+        secret: observed(
+            laps.measure("secret", cluster.get(&SECRET, webhook_namespace, secret)).await,
+        )?
+        .map(|found| found.as_ref().map(Secret::from_object)),
         configurations,
         service: service_found,
         slices,
         connections,
-        dry_create: laps.of("dry-run", dry_create(cluster, namespace, level)).await,
+        dry_create: laps.measure("dry-run", dry_create(cluster, namespace, level)).await,
         workloads,
-        events: observed(laps.of("events", cluster.list(&EVENT, namespace, "")).await)?,
+        events: observed(laps.measure("events", cluster.list(&EVENT, namespace, "")).await)?,
     };
     Ok((observed, laps))
 }
@@ -135,7 +139,7 @@ async fn dry_create(cluster: &Cluster, namespace: &str, level: Level) -> Look<Dr
 
 /// The policy that denies an object or its Pods.
 async fn denial(cluster: &Cluster, created: &Result<Value>) -> Option<Denial> {
-    let of = |error: &Error| Denial::read(&error::status(error)?.message);
+    let of = |error: &Error| Denial::parse(&error::status(error)?.message);
     let object = match created {
         Ok(object) => object,
         Err(error) => return of(error),

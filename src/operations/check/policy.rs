@@ -13,7 +13,7 @@ use crate::{
     operations::intercept::REGISTRATION,
     ui::text::capital,
     webhook::{
-        checks::{Finding, Subject, policy},
+        checks::{CheckSubject, Finding, policy},
         manifests,
     },
 };
@@ -21,26 +21,31 @@ use crate::{
 const BETA: &str = "/apis/admissionregistration.k8s.io/v1beta1";
 
 /// Reads everything that a policy needs.
-pub(crate) async fn findings(cluster: &Cluster, subject: &Subject) -> Result<Vec<Finding>> {
-    let Subject { namespace, service, .. } = subject;
+pub(crate) async fn findings(cluster: &Cluster, subject: &CheckSubject) -> Result<Vec<Finding>> {
+    let CheckSubject { namespace, service, .. } = subject;
     let mut laps = Laps::default();
-    let info = observed(laps.of("version", cluster.version_info()).await)?;
-    let registration = observed(laps.of("registration", cluster.raw(REGISTRATION)).await)?;
+    let info = observed(laps.measure("version", cluster.version_info()).await)?;
+    let registration = observed(laps.measure("registration", cluster.raw(REGISTRATION)).await)?;
     let beta = match &registration {
         Ok(registration) if !policy::is_served(registration.as_ref()) => beta(cluster).await,
         _ => None,
     };
     let nothing = Value::Null;
-    let without = policy::Without::read("", info.as_ref().unwrap_or(&nothing), beta.as_ref());
+    let without =
+        policy::Without::from_versions("", info.as_ref().unwrap_or(&nothing), beta.as_ref());
     let observed = policy::Observed {
         emulated: without.emulated,
         beta: without.beta,
         version: info.map(|info| info["gitVersion"].as_str().unwrap_or_default().to_owned()),
         registration,
-        namespace: observed(laps.of("namespace", cluster.get(&NAMESPACE, "", namespace)).await)?,
-        policy: observed(laps.of("policy", cluster.get(&POLICY, "", service)).await)?,
-        binding: observed(laps.of("binding", cluster.get(&POLICY_BINDING, "", service)).await)?,
-        dry_create: match laps.of("dry-run", dry_create(cluster, namespace)).await {
+        namespace: observed(
+            laps.measure("namespace", cluster.get(&NAMESPACE, "", namespace)).await,
+        )?,
+        policy: observed(laps.measure("policy", cluster.get(&POLICY, "", service)).await)?,
+        binding: observed(
+            laps.measure("binding", cluster.get(&POLICY_BINDING, "", service)).await,
+        )?,
+        dry_create: match laps.measure("dry-run", dry_create(cluster, namespace)).await {
             Ok(pod) => Ok(Ok(pod)),
             Err(error) => match error::status(&error) {
                 Some(status) if may_not_create(status) => Err(unseen(status)),
@@ -75,7 +80,7 @@ pub(crate) async fn demand(cluster: &Cluster, flags: &str) -> Result<()> {
     let info = cluster.version_info().await?;
     let version = info["gitVersion"].as_str().unwrap_or("version unknown");
     let beta = beta(cluster).await;
-    let without = policy::Without::read(version, &info, beta.as_ref());
+    let without = policy::Without::from_versions(version, &info, beta.as_ref());
     let (what, hint) = policy::lacking(without, flags);
     Err(Failure::no(capital(&what) + ".", hint).into())
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     kubernetes::{CONFIGURATION, Cluster, Right, WriteMode, error},
     webhook::{
-        checks::{DryCreate, Observed, Subject, is_emptied_to, level},
+        checks::{CheckSubject, DryCreate, Observed, is_emptied_to, level},
         manifests,
     },
 };
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Replaces the dry run of `observed` by one that reports the reason, if the policy hid it.
 pub(super) async fn ask(
     cluster: &Cluster,
-    subject: &Subject,
+    subject: &CheckSubject,
     observed: &mut Observed,
 ) -> Result<()> {
     let hidden = matches!(&observed.dry_create, Ok(DryCreate::Created(created))

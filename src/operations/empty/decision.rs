@@ -17,8 +17,8 @@ use crate::{
         owner::{Owned, owned},
     },
     workload::{
-        CONTAINERS, Context, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, ParsedObject, READY,
-        REPLICAS, Refusal, RequestedAnnotation, Rules, SUSPEND, Source, Stamp, Subject, Warning,
+        CONTAINERS, Context, DecidedBy, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, ParsedObject,
+        READY, REPLICAS, Refusal, RequestedAnnotation, Rules, SUSPEND, Stamp, Subject, Warning,
         recreation,
     },
 };
@@ -173,7 +173,7 @@ impl EmptyRequest<'_> {
             }
             let by = sources.iter().find(|(name, _)| *name == "level").map(|(_, source)| source);
             let by = match by {
-                Some(Source::Annotation) => "its annotation diyadm.io/level",
+                Some(DecidedBy::Annotation) => "its annotation diyadm.io/level",
                 _ => "a rule of --rules",
             };
             let what = format!("{by} sets level pod, where the workload itself does not change");

@@ -10,7 +10,7 @@ use crate::{
     kinds::{CRON_JOB, JOB},
     kubernetes::targets::LiveObject,
     operations::{
-        Operation, OperationResult, Outcome,
+        Operation, OperationResult, WorkloadOutcome,
         flags::EmptyArgs,
         intercept::{Interceptor, Webhooks},
         replace::PodMatch,
@@ -27,7 +27,8 @@ pub(super) async fn empty(
 ) -> OperationResult {
     match try_empty(operation, args, webhooks, &found).await {
         Ok((object, patch, changed)) => {
-            let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+            let outcome =
+                if changed { WorkloadOutcome::Changed } else { WorkloadOutcome::Unchanged };
             OperationResult { found: LiveObject { object, ..found }, patch, outcome }
         }
         Err(error) => OperationResult::failed(found, error),

@@ -7,7 +7,7 @@ use super::decision::{EmptyMethod, EmptyRequest};
 use crate::{
     exit::Failure,
     kubernetes::targets::LiveObject,
-    operations::{Operation, OperationResult, Outcome, change::played},
+    operations::{Operation, OperationResult, WorkloadOutcome, change::played},
     plan::jobs,
     workload::{
         EmptiedSummary, EmptyContainer, Idle, LABEL, ORIGINAL, ParsedObject, Warning, recreation,
@@ -81,7 +81,7 @@ pub(super) async fn patch(
                 let what = format!("{shown} is not opted out any more ({LABEL} was removed)");
                 operation.terminal.say(&format!("  {what}"));
             }
-            if changed { Outcome::Changed } else { Outcome::Unchanged }
+            if changed { WorkloadOutcome::Changed } else { WorkloadOutcome::Unchanged }
         }
         // Nothing was sent: the warnings above are the reason.
         _ if !changed && !warnings.is_empty() => {
@@ -91,13 +91,13 @@ pub(super) async fn patch(
                  `diyadm restore {} --force-from FILE`.",
                 found.typed(operation.cluster)
             );
-            Outcome::Failed(Failure::no(what, hint).into())
+            WorkloadOutcome::Failed(Failure::no(what, hint).into())
         }
         _ => {
             let what = format!("{shown} was emptied, and something undid that at once.");
             let hint = "A webhook or controller of this cluster did it: see `kubectl get \
                         mutatingwebhookconfigurations` and the workload's owner.";
-            Outcome::Failed(Failure::no(what, hint).into())
+            WorkloadOutcome::Failed(Failure::no(what, hint).into())
         }
     };
     OperationResult {
@@ -155,7 +155,7 @@ pub(super) async fn recreate(
             let what = format!("{shown} recreated and emptied{}", operation.dry());
             operation.terminal.done(&what, None);
             let found = LiveObject { object, ..found };
-            OperationResult { found, patch: Vec::new(), outcome: Outcome::Changed }
+            OperationResult { found, patch: Vec::new(), outcome: WorkloadOutcome::Changed }
         }
         Err(error) => OperationResult::failed(found, error),
     }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Source, unreadable};
+use super::{ManifestSource, unreadable};
 use crate::yaml;
 
 /// Reads documents as text.
@@ -22,11 +22,11 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn open(source: &Source) -> Result<Self> {
+    pub(crate) fn open(source: &ManifestSource) -> Result<Self> {
         let name = source.name();
         let input: Box<dyn BufRead> = match source {
-            Source::Stdin => Box::new(BufReader::with_capacity(1 << 16, io::stdin())),
-            Source::File(path) => {
+            ManifestSource::Stdin => Box::new(BufReader::with_capacity(1 << 16, io::stdin())),
+            ManifestSource::File(path) => {
                 let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
                 Box::new(BufReader::with_capacity(1 << 16, file))
             }
@@ -110,7 +110,7 @@ mod tests {
     proptest! {
         /// The documents do not depend on the sizes of the reads.
         #[test]
-        fn documents_are_the_chunks_of_the_text(
+        fn streamed_documents_equal_the_chunks_of_the_text(
             lines in prop::collection::vec(
                 "|---|--- |---x|\\{|a: 1|# c|--- \\{b: 1\\}|\\.\\.\\.|%YAML 1.2|---\r|é",
                 0..12,
@@ -129,7 +129,7 @@ mod tests {
             }
             let mut chunks = yaml::chunks(&text);
             while let Some((line, found)) = documents.next().unwrap() {
-                prop_assert_eq!(Some(yaml::Chunk::of(found, line)), chunks.next());
+                prop_assert_eq!(Some(yaml::Chunk::new(found, line)), chunks.next());
             }
             prop_assert_eq!(chunks.next(), None);
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::proof::Proof;
 use crate::{
-    kubernetes::{Cluster, NAMESPACE, POD, POLICY, POLICY_BINDING, Right, Target},
+    kubernetes::{Cluster, NAMESPACE, ObjectRef, POD, POLICY, POLICY_BINDING, Right},
     operations::{
         applier::Applier,
         emptying_flags,
@@ -34,7 +34,7 @@ pub(super) async fn install(
     let names = &resolved.names;
     let (namespace, name) = (names.namespace(), names.service.as_str());
     let targets = [(&NAMESPACE, namespace), (&POLICY, name), (&POLICY_BINDING, name)]
-        .map(|(kind, name)| Target { kind, namespace: "", name });
+        .map(|(kind, name)| ObjectRef { kind, namespace: "", name });
     let create = [Right { verb: "create", kind: &POD, namespace, name: "" }];
     let more = if args.dry_run.mode.is_some() { &[][..] } else { &create };
     let demanded = cluster.demand_apply(&targets, more).await;

@@ -10,7 +10,7 @@ use crate::{
     kubernetes::{Cluster, WriteMode},
     operations::{check, flags::render::Mode},
     ui::terminal::Terminal,
-    webhook::checks::{Finding, Level, Subject},
+    webhook::checks::{CheckSubject, Finding, Level},
 };
 
 /// Pause between two attempts.
@@ -19,7 +19,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(500);
 /// A dry-run create that must be emptied, which shows that the API server calls the webhook or
 /// knows the policy.
 pub(super) struct Proof<'a> {
-    pub(super) subject: &'a Subject,
+    pub(super) subject: &'a CheckSubject,
     pub(super) object: Value,
     pub(super) mode: Mode,
 }

@@ -11,17 +11,17 @@ use crate::{
     kubernetes::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},
     rollout,
     ui::terminal::Terminal,
-    webhook::checks::{Subject, ready},
+    webhook::checks::{CheckSubject, ready},
 };
 
 /// Waits until the new revision is rolled out and a Pod is ready behind the Service.
 pub(super) async fn wait_until_ready(
     terminal: &Terminal,
     cluster: &Cluster,
-    subject: &Subject,
+    subject: &CheckSubject,
     seconds: u64,
 ) -> Result<()> {
-    let Subject { webhook_namespace: namespace, service, .. } = subject;
+    let CheckSubject { webhook_namespace: namespace, service, .. } = subject;
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let selector = format!("kubernetes.io/service-name={service}");
     let mut wait = terminal.wait();
@@ -34,7 +34,7 @@ pub(super) async fn wait_until_ready(
             terminal.done(&format!("a server is ready behind Service {service}"), None);
             return Ok(());
         }
-        let trouble = Trouble::find(cluster, subject, &deployment).await;
+        let trouble = ServerTrouble::find(cluster, subject, &deployment).await;
         if Instant::now() > deadline {
             return Err(trouble.failure(subject, serves, seconds).into());
         }
@@ -47,27 +47,27 @@ pub(super) async fn wait_until_ready(
 /// Deployment's Pods is available, somebody else added them to the Service, and they are not an
 /// older revision.
 fn is_rolled_out(deployment: &Value) -> bool {
-    let progress = rollout::progress(deployment, &rollout::Seen::default());
+    let progress = rollout::progress(deployment, &rollout::Observations::default());
     let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
     let seen = count("/status/observedGeneration") >= count("/metadata/generation");
     progress.done || (seen && count("/status/availableReplicas") == 0)
 }
 
 /// What blocks the server's Pods.
-struct Trouble {
+struct ServerTrouble {
     what: String,
     /// Whether the problem is the image of the server.
     of_image: bool,
 }
 
-impl Trouble {
+impl ServerTrouble {
     /// The Pods' own status, else the latest warning event about them.
-    async fn find(cluster: &Cluster, subject: &Subject, deployment: &Value) -> Self {
-        let Subject { webhook_namespace: namespace, service, .. } = subject;
+    async fn find(cluster: &Cluster, subject: &CheckSubject, deployment: &Value) -> Self {
+        let CheckSubject { webhook_namespace: namespace, service, .. } = subject;
         let selector = format!("app={service}");
         // Without the right to list them, less is reported.
         let pods = cluster.list(&POD, namespace, &selector).await.unwrap_or_default();
-        let seen = rollout::Seen { pods: &pods, ..rollout::Seen::default() };
+        let seen = rollout::Observations { pods: &pods, ..rollout::Observations::default() };
         let progress = rollout::progress(deployment, &seen);
         let what = match progress.trouble {
             Some(trouble) => trouble.what,
@@ -80,8 +80,8 @@ impl Trouble {
     }
 
     /// The final error of `install`. `serves`: whether there is an older server.
-    fn failure(self, subject: &Subject, serves: bool, seconds: u64) -> Failure {
-        let Subject { webhook_namespace: namespace, service, flags, .. } = subject;
+    fn failure(self, subject: &CheckSubject, serves: bool, seconds: u64) -> Failure {
+        let CheckSubject { webhook_namespace: namespace, service, flags, .. } = subject;
         let Self { what: why, of_image } = self;
         let (what, back) = if serves {
             (
@@ -138,7 +138,7 @@ fn with_phases(message: &str, pods: &[Value]) -> String {
 }
 
 /// The latest warning about the server's Pods.
-async fn warning(cluster: &Cluster, subject: &Subject) -> Option<String> {
+async fn warning(cluster: &Cluster, subject: &CheckSubject) -> Option<String> {
     let events = cluster.list(&EVENT, &subject.webhook_namespace, "").await.ok()?;
     let about = |event: &&Value| {
         let name = event["involvedObject"]["name"].as_str().unwrap_or_default();
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upgrade_is_rolled_out_once_every_pod_is_new() {
+    fn server_upgrade_is_complete_when_every_pod_is_new() {
         let deployment = |status: Value| {
             json!({
                 "kind": "Deployment", "metadata": { "generation": 2 }, "spec": { "replicas": 2 },
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_by_their_phases() {
+    fn pods_are_counted_by_phase() {
         let pod = |phase: &str| json!({ "status": { "phase": phase } });
         let message = "0 of 3 Pods are ready";
         let pods = [pod("Pending"), pod("Running"), pod("Pending")];

@@ -26,7 +26,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Reads the cluster for `scope`; also returns read errors.
-    pub(crate) async fn read(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
+    pub(crate) async fn fetch(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
         let mut errors = Vec::new();
         let mut read = |list: Result<Vec<Value>>| {
             list.unwrap_or_else(|error| {

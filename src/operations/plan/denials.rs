@@ -53,5 +53,5 @@ pub(super) async fn judge(
 }
 
 fn denial(error: &Error) -> Option<Denial> {
-    Denial::read(&error::status(error)?.message)
+    Denial::parse(&error::status(error)?.message)
 }

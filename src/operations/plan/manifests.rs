@@ -9,7 +9,7 @@ use crate::{
     explain::is_workload,
     kinds::CRON_JOB,
     operations::{files, flags::ScaleFlags},
-    plan::{Decided, Does, Plan, plan},
+    plan::{Decided, Does, WorkloadPlan, plan},
     workload::{
         Context, Decision, LABEL, Level, RequestedAnnotation, Rules, SUSPEND, Settled, Subject,
         Warning,
@@ -22,9 +22,9 @@ pub(crate) fn plans(
     namespace: Option<&str>,
     scale: ScaleFlags,
     rules: &Rules,
-) -> Result<Vec<Plan>> {
+) -> Result<Vec<WorkloadPlan>> {
     let mut plans = Vec::new();
-    for document in files::read(filename)?.into_iter().flat_map(|file| file.objects) {
+    for document in files::read_manifests(filename)?.into_iter().flat_map(|file| file.objects) {
         let object = document.value;
         let text = object.to_string();
         let Some(subject) = Subject::parse(&text).filter(|_| is_workload(&object)) else {

@@ -14,15 +14,15 @@ pub(crate) struct Manifests {
 }
 
 impl Manifests {
-    pub(crate) fn read(file: &Path) -> Result<Self> {
-        let files = files::read(&[file.to_owned()])?;
+    pub(crate) fn load(file: &Path) -> Result<Self> {
+        let files = files::read_manifests(&[file.to_owned()])?;
         let objects = files.into_iter().flat_map(|file| file.objects);
         let objects = objects.map(|document| document.value.into()).collect();
         Ok(Self { name: file.display().to_string(), objects })
     }
 
     /// The workload's own manifest. A manifest without a namespace matches any.
-    pub(super) fn of(&self, found: &LiveObject) -> Result<&ParsedObject> {
+    pub(super) fn find(&self, found: &LiveObject) -> Result<&ParsedObject> {
         let fits = |object: &&ParsedObject| {
             let namespace = object["metadata"]["namespace"].as_str();
             object["kind"] == found.kind.kind

@@ -36,7 +36,7 @@ impl Leftovers {
     ) -> Self {
         let mut places: Vec<(&'static Kind, Scope<'f>)> = Vec::new();
         for found in all {
-            let place = kind_of(found).map(|kind| (kind, Scope::of(&found.namespace)));
+            let place = kind_of(found).map(|kind| (kind, Scope::new(&found.namespace)));
             places.extend(place.filter(|place| !places.contains(place)));
         }
         let mut leftovers = Self { all: Vec::new(), unseen: Vec::new() };
@@ -53,14 +53,14 @@ impl Leftovers {
     }
 
     /// The revisions of one restored workload.
-    pub(super) fn of(&self, found: &LiveObject) -> Vec<&(&'static Kind, Value)> {
+    pub(super) fn owned_by(&self, found: &LiveObject) -> Vec<&(&'static Kind, Value)> {
         self.all.iter().filter(|(_, one)| owns(found, one)).collect()
     }
 
     /// Deletes unused revisions; reports those that it may not delete.
     pub(super) async fn sweep(&self, operation: &Operation<'_>, restored: &[&LiveObject]) {
         let all = restored.iter().flat_map(|found| {
-            let idle = self.of(found).into_iter().filter(|(_, one)| is_idle(found, one));
+            let idle = self.owned_by(found).into_iter().filter(|(_, one)| is_idle(found, one));
             idle.map(move |(kind, object)| (found, *kind, object))
         });
         let sweep = async |(found, kind, object): (&&LiveObject, &'static Kind, &Value)| {

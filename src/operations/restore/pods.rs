@@ -15,7 +15,7 @@ use crate::{
         targets::{LiveObject, Selection},
     },
     operations::{
-        Operation, OperationResult, Outcome,
+        Operation, OperationResult, WorkloadOutcome,
         change::{annotated, played},
         intercept::{Interceptor, Webhooks},
         replace::PodMatch,
@@ -45,7 +45,7 @@ impl Pods {
         let mut namespaces: Vec<_> = all.iter().map(|found| found.namespace.as_str()).collect();
         namespaces.sort_unstable();
         namespaces.dedup();
-        let places = namespaces.into_iter().map(|namespace| (&POD, Scope::of(namespace)));
+        let places = namespaces.into_iter().map(|namespace| (&POD, Scope::new(namespace)));
         let mut pods = Self::default();
         for (_, scope, list) in operation.cluster.lists(places).await {
             match list {
@@ -65,18 +65,18 @@ impl Pods {
         pods
     }
 
-    fn of<'p>(&'p self, found: &'p LiveObject) -> impl Iterator<Item = &'p (Value, bool)> {
+    fn of_workload<'p>(&'p self, found: &'p LiveObject) -> impl Iterator<Item = &'p (Value, bool)> {
         self.all.iter().filter(|(pod, _)| belongs_to(pod, &found.object))
     }
 
     /// The workload's own Pods.
     pub(super) fn running(&self, found: &LiveObject) -> Vec<Value> {
-        self.of(found).map(|(pod, _)| pod.clone()).collect()
+        self.of_workload(found).map(|(pod, _)| pod.clone()).collect()
     }
 
     /// Pods left from its emptied template.
     pub(super) fn left(&self, found: &LiveObject) -> Vec<Value> {
-        let left = self.of(found).map(|(pod, _)| pod).filter(|pod| {
+        let left = self.of_workload(found).map(|(pod, _)| pod).filter(|pod| {
             let goes = pod["metadata"]["deletionTimestamp"].is_string();
             !goes && !rollout::left_empty(&found.object, pod).is_empty()
         });
@@ -96,7 +96,7 @@ impl Pods {
             let name = owners.iter().find_map(|owner| owner["name"].as_str());
             name.filter(|_| idles(pod, *emptied)).map(ToOwned::to_owned)
         };
-        let jobs: BTreeSet<_> = self.of(before).filter_map(owner).collect();
+        let jobs: BTreeSet<_> = self.of_workload(before).filter_map(owner).collect();
         if jobs.is_empty() {
             return;
         }
@@ -132,7 +132,7 @@ impl Pods {
             let what = format!("{shown}: diyadm cannot tell whether its Pods are empty: {why}");
             return Err(Failure::no(what, "Run the same command again.").into());
         }
-        let mut own = self.of(found).peekable();
+        let mut own = self.of_workload(found).peekable();
         if own.peek().is_some() || selection == Selection::Together {
             return Ok(own.any(|(_, emptied)| *emptied));
         }
@@ -166,7 +166,7 @@ pub(super) async fn restore(
         Ok((object, patch)) => OperationResult {
             found: LiveObject { object, ..found },
             patch,
-            outcome: Outcome::Changed,
+            outcome: WorkloadOutcome::Changed,
         },
         Err(error) => OperationResult::failed(found, error),
     }

@@ -15,7 +15,7 @@ use crate::{
         REVISION, error,
         targets::{LiveObject, Selection},
     },
-    operations::{Operation, OperationResult, Outcome, change::annotated},
+    operations::{Operation, OperationResult, WorkloadOutcome, change::annotated},
     workload::{ORIGINAL, ParsedObject},
 };
 
@@ -47,7 +47,7 @@ pub(super) async fn recover_from_rollout_undo(
                 return ControlFlow::Continue(found);
             }
             operation.terminal.done(&format!("{shown} restored{}", operation.dry()), None);
-            ControlFlow::Break(OperationResult { found, patch, outcome: Outcome::Changed })
+            ControlFlow::Break(OperationResult { found, patch, outcome: WorkloadOutcome::Changed })
         }
         Err(error) => ControlFlow::Break(OperationResult::failed(found, error)),
     }

@@ -10,7 +10,7 @@ use crate::{
     exit::Failure,
     kubernetes::{FIELD_MANAGER, Kind, POD, WriteMode, error, targets::LiveObject},
     operations::{
-        Operation, OperationResult, Outcome,
+        Operation, OperationResult, WorkloadOutcome,
         change::played,
         intercept::{Interceptor, Webhooks},
     },
@@ -52,7 +52,7 @@ pub(super) fn can_be_restored(options: &RestoreOptions<'_>, found: &LiveObject) 
 struct Restored {
     object: ParsedObject,
     patch: Vec<Value>,
-    outcome: Outcome,
+    outcome: WorkloadOutcome,
 }
 
 async fn try_restore(
@@ -70,7 +70,7 @@ async fn try_restore(
         (None, _) if recreation::is_placeholder(&found.object) => {
             let why = "it is a placeholder".to_owned();
             let (object, patch) = (found.object.clone(), Vec::new());
-            return Ok(Restored { object, patch, outcome: Outcome::PassedOver(why) });
+            return Ok(Restored { object, patch, outcome: WorkloadOutcome::PassedOver(why) });
         }
         (None, _) if subject.is_by_policy() && !subject.is_controlled() => {
             let what = format!(
@@ -84,15 +84,15 @@ async fn try_restore(
         }
         (None, _) => {
             let outcome = if options.recreate && operation.unhold(found).await? {
-                Outcome::Unchanged
+                WorkloadOutcome::Unchanged
             } else {
-                Outcome::PassedOver("it is not empty: there is no original".to_owned())
+                WorkloadOutcome::PassedOver("it is not empty: there is no original".to_owned())
             };
             let object = disown(operation, found).await;
             return Ok(Restored { object, patch: Vec::new(), outcome });
         }
         (Some(stamp), Some(manifests)) => {
-            let manifest = manifests.of(found)?;
+            let manifest = manifests.find(found)?;
             let silent = manifest.try_subject()?.lacks(subject);
             if stamp.is_err() && !silent.is_empty() {
                 operation.terminal.warn(&format!(
@@ -168,7 +168,7 @@ async fn try_restore(
     if back.template == OptOut::Set {
         pods::print_opted_out(operation, found, &of_pods);
     }
-    let outcome = if changed { Outcome::Changed } else { Outcome::Unchanged };
+    let outcome = if changed { WorkloadOutcome::Changed } else { WorkloadOutcome::Unchanged };
     Ok(Restored { object, patch: sent, outcome })
 }
 
@@ -260,7 +260,7 @@ async fn recreate(
     if back.template == OptOut::Set {
         pods::print_opted_out(operation, found, &of_pods);
     }
-    Ok(Restored { object, patch: Vec::new(), outcome: Outcome::Changed })
+    Ok(Restored { object, patch: Vec::new(), outcome: WorkloadOutcome::Changed })
 }
 
 fn opt_out_if(would_be_emptied: bool) -> OptOut {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::{
     dev::{
-        pods::{Pick, Wanted, all},
+        pods::{Pick, PodRequest, all},
         reach::existing,
         target::EXEC,
     },
@@ -42,7 +42,7 @@ pub(crate) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
         if allowed[&row.namespace] {
             let (object, own) = own(row, objects, pods);
             let meant = row.containers.first().map(|container| container.name.as_str());
-            let wanted = Wanted { meant, owners: object, ..Wanted::default() };
+            let wanted = PodRequest { meant, owners: object, ..PodRequest::default() };
             let own = all(&own, wanted).unwrap_or_default();
             // Nothing is started in a live container, also not in an old Pod of a rollout.
             let own = own.into_iter().filter(|pick| pick.live.is_none());

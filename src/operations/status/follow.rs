@@ -38,7 +38,7 @@ enum Of {
 impl Follow<'_> {
     /// Calls `show` with the selected workloads and all Pods, first and after each change, and at
     /// least every `often`, until Ctrl-C.
-    pub(crate) async fn run(
+    pub(crate) async fn follow(
         &self,
         targets: &Targets,
         often: Duration,

@@ -33,13 +33,13 @@ impl<'a> Surroundings<'a> {
 
     /// Reads the data, optionally autoscalers (`scalers`) and Pods of other owners (`others`); also
     /// returns errors about reading webhooks.
-    pub(crate) async fn read(
+    pub(crate) async fn fetch(
         cluster: &'a Cluster,
         scope: Scope<'a>,
         others: bool,
         scalers: bool,
     ) -> (Self, Vec<Error>) {
-        let (interceptors, errors) = Snapshot::read(cluster, scope).await;
+        let (interceptors, errors) = Snapshot::fetch(cluster, scope).await;
         let mut autoscalers = None;
         if scalers {
             // As far as they are readable: few clusters have all these kinds.
@@ -69,7 +69,7 @@ impl<'a> Surroundings<'a> {
             return;
         }
         let (new, errors) =
-            Self::read(self.cluster, self.scope, self.others, self.autoscalers.is_some()).await;
+            Self::fetch(self.cluster, self.scope, self.others, self.autoscalers.is_some()).await;
         if errors.iter().all(error::is_forbidden) {
             *self = new;
         }

@@ -5,7 +5,7 @@ use jsonptr::PointerBuf;
 use serde_json::{Value, json};
 
 use crate::{
-    kubernetes::{Cluster, DryRun, NAMESPACE, Right, Target, error},
+    kubernetes::{Cluster, DryRun, NAMESPACE, ObjectRef, Right, error},
     operations::{
         outcomes::Outcomes,
         webhook_names::{self, WebhookNames},
@@ -24,7 +24,7 @@ pub(super) struct Label<'a> {
 
 impl<'a> Label<'a> {
     /// Reads the namespace.
-    pub(super) async fn read(cluster: &Cluster, names: &'a WebhookNames) -> Result<Self> {
+    pub(super) async fn fetch(cluster: &Cluster, names: &'a WebhookNames) -> Result<Self> {
         let namespace = names.namespace();
         let (key, value) = webhook_names::label(names)?;
         let mut label = Self { namespace, key, value, found: None };
@@ -42,7 +42,7 @@ impl<'a> Label<'a> {
 
     /// The rights for removing it.
     pub(super) fn rights(&self) -> [Right<'a>; 2] {
-        let own = Target { kind: &NAMESPACE, namespace: "", name: self.namespace };
+        let own = ObjectRef { kind: &NAMESPACE, namespace: "", name: self.namespace };
         ["get", "patch"].map(|verb| own.right(verb))
     }
 

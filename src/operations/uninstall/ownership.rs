@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::{
-    kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, Target, error},
+    kubernetes::{CONFIGURATION, Cluster, DEPLOYMENT, ObjectRef, error},
     operations::{webhook_names::WebhookNames, webhook_secret},
     webhook::checks::owner,
 };
@@ -15,13 +15,13 @@ use crate::{
 pub(super) async fn foreign_object(
     cluster: &Cluster,
     names: &WebhookNames,
-    targets: &[Target<'_>],
+    targets: &[ObjectRef<'_>],
 ) -> Result<Option<String>> {
     // A Service of the server's name says nothing by itself.
     let mut targets: Vec<_> = targets.iter().filter(|t| t.kind != &CONFIGURATION).collect();
     targets.sort_by_key(|target| target.kind != &DEPLOYMENT);
     for target in targets {
-        let Target { kind, namespace, name } = target;
+        let ObjectRef { kind, namespace, name } = target;
         let Some(object) = cluster.get(kind, namespace, name).await? else { continue };
         let is_server = kind == &&DEPLOYMENT && mounts_secret(&object, &names.secret);
         if kind == &&DEPLOYMENT && (is_server || owner::is_written_by_diyadm(&object)) {
@@ -45,7 +45,7 @@ pub(super) async fn trusts_another_ca(
     names: &WebhookNames,
     configuration: &Value,
 ) -> Result<bool> {
-    match webhook_secret::read(cluster, names).await {
+    match webhook_secret::fetch(cluster, names).await {
         Ok(Some(secret)) => Ok(!owner::trusts_ours(configuration, &secret.ca_crt)),
         Ok(None) => Ok(false),
         Err(error) if error::is_forbidden(&error) => Ok(false),

@@ -10,7 +10,7 @@ use crate::{
         targets::{self, Selection, Targets, Unnamed},
     },
     operations::{
-        Operation, Outcome,
+        Operation, WorkloadOutcome,
         flags::{OperationFlags, UninstallArgs},
         intercept::Webhooks,
         outcomes::Outcomes,
@@ -56,7 +56,7 @@ pub(super) async fn restore(
         Selection::Together,
     )
     .await;
-    for one in done.iter().filter(|one| matches!(one.outcome, Outcome::Changed)) {
+    for one in done.iter().filter(|one| matches!(one.outcome, WorkloadOutcome::Changed)) {
         let found = &one.found;
         outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");
     }

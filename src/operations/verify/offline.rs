@@ -47,7 +47,7 @@ pub(crate) fn verify(terminal: &Terminal, args: &VerifyArgs) -> Result<bool> {
 }
 
 /// The steps in order; `None` once one has failed.
-async fn prove(args: &VerifyArgs, subjects: Vec<Subject>, steps: &mut Steps) -> Option<()> {
+async fn prove(args: &VerifyArgs, subjects: Vec<TestWorkload>, steps: &mut Steps) -> Option<()> {
     let names = &args.names;
     let out = steps.terminal;
     let bundle =
@@ -89,7 +89,7 @@ async fn prove(args: &VerifyArgs, subjects: Vec<Subject>, steps: &mut Steps) -> 
 
     let address = bound.addr();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(bound.run(async {
+    let server = tokio::spawn(bound.serve(async {
         // Stop if it is sent, or dropped with the sender.
         let _ = stopped.await;
     }));
@@ -113,7 +113,7 @@ fn ask(
     steps: &mut Steps,
     yaml: &str,
     address: std::net::SocketAddr,
-    subjects: &[Subject],
+    subjects: &[TestWorkload],
     image: &str,
 ) -> Option<()> {
     let client = steps.step("trust", "Report this: the rendered YAML is diyadm's own.", || {
@@ -121,7 +121,7 @@ fn ask(
         Ok((format!("trusting only the caBundle of the YAML, for {}", client.host()), client))
     })?;
     let hint = "Report this with the output of `diyadm verify --offline -o json`.";
-    for Subject { what, kind, object } in subjects {
+    for TestWorkload { what, kind, object } in subjects {
         what.clone_into(&mut steps.object);
         let emptied = steps.step("empty", hint, || {
             let emptied = client.review("CREATE", object)?;
@@ -164,7 +164,7 @@ fn ask(
 const TEMPLATE: &str = "templates/test.yaml";
 
 /// A workload for the test.
-struct Subject {
+struct TestWorkload {
     /// Its name in the steps.
     what: String,
     kind: &'static Kind,
@@ -185,15 +185,15 @@ fn new_images<'o>(kind: &Kind, before: &Value, after: &'o Value) -> Vec<&'o str>
 }
 
 /// templates/test.yaml, or the workloads of the user's manifests.
-fn subjects(terminal: &Terminal, args: &VerifyArgs) -> Result<Vec<Subject>> {
+fn subjects(terminal: &Terminal, args: &VerifyArgs) -> Result<Vec<TestWorkload>> {
     if args.filename.is_empty() {
         let object = manifests::test_deployment(args.names.namespace())?;
         let kind = &DEPLOYMENT;
-        return Ok(vec![Subject { what: TEMPLATE.to_owned(), kind, object }]);
+        return Ok(vec![TestWorkload { what: TEMPLATE.to_owned(), kind, object }]);
     }
     let rules = Rules::with_image(&args.image.name());
     let (mut subjects, mut others) = (Vec::new(), Vec::new());
-    for file in files::read(&args.filename)? {
+    for file in files::read_manifests(&args.filename)? {
         for document in file.objects {
             let place = format!("{}:{}", file.name, document.line);
             let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
@@ -209,8 +209,8 @@ fn subjects(terminal: &Terminal, args: &VerifyArgs) -> Result<Vec<Subject>> {
             let what = format!("{}/{name} ({place})", word.to_lowercase());
             // Objects that are opted out, already empty or not workloads are skipped.
             let empty = || workload::empty(&rules, &object.to_string()).is_empty();
-            match kinds::of(&version, &word) {
-                Some(kind) if !empty() => subjects.push(Subject { what, kind, object }),
+            match kinds::find(&version, &word) {
+                Some(kind) if !empty() => subjects.push(TestWorkload { what, kind, object }),
                 _ => others.push(what),
             }
         }

@@ -58,7 +58,7 @@ impl NamespaceIndex {
             return vec![workload.clone()];
         }
         let names = names(workload);
-        let pods = names.iter().flat_map(|name| self.pods.of(name));
+        let pods = names.iter().flat_map(|name| self.pods.objects_about(name));
         pods.filter(|pod| pods::belongs_to(pod, workload)).cloned().collect()
     }
 
@@ -66,7 +66,7 @@ impl NamespaceIndex {
     pub(super) fn events(&self, workload: &Value, pods: &[Value]) -> Vec<Value> {
         let mut names = names(workload);
         names.extend(pods.iter().filter_map(|pod| uid(&pod["metadata"])));
-        names.iter().flat_map(|name| self.events.of(name)).cloned().collect()
+        names.iter().flat_map(|name| self.events.objects_about(name)).cloned().collect()
     }
 }
 
@@ -93,7 +93,7 @@ impl Index {
         Self { all, by }
     }
 
-    fn of(&self, name: &str) -> impl Iterator<Item = &Value> {
+    fn objects_about(&self, name: &str) -> impl Iterator<Item = &Value> {
         self.by.get(name).into_iter().flatten().map(|at| &self.all[*at])
     }
 }

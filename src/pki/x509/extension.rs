@@ -1,7 +1,9 @@
 //! The extensions of a certificate, parsed like `processExtensions` of Go's crypto/x509.
 
 use super::general::{Constraints, Names};
-use crate::pki::der::{self, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
+use crate::pki::der::{
+    self, BOOLEAN, DerReader, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
+};
 
 /// keyCertSign among the bits of keyUsage.
 pub(super) const CERT_SIGN: u16 = 1 << 5;
@@ -52,17 +54,17 @@ pub(in crate::pki) struct Extensions {
 
 impl Extensions {
     /// `all` is the content of their SEQUENCE.
-    pub(super) fn parse(mut all: Reader<'_>) -> Result<Self, String> {
+    pub(super) fn parse(mut all: DerReader<'_>) -> Result<Self, String> {
         let mut list: Vec<(&[u8], bool, &[u8])> = Vec::new();
         while !all.is_empty() {
-            let mut extension = all.read(SEQUENCE).ok_or("malformed extension")?;
+            let mut extension = all.content(SEQUENCE).ok_or("malformed extension")?;
             let oid = extension.oid().ok_or("malformed extension OID field")?;
             let is_critical = if extension.is_next(BOOLEAN) {
                 extension.boolean().ok_or("malformed extension critical field")?
             } else {
                 false
             };
-            let value = extension.read(OCTET_STRING).ok_or("malformed extension value field")?;
+            let value = extension.content(OCTET_STRING).ok_or("malformed extension value field")?;
             if list.iter().any(|(other, ..)| *other == oid) {
                 let oid = der::dotted(oid);
                 return Err(format!("certificate contains duplicate extension with OID {oid:?}"));
@@ -80,7 +82,7 @@ impl Extensions {
 
     /// Whether the extension is supported.
     fn process(&mut self, oid: &[u8], is_critical: bool, bytes: &[u8]) -> Result<bool, String> {
-        let mut value = Reader(bytes);
+        let mut value = DerReader(bytes);
         let number = match oid {
             [0x55, 0x1d, number] => *number,
             // authorityInfoAccess
@@ -89,9 +91,9 @@ impl Extensions {
                 if is_critical {
                     return Err("authority info access incorrectly marked critical".to_owned());
                 }
-                let mut all = value.read(SEQUENCE).ok_or(invalid)?;
+                let mut all = value.content(SEQUENCE).ok_or(invalid)?;
                 while !all.is_empty() {
-                    let mut access = all.read(SEQUENCE).ok_or(invalid)?;
+                    let mut access = all.content(SEQUENCE).ok_or(invalid)?;
                     access.oid().ok_or(invalid)?;
                     access.optional(der::context(6)).ok_or(invalid)?;
                 }
@@ -104,7 +106,7 @@ impl Extensions {
                 return Err("a key identifier is incorrectly marked critical".to_owned());
             }
             14 => {
-                let id = value.read(OCTET_STRING).ok_or("invalid subject key identifier")?;
+                let id = value.content(OCTET_STRING).ok_or("invalid subject key identifier")?;
                 self.subject_key = id.0.to_vec();
             }
             15 => self.key_usage = key_usage(value)?,
@@ -127,13 +129,13 @@ impl Extensions {
             }
             35 => {
                 let invalid = "invalid authority key identifier";
-                let mut all = value.read(SEQUENCE).ok_or(invalid)?;
+                let mut all = value.content(SEQUENCE).ok_or(invalid)?;
                 let id = all.optional(der::context(0)).ok_or(invalid)?;
                 self.authority_key = id.map(|id| id.0.to_vec()).unwrap_or_default();
             }
             36 => {
                 let invalid = "invalid policy constraints extension";
-                let mut all = value.read(SEQUENCE).ok_or(invalid)?;
+                let mut all = value.content(SEQUENCE).ok_or(invalid)?;
                 self.policies.require_explicit = count(&mut all, 0).ok_or(invalid)?;
                 self.policies.inhibit_mapping = count(&mut all, 1).ok_or(invalid)?;
             }
@@ -155,15 +157,15 @@ fn unsigned(bytes: &[u8]) -> Option<u64> {
     (bytes[0] & 0x80 == 0).then_some(value)
 }
 
-fn key_usage(mut value: Reader<'_>) -> Result<u16, String> {
+fn key_usage(mut value: DerReader<'_>) -> Result<u16, String> {
     let (bytes, _) = value.bits().ok_or("invalid key usage")?;
     let is_set = |bit: usize| bytes.get(bit / 8).is_some_and(|byte| byte & 0x80 >> (bit % 8) != 0);
     Ok((0..9).filter(|bit| is_set(*bit)).map(|bit| 1 << bit).sum())
 }
 
-fn basic_constraints(mut value: Reader<'_>) -> Result<BasicConstraints, String> {
+fn basic_constraints(mut value: DerReader<'_>) -> Result<BasicConstraints, String> {
     let mut read = || {
-        let mut all = value.read(SEQUENCE)?;
+        let mut all = value.content(SEQUENCE)?;
         let is_ca = if all.is_next(BOOLEAN) { all.boolean()? } else { false };
         let max_path = if all.is_next(INTEGER) {
             Some(all.unsigned().filter(|count| i64::try_from(*count).is_ok())?)
@@ -175,8 +177,8 @@ fn basic_constraints(mut value: Reader<'_>) -> Result<BasicConstraints, String> 
     read().ok_or_else(|| "invalid basic constraints".to_owned())
 }
 
-fn usages(mut value: Reader<'_>) -> Option<Vec<Usage>> {
-    let mut all = value.read(SEQUENCE)?;
+fn usages(mut value: DerReader<'_>) -> Option<Vec<Usage>> {
+    let mut all = value.content(SEQUENCE)?;
     let mut usages = Vec::new();
     while !all.is_empty() {
         usages.push(match all.oid()? {
@@ -189,12 +191,12 @@ fn usages(mut value: Reader<'_>) -> Option<Vec<Usage>> {
 }
 
 /// Parses and ignores them.
-fn distribution_points(mut value: Reader<'_>) -> Option<()> {
-    let mut all = value.read(SEQUENCE)?;
+fn distribution_points(mut value: DerReader<'_>) -> Option<()> {
+    let mut all = value.content(SEQUENCE)?;
     while !all.is_empty() {
-        let mut point = all.read(SEQUENCE)?;
+        let mut point = all.content(SEQUENCE)?;
         if let Some(mut name) = point.optional(der::constructed(0))? {
-            let mut names = name.read(der::constructed(0))?;
+            let mut names = name.content(der::constructed(0))?;
             while names.is_next(der::context(6)) {
                 names.any()?;
             }
@@ -203,11 +205,11 @@ fn distribution_points(mut value: Reader<'_>) -> Option<()> {
     Some(())
 }
 
-fn policies(mut value: Reader<'_>) -> Option<Vec<Vec<u8>>> {
-    let mut all = value.read(SEQUENCE)?;
+fn policies(mut value: DerReader<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut all = value.content(SEQUENCE)?;
     let mut policies: Vec<Vec<u8>> = Vec::new();
     while !all.is_empty() {
-        let policy = all.read(SEQUENCE)?.read(OBJECT_IDENTIFIER)?.0.to_vec();
+        let policy = all.content(SEQUENCE)?.content(OBJECT_IDENTIFIER)?.0.to_vec();
         // Each number is complete, and none has a leading zero.
         let mut starts = true;
         let valid = policy.iter().all(|byte| {
@@ -223,12 +225,12 @@ fn policies(mut value: Reader<'_>) -> Option<Vec<Vec<u8>>> {
     Some(policies)
 }
 
-fn mappings(mut value: Reader<'_>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut all = value.read(SEQUENCE)?;
+fn mappings(mut value: DerReader<'_>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut all = value.content(SEQUENCE)?;
     let mut mappings = Vec::new();
     while !all.is_empty() {
-        let mut mapping = all.read(SEQUENCE)?;
-        let mut policy = || Some(mapping.read(OBJECT_IDENTIFIER)?.0.to_vec());
+        let mut mapping = all.content(SEQUENCE)?;
+        let mut policy = || Some(mapping.content(OBJECT_IDENTIFIER)?.0.to_vec());
         mappings.push((policy()?, policy()?));
     }
     Some(mappings)
@@ -236,7 +238,7 @@ fn mappings(mut value: Reader<'_>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
 
 /// An optional `[n] INTEGER`.
 #[expect(clippy::option_option, reason = "malformed, absent and present")]
-fn count(all: &mut Reader<'_>, n: u8) -> Option<Option<u64>> {
+fn count(all: &mut DerReader<'_>, n: u8) -> Option<Option<u64>> {
     match all.optional(der::context(n))? {
         None => Some(None),
         Some(count) if count.0.len() <= 8 && der::is_shortest_integer(count.0) => {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::pki::der::{self, Reader, SEQUENCE};
+use crate::pki::der::{self, DerReader, SEQUENCE};
 
 /// The alternative names of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,9 +38,9 @@ const URI: u8 = der::context(6);
 const IP: u8 = der::context(7);
 
 impl Names {
-    pub(super) fn parse(mut value: Reader<'_>) -> Result<Self, String> {
+    pub(super) fn parse(mut value: DerReader<'_>) -> Result<Self, String> {
         let mut names = Self::default();
-        let mut all = value.read(SEQUENCE).ok_or("invalid subject alternative names")?;
+        let mut all = value.content(SEQUENCE).ok_or("invalid subject alternative names")?;
         while !all.is_empty() {
             let name = all.any().ok_or("invalid subject alternative name")?;
             match name.tag {
@@ -72,16 +72,16 @@ impl Names {
 
 impl Constraints {
     /// The constraints, and whether some have a type that Go does not support.
-    pub(super) fn parse(mut value: Reader<'_>) -> Result<(Self, bool), String> {
+    pub(super) fn parse(mut value: DerReader<'_>) -> Result<(Self, bool), String> {
         let invalid = "invalid NameConstraints extension";
-        let mut all = value.read(SEQUENCE).filter(|_| value.is_empty()).ok_or(invalid)?;
+        let mut all = value.content(SEQUENCE).filter(|_| value.is_empty()).ok_or(invalid)?;
         let permitted = all.optional(der::constructed(0)).ok_or(invalid)?;
         let excluded = all.optional(der::constructed(1)).ok_or(invalid)?;
         if !all.is_empty() {
             return Err(invalid.to_owned());
         }
         let (permitted, excluded) =
-            (permitted.unwrap_or(Reader(&[])), excluded.unwrap_or(Reader(&[])));
+            (permitted.unwrap_or(DerReader(&[])), excluded.unwrap_or(DerReader(&[])));
         if permitted.is_empty() && excluded.is_empty() {
             return Err("empty name constraints extension".to_owned());
         }
@@ -92,10 +92,10 @@ impl Constraints {
 }
 
 impl Subtrees {
-    fn parse(mut all: Reader<'_>) -> Result<(Self, bool), String> {
+    fn parse(mut all: DerReader<'_>) -> Result<(Self, bool), String> {
         let (mut subtrees, mut is_partial) = (Self::default(), false);
         while !all.is_empty() {
-            let base = all.read(SEQUENCE).and_then(|mut subtree| subtree.any());
+            let base = all.content(SEQUENCE).and_then(|mut subtree| subtree.any());
             let base = base.ok_or("invalid NameConstraints extension")?;
             let text = || ascii(base.content, "invalid constraint value");
             let domain = |text: String| {

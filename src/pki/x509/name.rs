@@ -1,6 +1,6 @@
 //! Distinguished names: validation of their strings, and their text for people.
 
-use crate::pki::der::{Element, Reader, SEQUENCE, SET};
+use crate::pki::der::{DerReader, Element, SEQUENCE, SET};
 
 /// Parses every attribute of a name (`content` is the content of its SEQUENCE).
 ///
@@ -12,7 +12,7 @@ pub(super) fn check(content: &[u8]) -> Result<(), String> {
 
 /// A subject as `CN=…,O=…`; may be empty. `name` is a whole SEQUENCE.
 pub(super) fn text(name: &[u8]) -> String {
-    let content = Reader(name).read(SEQUENCE).map_or(&[][..], |content| content.0);
+    let content = DerReader(name).content(SEQUENCE).map_or(&[][..], |content| content.0);
     let known = |oid: &[u8]| match oid {
         [0x55, 4, 3] => Some("CN"),
         [0x55, 4, 10] => Some("O"),
@@ -25,12 +25,12 @@ pub(super) fn text(name: &[u8]) -> String {
 }
 
 fn attributes(content: &[u8]) -> Result<Vec<(&[u8], String)>, String> {
-    let mut sets = Reader(content);
+    let mut sets = DerReader(content);
     let mut all = Vec::new();
     while !sets.is_empty() {
-        let mut set = sets.read(SET).ok_or("invalid RDNSequence")?;
+        let mut set = sets.content(SET).ok_or("invalid RDNSequence")?;
         while !set.is_empty() {
-            let mut attribute = set.read(SEQUENCE).ok_or("invalid RDNSequence: attribute")?;
+            let mut attribute = set.content(SEQUENCE).ok_or("invalid RDNSequence: attribute")?;
             let oid = attribute.oid().ok_or("invalid RDNSequence: attribute type")?;
             let value = attribute.any().ok_or("invalid RDNSequence: attribute value")?;
             all.push((oid, string(&value)?));

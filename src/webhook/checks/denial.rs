@@ -21,7 +21,7 @@ impl Denial {
     /// Parses messages of the admission plugins in k8s.io/apiserver and
     /// k8s.io/pod-security-admission; `None` for any other rejection, including a quota's, since
     /// replaced Pods count twice there.
-    pub fn read(message: &str) -> Option<Self> {
+    pub fn parse(message: &str) -> Option<Self> {
         if let Some((_, rest)) = message.split_once("ValidatingAdmissionPolicy '") {
             let (policy, rest) = rest.split_once("' with binding '")?;
             let (_, why) = rest.split_once("' denied request: ")?;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policies_and_webhooks_that_deny_are_known() {
+    fn denials_by_policies_and_webhooks_are_parsed() {
         for (message, said) in [
             (
                 "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'probes' with \
@@ -97,7 +97,7 @@ mod tests {
             ("pods \"x\" is forbidden: exceeded quota: q", None),
             ("failed calling webhook \"x\": connection refused", None),
         ] {
-            let found = Denial::read(message).map(|denial| denial.denies("it"));
+            let found = Denial::parse(message).map(|denial| denial.denies("it"));
             assert_eq!(found.as_deref(), said, "{message}");
         }
     }

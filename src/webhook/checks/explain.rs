@@ -3,7 +3,7 @@
 //! The texts are those of Kubernetes' webhook client and of Go's net, tls and x509; the integration
 //! tests provoke each on a real API server.
 
-use super::Subject;
+use super::CheckSubject;
 use crate::webhook::admission;
 
 /// Why the call of a webhook failed.
@@ -197,13 +197,13 @@ enum Remedy {
 
 /// The cause in a message of the API server, for the webhook of `subject`; `None` if the message is
 /// not about a failed webhook, or if the failure is unknown.
-pub fn explain(text: &str, subject: &Subject) -> Option<Cause> {
+pub fn explain(text: &str, subject: &CheckSubject) -> Option<Cause> {
     let name = webhook(text)?;
     if !subject.is_named_after(name) {
         return Some(foreign(text, name));
     }
     let (_, id, what, remedy) = TEXTS.into_iter().find(|(piece, ..)| text.contains(piece))?;
-    let Subject { webhook_namespace: namespace, service, flags, .. } = subject;
+    let CheckSubject { webhook_namespace: namespace, service, flags, .. } = subject;
     let hint = match remedy {
         Remedy::Install => subject.install_hint("Put the Secret's CA into the webhook", ""),
         Remedy::Logs => {
@@ -276,7 +276,7 @@ mod tests {
     use crate::webhook::checks::webhook::tests::subject;
 
     #[test]
-    fn every_text_is_told_apart() {
+    fn each_call_error_has_its_own_explanation() {
         let subject = subject();
         let prefix = |name: &str| {
             let host = format!("{}.{}.svc", subject.service, subject.webhook_namespace);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Denial, Finding, Look, Subject, is_emptied_by_policy, is_emptied_to,
+    CheckSubject, Denial, Finding, Look, is_emptied_by_policy, is_emptied_to,
     version::minor,
     webhook::{namespace, refused_hint, select::selects, unseen, version},
 };
@@ -47,7 +47,7 @@ pub struct Without<'a> {
 
 impl<'a> Without<'a> {
     /// From the answer of `/version`, and v1beta1's list of resources.
-    pub fn read(version: &'a str, info: &Value, beta: Option<&Value>) -> Self {
+    pub fn from_versions(version: &'a str, info: &Value, beta: Option<&Value>) -> Self {
         let emulated = info["emulationMinor"].as_str().and_then(|minor| minor.parse().ok());
         Self { version, emulated, beta: is_served(beta) }
     }
@@ -80,7 +80,7 @@ pub fn lacking(without: Without<'_>, flags: &str) -> (String, String) {
 }
 
 /// All findings, in the order of a request's path.
-pub fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
+pub fn findings(observed: &Observed, subject: &CheckSubject) -> Vec<Finding> {
     let mut all = vec![version(&observed.version)];
     match &observed.registration {
         Ok(registration) if !is_served(registration.as_ref()) => {
@@ -100,7 +100,7 @@ pub fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
     all
 }
 
-fn again(subject: &Subject) -> String {
+fn again(subject: &CheckSubject) -> String {
     subject.owner_hint(" --mode policy", || {
         format!("Install it again: `diyadm install --mode policy{}`.", subject.flags)
     })
@@ -112,8 +112,8 @@ fn labels(observed: &Observed) -> &Value {
     found.map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"])
 }
 
-fn policy(observed: &Observed, subject: &Subject) -> Finding {
-    let (id, Subject { service, namespace, label: (key, value), .. }) = ("policy", subject);
+fn policy(observed: &Observed, subject: &CheckSubject) -> Finding {
+    let (id, CheckSubject { service, namespace, label: (key, value), .. }) = ("policy", subject);
     let found = match &observed.policy {
         Ok(Some(found)) => &found["spec"],
         Ok(None) => {
@@ -143,8 +143,8 @@ fn policy(observed: &Observed, subject: &Subject) -> Finding {
     Finding::ok(id, what)
 }
 
-fn binding(observed: &Observed, subject: &Subject) -> Finding {
-    let (id, Subject { service, namespace, .. }) = ("binding", subject);
+fn binding(observed: &Observed, subject: &CheckSubject) -> Finding {
+    let (id, CheckSubject { service, namespace, .. }) = ("binding", subject);
     let found = match &observed.binding {
         Ok(Some(found)) => &found["spec"],
         Ok(None) => {
@@ -163,8 +163,8 @@ fn binding(observed: &Observed, subject: &Subject) -> Finding {
     Finding::ok(id, format!("the binding activates policy {service}"))
 }
 
-fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
-    let (id, Subject { image, flags, .. }) = ("dry-run", subject);
+fn dry_create(observed: &Observed, subject: &CheckSubject) -> Finding {
+    let (id, CheckSubject { image, flags, .. }) = ("dry-run", subject);
     match &observed.dry_create {
         Ok(Ok(pod)) if is_emptied_to(pod, image) && !is_emptied_by_policy(pod) => Finding::failed(
             id,
@@ -186,7 +186,7 @@ fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
                 )
             }),
         ),
-        Ok(Err(text)) => match Denial::read(text) {
+        Ok(Err(text)) => match Denial::parse(text) {
             Some(denial) => denial.finding("a Pod that is emptied here"),
             None => Finding::failed(
                 id,
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_that_has_policies_is_said() {
+    fn required_version_for_policies_is_named() {
         let list = |name: &str| json!({ "resources": [{ "name": name }] });
         assert!(is_served(Some(&list("mutatingadmissionpolicies"))));
         assert!(!is_served(Some(&list("mutatingwebhookconfigurations"))));
@@ -219,7 +219,7 @@ mod tests {
             ("odd", "Kubernetes 1.36 has it"),
         ] {
             let info = json!({ "gitVersion": version });
-            let (what, hint) = lacking(Without::read(version, &info, None), " -n x");
+            let (what, hint) = lacking(Without::from_versions(version, &info, None), " -n x");
             assert!(what.contains(word) && what.contains(version), "{version}: {what}");
             assert!(hint.contains("`diyadm install -n x`"), "{hint}");
         }
@@ -230,7 +230,7 @@ mod tests {
             ("v1.36.3", json!({ "emulationMinor": "35" }), Some(&beta), "emulates Kubernetes 1.35"),
             ("v1.36.3", json!({ "emulationMinor": "36" }), None, "switched off"),
         ] {
-            let (what, _) = lacking(Without::read(version, &info, beta), "");
+            let (what, _) = lacking(Without::from_versions(version, &info, beta), "");
             assert!(what.contains(word) && what.contains(version), "{version}: {what}");
         }
     }

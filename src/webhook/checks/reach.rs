@@ -89,7 +89,7 @@ mod tests {
     };
 
     #[test]
-    fn a_configuration_is_ours_by_its_path_and_sees_what_the_api_server_shows_it() {
+    fn configuration_is_recognized_by_path_and_matches_as_the_api_server_does() {
         let mut configuration = json!({ "metadata": { "name": "x" }, "webhooks": [{
             "clientConfig": { "service": { "path": "/mutating-pods" } },
             "rules": [{
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_ours_by_what_it_leaves_and_works_where_it_is_bound() {
+    fn policy_is_recognized_by_its_mutation_and_applies_where_it_is_bound() {
         let mutation = json!({ "jsonPatch": { "expression": format!("\"{EMPTIED_BY}\"") } });
         let mut policy = json!({ "metadata": { "name": "p" }, "spec": {
             "matchConstraints": {

@@ -50,7 +50,7 @@ const TITLES: [(&str, &str); 45] = [
 ];
 
 /// The title of an id. Unlisted ids are causes of failed calls.
-pub(super) fn of(id: &str) -> &'static str {
+pub(super) fn title(id: &str) -> &'static str {
     let found = TITLES.iter().find(|(known, _)| *known == id);
     found.map_or("call of the webhook", |(_, title)| title)
 }

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_before_the_oldest_are_named() {
+    fn unsupported_api_server_versions_are_named() {
         for version in ["v1.26.0", "v1.26+", "v1.30.2-gke.1", "v1.36.3", "v1.37.0-alpha.1", "odd"] {
             assert_eq!(unsupported(version), None, "{version}");
         }

@@ -47,7 +47,7 @@ impl From<&str> for Unseen {
 
 /// The webhook to check, and its expected behavior.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct CheckSubject {
     /// The labelled namespace, whose workloads are emptied.
     pub namespace: String,
     /// The namespace of the webhook's server.
@@ -78,7 +78,7 @@ const DEFAULT_IMAGE: &str = "empty-container:latest";
 /// Reminder for `install`, which resets the webhook to its flags.
 pub(super) const AS_BEFORE: &str = "with the flags of the previous install";
 
-impl Subject {
+impl CheckSubject {
     /// `diyadm install` with `more` and the flags for this webhook.
     pub(super) fn install(&self, more: &str) -> String {
         format!("diyadm install{more}{}{}", self.flags, self.image_flag())
@@ -145,7 +145,7 @@ pub struct Secret {
 
 impl Secret {
     /// The content of an object of kind Secret.
-    pub fn of(object: &Value) -> Self {
+    pub fn from_object(object: &Value) -> Self {
         let data = |key: &str| {
             let text = object["data"][key].as_str().unwrap_or_default();
             STANDARD.decode(text).unwrap_or_default()
@@ -220,7 +220,7 @@ pub struct Observed {
 }
 
 /// All findings, in the order of a request's path.
-pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
+pub fn findings(observed: &Observed, subject: &CheckSubject, now: i64) -> Vec<Finding> {
     let mut all = vec![
         version(&observed.version),
         registration(observed),
@@ -237,7 +237,7 @@ pub fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding
 }
 
 /// The configuration of this webhook.
-fn own<'a>(observed: &'a Observed, subject: &Subject) -> Option<&'a Value> {
+fn own<'a>(observed: &'a Observed, subject: &CheckSubject) -> Option<&'a Value> {
     let all = observed.configurations.as_ref().ok()?;
     all.iter().find(|c| c["metadata"]["name"] == subject.service.as_str())
 }
@@ -256,8 +256,8 @@ pub(super) fn unseen(id: &'static str, what: &str, why: &Unseen) -> Finding {
 }
 
 /// A hint for a dry-run create that was rejected for other reasons than a webhook.
-pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &Subject) -> String {
-    let Subject { namespace: name, label_flags, .. } = subject;
+pub(super) fn refused_hint(namespace: &Look<Option<Value>>, subject: &CheckSubject) -> String {
+    let CheckSubject { namespace: name, label_flags, .. } = subject;
     match namespace {
         Ok(None) => format!("Create the namespace: `diyadm init{label_flags}`."),
         _ => format!(
@@ -291,8 +291,9 @@ fn registration(observed: &Observed) -> Finding {
     }
 }
 
-pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Finding {
-    let (id, Subject { namespace, label: (key, value), label_flags, .. }) = ("namespace", subject);
+pub(super) fn namespace(found: &Look<Option<Value>>, subject: &CheckSubject) -> Finding {
+    let (id, CheckSubject { namespace, label: (key, value), label_flags, .. }) =
+        ("namespace", subject);
     let hint = format!("Create and label it: `diyadm init{label_flags}`.");
     match found {
         // Somebody set another value: only --force overrides it.
@@ -322,7 +323,7 @@ pub(super) fn namespace(found: &Look<Option<Value>>, subject: &Subject) -> Findi
 }
 
 /// The name that the API server requires in the certificate: the Service's name, or the URL's host.
-fn host(client: &Value, subject: &Subject) -> String {
+fn host(client: &Value, subject: &CheckSubject) -> String {
     client["url"].as_str().and_then(url_host).unwrap_or_else(|| subject.host())
 }
 
@@ -336,6 +337,6 @@ pub fn url_host(url: &str) -> Option<String> {
 }
 
 /// A hint for objects of `install` that somebody else has changed.
-fn again_hint(subject: &Subject) -> String {
+fn again_hint(subject: &CheckSubject) -> String {
     subject.install_hint("Install it as it should be", " --force")
 }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_what_tracing_would_write() {
+    fn log_line_equals_the_json_of_tracing_subscriber() {
         let (ours, theirs) = (Kept::default(), Kept::default());
         let subscriber = || tracing_subscriber::fmt().with_max_level(LevelFilter::INFO);
         let lines = subscriber().event_format(Lines).with_writer(ours.clone()).finish();

@@ -88,7 +88,7 @@ type Peer = IpAddr;
 struct Held([AtomicUsize; 3]);
 
 impl Held {
-    fn of(&self, resource: Resource) -> usize {
+    fn amount(&self, resource: Resource) -> usize {
         self.0[resource as usize].load(Relaxed)
     }
 
@@ -190,7 +190,7 @@ impl Peers {
 
     /// How much of it is held by all together.
     pub(super) fn held(&self, resource: Resource) -> usize {
-        self.held.of(resource)
+        self.held.amount(resource)
     }
 
     /// How many connections the server closed for that reason.
@@ -206,7 +206,7 @@ impl Peers {
         // from a peer that has many.
         let limit = self.limits[Resource::Connections as usize];
         let crowded = self.held(Resource::Connections) >= descriptors(limit);
-        if crowded && peer.held.of(Resource::Connections) > limit / 10 {
+        if crowded && peer.held.amount(Resource::Connections) > limit / 10 {
             self.count(Closed::Refused);
             return None;
         }
@@ -259,12 +259,12 @@ impl Peers {
                 .slots
                 .values()
                 .filter(|other| other.gives_way.load(Relaxed))
-                .map(|other| other.held.of(resource))
+                .map(|other| other.held.amount(resource))
                 .sum();
-            if self.held.of(resource).saturating_sub(releasing) <= limit {
+            if self.held.amount(resource).saturating_sub(releasing) <= limit {
                 return true;
             }
-            let amount = |of: &Slot| of.peer.held.of(resource);
+            let amount = |of: &Slot| of.peer.held.amount(resource);
             let victim = table
                 .slots
                 .iter()
@@ -275,7 +275,7 @@ impl Peers {
                     let may =
                         !own || resource == Resource::Connections && other.stage().0 <= Stage::Idle;
                     may && amount(other) >= amount(slot)
-                        && other.held.of(resource) > 0
+                        && other.held.amount(resource) > 0
                         && other.stage().0 != Stage::Review
                         && !other.gives_way.load(Relaxed)
                         && !std::ptr::eq(other.as_ref(), slot)
@@ -284,7 +284,7 @@ impl Peers {
                     let (stage, since) = other.stage();
                     // Several may enter a stage within one millisecond.
                     let older = std::cmp::Reverse((stage.max(Stage::Idle), since, **id));
-                    (amount(other), other.held.of(resource), older)
+                    (amount(other), other.held.amount(resource), older)
                 });
             let Some((_, victim)) = victim else { return false };
             self.count(Closed::GaveWay);

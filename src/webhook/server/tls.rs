@@ -77,7 +77,7 @@ pub(super) struct Watch {
 
 /// The TLS acceptor, and the task that reloads its certificate.
 pub(super) fn acceptor(tls: Tls) -> Result<(SslAcceptorBuilder, Watch)> {
-    let first = read(&tls)?;
+    let first = read_pair(&tls)?;
     let context = Arc::new(RwLock::new(usable(&tls, &first)?));
     let counters = Counters::default();
     counters.not_after.set(not_after(&first));
@@ -101,11 +101,11 @@ impl Watch {
     }
 
     /// Never ends. An unusable new pair is rejected, and the old one stays.
-    pub(super) async fn run(self) {
+    pub(super) async fn reload_changes(self) {
         let (mut judged, mut doubted) = (Ok(self.first), None);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let read = read(&self.tls).map_err(|error| format!("{error:#}"));
+            let read = read_pair(&self.tls).map_err(|error| format!("{error:#}"));
             let seen = read.as_ref().map(digest).map_err(Clone::clone);
             if seen == judged {
                 doubted = None;
@@ -140,7 +140,7 @@ impl Watch {
     }
 }
 
-fn read(tls: &Tls) -> Result<Pair> {
+fn read_pair(tls: &Tls) -> Result<Pair> {
     match tls {
         Tls::Pem { cert, key } => Ok((cert.clone(), key.clone())),
         Tls::Files { cert, key } => Ok((

@@ -21,20 +21,20 @@ const PATHS: [&str; 12] = [
     "f:status/f:replicas",
 ];
 
-fn set(paths: &[&str]) -> Fields {
-    let mut all = Fields::default();
+fn set(paths: &[&str]) -> FieldSet {
+    let mut all = FieldSet::default();
     for path in paths {
         let keys: Vec<_> = path.split('/').collect();
-        let mut fields = Fields { itself: true, below: BTreeMap::new() };
+        let mut fields = FieldSet { itself: true, below: BTreeMap::new() };
         for key in keys.iter().rev().filter(|key| **key != ".") {
-            fields = Fields { itself: false, below: [((*key).to_owned(), fields)].into() };
+            fields = FieldSet { itself: false, below: [((*key).to_owned(), fields)].into() };
         }
         all = all.with(&fields);
     }
     all
 }
 
-fn some() -> impl Strategy<Value = Fields> {
+fn some() -> impl Strategy<Value = FieldSet> {
     vec(select(&PATHS[..]), 0..8).prop_map(|paths| set(&paths))
 }
 
@@ -42,7 +42,7 @@ fn object(entries: &[Value]) -> Value {
     json!({ "metadata": { "uid": "u", "managedFields": entries } })
 }
 
-fn entry(manager: &str, operation: &str, fields: &Fields) -> Value {
+fn entry(manager: &str, operation: &str, fields: &FieldSet) -> Value {
     json!({
         "manager": manager, "operation": operation, "apiVersion": "apps/v1", "time": "t",
         "fieldsType": "FieldsV1", "fieldsV1": fields.write(),
@@ -50,8 +50,8 @@ fn entry(manager: &str, operation: &str, fields: &Fields) -> Value {
 }
 
 /// The managers but for one, with what each owns.
-fn owners(object: &Value, but: &str) -> Vec<(String, Fields)> {
-    let entries = Entry::all(object);
+fn owners(object: &Value, but: &str) -> Vec<(String, FieldSet)> {
+    let entries = ManagedFieldsEntry::all(object);
     let others = entries.iter().filter(|entry| entry.manager != but && !entry.fields.is_empty());
     let mut owners: Vec<_> =
         others.map(|entry| (entry.manager.to_owned(), entry.fields.clone())).collect();
@@ -60,10 +60,10 @@ fn owners(object: &Value, but: &str) -> Vec<(String, Fields)> {
 }
 
 /// What the API server makes of it when `manager` changes `fields`.
-fn taken(object: &Value, manager: &str, fields: &Fields) -> Value {
+fn taken(object: &Value, manager: &str, fields: &FieldSet) -> Value {
     let mut all: Vec<Value> = Vec::new();
     let mut own = fields.clone();
-    for entry in Entry::all(object) {
+    for entry in ManagedFieldsEntry::all(object) {
         if entry.manager == manager {
             own = own.with(&entry.fields);
             continue;
@@ -89,8 +89,8 @@ fn given(before: &Value, after: &Value, now: &Value) -> Value {
 
 proptest! {
     #[test]
-    fn sets_are_sets(a in some(), b in some(), c in some()) {
-        prop_assert_eq!(Fields::read(&a.write()), a.clone());
+    fn field_sets_support_union_and_difference(a in some(), b in some(), c in some()) {
+        prop_assert_eq!(FieldSet::parse(&a.write()), a.clone());
         prop_assert_eq!(a.with(&b), b.with(&a));
         prop_assert_eq!(a.with(&b).with(&c), a.with(&b.with(&c)));
         prop_assert_eq!(a.without(&b).with(&b), a.with(&b));
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_taken_comes_back(
+    fn ownership_taken_by_emptying_is_returned(
         others in vec((some(), any::<bool>()), 0..4), own in some(), first in some(),
         second in some(),
     ) {
@@ -129,7 +129,7 @@ proptest! {
             } else {
                 prop_assert_eq!(&now, &after, "nothing of the spec has changed hands");
             }
-            for entry in Entry::all(&now).iter().filter(|entry| entry.manager == "diyadm") {
+            for entry in ManagedFieldsEntry::all(&now).iter().filter(|entry| entry.manager == "diyadm") {
                 prop_assert_eq!(entry.fields.but_spec(), entry.fields.clone());
             }
             prop_assert!(give_back(&was, &after, &now, "diyadm").is_empty(), "once is enough");
@@ -139,7 +139,7 @@ proptest! {
 
     /// Someone else writes between our two writes.
     #[test]
-    fn who_writes_meanwhile_keeps_what_he_has(
+    fn manager_that_wrote_meanwhile_keeps_its_fields(
         others in vec(some(), 1..3), ours in some(), theirs in some(),
     ) {
         let entries = others.iter().zip(["a", "b"]).filter(|(fields, _)| !fields.is_empty());
@@ -163,7 +163,7 @@ proptest! {
 }
 
 #[test]
-fn one_who_has_applied_again_has_said_what_he_has() {
+fn manager_that_applied_again_keeps_its_new_fields() {
     let image = PATHS[7];
     let [both, one] = [set(&[image, PATHS[4]]), set(&[PATHS[4]])];
     let before = object(&[entry("a", "Apply", &both)]);
@@ -176,7 +176,7 @@ fn one_who_has_applied_again_has_said_what_he_has() {
 }
 
 #[test]
-fn what_nobody_has_is_said_in_the_api_servers_way() {
+fn unowned_change_leaves_one_empty_managed_fields_entry() {
     let before = object(&[]);
     let after = object(&[entry("diyadm", "Update", &set(&[PATHS[4]]))]);
     assert_eq!(given(&before, &after, &after)["metadata"]["managedFields"], json!([{}]));
@@ -184,7 +184,7 @@ fn what_nobody_has_is_said_in_the_api_servers_way() {
 
 /// A Pod that was deleted and created again is of those who had it.
 #[test]
-fn one_created_again_is_of_those_who_had_the_old_one() {
+fn recreated_object_keeps_its_field_managers() {
     let theirs = set(&[PATHS[1], PATHS[3], PATHS[7]]);
     let mut status = entry("kubelet", "Update", &set(&[PATHS[11]]));
     status["subresource"] = "status".into();

@@ -151,7 +151,7 @@ fn is_too_deep(text: &str) -> bool {
 /// # Errors
 /// What is wrong, with its place, and the rule's number where it is in one.
 pub fn parse(text: &str) -> Result<Vec<Rule>, ConfigError> {
-    let file: File = read(text)?;
+    let file: File = parse_yaml(text)?;
     let Some(rules) = file.rules.or_else(|| (!file.kinds.is_empty()).then(Vec::new)) else {
         return Err(ConfigError::new("it has no `rules`"));
     };
@@ -168,7 +168,7 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, ConfigError> {
 /// # Errors
 /// What is wrong, with its place.
 pub fn parse_kinds(text: &str) -> Result<(), ConfigError> {
-    let Kinds { kinds } = read(text)?;
+    let Kinds { kinds } = parse_yaml(text)?;
     declare(kinds, text)
 }
 
@@ -180,7 +180,7 @@ fn declare(all: Vec<Spanned<Declaration>>, text: &str) -> Result<(), ConfigError
     Ok(())
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     if text.len() > LONGEST {
         let what = format!("it has {} bytes, more than the limit of {LONGEST}", text.len());
         return Err(ConfigError::new(what));
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_globs() {
+    fn rule_patterns_are_globs() {
         for (pattern, text, expected) in [
             ("*", "", true),
             ("*", "a", true),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_makes_no_sense_is_named() {
+    fn invalid_rules_file_is_refused_with_its_place() {
         for (text, word) in [
             ("rules:\n- match: {kind: [x]}\n", "rule 1"),
             ("rules:\n- {}\n- imag: keep\n", "rule 2: there is no `imag`"),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn csr_conf_errors_quote_a_short_escaped_part() {
+    fn rules_errors_quote_a_short_escaped_part() {
         let long = format!("\\e[31m{}", "x".repeat(100_000));
         for text in [
             format!("rules:\n- \"{long}\": a\n"),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_stand_for_no_more_than_a_bound() {
+    fn yaml_aliases_in_rules_are_bounded() {
         let rules = |long: usize, count: usize| {
             let first = format!("rules:\n- match: {{names: &a [\"{}\"]}}\n", "x".repeat(long));
             first + &"- match: {names: *a}\n".repeat(count)

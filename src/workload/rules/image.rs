@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_registry_can_have_is_refused() {
+    fn invalid_image_references_are_refused() {
         let digest = "a".repeat(64);
         for image in ["a", "keep", "r:5000/a/b:1", &format!("r.io/a:1@sha256:{digest}")] {
             assert_eq!(image_name(image).unwrap(), image);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_and_control_characters_are_all_of_them() {
+    fn image_references_with_white_space_or_control_characters_are_refused() {
         for c in '\0'..=char::MAX {
             assert_eq!(is_odd(c), c.is_whitespace() || c.is_control(), "{c:?}");
         }

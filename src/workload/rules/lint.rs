@@ -45,7 +45,7 @@ mod tests {
     use crate::workload::parse_rules;
 
     #[test]
-    fn what_can_do_nothing_is_named() {
+    fn lint_names_rules_without_effect() {
         for (text, said) in [
             ("rules:\n- {match: {kinds: [ds]}, empty: false}\n- {image: keep}\n", vec![]),
             ("rules:\n- {image: keep}\n- {idle: agent}\n", vec!["rule 2 is never reached"]),

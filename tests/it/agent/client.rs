@@ -11,7 +11,7 @@ use std::{
 
 use super::super::rig::wait_until;
 use diyadm_agent::protocol::{
-    Answer, App, Bytes, Decoder, Failed, Hello, Kind, Line, Request, Start, json,
+    Answer, App, Bytes, Decoder, Failed, FrameKind, Hello, Line, Request, Start, json,
 };
 
 pub(super) const PROGRAM: &str = env!("DIYADM_AGENT_FILE");
@@ -103,7 +103,7 @@ pub(super) fn relay(socket: &Path) -> Command {
 pub(super) enum Message {
     Answer(Answer),
     Line { number: u64, err: bool, cut: bool, text: Vec<u8> },
-    Other(Kind, Vec<u8>),
+    Other(FrameKind, Vec<u8>),
 }
 
 /// One conversation. The relay is killed when it is dropped.
@@ -118,7 +118,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn of(command: Command) -> Self {
         let mut client = Self::silent(command);
-        client.send_bytes(&json(Kind::Hello, &Hello::own()).unwrap());
+        client.send_bytes(&json(FrameKind::Hello, &Hello::own()).unwrap());
         client.hello();
         client
     }
@@ -133,7 +133,7 @@ impl Client {
 
     pub(super) fn hello(&mut self) -> Hello {
         match self.next_message().expect("a hello") {
-            Message::Other(Kind::Hello, payload) => serde_json::from_slice(&payload).unwrap(),
+            Message::Other(FrameKind::Hello, payload) => serde_json::from_slice(&payload).unwrap(),
             other => panic!("{other:?} in place of a hello"),
         }
     }
@@ -143,7 +143,7 @@ impl Client {
     }
 
     pub(super) fn ask(&mut self, request: &Request) {
-        self.send_bytes(&json(Kind::Request, request).unwrap());
+        self.send_bytes(&json(FrameKind::Request, request).unwrap());
     }
 
     /// What comes next; `None` at the end.
@@ -152,8 +152,8 @@ impl Client {
             let mut rest = &self.buffer[..];
             if let Some(frame) = self.decoder.next(&mut rest).unwrap() {
                 let said = match frame.kind {
-                    Kind::Answer => Message::Answer(frame.parse(Kind::Answer).unwrap()),
-                    Kind::Line => {
+                    FrameKind::Answer => Message::Answer(frame.parse(FrameKind::Answer).unwrap()),
+                    FrameKind::Line => {
                         let Line { number, stream, cut, text, .. } =
                             Line::parse(frame.payload).unwrap();
                         let err = stream == diyadm_agent::protocol::Stream::Err;

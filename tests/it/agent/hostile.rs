@@ -9,7 +9,7 @@ use std::{
 };
 
 use diyadm_agent::protocol::{
-    Answer, Bytes, Decoder, Failed, Follow, HEADER, Hello, Kind, Logs, Request, Start, json,
+    Answer, Bytes, Decoder, Failed, Follow, FrameKind, HEADER, Hello, Logs, Request, Start, json,
 };
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
@@ -19,7 +19,7 @@ use super::{
 };
 
 fn hello() -> Vec<u8> {
-    json(Kind::Hello, &Hello::own()).unwrap()
+    json(FrameKind::Hello, &Hello::own()).unwrap()
 }
 
 /// Sends these bytes after a hello, and hangs up; the answers.
@@ -37,15 +37,15 @@ fn talk(socket: &Path, bytes: &[u8]) -> Vec<Answer> {
     let said = answers.join().unwrap();
     let (mut decoder, mut rest, mut answers) = (Decoder::default(), &said[..], Vec::new());
     while let Some(frame) = decoder.next(&mut rest).unwrap() {
-        if frame.kind == Kind::Answer {
-            answers.push(frame.parse(Kind::Answer).unwrap());
+        if frame.kind == FrameKind::Answer {
+            answers.push(frame.parse(FrameKind::Answer).unwrap());
         }
     }
     answers
 }
 
 fn request(request: &Request) -> Vec<u8> {
-    json(Kind::Request, request).unwrap()
+    json(FrameKind::Request, request).unwrap()
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn refuses_requests_whose_answer_would_not_fit_a_frame() {
         assert!(matches!(answer, Answer::Failed(Failed::Unknown { .. })), "{answer:.200?}");
     }
     // What is wrong with a message may be all of it.
-    let mut wrong = vec![0, 0, 0, 0, Kind::Request as u8];
+    let mut wrong = vec![0, 0, 0, 0, FrameKind::Request as u8];
     wrong.extend(format!("{{\"{}\":0}}", "\u{7f}".repeat(200_000)).bytes());
     let length = u32::try_from(wrong.len() - HEADER).unwrap();
     wrong[..4].copy_from_slice(&length.to_le_bytes());

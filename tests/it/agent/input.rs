@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use diyadm_agent::protocol::{Follow, How, Logs, Request, Start, State};
+use diyadm_agent::protocol::{Follow, Logs, Request, Start, State, Termination};
 
 use super::client::{Idle, Message, script};
 
@@ -35,7 +35,7 @@ fn application_gets_added_variables_and_open_stdin() {
             client.until_end();
             let stop = Request::Stop { name: "app".to_owned(), grace_ms: 60_000 };
             let State::Ended(end) = client.ended(&stop).state else { panic!("it runs") };
-            assert!(matches!(end.how, How::Signal { .. }), "{end:?}");
+            assert!(matches!(end.how, Termination::Signal { .. }), "{end:?}");
         } else {
             client.until_end();
         }

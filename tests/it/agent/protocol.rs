@@ -2,8 +2,8 @@
 //! answered with an error, within the cap.
 
 use diyadm_agent::protocol::{
-    Answer, App, Apps, Broken, Bytes, Decoder, End, Failed, HEADER, Hash, Hello, How, Kind, Line,
-    Request, Start, State, Stream, append, json, name_fits,
+    Answer, App, Apps, Broken, Bytes, Decoder, End, Failed, FrameKind, HEADER, Hash, Hello, Line,
+    Request, Start, State, Stream, Termination, append, json, name_fits,
     transfer::{Chunk, Cut, Data, File, Hashes, MOST_CHUNK, Mtime, Need, Op, Reason, Refusal},
 };
 use proptest::{collection::vec, prelude::*};
@@ -11,8 +11,8 @@ use proptest::{collection::vec, prelude::*};
 /// A cap small enough for random lengths to be on both sides of it.
 const CAP: usize = 4096;
 
-fn kind() -> impl Strategy<Value = Kind> {
-    use Kind::{Answer, Data, Hashes, Hello, Line, Need, Request};
+fn kind() -> impl Strategy<Value = FrameKind> {
+    use FrameKind::{Answer, Data, Hashes, Hello, Line, Need, Request};
     proptest::sample::select(vec![Hello, Request, Answer, Line, Hashes, Need, Data])
 }
 
@@ -20,7 +20,7 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes)
 }
 
-type Frames = Vec<(Kind, Vec<u8>)>;
+type Frames = Vec<(FrameKind, Vec<u8>)>;
 
 /// Every frame of `stream`, which is fed in `pieces`, and how the stream ended.
 fn decode(decoder: &mut Decoder, stream: &[u8], pieces: &[usize]) -> (Frames, Result<(), Broken>) {
@@ -164,7 +164,7 @@ proptest! {
             chunks: 7,
             cut: Cut::default(),
         };
-        let how = How::Signal { signal: code, core: asked };
+        let how = Termination::Signal { signal: code, core: asked };
         let app = App {
             name: text.clone(),
             command: start.command.clone(),
@@ -181,7 +181,7 @@ proptest! {
         };
         let refusal = Refusal { reason: Reason::Outside, path, detail: text };
         for request in [Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {
-            let sent = json(Kind::Request, &request).unwrap();
+            let sent = json(FrameKind::Request, &request).unwrap();
             let (frames, end) = decode(&mut Decoder::default(), &sent, &[3, 4]);
             prop_assert_eq!(end, Ok(()));
             prop_assert_eq!(serde_json::from_slice::<Request>(&frames[0].1).unwrap(), request);

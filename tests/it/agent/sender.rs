@@ -5,7 +5,7 @@ use std::path::Path;
 use diyadm_agent::{
     chunks::cut,
     protocol::{
-        Answer, Bytes, Failed, Kind, Request, json,
+        Answer, Bytes, Failed, FrameKind, Request, json,
         transfer::{Chunk, Cut, Data, File, Hashes, Mtime, Need, Op, Reason, Receive},
     },
 };
@@ -95,7 +95,7 @@ impl Sender {
         Hashes::append(&mut out, id, others);
         self.client.send_bytes(&out);
         match self.client.next_message() {
-            Some(Message::Other(Kind::Need, payload)) => {
+            Some(Message::Other(FrameKind::Need, payload)) => {
                 let need = Need::parse(&payload).unwrap();
                 assert_eq!(need.id, id);
                 Ok(need.indices().collect())
@@ -168,7 +168,7 @@ impl Sender {
 
     pub(super) fn op(&mut self, op: Op) -> Vec<u8> {
         self.id += 1;
-        json(Kind::Request, &Request::Step { id: self.id, op }).unwrap()
+        json(FrameKind::Request, &Request::Step { id: self.id, op }).unwrap()
     }
 
     /// The connection ends; the relay has done what came.

@@ -7,7 +7,8 @@ use std::{
 };
 
 use diyadm_agent::protocol::{
-    Answer, Bytes, End, Failed, Follow, Hello, How, Kind, Logs, Request, Start, State, json,
+    Answer, Bytes, End, Failed, Follow, FrameKind, Hello, Logs, Request, Start, State, Termination,
+    json,
 };
 
 use super::{
@@ -62,7 +63,7 @@ fn application_runs_is_read_and_ends() {
     assert_eq!(out, [(false, false, "a b"), (false, false, folder), (false, true, "unended")]);
     let Message::Answer(Answer::Ended(app)) = last else { panic!("{last:?}") };
     let end = end(&app.state);
-    assert_eq!((end.how, end.asked, end.oom), (How::Exit { code: 3 }, false, false));
+    assert_eq!((end.how, end.asked, end.oom), (Termination::Exit { code: 3 }, false, false));
     assert!(end.at_ms >= app.since_ms);
     // The container's own output has the same, but for what has no end yet.
     assert_eq!(idle.shown.recv().unwrap(), "a b");
@@ -109,7 +110,7 @@ fn stopping_ends_the_whole_group_within_its_grace() {
     assert_eq!(idle.shown.recv().unwrap(), "ready");
     assert_eq!(client.apps()[0].processes, 2);
     let app = client.ended(&stop("polite", 60_000));
-    assert_eq!((end(&app.state).how, end(&app.state).asked), (How::Exit { code: 0 }, true));
+    assert_eq!((end(&app.state).how, end(&app.state).asked), (Termination::Exit { code: 0 }, true));
     assert_eq!(client.apps()[0].processes, 0, "the child is gone too");
     assert_eq!(idle.shown.recv().unwrap(), "bye");
 
@@ -117,7 +118,7 @@ fn stopping_ends_the_whole_group_within_its_grace() {
     client.started(&Request::Start(script("deaf", deaf)));
     assert_eq!(idle.shown.recv().unwrap(), "ready");
     let app = client.ended(&stop("deaf", 50));
-    let how = How::Signal { signal: 9, core: false };
+    let how = Termination::Signal { signal: 9, core: false };
     assert_eq!((end(&app.state).how, end(&app.state).oom), (how, false));
     assert_eq!(end(&app.state).to_string(), "SIGKILL");
     assert_eq!(client.apps()[0].processes, 0);
@@ -280,7 +281,7 @@ fn signals_reach_the_process_group() {
     client.asked(&signal(9));
     let app = client.ended(&wait("app"));
     let end = end(&app.state);
-    assert_eq!((end.how, end.asked), (How::Signal { signal: 9, core: false }, false));
+    assert_eq!((end.how, end.asked), (Termination::Signal { signal: 9, core: false }, false));
 }
 
 /// One that ends and leaves a process that never stops writing is not waited for.
@@ -292,7 +293,7 @@ fn left_process_that_writes_forever_is_not_waited_for() {
     client.ended(&wait("flood"));
     client.started(&Request::Start(script("other", "echo other; exec sleep 1000")));
     let app = client.ended(&stop("flood", 60_000));
-    assert_eq!(end(&app.state).how, How::Exit { code: 0 });
+    assert_eq!(end(&app.state).how, Termination::Exit { code: 0 });
     wait_until("the other one is read too", || idle.shown.try_iter().any(|line| line == "other"));
 }
 
@@ -315,8 +316,8 @@ fn hostile_client_is_disconnected() {
     let attempts: [&[u8]; 4] = [
         b"GET / HTTP/1.1\r\n\r\n",
         &[0xff, 0xff, 0xff, 0xff, 1],
-        &json(Kind::Answer, &Answer::End).unwrap(),
-        &[json(Kind::Hello, &Hello::own()).unwrap(), vec![9, 0, 0, 0, 2, b'{']].concat(),
+        &json(FrameKind::Answer, &Answer::End).unwrap(),
+        &[json(FrameKind::Hello, &Hello::own()).unwrap(), vec![9, 0, 0, 0, 2, b'{']].concat(),
     ];
     for attempt in attempts {
         use std::io::{Read, Write};
@@ -333,7 +334,7 @@ fn client_of_another_version_is_refused() {
     let idle = Idle::start(&[]);
     let mut client = Client::silent(relay(&idle.socket()));
     let newer = Hello { protocol: 99, build: "9.9.9".into(), ..Hello::own() };
-    client.send_bytes(&json(Kind::Hello, &newer).unwrap());
+    client.send_bytes(&json(FrameKind::Hello, &newer).unwrap());
     let own = client.hello();
     assert_eq!(own, Hello::own());
     assert_eq!(client.answer(), Answer::Failed(Failed::Mismatch(own)));

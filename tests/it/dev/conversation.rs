@@ -6,7 +6,7 @@ use diyadm::dev::{
     Trouble,
     wire::{Conversation, Reader, Writer},
 };
-use diyadm_agent::protocol::{Answer, Apps, Hello, Kind, Request, json};
+use diyadm_agent::protocol::{Answer, Apps, FrameKind, Hello, Request, json};
 use tokio::process::{Child, Command};
 
 /// Runs to the end on one thread, as the commands do.
@@ -49,7 +49,7 @@ fn handshake_with_an_agent_succeeds() {
 #[test]
 fn handshake_reports_another_version() {
     let other = Hello { protocol: 99, build: "9.9.9".to_owned(), arch: "x86_64".to_owned() };
-    assert_eq!(begin(json(Kind::Hello, &other).unwrap()), Trouble::Mismatch(other));
+    assert_eq!(begin(json(FrameKind::Hello, &other).unwrap()), Trouble::Mismatch(other));
 }
 
 #[test]
@@ -64,6 +64,6 @@ fn handshake_quotes_output_of_other_programs() {
 #[test]
 fn handshake_reports_a_lost_connection() {
     assert!(matches!(begin(Vec::new()), Trouble::Lost(_)));
-    let hello = json(Kind::Hello, &Hello::own()).unwrap();
+    let hello = json(FrameKind::Hello, &Hello::own()).unwrap();
     assert!(matches!(begin(hello[..hello.len() - 1].to_vec()), Trouble::Lost(_)));
 }

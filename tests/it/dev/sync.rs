@@ -19,7 +19,7 @@ use std::{
 use diyadm::{
     dev::{
         Trouble,
-        sync::{Open, Options, Outcome, PodCount, Progress, Source},
+        sync::{Open, Options, PodCount, Progress, SyncOutcome, SyncSource},
         wire::{Conversation, Reader, Writer},
     },
     ui::terminal::{Terminal, TerminalFlags},
@@ -53,10 +53,14 @@ pub(super) fn all() -> Options {
 }
 
 /// Once, over a conversation of its own; what was done, and bytes that went over the wire.
-pub(super) fn sync(from: &Path, to: &Bytes, options: Options) -> Result<(Outcome, u64), Trouble> {
+pub(super) fn sync(
+    from: &Path,
+    to: &Bytes,
+    options: Options,
+) -> Result<(SyncOutcome, u64), Trouble> {
     block(async {
         let (mut talk, mut child) = agent(Path::new("/none.sock")).await;
-        let source = Source::new(from, to, options, PodCount::One).unwrap();
+        let source = SyncSource::new(from, to, options, PodCount::One).unwrap();
         let here = source.scan().await.unwrap();
         let progress = Progress::new(quiet());
         let mut open = Open::begin(&mut talk, &source).await?;
@@ -200,7 +204,7 @@ fn second_sync_to_one_folder_is_refused() {
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     fs::create_dir(&from).unwrap();
     block(async {
-        let source = Source::new(&from, &bytes(&to), all(), PodCount::One).unwrap();
+        let source = SyncSource::new(&from, &bytes(&to), all(), PodCount::One).unwrap();
         let (mut one, _child) = agent(Path::new("/none.sock")).await;
         let _open = Open::begin(&mut one, &source).await.unwrap();
         let (mut other, _child) = agent(Path::new("/none.sock")).await;
@@ -256,7 +260,7 @@ fn repeated_sync_sends_only_changes() {
     }
     block(async {
         let (mut talk, _child) = agent(Path::new("/none.sock")).await;
-        let source = Source::new(&from, &bytes(&to), all(), PodCount::One).unwrap();
+        let source = SyncSource::new(&from, &bytes(&to), all(), PodCount::One).unwrap();
         let mut open = Open::begin(&mut talk, &source).await.unwrap();
         let mut bring = async || {
             let here = source.scan().await.unwrap();
@@ -323,7 +327,7 @@ fn sync_after_a_cut_connection_resends_nothing_that_arrived() {
     fs::write(&file, noise(3, LENGTH)).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let sent = Arc::new(AtomicU64::new(0));
-    let source = Source::new(&file, &bytes(&to), Options::default(), PodCount::One).unwrap();
+    let source = SyncSource::new(&file, &bytes(&to), Options::default(), PodCount::One).unwrap();
     let once = async |left: usize| {
         let mut child = Command::new(env!("DIYADM_AGENT_FILE"))
             .arg("relay")

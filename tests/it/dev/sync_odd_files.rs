@@ -10,7 +10,7 @@ use std::{
 };
 
 use diyadm::dev::{
-    sync::{Open, Options, PodCount, Progress, Source},
+    sync::{Open, Options, PodCount, Progress, SyncSource},
     wire::{Conversation, Reader, Writer},
 };
 use tokio::{
@@ -64,7 +64,7 @@ fn sync_skips_a_file_that_vanishes() {
         let reader = Vanishing { from: child.stdout.take().unwrap(), file: from.join("b"), part };
         let writer = Writer::new(child.stdin.take().unwrap());
         let mut talk = Conversation::begin(Reader::new(reader), writer).await.unwrap();
-        let source = Source::new(&from, &bytes(&to), all(), PodCount::One).unwrap();
+        let source = SyncSource::new(&from, &bytes(&to), all(), PodCount::One).unwrap();
         let here = source.scan().await.unwrap();
         let mut open = Open::begin(&mut talk, &source).await.unwrap();
         let progress = Progress::new(quiet());

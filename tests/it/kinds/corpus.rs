@@ -36,7 +36,8 @@ impl Emptied {
         let what = |object: &Value| {
             format!("{}/{}", kind.to_lowercase(), text(&object["metadata"]["name"]))
         };
-        let known = kinds::of(&text(&made["apiVersion"]), &kind).expect("a known kind was emptied");
+        let known =
+            kinds::find(&text(&made["apiVersion"]), &kind).expect("a known kind was emptied");
         Self { ours: what(made), twin: what(twin), mutable: known.mutable }
     }
 }

@@ -73,7 +73,7 @@ impl Pair {
             let create = ["-n", namespace, "create", "-o", "json", "-f", "-"];
             let text = self.cluster.kubectl(&create, &list);
             // One object after the other.
-            let made = diyadm::yaml::objects(diyadm::yaml::read("-", &text).unwrap());
+            let made = diyadm::yaml::objects(diyadm::yaml::parse_documents("-", &text).unwrap());
             assert_eq!(made.len(), objects.len());
             made.into_iter().map(|document| document.value).collect()
         })

@@ -67,7 +67,7 @@ fn compare_views(lab: &Lab, folder: &Path, case: &Case) -> Result<bool, String> 
         return Ok(false);
     }
     let files = Files::new(None, variable, Some(folder.into()));
-    let ours = Kubeconfig::read(&files).and_then(|config| config.select(case.context));
+    let ours = Kubeconfig::load(&files).and_then(|config| config.select(case.context));
     let ours = match ours {
         Ok(Some(selected)) => selected.view(),
         Ok(None) => return Err(format!("no context, but kubectl has {}", theirs.stdout)),

@@ -122,7 +122,7 @@ fn refused(text: &str, error: &str) {
 
 /// Errors quote the beginning of what they are about, without its control characters.
 #[test]
-fn csr_conf_errors_quote_a_short_escaped_part() {
+fn rules_errors_quote_a_short_escaped_part() {
     let base = "[req]\nprompt=no\ndistinguished_name=d\n[d]\nCN=c\n[v3_ext]\n";
     let long = format!("\u{1b}[31m{}", "x".repeat(100_000));
     for text in [

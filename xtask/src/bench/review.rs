@@ -48,7 +48,7 @@ mod tests {
     use super::of;
 
     #[test]
-    fn a_review_has_its_size_and_is_whole() {
+    fn generated_review_has_the_requested_size() {
         for (size, places) in [(4 << 10, 0), (14 << 10, 3), (300 << 10, 3)] {
             let review = of(size);
             // As near as whole entries come.

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hierarchies_are_read_from_mounts() {
+    fn cgroup_hierarchies_are_parsed_from_mounts() {
         let mounts = "proc /proc proc rw 0 0\n\
                       cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
                       cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";

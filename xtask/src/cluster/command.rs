@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kind_is_said_by_flags_in_any_order() {
+    fn cluster_kind_is_selected_by_flags_in_any_order() {
         let left = |kind| (kind, Life::Left);
         assert!(wanted(&[]).unwrap() == left(Kind::Plain));
         assert!(wanted(&["--node"]).unwrap() == left(Kind::Node(Taint::None)));

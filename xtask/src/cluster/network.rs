@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_do_not_overlap() {
+    fn network_slots_do_not_overlap() {
         for slot in 0..SLOTS {
             let network = Network { slot };
             let third = |text: &str| text.split('.').nth(2).unwrap().parse::<u8>().unwrap() / 16;

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn staging_modules_are_read_from_a_go_mod() {
+    fn staging_modules_are_parsed_from_go_mod() {
         let text = "require k8s.io/api v0.0.0\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\
                     \tx.io/y => x.io/y v1.0.0\n)\nreplace k8s.io/kms => ./staging/src/k8s.io/kms\n";
         assert_eq!(staging_modules(text), ["k8s.io/api", "k8s.io/kms"]);

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recycled_pid_is_not_ours() {
+    fn recycled_pid_is_not_recognized_as_ours() {
         let own = i32::try_from(std::process::id()).unwrap();
         assert!(!is_ours(own, Path::new("/nonexistent/cluster")));
         let program = std::env::current_exe().unwrap();

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_programs_print_them() {
+    fn program_versions_are_parsed() {
         let version: Version = "v1.34.2".parse().unwrap();
         assert_eq!(version.to_string(), "v1.34.2");
         for wrong in ["1.34.2", "v1.34", "v2.34.2", "v1.34.2-rc.1", "v1.x.2", ""] {

@@ -231,14 +231,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_names_its_files() {
+    fn dep_file_rule_is_parsed() {
         let written = "/t/diyadm: /r/src/a.rs /r/with\\ blank.rs\n";
         assert_eq!(rule(written), ["/r/src/a.rs", "/r/with blank.rs"]);
         assert_eq!(rule(""), Vec::<String>::new());
     }
 
     #[test]
-    fn another_content_is_another_digest() {
+    fn build_digest_depends_on_content_and_files() {
         let one = digest("a", &["Cargo.toml"]).unwrap();
         assert_ne!(one, digest("b", &["Cargo.toml"]).unwrap());
         assert_ne!(one, digest("a", &["Cargo.lock"]).unwrap());

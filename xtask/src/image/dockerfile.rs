@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_understood() {
+    fn dockerfile_instructions_are_parsed() {
         let text = "# docker build --target app -t app:1 .\n\
                     FROM rust:1 AS build\nWORKDIR /src\nCOPY . .\n\
                     ENV A=\"b c\" D=e\nRUN cargo build \\\n  # why\n    --release\n\n\
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_an_error_with_its_line() {
+    fn unknown_dockerfile_instruction_is_an_error_with_its_line() {
         for line in [
             "ADD x /x",
             "HEALTHCHECK NONE",

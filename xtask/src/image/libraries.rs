@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ldd_says_is_read() {
+    fn ldd_output_is_parsed() {
         let said = "\tlinux-vdso.so.1 (0x00007f29)\n\
                     \tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f1)\n\
                     \t/lib64/ld-linux-x86-64.so.2 (0x00007f2)\n";

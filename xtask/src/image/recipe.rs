@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_instruction_of_our_own_dockerfile_is_understood() {
+    fn own_dockerfile_is_parsed() {
         let targets = targets().unwrap();
         for target in ["webhook", "empty-container", "agent"] {
             assert!(targets.iter().any(|one| one == target), "{target} is not in {targets:?}");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_is_followed_as_docker_would() {
+    fn stages_are_built_as_by_docker() {
         let text = "FROM rust:1 AS build\nWORKDIR /src\nRUN cargo build\nFROM scratch AS low\nENV A=1 B=2\nCMD [\"a\"]\n\
                     FROM low AS app\nCOPY --from=build /src/x /opt/y\nENV A=3\nUSER 7\n\
                     WORKDIR /w\nENTRYPOINT [\"/opt/y\"]\n";
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_docker_is_refused() {
+    fn unsupported_stages_are_refused() {
         for text in [
             "FROM scratch AS app\nRUN x\n",
             "FROM scratch AS app\nCOPY a /a\n",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_test_that_skips_twice_is_counted_once() {
+fn test_skipped_twice_is_counted_once() {
     assert_eq!(Skips::read(""), Skips::default());
     let lines = "a::b: no node: why\na::b: no net\na::c: no net\n";
     assert_eq!(Skips::read(lines), Skips { all: 2, by_version: 0, apart: 0 });
@@ -13,7 +13,7 @@ fn a_test_that_skips_twice_is_counted_once() {
 }
 
 #[test]
-fn a_version_is_asked_for_by_a_flag() {
+fn version_is_selected_by_a_flag() {
     let args = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let words = args(&["--kubernetes", "v1.34.2", "--", "rights"]);
     let options = Options::parse(&words).unwrap();
@@ -25,7 +25,7 @@ fn a_version_is_asked_for_by_a_flag() {
 }
 
 #[test]
-fn a_closing_line_is_counted() {
+fn summary_line_of_a_test_run_is_parsed() {
     let line = "test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out";
     assert_eq!(closing(line), Some(Count { passed: 3, failed: 2, ignored: 1 }));
     assert_eq!(closing("test result of mine"), None);

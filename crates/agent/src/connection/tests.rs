@@ -22,13 +22,13 @@ fn supervisor() -> Supervisor {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_not_answered_without_end() {
+fn answers_to_a_client_that_does_not_read_are_bounded() {
     let (mut connection, mut client) = connected();
     let mut supervisor = supervisor();
     // It is answered at once, as there is no such application.
-    let request = json(Kind::Request, &Request::Wait { name: "x".to_owned() }).unwrap();
+    let request = json(FrameKind::Request, &Request::Wait { name: "x".to_owned() }).unwrap();
     let asked = (256 << 10) / request.len();
-    let hello = json(Kind::Hello, &Hello::own()).unwrap();
+    let hello = json(FrameKind::Hello, &Hello::own()).unwrap();
     let asking = [hello, request.repeat(asked)].concat();
     let reader = client.try_clone().unwrap();
     let writing = thread::spawn(move || client.write_all(&asking).map(|()| client));
@@ -55,7 +55,7 @@ fn a_client_that_does_not_read_is_not_answered_without_end() {
         let Ok(read) = (&reader).read(&mut some) else { continue };
         let mut input = &some[..read];
         while let Some(frame) = decoder.next(&mut input).unwrap() {
-            answers += usize::from(frame.kind == Kind::Answer);
+            answers += usize::from(frame.kind == FrameKind::Answer);
         }
     }
     writing.join().unwrap().unwrap();
@@ -63,7 +63,7 @@ fn a_client_that_does_not_read_is_not_answered_without_end() {
 }
 
 #[test]
-fn a_list_fits_a_frame_whatever_the_commands() {
+fn application_list_fits_a_frame() {
     let (mut connection, _client) = connected();
     let mut supervisor = supervisor();
     for name in 0..8 {

@@ -15,7 +15,7 @@ pub const MOST_PAYLOAD: usize = 1 << 20;
 /// The kind of a payload. The numbers are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum FrameKind {
     /// JSON of [`super::Hello`].
     Hello = 1,
     /// JSON of [`super::Request`].
@@ -32,8 +32,8 @@ pub enum Kind {
     Data = 7,
 }
 
-impl Kind {
-    fn of(byte: u8) -> Option<Self> {
+impl FrameKind {
+    fn from_byte(byte: u8) -> Option<Self> {
         let all = [
             Self::Hello,
             Self::Request,
@@ -51,14 +51,14 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// What the payload is.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// At most the decoder's cap.
     pub payload: &'a [u8],
 }
 
 impl Frame<'_> {
     /// Parses the message, if this frame is JSON of `kind`.
-    pub fn parse<T: DeserializeOwned>(&self, kind: Kind) -> Result<T, Broken> {
+    pub fn parse<T: DeserializeOwned>(&self, kind: FrameKind) -> Result<T, Broken> {
         if self.kind != kind {
             return Err(Broken::Unexpected(self.kind));
         }
@@ -75,7 +75,7 @@ pub enum Broken {
     /// Unknown kind: the peer is newer, or is not diyadm.
     NoKind(u8),
     /// A valid frame that is not allowed here.
-    Unexpected(Kind),
+    Unexpected(FrameKind),
     /// The payload does not match its kind.
     Content(String),
     /// The input ended inside a frame.
@@ -152,7 +152,7 @@ impl Decoder {
         let [a, b, c, d, kind] = self.header;
         let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         // The kind first: it distinguishes an agent's bytes from a shell's output.
-        let kind = Kind::of(kind).ok_or(Broken::NoKind(kind))?;
+        let kind = FrameKind::from_byte(kind).ok_or(Broken::NoKind(kind))?;
         if length > self.cap {
             return Err(Broken::TooLong(length, self.cap));
         }
@@ -169,7 +169,7 @@ impl Decoder {
 
     /// The frame that [`Decoder::next`] gave last, until it is called again.
     pub fn current(&self) -> Option<Frame<'_>> {
-        let kind = Kind::of(self.header[HEADER - 1]).filter(|_| self.given)?;
+        let kind = FrameKind::from_byte(self.header[HEADER - 1]).filter(|_| self.given)?;
         Some(Frame { kind, payload: &self.payload })
     }
 
@@ -198,7 +198,7 @@ impl Decoder {
 /// # Panics
 ///
 /// If the payload is longer than [`MOST_PAYLOAD`], which is a bug of the caller.
-pub fn append(out: &mut Vec<u8>, kind: Kind, payload: &[&[u8]]) {
+pub fn append(out: &mut Vec<u8>, kind: FrameKind, payload: &[&[u8]]) {
     let length: usize = payload.iter().map(|part| part.len()).sum();
     let length = u32::try_from(length).ok().filter(|_| length <= MOST_PAYLOAD);
     out.extend(length.expect("a payload is within the cap").to_le_bytes());
@@ -211,7 +211,7 @@ pub fn append(out: &mut Vec<u8>, kind: Kind, payload: &[&[u8]]) {
 /// # Errors
 ///
 /// [`Broken::TooLong`]: JSON can be six times as long as the text in it.
-pub fn json<T: Serialize>(kind: Kind, message: &T) -> Result<Vec<u8>, Broken> {
+pub fn json<T: Serialize>(kind: FrameKind, message: &T) -> Result<Vec<u8>, Broken> {
     let mut out = vec![0, 0, 0, 0, kind as u8];
     serde_json::to_writer(&mut out, message).map_err(|error| Broken::Content(error.to_string()))?;
     let length = out.len() - HEADER;

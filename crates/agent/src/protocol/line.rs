@@ -1,6 +1,6 @@
 //! A line of an application's output, and its encoding.
 
-use super::frame::{Broken, Kind, append};
+use super::frame::{Broken, FrameKind, append};
 
 /// The output that an application wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl<'a> Line<'a> {
         let flags = u8::from(self.stream == Stream::Err) | u8::from(self.cut) << 1;
         let parts: [&[u8]; 4] =
             [&[flags], &self.number.to_le_bytes(), &self.at_ms.to_le_bytes(), self.text];
-        append(out, Kind::Line, &parts);
+        append(out, FrameKind::Line, &parts);
     }
 
-    /// Reads the payload of a [`Kind::Line`].
+    /// Reads the payload of a [`FrameKind::Line`].
     pub fn parse(payload: &'a [u8]) -> Result<Self, Broken> {
         let parts = payload.split_first().and_then(|(flags, rest)| {
             let (number, rest) = rest.split_first_chunk()?;

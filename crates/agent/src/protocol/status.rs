@@ -80,7 +80,7 @@ pub struct End {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// How.
-    pub how: How,
+    pub how: Termination,
     /// Whether a request asked for it.
     pub asked: bool,
     /// The container's cgroup counted a kill for memory during this run, and the end looks like
@@ -92,7 +92,7 @@ pub struct End {
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum Termination {
     /// It exited.
     Exit {
         /// Its exit status.
@@ -107,7 +107,7 @@ pub enum How {
     },
 }
 
-impl How {
+impl Termination {
     /// The exit code of a shell: the exit status, or 128 plus the signal.
     pub fn code(self) -> i32 {
         match self {
@@ -120,11 +120,11 @@ impl How {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let core = match self.how {
-            How::Exit { code } => {
+            Termination::Exit { code } => {
                 write!(f, "exit {code}")?;
                 false
             }
-            How::Signal { signal, core } => {
+            Termination::Signal { signal, core } => {
                 match signal_name(signal) {
                     Some(name) => f.write_str(name)?,
                     None => write!(f, "signal {signal}")?,

@@ -155,7 +155,7 @@ impl Default for Cut {
 
 impl Cut {
     /// The default, except for files that would have too many chunks.
-    pub fn of(size: u64) -> Self {
+    pub fn for_size(size: u64) -> Self {
         if size > HUGE {
             Self { min: 64 << 10, avg: 256 << 10, max: 512 << 10 }
         } else {
@@ -203,7 +203,7 @@ pub enum What {
     File {
         /// Bytes.
         size: u64,
-        /// If requested: as [`File::hash`], with the chunks of [`Cut::of`] its size if it is longer
+        /// If requested: as [`File::hash`], with the chunks of [`Cut::for_size`] its size if it is longer
         /// than 64 KiB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<Hash>,

@@ -25,7 +25,7 @@ use super::{
     },
     effect::Effect,
     part,
-    root::{Place, mode, times},
+    root::{OpenPath, mode, times},
     sparse,
     writer::Writer,
 };
@@ -37,7 +37,7 @@ const PIECE: usize = 128 << 10;
 
 /// Chunks by their position in the file, and which of them are not written yet.
 #[derive(Debug, Default)]
-struct Wanted {
+struct MissingChunks {
     chunks: Vec<Chunk>,
     offsets: Vec<u64>,
     /// The first unwritten chunk of each content.
@@ -46,7 +46,7 @@ struct Wanted {
     next: Vec<Option<usize>>,
 }
 
-impl Wanted {
+impl MissingChunks {
     fn new(chunks: Vec<Chunk>) -> Self {
         let mut offsets = Vec::with_capacity(chunks.len());
         let mut end = 0;
@@ -79,7 +79,7 @@ pub(super) struct Growing {
     part_name: Vec<u8>,
     /// Whether other transfers look for this name.
     resumable: bool,
-    wanted: Wanted,
+    wanted: MissingChunks,
     /// No chunk before this one is missing.
     next: usize,
     written: u64,
@@ -123,8 +123,8 @@ impl Drop for Growing {
 impl Growing {
     /// Opens the temporary file; `WOULDBLOCK` if another transfer has it. If another user has taken
     /// its name, it gets an unguessable name.
-    pub(super) fn open(place: Place<'_>) -> io::Result<Self> {
-        let Place { folder, name, .. } = place;
+    pub(super) fn open(place: OpenPath<'_>) -> io::Result<Self> {
+        let OpenPath { folder, name, .. } = place;
         let usual = temporary_name(name, PART);
         let (part, part_name, resumable) = if let Some(part) = part::open(&folder, &usual)? {
             (part, usual, true)
@@ -141,7 +141,7 @@ impl Growing {
             part,
             part_name,
             resumable,
-            wanted: Wanted::default(),
+            wanted: MissingChunks::default(),
             next: 0,
             written: 0,
             fresh: 0,
@@ -167,7 +167,7 @@ impl Growing {
         old: Option<&File>,
     ) -> io::Result<bool> {
         self.keep = self.resumable;
-        self.wanted = Wanted::new(chunks);
+        self.wanted = MissingChunks::new(chunks);
         if let Some(old) = old
             && self.is_all(old)?
         {
@@ -177,7 +177,8 @@ impl Growing {
         if let Some(old) = old {
             self.copy(old, cut)?;
         }
-        let have = Place::again(&self.folder, &self.name)?.plain(&temporary_name(&self.name, HAVE));
+        let have =
+            OpenPath::again(&self.folder, &self.name)?.plain(&temporary_name(&self.name, HAVE));
         if let Some(have) = have {
             self.copy(&have, cut)?;
         }
@@ -189,13 +190,13 @@ impl Growing {
 
     /// Whether this file has the content; if only its times differ, nothing is written.
     fn is_all(&self, file: &File) -> io::Result<bool> {
-        let Wanted { chunks, offsets, .. } = &self.wanted;
+        let MissingChunks { chunks, offsets, .. } = &self.wanted;
         let size = chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
         let mut buffer = Vec::new();
         let mut all = chunks.iter().zip(offsets);
         Ok(file.metadata()?.len() == size
             && all.try_fold(true, |same, (chunk, offset)| {
-                Ok::<_, io::Error>(same && read(file, *offset, *chunk, &mut buffer)?)
+                Ok::<_, io::Error>(same && read_chunk(file, *offset, *chunk, &mut buffer)?)
             })?)
     }
 
@@ -204,13 +205,13 @@ impl Growing {
     /// well.
     fn resume(&mut self, cut: Cut) -> io::Result<()> {
         let length = self.part.metadata()?.len();
-        let Wanted { chunks, offsets, .. } = &self.wanted;
+        let MissingChunks { chunks, offsets, .. } = &self.wanted;
         let (mut buffer, mut same, mut there) = (Vec::new(), 0, Vec::new());
         for (index, (chunk, offset)) in chunks.iter().zip(offsets).enumerate() {
             if *offset >= length {
                 break;
             }
-            if read(&self.part, *offset, *chunk, &mut buffer)? {
+            if read_chunk(&self.part, *offset, *chunk, &mut buffer)? {
                 same += u64::from(chunk.length);
                 there.push(index);
             }
@@ -232,7 +233,7 @@ impl Growing {
             let places = self.wanted.take(&chunk).filter(|at| aside.is_some() || *at != own);
             let places: Vec<_> = places.collect();
             let from = aside.as_ref().unwrap_or(&self.part);
-            if !places.is_empty() && !read(from, own, chunk, &mut buffer)? {
+            if !places.is_empty() && !read_chunk(from, own, chunk, &mut buffer)? {
                 return Err(io::Error::other("another process writes to the temporary file"));
             }
             places.into_iter().try_for_each(|at| self.lay(at, &buffer))?;
@@ -248,7 +249,7 @@ impl Growing {
     fn copy(&mut self, from: &File, how: Cut) -> io::Result<()> {
         let mut next = None;
         cut(from, how, |_, chunk, bytes| {
-            let Wanted { chunks, first, .. } = &self.wanted;
+            let MissingChunks { chunks, first, .. } = &self.wanted;
             // The guessed chunk, else any of that content.
             let guessed = next.filter(|index| chunks[*index] == chunk);
             let index = guessed.or_else(|| first.get(&chunk).copied());
@@ -265,13 +266,13 @@ impl Growing {
     /// Which chunks have to be sent: those that neither exist nor have the content of an earlier
     /// one.
     pub(super) fn needed(&self) -> impl Iterator<Item = bool> {
-        let Wanted { chunks, first, .. } = &self.wanted;
+        let MissingChunks { chunks, first, .. } = &self.wanted;
         chunks.iter().enumerate().map(|(index, chunk)| first.get(chunk) == Some(&index))
     }
 
     /// The next expected chunk; `None` if all are written.
     pub(super) fn next(&mut self) -> Option<(usize, Chunk)> {
-        let Wanted { chunks, first, .. } = &self.wanted;
+        let MissingChunks { chunks, first, .. } = &self.wanted;
         while !first.contains_key(chunks.get(self.next)?) {
             self.next += 1;
         }
@@ -359,7 +360,7 @@ impl Growing {
 }
 
 /// Reads a chunk, and returns whether its hash matches.
-fn read(from: &File, offset: u64, chunk: Chunk, buffer: &mut Vec<u8>) -> io::Result<bool> {
+fn read_chunk(from: &File, offset: u64, chunk: Chunk, buffer: &mut Vec<u8>) -> io::Result<bool> {
     buffer.resize(chunk.length as usize, 0);
     match from.read_exact_at(buffer, offset) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),

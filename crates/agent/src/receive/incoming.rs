@@ -15,7 +15,7 @@ use super::{
     },
     effect::Effect,
     growing::Growing,
-    refusal::{of, refuse},
+    refusal::{refusal_for, refuse},
     root::Root,
 };
 
@@ -126,7 +126,8 @@ impl Incoming {
     fn find_chunks(&mut self, root: &Root) -> Result<Step, Refusal> {
         let place = root.place(&self.file.path)?;
         let old = place.file();
-        let mut growing = Growing::open(place).map_err(|error| of(&self.file.path, error))?;
+        let mut growing =
+            Growing::open(place).map_err(|error| refusal_for(&self.file.path, error))?;
         let chunks = mem::take(&mut self.chunks);
         match growing.find_chunks(chunks, self.file.cut, old.as_ref()) {
             Ok(false) => {}
@@ -183,7 +184,7 @@ impl Incoming {
             self.growing = Some(growing);
             return Ok(None);
         }
-        growing.finish(&self.file).map(Some).map_err(|error| of(&self.file.path, error))
+        growing.finish(&self.file).map(Some).map_err(|error| refusal_for(&self.file.path, error))
     }
 
     /// Handles a file that came in one piece.
@@ -201,7 +202,7 @@ impl Incoming {
         if place.file().is_some_and(|old| is(&old, file)) {
             return self.settle(root);
         }
-        let failed = |error: io::Error| of(&file.path, error);
+        let failed = |error: io::Error| refusal_for(&file.path, error);
         let mut growing = Growing::open(place).map_err(failed)?;
         growing.small(bytes).and_then(|()| growing.finish(file)).map_err(failed)
     }
@@ -212,7 +213,7 @@ impl Incoming {
 
     /// The refusal for a failure. On a full disk, the temporary file is deleted.
     fn failed(&self, error: io::Error, mut growing: Growing) -> Refusal {
-        let refusal = of(&self.file.path, error);
+        let refusal = refusal_for(&self.file.path, error);
         if refusal.reason == Reason::NoSpace {
             growing.keep = false;
         }

@@ -13,7 +13,7 @@ use super::{
             transfer::{Cut, Entry, MOST_PATH, Reason, Refusal, What},
         },
     },
-    refusal::of,
+    refusal::refusal_for,
     root::{Root, mtime_of},
 };
 
@@ -39,9 +39,9 @@ pub(super) fn list(
             Err(_) => continue,
         };
         first = false;
-        let read = Dir::read_from(&folder).map_err(|error| of(&path, error))?;
+        let read = Dir::read_from(&folder).map_err(|error| refusal_for(&path, error))?;
         for item in read {
-            let item = item.map_err(|error| of(&path, error))?;
+            let item = item.map_err(|error| refusal_for(&path, error))?;
             let name = item.file_name().to_bytes();
             // It was deleted meanwhile, so it is skipped.
             if let (false, Some(entry)) =
@@ -119,7 +119,7 @@ fn content(folder: &OwnedFd, name: &[u8]) -> Option<Hash> {
     let mut file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?);
     let size = file.metadata().ok()?.len();
     if size > SMALL {
-        return cut(file, Cut::of(size), |_, _, _| Ok(None)).ok().map(|(_, hash)| hash);
+        return cut(file, Cut::for_size(size), |_, _, _| Ok(None)).ok().map(|(_, hash)| hash);
     }
     let mut content = Vec::new();
     file.by_ref().take(SMALL + 1).read_to_end(&mut content).ok()?;

@@ -15,7 +15,7 @@ pub(super) fn refuse(reason: Reason, path: &Bytes) -> Refusal {
 }
 
 /// An error about `path`, by its number.
-pub(super) fn of(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
+pub(super) fn refusal_for(path: &Bytes, error: impl Into<io::Error>) -> Refusal {
     let error = error.into();
     let reason = match Errno::from_io_error(&error) {
         Some(Errno::NOSPC | Errno::DQUOT) => Reason::NoSpace,

@@ -24,7 +24,7 @@ use super::{
         transfer::{Mtime, Reason, Receive, Refusal},
     },
     effect::Effect,
-    refusal::{of, refuse, with_detail},
+    refusal::{refusal_for, refuse, with_detail},
 };
 
 /// Permission bits that a transfer sets; never set-user-id.
@@ -40,7 +40,7 @@ pub(super) struct Root {
 
 /// A path below the root: its open folder, and its name in that folder.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct OpenPath<'a> {
     pub(super) folder: OwnedFd,
     pub(super) name: &'a [u8],
     /// Number of folders between it and the root.
@@ -53,11 +53,11 @@ impl Root {
         let Receive { root, create, alone, .. } = wanted;
         let path = Path::new(OsStr::from_bytes(&root.0));
         if *create {
-            fs::create_dir_all(path).map_err(|error| of(root, error))?;
+            fs::create_dir_all(path).map_err(|error| refusal_for(root, error))?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder =
-            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| of(root, error))?;
+        let folder = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| refusal_for(root, error))?;
         if *alone {
             // Locks the folder itself, so that no lock file is left behind. NFS cannot lock
             // folders, but received files are locked one by one anyway.
@@ -70,11 +70,11 @@ impl Root {
     }
 
     /// Opens the folder that `path` is in.
-    pub(super) fn place<'a>(&self, path: &'a Bytes) -> Result<Place<'a>, Refusal> {
+    pub(super) fn place<'a>(&self, path: &'a Bytes) -> Result<OpenPath<'a>, Refusal> {
         let parts = parts(&path.0).ok_or_else(|| refuse(Reason::Outside, path))?;
         let [folders @ .., name] = &parts[..] else { return Err(refuse(Reason::Outside, path)) };
         let folder = self.walk(folders, path)?;
-        Ok(Place { folder, name, depth: folders.len() })
+        Ok(OpenPath { folder, name, depth: folders.len() })
     }
 
     /// Opens a folder below the root for reading; the root itself for an empty path.
@@ -86,7 +86,8 @@ impl Root {
         let folder = self.walk(&parts, path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = if path.0.is_empty() { &self.path } else { path };
-        rustix::fs::openat(folder, ".", flags, Mode::empty()).map_err(|error| of(path, error))
+        rustix::fs::openat(folder, ".", flags, Mode::empty())
+            .map_err(|error| refusal_for(path, error))
     }
 
     /// Syncs the names in a folder to the disk.
@@ -96,20 +97,20 @@ impl Root {
         match rustix::fs::fsync(&folder) {
             // The file system does not support or need it.
             Ok(()) | Err(Errno::INVAL | Errno::BADF) => Ok(()),
-            Err(error) => Err(of(path, error)),
+            Err(error) => Err(refusal_for(path, error)),
         }
     }
 
     fn walk(&self, folders: &[&[u8]], path: &Bytes) -> Result<OwnedFd, Refusal> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut folder = self.folder.try_clone().map_err(|error| of(path, error))?;
+        let mut folder = self.folder.try_clone().map_err(|error| refusal_for(path, error))?;
         for name in folders {
             folder = match rustix::fs::openat(&folder, *name, flags, Mode::empty()) {
                 Ok(inner) => inner,
                 Err(Errno::NOTDIR) if kind(&folder, name) == Some(FileType::Symlink) => {
                     return Err(refuse(Reason::Outside, path));
                 }
-                Err(error) => return Err(of(path, error)),
+                Err(error) => return Err(refusal_for(path, error)),
             };
         }
         Ok(folder)
@@ -117,24 +118,24 @@ impl Root {
 
     /// Creates a folder. Returns whether it did not exist.
     pub(super) fn folder(&self, path: &Bytes, mode: u32) -> Result<bool, Refusal> {
-        let Place { folder, name, .. } = self.place(path)?;
+        let OpenPath { folder, name, .. } = self.place(path)?;
         // Its owner must be able to write to it; `settle` comes later.
         match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(mode & MODES | 0o700)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) if kind(&folder, name) == Some(FileType::Directory) => Ok(false),
-            Err(error) => Err(of(path, error)),
+            Err(error) => Err(refusal_for(path, error)),
         }
     }
 
     /// Sets mode and time if they differ.
     pub(super) fn settle(&self, path: &Bytes, mode: u32, mtime: Mtime) -> Result<Effect, Refusal> {
         let place = self.place(path)?;
-        place.settle(mode, mtime).map_err(|error| of(path, error))
+        place.settle(mode, mtime).map_err(|error| refusal_for(path, error))
     }
 
     /// Creates a symbolic link, replacing an existing entry. Returns whether it changed.
     pub(super) fn link(&self, path: &Bytes, to: &Bytes) -> Result<bool, Refusal> {
-        let Place { folder, name, depth } = self.place(path)?;
+        let OpenPath { folder, name, depth } = self.place(path)?;
         if !link_stays(depth, &to.0) {
             let detail = format!("it is a link to {}", to.excerpt());
             return Err(with_detail(Reason::Outside, path, detail));
@@ -145,18 +146,18 @@ impl Root {
         }
         let name_of =
             |random: String| temporary_name(name, &[b".", random.as_bytes(), LINK].concat());
-        let part = unguessable().map(name_of).map_err(|error| of(path, error))?;
+        let part = unguessable().map(name_of).map_err(|error| refusal_for(path, error))?;
         let made = rustix::fs::symlinkat(&to.0[..], &folder, &part[..]);
         let made = made.and_then(|()| rustix::fs::renameat(&folder, &part[..], &folder, name));
         made.map(|()| true).map_err(|error| {
             let _ = rustix::fs::unlinkat(&folder, &part[..], AtFlags::empty());
-            of(path, error)
+            refusal_for(path, error)
         })
     }
 
     /// Deletes a file, a link or an empty folder. Returns whether it existed.
     pub(super) fn delete(&self, path: &Bytes) -> Result<bool, Refusal> {
-        let Place { folder, name, .. } = match self.place(path) {
+        let OpenPath { folder, name, .. } = match self.place(path) {
             // Then its content does not exist either.
             Err(Refusal { reason: Reason::Missing, .. }) => return Ok(false),
             other => other?,
@@ -166,11 +167,13 @@ impl Root {
             Some(FileType::Directory) => AtFlags::REMOVEDIR,
             Some(_) => AtFlags::empty(),
         };
-        rustix::fs::unlinkat(&folder, name, flags).map(|()| true).map_err(|error| of(path, error))
+        rustix::fs::unlinkat(&folder, name, flags)
+            .map(|()| true)
+            .map_err(|error| refusal_for(path, error))
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> OpenPath<'a> {
     /// A name in an already opened folder.
     pub(super) fn again(folder: &OwnedFd, name: &'a [u8]) -> io::Result<Self> {
         Ok(Self { folder: folder.try_clone()?, name, depth: 0 })
@@ -182,7 +185,7 @@ impl<'a> Place<'a> {
         self.plain(self.name)
     }
 
-    /// As [`Place::file`], for another name in the same folder.
+    /// As [`OpenPath::file`], for another name in the same folder.
     pub(super) fn plain(&self, name: &[u8]) -> Option<fs::File> {
         // Non-blocking, since a pipe without a writer would block.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

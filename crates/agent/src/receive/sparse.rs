@@ -14,7 +14,7 @@ const ZEROS: [u8; BLOCK] = [0; BLOCK];
 pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64, fresh: u64) -> io::Result<()> {
     let (mut rest, mut at) = (bytes, at);
     while !rest.is_empty() {
-        let (run, zeros) = run(rest, at, fresh);
+        let (run, zeros) = leading_run(rest, at, fresh);
         let (these, others) = rest.split_at(run);
         if !zeros {
             file.write_all_at(these, at)?;
@@ -33,7 +33,7 @@ pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64, fresh: u64) -> io
 
 /// How many leading bytes are of one kind (zeros or data), and which. Zeros are counted in whole
 /// blocks.
-fn run(bytes: &[u8], at: u64, fresh: u64) -> (usize, bool) {
+fn leading_run(bytes: &[u8], at: u64, fresh: u64) -> (usize, bool) {
     let (mut end, mut zeros) = (0, false);
     while end < bytes.len() {
         let here = at + end as u64;
@@ -59,7 +59,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_file_with_holes_reads_as_what_was_written(
+        fn sparse_file_has_the_written_content(
             old in vec(any::<bool>(), 0..6),
             pieces in vec((any::<bool>(), 1_usize..9000), 1..6),
             at in 0_u64..9000,
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_take_no_room() {
+    fn zeros_are_stored_as_holes() {
         let file = tempfile::tempfile().unwrap();
         let long = [vec![0; 1 << 20], vec![1; 10], vec![0; 1 << 20]].concat();
         write_all_at(&file, &long, 5, 0).unwrap();

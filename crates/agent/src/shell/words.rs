@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_cut_as_in_any_shell() {
+    fn words_are_split_as_by_a_posix_shell() {
         let cases: [(&str, &[&str]); 11] = [
             ("", &[]),
             ("  \t\r\n", &[]),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_cannot_do_it_says() {
+    fn unsupported_shell_syntax_is_refused() {
         for (line, c) in
             [("a | b", '|'), ("a > b", '>'), ("a &", '&'), ("*.jar", '*'), ("a; b", ';')]
         {

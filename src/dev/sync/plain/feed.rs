@@ -178,19 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_this_moment_is_sent_once_more() {
+    fn recently_changed_file_is_sent_again() {
         let at = |s, clock| settled(Mtime { s, ns: 5 }, clock).s;
         assert_eq!([at(10, 10), at(10, 11), at(10, 12), at(20, 10)], [9, 9, 10, 19]);
     }
 
     #[test]
-    fn an_archive_is_as_long_as_was_said_and_another_reads_it() {
+    fn tar_stream_has_the_announced_length_and_is_readable() {
         let (_folder, library, going) = folder();
         let (all, went) = archived(&library, &going);
         assert_eq!(all.len() as u64, length(&going));
         assert!(went.came.iter().all(|came| came.whole));
         let content = [&b"aaa"[..], &vec![7; 700_000]].concat();
-        assert_eq!(went.sums, [Tool::Sha256.of(&content)]);
+        assert_eq!(went.sums, [Tool::Sha256.checksum(&content)]);
         let mut archive = tar::Archive::new(&all[..]);
         let mut read = Vec::new();
         for entry in archive.entries().unwrap() {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_other_than_it_was_is_not_whole_and_the_rest_is() {
+    fn changed_file_is_reported_incomplete_and_others_complete() {
         let (folder, library, going) = folder();
         fs::write(folder.path().join("b"), "shorter").unwrap();
         fs::remove_file(folder.path().join("c")).unwrap();

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use crate::{
     dev::trouble::Trouble,
     exit::Failure,
-    kubernetes::{Cluster, End, Exec, Input, Place},
+    kubernetes::{Cluster, ContainerRef, End, Exec, Input},
 };
 use diyadm_agent::protocol::{
     Bytes, Failed,
@@ -32,9 +32,9 @@ pub(super) enum Reads {
 }
 
 /// Runs a command of the script to its end, and returns its output.
-pub(super) async fn run(
+pub(super) async fn run_script(
     cluster: &Cluster,
-    place: &Place,
+    place: &ContainerRef,
     words: &[&str],
     about: &Bytes,
     reads: Reads,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::super::plan::{Plan, above};
+use super::super::plan::{SyncPlan, above};
 use diyadm_agent::{
     path::is_temporary_name,
     protocol::{
@@ -94,7 +94,7 @@ pub(super) struct Came {
 
 /// The steps after everything has arrived.
 pub(super) struct Rest<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a SyncPlan,
     /// By number.
     pub(super) came: &'a [Came],
     /// The checksum of each `batch` of files.
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shell_says_is_a_list_with_an_end() {
+    fn shell_listing_has_an_end_marker() {
         let said = b"cat\ntar\n//\n41ed 4096 5 .//\n81a4 7 1700000000 ./a b\nc//\n\
             41c0 60 6 ./d//\na1ff 3 7 ./d/l//\n8180 1 8 ./d/.x.diyadm-part//\n\
             l ./d/l//\nx\ny//\nend//\n";
@@ -213,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_could_not_be_set_are_read() {
+    fn paths_with_failed_attributes_are_parsed() {
         let wanted = ["a b\nc", "d/e"].map(Bytes::from);
         assert_eq!(unset(b"/a b\nc//\n/d/e//\n/d/e//\n"), wanted.into());
         assert_eq!(unset(b""), BTreeSet::new());
     }
 
     #[test]
-    fn a_shell_reads_a_path_as_it_is() {
+    fn shell_quoting_keeps_paths_unchanged() {
         assert_eq!(quoted(&"-rf it's $x".into()), b"'/-rf it'\\''s $x'");
         assert_eq!(stamp(Mtime { s: 1_700_000_000, ns: 5 }), "202311142213.20");
         assert_eq!(stamp(Mtime { s: -1, ns: 5 }), "196912312359.59");

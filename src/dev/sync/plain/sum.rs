@@ -33,7 +33,7 @@ impl Tool {
     }
 
     /// Of this.
-    pub(super) fn of(self, bytes: &[u8]) -> String {
+    pub(super) fn checksum(self, bytes: &[u8]) -> String {
         let mut sum = self.begin();
         sum.update(bytes);
         sum.end()
@@ -98,12 +98,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_what_the_tools_print() {
+    fn checksums_match_the_output_of_the_tools() {
         // `printf 123456789 | cksum`, and of nothing.
-        assert_eq!(Tool::Cksum.of(b"123456789"), "930766865 9");
-        assert_eq!(Tool::Cksum.of(b""), "4294967295 0");
-        assert_eq!(Tool::Cksum.of(&vec![0; 70_000]), "1774371287 70000");
+        assert_eq!(Tool::Cksum.checksum(b"123456789"), "930766865 9");
+        assert_eq!(Tool::Cksum.checksum(b""), "4294967295 0");
+        assert_eq!(Tool::Cksum.checksum(&vec![0; 70_000]), "1774371287 70000");
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Tool::Sha256.of(b""), empty);
+        assert_eq!(Tool::Sha256.checksum(b""), empty);
     }
 }

@@ -30,7 +30,7 @@ fn sh(tools: &Path, words: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>) {
 }
 
 #[test]
-fn a_shell_with_cat_takes_a_file_whole_or_leaves_what_was_there() {
+fn sync_by_cat_replaces_a_file_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let [tools, root] = ["tools", "root"].map(|name| folder.path().join(name));
     fs::create_dir(&tools).unwrap();
@@ -52,7 +52,7 @@ fn a_shell_with_cat_takes_a_file_whole_or_leaves_what_was_there() {
     let came = [script::Came { path, mode: 0o640, mtime, whole: true }];
     let bring = |content: &[u8], sum: String| {
         let rest = Rest {
-            plan: &Plan::default(),
+            plan: &SyncPlan::default(),
             came: &came,
             sums: &[sum],
             batch: 1,
@@ -62,19 +62,19 @@ fn a_shell_with_cat_takes_a_file_whole_or_leaves_what_was_there() {
         };
         let script = script::script(&rest);
         assert_eq!(sh(&tools, &["single", root, stage, "0"], content).0, Some(0));
-        let sum = tool.of(&script);
+        let sum = tool.checksum(&script);
         sh(&tools, &["finish", root, stage, tool.name(), &sum, "0"], &script).0
     };
     // The tail is lost, as exec may lose it.
-    assert_eq!(bring(b"ne", tool.of(b"new")), Some(WRONG));
+    assert_eq!(bring(b"ne", tool.checksum(b"new")), Some(WRONG));
     assert_eq!(fs::read(&at).unwrap(), b"old");
-    assert_eq!(bring(b"new", tool.of(b"new")), Some(0));
+    assert_eq!(bring(b"new", tool.checksum(b"new")), Some(0));
     let meta = at.metadata().unwrap();
     assert_eq!(fs::read(&at).unwrap(), b"new");
     assert_eq!((meta.permissions().mode() & 0o777, meta.mtime()), (0o640, mtime.s));
     // Nor does half a script do anything.
     sh(&tools, &["single", root, stage, "0"], b"newer");
-    let half = ["finish", root, stage, tool.name(), &tool.of(b"move 0 './x'\n"), "0"];
+    let half = ["finish", root, stage, tool.name(), &tool.checksum(b"move 0 './x'\n"), "0"];
     assert_eq!(sh(&tools, &half, b"move 0").0, Some(WRONG));
     let left: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [at]);
@@ -95,16 +95,16 @@ fn nested(content: &[u8]) -> Vec<u8> {
         mode: 0o600,
         ..folder(path)
     };
-    let plan = Plan {
+    let plan = SyncPlan {
         links: vec![Entry { what: What::Link { to: "f".into() }, ..folder("a/l") }],
         delete: vec!["a/old".into()],
         settle: vec![file("a/kept"), folder("a/b"), folder("a")],
-        ..Plan::default()
+        ..SyncPlan::default()
     };
     script::script(&Rest {
         plan: &plan,
         came: &came,
-        sums: &[Tool::Sha256.of(&[content, content].concat())],
+        sums: &[Tool::Sha256.checksum(&[content, content].concat())],
         batch: 2,
         settled: true,
         first: true,
@@ -169,14 +169,14 @@ impl Around {
                 return came;
             }
         }
-        let sum = Tool::Sha256.of(&script);
+        let sum = Tool::Sha256.checksum(&script);
         let length = script.len().to_string();
         run(&["finish", &root, stage, "sha256sum", &sum, &length], &script)
     }
 }
 
 #[test]
-fn nothing_outside_changes_where_a_link_is_in_the_way() {
+fn sync_does_not_follow_links_out_of_the_folder() {
     let stage = ".diyadm-1.diyadm-part";
     let traps: [(&str, Option<&str>); 6] = [
         ("a", Some("outside")),
@@ -219,7 +219,7 @@ fn nothing_outside_changes_where_a_link_is_in_the_way() {
 
 /// Another process puts links in the place of folders and files, and back, all the time.
 #[test]
-fn nothing_outside_changes_while_folders_and_files_are_swapped_for_links() {
+fn sync_stays_in_the_folder_while_entries_are_swapped_for_links() {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     let swaps =
         [("a", "outside"), ("a/b", "outside/b"), ("a/f", "outside"), ("a/kept", "outside/kept")];

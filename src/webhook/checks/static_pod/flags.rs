@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_lines_of_csv() {
+    fn plugin_list_flag_is_parsed_as_csv() {
         let read = |value| list(value).map(|elements| elements.join("|"));
         assert_eq!(list(""), Some(vec![]));
         assert_eq!(read("A,B").as_deref(), Some("A|B"));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_special_entry_counts() {
+    fn more_specific_flag_entry_wins() {
         let served = |text| served(&map([text].into_iter()), "v1", "a", true);
         assert_eq!(served(""), Served::Yes);
         assert_eq!(served("api/ga=false"), Served::No(vec!["api/ga=false".to_owned()]));

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_meant() {
+    fn malformed_plugin_lists_are_recognized() {
         let both = ["MutatingAdmissionWebhook", "NodeRestriction"];
         for value in [
             "MutatingAdmissionWebhook, NodeRestriction",

@@ -44,7 +44,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn services_must_be_excepted() {
+    fn no_proxy_must_cover_services() {
         let warns = |env: &[(&str, &str)]| {
             let env: Vec<_> =
                 env.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::{Finding, Observed, Secret, Subject, host, own, unseen, webhooks};
+use super::{CheckSubject, Finding, Observed, Secret, host, own, unseen, webhooks};
 use crate::pki::{self, Fault, KeyFault};
 
 /// Certificates with fewer remaining days get a warning.
 const SOON: i64 = 30;
 const DAY: i64 = 24 * 60 * 60;
 
-pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
-    let Subject { webhook_namespace: namespace, secret, flags, .. } = subject;
+pub(super) fn findings(observed: &Observed, subject: &CheckSubject, now: i64) -> Vec<Finding> {
+    let CheckSubject { webhook_namespace: namespace, secret, flags, .. } = subject;
     let found = match &observed.secret {
         Ok(Some(found)) => found,
         Ok(None) => {
@@ -35,7 +35,7 @@ pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<
 }
 
 /// The names that the API server requires in the certificate, without duplicates.
-fn hosts(observed: &Observed, subject: &Subject) -> Vec<String> {
+fn hosts(observed: &Observed, subject: &CheckSubject) -> Vec<String> {
     let all = own(observed, subject).map_or(&[][..], webhooks);
     let mut hosts = Vec::new();
     for webhook in all {
@@ -51,8 +51,8 @@ fn hosts(observed: &Observed, subject: &Subject) -> Vec<String> {
 }
 
 /// A valid CA that expires soon: certificates that it signed expire with it.
-fn authority(found: &Secret, subject: &Subject, now: i64) -> Option<Finding> {
-    let Subject { secret, flags, .. } = subject;
+fn authority(found: &Secret, subject: &CheckSubject, now: i64) -> Option<Finding> {
+    let CheckSubject { secret, flags, .. } = subject;
     let cas = pki::split(&found.ca_crt);
     let signer = &cas[pki::signer(&cas, &found.server_crt)?];
     let ends = pki::inspect(signer.as_bytes(), None).ok()?.first()?.not_after;
@@ -66,8 +66,8 @@ fn authority(found: &Secret, subject: &Subject, now: i64) -> Option<Finding> {
     })
 }
 
-fn certificate(found: &Secret, host: &str, subject: &Subject, now: i64) -> Finding {
-    let (id, Subject { secret, flags, .. }) = ("certificate", subject);
+fn certificate(found: &Secret, host: &str, subject: &CheckSubject, now: i64) -> Finding {
+    let (id, CheckSubject { secret, flags, .. }) = ("certificate", subject);
     let Secret { ca_crt, server_crt, server_key } = found;
     match pki::verify(ca_crt, server_crt, Some(server_key), host, now) {
         Ok(facts) => {

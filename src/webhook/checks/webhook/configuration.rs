@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
-    Finding, Observed, Subject, again_hint, host, level, own, owner, select, unseen, webhooks,
+    CheckSubject, Finding, Observed, again_hint, host, level, own, owner, select, unseen, webhooks,
 };
 use crate::{
     kinds::{self, Kind, POD, SERVICE, WORKLOADS},
@@ -13,7 +13,7 @@ use crate::{
     workload::Level,
 };
 
-pub(super) fn findings(observed: &Observed, subject: &Subject, now: i64) -> Vec<Finding> {
+pub(super) fn findings(observed: &Observed, subject: &CheckSubject, now: i64) -> Vec<Finding> {
     let service = &subject.service;
     let all = match &observed.configurations {
         Ok(all) => all,
@@ -66,7 +66,7 @@ fn bundle(
     found: &Value,
     webhook: &Value,
     observed: &Observed,
-    subject: &Subject,
+    subject: &CheckSubject,
     now: i64,
 ) -> Finding {
     let id = "ca-bundle";
@@ -122,8 +122,8 @@ fn bundle(
 
 /// A webhook that calls another Service than the checked one. If all of them do, the configuration
 /// belongs to somebody else.
-fn called(found: &Value, subject: &Subject) -> Vec<Finding> {
-    let Subject { webhook_namespace, service, .. } = subject;
+fn called(found: &Value, subject: &CheckSubject) -> Vec<Finding> {
+    let CheckSubject { webhook_namespace, service, .. } = subject;
     let another = |webhook: &Value| {
         let one = json!({ "webhooks": [webhook] });
         owner::calls_another(&one, webhook_namespace, service)
@@ -152,8 +152,8 @@ fn calls(configuration: &Value, labels: &Value, kind: &Kind) -> bool {
     webhooks(configuration).iter().any(|w| select::matches(w, labels, kind))
 }
 
-fn rules(found: &Value, observed: &Observed, subject: &Subject) -> Vec<Finding> {
-    let Subject { namespace, label: (key, value), .. } = subject;
+fn rules(found: &Value, observed: &Observed, subject: &CheckSubject) -> Vec<Finding> {
+    let CheckSubject { namespace, label: (key, value), .. } = subject;
     let mut findings = Vec::new();
     match (labels(observed), &observed.namespace) {
         (Some(labels), _) => {
@@ -228,7 +228,7 @@ fn words(list: &[&Kind]) -> String {
     }
 }
 
-fn side_effects(webhook: &Value, subject: &Subject) -> Option<Finding> {
+fn side_effects(webhook: &Value, subject: &CheckSubject) -> Option<Finding> {
     let found = webhook["sideEffects"].as_str().unwrap_or("Unknown");
     let quiet = ["None", "NoneOnDryRun"].contains(&found);
     (!quiet).then(|| {
@@ -238,7 +238,7 @@ fn side_effects(webhook: &Value, subject: &Subject) -> Option<Finding> {
 }
 
 /// The API server calls webhooks in the order of their configurations' names.
-fn others(found: &Value, all: &[Value], observed: &Observed, subject: &Subject) -> Finding {
+fn others(found: &Value, all: &[Value], observed: &Observed, subject: &CheckSubject) -> Finding {
     let id = "other-webhooks";
     let name = |c: &Value| c["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let Some(labels) = labels(observed) else {

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{DryCreate, Finding, Observed, Subject, refused_hint, unseen};
+use super::{CheckSubject, DryCreate, Finding, Observed, refused_hint, unseen};
 use crate::{
     webhook::{checks::explain, manifests},
     workload::{self, EMPTIED_BY},
 };
 
 /// The error of the API server, or of the webhook, for an object that was not created.
-fn refused(text: &str, observed: &Observed, subject: &Subject) -> Finding {
+fn refused(text: &str, observed: &Observed, subject: &CheckSubject) -> Finding {
     match explain(text, subject) {
         Some(cause) => Finding::failed(cause.id, cause.what, cause.hint),
         None => Finding::failed(
@@ -20,9 +20,9 @@ fn refused(text: &str, observed: &Observed, subject: &Subject) -> Finding {
     }
 }
 
-pub(super) fn dry_create(observed: &Observed, subject: &Subject) -> Finding {
+pub(super) fn dry_create(observed: &Observed, subject: &CheckSubject) -> Finding {
     let id = "dry-run";
-    let Subject { image: wanted, flags, .. } = subject;
+    let CheckSubject { image: wanted, flags, .. } = subject;
     let created = match &observed.dry_create {
         Ok(DryCreate::Created(created)) => created,
         Ok(DryCreate::Refused(text)) => return refused(text, observed, subject),
@@ -114,7 +114,7 @@ pub fn is_emptied_to(object: &Value, image: &str) -> bool {
     workload::is_emptied_pod(&object.to_string()) && (image == KEEP || image_of(object) == image)
 }
 
-pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
+pub(super) fn missed(observed: &Observed, subject: &CheckSubject) -> Finding {
     let id = "missed";
     let workloads = match &observed.workloads {
         Ok(workloads) => workloads,
@@ -165,7 +165,7 @@ pub(super) fn missed(observed: &Observed, subject: &Subject) -> Finding {
     Finding::warning(id, seen, hint)
 }
 
-pub(super) fn events(observed: &Observed, subject: &Subject) -> Vec<Finding> {
+pub(super) fn events(observed: &Observed, subject: &CheckSubject) -> Vec<Finding> {
     let events = match &observed.events {
         Ok(events) => events,
         Err(why) => return vec![unseen("events", "the events", why)],

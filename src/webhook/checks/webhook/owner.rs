@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_server_and_the_label_of_a_configuration() {
+    fn server_and_label_are_read_from_the_configuration() {
         let mut found = configuration();
         assert!(is_diyadm(&found));
         assert_eq!(home(&found), Some("team1"));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_same_of_a_policy() {
+    fn server_and_label_are_read_from_the_policy() {
         let found = json!({
             "metadata": { "annotations": { WEBHOOK_NAMESPACE: "team1" } },
             "spec": {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_bundle_is_ours_by_its_content_or_by_its_manager() {
+    fn ca_bundle_is_owned_by_content_or_field_manager() {
         let mut found = configuration();
         assert!(!trusts_ours(&found, b""));
         let fields = json!({ "k:{\"name\":\"hook.team1.svc\"}": {

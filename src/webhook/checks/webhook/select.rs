@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors_are_the_api_servers() {
+    fn selectors_match_as_in_the_api_server() {
         let labels = json!({ "a": "1" });
         let key = |key: &str, operator: &str| {
             let one = json!({ "key": key, "operator": operator, "values": ["1"] });
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_blogs_rule_for_services_is_known() {
+    fn webhook_rule_that_names_services_is_recognized() {
         let rule = |group: &str| {
             let resources = ["deployments", "services"];
             json!({ "rules": [{ "apiGroups": [group], "resources": resources }] })

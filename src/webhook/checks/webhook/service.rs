@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use super::{
-    Connection, DryCreate, Finding, Observed, Subject, again_hint, is_emptied_to, own, unseen,
+    CheckSubject, Connection, DryCreate, Finding, Observed, again_hint, is_emptied_to, own, unseen,
     webhooks,
 };
 
 /// The API server's default (`WebhookClientConfig`).
 const HTTPS: i64 = 443;
 
-pub(super) fn findings(observed: &Observed, subject: &Subject) -> Vec<Finding> {
-    let Subject { webhook_namespace: namespace, service, .. } = subject;
+pub(super) fn findings(observed: &Observed, subject: &CheckSubject) -> Vec<Finding> {
+    let CheckSubject { webhook_namespace: namespace, service, .. } = subject;
     let clients: Vec<_> = own(observed, subject)
         .into_iter()
         .flat_map(webhooks)
@@ -90,14 +90,14 @@ pub fn ready(slices: &[Value], name: Option<&str>) -> Vec<(String, u16)> {
     found
 }
 
-pub(super) fn connections(observed: &Observed, subject: &Subject) -> Vec<Finding> {
+pub(super) fn connections(observed: &Observed, subject: &CheckSubject) -> Vec<Finding> {
     match &observed.connections {
         Ok(all) => all.iter().map(|one| connection(one, observed, subject)).collect(),
         Err(why) => vec![unseen("connection", "a fresh TLS connection", why)],
     }
 }
 
-fn connection(one: &Connection, observed: &Observed, subject: &Subject) -> Finding {
+fn connection(one: &Connection, observed: &Observed, subject: &CheckSubject) -> Finding {
     let id = "connection";
     let emptied = matches!(&observed.dry_create, Ok(DryCreate::Created(created))
         if is_emptied_to(created, &subject.image));

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Connection, Denial, DryCreate, Finding, Observed, Secret, Subject, findings, level};
+use super::{
+    CheckSubject, Connection, Denial, DryCreate, Finding, Observed, Secret, findings, level,
+};
 use crate::{
     pki::{self, Bundle, KeyKind, Request, Terms},
     webhook::{
@@ -15,8 +17,8 @@ use crate::{
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
 
-pub(crate) fn subject() -> Subject {
-    Subject {
+pub(crate) fn subject() -> CheckSubject {
+    CheckSubject {
         namespace: "test".to_owned(),
         webhook_namespace: "test".to_owned(),
         is_own: true,
@@ -124,14 +126,14 @@ fn only(observed: &Observed) -> Finding {
 }
 
 #[test]
-fn what_diyadm_installs_is_well() {
+fn installed_manifests_pass_every_check() {
     assert_eq!(wrong(&well(), NOW), []);
     let all = findings(&well(), &subject(), NOW);
-    assert!(all.iter().all(|f| f.title != super::super::titles::of("")), "each has a title");
+    assert!(all.iter().all(|f| f.title != super::super::titles::title("")), "each has a title");
 }
 
 #[test]
-fn a_certificate_that_ends_soon_is_told_of() {
+fn check_warns_of_a_certificate_that_expires_soon() {
     let found = wrong(&well(), NOW + 340 * DAY);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!((found[0].id, found[0].level), ("certificate", Level::Warning));
@@ -149,7 +151,7 @@ fn a_certificate_that_ends_soon_is_told_of() {
 }
 
 #[test]
-fn every_webhook_is_looked_at_not_the_first_alone() {
+fn check_covers_every_webhook_of_the_configuration() {
     let mut observed = well();
     own(&mut observed)["webhooks"][1]["clientConfig"]["caBundle"] = json!("anVuaw==");
     let found = only(&observed);
@@ -184,7 +186,7 @@ fn every_webhook_is_looked_at_not_the_first_alone() {
 }
 
 #[test]
-fn rules_for_every_kind_are_looked_at() {
+fn check_covers_the_rules_of_every_kind() {
     let mut observed = well();
     own(&mut observed)["webhooks"][0]["rules"][0]["resources"] = json!(["deployments"]);
     let found = only(&observed);
@@ -222,7 +224,7 @@ fn rules_for_every_kind_are_looked_at() {
 }
 
 #[test]
-fn what_could_not_be_looked_at_is_not_called_wrong() {
+fn unreadable_objects_are_reported_as_unknown() {
     let mut observed = well();
     observed.namespace = Err("not reached".into());
     assert!(wrong(&observed, NOW).iter().all(|f| f.level == Level::Unknown));
@@ -255,12 +257,12 @@ fn what_could_not_be_looked_at_is_not_called_wrong() {
 }
 
 #[test]
-fn a_policy_that_denies_is_named() {
+fn denying_policy_is_named() {
     let text =
         "x is forbidden: ValidatingAdmissionPolicy 'tags' with binding 'b' denied request: no";
     for (anyway, id, level) in [(false, "denied", Level::Failed), (true, "dry-run", Level::Unknown)]
     {
-        let denial = Denial::read(text).unwrap();
+        let denial = Denial::parse(text).unwrap();
         let mut observed = well();
         observed.dry_create = Ok(DryCreate::Denied { denial, anyway });
         let found = findings(&observed, &subject(), NOW);
@@ -272,7 +274,7 @@ fn a_policy_that_denies_is_named() {
 }
 
 #[test]
-fn other_webhooks_are_told_of_in_the_order_of_their_calls() {
+fn other_webhooks_are_listed_in_call_order() {
     let mut observed = well();
     let all = observed.configurations.as_mut().unwrap();
     for (name, group) in [("aaa", "apps"), ("zzz", "*"), ("else", "policy")] {
@@ -290,7 +292,7 @@ fn other_webhooks_are_told_of_in_the_order_of_their_calls() {
 }
 
 #[test]
-fn workloads_from_before_are_told_of() {
+fn workloads_created_before_the_webhook_are_reported() {
     let mut observed = well();
     let test = manifests::test_deployment("test").unwrap();
     let mut declines = test.clone();
@@ -322,7 +324,7 @@ fn workloads_from_before_are_told_of() {
 }
 
 #[test]
-fn events_tell_of_a_webhook_that_failed() {
+fn events_of_failed_webhook_calls_are_reported() {
     let mut observed = well();
     let message = "Internal error occurred: failed calling webhook \"hook.test.svc\": failed to \
                    call webhook: Post \"https://hook.test.svc:443/x\": EOF";
@@ -338,13 +340,13 @@ fn events_tell_of_a_webhook_that_failed() {
 }
 
 #[test]
-fn an_image_that_was_not_expected_is_no_failure_to_empty() {
+fn unexpected_image_is_not_reported_as_a_failure_to_empty() {
     let mut observed = well();
     observed.dry_create = Ok(created(&["tools:1"]));
     assert!(only(&observed).hint.contains("--image tools:1"));
     observed.dry_create = Ok(created(&["knative:latest"]));
     assert!(only(&observed).hint.contains("--image keep"));
-    let keep = Subject { image: "keep".to_owned(), ..subject() };
+    let keep = CheckSubject { image: "keep".to_owned(), ..subject() };
     let of_keep = |observed: &Observed| {
         let all = findings(observed, &keep, NOW).into_iter();
         all.filter(|f| f.level != Level::Ok).map(|f| f.id).collect::<Vec<_>>()
@@ -358,13 +360,13 @@ fn an_image_that_was_not_expected_is_no_failure_to_empty() {
 /// A server of another namespace, and a configuration of another Service, are changed by their
 /// owners.
 #[test]
-fn hints_leave_the_webhook_of_another_namespace_alone() {
+fn hints_do_not_touch_the_webhook_of_another_namespace() {
     let mut observed = well();
     observed.namespace = Ok(Some(json!({ "metadata": { "labels": {} } })));
     own(&mut observed)["webhooks"][0]["sideEffects"] = json!("Some");
     own(&mut observed)["webhooks"][1]["clientConfig"]["caBundle"] = json!("anVuaw==");
     observed.service = Ok(None);
-    let elsewhere = Subject {
+    let elsewhere = CheckSubject {
         namespace: "shop".to_owned(),
         is_own: false,
         flags: " -n shop --webhook-namespace test --service hook".to_owned(),

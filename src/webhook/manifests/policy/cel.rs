@@ -72,7 +72,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn values_are_said_in_cel() {
+    fn json_values_become_cel_literals() {
         let value = json!({ "a": "x\"\n", "b": [{ "c": 1 }], "d": {} });
         let said = r#"{"a": dyn("x\"\n"), "b": dyn([{"c": dyn(1)}]), "d": dyn({})}"#;
         assert_eq!(json(&value), said);

@@ -6,8 +6,8 @@ use super::cel;
 use crate::{
     explain,
     workload::{
-        AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, GRACE, Idle, Image, Level, Ready,
-        Target, Way, agent_init_container, agent_mount, agent_volume, target,
+        AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, EmptiedValue, EmptyingSettings, GRACE,
+        Idle, Image, Level, Ready, agent_init_container, agent_mount, agent_volume, target,
     },
 };
 
@@ -26,10 +26,10 @@ pub(super) enum Form {
 const ANY: &str = "\u{0}";
 
 /// All ways to empty a container.
-fn ways() -> impl Iterator<Item = Way> {
+fn ways() -> impl Iterator<Item = EmptyingSettings> {
     let images = [Image::Keep, Image::Name(ANY.to_owned())];
     images.into_iter().flat_map(|image| {
-        [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().map(move |idle| Way {
+        [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().map(move |idle| EmptyingSettings {
             empty: true,
             containers: None,
             image: image.clone(),
@@ -44,19 +44,19 @@ fn ways() -> impl Iterator<Item = Way> {
 
 /// The changes of a field with their conditions, exactly one of which is true.
 pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
-    let form = |way: &Way| match target(field, way) {
+    let form = |way: &EmptyingSettings| match target(field, way) {
         // A policy with the agent's probe is rejected earlier.
-        Target::Leave | Target::AgentProbe(_) => Form::Leave,
-        Target::Set(None) => Form::Absent,
-        Target::Set(Some(value)) if value == cel::text(ANY) => {
+        EmptiedValue::Leave | EmptiedValue::AgentProbe(_) => Form::Leave,
+        EmptiedValue::Set(None) => Form::Absent,
+        EmptiedValue::Set(Some(value)) if value == cel::text(ANY) => {
             Form::Value("variables.image".to_owned())
         }
-        Target::Set(Some(value)) => {
+        EmptiedValue::Set(Some(value)) => {
             let value: Value = serde_json::from_str(&value).unwrap_or_default();
             Form::Value(cel::json(&value))
         }
     };
-    let mut cases: Vec<(Vec<Way>, Form)> = Vec::new();
+    let mut cases: Vec<(Vec<EmptyingSettings>, Form)> = Vec::new();
     for way in ways() {
         let form = form(&way);
         match cases.iter_mut().find(|(_, known)| *known == form) {
@@ -68,13 +68,14 @@ pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
 }
 
 /// The condition for emptying a Pod in one of these ways.
-fn when(these: &[Way]) -> String {
-    let all =
-        |holds: &dyn Fn(&Way) -> bool| ways().filter(|way| holds(way)).eq(these.iter().cloned());
+fn when(these: &[EmptyingSettings]) -> String {
+    let all = |holds: &dyn Fn(&EmptyingSettings) -> bool| {
+        ways().filter(|way| holds(way)).eq(these.iter().cloned())
+    };
     if all(&|_| true) {
         return "true".to_owned();
     }
-    let keeps = |way: &Way| way.image == Image::Keep;
+    let keeps = |way: &EmptyingSettings| way.image == Image::Keep;
     if all(&keeps) {
         return "variables.image == \"keep\"".to_owned();
     }
@@ -87,7 +88,7 @@ fn when(these: &[Way]) -> String {
         words.dedup();
         return format!("variables.idle in {}", cel::list(words));
     }
-    let one = |way: &Way| {
+    let one = |way: &EmptyingSettings| {
         let op = if keeps(way) { "==" } else { "!=" };
         let idle = cel::text(explain::idle(way.idle));
         format!("(variables.image {op} \"keep\" && variables.idle == {idle})")

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_lost_and_counted() {
+    fn log_queue_counts_lines_dropped_when_full() {
         let queue = Queue::new();
         let line = vec![b'x'; MOST / 4];
         (0..6).for_each(|_| queue.push(&line));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_lost_and_counted() {
+    fn log_queue_counts_lines_that_cannot_be_written() {
         static FULL: Queue = Queue::new();
         let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else { return };
         (0..3).for_each(|_| FULL.push(b"a line\n"));

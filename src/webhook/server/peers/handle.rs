@@ -56,7 +56,7 @@ impl Connection {
     /// others would give way. Nothing is held yet, for nothing has come.
     pub(in crate::webhook::server) fn fits(&self, bytes: usize) -> bool {
         let limit = self.peers.limits[Resource::Bytes as usize];
-        let would_hold = |held: &Held| held.of(Resource::Bytes).saturating_add(bytes);
+        let would_hold = |held: &Held| held.amount(Resource::Bytes).saturating_add(bytes);
         would_hold(&self.peers.held) <= limit || would_hold(&self.slot.peer.held) <= limit / 4
     }
 
@@ -123,7 +123,7 @@ impl Connection {
 
     pub(super) fn add(&self, resource: Resource, amount: usize) -> bool {
         self.add_anyway(resource, amount);
-        let over = self.peers.held.of(resource) > self.peers.limits[resource as usize];
+        let over = self.peers.held.amount(resource) > self.peers.limits[resource as usize];
         if over && !self.peers.make_room(resource, &self.slot) {
             self.take(resource, amount);
             return false;
@@ -191,7 +191,7 @@ pub(in crate::webhook::server) struct Turn {
 impl Drop for Connection {
     fn drop(&mut self) {
         for resource in [Resource::Connections, Resource::Bytes, Resource::Reviews] {
-            self.take(resource, self.slot.held.of(resource));
+            self.take(resource, self.slot.held.amount(resource));
         }
         self.peers.table().slots.remove(&self.id);
     }

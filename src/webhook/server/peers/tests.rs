@@ -69,7 +69,7 @@ fn answers_of_the_largest_peer_give_way() {
 }
 
 #[test]
-fn a_peer_waits_for_its_turn_only_while_others_are_there() {
+fn peer_waits_for_its_turn_only_while_other_peers_wait() {
     let peers = Peers::new(100, MIB, 3);
     let busy = connect(&peers, 2);
     assert_eq!(busy.wait_for_turn(1), None);
@@ -83,7 +83,7 @@ fn a_peer_waits_for_its_turn_only_while_others_are_there() {
 }
 
 #[test]
-fn peers_that_wait_leave_a_share_to_the_others() {
+fn waiting_peers_leave_a_share_to_other_peers() {
     let peers = Peers::new(100, MIB, 3);
     let busy: Vec<_> = (1..=30).map(|last| connect(&peers, last)).collect();
     for connection in &busy {
@@ -100,7 +100,7 @@ fn time_between_turns(connection: &Connection) -> Duration {
 }
 
 #[test]
-fn what_takes_too_long_is_closed() {
+fn slow_connections_are_closed() {
     let peers = Peers::new(100, MIB, 3);
     let connections: Vec<_> = (1..3).map(|last| connect(&peers, last)).collect();
     connections[1].enter(Stage::Review);
@@ -112,7 +112,7 @@ fn what_takes_too_long_is_closed() {
 }
 
 #[test]
-fn one_network_of_ipv6_is_one_peer() {
+fn ipv6_network_counts_as_one_peer() {
     let of = |text: &str| peer(text.parse().unwrap());
     assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     assert_eq!(of("fd00::1"), of("fd00::2:3"));

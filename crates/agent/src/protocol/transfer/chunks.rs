@@ -3,7 +3,7 @@
 use super::{
     super::{
         Hash,
-        frame::{Broken, Kind, append},
+        frame::{Broken, FrameKind, append},
     },
     MOST_CHUNK,
 };
@@ -41,11 +41,11 @@ impl Hashes {
                 records.extend(hash.0);
                 records.extend(length.to_le_bytes());
             }
-            append(out, Kind::Hashes, &[&id.to_le_bytes(), &records]);
+            append(out, FrameKind::Hashes, &[&id.to_le_bytes(), &records]);
         }
     }
 
-    /// Reads the payload of a [`Kind::Hashes`].
+    /// Reads the payload of a [`FrameKind::Hashes`].
     pub fn parse(payload: &[u8]) -> Result<Self, Broken> {
         let (id, records) = split_id(payload)?;
         let (records, rest) = records.as_chunks::<RECORD>();
@@ -97,10 +97,10 @@ impl Need {
 
     /// Appends it as a frame.
     pub fn append(&self, out: &mut Vec<u8>) {
-        append(out, Kind::Need, &[&self.id.to_le_bytes(), &self.bits]);
+        append(out, FrameKind::Need, &[&self.id.to_le_bytes(), &self.bits]);
     }
 
-    /// Reads the payload of a [`Kind::Need`].
+    /// Reads the payload of a [`FrameKind::Need`].
     pub fn parse(payload: &[u8]) -> Result<Self, Broken> {
         let (id, bits) = split_id(payload)?;
         Ok(Self { id, bits: bits.to_vec() })
@@ -127,10 +127,10 @@ impl<'a> Data<'a> {
         let Self { id, index, zstd, bytes } = self;
         let parts: [&[u8]; 4] =
             [&id.to_le_bytes(), &index.to_le_bytes(), &[u8::from(*zstd)], bytes];
-        append(out, Kind::Data, &parts);
+        append(out, FrameKind::Data, &parts);
     }
 
-    /// Reads the payload of a [`Kind::Data`].
+    /// Reads the payload of a [`FrameKind::Data`].
     pub fn parse(payload: &'a [u8]) -> Result<Self, Broken> {
         let (id, rest) = split_id(payload)?;
         let (index, rest) = split_id(rest)?;

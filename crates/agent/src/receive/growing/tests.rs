@@ -4,11 +4,11 @@ use super::*;
 
 /// Nobody's half of a file gets into the target's place, nor is it taken from under him.
 #[test]
-fn what_is_anothers_by_now_is_left_to_him() {
+fn temporary_file_of_another_receiver_is_kept() {
     let at = tempfile::tempdir().unwrap();
     let grow = || {
         let folder = OwnedFd::from(File::open(at.path()).unwrap());
-        Growing::open(Place::again(&folder, b"x").unwrap()).unwrap()
+        Growing::open(OpenPath::again(&folder, b"x").unwrap()).unwrap()
     };
     let part = at.path().join(".x.diyadm-part");
     let file = || transfer::File {
