@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    CheckSubject, Connection, Denial, DryCreate, Finding, Observed, Secret, findings, level,
-};
+use super::*;
 use crate::{
     pki::{self, Bundle, KeyKind, Request, Terms},
     webhook::{
