@@ -74,7 +74,10 @@ const EXAMPLES: [(&str, &[&str]); 32] = [
     ("init", &["diyadm init -n shop", "diyadm init --out certs", "diyadm init --inspect certs"]),
     (
         "render",
-        &["diyadm render -n shop | kubectl apply -f -", "diyadm render --ca certs --replicas 1"],
+        &[
+            "diyadm render -n shop | kubectl apply -f -",
+            "diyadm render --ca certs -o kustomize --out base; kubectl apply -k base",
+        ],
     ),
     ("serve", &["diyadm serve --cert certs/server.crt --key certs/server.key"]),
     ("images", &["diyadm images list", "diyadm images save -o images.tar"]),
@@ -250,7 +253,7 @@ mod tests {
     }
 
     /// Flags that are about different things in different commands.
-    const OWN_TEXT: [&str; 13] = [
+    const OWN_TEXT: [&str; 14] = [
         "all",
         "dry-run",
         "filename",
@@ -259,6 +262,7 @@ mod tests {
         "level",
         "mode",
         "namespace",
+        "out",
         "replicas",
         "restore",
         "stdin",

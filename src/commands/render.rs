@@ -1,9 +1,10 @@
-//! `diyadm render`: prints the webhook's manifests, including its CA.
+//! `diyadm render`: prints the webhook's manifests, including its CA, or writes a base for
+//! kustomize with them.
 
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::runtime;
 use crate::{
@@ -12,14 +13,13 @@ use crate::{
     kubernetes::{CONFIGURATION, Cluster},
     operations::{
         files,
-        flags::{
-            MachineFormat,
-            render::{Mode, RenderArgs},
-        },
+        flags::render::{Mode, RenderArgs, RenderFormat},
+        outcomes::Outcomes,
+        staged_files::{NewFolders, Staged, unwritable},
         webhook_names, webhook_secret, webhook_settings,
     },
     pki,
-    ui::terminal,
+    ui::terminal::{self, Terminal},
     webhook::manifests::{self, Settings},
 };
 
@@ -46,15 +46,58 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Result<Code> {
             webhook_settings::policy_objects(&settings, rules)?
         }
     };
-    let text = match args.output {
-        MachineFormat::Yaml => manifests::to_yaml(&objects)?,
-        MachineFormat::Json => {
+    let text = match (args.output, &args.out) {
+        (RenderFormat::Kustomize, Some(folder)) => {
+            write_base(&Terminal::new(&global.terminal), args, &objects, folder)?;
+            return Ok(Code::Done);
+        }
+        (RenderFormat::Yaml, None) => manifests::to_yaml(&objects)?,
+        (RenderFormat::Json, None) => {
             let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
             format!("{list:#}\n")
+        }
+        // clap demands --out for kustomize.
+        (RenderFormat::Yaml | RenderFormat::Json | RenderFormat::Kustomize, _) => {
+            let what = "--out is for a base of kustomize.";
+            return Err(Failure::usage(what, "Use it with `-o kustomize`.").into());
         }
     };
     terminal::print(&text)?;
     Ok(Code::Done)
+}
+
+/// Writes `kustomization.yaml` and one file with the objects; replaces older ones.
+fn write_base(
+    terminal: &Terminal,
+    args: &RenderArgs,
+    objects: &[Value],
+    folder: &Path,
+) -> Result<()> {
+    const FLAG: &str = "--out DIR";
+    let resources = match args.webhook.mode {
+        Mode::Webhook => "webhook.yaml",
+        Mode::Policy => "policy.yaml",
+    };
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [resources],
+    });
+    let texts = [
+        (resources, manifests::to_yaml(objects)?),
+        ("kustomization.yaml", manifests::to_yaml(&[kustomization])?),
+    ];
+    let mut new = NewFolders::create(folder).map_err(|error| unwritable(folder, &error, FLAG))?;
+    let mut outcomes = Outcomes::new(terminal, None);
+    for (name, text) in texts {
+        let path = folder.join(name);
+        let outcome = if path.exists() { "replaced" } else { "created" };
+        let written = Staged::new(&path, &text, 0o644).and_then(Staged::place);
+        written.map_err(|error| unwritable(&path, &error, FLAG))?;
+        new.keep();
+        outcomes.add("File", "", &path.display().to_string(), outcome);
+    }
+    Ok(())
 }
 
 /// A PEM file, or ca.crt in a folder.

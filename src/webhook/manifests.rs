@@ -26,8 +26,10 @@ use crate::{
     workload::{ENABLED, LABEL, Level, WEBHOOK_NAMESPACE},
 };
 
+mod chart;
 mod policy;
 
+pub use chart::chart_files;
 pub use policy::policy;
 
 /// The image of the webhook's server.

@@ -164,7 +164,7 @@ fn render_matches_golden() {
     let flags = command.find_subcommand("render").unwrap().get_arguments();
     let global = ["context", "kubeconfig", "verbose", "quiet", "color", "help"];
     for flag in flags.filter_map(clap::Arg::get_long).filter(|flag| !global.contains(flag)) {
-        let elsewhere = ["ca", "output", "url", "mode"].contains(&flag);
+        let elsewhere = ["ca", "output", "out", "url", "mode"].contains(&flag);
         let given = every.iter().any(|arg| arg.starts_with(&format!("--{flag}=")));
         assert!(given || elsewhere, "no golden file shows what --{flag} does");
     }

@@ -4,6 +4,7 @@
 mod rig;
 
 mod agent;
+mod chart;
 mod cli;
 mod clock;
 mod completion;

@@ -1,8 +1,9 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|tidy|fuzz|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|chart|tidy|fuzz|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
 mod bench;
+mod chart;
 mod cluster;
 mod dist;
 mod fuzz;
@@ -27,6 +28,7 @@ cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; u
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask helm                               Helm, built from its Go module
+cargo xtask chart                              the generated files of charts/diyadm
 cargo xtask tidy                               the house rules
 cargo xtask fuzz [TARGET] [--seconds N]        the fuzz tests for longer, from a new seed
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
@@ -60,6 +62,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
             println!("{}", cluster::helm()?.display());
             Ok(ExitCode::SUCCESS)
         }
+        "chart" => chart::run(),
         "tidy" => tidy::run(),
         "dist" => dist::run(rest),
         "fuzz" => fuzz::run(rest),

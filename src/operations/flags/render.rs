@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{EmptyingFlags, MachineFormat};
+use super::EmptyingFlags;
 use crate::{operations::webhook_names::WebhookNames, workload::image_name};
 
 /// Flags of `render`.
@@ -18,10 +18,24 @@ pub struct RenderArgs {
     pub ca: Option<PathBuf>,
     /// Output format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
-    pub output: MachineFormat,
+    pub output: RenderFormat,
+    /// With -o kustomize: folder to write the base to
+    #[arg(long, value_name = "DIR", required_if_eq("output", "kustomize"))]
+    pub out: Option<PathBuf>,
     /// Flags for the manifests
     #[command(flatten)]
     pub webhook: WebhookFlags,
+}
+
+/// Formats of `render`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenderFormat {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+    /// A base for kustomize, written to --out DIR
+    Kustomize,
 }
 
 /// Flags for the webhook's manifests.
