@@ -16,6 +16,7 @@ mod help;
 pub mod images;
 pub mod mutate;
 pub mod plan;
+mod plugin;
 pub mod rights;
 pub mod rules;
 pub mod serve;
@@ -23,6 +24,7 @@ mod spelling;
 pub mod status;
 pub mod version;
 
+pub use plugin::parse;
 pub use spelling::{harmless, normalized, tip, warnings};
 
 /// Turn Kubernetes workloads into empty containers, and back
@@ -109,6 +111,12 @@ pub enum Command {
     Completions {
         /// The shell to complete for
         shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: std::path::PathBuf,
     },
     /// Print the version
     Version(version::Version),

@@ -19,6 +19,7 @@ mod init;
 mod inside;
 mod install;
 mod logs;
+mod man;
 mod mutate;
 mod plan;
 mod ps;
@@ -69,7 +70,8 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Rights(args) => rights::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
-        Command::Version(args) => version::run(&args),
+        Command::Version(args) => version::run(&global, &args),
         Command::Completions { shell } => completions::run(shell),
+        Command::Man { folder } => man::run(&folder),
     }
 }

@@ -39,6 +39,7 @@ pub mod roles;
 pub mod rollout;
 pub mod status;
 pub mod ui;
+pub mod version;
 pub mod webhook;
 pub mod workload;
 pub mod yaml;

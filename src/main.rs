@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use diyadm::{
     cli::{self, Cli},
     commands, exit,
@@ -14,7 +13,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let words = cli::normalized(std::env::args_os().collect());
-    match Cli::try_parse_from(&words) {
+    match cli::parse(&words) {
         Ok(cli) => {
             cli::warnings(&cli, &words).iter().for_each(|what| exit::warn(what));
             run(cli)

@@ -6,10 +6,12 @@
 //! head`).
 
 use std::{
+    borrow::Cow,
     fmt,
     io::{self, StderrLock, StdoutLock, Write},
     os::fd::AsFd,
-    sync::Arc,
+    path::Path,
+    sync::{Arc, LazyLock},
 };
 
 use anyhow::Result;
@@ -21,14 +23,28 @@ pub mod text;
 
 pub(crate) use redraw::Redraw;
 
-use text::{escaped, escaped_lines, fitted};
+use text::{as_plugin, escaped, escaped_lines, fitted};
 
 /// Escape sequence that erases the current line.
 const ERASE: &str = "\r\x1b[2K";
 
+/// Whether kubectl has started this program as its plugin, under the name `kubectl-diyadm`.
+pub fn is_plugin() -> bool {
+    static IS_PLUGIN: LazyLock<bool> = LazyLock::new(|| {
+        let name = std::env::args_os().next().unwrap_or_default();
+        Path::new(&name).file_stem().is_some_and(|name| name == "kubectl-diyadm")
+    });
+    *IS_PLUGIN
+}
+
+/// `text` with our commands as the user types them.
+fn typed(text: &str) -> Cow<'_, str> {
+    if is_plugin() { as_plugin(text) } else { Cow::Borrowed(text) }
+}
+
 /// A line of diyadm's own text with colour codes, then text that may be foreign.
 pub(crate) fn marked(mark: &str, text: &str) {
-    message(&format!("{mark}{}\n", escaped(text)));
+    message(&format!("{mark}{}\n", escaped(&typed(text))));
 }
 
 /// A line on stderr.
@@ -38,7 +54,7 @@ pub(crate) fn line(text: &str) {
 
 /// A question of one or more lines on stderr; the answer is typed after it.
 pub fn ask(question: &str) {
-    message(&escaped_lines(question));
+    message(&escaped_lines(&typed(question)));
 }
 
 /// Text on the last line of stderr that is rewritten in place; only for terminals. It is cut to
@@ -89,7 +105,7 @@ pub fn print(text: &str) -> Result<()> {
 /// # Errors
 /// See [`print`].
 pub fn print_text(text: &str) -> Result<()> {
-    print(&escaped_lines(text))
+    print(&escaped_lines(&typed(text)))
 }
 
 /// A part of an endless result: `status --watch`.

@@ -4,11 +4,11 @@
 use std::ffi::OsString;
 
 use clap::{
-    Command, CommandFactory, Parser,
+    Command, CommandFactory,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Cli;
+use super::{Cli, plugin::parse};
 use crate::{exit::quoted, kinds, ui::text::escaped};
 
 /// Rewrites `shell deploy web` as `shell deploy/web`, for each command on one workload; other
@@ -106,7 +106,8 @@ pub fn harmless(error: clap::Error, words: &[OsString]) -> clap::Error {
     if words.iter().zip(&shown).all(|(word, shown)| word == shown.as_str()) {
         return error;
     }
-    Cli::try_parse_from(shown).err().unwrap_or(error)
+    let shown: Vec<_> = shown.into_iter().map(OsString::from).collect();
+    parse(&shown).err().unwrap_or(error)
 }
 
 /// Warnings about deprecated spellings that are still accepted.
@@ -120,6 +121,8 @@ pub fn warnings(cli: &Cli, words: &[OsString]) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     fn words(line: &str) -> Vec<OsString> {

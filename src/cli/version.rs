@@ -7,8 +7,8 @@ use crate::operations::flags::MachineFormat;
 /// Flags of `version`.
 #[derive(Args, Debug)]
 pub struct Version {
-    /// Print the version of this program only, which is the default
-    #[arg(long, hide = true)]
+    /// Print the version of this program only; ask no cluster
+    #[arg(long)]
     pub client: bool,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]

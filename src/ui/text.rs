@@ -20,6 +20,27 @@ pub(crate) fn clause(sentence: impl Display) -> String {
     clause
 }
 
+/// `text` with our commands as a user of the plugin types them: `kubectl diyadm check`.
+pub(crate) fn as_plugin(text: &str) -> Cow<'_, str> {
+    const COMMAND: &str = "diyadm ";
+    if !text.contains(COMMAND) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut parts = text.split(COMMAND);
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        // In backquotes, and at the beginning of a line of examples: elsewhere it is the name.
+        let before = out.rsplit('\n').next().unwrap_or_default();
+        let is_command = before.ends_with(['`', '$'])
+            || before.ends_with("$ ")
+            || (before.starts_with("  ") && before.trim().is_empty());
+        out.push_str(if is_command { "kubectl diyadm " } else { COMMAND });
+        out.push_str(part);
+    }
+    Cow::Owned(out)
+}
+
 /// `text` as one line that a terminal shows literally. Control characters, line breaks and
 /// characters that reverse the direction of text become visible: `^[` as in kubectl, `\n`,
 /// `\u{9b}`. Escaping twice changes nothing.
@@ -172,6 +193,19 @@ mod tests {
         }
         assert_eq!(escaped_lines("a\u{1b}b\nc\r\n"), "a^[b\nc\\r\n");
         assert_eq!(lines(["a\nb", "c"]), "a\\nb\nc\n");
+    }
+
+    #[test]
+    fn plugin_has_its_own_name_for_commands_only() {
+        for (text, shown) in [
+            ("Run `diyadm check`.", "Run `kubectl diyadm check`."),
+            ("a\n  diyadm empty web\n", "a\n  kubectl diyadm empty web\n"),
+            ("$ diyadm plan", "$ kubectl diyadm plan"),
+            ("diyadm is here; see diyadm 0.1.0", "diyadm is here; see diyadm 0.1.0"),
+            ("`kubectl diyadm check`", "`kubectl diyadm check`"),
+        ] {
+            assert_eq!(as_plugin(text), shown);
+        }
     }
 
     #[test]

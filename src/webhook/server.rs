@@ -201,6 +201,7 @@ impl Bound {
                     .app_data(registry.clone())
                     .route("/healthz", web::get().to(|| async { HttpResponse::Ok().body("ok") }))
                     .route("/readyz", web::get().to(health::ready))
+                    .route("/version", web::get().to(health::version))
                     .route("/metrics", web::get().to(metrics::expose));
             };
             health = Some(port.serve(routes, || ())?);

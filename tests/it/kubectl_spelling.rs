@@ -1,8 +1,13 @@
 //! kubectl's spellings of commands, flags and workloads.
 
-use std::{env, fs, os::unix::fs::symlink, process::Command};
+use std::{
+    env, fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    process::Command,
+};
 
 use diyadm::workload;
+use diyadm_agent::protocol::PROTOCOL;
 use serde_json::{Value, json};
 
 use super::rig::{Cluster, Run, Workspace, cluster, diyadm, diyadm_reads, program};
@@ -34,11 +39,16 @@ fn version_needs_no_cluster() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), &[&["version"], args].concat()).code(0).stdout;
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
-    assert_eq!(run(&[]), format!("Client Version: {version}\n"));
-    assert_eq!(run(&["--client"]), run(&[]));
-    let json: Value = serde_json::from_str(&run(&["-o", "json"])).unwrap();
+    let text = format!("Client Version: {version}\nAgent Protocol: {PROTOCOL}\n");
+    assert_eq!(run(&["--client"]), text);
+    let json: Value = serde_json::from_str(&run(&["--client", "-o", "json"])).unwrap();
     assert_eq!(json["clientVersion"]["gitVersion"], version);
-    assert!(run(&["--output=yaml"]).contains(&format!("gitVersion: {version}\n")));
+    assert_eq!(json["clientVersion"]["agentProtocol"], PROTOCOL);
+    assert!(run(&["--client", "--output=yaml"]).contains(&format!("gitVersion: {version}\n")));
+    // Without --client what cannot be asked is named, and the rest is printed.
+    let both = diyadm(folder.path(), &["version"]).code(0);
+    assert_eq!(both.stdout, text);
+    both.stderr_has("warning: The cluster's version is unknown: ");
 }
 
 #[test]
@@ -195,6 +205,45 @@ fn workloads_and_namespaces_are_spelled_as_in_kubectl() {
     kubectl.env("PATH", env::join_paths(folders).unwrap()).env("KUBECONFIG", cluster.kubeconfig());
     kubectl.args(["diyadm", "-n", name, "status", "-o", "name"]);
     assert_eq!(Run::of(&mut kubectl, "").code(0).stdout, status);
+    // The API server's own version, beside this program's.
+    let json = run(&["version", "-o", "json"]).code(0).stdout;
+    let versions: Value = serde_json::from_str(&json).unwrap();
+    assert!(versions["serverVersion"]["gitVersion"].as_str().unwrap().starts_with("v1."));
+}
+
+#[test]
+fn plugin_shows_commands_as_they_are_typed_with_kubectl() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubectl =
+        require!(env::var_os("DIYADM_TEST_KUBECTL"), "no kubectl: run `cargo xtask test`");
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    symlink(env!("CARGO_BIN_EXE_diyadm"), plugins.join("kubectl-diyadm")).unwrap();
+    let complete = plugins.join("kubectl_complete-diyadm");
+    fs::write(&complete, include_str!("../../xtask/data/kubectl_complete-diyadm")).unwrap();
+    fs::set_permissions(&complete, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = [plugins].into_iter().chain(env::split_paths(&path)).collect();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&kubectl);
+        command.args(args).env("PATH", env::join_paths(&folders).unwrap());
+        Run::of(command.env("HOME", folder.path()).env_remove("KUBECONFIG"), "")
+    };
+
+    let help = run(&["diyadm", "empty", "--help"]).code(0).stdout;
+    assert!(help.contains("Usage: kubectl diyadm empty "), "{help}");
+    assert!(!help.contains("`diyadm ") && !help.contains("\n  diyadm "), "{help}");
+    let wrong = run(&["diyadm", "run", "deploy/x", "java"]).code(2);
+    wrong.stderr_has("hint: ").stderr_has("`kubectl diyadm run deploy/x -- java`");
+    let usage = run(&["diyadm", "empty", "--no-such-flag"]).code(2);
+    usage.stderr_has("Usage: kubectl diyadm empty ");
+    assert!(!run(&["diyadm", "version", "--client"]).code(0).stdout.is_empty());
+
+    // kubectl completes with the plugin's own words.
+    let offered = run(&["__complete", "diyadm", "unin"]).code(0).stdout;
+    assert!(offered.starts_with("uninstall\t") && offered.ends_with(":4\n"), "{offered}");
+    let offered = run(&["__complete", "diyadm", "restore", "--force"]).code(0).stdout;
+    assert!(offered.starts_with("--force-from\t"), "{offered}");
 }
 
 #[test]

@@ -169,6 +169,16 @@ fn zipkin_runs_in_a_container_emptied_by_the_webhook() {
     node.create(name, &web("shop:1", &json!({})));
     node.wait(name, "deployment/web", "condition=Available");
     assert_eq!(web_is.first(), "tail -f /dev/null");
+    // The server is asked what it was built from, through the API server.
+    wait_until("the webhook's version", || {
+        let json = web_is.diyadm(&["version", "-o", "json"]).code(0).stdout;
+        let versions: Value = serde_json::from_str(&json).unwrap();
+        let webhooks = versions["webhooks"].as_array().into_iter().flatten();
+        let own = webhooks.into_iter().find(|webhook| webhook["name"] == name);
+        own.is_some_and(|own| {
+            own["version"]["gitVersion"] == versions["clientVersion"]["gitVersion"]
+        })
+    });
     let (_forward, at) = web_is.works(&node.zipkin());
 
     // The agent is killed, and the container goes on: what it left does not hold the port.

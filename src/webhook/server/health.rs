@@ -11,6 +11,7 @@ use std::{
 use actix_web::{HttpResponse, web};
 
 use super::Shared;
+use crate::version;
 
 /// How often a worker reports that it is alive.
 const BEAT: Duration = Duration::from_millis(500);
@@ -67,4 +68,9 @@ pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     } else {
         HttpResponse::Ok().body("ok")
     }
+}
+
+/// `GET /version`: what the server was built from, for `diyadm version`.
+pub(super) async fn version() -> HttpResponse {
+    HttpResponse::Ok().json(version::OWN)
 }

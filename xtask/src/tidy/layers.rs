@@ -3,7 +3,7 @@
 use super::imports::imports;
 
 /// The modules of the library, from the top down.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "commands",
     "doc_tables",
     "cli",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 22] = [
     "yaml",
     "kinds",
     "json",
+    "version",
 ];
 /// What may import everything: the program, and the crate's root.
 const ROOTS: [&str; 2] = ["main", "lib"];

@@ -1,0 +1,59 @@
+//! The command tree under the name that the user calls it by: `diyadm`, or `kubectl diyadm` as a
+//! plugin of kubectl.
+
+use std::ffi::OsString;
+
+use clap::{Command, CommandFactory, FromArgMatches};
+
+use super::Cli;
+use crate::ui::{self, text::as_plugin};
+
+/// Parses the command line.
+///
+/// # Errors
+/// clap's; also requested help.
+pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    if ui::is_plugin() {
+        command = renamed(command.bin_name("kubectl diyadm"));
+    }
+    let matches = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The commands in help texts as a user of the plugin types them.
+fn renamed(mut command: Command) -> Command {
+    let texts = [
+        command.get_about().map(ToString::to_string),
+        command.get_long_about().map(ToString::to_string),
+        command.get_after_help().map(ToString::to_string),
+        command.get_after_long_help().map(ToString::to_string),
+    ];
+    let [about, long_about, after_help, after_long_help] =
+        texts.map(|text| text.map(|text| as_plugin(&text).into_owned()));
+    if let Some(text) = about {
+        command = command.about(text);
+    }
+    if let Some(text) = long_about {
+        command = command.long_about(text);
+    }
+    if let Some(text) = after_help {
+        command = command.after_help(text);
+    }
+    if let Some(text) = after_long_help {
+        command = command.after_long_help(text);
+    }
+    let command = command.mut_args(|arg| {
+        let [help, long] = [arg.get_help(), arg.get_long_help()]
+            .map(|text| text.map(|text| as_plugin(&text.to_string()).into_owned()));
+        let arg = match help {
+            Some(help) => arg.help(help),
+            None => arg,
+        };
+        match long {
+            Some(long) => arg.long_help(long),
+            None => arg,
+        }
+    });
+    command.mut_subcommands(renamed)
+}
