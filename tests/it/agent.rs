@@ -2,6 +2,7 @@
 
 mod client;
 mod disk;
+mod earlier_client;
 mod hostile;
 mod input;
 mod leftover;

@@ -48,6 +48,7 @@ mod rules;
 mod scope;
 mod serve;
 mod services;
+mod skew;
 mod status;
 mod sync_without_agent;
 mod teams;
